@@ -1,0 +1,64 @@
+"""The exceptions of fijibridge.
+
+Every error derives from :class:`FijiBridgeError` and from the built-in that fits, so that both
+``except FijiBridgeError`` and ``except ValueError`` catch what one expects::
+
+    FijiBridgeError
+    ├── StartError        (RuntimeError)   Java or Fiji cannot be started as asked
+    ├── SessionError      (RuntimeError)   no running session, or one that cannot do this
+    ├── NoImageError      (LookupError)    no open image of that title
+    ├── MacroError        (RuntimeError)   ImageJ refused a macro or command
+    ├── ImageError        (ValueError)     axes, shape, type or calibration of an image do not fit
+    ├── RoiError          (ValueError)     a ROI that cannot be read, written or filled
+    ├── DatasetError      (ValueError)     a folder of images that does not match its description
+    ├── ModelError        (ValueError)     a model file that cannot be read, or does not fit the image
+    └── TrainingError     (RuntimeError)   a training that cannot start or had to end
+
+    FijiBridgeWarning     (UserWarning)    all went on, but you want to know
+"""
+
+from __future__ import annotations
+
+
+class FijiBridgeError(Exception):
+    """The root of all errors raised on purpose by fijibridge."""
+
+
+class StartError(FijiBridgeError, RuntimeError):
+    """Java or Fiji cannot be started as asked; the message says what was looked for and where."""
+
+
+class SessionError(FijiBridgeError, RuntimeError):
+    """There is no running Fiji session, or the running one cannot do what was asked."""
+
+
+class NoImageError(FijiBridgeError, LookupError):
+    """No open image fits the title."""
+
+
+class MacroError(FijiBridgeError, RuntimeError):
+    """ImageJ refused a macro or a command."""
+
+
+class ImageError(FijiBridgeError, ValueError):
+    """Axes, shape, type or calibration of an image do not fit."""
+
+
+class RoiError(FijiBridgeError, ValueError):
+    """A region of interest that cannot be read, written or filled."""
+
+
+class DatasetError(FijiBridgeError, ValueError):
+    """A folder of images that does not match its description."""
+
+
+class ModelError(FijiBridgeError, ValueError):
+    """A model file that cannot be read, or that does not fit the image."""
+
+
+class TrainingError(FijiBridgeError, RuntimeError):
+    """A training that cannot start, or that had to end."""
+
+
+class FijiBridgeWarning(UserWarning):
+    """All went on, but there is something that one wants to know."""

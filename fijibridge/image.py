@@ -1,0 +1,282 @@
+"""What an image is: a :class:`xarray.DataArray` whose axes have names, sizes and units.
+
+The only file that knows axis order. Dimensions are a subset of ``t c z y x`` in that order (OME order, lower
+case, absent ones left out). Every axis but ``c`` has a coordinate, the position of each pixel's *centre* in
+``unit``; it is derived from a pixel size and an origin that are kept beside it, so that a crop keeps its place::
+
+    >>> import numpy as np
+    >>> image = as_image(np.zeros((4, 6)), pixel_size=0.5, unit="um")
+    >>> crop = image[2:, 3:]
+    >>> origin(crop), pixel_size(crop)
+    ({'y': 1.0, 'x': 1.5}, {'y': 0.5, 'x': 0.5})
+
+The size of an axis that is not in the array (the voxel depth of a single plane) lives on as a scalar coordinate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fijibridge.errors import ImageError
+
+DIMS = ("t", "c", "z", "y", "x")
+SPATIAL = ("z", "y", "x")
+PIXEL = "pixel"
+RGB = ("red", "green", "blue")
+
+Array: TypeAlias = "npt.NDArray[Any] | xr.DataArray"
+PerAxis: TypeAlias = "float | Mapping[str, float]"
+
+
+def as_image(
+    array: npt.ArrayLike | xr.DataArray,
+    dims: str | None = None,
+    *,
+    pixel_size: PerAxis | None = None,
+    origin: PerAxis | None = None,
+    unit: str | Mapping[str, str] | None = None,
+    name: str | None = None,
+) -> xr.DataArray:
+    """Give an array the axes and the calibration of an image.
+
+    Parameters
+    ----------
+    array
+        Any array of 2 to 5 dimensions, or a DataArray, whose own axes and calibration are kept where no
+        argument replaces them.
+    dims
+        The names of the array's axes in its own order, such as ``"yxc"``. Left out, the last ones of
+        ``t c z y x`` are taken: ``(y, x)``, ``(z, y, x)``, ``(c, z, y, x)``.
+    pixel_size
+        Distance between neighbouring pixels, in `unit`: one number for y and x, or one per axis. The axis ``t``
+        is the frame interval. Axes that the array does not have are allowed: the depth of a single plane.
+    origin
+        Coordinate of the centre of the first pixel, in `unit`.
+    unit
+        Of the spatial axes, ``"pixel"`` if nothing is known; a mapping to give the unit of ``t`` too.
+    name
+        The title of the image.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dimensions in the order ``t c z y x``. The pixels are not copied.
+
+    Raises
+    ------
+    ImageError
+        If the axes are not known, or look as if a colour axis came last.
+
+    Examples
+    --------
+    >>> as_image(np.zeros((3, 20, 30)), pixel_size={"z": 2, "y": 0.5, "x": 0.5}, unit="um").dims
+    ('z', 'y', 'x')
+    >>> as_image(np.zeros((20, 30, 3)), dims="yxc").sizes
+    Frozen({'c': 3, 'y': 20, 'x': 30})
+    """
+    image = _named_axes(array, dims)
+    image = image.transpose(*(d for d in DIMS if d in image.dims))
+    if name is not None:
+        image = image.rename(name)
+    sizes, origins, units = _calibration(image)
+    sizes |= _per_axis(pixel_size, "pixel_size")
+    origins |= _per_axis(origin, "origin")
+    if isinstance(unit, str):
+        units |= dict.fromkeys(SPATIAL, unit)
+    elif unit is not None:
+        units |= dict(unit)
+    bad = [d for d, s in sizes.items() if not (np.isfinite(s) and s > 0)]
+    if bad:
+        raise ImageError(f"pixel size of axis {bad[0]!r} is {sizes[bad[0]]}; it must be a positive number")
+    return _with_coordinates(image, sizes, origins, units)
+
+
+def _named_axes(array: npt.ArrayLike | xr.DataArray, dims: str | None) -> xr.DataArray:
+    if isinstance(array, xr.DataArray):
+        named = array if dims is None else xr.DataArray(array.data, dims=tuple(dims), name=array.name)
+        found = [str(d) for d in named.dims]
+    else:
+        data = array if hasattr(array, "dtype") and hasattr(array, "ndim") else np.asarray(array)
+        ndim = len(data.shape)
+        if dims is None:
+            _refuse_channels_last(data.shape)
+        found = list(dims if dims is not None else "tczyx"[5 - ndim :])
+        if len(found) != ndim:
+            raise ImageError(f"the array has {ndim} axes {data.shape} but dims={dims!r} names {len(found)}")
+        named = xr.DataArray(data, dims=found)
+    unknown = [d for d in found if d not in DIMS]
+    if unknown or len(set(found)) != len(found) or not {"y", "x"} <= set(found):
+        raise ImageError(
+            f"axes are {tuple(found)}; expected y and x, and at most one each of t, c, z: say dims='zyx' or the like"
+        )
+    return named
+
+
+def _refuse_channels_last(shape: tuple[int, ...]) -> None:
+    if not 2 <= len(shape) <= 5:
+        raise ImageError(f"an image has 2 to 5 axes out of t c z y x, this array has shape {shape}")
+    if len(shape) >= 3 and shape[-1] in (3, 4) and shape[-2] > 4 * shape[-1]:
+        raise ImageError(
+            f"shape {shape} looks like colours in the last axis: say dims='yxc' for colours, "
+            f"or dims={'tczyx'[5 - len(shape) :]!r} for an image that really is {shape[-1]} pixels wide"
+        )
+
+
+def _per_axis(value: PerAxis | None, what: str) -> dict[str, float]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        return {"y": float(value), "x": float(value)}
+    unknown = set(value) - set(DIMS) | ({"c"} & set(value))
+    if unknown:
+        raise ImageError(f"{what} for axis {sorted(unknown)}; axes with a size are t, z, y, x")
+    return {d: float(v) for d, v in value.items()}
+
+
+def _with_coordinates(
+    image: xr.DataArray, sizes: dict[str, float], origins: dict[str, float], units: dict[str, str]
+) -> xr.DataArray:
+    coords: dict[Hashable, Any] = {k: v for k, v in image.coords.items() if k not in DIMS or k == "c"}
+    for d in ("t", *SPATIAL):
+        if d not in image.dims and d not in sizes:
+            continue
+        step, first = sizes.get(d, 1.0), origins.get(d, 0.0)
+        attrs = {"pixel_size": step, "units": units.get(d, PIXEL if d != "t" else "frame")}
+        if d in image.dims:
+            coords[d] = (d, first + step * np.arange(image.sizes[d]), attrs)
+        else:
+            coords[d] = ((), first, attrs)
+    return xr.DataArray(image.variable, coords=coords, name=image.name)
+
+
+def _calibration(image: xr.DataArray) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:
+    """Read sizes, origins and units back from the coordinates, which crops and block means keep right."""
+    sizes, origins, units = {}, {}, {}
+    for d in ("t", *SPATIAL):
+        if d not in image.coords:
+            continue
+        coordinate = image.coords[d]
+        values = np.atleast_1d(coordinate.values).astype(float)
+        origins[d] = float(values[0])
+        units[d] = str(coordinate.attrs.get("units", PIXEL if d != "t" else "frame"))
+        sizes[d] = _step(d, values, coordinate.attrs.get("pixel_size"))
+    return sizes, origins, units
+
+
+def _step(dim: str, values: npt.NDArray[np.float64], stored: float | None) -> float:
+    if len(values) < 2:
+        return 1.0 if stored is None else float(stored)
+    step = float((values[-1] - values[0]) / (len(values) - 1))
+    scale = max(abs(step), 1e-300)
+    if step <= 0 or np.abs(np.diff(values) - step).max() > 1e-4 * scale:
+        raise ImageError(f"the coordinates of axis {dim!r} are not evenly spaced and rising: {values[:4]} ...")
+    close = stored is not None and abs(stored - step) <= 1e-6 * scale
+    return float(stored) if close and stored is not None else step
+
+
+def pixel_size(image: xr.DataArray) -> dict[str, float]:
+    """Return the distance between pixels per axis, in :func:`unit`; for ``t`` the frame interval."""
+    return _calibration(image)[0]
+
+
+def origin(image: xr.DataArray) -> dict[str, float]:
+    """Return the coordinate of the centre of the first pixel per axis, in :func:`unit`."""
+    return _calibration(image)[1]
+
+
+def unit(image: xr.DataArray) -> str:
+    """Return the unit of the spatial axes, ``"pixel"`` where none is known."""
+    units = _calibration(image)[2]
+    return next((units[d] for d in ("x", "y", "z") if d in units), PIXEL)
+
+
+def time_unit(image: xr.DataArray) -> str:
+    """Return the unit of the frame interval, ``"frame"`` where none is known."""
+    return _calibration(image)[2].get("t", "frame")
+
+
+def like(array: npt.NDArray[Any], image: Array, name: str | None = None) -> xr.DataArray | npt.NDArray[Any]:
+    """Give a result the spatial axes and calibration of the image that it was computed from.
+
+    Parameters
+    ----------
+    array
+        Spatial axes as in `image`; one axis more in front is taken as ``c``.
+    image
+        What it was computed from; a plain array gives a plain array back.
+    """
+    if not isinstance(image, xr.DataArray):
+        return array
+    spatial = [d for d in image.dims if d != "c"]
+    dims = ["c", *spatial] if array.ndim == len(spatial) + 1 else spatial
+    order = [d for d in DIMS if d in dims]
+    coords = {k: v for k, v in image.coords.items() if "c" not in v.dims and k != "c"}
+    result = xr.DataArray(array, dims=dims, coords=coords, name=name)
+    return result.transpose(*order)
+
+
+def values(image: Array) -> npt.NDArray[Any]:
+    """Return the pixels as a plain numpy array, in the order of the image's axes."""
+    return np.asarray(image.values if isinstance(image, xr.DataArray) else image)
+
+
+def same_shape(**images: Array) -> tuple[int, ...]:
+    """Check that images have one shape, and return it.
+
+    Raises
+    ------
+    ImageError
+        Names the two that differ.
+    """
+    (first, reference), *rest = images.items()
+    for other, image in rest:
+        if image.shape != reference.shape:
+            raise ImageError(
+                f"{first} has shape {reference.shape} but {other} {image.shape}: "
+                "crop or resample one of them to the pixels of the other"
+            )
+        _refuse_different_origin(first, reference, other, image)
+    return tuple(reference.shape)
+
+
+def _refuse_different_origin(a: str, first: Array, b: str, second: Array) -> None:
+    if not (isinstance(first, xr.DataArray) and isinstance(second, xr.DataArray)):
+        return
+    steps, other_steps = pixel_size(first), pixel_size(second)
+    starts, other_starts = origin(first), origin(second)
+    for d in set(first.dims) & set(second.dims) & set(steps) & set(other_steps):
+        if abs(steps[str(d)] - other_steps[str(d)]) > 1e-3 * steps[str(d)]:
+            raise ImageError(f"pixel size in {d} differs: {a} {steps[str(d)]:g}, {b} {other_steps[str(d)]:g}")
+        if abs(starts[str(d)] - other_starts[str(d)]) > 0.01 * steps[str(d)]:
+            raise ImageError(
+                f"{a} and {b} are crops from different places: {d} starts at {starts[str(d)]:g} and "
+                f"{other_starts[str(d)]:g}"
+            )
+
+
+def as_labels(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
+    """Return a label image as a plain integer array, or refuse what is none.
+
+    Raises
+    ------
+    ImageError
+        For floats that are not whole numbers, negative ids, and anything but numbers.
+    """
+    array = values(labels)
+    if array.dtype == bool:
+        raise ImageError(
+            f"{name} is a binary mask, not a label image: number its connected regions first, "
+            "with skimage.measure.label(mask, connectivity=1)"
+        )
+    if np.issubdtype(array.dtype, np.floating) and array.size and np.array_equal(array, np.round(array)):
+        array = array.astype(np.int64)
+    if not np.issubdtype(array.dtype, np.integer):
+        raise ImageError(f"{name} has dtype {array.dtype}; a label image holds whole numbers, 0 = background")
+    if np.issubdtype(array.dtype, np.signedinteger) and array.size and array.min() < 0:
+        raise ImageError(f"{name} holds the negative id {array.min()}; ids start at 1, 0 = background")
+    return array
