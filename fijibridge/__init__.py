@@ -1,0 +1,74 @@
+"""Joins Fiji and PyTorch: images and ROIs in, a U-Net trained on them, cells and match statistics back.
+
+The public names are loaded when they are first used: importing this package starts no JVM and loads no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Dataset": "dataset",
+    "Epithelium": "cells.synthetic",
+    "Fiji": "fiji.session",
+    "FijiBridgeError": "errors",
+    "IGNORE": "cells.targets",
+    "Matching": "cells.matching",
+    "Model": "nn.model",
+    "Normalisation": "nn.model",
+    "PatchSampler": "nn.patches",
+    "Roi": "rois",
+    "Run": "nn.training",
+    "Sample": "nn.patches",
+    "UNet": "nn.unet",
+    "as_image": "image",
+    "current": "fiji.session",
+    "grow_labels": "cells.segmentation",
+    "label_cells": "cells.segmentation",
+    "labels_to_rois": "rois",
+    "match_labels": "cells.matching",
+    "match_table": "cells.matching",
+    "membrane_target": "cells.targets",
+    "predict": "nn.prediction",
+    "read_rois": "rois",
+    "receptive_field": "nn.planning",
+    "rois_to_labels": "rois",
+    "rois_to_mask": "rois",
+    "synthetic_epithelium": "cells.synthetic",
+    "train": "nn.training",
+    "write_rois": "rois",
+}
+
+__all__ = ["__version__", *_HOME]
+
+if TYPE_CHECKING:
+    from fijibridge.cells.matching import Matching, match_labels, match_table
+    from fijibridge.cells.segmentation import grow_labels, label_cells
+    from fijibridge.cells.synthetic import Epithelium, synthetic_epithelium
+    from fijibridge.cells.targets import IGNORE, membrane_target
+    from fijibridge.dataset import Dataset
+    from fijibridge.errors import FijiBridgeError
+    from fijibridge.fiji.session import Fiji, current
+    from fijibridge.image import as_image
+    from fijibridge.nn.model import Model, Normalisation
+    from fijibridge.nn.patches import PatchSampler, Sample
+    from fijibridge.nn.planning import receptive_field
+    from fijibridge.nn.prediction import predict
+    from fijibridge.nn.training import Run, train
+    from fijibridge.nn.unet import UNet
+    from fijibridge.rois import Roi, labels_to_rois, read_rois, rois_to_labels, rois_to_mask, write_rois
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'fijibridge' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"fijibridge.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

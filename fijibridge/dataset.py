@@ -1,0 +1,304 @@
+"""A folder of images and the description that says what they are.
+
+The description, ``dataset.toml``, lies in the folder beside the images::
+
+    format = 1
+    image = "*_image.png"            # intensities; what the star stands for names the image
+    labels = "{name}_labels.tif"     # its cells: 0 = background or membrane, other numbers = ids
+    region = "{name}_roi.png"        # optional: non-zero where the truth is known
+    provenance = "manual"            # who made the labels: manual, corrected, algorithm
+    pixel_size = 0.5                 # optional: of y and x, or { z = 2.0, y = 0.5, x = 0.5 }
+    unit = "um"
+    membranes = "dark"               # or "bright"
+
+    [split]
+    test = ["15", "18", "21", "29"]  # names; all others are for training
+    validation = []
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from fijibridge.errors import DatasetError, ImageError
+from fijibridge.image import as_image, as_labels
+
+FILE_NAME = "dataset.toml"
+SPLITS = ("train", "validation", "test")
+
+
+class Split(BaseModel):
+    """Which images are for what, by name; those not named are for training."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+
+
+class Description(BaseModel):
+    """What a folder of images holds; see the module's text for the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    image: str = Field(description="pattern of the intensity images, with one * for the name")
+    labels: str | None = Field(None, description="pattern of the label images, {name} for the image's name")
+    region: str | None = Field(None, description="pattern of the masks that say where the truth is known")
+    provenance: Literal["manual", "corrected", "algorithm", "unknown"] = "unknown"
+    pixel_size: float | dict[Literal["t", "z", "y", "x"], float] | None = None
+    unit: str = "pixel"
+    dims: str | None = Field(None, description="axes of the images in their own order, such as 'yxc'")
+    membranes: Literal["dark", "bright", "unknown"] = "unknown"
+    split: Split = Split()
+
+    @field_validator("image")
+    @classmethod
+    def _one_star(cls, pattern: str) -> str:
+        if pattern.count("*") != 1:
+            raise ValueError(f"{pattern!r} must hold exactly one *, which stands for the name of the image")
+        return pattern
+
+    @field_validator("image", "labels", "region")
+    @classmethod
+    def _inside(cls, pattern: str | None) -> str | None:
+        parts = Path(pattern).parts if pattern else ()
+        if ".." in parts or (pattern and (Path(pattern).is_absolute() or re.match(r"^[A-Za-z]:", pattern))):
+            raise ValueError(f"{pattern!r} leaves the folder; all files lie in the folder of the description")
+        return pattern
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of a dataset and what belongs to it; the files are read when asked for.
+
+    Attributes
+    ----------
+    name : str
+        What the star of the pattern stands for.
+    split : str
+        ``"train"``, ``"validation"`` or ``"test"``.
+    paths : dict
+        Path of each role's file.
+    description : Description
+        Of the folder.
+    """
+
+    name: str
+    split: str
+    paths: dict[str, Path]
+    description: Description
+
+    def image(self) -> xr.DataArray:
+        """Read the intensities."""
+        pixels = read_pixels(self.paths["image"])
+        try:
+            return self._calibrated(pixels, self.description.dims)
+        except ImageError as error:
+            raise DatasetError(f"{self.paths['image']}: {error}") from error
+
+    def labels(self) -> xr.DataArray:
+        """Read the true cells."""
+        if "labels" not in self.paths:
+            raise DatasetError(f"{self.name}: the description names no labels; add labels = '{{name}}_labels.tif'")
+        try:
+            return self._calibrated(as_labels(read_pixels(self.paths["labels"])), None)
+        except ImageError as error:
+            raise DatasetError(f"{self.paths['labels']}: {error}") from error
+
+    def region(self) -> xr.DataArray | None:
+        """Read the mask of known truth, None if it is known everywhere."""
+        if "region" not in self.paths:
+            return None
+        return self._calibrated(read_pixels(self.paths["region"]) != 0, None)
+
+    def _calibrated(self, pixels: npt.NDArray[Any], dims: str | None) -> xr.DataArray:
+        size, unit = self.description.pixel_size, self.description.unit
+        calibration: Any = dict(size) if isinstance(size, dict) else size
+        return as_image(pixels, dims, pixel_size=calibration, unit=unit, name=self.name)
+
+
+class Dataset:
+    """A folder of images, read through its description.
+
+    Examples
+    --------
+    >>> import tempfile, tifffile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> tifffile.imwrite(folder / "a_image.tif", np.zeros((8, 9), np.uint8))
+    >>> dataset = Dataset.from_patterns(folder, image="*_image.tif")
+    >>> dataset.names(), dataset["a"].image().shape
+    (['a'], (8, 9))
+    """
+
+    def __init__(self, folder: Path, description: Description):
+        self.folder, self.description = folder, description
+        self.items = _find(folder, description)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Dataset:
+        """Open a folder with a ``dataset.toml``, or that file.
+
+        Raises
+        ------
+        DatasetError
+            If there is no description, it is wrong, or files that it names are missing.
+        """
+        given = Path(path)
+        file = given / FILE_NAME if given.is_dir() else given
+        if not file.is_file():
+            raise DatasetError(
+                f"no description {file}. Write one (see fijibridge.dataset), or say the patterns: "
+                "--image '*_image.png' --labels '{name}_labels.tif'"
+            )
+        try:
+            description = Description.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise DatasetError(f"{file} is no valid TOML: {error}") from error
+        except ValidationError as error:
+            raise DatasetError(f"{file}: {_plain(error)}") from error
+        return cls(file.parent, description)
+
+    @classmethod
+    def from_patterns(cls, folder: str | os.PathLike[str], **fields: Any) -> Dataset:
+        """Open a folder without a description file; `fields` are those of :class:`Description`."""
+        if not Path(folder).is_dir():
+            raise DatasetError(f"no folder {folder}")
+        try:
+            return cls(Path(folder), Description.model_validate(fields))
+        except ValidationError as error:
+            raise DatasetError(_plain(error)) from error
+
+    def names(self, split: str | None = None) -> list[str]:
+        """Return the names of all images, or of one split."""
+        return [item.name for item in self.split(split)]
+
+    def split(self, split: str | None = None) -> list[Item]:
+        """Return the items of ``"train"``, ``"validation"`` or ``"test"``, or all of them."""
+        if split not in (None, *SPLITS):
+            raise DatasetError(f"no split {split!r}; there are {SPLITS}")
+        return [item for item in self.items if split in (None, item.split)]
+
+    def __getitem__(self, name: str) -> Item:
+        """Return the item of that name."""
+        for item in self.items:
+            if item.name == name:
+                return item
+        raise DatasetError(f"no image {name!r} in {self.folder}; there are {self.names()}")
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self.items)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(self.split(s))} {s}" for s in SPLITS if self.split(s))
+        return f"Dataset({str(self.folder)!r}: {counts}, truth: {self.description.provenance})"
+
+
+def _plain(error: ValidationError) -> str:
+    parts = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+    return "; ".join(parts)
+
+
+def _find(folder: Path, description: Description) -> list[Item]:
+    head, tail = description.image.split("*")
+    found = {p.relative_to(folder).as_posix()[len(head) : -len(tail) or None]: p for p in folder.glob(description.image)}
+    if not found:
+        raise DatasetError(f"no file in {folder} fits {description.image!r}; it holds {_some_files(folder)}")
+    split = description.split
+    unknown = sorted({*split.test, *split.validation} - set(found))
+    both = sorted(set(split.test) & set(split.validation))
+    if unknown or both:
+        raise DatasetError(f"split names {(unknown or both)!r}: {'no such image' if unknown else 'in test and validation'}")
+    return [
+        Item(name, _split_of(name, split), _paths(folder, name, path, description), description)
+        for name, path in sorted(found.items())
+    ]
+
+
+def _some_files(folder: Path) -> str:
+    names = sorted(p.name for p in folder.iterdir())
+    return ", ".join(names[:6]) + (" ..." if len(names) > 6 else "") if names else "nothing"
+
+
+def _split_of(name: str, split: Split) -> str:
+    return "test" if name in split.test else "validation" if name in split.validation else "train"
+
+
+def _paths(folder: Path, name: str, image: Path, description: Description) -> dict[str, Path]:
+    paths = {"image": image}
+    for role in ("labels", "region"):
+        pattern: str | None = getattr(description, role)
+        if pattern is not None:
+            paths[role] = folder / pattern.replace("{name}", name).replace("*", name)
+    for role, path in paths.items():
+        if not path.is_file():
+            raise DatasetError(f"{name}: its {role} file {path.name} is missing in {folder}")
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise DatasetError(f"{name}: its {role} file {path} lies outside the folder {folder}")
+    return paths
+
+
+def read_pixels(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
+    """Read the pixels of a TIFF, PNG, JPEG or the like, as they are stored.
+
+    Raises
+    ------
+    DatasetError
+        If the file is missing or cannot be read.
+    """
+    from skimage.io import imread
+
+    try:
+        return np.asarray(imread(Path(path)))
+    except Exception as error:
+        raise DatasetError(f"cannot read {path}: {error}") from error
+
+
+def write_labels(path: str | os.PathLike[str], labels: Sequence[Any] | npt.NDArray[Any] | xr.DataArray) -> None:
+    """Write a label image as a TIFF that ImageJ opens, with its pixel size, atomically."""
+    write_tiff(path, labels if isinstance(labels, xr.DataArray) else np.asarray(labels))
+
+
+def write_tiff(path: str | os.PathLike[str], image: npt.NDArray[Any] | xr.DataArray) -> None:
+    """Write an image as an ImageJ TIFF (uint8, uint16 or float32), with its pixel size, atomically."""
+    import tifffile
+
+    from fijibridge.files import atomic
+    from fijibridge.image import pixel_size, unit
+
+    image = image if isinstance(image, xr.DataArray) else as_image(image)
+    size, name = pixel_size(image), unit(image)
+    pixels = _imagej_type(image.values)
+    metadata = {"axes": "".join(str(d) for d in image.dims).upper(), "unit": name}
+    if "z" in size:
+        metadata["spacing"] = str(size["z"])
+    resolution = (1 / size.get("x", 1.0), 1 / size.get("y", 1.0))
+    with atomic(path) as temporary:
+        tifffile.imwrite(temporary, pixels, imagej=True, resolution=resolution, metadata=metadata)
+
+
+def _imagej_type(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if pixels.dtype in (np.uint8, np.uint16, np.float32):
+        return pixels
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8) * 255
+    if np.issubdtype(pixels.dtype, np.integer) and pixels.size and 0 <= pixels.min() and pixels.max() < 2**16:
+        return pixels.astype(np.uint16)
+    converted = pixels.astype(np.float32)
+    if np.issubdtype(pixels.dtype, np.integer) and not np.array_equal(converted.astype(pixels.dtype), pixels):
+        raise ImageError(f"{pixels.dtype} values up to {pixels.max()} fit no pixel type of ImageJ exactly")
+    return converted

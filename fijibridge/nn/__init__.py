@@ -1,0 +1,1 @@
+"""The network: patches, U-Net, training, prediction. torch, never Java."""

@@ -1,0 +1,152 @@
+"""Images in, class probabilities out: tile by tile, equal to the whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import xarray as xr
+
+from fijibridge.errors import ModelError
+from fijibridge.image import DIMS, Array, as_image
+from fijibridge.nn.model import Model
+from fijibridge.nn.planning import receptive_field
+from fijibridge.nn.unet import UNet
+
+Progress = Callable[[int, int], None]
+
+
+def predict(
+    model: Model | str | os.PathLike[str],
+    image: Array,
+    *,
+    tile: int = 512,
+    device: str | torch.device | None = None,
+    progress: Progress | None = None,
+) -> xr.DataArray:
+    """Compute the probability of each class for each pixel.
+
+    Parameters
+    ----------
+    model
+        A trained model, or the path of its file or of its run's folder.
+    image
+        With y and x, with z for a 3D network, with c for one of several channels; any further axes are gone
+        through one by one. Of any size from 1 px up.
+    tile
+        Side of the tiles in pixels, without their halo. It changes memory and speed, not the result.
+    device
+        ``"cpu"``, ``"cuda"`` ...; left out, the best there is.
+    progress
+        Called with (tiles done, tiles in all).
+
+    Returns
+    -------
+    xarray.DataArray
+        ``float32``; the image's axes and calibration, and ``c`` with the names of the classes.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read, or the image's axes or channels do not fit the network.
+
+    Notes
+    -----
+    Tiles start at multiples of the network's divisor and carry a halo as wide as its receptive field, so that
+    tiled and whole prediction are the same up to rounding.
+    """
+    model = model if isinstance(model, Model) else Model.load(model)
+    source = image if isinstance(image, xr.DataArray) else as_image(image)
+    spatial = DIMS[-model.net.dims :]
+    _check_axes(source, model.net, spatial)
+    where = torch.device(device) if device is not None else best_device()
+    net = model.net.to(where).eval()
+    outer = [str(d) for d in source.dims if d != "c" and d not in spatial]
+    shape = [source.sizes[d] for d in (*outer, *spatial)]
+    result = np.empty((len(model.classes), *shape), np.float32)
+    stacks = list(np.ndindex(*shape[: len(outer)]))
+    for number, index in enumerate(stacks):
+        piece = source.isel(dict(zip(outer, index, strict=True)))
+        pixels = model.normalisation(_channels_first(piece, spatial))
+        told = _told(progress, number, len(stacks))
+        result[(slice(None), *index)] = _predict_array(net, pixels, tile, where, told)
+    return _named(result, source, [*outer, *spatial], model.classes)
+
+
+def best_device() -> torch.device:
+    """Return the accelerator if there is one, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _check_axes(image: xr.DataArray, net: UNet, spatial: Sequence[str]) -> None:
+    missing = [d for d in spatial if d not in image.dims]
+    if missing:
+        raise ModelError(f"the network is {net.dims}D but the image has axes {image.dims}: axis {missing[0]!r} missing")
+    channels, expected = image.sizes.get("c", 1), net.config["in_channels"]
+    if channels != expected:
+        raise ModelError(
+            f"the network was trained on {expected} channel(s), the image has {channels}: select with image.isel(c=...)"
+        )
+
+
+def _channels_first(image: xr.DataArray, spatial: Sequence[str]) -> npt.NDArray[Any]:
+    ordered = image if "c" in image.dims else image.expand_dims("c")
+    return np.asarray(ordered.transpose("c", *spatial).values)
+
+
+def _told(progress: Progress | None, number: int, stacks: int) -> Progress:
+    def tell(done: int, total: int) -> None:
+        if progress is not None:
+            progress(number * total + done, stacks * total)
+
+    return tell
+
+
+def _predict_array(
+    net: UNet, pixels: npt.NDArray[np.float32], tile: int, device: torch.device, tell: Progress
+) -> npt.NDArray[np.float32]:
+    """Predict one (C, [Z,] Y, X) array, whose sides are first made multiples of the divisor."""
+    size = pixels.shape[1:]
+    field = receptive_field(net)
+    padding = [(0, 0), *((0, -n % field.divisor) for n in size)]
+    padded = np.pad(pixels, padding, mode="edge")
+    side = max(tile - tile % field.divisor, field.divisor)
+    result = np.empty((net.config["n_classes"], *padded.shape[1:]), np.float32)
+    tiles = list(_tiles(padded.shape[1:], side, field.halo))
+    with torch.inference_mode():
+        for done, (outer, inner, inside) in enumerate(tiles, start=1):
+            x = torch.from_numpy(np.ascontiguousarray(padded[(slice(None), *outer)]))[None].to(device)
+            probability = torch.softmax(net(x), dim=1)[0].float().cpu().numpy()
+            result[(slice(None), *inner)] = probability[(slice(None), *inside)]
+            tell(done, len(tiles))
+    return result[(slice(None), *(slice(0, n) for n in size))]
+
+
+Slices = tuple[slice, ...]
+
+
+def _tiles(shape: Sequence[int], side: int, halo: int) -> Iterator[tuple[Slices, Slices, Slices]]:
+    """Yield what to read, what to write, and where that lies in what was read."""
+    for corner in product(*(range(0, n, side) for n in shape)):
+        stop = [min(c + side, n) for c, n in zip(corner, shape, strict=True)]
+        first = [max(c - halo, 0) for c in corner]
+        last = [min(s + halo, n) for s, n in zip(stop, shape, strict=True)]
+        outer = tuple(map(slice, first, last))
+        inner = tuple(map(slice, corner, stop))
+        inside = tuple(slice(c - f, s - f) for c, s, f in zip(corner, stop, first, strict=True))
+        yield outer, inner, inside
+
+
+def _named(
+    result: npt.NDArray[np.float32], image: xr.DataArray, axes: Sequence[str], classes: Sequence[str]
+) -> xr.DataArray:
+    coords = {k: v for k, v in image.coords.items() if k != "c" and "c" not in v.dims}
+    named = xr.DataArray(result, dims=("c", *axes), coords=coords | {"c": list(classes)}, name=image.name)
+    return named.transpose(*(d for d in DIMS if d in named.dims))

@@ -1,0 +1,463 @@
+"""Training a network, on Lightning, with a record that says what happened and why it ended."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset
+
+from fijibridge.cells.targets import CLASSES, IGNORE, membrane_target
+from fijibridge.dataset import Dataset, Item
+from fijibridge.errors import TrainingError
+from fijibridge.files import atomic, write_json
+from fijibridge.image import DIMS, Array, as_image, pixel_size, same_shape, unit, values
+from fijibridge.nn.model import FILE_NAME, Model, Normalisation
+from fijibridge.nn.patches import Batch, PatchSampler, Sample
+from fijibridge.nn.unet import UNet
+
+log = logging.getLogger("fijibridge")
+
+Pair = tuple[Array, Array] | tuple[Array, Array, Array]
+
+
+class Observer(Protocol):
+    """Who wants to know how a training goes: a progress bar, a Fiji window."""
+
+    def progress(self, step: int, steps: int) -> None:
+        """Hear that a step of so many is done."""
+
+    def metrics(self, epoch: int, values: dict[str, float]) -> None:
+        """Hear the metrics of an epoch, counted from 1; epoch 0 is before the first step."""
+
+
+@dataclass
+class Run:
+    """What a training left.
+
+    Attributes
+    ----------
+    model : Model
+        The network at its end, or at its best validation loss if there was validation data.
+    history : pandas.DataFrame
+        One row per epoch: epoch, train_loss, val_loss (NaN without validation data), lr, seconds. Epoch 0 is
+        the network as it was before the first step.
+    stopped_because : str
+        Why it ended, in words.
+    seconds : float
+        Wall time of the training.
+    settings : dict
+        What it was started with.
+    path : Path or None
+        Its folder, with ``model.safetensors``, ``history.csv`` and ``run.json``.
+    """
+
+    model: Model
+    history: pd.DataFrame
+    stopped_because: str
+    seconds: float
+    settings: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+
+
+def train(
+    net: UNet,
+    data: Dataset | Sequence[Pair],
+    *,
+    epochs: int = 50,
+    out: str | Path | None = None,
+    validation: Sequence[Pair] = (),
+    patch: Sequence[int] | None = None,
+    batch: int = 8,
+    batches: int = 50,
+    width: float = 3,
+    lr: float = 3e-3,
+    patience: int | None = None,
+    classes: Sequence[str] = CLASSES,
+    seed: int = 0,
+    device: str | None = None,
+    observers: Sequence[Observer] = (),
+) -> Run:
+    """Train a network on images and what is to be seen in them.
+
+    Parameters
+    ----------
+    net
+        Trained in place.
+    data
+        A dataset, whose ``train`` images are learnt (their membranes as targets) and whose ``validation`` images
+        are watched; or a list of (image, target) or (image, target, weight). A target holds class ids per pixel,
+        255 = unknown; :func:`fijibridge.membrane_target` makes one.
+    epochs
+        At most; 0 leaves the network as it is.
+    out
+        Folder for the run's record and the model.
+    validation
+        Pairs to watch, besides those of a dataset.
+    patch
+        (Y, X) or (Z, Y, X) pixels, multiples of the network's divisor; 128 per axis if left out, 16 for z.
+    batch, batches
+        Patches in a batch, batches in an epoch.
+    width
+        Of the membrane in targets made from a dataset's labels, in pixels.
+    lr
+        Largest learning rate; it rises to it and falls back to nothing (one cycle, AdamW).
+    patience
+        Stop after so many epochs without a better validation loss.
+    classes
+        Names of the class ids 0, 1, ...
+    seed
+        Of patches and augmentation. The network's first weights follow ``torch.manual_seed``.
+    device
+        ``"cpu"``, ``"cuda"`` ...; left out, the best there is.
+    observers
+        Told about steps and epochs.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    TrainingError
+        Before the first step, if data, patch and network do not fit.
+
+    Notes
+    -----
+    Ctrl-C ends the run after the current step and hands it back; a second one raises KeyboardInterrupt.
+    """
+    settings = {
+        "network": dict(net.config), "epochs": epochs, "batch": batch, "batches": batches, "width": width, "lr": lr,
+        "patience": patience, "seed": seed, "classes": list(classes),
+    }  # fmt: skip
+    pairs, watched, about = _pairs(data, validation, width)
+    size = _patch_size(patch, net)
+    _check_classes(net, classes, [p[1] for p in [*pairs, *watched]])
+    if patience is not None and not watched:
+        raise TrainingError("patience needs validation data: name some in the dataset's split, or pass validation=[...]")
+    normalisation = Normalisation()
+    samples = [_sample(pair, net.dims, normalisation, f"image {i}") for i, pair in enumerate(pairs)]
+    val_samples = [_sample(pair, net.dims, normalisation, f"validation image {i}") for i, pair in enumerate(watched)]
+    sampler = PatchSampler(samples, size, batch, batches, seed=seed)
+    watch = PatchSampler(val_samples, size, batch, _enough(val_samples, size, batch), False, seed) if watched else None
+
+    module = _Module(net, lr, max(epochs * batches, 1))
+    recorder = _Recorder(observers, epochs * batches)
+    began = time.monotonic()
+    if epochs > 0:
+        stopped = _fit(module, sampler, watch, epochs, patience, device, recorder)
+    else:
+        stopped = "epochs=0: the network was left as it was"
+    if recorder.best_state is not None:
+        net.load_state_dict(recorder.best_state)
+    net.eval()
+    first = pairs[0][0]
+    calibrated = first if hasattr(first, "dims") else as_image(first)
+    about |= {"epochs": epochs, "stopped_because": stopped}
+    model = Model(net, tuple(classes), normalisation, pixel_size(calibrated), unit(calibrated), about)
+    settings |= {"patch": list(size), "images": len(pairs), "validation_images": len(watched)} | about
+    run = Run(model, recorder.history(), stopped, time.monotonic() - began, settings)
+    log.info("training ended: %s", stopped)
+    if out is not None:
+        _write_record(run, Path(out))
+    return run
+
+
+# --- what goes in -----------------------------------------------------------------------------------
+
+
+def _pairs(
+    data: Dataset | Sequence[Pair], validation: Sequence[Pair], width: float
+) -> tuple[list[Pair], list[Pair], dict[str, Any]]:
+    if isinstance(data, Dataset):
+        pairs: list[Pair] = [_pair(item, width) for item in data.split("train")]
+        watched: list[Pair] = [*validation, *(_pair(item, width) for item in data.split("validation"))]
+        about = {"data": data.folder.name, "provenance": data.description.provenance}
+    else:
+        pairs, watched, about = list(data), list(validation), {"data": "arrays", "provenance": "unknown"}
+    if not pairs:
+        raise TrainingError("there is nothing to train on: no image, or none in the split 'train'")
+    return pairs, watched, about
+
+
+def _pair(item: Item, width: float) -> Pair:
+    return item.image(), membrane_target(item.labels(), width, item.region())
+
+
+def _patch_size(patch: Sequence[int] | None, net: UNet) -> tuple[int, ...]:
+    size = tuple(patch) if patch is not None else (128, 128) if net.dims == 2 else (16, 128, 128)
+    if len(size) != net.dims or any(n < 1 or n % net.divisor for n in size):
+        raise TrainingError(
+            f"patch {size} does not fit the network: {net.dims} sides, each a multiple of {net.divisor} (2**depth)"
+        )
+    return size
+
+
+def _check_classes(net: UNet, classes: Sequence[str], targets: Sequence[Array]) -> None:
+    n_classes = net.config["n_classes"]
+    if len(classes) != n_classes:
+        raise TrainingError(f"the network has {n_classes} classes but {len(classes)} names: {list(classes)}")
+    for number, target in enumerate(targets):
+        found = np.unique(values(target))
+        wrong = found[(found != IGNORE) & ((found < 0) | (found >= n_classes))]
+        if len(wrong) or not np.issubdtype(found.dtype, np.integer):
+            raise TrainingError(
+                f"target {number} holds {found[:6].tolist()}{' ...' if len(found) > 6 else ''}; expected class ids 0 to "
+                f"{n_classes - 1} and {IGNORE} = unknown. Cell labels become one with fijibridge.membrane_target"
+            )
+
+
+def _sample(pair: Pair, dims: int, normalisation: Normalisation, name: str) -> Sample:
+    if len(pair) not in (2, 3):
+        raise TrainingError(f"{name} is {len(pair)} arrays; expected (image, target) or (image, target, weight)")
+    source = as_image(pair[0])
+    spatial = DIMS[-dims:]
+    unknown = [d for d in source.dims if d not in (*spatial, "c")]
+    if unknown or not set(spatial) <= set(source.dims):
+        raise TrainingError(f"{name} has axes {source.dims}; a {dims}D network takes {spatial} and c")
+    plane = source.isel(c=0, drop=True) if "c" in source.dims else source
+    same_shape(image=plane, target=pair[1])
+    ordered = source if "c" in source.dims else source.expand_dims("c")
+    pixels = normalisation(np.asarray(ordered.transpose("c", *spatial).values))
+    weight = np.asarray(values(pair[2]), np.float32) if len(pair) == 3 else None
+    return Sample(pixels, np.asarray(values(pair[1]), np.uint8), weight, name)
+
+
+def _enough(samples: Sequence[Sample], patch: Sequence[int], batch: int) -> int:
+    """Return how many batches show every validation pixel about once."""
+    pixels = sum(int((s.target != IGNORE).sum()) for s in samples)
+    return max(1, round(pixels / float(np.prod(patch)) / batch))
+
+
+# --- what happens -----------------------------------------------------------------------------------
+
+
+class _Module(pl.LightningModule):
+    """The training step: cross entropy and Dice over the pixels with known truth."""
+
+    def __init__(self, net: UNet, lr: float, steps: int):
+        super().__init__()
+        self.net, self.lr, self.steps = net, lr, steps
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        loss = segmentation_loss(self.net(batch[0]), batch[1], batch[2])
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[0]))
+        return loss
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        loss = segmentation_loss(self.net(batch[0]), batch[1], batch[2])
+        self.log("val_loss", loss, batch_size=len(batch[0]))
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.AdamW(self.net.parameters(), lr=self.lr, weight_decay=1e-4)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.lr, total_steps=self.steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def segmentation_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Return weighted cross entropy plus soft Dice loss, over pixels with known truth.
+
+    Parameters
+    ----------
+    logits
+        (B, K, ...) floats.
+    target
+        (B, ...) class ids, 255 = unknown: such pixels count nowhere.
+    weight
+        (B, ...) weight of each pixel.
+
+    Notes
+    -----
+    Dice is 1 - mean over classes of 2 sum(w p t) / sum(w (p + t)) (Milletari et al. 2016, with p instead of p**2).
+    """
+    known = (target != IGNORE).float() * weight
+    entropy = functional.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none")  # (B, ...)
+    entropy = (entropy * known).sum() / known.sum().clamp(min=1e-6)
+    p = torch.softmax(logits, dim=1)  # (B, K, ...)
+    safe = torch.where(target == IGNORE, 0, target)
+    t = functional.one_hot(safe, logits.shape[1]).movedim(-1, 1).to(p.dtype)  # (B, K, ...)
+    w = known.unsqueeze(1)
+    axes = [0, *range(2, p.ndim)]
+    dice = (2 * (w * p * t).sum(axes) + 1) / ((w * (p + t)).sum(axes) + 1)
+    return entropy + 1 - dice.mean()
+
+
+class _Batches(IterableDataset[Batch]):
+    """A sampler as Lightning wants it."""
+
+    def __init__(self, sampler: PatchSampler):
+        self.sampler = sampler
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self.sampler)
+
+
+class _Recorder(Callback):
+    """Keeps the metrics of each epoch and the best weights, and tells the observers."""
+
+    def __init__(self, observers: Sequence[Observer], steps: int):
+        self.observers, self.steps = observers, steps
+        self.rows: list[dict[str, float]] = []
+        self.best_loss = float("inf")
+        self.best_epoch = 0
+        self.best_state: dict[str, Tensor] | None = None
+        self._began = time.monotonic()
+
+    def history(self) -> pd.DataFrame:
+        return pd.DataFrame(self.rows, columns=["epoch", "train_loss", "val_loss", "lr", "seconds"])
+
+    def add(self, epoch: int, train_loss: float, val_loss: float, lr: float) -> None:
+        seconds = time.monotonic() - self._began
+        self.rows.append(
+            {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss, "lr": lr, "seconds": round(seconds, 3)}
+        )
+        for observer in self.observers:
+            observer.metrics(epoch, {"train_loss": train_loss, "val_loss": val_loss, "lr": lr})
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        loss = trainer.callback_metrics.get("train_loss")
+        if loss is not None and not torch.isfinite(loss):
+            raise TrainingError(f"the loss became {float(loss)} at step {trainer.global_step}: lower lr")
+        for observer in self.observers:
+            observer.progress(trainer.global_step, self.steps)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        val_loss = metrics.get("val_loss", float("nan"))
+        if val_loss < self.best_loss:
+            self.best_loss, self.best_epoch = val_loss, trainer.current_epoch + 1
+            state = pl_module.net.state_dict()  # type: ignore[operator, union-attr]
+            self.best_state = {k: v.detach().clone().cpu() for k, v in state.items()}
+        lr = float(trainer.optimizers[0].param_groups[0]["lr"])
+        self.add(trainer.current_epoch + 1, metrics["train_loss"], val_loss, lr)
+
+
+def _fit(
+    module: _Module, sampler: PatchSampler, watch: PatchSampler | None, epochs: int, patience: int | None,
+    device: str | None, recorder: _Recorder,
+) -> str:  # fmt: skip
+    """Run Lightning and say why it stopped."""
+    stopper = EarlyStopping("val_loss", patience=patience) if patience is not None else None
+    accelerator, devices = _accelerator(device)
+    with _quiet():
+        trainer = pl.Trainer(
+            max_epochs=epochs, accelerator=accelerator, devices=devices, logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, gradient_clip_val=1.0,
+            callbacks=[recorder, *([stopper] if stopper else [])],
+        )  # fmt: skip
+        loaders = [_loader(s) for s in (sampler, watch) if s is not None]
+        recorder.add(0, _loss_before(module, sampler), _loss_before(module, watch), 0.0)
+        with _ctrl_c_stops(trainer) as interrupted:
+            trainer.fit(module, *loaders)
+    return _reason(trainer, recorder, stopper, epochs, bool(interrupted))
+
+
+def _loader(sampler: PatchSampler) -> DataLoader[Batch]:
+    """Wrap a sampler without worker processes: forking beside a JVM's threads is unsafe."""
+    return DataLoader(_Batches(sampler), batch_size=None, num_workers=0)
+
+
+def _accelerator(device: str | None) -> tuple[str, Any]:
+    if device is None:
+        return "auto", 1
+    kind, _, index = device.partition(":")
+    return {"cuda": "gpu"}.get(kind, kind), [int(index)] if index else 1
+
+
+def _loss_before(module: _Module, sampler: PatchSampler | None) -> float:
+    """Return the loss on a few batches, without learning and without using up the sampler's draws."""
+    if sampler is None:
+        return float("nan")
+    epoch, losses = sampler.epoch, []
+    device = next(module.parameters()).device
+    module.eval()
+    with torch.no_grad():
+        for _, (x, y, weight) in zip(range(4), sampler, strict=False):
+            losses.append(float(segmentation_loss(module.net(x.to(device)), y.to(device), weight.to(device))))
+    module.train()
+    sampler.epoch = epoch
+    return float(np.mean(losses))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's notices about devices and loaders from the user's console."""
+    loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\..*")
+        warnings.filterwarnings("ignore", message=r".*(num_workers|isinstance\(treespec).*")
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+@contextmanager
+def _ctrl_c_stops(trainer: pl.Trainer) -> Iterator[list[int]]:
+    """Let Ctrl-C end the training, not the session: Lightning's own handling ends the process."""
+    pressed: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(number: int, frame: Any) -> None:
+        pressed.append(number)
+        trainer.should_stop = True
+        if len(pressed) > 1:
+            signal.signal(signal.SIGINT, before)
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _reason(
+    trainer: pl.Trainer, recorder: _Recorder, stopper: EarlyStopping | None, epochs: int, interrupted: bool
+) -> str:
+    done = len(recorder.rows) - 1
+    best = f"best val_loss {recorder.best_loss:.4f} at epoch {recorder.best_epoch}" if recorder.best_epoch else ""
+    if interrupted:
+        return f"interrupted by Ctrl-C after {done} of {epochs} epochs" + (f"; {best}" if best else "")
+    if stopper is not None and stopper.stopped_epoch:
+        return (
+            f"early stop after {done} of {epochs} epochs: val_loss did not improve for {stopper.patience} epochs; "
+            f"{best}; a larger patience would let it go on"
+        )
+    return f"all {epochs} epochs done" + (f"; {best}" if best else "")
+
+
+# --- what is left -----------------------------------------------------------------------------------
+
+
+def _write_record(run: Run, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    run.path = folder
+    run.model.save(folder / FILE_NAME)
+    with atomic(folder / "history.csv") as temporary:
+        run.history.to_csv(temporary, index=False)
+    record = {"settings": run.settings, "stopped_because": run.stopped_because, "seconds": round(run.seconds, 2)}
+    history = run.history.astype(object).where(run.history.notna(), None).to_dict("records")
+    write_json(folder / "run.json", record | {"history": history})
