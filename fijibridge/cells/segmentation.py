@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from scipy import ndimage
-from skimage.morphology import h_minima
+from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
 from fijibridge.errors import ImageError
@@ -26,8 +26,8 @@ def label_cells(
     threshold: float = 0.5,
     grow: bool | float = True,
     min_size: int = 0,
-    sigma: float = 1.0,
-    h: float = 0.05,
+    sigma: float = 1.5,
+    h: float = 2.0,
 ) -> xr.DataArray | npt.NDArray[np.int32]:
     """Find the cells between membranes.
 
@@ -37,8 +37,9 @@ def label_cells(
         Membrane probability, (Y, X) or (Z, Y, X); or all classes, (C, Y, X) or (C, Z, Y, X), out of which
         `membrane` is taken.
     method
-        ``"threshold"``: connected regions below the threshold. ``"watershed"``: one basin per minimum that is at
-        least `h` deep, after smoothing; it closes gaps in membranes, and splits cells with a textured inside.
+        ``"threshold"``: connected regions below the threshold; one gap in a membrane makes one cell of two.
+        ``"watershed"``: such regions are cut where they are narrow: every maximum of the distance from the
+        membranes, smoothed, that stands out by `h` becomes one cell. It closes gaps, and may cut bent cells.
     membrane
         The channel with the membranes: a name of the DataArray's ``c`` coordinate, or an index for plain arrays.
     threshold
@@ -48,9 +49,9 @@ def label_cells(
     min_size
         Regions of fewer pixels are left out before growing.
     sigma
-        Gaussian smoothing before the watershed, in pixels.
+        Gaussian smoothing of the distance before the watershed, in pixels.
     h
-        Depth of the minima that become cells, in the units of `prob`.
+        How far, in pixels, a maximum of the distance must stand out to be a cell of its own.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def label_cells(
     landscape = _membrane_channel(prob, membrane)
     methods: dict[str, Callable[[], Labels]] = {
         "threshold": lambda: _components(landscape < threshold),
-        "watershed": lambda: _basins(landscape, sigma, h, threshold),
+        "watershed": lambda: _basins(landscape < threshold, sigma, h),
     }
     if method not in methods:
         raise ImageError(f"method {method!r} is not known; choose one of {sorted(methods)}")
@@ -145,11 +146,12 @@ def _components(inside: npt.NDArray[np.bool_]) -> Labels:
     return labels
 
 
-def _basins(landscape: npt.NDArray[np.float32], sigma: float, h: float, threshold: float) -> Labels:
-    smooth = ndimage.gaussian_filter(landscape, sigma)
-    minima = h_minima(smooth, h) > 0
-    seeds = _components(minima & (smooth < threshold))
-    basins: Labels = watershed(smooth, seeds, watershed_line=True)
+def _basins(inside: npt.NDArray[np.bool_], sigma: float, h: float) -> Labels:
+    """Cut the inside into one basin for each maximum of the distance to its border that stands out by h."""
+    distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(inside), sigma)
+    flattened = reconstruction(distance - h, distance)  # skimage's h_maxima is not exact for floats
+    seeds = _components(local_maxima(flattened, connectivity=1) & inside)
+    basins: Labels = watershed(-distance, seeds, mask=inside, watershed_line=True)
     return basins
 
 
