@@ -32,6 +32,7 @@ _HOME = {
     "match_labels": "cells.matching",
     "match_table": "cells.matching",
     "membrane_target": "cells.targets",
+    "pixel_size": "image",
     "predict": "nn.prediction",
     "read_rois": "rois",
     "receptive_field": "nn.planning",
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from fijibridge.dataset import Dataset
     from fijibridge.errors import FijiBridgeError
     from fijibridge.fiji.session import Fiji, current
-    from fijibridge.image import as_image
+    from fijibridge.image import as_image, pixel_size
     from fijibridge.nn.model import Model, Normalisation
     from fijibridge.nn.patches import PatchSampler, Sample
     from fijibridge.nn.planning import receptive_field

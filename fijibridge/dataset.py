@@ -21,17 +21,16 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fijibridge.errors import DatasetError, ImageError
+from fijibridge.files import read_image
 from fijibridge.image import as_image, as_labels
 
 FILE_NAME = "dataset.toml"
@@ -102,18 +101,15 @@ class Item:
 
     def image(self) -> xr.DataArray:
         """Read the intensities."""
-        pixels = read_pixels(self.paths["image"])
-        try:
-            return self._calibrated(pixels, self.description.dims)
-        except ImageError as error:
-            raise DatasetError(f"{self.paths['image']}: {error}") from error
+        return self._read("image", self.description.dims)
 
     def labels(self) -> xr.DataArray:
         """Read the true cells."""
         if "labels" not in self.paths:
             raise DatasetError(f"{self.name}: the description names no labels; add labels = '{{name}}_labels.tif'")
+        labels = self._read("labels")
         try:
-            return self._calibrated(as_labels(read_pixels(self.paths["labels"])), None)
+            return labels.copy(data=as_labels(labels))
         except ImageError as error:
             raise DatasetError(f"{self.paths['labels']}: {error}") from error
 
@@ -121,12 +117,13 @@ class Item:
         """Read the mask of known truth, None if it is known everywhere."""
         if "region" not in self.paths:
             return None
-        return self._calibrated(read_pixels(self.paths["region"]) != 0, None)
+        return self._read("region") != 0
 
-    def _calibrated(self, pixels: npt.NDArray[Any], dims: str | None) -> xr.DataArray:
+    def _read(self, role: str, dims: str | None = None) -> xr.DataArray:
         size, unit = self.description.pixel_size, self.description.unit
-        calibration: Any = dict(size) if isinstance(size, dict) else size
-        return as_image(pixels, dims, pixel_size=calibration, unit=unit, name=self.name)
+        calibration: Any = {} if size is None else {"pixel_size": dict(size) if isinstance(size, dict) else size}
+        image = read_image(self.paths[role], dims)
+        return as_image(image, name=self.name, **calibration, unit=unit if size is not None else None)
 
 
 class Dataset:
@@ -135,6 +132,7 @@ class Dataset:
     Examples
     --------
     >>> import tempfile, tifffile
+    >>> import numpy as np
     >>> folder = Path(tempfile.mkdtemp())
     >>> tifffile.imwrite(folder / "a_image.tif", np.zeros((8, 9), np.uint8))
     >>> dataset = Dataset.from_patterns(folder, image="*_image.tif")
@@ -215,14 +213,18 @@ def _plain(error: ValidationError) -> str:
 
 def _find(folder: Path, description: Description) -> list[Item]:
     head, tail = description.image.split("*")
-    found = {p.relative_to(folder).as_posix()[len(head) : -len(tail) or None]: p for p in folder.glob(description.image)}
+    found = {
+        p.relative_to(folder).as_posix()[len(head) : -len(tail) or None]: p for p in folder.glob(description.image)
+    }
     if not found:
         raise DatasetError(f"no file in {folder} fits {description.image!r}; it holds {_some_files(folder)}")
     split = description.split
     unknown = sorted({*split.test, *split.validation} - set(found))
     both = sorted(set(split.test) & set(split.validation))
     if unknown or both:
-        raise DatasetError(f"split names {(unknown or both)!r}: {'no such image' if unknown else 'in test and validation'}")
+        raise DatasetError(
+            f"split names {(unknown or both)!r}: {'no such image' if unknown else 'in test and validation'}"
+        )
     return [
         Item(name, _split_of(name, split), _paths(folder, name, path, description), description)
         for name, path in sorted(found.items())
@@ -250,55 +252,3 @@ def _paths(folder: Path, name: str, image: Path, description: Description) -> di
         if not path.resolve().is_relative_to(folder.resolve()):
             raise DatasetError(f"{name}: its {role} file {path} lies outside the folder {folder}")
     return paths
-
-
-def read_pixels(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
-    """Read the pixels of a TIFF, PNG, JPEG or the like, as they are stored.
-
-    Raises
-    ------
-    DatasetError
-        If the file is missing or cannot be read.
-    """
-    from skimage.io import imread
-
-    try:
-        return np.asarray(imread(Path(path)))
-    except Exception as error:
-        raise DatasetError(f"cannot read {path}: {error}") from error
-
-
-def write_labels(path: str | os.PathLike[str], labels: Sequence[Any] | npt.NDArray[Any] | xr.DataArray) -> None:
-    """Write a label image as a TIFF that ImageJ opens, with its pixel size, atomically."""
-    write_tiff(path, labels if isinstance(labels, xr.DataArray) else np.asarray(labels))
-
-
-def write_tiff(path: str | os.PathLike[str], image: npt.NDArray[Any] | xr.DataArray) -> None:
-    """Write an image as an ImageJ TIFF (uint8, uint16 or float32), with its pixel size, atomically."""
-    import tifffile
-
-    from fijibridge.files import atomic
-    from fijibridge.image import pixel_size, unit
-
-    image = image if isinstance(image, xr.DataArray) else as_image(image)
-    size, name = pixel_size(image), unit(image)
-    pixels = _imagej_type(image.values)
-    metadata = {"axes": "".join(str(d) for d in image.dims).upper(), "unit": name}
-    if "z" in size:
-        metadata["spacing"] = str(size["z"])
-    resolution = (1 / size.get("x", 1.0), 1 / size.get("y", 1.0))
-    with atomic(path) as temporary:
-        tifffile.imwrite(temporary, pixels, imagej=True, resolution=resolution, metadata=metadata)
-
-
-def _imagej_type(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    if pixels.dtype in (np.uint8, np.uint16, np.float32):
-        return pixels
-    if pixels.dtype == bool:
-        return pixels.astype(np.uint8) * 255
-    if np.issubdtype(pixels.dtype, np.integer) and pixels.size and 0 <= pixels.min() and pixels.max() < 2**16:
-        return pixels.astype(np.uint16)
-    converted = pixels.astype(np.float32)
-    if np.issubdtype(pixels.dtype, np.integer) and not np.array_equal(converted.astype(pixels.dtype), pixels):
-        raise ImageError(f"{pixels.dtype} values up to {pixels.max()} fit no pixel type of ImageJ exactly")
-    return converted

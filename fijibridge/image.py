@@ -101,7 +101,8 @@ def _named_axes(array: npt.ArrayLike | xr.DataArray, dims: str | None) -> xr.Dat
         named = array if dims is None else xr.DataArray(array.data, dims=tuple(dims), name=array.name)
         found = [str(d) for d in named.dims]
     else:
-        data = array if hasattr(array, "dtype") and hasattr(array, "ndim") else np.asarray(array)
+        # dask, zarr and the like stay what they are
+        data: Any = array if hasattr(array, "dtype") and hasattr(array, "ndim") else np.asarray(array)
         ndim = len(data.shape)
         if dims is None:
             _refuse_channels_last(data.shape)
@@ -280,3 +281,53 @@ def as_labels(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
     if np.issubdtype(array.dtype, np.signedinteger) and array.size and array.min() < 0:
         raise ImageError(f"{name} holds the negative id {array.min()}; ids start at 1, 0 = background")
     return array
+
+
+def imagej_pixels(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Bring an array into a pixel type of ImageJ, without a wrong value.
+
+    ``uint8``, ``uint16`` and ``float32`` stay; bool becomes 0 and 255; other
+    integers become ``uint16`` if they fit, else ``float32`` if it holds them exactly (up to 2**24);
+    ``float16`` and ``float64`` become ``float32``.
+
+    Raises
+    ------
+    ImageError
+        For complex numbers, empty arrays, and values that no type of ImageJ holds.
+
+    Examples
+    --------
+    >>> imagej_pixels(np.array([1, 70000])).dtype
+    dtype('float32')
+    """
+    if array.size == 0:
+        raise ImageError(f"the array is empty, shape {array.shape}: ImageJ has no image without pixels")
+    if array.dtype in (np.uint8, np.uint16, np.float32):
+        return array
+    if array.dtype == bool:
+        return array.astype(np.uint8) * np.uint8(255)
+    if np.issubdtype(array.dtype, np.integer):
+        return _integers(array)
+    if np.issubdtype(array.dtype, np.floating):
+        return _floats(array)
+    raise ImageError(f"ImageJ has no pixel type for {array.dtype}: take its real part, or its absolute value")
+
+
+def _integers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    low, high = int(array.min()), int(array.max())
+    if low >= 0 and high < 2**16:
+        return array.astype(np.uint16)
+    if max(-low, high) <= 2**24:
+        return array.astype(np.float32)
+    raise ImageError(f"{array.dtype} values from {low} to {high} fit no pixel type of ImageJ exactly: scale them first")
+
+
+def _floats(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        single = array.astype(np.float32)
+    lost = np.isinf(single) & np.isfinite(array)
+    if lost.any():
+        raise ImageError(
+            f"{array.dtype} values up to {np.abs(array[lost]).max():g} overflow ImageJ's 32 bits: scale them"
+        )
+    return single

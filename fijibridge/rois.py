@@ -10,6 +10,7 @@ import dataclasses
 import os
 import zipfile
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,13 @@ def _box(kind: ROI_TYPE, x: int, y: int, width: int, height: int, name: str, pos
     if width <= 0 or height <= 0:
         raise RoiError(f"width {width} and height {height} must be positive")
     return ImagejRoi(
-        roitype=kind, name=name, position=position, left=int(x), top=int(y), right=int(x + width), bottom=int(y + height)
+        roitype=kind,
+        name=name,
+        position=position,
+        left=int(x),
+        top=int(y),
+        right=int(x + width),
+        bottom=int(y + height),
     )
 
 
@@ -404,7 +411,7 @@ def _draw_line(plane: npt.NDArray[np.bool_], roi: Roi, width: float | None) -> N
     radius = max(width if width is not None else stroke, 1.0) / 2
     for path in roi.paths():
         points = np.concatenate([path, path[:1]]) if roi.kind in _AREAS else path
-        for start, end in zip(points[:-1], points[1:], strict=True):
+        for start, end in pairwise(points):
             _draw_segment(plane, start - 0.5, end - 0.5, radius)
 
 

@@ -80,7 +80,7 @@ class Matching:
 
     @property
     def accuracy(self) -> float:
-        """tp / (tp + fp + fn), the average precision of one threshold in the nuclei challenges."""
+        """Tp / (tp + fp + fn), the average precision of one threshold in the nuclei challenges."""
         return _ratio(self.tp, self.tp + self.fp + self.fn)
 
     @property
@@ -188,7 +188,8 @@ def _known(true: Array, region: Array | None) -> npt.NDArray[np.bool_] | None:
     if region is None:
         return None
     same_shape(true=true, region=region)
-    return values(region).reshape(-1) != 0
+    known: npt.NDArray[np.bool_] = values(region).reshape(-1) != 0
+    return known
 
 
 def _overlaps(true: npt.NDArray[Any], pred: npt.NDArray[Any], known: npt.NDArray[np.bool_] | None) -> _Overlaps:

@@ -127,7 +127,7 @@ def _spread_points(shape: tuple[int, int], cell_size: float, rng: np.random.Gene
 
 
 def _bent_grid(shape: tuple[int, int], cell_size: float, rng: np.random.Generator) -> Floats:
-    grid = np.stack(np.mgrid[: shape[0], : shape[1]], axis=-1).astype(float)
+    grid: Floats = np.moveaxis(np.indices(shape, dtype=float), 0, -1).copy()
     for axis in (0, 1):
         grid[..., axis] += 0.12 * cell_size * _smooth_noise(shape, cell_size / 2.5, rng)
     return grid.reshape(-1, 2)

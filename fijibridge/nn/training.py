@@ -149,7 +149,9 @@ def train(
     size = _patch_size(patch, net)
     _check_classes(net, classes, [p[1] for p in [*pairs, *watched]])
     if patience is not None and not watched:
-        raise TrainingError("patience needs validation data: name some in the dataset's split, or pass validation=[...]")
+        raise TrainingError(
+            "patience needs validation data: name some in the dataset's split, or pass validation=[...]"
+        )
     normalisation = Normalisation()
     samples = [_sample(pair, net.dims, normalisation, f"image {i}") for i, pair in enumerate(pairs)]
     val_samples = [_sample(pair, net.dims, normalisation, f"validation image {i}") for i, pair in enumerate(watched)]
@@ -167,7 +169,7 @@ def train(
         net.load_state_dict(recorder.best_state)
     net.eval()
     first = pairs[0][0]
-    calibrated = first if hasattr(first, "dims") else as_image(first)
+    calibrated = as_image(first)
     about |= {"epochs": epochs, "stopped_because": stopped}
     model = Model(net, tuple(classes), normalisation, pixel_size(calibrated), unit(calibrated), about)
     settings |= {"patch": list(size), "images": len(pairs), "validation_images": len(watched)} | about
@@ -217,8 +219,8 @@ def _check_classes(net: UNet, classes: Sequence[str], targets: Sequence[Array]) 
         wrong = found[(found != IGNORE) & ((found < 0) | (found >= n_classes))]
         if len(wrong) or not np.issubdtype(found.dtype, np.integer):
             raise TrainingError(
-                f"target {number} holds {found[:6].tolist()}{' ...' if len(found) > 6 else ''}; expected class ids 0 to "
-                f"{n_classes - 1} and {IGNORE} = unknown. Cell labels become one with fijibridge.membrane_target"
+                f"target {number} holds {found[:6].tolist()}{' ...' if len(found) > 6 else ''}; expected class ids "
+                f"0 to {n_classes - 1} and {IGNORE} = unknown. Cell labels become one with fijibridge.membrane_target"
             )
 
 
@@ -341,7 +343,7 @@ class _Recorder(Callback):
         val_loss = metrics.get("val_loss", float("nan"))
         if val_loss < self.best_loss:
             self.best_loss, self.best_epoch = val_loss, trainer.current_epoch + 1
-            state = pl_module.net.state_dict()  # type: ignore[operator, union-attr]
+            state = pl_module.net.state_dict()  # type: ignore[union-attr]
             self.best_state = {k: v.detach().clone().cpu() for k, v in state.items()}
         lr = float(trainer.optimizers[0].param_groups[0]["lr"])
         self.add(trainer.current_epoch + 1, metrics["train_loss"], val_loss, lr)
@@ -363,7 +365,7 @@ def _fit(
         loaders = [_loader(s) for s in (sampler, watch) if s is not None]
         recorder.add(0, _loss_before(module, sampler), _loss_before(module, watch), 0.0)
         with _ctrl_c_stops(trainer) as interrupted:
-            trainer.fit(module, *loaders)
+            trainer.fit(module, loaders[0], loaders[1] if watch is not None else None)
     return _reason(trainer, recorder, stopper, epochs, bool(interrupted))
 
 

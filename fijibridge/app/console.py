@@ -1,0 +1,60 @@
+"""What is said on the console while something runs: steps with their times, and progress bars."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+console = Console(highlight=False)
+
+
+class Clock:
+    """Tells the seconds since it was made, in front of what it says."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the clock was made."""
+        return time.monotonic() - self.began
+
+    def say(self, text: str) -> None:
+        """Print a line with the time in front."""
+        console.print(f"[dim]{self.seconds:6.1f} s[/]  {text}")
+
+
+class Bar:
+    """A progress bar that is an observer of a training."""
+
+    def __init__(self, progress: Progress, title: str):
+        self._progress = progress
+        self._task = progress.add_task(title, total=None)
+
+    def progress(self, step: int, steps: int) -> None:
+        """Show a step of so many."""
+        self._progress.update(self._task, completed=step, total=steps)
+
+    def metrics(self, epoch: int, values: dict[str, float]) -> None:
+        """Show the metrics of an epoch, those that there are."""
+        known = "  ".join(f"{k} {v:.4f}" for k, v in values.items() if k.endswith("loss") and v == v)
+        self._progress.update(self._task, description=f"epoch {epoch}  {known}")
+
+
+@contextmanager
+def bar(title: str) -> Iterator[Bar]:
+    """Show a progress bar while something runs."""
+    columns = (
+        TextColumn("          {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, refresh_per_second=4) as progress:
+        yield Bar(progress, title)

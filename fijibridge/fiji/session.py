@@ -1,0 +1,578 @@
+"""A running Fiji, as Python sees it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+from fijibridge.errors import ImageError, NoImageError, RoiError, SessionError, StartError
+from fijibridge.fiji import jvm
+from fijibridge.image import Array, as_image, as_labels, like
+from fijibridge.rois import Roi, labels_to_rois
+
+log = logging.getLogger("fijibridge")
+
+Mode = Literal["headless", "interactive"]
+Source = Literal["manager", "overlay", "image"]
+
+_current: Fiji | None = None
+_started: dict[str, Any] = {}
+_lock = threading.RLock()
+
+
+def current() -> Fiji:
+    """Return the running session, also from Fiji's own script editor.
+
+    Raises
+    ------
+    SessionError
+        If none is running.
+    """
+    if _current is None or _current.closed:
+        raise SessionError("no Fiji is running in this process: start one with fijibridge.Fiji.start()")
+    return _current
+
+
+class Fiji:
+    """A running Fiji. Made by :meth:`start`, not by its class.
+
+    Attributes
+    ----------
+    flavor : str
+        ``"fiji"``, ``"imagej2"`` or ``"embedded"`` (plain ImageJ).
+    mode : str
+        ``"headless"`` or ``"interactive"``.
+    java : fijibridge.fiji.jvm.Java
+        The Java it runs on.
+
+    Notes
+    -----
+    A process has one JVM, which cannot be started twice. Closing the session closes its windows; Python lives on, and
+    :meth:`start` with the same arguments opens a new session on the same JVM.
+    """
+
+    def __init__(self, flavor: str, mode: Mode, java: jvm.Java, gateway: Any):
+        self.flavor, self.mode, self.java = flavor, mode, java
+        self._gateway = gateway
+        self.closed = False
+        self._headless_rois: list[Any] = []
+
+    # --- life ---------------------------------------------------------------------------------------
+
+    @classmethod
+    def start(
+        cls, where: str | os.PathLike[str] | None = None, *, mode: Mode | None = None, memory: str | None = None
+    ) -> Fiji:
+        """Start Fiji in this process.
+
+        Parameters
+        ----------
+        where
+            Left out: your Fiji (``FIJI_HOME``, the usual places), else the newest one from Maven,
+            ``"sc.fiji:fiji"``. A folder, or Maven coordinates such as ``"sc.fiji:fiji:2.17.0"`` or
+            ``"net.imagej:imagej"``. ``"embedded"``: plain ImageJ, small and quick, without Fiji's plugins.
+        mode
+            ``"interactive"`` with windows, ``"headless"`` without; left out, with windows if there is a display.
+        memory
+            Largest heap of the JVM, such as ``"8g"``; left out, Java's own default, a quarter of the memory.
+
+        Returns
+        -------
+        Fiji
+            The running session if there is one of that kind.
+
+        Raises
+        ------
+        StartError
+            If it cannot be had, or another kind or mode is running. Nothing else is started in its place.
+        """
+        global _current
+        with _lock:
+            mode = _checked_mode(mode)
+            wanted = {"where": _resolved(where), "mode": mode}
+            if jvm.is_running():
+                _refuse_another(wanted, memory)
+                if _current is not None and not _current.closed:
+                    return _current
+                session = cls(_started["flavor"], mode, _started["java"], _started["gateway"])
+            else:
+                session = _start(cls, wanted["where"], mode, memory)
+                _started.update(wanted, flavor=session.flavor, java=session.java, gateway=session._gateway)
+            if mode == "interactive":
+                session._open_window()
+            _current = session
+            return session
+
+    def close(self) -> None:
+        """Close all images and windows without asking to save; the JVM and Python live on."""
+        if self.closed:
+            return
+        self.closed = True
+        self._close_everything()
+
+    def __enter__(self) -> Fiji:
+        """Return the session; it is closed at the end of the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else self.mode
+        return f"<Fiji {self.flavor} {self.version}, {state}, Java {self.java.version} from {self.java.source}>"
+
+    @property
+    def version(self) -> str:
+        """Version of ImageJ, ``"2.17.0/1.54p"`` for one with ImageJ2, ``"1.54p"`` for the embedded one."""
+        ij1 = str(self._java("ij.IJ").getVersion()).split("/")[-1]
+        return f"{self._gateway.getVersion()}/{ij1}" if self._gateway is not None else ij1
+
+    @property
+    def ij(self) -> Any:
+        """The ImageJ2 gateway of pyimagej.
+
+        Raises
+        ------
+        SessionError
+            In the embedded ImageJ, which has none.
+        """
+        if self._gateway is None:
+            raise SessionError("the embedded ImageJ has no ImageJ2 gateway: start a Fiji, Fiji.start()")
+        return self._gateway
+
+    # --- pull ---------------------------------------------------------------------------------------
+
+    def titles(self) -> list[str]:
+        """Return the titles of the open images, in the order in which they were opened."""
+        return [str(imp.getTitle()) for imp in self._open()]
+
+    def image(self, title: str | int | None = None) -> xr.DataArray:
+        """Copy an open image into Python.
+
+        Parameters
+        ----------
+        title
+            Its title, or its ImageJ id (a negative number); None for the active image.
+
+        Returns
+        -------
+        xarray.DataArray
+            Axes out of ``t c z y x``, calibrated; see :func:`fijibridge.fiji.pixels.from_imageplus`.
+
+        Raises
+        ------
+        NoImageError
+            If there is none of that title, or several.
+        """
+        from fijibridge.fiji.pixels import from_imageplus
+
+        return from_imageplus(self._find(title))
+
+    def images(self) -> list[xr.DataArray]:
+        """Copy all open images into Python, in the order of :meth:`titles`."""
+        from fijibridge.fiji.pixels import from_imageplus
+
+        return [from_imageplus(imp) for imp in self._open()]
+
+    def array(self, title: str | int | None = None) -> npt.NDArray[Any]:
+        """Copy the pixels of an open image into a plain numpy array."""
+        return np.asarray(self.image(title).values)
+
+    def rois(self, source: Source | None = None, title: str | int | None = None) -> list[Roi]:
+        """Copy ROIs into Python.
+
+        Parameters
+        ----------
+        source
+            ``"manager"``: the ROI Manager; ``"overlay"``: the image's overlay; ``"image"``: its selection. Left
+            out: the ROI Manager if it holds any, else the overlay if there is one, else the selection.
+        title
+            The image for overlay and selection; None for the active one.
+
+        Raises
+        ------
+        RoiError
+            If there are none.
+        """
+        found = self._java_rois(source, title)
+        if not found:
+            where = f"the {source}" if source else "the ROI Manager, the overlay or the selection of the active image"
+            raise RoiError(f"no ROI in {where}: draw one, or add it to the ROI Manager with [t]")
+        encode = self._java("ij.io.RoiEncoder").saveAsByteArray
+        return [Roi.from_bytes(bytes(encode(roi))) for roi in found]
+
+    # --- push ---------------------------------------------------------------------------------------
+
+    def show(self, image: Array, name: str | None = None, lut: str | None = None) -> str:
+        """Show an array as an image in Fiji.
+
+        Parameters
+        ----------
+        image
+            (y, x), (z, y, x), (c, z, y, x) or (t, c, z, y, x); a DataArray says its axes itself and keeps its
+            calibration. Types that ImageJ does not have are converted without a wrong value, see
+            :func:`fijibridge.image.imagej_pixels`.
+        name
+            Its title; the DataArray's own name, or ``"image"``, if left out.
+        lut
+            A lookup table of ImageJ, such as ``"Fire"`` or ``"Grays"``.
+
+        Returns
+        -------
+        str
+            The title, made unique as ImageJ does it (``"image-1"``).
+        """
+        from fijibridge.fiji.pixels import to_imageplus
+
+        source = as_image(image)
+        title = self._free_title(name or str(source.name or "image"))
+        imp = to_imageplus(source, title)
+        if lut is not None:
+            self._set_lut(imp, lut)
+        imp.show()
+        return str(imp.getTitle())
+
+    def show_labels(self, labels: Array, over: Array | str | None = None, name: str | None = None) -> str:
+        """Show a label image in distinct colours, and the cells' outlines over the image that they were found in.
+
+        Parameters
+        ----------
+        labels
+            (y, x) or (z, y, x), 0 = background (black).
+        over
+            An image, or the title of an open one, that gets the cells as its overlay, named by their ids.
+        name
+            Title of the label image; ``"labels"`` if left out.
+
+        Returns
+        -------
+        str
+            Title of the label image.
+        """
+        from fijibridge.fiji.pixels import to_imageplus
+
+        array = as_labels(labels)
+        source = as_image(like(array, labels))
+        imp = to_imageplus(source, self._free_title(name or "labels"))
+        imp.getProcessor().setLut(self._label_lut())
+        imp.setDisplayRange(0, max(255, int(array.max(initial=0))))
+        imp.show()
+        if over is not None:
+            self._outline(self._target(over, array.shape), labels_to_rois(array))
+        return str(imp.getTitle())
+
+    def add_rois(self, rois: Iterable[Roi], title: str | int | None = None) -> None:
+        """Add ROIs to an image's overlay, and to the ROI Manager where there is a display.
+
+        Parameters
+        ----------
+        rois
+            In pixels of the image.
+        title
+            The image; None for the active one.
+        """
+        items = list(rois)
+        decoded = self._decoded(items)
+        imp = self._find(title)
+        overlay = imp.getOverlay() or self._java("ij.gui.Overlay")()
+        for roi in decoded:
+            overlay.add(roi)
+        imp.setOverlay(overlay)
+        if self.mode == "interactive":
+            manager = self._manager()
+            for roi in decoded:
+                manager.addRoi(roi)
+            manager.runCommand("Show None")  # the overlay shows them already
+
+    def show_table(self, frame: pd.DataFrame, name: str = "Results") -> None:
+        """Show a DataFrame as a table in Fiji; the one of that name is replaced.
+
+        ``"Results"`` is the table that ImageJ's own Measure writes to. Without a display only that one exists.
+        """
+        from fijibridge.fiji.tables import from_dataframe
+
+        self._show_java_table(from_dataframe(frame), name)
+
+    def measure(
+        self,
+        cells: Array | Sequence[Roi],
+        image: Array | str | None = None,
+        measurements: Sequence[str] | None = None,
+        *,
+        name: str = "Results",
+    ) -> pd.DataFrame:
+        """Let ImageJ measure cells, and show its Results table.
+
+        Parameters
+        ----------
+        cells
+            A label image, or ROIs.
+        image
+            Where to measure: an array, or the title of an open image; None for the active one. Its pixel size
+            gives the units.
+        measurements
+            Names out of :data:`fijibridge.fiji.tables.MEASUREMENTS` and ImageJ's other ones; those if left out.
+        name
+            Title of the table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per cell, in the order of the ids (of the ROIs): ``label``, the id or the ROI's name, and ImageJ's
+            columns, ``Area``, ``Mean`` ...
+
+        Notes
+        -----
+        It is ``ij.plugin.filter.Analyzer`` that measures, the code behind Analyze ▸ Measure.
+        """
+        from fijibridge.fiji.tables import MEASUREMENTS, measure_overlay, to_dataframe
+
+        rois = list(cells) if isinstance(cells, Sequence) else labels_to_rois(cells)
+        if not all(isinstance(r, Roi) for r in rois):
+            raise RoiError("measure takes a label image or a list of fijibridge.Roi")
+        if not rois:
+            raise RoiError("there is no cell to measure")
+        imp = self._measured_on(image, cells)
+        overlay = self._java("ij.gui.Overlay")()
+        for roi in self._decoded(rois):
+            overlay.add(roi)
+        table = to_dataframe(measure_overlay(imp, overlay, measurements or MEASUREMENTS))
+        names = [r.name for r in rois]
+        table.insert(0, "label", [int(n) for n in names] if all(n.isdigit() for n in names) else names)
+        self.show_table(table, name)
+        return table
+
+    def run_macro(self, code: str, argument: str = "") -> str:
+        """Run a macro of ImageJ, and return what it returns.
+
+        Raises
+        ------
+        MacroError
+            If ImageJ refuses it.
+        """
+        from fijibridge.fiji import commands
+
+        self._java("ij.IJ")  # refuses a closed session
+        return commands.run_macro(code, argument)
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    def _java(self, name: str) -> Any:
+        if self.closed:
+            raise SessionError("this Fiji session was closed: start one with fijibridge.Fiji.start()")
+        import jpype
+
+        return jpype.JClass(name)
+
+    def _open(self) -> list[Any]:
+        manager = self._java("ij.WindowManager")
+        return [manager.getImage(int(i)) for i in manager.getIDList() or ()]
+
+    def _free_title(self, title: str) -> str:
+        """Return the title, with -1, -2 ... behind it if it is taken, as ImageJ does it."""
+        taken, free, count = set(self.titles()), title, 0
+        while free in taken:
+            count += 1
+            free = f"{title}-{count}"
+        return free
+
+    def _find(self, title: str | int | None) -> Any:
+        manager = self._java("ij.WindowManager")
+        if title is None:
+            active = manager.getCurrentImage()
+            if active is None:
+                raise NoImageError("no image is open in Fiji")
+            return active
+        found = [
+            i for i in self._open() if (int(i.getID()) == title if isinstance(title, int) else i.getTitle() == title)
+        ]
+        if not found:
+            raise NoImageError(f"no open image {title!r}; open are {self.titles()}")
+        if len(found) > 1:
+            ids = [int(i.getID()) for i in found]
+            raise NoImageError(f"{len(found)} open images are called {title!r}: say which by its id, one of {ids}")
+        return found[0]
+
+    def _java_rois(self, source: Source | None, title: str | int | None) -> list[Any]:
+        if source not in (None, "manager", "overlay", "image"):
+            raise RoiError(f"source={source!r}; expected 'manager', 'overlay' or 'image'")
+        if source in (None, "manager"):
+            manager = self._java("ij.plugin.frame.RoiManager").getInstance2() if self.mode == "interactive" else None
+            if (manager is not None and int(manager.getCount())) or source == "manager":
+                return list(manager.getRoisAsArray()) if manager is not None else []
+        imp = self._find(title)
+        overlay = imp.getOverlay()
+        if source in (None, "overlay") and overlay is not None and int(overlay.size()):
+            return list(overlay.toArray())
+        roi = imp.getRoi()
+        return [roi] if source != "overlay" and roi is not None else []
+
+    def _decoded(self, rois: Sequence[Roi]) -> list[Any]:
+        import jpype
+
+        decode = self._java("ij.io.RoiDecoder").openFromByteArray
+        return [decode(jpype.JArray(jpype.JByte)(np.frombuffer(r.to_bytes(), np.int8))) for r in rois]
+
+    def _manager(self) -> Any:
+        return self._java("ij.plugin.frame.RoiManager").getRoiManager()
+
+    def _set_lut(self, imp: Any, lut: str) -> None:
+        table = self._java("ij.plugin.LutLoader").getLut(lut)
+        if table is None:
+            names = [str(n) for n in self._java("ij.IJ").getLuts() or ()]
+            raise ImageError(f"ImageJ has no lookup table {lut!r}; there are {', '.join(names)}")
+        low, high = float(imp.getDisplayRangeMin()), float(imp.getDisplayRangeMax())
+        imp.setLut(self._java("ij.process.LUT")(table, low, high))
+
+    def _label_lut(self) -> Any:
+        """Return black, then 255 colours of the Glasbey palette, each as different as can be from those before."""
+        import colorcet
+        import jpype
+
+        colours = (np.array([(0, 0, 0), *colorcet.glasbey_bw_minc_20[:255]]) * 255).round().astype(np.uint8)
+        bands = [jpype.JArray(jpype.JByte)(np.ascontiguousarray(colours[:, i]).view(np.int8)) for i in range(3)]
+        return self._java("ij.process.LUT")(*bands)
+
+    def _target(self, over: Array | str, shape: tuple[int, ...]) -> Any:
+        """Return the open image to draw on, showing it first if it is an array."""
+        title = over if isinstance(over, str) else self.show(over)
+        imp = self._find(title)
+        if (int(imp.getHeight()), int(imp.getWidth())) != shape[-2:]:
+            raise ImageError(f"labels have shape {shape} but {title!r} is {imp.getHeight()} x {imp.getWidth()} (y, x)")
+        return imp
+
+    def _outline(self, imp: Any, rois: Sequence[Roi]) -> None:
+        import colorcet
+
+        overlay, color = self._java("ij.gui.Overlay")(), self._java("java.awt.Color")
+        palette = [color(*map(float, c)) for c in colorcet.glasbey_bw_minc_20[:255]]
+        for roi, java_roi in zip(rois, self._decoded(rois), strict=True):
+            java_roi.setStrokeColor(palette[(int(roi.name) - 1) % 255])
+            overlay.add(java_roi)
+        imp.setOverlay(overlay)
+
+    def _measured_on(self, image: Array | str | None, cells: Any) -> Any:
+        from fijibridge.fiji.pixels import to_imageplus
+
+        if image is None or isinstance(image, str):
+            imp = self._find(image)
+        else:
+            source = as_image(image)
+            imp = to_imageplus(source, str(source.name or "image"))
+        if hasattr(cells, "shape") and (int(imp.getHeight()), int(imp.getWidth())) != tuple(cells.shape[-2:]):
+            raise ImageError(
+                f"labels have shape {cells.shape}, the image is {imp.getHeight()} x {imp.getWidth()} (y, x)"
+            )
+        return imp
+
+    def _show_java_table(self, table: Any, name: str) -> None:
+        if self.mode == "interactive":
+            table.show(name)
+        if name == "Results":
+            self._java("ij.plugin.filter.Analyzer").setResultsTable(table)
+
+    def _open_window(self) -> None:
+        """Open ImageJ's main window, whose closing must not end Python."""
+        if self._gateway is not None:
+            self._gateway.ui().showUI()
+            frame = self._java("ij.IJ").getInstance()
+        else:
+            frame = self._java("ij.IJ").getInstance()
+            if frame is None:
+                main = self._java("ij.ImageJ")
+                frame = main(main.STANDALONE)
+        if frame is not None:
+            frame.exitWhenQuitting(False)
+
+    def _close_everything(self) -> None:
+        import jpype
+
+        for imp in list(jpype.JClass("ij.WindowManager").getIDList() or ()):
+            image = jpype.JClass("ij.WindowManager").getImage(int(imp))
+            image.changes = False
+            image.close()
+        if self.mode == "interactive":
+            for window in jpype.JClass("ij.WindowManager").getNonImageWindows() or ():
+                window.dispose()
+            frame = jpype.JClass("ij.IJ").getInstance()
+            if frame is not None and self._gateway is None:
+                frame.exitWhenQuitting(False)
+                frame.quit()  # on a thread of its own
+                _wait_until(lambda: jpype.JClass("ij.IJ").getInstance() is None)
+
+
+def _wait_until(done: Callable[[], bool], seconds: float = 5.0) -> None:
+    end = time.monotonic() + seconds
+    while not done() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def _checked_mode(mode: Mode | None) -> Mode:
+    if mode is None:
+        return "interactive" if jvm.has_display() else "headless"
+    if mode not in ("headless", "interactive"):
+        raise StartError(f"mode={mode!r}; expected 'headless' or 'interactive'")
+    if mode == "interactive" and not jvm.has_display():
+        raise StartError("mode='interactive' needs a display, and DISPLAY is not set: use mode='headless', or Xvfb")
+    return mode
+
+
+def _resolved(where: str | os.PathLike[str] | None) -> str | Path:
+    """Return 'embedded', a Fiji folder, or Maven coordinates."""
+    if where is None:
+        return jvm.find_fiji() or jvm.FIJI_COORDINATES
+    text = os.fspath(where)
+    if text == "embedded":
+        return text
+    if (
+        isinstance(where, str)
+        and re.fullmatch(r"[\w.-]+:[\w.-]+(:[\w.-]+)*(\+[\w.:-]+)*", text)
+        and not Path(text).exists()
+    ):
+        return text
+    return jvm.fiji_folder(text)
+
+
+def _refuse_another(wanted: dict[str, Any], memory: str | None) -> None:
+    if not _started:
+        raise StartError(
+            "this process already runs a JVM that fijibridge did not start. A process has one JVM: start Fiji first, "
+            "in a fresh Python"
+        )
+    running = {k: _started[k] for k in wanted}
+    if running != wanted:
+        raise StartError(f"this process already runs {_told(running)}; {_told(wanted)} needs a fresh Python process")
+    if memory is not None:
+        log.warning("memory=%s is ignored: the JVM of this process is already running", memory)
+
+
+def _told(kind: dict[str, Any]) -> str:
+    return f"Fiji.start({str(kind['where'])!r}, mode={kind['mode']!r})"
+
+
+def _start(cls: type[Fiji], where: str | Path, mode: Mode, memory: str | None) -> Fiji:
+    if where == "embedded":
+        java = jvm.start_embedded(headless=mode == "headless", memory=memory)
+        return cls("embedded", mode, java, None)
+    java, gateway = jvm.start_pyimagej(where, mode, memory)
+    return cls(_flavor(gateway), mode, java, gateway)
+
+
+def _flavor(gateway: Any) -> str:
+    """Tell Fiji from a plain ImageJ2 by the application that registered itself."""
+    names = [str(app.getTitle()) for app in gateway.app().getApps().values()]
+    return "fiji" if "Fiji" in names else "imagej2"
