@@ -43,7 +43,39 @@ _HOME = {
     "write_rois": "rois",
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = [
+    "IGNORE",
+    "Dataset",
+    "Epithelium",
+    "Fiji",
+    "FijiBridgeError",
+    "Matching",
+    "Model",
+    "Normalisation",
+    "PatchSampler",
+    "Roi",
+    "Run",
+    "Sample",
+    "UNet",
+    "__version__",
+    "as_image",
+    "current",
+    "grow_labels",
+    "label_cells",
+    "labels_to_rois",
+    "match_labels",
+    "match_table",
+    "membrane_target",
+    "pixel_size",
+    "predict",
+    "read_rois",
+    "receptive_field",
+    "rois_to_labels",
+    "rois_to_mask",
+    "synthetic_epithelium",
+    "train",
+    "write_rois",
+]
 
 if TYPE_CHECKING:
     from fijibridge.cells.matching import Matching, match_labels, match_table

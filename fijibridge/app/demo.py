@@ -71,7 +71,9 @@ def run_demo(
     with fiji:
         clock.say(f"started {fiji}")
         pairs = _learn_from_imagej(fiji, training_images, seed)
-        clock.say(f"drew {training_images} images of an epithelium in ImageJ, with their cells as ROIs; pulled both back")
+        clock.say(
+            f"drew {training_images} images of an epithelium in ImageJ, with their cells as ROIs; pulled both back"
+        )
 
         torch.manual_seed(seed)
         net = fb.UNet(depth=2, width=16)
@@ -117,7 +119,9 @@ def _learn_from_imagej(fiji: fb.Fiji, count: int, seed: int) -> list[tuple[xr.Da
 
 
 def _unseen(count: int, seed: int) -> dict[str, fb.Epithelium]:
-    return {f"unseen_{i + 1:02d}": fb.synthetic_epithelium((256, 256), seed=1000 * seed + 500 + i) for i in range(count)}
+    return {
+        f"unseen_{i + 1:02d}": fb.synthetic_epithelium((256, 256), seed=1000 * seed + 500 + i) for i in range(count)
+    }
 
 
 def _segment(model: fb.Model, unseen: Mapping[str, fb.Epithelium]) -> dict[str, _Found]:
@@ -182,7 +186,9 @@ def _tell(outcome: Outcome, found: Mapping[str, _Found], settings: dict[str, obj
         f"\nF1 at IoU 0.5 on images not trained on: [bold]{outcome.f1:.3f}[/] (goal {GOAL}); without learning: "
         f"plain threshold on the raw image {outcome.threshold_f1:.3f}, network of 0 epochs {outcome.untrained_f1:.3f}"
     )
-    console.print(f"{outcome.seconds:.0f} s in all. Results in {out}: comparison.png, matches.csv, measurements.csv, ...")
+    console.print(
+        f"{outcome.seconds:.0f} s in all. Results in {out}: comparison.png, matches.csv, measurements.csv, ..."
+    )
     verdict = "[green]passed[/]" if outcome.passed else "[red]FAILED[/]: the goal was not reached by learning"
     console.print(f"demo {verdict}")
     record = {

@@ -42,7 +42,7 @@ def save_comparison(path: str | os.PathLike[str], panels: list[Panel]) -> None:
     for row, panel in zip(axes, panels, strict=True):
         pictures = (grey(panel.image), values(panel.probability), label_colours(panel.pred), outcome_picture(panel))
         m = panel.matching
-        found = f"{m.tp} of {m.n_true} found, {m.fn} missed (red), {m.fp} extra (yellow), F1 {m.f1:.3f}"
+        found = f"{m.tp} of {m.n_true} cells found, F1 {m.f1:.3f}\n{m.fn} missed (red), {m.fp} extra (yellow)"
         titles = (panel.name, "membrane probability", f"{m.n_pred} predicted cells", found)
         for axis, picture, title in zip(row, pictures, titles, strict=True):
             axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
