@@ -16,7 +16,7 @@ The size of an axis that is not in the array (the voxel depth of a single plane)
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,8 @@ PIXEL = "pixel"
 RGB = ("red", "green", "blue")
 
 Array: TypeAlias = "npt.NDArray[Any] | xr.DataArray"
+ImageT = TypeVar("ImageT", xr.DataArray, npt.NDArray[Any])
+"""Of a function that gives a calibrated image for a calibrated one, and a plain array for a plain one."""
 PerAxis: TypeAlias = "float | Mapping[str, float]"
 
 
@@ -201,7 +203,7 @@ def time_unit(image: xr.DataArray) -> str:
     return _calibration(image)[2].get("t", "frame")
 
 
-def like(array: npt.NDArray[Any], image: Array, name: str | None = None) -> xr.DataArray | npt.NDArray[Any]:
+def like(array: npt.NDArray[Any], image: ImageT, name: str | None = None) -> ImageT:
     """Give a result the spatial axes and calibration of the image that it was computed from.
 
     Parameters
@@ -211,7 +213,7 @@ def like(array: npt.NDArray[Any], image: Array, name: str | None = None) -> xr.D
     image
         What it was computed from; a plain array gives a plain array back.
     """
-    if not isinstance(image, xr.DataArray):
+    if isinstance(image, np.ndarray):
         return array
     spatial = [d for d in image.dims if d != "c"]
     dims = ["c", *spatial] if array.ndim == len(spatial) + 1 else spatial

@@ -116,8 +116,8 @@ def train(
     net = fb.UNet(in_channels=in_channels, depth=depth, width=channels)
     with bar("training") as shown:
         run = fb.train(
-            net, dataset, epochs=epochs, out=out, patch=(patch, patch), batch=batch, batches=batches, width=width, lr=lr,
-            patience=patience, seed=seed, device=device, observers=[shown],
+            net, dataset, epochs=epochs, out=out, patch=(patch, patch), batch=batch, batches=batches, width=width,
+            lr=lr, patience=patience, seed=seed, device=device, observers=[shown],
         )  # fmt: skip
     console.print(f"{run.stopped_because}\n{run.seconds:.0f} s. Model and record in {out}")
 

@@ -13,13 +13,13 @@ from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
 from fijibridge.errors import ImageError
-from fijibridge.image import Array, like, values
+from fijibridge.image import Array, ImageT, like, values
 
 Labels = npt.NDArray[np.int32]
 
 
 def label_cells(
-    prob: Array,
+    prob: ImageT,
     method: str = "threshold",
     *,
     membrane: int | str = "membrane",
@@ -28,7 +28,7 @@ def label_cells(
     min_size: int = 0,
     sigma: float = 1.5,
     h: float = 2.0,
-) -> xr.DataArray | npt.NDArray[np.int32]:
+) -> ImageT:
     """Find the cells between membranes.
 
     Parameters
@@ -135,7 +135,7 @@ def _named_channel(prob: xr.DataArray, name: str) -> xr.DataArray:
     return prob.isel(c=names.index(name))
 
 
-def _without_channels(prob: Array) -> Array:
+def _without_channels(prob: ImageT) -> ImageT:
     if isinstance(prob, xr.DataArray) and "c" in prob.dims:
         return prob.isel(c=0, drop=True)
     return prob

@@ -6,11 +6,10 @@ from itertools import product
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 from scipy import ndimage
 
 from fijibridge.errors import ImageError
-from fijibridge.image import Array, as_labels, like, same_shape, values
+from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
 
 IGNORE = 255
 """Class id of a pixel whose truth is unknown: it enters neither loss nor metric."""
@@ -19,9 +18,7 @@ CLASSES = ("other", "membrane")
 """What the class ids 0 and 1 of :func:`membrane_target` mean."""
 
 
-def membrane_target(
-    labels: Array, width: float = 3, region: Array | None = None, max_gap: float = 6
-) -> xr.DataArray | npt.NDArray[np.uint8]:
+def membrane_target(labels: ImageT, width: float = 3, region: Array | None = None, max_gap: float = 6) -> ImageT:
     """Mark the membranes between labelled cells.
 
     Parameters

@@ -19,7 +19,7 @@ import xarray as xr
 
 from fijibridge.errors import ImageError, NoImageError, RoiError, SessionError, StartError
 from fijibridge.fiji import jvm
-from fijibridge.image import Array, as_image, as_labels, like
+from fijibridge.image import Array, as_image, as_labels
 from fijibridge.rois import Roi, labels_to_rois
 
 log = logging.getLogger("fijibridge")
@@ -265,8 +265,9 @@ class Fiji:
         """
         from fijibridge.fiji.pixels import to_imageplus
 
-        array = as_labels(labels)
-        source = as_image(like(array, labels))
+        source = as_image(labels)
+        array = as_labels(source)
+        source = source.copy(data=array)
         imp = to_imageplus(source, self._free_title(name or "labels"))
         imp.getProcessor().setLut(self._label_lut())
         imp.setDisplayRange(0, max(255, int(array.max(initial=0))))
