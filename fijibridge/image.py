@@ -99,25 +99,27 @@ def as_image(
 
 
 def _named_axes(array: npt.ArrayLike | xr.DataArray, dims: str | None) -> xr.DataArray:
-    if isinstance(array, xr.DataArray):
-        named = array if dims is None else xr.DataArray(array.data, dims=tuple(dims), name=array.name)
-        found = [str(d) for d in named.dims]
-    else:
-        # dask, zarr and the like stay what they are
-        data: Any = array if hasattr(array, "dtype") and hasattr(array, "ndim") else np.asarray(array)
-        ndim = len(data.shape)
-        if dims is None:
-            _refuse_channels_last(data.shape)
-        found = list(dims if dims is not None else "tczyx"[5 - ndim :])
-        if len(found) != ndim:
-            raise ImageError(f"the array has {ndim} axes {data.shape} but dims={dims!r} names {len(found)}")
-        named = xr.DataArray(data, dims=found)
+    if isinstance(array, xr.DataArray) and dims is None:
+        _check_axes([str(d) for d in array.dims])
+        return array
+    # dask, zarr and the like stay what they are
+    data: Any = array.data if isinstance(array, xr.DataArray) else array
+    data = data if hasattr(data, "dtype") and hasattr(data, "ndim") else np.asarray(data)
+    if dims is None:
+        _refuse_channels_last(data.shape)
+    found = list(dims if dims is not None else "tczyx"[5 - data.ndim :])
+    if len(found) != data.ndim:
+        raise ImageError(f"the array has {data.ndim} axes {data.shape} but dims={dims!r} names {len(found)}")
+    _check_axes(found)
+    return xr.DataArray(data, dims=found, name=getattr(array, "name", None))
+
+
+def _check_axes(found: list[str]) -> None:
     unknown = [d for d in found if d not in DIMS]
     if unknown or len(set(found)) != len(found) or not {"y", "x"} <= set(found):
         raise ImageError(
             f"axes are {tuple(found)}; expected y and x, and at most one each of t, c, z: say dims='zyx' or the like"
         )
-    return named
 
 
 def _refuse_channels_last(shape: tuple[int, ...]) -> None:
@@ -215,7 +217,7 @@ def like(array: npt.NDArray[Any], image: ImageT, name: str | None = None) -> Ima
     """
     if isinstance(image, np.ndarray):
         return array
-    spatial = [d for d in image.dims if d != "c"]
+    spatial: list[Hashable] = [d for d in image.dims if d != "c"]
     dims = ["c", *spatial] if array.ndim == len(spatial) + 1 else spatial
     order = [d for d in DIMS if d in dims]
     coords = {k: v for k, v in image.coords.items() if "c" not in v.dims and k != "c"}

@@ -406,13 +406,13 @@ def _oval_runs(roi: Roi, number: int) -> Ints:
 
 
 def _draw_line(plane: npt.NDArray[np.bool_], roi: Roi, width: float | None) -> None:
-    """Mark the pixels whose centre is at most half a width from the line."""
+    """Mark the pixels whose centre is at most half a width from the line; on a tie, the larger coordinate's."""
     stroke = roi.data.float_stroke_width or roi.data.stroke_width or 1.0
     radius = max(width if width is not None else stroke, 1.0) / 2
     for path in roi.paths():
         points = np.concatenate([path, path[:1]]) if roi.kind in _AREAS else path
         for start, end in pairwise(points):
-            _draw_segment(plane, start - 0.5, end - 0.5, radius)
+            _draw_segment(plane, start - 0.5 + 1e-6, end - 0.5 + 1e-6, radius)
 
 
 def _draw_segment(plane: npt.NDArray[np.bool_], start: Floats, end: Floats, radius: float) -> None:

@@ -150,7 +150,11 @@ def _basins(inside: npt.NDArray[np.bool_], sigma: float, h: float) -> Labels:
     """Cut the inside into one basin for each maximum of the distance to its border that stands out by h."""
     distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(inside), sigma)
     flattened = reconstruction(distance - h, distance)  # skimage's h_maxima is not exact for floats
-    seeds = _components(local_maxima(flattened, connectivity=1) & inside)
+    peaks = local_maxima(flattened, connectivity=1) & inside
+    regions = _components(inside)
+    with_peak = np.zeros(regions.max() + 1, bool)
+    with_peak[regions[peaks]] = True
+    seeds = _components(peaks | (inside & ~with_peak[regions]))  # a region too small for a peak is a cell as it is
     basins: Labels = watershed(-distance, seeds, mask=inside, watershed_line=True)
     return basins
 

@@ -1,0 +1,97 @@
+"""What the tests share: the embedded ImageJ, a display, the real images, and no silent skips in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MUST_RUN = ("jvm", "gui", "data")
+_skipped: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def fiji() -> Iterator[object]:
+    """The embedded ImageJ, headless: one JVM for all tests of this process."""
+    import fijibridge as fb
+
+    with fb.Fiji.start("embedded", mode="headless") as session:
+        yield session
+
+
+@pytest.fixture
+def clean(fiji):
+    """The embedded ImageJ with no image open."""
+    fiji._close_everything()
+    yield fiji
+    fiji._close_everything()
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real images; the tests that need it are skipped without it."""
+    folder = Path(os.environ.get("FIJIBRIDGE_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "cornea_alizarine").is_dir():
+        pytest.skip(f"the real images are not at {folder} (set FIJIBRIDGE_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def display() -> Iterator[str]:
+    """A display of its own (Xvfb), so that no window opens on the developer's screen."""
+    if shutil.which("Xvfb") is None:
+        pytest.skip("Xvfb is not installed (Debian: apt-get install xvfb)")
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x1000x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        number = pipe.readline().strip()
+    assert number, "Xvfb did not start"
+    yield f":{number}"
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.fixture
+def python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run code in a Python of its own, with a time limit; its exit status must be the one expected."""
+
+    def run(code: str, *, timeout: float = 120, status: int = 0, **environment: str | None):
+        env = {k: v for k, v in {**os.environ, **environment}.items() if v is not None}
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            env=env, capture_output=True, text=True, timeout=timeout, cwd=ROOT,
+        )  # fmt: skip
+        assert done.returncode == status, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the fixtures that they use, so that `-m 'not gui'` selects what one expects."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        for fixture, mark in (("fiji", "jvm"), ("display", "gui"), ("data", "data")):
+            if fixture in names:
+                item.add_marker(mark)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and any(mark in report.keywords for mark in MUST_RUN):
+        _skipped.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a skipped display, JVM or data test fails the run."""
+    if os.environ.get("FIJIBRIDGE_NO_SKIPS") == "1" and _skipped:
+        print(f"\n{len(_skipped)} tests that must run here were skipped: {', '.join(_skipped)}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fijibridge.fiji.tables import from_dataframe, to_dataframe
+
+pytestmark = pytest.mark.usefixtures("fiji")
+
+
+def test_round_trip_of_numbers_text_and_missing_values():
+    frame = pd.DataFrame(
+        {"n": [1.0, 2.0, 3.0], "x": [0.1, np.nan, -1e-7], "text": ["a", "", "c d"], "big": [1e15, 2.5, np.inf]}
+    )
+    back = to_dataframe(from_dataframe(frame))
+    assert list(back.columns) == list(frame.columns)
+    for column in ("n", "x", "big"):
+        np.testing.assert_array_equal(back[column], frame[column])
+    assert back["text"].tolist() == frame["text"].tolist()
+
+
+def test_many_columns_and_no_rows():
+    frame = pd.DataFrame(np.arange(600.0).reshape(2, 300), columns=[f"c{i}" for i in range(300)])
+    pd.testing.assert_frame_equal(to_dataframe(from_dataframe(frame)), frame)
+    assert len(to_dataframe(from_dataframe(pd.DataFrame({"a": []})))) == 0
+
+
+def test_labels_of_rows(fiji):
+    import jpype
+
+    table = jpype.JClass("ij.measure.ResultsTable")()
+    for i, name in enumerate("ab"):
+        table.addRow()
+        table.addLabel(name)
+        table.addValue("v", float(i))
+    frame = to_dataframe(table)
+    assert frame["Label"].tolist() == ["a", "b"]
+    assert frame["v"].tolist() == [0.0, 1.0]

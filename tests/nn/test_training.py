@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fijibridge.cells.matching import match_labels
+from fijibridge.cells.segmentation import label_cells
+from fijibridge.cells.synthetic import synthetic_epithelium
+from fijibridge.cells.targets import IGNORE, membrane_target
+from fijibridge.errors import TrainingError
+from fijibridge.nn.model import Model
+from fijibridge.nn.prediction import predict
+from fijibridge.nn.training import segmentation_loss, train
+from fijibridge.nn.unet import UNet
+
+
+def small_net() -> UNet:
+    torch.manual_seed(0)
+    return UNet(depth=2, width=4)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    tissue = synthetic_epithelium((96, 112), cell_size=16, photons=400, weak_membranes=0, seed=1)
+    return tissue.image, membrane_target(tissue.labels, 3)
+
+
+class Watcher:
+    def __init__(self):
+        self.steps, self.epochs = [], {}
+
+    def progress(self, step, steps):
+        self.steps.append((step, steps))
+
+    def metrics(self, epoch, values):
+        self.epochs[epoch] = values
+
+
+@pytest.fixture(scope="module")
+def run(pair, tmp_path_factory):
+    watcher = Watcher()
+    out = tmp_path_factory.mktemp("run")
+    done = train(small_net(), [pair], epochs=4, batches=15, patch=(64, 64), out=out, observers=[watcher])
+    return done, watcher
+
+
+def test_it_learns_and_unseen_cells_are_found(run, pair):
+    done, _ = run
+    losses = done.history["train_loss"]
+    assert losses.iloc[-1] < 0.5 * losses.iloc[0]
+    unseen = synthetic_epithelium((96, 112), cell_size=16, photons=400, weak_membranes=0, seed=2)
+    cells = label_cells(predict(done.model, unseen.image), "watershed", min_size=10)
+    trained = match_labels(unseen.labels, cells).f1
+    fresh = Model(small_net(), ("other", "membrane"))
+    untrained = match_labels(unseen.labels, label_cells(predict(fresh, unseen.image), "watershed", min_size=10)).f1
+    assert trained > 0.7
+    assert not untrained > 0.3
+
+
+def test_the_record(run):
+    done, watcher = run
+    assert done.stopped_because == "all 4 epochs done"
+    assert done.history["epoch"].tolist() == [0, 1, 2, 3, 4]
+    record = json.loads((done.path / "run.json").read_text())
+    assert record["stopped_because"] == done.stopped_because
+    assert record["settings"]["patch"] == [64, 64]
+    assert record["history"][0]["val_loss"] is None
+    assert pd.read_csv(done.path / "history.csv")["train_loss"].tolist() == pytest.approx(
+        done.history["train_loss"].tolist()
+    )
+    assert watcher.steps[-1] == (60, 60)
+    assert set(watcher.epochs) == {0, 1, 2, 3, 4}
+    assert Model.load(done.path).pixel_size == {"y": 0.2, "x": 0.2}
+
+
+def test_same_seed_same_weights(pair):
+    def weights(seed):
+        net = small_net()
+        train(net, [pair], epochs=1, batches=3, patch=(32, 32), seed=seed)
+        return net.head.weight.detach().clone()
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_no_epoch_no_change(pair):
+    net = small_net()
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    run = train(net, [pair], epochs=0)
+    assert "0" in run.stopped_because
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+
+
+def test_early_stop_says_why_and_keeps_the_best(pair):
+    """Validation on targets turned upside down gets worse as the training learns."""
+    image, target = pair
+    run = train(
+        small_net(), [pair], validation=[(image, 1 - target)], epochs=30, batches=6, patch=(32, 32), patience=2
+    )  # fmt: skip
+    assert "early stop" in run.stopped_because
+    assert "patience" in run.stopped_because
+    best = int(run.history["val_loss"].iloc[1:].idxmin())
+    assert f"at epoch {best}" in run.stopped_because
+    assert len(run.history) - 1 == best + 2 < 30
+
+
+def test_ctrl_c_ends_the_run_and_not_the_session(pair):
+    class Impatient(Watcher):
+        def progress(self, step, steps):
+            if step == 5:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    handler = signal.getsignal(signal.SIGINT)
+    run = train(small_net(), [pair], epochs=50, batches=10, patch=(32, 32), observers=[Impatient()])
+    assert "interrupted by Ctrl-C" in run.stopped_because
+    assert run.history["epoch"].max() < 50
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert predict(run.model, pair[0]).shape == (2, 96, 112)
+
+
+def test_a_diverging_loss_is_an_error(pair):
+    image, _ = pair
+    with pytest.raises(TrainingError, match="lower lr"):
+        train(small_net(), [(image, pair[1], np.full(image.shape, np.nan))], epochs=1, batches=2, patch=(32, 32))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"data": []}, "nothing to train on"),
+        ({"patch": (30, 32)}, "multiple of 4"),
+        ({"patch": (32,)}, "2 sides"),
+        ({"classes": ["a"]}, "2 classes but 1"),
+        ({"patience": 3}, "validation"),
+    ],
+)
+def test_bad_input(pair, arguments, words):
+    with pytest.raises(TrainingError, match=words):
+        train(small_net(), **{"data": [pair], "epochs": 1, **arguments})
+
+
+def test_labels_passed_as_a_target(pair):
+    image, target = pair
+    with pytest.raises(TrainingError, match="membrane_target"):
+        train(small_net(), [(image, target + 7)], epochs=1)
+    with pytest.raises(TrainingError, match="membrane_target"):
+        train(small_net(), [(image, target * 0.5)], epochs=1)
+
+
+def test_image_and_target_of_different_shape(pair):
+    image, target = pair
+    with pytest.raises(ValueError, match="shape"):
+        train(small_net(), [(image, target[:-4])], epochs=1)
+
+
+def test_loss_by_hand():
+    logits = torch.tensor([[[[0.0, 2.0]], [[1.0, -1.0]]]])  # (1, 2, 1, 2)
+    target, weight = torch.tensor([[[1, 0]]]), torch.tensor([[[3.0, 1.0]]])
+    p = torch.softmax(logits, 1)[0, :, 0]
+    entropy = (-3 * torch.log(p[1, 0]) - torch.log(p[0, 1])) / 4
+    dice = [
+        (2 * (3 * p[0, 0] * 0 + p[0, 1]) + 1) / (3 * p[0, 0] + p[0, 1] + 1 + 1),
+        (2 * 3 * p[1, 0] + 1) / (3 * (p[1, 0] + 1) + p[1, 1] + 1),
+    ]
+    expected = entropy + 1 - sum(dice) / 2
+    assert float(segmentation_loss(logits, target, weight)) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_pixels_of_unknown_truth_change_nothing():
+    torch.manual_seed(0)
+    logits, target = torch.randn(2, 2, 6, 6), torch.randint(0, 2, (2, 6, 6))
+    target[:, 3:] = IGNORE
+    other = logits.clone()
+    other[:, :, 3:] = 50 * torch.randn(2, 2, 3, 6)
+    weight = torch.ones(2, 6, 6)
+    assert torch.allclose(segmentation_loss(logits, target, weight), segmentation_loss(other, target, weight))

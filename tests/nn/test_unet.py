@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from fijibridge.errors import ModelError
+from fijibridge.nn.planning import receptive_field
+from fijibridge.nn.unet import UNet
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_sizes(dims, depth):
+    net = UNet(in_channels=3, n_classes=4, depth=depth, width=2, dims=dims).eval()
+    side = [net.divisor * k for k in (1, 2, 3)][:dims]
+    assert net(torch.zeros(2, 3, *side)).shape == (2, 4, *side)
+
+
+def test_channels_double_per_level():
+    net = UNet(depth=2, width=8)
+    assert [block[0].out_channels for block in net.down] == [8, 16, 32]
+
+
+def test_bad_architecture():
+    with pytest.raises(ModelError, match="dims=4"):
+        UNet(dims=4)
+    with pytest.raises(ModelError, match="depth=0"):
+        UNet(depth=0)
+
+
+def gradient_span(net: UNet, at: int, length: int) -> tuple[int, int]:
+    x = torch.zeros(1, 1, net.divisor, length, dtype=torch.float64, requires_grad=True)
+    net(x)[0, 0, 0, at].backward()
+    hit = torch.nonzero(x.grad[0, 0].abs().sum(0)).flatten()
+    return at - int(hit[0]), int(hit[-1]) - at
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_receptive_field_is_what_the_gradient_sees(depth):
+    """With positive weights, no ReLU is closed and the pooling is an average: every pixel in reach has a gradient."""
+    net = UNet(depth=depth, width=1, n_classes=1).double().eval()
+    for parameter in net.parameters():
+        torch.nn.init.uniform_(parameter, 0.1, 0.2)
+    net.pool = torch.nn.AvgPool2d(2)
+    field = receptive_field(net)
+    middle = 16 * net.divisor
+    spans = [gradient_span(net, middle + i, 32 * net.divisor) for i in range(net.divisor)]
+    assert max(left for left, _ in spans) == field.left
+    assert max(right for _, right in spans) == field.right
+    assert max(left + right + 1 for left, right in spans) == field.size
+
+
+def test_known_receptive_fields():
+    assert receptive_field(UNet(depth=2, width=1)).size == 44
+    assert receptive_field(UNet(depth=3, width=1)).size == 100
+    assert receptive_field(UNet(depth=2, width=1)).halo == 24

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+
+from fijibridge.dataset import Dataset
+from fijibridge.errors import DatasetError
+from fijibridge.image import pixel_size, unit
+
+DESCRIPTION = """
+format = 1
+image = "*_image.tif"
+labels = "{name}_labels.tif"
+region = "{name}_roi.tif"
+provenance = "manual"
+pixel_size = 0.5
+unit = "um"
+[split]
+test = ["b"]
+validation = ["c"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in "abc":
+        tifffile.imwrite(tmp_path / f"{name}_image.tif", np.full((8, 9), ord(name), np.uint8))
+        tifffile.imwrite(tmp_path / f"{name}_labels.tif", np.eye(8, 9, dtype=np.uint16))
+        tifffile.imwrite(tmp_path / f"{name}_roi.tif", np.full((8, 9), 255, np.uint8))
+    (tmp_path / "dataset.toml").write_text(DESCRIPTION)
+    return tmp_path
+
+
+def test_a_described_folder(folder):
+    dataset = Dataset.open(folder)
+    assert dataset.names() == ["a", "b", "c"]
+    assert (dataset.names("train"), dataset.names("test"), dataset.names("validation")) == (["a"], ["b"], ["c"])
+    item = dataset["b"]
+    assert (item.image() == ord("b")).all()
+    assert pixel_size(item.image()) == {"y": 0.5, "x": 0.5}
+    assert unit(item.labels()) == "um"
+    assert item.region().dtype == bool
+    assert "manual" in repr(dataset)
+    assert len(list(dataset)) == len(dataset) == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"*_image.tif"', '"image.tif"', "exactly one"),
+        ('"{name}_labels.tif"', '"../{name}_labels.tif"', "leaves the folder"),
+        ('"{name}_labels.tif"', '"/etc/{name}"', "leaves the folder"),
+        ('"manual"', '"guessed"', "provenance"),
+        ("format = 1", "format = 7", "format"),
+        ("format = 1", "colour = 1", "colour"),
+        ("format = 1", "format = ", "TOML"),
+        ('"b"', '"z"', "no such image"),
+        ('"b"', '"c"', "in test and validation"),
+        ("{name}_labels", "{name}_cells", "missing"),
+        ("*_image.tif", "*_pic.tif", "no file"),
+    ],
+)
+def test_wrong_descriptions(folder, old, new, words):
+    (folder / "dataset.toml").write_text(DESCRIPTION.replace(old, new))
+    with pytest.raises(DatasetError, match=words):
+        Dataset.open(folder)
+
+
+def test_no_link_leads_out_of_the_folder(folder, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside") / "secret.tif"
+    tifffile.imwrite(outside, np.zeros((8, 9), np.uint16))
+    (folder / "a_labels.tif").unlink()
+    (folder / "a_labels.tif").symlink_to(outside)
+    with pytest.raises(DatasetError, match="outside"):
+        Dataset.open(folder)
+
+
+def test_without_a_description(folder):
+    (folder / "dataset.toml").unlink()
+    with pytest.raises(DatasetError, match="no description"):
+        Dataset.open(folder)
+    dataset = Dataset.from_patterns(folder, image="*_image.tif")
+    assert dataset["a"].region() is None
+    with pytest.raises(DatasetError, match="names no labels"):
+        dataset["a"].labels()
+    with pytest.raises(DatasetError, match="no image 'q'"):
+        dataset["q"]
+
+
+def test_labels_that_are_none(folder):
+    tifffile.imwrite(folder / "a_labels.tif", np.full((8, 9), 0.5, np.float32))
+    with pytest.raises(DatasetError, match="a_labels"):
+        Dataset.open(folder)["a"].labels()
+
+
+def test_real_folder(data):
+    dataset = Dataset.from_patterns(
+        data / "cornea_alizarine", image="*_image.png", labels="{name}_labels.tif", region="{name}_roi.png"
+    )
+    assert len(dataset) == 18
+    assert sum(len(np.unique(item.labels())) - 1 for item in dataset) == 6034

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from skimage.io import imsave
+
+from fijibridge.errors import DatasetError
+from fijibridge.files import atomic, read_image, write_image
+from fijibridge.image import as_image, pixel_size, unit
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def fail():
+        with atomic(target) as path:
+            path.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("dims", ["yx", "zyx", "cyx", "czyx", "tczyx"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_tiff_round_trip(tmp_path, dims, dtype):
+    shape = tuple({"t": 2, "c": 3, "z": 4, "y": 5, "x": 6}[d] for d in dims)
+    array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    image = as_image(array, dims, pixel_size={"z": 2.0, "y": 0.5, "x": 0.25}, unit="um")
+    write_image(tmp_path / "a.tif", image)
+    back = read_image(tmp_path / "a.tif")
+    assert back.dims == image.dims
+    assert back.dtype == dtype
+    assert (back.values == array).all()
+    assert unit(back) == "um"
+    assert pixel_size(back)["x"] == pytest.approx(0.25)
+    assert pixel_size(back)["y"] == pytest.approx(0.5)
+
+
+def test_channel_names_survive(tmp_path):
+    image = as_image(np.zeros((2, 4, 5), np.float32), "cyx").assign_coords(c=["other", "membrane"])
+    write_image(tmp_path / "a.tif", image)
+    assert read_image(tmp_path / "a.tif").coords["c"].values.tolist() == ["other", "membrane"]
+
+
+def test_colours(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 30, 3)).astype(np.uint8)
+    imsave(tmp_path / "a.png", pixels, check_contrast=False)
+    assert (read_image(tmp_path / "a.png").values == pixels.transpose(2, 0, 1)).all()
+    tifffile.imwrite(tmp_path / "b.tif", pixels, photometric="rgb")
+    assert (read_image(tmp_path / "b.tif").values == pixels.transpose(2, 0, 1)).all()
+
+
+def test_unreadable_files_are_named(tmp_path):
+    with pytest.raises(DatasetError, match="no file"):
+        read_image(tmp_path / "a.tif")
+    for name in ("a.tif", "a.png"):
+        (tmp_path / name).write_bytes(b"not an image")
+        with pytest.raises(DatasetError, match=name):
+            read_image(tmp_path / name)
+
+
+def test_real_files(data):
+    stack = read_image(data / "ovule3d" / "sample_ovule_raw.tif")
+    assert stack.dims == ("z", "y", "x")
+    assert stack.shape == (32, 128, 128)

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+import yaml
+
+import fijibridge as fb
+from fijibridge import errors
+
+from .conftest import ROOT
+
+PUBLIC = {
+    "Dataset", "Epithelium", "Fiji", "FijiBridgeError", "IGNORE", "Matching", "Model", "Normalisation", "PatchSampler",
+    "Roi", "Run", "Sample", "UNet", "__version__", "as_image", "current", "grow_labels", "label_cells",
+    "labels_to_rois", "match_labels", "match_table", "membrane_target", "pixel_size", "predict", "read_rois",
+    "receptive_field", "rois_to_labels", "rois_to_mask", "synthetic_epithelium", "train", "write_rois",
+}  # fmt: skip
+
+
+def test_public_names_are_pinned():
+    assert set(fb.__all__) == PUBLIC
+    assert set(fb.__all__) == {"__version__", *fb._HOME}
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_each_public_name_loads_and_is_documented(name):
+    thing = getattr(fb, name)
+    if callable(thing):
+        assert thing.__doc__
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        fb.no_such_thing  # noqa: B018
+
+
+def test_import_is_free(python):
+    """Importing starts no JVM, loads no torch, adds no log handler, and is quick."""
+    done = python(
+        """
+        import time, sys, logging
+        began = time.perf_counter()
+        import fijibridge
+        seconds = time.perf_counter() - began
+        heavy = {"torch", "jpype", "scyjava", "lightning", "numpy", "xarray", "pandas"} & set(sys.modules)
+        assert not heavy, heavy
+        assert not logging.getLogger("fijibridge").handlers
+        print(seconds)
+        """
+    )
+    assert float(done.stdout) < 0.2
+
+
+def test_every_error_is_ours_and_a_builtin():
+    found = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, Exception)]
+    assert len(found) >= 10
+    for error in found:
+        assert error.__name__ in errors.__doc__
+        if error not in (errors.FijiBridgeError, errors.FijiBridgeWarning):
+            ours, builtin = error.__bases__
+            assert ours is errors.FijiBridgeError
+            assert builtin.__module__ == "builtins"
+
+
+CONDA_NAMES = {"torch": "pytorch", "typer": "typer", "matplotlib": "matplotlib-base"}
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[<>=!\[;]", requirement)[0].strip().lower()
+
+
+def test_environment_yml_equals_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    listed = {}
+    for entry in environment["dependencies"]:
+        if isinstance(entry, dict):
+            listed |= {_name(e): e for e in entry["pip"] if not e.startswith("-e")}
+        else:
+            listed[_name(entry)] = entry
+    expected = {CONDA_NAMES.get(_name(d), _name(d)): d[len(_name(d)) :] for d in project["dependencies"]}
+    expected["python"] = project["requires-python"]
+    found = {name: entry[len(name) :].strip() for name, entry in listed.items() if name != "pip"}
+    assert found == expected
