@@ -502,8 +502,9 @@ def _shape_path(loop: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
 def _trace(labels: npt.NDArray[Any]) -> tuple[list[int], list[npt.NDArray[np.int32]]]:
     """Follow the pixel edges around all ids at once.
 
-    Returns the id of each loop, ascending, and its corners as (n, 2) x, y; outer loops run clockwise on the
-    screen, holes the other way.
+    Returns the id of each loop, ascending, and its corners as (n, 2) x, y. They are in the order of ImageJ's
+    ``ThresholdToSelection``, on which its perimeter depends: from the last corner of the lowest row, counterclockwise
+    on the screen; holes run the other way.
     """
     padded = np.pad(labels, 1)
     edge, following, turns = _edges(padded)
@@ -513,9 +514,9 @@ def _trace(labels: npt.NDArray[Any]) -> tuple[list[int], list[npt.NDArray[np.int
     corners = np.flatnonzero(turns)
     rank = np.full(len(edge), -1, np.int64)
     rank[corners] = np.arange(len(corners))
-    owner = padded.reshape(-1)[edge[corners] // 4]
-    loops = _walk(rank[following[corners]].tolist(), np.argsort(owner, kind="stable").tolist())
+    owner = padded.reshape(-1)[edge[corners] // 4].astype(np.int64)
     x, y = _end_of(edge[corners], padded.shape[1])
+    loops = _walk(rank[following[corners]].tolist(), np.lexsort((-x, -y, owner)).tolist())
     vertices = np.stack([x, y], axis=1).astype(np.int32)
     order = np.fromiter((i for loop in loops for i in loop), np.int64)
     bounds = np.cumsum([len(loop) for loop in loops])[:-1]
@@ -526,8 +527,8 @@ def _edges(padded: npt.NDArray[Any]) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]
     """List the edges between a labelled pixel and another value, the edge that follows each, and where it turns.
 
     An edge is numbered 4 * pixel + direction (0 east along the top, 1 south along the right, 2 west along the
-    bottom, 3 north along the left): the pixel is always on the right hand. Pixels of one id that touch only at a
-    corner are not joined.
+    bottom, 3 north along the left): the pixel is always on the right hand. Pixels of one
+    id that touch only at a corner are one part, whose outline comes through the corner twice.
     """
     width = padded.shape[1]
     flat = padded.reshape(-1)
@@ -540,8 +541,9 @@ def _edges(padded: npt.NDArray[Any]) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]
         value = flat[pixel]
         ahead = pixel + outward[(direction + 1) % 4]
         aside = ahead + outward[direction]
-        right = flat[ahead] != value
-        straight = ~right & (flat[aside] != value)
+        left = flat[aside] == value
+        right = ~left & (flat[ahead] != value)
+        straight = ~left & ~right
         following = np.where(straight, 4 * ahead + direction, 4 * aside + (direction + 3) % 4)
         nexts.append(np.where(right, 4 * pixel + (direction + 1) % 4, following))
         edges.append(4 * pixel + direction)
@@ -572,6 +574,7 @@ def _walk(following: list[int], order: list[int]) -> list[list[int]]:
             seen[at] = 1
             loop.append(at)
             at = following[at]
+        loop[1:] = reversed(loop[1:])
         loops.append(loop)
     return loops
 

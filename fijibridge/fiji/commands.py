@@ -26,7 +26,8 @@ def run_macro(code: str, argument: str = "") -> str:
             raise MacroError(f"the macro failed: {error}") from error
         result = None
     if interpreter.wasError():
-        raise MacroError(f"{interpreter.getErrorMessage()} in line {interpreter.getLineNumber()} of the macro")
+        message, _, line = str(interpreter.told or interpreter.getErrorMessage()).partition("\n")
+        raise MacroError(f"{message} of the macro: {line.strip()}")
     if result is not None and str(result) == "[aborted]":
         raise MacroError("the macro was aborted")
     return "" if result is None else str(result)
@@ -42,7 +43,8 @@ def _interpreter_class() -> Any:
     pool = jpype.JClass("javassist.ClassPool").getDefault()
     pool.appendClassPath(jpype.JClass("javassist.ClassClassPath")(parent.class_))
     made = pool.makeClass("ij.macro.FijiBridgeInterpreter", pool.get("ij.macro.Interpreter"))
-    quiet = "void showError(String title, String message, String[] variables) {}"
+    made.addField(jpype.JClass("javassist.CtField").make("public String told;", made))
+    quiet = "void showError(String title, String message, String[] variables) { this.told = message; }"
     made.addMethod(jpype.JClass("javassist.CtNewMethod").make(quiet, made))
     made.toClass(parent.class_)
     return jpype.JClass("ij.macro.FijiBridgeInterpreter")
