@@ -86,7 +86,7 @@ def outcome_picture(panel: Panel) -> Colours:
 
 def table_text(table: pd.DataFrame) -> str:
     """Set a match table as text, as the lab notebook has it: matched, GT, predicted, image, and the ratios."""
-    ratios = {c: "{:.4f}".format for c in ("precision", "recall", "f1", "panoptic_quality") if c in table}
+    ratios = {c: "{:.4f}".format for c in ("precision", "recall", "f1", "pq") if c in table}
     return table.to_string(index=False, formatters=ratios)
 
 

@@ -267,7 +267,7 @@ def match_table(matchings: Mapping[str, Matching]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns ``matched, GT, predicted, image, precision, recall, f1, panoptic_quality``. The total's ratios are
+        Columns ``matched, GT, predicted, image, precision, recall, f1, pq`` (panoptic quality). The total's ratios are
         those of the summed counts, not means of the images' ratios.
 
     Examples
@@ -281,7 +281,7 @@ def match_table(matchings: Mapping[str, Matching]) -> pd.DataFrame:
     rows = [_row(name, m) for name, m in matchings.items()]
     if matchings:
         rows.append(_row("total", _total(list(matchings.values()))))
-    columns = ["matched", "GT", "predicted", "image", "precision", "recall", "f1", "panoptic_quality"]
+    columns = ["matched", "GT", "predicted", "image", "precision", "recall", "f1", "pq"]
     return pd.DataFrame(rows, columns=columns)
 
 

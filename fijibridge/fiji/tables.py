@@ -89,7 +89,7 @@ def _is_numeric(text: Sequence[str], values: np.ndarray[Any, np.dtype[np.float64
 def from_dataframe(frame: pd.DataFrame) -> Any:
     """Copy a DataFrame into a new ResultsTable; missing values become NaN, whole-number columns get no decimals."""
     table = jpype.JClass("ij.measure.ResultsTable")(jpype.JClass("java.lang.Integer").valueOf(len(frame)))
-    for heading in frame.columns:
+    for heading in frame.columns if len(frame) else ():
         column, name = frame[heading], str(heading)
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
             numbers = column.to_numpy(dtype=float, na_value=np.nan)

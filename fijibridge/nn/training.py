@@ -331,10 +331,15 @@ class _Recorder(Callback):
         for observer in self.observers:
             observer.metrics(epoch, {"train_loss": train_loss, "val_loss": val_loss, "lr": lr})
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        loss = trainer.callback_metrics.get("train_loss")
-        if loss is not None and not torch.isfinite(loss):
-            raise TrainingError(f"the loss became {float(loss)} at step {trainer.global_step}: lower lr")
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # every tenth only: looking at the loss makes a GPU wait
+        if batch_idx % 10 == 0 and not torch.isfinite(outputs["loss"]):
+            raise TrainingError(
+                f"the loss became {float(outputs['loss'])} at step {trainer.global_step}: lower lr, and look for NaN "
+                "in images and weights"
+            )
         for observer in self.observers:
             observer.progress(trainer.global_step, self.steps)
 

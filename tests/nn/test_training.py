@@ -22,7 +22,7 @@ from fijibridge.nn.unet import UNet
 
 def small_net() -> UNet:
     torch.manual_seed(0)
-    return UNet(depth=2, width=4)
+    return UNet(depth=2, width=8)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ class Watcher:
 def run(pair, tmp_path_factory):
     watcher = Watcher()
     out = tmp_path_factory.mktemp("run")
-    done = train(small_net(), [pair], epochs=4, batches=15, patch=(64, 64), out=out, observers=[watcher])
+    done = train(small_net(), [pair], epochs=4, batches=30, patch=(64, 64), out=out, observers=[watcher])
     return done, watcher
 
 
@@ -74,7 +74,7 @@ def test_the_record(run):
     assert pd.read_csv(done.path / "history.csv")["train_loss"].tolist() == pytest.approx(
         done.history["train_loss"].tolist()
     )
-    assert watcher.steps[-1] == (60, 60)
+    assert watcher.steps[-1] == (120, 120)
     assert set(watcher.epochs) == {0, 1, 2, 3, 4}
     assert Model.load(done.path).pixel_size == {"y": 0.2, "x": 0.2}
 
