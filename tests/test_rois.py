@@ -63,7 +63,7 @@ def test_kinds():
 
 @pytest.mark.parametrize("name", ["dev_cornea01", "dev_nuclei512"])
 def test_golden_roisets_of_imagej(data, name):
-    """Filling the ROIs that ImageJ made of labels gives the labels, and ours have the same vertices in the same order."""
+    """Filling ImageJ's ROIs of labels gives the labels, and ours have the same vertices in the same order."""
     labels = tifffile.imread(data / "golden" / "imagej" / f"{name}_labels.tif")
     golden = read_rois(data / "golden" / "imagej" / f"{name}_RoiSet.zip")
     assert (rois_to_labels(golden, labels.shape) == labels).all()
