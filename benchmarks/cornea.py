@@ -60,7 +60,8 @@ def by_command_line(folder: Path, seed: int) -> tuple[pd.DataFrame, float]:
     with tempfile.TemporaryDirectory() as temporary:
         run, out = Path(temporary) / "run", Path(temporary) / "pred"
         began = time.monotonic()
-        fijibridge("train", folder, *patterns, *test, "--out", run, "--depth=2", "--channels=16", "--epochs=18", "--width=2",
+        fijibridge("train", folder, *patterns, *test, "--out", run, "--depth=2", "--channels=16", "--epochs=18",
+                   "--width=2",
                    f"--seed={seed}")  # fmt: skip
         fijibridge("predict", run, folder, patterns[0], *test, "--split=test", "--out", out)
         fijibridge("label", out, "--min-size=50")  # best on the training images, of 10, 30, 50, 70, 90
