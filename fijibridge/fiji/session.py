@@ -269,7 +269,7 @@ class Fiji:
         array = as_labels(source)
         source = source.copy(data=array)
         imp = to_imageplus(source, self._free_title(name or "labels"))
-        imp.getProcessor().setLut(self._label_lut())
+        imp.setLut(self._label_lut())
         imp.setDisplayRange(0, max(255, int(array.max(initial=0))))
         imp.show()
         if over is not None:
@@ -334,13 +334,14 @@ class Fiji:
         -------
         pandas.DataFrame
             One row per cell, in the order of the ids (of the ROIs): ``label``, the id or the ROI's name, and ImageJ's
-            columns, ``Area``, ``Mean`` ...
+            columns, ``Area``, ``Mean`` ... Of a (z, y, x) label image one row per cell and slice, with the slice
+            (from 1) as ``slice``.
 
         Notes
         -----
         It is ``ij.plugin.filter.Analyzer`` that measures, the code behind Analyze ▸ Measure.
         """
-        from fijibridge.fiji.tables import MEASUREMENTS, measure_overlay, to_dataframe
+        from fijibridge.fiji.tables import MEASUREMENTS, measure_rois
 
         rois = list(cells) if isinstance(cells, Sequence) else labels_to_rois(cells)
         if not all(isinstance(r, Roi) for r in rois):
@@ -348,10 +349,9 @@ class Fiji:
         if not rois:
             raise RoiError("there is no cell to measure")
         imp = self._measured_on(image, cells)
-        overlay = self._java("ij.gui.Overlay")()
-        for roi in self._decoded(rois):
-            overlay.add(roi)
-        table = to_dataframe(measure_overlay(imp, overlay, measurements or MEASUREMENTS))
+        table = measure_rois(imp, self._decoded(rois), measurements or MEASUREMENTS)
+        if any(r.position for r in rois):
+            table.insert(0, "slice", [r.position for r in rois])
         names = [r.name for r in rois]
         table.insert(0, "label", [int(n) for n in names] if all(n.isdigit() for n in names) else names)
         self.show_table(table, name)

@@ -51,15 +51,45 @@ def measurement_flags(names: Sequence[str]) -> int:
     return flags
 
 
-def measure_overlay(imp: Any, overlay: Any, names: Sequence[str]) -> Any:
-    """Let ImageJ's own Analyzer measure each ROI of an overlay; returns its ResultsTable."""
+def measure_rois(imp: Any, rois: Sequence[Any], names: Sequence[str]) -> pd.DataFrame:
+    """Let ImageJ's own Analyzer measure ROIs, each on the slice of its position; a row per ROI, in their order.
+
+    Parameters
+    ----------
+    imp
+        An ``ij.ImagePlus``; its slice and selection are put back afterwards.
+    rois
+        ``ij.gui.Roi``; those without a position are measured on the current slice.
+    names
+        Out of :data:`MEASUREMENTS` and the like.
+    """
     analyzer = jpype.JClass("ij.plugin.filter.Analyzer")
-    before = int(analyzer.getMeasurements())
+    before, position, selection = int(analyzer.getMeasurements()), int(imp.getCurrentSlice()), imp.getRoi()
     analyzer.setMeasurements(measurement_flags(names))
+    slices = np.array([int(roi.getPosition()) for roi in rois])
+    tables: list[pd.DataFrame] = []
     try:
-        return overlay.measure(imp)
+        for z in np.unique(slices):
+            here = np.flatnonzero(slices == z)
+            overlay = jpype.JClass("ij.gui.Overlay")()
+            for i in here.tolist():
+                overlay.add(rois[i])
+            imp.setSliceWithoutUpdate(_stack_index(imp, int(z)) if z else position)
+            tables.append(to_dataframe(overlay.measure(imp)).set_index(here))
     finally:
         analyzer.setMeasurements(before)
+        imp.setSliceWithoutUpdate(position)
+        if selection is not None:
+            imp.setRoi(selection)
+    return pd.concat(tables).sort_index()
+
+
+def _stack_index(imp: Any, z: int) -> int:
+    """Return the slice of a stack, or of a hyperstack's current channel and frame."""
+    depth, size = int(imp.getNSlices()), int(imp.getStackSize())
+    if z > (depth if depth > 1 else size):
+        raise ImageError(f"a ROI lies on slice {z}, the image has {depth if depth > 1 else size}")
+    return int(imp.getStackIndex(imp.getC(), z, imp.getT())) if depth > 1 else z
 
 
 def to_dataframe(table: Any) -> pd.DataFrame:

@@ -152,6 +152,23 @@ def test_area_in_imagej_is_the_number_of_pixels(clean):
     assert clean.run_macro("return '' + nResults;") == str(len(ids))
 
 
+def test_cells_of_a_stack_are_measured_on_their_slices(clean):
+    labels = np.zeros((3, 6, 6), int)
+    labels[0, 1:3, 1:3] = labels[2, 1:5, 1:5] = 7
+    labels[2, 0, 0] = 2
+    stack = np.stack([np.full((6, 6), v, np.uint8) for v in (10, 20, 30)])
+    table = clean.measure(labels, stack, ["area", "mean"])
+    assert table[["slice", "label", "Area", "Mean"]].to_numpy().tolist() == [
+        [1, 7, 4, 10],
+        [3, 2, 1, 30],
+        [3, 7, 16, 30],
+    ]
+    clean.show(stack, name="s")
+    clean.run_macro("setSlice(2);")
+    assert clean.measure([fb.Roi.rectangle(0, 0, 2, 2)], "s", ["mean"])["Mean"].tolist() == [20]
+    assert clean.run_macro("return '' + getSliceNumber();") == "2"
+
+
 def test_measure_rois_on_an_open_image(clean):
     clean.show(np.arange(100, dtype=np.uint8).reshape(10, 10), name="a")
     table = clean.measure([fb.Roi.rectangle(0, 0, 2, 2, name="corner")], "a", ["mean", "min_max"])
