@@ -17,13 +17,12 @@ MUST_RUN = ("jvm", "gui", "data")
 _skipped: list[str] = []
 
 
-@pytest.fixture(scope="session")
-def fiji() -> Iterator[object]:
-    """The embedded ImageJ, headless: one JVM for all tests of this process."""
+@pytest.fixture
+def fiji() -> object:
+    """The embedded ImageJ, headless: the JVM starts once, a session that a test closed is opened again."""
     import fijibridge as fb
 
-    with fb.Fiji.start("embedded", mode="headless") as session:
-        yield session
+    return fb.Fiji.start("embedded", mode="headless")
 
 
 @pytest.fixture

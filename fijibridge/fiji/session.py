@@ -52,6 +52,8 @@ class Fiji:
     ----------
     flavor : str
         ``"fiji"``, ``"imagej2"`` or ``"embedded"`` (plain ImageJ).
+    version : str
+        ``"2.17.0/1.54p"`` of ImageJ2 and ImageJ, ``"1.54p"`` for the embedded one.
     mode : str
         ``"headless"`` or ``"interactive"``.
     java : fijibridge.fiji.jvm.Java
@@ -67,7 +69,8 @@ class Fiji:
         self.flavor, self.mode, self.java = flavor, mode, java
         self._gateway = gateway
         self.closed = False
-        self._headless_rois: list[Any] = []
+        ij1 = str(self._java("ij.IJ").getVersion()).split("/")[-1]
+        self.version = f"{gateway.getVersion()}/{ij1}" if gateway is not None else ij1
 
     # --- life ---------------------------------------------------------------------------------------
 
@@ -134,12 +137,6 @@ class Fiji:
     def __repr__(self) -> str:
         state = "closed" if self.closed else self.mode
         return f"<Fiji {self.flavor} {self.version}, {state}, Java {self.java.version} from {self.java.source}>"
-
-    @property
-    def version(self) -> str:
-        """Version of ImageJ, ``"2.17.0/1.54p"`` for one with ImageJ2, ``"1.54p"`` for the embedded one."""
-        ij1 = str(self._java("ij.IJ").getVersion()).split("/")[-1]
-        return f"{self._gateway.getVersion()}/{ij1}" if self._gateway is not None else ij1
 
     @property
     def ij(self) -> Any:

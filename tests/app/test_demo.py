@@ -10,6 +10,8 @@ import fijibridge as fb
 from fijibridge.app.demo import GOAL, run_demo
 from fijibridge.files import read_image
 
+pytestmark = pytest.mark.jvm
+
 WRITTEN = {
     "comparison.png", "matches.csv", "measurements.csv", "RoiSet.zip", "model.safetensors", "run.json", "history.csv",
     "demo.json", "unseen_01.tif", "unseen_01_prob.tif", "unseen_01_cells.tif",
@@ -17,7 +19,7 @@ WRITTEN = {
 
 
 @pytest.fixture(scope="module")
-def short(tmp_path_factory, fiji):
+def short(tmp_path_factory):
     """The demo's short form: too short to reach the goal, long enough to learn something."""
     out = tmp_path_factory.mktemp("demo")
     return run_demo(out, epochs=4, batches=12, training_images=2, unseen_images=1), out
@@ -53,7 +55,7 @@ def test_areas_agree_cell_by_cell(short):
     np.testing.assert_allclose(measured["Area"], pixels * 0.2**2, rtol=1e-6)
 
 
-def test_without_learning_it_fails(tmp_path, fiji):
+def test_without_learning_it_fails(tmp_path):
     outcome = run_demo(tmp_path, epochs=0, training_images=1, unseen_images=1)
     assert not outcome.passed
     assert outcome.f1 < 0.5

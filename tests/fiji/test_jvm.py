@@ -160,6 +160,7 @@ def test_second_start_start_after_close_and_another_kind(python):
             first.titles()
         except fb.FijiBridgeError as error:
             print(error)
+        assert "closed" in repr(first)
         second = fb.Fiji.start("embedded", mode="headless")
         assert second is not first and second.titles() == [] and fb.current() is second
         """,
