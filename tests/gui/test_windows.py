@@ -31,8 +31,22 @@ def test_the_window_clicked_last_is_the_active_image(python, display):
         fiji.show(np.zeros((40, 50), np.uint8), name="b")
         window = fiji._find("a").getWindow()
         assert window is not None and window.isVisible()
-        WindowManager.setCurrentWindow(window)
-        assert fiji.image().name == "a" and fiji.image().shape == (20, 30)
+
+        def a_is_active():
+            # activation events of b's window may still be on their way
+            WindowManager.setCurrentWindow(window)
+            time.sleep(0.3)
+            return fiji.image().name == "a" and fiji.image().shape == (20, 30)
+
+        wait(a_is_active)
+        other = fiji._find("b").getWindow()
+
+        def b_is_active():
+            WindowManager.setCurrentWindow(other)
+            time.sleep(0.3)
+            return fiji.image().shape == (40, 50)
+
+        wait(b_is_active)
     """)  # fmt: skip
 
 
