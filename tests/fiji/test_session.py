@@ -54,10 +54,22 @@ def test_python_and_the_macro_language_see_the_same_images(clean):
 
 
 def test_a_macro_error_is_an_exception_and_ends_the_macro(clean):
+    clean.show(np.full((4, 4), 5, np.uint8), name="before")
+    macro = "newImage('made', '8-bit', 9, 9, 1);\nnonsense('x');\nnewImage('not reached', '8-bit', 9, 9, 1);"
     with pytest.raises(MacroError, match=r"Undefined identifier in line 2 of the macro"):
-        clean.run_macro("a = 1;\nnonsense('x');\nnewImage('not reached', '8-bit', 9, 9, 1);")
-    assert clean.titles() == []
-    assert clean.run_macro("return 'still works';") == "still works"
+        clean.run_macro(macro)
+    assert clean.titles() == ["before", "made"], "an error closes no image"
+    assert clean.array("before").sum() == 80
+    with pytest.raises(MacroError):
+        clean.run_macro("selectImage('made'); close(); nonsense('y');")
+    assert clean.titles() == ["before"], "what the macro closed before its error stays closed"
+    assert clean.run_macro("return getTitle();") == "before"
+
+
+def test_exit_is_a_normal_end_of_a_macro(clean):
+    clean.show(np.zeros((4, 4), np.uint8), name="a")
+    assert clean.run_macro("rename('b'); exit(); rename('c');") == ""
+    assert clean.titles() == ["b"]
 
 
 def test_luts(clean):
