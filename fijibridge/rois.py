@@ -26,7 +26,8 @@ from fijibridge.tracing import trace
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_AREAS = ("polygon", "rectangle", "oval", "freehand", "traced", "composite")
+_AREAS = ("polygon", "rectangle", "oval", "freehand", "traced", "composite", "ellipse", "rotated_rect")
+_LINES = ("line", "polyline", "freeline")
 _KINDS = {ROI_TYPE.RECT: "rectangle", ROI_TYPE.NOROI: "none"}
 
 
@@ -128,8 +129,8 @@ class Roi:
 
     @property
     def position(self) -> int:
-        """Slice of the stack that it belongs to, counted from 1; 0 = all."""
-        return int(self.data.position)
+        """Slice (z of a hyperstack) that it belongs to, counted from 1; 0 = all."""
+        return int(self.data.position or self.data.z_position)
 
     def renamed(self, name: str) -> Roi:
         """Return a copy under another name."""
@@ -254,8 +255,8 @@ def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int]) -> npt.NDArray[Any
     Parameters
     ----------
     rois
-        With an area. If all their names are different whole numbers, these are the ids; else they are numbered
-        from 1 in their order.
+        With an area. If all their names are whole numbers, different ones on each slice, these are the ids; else
+        they are numbered from 1 in their order.
     shape
         (Y, X), or (Z, Y, X): then a ROI is drawn into the slice of its position, on all slices without one.
 
@@ -267,7 +268,8 @@ def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int]) -> npt.NDArray[Any
     Raises
     ------
     RoiError
-        For a ROI without an area, such as a line or points.
+        For a ROI without an area, such as a line or points, and for rounded rectangles and spline-fitted polygons,
+        whose outline only ImageJ knows.
 
     Notes
     -----
@@ -300,6 +302,11 @@ def rois_to_mask(rois: Sequence[Roi], shape: Sequence[int], width: float | None 
     width
         Draw lines, and the outlines of areas, this many pixels wide. Left out, areas are filled and a line has its
         own stroke width.
+
+    Raises
+    ------
+    RoiError
+        For points, angles, arrows and texts, and as in :func:`rois_to_labels`.
     """
     mask = np.zeros(tuple(shape), bool)
     areas = [r for r in rois if width is None and r.kind in _AREAS]
@@ -309,6 +316,8 @@ def rois_to_mask(rois: Sequence[Roi], shape: Sequence[int], width: float | None 
         mask |= painted > 0
     for roi in rois:
         if width is not None or roi.kind not in _AREAS:
+            if roi.kind not in (*_AREAS, *_LINES):
+                raise RoiError(f"{roi!r} is neither an area nor a line")
             for plane in _planes(mask, roi):
                 _draw_line(plane, roi, width)
     return mask
@@ -316,7 +325,9 @@ def rois_to_mask(rois: Sequence[Roi], shape: Sequence[int], width: float | None 
 
 def _ids(rois: Sequence[Roi]) -> list[int]:
     names = [r.name for r in rois]
-    if len(set(names)) == len(names) and all(n.isascii() and n.isdigit() and 0 < int(n) < 2**31 for n in names):
+    if len({(r.name, r.position) for r in rois}) == len(rois) and all(
+        n.isascii() and n.isdigit() and 0 < int(n) < 2**31 for n in names
+    ):
         return [int(n) for n in names]
     return list(range(1, len(names) + 1))
 
@@ -333,8 +344,7 @@ def _planes(image: npt.NDArray[Any], roi: Roi) -> list[npt.NDArray[Any]]:
 def _fill(image: npt.NDArray[Any], rois: Sequence[Roi], ids: Ints) -> None:
     """Write each ROI's id into its pixels; later ROIs win."""
     for roi in rois:
-        if roi.kind not in _AREAS:
-            raise RoiError(f"{roi!r} has no area to fill: draw it with rois_to_mask(rois, shape, width=...)")
+        _refuse_unfillable(roi)
     runs = _polygon_runs(rois)
     ovals = [i for i, r in enumerate(rois) if r.kind == "oval"]
     if ovals:
@@ -348,6 +358,17 @@ def _fill(image: npt.NDArray[Any], rois: Sequence[Roi], ids: Ints) -> None:
     for z in range(len(stack)):
         here = runs[:, (slices == z + 1) | (slices == 0)]
         _write_runs(stack[z], here, ids)
+
+
+def _refuse_unfillable(roi: Roi) -> None:
+    if roi.kind not in _AREAS:
+        raise RoiError(f"{roi!r} has no area to fill: draw lines with rois_to_mask(rois, shape, width=...)")
+    rounded = roi.kind == "rectangle" and roi.data.rounded_rect_arc_size > 0
+    if rounded or roi.data.options & ROI_OPTIONS.SPLINE_FIT:
+        raise RoiError(
+            f"{roi!r} is {'rounded' if rounded else 'spline-fitted'}, which only ImageJ can fill: "
+            "there, turn it into a mask and back (Edit > Selection > Create Mask, Create Selection)"
+        )
 
 
 def _write_runs(plane: npt.NDArray[Any], runs: Ints, ids: Ints) -> None:

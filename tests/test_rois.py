@@ -8,6 +8,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from roifile import ROI_TYPE, ImagejRoi
 
 from fijibridge.errors import RoiError
 from fijibridge.rois import Roi, labels_to_rois, read_rois, rois_to_labels, rois_to_mask, write_rois
@@ -31,16 +32,7 @@ def test_labels_to_rois_to_labels_is_the_identity(labels):
 def test_labels_to_rois_in_3d_is_per_slice(labels):
     rois = labels_to_rois(labels)
     assert all(1 <= r.position <= 3 for r in rois)
-    assert (rois_to_labels_of_positions(rois, labels.shape) == labels).all()
-
-
-def rois_to_labels_of_positions(rois, shape):
-    """In 3D an id has one ROI per slice, so ids are not unique: draw slice by slice."""
-    labels = np.zeros(shape, np.uint16)
-    for z in range(shape[0]):
-        here = [r for r in rois if r.position == z + 1]
-        labels[z] = rois_to_labels(here, shape[1:])
-    return labels
+    assert (rois_to_labels(rois, labels.shape) == labels).all(), "an id stays one, on however many slices"
 
 
 def test_id_gaps_and_large_ids():
@@ -113,6 +105,7 @@ def test_lines_have_a_width():
         (lambda: rois_to_labels([Roi.line([(0, 0), (5, 5)])], (6, 6)), "no area"),
         (lambda: rois_to_labels([Roi.rectangle(0, 0, 1, 1, position=4)], (3, 6, 6)), "slice 4"),
         (lambda: rois_to_labels([], (3,)), "axes"),
+        (lambda: rois_to_mask([Roi(ImagejRoi(roitype=ROI_TYPE.POINT))], (6, 6)), "neither an area nor a line"),
         (lambda: read_rois("nowhere.zip"), "no file"),
     ],
 )

@@ -19,13 +19,16 @@ import xarray as xr
 
 from fijibridge.errors import ImageError, NoImageError, RoiError, SessionError, StartError
 from fijibridge.fiji import jvm
-from fijibridge.image import Array, as_image, as_labels
+from fijibridge.image import Array, as_image, as_labels, imagej_pixels
 from fijibridge.rois import Roi, labels_to_rois
 
 log = logging.getLogger("fijibridge")
 
 Mode = Literal["headless", "interactive"]
 Source = Literal["manager", "overlay", "image"]
+
+_PAINT = "fijibridge colours"
+"""Name of what paints a label image with more ids than a lookup table has colours."""
 
 _current: Fiji | None = None
 _started: dict[str, Any] = {}
@@ -264,10 +267,12 @@ class Fiji:
 
         source = as_image(labels)
         array = as_labels(source)
-        source = source.copy(data=array)
+        source = source.copy(data=imagej_pixels(array))
         imp = to_imageplus(source, self._free_title(name or "labels"))
         imp.setLut(self._label_lut())
-        imp.setDisplayRange(0, max(255, int(array.max(initial=0))))
+        imp.setDisplayRange(0, 255)
+        if array.max(initial=0) > 255:
+            imp.setOverlay(self._painted(array))
         imp.show()
         if over is not None:
             self._outline(self._target(over, array.shape), labels_to_rois(array))
@@ -284,8 +289,8 @@ class Fiji:
             The image; None for the active one.
         """
         items = list(rois)
-        decoded = self._decoded(items)
         imp = self._find(title)
+        decoded = self._decoded(items, imp)
         overlay = imp.getOverlay() or self._java("ij.gui.Overlay")()
         for roi in decoded:
             overlay.add(roi)
@@ -413,17 +418,25 @@ class Fiji:
             if (manager is not None and int(manager.getCount())) or source == "manager":
                 return list(manager.getRoisAsArray()) if manager is not None else []
         imp = self._find(title)
-        overlay = imp.getOverlay()
-        if source in (None, "overlay") and overlay is not None and int(overlay.size()):
-            return list(overlay.toArray())
+        if source in (None, "overlay"):
+            overlay = imp.getOverlay()
+            drawn = [] if overlay is None else [roi for roi in overlay.toArray() if str(roi.getName()) != _PAINT]
+            if drawn or source == "overlay":
+                return drawn
         roi = imp.getRoi()
-        return [roi] if source != "overlay" and roi is not None else []
+        return [] if roi is None else [roi]
 
-    def _decoded(self, rois: Sequence[Roi]) -> list[Any]:
+    def _decoded(self, rois: Sequence[Roi], imp: Any = None) -> list[Any]:
+        """Make ImageJ's ROIs; on a hyperstack a slice is a z, which ImageJ keeps apart from a position."""
         import jpype
 
         decode = self._java("ij.io.RoiDecoder").openFromByteArray
-        return [decode(jpype.JArray(jpype.JByte)(np.frombuffer(r.to_bytes(), np.int8))) for r in rois]
+        decoded = [decode(jpype.JArray(jpype.JByte)(np.frombuffer(r.to_bytes(), np.int8))) for r in rois]
+        if imp is not None and imp.isHyperStack():
+            for roi, java_roi in zip(rois, decoded, strict=True):
+                if roi.data.position:
+                    java_roi.setPosition(0, roi.position, 0)
+        return decoded
 
     def _manager(self) -> Any:
         return self._java("ij.plugin.frame.RoiManager").getRoiManager()
@@ -437,13 +450,27 @@ class Fiji:
         imp.setLut(self._java("ij.process.LUT")(table, low, high))
 
     def _label_lut(self) -> Any:
-        """Return black, then 255 colours of the Glasbey palette, each as different as can be from those before."""
-        import colorcet
         import jpype
 
-        colours = (np.array([(0, 0, 0), *colorcet.glasbey_bw_minc_20[:255]]) * 255).round().astype(np.uint8)
+        colours = (_palette() * 255).round().astype(np.uint8)
         bands = [jpype.JArray(jpype.JByte)(np.ascontiguousarray(colours[:, i]).view(np.int8)) for i in range(3)]
         return self._java("ij.process.LUT")(*bands)
+
+    def _painted(self, labels: npt.NDArray[Any]) -> Any:
+        """Return an overlay with the colour of each id: a lookup table has but 256 colours, and spreads them."""
+        from fijibridge.fiji.pixels import copy_to_java
+
+        overlay = self._java("ij.gui.Overlay")()
+        colours = (_palette() * 255).round().astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+        planes = labels if labels.ndim == 3 else labels[None]
+        for z, plane in enumerate(planes, start=1):
+            packed = colours[_colour_index(plane)].astype(np.int32)
+            picture = self._java("ij.process.ColorProcessor")(plane.shape[1], plane.shape[0], copy_to_java(packed))
+            roi = self._java("ij.gui.ImageRoi")(0, 0, picture)
+            roi.setName(_PAINT)
+            roi.setPosition(z if labels.ndim == 3 else 0)
+            overlay.add(roi)
+        return overlay
 
     def _target(self, over: Array | str, shape: tuple[int, ...]) -> Any:
         """Return the open image to draw on, showing it first if it is an array."""
@@ -454,11 +481,9 @@ class Fiji:
         return imp
 
     def _outline(self, imp: Any, rois: Sequence[Roi]) -> None:
-        import colorcet
-
         overlay, color = self._java("ij.gui.Overlay")(), self._java("java.awt.Color")
-        palette = [color(*map(float, c)) for c in colorcet.glasbey_bw_minc_20[:255]]
-        for roi, java_roi in zip(rois, self._decoded(rois), strict=True):
+        palette = [color(*map(float, c)) for c in _palette()[1:]]
+        for roi, java_roi in zip(rois, self._decoded(rois, imp), strict=True):
             java_roi.setStrokeColor(palette[(int(roi.name) - 1) % 255])
             overlay.add(java_roi)
         imp.setOverlay(overlay)
@@ -517,6 +542,18 @@ def _wait_until(done: Callable[[], bool], seconds: float = 5.0) -> None:
     end = time.monotonic() + seconds
     while not done() and time.monotonic() < end:
         time.sleep(0.02)
+
+
+def _palette() -> npt.NDArray[np.float64]:
+    """Return black, then 255 colours of the Glasbey palette, each as different as can be from those before."""
+    import colorcet
+
+    return np.array([(0, 0, 0), *colorcet.glasbey_bw_minc_20[:255]], float)
+
+
+def _colour_index(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    ids = labels.astype(np.int64)
+    return np.where(ids > 0, (ids - 1) % 255 + 1, 0)
 
 
 def _checked_mode(mode: Mode | None) -> Mode:

@@ -66,7 +66,7 @@ def measure_rois(imp: Any, rois: Sequence[Any], names: Sequence[str]) -> pd.Data
     analyzer = jpype.JClass("ij.plugin.filter.Analyzer")
     before, position, selection = int(analyzer.getMeasurements()), int(imp.getCurrentSlice()), imp.getRoi()
     analyzer.setMeasurements(measurement_flags(names))
-    slices = np.array([int(roi.getPosition()) for roi in rois])
+    slices = np.array([int(roi.getPosition()) or int(roi.getZPosition()) for roi in rois])
     tables: list[pd.DataFrame] = []
     try:
         for z in np.unique(slices):

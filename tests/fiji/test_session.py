@@ -100,6 +100,23 @@ def test_labels_have_distinct_colours_and_outlines_over_the_image(clean):
         clean.show_labels(np.ones((5, 5), int), over="raw")
 
 
+@pytest.mark.parametrize(
+    ("dtype", "cells"), [(np.uint8, 200), (np.int16, 200), (np.int64, 200), (np.int16, 600), (np.int64, 600)]
+)
+def test_colours_of_label_images_as_they_are_seen(clean, dtype, cells):
+    """Also with more cells than a lookup table has colours: none is black, and the next ids look different."""
+    labels = np.arange(cells + 1, dtype=dtype).reshape(1, -1)
+    title = clean.show_labels(labels)
+    seen = clean._find(title).flatten().getProcessor()
+    colours = [seen.getPixel(x, 0) & 0xFFFFFF for x in range(cells + 1)]
+    assert colours[0] == 0
+    assert 0 not in colours[1:]
+    assert all(len(set(colours[x : x + 100])) == 100 for x in range(1, cells - 100))
+    assert (clean.array(title) == labels).all()
+    with pytest.raises(RoiError):
+        clean.rois()
+
+
 def test_rois_both_ways(clean):
     tissue = fb.synthetic_epithelium((80, 90), cell_size=16, seed=3)
     clean.show(tissue.image, name="t")
@@ -129,6 +146,10 @@ def test_rois_both_ways(clean):
         "makePolygon(2.3, 2.7, 30.1, 5.9, 20.5, 35.5, 5.01, 20.2);",
         "makeRectangle(3, 4, 20, 10); setKeyDown('alt'); makeOval(6, 6, 8, 6);",
         "makePolygon(-5, -5, 60, 20, 10, 60);",
+        "makeEllipse(5, 8, 33, 30, 0.5);",
+        "makeEllipse(2.5, 20.5, 37.5, 20.5, 0.31);",
+        "makeRotatedRectangle(8, 8, 30, 25, 11);",
+        "makeRectangle(5.3, 4.6, 12.2, 9.7);",
     ],
 )
 def test_masks_are_imagejs_own_pixel_by_pixel(clean, macro):
@@ -137,6 +158,33 @@ def test_masks_are_imagejs_own_pixel_by_pixel(clean, macro):
     (roi,) = clean.rois(source="image")
     clean.run_macro("setForegroundColor(255, 255, 255); setColor(255); fill();")
     assert (fb.rois_to_mask([roi], (40, 40)) == (clean.array("a") > 0)).all()
+
+
+@pytest.mark.parametrize(
+    "macro",
+    ["makeRectangle(5, 5, 30, 20, 10);", "makePolygon(2, 2, 30, 5, 20, 35); run('Fit Spline');", "makePoint(3, 4);"],
+)
+def test_masks_that_only_imagej_knows_are_refused(clean, macro):
+    clean.show(np.zeros((40, 40), np.uint8), name="a")
+    clean.run_macro(macro)
+    with pytest.raises(RoiError):
+        fb.rois_to_mask(clean.rois(source="image"), (40, 40))
+
+
+def test_slices_of_a_hyperstack_both_ways(clean):
+    """A ROI's z on a hyperstack with channels is not its position in the stack."""
+    labels = np.zeros((3, 10, 10), int)
+    labels[2, 2:5, 2:5], labels[0, 6:8, 6:8] = 7, 7
+    stack = np.zeros((2, 3, 10, 10), np.uint8)
+    stack[0] = np.arange(3)[:, None, None] * 10
+    clean.show(stack, name="h")
+    clean.add_rois(fb.labels_to_rois(labels), "h")
+    assert [int(r.getZPosition()) for r in clean._find("h").getOverlay().toArray()] == [1, 3]
+    back = clean.rois(source="overlay", title="h")
+    assert [r.position for r in back] == [1, 3]
+    assert (fb.rois_to_labels(back, labels.shape) == labels).all()
+    table = clean.measure(back, "h", ["area", "mean"])
+    assert table[["slice", "Area", "Mean"]].to_numpy().tolist() == [[1, 4, 0], [3, 9, 20]]
 
 
 @pytest.mark.parametrize("name", ["dev_cornea01", "dev_nuclei512"])
