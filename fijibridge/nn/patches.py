@@ -55,7 +55,7 @@ class PatchSampler:
     augment
         Turn and mirror each patch at random; image, target and weight alike.
     seed
-        The same seed gives the same patches; each epoch draws others.
+        The same seed gives the same patches. Each epoch draws others, unless `augment` is off.
 
     Notes
     -----
@@ -83,6 +83,9 @@ class PatchSampler:
             raise TrainingError(f"patch {self.patch}, batch {batch} and batches {batches} must be at least 1")
         for sample in samples:
             _check(sample, len(self.patch))
+        channels = {len(s.image) for s in samples}
+        if len(channels) > 1:
+            raise TrainingError(f"the images have different numbers of channels: {sorted(channels)}")
         self.samples = [_padded(s, self.patch) for s in samples]
         self.batch, self.batches, self.augment, self.seed = batch, batches, augment, seed
         self.epoch = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Any
@@ -12,8 +13,8 @@ import numpy.typing as npt
 import torch
 import xarray as xr
 
-from fijibridge.errors import ModelError
-from fijibridge.image import DIMS, Array, as_image
+from fijibridge.errors import FijiBridgeWarning, ModelError
+from fijibridge.image import DIMS, Array, as_image, pixel_size, unit
 from fijibridge.nn.model import Model
 from fijibridge.nn.planning import receptive_field
 from fijibridge.nn.unet import UNet
@@ -64,6 +65,7 @@ def predict(
     source = image if isinstance(image, xr.DataArray) else as_image(image)
     spatial = DIMS[-model.net.dims :]
     _check_axes(source, model.net, spatial)
+    _warn_of_another_scale(source, model)
     where = torch.device(device) if device is not None else best_device()
     net = model.net.to(where).eval()
     outer = [str(d) for d in source.dims if d != "c" and d not in spatial]
@@ -76,6 +78,21 @@ def predict(
         told = _told(progress, number, len(stacks))
         result[(slice(None), *index)] = _predict_array(net, pixels, tile, where, told)
     return _named(result, source, [*outer, *spatial], model.classes)
+
+
+def _warn_of_another_scale(image: xr.DataArray, model: Model) -> None:
+    if unit(image) != model.unit or model.unit == "pixel":
+        return
+    size = pixel_size(image)
+    for axis in ("y", "x"):
+        ratio = size[axis] / model.pixel_size.get(axis, size[axis])
+        if not 0.8 < ratio < 1.25:
+            warnings.warn(
+                f"pixels are {size[axis]:g} {model.unit} in {axis}, the network was trained on "
+                f"{model.pixel_size[axis]:g}: rescale the image to that",
+                FijiBridgeWarning,
+                stacklevel=3,
+            )
 
 
 def best_device() -> torch.device:

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from fijibridge.cells.targets import CLASSES, IGNORE, membrane_target
 from fijibridge.dataset import Dataset, Item
-from fijibridge.errors import TrainingError
+from fijibridge.errors import FijiBridgeWarning, TrainingError
 from fijibridge.files import atomic, write_json
 from fijibridge.image import DIMS, Array, as_image, pixel_size, same_shape, unit, values
 from fijibridge.nn.model import FILE_NAME, Model, Normalisation
@@ -141,6 +141,7 @@ def train(
     -----
     Ctrl-C ends the run after the current step and hands it back; a second one raises KeyboardInterrupt.
     """
+    epochs, batch, batches, lr = int(epochs), int(batch), int(batches), float(lr)  # numpy's numbers too
     settings = {
         "network": dict(net.config), "epochs": epochs, "batch": batch, "batches": batches, "width": width, "lr": lr,
         "patience": patience, "seed": seed, "classes": list(classes),
@@ -155,6 +156,10 @@ def train(
     normalisation = Normalisation()
     samples = [_sample(pair, net.dims, normalisation, f"image {i}") for i, pair in enumerate(pairs)]
     val_samples = [_sample(pair, net.dims, normalisation, f"validation image {i}") for i, pair in enumerate(watched)]
+    _check_channels(net, [*samples, *val_samples])
+    settings |= {"patch": list(size), "images": len(pairs), "validation_images": len(watched)} | about
+    if out is not None:
+        _write_json_record(Path(out), {"settings": settings, "stopped_because": None})  # a bad folder costs no run
     sampler = PatchSampler(samples, size, batch, batches, seed=seed)
     watch = PatchSampler(val_samples, size, batch, _enough(val_samples, size, batch), False, seed) if watched else None
 
@@ -168,11 +173,8 @@ def train(
     if recorder.best_state is not None:
         net.load_state_dict(recorder.best_state)
     net.eval()
-    first = pairs[0][0]
-    calibrated = as_image(first)
     about |= {"epochs": epochs, "stopped_because": stopped}
-    model = Model(net, tuple(classes), normalisation, pixel_size(calibrated), unit(calibrated), about)
-    settings |= {"patch": list(size), "images": len(pairs), "validation_images": len(watched)} | about
+    model = Model(net, tuple(classes), normalisation, *_mean_pixel_size([p[0] for p in pairs]), about)
     run = Run(model, recorder.history(), stopped, time.monotonic() - began, settings)
     log.info("training ended: %s", stopped)
     if out is not None:
@@ -238,6 +240,34 @@ def _sample(pair: Pair, dims: int, normalisation: Normalisation, name: str) -> S
     pixels = normalisation(np.asarray(ordered.transpose("c", *spatial).values))
     weight = np.asarray(values(pair[2]), np.float32) if len(pair) == 3 else None
     return Sample(pixels, np.asarray(values(pair[1]), np.uint8), weight, name)
+
+
+def _check_channels(net: UNet, samples: Sequence[Sample]) -> None:
+    expected = net.config["in_channels"]
+    for sample in samples:
+        if len(sample.image) != expected:
+            raise TrainingError(
+                f"{sample.name} has {len(sample.image)} channel(s), the network takes {expected}: "
+                "UNet(in_channels=...), or select with image.isel(c=...)"
+            )
+
+
+def _mean_pixel_size(images: Sequence[Array]) -> tuple[dict[str, float], str]:
+    """Return the mean pixel size of the training images and its unit; warn if they differ by more than a tenth."""
+    calibrated = [as_image(image) for image in images]
+    units = {unit(image) for image in calibrated}
+    sizes = pd.DataFrame([pixel_size(image) for image in calibrated])
+    mixed = len(units) > 1 or (sizes.max() > 1.1 * sizes.min()).any()
+    if mixed:
+        warnings.warn(
+            f"the training images differ in scale: pixel sizes {sizes.min().to_dict()} to {sizes.max().to_dict()} "
+            f"in {sorted(units)}",
+            FijiBridgeWarning,
+            stacklevel=3,
+        )
+    if len(units) > 1:
+        return {}, "pixel"
+    return {str(axis): float(size) for axis, size in sizes.mean().items()}, units.pop()
 
 
 def _enough(samples: Sequence[Sample], patch: Sequence[int], batch: int) -> int:
@@ -309,6 +339,9 @@ class _Batches(IterableDataset[Batch]):
         return iter(self.sampler)
 
 
+_DIVERGED = "the loss became {} by step {}: lower lr, and look for NaN in images and weights"
+
+
 class _Recorder(Callback):
     """Keeps the metrics of each epoch and the best weights, and tells the observers."""
 
@@ -336,15 +369,14 @@ class _Recorder(Callback):
     ) -> None:
         # every tenth only: looking at the loss makes a GPU wait
         if batch_idx % 10 == 0 and not torch.isfinite(outputs["loss"]):
-            raise TrainingError(
-                f"the loss became {float(outputs['loss'])} at step {trainer.global_step}: lower lr, and look for NaN "
-                "in images and weights"
-            )
+            raise TrainingError(_DIVERGED.format(float(outputs["loss"]), trainer.global_step))
         for observer in self.observers:
             observer.progress(trainer.global_step, self.steps)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        if not np.isfinite(metrics["train_loss"]):
+            raise TrainingError(_DIVERGED.format(metrics["train_loss"], trainer.global_step))
         val_loss = metrics.get("val_loss", float("nan"))
         if val_loss < self.best_loss:
             self.best_loss, self.best_epoch = val_loss, trainer.current_epoch + 1
@@ -431,14 +463,19 @@ def _ctrl_c_stops(trainer: pl.Trainer) -> Iterator[list[int]]:
         pressed.append(number)
         trainer.should_stop = True
         if len(pressed) > 1:
-            signal.signal(signal.SIGINT, before)
-            raise KeyboardInterrupt
+            raise _SecondCtrlC
 
     signal.signal(signal.SIGINT, stop)
     try:
         yield pressed
+    except _SecondCtrlC:
+        raise KeyboardInterrupt from None
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class _SecondCtrlC(BaseException):
+    """Passes through Lightning, which ends the process on a KeyboardInterrupt."""
 
 
 def _reason(
@@ -448,7 +485,9 @@ def _reason(
     best = f"best val_loss {recorder.best_loss:.4f} at epoch {recorder.best_epoch}" if recorder.best_epoch else ""
     if interrupted:
         return f"interrupted by Ctrl-C after {done} of {epochs} epochs" + (f"; {best}" if best else "")
-    if stopper is not None and stopper.stopped_epoch:
+    if stopper is not None and done < epochs:
+        if not np.isfinite(recorder.rows[-1]["val_loss"]):
+            return f"stopped after {done} of {epochs} epochs: val_loss became {recorder.rows[-1]['val_loss']}; lower lr"
         return (
             f"early stop after {done} of {epochs} epochs: val_loss did not improve for {stopper.patience} epochs; "
             f"{best}; a larger patience would let it go on"
@@ -467,4 +506,11 @@ def _write_record(run: Run, folder: Path) -> None:
         run.history.to_csv(temporary, index=False)
     record = {"settings": run.settings, "stopped_because": run.stopped_because, "seconds": round(run.seconds, 2)}
     history = run.history.astype(object).where(run.history.notna(), None).to_dict("records")
-    write_json(folder / "run.json", record | {"history": history})
+    _write_json_record(folder, record | {"history": history})
+
+
+def _write_json_record(folder: Path, record: dict[str, Any]) -> None:
+    try:
+        write_json(folder / "run.json", record)
+    except OSError as error:
+        raise TrainingError(f"cannot write the run's record into {folder}: {error}") from error

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
+import fijibridge as fb
 from fijibridge.cells.matching import match_labels
 from fijibridge.cells.segmentation import label_cells
 from fijibridge.cells.synthetic import synthetic_epithelium
 from fijibridge.cells.targets import IGNORE, membrane_target
-from fijibridge.errors import TrainingError
+from fijibridge.errors import FijiBridgeWarning, TrainingError
 from fijibridge.nn.model import Model
 from fijibridge.nn.prediction import predict
 from fijibridge.nn.training import segmentation_loss, train
@@ -110,16 +111,33 @@ def test_early_stop_says_why_and_keeps_the_best(pair):
     assert len(run.history) - 1 == best + 2 < 30
 
 
-def test_ctrl_c_ends_the_run_and_not_the_session(pair):
-    class Impatient(Watcher):
-        def progress(self, step, steps):
-            if step == 5:
+class Impatient(Watcher):
+    """Presses Ctrl-C at the fifth step."""
+
+    def __init__(self, presses):
+        super().__init__()
+        self.presses = presses
+
+    def progress(self, step, steps):
+        super().progress(step, steps)
+        if step == 5:
+            for _ in range(self.presses):
                 os.kill(os.getpid(), signal.SIGINT)
 
+
+def test_a_second_ctrl_c_is_a_keyboard_interrupt_and_not_the_end_of_python(pair):
     handler = signal.getsignal(signal.SIGINT)
-    run = train(small_net(), [pair], epochs=50, batches=10, patch=(32, 32), observers=[Impatient()])
+    with pytest.raises(KeyboardInterrupt):
+        train(small_net(), [pair], epochs=50, batches=10, patch=(32, 32), observers=[Impatient(presses=2)])
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_ctrl_c_ends_the_run_and_not_the_session(pair):
+    impatient = Impatient(presses=1)
+    handler = signal.getsignal(signal.SIGINT)
+    run = train(small_net(), [pair], epochs=50, batches=10, patch=(32, 32), observers=[impatient])
     assert "interrupted by Ctrl-C" in run.stopped_because
-    assert run.history["epoch"].max() < 50
+    assert max(step for step, _ in impatient.steps) <= 6, "it ends after the current step"
     assert signal.getsignal(signal.SIGINT) is handler
     assert predict(run.model, pair[0]).shape == (2, 96, 112)
 
@@ -143,6 +161,37 @@ def test_a_diverging_loss_is_an_error(pair):
 def test_bad_input(pair, arguments, words):
     with pytest.raises(TrainingError, match=words):
         train(small_net(), **{"data": [pair], "epochs": 1, **arguments})
+
+
+def test_channels_that_do_not_fit(pair):
+    image, target = pair
+    colours = fb.as_image(np.stack([image.values] * 3), "cyx")
+    with pytest.raises(TrainingError, match=r"image 1 has 3 channel\(s\), the network takes 1"):
+        train(small_net(), [(image.values, target.values), (colours, target.values)], epochs=1)
+
+
+def test_a_folder_that_cannot_be_written_costs_no_run(pair, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    watcher = Watcher()
+    with pytest.raises(TrainingError, match="cannot write"):
+        train(small_net(), [pair], epochs=1, batches=2, patch=(32, 32), out=tmp_path / "file", observers=[watcher])
+    assert not watcher.steps
+
+
+def test_numbers_of_numpy_in_the_settings(pair, tmp_path):
+    size = np.array([32, 32])
+    train(small_net(), [pair], epochs=np.int64(1), batches=2, patch=size, lr=np.float32(0.001), out=tmp_path)
+    assert json.loads((tmp_path / "run.json").read_text())["settings"]["patch"] == [32, 32]
+
+
+def test_images_of_different_scale_are_told(pair):
+    image, target = pair
+    fine = fb.as_image(image, pixel_size=0.1)
+    with pytest.warns(FijiBridgeWarning, match="differ in scale"):
+        run = train(small_net(), [(image, target), (fine, target.values)], epochs=0)
+    assert run.model.pixel_size["x"] == pytest.approx(0.15)
+    with pytest.warns(FijiBridgeWarning, match=r"trained on 0\.15"):
+        predict(run.model, fb.as_image(image, pixel_size=1.0))
 
 
 def test_labels_passed_as_a_target(pair):
