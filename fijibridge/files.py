@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,18 @@ import tifffile
 import xarray as xr
 
 from fijibridge.errors import DatasetError, ImageError
-from fijibridge.image import DIMS, RGB, Array, as_image, imagej_pixels, pixel_size, unit
+from fijibridge.image import (
+    DIMS,
+    RGB,
+    Array,
+    as_image,
+    channel_names,
+    imagej_pixels,
+    origin,
+    pixel_size,
+    time_unit,
+    unit,
+)
 
 
 @contextmanager
@@ -71,7 +83,7 @@ def _plain_number(value: Any) -> Any:
 
 
 def read_image(path: str | os.PathLike[str], dims: str | None = None) -> xr.DataArray:
-    """Read an image file: TIFF with its axes and pixel size, PNG, JPEG and the like.
+    """Read an image file: TIFF (with the axes and calibration of ImageJ or OME), PNG, JPEG and the like.
 
     Parameters
     ----------
@@ -111,47 +123,70 @@ def _read_tiff(source: Path, dims: str | None) -> xr.DataArray:
         pixels = file.series[0].asarray()
         axes = file.series[0].axes.lower().replace("s", "c")
         metadata = dict(file.imagej_metadata or {})
-        sizes = _tiff_pixel_size(file, metadata) if metadata else {}
+        calibration = _imagej_calibration(file, metadata) if metadata else _ome_calibration(file) if file.is_ome else {}
     known = set(axes) <= set(DIMS)
-    image = as_image(
-        pixels, dims or (axes if known else None), pixel_size=sizes or None,
-        unit=_plain_unit(str(metadata["unit"])) if metadata.get("unit") else None, name=source.stem,
-    )  # fmt: skip
-    names = metadata.get("Labels")
-    if "c" in image.dims and names and len(names) == image.sizes["c"]:
-        return image.assign_coords(c=list(names))
-    return image.assign_coords(c=list(RGB)) if axes.endswith("c") and image.sizes.get("c") == 3 else image
+    image = as_image(pixels, dims or (axes if known else None), **calibration, name=source.stem)
+    channels = image.sizes.get("c", 1)
+    names = channel_names([str(name) for name in metadata.get("Labels") or ()], channels)
+    if names is not None:
+        return image.assign_coords(c=names)
+    return image.assign_coords(c=list(RGB)) if axes.endswith("c") and channels == 3 else image
 
 
-def _tiff_pixel_size(file: tifffile.TiffFile, metadata: dict[str, Any]) -> dict[str, float]:
+def _imagej_calibration(file: tifffile.TiffFile, metadata: dict[str, Any]) -> dict[str, Any]:
     sizes = {}
     for axis, tag in (("x", "XResolution"), ("y", "YResolution")):
         value = file.pages.first.tags.get(tag)
         if value is not None and value.value[0] > 0:
             sizes[axis] = value.value[1] / value.value[0]
-    if float(metadata.get("spacing", 0)) > 0:
-        sizes["z"] = float(metadata["spacing"])
-    return sizes
+    for axis, key in (("z", "spacing"), ("t", "finterval")):
+        if float(metadata.get(key, 0)) > 0:
+            sizes[axis] = float(metadata[key])
+    # ImageJ keeps an origin in pixels, where the coordinate is 0
+    origins = {d: -float(metadata[f"{d}origin"]) * sizes.get(d, 1.0) for d in "xyz" if f"{d}origin" in metadata}
+    units = dict.fromkeys("zyx", _plain_unit(str(metadata["unit"]))) if metadata.get("unit") else {}
+    if "t" in sizes:
+        units["t"] = str(metadata.get("tunit", "sec"))
+    return {"pixel_size": sizes, "origin": origins, "unit": units}
+
+
+def _ome_calibration(file: tifffile.TiffFile) -> dict[str, Any]:
+    pixels = tifffile.xml2dict(file.ome_metadata or "<OME/>").get("OME", {}).get("Image", {})
+    pixels = (pixels[0] if isinstance(pixels, list) else pixels).get("Pixels", {})
+    keys = {"z": "PhysicalSizeZ", "y": "PhysicalSizeY", "x": "PhysicalSizeX", "t": "TimeIncrement"}
+    sizes = {d: float(pixels[key]) for d, key in keys.items() if float(pixels.get(key, 0)) > 0}
+    units = {d: _plain_unit(str(pixels.get(f"{keys[d]}Unit", "s" if d == "t" else "um"))) for d in sizes}
+    return {"pixel_size": sizes, "unit": units}
 
 
 def _plain_unit(name: str) -> str:
-    return "um" if name in ("micron", "um", "\u00b5m", "\\u00B5m") else name
+    name = re.sub(r"\\u([0-9A-Fa-f]{4})", lambda code: chr(int(code.group(1), 16)), name)
+    return "um" if name in ("micron", "um", "\u00b5m", "\u03bcm") else name
+
+
+def _escaped(name: str) -> str:
+    """Write what is not ASCII as ImageJ does it: an ImageJ TIFF holds ASCII only."""
+    return "".join(c if c.isascii() else f"\\u{ord(c):04X}" for c in name)
 
 
 def write_image(path: str | os.PathLike[str], image: Array) -> None:
-    """Write an image as an ImageJ TIFF, with axes, pixel size and names of channels, atomically.
+    """Write an image as an ImageJ TIFF, with axes, calibration and names of channels, atomically.
 
     Types that ImageJ does not have are converted or refused as :func:`fijibridge.image.imagej_pixels` says.
     """
     image = image if isinstance(image, xr.DataArray) else as_image(image)
-    size = pixel_size(image)
+    size, start = pixel_size(image), origin(image)
     # ImageJ's order of axes in a file; tifffile wants exactly it
     ordered = image.transpose(*(d for d in "tzcyx" if d in image.dims))
-    metadata: dict[str, Any] = {"axes": "".join(map(str, ordered.dims)).upper(), "unit": unit(image)}
+    metadata: dict[str, Any] = {"axes": "".join(map(str, ordered.dims)).upper(), "unit": _escaped(unit(image))}
+    metadata |= {f"{d}origin": -start[d] / size[d] for d in "xyz" if start.get(d)}
     if "z" in size:
         metadata["spacing"] = size["z"]
-    if "c" in image.coords and image.dims[0] == "c":
-        metadata["Labels"] = [str(name) for name in image.coords["c"].values]
+    if "t" in size and time_unit(image) != "frame":
+        metadata |= {"finterval": size["t"], "tunit": _escaped(time_unit(image))}
+    if "c" in image.dims and "c" in image.coords:
+        planes = ordered.size // (image.sizes["c"] * image.sizes["y"] * image.sizes["x"])
+        metadata["Labels"] = [str(name) for name in image.coords["c"].values] * planes
     resolution = (1 / size.get("x", 1.0), 1 / size.get("y", 1.0))
     with atomic(path) as temporary:
         tifffile.imwrite(

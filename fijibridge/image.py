@@ -15,7 +15,7 @@ The size of an axis that is not in the array (the voxel depth of a single plane)
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -58,7 +58,7 @@ def as_image(
         Distance between neighbouring pixels, in `unit`: one number for y and x, or one per axis. The axis ``t``
         is the frame interval. Axes that the array does not have are allowed: the depth of a single plane.
     origin
-        Coordinate of the centre of the first pixel, in `unit`.
+        Coordinate of the centre of the first pixel, in `unit`. Left out, it stays the same number of pixels.
     unit
         Of the spatial axes, ``"pixel"`` if nothing is known; a mapping to give the unit of ``t`` too.
     name
@@ -86,7 +86,10 @@ def as_image(
     if name is not None:
         image = image.rename(name)
     sizes, origins, units = _calibration(image)
-    sizes |= _per_axis(pixel_size, "pixel_size")
+    new_sizes = _per_axis(pixel_size, "pixel_size")
+    # a crop stays as many pixels away from its image's corner when their size is corrected
+    origins = {d: o * new_sizes.get(d, sizes[d]) / sizes[d] for d, o in origins.items()}
+    sizes |= new_sizes
     origins |= _per_axis(origin, "origin")
     if isinstance(unit, str):
         units |= dict.fromkeys(SPATIAL, unit)
@@ -203,6 +206,20 @@ def unit(image: xr.DataArray) -> str:
 def time_unit(image: xr.DataArray) -> str:
     """Return the unit of the frame interval, ``"frame"`` where none is known."""
     return _calibration(image)[2].get("t", "frame")
+
+
+def channel_names(labels: Sequence[str], channels: int) -> list[str] | None:
+    """Return the names of channels from the labels of all planes, if each channel has one name throughout.
+
+    Examples
+    --------
+    >>> channel_names(["other", "membrane", "other", "membrane"], 2)
+    ['other', 'membrane']
+    >>> channel_names(["z1 c1", "z1 c2", "z2 c1", "z2 c2"], 2)
+    """
+    names = list(labels[:channels])
+    named = channels > 1 and len(set(names)) == channels and all(names)
+    return names if named and all(label == names[i % channels] for i, label in enumerate(labels)) else None
 
 
 def like(array: npt.NDArray[Any], image: ImageT, name: str | None = None) -> ImageT:

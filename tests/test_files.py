@@ -7,7 +7,7 @@ from skimage.io import imsave
 
 from fijibridge.errors import DatasetError
 from fijibridge.files import atomic, read_image, write_image
-from fijibridge.image import as_image, pixel_size, unit
+from fijibridge.image import as_image, origin, pixel_size, time_unit, unit
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -25,26 +25,48 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-@pytest.mark.parametrize("dims", ["yx", "zyx", "cyx", "czyx", "tczyx"])
+@pytest.mark.parametrize("dims", ["yx", "zyx", "cyx", "tyx", "czyx", "tcyx", "tczyx"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_tiff_round_trip(tmp_path, dims, dtype):
     shape = tuple({"t": 2, "c": 3, "z": 4, "y": 5, "x": 6}[d] for d in dims)
     array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
-    image = as_image(array, dims, pixel_size={"z": 2.0, "y": 0.5, "x": 0.25}, unit="um")
+    size = {"z": 2.0, "y": 0.5, "x": 0.25} | ({"t": 30.0} if "t" in dims else {})
+    units = {"z": "um", "y": "um", "x": "um", "t": "sec"}
+    image = as_image(array, dims, pixel_size=size, origin={"y": 7.0, "x": -3.5}, unit=units)
+    if "c" in dims:
+        image = image.assign_coords(c=["other", "membrane", "third"])
     write_image(tmp_path / "a.tif", image)
     back = read_image(tmp_path / "a.tif")
     assert back.dims == image.dims
     assert back.dtype == dtype
     assert (back.values == array).all()
     assert unit(back) == "um"
-    assert pixel_size(back)["x"] == pytest.approx(0.25)
-    assert pixel_size(back)["y"] == pytest.approx(0.5)
+    assert pixel_size(back) == pytest.approx(pixel_size(image))
+    assert origin(back)["y"] == pytest.approx(7.0)
+    assert origin(back)["x"] == pytest.approx(-3.5)
+    if "t" in dims:
+        assert time_unit(back) == "sec"
+    if "c" in dims:
+        assert back.coords["c"].values.tolist() == ["other", "membrane", "third"]
 
 
-def test_channel_names_survive(tmp_path):
-    image = as_image(np.zeros((2, 4, 5), np.float32), "cyx").assign_coords(c=["other", "membrane"])
-    write_image(tmp_path / "a.tif", image)
-    assert read_image(tmp_path / "a.tif").coords["c"].values.tolist() == ["other", "membrane"]
+def test_units_that_are_not_ascii(tmp_path):
+    write_image(tmp_path / "a.tif", as_image(np.zeros((2, 2), np.uint8), pixel_size=2, unit="\u00c5"))
+    assert unit(read_image(tmp_path / "a.tif")) == "\u00c5"
+
+
+def test_ome_tiff(tmp_path):
+    metadata = {
+        "axes": "ZYX",
+        "PhysicalSizeX": 0.5,
+        "PhysicalSizeXUnit": "\u00b5m",
+        "PhysicalSizeY": 0.5,
+        "PhysicalSizeZ": 2,
+    }
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros((3, 4, 5), np.uint16), metadata=metadata)
+    image = read_image(tmp_path / "a.ome.tif")
+    assert pixel_size(image) == {"z": 2.0, "y": 0.5, "x": 0.5}
+    assert unit(image) == "um"
 
 
 def test_colours(tmp_path):

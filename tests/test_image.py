@@ -73,6 +73,13 @@ def test_a_crop_keeps_its_place_and_pixel_size(step, start, n, cut):
     assert origin(crop)["y"] == pytest.approx((start + cut) * step, rel=1e-9, abs=1e-9 * step)
 
 
+def test_a_corrected_pixel_size_moves_the_origin_along():
+    crop = as_image(np.zeros((20, 20)))[10:]
+    corrected = as_image(crop, pixel_size=0.5, unit="um")
+    assert origin(corrected) == {"y": 5.0, "x": 0.0}
+    assert origin(as_image(crop, pixel_size=0.5, origin={"y": 1.0})) == {"y": 1.0, "x": 0.0}
+
+
 def test_a_block_mean_has_the_larger_pixel_and_the_shifted_origin():
     image = as_image(np.arange(36.0).reshape(6, 6), pixel_size=0.1, unit="um")
     coarse = image.coarsen(y=3, x=3).mean()

@@ -6,6 +6,7 @@ as one block a slice, through a direct buffer over the numpy memory.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jpype
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import ImageError
-from fijibridge.image import DIMS, RGB, as_image, imagej_pixels, origin, pixel_size, time_unit, unit
+from fijibridge.image import DIMS, RGB, as_image, channel_names, imagej_pixels, origin, pixel_size, time_unit, unit
 
 _GRAY8, _GRAY16, _GRAY32, _COLOR_256, _COLOR_RGB = 0, 1, 2, 3, 4
 _TYPES: dict[int, type[np.generic]] = {
@@ -39,7 +40,7 @@ def from_imageplus(imp: Any) -> xr.DataArray:
     xarray.DataArray
         ``uint8`` (8-bit and indexed colour: the index), ``uint16``, ``int16`` (signed 16-bit calibration),
         ``float32``; RGB as three ``uint8`` channels. Axes of length 1 are left out; pixel size, origin, unit and
-        frame interval are those of its calibration.
+        frame interval are those of its calibration, names of channels those of its slice labels.
     """
     width, height, channels, slices, frames = (int(n) for n in imp.getDimensions(True))
     rgb = int(imp.getType()) == _COLOR_RGB
@@ -55,7 +56,8 @@ def from_imageplus(imp: Any) -> xr.DataArray:
         return _image_of(imp, _split_rgb(array[:, 0]), RGB)
     if imp.getCalibration().isSigned16Bit():
         array = (array.astype(np.int32) - 32768).astype(np.int16)
-    return _image_of(imp, array, None)
+    labels = [stack.getShortSliceLabel(number + 1) for number in range(len(flat))] if channels > 1 else []
+    return _image_of(imp, array, channel_names([str(label or "") for label in labels], channels))
 
 
 def _split_rgb(packed: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
@@ -63,7 +65,7 @@ def _split_rgb(packed: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
     return np.stack([(packed >> shift).astype(np.uint8) for shift in (16, 8, 0)], axis=1)
 
 
-def _image_of(imp: Any, array: npt.NDArray[Any], channels: tuple[str, ...] | None) -> xr.DataArray:
+def _image_of(imp: Any, array: npt.NDArray[Any], channels: Sequence[str] | None) -> xr.DataArray:
     keep = [d for d, n in zip(DIMS, array.shape, strict=True) if n > 1 or d in "yx"]
     squeezed = array.reshape([n for d, n in zip(DIMS, array.shape, strict=True) if d in keep])
     cal = imp.getCalibration()
@@ -140,14 +142,15 @@ def to_imageplus(image: xr.DataArray, title: str) -> Any:
     full = array.reshape([array.shape[dims.index(d)] if d in dims else 1 for d in DIMS])  # (T, C, Z, Y, X)
     frames, channels, slices, height, width = full.shape
     stack = jpype.JClass("ij.ImageStack")(width, height)
-    for plane in full.swapaxes(1, 2).reshape(-1, height, width):
-        stack.addSlice(None, copy_to_java(plane))
+    names = (
+        [None] if rgb or "c" not in image.coords else [str(name) for name in np.atleast_1d(image.coords["c"].values)]
+    )
+    for number, plane in enumerate(full.swapaxes(1, 2).reshape(-1, height, width)):
+        stack.addSlice(names[number % len(names)], copy_to_java(plane))
     imp = jpype.JClass("ij.ImagePlus")(title, stack)
     imp.setDimensions(channels, slices, frames)
     if channels > 1 or (slices > 1 and frames > 1):
         imp.setOpenAsHyperStack(True)
-    if image.dtype == np.int16:
-        imp.getCalibration().setSigned16BitCalibration()
     _calibrate(imp, image)
     if not rgb:
         imp.resetDisplayRange()
@@ -173,7 +176,8 @@ def _plain_pixels(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _calibrate(imp: Any, image: xr.DataArray) -> None:
-    cal, sizes, origins = imp.getCalibration(), pixel_size(image), origin(image)
+    sizes, origins = pixel_size(image), origin(image)
+    cal = jpype.JClass("ij.measure.Calibration")(imp)
     cal.pixelWidth, cal.pixelHeight = sizes.get("x", 1.0), sizes.get("y", 1.0)
     cal.pixelDepth = sizes.get("z", 1.0)
     cal.xOrigin, cal.yOrigin, cal.zOrigin = (-origins.get(d, 0.0) / sizes.get(d, 1.0) for d in ("x", "y", "z"))
@@ -183,3 +187,8 @@ def _calibrate(imp: Any, image: xr.DataArray) -> None:
     if "t" in image.dims and time_unit(image) != "frame":
         cal.frameInterval = sizes["t"]
         cal.setTimeUnit(time_unit(image))
+    if image.dtype == np.int16:
+        cal.setSigned16BitCalibration()
+    # what Python says about its image counts, not the calibration that ImageJ was told to use for all images
+    imp.setIgnoreGlobalCalibration(True)
+    imp.setCalibration(cal)

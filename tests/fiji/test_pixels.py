@@ -55,6 +55,25 @@ def test_what_imagej_itself_sees(fiji):
     assert (cal.pixelWidth, cal.pixelHeight, cal.pixelDepth, str(cal.getUnit())) == (0.25, 0.5, 2, "micron")
 
 
+def test_names_of_channels_survive(fiji):
+    image = as_image(np.zeros((2, 3, 4, 5), np.float32), "czyx").assign_coords(c=["other", "membrane"])
+    imp = to_imageplus(image, "a")
+    assert str(imp.getStack().getSliceLabel(2)) == "membrane"
+    assert from_imageplus(imp).coords["c"].values.tolist() == ["other", "membrane"]
+
+
+def test_a_global_calibration_of_imagej_does_not_change_ours(fiji):
+    other = to_imageplus(as_image(np.zeros((2, 2), np.uint8), pixel_size=7.0, unit="mm"), "other")
+    other.setGlobalCalibration(other.getCalibration())
+    try:
+        image = as_image(np.array([[-300, 5]], np.int16), pixel_size=2.0, unit="nm")
+        back = from_imageplus(to_imageplus(image, "a"))
+    finally:
+        other.setGlobalCalibration(None)
+    assert (back == image).all()
+    assert (pixel_size(back)["x"], unit(back)) == (2.0, "nm")
+
+
 def test_rgb(fiji):
     colours = np.random.default_rng(0).integers(0, 256, (5, 6, 3)).astype(np.uint8)
     image = as_image(colours, "yxc").assign_coords(c=["red", "green", "blue"])
