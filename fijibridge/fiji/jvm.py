@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import shutil
+import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -84,7 +85,8 @@ def find_java(fiji: Path | None = None, display: bool = False) -> Java:
 
 def _java_homes(fiji: Path | None) -> Iterator[tuple[str, Path]]:
     if fiji is not None:
-        for library in sorted((fiji / "java").glob("**/server/*jvm.*")):
+        name = {"win32": "jvm.dll", "darwin": "libjvm.dylib"}.get(sys.platform, "libjvm.so")
+        for library in sorted((fiji / "java").glob(f"**/server/{name}"), reverse=True):
             yield "Fiji", _home_of(library)
     if os.environ.get("JAVA_HOME"):
         yield "JAVA_HOME", Path(os.environ["JAVA_HOME"])
@@ -189,11 +191,38 @@ def is_running() -> bool:
     return bool(jpype is not None and jpype.isJVMStarted())
 
 
-def has_display() -> bool:
-    """Tell whether windows can be opened."""
+def display_problem() -> str | None:
+    """Say why no windows can be opened, None if they can. Asked before the JVM starts, which cannot be undone."""
+    if sys.platform == "darwin" and "IPython" not in sys.modules:
+        return "on macOS windows need the main thread: use IPython or Jupyter with %gui osx, or mode='headless'"
     if not sys.platform.startswith("linux"):
-        return True
-    return bool(os.environ.get("DISPLAY"))
+        return None
+    display = os.environ.get("DISPLAY", "")
+    if not display:
+        return "DISPLAY is not set: use mode='headless', or Xvfb"
+    if not _answers(display):
+        return f"no X server answers at DISPLAY={display}: use mode='headless', or Xvfb"
+    return None
+
+
+def _answers(display: str) -> bool:
+    """Connect to an X server and hang up."""
+    host, _, number = display.rpartition(":")
+    number = number.split(".")[0]
+    if not number.isdigit():
+        return False
+    path = f"/tmp/.X11-unix/X{number}"
+    local = [(socket.AF_UNIX, path), (socket.AF_UNIX, "\0" + path)]
+    remote = [(socket.AF_INET, (host, 6000 + int(number)))]
+    for family, address in local if host in ("", "unix") else remote:
+        with socket.socket(family, socket.SOCK_STREAM) as connection:
+            connection.settimeout(3)
+            try:
+                connection.connect(address)
+            except OSError:
+                continue
+            return True
+    return False
 
 
 def start_embedded(headless: bool, memory: str | None) -> Java:
@@ -311,7 +340,7 @@ def _without_chatter() -> Iterator[None]:
 
 def _refuse_unreachable(endpoints: list[str], repositories: dict[str, str]) -> None:
     """Ask the repositories for a sign of life, unless the jars were resolved on this machine before."""
-    if all(_is_cached(e) for e in endpoints):
+    if _is_cached(endpoints):
         return
     import requests
     from jgo.constants import MAVEN_CENTRAL_URL
@@ -345,14 +374,17 @@ def _advice(endpoints: list[str]) -> str:
     )
 
 
-def _is_cached(endpoint: str) -> bool:
-    """Tell whether jgo has resolved this coordinate before (the jars of an environment lie in ~/.jgo)."""
+def _is_cached(endpoints: list[str]) -> bool:
+    """Tell whether jgo has resolved these coordinates before: their jars lie in an environment named by the first."""
     import scyjava.config
 
-    _, artifact, *rest = endpoint.split(":")
-    folder = Path(scyjava.config.get_cache_dir()) / "envs"
-    version = rest[0] if rest else "*"
-    return any(folder.glob(f"**/{artifact}-{version}.jar"))
+    group, first, *_ = endpoints[0].split(":")
+    folder = Path(scyjava.config.get_cache_dir()).joinpath("envs", *group.split("."), first)
+    patterns = []
+    for endpoint in endpoints:
+        _, artifact, *version = endpoint.split(":")
+        patterns.append(f"*/*/{artifact}-{version[0] if version else '[0-9]*'}.jar")
+    return all(any(folder.glob(pattern)) for pattern in patterns)
 
 
 def _repositories_told(endpoints: list[str], repositories: dict[str, str]) -> str:

@@ -30,6 +30,8 @@ Source = Literal["manager", "overlay", "image"]
 _PAINT = "fijibridge colours"
 """Name of what paints a label image with more ids than a lookup table has colours."""
 
+_COORDINATE = r"[\w.-]+:[\w.-]+(:[\w.-]+)*"
+
 _current: Fiji | None = None
 _started: dict[str, Any] = {}
 _lock = threading.RLock()
@@ -111,10 +113,17 @@ class Fiji:
             if jvm.is_running():
                 _refuse_another(wanted, memory)
                 if _current is not None and not _current.closed:
+                    if mode == "interactive":
+                        _current._open_window()  # which the user may have closed
                     return _current
                 session = cls(_started["flavor"], mode, _started["java"], _started["gateway"])
             else:
-                session = _start(cls, wanted["where"], mode, memory)
+                try:
+                    session = _start(cls, wanted["where"], mode, memory)
+                except Exception as error:
+                    if jvm.is_running():
+                        _started["failed"] = str(error)
+                    raise
                 _started.update(wanted, flavor=session.flavor, java=session.java, gateway=session._gateway)
             if mode == "interactive":
                 session._open_window()
@@ -246,7 +255,7 @@ class Fiji:
         imp.show()
         return str(imp.getTitle())
 
-    def show_labels(self, labels: Array, over: Array | str | None = None, name: str | None = None) -> str:
+    def show_labels(self, labels: Array, over: Array | str | int | None = None, name: str | None = None) -> str:
         """Show a label image in distinct colours, and the cells' outlines over the image that they were found in.
 
         Parameters
@@ -254,7 +263,7 @@ class Fiji:
         labels
             (y, x) or (z, y, x), 0 = background (black).
         over
-            An image, or the title of an open one, that gets the cells as its overlay, named by their ids.
+            An image, or the title or id of an open one, that gets the cells as its overlay, named by their ids.
         name
             Title of the label image; ``"labels"`` if left out.
 
@@ -296,10 +305,7 @@ class Fiji:
             overlay.add(roi)
         imp.setOverlay(overlay)
         if self.mode == "interactive":
-            manager = self._manager()
-            for roi in decoded:
-                manager.addRoi(roi)
-            manager.runCommand("Show None")  # the overlay shows them already
+            self._add_to_manager(decoded)
 
     def show_table(self, frame: pd.DataFrame, name: str = "Results") -> None:
         """Show a DataFrame as a table in Fiji; the one of that name is replaced.
@@ -313,7 +319,7 @@ class Fiji:
     def measure(
         self,
         cells: Array | Sequence[Roi],
-        image: Array | str | None = None,
+        image: Array | str | int | None = None,
         measurements: Sequence[str] | None = None,
         *,
         name: str = "Results",
@@ -325,7 +331,7 @@ class Fiji:
         cells
             A label image, or ROIs.
         image
-            Where to measure: an array, or the title of an open image; None for the active one. Its pixel size
+            Where to measure: an array, or the title or id of an open image; None for the active one. Its pixel size
             gives the units.
         measurements
             Names out of :data:`fijibridge.fiji.tables.MEASUREMENTS` and ImageJ's other ones; those if left out.
@@ -383,7 +389,8 @@ class Fiji:
 
     def _open(self) -> list[Any]:
         manager = self._java("ij.WindowManager")
-        return [manager.getImage(int(i)) for i in manager.getIDList() or ()]
+        found = [manager.getImage(int(i)) for i in manager.getIDList() or ()]
+        return [imp for imp in found if imp is not None]  # closed by the user in between
 
     def _free_title(self, title: str) -> str:
         """Return the title, with -1, -2 ... behind it if it is taken, as ImageJ does it."""
@@ -438,8 +445,17 @@ class Fiji:
                     java_roi.setPosition(0, roi.position, 0)
         return decoded
 
-    def _manager(self) -> Any:
-        return self._java("ij.plugin.frame.RoiManager").getRoiManager()
+    def _add_to_manager(self, rois: Sequence[Any]) -> None:
+        manager = self._java("ij.plugin.frame.RoiManager").getRoiManager()
+        for roi in rois:
+            manager.addRoi(roi)
+            # addRoi keeps a copy, on the slice that the active image happens to show
+            copy = manager.getRoi(manager.getCount() - 1)
+            if roi.hasHyperStackPosition():
+                copy.setPosition(roi.getCPosition(), roi.getZPosition(), roi.getTPosition())
+            else:
+                copy.setPosition(roi.getPosition())
+        manager.runCommand("Show None")  # the overlay shows them already
 
     def _set_lut(self, imp: Any, lut: str) -> None:
         table = self._java("ij.plugin.LutLoader").getLut(lut)
@@ -472,9 +488,9 @@ class Fiji:
             overlay.add(roi)
         return overlay
 
-    def _target(self, over: Array | str, shape: tuple[int, ...]) -> Any:
+    def _target(self, over: Array | str | int, shape: tuple[int, ...]) -> Any:
         """Return the open image to draw on, showing it first if it is an array."""
-        title = over if isinstance(over, str) else self.show(over)
+        title = over if isinstance(over, str | int) else self.show(over)
         imp = self._find(title)
         if (int(imp.getHeight()), int(imp.getWidth())) != shape[-2:]:
             raise ImageError(f"labels have shape {shape} but {title!r} is {imp.getHeight()} x {imp.getWidth()} (y, x)")
@@ -488,10 +504,10 @@ class Fiji:
             overlay.add(java_roi)
         imp.setOverlay(overlay)
 
-    def _measured_on(self, image: Array | str | None, cells: Any) -> Any:
+    def _measured_on(self, image: Array | str | int | None, cells: Any) -> Any:
         from fijibridge.fiji.pixels import to_imageplus
 
-        if image is None or isinstance(image, str):
+        if image is None or isinstance(image, str | int):
             imp = self._find(image)
         else:
             source = as_image(image)
@@ -524,13 +540,15 @@ class Fiji:
     def _close_everything(self) -> None:
         import jpype
 
-        for imp in list(jpype.JClass("ij.WindowManager").getIDList() or ()):
-            image = jpype.JClass("ij.WindowManager").getImage(int(imp))
-            image.changes = False
-            image.close()
+        manager = jpype.JClass("ij.WindowManager")
+        for image in [manager.getImage(int(i)) for i in manager.getIDList() or ()]:
+            if image is not None:
+                image.changes = False
+                image.close()
         if self.mode == "interactive":
-            for window in jpype.JClass("ij.WindowManager").getNonImageWindows() or ():
-                window.dispose()
+            for window in manager.getNonImageWindows() or ():
+                # close() clears what ImageJ remembers of a window (the ROI Manager), dispose() does not
+                window.close() if hasattr(window, "close") else window.dispose()
             frame = jpype.JClass("ij.IJ").getInstance()
             if frame is not None and self._gateway is None:
                 frame.exitWhenQuitting(False)
@@ -558,11 +576,12 @@ def _colour_index(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 def _checked_mode(mode: Mode | None) -> Mode:
     if mode is None:
-        return "interactive" if jvm.has_display() else "headless"
+        return "interactive" if jvm.display_problem() is None else "headless"
     if mode not in ("headless", "interactive"):
         raise StartError(f"mode={mode!r}; expected 'headless' or 'interactive'")
-    if mode == "interactive" and not jvm.has_display():
-        raise StartError("mode='interactive' needs a display, and DISPLAY is not set: use mode='headless', or Xvfb")
+    problem = jvm.display_problem() if mode == "interactive" else None
+    if problem is not None:
+        raise StartError(f"mode='interactive' needs a display: {problem}")
     return mode
 
 
@@ -573,16 +592,16 @@ def _resolved(where: str | os.PathLike[str] | None) -> str | Path:
     text = os.fspath(where)
     if text == "embedded":
         return text
-    if (
-        isinstance(where, str)
-        and re.fullmatch(r"[\w.-]+:[\w.-]+(:[\w.-]+)*(\+[\w.:-]+)*", text)
-        and not Path(text).exists()
-    ):
+    if isinstance(where, str) and re.fullmatch(rf"{_COORDINATE}(\+{_COORDINATE})*", text) and not Path(text).exists():
         return text
     return jvm.fiji_folder(text)
 
 
 def _refuse_another(wanted: dict[str, Any], memory: str | None) -> None:
+    if "failed" in _started:
+        raise StartError(
+            f"an earlier start failed, and left a JVM that cannot be used ({_started['failed']}): start a fresh Python"
+        )
     if not _started:
         raise StartError(
             "this process already runs a JVM that fijibridge did not start. A process has one JVM: start Fiji first, "

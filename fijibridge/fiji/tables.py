@@ -9,7 +9,7 @@ import jpype
 import numpy as np
 import pandas as pd
 
-from fijibridge.errors import ImageError
+from fijibridge.errors import ImageError, RoiError
 
 MEASUREMENTS = (
     "area",
@@ -64,6 +64,10 @@ def measure_rois(imp: Any, rois: Sequence[Any], names: Sequence[str]) -> pd.Data
         Out of :data:`MEASUREMENTS` and the like.
     """
     analyzer = jpype.JClass("ij.plugin.filter.Analyzer")
+    if analyzer.isRedirectImage():
+        raise ImageError(
+            "Analyze > Set Measurements redirects measuring to another image: choose 'Redirect to: None' there"
+        )
     before, position, selection = int(analyzer.getMeasurements()), int(imp.getCurrentSlice()), imp.getRoi()
     analyzer.setMeasurements(measurement_flags(names))
     slices = np.array([int(roi.getPosition()) or int(roi.getZPosition()) for roi in rois])
@@ -75,7 +79,12 @@ def measure_rois(imp: Any, rois: Sequence[Any], names: Sequence[str]) -> pd.Data
             for i in here.tolist():
                 overlay.add(rois[i])
             imp.setSliceWithoutUpdate(_stack_index(imp, int(z)) if z else position)
-            tables.append(to_dataframe(overlay.measure(imp)).set_index(here))
+            table = to_dataframe(overlay.measure(imp))
+            if len(table) != len(here):
+                raise RoiError(
+                    "a ROI has several rows in ImageJ's table (multi-point): measure areas, or single points"
+                )
+            tables.append(table.set_index(here))
     finally:
         analyzer.setMeasurements(before)
         imp.setSliceWithoutUpdate(position)

@@ -145,7 +145,7 @@ def test_memory_and_java_of_the_wheel(python):
 
 
 @pytest.mark.jvm
-def test_second_start_start_after_close_and_another_kind(python):
+def test_second_start_start_after_close_and_another_kind(python, display):
     done = python(
         """
         import fijibridge as fb
@@ -164,7 +164,7 @@ def test_second_start_start_after_close_and_another_kind(python):
         second = fb.Fiji.start("embedded", mode="headless")
         assert second is not first and second.titles() == [] and fb.current() is second
         """,
-        DISPLAY=":0",
+        DISPLAY=display,
     )
     assert done.stdout.count("needs a fresh Python process") == 2
     assert "this Fiji session was closed" in done.stdout
@@ -204,6 +204,38 @@ def test_bad_arguments(python, arguments, words):
         """
     )
     assert words in done.stdout
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="DISPLAY is X11's")
+@pytest.mark.jvm
+def test_a_dead_display_is_told_before_the_jvm_starts(python):
+    done = python(
+        """
+        import fijibridge as fb
+        try:
+            fb.Fiji.start("embedded", mode="interactive")
+        except fb.FijiBridgeError as error:
+            print(error)
+        print(fb.Fiji.start("embedded").mode, "still starts")
+        """,
+        DISPLAY=":4077",
+    )
+    assert "no X server answers at DISPLAY=:4077" in done.stdout
+    assert "headless still starts" in done.stdout
+
+
+def test_what_was_resolved_before(bare, monkeypatch):
+    """A jar of a like name is not the one asked for."""
+    monkeypatch.setattr("scyjava.config._cache_dir", bare)
+    jars = bare / "envs" / "net" / "imagej" / "imagej" / "0123" / "jars"
+    jars.mkdir(parents=True)
+    (jars / "imagej-common-2.1.jar").touch()
+    assert not jvm._is_cached(["net.imagej:imagej"])
+    (jars / "imagej-2.17.0.jar").touch()
+    assert jvm._is_cached(["net.imagej:imagej"])
+    assert jvm._is_cached(["net.imagej:imagej:2.17.0"])
+    assert not jvm._is_cached(["net.imagej:imagej:2.16.0"])
+    assert not jvm._is_cached(["net.imagej:imagej", "net.preibisch:BigStitcher"])
 
 
 def test_interactive_needs_a_display(python):

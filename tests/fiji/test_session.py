@@ -242,6 +242,33 @@ def test_measure_rois_on_an_open_image(clean):
         clean.measure(np.ones((4, 4), int), "a")
 
 
+def test_measuring_is_never_redirected_silently(clean):
+    analyzer = jpype.JClass("ij.plugin.filter.Analyzer")
+    clean.show(np.full((10, 10), 5, np.uint8), name="other")
+    analyzer.setRedirectImage(clean._find("other"))
+    try:
+        with pytest.raises(ImageError, match="Redirect to"):
+            clean.measure(np.ones((10, 10), int), np.zeros((10, 10), np.uint8))
+    finally:
+        analyzer.setRedirectImage(None)
+
+
+def test_images_of_one_title_are_measured_by_their_id(clean):
+    for value in (3, 8):
+        clean.show(np.full((6, 6), value, np.uint8), name="x")
+    first = int(clean._open()[0].getID())
+    assert clean.measure(np.ones((6, 6), int), first, ["mean"])["Mean"].tolist() == [3]
+    clean.show_labels(np.ones((6, 6), int), over=first)
+    assert len(clean.rois(source="overlay", title=first)) == 1
+
+
+def test_multi_points_are_refused(clean):
+    clean.show(np.zeros((9, 9), np.uint8), name="a")
+    clean.run_macro("makeSelection('point', newArray(1, 5), newArray(2, 6));")
+    with pytest.raises(RoiError, match="multi-point"):
+        clean.measure(clean.rois(source="image"), "a")
+
+
 def test_tables(clean):
     frame = pd.DataFrame({"n": [1, 2], "x": [0.5, np.nan], "text": ["a", "b"]})
     clean.show_table(frame)

@@ -80,6 +80,41 @@ def test_roi_manager(python, display):
     """)  # fmt: skip
 
 
+def test_the_roi_manager_opens_our_zip_and_measures_the_same_areas(python, display, tmp_path):
+    run(python, display, f"""
+        tissue = fb.synthetic_epithelium((80, 80), cell_size=16)
+        fb.write_rois({str(tmp_path / "RoiSet.zip")!r}, fb.labels_to_rois(tissue.labels))
+        fiji.show(np.zeros((80, 80), np.uint8), name="t")
+        macro = "roiManager('open', getArgument()); run('Set Measurements...', 'area display redirect=None');"
+        fiji.run_macro(macro + "roiManager('deselect'); roiManager('measure');", {str(tmp_path / "RoiSet.zip")!r})
+        pixels = np.bincount(tissue.labels.values.reshape(-1))[1:]
+        table = jpype.JClass("ij.measure.ResultsTable").getResultsTable()
+        areas = np.array(table.getColumn("Area")[:])
+        assert len(areas) == len(pixels) and (areas == pixels).all()
+    """)  # fmt: skip
+
+
+def test_rois_stay_on_their_own_slice_and_die_with_the_session(python, display):
+    run(python, display, """
+        fiji.show(np.zeros((12, 12), np.uint8), name="a")
+        fiji.show(np.zeros((5, 12, 12), np.uint8), name="st")
+        fiji.run_macro("selectImage('st'); setSlice(4);")
+        fiji.add_rois([fb.Roi.rectangle(1, 1, 3, 3)], "a")
+        assert [r.position for r in fiji.rois(source="manager")] == [0]
+        fiji.close()
+        again = fb.Fiji.start("embedded", mode="interactive")
+        try:
+            print(again.rois(source="manager"))
+        except fb.FijiBridgeError:
+            pass
+        else:
+            raise SystemExit("the ROIs of the closed session are still there")
+        again.show(np.zeros((12, 12), np.uint8), name="b")
+        again.add_rois([fb.Roi.rectangle(1, 1, 3, 3)])
+        assert jpype.JClass("ij.plugin.frame.RoiManager").getInstance().isVisible()
+    """)  # fmt: skip
+
+
 def test_an_image_window_closed_by_hand(python, display):
     run(python, display, """
         fiji.show(np.zeros((20, 30), np.uint8), name="a")
