@@ -57,7 +57,7 @@ class Description(BaseModel):
     region: str | None = Field(None, description="pattern of the masks that say where the truth is known")
     provenance: Literal["manual", "corrected", "algorithm", "unknown"] = "unknown"
     pixel_size: float | dict[Literal["t", "z", "y", "x"], float] | None = None
-    unit: str = "pixel"
+    unit: str | None = Field(None, description="of the pixel size, such as 'um'")
     dims: str | None = Field(None, description="axes of the images in their own order, such as 'yxc'")
     membranes: Literal["dark", "bright", "unknown"] = "unknown"
     split: Split = Split()
@@ -123,7 +123,7 @@ class Item:
         size, unit = self.description.pixel_size, self.description.unit
         calibration: Any = {} if size is None else {"pixel_size": dict(size) if isinstance(size, dict) else size}
         image = read_image(self.paths[role], dims)
-        return as_image(image, name=self.name, **calibration, unit=unit if size is not None else None)
+        return as_image(image, name=self.name, **calibration, unit=unit)
 
 
 class Dataset:
@@ -161,7 +161,7 @@ class Dataset:
                 "--image '*_image.png' --labels '{name}_labels.tif'"
             )
         try:
-            description = Description.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+            description = Description.model_validate(tomllib.loads(file.read_text(encoding="utf-8-sig")))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise DatasetError(f"{file} is no valid TOML: {error}") from error
         except ValidationError as error:

@@ -129,6 +129,7 @@ def predict(
     out: Annotated[Path, typer.Option(help="folder for {name}_prob.tif")],
     image: ImagePattern = None,
     test: TestNames = None,
+    validation: ValidationNames = None,
     split: SplitName = None,
     tile: Annotated[int, typer.Option(min=1, help="side of the tiles; changes memory, not the result")] = 512,
     device: Device = None,
@@ -139,7 +140,7 @@ def predict(
     from fijibridge.files import write_image
 
     loaded = fb.Model.load(model)
-    items = _items(_dataset(folder, image=image, test=test), split)
+    items = _items(_dataset(folder, image=image, test=test, validation=validation), split)
     with bar("predicting") as shown:
         for number, item in enumerate(items, start=1):
             write_image(out / f"{item.name}_prob.tif", fb.predict(loaded, item.image(), tile=tile, device=device))
@@ -182,6 +183,7 @@ def match(
     labels: LabelsPattern = None,
     region: RegionPattern = None,
     test: TestNames = None,
+    validation: ValidationNames = None,
     split: SplitName = None,
     thresh: Annotated[float, typer.Option(help="a pair with at least this IoU is a match")] = 0.5,
     csv: Annotated[Path | None, typer.Option(help="write the table here too")] = None,
@@ -193,7 +195,7 @@ def match(
     from fijibridge.files import read_image
     from fijibridge.image import values
 
-    dataset = _dataset(folder, image=image, labels=labels, region=region, test=test)
+    dataset = _dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
     matchings = {
         item.name: fb.match_labels(
             values(item.labels()), values(read_image(pred / f"{item.name}_cells.tif")), thresh,

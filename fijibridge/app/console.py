@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-console = Console(highlight=False)
+console = Console(highlight=False, markup=False)
+"""Prints as it is: names of files and images are no markup."""
 
 
 class Clock:
@@ -25,7 +26,7 @@ class Clock:
 
     def say(self, text: str) -> None:
         """Print a line with the time in front."""
-        console.print(f"[dim]{self.seconds:6.1f} s[/]  {text}")
+        console.print(f"{self.seconds:6.1f} s  {text}")
 
 
 class Bar:

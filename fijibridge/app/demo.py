@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,7 @@ def run_demo(
 
     clock = Clock()
     out.mkdir(parents=True, exist_ok=True)
-    console.print("[bold]fijibridge demo[/]: Fiji → arrays → U-Net → cells → match table → Fiji")
+    console.print("fijibridge demo: Fiji > arrays > U-Net > cells > match table > Fiji")
     fiji = fb.Fiji.start("embedded", mode=mode)
     with fiji:
         clock.say(f"started {fiji}")
@@ -79,18 +80,21 @@ def run_demo(
         net = fb.UNet(depth=2, width=16)
         unseen = _unseen(unseen_images, seed)
         untrained = _segment(fb.train(net, pairs, epochs=0).model, unseen)
-        with bar("training") as shown:
-            run = fb.train(net, pairs, epochs=epochs, batches=batches, seed=seed, observers=[shown], out=out)
+        with bar("training") as progress:
+            run = fb.train(net, pairs, epochs=epochs, batches=batches, seed=seed, observers=[progress], out=out)
         clock.say(f"trained {run.seconds:.0f} s: {run.stopped_because}")
 
         found = _segment(run.model, unseen)
         outcome = Outcome(_f1(found), _threshold_f1(unseen), _f1(untrained), clock.seconds)
         clock.say(f"predicted {unseen_images} images not trained on, labelled their cells and matched them")
         _back_to_imagej(fiji, found, out)
-        clock.say("showed predictions, cells, match table in ImageJ; ImageJ measured the cells")
+        shown = "predictions, cells and match table" if mode == "interactive" else "predictions and cells"
+        clock.say(f"showed {shown} in ImageJ; ImageJ measured the cells")
         _write(found, out)
         outcome = Outcome(outcome.f1, outcome.threshold_f1, outcome.untrained_f1, clock.seconds)
         _tell(outcome, found, run.settings, out)
+        if mode == "interactive" and sys.stdin.isatty():
+            console.input("Look at the windows; Enter closes them. ")
     return outcome
 
 
@@ -160,7 +164,8 @@ def _back_to_imagej(fiji: fb.Fiji, found: Mapping[str, _Found], out: Path) -> No
         measured = fiji.measure(f.cells, title)
         measured.insert(0, "image", name)
         tables.append(measured)
-    fiji.show_table(fb.match_table({name: f.matching for name, f in found.items()}), name="Matches")
+    if fiji.mode == "interactive":
+        fiji.show_table(fb.match_table({name: f.matching for name, f in found.items()}), name="Matches")
     report.save_table(out / "measurements.csv", pd.concat(tables))
     first = next(iter(found.values()))
     write_rois(out / "RoiSet.zip", fb.labels_to_rois(first.cells))
@@ -183,13 +188,13 @@ def _tell(outcome: Outcome, found: Mapping[str, _Found], settings: dict[str, obj
     console.print()
     console.print(report.table_text(table))
     console.print(
-        f"\nF1 at IoU 0.5 on images not trained on: [bold]{outcome.f1:.3f}[/] (goal {GOAL}); without learning: "
+        f"\nF1 at IoU 0.5 on images not trained on: {outcome.f1:.3f} (goal {GOAL}); without learning: "
         f"plain threshold on the raw image {outcome.threshold_f1:.3f}, network of 0 epochs {outcome.untrained_f1:.3f}"
     )
     console.print(
         f"{outcome.seconds:.0f} s in all. Results in {out}: comparison.png, matches.csv, measurements.csv, ..."
     )
-    verdict = "[green]passed[/]" if outcome.passed else "[red]FAILED[/]: the goal was not reached by learning"
+    verdict = "passed" if outcome.passed else "FAILED: the goal was not reached by learning"
     console.print(f"demo {verdict}")
     record = {
         "f1": outcome.f1, "threshold_f1": outcome.threshold_f1, "untrained_f1": outcome.untrained_f1, "goal": GOAL,

@@ -101,7 +101,7 @@ def grow_labels(labels: Labels, landscape: npt.NDArray[Any] | None = None, dista
     Returns
     -------
     numpy.ndarray
-        ``int32``; no two labels touch along the side of a pixel.
+        ``int32``; labels that did not touch before do not touch along the side of a pixel.
     """
     if not labels.any():
         return labels.astype(np.int32)
@@ -112,9 +112,10 @@ def grow_labels(labels: Labels, landscape: npt.NDArray[Any] | None = None, dista
 
 
 def _membrane_channel(prob: Array, membrane: int | str) -> npt.NDArray[np.float32]:
+    if isinstance(prob, xr.DataArray) and "t" in prob.dims:
+        raise ImageError("a time series is labelled frame by frame: label_cells(prob.isel(t=0)) and so on")
     if isinstance(prob, xr.DataArray) and "c" in prob.dims:
-        channel = prob.isel(c=membrane) if isinstance(membrane, int) else _named_channel(prob, membrane)
-        array = values(channel)
+        array = values(_channel(prob, membrane))
     else:
         array = values(prob)
         if isinstance(membrane, int):
@@ -128,7 +129,11 @@ def _membrane_channel(prob: Array, membrane: int | str) -> npt.NDArray[np.float3
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def _named_channel(prob: xr.DataArray, name: str) -> xr.DataArray:
+def _channel(prob: xr.DataArray, name: int | str) -> xr.DataArray:
+    if isinstance(name, int):
+        if not -prob.sizes["c"] <= name < prob.sizes["c"]:
+            raise ImageError(f"no channel {name} among {prob.sizes['c']}")
+        return prob.isel(c=name)
     names = [str(c) for c in prob.coords["c"].values] if "c" in prob.coords else []
     if name not in names:
         raise ImageError(f"no channel named {name!r} among {names}: say membrane=<name or index>")

@@ -310,10 +310,17 @@ class Fiji:
     def show_table(self, frame: pd.DataFrame, name: str = "Results") -> None:
         """Show a DataFrame as a table in Fiji; the one of that name is replaced.
 
-        ``"Results"`` is the table that ImageJ's own Measure writes to. Without a display only that one exists.
+        ``"Results"`` is the table that ImageJ's own Measure writes to. Without a display ImageJ has only that one.
+
+        Raises
+        ------
+        SessionError
+            For another table without a display.
         """
         from fijibridge.fiji.tables import from_dataframe
 
+        if self.mode == "headless" and name != "Results":
+            raise SessionError(f"without a display ImageJ has one table, 'Results': it cannot show {name!r}")
         self._show_java_table(from_dataframe(frame), name)
 
     def measure(

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
+import numpy as np
+import pandas as pd
 import pytest
+from skimage.io import imsave
 
+import fijibridge as fb
+from fijibridge.files import write_image
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,30 +28,27 @@ def test_the_python_session_of_the_readme_runs(python, tmp_path):
     assert (tmp_path / "runs" / "evl" / "model.safetensors").is_file()
 
 
-def test_toml_block_is_a_valid_description(tmp_path):
-    import tomllib
-
-    from fijibridge.dataset import Description
-
-    (block,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    assert Description.model_validate(tomllib.loads(block)).split.test == ("15", "18")
-
-
-def test_the_commands_of_the_readme_exist():
-    """Each verb and option that the README names is one of the command line."""
-    from typer.main import get_command
-
-    from fijibridge.app.cli import app
-
-    commands = get_command(app).commands
-    lines = [line for line in README.splitlines() if line.startswith("fijibridge ")]
-    assert len(lines) == 4
-    patterns = re.search(r'^P="(.*)"$', README, re.MULTILINE).group(1)
-    for line in lines:
-        verb = line.split()[1]
-        options = {o for p in commands[verb].params for o in p.opts}
-        for option in re.findall(r"(--[\w-]+)", line.replace("$P", patterns)):
-            assert option in options, (verb, option)
+def test_the_folder_section_of_the_readme_runs(tmp_path):
+    """The description and the four commands as they stand there, on drawn images and with a shorter training."""
+    (toml,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (commands,) = re.findall(r"```sh\n(fijibridge train.*?)```", README, re.DOTALL)
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "dataset.toml").write_text(toml)
+    for seed, name in enumerate(("01", "02", "15", "18", "21", "29")):
+        tissue = fb.synthetic_epithelium((64, 80), cell_size=16, photons=400, seed=seed)
+        light = tissue.image.values.astype(float)
+        imsave(images / f"{name}_image.png", (light / light.max() * 255).astype(np.uint8), check_contrast=False)
+        imsave(images / f"{name}_roi.png", np.full((64, 80), 255, np.uint8), check_contrast=False)
+        write_image(images / f"{name}_labels.tif", tissue.labels.drop_vars(("y", "x")))
+    assert commands.count("--epochs 18") == 1
+    short = commands.replace("--epochs 18", "--epochs 1 --batches 3 --patch 32")
+    script = re.sub(r"^fijibridge", f"{sys.executable} -m fijibridge", short, flags=re.MULTILINE)
+    done = subprocess.run(["bash", "-euc", script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = pd.read_csv(tmp_path / "matches.csv", dtype=str)
+    assert table["image"].tolist() == ["15", "18", "21", "29", "total"]
+    assert "truth: manual" in done.stdout
 
 
 def test_ci_runs_the_test_command_of_the_readme():

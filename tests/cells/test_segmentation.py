@@ -80,8 +80,14 @@ def test_channels_by_name_and_index():
     assert (label_cells(named, membrane=1) == labels).all()
     with pytest.raises(ImageError, match="no channel named"):
         label_cells(named, membrane="wall")
-    with pytest.raises(ImageError, match="no channel 7"):
-        label_cells(both, membrane=7)
+    for image in (both, named):
+        with pytest.raises(ImageError, match="no channel 7"):
+            label_cells(image, membrane=7)
+
+
+def test_frames_are_not_slices():
+    with pytest.raises(ImageError, match="frame by frame"):
+        label_cells(as_image(np.stack([grid()] * 3), "tyx"))
 
 
 def test_volumes():
