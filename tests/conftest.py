@@ -28,9 +28,11 @@ def fiji() -> object:
 @pytest.fixture
 def clean(fiji):
     """The embedded ImageJ with no image open."""
-    fiji._close_everything()
+    from fijibridge.fiji import life
+
+    life.close_everything(interactive=False)
     yield fiji
-    fiji._close_everything()
+    life.close_everything(interactive=False)
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,7 @@ def test_every_error_is_ours_and_a_builtin():
             assert builtin.__module__ == "builtins"
 
 
-CONDA_NAMES = {"torch": "pytorch", "typer": "typer", "matplotlib": "matplotlib-base"}
+CONDA_NAMES = {"torch": "pytorch", "typer": "typer", "matplotlib": "matplotlib-base", "dask": "dask-core"}
 
 
 def _name(requirement: str) -> str:
@@ -80,7 +80,9 @@ def test_environment_yml_equals_pyproject():
             listed |= {_name(e): e for e in entry["pip"] if not e.startswith("-e")}
         else:
             listed[_name(entry)] = entry
-    expected = {CONDA_NAMES.get(_name(d), _name(d)): d[len(_name(d)) :] for d in project["dependencies"]}
+    expected = {
+        CONDA_NAMES.get(_name(d), _name(d)): re.sub(r"\[.*\]", "", d)[len(_name(d)) :] for d in project["dependencies"]
+    }
     expected["python"] = project["requires-python"]
     found = {name: entry[len(name) :].strip() for name, entry in listed.items() if name != "pip"}
     assert found == expected

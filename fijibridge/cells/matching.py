@@ -103,6 +103,24 @@ class Matching:
         """Sum of the matches' scores over tp + fp/2 + fn/2 (Kirillov et al. 2019, eq. 1)."""
         return _ratio(sum(self.scores), self.tp + self.fp / 2 + self.fn / 2)
 
+    def cells(self) -> pd.DataFrame:
+        """Return what became of each cell, a row per match, missed cell and extra cell.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``label`` (the predicted id, or ``"missed 7"``), ``outcome`` (matched, missed, extra), ``true`` and
+            ``predicted`` ids and ``score`` (NaN where there is none), and a ``color`` to draw it in: matched green,
+            missed red, extra magenta.
+        """
+        rows: list[tuple[Any, ...]] = [
+            (str(pred), "matched", true, pred, score, "#2ca02c")
+            for (true, pred), score in zip(self.pairs, self.scores, strict=True)
+        ]
+        rows += [(f"missed {i}", "missed", i, np.nan, np.nan, "#ff0000") for i in self.missed]
+        rows += [(str(i), "extra", np.nan, i, np.nan, "#ff00ff") for i in self.extra]
+        return pd.DataFrame(rows, columns=["label", "outcome", "true", "predicted", "score", "color"])
+
 
 def _ratio(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator else float("nan")

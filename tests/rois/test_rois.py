@@ -105,7 +105,19 @@ def test_lines_have_a_width():
         (lambda: rois_to_labels([Roi.line([(0, 0), (5, 5)])], (6, 6)), "no area"),
         (lambda: rois_to_labels([Roi.rectangle(0, 0, 1, 1, position=4)], (3, 6, 6)), "slice 4"),
         (lambda: rois_to_labels([], (3,)), "axes"),
-        (lambda: rois_to_mask([Roi(ImagejRoi(roitype=ROI_TYPE.POINT))], (6, 6)), "neither an area nor a line"),
+        (
+            lambda: rois_to_mask(
+                [
+                    Roi(
+                        ImagejRoi(
+                            roitype=ROI_TYPE.ANGLE, n_coordinates=1, integer_coordinates=np.zeros((1, 2), int)
+                        ).tobytes()
+                    )
+                ],
+                (6, 6),
+            ),
+            "neither an area nor a line",
+        ),
         (lambda: read_rois("nowhere.zip"), "no file"),
     ],
 )

@@ -1,0 +1,494 @@
+"""Images: between ImageJ's ImagePlus and our DataArrays, with all that belongs to them.
+
+Slices are read with ``getPixels``, never through ``ij.py.from_java``, whose cache is stale after a crop. What ImageJ
+knows of an image and xarray has no place for is kept in ``image.attrs["imagej"]``, see :func:`from_imageplus`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jpype
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fijibridge.errors import ImageError
+from fijibridge.fiji.pixels import copy_into_java, copy_to_java, each_plane
+from fijibridge.fiji.stacks import COLOR_256, COLOR_RGB, GRAY8, GRAY16, ArrayStack, ImageStack, virtual_dtype
+from fijibridge.image import (
+    DIMS,
+    RGB,
+    as_image,
+    channel_names,
+    imagej_pixels,
+    origin,
+    pixel_size,
+    time_unit,
+    unit,
+)
+
+Region = Mapping[str, int | slice]
+
+_MICRO = {"micron", "microns", "µm", "μm", "um", "micrometer", "micrometre"}
+_MODES = {1: "composite", 2: "color", 3: "grayscale"}
+_TYPE_NAMES = {GRAY8: "8-bit", GRAY16: "16-bit", COLOR_256: "8-bit color", COLOR_RGB: "RGB"}
+
+
+# --- ImageJ -> Python -------------------------------------------------------------------------------
+
+
+def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -> xr.DataArray:
+    """Copy an ImagePlus into an image.
+
+    Parameters
+    ----------
+    imp
+        An ``ij.ImagePlus`` of any type: single plane, stack, hyperstack or virtual stack.
+    region
+        Only this part crosses, as ``image.isel(region)``: slices or indices (from 0) by axis.
+    lazy
+        A dask array that reads planes when they are needed.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``uint8`` (8-bit and indexed colour: the index), ``uint16``, ``int16`` (signed 16-bit calibration),
+        ``float32``; RGB as three ``uint8`` channels. Axes of length 1 are left out; pixel size, origin, unit and
+        frame interval are those of its calibration, names of channels those of its slice labels.
+        ``attrs["imagej"]`` has, where there is one: ``id`` and ``type`` of the image, ``path`` of its file, ``luts``
+        ((256, 3) ``uint8`` per channel), ``display_ranges``, ``mode`` (composite, color, grayscale),
+        ``slice_labels``, ``info``, ``properties`` and a ``calibration_function`` of grey values (which are handed out
+        raw).
+    """
+    stack = ImageStack(imp)
+    keep = [d for d, n in zip(DIMS, stack.shape, strict=True) if n > 1 or d in "yx"]
+    whole = np.broadcast_to(np.zeros((), stack.dtype), stack.shape)  # a shape without memory
+    frame = _image_of(imp, whole, keep, stack)
+    if lazy:
+        chunks = tuple(
+            n if d in "yx" or (d == "c" and stack.rgb) else 1 for d, n in zip(DIMS, stack.shape, strict=True)
+        )
+        squeeze = tuple(slice(None) if d in keep else 0 for d in DIMS)
+        frame = frame.copy(data=_dask_array(stack, chunks)[squeeze])
+        return frame if region is None else frame.isel(_checked(region, frame))
+    index: dict[str, int | slice] = dict.fromkeys(DIMS, slice(None)) | {d: 0 for d in DIMS if d not in keep}
+    if region is not None:
+        region = _checked(region, frame)
+        index |= region
+        frame = frame.isel(region)
+    return frame.copy(data=stack[tuple(index[d] for d in DIMS)])
+
+
+def _dask_array(stack: ImageStack, chunks: tuple[int, ...]) -> Any:
+    import dask.array
+
+    make: Any = dask.array.from_array
+    return make(stack, chunks=chunks, name=False, asarray=False, lock=False)
+
+
+def _checked(region: Region, frame: xr.DataArray) -> dict[str, int | slice]:
+    """Return a region whose indices lie in the image."""
+    for axis, index in region.items():
+        if axis not in frame.dims:
+            raise ImageError(f"region names the axis {axis!r}; the image has {frame.dims}")
+        size = frame.sizes[axis]
+        if isinstance(index, slice):
+            if not len(range(size)[index]):
+                raise ImageError(f"region {index} of axis {axis!r} holds none of its {size} indices")
+        elif not isinstance(index, int | np.integer):
+            raise ImageError(f"region[{axis!r}] is {index!r}; expected a whole number or a slice, counted from 0")
+        elif not -size <= index < size:
+            raise ImageError(f"region[{axis!r}] is {index}; the axis has indices 0 to {size - 1}")
+    return {d: int(i) if not isinstance(i, slice) else i for d, i in region.items()}
+
+
+def _image_of(imp: Any, array: npt.NDArray[Any], keep: Sequence[str], stack: ImageStack) -> xr.DataArray:
+    squeezed = array.reshape([n for d, n in zip(DIMS, array.shape, strict=True) if d in keep])
+    cal = imp.getCalibration()
+    sizes = {"z": _positive(cal.pixelDepth), "y": _positive(cal.pixelHeight), "x": _positive(cal.pixelWidth)}
+    # ImageJ: coordinate = (pixel - origin in pixels) * pixel size
+    origins = {"z": -cal.zOrigin * sizes["z"], "y": -cal.yOrigin * sizes["y"], "x": -cal.xOrigin * sizes["x"]}
+    units = {d: _unit_from_java(str(name)) for d, name in zip("xyz", _units(cal), strict=True)}
+    if "t" in keep:
+        interval = float(cal.frameInterval)
+        sizes["t"] = interval if interval > 0 else 1.0
+        units["t"] = str(cal.getTimeUnit()) if interval > 0 else "frame"
+    image = as_image(
+        squeezed, "".join(keep), pixel_size=sizes, origin={d: float(o) for d, o in origins.items()}, unit=units,
+        name=str(imp.getTitle()),
+    )  # fmt: skip
+    about = _about(imp, cal, stack)
+    labels = about.get("slice_labels", [])
+    channels = RGB if stack.rgb else channel_names(labels, stack.channels) if labels else None
+    if channels is not None and "c" in image.dims:
+        image = image.assign_coords(c=list(channels))
+    return image.assign_attrs(imagej=about)
+
+
+def _positive(size: float) -> float:
+    return float(size) if size > 0 else 1.0
+
+
+def _units(cal: Any) -> tuple[str, str, str]:
+    return cal.getXUnit(), cal.getYUnit(), cal.getZUnit()
+
+
+def _unit_from_java(name: str) -> str:
+    return "um" if name.lower() in _MICRO else "pixel" if name in ("", "pixels") else name
+
+
+def _about(imp: Any, cal: Any, stack: ImageStack) -> dict[str, Any]:
+    """Collect what ImageJ knows of an image beyond its pixels and its calibration."""
+    about: dict[str, Any] = {"id": int(imp.getID()), "type": _type_name(stack)}
+    java = imp.getStack()
+    labels = [str(java.getSliceLabel(n + 1) or "") for n in range(int(java.getSize()))]
+    if any(labels):
+        about["slice_labels"] = labels
+    if not stack.rgb:
+        about |= _display(imp, stack)
+    info = imp.getInfoProperty()
+    if info is not None:
+        about["info"] = str(info)
+    pairs = [str(text) for text in imp.getPropertiesAsArray() or ()]
+    if pairs:
+        about["properties"] = dict(zip(pairs[::2], pairs[1::2], strict=False))
+    if cal.calibrated() and not stack.signed and cal.getFunction() != cal.NONE:
+        coefficients = cal.getCoefficients()
+        about["calibration_function"] = {
+            "function": int(cal.getFunction()),
+            "coefficients": [float(c) for c in coefficients or ()],
+            "unit": str(cal.getValueUnit()),
+        }
+    file = imp.getOriginalFileInfo()
+    if file is not None and file.fileName is not None and str(file.fileName):
+        about["path"] = str(file.directory or "") + str(file.fileName)
+    return about
+
+
+def _type_name(stack: ImageStack) -> str:
+    return "signed 16-bit" if stack.signed else _TYPE_NAMES.get(stack.type, "32-bit")
+
+
+def _display(imp: Any, stack: ImageStack) -> dict[str, Any]:
+    if imp.isComposite():
+        luts = list(imp.getLuts())
+        ranges = [(float(lut.min), float(lut.max)) for lut in luts]
+        return {"luts": [_table(lut) for lut in luts], "display_ranges": _signed(ranges, stack, imp),
+                "mode": _MODES.get(int(imp.getMode()), "composite")}  # fmt: skip
+    ranges = [(float(imp.getDisplayRangeMin()), float(imp.getDisplayRangeMax()))]
+    return {"luts": [_table(imp.getProcessor().getLut())], "display_ranges": _signed(ranges, stack, imp)}
+
+
+def _signed(ranges: list[tuple[float, float]], stack: ImageStack, imp: Any) -> list[tuple[float, float]]:
+    """Return display ranges in the values that Python sees."""
+    if not stack.signed:
+        return ranges
+    return [(low - 32768, high - 32768) for low, high in ranges]
+
+
+def _table(lut: Any) -> npt.NDArray[np.uint8]:
+    """Return a lookup table as (256, 3) uint8."""
+    bands = []
+    for read in (lut.getReds, lut.getGreens, lut.getBlues):
+        band = jpype.JArray(jpype.JByte)(256)
+        read(band)
+        bands.append(np.array(band[:], np.int8).view(np.uint8))
+    return np.stack(bands, axis=1)
+
+
+# --- Python -> ImageJ -------------------------------------------------------------------------------
+
+
+def to_imageplus(image: xr.DataArray, title: str, virtual: bool = False) -> Any:
+    """Copy an image into a new ImagePlus, or let ImageJ read it plane by plane.
+
+    Parameters
+    ----------
+    image
+        See :func:`fijibridge.image.imagej_pixels` for the types; ``int16`` becomes ImageJ's signed 16 bits, and
+        three ``uint8`` channels named red, green, blue become RGB. What :func:`from_imageplus` put into
+        ``attrs["imagej"]`` is put back, as far as it fits.
+    title
+        Of the new image.
+    virtual
+        A virtual stack: planes are read when ImageJ shows them. Wider integers and floats become 32 bits; a value
+        that they cannot hold is shown as NaN, and the log says so.
+    """
+    about = _fitting(image)
+    rgb = _is_rgb(image)
+    frames, channels, slices, height, width = (image.sizes.get(d, 1) for d in DIMS)
+    if 0 in image.shape:
+        raise ImageError(f"the array is empty, shape {image.shape}: ImageJ has no image without pixels")
+    if height * width >= 2**31:
+        raise ImageError(f"a plane of {height} x {width} has more than the 2**31 pixels of ImageJ: show a part of it")
+    labels = _slice_labels(image, about, rgb)
+    if virtual:
+        virtual_dtype(image.dtype)
+        stack = ArrayStack(_five(image), labels, rgb).java
+    else:
+        stack = _filled(image, labels, rgb)
+    imp = jpype.JClass("ij.ImagePlus")(title, stack)
+    imp.setDimensions(1 if rgb else channels, slices, frames)
+    if (channels > 1 and not rgb) or (slices > 1 and frames > 1):
+        imp.setOpenAsHyperStack(True)
+    _calibrate(imp, image, about)
+    return imp if rgb else _displayed(imp, image, about, channels)
+
+
+def _fitting(image: xr.DataArray) -> dict[str, Any]:
+    """Return what ``attrs["imagej"]`` says, without what no longer fits the pixels."""
+    about = dict(image.attrs.get("imagej", {}))
+    kinds = {"uint8": ("8-bit", "8-bit color", "RGB"), "uint16": ("16-bit",), "int16": ("signed 16-bit",),
+             "float32": ("32-bit",)}  # fmt: skip
+    channels = image.sizes.get("c", 1)
+    same = about.get("type") in kinds.get(str(image.dtype), ())
+    if not same or len(about.get("luts", ())) not in (1, channels):
+        for name in ("luts", "display_ranges", "mode", "calibration_function"):
+            about.pop(name, None)
+    return about
+
+
+def _slice_labels(image: xr.DataArray, about: Mapping[str, Any], rgb: bool) -> list[str | None]:
+    frames, channels, slices = (image.sizes.get(d, 1) for d in DIMS[:3])
+    count = frames * slices * (1 if rgb else channels)
+    labels = about.get("slice_labels", [])
+    if rgb or "c" not in image.coords:
+        return [text or None for text in labels] if len(labels) == count else [None] * count
+    names = [str(name) for name in np.atleast_1d(image.coords["c"].values)]
+    return [*names] * (count // len(names))
+
+
+def _five(image: xr.DataArray) -> Any:
+    """Return the array behind an image with all five axes, not read."""
+    data = image.variable._data if not isinstance(image.data, np.ndarray) else image.data
+    return _Five(data, [str(d) for d in image.dims])
+
+
+class _Five:
+    """An array with fewer axes, indexed by t, c and z."""
+
+    def __init__(self, data: Any, dims: Sequence[str]):
+        self.data, self.dims, self.dtype = data, dims, data.dtype
+        sizes = dict(zip(dims, data.shape, strict=True))
+        self.shape = tuple(sizes.get(d, 1) for d in DIMS)
+
+    def __getitem__(self, index: tuple[int, int, int]) -> Any:
+        place = dict(zip(DIMS, index, strict=False))
+        return self.data[tuple(place.get(d, slice(None)) for d in self.dims)]
+
+
+def _filled(image: xr.DataArray, labels: Sequence[str | None], rgb: bool) -> Any:
+    """Return an ImageStack with a copy of the pixels."""
+    dims = [str(d) for d in image.dims if not (rgb and d == "c")]
+    array = _packed_rgb(image) if rgb else _plain_pixels(image.values)
+    full = array.reshape([array.shape[dims.index(d)] if d in dims else 1 for d in DIMS])  # (T, C, Z, Y, X)
+    height, width = full.shape[3:]
+    planes = [full[t, c, z] for t, z, c in np.ndindex(full.shape[0], full.shape[2], full.shape[1])]
+    stack = jpype.JClass("ij.ImageStack")(width, height)
+    for label, pixels in zip(labels, each_plane(copy_to_java, planes, full.nbytes), strict=True):
+        stack.addSlice(label, pixels)
+    return stack
+
+
+def _is_rgb(image: xr.DataArray) -> bool:
+    if image.dtype != np.uint8 or image.sizes.get("c") != 3 or "c" not in image.coords:
+        return False
+    return tuple(image.coords["c"].values) == RGB
+
+
+def _packed_rgb(image: xr.DataArray) -> npt.NDArray[np.int32]:
+    red, green, blue = (image.isel(c=i).values.astype(np.uint32) for i in range(3))
+    return (0xFF000000 | red << 16 | green << 8 | blue).astype(np.uint32).view(np.int32)
+
+
+def _plain_pixels(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if array.dtype == np.int16 and array.size:
+        # ImageJ's signed 16 bits are unsigned ones with a calibration function
+        return np.asarray(array.view(np.uint16) ^ np.uint16(0x8000))
+    return imagej_pixels(array)
+
+
+def _calibrate(imp: Any, image: xr.DataArray, about: Mapping[str, Any]) -> None:
+    sizes, origins = pixel_size(image), origin(image)
+    cal = jpype.JClass("ij.measure.Calibration")(imp)
+    cal.pixelWidth, cal.pixelHeight = sizes.get("x", 1.0), sizes.get("y", 1.0)
+    cal.pixelDepth = sizes.get("z", 1.0)
+    cal.xOrigin, cal.yOrigin, cal.zOrigin = (-origins.get(d, 0.0) / sizes.get(d, 1.0) for d in ("x", "y", "z"))
+    for axis, put in (("x", cal.setXUnit), ("y", cal.setYUnit), ("z", cal.setZUnit)):
+        name = str(image.coords[axis].attrs.get("units", "pixel")) if axis in image.coords else unit(image)
+        if name != "pixel":
+            put("micron" if name == "um" else name)
+    if "t" in image.dims and time_unit(image) != "frame":
+        cal.frameInterval = sizes["t"]
+        cal.setTimeUnit(time_unit(image))
+    function = about.get("calibration_function")
+    if image.dtype == np.int16:
+        cal.setSigned16BitCalibration()
+    elif function is not None:
+        coefficients = jpype.JArray(jpype.JDouble)(function["coefficients"]) if function["coefficients"] else None
+        cal.setFunction(function["function"], coefficients, function["unit"])
+    # what Python says about its image counts, not the calibration that ImageJ was told to use for all images
+    imp.setIgnoreGlobalCalibration(True)
+    imp.setCalibration(cal)
+    if about.get("info"):
+        imp.setProperty("Info", about["info"])
+    if about.get("properties"):
+        imp.setProperties(jpype.JArray(jpype.JString)([str(t) for pair in about["properties"].items() for t in pair]))
+
+
+def _displayed(imp: Any, image: xr.DataArray, about: Mapping[str, Any], channels: int) -> Any:
+    """Give a new image the lookup tables and display ranges that it had, or those of its values."""
+    ranges = about.get("display_ranges", [])
+    if image.dtype == np.int16:
+        ranges = [(low + 32768, high + 32768) for low, high in ranges]
+    luts = [make_lut(table, *limits) for table, limits in zip(about.get("luts", []), ranges, strict=True)]
+    wanted = image.attrs.get("imagej", {}).get("wanted_mode", about.get("mode"))
+    mode = next((number for number, name in _MODES.items() if name == wanted), None)
+    if mode is not None and channels > 1:
+        composite = jpype.JClass("ij.CompositeImage")(imp, mode)
+        if len(luts) == channels:
+            composite.setLuts(jpype.JArray(jpype.JClass("ij.process.LUT"))(luts))
+        return composite
+    if luts and mode is None:
+        imp.setLut(luts[0])
+        imp.setDisplayRange(*ranges[0])
+    else:
+        imp.resetDisplayRange()
+    return imp
+
+
+def make_lut(table: npt.NDArray[np.uint8], low: float = 0.0, high: float = 255.0) -> Any:
+    """Return ImageJ's lookup table for (256, 3) uint8."""
+    bands = [jpype.JArray(jpype.JByte)(np.ascontiguousarray(table[:, i]).view(np.int8)) for i in range(3)]
+    model = jpype.JClass("java.awt.image.IndexColorModel")(8, 256, *bands)
+    return jpype.JClass("ij.process.LUT")(model, low, high)
+
+
+# --- changes of an open image -----------------------------------------------------------------------
+
+
+def replace(imp: Any, new: Any, keep_view: bool) -> Any:
+    """Put a new image into the window of an open one, and return what is open afterwards.
+
+    Where ImageJ cannot change the kind of a window (composite or not), a new one opens in its place.
+    """
+    before, after = (tuple(int(n) for n in i.getDimensions(True)) for i in (imp, new))
+    same_size = before == after
+    if same_size:
+        new.setOverlay(imp.getOverlay())
+    window = imp.getWindow()
+    if bool(imp.isComposite()) != bool(new.isComposite()) or (window is not None and not same_size):
+        return _reopened(
+            imp, new, keep_view and tuple(imp.getDimensions(True))[:2] == tuple(new.getDimensions(True))[:2]
+        )
+    limits = float(new.getDisplayRangeMin()), float(new.getDisplayRangeMax())
+    selection = imp.getRoi()
+    imp.setImage(new)
+    if not imp.isComposite() and int(imp.getType()) != COLOR_RGB:
+        imp.setDisplayRange(*limits)
+    if selection is not None:
+        imp.setRoi(selection)
+    if window is not None and not keep_view:
+        window.getCanvas().unzoom()
+        imp.setSlice(1)
+    imp.changes = False
+    imp.updateAndDraw()
+    return imp
+
+
+def _reopened(imp: Any, new: Any, keep_view: bool) -> Any:
+    window = imp.getWindow()
+    where = window.getLocation() if window is not None else None
+    part = window.getCanvas().getSrcRect() if window is not None else None
+    zoom = float(window.getCanvas().getMagnification()) if window is not None else 1.0
+    imp.changes = False
+    imp.close()
+    new.show()
+    if where is not None and new.getWindow() is not None:
+        new.getWindow().setLocation(where)
+        if keep_view:
+            new.getCanvas().setMagnification(zoom)
+            new.getCanvas().setSourceRect(part)
+            new.repaintWindow()
+    return new
+
+
+def write_back(imp: Any, image: xr.DataArray) -> None:
+    """Write the pixels of an image, or of a region of it, into the ImagePlus that it came from.
+
+    Raises
+    ------
+    ImageError
+        If they do not fit: another type, another pixel size, a place outside or between pixels, a virtual stack.
+    """
+    stack = ImageStack(imp)
+    title = str(imp.getTitle())
+    if imp.getStack().isVirtual():
+        raise ImageError(f"{title!r} is a virtual stack, which cannot be written to: duplicate it in ImageJ")
+    if image.dtype != stack.dtype:
+        raise ImageError(
+            f"the pixels are {image.dtype}, those of {str(imp.getTitle())!r} {stack.dtype}: show a new image"
+        )
+    frame = from_imageplus(imp, lazy=True)
+    places = [_place(d, image, frame, stack.shape[i]) for i, d in enumerate(DIMS)]
+    array = image.values.reshape([len(p) for p in places])
+    t_range, c_range, z_range, rows, columns = places
+    if stack.rgb and len(c_range) != 3:
+        raise ImageError("an RGB image is written with all three channels")
+    whole = len(rows) == stack.shape[3] and len(columns) == stack.shape[4]
+    depth = stack.shape[2]
+    for i, t in enumerate(t_range):
+        for k, z in enumerate(z_range):
+            for j, c in enumerate(range(1) if stack.rgb else c_range):
+                pixels = stack._pixels((t * depth + z) * stack.channels + c + 1)
+                plane = _as_imagej(array[i, :, k] if stack.rgb else array[i, j, k], stack)
+                if not whole:
+                    under = _whole_plane(stack, t, c, z)
+                    under[rows.start : rows.stop, columns.start : columns.stop] = plane
+                    plane = under
+                copy_into_java(plane, pixels)
+    imp.changes = True
+    imp.updateAndDraw()
+
+
+def _as_imagej(plane: npt.NDArray[Any], stack: ImageStack) -> npt.NDArray[Any]:
+    if stack.rgb:
+        red, green, blue = plane.astype(np.uint32)
+        return (0xFF000000 | red << 16 | green << 8 | blue).astype(np.uint32).view(np.int32)
+    return _plain_pixels(plane)
+
+
+def _whole_plane(stack: ImageStack, t: int, c: int, z: int) -> npt.NDArray[Any]:
+    everything = slice(None)
+    plane = stack[t, everything if stack.rgb else c, z, everything, everything]
+    return np.array(_as_imagej(plane, stack))
+
+
+def _place(axis: str, image: xr.DataArray, frame: xr.DataArray, size: int) -> range:
+    """Return where along an axis of the open image the pixels of a part lie."""
+    count = image.sizes.get(axis, 1)
+    if axis == "c":
+        names = [str(n) for n in frame.coords["c"].values] if "c" in frame.coords else None
+        if count == size:
+            return range(size)
+        if names is not None and "c" in image.coords:
+            mine = [names.index(str(n)) for n in np.atleast_1d(image.coords["c"].values) if str(n) in names]
+            if len(mine) == count and mine == list(range(mine[0], mine[0] + count)):
+                return range(mine[0], mine[0] + count)
+        raise ImageError(f"the pixels have {count} channel(s), the open image {size}: write all channels")
+    if axis not in frame.coords or axis not in image.coords:
+        start = 0.0
+    else:
+        steps, mine_steps = pixel_size(frame), pixel_size(image)
+        if abs(steps[axis] - mine_steps[axis]) > 1e-6 * steps[axis]:
+            raise ImageError(f"pixel size in {axis} is {mine_steps[axis]:g}, that of the open image {steps[axis]:g}")
+        start = (origin(image)[axis] - origin(frame)[axis]) / steps[axis]
+    first = round(start)
+    if abs(start - first) > 0.01 or first < 0 or first + count > size:
+        raise ImageError(
+            f"the pixels lie at {start:g} to {start + count - 1:g} of axis {axis!r}, which has {size}: "
+            "write a region of the open image"
+        )
+    return range(first, first + count)

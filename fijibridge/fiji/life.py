@@ -1,0 +1,198 @@
+"""Life and death: what starts a session, what ends it, and what must not.
+
+Fiji lives inside Python's process. What would end the process from Java's side (``System.exit`` by a plugin, the quit
+of ImageJ2, a closed main window) is held back until Python itself ends; what the process does to the JVM (``fork``) is
+noticed and refused.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from fijibridge.errors import SessionError, StartError
+from fijibridge.fiji import installations, jvm
+
+log = logging.getLogger("fijibridge")
+
+Mode = Literal["headless", "interactive"]
+
+_COORDINATE = r"[\w.-]+:[\w.-]+(:[\w.-]+)*"
+
+started: dict[str, Any] = {}
+"""What this process' JVM was started with; empty before."""
+
+_forked = False
+
+
+# --- what is asked for ------------------------------------------------------------------------------
+
+
+def checked_mode(mode: Mode | None) -> Mode:
+    """Return the mode that is meant; refuse windows that cannot be."""
+    if mode is None:
+        return "interactive" if jvm.display_problem() is None else "headless"
+    if mode not in ("headless", "interactive"):
+        raise StartError(f"mode={mode!r}; expected 'headless' or 'interactive'")
+    problem = jvm.display_problem() if mode == "interactive" else None
+    if problem is not None:
+        raise StartError(f"mode='interactive' needs a display: {problem}")
+    return mode
+
+
+def resolved(where: str | os.PathLike[str] | None) -> str | Path:
+    """Return 'embedded', a Fiji folder, or Maven coordinates."""
+    if where is None:
+        return installations.find_fiji() or jvm.FIJI_COORDINATES
+    text = os.fspath(where)
+    if text == "embedded":
+        return text
+    if isinstance(where, str) and re.fullmatch(rf"{_COORDINATE}(\+{_COORDINATE})*", text) and not Path(text).exists():
+        return text
+    return installations.fiji_folder(text)
+
+
+def refuse_another(wanted: dict[str, Any], memory: str | None) -> None:
+    """Refuse what the JVM that is running is not."""
+    if "failed" in started:
+        raise StartError(
+            f"an earlier start failed, and left a JVM that cannot be used ({started['failed']}): start a fresh Python"
+        )
+    if not started:
+        raise StartError(
+            "this process already runs a JVM that fijibridge did not start. A process has one JVM: start Fiji first, "
+            "in a fresh Python"
+        )
+    running = {k: started[k] for k in wanted}
+    if running != wanted:
+        raise StartError(f"this process already runs {_told(running)}; {_told(wanted)} needs a fresh Python process")
+    if memory is not None:
+        log.warning("memory=%s is ignored: the JVM of this process is already running", memory)
+
+
+def _told(kind: dict[str, Any]) -> str:
+    return f"Fiji.start({str(kind['where'])!r}, mode={kind['mode']!r})"
+
+
+def start(where: str | Path, mode: Mode, memory: str | None) -> None:
+    """Start the JVM, and note what was started."""
+    try:
+        if where == "embedded":
+            java, gateway = jvm.start_embedded(headless=mode == "headless", memory=memory), None
+        else:
+            java, gateway = jvm.start_pyimagej(where, mode, memory)
+    except Exception as error:
+        if jvm.is_running():
+            started["failed"] = str(error)
+        raise
+    started.update(where=where, mode=mode, java=java, gateway=gateway, flavor=_flavor(gateway))
+    _hold_exit()
+
+
+def _flavor(gateway: Any) -> str:
+    """Tell Fiji from a plain ImageJ2 by the application that registered itself."""
+    if gateway is None:
+        return "embedded"
+    names = [str(app.getTitle()) for app in gateway.app().getApps().values()]
+    return "fiji" if "Fiji" in names else "imagej2"
+
+
+# --- what must not end it ---------------------------------------------------------------------------
+
+
+def refuse_forked() -> None:
+    """Raise in a process that was forked off one with a JVM, where the first call into Java would hang."""
+    if _forked:
+        raise SessionError(
+            "this process was forked off one that runs a JVM, which does not survive it: use the start method 'spawn', "
+            "multiprocessing.get_context('spawn'), and start Fiji in the new process"
+        )
+
+
+def _note_fork() -> None:
+    global _forked
+    _forked = bool(started)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+_python_ends = threading.Event()
+
+
+def _hold_exit() -> None:
+    """Hold back ``System.exit`` until Python ends.
+
+    Java's shutdown waits for its hooks. Ours waits for Python, while all other threads of the JVM go on; so a plugin
+    that calls ``System.exit`` stops itself and nobody else.
+    """
+    import jpype
+
+    def wait() -> None:
+        if not _python_ends.is_set():
+            print(
+                "fijibridge: something in Fiji wants to end the whole process (System.exit). Python goes on and ends "
+                "when it is done.",
+                file=sys.stderr,
+                flush=True,
+            )
+            _python_ends.wait()
+
+    hook = jpype.JClass("java.lang.Thread")(jpype.JProxy("java.lang.Runnable", dict={"run": wait}), "fijibridge-exit")
+    jpype.JClass("java.lang.Runtime").getRuntime().addShutdownHook(hook)
+    atexit.register(_python_ends.set)  # after jpype's own, so that it runs before
+
+
+def wait_until(done: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Wait for something that happens on a thread of Java's."""
+    end = time.monotonic() + seconds
+    while not done() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+# --- windows ----------------------------------------------------------------------------------------
+
+
+def open_window() -> None:
+    """Open ImageJ's main window, whose closing must not end Python."""
+    import jpype
+
+    gateway, ij = started["gateway"], jpype.JClass("ij.IJ")
+    if gateway is not None:
+        gateway.ui().showUI()
+    elif ij.getInstance() is None:
+        main = jpype.JClass("ij.ImageJ")
+        main(main.STANDALONE)
+    frame = ij.getInstance()
+    if frame is not None:
+        frame.exitWhenQuitting(False)
+
+
+def close_everything(interactive: bool) -> None:
+    """Close all images and windows, without asking to save."""
+    import jpype
+
+    manager = jpype.JClass("ij.WindowManager")
+    for image in [manager.getImage(int(i)) for i in manager.getIDList() or ()]:
+        if image is not None:
+            image.changes = False
+            image.close()
+    if not interactive:
+        return
+    for window in manager.getNonImageWindows() or ():
+        # close() clears what ImageJ remembers of a window (the ROI Manager), dispose() does not
+        window.close() if hasattr(window, "close") else window.dispose()
+    frame = jpype.JClass("ij.IJ").getInstance()
+    if frame is not None and started["gateway"] is None:
+        frame.exitWhenQuitting(False)
+        frame.quit()  # on a thread of its own
+        wait_until(lambda: jpype.JClass("ij.IJ").getInstance() is None)

@@ -1,0 +1,123 @@
+"""Measuring: ImageJ's own Analyzer, on the slice and channel that each cell belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jpype
+import numpy as np
+import pandas as pd
+
+from fijibridge.errors import ImageError, RoiError
+from fijibridge.fiji import javaside
+from fijibridge.fiji.tables import to_dataframe
+
+MEASUREMENTS = (
+    "area",
+    "mean",
+    "std_dev",
+    "min_max",
+    "centroid",
+    "perimeter",
+    "ellipse",
+    "shape",
+    "feret",
+    "integrated",
+)
+"""What ``fiji.measure`` measures unless told otherwise."""
+
+ALL_MEASUREMENTS = {
+    "area": "AREA", "mean": "MEAN", "std_dev": "STD_DEV", "mode": "MODE", "min_max": "MIN_MAX",
+    "centroid": "CENTROID", "center_of_mass": "CENTER_OF_MASS", "perimeter": "PERIMETER", "rect": "RECT",
+    "ellipse": "ELLIPSE", "shape": "SHAPE_DESCRIPTORS", "feret": "FERET", "integrated": "INTEGRATED_DENSITY",
+    "median": "MEDIAN", "skewness": "SKEWNESS", "kurtosis": "KURTOSIS", "area_fraction": "AREA_FRACTION",
+    "stack_position": "STACK_POSITION", "label": "LABELS", "group": "GROUP",
+}  # fmt: skip
+"""Names of all the measurements of Analyze ▸ Set Measurements, and ImageJ's names of them."""
+
+
+def measurement_flags(names: Sequence[str]) -> int:
+    """Return ImageJ's bit set for names of :data:`ALL_MEASUREMENTS`.
+
+    Raises
+    ------
+    ImageError
+        Lists the names that there are.
+    """
+    if isinstance(names, str):
+        raise ImageError(f"measurements is the text {names!r}; expected a list of names: [{names!r}]")
+    unknown = [n for n in names if n not in ALL_MEASUREMENTS]
+    if unknown:
+        raise ImageError(f"ImageJ has no measurement {unknown[0]!r}; there are {', '.join(ALL_MEASUREMENTS)}")
+    constants = jpype.JClass("ij.measure.Measurements")
+    flags = 0
+    for name in names:
+        flags |= int(getattr(constants, ALL_MEASUREMENTS[name]))
+    return flags
+
+
+def measure_rois(imp: Any, rois: Any, names: Sequence[str], channel: int | None = None) -> pd.DataFrame:
+    """Let ImageJ's own Analyzer measure ROIs, each on the slice of its position; a row per ROI, in their order.
+
+    Parameters
+    ----------
+    imp
+        An ``ij.ImagePlus``. It is not touched: a second one on the same pixels is measured, so that nothing is drawn.
+    rois
+        Java's array of ``ij.gui.Roi``; those without a position are measured on the current slice.
+    names
+        Out of :data:`ALL_MEASUREMENTS`.
+    channel
+        From 1; the current one if left out.
+    """
+    analyzer = jpype.JClass("ij.plugin.filter.Analyzer")
+    if analyzer.isRedirectImage():
+        raise ImageError(
+            "Analyze > Set Measurements redirects measuring to another image: choose 'Redirect to: None' there"
+        )
+    before = int(analyzer.getMeasurements())
+    twin = _twin(imp)
+    slices = np.array([int(roi.getPosition()) or int(roi.getZPosition()) for roi in rois])
+    analyzer.setMeasurements(measurement_flags(names))
+    tables: list[pd.DataFrame] = []
+    try:
+        for z in np.unique(slices):
+            here = np.flatnonzero(slices == z)
+            overlay = jpype.JClass("ij.gui.Overlay")()
+            part = rois if len(here) == len(rois) else jpype.JArray(jpype.JClass("ij.gui.Roi"))([rois[i] for i in here])
+            javaside.rois().add(overlay, part)
+            twin.setSliceWithoutUpdate(_stack_index(imp, int(z), channel))
+            table = to_dataframe(overlay.measure(twin))
+            if len(table) != len(here):
+                raise RoiError(
+                    "a ROI has several rows in ImageJ's table (multi-point): measure areas, or single points"
+                )
+            tables.append(table.set_index(here))
+    finally:
+        analyzer.setMeasurements(before)
+    return pd.concat(tables).sort_index()
+
+
+def _twin(imp: Any) -> Any:
+    """Return a second ImagePlus on the same pixels, without a window."""
+    if int(imp.getStackSize()) == 1:
+        twin = jpype.JClass("ij.ImagePlus")(imp.getTitle(), imp.getProcessor())
+    else:
+        twin = jpype.JClass("ij.ImagePlus")(imp.getTitle(), imp.getStack())
+        twin.setDimensions(imp.getNChannels(), imp.getNSlices(), imp.getNFrames())
+        twin.setOpenAsHyperStack(bool(imp.isHyperStack()))
+    twin.setIgnoreGlobalCalibration(True)
+    twin.setCalibration(imp.getCalibration())
+    return twin
+
+
+def _stack_index(imp: Any, z: int, channel: int | None) -> int:
+    """Return the slice of a stack, or of a hyperstack's channel and frame; z = 0 for the current one."""
+    depth, size = int(imp.getNSlices()), int(imp.getStackSize())
+    c = channel or int(imp.getC())
+    if z > (depth if depth > 1 else size):
+        raise ImageError(f"a ROI lies on slice {z}, the image has {depth if depth > 1 else size}")
+    if depth > 1 or z == 0:
+        return int(imp.getStackIndex(c, z or imp.getZ(), imp.getT()))
+    return z if channel is None else int(imp.getStackIndex(c, 1, imp.getT()))

@@ -1,0 +1,149 @@
+"""ROIs in Fiji: the selection of an image, its overlay, the ROI Manager, and the colours of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import jpype
+import numpy as np
+import numpy.typing as npt
+
+from fijibridge.errors import RoiError
+from fijibridge.fiji import javaside
+from fijibridge.fiji.pixels import copy_to_java
+from fijibridge.rois import Roi
+from fijibridge.rois.roi import argb
+
+Source = Literal["manager", "overlay", "image"]
+Colors = Mapping[Any, str]
+
+PAINT = "fijibridge colours"
+"""Name of what paints a label image with more ids than a lookup table has colours."""
+
+
+def to_java(rois: Sequence[Roi], imp: Any = None, colors: Sequence[int] = ()) -> Any:
+    """Make ImageJ's ROIs, all in one call; on a hyperstack a slice is a z, which ImageJ keeps apart from a position.
+
+    Parameters
+    ----------
+    colors
+        0xAARRGGBB of each, or none.
+    """
+    data = np.frombuffer(b"".join(roi.to_bytes() for roi in rois), np.uint8)
+    sizes = np.array([len(roi.to_bytes()) for roi in rois], np.int32)
+    packed = np.array(colors, np.int64).astype(np.uint32).view(np.int32)
+    hyperstack = imp is not None and bool(imp.isHyperStack())
+    return javaside.rois().decode(_bytes(data), _ints(sizes), _ints(packed), hyperstack)
+
+
+def from_java(rois: Any) -> list[Roi]:
+    """Copy ImageJ's ROIs into Python, all in one call."""
+    data, sizes = javaside.rois().encode(jpype.JArray(jpype.JClass("ij.gui.Roi"))(list(rois)))
+    everything = np.array(data[:], np.int8).tobytes()
+    ends = np.cumsum(np.array(sizes[:], np.int64)).tolist()
+    return [Roi(everything[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+def _bytes(data: npt.NDArray[np.uint8]) -> Any:
+    return copy_to_java(data) if len(data) else jpype.JArray(jpype.JByte)(0)
+
+
+def _ints(data: npt.NDArray[np.int32]) -> Any:
+    return copy_to_java(data) if len(data) else jpype.JArray(jpype.JInt)(0)
+
+
+def manager() -> Any:
+    """Return the ROI Manager if it is open, else None."""
+    if bool(jpype.JClass("java.awt.GraphicsEnvironment").isHeadless()):
+        return None
+    return jpype.JClass("ij.plugin.frame.RoiManager").getInstance2()
+
+
+def drawn(imp: Any) -> list[Any]:
+    """Return the ROIs of an image's overlay that a user would call so."""
+    overlay = imp.getOverlay()
+    return [] if overlay is None else [roi for roi in overlay.toArray() if str(roi.getName()) != PAINT]
+
+
+def add_to_overlay(imp: Any, rois: Any) -> None:
+    """Add ROIs to an image's overlay, and show it."""
+    overlay = imp.getOverlay() or jpype.JClass("ij.gui.Overlay")()
+    javaside.rois().add(overlay, rois)
+    imp.setOverlay(overlay)
+
+
+def add_to_manager(rois: Any) -> None:
+    """Add ROIs to the ROI Manager, each on its own slice. They are not shown by it: the overlay does."""
+    opened = jpype.JClass("ij.plugin.frame.RoiManager").getRoiManager()
+    javaside.rois().manage(opened, rois)
+    opened.runCommand("Show None")
+
+
+def palette() -> npt.NDArray[np.uint8]:
+    """Return black, then 255 colours of the Glasbey palette, each as different as can be from those before."""
+    import colorcet
+
+    colors = np.array([(0, 0, 0), *colorcet.glasbey_bw_minc_20[:255]], float)
+    return (colors * 255).round().astype(np.uint8)
+
+
+def color_index(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return the row of the palette for each id: 0 for the background, then round and round."""
+    ids = labels.astype(np.int64)
+    return np.where(ids > 0, (ids - 1) % 255 + 1, 0)
+
+
+def colors_of(rois: Sequence[Roi], colors: Colors | None) -> list[int]:
+    """Return the colour of each ROI, 0xAARRGGBB: that given for its name or id, else of the palette by its number.
+
+    Raises
+    ------
+    RoiError
+        If a name of `colors` is none of theirs.
+    """
+    names = [roi.name for roi in rois]
+    if colors is None:
+        numbers = [int(name) if name.isascii() and name.isdigit() else i for i, name in enumerate(names, start=1)]
+        table = palette().astype(np.int64) @ np.array([1 << 16, 1 << 8, 1]) | 0xFF000000
+        return [int(c) for c in table[color_index(np.array(numbers, np.int64))]]
+    given = {str(name): argb(color) for name, color in colors.items()}
+    unknown = set(given) - set(names)
+    if unknown:
+        raise RoiError(f"colors has {sorted(unknown)[:5]}, which are names of none of the ROIs")
+    return [given.get(name, argb("#ffff00")) for name in names]
+
+
+def painted(labels: npt.NDArray[Any]) -> Any:
+    """Return an overlay with the colour of each id: a lookup table has but 256 colours, and spreads them."""
+    overlay = jpype.JClass("ij.gui.Overlay")()
+    colors = palette().astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    planes = labels if labels.ndim == 3 else labels[None]
+    for z, plane in enumerate(planes, start=1):
+        packed = colors[color_index(plane)].astype(np.int32)
+        picture = jpype.JClass("ij.process.ColorProcessor")(plane.shape[1], plane.shape[0], copy_to_java(packed))
+        roi = jpype.JClass("ij.gui.ImageRoi")(0, 0, picture)
+        roi.setName(PAINT)
+        roi.setPosition(z if labels.ndim == 3 else 0)
+        overlay.add(roi)
+    return overlay
+
+
+def select(imp: Any, roi: Any) -> None:
+    """Make a ROI the selection of an image, go to its slice and scroll it into view."""
+    if imp.isHyperStack():
+        c, z, t = (int(roi.getCPosition()), int(roi.getZPosition()) or int(roi.getPosition()), int(roi.getTPosition()))
+        imp.setPosition(c or imp.getC(), min(z, imp.getNSlices()) or imp.getZ(), t or imp.getT())
+    elif 0 < int(roi.getPosition()) <= int(imp.getStackSize()):
+        imp.setPosition(int(roi.getPosition()))
+    imp.setRoi(roi.clone())
+    canvas = imp.getCanvas()
+    if canvas is None:
+        return
+    seen, box = canvas.getSrcRect(), roi.getBounds()
+    if seen.contains(box):
+        return
+    seen.x = max(0, min(box.x + box.width // 2 - seen.width // 2, int(imp.getWidth()) - seen.width))
+    seen.y = max(0, min(box.y + box.height // 2 - seen.height // 2, int(imp.getHeight()) - seen.height))
+    canvas.setSourceRect(seen)
+    imp.repaintWindow()

@@ -1,0 +1,105 @@
+"""Plots in Fiji, and a window on a running training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jpype
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fijibridge.errors import ImageError
+
+_COLORS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf")
+
+
+def line_plot(curves: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Any:
+    """Return an ``ij.gui.Plot`` of the columns of a DataFrame over its index; missing values are left out.
+
+    Raises
+    ------
+    ImageError
+        If there is nothing to plot.
+    """
+    plot = jpype.JClass("ij.gui.Plot")(title, xlabel, ylabel)
+    names = []
+    for number, name in enumerate(curves.columns):
+        column = pd.to_numeric(curves[name]).astype(float)
+        known = np.isfinite(column.to_numpy())
+        if not known.any():
+            continue
+        names.append(str(name))
+        plot.setColor(_color(number))
+        plot.setLineWidth(2)
+        plot.add("line", _doubles(curves.index.to_numpy(float)[known]), _doubles(column.to_numpy()[known]))
+    if not names:
+        raise ImageError("there is nothing to plot: no column holds a number")
+    plot.setColor(jpype.JClass("java.awt.Color").black)
+    if len(names) > 1:
+        plot.addLegend("\n".join(names))
+    plot.setLimitsToFit(False)
+    return plot
+
+
+def histogram_plot(values: npt.NDArray[Any], bins: int, title: str, xlabel: str) -> Any:
+    """Return an ``ij.gui.Plot`` with the histogram of some numbers."""
+    numbers = np.asarray(values, float).ravel()
+    numbers = numbers[np.isfinite(numbers)]
+    if not numbers.size:
+        raise ImageError("there is nothing to plot: no finite number")
+    counts, edges = np.histogram(numbers, bins)
+    plot = jpype.JClass("ij.gui.Plot")(title, xlabel, "count")
+    plot.setColor(_color(0), _color(0))
+    plot.add("bar", _doubles((edges[1:] + edges[:-1]) / 2), _doubles(counts))
+    plot.setLimits(float(edges[0]), float(edges[-1]), 0.0, float(counts.max()) * 1.05)
+    return plot
+
+
+def _color(number: int) -> Any:
+    return jpype.JClass("java.awt.Color").decode(_COLORS[number % len(_COLORS)])
+
+
+def _doubles(values: npt.ArrayLike) -> Any:
+    return jpype.JArray(jpype.JDouble)(np.asarray(values, float))
+
+
+class TrainingMonitor:
+    """Shows a training in Fiji: progress bar, status line, log, and the loss curves in a plot that grows.
+
+    Give it to ``fb.train(..., observers=[fiji.training_monitor()])``.
+    """
+
+    def __init__(self, fiji: Any, name: str = "Loss"):
+        self._fiji, self._name = fiji, name
+        self._rows: list[Mapping[str, float]] = []
+
+    def progress(self, step: int, steps: int) -> None:
+        """Move the progress bar."""
+        self._fiji.progress(step, steps)
+
+    def metrics(self, epoch: int, values: dict[str, float]) -> None:
+        """Log an epoch and draw its losses."""
+        losses = {name: value for name, value in values.items() if name.endswith("loss")}
+        text = ", ".join(f"{name} {value:.4f}" for name, value in losses.items() if np.isfinite(value))
+        self._fiji.log(f"epoch {epoch}: {text}")
+        self._fiji.status(f"Training, epoch {epoch}: {text}")
+        self._rows.append({"epoch": epoch, **losses})
+        curves = pd.DataFrame(self._rows).set_index("epoch")
+        if len(curves) > 1:
+            self._fiji.plot(curves, name=self._name, ylabel="loss")
+
+
+def curves_of(data: pd.DataFrame | pd.Series | Mapping[str, Sequence[float]] | npt.ArrayLike) -> pd.DataFrame:
+    """Return what a user hands to ``fiji.plot`` as a DataFrame."""
+    if isinstance(data, pd.DataFrame):
+        return data
+    if isinstance(data, pd.Series):
+        return data.to_frame(str(data.name or "value"))
+    if isinstance(data, Mapping):
+        return pd.DataFrame({name: pd.Series(list(values)) for name, values in data.items()})
+    array = np.asarray(data, float)
+    if array.ndim != 1:
+        raise ImageError(f"a plot takes a table or a list of numbers, not an array of shape {array.shape}")
+    return pd.DataFrame({"value": array})

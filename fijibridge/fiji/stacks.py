@@ -1,0 +1,191 @@
+"""Stacks that are read plane by plane: ImageJ's from Python, and Python's arrays from ImageJ."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import jpype
+import numpy as np
+import numpy.typing as npt
+
+from fijibridge.errors import ImageError
+from fijibridge.fiji import javaside
+from fijibridge.fiji.pixels import copy_from_java, copy_to_java, each_plane
+
+log = logging.getLogger("fijibridge")
+
+GRAY8, GRAY16, GRAY32, COLOR_256, COLOR_RGB = 0, 1, 2, 3, 4
+_TYPES: dict[int, type[np.generic]] = {
+    GRAY8: np.uint8, GRAY16: np.uint16, GRAY32: np.float32, COLOR_256: np.uint8, COLOR_RGB: np.uint32
+}  # fmt: skip
+_PROCESSORS = {np.uint8: "ByteProcessor", np.uint16: "ShortProcessor", np.float32: "FloatProcessor"}
+
+
+class ImageStack:
+    """The pixels of an ImagePlus as an array of (t, c, z, y, x), read when it is indexed.
+
+    It holds ImageJ's stack, not the window: what the user does to the image afterwards (crop, change of type) does not
+    change it, but edits of single pixels do.
+
+    Attributes
+    ----------
+    shape
+        (t, c, z, y, x), each at least 1; RGB has 3 channels.
+    dtype
+        ``uint8``, ``uint16``, ``int16`` (signed 16-bit calibration) or ``float32``.
+    """
+
+    ndim = 5
+
+    def __init__(self, imp: Any):
+        width, height, channels, slices, frames = (int(n) for n in imp.getDimensions(True))
+        self.type = int(imp.getType())
+        self.rgb = self.type == COLOR_RGB
+        self.signed = bool(imp.getCalibration().isSigned16Bit())
+        self.channels = channels
+        self.shape = (frames, 3 if self.rgb else channels, slices, height, width)
+        self.dtype = np.dtype(np.uint8 if self.rgb else np.int16 if self.signed else _TYPES[self.type])
+        self._stack = imp.getStack()
+        # a single image's stack may hold an older array than its processor
+        self._single = imp.getProcessor() if int(self._stack.getSize()) == 1 and not self._stack.isVirtual() else None
+        self._lock = threading.Lock() if self._stack.isVirtual() else None
+
+    def __getitem__(self, index: tuple[int | slice, ...]) -> npt.NDArray[Any]:
+        """Read a part: one whole number or slice per axis. Only the planes and the rectangle asked for are copied."""
+        ranges = [_indices(i, n) for i, n in zip(index, self.shape, strict=True)]
+        pixels = self._read(ranges)
+        return pixels[tuple(0 if isinstance(i, int | np.integer) else slice(None) for i in index)]
+
+    def _read(self, ranges: Sequence[range]) -> npt.NDArray[Any]:
+        frames, channels, slices, rows, columns = ranges
+        shape = tuple(len(r) for r in ranges)
+        planes = range(1) if self.rgb else channels
+        raw = np.empty((len(frames), len(slices), len(planes), len(rows), len(columns)), _TYPES[self.type])
+        if 0 in shape:
+            return np.empty(shape, self.dtype)
+        depth = self.shape[2]
+        numbers = [(t * depth + z) * self.channels + c + 1 for t in frames for z in slices for c in planes]
+        flat = raw.reshape(len(numbers), len(rows), len(columns))
+        each_plane(lambda i: self._read_plane(numbers[i], flat[i], rows, columns), range(len(numbers)), raw.nbytes)
+        if self.rgb:
+            packed = raw[:, :, 0]
+            shifts = [(16, 8, 0)[c] for c in channels]
+            return np.stack([(packed >> shift).astype(np.uint8) for shift in shifts], axis=1)
+        if self.signed:
+            raw = (raw ^ np.uint16(0x8000)).view(np.int16)  # ImageJ adds 32768
+        return raw.swapaxes(1, 2)
+
+    def _read_plane(self, number: int, out: npt.NDArray[Any], rows: range, columns: range) -> None:
+        height, width = self.shape[3:]
+        if self._lock is None:
+            pixels = self._pixels(number)
+        else:
+            with self._lock:
+                pixels = self._pixels(number)
+        if len(rows) == height and len(columns) == width and rows.step == columns.step == 1:
+            copy_from_java(pixels, out)
+            return
+        low, high = min(rows[0], rows[-1]), max(rows[0], rows[-1])
+        left, right = min(columns[0], columns[-1]), max(columns[0], columns[-1])
+        box = np.empty((high - low + 1, right - left + 1), out.dtype)
+        if right - left + 1 == width:
+            crop = jpype.JClass("java.util.Arrays").copyOfRange(pixels, low * width, (high + 1) * width)
+        else:
+            crop = self._cropped(pixels, left, low, box.shape)
+        copy_from_java(crop, box)
+        out[...] = box[np.array(rows) - low][:, np.array(columns) - left]
+
+    def _pixels(self, number: int) -> Any:
+        pixels = self._single.getPixels() if self._single is not None else self._stack.getPixels(number)
+        if pixels is None:
+            raise ImageError(f"ImageJ gave no pixels for slice {number}: was the image closed?")
+        return pixels
+
+    def _cropped(self, pixels: Any, left: int, top: int, shape: tuple[int, ...]) -> Any:
+        height, width = self.shape[3:]
+        if self.rgb:
+            processor = jpype.JClass("ij.process.ColorProcessor")(width, height, pixels)
+        else:
+            processor = jpype.JClass(f"ij.process.{_PROCESSORS[_TYPES[self.type]]}")(width, height, pixels, None)
+        processor.setRoi(left, top, shape[1], shape[0])
+        return processor.crop().getPixels()
+
+
+def _indices(index: int | slice, size: int) -> range:
+    if isinstance(index, slice):
+        return range(size)[index]
+    return range(size)[index : index + 1 or None]
+
+
+class ArrayStack:
+    """An array of Python (numpy, memmap, zarr, dask) as ImageJ's virtual stack, read as one scrolls."""
+
+    def __init__(self, array: Any, labels: Sequence[str | None], rgb: bool):
+        self.array, self.rgb = array, rgb  # (t, c, z, y, x)
+        frames, self.channels, self.slices, height, width = array.shape
+        if rgb:
+            self.channels = 1
+        self.size = frames * self.slices * self.channels
+        self._told = False
+        java = javaside.stack()(width, height)
+        java.source = jpype.JProxy("java.util.function.Function", dict={"apply": self._apply})
+        java.labels = jpype.JArray(jpype.JString)([*labels] if labels else [None] * self.size)
+        java.setBitDepth(24 if rgb else virtual_dtype(array.dtype).itemsize * 8)
+        self.java = java
+
+    def _apply(self, number: Any) -> Any:
+        """Return the pixels of a slice, counted from 1. It is called by Java, on any thread."""
+        return copy_to_java(self.plane(int(number)))
+
+    def plane(self, number: int) -> npt.NDArray[Any]:
+        """Return the pixels of a slice, counted from 1, in a pixel type of ImageJ."""
+        rest, c = divmod(number - 1, self.channels)
+        t, z = divmod(rest, self.slices)
+        if self.rgb:
+            red, green, blue = (np.asarray(self.array[t, i, z]).astype(np.uint32) for i in range(3))
+            packed: npt.NDArray[Any] = (0xFF000000 | red << 16 | green << 8 | blue).astype(np.uint32).view(np.int32)
+            return packed
+        return self._pixels(np.asarray(self.array[t, c, z]), number)
+
+    def _pixels(self, plane: npt.NDArray[Any], number: int) -> npt.NDArray[Any]:
+        dtype = plane.dtype
+        if dtype.kind == "b":
+            return plane.astype(np.uint8) * np.uint8(255)
+        if dtype == np.int16:
+            return plane.view(np.uint16) ^ np.uint16(0x8000)
+        converted = plane.astype(virtual_dtype(dtype), copy=False)
+        if dtype.kind in "iu" and converted.dtype == np.float32:
+            lost = np.abs(plane.astype(np.float64)) > 2**24
+            if lost.any():
+                converted[lost] = np.nan
+                self._tell(number, int(lost.sum()), dtype)
+        return converted
+
+    def _tell(self, number: int, count: int, dtype: np.dtype[Any]) -> None:
+        if not self._told:
+            self._told = True
+            log.warning(
+                "slice %d: %d %s values that ImageJ's 32 bits cannot hold are shown as NaN", number, count, dtype
+            )
+
+
+def virtual_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the pixel type that ImageJ shows an array in whose values cannot be looked at beforehand.
+
+    Raises
+    ------
+    ImageError
+        For what it has none for.
+    """
+    if dtype in (np.uint8, np.uint16, np.float32):
+        return np.dtype(dtype)
+    if dtype.kind == "b":
+        return np.dtype(np.uint8)
+    if dtype == np.int16:
+        return np.dtype(np.uint16)
+    if dtype == np.int8 or dtype.kind in "iuf":
+        return np.dtype(np.float32)
+    raise ImageError(f"ImageJ has no pixel type for {dtype}: take its real part, or its absolute value")

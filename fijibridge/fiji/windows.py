@@ -1,0 +1,197 @@
+"""Which images are open: by title, pattern or id, the active one; and what happens to them."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jpype
+
+from fijibridge.errors import NoImageError, SessionError
+
+log = logging.getLogger("fijibridge")
+
+Which = str | int | None
+Kind = Literal["opened", "closed", "updated", "roi"]
+KINDS = ("opened", "closed", "updated", "roi")
+
+
+def open_images() -> list[Any]:
+    """Return the open images, in the order in which they were opened."""
+    manager = jpype.JClass("ij.WindowManager")
+    found = [manager.getImage(int(i)) for i in manager.getIDList() or ()]
+    return [imp for imp in found if imp is not None]  # closed by the user in between
+
+
+def matching(pattern: str | None) -> list[Any]:
+    """Return the open images whose title matches a pattern with ``*``, ``?`` and ``[...]``; all for None."""
+    return [i for i in open_images() if pattern is None or fnmatch.fnmatchcase(str(i.getTitle()), pattern)]
+
+
+def free_title(title: str) -> str:
+    """Return the title, with -1, -2 ... behind it if it is taken, as ImageJ does it."""
+    taken, free, count = {str(i.getTitle()) for i in open_images()}, title, 0
+    while free in taken:
+        count += 1
+        free = f"{title}-{count}"
+    return free
+
+
+def find(which: Which) -> Any:
+    """Return the one open image of a title, pattern or id; the active one for None.
+
+    Raises
+    ------
+    NoImageError
+        If there is none, or several.
+    """
+    if which is None:
+        active = jpype.JClass("ij.WindowManager").getCurrentImage()
+        if active is None:
+            raise NoImageError("no image is open in Fiji")
+        return active
+    if not isinstance(which, str | int):
+        raise NoImageError(f"an open image is named by its title, a pattern or its id, not by {type(which).__name__}")
+    images = open_images()
+    if isinstance(which, int):
+        found = [i for i in images if int(i.getID()) == which]
+    else:
+        found = [i for i in images if str(i.getTitle()) == which] or matching(which)
+    if not found:
+        raise NoImageError(f"no open image {which!r}; open are {[str(i.getTitle()) for i in images]}")
+    if len(found) > 1:
+        several = {int(i.getID()): str(i.getTitle()) for i in found}
+        raise NoImageError(f"{which!r} means {len(found)} open images: say which by its id, one of {several}")
+    return found[0]
+
+
+# --- what happens -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in Fiji.
+
+    Attributes
+    ----------
+    kind
+        ``"opened"``, ``"closed"``, ``"updated"`` (pixels or slice) or ``"roi"``.
+    id, title
+        Of the image; id 0 if there is none.
+    action
+        Of a ROI: ``"created"``, ``"moved"``, ``"modified"``, ``"extended"``, ``"completed"`` or ``"deleted"``.
+    """
+
+    kind: str
+    id: int
+    title: str
+    action: str = ""
+
+
+_ACTIONS = {1: "created", 2: "moved", 3: "modified", 4: "extended", 5: "completed", 6: "deleted"}
+Callback = Callable[[Event], object]
+
+
+class Events:
+    """Tells callbacks what happens in Fiji, one after the other, on a thread of their own.
+
+    Java's event thread only notes what happened: a slow callback does not freeze Fiji's windows, and may itself call
+    into Fiji. What happens again before it was told is told once.
+    """
+
+    def __init__(self) -> None:
+        self._callbacks: list[tuple[str, Callback]] = []
+        self._queue: queue.Queue[Event] = queue.Queue()
+        self._waiting: set[Event] = set()
+        self._lock = threading.Lock()
+        self._listeners: tuple[Any, Any] | None = None
+
+    def add(self, kind: Kind, callback: Callback) -> Callable[[], None]:
+        """Call back for events of a kind; returns the function that ends it."""
+        if kind not in KINDS:
+            raise SessionError(f"no event {kind!r}; there are {', '.join(KINDS)}")
+        entry = (kind, callback)
+        with self._lock:
+            self._callbacks.append(entry)
+            if self._listeners is None:
+                self._listen()
+
+        def stop() -> None:
+            with self._lock:
+                if entry in self._callbacks:
+                    self._callbacks.remove(entry)
+
+        return stop
+
+    def close(self) -> None:
+        """Call nobody back any more."""
+        with self._lock:
+            self._callbacks.clear()
+            if self._listeners is not None:
+                images, rois = self._listeners
+                jpype.JClass("ij.ImagePlus").removeImageListener(images)
+                jpype.JClass("ij.gui.Roi").removeRoiListener(rois)
+                self._listeners = None
+
+    def _listen(self) -> None:
+        names = {"imageOpened": "opened", "imageClosed": "closed", "imageUpdated": "updated"}
+        methods = {method: self._noting(kind) for method, kind in names.items()}
+        images = jpype.JProxy("ij.ImageListener", dict=methods)
+        rois = jpype.JProxy("ij.gui.RoiListener", dict={"roiModified": self._note_roi})
+        jpype.JClass("ij.ImagePlus").addImageListener(images)
+        jpype.JClass("ij.gui.Roi").addRoiListener(rois)
+        self._listeners = images, rois
+        threading.Thread(target=self._tell, name="fijibridge-events", daemon=True).start()
+
+    def _noting(self, kind: str) -> Callable[[Any], None]:
+        def note(imp: Any) -> None:
+            self._note(Event(kind, int(imp.getID()), str(imp.getTitle())))
+
+        return note
+
+    def _note_roi(self, imp: Any, action: int) -> None:
+        named = (0, "") if imp is None else (int(imp.getID()), str(imp.getTitle()))
+        self._note(Event("roi", *named, _ACTIONS.get(int(action), "")))
+
+    def _note(self, event: Event) -> None:
+        with self._lock:
+            if event in self._waiting or not any(kind == event.kind for kind, _ in self._callbacks):
+                return
+            self._waiting.add(event)
+        self._queue.put(event)
+
+    def _tell(self) -> None:
+        while True:
+            event = self._queue.get()
+            with self._lock:
+                self._waiting.discard(event)
+                callbacks = [callback for kind, callback in self._callbacks if kind == event.kind]
+            for callback in callbacks:
+                try:
+                    callback(event)
+                except Exception:
+                    log.exception("a callback for %s failed", event)
+
+
+def wait_for_user(title: str, text: str) -> bool:
+    """Show ImageJ's dialog that does not block Fiji, and wait for it; Ctrl-C closes it."""
+    dialog = jpype.JClass("ij.gui.WaitForUserDialog")(title, text)
+    closed = threading.Event()
+
+    def show() -> None:
+        dialog.show()
+        closed.set()
+
+    threading.Thread(target=show, name="fijibridge-dialog", daemon=True).start()
+    try:
+        while not closed.wait(0.1):
+            pass
+    except KeyboardInterrupt:
+        dialog.close()
+        raise
+    return not bool(dialog.escPressed())

@@ -1,0 +1,216 @@
+"""Between ROIs and pixels: ROIs as cells or as a mask, and the cells of a label image as ROIs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fijibridge.errors import RoiError
+from fijibridge.image import Array, as_labels
+from fijibridge.rois import filling, format
+from fijibridge.rois.roi import AREAS, LINES, Roi
+from fijibridge.rois.tracing import trace
+
+Ints = npt.NDArray[np.int64]
+
+
+def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int]) -> npt.NDArray[Any]:
+    """Draw ROIs as cells: a label image with one id per ROI.
+
+    Parameters
+    ----------
+    rois
+        With an area. If all their names are whole numbers, different ones on each slice, these are the ids; else
+        they are numbered from 1 in their order.
+    shape
+        (Y, X), or (Z, Y, X): then a ROI is drawn into the slice of its position, on all slices without one.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``uint16``, or ``uint32`` for ids above 65,535; 0 = background. Where ROIs overlap the later one wins.
+
+    Raises
+    ------
+    RoiError
+        For a ROI without an area, such as a line or points.
+
+    Notes
+    -----
+    Pixels are filled by the rule of ImageJ's ``PolygonFiller``: even-odd, and a pixel is inside if its centre is;
+    a centre exactly on an edge belongs to the side with the larger coordinate.
+
+    Examples
+    --------
+    >>> rois_to_labels([Roi.rectangle(1, 0, 2, 2, name="5")], (2, 4))
+    array([[0, 5, 5, 0],
+           [0, 5, 5, 0]], dtype=uint16)
+    """
+    ids = _ids(rois)
+    labels = np.zeros(tuple(shape), np.uint16 if max(ids, default=0) < 2**16 else np.uint32)
+    if labels.ndim not in (2, 3):
+        raise RoiError(f"shape {tuple(shape)} has {labels.ndim} axes; expected (Y, X) or (Z, Y, X)")
+    _fill(labels, rois, np.array(ids, np.int64))
+    return labels
+
+
+def rois_to_mask(rois: Sequence[Roi], shape: Sequence[int], width: float | None = None) -> npt.NDArray[np.bool_]:
+    """Draw ROIs as one mask: an annotated region, or membranes drawn as lines.
+
+    Parameters
+    ----------
+    rois
+        Areas, lines and points.
+    shape
+        (Y, X) or (Z, Y, X), as in :func:`rois_to_labels`.
+    width
+        Draw lines, and the outlines of areas, this many pixels wide, with round ends. Left out, areas are filled,
+        lines have their own stroke width and a point is one pixel: the pixels that Edit ▸ Fill changes in ImageJ.
+
+    Raises
+    ------
+    RoiError
+        For angles, arrows, texts and images, and for points with a `width`.
+    """
+    mask = np.zeros(tuple(shape), bool)
+    areas = [r for r in rois if width is None and r.kind in AREAS]
+    if areas:
+        _fill(mask, areas, np.ones(len(areas), np.int64))
+    for roi in rois:
+        if width is None and roi.kind in AREAS:
+            continue
+        if roi.kind not in ((*AREAS, *LINES) if width is not None else (*LINES, "point")):
+            raise RoiError(f"{roi!r} is neither an area nor a line")
+        for plane in _planes(mask, roi):
+            if width is not None:
+                _draw_wide(plane, roi, width)
+            elif roi.kind == "point":
+                _draw_points(plane, roi)
+            else:
+                _draw_line(plane, roi)
+    return mask
+
+
+def _ids(rois: Sequence[Roi]) -> list[int]:
+    names = [r.name for r in rois]
+    if all(n.isascii() and n.isdigit() and 0 < int(n) < 2**31 for n in names) and len(
+        {(name, r.position) for name, r in zip(names, rois, strict=True)}
+    ) == len(rois):
+        return [int(n) for n in names]
+    return list(range(1, len(names) + 1))
+
+
+def _planes(image: npt.NDArray[Any], roi: Roi) -> list[npt.NDArray[Any]]:
+    """Return views of the planes that a ROI lies on."""
+    if image.ndim == 2:
+        return [image]
+    if roi.position > len(image):
+        raise RoiError(f"{roi!r} lies on slice {roi.position} of a stack of {len(image)}")
+    return [image[roi.position - 1]] if roi.position else list(image)
+
+
+def _fill(image: npt.NDArray[Any], rois: Sequence[Roi], ids: Ints) -> None:
+    """Write each ROI's id into its pixels; later ROIs win."""
+    runs = _runs(rois)
+    stack = image if image.ndim == 3 else image[None]
+    if image.ndim == 2:
+        filling.write_runs(image, runs, ids)
+        return
+    slices = np.array([r.position for r in rois], np.int64)[runs[0]]
+    if slices.size and slices.max() > len(stack):
+        raise RoiError(f"a ROI lies on slice {slices.max()} of a stack of {len(stack)}")
+    for z in range(len(stack)):
+        filling.write_runs(stack[z], runs[:, (slices == z + 1) | (slices == 0)], ids)
+
+
+def _runs(rois: Sequence[Roi]) -> filling.Runs:
+    """Scan all ROIs: the many with whole-number vertices at once, the others one by one."""
+    plain: list[int] = []
+    others: list[filling.Runs] = []
+    for number, roi in enumerate(rois):
+        if format.plain(roi.header):
+            plain.append(number)
+            continue
+        if roi.kind not in AREAS:
+            raise RoiError(f"{roi!r} has no area to fill: draw lines with rois_to_mask(rois, shape, width=...)")
+        if roi.kind == "oval":
+            others.append(filling.oval_runs(*roi.bounds, number))
+            continue
+        parts = roi.paths()
+        starts = np.cumsum([0, *map(len, parts)])
+        others.append(filling.polygon_runs(np.concatenate(parts), starts, np.full(len(parts), number)))
+    heads = [rois[i].header for i in plain]
+    vertices = format.plain_vertices([rois[i].to_bytes() for i in plain], heads)
+    starts = np.cumsum([0, *(h.n for h in heads)])
+    runs = filling.polygon_runs(vertices, starts, np.array(plain, np.int64))
+    if not others:
+        return runs
+    together = np.concatenate([runs, *others], axis=1)
+    return together[:, np.argsort(together[0], kind="stable")]
+
+
+def _draw_line(plane: npt.NDArray[np.bool_], roi: Roi) -> None:
+    points = roi.paths()[0]
+    if roi.kind == "line" and roi.stroke_width > 1:
+        corners = filling.wide_line(points[0], points[1], roi.stroke_width)
+        runs = filling.polygon_runs(corners, np.array([0, len(corners)]), np.zeros(1, np.int64))
+        filling.write_runs(plane, runs, [1])
+        return
+    width = int(np.floor(roi.stroke_width + 0.5)) if roi.stroke_width > 1 else 1
+    _mark(plane, *filling.line_pixels(points, width, plane.shape))
+
+
+def _draw_points(plane: npt.NDArray[np.bool_], roi: Roi) -> None:
+    points = roi.paths()[0]
+    whole = np.floor(points + 0.5) if len(points) > 1 else np.trunc(points)  # as ImageJ does, one and several
+    x, y = whole.astype(np.int64).T
+    _mark(plane, x, y)
+
+
+def _mark(plane: npt.NDArray[np.bool_], x: Ints, y: Ints) -> None:
+    inside = (x >= 0) & (x < plane.shape[1]) & (y >= 0) & (y < plane.shape[0])
+    plane[y[inside], x[inside]] = True
+
+
+def _draw_wide(plane: npt.NDArray[np.bool_], roi: Roi, width: float) -> None:
+    for path in roi.paths():
+        closed = np.concatenate([path, path[:1]]) if roi.kind in AREAS else path
+        filling.draw_disc_line(plane, closed, max(width, 1.0) / 2)
+
+
+def labels_to_rois(labels: Array) -> list[Roi]:
+    """Trace the cells of a label image: one ROI per id, named by it.
+
+    Parameters
+    ----------
+    labels
+        (Y, X) or (Z, Y, X) integers, 0 = background, ids with any gaps. In 3D an id gets one ROI per slice, with
+        its position.
+
+    Returns
+    -------
+    list of Roi
+        In the order of (slice, id). The outline runs along the edges of the pixels, so that filling it gives
+        exactly the pixels back and ImageJ measures exactly their number as area. An id in one piece without holes
+        becomes a traced ROI, one with holes or several pieces a composite one.
+
+    Raises
+    ------
+    RoiError
+        For a cell beyond pixel 60,000, the farthest that ImageJ's ROI format reaches.
+
+    Examples
+    --------
+    >>> labels = np.zeros((4, 5), int)
+    >>> labels[1:3, 1:4] = 9
+    >>> labels_to_rois(labels)
+    [Roi('9', traced, x 1..4, y 1..3)]
+    """
+    array = as_labels(labels)
+    if array.ndim not in (2, 3):
+        raise RoiError(f"labels have shape {array.shape}; expected (Y, X) or (Z, Y, X)")
+    planes = enumerate(array, start=1) if array.ndim == 3 else [(0, array)]
+    return [Roi(data) for z, plane in planes for data in format.encode_outlines(trace(plane), z)]

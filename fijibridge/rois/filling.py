@@ -1,0 +1,299 @@
+"""The pixels of ROIs, by the rules and the rounding of ImageJ.
+
+An area's pixels are those that ``ij.gui.Roi.getMask`` has, a line's those that ``ImageProcessor.fill(Roi)`` draws.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from scipy.interpolate import CubicSpline
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Runs = npt.NDArray[np.int64]
+"""Rows of (owner, y, first x, x behind the last), ordered by owner."""
+
+
+# --- areas ------------------------------------------------------------------------------------------
+
+
+def polygon_runs(vertices: Floats, starts: Ints, owner: Ints) -> Runs:
+    """Scan closed polygons all at once, even-odd for each owner.
+
+    Parameters
+    ----------
+    vertices
+        (n, 2) x, y of all polygons, one after the other.
+    starts
+        (n_polygons + 1,) where each begins.
+    owner
+        (n_polygons,) ascending; polygons of one owner are parts or holes of one shape.
+
+    Notes
+    -----
+    The rule and the rounding are those of ``ij.process.PolygonFiller``: a pixel is inside if its centre is; a centre
+    exactly on an edge belongs to the side with the larger coordinate.
+    """
+    following = np.arange(1, len(vertices) + 1)
+    filled = starts[:-1] < starts[1:]
+    following[starts[1:][filled] - 1] = starts[:-1][filled]
+    owners = np.repeat(owner, np.diff(starts))
+    return _scan(vertices, vertices[following], owners)
+
+
+def _scan(a: Floats, b: Floats, owner: Ints) -> Runs:
+    finite = np.isfinite(a).all(axis=1) & np.isfinite(b).all(
+        axis=1
+    )  # ImageJ has such: a rotated rectangle of no length
+    a, b, owner = a[finite], b[finite], owner[finite]
+    swap = a[:, 1] > b[:, 1]
+    top, low = np.where(swap[:, None], b, a), np.where(swap[:, None], a, b)
+    y1, y2 = np.floor(top[:, 1] + 0.5).astype(np.int64), np.floor(low[:, 1] + 0.5).astype(np.int64)
+    keep = y1 < y2
+    top, low, y1, y2, owner = top[keep], low[keep], y1[keep], y2[keep], owner[keep]
+    slope = (low[:, 0] - top[:, 0]) / (low[:, 1] - top[:, 1])
+    x = top[:, 0] + (y1 - top[:, 1] + 0.5) * slope + 1e-8
+    count = y2 - y1
+    edge = np.repeat(np.arange(len(count)), count)
+    step = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
+    rows, columns = y1[edge] + step, np.floor(x[edge] + step * slope[edge] + 0.5).astype(np.int64)
+    order = _order(owner[edge], rows, columns)
+    left, right = order[0::2], order[1::2]
+    return np.stack([owner[edge][left], rows[left], columns[left], columns[right]])
+
+
+def _order(*keys: Ints) -> Ints:
+    """Sort by several keys, the first one counts most: as one number if it fits 63 bits."""
+    if not len(keys[0]):
+        return np.zeros(0, np.int64)
+    combined, size = np.zeros(len(keys[0]), np.int64), 1
+    for key in reversed(keys):
+        low, span = int(key.min()), int(key.max() - key.min()) + 1
+        if size * span >= 2**63:
+            return np.lexsort(tuple(reversed(keys)))
+        combined += (key - low) * size
+        size *= span
+    return np.argsort(combined, kind="stable")
+
+
+def oval_runs(left: int, top: int, right: int, bottom: int, owner: int) -> Runs:
+    """Scan an oval by the rule of ``ij.gui.OvalRoi.getMask``."""
+    a, b = (right - left) / 2, (bottom - top) / 2
+    y, x = np.ogrid[: bottom - top, : right - left]
+    inside = (x - (a - 0.5)) ** 2 / a**2 + (y - (b - 0.5)) ** 2 / b**2 <= 1
+    rows = np.flatnonzero(inside.any(axis=1))
+    start = inside[rows].argmax(axis=1)
+    stop = inside.shape[1] - inside[rows, ::-1].argmax(axis=1)
+    return np.stack([np.full(len(rows), owner), rows + top, start + left, stop + left])
+
+
+# --- curves -----------------------------------------------------------------------------------------
+
+
+def rounded_rectangle(left: int, top: int, right: int, bottom: int, arc: float) -> Floats:
+    """Return the outline of a rectangle with rounded corners, as ``java.awt.geom.RoundRectangle2D`` draws them."""
+    width, height = min(arc, right - left) / 2, min(arc, bottom - top) / 2
+    angle = math.pi / 4
+    rise, run = 1 - math.cos(angle), math.tan(angle)
+    control = 4 / 3 * rise * run / (math.sqrt(1 + run * run) - 1 + rise)  # of a quarter circle, from its ends
+    path: list[Floats] = []
+    for x, y, dx, dy in ((left, bottom, 1, -1), (right, bottom, -1, -1), (right, top, -1, 1), (left, top, 1, 1)):
+        upright, level = np.array([x, y + dy * height]), np.array([x + dx * width, y])
+        start, end = (upright, level) if dx * dy < 0 else (level, upright)
+        corner = np.array([x, y], float)
+        points = [start, start + (corner - start) * control, end + (corner - end) * control, end]
+        path += [start[None], flattened(np.array(points))]
+    return np.concatenate(path)
+
+
+def rotated_rectangle(start: Floats, end: Floats, width: float) -> Floats:
+    """Return the corners of a rectangle along a line, as ``ij.gui.RotatedRectRoi`` computes them."""
+    along = end - start
+    across = 0.5 * width * np.array([along[1], -along[0]]) / float(np.sqrt(along @ along))
+    corners = np.array([start + across, end + across, end - across, start - across]).astype(np.float32)
+    low = np.floor(corners.min(axis=0))
+    return (corners - low).astype(float) + low  # ImageJ stores them relative to their bounds, with 32 bits
+
+
+def flattened(control: Floats, flatness: float = 0.01, level: int = 10) -> Floats:
+    """Turn a Bezier curve of 3 or 4 control points into points behind its first one.
+
+    Halved until flat, by the rule of ``java.awt.geom.FlatteningPathIterator``; ImageJ fills with a flatness of 0.01.
+    """
+    if level == 0 or max(_distance(p, control[0], control[-1]) for p in control[1:-1]) < flatness:
+        return control[-1:]
+    first, last, rest = [control[0]], [control[-1]], control
+    while len(rest) > 1:
+        rest = (rest[1:] + rest[:-1]) / 2
+        first.append(rest[0])
+        last.append(rest[-1])
+    halves = np.array(first), np.array(last[::-1])
+    return np.concatenate([flattened(half, flatness, level - 1) for half in halves])
+
+
+def _distance(point: Floats, start: Floats, end: Floats) -> float:
+    along = end - start
+    length = float(along @ along)
+    t = min(max(float((point - start) @ along) / length, 0.0), 1.0) if length else 0.0
+    return float(np.linalg.norm(point - start - t * along))
+
+
+def path_parts(path: Floats) -> list[Floats]:
+    """Split a composite's path into its parts, curves flattened: (n, 2) x, y each.
+
+    The path is that of ``ij.gui.ShapeRoi``: 0 x y = move to, 1 x y = line to, 2 and 3 = curves with 2 and 3 points,
+    4 = close.
+    """
+    parts: list[list[Floats]] = []
+    at = 0
+    while at < len(path):
+        kind = int(path[at])
+        count = (1, 1, 2, 3, 0)[kind]
+        points = path[at + 1 : at + 1 + 2 * count].reshape(count, 2)
+        at += 1 + 2 * count
+        if kind == 0:
+            parts.append([points])
+        elif kind == 1:
+            parts[-1].append(points)
+        elif kind in (2, 3):
+            parts[-1].append(flattened(np.concatenate([parts[-1][-1][-1:], points])))
+    return [np.concatenate(part) for part in parts]
+
+
+def spline(vertices: Floats, closed: bool) -> Floats:
+    """Return the points of a spline-fitted polygon or polyline, as ``ij.gui.PolygonRoi.fitSpline`` computes them.
+
+    Natural cubic splines of x and y over the square root of the distance between vertices; a closed one is continued
+    by up to 7 vertices at both ends.
+    """
+    points = np.concatenate([vertices, vertices[:1]]) if closed else vertices
+    steps = np.sqrt(np.linalg.norm(np.diff(points.astype(np.float32), axis=0), axis=1)).astype(np.float32)
+    nodes = np.concatenate([[0], np.cumsum(np.maximum(steps, np.float32(0.001)), dtype=np.float32)]).astype(float)
+    last, n = nodes[-1], len(nodes)
+    if closed:
+        extra = min(7, n - 1)
+        nodes = np.concatenate([nodes[n - extra - 1 : n - 1] - last, nodes, nodes[1 : extra + 1] + last])
+        points = np.concatenate([points[n - extra - 1 : n - 1], points, points[1 : extra + 1]])
+    count = max(100, int(_length(vertices, closed) / 2))
+    fitted = CubicSpline(nodes, points, bc_type="natural") if len(nodes) > 2 else None
+    at = np.arange(count) * (last / (count - 1))
+    if fitted is None:
+        return np.stack([np.interp(at, nodes, points[:, i]) for i in range(2)], axis=1)
+    result: Floats = fitted(at).astype(np.float32).astype(float)
+    return result
+
+
+def _length(vertices: Floats, closed: bool) -> float:
+    """Return the length that ImageJ gives a polygon: with cut corners if it follows the edges of pixels."""
+    points = np.concatenate([vertices, vertices[:1]]) if closed else vertices
+    steps = np.diff(points, axis=0)
+    if not closed or (steps != 0).all(axis=1).any() or (vertices != np.floor(vertices)).any():
+        return float(np.linalg.norm(steps, axis=1).sum())
+    if len(vertices) < 4:
+        return 0.0
+    corners, corner, side = 0, False, np.abs(steps[-1]).sum()
+    for following in np.abs(steps).sum(axis=1):
+        corner = bool(side > 1 or not corner)
+        corners += corner
+        side = following
+    return float(np.abs(steps).sum() - corners * (2 - math.sqrt(2)))
+
+
+# --- lines and points -------------------------------------------------------------------------------
+
+
+def java_round(values: Floats) -> Ints:
+    """Round to the nearest whole number, halves up, as ``Math.round``: 0.49999999999999994 to 0, not by adding 0.5."""
+    low = np.floor(values)
+    return (low + (values - low >= 0.5)).astype(np.int64)
+
+
+def line_pixels(points: Floats, width: int, shape: Sequence[int]) -> tuple[Ints, Ints]:
+    """Return the pixels x, y of a line through points, also those outside of an image of `shape` (Y, X).
+
+    As ``ij.process.ImageProcessor.lineTo`` draws it: a dot on each step, begun where the line enters the image.
+    """
+    whole = java_round(points)
+    low = np.array([-(width // 2) - 1] * 2)
+    high = np.array([shape[1] - 1, shape[0] - 1]) + width // 2 + 1
+    dx, dy = _dot(width)
+    xs: list[Ints] = [np.zeros(0, np.int64)]
+    ys: list[Ints] = [np.zeros(0, np.int64)]
+    for start, end in pairwise(whole):
+        n = int(np.abs(end - start).max())
+        increment = (end - start) / max(n, 1)
+        begin, stop = 0, n
+        for axis in range(2):
+            if increment[axis] == 0:
+                if not low[axis] <= start[axis] <= high[axis]:
+                    stop = -1
+                continue
+            near, far = (low, high) if increment[axis] > 0 else (high, low)
+            begin = max(begin, int((near[axis] - start[axis]) / increment[axis]))
+            stop = min(stop, int((far[axis] - start[axis]) / increment[axis]))
+        if begin > stop:
+            continue
+        # by repeated addition, whose rounding decides on ties
+        steps = np.tile(increment, (stop - begin + 1, 1))
+        steps[0] = start + begin * increment
+        x, y = java_round(np.cumsum(steps, axis=0)).T
+        xs.append((x[:, None] + dx).ravel())
+        ys.append((y[:, None] + dy).ravel())
+    return np.concatenate(xs), np.concatenate(ys)
+
+
+def _dot(width: int) -> tuple[Ints, Ints]:
+    """Return the pixels of a dot, as offsets from its centre."""
+    if width <= 2:
+        offsets = np.array([(0, 0), (-1, 0), (0, -1), (-1, -1)][: width**2], np.int64)
+        return offsets[:, 0], offsets[:, 1]
+    # (int) of a negative number goes towards 0, but the dot is drawn at positive places, where it is the floor
+    low = math.floor(-width / 2 + 0.5)
+    runs = oval_runs(low, low, low + width, low + width, 0)
+    y, x = (
+        np.concatenate(a) for a in zip(*((np.full(e - s, r), np.arange(s, e)) for _, r, s, e in runs.T), strict=True)
+    )
+    return x, y
+
+
+def wide_line(start: Floats, end: Floats, width: float) -> Floats:
+    """Return the corners of a straight line wider than 1 px, in whole pixels, as ``ij.gui.Line.getPolygon`` does."""
+    along = end - start
+    half = along * 0.5 / float(np.linalg.norm(along))  # half a unit vector
+    across = np.array([half[1], -half[0]])
+    corners = [
+        start + 0.5 - half + across * width, start + 0.5 - half - across * width,
+        end + 0.5 + half - across * width, end + 0.5 + half + across * width,
+    ]  # fmt: skip
+    return np.floor(np.array(corners, np.float32).astype(float) + 0.5)
+
+
+def draw_disc_line(plane: npt.NDArray[np.bool_], points: Floats, radius: float) -> None:
+    """Mark the pixels whose centre is at most a radius from the line; on a tie, the larger coordinate's."""
+    for start, end in pairwise(points - 0.5 + 1e-6):
+        low = np.maximum(np.floor(np.minimum(start, end) - radius), 0).astype(int)
+        high = np.minimum(np.ceil(np.maximum(start, end) + radius), np.array(plane.shape[::-1]) - 1).astype(int)
+        if (high < low).any():
+            continue
+        x, y = np.ogrid[low[0] : high[0] + 1, low[1] : high[1] + 1]
+        direction = end - start
+        length = float(direction @ direction)
+        along = ((x - start[0]) * direction[0] + (y - start[1]) * direction[1]) / length if length else x * y * 0.0
+        along = np.clip(along, 0, 1)
+        distance = np.hypot(x - start[0] - along * direction[0], y - start[1] - along * direction[1])
+        plane[low[1] : high[1] + 1, low[0] : high[0] + 1] |= (distance <= radius).T
+
+
+def write_runs(plane: npt.NDArray[np.generic], runs: Runs, values: Sequence[int] | Ints) -> None:
+    """Write each owner's value into its runs, cut at the plane's border; later runs win."""
+    height, width = plane.shape
+    owner, y, start, stop = runs[:, (runs[1] >= 0) & (runs[1] < height)]
+    start, stop = start.clip(0, width), stop.clip(0, width)
+    length = np.maximum(stop - start, 0)
+    first = np.repeat(y * width + start - (np.cumsum(length) - length), length)
+    plane.reshape(-1)[first + np.arange(len(first))] = np.repeat(np.asarray(values)[owner], length)

@@ -1,0 +1,389 @@
+"""One region of interest, and files of them."""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi, roiread
+
+from fijibridge.errors import RoiError
+from fijibridge.files import atomic
+from fijibridge.rois import filling, format
+
+Floats = npt.NDArray[np.float64]
+
+AREAS = ("polygon", "rectangle", "oval", "freehand", "traced", "composite", "ellipse", "rotated_rect")
+LINES = ("line", "polyline", "freeline")
+_KINDS = {
+    format.POLYGON: "polygon", format.RECTANGLE: "rectangle", format.OVAL: "oval", format.LINE: "line",
+    format.FREELINE: "freeline", format.POLYLINE: "polyline", format.NONE: "none", format.FREEHAND: "freehand",
+    format.TRACED: "traced", format.ANGLE: "angle", format.POINT: "point",
+}  # fmt: skip
+_SUBTYPES = {
+    format.TEXT: "text", format.ARROW: "arrow", format.ELLIPSE: "ellipse", format.IMAGE: "image",
+    format.ROTATED_RECT: "rotated_rect",
+}  # fmt: skip
+
+
+class Roi:
+    """One region of interest, as ImageJ has it.
+
+    Make one with :meth:`polygon`, :meth:`rectangle`, :meth:`oval`, :meth:`line` or :meth:`points`, read it with
+    :func:`read_rois`, or pull it with ``fiji.rois()``. It does not change; two are equal if ImageJ would store the
+    same bytes.
+
+    Examples
+    --------
+    >>> roi = Roi.polygon([(1, 1), (5, 1), (5, 4)], name="7")
+    >>> roi
+    Roi('7', polygon, x 1..5, y 1..4)
+    >>> roi == Roi.from_bytes(roi.to_bytes())
+    True
+    """
+
+    def __init__(self, data: bytes):
+        self._bytes = data
+        self.header = format.header(data)
+
+    @classmethod
+    def polygon(cls, xy: npt.ArrayLike, name: str = "", position: int = 0) -> Roi:
+        """Make a closed polygon.
+
+        Parameters
+        ----------
+        xy
+            (n, 2) vertices, x before y. Whole numbers stay integer coordinates, others become sub-pixel ones.
+        name
+            Of a cell, its id.
+        position
+            Slice of the stack, counted from 1 as in ImageJ; 0 = on all of them.
+        """
+        return cls(_vertices(ROI_TYPE.POLYGON, xy, name, position).tobytes())
+
+    @classmethod
+    def line(cls, xy: npt.ArrayLike, width: float = 1, name: str = "", position: int = 0) -> Roi:
+        """Make an open line through (n, 2) points, `width` pixels wide."""
+        data = _vertices(ROI_TYPE.POLYLINE, xy, name, position)
+        data.stroke_width = round(width)
+        data.float_stroke_width = float(width)
+        return cls(data.tobytes())
+
+    @classmethod
+    def points(cls, xy: npt.ArrayLike, name: str = "", position: int = 0) -> Roi:
+        """Make a multi-point of (n, 2) places x, y."""
+        return cls(_vertices(ROI_TYPE.POINT, np.atleast_2d(xy), name, position).tobytes())
+
+    @classmethod
+    def rectangle(cls, x: int, y: int, width: int, height: int, name: str = "", position: int = 0) -> Roi:
+        """Make a rectangle with its upper left corner at (x, y), in whole pixels."""
+        return cls(_box(ROI_TYPE.RECT, x, y, width, height, name, position))
+
+    @classmethod
+    def oval(cls, x: int, y: int, width: int, height: int, name: str = "", position: int = 0) -> Roi:
+        """Make the oval that fits into a rectangle, in whole pixels."""
+        return cls(_box(ROI_TYPE.OVAL, x, y, width, height, name, position))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Roi:
+        """Read ImageJ's ROI format, as ``ij.io.RoiEncoder`` writes it.
+
+        Raises
+        ------
+        RoiError
+            If the bytes are no ROI, or were cut off.
+        """
+        return cls(bytes(data))
+
+    def to_bytes(self) -> bytes:
+        """Return the ROI in ImageJ's format, for ``ij.io.RoiDecoder``."""
+        return self._bytes
+
+    @cached_property
+    def data(self) -> ImagejRoi:
+        """All the fields of ImageJ's file format, as roifile has them; a copy."""
+        return ImagejRoi.frombytes(self._bytes)
+
+    @cached_property
+    def _second(self) -> format.SecondHeader:
+        return format.second_header(self._bytes, self.header.second)
+
+    @property
+    def name(self) -> str:
+        """The name in the ROI Manager; of a cell, its id."""
+        return format.text(self._bytes, self._second.name_offset, self._second.name_length)
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """The properties that plugins and macros attach to a ROI."""
+        lines = format.text(self._bytes, self._second.props_offset, self._second.props_length).splitlines()
+        return dict(tuple(line.split(": ", 1)) for line in lines if ": " in line)  # type: ignore[misc]
+
+    @property
+    def kind(self) -> str:
+        """What ImageJ would call it: polygon, rectangle, oval, freehand, traced, composite, line, point ..."""
+        if self.header.shape_size:
+            return "composite"
+        return _SUBTYPES.get(self.header.subtype) or _KINDS[self.header.type]
+
+    @property
+    def bounds(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom in pixels; right and bottom are the first ones outside."""
+        head = self.header
+        if head.type in (format.RECTANGLE, format.OVAL) and head.options & format.SUB_PIXEL and not head.shape_size:
+            x, y, width, height = format.floats(self._bytes, 18, 4)
+            left, top = int(x), int(y)  # towards 0, as ImageJ does
+            return left, top, left + math.ceil(width), top + math.ceil(height)
+        return head.left, head.top, head.right, head.bottom
+
+    @property
+    def position(self) -> int:
+        """Slice (z of a hyperstack) that it belongs to, counted from 1; 0 = all."""
+        return self.header.position or self._second.z
+
+    @property
+    def hyperstack_position(self) -> tuple[int, int, int]:
+        """Channel, slice and frame of a hyperstack, counted from 1; 0 = all."""
+        return self._second.c, self._second.z, self._second.t
+
+    @property
+    def group(self) -> int:
+        """ImageJ's group, 0 to 255; 0 = none."""
+        return self._second.group
+
+    @property
+    def stroke_width(self) -> float:
+        """Width of its line in pixels; 0 = ImageJ's thinnest."""
+        return self._second.stroke_width or float(self.header.stroke_width)
+
+    @property
+    def stroke_color(self) -> str | None:
+        """Colour of its line, ``"#rrggbbaa"``; None = ImageJ's default."""
+        return _color_name(self.header.stroke)
+
+    @property
+    def fill_color(self) -> str | None:
+        """Colour that it is filled with, ``"#rrggbbaa"``; None = not filled."""
+        return _color_name(self.header.fill)
+
+    @property
+    def counters(self) -> list[int]:
+        """Counter of each point of a multi-point, 0 to 99; empty if there are none."""
+        offset = self._second.counters_offset
+        if self.kind != "point" or not offset:
+            return []
+        return [int(v) & 255 for v in np.frombuffer(self._bytes, ">i4", self.header.n, offset)]
+
+    def renamed(self, name: str) -> Roi:
+        """Return a copy under another name."""
+        return Roi(format.with_texts(self._bytes, name=str(name)))
+
+    def styled(
+        self,
+        *,
+        stroke: str | None = None,
+        fill: str | None = None,
+        width: float | None = None,
+        group: int | None = None,
+        properties: dict[str, str] | None = None,
+    ) -> Roi:
+        """Return a copy that looks different.
+
+        Parameters
+        ----------
+        stroke, fill
+            Colours as matplotlib knows them: ``"red"``, ``"#ff8800"``, ``"#ff880080"`` with opacity.
+        width
+            Of the line, in pixels.
+        group
+            0 to 255.
+        properties
+            Replace the ones that it has.
+        """
+        data = format.with_second_header(self._bytes)
+        second = self.header.second or len(self._bytes)
+        if stroke is not None:
+            data = format.patched(data, 40, "I", argb(stroke))
+        if fill is not None:
+            data = format.patched(data, 44, "I", argb(fill))
+        if width is not None:
+            if not 0 <= width < 2**15:
+                raise RoiError(f"width {width}; expected a number of pixels")
+            data = format.patched(format.patched(data, 34, "H", int(width)), second + 36, "f", width)
+        if group is not None:
+            if not 0 <= group <= 255:
+                raise RoiError(f"group {group}; expected 0 to 255")
+            data = format.patched(data, second + 30, "B", group)
+        if properties is not None:
+            text = "".join(f"{key}: {value}\n" for key, value in sorted(properties.items()))
+            data = format.with_texts(data, properties=text)
+        return Roi(data)
+
+    def at(self, position: int = 0, *, c: int = 0, z: int = 0, t: int = 0) -> Roi:
+        """Return a copy on another slice of a stack, or place of a hyperstack; all counted from 1, 0 = all."""
+        data = format.with_second_header(self._bytes)
+        data = format.patched(data, 56, "i", position)
+        return Roi(format.patched(data, (self.header.second or len(self._bytes)) + 4, "i", c, z, t))
+
+    def paths(self) -> list[Floats]:
+        """Return the vertices of each part, (n, 2) arrays of x, y; holes are parts too, closed parts stay open.
+
+        Curves come as the many short lines that ImageJ fills.
+
+        Raises
+        ------
+        RoiError
+            For a kind that has no vertices.
+        """
+        head, kind = self.header, self.kind
+        if kind == "composite":
+            parts = filling.path_parts(format.floats(self._bytes, format.HEADER, head.shape_size))
+            return [part[:-1] if len(part) > 1 and (part[0] == part[-1]).all() else part for part in parts]
+        if kind == "rectangle":
+            if head.arc:
+                return [filling.rounded_rectangle(*self.bounds, head.arc)]
+            left, top, right, bottom = self.bounds
+            return [np.array([(left, top), (right, top), (right, bottom), (left, bottom)], float)]
+        if kind in ("line", "arrow"):
+            return [format.floats(self._bytes, 18, 4).reshape(2, 2)]
+        if kind == "rotated_rect" and head.type == format.FREEHAND:  # else it is a polygon for ImageJ too
+            ends = format.floats(self._bytes, 18, 4).reshape(2, 2)
+            return [filling.rotated_rectangle(ends[0], ends[1], float(format.floats(self._bytes, 52, 1)[0]))]
+        if kind in ("oval", "text", "image", "none"):
+            raise RoiError(f"{self!r} has no vertices")
+        points = format.vertices(self._bytes, head)
+        if head.options & format.SPLINE_FIT:
+            return [filling.spline(points, closed=kind in AREAS)]
+        return [points]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Roi) and self._bytes == other._bytes
+
+    def __hash__(self) -> int:
+        return hash(self._bytes)
+
+    def __repr__(self) -> str:
+        left, top, right, bottom = self.bounds
+        return f"Roi({self.name!r}, {self.kind}, x {left}..{right}, y {top}..{bottom})"
+
+
+def argb(color: str) -> int:
+    """Return a colour as ImageJ stores it, 0xAARRGGBB.
+
+    Raises
+    ------
+    RoiError
+        If matplotlib does not know it.
+    """
+    from matplotlib.colors import to_rgba
+
+    try:
+        red, green, blue, alpha = (round(255 * v) for v in to_rgba(color))
+    except ValueError as error:
+        raise RoiError(f"{color!r} is no colour; expected 'red', '#ff8800' or the like") from error
+    return alpha << 24 | red << 16 | green << 8 | blue
+
+
+def _color_name(value: int) -> str | None:
+    return f"#{value & 0xFFFFFF:06x}{value >> 24:02x}" if value else None
+
+
+def _vertices(kind: ROI_TYPE, xy: npt.ArrayLike, name: str, position: int) -> ImagejRoi:
+    points = np.asarray(xy)
+    least = 1 if kind == ROI_TYPE.POINT else 2
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) < least:
+        raise RoiError(f"vertices have shape {points.shape}; expected (n, 2) with x before y and n of {least} or more")
+    if not np.isfinite(points.astype(float)).all():
+        raise RoiError("vertices must be finite numbers")
+    low = np.floor(points.min(axis=0)).astype(int)
+    high = np.ceil(points.max(axis=0)).astype(int)
+    whole = np.array_equal(points, np.round(points)) and (high - low).max() < 2**15
+    data = ImagejRoi(
+        roitype=kind, name=name, position=position, n_coordinates=len(points),
+        left=int(low[0]), top=int(low[1]), right=int(high[0]), bottom=int(high[1]),
+        integer_coordinates=(np.round(points).astype(np.int32) - low.astype(np.int32)),
+    )  # fmt: skip
+    if not whole:
+        data.options |= ROI_OPTIONS.SUB_PIXEL_RESOLUTION
+        data.subpixel_coordinates = points.astype(np.float32)
+    return data
+
+
+def _box(kind: ROI_TYPE, x: int, y: int, width: int, height: int, name: str, position: int) -> bytes:
+    if width <= 0 or height <= 0:
+        raise RoiError(f"width {width} and height {height} must be positive")
+    data = ImagejRoi(
+        roitype=kind,
+        name=name,
+        position=position,
+        left=int(x),
+        top=int(y),
+        right=int(x + width),
+        bottom=int(y + height),
+    )
+    return bytes(data.tobytes())
+
+
+def read_rois(path: str | os.PathLike[str]) -> list[Roi]:
+    """Read a ``.roi`` file, a ``RoiSet.zip``, or the ROIs inside an ImageJ TIFF.
+
+    Raises
+    ------
+    RoiError
+        If the file holds no ROI.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise RoiError(f"no file {source}; expected a .roi, a .zip of them, or a TIFF with an overlay")
+    try:
+        if source.suffix.lower() == ".zip":
+            with zipfile.ZipFile(source) as archive:
+                names = [n for n in archive.namelist() if n.lower().endswith(".roi")]
+                found = [Roi(archive.read(name)) for name in names]
+        elif source.suffix.lower() == ".roi":
+            found = [Roi(source.read_bytes())]
+        else:
+            rois = roiread(source)
+            found = [Roi(data.tobytes()) for data in (rois if isinstance(rois, list) else [rois])]
+    except Exception as error:
+        raise RoiError(f"{source} holds no ImageJ ROIs: {error}") from error
+    if not found:
+        raise RoiError(f"{source} holds no ImageJ ROIs: there is no .roi in it")
+    return found
+
+
+def write_rois(path: str | os.PathLike[str], rois: Iterable[Roi]) -> None:
+    """Write one ROI as ``.roi``, or any number as a ``RoiSet.zip`` that the ROI Manager opens.
+
+    The file is replaced as a whole. ROIs of one name get ``-1``, ``-2`` ... behind it in the zip, as
+    the ROI Manager does it; ImageJ shows a ROI under the name of its file.
+    """
+    target, items = Path(path), list(rois)
+    if target.suffix.lower() == ".roi":
+        if len(items) != 1:
+            raise RoiError(f"a .roi file holds one ROI, not {len(items)}: write to a .zip")
+        with atomic(target) as temporary:
+            temporary.write_bytes(items[0].to_bytes())
+        return
+    if target.suffix.lower() != ".zip":
+        raise RoiError(f"cannot write ROIs to {target.name!r}: expected .roi or .zip")
+    with atomic(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        taken: set[str] = set()
+        for number, roi in enumerate(items, start=1):
+            archive.writestr(_free_name(roi.name or f"{number:04d}", taken) + ".roi", roi.to_bytes())
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    base = name.replace("/", "_").replace("\\", "_")
+    free, count = base, 0
+    while free in taken:
+        count += 1
+        free = f"{base}-{count}"
+    taken.add(free)
+    return free
