@@ -16,6 +16,7 @@ The size of an axis that is not in the array (the voxel depth of a single plane)
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -33,6 +34,46 @@ Array: TypeAlias = "npt.NDArray[Any] | xr.DataArray"
 ImageT = TypeVar("ImageT", xr.DataArray, npt.NDArray[Any])
 """Of a function that gives a calibrated image for a calibrated one, and a plain array for a plain one."""
 PerAxis: TypeAlias = "float | Mapping[str, float]"
+
+
+@dataclass(frozen=True, repr=False)
+class LookupTable:
+    """The 256 colours in which ImageJ shows grey values.
+
+    Attributes
+    ----------
+    data : bytes
+        256 times red, green, blue.
+
+    Examples
+    --------
+    >>> LookupTable(bytes(range(256)) * 3)
+    LookupTable(#000102 to #fdfeff)
+    """
+
+    data: bytes
+
+    @classmethod
+    def of(cls, colors: npt.ArrayLike) -> LookupTable:
+        """Make one of (256, 3) numbers from 0 to 255.
+
+        Raises
+        ------
+        ImageError
+            If they are not that.
+        """
+        table = np.asarray(colors)
+        if table.shape != (256, 3) or table.min() < 0 or table.max() > 255:
+            raise ImageError(f"a lookup table is (256, 3) numbers from 0 to 255, not of shape {table.shape}")
+        return cls(table.astype(np.uint8).tobytes())
+
+    @property
+    def colors(self) -> npt.NDArray[np.uint8]:
+        """(256, 3) ``uint8``."""
+        return np.frombuffer(self.data, np.uint8).reshape(256, 3)
+
+    def __repr__(self) -> str:
+        return f"LookupTable(#{self.data[:3].hex()} to #{self.data[-3:].hex()})"
 
 
 def as_image(

@@ -20,6 +20,7 @@ from fijibridge.fiji.stacks import COLOR_256, COLOR_RGB, GRAY8, GRAY16, ArraySta
 from fijibridge.image import (
     DIMS,
     RGB,
+    LookupTable,
     as_image,
     channel_names,
     imagej_pixels,
@@ -58,7 +59,7 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
         ``float32``; RGB as three ``uint8`` channels. Axes of length 1 are left out; pixel size, origin, unit and
         frame interval are those of its calibration, names of channels those of its slice labels.
         ``attrs["imagej"]`` has, where there is one: ``id`` and ``type`` of the image, ``path`` of its file, ``luts``
-        ((256, 3) ``uint8`` per channel), ``display_ranges``, ``mode`` (composite, color, grayscale),
+        (a :class:`fijibridge.image.LookupTable` per channel), ``display_ranges``, ``mode`` (composite, color, grayscale),
         ``slice_labels``, ``info``, ``properties`` and a ``calibration_function`` of grey values (which are handed out
         raw).
     """
@@ -188,14 +189,13 @@ def _signed(ranges: list[tuple[float, float]], stack: ImageStack, imp: Any) -> l
     return [(low - 32768, high - 32768) for low, high in ranges]
 
 
-def _table(lut: Any) -> npt.NDArray[np.uint8]:
-    """Return a lookup table as (256, 3) uint8."""
+def _table(lut: Any) -> LookupTable:
     bands = []
     for read in (lut.getReds, lut.getGreens, lut.getBlues):
         band = jpype.JArray(jpype.JByte)(256)
         read(band)
         bands.append(np.array(band[:], np.int8).view(np.uint8))
-    return np.stack(bands, axis=1)
+    return LookupTable.of(np.stack(bands, axis=1))
 
 
 # --- Python -> ImageJ -------------------------------------------------------------------------------
@@ -359,9 +359,9 @@ def _displayed(imp: Any, image: xr.DataArray, about: Mapping[str, Any], channels
     return imp
 
 
-def make_lut(table: npt.NDArray[np.uint8], low: float = 0.0, high: float = 255.0) -> Any:
-    """Return ImageJ's lookup table for (256, 3) uint8."""
-    bands = [jpype.JArray(jpype.JByte)(np.ascontiguousarray(table[:, i]).view(np.int8)) for i in range(3)]
+def make_lut(table: LookupTable, low: float = 0.0, high: float = 255.0) -> Any:
+    """Return ImageJ's own lookup table."""
+    bands = [jpype.JArray(jpype.JByte)(np.ascontiguousarray(table.colors[:, i]).view(np.int8)) for i in range(3)]
     model = jpype.JClass("java.awt.image.IndexColorModel")(8, 256, *bands)
     return jpype.JClass("ij.process.LUT")(model, low, high)
 
@@ -456,7 +456,8 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
 def _as_imagej(plane: npt.NDArray[Any], stack: ImageStack) -> npt.NDArray[Any]:
     if stack.rgb:
         red, green, blue = plane.astype(np.uint32)
-        return (0xFF000000 | red << 16 | green << 8 | blue).astype(np.uint32).view(np.int32)
+        packed: npt.NDArray[Any] = (0xFF000000 | red << 16 | green << 8 | blue).astype(np.uint32).view(np.int32)
+        return packed
     return _plain_pixels(plane)
 
 

@@ -127,6 +127,10 @@ if hasattr(os, "register_at_fork"):
 
 
 _python_ends = threading.Event()
+_exit_held = threading.Event()
+
+_STAY = 3.0
+"""Seconds that Java's threads have to end when Python does."""
 
 
 def _hold_exit() -> None:
@@ -139,6 +143,7 @@ def _hold_exit() -> None:
 
     def wait() -> None:
         if not _python_ends.is_set():
+            _exit_held.set()
             print(
                 "fijibridge: something in Fiji wants to end the whole process (System.exit). Python goes on and ends "
                 "when it is done.",
@@ -149,7 +154,37 @@ def _hold_exit() -> None:
 
     hook = jpype.JClass("java.lang.Thread")(jpype.JProxy("java.lang.Runnable", dict={"run": wait}), "fijibridge-exit")
     jpype.JClass("java.lang.Runtime").getRuntime().addShutdownHook(hook)
-    atexit.register(_python_ends.set)  # after jpype's own, so that it runs before
+    atexit.register(_leave)  # after scyjava's and jpype's own, so that it runs before
+
+
+def _leave() -> None:
+    """Let Java end with Python, and Python not wait for Java's threads without end.
+
+    ImageJ leaves threads behind that nobody ends: of its filters' pools, of the windows of stacks. Java, asked to end,
+    would wait for them for ever.
+    """
+    import jpype
+
+    if _forked or not jpype.isJVMStarted():
+        return
+    if _exit_held.is_set():
+        jpype.config.destroy_jvm = False  # it is ending already; the exit status stays Python's
+        return
+    close_everything(started["mode"] == "interactive")
+    wait_until(lambda: not _lasting_threads(), _STAY)
+    if _lasting_threads():
+        jpype.config.destroy_jvm = False
+    _python_ends.set()
+
+
+def _lasting_threads() -> list[str]:
+    """Return the names of the threads that Java would wait for."""
+    import jpype
+
+    thread = jpype.JClass("java.lang.Thread")
+    mine = thread.currentThread()
+    found = [t for t in thread.getAllStackTraces().keySet() if not t.isDaemon() and t.isAlive() and not t.equals(mine)]
+    return [str(t.getName()) for t in found if str(t.getName()) != "DestroyJavaVM"]
 
 
 def wait_until(done: Callable[[], bool], seconds: float = 5.0) -> None:
@@ -188,9 +223,16 @@ def close_everything(interactive: bool) -> None:
             image.close()
     if not interactive:
         return
+    jpype.JClass("ij.plugin.filter.Analyzer").setUnsavedMeasurements(False)  # else it asks whether to save them
     for window in manager.getNonImageWindows() or ():
-        # close() clears what ImageJ remembers of a window (the ROI Manager), dispose() does not
-        window.close() if hasattr(window, "close") else window.dispose()
+        if isinstance(window, jpype.JClass("ij.plugin.frame.Editor")):
+            manager.removeWindow(window)  # close() would ask whether to save the text
+            window.dispose()
+        elif isinstance(window, jpype.JClass("ij.text.TextWindow")):
+            window.close(False)
+        else:
+            # close() clears what ImageJ remembers of a window (the ROI Manager), dispose() does not
+            window.close() if hasattr(window, "close") else window.dispose()
     frame = jpype.JClass("ij.IJ").getInstance()
     if frame is not None and started["gateway"] is None:
         frame.exitWhenQuitting(False)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from fijibridge.errors import RoiError
 from fijibridge.fiji import javaside
 from fijibridge.fiji.pixels import copy_to_java
+from fijibridge.fiji.windows import on_event_thread
 from fijibridge.rois import Roi
 from fijibridge.rois.roi import argb
 
@@ -39,7 +40,9 @@ def to_java(rois: Sequence[Roi], imp: Any = None, colors: Sequence[int] = ()) ->
 
 def from_java(rois: Any) -> list[Roi]:
     """Copy ImageJ's ROIs into Python, all in one call."""
-    data, sizes = javaside.rois().encode(jpype.JArray(jpype.JClass("ij.gui.Roi"))(list(rois)))
+    array = jpype.JArray(jpype.JClass("ij.gui.Roi"))(list(rois))
+    # while ImageJ draws a ROI without a colour of its own, it has one
+    data, sizes = on_event_thread(lambda: javaside.rois().encode(array))
     everything = np.array(data[:], np.int8).tobytes()
     ends = np.cumsum(np.array(sizes[:], np.int64)).tolist()
     return [Roi(everything[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]

@@ -18,7 +18,7 @@ from fijibridge.errors import ImageError, RoiError, SessionError
 from fijibridge.fiji import jvm, life
 from fijibridge.fiji.installations import Java
 from fijibridge.fiji.life import Mode
-from fijibridge.image import Array, as_image, as_labels, imagej_pixels
+from fijibridge.image import Array, LookupTable, as_image, as_labels, imagej_pixels
 from fijibridge.rois import Roi, labels_to_rois
 
 if TYPE_CHECKING:
@@ -392,7 +392,7 @@ class Fiji:
             source.copy(data=imagej_pixels(array)).drop_attrs(deep=False),
             name if there and name is not None else windows.free_title(name or "labels"),
         )
-        imp.setLut(images.make_lut(overlays.palette()))
+        imp.setLut(images.make_lut(LookupTable.of(overlays.palette())))
         imp.setDisplayRange(0, 255)
         if there:
             imp = images.replace(there[0], imp, keep_view=True)
@@ -468,9 +468,9 @@ class Fiji:
         imp = self._find(title)
         painted = [] if colors is None else overlays.colors_of(items, colors)
         java = overlays.to_java(items, imp, painted)
-        overlays.add_to_overlay(imp, java)
         if self.mode == "interactive":
-            overlays.add_to_manager(java)
+            overlays.add_to_manager(java)  # which copies them, before ImageJ draws them
+        overlays.add_to_overlay(imp, java)
 
     def show_table(self, frame: pd.DataFrame, name: str = "Results", select_in: Which = None) -> None:
         """Show a DataFrame as a table in Fiji; the one of that name is replaced, in its window.

@@ -53,12 +53,21 @@ def from_dataframe(frame: pd.DataFrame) -> Any:
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
             numbers = column.to_numpy(dtype=float, na_value=np.nan)
             table.setValues(name, jpype.JArray(jpype.JDouble)(numbers))
-            whole = np.isfinite(numbers) & (numbers == np.round(numbers))
-            table.setDecimalPlaces(int(table.getColumnIndex(name)), 0 if whole.all() else 4)
         else:
             for row, value in enumerate(column):
                 table.setValue(name, row, "" if pd.isna(value) else str(value))
+    _set_decimals(table)
     return table
+
+
+def _set_decimals(table: Any) -> None:
+    """Show columns of whole numbers without decimals, others with four."""
+    for heading in (str(h) for h in table.getHeadings()):
+        index = int(table.getColumnIndex(heading))
+        found = table.getColumnAsDoubles(index) if index >= 0 else None
+        if found is not None:
+            numbers = np.array(found[:], float)
+            table.setDecimalPlaces(index, 0 if (numbers == np.round(numbers)).all() else 4)
 
 
 def find_table(name: str) -> Any:
@@ -93,10 +102,12 @@ def show(table: Any, name: str, interactive: bool) -> None:
     """Show a ResultsTable, in the window of that title if it is open."""
     if not interactive and name != "Results":
         raise SessionError(f"without a display ImageJ has one table, 'Results': it cannot show {name!r}")
+    if name == "Results":
+        # which empties the window, and forgets the decimals
+        jpype.JClass("ij.plugin.filter.Analyzer").setResultsTable(table)
+        _set_decimals(table)
     if interactive:
         table.show(name)
-    if name == "Results":
-        jpype.JClass("ij.plugin.filter.Analyzer").setResultsTable(table)
 
 
 _followed: dict[int, Any] = {}
@@ -128,5 +139,6 @@ class _Follower:
         table, row = self.panel.getResultsTable(), int(self.panel.getSelectionStart())
         if table is None or not 0 <= row < int(table.size()) or not table.columnExists(LABEL):
             return
-        text = str(table.getStringValue(LABEL, row))
-        self.selected(text[:-2] if text.endswith(".0") else text)
+        number = float(table.getValue(LABEL, row))
+        whole = np.isfinite(number) and number == round(number)
+        self.selected(str(round(number)) if whole else str(table.getStringValue(LABEL, row)))

@@ -8,7 +8,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import jpype
 
@@ -18,6 +18,8 @@ log = logging.getLogger("fijibridge")
 
 Which = str | int | None
 Kind = Literal["opened", "closed", "updated", "roi"]
+T = TypeVar("T")
+
 KINDS = ("opened", "closed", "updated", "roi")
 
 
@@ -68,6 +70,26 @@ def find(which: Which) -> Any:
         several = {int(i.getID()): str(i.getTitle()) for i in found}
         raise NoImageError(f"{which!r} means {len(found)} open images: say which by its id, one of {several}")
     return found[0]
+
+
+def on_event_thread(work: Callable[[], T]) -> T:
+    """Do something while ImageJ draws nothing: on Java's event thread, or right here without one."""
+    queue_class = jpype.JClass("java.awt.EventQueue")
+    if bool(jpype.JClass("java.awt.GraphicsEnvironment").isHeadless()) or bool(queue_class.isDispatchThread()):
+        return work()
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    queue_class.invokeAndWait(jpype.JProxy("java.lang.Runnable", dict={"run": run}))
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
 # --- what happens -----------------------------------------------------------------------------------
@@ -188,9 +210,13 @@ def wait_for_user(title: str, text: str) -> bool:
         closed.set()
 
     threading.Thread(target=show, name="fijibridge-dialog", daemon=True).start()
+    opened = False
     try:
         while not closed.wait(0.1):
-            pass
+            visible = bool(dialog.isVisible())
+            if opened and not visible:
+                break  # closed before it had begun to wait, which it would then do for ever
+            opened = opened or visible
     except KeyboardInterrupt:
         dialog.close()
         raise

@@ -117,7 +117,8 @@ def rotated_rectangle(start: Floats, end: Floats, width: float) -> Floats:
     across = 0.5 * width * np.array([along[1], -along[0]]) / float(np.sqrt(along @ along))
     corners = np.array([start + across, end + across, end - across, start - across]).astype(np.float32)
     low = np.floor(corners.min(axis=0))
-    return (corners - low).astype(float) + low  # ImageJ stores them relative to their bounds, with 32 bits
+    placed: Floats = (corners - low).astype(float) + low
+    return placed  # ImageJ stores them relative to their bounds, with 32 bits
 
 
 def flattened(control: Floats, flatness: float = 0.01, level: int = 10) -> Floats:

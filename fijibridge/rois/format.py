@@ -196,7 +196,8 @@ def vertices(data: bytes, head: Header) -> npt.NDArray[np.float64]:
         exact = np.frombuffer(data, ">f4", 2 * head.n, HEADER + 4 * head.n).astype(np.float32).reshape(2, head.n).T
         # ImageJ keeps them relative to their bounds, with 32 bits
         low = exact.min(axis=0)
-        return (exact - low).astype(float) + low
+        placed: npt.NDArray[np.float64] = (exact - low).astype(float) + low
+        return placed
     return plain_vertices([data], [head])
 
 
