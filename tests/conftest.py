@@ -17,12 +17,21 @@ MUST_RUN = ("jvm", "gui", "data")
 _skipped: list[str] = []
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fiji", metavar="PATH", help="run the tests in this Fiji instead of the embedded ImageJ")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--fiji"):
+        os.environ["FIJIBRIDGE_TEST_FIJI"] = config.getoption("--fiji")  # the tests' own processes read it too
+
+
 @pytest.fixture
 def fiji() -> object:
-    """The embedded ImageJ, headless: the JVM starts once, a session that a test closed is opened again."""
+    """The embedded ImageJ (or the Fiji of --fiji), headless: started once, opened again where a test closed it."""
     import fijibridge as fb
 
-    return fb.Fiji.start("embedded", mode="headless")
+    return fb.Fiji.start(os.environ.get("FIJIBRIDGE_TEST_FIJI", "embedded"), mode="headless")
 
 
 @pytest.fixture

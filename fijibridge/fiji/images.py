@@ -59,9 +59,9 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
         ``float32``; RGB as three ``uint8`` channels. Axes of length 1 are left out; pixel size, origin, unit and
         frame interval are those of its calibration, names of channels those of its slice labels.
         ``attrs["imagej"]`` has, where there is one: ``id`` and ``type`` of the image, ``path`` of its file, ``luts``
-        (a :class:`fijibridge.image.LookupTable` per channel), ``display_ranges``, ``mode`` (composite, color, grayscale),
-        ``slice_labels``, ``info``, ``properties`` and a ``calibration_function`` of grey values (which are handed out
-        raw).
+        (a :class:`fijibridge.image.LookupTable` per channel), ``display_ranges``, ``mode`` (composite, color,
+        grayscale), ``slice_labels``, ``info``, ``properties`` and a ``calibration_function`` of grey values (which are
+        handed out raw).
     """
     stack = ImageStack(imp)
     keep = [d for d, n in zip(DIMS, stack.shape, strict=True) if n > 1 or d in "yx"]
@@ -339,7 +339,7 @@ def _calibrate(imp: Any, image: xr.DataArray, about: Mapping[str, Any]) -> None:
 
 
 def _displayed(imp: Any, image: xr.DataArray, about: Mapping[str, Any], channels: int) -> Any:
-    """Give a new image the lookup tables and display ranges that it had, or those of its values."""
+    """Give a new image the lookup tables and display ranges that it had; ImageJ finds others when it shows it."""
     ranges = about.get("display_ranges", [])
     if image.dtype == np.int16:
         ranges = [(low + 32768, high + 32768) for low, high in ranges]
@@ -354,8 +354,6 @@ def _displayed(imp: Any, image: xr.DataArray, about: Mapping[str, Any], channels
     if luts and mode is None:
         imp.setLut(luts[0])
         imp.setDisplayRange(*ranges[0])
-    else:
-        imp.resetDisplayRange()
     return imp
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ def start_embedded(headless: bool, memory: str | None) -> Java:
     java = find_java(display=not headless)
     options = ["--add-opens=java.base/java.lang=ALL-UNNAMED", *_options(headless, memory)]
     with _scyjava_configured(java, list(EMBEDDED), options, repositories={}) as scyjava:
-        _refuse_unreachable(list(EMBEDDED), {})
+        refuse_unreachable(list(EMBEDDED), {})
         scyjava.config.set_java_constraints(fetch="never")
         try:
             scyjava.start_jvm()
@@ -108,7 +109,7 @@ def start_pyimagej(where: Path | str, mode: str, memory: str | None) -> tuple[Ja
     java = find_java(folder, display=mode != "headless")
     endpoints = [] if folder is not None else str(where).split("+")
     if endpoints:
-        _refuse_unreachable(endpoints, repositories)
+        refuse_unreachable(endpoints, repositories)
     # pyimagej appends its own -Djava.awt.headless and --add-opens
     with _scyjava_configured(java, [], _options(False, memory), repositories) as scyjava_module:
         # fetch="never" crashes pyimagej 1.8.0; with JAVA_HOME set, "auto" downloads nothing
@@ -129,11 +130,20 @@ def start_pyimagej(where: Path | str, mode: str, memory: str | None) -> tuple[Ja
 
 def _options(headless: bool, memory: str | None) -> list[str]:
     # -Xrs: signals are Python's. Java would end the process on Ctrl-C, without KeyboardInterrupt and finally
-    options = ["-Xrs", *(["-Djava.awt.headless=true"] if headless else [])]
+    # a report of a crash goes where it can always be written; Java's default is the working directory
+    report = Path(tempfile.gettempdir()) / "fijibridge_java_crash_%p.log"
+    # planes are arrays of many megabytes, which Java's usual collector handles five times as slowly
+    options = [
+        "-Xrs",
+        "-XX:+UseParallelGC",
+        f"-XX:ErrorFile={report}",
+        *(["-Djava.awt.headless=true"] if headless else []),
+    ]
     if memory is not None:
         if not re.fullmatch(r"\d+[mMgG]", memory):
             raise StartError(f"memory={memory!r}; expected a number of megabytes or gigabytes, such as '8g' or '800m'")
-        options.append(f"-Xmx{memory}")
+        # all of it from the beginning: a heap that grows is collected again and again while it is small
+        options += [f"-Xmx{memory}", f"-Xms{memory}"]
     return options
 
 
@@ -182,9 +192,9 @@ def _without_chatter() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _refuse_unreachable(endpoints: list[str], repositories: dict[str, str]) -> None:
+def refuse_unreachable(endpoints: list[str], repositories: dict[str, str]) -> None:
     """Ask the repositories for a sign of life, unless the jars were resolved on this machine before."""
-    if _is_cached(endpoints):
+    if is_cached(endpoints):
         return
     import requests
     from jgo.constants import MAVEN_CENTRAL_URL
@@ -218,7 +228,7 @@ def _advice(endpoints: list[str]) -> str:
     )
 
 
-def _is_cached(endpoints: list[str]) -> bool:
+def is_cached(endpoints: list[str]) -> bool:
     """Tell whether jgo has resolved these coordinates before: their jars lie in an environment named by the first."""
     import scyjava.config
 

@@ -47,6 +47,7 @@ def measurement_flags(names: Sequence[str]) -> int:
     """
     if isinstance(names, str):
         raise ImageError(f"measurements is the text {names!r}; expected a list of names: [{names!r}]")
+    names = [str(name).lower().replace(" ", "_") for name in names]
     unknown = [n for n in names if n not in ALL_MEASUREMENTS]
     if unknown:
         raise ImageError(f"ImageJ has no measurement {unknown[0]!r}; there are {', '.join(ALL_MEASUREMENTS)}")

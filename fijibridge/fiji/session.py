@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fijibridge")
 
+_BUILT_IN_LUTS = (
+    "Fire", "Grays", "Ice", "Spectrum", "3-3-2 RGB", "Red", "Green", "Blue", "Cyan", "Magenta", "Yellow", "Red/Green"
+)  # fmt: skip
+"""What ImageJ has without its folder of further ones."""
+
 _current: Fiji | None = None
 _lock = threading.RLock()
 
@@ -242,8 +247,7 @@ class Fiji:
 
         found = self._java_rois(source, title)
         if not found:
-            where = f"the {source}" if source else "the ROI Manager, the overlay or the selection of the active image"
-            raise RoiError(f"no ROI in {where}: draw one, or add it to the ROI Manager with [t]")
+            raise RoiError(self._no_roi(source, title))
         return from_java(found)
 
     def tables(self) -> list[str]:
@@ -387,6 +391,7 @@ class Fiji:
         windows = self._windows()
         source = as_image(labels)
         array = as_labels(source)
+        target = None if over is None else self._target(over, array.shape)
         there = [windows.find(name)] if name is not None and name in self.titles() else []
         imp = images.to_imageplus(
             source.copy(data=imagej_pixels(array)).drop_attrs(deep=False),
@@ -399,9 +404,8 @@ class Fiji:
         else:
             imp.show()
         imp.setOverlay(overlays.painted(array) if array.max(initial=0) > 255 else None)
-        if over is not None:
+        if target is not None:
             rois = labels_to_rois(array)
-            target = self._target(over, array.shape)
             target.setOverlay(None)
             overlays.add_to_overlay(target, overlays.to_java(rois, target, overlays.colors_of(rois, colors)))
         return str(imp.getTitle())
@@ -472,7 +476,9 @@ class Fiji:
             overlays.add_to_manager(java)  # which copies them, before ImageJ draws them
         overlays.add_to_overlay(imp, java)
 
-    def show_table(self, frame: pd.DataFrame, name: str = "Results", select_in: Which = None) -> None:
+    def show_table(
+        self, frame: pd.DataFrame | pd.Series | Mapping[str, Any], name: str = "Results", select_in: Which = None
+    ) -> None:
         """Show a DataFrame as a table in Fiji; the one of that name is replaced, in its window.
 
         ``"Results"`` is the table that ImageJ's own Measure writes to. Without a display ImageJ has only that one.
@@ -495,6 +501,10 @@ class Fiji:
         from fijibridge.fiji import tables
 
         self._ready()
+        if not isinstance(frame, pd.DataFrame):
+            if not isinstance(frame, Mapping | pd.Series):
+                raise SessionError(f"show_table takes a DataFrame, or a mapping of columns, not {type(frame).__name__}")
+            frame = pd.DataFrame(frame)
         imp = None if select_in is None else self._find(select_in)
         tables.show(tables.from_dataframe(frame), name, self.mode == "interactive")
         if imp is not None:
@@ -733,6 +743,17 @@ class Fiji:
         roi = imp.getRoi()
         return [] if roi is None else [roi]
 
+    def _no_roi(self, source: Source | None, title: Which) -> str:
+        """Say where ROIs were looked for, and which images have some."""
+        from fijibridge.fiji import overlays
+
+        image = "" if source == "manager" else f" of {str(self._find(title).getTitle())!r}"
+        where = {None: "the ROI Manager, the overlay or the selection", "manager": "the ROI Manager",
+                 "overlay": "the overlay", "image": "the selection"}[source]  # fmt: skip
+        others = [str(i.getTitle()) for i in self._windows().open_images() if overlays.drawn(i)]
+        told = f"; the overlay of {others} has some: say title=..." if others else ""
+        return f"no ROI in {where}{image}: draw one, or add it to the ROI Manager with [t]{told}"
+
     def _named_roi(self, imp: Any, name: str) -> Any:
         """Return the ROI of a name, of the image's overlay or else of the ROI Manager; None if there is none."""
         from fijibridge.fiji import overlays
@@ -758,7 +779,7 @@ class Fiji:
     def _set_lut(self, imp: Any, lut: str) -> None:
         table = self._java("ij.plugin.LutLoader").getLut(lut)
         if table is None:
-            names = [str(n) for n in self._java("ij.IJ").getLuts() or ()]
+            names = [str(n) for n in self._java("ij.IJ").getLuts() or ()] or list(_BUILT_IN_LUTS)
             raise ImageError(f"ImageJ has no lookup table {lut!r}; there are {', '.join(names)}")
         low, high = float(imp.getDisplayRangeMin()), float(imp.getDisplayRangeMax())
         imp.setLut(self._java("ij.process.LUT")(table, low, high))

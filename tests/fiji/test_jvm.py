@@ -230,12 +230,12 @@ def test_what_was_resolved_before(bare, monkeypatch):
     jars = bare / "envs" / "net" / "imagej" / "imagej" / "0123" / "jars"
     jars.mkdir(parents=True)
     (jars / "imagej-common-2.1.jar").touch()
-    assert not jvm._is_cached(["net.imagej:imagej"])
+    assert not jvm.is_cached(["net.imagej:imagej"])
     (jars / "imagej-2.17.0.jar").touch()
-    assert jvm._is_cached(["net.imagej:imagej"])
-    assert jvm._is_cached(["net.imagej:imagej:2.17.0"])
-    assert not jvm._is_cached(["net.imagej:imagej:2.16.0"])
-    assert not jvm._is_cached(["net.imagej:imagej", "net.preibisch:BigStitcher"])
+    assert jvm.is_cached(["net.imagej:imagej"])
+    assert jvm.is_cached(["net.imagej:imagej:2.17.0"])
+    assert not jvm.is_cached(["net.imagej:imagej:2.16.0"])
+    assert not jvm.is_cached(["net.imagej:imagej", "net.preibisch:BigStitcher"])
 
 
 def test_interactive_needs_a_display(python):

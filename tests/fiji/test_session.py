@@ -87,7 +87,7 @@ def test_labels_have_distinct_colours_and_outlines_over_the_image(clean):
     labels[2:8, 2:8], labels[10:18, 10:28] = 3, 300
     raw = fb.as_image(np.zeros((20, 30), np.uint16), name="raw")
     title = clean.show_labels(labels, over=raw)
-    assert clean.titles() == ["labels", "raw"]
+    assert clean.titles() == ["raw", "labels"]
     assert (clean.array(title) == labels).all()
     lut = clean._find(title).getProcessor().getLut()
     colours = [lut.getRGB(jpype.JInt(i)) for i in range(256)]

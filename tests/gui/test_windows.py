@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 HEAD = """
-import time
+import os, time
 import numpy as np
 import jpype
 import fijibridge as fb
 
-fiji = fb.Fiji.start("embedded", mode="interactive")
+WHERE = os.environ.get("FIJIBRIDGE_TEST_FIJI", "embedded")
+fiji = fb.Fiji.start(WHERE, mode="interactive")
 WindowManager = jpype.JClass("ij.WindowManager")
 
 def wait(done, seconds=10):
@@ -102,7 +103,7 @@ def test_rois_stay_on_their_own_slice_and_die_with_the_session(python, display):
         fiji.add_rois([fb.Roi.rectangle(1, 1, 3, 3)], "a")
         assert [r.position for r in fiji.rois(source="manager")] == [0]
         fiji.close()
-        again = fb.Fiji.start("embedded", mode="interactive")
+        again = fb.Fiji.start(WHERE, mode="interactive")
         try:
             print(again.rois(source="manager"))
         except fb.FijiBridgeError:
@@ -138,7 +139,7 @@ def test_closing_the_main_window_does_not_end_python(python, display):
         time.sleep(1)
         print("Python lives")
         fiji.close()
-        again = fb.Fiji.start("embedded", mode="interactive")
+        again = fb.Fiji.start(WHERE, mode="interactive")
         assert IJ.getInstance() is not None and IJ.getInstance().isVisible()
         again.show(np.ones((4, 4), np.uint8), name="after")
         assert again.array("after").sum() == 16

