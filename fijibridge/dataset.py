@@ -4,7 +4,7 @@ The description, ``dataset.toml``, lies in the folder beside the images::
 
     format = 1
     image = "*_image.png"            # intensities; what the star stands for names the image
-    labels = "{name}_labels.tif"     # its cells: 0 = background or membrane, other numbers = ids
+    labels = "{name}_labels.tif"     # its cells: 0 = background or membrane, other numbers = ids; or "*_labels.tif"
     region = "{name}_roi.png"        # optional: non-zero where the truth is known
     provenance = "manual"            # who made the labels: manual, corrected, algorithm
     pixel_size = 0.5                 # optional: of y and x, or { z = 2.0, y = 0.5, x = 0.5 }
@@ -14,14 +14,18 @@ The description, ``dataset.toml``, lies in the folder beside the images::
     [split]
     test = ["15", "18", "21", "29"]  # names; all others are for training
     validation = []
+
+A pattern of labels or regions holds ``{name}``, or ``*`` in the same meaning: each image has its own. These files are
+needed where they are read, to train and to match; a prediction does without.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -31,10 +35,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import read_image
-from fijibridge.image import as_image, as_labels
+from fijibridge.image import as_image, as_truth
 
 FILE_NAME = "dataset.toml"
 SPLITS = ("train", "validation", "test")
+_NO_LABELS = "the description names no labels; add labels = '{name}_labels.tif'"
 
 
 class Split(BaseModel):
@@ -47,14 +52,18 @@ class Split(BaseModel):
 
 
 class Description(BaseModel):
-    """What a folder of images holds; see the module's text for the file."""
+    """What a folder of images holds; see the module's text for the file.
+
+    `image` has one ``*``, which stands for the name of an image; `labels` and `region` have ``{name}`` in its place, or
+    ``*`` again.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal[1] = 1
     image: str = Field(description="pattern of the intensity images, with one * for the name")
-    labels: str | None = Field(None, description="pattern of the label images, {name} for the image's name")
-    region: str | None = Field(None, description="pattern of the masks that say where the truth is known")
+    labels: str | None = Field(None, description="pattern of the label images, {name} or * for the image's name")
+    region: str | None = Field(None, description="pattern of the masks of known truth, {name} or * as in labels")
     provenance: Literal["manual", "corrected", "algorithm", "unknown"] = "unknown"
     pixel_size: float | dict[Literal["t", "z", "y", "x"], float] | None = None
     unit: str | None = Field(None, description="of the pixel size, such as 'um'")
@@ -67,6 +76,19 @@ class Description(BaseModel):
     def _one_star(cls, pattern: str) -> str:
         if pattern.count("*") != 1:
             raise ValueError(f"{pattern!r} must hold exactly one *, which stands for the name of the image")
+        return pattern
+
+    @field_validator("labels", "region")
+    @classmethod
+    def _one_for_each(cls, pattern: str | None) -> str | None:
+        unknown = [f"{{{p}}}" for p in re.findall(r"\{(.*?)\}", pattern or "") if p != "name"]
+        if unknown:
+            raise ValueError(f"{pattern!r} holds the unknown placeholder {unknown[0]}; the one there is is {{name}}")
+        if pattern is not None and "{name}" not in pattern and "*" not in pattern:
+            raise ValueError(
+                f"{pattern!r} names one file for all images; expected {{name}} in it, for the name of the image: "
+                "'{name}_labels.tif' or the like"
+            )
         return pattern
 
     @field_validator("image", "labels", "region")
@@ -89,7 +111,7 @@ class Item:
     split : str
         ``"train"``, ``"validation"`` or ``"test"``.
     paths : dict
-        Path of each role's file.
+        Path of each role's file, which for labels and region need not be there before it is read.
     description : Description
         Of the folder.
     """
@@ -104,12 +126,18 @@ class Item:
         return self._read("image", self.description.dims)
 
     def labels(self) -> xr.DataArray:
-        """Read the true cells."""
+        """Read the true cells.
+
+        Raises
+        ------
+        DatasetError
+            If there is no such file, or it is no label image.
+        """
         if "labels" not in self.paths:
-            raise DatasetError(f"{self.name}: the description names no labels; add labels = '{{name}}_labels.tif'")
+            raise DatasetError(f"{self.name}: {_NO_LABELS}")
         labels = self._read("labels")
         try:
-            return labels.copy(data=as_labels(labels))
+            return labels.copy(data=as_truth(labels))
         except ImageError as error:
             raise DatasetError(f"{self.paths['labels']}: {error}") from error
 
@@ -119,7 +147,13 @@ class Item:
             return None
         return self._read("region") != 0
 
+    def missing(self) -> list[Path]:
+        """Return those of its files that are not there."""
+        return [path for path in self.paths.values() if not path.is_file()]
+
     def _read(self, role: str, dims: str | None = None) -> xr.DataArray:
+        if not self.paths[role].is_file():
+            raise DatasetError(f"{self.name}: its {role} file {self.paths[role]} is missing")
         size, unit = self.description.pixel_size, self.description.unit
         calibration: Any = {} if size is None else {"pixel_size": dict(size) if isinstance(size, dict) else size}
         image = read_image(self.paths[role], dims)
@@ -151,9 +185,11 @@ class Dataset:
         Raises
         ------
         DatasetError
-            If there is no description, it is wrong, or files that it names are missing.
+            If there is no description, it is wrong, or there are no images that fit it.
         """
         given = Path(path)
+        if given.is_file() and given.suffix.lower() != ".toml":
+            raise DatasetError(f"{given} is a file; expected the folder of the images, or the {FILE_NAME} in it")
         file = given / FILE_NAME if given.is_dir() else given
         if not file.is_file():
             raise DatasetError(
@@ -165,18 +201,18 @@ class Dataset:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise DatasetError(f"{file} is no valid TOML: {error}") from error
         except ValidationError as error:
-            raise DatasetError(f"{file}: {_plain(error)}") from error
+            raise DatasetError(f"{file}: {_said_plainly(error)}") from error
         return cls(file.parent, description)
 
     @classmethod
     def from_patterns(cls, folder: str | os.PathLike[str], **fields: Any) -> Dataset:
         """Open a folder without a description file; `fields` are those of :class:`Description`."""
         if not Path(folder).is_dir():
-            raise DatasetError(f"no folder {folder}")
+            raise DatasetError(f"no folder {folder}" + (": it is a file" if Path(folder).is_file() else ""))
         try:
             return cls(Path(folder), Description.model_validate(fields))
         except ValidationError as error:
-            raise DatasetError(_plain(error)) from error
+            raise DatasetError(_said_plainly(error)) from error
 
     def names(self, split: str | None = None) -> list[str]:
         """Return the names of all images, or of one split."""
@@ -188,12 +224,28 @@ class Dataset:
             raise DatasetError(f"no split {split!r}; there are {SPLITS}")
         return [item for item in self.items if split in (None, item.split)]
 
+    def with_truth(self, split: str | None = None) -> list[Item]:
+        """Return the items of a split, after a look that their label and region files are there.
+
+        Raises
+        ------
+        DatasetError
+            Names the files that are missing.
+        """
+        items = self.split(split)
+        if items and self.description.labels is None:
+            raise DatasetError(f"{self.folder}: {_NO_LABELS}")
+        lost = [path.name for item in items for path in item.missing()]
+        if lost:
+            raise DatasetError(f"{len(lost)} label or region file(s) are missing in {self.folder}: {_some(lost)}")
+        return items
+
     def __getitem__(self, name: str) -> Item:
         """Return the item of that name."""
         for item in self.items:
             if item.name == name:
                 return item
-        raise DatasetError(f"no image {name!r} in {self.folder}; there are {self.names()}")
+        raise DatasetError(f"no image {name!r} in {self.folder}; there are {_some(self.names())}")
 
     def __len__(self) -> int:
         return len(self.items)
@@ -206,9 +258,20 @@ class Dataset:
         return f"Dataset({str(self.folder)!r}: {counts}, truth: {self.description.provenance})"
 
 
-def _plain(error: ValidationError) -> str:
-    parts = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-    return "; ".join(parts)
+def _said_plainly(error: ValidationError) -> str:
+    return "; ".join(_unknown_key(e["loc"]) if e["type"] == "extra_forbidden" else _wrong(e) for e in error.errors())
+
+
+def _wrong(error: Any) -> str:
+    return f"{'.'.join(map(str, error['loc']))}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _unknown_key(place: Sequence[int | str]) -> str:
+    *section, key = map(str, place)
+    known = list((Split if section else Description).model_fields)
+    close = difflib.get_close_matches(key, known, 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"unknown key {key!r}{f' in {section[0]}' if section else ''}; expected one of {', '.join(known)}{hint}"
 
 
 def _find(folder: Path, description: Description) -> list[Item]:
@@ -221,19 +284,22 @@ def _find(folder: Path, description: Description) -> list[Item]:
     split = description.split
     unknown = sorted({*split.test, *split.validation} - set(found))
     both = sorted(set(split.test) & set(split.validation))
-    if unknown or both:
-        raise DatasetError(
-            f"split names {(unknown or both)!r}: {'no such image' if unknown else 'in test and validation'}"
-        )
+    if unknown:
+        raise DatasetError(f"split names {_some(unknown)}: no such image in {folder}; there are {_some(sorted(found))}")
+    if both:
+        raise DatasetError(f"split names {_some(both)} in test and validation; an image is in one of them")
     return [
         Item(name, _split_of(name, split), _paths(folder, name, path, description), description)
         for name, path in sorted(found.items())
     ]
 
 
+def _some(names: Sequence[str], most: int = 20) -> str:
+    return ", ".join(names[:most]) + (f" ... ({len(names)} in all)" if len(names) > most else "")
+
+
 def _some_files(folder: Path) -> str:
-    names = sorted(p.name for p in folder.iterdir())
-    return ", ".join(names[:6]) + (" ..." if len(names) > 6 else "") if names else "nothing"
+    return _some(sorted(p.name for p in folder.iterdir()), 6) or "nothing"
 
 
 def _split_of(name: str, split: Split) -> str:
@@ -246,9 +312,9 @@ def _paths(folder: Path, name: str, image: Path, description: Description) -> di
         pattern: str | None = getattr(description, role)
         if pattern is not None:
             paths[role] = folder / pattern.replace("{name}", name).replace("*", name)
+    if not image.is_file():
+        raise DatasetError(f"{name}: its image {image} is no file")
     for role, path in paths.items():
-        if not path.is_file():
-            raise DatasetError(f"{name}: its {role} file {path.name} is missing in {folder}")
         if not path.resolve().is_relative_to(folder.resolve()):
             raise DatasetError(f"{name}: its {role} file {path} lies outside the folder {folder}")
     return paths

@@ -12,6 +12,7 @@ Every error derives from :class:`FijiBridgeError` and from the built-in that fit
     ├── RoiError          (ValueError)     a ROI that cannot be read, written or filled
     ├── DatasetError      (ValueError)     a folder of images that does not match its description
     ├── ModelError        (ValueError)     a model file that cannot be read, or does not fit the image
+    ├── DeviceError       (RuntimeError)   a device to compute on that is not known, or not there
     └── TrainingError     (RuntimeError)   a training that cannot start or had to end
 
     FijiBridgeWarning     (UserWarning)    all went on, but you want to know
@@ -54,6 +55,10 @@ class DatasetError(FijiBridgeError, ValueError):
 
 class ModelError(FijiBridgeError, ValueError):
     """A model file that cannot be read, or that does not fit the image."""
+
+
+class DeviceError(FijiBridgeError, RuntimeError):
+    """A device to compute on that is not known, or not there."""
 
 
 class TrainingError(FijiBridgeError, RuntimeError):

@@ -65,6 +65,24 @@ def _umask() -> int:
     return mask
 
 
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder for results, where there is none yet.
+
+    Raises
+    ------
+    DatasetError
+        If a file is in its place, or it cannot be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise DatasetError(f"{error.filename} is a file; expected a folder for the results: choose another") from error
+    except OSError as error:
+        raise DatasetError(f"the folder {folder} cannot be made: {error.strerror}; choose another") from error
+    return folder
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write a value as readable JSON, atomically."""
     with atomic(path) as temporary:

@@ -29,6 +29,7 @@ DIMS = ("t", "c", "z", "y", "x")
 SPATIAL = ("z", "y", "x")
 PIXEL = "pixel"
 RGB = ("red", "green", "blue")
+_MANY = 8  # parts that a single cell does not have
 
 Array: TypeAlias = "npt.NDArray[Any] | xr.DataArray"
 ImageT = TypeVar("ImageT", xr.DataArray, npt.NDArray[Any])
@@ -91,7 +92,8 @@ def as_image(
     ----------
     array
         Any array of 2 to 5 dimensions, or a DataArray, whose own axes and calibration are kept where no
-        argument replaces them.
+        argument replaces them. A dask array stays one, and what lies in chunks (zarr, HDF5) becomes one: nothing is
+        read before it is needed.
     dims
         The names of the array's axes in its own order, such as ``"yxc"``. Left out, the last ones of
         ``t c z y x`` are taken: ``(y, x)``, ``(z, y, x)``, ``(c, z, y, x)``.
@@ -146,9 +148,7 @@ def _named_axes(array: npt.ArrayLike | xr.DataArray, dims: str | None) -> xr.Dat
     if isinstance(array, xr.DataArray) and dims is None:
         _check_axes([str(d) for d in array.dims])
         return array
-    # dask, zarr and the like stay what they are
-    data: Any = array.data if isinstance(array, xr.DataArray) else array
-    data = data if hasattr(data, "dtype") and hasattr(data, "ndim") else np.asarray(data)
+    data = _unread(array.data if isinstance(array, xr.DataArray) else array)
     if dims is None:
         _refuse_channels_last(data.shape)
     found = list(dims if dims is not None else "tczyx"[5 - data.ndim :])
@@ -156,6 +156,19 @@ def _named_axes(array: npt.ArrayLike | xr.DataArray, dims: str | None) -> xr.Dat
         raise ImageError(f"the array has {data.ndim} axes {data.shape} but dims={dims!r} names {len(found)}")
     _check_axes(found)
     return xr.DataArray(data, dims=found, name=getattr(array, "name", None))
+
+
+def _unread(data: Any) -> Any:
+    """Return numpy's and dask's arrays as they are, what lies in chunks (zarr, HDF5) as dask's, others as numpy's."""
+    if isinstance(data, np.ndarray) or hasattr(data, "__dask_graph__"):
+        return data
+    if all(hasattr(data, name) for name in ("shape", "dtype", "chunks")):
+        import dask.array as da
+
+        # with name and meta dask need not look into it
+        chunks, meta = data.chunks or "auto", np.empty(0, data.dtype)
+        return da.from_array(data, chunks=chunks, name=False, meta=meta)  # type: ignore[no-untyped-call]
+    return data if hasattr(data, "dtype") and hasattr(data, "ndim") else np.asarray(data)
 
 
 def _check_axes(found: list[str]) -> None:
@@ -171,7 +184,8 @@ def _refuse_channels_last(shape: tuple[int, ...]) -> None:
         raise ImageError(f"an image has 2 to 5 axes out of t c z y x, this array has shape {shape}")
     if len(shape) >= 3 and shape[-1] in (3, 4) and shape[-2] > 4 * shape[-1]:
         raise ImageError(
-            f"shape {shape} looks like colours in the last axis: say dims='yxc' for colours, "
+            f"shape {shape} looks like colours in the last axis: say fijibridge.as_image(array, "
+            f"dims={'tzyxc'[5 - len(shape) :]!r}) for colours, "
             f"or dims={'tczyx'[5 - len(shape) :]!r} for an image that really is {shape[-1]} pixels wide"
         )
 
@@ -342,6 +356,30 @@ def as_labels(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
         raise ImageError(f"{name} has dtype {array.dtype}; a label image holds whole numbers, 0 = background")
     if np.issubdtype(array.dtype, np.signedinteger) and array.size and array.min() < 0:
         raise ImageError(f"{name} holds the negative id {array.min()}; ids start at 1, 0 = background")
+    return array
+
+
+def as_truth(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
+    """Return a label image of true cells as a plain integer array: :func:`as_labels`, and no mask of many cells.
+
+    Raises
+    ------
+    ImageError
+        Also where one id stands for many cells: the only id is 255 (a mask of Fiji) and has several 4-connected
+        (6-connected) regions, or is another one and has 8 or more. A single cell of a few parts is none of these.
+    """
+    array = as_labels(labels, name)
+    only = int(array.max()) if array.size else 0
+    if only == 0 or not ((array == 0) | (array == only)).all():
+        return array
+    from scipy import ndimage
+
+    regions = ndimage.label(array)[1]
+    if regions >= (2 if only == 255 else _MANY):
+        raise ImageError(
+            f"{name} has one id, {only}, for {regions} separate regions: it is a binary mask, not a label image: "
+            "number its regions first, with skimage.measure.label(mask, connectivity=1)"
+        )
     return array
 
 

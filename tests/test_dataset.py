@@ -26,7 +26,7 @@ validation = ["c"]
 def folder(tmp_path):
     for name in "abc":
         tifffile.imwrite(tmp_path / f"{name}_image.tif", np.full((8, 9), ord(name), np.uint8))
-        tifffile.imwrite(tmp_path / f"{name}_labels.tif", np.eye(8, 9, dtype=np.uint16))
+        tifffile.imwrite(tmp_path / f"{name}_labels.tif", np.diag(np.arange(1, 10, dtype=np.uint16))[:8])
         tifffile.imwrite(tmp_path / f"{name}_roi.tif", np.full((8, 9), 255, np.uint8))
     (tmp_path / "dataset.toml").write_text(DESCRIPTION)
     return tmp_path
@@ -53,11 +53,15 @@ def test_a_described_folder(folder):
         ('"{name}_labels.tif"', '"/etc/{name}"', "leaves the folder"),
         ('"manual"', '"guessed"', "provenance"),
         ("format = 1", "format = 7", "format"),
-        ("format = 1", "colour = 1", "colour"),
+        ("format = 1", "colour = 1", "unknown key 'colour'; expected one of format, image"),
+        ("labels =", "label =", "did you mean 'labels'"),
+        ("test =", "tests =", "unknown key 'tests' in split.*did you mean 'test'"),
+        ('"{name}_labels.tif"', '"a_labels.tif"', r"one file for all images; expected \{name\}"),
+        ('"{name}_roi.tif"', '"a_roi.tif"', "one file for all images"),
+        ("{name}_labels", "{nam}_labels", r"unknown placeholder \{nam\}"),
         ("format = 1", "format = ", "TOML"),
-        ('"b"', '"z"', "no such image"),
+        ('"b"', '"z"', "names z: no such image.*there are a, b, c"),
         ('"b"', '"c"', "in test and validation"),
-        ("{name}_labels", "{name}_cells", "missing"),
         ("*_image.tif", "*_pic.tif", "no file"),
     ],
 )
@@ -65,6 +69,40 @@ def test_wrong_descriptions(folder, old, new, words):
     (folder / "dataset.toml").write_text(DESCRIPTION.replace(old, new))
     with pytest.raises(DatasetError, match=words):
         Dataset.open(folder)
+
+
+def test_a_star_works_as_the_name(folder):
+    (folder / "dataset.toml").write_text(DESCRIPTION.replace("{name}", "*"))
+    assert Dataset.open(folder)["b"].paths["labels"].name == "b_labels.tif"
+
+
+def test_truth_is_missing_only_where_it_is_read(folder):
+    (folder / "a_roi.tif").unlink()
+    (folder / "b_labels.tif").unlink()
+    dataset = Dataset.open(folder)
+    assert (dataset["b"].image() == ord("b")).all()
+    for read, lost in ((dataset["b"].labels, "b_labels.tif"), (dataset["a"].region, "a_roi.tif")):
+        with pytest.raises(DatasetError, match=f"{lost} is missing"):
+            read()
+    with pytest.raises(DatasetError, match=r"2 label or region file\(s\) are missing in .*: a_roi.tif, b_labels.tif"):
+        dataset.with_truth()
+    assert [item.name for item in dataset.with_truth("validation")] == ["c"]
+
+
+def test_a_mask_in_place_of_labels_is_named(folder):
+    mask = np.zeros((8, 9), np.uint8)
+    mask[1:3, 1:3] = mask[5:7, 5:7] = 255
+    tifffile.imwrite(folder / "a_labels.tif", mask)
+    with pytest.raises(DatasetError, match=r"a_labels\.tif: .*255, for 2 separate regions.*skimage\.measure\.label"):
+        Dataset.open(folder)["a"].labels()
+
+
+def test_a_file_in_place_of_the_folder(folder):
+    with pytest.raises(DatasetError, match=r"a_image\.tif is a file; expected the folder"):
+        Dataset.open(folder / "a_image.tif")
+    with pytest.raises(DatasetError, match="it is a file"):
+        Dataset.from_patterns(folder / "a_image.tif", image="*")
+    assert len(Dataset.open(folder / "dataset.toml")) == 3
 
 
 def test_no_link_leads_out_of_the_folder(folder, tmp_path_factory):
@@ -82,8 +120,9 @@ def test_without_a_description(folder):
         Dataset.open(folder)
     dataset = Dataset.from_patterns(folder, image="*_image.tif")
     assert dataset["a"].region() is None
-    with pytest.raises(DatasetError, match="names no labels"):
-        dataset["a"].labels()
+    for read in (dataset["a"].labels, dataset.with_truth):
+        with pytest.raises(DatasetError, match="names no labels"):
+            read()
     with pytest.raises(DatasetError, match="no image 'q'"):
         dataset["q"]
 

@@ -6,7 +6,7 @@ import tifffile
 from skimage.io import imsave
 
 from fijibridge.errors import DatasetError
-from fijibridge.files import atomic, read_image, write_image
+from fijibridge.files import atomic, make_folder, read_image, write_image
 from fijibridge.image import as_image, origin, pixel_size, time_unit, unit
 
 
@@ -90,3 +90,12 @@ def test_real_files(data):
     stack = read_image(data / "ovule3d" / "sample_ovule_raw.tif")
     assert stack.dims == ("z", "y", "x")
     assert stack.shape == (32, 128, 128)
+
+
+def test_a_folder_for_results(tmp_path):
+    assert make_folder(tmp_path / "a" / "b").is_dir()
+    assert make_folder(tmp_path / "a") == tmp_path / "a"
+    (tmp_path / "file").write_text("in the way")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(DatasetError, match="file"):
+            make_folder(path)

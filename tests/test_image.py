@@ -10,6 +10,7 @@ from fijibridge.errors import ImageError
 from fijibridge.image import (
     as_image,
     as_labels,
+    as_truth,
     imagej_pixels,
     like,
     origin,
@@ -38,7 +39,8 @@ def test_axes_are_put_in_order_without_a_copy():
 @pytest.mark.parametrize(
     ("array", "dims", "words"),
     [
-        (np.zeros((64, 64, 3)), None, "dims='yxc'"),
+        (np.zeros((64, 64, 3)), None, r"fijibridge\.as_image\(array, dims='yxc'\)"),
+        (np.zeros((2, 64, 64, 3)), None, "dims='zyxc'"),
         (np.zeros(5), None, "2 to 5 axes"),
         (np.zeros((4, 5)), "zyx", "names 3"),
         (np.zeros((4, 5)), "yq", "axes are"),
@@ -129,6 +131,57 @@ def test_labels_are_checked():
     for bad, words in ((np.ones((2, 2), bool), "binary mask"), (np.array([[0.5]]), "whole"), (np.array([[-1]]), "-1")):
         with pytest.raises(ImageError, match=words):
             as_labels(bad)
+
+
+def squares(count: int, value: int) -> np.ndarray:
+    """So many separate squares of one value."""
+    array = np.zeros((5, 4 * count), np.uint8)
+    for i in range(count):
+        array[1:4, 4 * i : 4 * i + 3] = value
+    return array
+
+
+@pytest.mark.parametrize(("count", "value"), [(2, 255), (8, 1), (8, 7)])
+def test_a_mask_is_no_truth(count, value):
+    mask = squares(count, value)
+    assert as_labels(mask) is mask, "a cell of several parts is one elsewhere"
+    for numbers in (mask, mask.astype(float)):
+        with pytest.raises(ImageError, match=f"truth has one id, {value}, for {count} .*connectivity=1"):
+            as_truth(numbers, "truth")
+
+
+def test_few_cells_are_truth():
+    numbered = squares(9, 255)
+    numbered[:, :4] //= 2
+    for labels in (squares(1, 255), squares(7, 1), numbered, np.zeros((2, 2), int), np.zeros((0, 3), int)):
+        assert as_truth(labels) is labels
+
+
+class Chunked:
+    """Stands for zarr or HDF5: an array on disk that counts how often it is read."""
+
+    def __init__(self, array: np.ndarray, chunks: tuple[int, ...] | None):
+        self.array, self.chunks, self.reads = array, chunks, 0
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+    def __getitem__(self, where):
+        self.reads += 1
+        return self.array[where]
+
+    def __array__(self, *_, **__):
+        self.reads += 1
+        return self.array
+
+
+@pytest.mark.parametrize("chunks", [(1, 20, 30), None])
+def test_what_lies_in_chunks_is_not_read_before_it_is_needed(chunks):
+    on_disk = Chunked(np.arange(4 * 20 * 30).reshape(4, 20, 30), chunks)
+    image = as_image(on_disk, pixel_size=0.5)
+    assert image.dims == ("z", "y", "x")
+    assert (on_disk.reads, image.chunks is not None) == (0, True)
+    assert (image[2].values == on_disk.array[2]).all()
+    assert on_disk.reads == 1
+    assert as_image(image.data, "tyx").data is image.data
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import xarray as xr
 import fijibridge as fb
 from fijibridge.app import report
 from fijibridge.app.console import Clock, bar, console
-from fijibridge.files import write_image, write_json
+from fijibridge.files import make_folder, write_image, write_json
 from fijibridge.rois import write_rois
 
 GOAL = 0.95
@@ -66,7 +66,7 @@ def run_demo(
     import torch
 
     clock = Clock()
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     console.print("fijibridge demo: Fiji > arrays > U-Net > cells > match table > Fiji")
     fiji = fb.Fiji.start("embedded", mode=mode)
     with fiji:
@@ -81,7 +81,9 @@ def run_demo(
         unseen = _unseen(unseen_images, seed)
         untrained = _segment(fb.train(net, pairs, epochs=0).model, unseen)
         with bar("training") as progress:
-            run = fb.train(net, pairs, epochs=epochs, batches=batches, seed=seed, observers=[progress], out=out)
+            run = fb.train(
+                net, pairs, epochs=epochs, batches=batches, seed=seed, observers=[progress], out=out, overwrite=True
+            )
         clock.say(f"trained {run.seconds:.0f} s: {run.stopped_because}")
 
         found = _segment(run.model, unseen)
@@ -142,13 +144,14 @@ def _f1(found: Mapping[str, _Found]) -> float:
 
 
 def _threshold_f1(unseen: Mapping[str, fb.Epithelium]) -> float:
-    """Return F1 of the best-known plain threshold (Otsu's) on the raw image, with the same steps after it."""
+    """Return F1 of the best-known plain threshold (Otsu's) on the image from 0 to 1, with the same steps after it."""
     from skimage.filters import threshold_otsu
 
     matchings = {}
     for name, tissue in unseen.items():
         raw: npt.NDArray[np.float64] = tissue.image.values.astype(float)
-        cells = fb.label_cells(raw, threshold=threshold_otsu(raw), method="watershed", min_size=10)
+        scaled = (raw - raw.min()) / (raw.max() - raw.min())
+        cells = fb.label_cells(scaled, threshold=threshold_otsu(scaled), method="watershed", min_size=10)
         matchings[name] = fb.match_labels(tissue.labels, cells)
     return float(fb.match_table(matchings)["f1"].iloc[-1])
 

@@ -288,6 +288,11 @@ def match_table(matchings: Mapping[str, Matching]) -> pd.DataFrame:
         Columns ``matched, GT, predicted, image, precision, recall, f1, pq`` (panoptic quality). The total's ratios are
         those of the summed counts, not means of the images' ratios.
 
+    Raises
+    ------
+    ImageError
+        If `matchings` is no mapping of names to matchings, or they are of different criteria.
+
     Examples
     --------
     >>> labels = np.array([[1, 1, 0, 2]])
@@ -296,11 +301,22 @@ def match_table(matchings: Mapping[str, Matching]) -> pd.DataFrame:
            2   2          2     a
            2   2          2 total
     """
+    if not isinstance(matchings, Mapping) or not all(isinstance(m, Matching) for m in matchings.values()):
+        raise ImageError(
+            f"match_table got {_kind(matchings)}; expected a mapping of image names to matchings: "
+            "match_table({'a': match_labels(true, pred)})"
+        )
     rows = [_row(name, m) for name, m in matchings.items()]
     if matchings:
         rows.append(_row("total", _total(list(matchings.values()))))
     columns = ["matched", "GT", "predicted", "image", "precision", "recall", "f1", "pq"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _kind(thing: object) -> str:
+    """Say what something is, and for a mapping what its values are."""
+    kinds = sorted({type(value).__name__ for value in thing.values()}) if isinstance(thing, Mapping) else []
+    return f"a {type(thing).__name__}" + (f" of {', '.join(kinds)}" if kinds else "")
 
 
 def _row(name: str, m: Matching) -> tuple[Any, ...]:

@@ -34,14 +34,15 @@ def label_cells(
     Parameters
     ----------
     prob
-        Membrane probability, (Y, X) or (Z, Y, X); or all classes, (C, Y, X) or (C, Z, Y, X), out of which
-        `membrane` is taken.
+        Membrane probability between 0 and 1, (Y, X) or (Z, Y, X); or all classes, (C, Y, X) or (C, Z, Y, X), out
+        of which `membrane` is taken. A plain array of three axes is (Z, Y, X), unless `membrane` is an index.
     method
         ``"threshold"``: connected regions below the threshold; one gap in a membrane makes one cell of two.
         ``"watershed"``: such regions are cut where they are narrow: every maximum of the distance from the
         membranes, smoothed, that stands out by `h` becomes one cell. It closes gaps, and may cut bent cells.
     membrane
-        The channel with the membranes: a name of the DataArray's ``c`` coordinate, or an index for plain arrays.
+        The channel with the membranes: a name of the DataArray's ``c`` coordinate, or an index. A plain array has
+        channels only where this is an index.
     threshold
         Pixels with at least this probability are membrane.
     grow
@@ -61,7 +62,8 @@ def label_cells(
     Raises
     ------
     ImageError
-        If there is no such channel, or values are not finite.
+        If there is no such channel, values are not finite or not between 0 and 1, or a plain array whose first axis
+        sums to 1, as classes do, comes without the index of a channel.
 
     Notes
     -----
@@ -73,6 +75,8 @@ def label_cells(
     >>> label_cells(prob)[0]
     array([1, 1, 1, 0, 2, 2, 2], dtype=int32)
     """
+    if not 0 <= threshold <= 1:
+        raise ImageError(f"threshold is {threshold:g}; expected a probability between 0 and 1")
     landscape = _membrane_channel(prob, membrane)
     methods: dict[str, Callable[[], Labels]] = {
         "threshold": lambda: _components(landscape < threshold),
@@ -122,11 +126,36 @@ def _membrane_channel(prob: Array, membrane: int | str) -> npt.NDArray[np.float3
             if array.ndim < 3 or not -len(array) <= membrane < len(array):
                 raise ImageError(f"no channel {membrane} in an array of shape {array.shape}")
             array = array[membrane]
+        elif not isinstance(prob, xr.DataArray):
+            _refuse_classes(array)
     if array.ndim not in (2, 3):
-        raise ImageError(f"membrane probability has shape {array.shape}; expected (Y, X), (Z, Y, X) or a channel more")
+        raise ImageError(
+            f"membrane probability has shape {array.shape}; expected (Y, X) or (Z, Y, X), or a channel more and "
+            "membrane=<index>"
+        )
+    _check_probability(array)
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _refuse_classes(array: npt.NDArray[Any]) -> None:
+    """Refuse a plain (C, Y, X) array that would pass for (Z, Y, X): the probabilities of all classes sum to 1."""
+    if array.ndim == 3 and len(array) > 1 and array.size and np.allclose(array.sum(axis=0, dtype=float), 1, atol=1e-3):
+        raise ImageError(
+            f"shape {array.shape} looks like {len(array)} classes, which sum to 1 in each pixel, not like slices: say "
+            "which one the membranes are, label_cells(prob, membrane=1), or that it is a stack, "
+            "label_cells(fijibridge.as_image(prob, dims='zyx'))"
+        )
+
+
+def _check_probability(array: npt.NDArray[Any]) -> None:
     if not np.isfinite(array).all():
         raise ImageError("membrane probability holds NaN or infinite values")
-    return np.ascontiguousarray(array, dtype=np.float32)
+    low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
+    if low < -1e-3 or high > 1 + 1e-3:
+        raise ImageError(
+            f"a membrane probability lies between 0 and 1; came {low:g} to {high:g}: for a raw image predict first, "
+            "and divide a mask of 0 and 255 by 255"
+        )
 
 
 def _channel(prob: xr.DataArray, name: int | str) -> xr.DataArray:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from fijibridge.errors import ImageError
-from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
+from fijibridge.image import Array, ImageT, as_truth, like, same_shape, values
 
 IGNORE = 255
 """Class id of a pixel whose truth is unknown: it enters neither loss nor metric."""
@@ -41,7 +41,7 @@ def membrane_target(labels: ImageT, width: float = 3, region: Array | None = Non
     Raises
     ------
     ImageError
-        If `width` is below 1, or the shapes differ.
+        If `width` is below 1, the shapes differ, or `labels` is a mask of cells without numbers.
 
     Notes
     -----
@@ -59,7 +59,7 @@ def membrane_target(labels: ImageT, width: float = 3, region: Array | None = Non
     """
     if not (np.isfinite(width) and width >= 1):
         raise ImageError(f"membrane width is {width} px; expected 1 or more")
-    array = as_labels(labels)
+    array = as_truth(labels)
     target = (_twice_midline_distance(array, width, max_gap) <= width).astype(np.uint8)
     if region is not None:
         same_shape(labels=labels, region=region)

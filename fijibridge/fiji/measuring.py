@@ -32,7 +32,7 @@ ALL_MEASUREMENTS = {
     "centroid": "CENTROID", "center_of_mass": "CENTER_OF_MASS", "perimeter": "PERIMETER", "rect": "RECT",
     "ellipse": "ELLIPSE", "shape": "SHAPE_DESCRIPTORS", "feret": "FERET", "integrated": "INTEGRATED_DENSITY",
     "median": "MEDIAN", "skewness": "SKEWNESS", "kurtosis": "KURTOSIS", "area_fraction": "AREA_FRACTION",
-    "stack_position": "STACK_POSITION", "label": "LABELS", "group": "GROUP",
+    "stack_position": "STACK_POSITION", "label": "LABELS",
 }  # fmt: skip
 """Names of all the measurements of Analyze ▸ Set Measurements, and ImageJ's names of them."""
 

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,15 +15,19 @@ import xarray as xr
 
 from fijibridge.errors import FijiBridgeWarning, ModelError
 from fijibridge.image import DIMS, Array, as_image, pixel_size, unit
+from fijibridge.nn.devices import device_of
 from fijibridge.nn.model import Model
 from fijibridge.nn.planning import receptive_field
 from fijibridge.nn.unet import UNet
+
+if TYPE_CHECKING:
+    from fijibridge.nn.training import Run
 
 Progress = Callable[[int, int], None]
 
 
 def predict(
-    model: Model | str | os.PathLike[str],
+    model: Model | Run | str | os.PathLike[str],
     image: Array,
     *,
     tile: int = 512,
@@ -35,7 +39,7 @@ def predict(
     Parameters
     ----------
     model
-        A trained model, or the path of its file or of its run's folder.
+        A trained model, the run that made it, or the path of its file or of its run's folder.
     image
         With y and x, with z for a 3D network, with c for one of several channels; any further axes are gone
         through one by one. Of any size from 1 px up.
@@ -54,19 +58,21 @@ def predict(
     Raises
     ------
     ModelError
-        If the file cannot be read, or the image's axes or channels do not fit the network.
+        If the file cannot be read, it is no model, or the image's axes or channels do not fit the network.
+    DeviceError
+        If there is no such device.
 
     Notes
     -----
     Tiles start at multiples of the network's divisor and carry a halo as wide as its receptive field, so that
     tiled and whole prediction are the same up to rounding.
     """
-    model = model if isinstance(model, Model) else Model.load(model)
+    model = _model(model)
     source = image if isinstance(image, xr.DataArray) else as_image(image)
     spatial = DIMS[-model.net.dims :]
     _check_axes(source, model.net, spatial)
     _warn_of_another_scale(source, model)
-    where = torch.device(device) if device is not None else best_device()
+    where = device_of(device)
     net = model.net.to(where).eval()
     outer = [str(d) for d in source.dims if d != "c" and d not in spatial]
     shape = [source.sizes[d] for d in (*outer, *spatial)]
@@ -80,26 +86,32 @@ def predict(
     return _named(result, source, [*outer, *spatial], model.classes)
 
 
+def _model(source: object) -> Model:
+    found = getattr(source, "model", source)  # a run has one
+    if isinstance(found, Model):
+        return found
+    if isinstance(found, str | os.PathLike):
+        return Model.load(found)
+    if isinstance(found, UNet):
+        raise ModelError(
+            "a bare UNet does not say how its images are normalised and what its classes are: take run.model of "
+            "fijibridge.train, or make a fijibridge.Model(net, classes=('other', 'membrane'))"
+        )
+    raise ModelError(f"got a {type(source).__name__}; expected a Model, a Run, or the path of a model or run")
+
+
 def _warn_of_another_scale(image: xr.DataArray, model: Model) -> None:
     if unit(image) != model.unit or model.unit == "pixel":
         return
-    size = pixel_size(image)
-    for axis in ("y", "x"):
-        ratio = size[axis] / model.pixel_size.get(axis, size[axis])
-        if not 0.8 < ratio < 1.25:
-            warnings.warn(
-                f"pixels are {size[axis]:g} {model.unit} in {axis}, the network was trained on "
-                f"{model.pixel_size[axis]:g}: rescale the image to that",
-                FijiBridgeWarning,
-                stacklevel=3,
-            )
-
-
-def best_device() -> torch.device:
-    """Return the accelerator if there is one, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    size, trained = pixel_size(image), model.pixel_size
+    off = [d for d in ("y", "x") if d in trained and not 0.8 < size[d] / trained[d] < 1.25]
+    if off:
+        warnings.warn(
+            f"pixels are {' and '.join(f'{size[d]:g} {model.unit} in {d}' for d in off)}, the network was trained on "
+            f"{' and '.join(f'{trained[d]:g}' for d in off)}: rescale the image to that",
+            FijiBridgeWarning,
+            stacklevel=3,
+        )
 
 
 def _check_axes(image: xr.DataArray, net: UNet, spatial: Sequence[str]) -> None:

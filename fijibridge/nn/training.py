@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import signal
+import os
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import torch
+import xarray as xr
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch import Tensor
 from torch.nn import functional
@@ -24,11 +26,13 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from fijibridge.cells.targets import CLASSES, IGNORE, membrane_target
 from fijibridge.dataset import Dataset, Item
-from fijibridge.errors import FijiBridgeWarning, TrainingError
+from fijibridge.errors import FijiBridgeWarning, ImageError, TrainingError
 from fijibridge.files import atomic, write_json
 from fijibridge.image import DIMS, Array, as_image, pixel_size, same_shape, unit, values
+from fijibridge.nn.devices import device_of
 from fijibridge.nn.model import FILE_NAME, Model, Normalisation
 from fijibridge.nn.patches import Batch, PatchSampler, Sample
+from fijibridge.nn.planning import check_memory, patch_size
 from fijibridge.nn.unet import UNet
 
 log = logging.getLogger("fijibridge")
@@ -81,6 +85,7 @@ def train(
     *,
     epochs: int = 50,
     out: str | Path | None = None,
+    overwrite: bool = False,
     validation: Sequence[Pair] = (),
     patch: Sequence[int] | None = None,
     batch: int = 8,
@@ -107,6 +112,8 @@ def train(
         At most; 0 leaves the network as it is.
     out
         Folder for the run's record and the model.
+    overwrite
+        Whether `out` may be the folder of a finished run, which is then lost.
     validation
         Pairs to watch, besides those of a dataset.
     patch
@@ -116,7 +123,7 @@ def train(
     width
         Of the membrane in targets made from a dataset's labels, in pixels.
     lr
-        Largest learning rate; it rises to it and falls back to nothing (one cycle, AdamW).
+        Largest learning rate, above 0; it rises to it and falls back to nothing (one cycle, AdamW).
     patience
         Stop after so many epochs without a better validation loss.
     classes
@@ -135,7 +142,12 @@ def train(
     Raises
     ------
     TrainingError
-        Before the first step, if data, patch and network do not fit.
+        Before the first step, if data, patch and network do not fit, `out` holds a finished run, or a step takes more
+        memory than there is.
+    DeviceError
+        If there is no such device.
+    DatasetError
+        If files of labels or regions are missing.
 
     Notes
     -----
@@ -146,16 +158,21 @@ def train(
         "network": dict(net.config), "epochs": epochs, "batch": batch, "batches": batches, "width": width, "lr": lr,
         "patience": patience, "seed": seed, "classes": list(classes),
     }  # fmt: skip
+    if not (np.isfinite(lr) and lr > 0):
+        raise TrainingError(f"lr is {lr:g}; expected a number above 0, such as 0.003")
+    where, size = device_of(device), patch_size(net, patch)
+    check_memory(net, size, batch, where)
+    if out is not None and not overwrite:
+        _refuse_finished_run(Path(out))
     pairs, watched, about = _pairs(data, validation, width)
-    size = _patch_size(patch, net)
-    _check_classes(net, classes, [p[1] for p in [*pairs, *watched]])
+    _check_classes(net, classes, pairs | watched)
     if patience is not None and not watched:
         raise TrainingError(
             "patience needs validation data: name some in the dataset's split, or pass validation=[...]"
         )
     normalisation = Normalisation()
-    samples = [_sample(pair, net.dims, normalisation, f"image {i}") for i, pair in enumerate(pairs)]
-    val_samples = [_sample(pair, net.dims, normalisation, f"validation image {i}") for i, pair in enumerate(watched)]
+    samples = [_sample(pair, net.dims, normalisation, name) for name, pair in pairs.items()]
+    val_samples = [_sample(pair, net.dims, normalisation, name) for name, pair in watched.items()]
     _check_channels(net, [*samples, *val_samples])
     settings |= {"patch": list(size), "images": len(pairs), "validation_images": len(watched)} | about
     if out is not None:
@@ -167,14 +184,14 @@ def train(
     recorder = _Recorder(observers, epochs * batches)
     began = time.monotonic()
     if epochs > 0:
-        stopped = _fit(module, sampler, watch, epochs, patience, device, recorder)
+        stopped = _fit(module, sampler, watch, epochs, patience, where, recorder)
     else:
         stopped = "epochs=0: the network was left as it was"
     if recorder.best_state is not None:
         net.load_state_dict(recorder.best_state)
     net.eval()
     about |= {"epochs": epochs, "stopped_because": stopped}
-    model = Model(net, tuple(classes), normalisation, *_mean_pixel_size([p[0] for p in pairs]), about)
+    model = Model(net, tuple(classes), normalisation, *_mean_pixel_size([p[0] for p in pairs.values()]), about)
     run = Run(model, recorder.history(), stopped, time.monotonic() - began, settings)
     log.info("training ended: %s", stopped)
     if out is not None:
@@ -185,57 +202,89 @@ def train(
 # --- what goes in -----------------------------------------------------------------------------------
 
 
+def _refuse_finished_run(folder: Path) -> None:
+    if (folder / FILE_NAME).is_file():
+        raise TrainingError(
+            f"{folder} holds a finished run, its {FILE_NAME} would be lost: choose another folder (out, --out), or say "
+            "that it may be (overwrite=True, --overwrite)"
+        )
+
+
 def _pairs(
     data: Dataset | Sequence[Pair], validation: Sequence[Pair], width: float
-) -> tuple[list[Pair], list[Pair], dict[str, Any]]:
+) -> tuple[dict[str, Pair], dict[str, Pair], dict[str, Any]]:
+    """Return what to learn and what to watch, by names for messages, and what to say of their origin."""
+    watched = _named_pairs(validation, "validation image")
     if isinstance(data, Dataset):
-        pairs: list[Pair] = [_pair(item, width) for item in data.split("train")]
-        watched: list[Pair] = [*validation, *(_pair(item, width) for item in data.split("validation"))]
+        to_learn, to_watch = data.with_truth("train"), data.with_truth("validation")  # look before the long reading
+        pairs = dict(_pair(item, width) for item in to_learn)
+        watched |= dict(_pair(item, width) for item in to_watch)
         about = {"data": data.folder.name, "provenance": data.description.provenance}
     else:
-        pairs, watched, about = list(data), list(validation), {"data": "arrays", "provenance": "unknown"}
+        pairs, about = _named_pairs(data, "image"), {"data": "arrays", "provenance": "unknown"}
     if not pairs:
         raise TrainingError("there is nothing to train on: no image, or none in the split 'train'")
     return pairs, watched, about
 
 
-def _pair(item: Item, width: float) -> Pair:
-    return item.image(), membrane_target(item.labels(), width, item.region())
+def _named_pairs(data: Sequence[Pair], name: str) -> dict[str, Pair]:
+    expected = "expected a list of (image, target) or (image, target, weight)"
+    if isinstance(data, str | os.PathLike):
+        raise TrainingError(f"got the path {os.fspath(data)!r}; {expected}, or fijibridge.Dataset.open(path)")
+    if not isinstance(data, Iterable):
+        raise TrainingError(f"got a {type(data).__name__}; {expected}, or a Dataset")
+    pairs = {f"{name} {number}": pair for number, pair in enumerate(data)}
+    for which, pair in pairs.items():
+        if not isinstance(pair, tuple | list):
+            raise TrainingError(f"{which} is a {type(pair).__name__}; {expected}, also of one pair: [(image, target)]")
+        if len(pair) not in (2, 3):
+            raise TrainingError(f"{which} is {len(pair)} arrays; {expected}")
+    return pairs
 
 
-def _patch_size(patch: Sequence[int] | None, net: UNet) -> tuple[int, ...]:
-    size = tuple(patch) if patch is not None else (128, 128) if net.dims == 2 else (16, 128, 128)
-    if len(size) != net.dims or any(n < 1 or n % net.divisor for n in size):
-        raise TrainingError(
-            f"patch {size} does not fit the network: {net.dims} sides, each a multiple of {net.divisor} (2**depth)"
-        )
-    return size
+def _pair(item: Item, width: float) -> tuple[str, Pair]:
+    name = str(item.paths["image"])
+    image, labels, region = item.image(), item.labels(), item.region()
+    with _naming(f"{name} and {', '.join(p.name for role, p in item.paths.items() if role != 'image')}"):
+        same_shape(image=_one_channel(image), labels=labels)
+        return name, (image, membrane_target(labels, width, region))
 
 
-def _check_classes(net: UNet, classes: Sequence[str], targets: Sequence[Array]) -> None:
+def _one_channel(image: xr.DataArray) -> xr.DataArray:
+    return image.isel(c=0, drop=True) if "c" in image.dims else image
+
+
+@contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """Say in an image's error which one it is."""
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f"{what}: {error}") from error
+
+
+def _check_classes(net: UNet, classes: Sequence[str], pairs: Mapping[str, Pair]) -> None:
     n_classes = net.config["n_classes"]
     if len(classes) != n_classes:
         raise TrainingError(f"the network has {n_classes} classes but {len(classes)} names: {list(classes)}")
-    for number, target in enumerate(targets):
-        found = np.unique(values(target))
+    for name, pair in pairs.items():
+        found = np.unique(values(pair[1]))
         wrong = found[(found != IGNORE) & ((found < 0) | (found >= n_classes))]
         if len(wrong) or not np.issubdtype(found.dtype, np.integer):
             raise TrainingError(
-                f"target {number} holds {found[:6].tolist()}{' ...' if len(found) > 6 else ''}; expected class ids "
+                f"{name}: the target holds {found[:6].tolist()}{' ...' if len(found) > 6 else ''}; expected class ids "
                 f"0 to {n_classes - 1} and {IGNORE} = unknown. Cell labels become one with fijibridge.membrane_target"
             )
 
 
 def _sample(pair: Pair, dims: int, normalisation: Normalisation, name: str) -> Sample:
-    if len(pair) not in (2, 3):
-        raise TrainingError(f"{name} is {len(pair)} arrays; expected (image, target) or (image, target, weight)")
     source = as_image(pair[0])
     spatial = DIMS[-dims:]
     unknown = [d for d in source.dims if d not in (*spatial, "c")]
     if unknown or not set(spatial) <= set(source.dims):
         raise TrainingError(f"{name} has axes {source.dims}; a {dims}D network takes {spatial} and c")
-    plane = source.isel(c=0, drop=True) if "c" in source.dims else source
-    same_shape(image=plane, target=pair[1])
+    with _naming(name):
+        same_shape(image=_one_channel(source), target=pair[1])
     ordered = source if "c" in source.dims else source.expand_dims("c")
     pixels = normalisation(np.asarray(ordered.transpose("c", *spatial).values))
     weight = np.asarray(values(pair[2]), np.float32) if len(pair) == 3 else None
@@ -351,6 +400,7 @@ class _Recorder(Callback):
         self.best_loss = float("inf")
         self.best_epoch = 0
         self.best_state: dict[str, Tensor] | None = None
+        self.abandoned = False
         self._began = time.monotonic()
 
     def history(self) -> pd.DataFrame:
@@ -367,6 +417,8 @@ class _Recorder(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        if self.abandoned:
+            raise _Abandoned
         # every tenth only: looking at the loss makes a GPU wait
         if batch_idx % 10 == 0 and not torch.isfinite(outputs["loss"]):
             raise TrainingError(_DIVERGED.format(float(outputs["loss"]), trainer.global_step))
@@ -388,7 +440,7 @@ class _Recorder(Callback):
 
 def _fit(
     module: _Module, sampler: PatchSampler, watch: PatchSampler | None, epochs: int, patience: int | None,
-    device: str | None, recorder: _Recorder,
+    device: torch.device, recorder: _Recorder,
 ) -> str:  # fmt: skip
     """Run Lightning and say why it stopped."""
     stopper = EarlyStopping("val_loss", patience=patience) if patience is not None else None
@@ -401,9 +453,9 @@ def _fit(
         )  # fmt: skip
         loaders = [_loader(s) for s in (sampler, watch) if s is not None]
         recorder.add(0, _loss_before(module, sampler), _loss_before(module, watch), 0.0)
-        with _ctrl_c_stops(trainer) as interrupted:
-            trainer.fit(module, loaders[0], loaders[1] if watch is not None else None)
-    return _reason(trainer, recorder, stopper, epochs, bool(interrupted))
+        validation = loaders[1] if watch is not None else None
+        interrupted = _fit_aside(lambda: trainer.fit(module, loaders[0], validation), trainer, recorder)
+    return _reason(trainer, recorder, stopper, epochs, interrupted)
 
 
 def _loader(sampler: PatchSampler) -> DataLoader[Batch]:
@@ -411,11 +463,11 @@ def _loader(sampler: PatchSampler) -> DataLoader[Batch]:
     return DataLoader(_Batches(sampler), batch_size=None, num_workers=0)
 
 
-def _accelerator(device: str | None) -> tuple[str, Any]:
-    if device is None:
-        return "auto", 1
-    kind, _, index = device.partition(":")
-    return {"cuda": "gpu"}.get(kind, kind), [int(index)] if index else 1
+def _accelerator(device: torch.device) -> tuple[str, Any]:
+    """Return a device in Lightning's words."""
+    if device.type == "cuda":
+        return "gpu", 1 if device.index is None else [device.index]
+    return device.type, 1
 
 
 def _loss_before(module: _Module, sampler: PatchSampler | None) -> float:
@@ -450,32 +502,33 @@ def _quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-@contextmanager
-def _ctrl_c_stops(trainer: pl.Trainer) -> Iterator[list[int]]:
-    """Let Ctrl-C end the training, not the session: Lightning's own handling ends the process."""
-    pressed: list[int] = []
+def _fit_aside(fit: Callable[[], None], trainer: pl.Trainer, recorder: _Recorder) -> bool:
+    """Fit on a thread of its own and wait; returns whether Ctrl-C ended it, a second one raises KeyboardInterrupt.
+
+    On the main thread Lightning would take the signals: it ends the process on Ctrl-C, and leaves SIGSEGV at its
+    default afterwards, which a Java virtual machine in this process needs for itself and soon dies of.
+    """
     if threading.current_thread() is not threading.main_thread():
-        yield pressed
-        return
-    before = signal.getsignal(signal.SIGINT)
+        fit()
+        return False
+    pressed = 0
+    with ThreadPoolExecutor(1, thread_name_prefix="fijibridge-training") as pool:
+        done = pool.submit(fit)
+        while not done.done():
+            try:
+                wait([done], timeout=0.5)
+            except KeyboardInterrupt:
+                pressed += 1
+                trainer.should_stop = True
+                recorder.abandoned = pressed > 1
+    if pressed > 1:
+        raise KeyboardInterrupt
+    done.result()  # its error, if there was one
+    return pressed > 0
 
-    def stop(number: int, frame: Any) -> None:
-        pressed.append(number)
-        trainer.should_stop = True
-        if len(pressed) > 1:
-            raise _SecondCtrlC
 
-    signal.signal(signal.SIGINT, stop)
-    try:
-        yield pressed
-    except _SecondCtrlC:
-        raise KeyboardInterrupt from None
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-class _SecondCtrlC(BaseException):
-    """Passes through Lightning, which ends the process on a KeyboardInterrupt."""
+class _Abandoned(Exception):
+    """Ends a fit whose result nobody wants."""
 
 
 def _reason(

@@ -3,12 +3,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import fijibridge as fb
+from fijibridge.app.cli import main
 from fijibridge.files import read_image, write_image
 
 
@@ -17,6 +19,22 @@ def cli(*arguments: object, status: int = 0) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """The command line in this process, which has loaded already what it needs."""
+
+    def run(*arguments: object, status: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["fijibridge", *map(str, arguments)])
+        monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as end:
+            main()
+        text = "".join(capsys.readouterr())
+        assert end.value.code == status, text
+        return text
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +101,51 @@ def test_a_description_instead_of_patterns(folder, tmp_path):
         (("train", "/nowhere", "--out", "x", *PATTERNS), "no folder"),
         (("predict", "/nowhere", "{folder}", "--out", "x", PATTERNS[0]), "no model"),
         (("match", "{folder}", *PATTERNS, "--pred", "/nowhere"), "no file"),
+        (("match", "{folder}", *PATTERNS, "--pred", "x", "--split=tset"), "not one of 'train', 'validation', 'test'"),
+        (("match", "{folder}", *PATTERNS[:2], "--region={name}.png", "--pred", "x"), "missing in"),
+        (
+            ("match", "{folder}", *PATTERNS, "--split=test", "--pred", "{out}/cut"),
+            "(pred): true has shape (96, 128)",
+        ),
+        (("train", "{folder}", "--out", "x", PATTERNS[0], "--labels=a_labels.tif"), "expected {name} in it"),
+        (("train", "{folder}", "--out", "{out}/run", *PATTERNS), "holds a finished run"),
+        (("train", "{folder}", "--out", "x", *PATTERNS, "--device=gpu"), "device 'gpu' is not known"),
+        (("train", "{folder}", "--out", "x", *PATTERNS, "--lr=0"), "lr is 0"),
+        (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=40000"), "takes at least"),
+        (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=8192", "--depth=13"), "takes at least"),
+        (("predict", "{out}/run", "{folder}/a_image.tif", "--out", "x"), "a_image.tif is a file; expected the folder"),
+        (("predict", "{out}/run", "{folder}", PATTERNS[0], "--out", "{folder}/a_image.tif"), "a_image.tif is a file"),
+        (("label", "{out}/pred", "--out={out}/other", "--threshold=5"), "threshold is 5"),
     ],
 )
-def test_errors_are_a_line_and_a_status(folder, arguments, words):
-    text = cli(*(str(a).replace("{folder}", str(folder)) for a in arguments), status=2)
-    assert words in " ".join(text.split()).replace("│ ", "")
+def test_errors_are_a_line_and_a_status(folder, done, here, arguments, words):
+    write_image(done[0] / "cut" / "c_cells.tif", read_image(folder / "c_labels.tif")[:-4])
+    places = {"{folder}": str(folder), "{out}": str(done[0])}
+    placed = [re.sub(r"\{(folder|out)\}", lambda place: places[place[0]], a) for a in arguments]
+    text = here(*placed, status=2)
+    assert words in " ".join(text.replace("│", " ").split())
     assert "Traceback" not in text
+
+
+def test_a_finished_run_may_be_overwritten(folder, here, tmp_path):
+    for status, more in ((0, ()), (2, ()), (0, ("--overwrite",))):
+        small = ("--depth=1", "--channels=2", "--epochs=0", *more)
+        here("train", folder, *PATTERNS, "--out", tmp_path, *small, status=status)
+
+
+def test_a_prediction_needs_no_labels_and_a_warning_is_a_line(done, tmp_path):
+    """New images with other pixels, beside the description of the ones with labels."""
+    tissue = fb.synthetic_epithelium((64, 64), cell_size=16)
+    for name in "xy":
+        write_image(tmp_path / f"{name}_image.tif", fb.as_image(tissue.image, pixel_size=0.5))
+    (tmp_path / "dataset.toml").write_text('image = "*_image.tif"\nlabels = "{name}_labels.tif"\n')
+    text = cli("predict", done[0] / "run", tmp_path, "--out", tmp_path / "pred")
+    assert "2 predictions" in text
+    (told,) = [line for line in text.splitlines() if "rescale" in line]
+    assert told.startswith(
+        "fijibridge: warning: pixels are 0.5 um in y and 0.5 um in x, the network was trained on 0.2"
+    )
+    assert ".py" not in text
 
 
 def test_version():

@@ -56,6 +56,7 @@ def test_areas_agree_cell_by_cell(short):
 
 
 def test_without_learning_it_fails(tmp_path):
+    (tmp_path / "model.safetensors").write_text("of an earlier demo in the same folder")
     outcome = run_demo(tmp_path, epochs=0, training_images=1, unseen_images=1)
     assert not outcome.passed
     assert outcome.f1 < 0.5

@@ -127,5 +127,8 @@ def test_table_has_the_notebooks_columns_and_a_total():
     assert table.iloc[-1, :4].tolist() == [4, 4, 5, "total"]
     assert table["f1"].iloc[-1] == pytest.approx(8 / 9)
     assert match_table({}).empty
+    for wrong, words in ((match_labels(true, true), "got a Matching"), ([], "got a list"), ({"a": 1}, "a dict of int")):
+        with pytest.raises(ImageError, match=f"{words}; expected a mapping of image names"):
+            match_table(wrong)
     with pytest.raises(ImageError, match="different criteria"):
         match_table({"a": match_labels(true, true), "b": match_labels(true, true, 0.7)})

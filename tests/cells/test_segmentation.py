@@ -90,6 +90,28 @@ def test_frames_are_not_slices():
         label_cells(as_image(np.stack([grid()] * 3), "tyx"))
 
 
+def test_classes_without_names_are_not_slices():
+    both = np.stack([1 - grid(), grid()])
+    with pytest.raises(ImageError, match=r"looks like 2 classes.*membrane=1"):
+        label_cells(both)
+    stack = as_image(both, "zyx")
+    assert label_cells(stack).shape == both.shape
+    with pytest.raises(ImageError, match="membrane=<index>"):
+        label_cells(both[:, None])
+
+
+@pytest.mark.parametrize("image", [np.array([[0, 200]], np.uint8), np.array([[-0.5, 0.5]])])
+def test_what_is_no_probability(image):
+    with pytest.raises(ImageError, match=r"between 0 and 1; came .* to .*: for a raw image predict first"):
+        label_cells(image)
+
+
+@pytest.mark.parametrize("threshold", [5, -0.1, np.nan])
+def test_a_threshold_is_a_probability(threshold):
+    with pytest.raises(ImageError, match="threshold is"):
+        label_cells(grid(), threshold=threshold)
+
+
 def test_volumes():
     prob = np.zeros((9, 9, 9))
     prob[4], prob[:, 4], prob[:, :, 4] = 1, 1, 1

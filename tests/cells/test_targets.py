@@ -61,6 +61,12 @@ def test_calibration_is_kept_and_bad_input_refused():
         membrane_target(labels, region=np.ones((2, 2)))
 
 
+def test_a_mask_has_no_cells_to_part():
+    mask = (stripes(2) > 0) * np.uint8(255)
+    with pytest.raises(ImageError, match="255, for 2 separate regions"):
+        membrane_target(mask)
+
+
 def test_covers_the_hand_drawn_membranes(data):
     folder = data / "cornea_alizarine"
     labels, drawn = (read_image(folder / f"01_{what}").values for what in ("labels.tif", "membrane.png"))

@@ -1,4 +1,4 @@
-"""Life and death of a session, each in a Python of its own with a time limit. The table in docs/design.md says the same."""
+"""Life and death of a session, each in a Python of its own with a time limit: the table in docs/design.md."""
 
 from __future__ import annotations
 
@@ -204,3 +204,22 @@ def test_images_made_in_a_loop_do_not_pile_up(python):
         assert grown < 5, f"the JVM's heap grew by {grown:.1f} MiB"
         assert resident() - process < 300, "nor does the process grow; 200 such images are 288 MB"
     """, timeout=300)  # fmt: skip
+
+
+@pytest.mark.jvm
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+def test_training_leaves_javas_signal_handlers_alone(python):
+    """Lightning would set SIGSEGV to its default, and the JVM would die of its next null check."""
+    run(python, """
+        def caught():
+            with open("/proc/self/status") as status:
+                mask = next(int(line.split()[1], 16) for line in status if line.startswith("SigCgt"))
+            return [number for number in (4, 7, 8, 11) if mask >> (number - 1) & 1]
+
+        before = caught()
+        assert 11 in before
+        image = np.random.default_rng(0).random((64, 64)).astype(np.float32)
+        target = (image > 0.5).astype(np.uint8)
+        fb.train(fb.UNet(depth=1, width=2), [(image, target)], epochs=1, batches=2, patch=(32, 32))
+        assert caught() == before
+    """)  # fmt: skip

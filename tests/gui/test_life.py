@@ -36,11 +36,13 @@ def test_javas_event_thread_may_call_back_into_fiji(python, display):
         def on_event_thread():
             assert jpype.JClass("java.awt.EventQueue").isDispatchThread()
             fiji.show(fiji.array("a") * 2, name="b")
-            seen.append((int(fiji.array("b").max()), fiji.rois("overlay", "a")[0].name, len(fiji.measure("overlay", "a"))))
+            names = [roi.name for roi in fiji.rois("overlay", "a")]
+            seen.append((int(fiji.array("b").max()), names, len(fiji.measure("overlay", "a"))))
 
-        jpype.JClass("java.awt.EventQueue").invokeLater(jpype.JProxy("java.lang.Runnable", dict={"run": on_event_thread}))
+        later = jpype.JProxy("java.lang.Runnable", dict={"run": on_event_thread})
+        jpype.JClass("java.awt.EventQueue").invokeLater(later)
         wait(lambda: seen)
-        assert seen == [(6, "1", 1)]
+        assert seen == [(6, ["1"], 1)]
     """)  # fmt: skip
 
 
@@ -59,7 +61,8 @@ def test_quitting_imagej_while_python_trains(python, display):
                 if epoch == 1:
                     jpype.JClass("ij.IJ").getInstance().quit()
 
-        run = fb.train(fb.UNet(depth=1, width=2), [(image, target)], epochs=3, batches=2, patch=(32, 32), observers=[Quitter()])
+        net = fb.UNet(depth=1, width=2)
+        fb.train(net, [(image, target)], epochs=3, batches=2, patch=(32, 32), observers=[Quitter()])
         assert epochs == [0, 1, 2, 3]
         wait(lambda: jpype.JClass("ij.IJ").getInstance() is None)
         assert (fiji.array("a") == image).all() if "a" in fiji.titles() else True

@@ -6,10 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fijibridge.errors import ModelError
+from fijibridge.errors import DeviceError, FijiBridgeWarning, ModelError
 from fijibridge.image import as_image, origin, pixel_size, unit
 from fijibridge.nn.model import Model, Normalisation
 from fijibridge.nn.prediction import _tiles, predict
+from fijibridge.nn.training import train
 from fijibridge.nn.unet import UNet
 
 
@@ -91,3 +92,29 @@ def test_a_model_file_gives_the_same_prediction(tmp_path):
     path = net.save(tmp_path / "model.safetensors")
     for source in (path, tmp_path, Model.load(path)):
         assert (predict(source, image) == predict(net, image)).all()
+
+
+def test_a_run_is_as_good_as_its_model():
+    net, image = UNet(depth=1, width=2), noise(16, 16)
+    run = train(net, [(image, np.zeros((16, 16), np.uint8))], epochs=0, patch=(16, 16))
+    assert (predict(run, image) == predict(run.model, image)).all()
+
+
+@pytest.mark.parametrize(("source", "words"), [(UNet(depth=1, width=2), "bare UNet.*run.model"), (3, "got a int")])
+def test_what_is_no_model(source, words):
+    with pytest.raises(ModelError, match=words):
+        predict(source, noise(8, 8))
+
+
+@pytest.mark.parametrize("device", ["gpu", "cpu:x", "cuda:", "cuda:99", "cpu:1"])
+def test_a_device_that_is_not_there(device):
+    with pytest.raises(DeviceError, match=f"device '{device}'"):
+        predict(model(), noise(8, 8), device=device)
+
+
+def test_another_scale_is_told_once_for_an_image():
+    trained = Model(UNet(depth=1, width=2), ("a", "b"), pixel_size={"y": 0.5, "x": 0.5}, unit="um")
+    image = as_image(noise(8, 8), pixel_size={"y": 1, "x": 2}, unit="um")
+    with pytest.warns(FijiBridgeWarning, match=r"1 um in y and 2 um in x, .* trained on 0\.5 and 0\.5") as told:
+        predict(trained, image)
+    assert len(told) == 1

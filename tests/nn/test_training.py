@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,8 @@ from fijibridge.cells.matching import match_labels
 from fijibridge.cells.segmentation import label_cells
 from fijibridge.cells.synthetic import synthetic_epithelium
 from fijibridge.cells.targets import IGNORE, membrane_target
-from fijibridge.errors import FijiBridgeWarning, TrainingError
+from fijibridge.errors import DatasetError, DeviceError, FijiBridgeWarning, TrainingError
+from fijibridge.files import write_image
 from fijibridge.nn.model import Model
 from fijibridge.nn.prediction import predict
 from fijibridge.nn.training import segmentation_loss, train
@@ -123,6 +125,7 @@ class Impatient(Watcher):
         if step == 5:
             for _ in range(self.presses):
                 os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.3)  # as quick as a user is
 
 
 def test_a_second_ctrl_c_is_a_keyboard_interrupt_and_not_the_end_of_python(pair):
@@ -156,11 +159,70 @@ def test_a_diverging_loss_is_an_error(pair):
         ({"patch": (32,)}, "2 sides"),
         ({"classes": ["a"]}, "2 classes but 1"),
         ({"patience": 3}, "validation"),
+        ({"lr": -1}, "lr is -1"),
+        ({"lr": 0}, "lr is 0"),
+        ({"data": "images/"}, r"got the path 'images/'.*Dataset\.open"),
+        ({"data": None}, "got a NoneType"),
+        ({"validation": [1]}, "validation image 0 is a int"),
+        ({"patch": (40000, 40000)}, r"takes at least \d+ GiB, .* has .* GiB: lower the patch 40000 x 40000"),
     ],
 )
 def test_bad_input(pair, arguments, words):
     with pytest.raises(TrainingError, match=words):
         train(small_net(), **{"data": [pair], "epochs": 1, **arguments})
+
+
+def test_a_pair_without_its_list(pair):
+    with pytest.raises(TrainingError, match=r"image 0 is a DataArray; expected a list .*\[\(image, target\)\]"):
+        train(small_net(), pair, epochs=1)
+    with pytest.raises(TrainingError, match="image 0 is 1 arrays"):
+        train(small_net(), [pair[:1]], epochs=1)
+
+
+def test_a_device_that_is_not_there(pair):
+    with pytest.raises(DeviceError, match="device 'gpu' is not known"):
+        train(small_net(), [pair], epochs=1, device="gpu")
+
+
+def test_a_finished_run_is_not_lost(pair, tmp_path):
+    train(small_net(), [pair], epochs=0, out=tmp_path, patch=(32, 32))
+    before = (tmp_path / "run.json").read_bytes()
+    with pytest.raises(TrainingError, match=r"holds a finished run.*overwrite=True, --overwrite"):
+        train(small_net(), [pair], epochs=0, out=tmp_path, patch=(64, 64))
+    assert (tmp_path / "run.json").read_bytes() == before
+    train(small_net(), [pair], epochs=0, out=tmp_path, patch=(64, 64), overwrite=True)
+    assert json.loads((tmp_path / "run.json").read_text())["settings"]["patch"] == [64, 64]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for seed, name in enumerate("ab"):
+        tissue = synthetic_epithelium((48, 64), cell_size=16, seed=seed)
+        write_image(tmp_path / f"{name}_image.tif", tissue.image)
+        write_image(tmp_path / f"{name}_labels.tif", tissue.labels)
+    return tmp_path
+
+
+def train_on(folder):
+    data = fb.Dataset.from_patterns(folder, image="*_image.tif", labels="{name}_labels.tif")
+    return train(small_net(), data, epochs=0, patch=(32, 32))
+
+
+def test_files_that_do_not_fit_are_named(folder):
+    image = fb.Dataset.from_patterns(folder, image="*_image.tif")["b"].image()
+    write_image(folder / "b_image.tif", image[:-4])
+    with pytest.raises(ValueError, match=r"b_image\.tif and b_labels\.tif: image has shape \(44, 64\)"):
+        train_on(folder)
+    write_image(folder / "b_image.tif", fb.as_image(np.stack([image.values] * 3), "cyx", pixel_size=0.2))
+    with pytest.raises(TrainingError, match=r"b_image\.tif has 3 channel\(s\), the network takes 1"):
+        train_on(folder)
+
+
+def test_missing_labels_are_found_before_anything_is_read(folder):
+    (folder / "b_labels.tif").unlink()
+    (folder / "a_image.tif").write_bytes(b"unreadable")
+    with pytest.raises(DatasetError, match=r"missing.*b_labels\.tif"):
+        train_on(folder)
 
 
 def test_channels_that_do_not_fit(pair):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fijibridge.errors import ModelError
-from fijibridge.nn.planning import receptive_field
+from fijibridge.nn.planning import receptive_field, training_memory
 from fijibridge.nn.unet import UNet
 
 
@@ -54,3 +54,20 @@ def test_known_receptive_fields():
     assert receptive_field(UNet(depth=2, width=1)).size == 44
     assert receptive_field(UNet(depth=3, width=1)).size == 100
     assert receptive_field(UNet(depth=2, width=1)).halo == 24
+
+
+@pytest.mark.parametrize(("depth", "width", "dims"), [(1, 8, 2), (3, 8, 2), (2, 8, 3)])
+def test_estimated_memory_is_what_the_gradient_keeps(depth, width, dims):
+    """Against the tensors that torch keeps from the way there for the way back."""
+    net, side, batch, kept = UNet(depth=depth, width=width, dims=dims), 32, 2, {}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        logits = net(torch.zeros(batch, 1, *[side] * dims))
+    parameters = sum(p.numel() for p in net.parameters())
+    activations = sum(kept.values()) - 4 * parameters
+    assert logits.requires_grad
+    assert training_memory(net, [side] * dims, batch) - 16 * parameters == pytest.approx(activations, rel=0.25)

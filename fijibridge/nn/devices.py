@@ -1,0 +1,58 @@
+"""What there is to compute on: processor or accelerator, and its memory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from fijibridge.errors import DeviceError
+
+
+def device_of(name: str | torch.device | None) -> torch.device:
+    """Return the device of that name, or the best there is.
+
+    Parameters
+    ----------
+    name
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; None for an accelerator if there is one, else the CPU.
+
+    Raises
+    ------
+    DeviceError
+        If no device has that name, or this machine has none.
+    """
+    if name is None:
+        return _best()
+    kind, _, number = str(name).partition(":")
+    if kind not in ("cpu", "cuda", "mps") or not (number.isdecimal() or str(name) == kind):
+        raise DeviceError(f"device {str(name)!r} is not known; expected cpu, cuda, cuda:1 or the like, or mps")
+    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
+    if int(number or 0) >= count:
+        raise DeviceError(f"this machine has no device {str(name)!r}, {count} of its kind: choose cpu, or leave it out")
+    return torch.device(str(name))
+
+
+def _best() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def memory(device: torch.device) -> int | None:
+    """Return the bytes of a GPU's memory, or those that are available to programs; None where nothing says it.
+
+    Notes
+    -----
+    Linux says what is available; other systems say at the most what is built in.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    known = Path("/proc/meminfo")
+    if known.is_file():
+        lines = dict(line.split(":", 1) for line in known.read_text().splitlines())
+        return 1024 * int(lines["MemAvailable"].split()[0])
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None

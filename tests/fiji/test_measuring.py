@@ -1,0 +1,137 @@
+"""What ImageJ measures, table and Python side by side."""
+
+from __future__ import annotations
+
+import jpype
+import numpy as np
+import pandas as pd
+import pytest
+
+import fijibridge as fb
+from fijibridge.errors import FijiBridgeError, ImageError, RoiError, SessionError
+from fijibridge.fiji.measuring import ALL_MEASUREMENTS
+
+
+@pytest.fixture
+def cells():
+    labels = np.zeros((40, 50), np.uint16)
+    labels[2:10, 3:12], labels[20:30, 20:45], labels[35:36, 1:2] = 4, 9, 700
+    return labels
+
+
+@pytest.fixture
+def two_channels(clean, cells):
+    stack = np.stack([cells * 2.0, 1000.0 - cells]).astype(np.float32)
+    image = fb.as_image(stack, "cyx", pixel_size=0.5, unit="um").assign_coords(c=["dapi", "membrane"])
+    clean.show(image, name="two")
+    return clean
+
+
+def test_in_any_channel_by_number_or_name(two_channels, cells):
+    first = two_channels.measure(cells, "two", ["mean", "area"], channel=0)
+    second = two_channels.measure(cells, "two", ["mean"], channel="membrane")
+    assert first["label"].tolist() == [4, 9, 700]
+    assert first["Mean"].tolist() == [8, 18, 1400]
+    assert second["Mean"].tolist() == [996, 991, 300]
+    assert first["Area"].tolist() == [72 * 0.25, 250 * 0.25, 0.25]
+    assert first.attrs["unit"] == "micron"
+    joined = first.merge(second, on="label", suffixes=("_dapi", "_membrane"))
+    assert joined["Mean_membrane"].tolist() == [996, 991, 300]
+    assert two_channels._find("two").getC() == 1, "the image is not touched"
+    with pytest.raises(ImageError, match=r"\['dapi', 'membrane'\]"):
+        two_channels.measure(cells, "two", channel="nuclei")
+    with pytest.raises(ImageError, match="0 to 1"):
+        two_channels.measure(cells, "two", channel=2)
+
+
+def test_cells_that_fiji_has(two_channels, cells):
+    two_channels.add_rois(fb.labels_to_rois(cells), "two")
+    table = two_channels.measure("overlay", "two", ["area"], channel=0)
+    assert table["label"].tolist() == [4, 9, 700]
+    two_channels.select("two", "9")
+    assert two_channels.measure("image", "two", ["area"])["label"].tolist() == [9]
+    with pytest.raises(RoiError, match="ROI Manager"):
+        two_channels.measure("manager", "two")
+
+
+def test_every_measurement_that_imagej_has(two_channels, cells):
+    table = two_channels.measure(cells, "two", list(ALL_MEASUREMENTS), channel=0)
+    expected = {"Area", "Mean", "StdDev", "Mode", "Min", "Max", "X", "Y", "XM", "YM", "Perim.", "BX", "Width", "Major",
+                "Angle", "Circ.", "Feret", "IntDen", "RawIntDen", "Median", "Skew", "Kurt", "%Area", "AR", "Solidity",
+                "MinFeret", "Slice", "Label"}  # fmt: skip
+    assert expected <= set(table.columns)
+    assert two_channels.measure(cells, "two", ["Area", "Center of mass"]).columns.tolist() == [
+        "label",
+        "Area",
+        "XM",
+        "YM",
+    ]
+    with pytest.raises(ImageError, match=r"\['area'\]"):
+        two_channels.measure(cells, "two", "area")
+    with pytest.raises(ImageError, match="there are area"):
+        two_channels.measure(cells, "two", ["size"])
+
+
+def test_the_users_own_settings_are_left_as_they_were(two_channels, cells):
+    two_channels.run_macro("run('Set Measurements...', 'area median redirect=None decimal=3');")
+    before = int(jpype.JClass("ij.plugin.filter.Analyzer").getMeasurements())
+    two_channels.measure(cells, "two", ["feret"])
+    assert int(jpype.JClass("ij.plugin.filter.Analyzer").getMeasurements()) == before
+
+
+def test_the_results_table_can_be_pulled(two_channels, cells):
+    measured = two_channels.measure(cells, "two", ["area", "mean", "label"])
+    pulled = two_channels.table()
+    pd.testing.assert_frame_equal(pulled, measured.astype({"label": float}), check_like=True)
+    assert two_channels.tables() == ["Results"]
+    assert two_channels.run_macro("return '' + nResults + ' ' + getResult('label', 2);") == "3 700"
+    two_channels.show_table({"a": [1, 2]})
+    assert two_channels.table()["a"].tolist() == [1, 2]
+    with pytest.raises(SessionError, match="DataFrame"):
+        two_channels.show_table([1, 2])
+    with pytest.raises(FijiBridgeError, match=r"open are \['Results'\]"):
+        two_channels.table("Mine")
+
+
+def test_matches_as_outlines_and_table(two_channels, cells):
+    pred = cells.copy()
+    pred[pred == 700] = 0
+    pred[12:16, 12:16] = 5
+    table = two_channels.show_matches(fb.match_labels(cells, pred), cells, pred, over="two")
+    assert dict(zip(table["label"], table["outcome"], strict=True)) == {
+        "4": "matched", "9": "matched", "5": "extra", "missed 700": "missed"
+    }  # fmt: skip
+    rois = {roi.name: roi.stroke_color for roi in two_channels.rois("overlay", "two")}
+    assert set(rois) == {"4", "9", "5", "missed 700"}
+    assert rois["missed 700"] == "#ff0000ff"
+    assert rois["4"] == rois["9"] != rois["5"]
+
+
+def test_colours_by_class(two_channels, cells):
+    two_channels.show_labels(cells, over="two", colors={9: "red"})
+    colors = {roi.name: roi.stroke_color for roi in two_channels.rois("overlay", "two")}
+    assert colors == {"4": "#ffff00ff", "9": "#ff0000ff", "700": "#ffff00ff"}
+    with pytest.raises(RoiError, match="names of none"):
+        two_channels.add_rois(fb.labels_to_rois(cells), "two", colors={"8": "red"})
+    with pytest.raises(RoiError, match="no colour"):
+        two_channels.add_rois(fb.labels_to_rois(cells), "two", colors={"9": "redd"})
+    with pytest.raises(RoiError, match="labels_to_rois"):
+        two_channels.add_rois(cells, "two")
+
+
+def test_labels_that_do_not_fit_leave_no_window_behind(two_channels, cells):
+    for over in ("nowhere", "two"):
+        with pytest.raises(FijiBridgeError):
+            two_channels.show_labels(cells[:20], over=over)
+    assert two_channels.titles() == ["two"]
+
+
+def test_plots_without_windows(clean):
+    assert clean.plot({"a": [1, 2, 4]}, name="P") == "P"
+    assert clean.histogram(np.arange(100.0), bins=10, name="H") == "H"
+    assert clean.titles() == ["P", "H"]
+    clean.plot([3, 2, 1], name="P")
+    assert sorted(clean.titles()) == ["H", "P"]
+    for nothing in ([np.nan], np.zeros((2, 2))):
+        with pytest.raises(ImageError):
+            clean.plot(nothing)
