@@ -72,14 +72,17 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
             n if d in "yx" or (d == "c" and stack.rgb) else 1 for d, n in zip(DIMS, stack.shape, strict=True)
         )
         squeeze = tuple(slice(None) if d in keep else 0 for d in DIMS)
-        frame = frame.copy(data=_dask_array(stack, chunks)[squeeze])
+        frame = frame.copy(deep=False, data=_dask_array(stack, chunks)[squeeze])
         return frame if region is None else frame.isel(_checked(region, frame))
     index: dict[str, int | slice] = dict.fromkeys(DIMS, slice(None)) | {d: 0 for d in DIMS if d not in keep}
     if region is not None:
         region = _checked(region, frame)
         index |= region
         frame = frame.isel(region)
-    return frame.copy(data=stack[tuple(index[d] for d in DIMS)])
+        channels = range(stack.shape[1])[index["c"]]
+        if isinstance(channels, int) or len(channels) == 1:  # a single one has no axis that says which
+            frame.attrs["imagej"]["channel"] = channels if isinstance(channels, int) else channels[0]
+    return frame.copy(deep=False, data=stack[tuple(index[d] for d in DIMS)])
 
 
 def _dask_array(stack: ImageStack, chunks: tuple[int, ...]) -> Any:
@@ -125,7 +128,8 @@ def _image_of(imp: Any, array: npt.NDArray[Any], keep: Sequence[str], stack: Ima
     channels = RGB if stack.rgb else channel_names(labels, stack.channels) if labels else None
     if channels is not None and "c" in image.dims:
         image = image.assign_coords(c=list(channels))
-    return image.assign_attrs(imagej=about)
+    image.attrs["imagej"] = about
+    return image
 
 
 def _positive(size: float) -> float:
@@ -357,6 +361,21 @@ def _displayed(imp: Any, image: xr.DataArray, about: Mapping[str, Any], channels
     return imp
 
 
+def set_limits(imp: Any, limits: tuple[float, float]) -> None:
+    """Set what is shown as black and as white, in Python's values and for all channels."""
+    if len(limits) != 2 or not limits[0] <= limits[1]:
+        raise ImageError(f"limits={limits!r}; expected two numbers, what is black and what is white")
+    shift = 32768 if imp.getCalibration().isSigned16Bit() else 0
+    low, high = (float(v) + shift for v in limits)
+    if imp.isComposite():
+        luts = imp.getLuts()
+        for lut in luts:
+            lut.min, lut.max = low, high
+        imp.setLuts(luts)
+    else:
+        imp.setDisplayRange(low, high)
+
+
 def make_lut(table: LookupTable, low: float = 0.0, high: float = 255.0) -> Any:
     """Return ImageJ's own lookup table."""
     bands = [jpype.JArray(jpype.JByte)(np.ascontiguousarray(table.colors[:, i]).view(np.int8)) for i in range(3)]
@@ -401,9 +420,13 @@ def _reopened(imp: Any, new: Any, keep_view: bool) -> Any:
     where = window.getLocation() if window is not None else None
     part = window.getCanvas().getSrcRect() if window is not None else None
     zoom = float(window.getCanvas().getMagnification()) if window is not None else 1.0
+    place = int(imp.getC()), int(imp.getZ()), int(imp.getT())
     imp.changes = False
     imp.close()
     new.show()
+    if keep_view:
+        counts = int(new.getNChannels()), int(new.getNSlices()), int(new.getNFrames())
+        new.setPosition(*(min(number, count) for number, count in zip(place, counts, strict=True)))
     if where is not None and new.getWindow() is not None:
         new.getWindow().setLocation(where)
         if keep_view:
@@ -476,8 +499,13 @@ def _place(axis: str, image: xr.DataArray, frame: xr.DataArray, size: int) -> ra
             mine = [names.index(str(n)) for n in np.atleast_1d(image.coords["c"].values) if str(n) in names]
             if len(mine) == count and mine == list(range(mine[0], mine[0] + count)):
                 return range(mine[0], mine[0] + count)
-        raise ImageError(f"the pixels have {count} channel(s), the open image {size}: write all channels")
+        first = image.attrs.get("imagej", {}).get("channel")
+        if first is not None and names is None and count == 1:
+            return range(first, first + 1)
+        raise ImageError(f"the pixels have {count} channel(s), the open image {size}: write all channels, or one")
     if axis not in frame.coords or axis not in image.coords:
+        if count != size:
+            raise ImageError(f"the pixels do not say where they lie in {axis!r}: keep the coordinates of fiji.image()")
         start = 0.0
     else:
         steps, mine_steps = pixel_size(frame), pixel_size(image)

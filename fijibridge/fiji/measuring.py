@@ -79,16 +79,16 @@ def measure_rois(imp: Any, rois: Any, names: Sequence[str], channel: int | None 
         )
     before = int(analyzer.getMeasurements())
     twin = _twin(imp)
-    slices = np.array([int(roi.getPosition()) or int(roi.getZPosition()) for roi in rois])
+    slices = np.array([_stack_index(imp, roi, channel) for roi in rois])
     analyzer.setMeasurements(measurement_flags(names))
     tables: list[pd.DataFrame] = []
     try:
-        for z in np.unique(slices):
-            here = np.flatnonzero(slices == z)
+        for index in np.unique(slices):
+            here = np.flatnonzero(slices == index)
             overlay = jpype.JClass("ij.gui.Overlay")()
             part = rois if len(here) == len(rois) else jpype.JArray(jpype.JClass("ij.gui.Roi"))([rois[i] for i in here])
             javaside.rois().add(overlay, part)
-            twin.setSliceWithoutUpdate(_stack_index(imp, int(z), channel))
+            twin.setSliceWithoutUpdate(int(index))
             table = to_dataframe(overlay.measure(twin))
             if len(table) != len(here):
                 raise RoiError(
@@ -113,12 +113,21 @@ def _twin(imp: Any) -> Any:
     return twin
 
 
-def _stack_index(imp: Any, z: int, channel: int | None) -> int:
-    """Return the slice of a stack, or of a hyperstack's channel and frame; z = 0 for the current one."""
-    depth, size = int(imp.getNSlices()), int(imp.getStackSize())
-    c = channel or int(imp.getC())
-    if z > (depth if depth > 1 else size):
-        raise ImageError(f"a ROI lies on slice {z}, the image has {depth if depth > 1 else size}")
-    if depth > 1 or z == 0:
-        return int(imp.getStackIndex(c, z or imp.getZ(), imp.getT()))
-    return z if channel is None else int(imp.getStackIndex(c, 1, imp.getT()))
+def _stack_index(imp: Any, roi: Any, channel: int | None) -> int:
+    """Return the slice of the stack that a ROI belongs to, where it says nothing the current channel, slice and frame.
+
+    A plain position, as a label image's ROIs have it, is a slice; of a series of frames, the frame; of channels, the
+    channel.
+    """
+    counts = {"channel": int(imp.getNChannels()), "slice": int(imp.getNSlices()), "frame": int(imp.getNFrames())}
+    place, position = dict.fromkeys(counts, 0), int(roi.getPosition())
+    if roi.hasHyperStackPosition():
+        place = {"channel": int(roi.getCPosition()), "slice": int(roi.getZPosition()), "frame": int(roi.getTPosition())}
+    elif position > 0:
+        axis = next((a for a in ("slice", "frame", "channel") if counts[a] > 1), "slice")
+        place[axis] = position
+    for axis, number in place.items():
+        if number > counts[axis]:
+            raise ImageError(f"a ROI lies on {axis} {number}, the image has {counts[axis]}")
+    c = channel or place["channel"] or int(imp.getC())
+    return int(imp.getStackIndex(c, place["slice"] or imp.getZ(), place["frame"] or imp.getT()))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any, TypeVar
 
 import jpype
@@ -65,10 +64,7 @@ def each_plane(work: Callable[[T], R], planes: Iterable[T], nbytes: int) -> list
     items = list(planes)
     if len(items) < 2 or nbytes < _PARALLEL_FROM:
         return [work(item) for item in items]
-    return list(_pool().map(work, items))
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    # memory bandwidth is shared: more threads than a few bring nothing
-    return ThreadPoolExecutor(min(os.cpu_count() or 1, 4), thread_name_prefix="fijibridge-pixels")
+    # Memory bandwidth is shared: more threads than a few bring nothing. They are not shared between calls: a plane of a
+    # virtual stack may itself be made of planes of Fiji's, and would wait for threads that wait for it.
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 4, len(items)), thread_name_prefix="fijibridge-pixels") as pool:
+        return list(pool.map(work, items))

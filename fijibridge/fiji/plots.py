@@ -23,17 +23,22 @@ def line_plot(curves: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Any
     ImageError
         If there is nothing to plot.
     """
+    try:
+        x = curves.index.to_numpy(float)
+        curves = curves.astype(float)
+    except (TypeError, ValueError) as error:
+        raise ImageError(f"a plot needs numbers, as values and as the index: {error}") from error
     plot = jpype.JClass("ij.gui.Plot")(title, xlabel, ylabel)
     names = []
     for number, name in enumerate(curves.columns):
-        column = pd.to_numeric(curves[name]).astype(float)
+        column = curves[name]
         known = np.isfinite(column.to_numpy())
         if not known.any():
             continue
         names.append(str(name))
         plot.setColor(_color(number))
         plot.setLineWidth(2)
-        plot.add("line", _doubles(curves.index.to_numpy(float)[known]), _doubles(column.to_numpy()[known]))
+        plot.add("line", _doubles(x[known]), _doubles(column.to_numpy()[known]))
     if not names:
         raise ImageError("there is nothing to plot: no column holds a number")
     plot.setColor(jpype.JClass("java.awt.Color").black)

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from fijibridge.errors import ImageError, RoiError, SessionError
+from fijibridge.errors import ImageError, MacroError, RoiError, SessionError
 from fijibridge.fiji import jvm, life
 from fijibridge.fiji.installations import Java
 from fijibridge.fiji.life import Mode
-from fijibridge.image import Array, LookupTable, as_image, as_labels, imagej_pixels
+from fijibridge.image import RGB, Array, LookupTable, as_image, as_labels, imagej_pixels
 from fijibridge.rois import Roi, labels_to_rois
 
 if TYPE_CHECKING:
@@ -203,10 +203,6 @@ class Fiji:
             If there is none of that title, or several.
         ImageError
             If the region lies outside.
-
-        Examples
-        --------
-        >>> fiji.image("stack.tif", region={"z": slice(0, 10)})    # doctest: +SKIP
         """
         from fijibridge.fiji.images import from_imageplus
 
@@ -301,7 +297,7 @@ class Fiji:
         lut
             A lookup table of ImageJ, such as ``"Fire"`` or ``"Grays"``.
         limits
-            Values shown as black and as white; those of the pixels if left out.
+            Values shown as black and as white, of all channels; left out, those of the plane that is shown first.
         mode
             How channels are shown: all at once, one by one in colour, or one by one in grey.
         virtual
@@ -317,22 +313,31 @@ class Fiji:
         str
             The title, made unique as ImageJ does it (``"image-1"``).
         """
-        from fijibridge.fiji import images
-
         windows = self._windows()
+        name = None if name is None else str(name)
         virtual = _is_lazy(image) if virtual is None else virtual
         source = as_image(image)
+        if mode is not None:
+            source = _in_mode(source, mode)
+        with windows.one_at_a_time():
+            return self._show(source, name, lut, limits, virtual, new, keep_view)
+
+    def _show(
+        self, source: xr.DataArray, name: str | None, lut: str | None, limits: tuple[float, float] | None,
+        virtual: bool, new: bool, keep_view: bool,
+    ) -> str:  # fmt: skip
+        """Show an image in the window of that name, or in a new one."""
+        from fijibridge.fiji import images, windows
+
         there = [i for i in windows.open_images() if name is not None and str(i.getTitle()) == name and not new]
         if len(there) > 1:
             there = [windows.find(name)]  # which says that there are several
         title = name if there and name is not None else windows.free_title(name or str(source.name or "image"))
-        if mode is not None:
-            source = _in_mode(source, mode)
         imp = images.to_imageplus(source, title, virtual)
         if lut is not None:
             self._set_lut(imp, lut)
         if limits is not None:
-            imp.setDisplayRange(*map(float, limits))
+            images.set_limits(imp, limits)
         if there:
             imp = images.replace(there[0], imp, keep_view)
         else:
@@ -449,7 +454,7 @@ class Fiji:
             self.show_table(table, name, select_in=int(target.getID()))
         return table
 
-    def add_rois(self, rois: Iterable[Roi], title: Which = None, colors: Colors | None = None) -> None:
+    def add_rois(self, rois: Iterable[Roi] | Roi, title: Which = None, colors: Colors | None = None) -> None:
         """Add ROIs to an image's overlay, and to the ROI Manager where there is a display.
 
         Parameters
@@ -463,7 +468,7 @@ class Fiji:
         """
         from fijibridge.fiji import overlays
 
-        items = list(rois)
+        items = [rois] if isinstance(rois, Roi) else list(rois)
         wrong = next((r for r in items if not isinstance(r, Roi)), None)
         if wrong is not None:
             raise RoiError(
@@ -507,9 +512,11 @@ class Fiji:
             frame = pd.DataFrame(frame)
         imp = None if select_in is None else self._find(select_in)
         tables.show(tables.from_dataframe(frame), name, self.mode == "interactive")
-        if imp is not None:
+        if imp is None:
+            tables.unfollow(name)
+        else:
             image_id = int(imp.getID())
-            tables.follow(name, lambda label: self._select_named(image_id, label))
+            tables.follow(name, lambda label, position: self._select_named(image_id, label, position))
 
     def plot(self, curves: Any, name: str = "Plot", *, xlabel: str | None = None, ylabel: str = "value") -> str:
         """Show curves in an ImageJ plot window; the one of that name is replaced.
@@ -566,7 +573,8 @@ class Fiji:
         pandas.DataFrame
             One row per cell, in the order of the ids (of the ROIs): ``label``, the id or the ROI's name, and ImageJ's
             columns, ``Area``, ``Mean`` ... Of a (z, y, x) label image one row per cell and slice, with the slice
-            (from 1) as ``slice``. ``attrs["unit"]`` is the unit of lengths.
+            (from 1) as ``slice``; of ROIs on a hyperstack also ``frame`` and ``channel``. ``attrs["unit"]`` is the
+            unit of lengths.
 
         Notes
         -----
@@ -575,16 +583,16 @@ class Fiji:
         from fijibridge.fiji import measuring, overlays
 
         rois = self._cells(cells, image)
-        imp, is_open = self._measured_on(image, cells)
+        imp, open_id = self._measured_on(image, cells)
         java = overlays.to_java(rois)
         table = measuring.measure_rois(imp, java, measurements or measuring.MEASUREMENTS, _channel_number(imp, channel))
-        if any(r.position for r in rois):
-            table.insert(0, "slice", [r.position for r in rois])
+        for column, places in _places(rois).items():
+            table.insert(0, column, places)
         names = [r.name for r in rois]
         numbers = all(n.isascii() and n.isdigit() for n in names)
         table.insert(0, "label", [int(n) for n in names] if numbers else names)
         table.attrs["unit"] = str(imp.getCalibration().getUnit())
-        self.show_table(table, name, select_in=int(imp.getID()) if is_open else None)
+        self.show_table(table, name, select_in=open_id)
         return table
 
     # --- work together ------------------------------------------------------------------------------
@@ -677,11 +685,11 @@ class Fiji:
 
     def status(self, text: str) -> None:
         """Write into Fiji's status line."""
-        self._java("ij.IJ").showStatus(text)
+        self._java("ij.IJ").showStatus(str(text))
 
     def log(self, text: str) -> None:
         """Write a line into Fiji's log window."""
-        self._java("ij.IJ").log(text)
+        self._java("ij.IJ").log(str(text))
 
     def training_monitor(self, name: str = "Loss") -> TrainingMonitor:
         """Return an observer for :func:`fijibridge.train` that shows progress, log and a plot of the losses here."""
@@ -701,6 +709,10 @@ class Fiji:
         from fijibridge.fiji import commands
 
         self._ready()
+        if not isinstance(code, str) or not isinstance(argument, str):
+            raise MacroError(
+                f"a macro and its argument are texts, not {type(code).__name__}, {type(argument).__name__}"
+            )
         return commands.run_macro(code, argument)
 
     # --- inside -------------------------------------------------------------------------------------
@@ -754,29 +766,34 @@ class Fiji:
         told = f"; the overlay of {others} has some: say title=..." if others else ""
         return f"no ROI in {where}{image}: draw one, or add it to the ROI Manager with [t]{told}"
 
-    def _named_roi(self, imp: Any, name: str) -> Any:
-        """Return the ROI of a name, of the image's overlay or else of the ROI Manager; None if there is none."""
+    def _named_roi(self, imp: Any, name: str, position: int = 0) -> Any:
+        """Return the ROI of a name (and slice), of the image's overlay or else the ROI Manager; None without one."""
         from fijibridge.fiji import overlays
 
         manager = overlays.manager()
         for rois in (overlays.drawn(imp), list(manager.getRoisAsArray()) if manager is not None else []):
             found = [roi for roi in rois if str(roi.getName()) == name]
+            here = [roi for roi in found if position in (int(roi.getPosition()), int(roi.getZPosition()))]
             if found:
-                return found[0]
+                return (here or found)[0]
         return None
 
-    def _select_named(self, image_id: int, name: str) -> None:
+    def _select_named(self, image_id: int, name: str, position: int) -> None:
         """Select a ROI of an image that is still open: what a click on a row of a table does."""
         from fijibridge.fiji import overlays, windows
 
         imp = next((i for i in windows.open_images() if int(i.getID()) == image_id), None)
-        roi = None if imp is None else self._named_roi(imp, name)
+        roi = None if imp is None else self._named_roi(imp, name, position)
         if roi is None:
             self.status(f"no ROI {name!r} in the image that was measured")
         else:
             overlays.select(imp, roi)
 
     def _set_lut(self, imp: Any, lut: str) -> None:
+        if imp.isComposite():
+            raise ImageError(
+                f"lut={lut!r} is for one channel, the image has {imp.getNChannels()}: leave mode= or lut= out"
+            )
         table = self._java("ij.plugin.LutLoader").getLut(lut)
         if table is None:
             names = [str(n) for n in self._java("ij.IJ").getLuts() or ()] or list(_BUILT_IN_LUTS)
@@ -804,21 +821,28 @@ class Fiji:
             raise RoiError("there is no cell to measure")
         return rois
 
-    def _measured_on(self, image: Array | Which, cells: Any) -> tuple[Any, bool]:
-        """Return where to measure, and whether that is open in Fiji."""
+    def _measured_on(self, image: Array | Which, cells: Any) -> tuple[Any, int | None]:
+        """Return where to measure, and the id under which that is open in Fiji."""
         from fijibridge.fiji.images import to_imageplus
 
-        is_open = False
         if image is None or isinstance(image, str | int):
-            imp, is_open = self._find(image), True
+            imp = self._find(image)
+            open_id: int | None = int(imp.getID())
         else:
             source = as_image(image)
             imp = to_imageplus(source, str(source.name or "image"))
+            came_from = source.attrs.get("imagej", {}).get("id")
+            open_id = came_from if came_from in self.ids() else None
         if hasattr(cells, "shape") and (int(imp.getHeight()), int(imp.getWidth())) != tuple(cells.shape[-2:]):
             raise ImageError(
                 f"labels have shape {cells.shape}, the image is {imp.getHeight()} x {imp.getWidth()} (y, x)"
             )
-        return imp, is_open
+        if getattr(cells, "ndim", 2) == 3:
+            counts = int(imp.getNSlices()), int(imp.getNFrames()), int(imp.getNChannels())
+            depth = next((n for n in counts if n > 1), 1)
+            if depth != cells.shape[0]:
+                raise ImageError(f"labels have {cells.shape[0]} slices, the image has {depth}")
+        return imp, open_id
 
     def _show_plot(self, plot: Any, name: str) -> str:
         from fijibridge.fiji import windows
@@ -837,6 +861,16 @@ class Fiji:
         return name
 
 
+def _places(rois: Sequence[Roi]) -> dict[str, list[int]]:
+    """Return the columns that say where ROIs lie, those in which any of them says something."""
+    columns = {
+        "channel": [r.hyperstack_position[0] for r in rois],
+        "frame": [r.hyperstack_position[2] for r in rois],
+        "slice": [r.position for r in rois],
+    }
+    return {name: places for name, places in columns.items() if any(places)}
+
+
 def _selected_box(imp: Any) -> dict[str, slice]:
     """Return the bounding box of an image's selection, cut at its border."""
     roi = imp.getRoi()
@@ -845,6 +879,8 @@ def _selected_box(imp: Any) -> dict[str, slice]:
     box = roi.getBounds()
     left, top = max(int(box.x), 0), max(int(box.y), 0)
     right, bottom = min(int(box.x + box.width), int(imp.getWidth())), min(int(box.y + box.height), int(imp.getHeight()))
+    if right <= left or bottom <= top:
+        raise RoiError(f"region='roi', but the selection of {str(imp.getTitle())!r} lies outside of it")
     return {"y": slice(top, bottom), "x": slice(left, right)}
 
 
@@ -861,6 +897,8 @@ def _in_mode(image: xr.DataArray, mode: str) -> xr.DataArray:
     if mode not in ("composite", "color", "grayscale"):
         raise ImageError(f"mode={mode!r}; expected 'composite', 'color' or 'grayscale'")
     channels = image.sizes.get("c", 1)
+    if "c" in image.coords and tuple(image.coords["c"].values.ravel()) == RGB:
+        raise ImageError(f"mode={mode!r} is a way to show several channels; an RGB image is shown in its colours")
     if channels < 2:
         raise ImageError(f"mode={mode!r} is a way to show several channels; the image has axes {image.dims}")
     return image.assign_attrs(imagej={**image.attrs.get("imagej", {}), "wanted_mode": mode})

@@ -27,8 +27,8 @@ _PROCESSORS = {np.uint8: "ByteProcessor", np.uint16: "ShortProcessor", np.float3
 class ImageStack:
     """The pixels of an ImagePlus as an array of (t, c, z, y, x), read when it is indexed.
 
-    It holds ImageJ's stack, not the window: what the user does to the image afterwards (crop, change of type) does not
-    change it, but edits of single pixels do.
+    It holds the planes, not the window: what the user does to the image afterwards (crop, change of type, delete a
+    slice, close) does not change it, but edits of pixels do.
 
     Attributes
     ----------
@@ -50,8 +50,12 @@ class ImageStack:
         self.dtype = np.dtype(np.uint8 if self.rgb else np.int16 if self.signed else _TYPES[self.type])
         self._stack = imp.getStack()
         # a single image's stack may hold an older array than its processor
-        self._single = imp.getProcessor() if int(self._stack.getSize()) == 1 and not self._stack.isVirtual() else None
+        alone = int(self._stack.getSize()) == 1 and not self._stack.isVirtual()
+        self._single = imp.getProcessor().getPixels() if alone else None
         self._lock = threading.Lock() if self._stack.isVirtual() else None
+        count = int(self._stack.getSize())
+        arrays = None if self._stack.isVirtual() else self._stack.getImageArray()
+        self._arrays = None if arrays is None else jpype.JClass("java.util.Arrays").copyOf(arrays, count)
 
     def __getitem__(self, index: tuple[int | slice, ...]) -> npt.NDArray[Any]:
         """Read a part: one whole number or slice per axis. Only the planes and the rectangle asked for are copied."""
@@ -99,7 +103,10 @@ class ImageStack:
         out[...] = box[np.array(rows) - low][:, np.array(columns) - left]
 
     def _pixels(self, number: int) -> Any:
-        pixels = self._single.getPixels() if self._single is not None else self._stack.getPixels(number)
+        if self._single is not None:
+            pixels = self._single
+        else:
+            pixels = self._stack.getPixels(number) if self._arrays is None else self._arrays[number - 1]
         if pixels is None:
             raise ImageError(f"ImageJ gave no pixels for slice {number}: was the image closed?")
         return pixels

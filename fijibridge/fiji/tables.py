@@ -47,10 +47,17 @@ def from_dataframe(frame: pd.DataFrame) -> Any:
     """
     if frame.index.name is not None:
         frame = frame.reset_index()
+    names = [str(name) for name in frame.columns]
+    if len(set(names)) < len(names) or any(not name.strip() for name in names):
+        raise SessionError(f"the columns of a table need names that differ; these are {names}")
     table = jpype.JClass("ij.measure.ResultsTable")(jpype.JClass("java.lang.Integer").valueOf(len(frame)))
     for heading in frame.columns if len(frame) else ():
         column, name = frame[heading], str(heading)
-        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        if pd.api.types.is_complex_dtype(column):
+            raise SessionError(
+                f"column {name!r} holds complex numbers, which ImageJ's tables do not: take real and imag"
+            )
+        if _is_number(column):
             numbers = column.to_numpy(dtype=float, na_value=np.nan)
             table.setValues(name, jpype.JArray(jpype.JDouble)(numbers))
         else:
@@ -58,6 +65,13 @@ def from_dataframe(frame: pd.DataFrame) -> Any:
                 table.setValue(name, row, "" if pd.isna(value) else str(value))
     _set_decimals(table)
     return table
+
+
+def _is_number(column: pd.Series) -> bool:
+    """Tell what ImageJ can hold as a double; whole numbers beyond 2**53 it cannot, they are shown as text."""
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return False
+    return not (pd.api.types.is_integer_dtype(column) and (column.abs() > 2**53).any())
 
 
 def _set_decimals(table: Any) -> None:
@@ -114,11 +128,24 @@ _followed: dict[int, Any] = {}
 """What listens to each open panel, by its identity in Java: kept, for Java does not keep what Python made."""
 
 
-def follow(name: str, selected: Callable[[str], object]) -> None:
-    """Call back with the label of the row that the user clicks, or goes to with the arrow keys."""
+Selected = Callable[[str, int], object]
+
+
+def unfollow(name: str) -> None:
+    """Call nobody back for a table any more."""
+    panel = panel_of(name)
+    for follower in _followed.values():
+        if panel is not None and follower.panel.equals(panel):
+            follower.selected = lambda label, position: None
+
+
+def follow(name: str, selected: Selected) -> None:
+    """Call back with the label, and the slice or 0, of the row that the user clicks."""
     panel = panel_of(name)
     if panel is None:
         return
+    for number in [n for n, follower in _followed.items() if not follower.panel.isDisplayable()]:
+        del _followed[number]  # its window was closed
     key = int(jpype.JClass("java.lang.System").identityHashCode(panel))
     if key in _followed:
         _followed[key].selected = selected
@@ -129,7 +156,7 @@ def follow(name: str, selected: Callable[[str], object]) -> None:
 class _Follower:
     """Listens to a table's panel."""
 
-    def __init__(self, panel: Any, selected: Callable[[str], object]):
+    def __init__(self, panel: Any, selected: Selected):
         self.panel, self.selected = panel, selected
         nothing = dict.fromkeys(("mouseClicked", "mousePressed", "mouseEntered", "mouseExited"), lambda event: None)
         self._mouse = jpype.JProxy("java.awt.event.MouseListener", dict=nothing | {"mouseReleased": self._chosen})
@@ -141,4 +168,5 @@ class _Follower:
             return
         number = float(table.getValue(LABEL, row))
         whole = np.isfinite(number) and number == round(number)
-        self.selected(str(round(number)) if whole else str(table.getStringValue(LABEL, row)))
+        position = int(table.getValue("slice", row)) if table.columnExists("slice") else 0
+        self.selected(str(round(number)) if whole else str(table.getStringValue(LABEL, row)), position)

@@ -6,7 +6,8 @@ import fnmatch
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -72,6 +73,19 @@ def find(which: Which) -> Any:
     return found[0]
 
 
+_showing = threading.RLock()
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Let one thread at a time look which titles are taken and open a window; Java's event thread must not wait."""
+    if bool(jpype.JClass("java.awt.EventQueue").isDispatchThread()):
+        yield
+        return
+    with _showing:
+        yield
+
+
 def on_event_thread(work: Callable[[], T]) -> T:
     """Do something while ImageJ draws nothing: on Java's event thread, or right here without one."""
     queue_class = jpype.JClass("java.awt.EventQueue")
@@ -128,9 +142,10 @@ class Events:
 
     def __init__(self) -> None:
         self._callbacks: list[tuple[str, Callback]] = []
-        self._queue: queue.Queue[Event] = queue.Queue()
+        self._queue: queue.Queue[Event | None] = queue.Queue()
         self._waiting: set[Event] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # never held while calling into Java, whose threads want it in _note
+        self._listening = threading.Lock()
         self._listeners: tuple[Any, Any] | None = None
 
     def add(self, kind: Kind, callback: Callback) -> Callable[[], None]:
@@ -140,6 +155,7 @@ class Events:
         entry = (kind, callback)
         with self._lock:
             self._callbacks.append(entry)
+        with self._listening:
             if self._listeners is None:
                 self._listen()
 
@@ -154,11 +170,13 @@ class Events:
         """Call nobody back any more."""
         with self._lock:
             self._callbacks.clear()
+        with self._listening:
             if self._listeners is not None:
                 images, rois = self._listeners
                 jpype.JClass("ij.ImagePlus").removeImageListener(images)
                 jpype.JClass("ij.gui.Roi").removeRoiListener(rois)
                 self._listeners = None
+                self._queue.put(None)
 
     def _listen(self) -> None:
         names = {"imageOpened": "opened", "imageClosed": "closed", "imageUpdated": "updated"}
@@ -190,6 +208,8 @@ class Events:
     def _tell(self) -> None:
         while True:
             event = self._queue.get()
+            if event is None:
+                return
             with self._lock:
                 self._waiting.discard(event)
                 callbacks = [callback for kind, callback in self._callbacks if kind == event.kind]
@@ -203,7 +223,24 @@ class Events:
 def wait_for_user(title: str, text: str) -> bool:
     """Show ImageJ's dialog that does not block Fiji, and wait for it; Ctrl-C closes it."""
     dialog = jpype.JClass("ij.gui.WaitForUserDialog")(title, text)
-    closed = threading.Event()
+    closed, refused = threading.Event(), threading.Event()
+
+    def refuse(event: Any) -> None:
+        refused.set()
+        dialog.close()
+
+    nothing = dict.fromkeys(
+        (
+            "windowOpened",
+            "windowClosed",
+            "windowIconified",
+            "windowDeiconified",
+            "windowActivated",
+            "windowDeactivated",
+        ),
+        lambda event: None,
+    )
+    dialog.addWindowListener(jpype.JProxy("java.awt.event.WindowListener", dict=nothing | {"windowClosing": refuse}))
 
     def show() -> None:
         dialog.show()
@@ -220,4 +257,4 @@ def wait_for_user(title: str, text: str) -> bool:
     except KeyboardInterrupt:
         dialog.close()
         raise
-    return not bool(dialog.escPressed())
+    return not (refused.is_set() or bool(dialog.escPressed()))

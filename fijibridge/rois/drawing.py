@@ -31,7 +31,8 @@ def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int]) -> npt.NDArray[Any
     Returns
     -------
     numpy.ndarray
-        ``uint16``, or ``uint32`` for ids above 65,535; 0 = background. Where ROIs overlap the later one wins.
+        ``uint16``, or ``uint32`` and ``uint64`` for ids that need them; 0 = background. Where ROIs overlap the later
+        one wins.
 
     Raises
     ------
@@ -50,7 +51,8 @@ def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int]) -> npt.NDArray[Any
            [0, 5, 5, 0]], dtype=uint16)
     """
     ids = _ids(rois)
-    labels = np.zeros(tuple(shape), np.uint16 if max(ids, default=0) < 2**16 else np.uint32)
+    most = max(ids, default=0)
+    labels = np.zeros(tuple(shape), np.uint16 if most < 2**16 else np.uint32 if most < 2**32 else np.uint64)
     if labels.ndim not in (2, 3):
         raise RoiError(f"shape {tuple(shape)} has {labels.ndim} axes; expected (Y, X) or (Z, Y, X)")
     _fill(labels, rois, np.array(ids, np.int64))
@@ -84,11 +86,12 @@ def rois_to_mask(rois: Sequence[Roi], shape: Sequence[int], width: float | None 
             continue
         if roi.kind not in ((*AREAS, *LINES) if width is not None else (*LINES, "point")):
             raise RoiError(f"{roi!r} is neither an area nor a line")
+        if width is None and roi.kind == "point":
+            _draw_points(mask, roi)
+            continue
         for plane in _planes(mask, roi):
             if width is not None:
                 _draw_wide(plane, roi, width)
-            elif roi.kind == "point":
-                _draw_points(plane, roi)
             else:
                 _draw_line(plane, roi)
     return mask
@@ -96,10 +99,10 @@ def rois_to_mask(rois: Sequence[Roi], shape: Sequence[int], width: float | None 
 
 def _ids(rois: Sequence[Roi]) -> list[int]:
     names = [r.name for r in rois]
-    if all(n.isascii() and n.isdigit() and 0 < int(n) < 2**31 for n in names) and len(
-        {(name, r.position) for name, r in zip(names, rois, strict=True)}
-    ) == len(rois):
-        return [int(n) for n in names]
+    if all(n.isascii() and n.isdigit() and 0 < int(n) < 2**63 for n in names):
+        ids = [int(n) for n in names]
+        if len({(i, r.position) for i, r in zip(ids, rois, strict=True)}) == len(rois):
+            return ids
     return list(range(1, len(names) + 1))
 
 
@@ -163,11 +166,17 @@ def _draw_line(plane: npt.NDArray[np.bool_], roi: Roi) -> None:
     _mark(plane, *filling.line_pixels(points, width, plane.shape))
 
 
-def _draw_points(plane: npt.NDArray[np.bool_], roi: Roi) -> None:
+def _draw_points(mask: npt.NDArray[np.bool_], roi: Roi) -> None:
+    """Mark points, each on its own slice if they have some."""
     points = roi.paths()[0]
     whole = np.floor(points + 0.5) if len(points) > 1 else np.trunc(points)  # as ImageJ does, one and several
     x, y = whole.astype(np.int64).T
-    _mark(plane, x, y)
+    slices = np.array(roi.point_positions or [roi.position] * len(points))
+    for z, plane in enumerate(mask if mask.ndim == 3 else mask[None], start=1):
+        here = (slices == z) | (slices == 0) | (mask.ndim == 2)
+        _mark(plane, x[here], y[here])
+    if mask.ndim == 3 and slices.max(initial=0) > len(mask):
+        raise RoiError(f"{roi!r} has a point on slice {slices.max()} of a stack of {len(mask)}")
 
 
 def _mark(plane: npt.NDArray[np.bool_], x: Ints, y: Ints) -> None:

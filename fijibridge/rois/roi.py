@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -145,7 +146,7 @@ class Roi:
     @property
     def position(self) -> int:
         """Slice (z of a hyperstack) that it belongs to, counted from 1; 0 = all."""
-        return self.header.position or self._second.z
+        return max(self.header.position, 0) or self._second.z
 
     @property
     def hyperstack_position(self) -> tuple[int, int, int]:
@@ -179,6 +180,15 @@ class Roi:
         if self.kind != "point" or not offset:
             return []
         return [int(v) & 255 for v in np.frombuffer(self._bytes, ">i4", self.header.n, offset)]
+
+    @property
+    def point_positions(self) -> list[int]:
+        """Slice of each point of a multi-point over several slices, from 1; empty if they have none of their own."""
+        offset = self._second.counters_offset
+        if self.kind != "point" or not offset:
+            return []
+        positions = [int(v) >> 8 for v in np.frombuffer(self._bytes, ">i4", self.header.n, offset)]
+        return positions if any(positions) else []
 
     def renamed(self, name: str) -> Roi:
         """Return a copy under another name."""
@@ -294,6 +304,12 @@ def _color_name(value: int) -> str | None:
     return f"#{value & 0xFFFFFF:06x}{value >> 24:02x}" if value else None
 
 
+def _refuse_too_far(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> None:
+    if low.min() < -5000 or high.max() > format.FARTHEST:
+        where = f"from {low.tolist()} to {high.tolist()} (x, y)"
+        raise RoiError(f"a ROI {where}: ImageJ's format reaches from -5000 to {format.FARTHEST}")
+
+
 def _vertices(kind: ROI_TYPE, xy: npt.ArrayLike, name: str, position: int) -> ImagejRoi:
     points = np.asarray(xy)
     least = 1 if kind == ROI_TYPE.POINT else 2
@@ -303,6 +319,7 @@ def _vertices(kind: ROI_TYPE, xy: npt.ArrayLike, name: str, position: int) -> Im
         raise RoiError("vertices must be finite numbers")
     low = np.floor(points.min(axis=0)).astype(int)
     high = np.ceil(points.max(axis=0)).astype(int)
+    _refuse_too_far(low, high)
     whole = np.array_equal(points, np.round(points)) and (high - low).max() < 2**15
     data = ImagejRoi(
         roitype=kind, name=name, position=position, n_coordinates=len(points),
@@ -318,6 +335,7 @@ def _vertices(kind: ROI_TYPE, xy: npt.ArrayLike, name: str, position: int) -> Im
 def _box(kind: ROI_TYPE, x: int, y: int, width: int, height: int, name: str, position: int) -> bytes:
     if width <= 0 or height <= 0:
         raise RoiError(f"width {width} and height {height} must be positive")
+    _refuse_too_far(np.array([x, y]), np.array([x + width, y + height]))
     data = ImagejRoi(
         roitype=kind,
         name=name,

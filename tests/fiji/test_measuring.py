@@ -135,3 +135,54 @@ def test_plots_without_windows(clean):
     for nothing in ([np.nan], np.zeros((2, 2))):
         with pytest.raises(ImageError):
             clean.plot(nothing)
+
+
+def test_on_the_channel_slice_and_frame_that_a_roi_belongs_to(clean):
+    t, c, z = np.ogrid[1:4, 1:3, 1:4]
+    values = (100 * t + 10 * c + z).astype(np.float32)[..., None, None] * np.ones((8, 9), np.float32)
+    clean.show(values, name="h")
+    box = fb.Roi.rectangle(1, 1, 3, 3, name="1")
+    table = clean.measure([box.at(c=2, z=3, t=3), box.at(c=1, z=1, t=2), box.at(z=2)], "h", ["mean"])
+    assert table["Mean"].tolist() == [323, 211, 112]
+    assert (table["channel"].tolist(), table["slice"].tolist(), table["frame"].tolist()) == (
+        [2, 1, 0], [3, 1, 2], [3, 2, 0]
+    )  # fmt: skip
+    assert clean.measure([box.at(z=2, t=3)], "h", ["mean"], channel=1)["Mean"].tolist() == [322]
+    with pytest.raises(ImageError, match="frame 9, the image has 3"):
+        clean.measure([box.at(t=9)], "h")
+
+
+def test_labels_over_time_and_over_channels(clean):
+    labels = np.ones((3, 6, 7), int)
+    series = np.array([100, 200, 300], np.float32)[:, None, None] * np.ones((6, 7), np.float32)
+    clean.show(fb.as_image(series, "tyx"), name="t")
+    for channel in (None, 0):
+        assert clean.measure(labels, "t", ["mean"], channel=channel)["Mean"].tolist() == [100, 200, 300]
+    both = np.stack([series + 10, series + 20], axis=1)
+    clean.show(fb.as_image(both, "tcyx"), name="tc")
+    assert clean.measure(labels, "tc", ["mean"])["Mean"].tolist() == [110, 210, 310]
+    assert clean.measure(labels, "tc", ["mean"], channel=1)["Mean"].tolist() == [120, 220, 320]
+    with pytest.raises(ImageError, match="2 slices, the image has 3"):
+        clean.measure(labels[:2], "t")
+
+
+def test_tables_that_imagej_cannot_hold_are_refused_and_big_numbers_stay_exact(clean):
+    clean.show_table({"id": [2**60 + 1, 3], "x": [1.5, 2.5]})
+    assert clean.table()["id"].tolist() == [str(2**60 + 1), "3"]
+    for bad in ({"": [1]}, {"c": [1j]}):
+        with pytest.raises(SessionError):
+            clean.show_table(bad)
+    with pytest.raises(SessionError, match="differ"):
+        clean.show_table(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+
+
+def test_wrong_kinds_of_arguments_are_told(clean):
+    clean.show(np.zeros((4, 4), np.uint8), name=7)
+    assert clean.titles() == ["7"]
+    clean.log(5)
+    clean.status(None)
+    clean.add_rois(fb.Roi.rectangle(0, 0, 2, 2, name="1"))
+    with pytest.raises(FijiBridgeError, match="texts"):
+        clean.run_macro(None)
+    with pytest.raises(ImageError, match="needs numbers"):
+        clean.plot(pd.Series([1, 2], index=["a", "b"]))

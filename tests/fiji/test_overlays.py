@@ -218,3 +218,18 @@ def test_outlines_of_labels_are_stored_as_imagej_stores_them(fiji):
             else int(np.count_nonzero(mask.getPixels()[:]))
         )
         assert filled == (labels == int(roi.name)).sum()
+
+
+def test_points_on_slices_of_their_own(fiji):
+    stack = jpype.JClass("ij.IJ").createImage("s", "8-bit black", 20, 20, 4)
+    points = jpype.JClass("ij.gui.PointRoi")(3.0, 4.0)
+    stack.setSlice(2)
+    points.addPoint(stack, 7.0, 8.0)
+    stack.setSlice(4)
+    points.addPoint(stack, 9.0, 8.0)
+    (roi,) = overlays.from_java([points])
+    assert roi.point_positions[1:] == [2, 4]
+    mask = fb.rois_to_mask([roi], (4, 20, 20))
+    assert mask[1, 8, 7]
+    assert mask[3, 8, 9]
+    assert not mask[1, 8, 9]

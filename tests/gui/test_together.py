@@ -209,3 +209,35 @@ def test_selecting(python, display):
         part = fiji.image("a", region="roi")
         assert part.shape == (3, 6, 5) and fb.as_image(part).coords["x"].values[0] == 3
     """)  # fmt: skip
+
+
+def test_a_session_is_closed_while_rois_change(python, display):
+    run(python, display, """
+        import threading
+        fiji.show(np.zeros((40, 40), np.uint8), name="a")
+        fiji.on("roi", lambda event: None)
+        loop = "for (i = 0; i < 100000; i++) makeRectangle(i % 20, 3, 5, 5);"
+        worker = threading.Thread(target=lambda: fiji.run_macro(loop), daemon=True)
+        worker.start()
+        time.sleep(1)
+        done = threading.Event()
+        threading.Thread(target=lambda: (fiji._events.close(), done.set()), daemon=True).start()
+        assert done.wait(10), "Java's listeners and ours wait for each other"
+        worker.join(60)
+        assert not worker.is_alive()
+    """)  # fmt: skip
+
+
+def test_a_dialog_closed_by_its_button_is_a_no(python, display):
+    run(python, display, """
+        import threading
+        def close():
+            def found():
+                return [w for w in jpype.JClass("java.awt.Window").getWindows()
+                        if w.isVisible() and str(w.getClass().getSimpleName()) == "WaitForUserDialog"]
+            wait(found)
+            event = jpype.JClass("java.awt.event.WindowEvent")
+            found()[0].dispatchEvent(event(found()[0], event.WINDOW_CLOSING))
+        threading.Thread(target=close, daemon=True).start()
+        assert fiji.wait_for_user("Draw a cell") is False
+    """)  # fmt: skip

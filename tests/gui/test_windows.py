@@ -173,7 +173,7 @@ def test_labels_over_an_image(python, display):
     run(python, display, """
         tissue = fb.synthetic_epithelium((80, 80), cell_size=16)
         fiji.show_labels(tissue.labels, over=tissue.image)
-        assert fiji.titles() == ["labels", "tissue"]
+        assert fiji.titles() == ["tissue", "labels"]
         assert fiji._find("tissue").getOverlay().size() == tissue.labels.values.max()
         fiji.close()
     """)  # fmt: skip

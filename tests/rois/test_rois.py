@@ -44,6 +44,14 @@ def test_id_gaps_and_large_ids():
     assert (back == labels).all()
 
 
+@pytest.mark.parametrize("cell", [2**31, 2**40 + 1])
+def test_ids_of_any_size(cell):
+    labels = np.array([[cell, 0, 5]], np.uint64)
+    assert (rois_to_labels(labels_to_rois(labels), labels.shape) == labels).all()
+    five = [Roi.rectangle(0, 0, 1, 1, name="05"), Roi.rectangle(1, 0, 1, 1, name="5")]
+    assert rois_to_labels(five, (1, 2)).tolist() == [[1, 2]], "names that are no ids are numbered"
+
+
 def test_kinds():
     ring = np.ones((3, 3), int)
     ring[1, 1] = 0
@@ -101,6 +109,8 @@ def test_lines_have_a_width():
         (lambda: Roi.polygon([(1, 2, 3)]), "expected"),
         (lambda: Roi.polygon([(0, 0), (np.nan, 1)]), "finite"),
         (lambda: Roi.rectangle(0, 0, 0, 4), "positive"),
+        (lambda: Roi.rectangle(0, 0, 70000, 5), "60000"),
+        (lambda: Roi.polygon([(-6000, 0), (5, 0), (5, 5)]), "-5000"),
         (lambda: Roi.from_bytes(b"nonsense"), "no ImageJ ROI"),
         (lambda: rois_to_labels([Roi.line([(0, 0), (5, 5)])], (6, 6)), "no area"),
         (lambda: rois_to_labels([Roi.rectangle(0, 0, 1, 1, position=4)], (3, 6, 6)), "slice 4"),
