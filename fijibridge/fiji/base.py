@@ -1,0 +1,55 @@
+"""What the parts of a session share: whether it is open, and which image is meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fijibridge.errors import SessionError
+from fijibridge.fiji import life
+from fijibridge.fiji.installations import Java
+from fijibridge.fiji.life import Mode
+
+if TYPE_CHECKING:
+    from fijibridge.fiji.windows import Events, Which
+
+
+class Session:
+    """A running Fiji, before one can do anything with it."""
+
+    def __init__(self, flavor: str, mode: Mode, java: Java, gateway: Any):
+        self.flavor, self.mode, self.java = flavor, mode, java
+        self._gateway = gateway
+        self.closed = False
+        self._events: Events | None = None
+
+    def progress(self, done: int, total: int) -> None:
+        """Move Fiji's progress bar, as in ``fb.predict(..., progress=fiji.progress)``; at `total` it vanishes."""
+        self._java("ij.IJ").showProgress(float(done) / max(total, 1))
+
+    def status(self, text: str) -> None:
+        """Write into Fiji's status line."""
+        self._java("ij.IJ").showStatus(str(text))
+
+    def log(self, text: str) -> None:
+        """Write a line into Fiji's log window."""
+        self._java("ij.IJ").log(str(text))
+
+    def _ready(self) -> None:
+        life.refuse_forked()
+        if self.closed:
+            raise SessionError("this Fiji session was closed: start one with fijibridge.Fiji.start()")
+
+    def _java(self, name: str) -> Any:
+        self._ready()
+        import jpype
+
+        return jpype.JClass(name)
+
+    def _windows(self) -> Any:
+        self._ready()
+        from fijibridge.fiji import windows
+
+        return windows
+
+    def _find(self, which: Which) -> Any:
+        return self._windows().find(which)

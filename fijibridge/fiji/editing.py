@@ -1,0 +1,150 @@
+"""Changes of an open image: new pixels in its window, and edited ones written back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fijibridge.errors import ImageError
+from fijibridge.fiji.images import from_imageplus, plain_pixels
+from fijibridge.fiji.pixels import copy_into_java
+from fijibridge.fiji.stacks import COLOR_RGB, ImageStack
+from fijibridge.image import DIMS, origin, pixel_size
+
+
+def replace(imp: Any, new: Any, keep_view: bool) -> Any:
+    """Put a new image into the window of an open one, and return what is open afterwards.
+
+    Where ImageJ cannot change the kind of a window (composite or not), a new one opens in its place.
+    """
+    before, after = (tuple(int(n) for n in i.getDimensions(True)) for i in (imp, new))
+    same_size = before == after
+    if same_size:
+        new.setOverlay(imp.getOverlay())
+    window = imp.getWindow()
+    if bool(imp.isComposite()) != bool(new.isComposite()) or (window is not None and not same_size):
+        return _reopened(
+            imp, new, keep_view and tuple(imp.getDimensions(True))[:2] == tuple(new.getDimensions(True))[:2]
+        )
+    limits = float(new.getDisplayRangeMin()), float(new.getDisplayRangeMax())
+    selection = imp.getRoi()
+    imp.setImage(new)
+    if not imp.isComposite() and int(imp.getType()) != COLOR_RGB:
+        imp.setDisplayRange(*limits)
+    if selection is not None:
+        imp.setRoi(selection)
+    if window is not None and not keep_view:
+        window.getCanvas().unzoom()
+        imp.setSlice(1)
+    imp.changes = False
+    imp.updateAndDraw()
+    return imp
+
+
+def _reopened(imp: Any, new: Any, keep_view: bool) -> Any:
+    window = imp.getWindow()
+    where = window.getLocation() if window is not None else None
+    part = window.getCanvas().getSrcRect() if window is not None else None
+    zoom = float(window.getCanvas().getMagnification()) if window is not None else 1.0
+    place = int(imp.getC()), int(imp.getZ()), int(imp.getT())
+    imp.changes = False
+    imp.close()
+    new.show()
+    if keep_view:
+        counts = int(new.getNChannels()), int(new.getNSlices()), int(new.getNFrames())
+        new.setPosition(*(min(number, count) for number, count in zip(place, counts, strict=True)))
+    if where is not None and new.getWindow() is not None:
+        new.getWindow().setLocation(where)
+        if keep_view:
+            new.getCanvas().setMagnification(zoom)
+            new.getCanvas().setSourceRect(part)
+            new.repaintWindow()
+    return new
+
+
+def write_back(imp: Any, image: xr.DataArray) -> None:
+    """Write the pixels of an image, or of a region of it, into the ImagePlus that it came from.
+
+    Raises
+    ------
+    ImageError
+        If they do not fit: another type, another pixel size, a place outside or between pixels, a virtual stack.
+    """
+    stack = ImageStack(imp)
+    title = str(imp.getTitle())
+    if imp.getStack().isVirtual():
+        raise ImageError(f"{title!r} is a virtual stack, which cannot be written to: duplicate it in ImageJ")
+    if image.dtype != stack.dtype:
+        raise ImageError(
+            f"the pixels are {image.dtype}, those of {str(imp.getTitle())!r} {stack.dtype}: show a new image"
+        )
+    frame = from_imageplus(imp, lazy=True)
+    places = [_place(d, image, frame, stack.shape[i]) for i, d in enumerate(DIMS)]
+    array = image.values.reshape([len(p) for p in places])
+    t_range, c_range, z_range, rows, columns = places
+    if stack.rgb and len(c_range) != 3:
+        raise ImageError("an RGB image is written with all three channels")
+    whole = len(rows) == stack.shape[3] and len(columns) == stack.shape[4]
+    depth = stack.shape[2]
+    for i, t in enumerate(t_range):
+        for k, z in enumerate(z_range):
+            for j, c in enumerate(range(1) if stack.rgb else c_range):
+                pixels = stack._pixels((t * depth + z) * stack.channels + c + 1)
+                plane = _as_imagej(array[i, :, k] if stack.rgb else array[i, j, k], stack)
+                if not whole:
+                    under = _whole_plane(stack, t, c, z)
+                    under[rows.start : rows.stop, columns.start : columns.stop] = plane
+                    plane = under
+                copy_into_java(plane, pixels)
+    imp.changes = True
+    imp.updateAndDraw()
+
+
+def _as_imagej(plane: npt.NDArray[Any], stack: ImageStack) -> npt.NDArray[Any]:
+    if stack.rgb:
+        red, green, blue = plane.astype(np.uint32)
+        packed: npt.NDArray[Any] = (0xFF000000 | red << 16 | green << 8 | blue).astype(np.uint32).view(np.int32)
+        return packed
+    return plain_pixels(plane)
+
+
+def _whole_plane(stack: ImageStack, t: int, c: int, z: int) -> npt.NDArray[Any]:
+    everything = slice(None)
+    plane = stack[t, everything if stack.rgb else c, z, everything, everything]
+    return np.array(_as_imagej(plane, stack))
+
+
+def _place(axis: str, image: xr.DataArray, frame: xr.DataArray, size: int) -> range:
+    """Return where along an axis of the open image the pixels of a part lie."""
+    count = image.sizes.get(axis, 1)
+    if axis == "c":
+        names = [str(n) for n in frame.coords["c"].values] if "c" in frame.coords else None
+        if count == size:
+            return range(size)
+        if names is not None and "c" in image.coords:
+            mine = [names.index(str(n)) for n in np.atleast_1d(image.coords["c"].values) if str(n) in names]
+            if len(mine) == count and mine == list(range(mine[0], mine[0] + count)):
+                return range(mine[0], mine[0] + count)
+        first = image.attrs.get("imagej", {}).get("channel")
+        if first is not None and names is None and count == 1:
+            return range(first, first + 1)
+        raise ImageError(f"the pixels have {count} channel(s), the open image {size}: write all channels, or one")
+    if axis not in frame.coords or axis not in image.coords:
+        if count != size:
+            raise ImageError(f"the pixels do not say where they lie in {axis!r}: keep the coordinates of fiji.image()")
+        start = 0.0
+    else:
+        steps, mine_steps = pixel_size(frame), pixel_size(image)
+        if abs(steps[axis] - mine_steps[axis]) > 1e-6 * steps[axis]:
+            raise ImageError(f"pixel size in {axis} is {mine_steps[axis]:g}, that of the open image {steps[axis]:g}")
+        start = (origin(image)[axis] - origin(frame)[axis]) / steps[axis]
+    first = round(start)
+    if abs(start - first) > 0.01 or first < 0 or first + count > size:
+        raise ImageError(
+            f"the pixels lie at {start:g} to {start + count - 1:g} of axis {axis!r}, which has {size}: "
+            "write a region of the open image"
+        )
+    return range(first, first + count)

@@ -1,0 +1,368 @@
+"""From Python to Fiji: images, cells, tables and plots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+from fijibridge.errors import ImageError, RoiError, SessionError
+from fijibridge.fiji.pulling import Pulling
+from fijibridge.image import RGB, Array, LookupTable, as_image, as_labels, imagej_pixels
+from fijibridge.rois import Roi, labels_to_rois
+
+if TYPE_CHECKING:
+    from fijibridge.cells.matching import Matching
+    from fijibridge.fiji.overlays import Colors
+    from fijibridge.fiji.windows import Which
+
+_BUILT_IN_LUTS = (
+    "Fire", "Grays", "Ice", "Spectrum", "3-3-2 RGB", "Red", "Green", "Blue", "Cyan", "Magenta", "Yellow", "Red/Green"
+)  # fmt: skip
+"""What ImageJ has without its folder of further ones."""
+
+
+class Showing(Pulling):
+    """The part of a session that shows in Fiji what Python has."""
+
+    def show(
+        self,
+        image: Any,
+        name: str | None = None,
+        lut: str | None = None,
+        *,
+        limits: tuple[float, float] | None = None,
+        mode: Literal["composite", "color", "grayscale"] | None = None,
+        virtual: bool | None = None,
+        new: bool = False,
+        keep_view: bool = True,
+    ) -> str:
+        """Show an array as an image in Fiji.
+
+        Parameters
+        ----------
+        image
+            (y, x), (z, y, x), (c, z, y, x) or (t, c, z, y, x); a DataArray says its axes itself and keeps its
+            calibration and, if it came from Fiji, its look. Types that ImageJ does not have are converted without a
+            wrong value, see :func:`fijibridge.image.imagej_pixels`.
+        name
+            Its title. An open image of that title is replaced in place. Left out, a new window is titled with the
+            DataArray's own name, or ``"image"``.
+        lut
+            A lookup table of ImageJ, such as ``"Fire"`` or ``"Grays"``.
+        limits
+            Values shown as black and as white, of all channels; left out, those of the plane that is shown first.
+        mode
+            How channels are shown: all at once, one by one in colour, or one by one in grey.
+        virtual
+            Do not copy the pixels: ImageJ reads a plane when it shows it. Left out: for dask, zarr, HDF5 and memory
+            maps.
+        new
+            Open a new window even if there is one of that title.
+        keep_view
+            Keep zoom and slice of a window that is replaced.
+
+        Returns
+        -------
+        str
+            The title, made unique as ImageJ does it (``"image-1"``).
+        """
+        windows = self._windows()
+        name = None if name is None else str(name)
+        virtual = _is_lazy(image) if virtual is None else virtual
+        source = as_image(image)
+        if mode is not None:
+            source = _in_mode(source, mode)
+        with windows.one_at_a_time():
+            return self._show(source, name, lut, limits, virtual, new, keep_view)
+
+    def _show(
+        self, source: xr.DataArray, name: str | None, lut: str | None, limits: tuple[float, float] | None,
+        virtual: bool, new: bool, keep_view: bool,
+    ) -> str:  # fmt: skip
+        """Show an image in the window of that name, or in a new one."""
+        from fijibridge.fiji import editing, images, windows
+
+        there = [i for i in windows.open_images() if name is not None and str(i.getTitle()) == name and not new]
+        if len(there) > 1:
+            there = [windows.find(name)]  # which says that there are several
+        title = name if there and name is not None else windows.free_title(name or str(source.name or "image"))
+        imp = images.to_imageplus(source, title, virtual)
+        if lut is not None:
+            self._set_lut(imp, lut)
+        if limits is not None:
+            images.set_limits(imp, limits)
+        if there:
+            imp = editing.replace(there[0], imp, keep_view)
+        else:
+            imp.show()
+        return str(imp.getTitle())
+
+    def write(self, image: xr.DataArray, title: Which = None) -> None:
+        """Write edited pixels back into the open image that they were copied from.
+
+        Parameters
+        ----------
+        image
+            From :meth:`image`, whole or a region, with the same type and pixel size.
+        title
+            The open image; left out, the one that it was copied from.
+
+        Raises
+        ------
+        NoImageError
+            If that is no longer open.
+        ImageError
+            If the pixels do not fit.
+        """
+        from fijibridge.fiji.editing import write_back
+
+        if not isinstance(image, xr.DataArray):
+            raise ImageError("write takes what fiji.image() gave, edited; to show a plain array use fiji.show()")
+        if title is None:
+            title = image.attrs.get("imagej", {}).get("id")
+        write_back(self._find(title), image)
+
+    def show_labels(
+        self, labels: Array, over: Array | Which = None, name: str | None = None, colors: Colors | None = None
+    ) -> str:
+        """Show a label image in distinct colours, and the cells' outlines over the image that they were found in.
+
+        Parameters
+        ----------
+        labels
+            (y, x) or (z, y, x), 0 = background (black).
+        over
+            An image, or the title or id of an open one, that gets the cells as its overlay, named by their ids.
+        name
+            Title of the label image, which replaces one of that title; ``"labels"`` if left out.
+        colors
+            Of the outlines, by id, as matplotlib knows them: ``{7: "red"}``; the others are yellow. Left out, each id
+            has its own, that of the label image.
+
+        Returns
+        -------
+        str
+            Title of the label image.
+        """
+        from fijibridge.fiji import editing, images, overlays
+
+        windows = self._windows()
+        source = as_image(labels)
+        array = as_labels(source)
+        target = None if over is None else self._target(over, array.shape)
+        there = [windows.find(name)] if name is not None and name in self.titles() else []
+        imp = images.to_imageplus(
+            source.copy(data=imagej_pixels(array)).drop_attrs(deep=False),
+            name if there and name is not None else windows.free_title(name or "labels"),
+        )
+        imp.setLut(images.make_lut(LookupTable.of(overlays.palette())))
+        imp.setDisplayRange(0, 255)
+        if there:
+            imp = editing.replace(there[0], imp, keep_view=True)
+        else:
+            imp.show()
+        imp.setOverlay(overlays.painted(array) if array.max(initial=0) > 255 else None)
+        if target is not None:
+            rois = labels_to_rois(array)
+            target.setOverlay(None)
+            overlays.add_to_overlay(target, overlays.to_java(rois, target, overlays.colors_of(rois, colors)))
+        return str(imp.getTitle())
+
+    def show_matches(
+        self, matching: Matching, true: Array, pred: Array, over: Array | Which = None, name: str = "Matches"
+    ) -> pd.DataFrame:
+        """Show which cells were matched: as coloured outlines, and as a table whose rows select their cell.
+
+        Parameters
+        ----------
+        matching
+            Of :func:`fijibridge.match_labels`.
+        true, pred
+            The label images that it compares, (y, x) or (z, y, x).
+        over
+            The image that gets the outlines as its overlay: predicted cells, matched green and extra magenta, and
+            missed true ones red (named ``"missed 7"``).
+        name
+            Title of the table. Without a display none is shown.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``label`` (name of the ROI), ``outcome``, ``true``, ``predicted``, ``score``.
+        """
+        from fijibridge.fiji import overlays
+
+        table = matching.cells()
+        missed = set(matching.missed)
+        truth = [roi.renamed(f"missed {roi.name}") for roi in labels_to_rois(true) if int(roi.name) in missed]
+        rois = [*labels_to_rois(pred), *truth]
+        colors = dict(zip(table["label"], table["color"], strict=True))
+        target = self._target(over, tuple(as_image(pred).shape))
+        target.setOverlay(None)
+        known = {roi.name for roi in rois}
+        shown = {label: color for label, color in colors.items() if label in known}
+        overlays.add_to_overlay(target, overlays.to_java(rois, target, overlays.colors_of(rois, shown)))
+        table = table.drop(columns="color")
+        if self.mode == "interactive":
+            self.show_table(table, name, select_in=int(target.getID()))
+        return table
+
+    def add_rois(self, rois: Iterable[Roi] | Roi, title: Which = None, colors: Colors | None = None) -> None:
+        """Add ROIs to an image's overlay, and to the ROI Manager where there is a display.
+
+        Parameters
+        ----------
+        rois
+            In pixels of the image.
+        title
+            The image; None for the active one.
+        colors
+            By name, as matplotlib knows them: ``{"7": "red"}``. Left out, each keeps its own.
+        """
+        from fijibridge.fiji import overlays
+
+        items = [rois] if isinstance(rois, Roi) else list(rois)
+        wrong = next((r for r in items if not isinstance(r, Roi)), None)
+        if wrong is not None:
+            raise RoiError(
+                f"add_rois takes fijibridge.Roi, not {type(wrong).__name__}: labels_to_rois(labels) makes them"
+            )
+        imp = self._find(title)
+        painted = [] if colors is None else overlays.colors_of(items, colors)
+        java = overlays.to_java(items, imp, painted)
+        if self.mode == "interactive":
+            overlays.add_to_manager(java)  # which copies them, before ImageJ draws them
+        overlays.add_to_overlay(imp, java)
+
+    def show_table(
+        self, frame: pd.DataFrame | pd.Series | Mapping[str, Any], name: str = "Results", select_in: Which = None
+    ) -> None:
+        """Show a DataFrame as a table in Fiji; the one of that name is replaced, in its window.
+
+        ``"Results"`` is the table that ImageJ's own Measure writes to. Without a display ImageJ has only that one.
+
+        Parameters
+        ----------
+        frame
+            Numbers, text, missing values. An index with a name becomes the first column.
+        name
+            Title of the table.
+        select_in
+            An open image: a click on a row selects the ROI of its overlay, or else of the ROI Manager, that is named
+            as the row's column ``label`` says, and scrolls to it.
+
+        Raises
+        ------
+        SessionError
+            For another table without a display.
+        """
+        from fijibridge.fiji import tables
+
+        self._ready()
+        if not isinstance(frame, pd.DataFrame):
+            if not isinstance(frame, Mapping | pd.Series):
+                raise SessionError(f"show_table takes a DataFrame, or a mapping of columns, not {type(frame).__name__}")
+            frame = pd.DataFrame(frame)
+        imp = None if select_in is None else self._find(select_in)
+        tables.show(tables.from_dataframe(frame), name, self.mode == "interactive")
+        if imp is None:
+            tables.unfollow(name)
+        else:
+            image_id = int(imp.getID())
+            tables.follow(name, lambda label, position: self._select_named(image_id, label, position))
+
+    def plot(self, curves: Any, name: str = "Plot", *, xlabel: str | None = None, ylabel: str = "value") -> str:
+        """Show curves in an ImageJ plot window; the one of that name is replaced.
+
+        Parameters
+        ----------
+        curves
+            A DataFrame, each column over the index; a Series, or a list of numbers.
+        name, xlabel, ylabel
+            Titles of window and axes; `xlabel` is the name of the index if left out.
+        """
+        from fijibridge.fiji.plots import curves_of, line_plot
+
+        frame = curves_of(curves)
+        return self._show_plot(line_plot(frame, name, xlabel or str(frame.index.name or "index"), ylabel), name)
+
+    def histogram(self, values: npt.ArrayLike, bins: int = 100, name: str = "Histogram", xlabel: str = "value") -> str:
+        """Show the histogram of some numbers in an ImageJ plot window; the one of that name is replaced."""
+        from fijibridge.fiji.plots import histogram_plot
+
+        self._ready()
+        return self._show_plot(histogram_plot(np.asarray(values), bins, name, xlabel), name)
+
+    def _select_named(self, image_id: int, name: str, position: int) -> None:
+        """Select a ROI of an image that is still open: what a click on a row of a table does."""
+        from fijibridge.fiji import overlays, windows
+
+        imp = next((i for i in windows.open_images() if int(i.getID()) == image_id), None)
+        roi = None if imp is None else self._named_roi(imp, name, position)
+        if roi is None:
+            self.status(f"no ROI {name!r} in the image that was measured")
+        else:
+            overlays.select(imp, roi)
+
+    def _set_lut(self, imp: Any, lut: str) -> None:
+        if imp.isComposite():
+            raise ImageError(
+                f"lut={lut!r} is for one channel, the image has {imp.getNChannels()}: leave mode= or lut= out"
+            )
+        table = self._java("ij.plugin.LutLoader").getLut(lut)
+        if table is None:
+            names = [str(n) for n in self._java("ij.IJ").getLuts() or ()] or list(_BUILT_IN_LUTS)
+            raise ImageError(f"ImageJ has no lookup table {lut!r}; there are {', '.join(names)}")
+        low, high = float(imp.getDisplayRangeMin()), float(imp.getDisplayRangeMax())
+        imp.setLut(self._java("ij.process.LUT")(table, low, high))
+
+    def _target(self, over: Array | Which, shape: tuple[int, ...]) -> Any:
+        """Return the open image to draw on, showing it first if it is an array."""
+        title = over if over is None or isinstance(over, str | int) else self.show(over)
+        imp = self._find(title)
+        if (int(imp.getHeight()), int(imp.getWidth())) != shape[-2:]:
+            raise ImageError(
+                f"labels have shape {shape} but {str(imp.getTitle())!r} is {imp.getHeight()} x {imp.getWidth()} (y, x)"
+            )
+        return imp
+
+    def _show_plot(self, plot: Any, name: str) -> str:
+        from fijibridge.fiji import windows
+
+        there = [i for i in windows.matching(None) if str(i.getTitle()) == name]
+        window = there[0].getWindow() if there else None
+        if window is not None and isinstance(window, self._java("ij.gui.PlotWindow")):
+            window.drawPlot(plot)
+            return name
+        for imp in there:
+            imp.close()
+        imp = plot.getImagePlus() if self.mode == "headless" else plot.show().getImagePlus()
+        imp.setTitle(name)
+        if self.mode == "headless":
+            imp.show()
+        return name
+
+
+def _is_lazy(image: Any) -> bool:
+    """Tell whether pixels lie elsewhere than in memory: dask, zarr, HDF5, a memory map."""
+    if isinstance(image, xr.DataArray):
+        data = image.variable._data
+        return image.chunks is not None or not isinstance(data, np.ndarray) or isinstance(data.base, np.memmap)
+    return isinstance(image, np.memmap) or (hasattr(image, "chunks") and not isinstance(image, np.ndarray))
+
+
+def _in_mode(image: xr.DataArray, mode: str) -> xr.DataArray:
+    """Return an image that ImageJ is to show in another mode of its channels."""
+    if mode not in ("composite", "color", "grayscale"):
+        raise ImageError(f"mode={mode!r}; expected 'composite', 'color' or 'grayscale'")
+    channels = image.sizes.get("c", 1)
+    if "c" in image.coords and tuple(image.coords["c"].values.ravel()) == RGB:
+        raise ImageError(f"mode={mode!r} is a way to show several channels; an RGB image is shown in its colours")
+    if channels < 2:
+        raise ImageError(f"mode={mode!r} is a way to show several channels; the image has axes {image.dims}")
+    return image.assign_attrs(imagej={**image.attrs.get("imagej", {}), "wanted_mode": mode})
