@@ -125,9 +125,9 @@ def as_image(
     Frozen({'c': 3, 'y': 20, 'x': 30})
     """
     image = _named_axes(array, dims)
-    image = image.transpose(*(d for d in DIMS if d in image.dims))
-    if name is not None:
-        image = image.rename(name)
+    ordered = tuple(d for d in DIMS if d in image.dims)
+    if image.dims != ordered:
+        image = image.transpose(*ordered)
     sizes, origins, units = _calibration(image)
     new_sizes = _per_axis(pixel_size, "pixel_size")
     # a crop stays as many pixels away from its image's corner when their size is corrected
@@ -141,7 +141,7 @@ def as_image(
     bad = [d for d, s in sizes.items() if not (np.isfinite(s) and s > 0)]
     if bad:
         raise ImageError(f"pixel size of axis {bad[0]!r} is {sizes[bad[0]]}; it must be a positive number")
-    return _with_coordinates(image, sizes, origins, units)
+    return _with_coordinates(image, sizes, origins, units, image.name if name is None else name)
 
 
 def _named_axes(array: npt.ArrayLike | xr.DataArray, dims: str | None) -> xr.DataArray:
@@ -202,7 +202,7 @@ def _per_axis(value: PerAxis | None, what: str) -> dict[str, float]:
 
 
 def _with_coordinates(
-    image: xr.DataArray, sizes: dict[str, float], origins: dict[str, float], units: dict[str, str]
+    image: xr.DataArray, sizes: dict[str, float], origins: dict[str, float], units: dict[str, str], name: Hashable
 ) -> xr.DataArray:
     coords: dict[Hashable, Any] = {k: v for k, v in image.coords.items() if k not in DIMS or k == "c"}
     for d in ("t", *SPATIAL):
@@ -214,7 +214,7 @@ def _with_coordinates(
             coords[d] = (d, first + step * np.arange(image.sizes[d]), attrs)
         else:
             coords[d] = ((), first, attrs)
-    return xr.DataArray(image.variable, coords=coords, name=image.name)
+    return xr.DataArray(image.variable, coords=coords, name=name)
 
 
 def _calibration(image: xr.DataArray) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:

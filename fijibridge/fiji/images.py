@@ -65,6 +65,8 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
     """
     stack = ImageStack(imp)
     keep = [d for d, n in zip(DIMS, stack.shape, strict=True) if n > 1 or d in "yx"]
+    if region is None and not lazy:
+        return _image_of(imp, stack[(slice(None),) * len(DIMS)], keep, stack)
     whole = np.broadcast_to(np.zeros((), stack.dtype), stack.shape)  # a shape without memory
     frame = _image_of(imp, whole, keep, stack)
     if lazy:
@@ -75,13 +77,12 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
         frame = frame.copy(deep=False, data=_dask_array(stack, chunks)[squeeze])
         return frame if region is None else frame.isel(_checked(region, frame))
     index: dict[str, int | slice] = dict.fromkeys(DIMS, slice(None)) | {d: 0 for d in DIMS if d not in keep}
-    if region is not None:
-        region = _checked(region, frame)
-        index |= region
-        frame = frame.isel(region)
-        channels = range(stack.shape[1])[index["c"]]
-        if isinstance(channels, int) or len(channels) == 1:  # a single one has no axis that says which
-            frame.attrs["imagej"]["channel"] = channels if isinstance(channels, int) else channels[0]
+    region = _checked(region or {}, frame)
+    index |= region
+    frame = frame.isel(region)
+    channels = range(stack.shape[1])[index["c"]]
+    if isinstance(channels, int) or len(channels) == 1:  # a single one has no axis that says which
+        frame.attrs["imagej"]["channel"] = channels if isinstance(channels, int) else channels[0]
     return frame.copy(deep=False, data=stack[tuple(index[d] for d in DIMS)])
 
 
