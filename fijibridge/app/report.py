@@ -37,7 +37,8 @@ class Panel:
 def save_comparison(path: str | os.PathLike[str], panels: list[Panel]) -> None:
     """Save a picture with a row per image: image, prediction, predicted cells, missed and extra cells."""
     rows = len(panels)
-    figure = Figure(figsize=(14, 3.7 * rows + 0.3), layout="constrained")
+    figure = Figure(figsize=(14, 3.7 * rows + 0.3))
+    figure.set_layout_engine("constrained", h_pad=0.1)
     axes = figure.subplots(rows, 4, squeeze=False)
     for row, panel in zip(axes, panels, strict=True):
         pictures = (grey(panel.image), values(panel.probability), label_colours(panel.pred), outcome_picture(panel))
