@@ -105,7 +105,7 @@ import time
 import scyjava.config
 # a port of this machine where nobody listens
 scyjava.config.get_repositories().clear()
-scyjava.config.get_repositories().update({"scijava.public": "http://127.0.0.1:9/maven"})
+scyjava.config.get_repositories().update({"nobody": "http://127.0.0.1:9/maven"})
 import fijibridge as fb
 began = time.monotonic()
 try:
@@ -123,7 +123,7 @@ print(fiji.flavor, fiji.version)
 def test_a_repository_that_does_not_answer_is_named(python):
     done = python(UNREACHABLE)
     assert "StartError sc.fiji:fiji:99.9" in done.stdout
-    assert "scijava.public (http://127.0.0.1:9/maven)" in done.stdout
+    assert "nobody (http://127.0.0.1:9/maven)" in done.stdout
     assert "start('embedded')" in done.stdout
     assert "embedded 1.54p" in done.stdout
 
@@ -206,18 +206,20 @@ def test_bad_arguments(python, arguments, words):
     assert words in done.stdout
 
 
+INTERACTIVE = """
+import fijibridge as fb
+try:
+    fb.Fiji.start("embedded", mode="interactive")
+except fb.FijiBridgeError as error:
+    print(error)
+"""
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="DISPLAY is X11's")
 @pytest.mark.jvm
 def test_a_dead_display_is_told_before_the_jvm_starts(python):
     done = python(
-        """
-        import fijibridge as fb
-        try:
-            fb.Fiji.start("embedded", mode="interactive")
-        except fb.FijiBridgeError as error:
-            print(error)
-        print(fb.Fiji.start("embedded").mode, "still starts")
-        """,
+        INTERACTIVE + 'print(fb.Fiji.start("embedded").mode, "still starts")',
         DISPLAY=":4077",
     )
     assert "no X server answers at DISPLAY=:4077" in done.stdout
@@ -240,13 +242,7 @@ def test_what_was_resolved_before(bare, monkeypatch):
 
 def test_interactive_needs_a_display(python):
     done = python(
-        """
-        import fijibridge as fb
-        try:
-            fb.Fiji.start("embedded", mode="interactive")
-        except fb.FijiBridgeError as error:
-            print(error)
-        """,
+        INTERACTIVE,
         DISPLAY=None,
     )
     assert "needs a display" in done.stdout or not sys.platform.startswith("linux")

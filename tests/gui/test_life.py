@@ -65,7 +65,7 @@ def test_quitting_imagej_while_python_trains(python, display):
         fb.train(net, [(image, target)], epochs=3, batches=2, patch=(32, 32), observers=[Quitter()])
         assert epochs == [0, 1, 2, 3]
         wait(lambda: jpype.JClass("ij.IJ").getInstance() is None)
-        assert (fiji.array("a") == image).all() if "a" in fiji.titles() else True
+        assert fiji.titles() == [], "quitting closes the images; the session lives"
         again = fb.Fiji.start(WHERE, mode="interactive")
         assert again is fiji and jpype.JClass("ij.IJ").getInstance() is not None
         fiji.show(image, name="b")
