@@ -10,7 +10,7 @@ import xarray as xr
 
 from fijibridge.errors import ImageError
 from fijibridge.fiji.images import from_imageplus, plain_pixels
-from fijibridge.fiji.pixels import copy_into_java
+from fijibridge.fiji.pixels import copy_into_java, pack_rgb
 from fijibridge.fiji.stacks import COLOR_RGB, ImageStack
 from fijibridge.image import DIMS, origin, pixel_size
 
@@ -26,9 +26,7 @@ def replace(imp: Any, new: Any, keep_view: bool) -> Any:
         new.setOverlay(imp.getOverlay())
     window = imp.getWindow()
     if bool(imp.isComposite()) != bool(new.isComposite()) or (window is not None and not same_size):
-        return _reopened(
-            imp, new, keep_view and tuple(imp.getDimensions(True))[:2] == tuple(new.getDimensions(True))[:2]
-        )
+        return _reopened(imp, new, keep_view and before[:2] == after[:2])
     limits = float(new.getDisplayRangeMin()), float(new.getDisplayRangeMax())
     selection = imp.getRoi()
     imp.setImage(new)
@@ -78,9 +76,7 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
     if imp.getStack().isVirtual():
         raise ImageError(f"{title!r} is a virtual stack, which cannot be written to: duplicate it in ImageJ")
     if image.dtype != stack.dtype:
-        raise ImageError(
-            f"the pixels are {image.dtype}, those of {str(imp.getTitle())!r} {stack.dtype}: show a new image"
-        )
+        raise ImageError(f"the pixels are {image.dtype}, those of {title!r} {stack.dtype}: show a new image")
     frame = from_imageplus(imp, lazy=True)
     places = [_place(d, image, frame, stack.shape[i]) for i, d in enumerate(DIMS)]
     array = image.values.reshape([len(p) for p in places])
@@ -104,11 +100,7 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
 
 
 def _as_imagej(plane: npt.NDArray[Any], stack: ImageStack) -> npt.NDArray[Any]:
-    if stack.rgb:
-        red, green, blue = plane.astype(np.uint32)
-        packed: npt.NDArray[Any] = (0xFF000000 | red << 16 | green << 8 | blue).astype(np.uint32).view(np.int32)
-        return packed
-    return plain_pixels(plane)
+    return pack_rgb(*plane) if stack.rgb else plain_pixels(plane)
 
 
 def _whole_plane(stack: ImageStack, t: int, c: int, z: int) -> npt.NDArray[Any]:

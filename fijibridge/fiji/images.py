@@ -15,7 +15,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import ImageError
-from fijibridge.fiji.pixels import copy_to_java, each_plane
+from fijibridge.fiji.pixels import copy_to_java, each_plane, pack_rgb
 from fijibridge.fiji.stacks import COLOR_256, COLOR_RGB, GRAY8, GRAY16, ArrayStack, ImageStack, virtual_dtype
 from fijibridge.image import (
     DIMS,
@@ -181,13 +181,13 @@ def _display(imp: Any, stack: ImageStack) -> dict[str, Any]:
     if imp.isComposite():
         luts = list(imp.getLuts())
         ranges = [(float(lut.min), float(lut.max)) for lut in luts]
-        return {"luts": [_table(lut) for lut in luts], "display_ranges": _signed(ranges, stack, imp),
+        return {"luts": [_table(lut) for lut in luts], "display_ranges": _signed(ranges, stack),
                 "mode": _MODES.get(int(imp.getMode()), "composite")}  # fmt: skip
     ranges = [(float(imp.getDisplayRangeMin()), float(imp.getDisplayRangeMax()))]
-    return {"luts": [_table(imp.getProcessor().getLut())], "display_ranges": _signed(ranges, stack, imp)}
+    return {"luts": [_table(imp.getProcessor().getLut())], "display_ranges": _signed(ranges, stack)}
 
 
-def _signed(ranges: list[tuple[float, float]], stack: ImageStack, imp: Any) -> list[tuple[float, float]]:
+def _signed(ranges: list[tuple[float, float]], stack: ImageStack) -> list[tuple[float, float]]:
     """Return display ranges in the values that Python sees."""
     if not stack.signed:
         return ranges
@@ -304,8 +304,7 @@ def _is_rgb(image: xr.DataArray) -> bool:
 
 
 def _packed_rgb(image: xr.DataArray) -> npt.NDArray[np.int32]:
-    red, green, blue = (image.isel(c=i).values.astype(np.uint32) for i in range(3))
-    return (0xFF000000 | red << 16 | green << 8 | blue).astype(np.uint32).view(np.int32)
+    return pack_rgb(*(image.isel(c=i).values for i in range(3)))
 
 
 def plain_pixels(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -57,21 +57,12 @@ public static void manage(ij.plugin.frame.RoiManager manager, ij.gui.Roi[] rois)
     for (int i = 0; i < rois.length; i++) manager.add(rois[i], -1);
 }
 """
-_NAMED = """
-public static int[] named(ij.gui.Roi[] rois, String name) {
-    int[] found = new int[rois.length];
-    int count = 0;
-    for (int i = 0; i < rois.length; i++)
-        if (name.equals(rois[i].getName())) found[count++] = i;
-    return java.util.Arrays.copyOf(found, count);
-}
-"""
 
 
 @cache
 def rois() -> Any:
     """Return ``ij.FijiBridgeRois``: ROIs to and from bytes, into an Overlay or the ROI Manager, all in one call."""
-    return _make("ij.FijiBridgeRois", "ij.IJ", methods=(_DECODE, _ENCODE, _ADD, _MANAGE, _NAMED))
+    return _make("ij.FijiBridgeRois", "ij.IJ", methods=(_DECODE, _ENCODE, _ADD, _MANAGE))
 
 
 # --- stacks that live in Python ---------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import jpype
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from fijibridge.errors import ImageError, RoiError
@@ -79,7 +80,7 @@ def measure_rois(imp: Any, rois: Any, names: Sequence[str], channel: int | None 
         )
     before = int(analyzer.getMeasurements())
     twin = _twin(imp)
-    slices = np.array([_stack_index(imp, roi, channel) for roi in rois])
+    slices = _stack_indices(imp, rois, channel)
     analyzer.setMeasurements(measurement_flags(names))
     tables: list[pd.DataFrame] = []
     try:
@@ -113,21 +114,31 @@ def _twin(imp: Any) -> Any:
     return twin
 
 
-def _stack_index(imp: Any, roi: Any, channel: int | None) -> int:
-    """Return the slice of the stack that a ROI belongs to, where it says nothing the current channel, slice and frame.
+def _stack_indices(imp: Any, rois: Any, channel: int | None) -> npt.NDArray[np.int64]:
+    """Return the slice of the stack that each ROI belongs to; ROIs of one place are looked at once."""
+    places = [
+        (int(r.getPosition()), int(r.getCPosition()), int(r.getZPosition()), int(r.getTPosition()))
+        if r.hasHyperStackPosition()
+        else (int(r.getPosition()), 0, 0, 0)
+        for r in rois
+    ]
+    index = {place: _stack_index(imp, *place, channel) for place in set(places)}
+    return np.array([index[place] for place in places])
+
+
+def _stack_index(imp: Any, position: int, c: int, z: int, t: int, channel: int | None) -> int:
+    """Return the slice of the stack at a ROI's place, where it says nothing the current channel, slice and frame.
 
     A plain position, as a label image's ROIs have it, is a slice; of a series of frames, the frame; of channels, the
     channel.
     """
     counts = {"channel": int(imp.getNChannels()), "slice": int(imp.getNSlices()), "frame": int(imp.getNFrames())}
-    place, position = dict.fromkeys(counts, 0), int(roi.getPosition())
-    if roi.hasHyperStackPosition():
-        place = {"channel": int(roi.getCPosition()), "slice": int(roi.getZPosition()), "frame": int(roi.getTPosition())}
-    elif position > 0:
+    place = {"channel": c, "slice": z, "frame": t}
+    if position > 0 and not any(place.values()):
         axis = next((a for a in ("slice", "frame", "channel") if counts[a] > 1), "slice")
         place[axis] = position
     for axis, number in place.items():
         if number > counts[axis]:
             raise ImageError(f"a ROI lies on {axis} {number}, the image has {counts[axis]}")
-    c = channel or place["channel"] or int(imp.getC())
-    return int(imp.getStackIndex(c, place["slice"] or imp.getZ(), place["frame"] or imp.getT()))
+    shown = channel or place["channel"] or imp.getC()
+    return int(imp.getStackIndex(shown, place["slice"] or imp.getZ(), place["frame"] or imp.getT()))

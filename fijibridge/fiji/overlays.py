@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fijibridge.errors import RoiError
 from fijibridge.fiji import javaside
 from fijibridge.fiji.pixels import copy_to_java
-from fijibridge.fiji.windows import on_event_thread
+from fijibridge.fiji.windows import headless, on_event_thread
 from fijibridge.rois import Roi
 from fijibridge.rois.roi import argb
 
@@ -58,7 +58,7 @@ def _ints(data: npt.NDArray[np.int32]) -> Any:
 
 def manager() -> Any:
     """Return the ROI Manager if it is open, else None."""
-    if bool(jpype.JClass("java.awt.GraphicsEnvironment").isHeadless()):
+    if headless():
         return None
     return jpype.JClass("ij.plugin.frame.RoiManager").getInstance2()
 

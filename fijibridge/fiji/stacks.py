@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fijibridge.errors import ImageError
 from fijibridge.fiji import javaside
-from fijibridge.fiji.pixels import copy_from_java, copy_to_java, each_plane
+from fijibridge.fiji.pixels import copy_from_java, copy_to_java, each_plane, pack_rgb
 
 log = logging.getLogger("fijibridge")
 
@@ -152,9 +152,7 @@ class ArrayStack:
         rest, c = divmod(number - 1, self.channels)
         t, z = divmod(rest, self.slices)
         if self.rgb:
-            red, green, blue = (np.asarray(self.array[t, i, z]).astype(np.uint32) for i in range(3))
-            packed: npt.NDArray[Any] = (0xFF000000 | red << 16 | green << 8 | blue).astype(np.uint32).view(np.int32)
-            return packed
+            return pack_rgb(*(np.asarray(self.array[t, i, z]) for i in range(3)))
         return self._pixels(np.asarray(self.array[t, c, z]), number)
 
     def _pixels(self, plane: npt.NDArray[Any], number: int) -> npt.NDArray[Any]:
@@ -193,6 +191,6 @@ def virtual_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
         return np.dtype(np.uint8)
     if dtype == np.int16:
         return np.dtype(np.uint16)
-    if dtype == np.int8 or dtype.kind in "iuf":
+    if dtype.kind in "iuf":
         return np.dtype(np.float32)
     raise ImageError(f"ImageJ has no pixel type for {dtype}: take its real part, or its absolute value")

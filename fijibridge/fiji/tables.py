@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fijibridge.errors import SessionError
+from fijibridge.fiji.windows import headless
 
 LABEL = "label"
 """The column that names a row's cell."""
@@ -95,7 +96,7 @@ def find_table(name: str) -> Any:
 
 def panel_of(name: str) -> Any:
     """Return the text panel of an open table's window; None if there is none, as without a display."""
-    if bool(jpype.JClass("java.awt.GraphicsEnvironment").isHeadless()):
+    if headless():
         return None
     window = jpype.JClass("ij.WindowManager").getWindow(name)
     return window.getTextPanel() if isinstance(window, jpype.JClass("ij.text.TextWindow")) else None
@@ -103,7 +104,7 @@ def panel_of(name: str) -> Any:
 
 def table_names() -> list[str]:
     """Return the titles of the open tables."""
-    if bool(jpype.JClass("java.awt.GraphicsEnvironment").isHeadless()):
+    if headless():
         return ["Results"] if find_table("Results") is not None else []
     windows = jpype.JClass("ij.WindowManager").getNonImageWindows() or ()
     text = jpype.JClass("ij.text.TextWindow")

@@ -24,6 +24,11 @@ T = TypeVar("T")
 KINDS = ("opened", "closed", "updated", "roi")
 
 
+def headless() -> bool:
+    """Tell whether Java runs without windows."""
+    return bool(jpype.JClass("java.awt.GraphicsEnvironment").isHeadless())
+
+
 def open_images() -> list[Any]:
     """Return the open images, in the order in which they were opened."""
     manager = jpype.JClass("ij.WindowManager")
@@ -89,7 +94,7 @@ def one_at_a_time() -> Iterator[None]:
 def on_event_thread(work: Callable[[], T]) -> T:
     """Do something while ImageJ draws nothing: on Java's event thread, or right here without one."""
     queue_class = jpype.JClass("java.awt.EventQueue")
-    if bool(jpype.JClass("java.awt.GraphicsEnvironment").isHeadless()) or bool(queue_class.isDispatchThread()):
+    if headless() or bool(queue_class.isDispatchThread()):
         return work()
     results: list[T] = []
     errors: list[BaseException] = []

@@ -176,19 +176,20 @@ class Roi:
     @property
     def counters(self) -> list[int]:
         """Counter of each point of a multi-point, 0 to 99; empty if there are none."""
-        offset = self._second.counters_offset
-        if self.kind != "point" or not offset:
-            return []
-        return [int(v) & 255 for v in np.frombuffer(self._bytes, ">i4", self.header.n, offset)]
+        return [word & 255 for word in self._point_words()]
 
     @property
     def point_positions(self) -> list[int]:
         """Slice of each point of a multi-point over several slices, from 1; empty if they have none of their own."""
+        positions = [word >> 8 for word in self._point_words()]
+        return positions if any(positions) else []
+
+    def _point_words(self) -> list[int]:
+        """Return what is stored for each point: its slice, and its counter in the last 8 bits."""
         offset = self._second.counters_offset
         if self.kind != "point" or not offset:
             return []
-        positions = [int(v) >> 8 for v in np.frombuffer(self._bytes, ">i4", self.header.n, offset)]
-        return positions if any(positions) else []
+        return [int(word) for word in np.frombuffer(self._bytes, ">i4", self.header.n, offset)]
 
     def renamed(self, name: str) -> Roi:
         """Return a copy under another name."""
