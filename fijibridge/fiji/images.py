@@ -206,7 +206,7 @@ def _table(lut: Any) -> LookupTable:
 # --- Python -> ImageJ -------------------------------------------------------------------------------
 
 
-def to_imageplus(image: xr.DataArray, title: str, virtual: bool = False) -> Any:
+def to_imageplus(image: xr.DataArray, title: str, virtual: bool = False, mode: str | None = None) -> Any:
     """Copy an image into a new ImagePlus, or let ImageJ read it plane by plane.
 
     Parameters
@@ -220,8 +220,12 @@ def to_imageplus(image: xr.DataArray, title: str, virtual: bool = False) -> Any:
     virtual
         A virtual stack: planes are read when ImageJ shows them. Wider integers and floats become 32 bits; a value
         that they cannot hold is shown as NaN, and the log says so.
+    mode
+        How several channels are shown: composite, color or grayscale; as it was if left out.
     """
     about = _fitting(image)
+    if mode is not None:
+        about["mode"] = mode
     rgb = _is_rgb(image)
     frames, channels, slices, height, width = (image.sizes.get(d, 1) for d in DIMS)
     if 0 in image.shape:
@@ -349,8 +353,7 @@ def _displayed(imp: Any, image: xr.DataArray, about: Mapping[str, Any], channels
     if image.dtype == np.int16:
         ranges = [(low + 32768, high + 32768) for low, high in ranges]
     luts = [make_lut(table, *limits) for table, limits in zip(about.get("luts", []), ranges, strict=True)]
-    wanted = image.attrs.get("imagej", {}).get("wanted_mode", about.get("mode"))
-    mode = next((number for number, name in _MODES.items() if name == wanted), None)
+    mode = next((number for number, name in _MODES.items() if name == about.get("mode")), None)
     if mode is not None and channels > 1:
         composite = jpype.JClass("ij.CompositeImage")(imp, mode)
         if len(luts) == channels:

@@ -76,6 +76,13 @@ def add_to_overlay(imp: Any, rois: Any) -> None:
     imp.setOverlay(overlay)
 
 
+def outline(imp: Any, rois: Sequence[Roi], colors: Colors | None) -> None:
+    """Make ROIs an image's overlay, in place of the one that it has, each in its colour: see :func:`colors_of`."""
+    java = to_java(rois, imp, colors_of(rois, colors))
+    imp.setOverlay(None)
+    add_to_overlay(imp, java)
+
+
 def add_to_manager(rois: Any) -> None:
     """Add ROIs to the ROI Manager, each on its own slice. They are not shown by it: the overlay does."""
     opened = jpype.JClass("ij.plugin.frame.RoiManager").getRoiManager()

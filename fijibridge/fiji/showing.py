@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -71,36 +71,37 @@ class Showing(Pulling):
         str
             The title, made unique as ImageJ does it (``"image-1"``).
         """
-        windows = self._windows()
+        from fijibridge.fiji import images
+
+        self._ready()
         name = None if name is None else str(name)
         virtual = _is_lazy(image) if virtual is None else virtual
         source = as_image(image)
         if mode is not None:
-            source = _in_mode(source, mode)
-        with windows.one_at_a_time():
-            return self._show(source, name, lut, limits, virtual, new, keep_view)
+            _check_mode(source, mode)
 
-    def _show(
-        self, source: xr.DataArray, name: str | None, lut: str | None, limits: tuple[float, float] | None,
-        virtual: bool, new: bool, keep_view: bool,
-    ) -> str:  # fmt: skip
-        """Show an image in the window of that name, or in a new one."""
-        from fijibridge.fiji import editing, images, windows
+        def made(title: str) -> Any:
+            imp = images.to_imageplus(source, title, virtual, mode)
+            if lut is not None:
+                self._set_lut(imp, lut)
+            if limits is not None:
+                images.set_limits(imp, limits)
+            return imp
 
-        there = [i for i in windows.open_images() if name is not None and str(i.getTitle()) == name and not new]
-        if len(there) > 1:
-            there = [windows.find(name)]  # which says that there are several
-        title = name if there and name is not None else windows.free_title(name or str(source.name or "image"))
-        imp = images.to_imageplus(source, title, virtual)
-        if lut is not None:
-            self._set_lut(imp, lut)
-        if limits is not None:
-            images.set_limits(imp, limits)
-        if there:
-            imp = editing.replace(there[0], imp, keep_view)
-        else:
-            imp.show()
+        imp = self._in_window(made, None if new else name, name or str(source.name or "image"), keep_view)
         return str(imp.getTitle())
+
+    def _in_window(self, made: Callable[[str], Any], name: str | None, otherwise: str, keep_view: bool) -> Any:
+        """Show an image in the window of that name if there is one, else in a new one, and return what is open."""
+        from fijibridge.fiji import editing, windows
+
+        with windows.one_at_a_time():
+            if name is not None and windows.titled(name):
+                there = windows.find(name)  # which says so if there are several
+                return editing.replace(there, made(name), keep_view)
+            imp = made(windows.free_title(otherwise))
+            imp.show()
+            return imp
 
     def write(self, image: xr.DataArray, title: Which = None) -> None:
         """Write edited pixels back into the open image that they were copied from.
@@ -149,28 +150,24 @@ class Showing(Pulling):
         str
             Title of the label image.
         """
-        from fijibridge.fiji import editing, images, overlays
+        from fijibridge.fiji import images, overlays
 
-        windows = self._windows()
+        self._ready()
         source = as_image(labels)
         array = as_labels(source)
         target = None if over is None else self._target(over, array.shape)
-        there = [windows.find(name)] if name is not None and name in self.titles() else []
-        imp = images.to_imageplus(
-            source.copy(data=imagej_pixels(array)).drop_attrs(deep=False),
-            name if there and name is not None else windows.free_title(name or "labels"),
-        )
-        imp.setLut(images.make_lut(LookupTable.of(overlays.palette())))
-        imp.setDisplayRange(0, 255)
-        if there:
-            imp = editing.replace(there[0], imp, keep_view=True)
-        else:
-            imp.show()
+
+        def made(title: str) -> Any:
+            imp = images.to_imageplus(source.copy(data=imagej_pixels(array)).drop_attrs(deep=False), title)
+            imp.setLut(images.make_lut(LookupTable.of(overlays.palette())))
+            imp.setDisplayRange(0, 255)
+            return imp
+
+        imp = self._in_window(made, name, name or "labels", keep_view=True)
         imp.setOverlay(overlays.painted(array) if array.max(initial=0) > 255 else None)
         if target is not None:
             rois = labels_to_rois(array)
-            target.setOverlay(None)
-            overlays.add_to_overlay(target, overlays.to_java(rois, target, overlays.colors_of(rois, colors)))
+            overlays.outline(target, rois, colors)
         return str(imp.getTitle())
 
     def show_matches(
@@ -203,10 +200,9 @@ class Showing(Pulling):
         rois = [*labels_to_rois(pred), *truth]
         colors = dict(zip(table["label"], table["color"], strict=True))
         target = self._target(over, tuple(as_image(pred).shape))
-        target.setOverlay(None)
         known = {roi.name for roi in rois}
         shown = {label: color for label, color in colors.items() if label in known}
-        overlays.add_to_overlay(target, overlays.to_java(rois, target, overlays.colors_of(rois, shown)))
+        overlays.outline(target, rois, shown)
         table = table.drop(columns="color")
         if self.mode == "interactive":
             self.show_table(table, name, select_in=int(target.getID()))
@@ -334,7 +330,7 @@ class Showing(Pulling):
     def _show_plot(self, plot: Any, name: str) -> str:
         from fijibridge.fiji import windows
 
-        there = [i for i in windows.matching(None) if str(i.getTitle()) == name]
+        there = windows.titled(name)
         window = there[0].getWindow() if there else None
         if window is not None and isinstance(window, self._java("ij.gui.PlotWindow")):
             window.drawPlot(plot)
@@ -356,8 +352,8 @@ def _is_lazy(image: Any) -> bool:
     return isinstance(image, np.memmap) or (hasattr(image, "chunks") and not isinstance(image, np.ndarray))
 
 
-def _in_mode(image: xr.DataArray, mode: str) -> xr.DataArray:
-    """Return an image that ImageJ is to show in another mode of its channels."""
+def _check_mode(image: xr.DataArray, mode: str) -> None:
+    """Refuse a mode that there is not, or that an image cannot be shown in."""
     if mode not in ("composite", "color", "grayscale"):
         raise ImageError(f"mode={mode!r}; expected 'composite', 'color' or 'grayscale'")
     channels = image.sizes.get("c", 1)
@@ -365,4 +361,3 @@ def _in_mode(image: xr.DataArray, mode: str) -> xr.DataArray:
         raise ImageError(f"mode={mode!r} is a way to show several channels; an RGB image is shown in its colours")
     if channels < 2:
         raise ImageError(f"mode={mode!r} is a way to show several channels; the image has axes {image.dims}")
-    return image.assign_attrs(imagej={**image.attrs.get("imagej", {}), "wanted_mode": mode})

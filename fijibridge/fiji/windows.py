@@ -41,6 +41,11 @@ def matching(pattern: str | None) -> list[Any]:
     return [i for i in open_images() if pattern is None or fnmatch.fnmatchcase(str(i.getTitle()), pattern)]
 
 
+def titled(title: str) -> list[Any]:
+    """Return the open images of exactly that title."""
+    return [i for i in open_images() if str(i.getTitle()) == title]
+
+
 def free_title(title: str) -> str:
     """Return the title, with -1, -2 ... behind it if it is taken, as ImageJ does it."""
     taken, free, count = {str(i.getTitle()) for i in open_images()}, title, 0
@@ -69,7 +74,7 @@ def find(which: Which) -> Any:
     if isinstance(which, int):
         found = [i for i in images if int(i.getID()) == which]
     else:
-        found = [i for i in images if str(i.getTitle()) == which] or matching(which)
+        found = titled(which) or matching(which)
     if not found:
         raise NoImageError(f"no open image {which!r}; open are {[str(i.getTitle()) for i in images]}")
     if len(found) > 1:
