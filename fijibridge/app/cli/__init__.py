@@ -1,0 +1,37 @@
+"""The command line: one verb per public function, in the order of the data's way round."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+
+from fijibridge.app.cli import cells, learning, session
+from fijibridge.app.cli.base import app
+from fijibridge.errors import FijiBridgeError, FijiBridgeWarning
+
+__all__ = ["app", "cells", "learning", "main", "session"]
+
+
+def main() -> None:
+    """Run the command line; errors and warnings of fijibridge are told in a line, others with their trace."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    warnings.simplefilter("once", FijiBridgeWarning)
+    warnings.formatwarning = _in_a_line
+    try:
+        app()
+    except FijiBridgeError as error:
+        print(f"fijibridge: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+_with_source = warnings.formatwarning
+
+
+def _in_a_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Set a warning of fijibridge without the place in the source, which says nothing to who types a command."""
+    if issubclass(category, FijiBridgeWarning):
+        return f"fijibridge: warning: {message}\n"
+    return _with_source(message, category, filename, lineno, line)

@@ -1,0 +1,78 @@
+"""What all verbs of the command line share: the app, options that mean the same everywhere, how a folder is opened."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from fijibridge.dataset import Dataset, Item
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Joins Fiji and PyTorch: learn membranes, find cells, match and measure them.",
+)
+
+
+class Split(StrEnum):
+    """What images are for."""
+
+    train = "train"
+    validation = "validation"
+    test = "test"
+
+
+Folder = Annotated[Path, typer.Argument(help="folder of images; with a dataset.toml, or say the patterns")]
+ImagePattern = Annotated[str | None, typer.Option("--image", help="images, such as '*_image.png'; * is the name")]
+LabelsPattern = Annotated[
+    str | None, typer.Option("--labels", help="their cells, such as '{name}_labels.tif'; * works as {name}")
+]
+RegionPattern = Annotated[
+    str | None, typer.Option("--region", help="masks of known truth, such as '{name}_roi.png'; * works as {name}")
+]
+TestNames = Annotated[
+    list[str] | None, typer.Option("--test", help="name of an image to keep for testing; repeat; only with --image")
+]
+ValidationNames = Annotated[
+    list[str] | None, typer.Option("--validation", help="name of an image to watch; repeat; only with --image")
+]
+SplitName = Annotated[Split | None, typer.Option("--split", help="only these images")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best there is if left out")]
+Seed = Annotated[int, typer.Option(help="of the first weights, patches and augmentation")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="print the version and end")] = False) -> None:
+    if version:
+        import fijibridge
+
+        print(fijibridge.__version__)
+        raise typer.Exit
+
+
+def open_dataset(
+    folder: Path, *, test: list[str] | None = None, validation: list[str] | None = None, **patterns: str | None
+) -> Dataset:
+    """Open a folder by the patterns given, else by its description."""
+    import fijibridge as fb
+
+    given: dict[str, Any] = {k: v for k, v in patterns.items() if v is not None}
+    split = {"test": test or [], "validation": validation or []}
+    if "image" in given:
+        return fb.Dataset.from_patterns(folder, **given, split=split)
+    if given or test or validation:
+        raise typer.BadParameter("--labels, --region, --test and --validation go with --image; without it dataset.toml")
+    return fb.Dataset.open(folder)
+
+
+def chosen(dataset: Dataset, split: str | None, truth: bool = False) -> list[Item]:
+    """Return the images of a split, checked that there are any, and with `truth` that their labels are there."""
+    items = dataset.with_truth(split) if truth else dataset.split(split)
+    if not items:
+        raise typer.BadParameter(f"no image in the split {str(split)!r} of {dataset}")
+    return items
