@@ -1,0 +1,115 @@
+"""Pixels that stay in their files until they are indexed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Box: TypeAlias = "tuple[slice, ...]"
+_CHUNK_BYTES = 2**24
+
+
+@dataclass(frozen=True, eq=False)
+class OnDisk:
+    """An array in a file, of which a box is read when it is indexed; no file stays open.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the whole array.
+    dtype : numpy.dtype
+        Of its values.
+    read : callable
+        Gives the pixels of a box: one slice with start and stop per axis.
+    chunks : tuple of int, optional
+        What is read at once anyway; planes where left out.
+
+    Examples
+    --------
+    >>> pixels = OnDisk((4, 5), np.dtype(int), lambda box: np.arange(20).reshape(4, 5)[box])
+    >>> pixels[1, ::2]
+    array([5, 7, 9])
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    read: Callable[[Box], npt.NDArray[Any]]
+    chunks: tuple[int, ...] | None = None
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
+        box, rest = _enclosing(index, self.shape)
+        pixels: npt.NDArray[Any] = np.asarray(self.read(box))
+        return np.asarray(pixels[rest])
+
+    def lazy(self) -> Any:
+        """Return a dask array of it: nothing is read before it is needed, and then only its chunks."""
+        import dask.array as da
+
+        chunks = da.core.normalize_chunks(  # type: ignore[no-untyped-call]
+            "auto", self.shape, limit=_CHUNK_BYTES, dtype=self.dtype, previous_chunks=self.chunks or planes(self.shape)
+        )
+        meta = np.empty((0,) * self.ndim, self.dtype)
+        return da.from_array(self, chunks, name=False, fancy=False, meta=meta)  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file says of its image: pixels, and what is known of them.
+
+    Attributes
+    ----------
+    pixels : OnDisk
+        Not read yet.
+    dims : str, optional
+        Axes in the file's order, if it says them and they are out of ``t c z y x``.
+    calibration : dict
+        Of ``pixel_size``, ``origin`` and ``unit``, what is known, as :func:`fijibridge.as_image` takes it.
+    channels : list of str, optional
+        Names of the channels.
+    """
+
+    pixels: OnDisk
+    dims: str | None = None
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    channels: Sequence[str] | None = None
+
+
+def planes(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return chunks of one plane each."""
+    return (1,) * (len(shape) - 2) + tuple(max(n, 1) for n in shape[-2:])
+
+
+def whole(shape: tuple[int, ...]) -> Box:
+    """Return the box of all pixels."""
+    return tuple(slice(0, n) for n in shape)
+
+
+def _enclosing(index: Any, shape: tuple[int, ...]) -> tuple[Box, tuple[Any, ...]]:
+    """Split an index of slices and numbers into a box to read and what is left to do in it."""
+    given = index if isinstance(index, tuple) else (index,)
+    if Ellipsis in [i for i in given if not isinstance(i, np.ndarray)]:
+        place = next(n for n, i in enumerate(given) if i is Ellipsis)
+        given = given[:place] + (slice(None),) * (len(shape) - len(given) + 1) + given[place + 1 :]
+    given += (slice(None),) * (len(shape) - len(given))
+    parts = [_one_axis(i, n) for i, n in zip(given, shape, strict=True)]
+    return tuple(box for box, _ in parts), tuple(rest for _, rest in parts)
+
+
+def _one_axis(index: Any, length: int) -> tuple[slice, Any]:
+    if isinstance(index, slice):
+        steps = range(length)[index]
+        if not steps:
+            return slice(0, 0), slice(None)
+        low, high = min(steps[0], steps[-1]), max(steps[0], steps[-1])
+        return slice(low, high + 1), slice(None, None, steps.step)
+    number = range(length)[int(index)]
+    return slice(number, number + 1), 0

@@ -1,0 +1,102 @@
+"""TIFF: plain, of ImageJ and of OME, with axes, calibration and names of channels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from fijibridge.errors import DatasetError
+from fijibridge.files.pixels import Box, Content, OnDisk, whole
+from fijibridge.image import DIMS, RGB, channel_names
+
+
+def content(source: Path) -> Content:
+    """Return what a TIFF says of its first series."""
+    with _series(source) as (file, series):
+        axes = series.axes.lower().replace("s", "c")
+        metadata = dict(file.imagej_metadata or {})
+        calibration = _imagej_calibration(file, metadata) if metadata else _ome_calibration(file) if file.is_ome else {}
+        shape, dtype = tuple(series.shape), np.dtype(series.dtype)
+        chunks = _chunks(series)
+    channels = shape[axes.index("c")] if "c" in axes else 1
+    names = channel_names([str(name) for name in metadata.get("Labels") or ()], channels)
+    if names is None and axes.endswith("c") and channels == 3:
+        names = list(RGB)
+    pixels = OnDisk(shape, dtype, lambda box: _read(source, shape, box), chunks)
+    return Content(pixels, axes if set(axes) <= set(DIMS) else None, calibration, names)
+
+
+@contextmanager
+def _series(source: Path) -> Iterator[tuple[tifffile.TiffFile, tifffile.TiffPageSeries]]:
+    with tifffile.TiffFile(source) as file:
+        if file.is_ome:
+            _refuse_pixels_elsewhere(source, file.ome_metadata or "")
+        yield file, file.series[0]
+
+
+def _refuse_pixels_elsewhere(source: Path, metadata: str) -> None:
+    """Refuse OME-XML that names files outside the folder of the TIFF."""
+    folder = source.resolve().parent
+    for name in re.findall(r"""FileName\s*=\s*["']([^"']*)["']""", metadata):
+        if not (folder / name).resolve().is_relative_to(folder):
+            raise DatasetError(f"{source} takes pixels from {name!r}, outside its own folder: copy them into one file")
+
+
+def _chunks(series: tifffile.TiffPageSeries) -> tuple[int, ...] | None:
+    page = series.keyframe
+    if not page.is_tiled:
+        return None
+    inner = page.chunks  # of the page's own axes, which are the last ones of the series
+    return (1,) * (len(series.shape) - len(inner)) + tuple(inner)
+
+
+def _read(source: Path, shape: tuple[int, ...], box: Box) -> npt.NDArray[Any]:
+    import zarr
+
+    with _series(source) as (_, series):
+        if box == whole(shape):
+            return np.asarray(series.asarray())
+        store: Any = series.aszarr()
+        try:
+            return np.asarray(zarr.open_array(store, mode="r")[box])
+        finally:
+            store.close()
+
+
+def _imagej_calibration(file: tifffile.TiffFile, metadata: dict[str, Any]) -> dict[str, Any]:
+    sizes = {}
+    for axis, tag in (("x", "XResolution"), ("y", "YResolution")):
+        value = file.pages.first.tags.get(tag)
+        if value is not None and value.value[0] > 0:
+            sizes[axis] = value.value[1] / value.value[0]
+    for axis, key in (("z", "spacing"), ("t", "finterval")):
+        if float(metadata.get(key, 0)) > 0:
+            sizes[axis] = float(metadata[key])
+    # ImageJ keeps an origin in pixels, where the coordinate is 0
+    origins = {d: -float(metadata[f"{d}origin"]) * sizes.get(d, 1.0) for d in "xyz" if f"{d}origin" in metadata}
+    units = dict.fromkeys("zyx", plain_unit(str(metadata["unit"]))) if metadata.get("unit") else {}
+    if "t" in sizes:
+        units["t"] = str(metadata.get("tunit", "sec"))
+    return {"pixel_size": sizes, "origin": origins, "unit": units}
+
+
+def _ome_calibration(file: tifffile.TiffFile) -> dict[str, Any]:
+    pixels = tifffile.xml2dict(file.ome_metadata or "<OME/>").get("OME", {}).get("Image", {})
+    pixels = (pixels[0] if isinstance(pixels, list) else pixels).get("Pixels", {})
+    keys = {"z": "PhysicalSizeZ", "y": "PhysicalSizeY", "x": "PhysicalSizeX", "t": "TimeIncrement"}
+    sizes = {d: float(pixels[key]) for d, key in keys.items() if float(pixels.get(key, 0)) > 0}
+    units = {d: plain_unit(str(pixels.get(f"{keys[d]}Unit", "s" if d == "t" else "um"))) for d in sizes}
+    return {"pixel_size": sizes, "unit": units}
+
+
+def plain_unit(name: str) -> str:
+    """Return a unit as it is written here: ImageJ's escapes read, and any way to write micrometres as 'um'."""
+    name = re.sub(r"\\u([0-9A-Fa-f]{4})", lambda code: chr(int(code.group(1), 16)), name)
+    return "um" if name in ("micron", "micrometer", "micrometre", "um", "\u00b5m", "\u03bcm") else name

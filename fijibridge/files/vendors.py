@@ -1,0 +1,73 @@
+"""The formats of microscopes (CZI, LIF, ND2 and more), through bioio and its plugins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from fijibridge.errors import DatasetError
+from fijibridge.files.pixels import Content, OnDisk
+
+SUFFIXES = (".czi", ".lif", ".nd2", ".oib", ".oif", ".dv", ".vsi", ".sldy", ".ims", ".lof")
+
+
+def content(source: Path, key: str | None) -> Content:
+    """Return what a scene of the file says of itself; axes of length 1 but y and x are left out.
+
+    Raises
+    ------
+    DatasetError
+        If bioio or its plugin for the format is not installed, or there are several scenes and no name.
+    """
+    image = _open(source, key)
+    pixels = _squeezed(image)
+    sizes = {d: float(s) for d, s in zip("zyx", image.physical_pixel_sizes, strict=True) if s}
+    step: Any = getattr(image, "time_interval", None)
+    seconds = step.total_seconds() if hasattr(step, "total_seconds") else step
+    if seconds:
+        sizes["t"] = float(seconds)
+    units = {d: "sec" if d == "t" else "um" for d in sizes}
+    names = [str(n) for n in image.channel_names or ()] if "C" in pixels.dims else []
+    dims = "".join(str(d).lower() for d in pixels.dims)
+    chunks = tuple(max(c) for c in pixels.data.chunks)
+    on_disk = OnDisk(pixels.shape, np.dtype(pixels.dtype), lambda box: _read(source, key, box), chunks)
+    return Content(on_disk, dims, {"pixel_size": sizes, "unit": units}, names or None)
+
+
+def _read(source: Path, key: str | None, box: tuple[slice, ...]) -> Any:
+    return _squeezed(_open(source, key)).data[box].compute(scheduler="synchronous")
+
+
+def _squeezed(image: Any) -> xr.DataArray:
+    pixels: xr.DataArray = image.xarray_dask_data
+    return pixels.isel({d: 0 for d in "TCZ" if pixels.sizes.get(d) == 1}, drop=True)
+
+
+def _open(source: Path, key: str | None) -> Any:
+    suffix = source.suffix.lower()
+    try:
+        from bioio import BioImage
+        from bioio_base.exceptions import UnsupportedFileFormatError
+    except ImportError as error:
+        raise DatasetError(f"{source}: {suffix} is read through bioio: pip install 'fijibridge[readers]'") from error
+    try:
+        image = BioImage(source)
+    except UnsupportedFileFormatError as error:
+        plugin = f"bioio-{suffix[1:]}"
+        raise DatasetError(
+            f"{source}: bioio has no reader for {suffix} here: pip install 'fijibridge[readers]' has the one for .czi, "
+            f"others are packages of their own, such as {plugin}, or bioio-bioformats for most"
+        ) from error
+    scenes = list(image.scenes)
+    name = (key or "").strip("/")
+    if not name and len(scenes) > 1:
+        raise DatasetError(
+            f"{source} holds {len(scenes)} scenes ({', '.join(scenes[:10])}); say which: '...:/{scenes[0]}'"
+        )
+    if name and name not in scenes:
+        raise DatasetError(f"{source} has no scene {name!r}; there are {', '.join(scenes[:10])}")
+    image.set_scene(name or scenes[0])
+    return image

@@ -1,0 +1,118 @@
+"""Files that are whole or not there: all are written beside their place and then moved into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import xarray as xr
+
+from fijibridge.errors import DatasetError
+from fijibridge.image import Array, as_image, imagej_pixels, origin, pixel_size, time_unit, unit
+
+
+@contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path in the same folder, moved to `path` at the end, removed on an error.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> target = pathlib.Path(tempfile.mkdtemp()) / "new" / "a.txt"
+    >>> with atomic(target) as path:
+    ...     _ = path.write_text("whole")
+    >>> target.read_text()
+    'whole'
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:80]}-", suffix=target.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder for results, where there is none yet.
+
+    Raises
+    ------
+    DatasetError
+        If a file is in its place, or it cannot be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise DatasetError(f"{error.filename} is a file; expected a folder for the results: choose another") from error
+    except OSError as error:
+        raise DatasetError(f"the folder {folder} cannot be made: {error.strerror}; choose another") from error
+    return folder
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write a value as readable JSON, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(
+            json.dumps(value, indent=2, ensure_ascii=False, default=_plain_number) + "\n", encoding="utf-8"
+        )
+
+
+def _plain_number(value: Any) -> Any:
+    """Return numpy's numbers and paths as what JSON knows."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"{type(value).__name__} has no place in JSON")
+
+
+def _escaped(name: str) -> str:
+    """Write what is not ASCII as ImageJ does it: an ImageJ TIFF holds ASCII only."""
+    return "".join(c if c.isascii() else f"\\u{ord(c):04X}" for c in name)
+
+
+def write_image(path: str | os.PathLike[str], image: Array) -> None:
+    """Write an image as an ImageJ TIFF, with axes, calibration and names of channels, atomically.
+
+    Types that ImageJ does not have are converted or refused as :func:`fijibridge.image.imagej_pixels` says.
+    """
+    image = image if isinstance(image, xr.DataArray) else as_image(image)
+    size, start = pixel_size(image), origin(image)
+    # ImageJ's order of axes in a file; tifffile wants exactly it
+    ordered = image.transpose(*(d for d in "tzcyx" if d in image.dims))
+    metadata: dict[str, Any] = {"axes": "".join(map(str, ordered.dims)).upper(), "unit": _escaped(unit(image))}
+    metadata |= {f"{d}origin": -start[d] / size[d] for d in "xyz" if start.get(d)}
+    if "z" in size:
+        metadata["spacing"] = size["z"]
+    if "t" in size and time_unit(image) != "frame":
+        metadata |= {"finterval": size["t"], "tunit": _escaped(time_unit(image))}
+    if "c" in image.dims and "c" in image.coords:
+        planes = ordered.size // (image.sizes["c"] * image.sizes["y"] * image.sizes["x"])
+        metadata["Labels"] = [str(name) for name in image.coords["c"].values] * planes
+    resolution = (1 / size.get("x", 1.0), 1 / size.get("y", 1.0))
+    with atomic(path) as temporary:
+        tifffile.imwrite(
+            temporary, imagej_pixels(ordered.values), imagej=True, resolution=resolution, metadata=metadata
+        )
