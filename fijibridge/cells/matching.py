@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,22 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from fijibridge.cells.overlaps import CellOverlaps, Ints, Overlaps, count_overlaps
 from fijibridge.errors import ImageError
-from fijibridge.image import Array, as_labels, same_shape, values
+from fijibridge.image import Array
 
-Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Groups = tuple[tuple[int, tuple[int, ...]], ...]
+"""A cell and the cells of the other image that lie in it."""
+
+COLORS = {
+    "matched": "#009e73",
+    "missed": "#d55e00",
+    "extra": "#cc79a7",
+    "split": "#f0e442",
+    "merged": "#56b4e9",
+}
+"""What became of a cell, and the colour in which it is drawn: Okabe and Ito's, which the colour-blind tell apart."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +53,18 @@ class Matching:
         Score of each pair.
     missed, extra : tuple of int
         Ids of the true cells and the predicted cells without a match.
+    splits : tuple of (true id, predicted ids)
+        True cells in which two or more predicted ones lie, each with more than half of its pixels.
+    merges : tuple of (predicted id, true ids)
+        Predicted cells in which two or more true ones lie, each with more than half of its pixels.
+    seg_scores : tuple of float
+        IoU of each true cell, in the order of the ids, with the predicted one that covers more than half of it;
+        0 where there is none.
 
     Notes
     -----
-    A ratio without a denominator (the precision of no prediction) is NaN, not 0.
+    A ratio without a denominator (the precision of no prediction) is NaN, not 0. Splits, merges and SEG do not depend
+    on the threshold; a matched cell may be split or merged too, with a sliver beside the match.
     """
 
     criterion: str
@@ -57,6 +76,9 @@ class Matching:
     scores: tuple[float, ...] = field(repr=False, default=())
     missed: tuple[int, ...] = field(repr=False, default=())
     extra: tuple[int, ...] = field(repr=False, default=())
+    splits: Groups = field(repr=False, default=())
+    merges: Groups = field(repr=False, default=())
+    seg_scores: tuple[float, ...] = field(repr=False, default=())
 
     @property
     def n_true(self) -> int:
@@ -103,40 +125,75 @@ class Matching:
         """Sum of the matches' scores over tp + fp/2 + fn/2 (Kirillov et al. 2019, eq. 1)."""
         return _ratio(sum(self.scores), self.tp + self.fp / 2 + self.fn / 2)
 
+    @property
+    def seg(self) -> float:
+        """Mean of `seg_scores`, the Cell Tracking Challenge's SEG (Maška et al. 2014, section 2.3)."""
+        return _ratio(sum(self.seg_scores), len(self.seg_scores))
+
     def cells(self) -> pd.DataFrame:
-        """Return what became of each cell, a row per match, missed cell and extra cell.
+        """Return what became of each cell, a row per match and per cell of either image without one.
 
         Returns
         -------
         pandas.DataFrame
-            ``label`` (the predicted id, or ``"missed 7"``), ``outcome`` (matched, missed, extra), ``true`` and
-            ``predicted`` ids and ``score`` (NaN where there is none), and a ``color`` to draw it in: matched green,
-            missed red, extra magenta.
+            ``label`` (the predicted id, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` of a true one), ``outcome``,
+            ``true`` and ``predicted`` ids and ``score`` (NaN where there is none), and the ``color`` to draw it in, out
+            of :data:`COLORS`. Of the cells without a match, a true one is ``merged`` if it lies in a predicted cell
+            with others, ``split`` if two predicted ones lie in it, else ``missed``; a predicted one is ``merged`` if
+            two true ones lie in it, ``split`` if it is a piece of a true one, else ``extra``.
         """
         rows: list[tuple[Any, ...]] = [
-            (str(pred), "matched", true, pred, score, "#2ca02c")
+            (str(pred), "matched", true, pred, score)
             for (true, pred), score in zip(self.pairs, self.scores, strict=True)
         ]
-        rows += [(f"missed {i}", "missed", i, np.nan, np.nan, "#ff0000") for i in self.missed]
-        rows += [(str(i), "extra", np.nan, i, np.nan, "#ff00ff") for i in self.extra]
-        return pd.DataFrame(rows, columns=["label", "outcome", "true", "predicted", "score", "color"])
+        lost = _outcomes(self.missed, self.merges, self.splits, "merged", "split", "missed")
+        rows += [(f"{outcome} {i}", outcome, i, np.nan, np.nan) for i, outcome in lost]
+        wrong = _outcomes(self.extra, self.splits, self.merges, "split", "merged", "extra")
+        rows += [(str(i), outcome, np.nan, i, np.nan) for i, outcome in wrong]
+        table = pd.DataFrame(rows, columns=["label", "outcome", "true", "predicted", "score"])
+        return table.assign(color=table["outcome"].map(COLORS))
+
+
+def _outcomes(
+    ids: Sequence[int], inside: Groups, around: Groups, part: str, whole: str, alone: str
+) -> list[tuple[int, str]]:
+    """Name the cells that lie in a group `part`, those that hold a group `whole`, and all others `alone`."""
+    parts, wholes = {i for _, members in inside for i in members}, {i for i, _ in around}
+    return [(i, part if i in parts else whole if i in wholes else alone) for i in ids]
 
 
 def _ratio(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator else float("nan")
 
 
+@overload
 def match_labels(
     true: Array, pred: Array, thresh: float = 0.5, criterion: str = "iou", region: Array | None = None
-) -> Matching:
+) -> Matching: ...
+
+
+@overload
+def match_labels(
+    true: Array, pred: Array, thresh: Sequence[float], criterion: str = "iou", region: Array | None = None
+) -> tuple[Matching, ...]: ...
+
+
+def match_labels(
+    true: Array,
+    pred: Array,
+    thresh: float | Sequence[float] = 0.5,
+    criterion: str = "iou",
+    region: Array | None = None,
+) -> Matching | tuple[Matching, ...]:
     """Match predicted cells to true ones.
 
     Parameters
     ----------
     true, pred
-        Label images of one shape, 2D or 3D, 0 = background, ids with any gaps.
+        Label images of one shape, 2D or 3D, 0 = background, ids with any gaps. Lazy ones (dask) are read slab by slab.
     thresh
-        A pair with a score of at least this is a match; each cell is in one match at most.
+        A pair with a score of at least this is a match; each cell is in one match at most. Several thresholds give
+        a matching each; the pixels are counted once.
     criterion
         ``"iou"``: intersection over union; ``"iot"``: over the true cell; ``"iop"``: over the predicted one.
     region
@@ -145,7 +202,7 @@ def match_labels(
 
     Returns
     -------
-    Matching
+    Matching or tuple of Matching
 
     Raises
     ------
@@ -165,17 +222,28 @@ def match_labels(
     >>> m = match_labels(true, pred)
     >>> m.tp, m.n_true, m.n_pred, m.missed
     (1, 2, 2, (2,))
+    >>> [m.tp for m in match_labels(true, pred, thresh=(0.3, 0.5))]
+    [2, 1]
     """
-    if not 0 < thresh <= 1:
-        raise ImageError(f"thresh is {thresh}; expected a score above 0, at most 1")
-    same_shape(true=true, pred=pred)
-    overlap = _overlaps(as_labels(true, "true"), as_labels(pred, "pred"), _known(true, region))
-    score = _scores(overlap, criterion)
+    several = isinstance(thresh, Iterable)
+    thresholds = [float(t) for t in thresh] if isinstance(thresh, Iterable) else [float(thresh)]
+    for value in thresholds:
+        if not 0 < value <= 1:
+            raise ImageError(f"thresh is {value:g}; expected a score above 0, at most 1")
+    overlaps = count_overlaps(true, pred, region)
+    score = _scores(overlaps.cells, criterion)
+    common = _whatever_the_threshold(overlaps)
+    matchings = tuple(_matching(overlaps, score, criterion, value, common) for value in thresholds)
+    return matchings if several else matchings[0]
+
+
+def _matching(overlaps: Overlaps, score: Floats, criterion: str, thresh: float, common: Mapping[str, Any]) -> Matching:
+    cells = overlaps.cells
     above = np.flatnonzero(score >= thresh)
-    chosen = above[_best(overlap.row[above], overlap.column[above], score[above])]
-    chosen = chosen[np.argsort(overlap.row[chosen])]
-    matched_true, matched_pred = overlap.true_ids[overlap.row[chosen]], overlap.pred_ids[overlap.column[chosen]]
-    missed, extra = np.setdiff1d(overlap.true_ids, matched_true), np.setdiff1d(overlap.pred_ids, matched_pred)
+    chosen = above[_best(cells.row[above], cells.column[above], score[above])]
+    chosen = chosen[np.argsort(cells.row[chosen])]
+    matched_true, matched_pred = overlaps.true_ids[cells.row[chosen]], overlaps.pred_ids[cells.column[chosen]]
+    missed, extra = np.setdiff1d(overlaps.true_ids, matched_true), np.setdiff1d(overlaps.pred_ids, matched_pred)
     return Matching(
         criterion=criterion,
         thresh=thresh,
@@ -186,72 +254,37 @@ def match_labels(
         scores=tuple(score[chosen].tolist()),
         missed=tuple(missed.tolist()),
         extra=tuple(extra.tolist()),
+        **common,
     )
 
 
-@dataclass(frozen=True)
-class _Overlaps:
-    """How many pixels each pair of cells shares: `row` and `column` index into the ids."""
-
-    true_ids: Ints
-    pred_ids: Ints
-    true_size: Ints
-    pred_size: Ints
-    row: Ints
-    column: Ints
-    pixels: Ints
-
-
-def _known(true: Array, region: Array | None) -> npt.NDArray[np.bool_] | None:
-    if region is None:
-        return None
-    same_shape(true=true, region=region)
-    known: npt.NDArray[np.bool_] = values(region).reshape(-1) != 0
-    return known
+def _whatever_the_threshold(overlaps: Overlaps) -> dict[str, Any]:
+    """Return splits, merges and the scores of SEG."""
+    cells, true, pred = overlaps.cells, overlaps.true_ids, overlaps.pred_ids
+    in_true = 2 * cells.pixels > cells.pred_size[cells.column]  # more than half of the predicted cell
+    in_pred = 2 * cells.pixels > cells.true_size[cells.row]  # more than half of the true cell
+    seg = np.zeros(len(true))
+    seg[cells.row[in_pred]] = cells.iou[in_pred]
+    return {
+        "splits": _groups(true[cells.row[in_true]], pred[cells.column[in_true]]),
+        "merges": _groups(pred[cells.column[in_pred]], true[cells.row[in_pred]]),
+        "seg_scores": tuple(seg.tolist()),
+    }
 
 
-def _overlaps(true: npt.NDArray[Any], pred: npt.NDArray[Any], known: npt.NDArray[np.bool_] | None) -> _Overlaps:
-    t, p, length, k = _runs(true.reshape(-1), pred.reshape(-1), known)
-    true_ids, row = np.unique(t[k & (t > 0)], return_inverse=True)
-    pred_ids, pred_size, dropped = _known_cells(p, length, k)
-    row, column = np.searchsorted(true_ids, t), np.searchsorted(pred_ids, p)
-    in_true, in_pred = k & (t > 0), k & (p > 0) & ~np.isin(p, dropped)
-    true_size = np.bincount(row[in_true], length[in_true], len(true_ids)).astype(np.int64)
-    both = in_true & in_pred
-    shared = coo_array((length[both], (row[both], column[both])), shape=(len(true_ids), len(pred_ids)))
-    shared.sum_duplicates()
-    rows, columns = (np.asarray(a, np.int64) for a in shared.coords)
-    return _Overlaps(true_ids, pred_ids, true_size, pred_size, rows, columns, np.asarray(shared.data, np.int64))
+def _groups(holders: Ints, members: Ints) -> Groups:
+    """Return each holder of two or more members, with these."""
+    order = np.lexsort((members, holders))
+    ids, start = np.unique(holders[order], return_index=True)
+    parts = np.split(members[order], start[1:])
+    return tuple((int(i), tuple(part.tolist())) for i, part in zip(ids, parts, strict=False) if len(part) > 1)
 
 
-def _runs(
-    true: npt.NDArray[Any], pred: npt.NDArray[Any], known: npt.NDArray[np.bool_] | None
-) -> tuple[Ints, Ints, Ints, npt.NDArray[np.bool_]]:
-    """Shorten the pixels to runs of one pair: true id, predicted id, length, known."""
-    change = (true[1:] != true[:-1]) | (pred[1:] != pred[:-1])
-    if known is not None:
-        change |= known[1:] != known[:-1]
-    start = np.concatenate([[0], np.flatnonzero(change) + 1])[: len(true)]
-    length = np.diff(np.append(start, len(true)))
-    k = np.ones(len(start), bool) if known is None else known[start]
-    return true[start].astype(np.int64), pred[start].astype(np.int64), length, k
-
-
-def _known_cells(p: Ints, length: Ints, known: npt.NDArray[np.bool_]) -> tuple[Ints, Ints, Ints]:
-    """Return ids and known pixels of the predicted cells, and the ids that lie mostly where nothing is known."""
-    ids, index = np.unique(p, return_inverse=True)
-    inside = np.bincount(index, length * known, len(ids)).astype(np.int64)
-    total = np.bincount(index, length, len(ids)).astype(np.int64)
-    keep = (ids > 0) & (2 * inside >= total) & (inside > 0)
-    return ids[keep], inside[keep], ids[~keep]
-
-
-def _scores(overlap: _Overlaps, criterion: str) -> Floats:
-    t, p, shared = overlap.true_size[overlap.row], overlap.pred_size[overlap.column], overlap.pixels
-    denominators = {"iou": t + p - shared, "iot": t, "iop": p}
-    if criterion not in denominators:
-        raise ImageError(f"criterion {criterion!r} is not known; choose one of {sorted(denominators)}")
-    return shared / denominators[criterion]
+def _scores(cells: CellOverlaps, criterion: str) -> Floats:
+    scores = {"iou": cells.iou, "iot": cells.of_true, "iop": cells.of_pred}
+    if criterion not in scores:
+        raise ImageError(f"criterion {criterion!r} is not known; choose one of {sorted(scores)}")
+    return scores[criterion]
 
 
 def _best(row: Ints, column: Ints, score: Floats) -> Ints:
@@ -279,19 +312,45 @@ def _best_of_group(row: Ints, column: Ints, score: Floats) -> Ints:
     return np.asarray(chosen[chosen >= 0], np.int64)
 
 
-def match_table(matchings: Mapping[str, Matching]) -> pd.DataFrame:
+def average_precision(matchings: Iterable[Matching]) -> float:
+    """Mean over thresholds of tp / (tp + fp + fn), the score of the nuclei challenges (Caicedo et al. 2019).
+
+    Examples
+    --------
+    >>> true = np.array([[1, 1, 1, 1, 0, 2, 2]])
+    >>> pred = np.array([[1, 1, 1, 0, 0, 2, 2]])
+    >>> average_precision(match_labels(true, pred, thresh=(0.7, 0.8)))  # doctest: +ELLIPSIS
+    0.666...
+    """
+    values = [m.accuracy for m in matchings]
+    return _ratio(sum(values), len(values))
+
+
+def match_table(
+    matchings: Mapping[str, Matching | Sequence[Matching]], groups: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """Set out matchings per image, with their total in the last row.
+
+    Parameters
+    ----------
+    matchings
+        By name of the image; or several of one image, at several thresholds: the row is about the first, and the
+        column ``ap`` the mean over all of them.
+    groups
+        Group of each image. Rows are then ordered by group, with a row ``total <group>`` after each.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``matched, GT, predicted, image, precision, recall, f1, pq`` (panoptic quality). The total's ratios are
-        those of the summed counts, not means of the images' ratios.
+        Columns ``matched, GT, predicted, image, precision, recall, f1, pq, seg, splits, merges``: panoptic quality,
+        SEG, the number of true cells that were split and of predicted cells that merge true ones; with several
+        thresholds also ``ap``. The total's ratios are those of the summed counts, not means of the images' ratios.
 
     Raises
     ------
     ImageError
-        If `matchings` is no mapping of names to matchings, or they are of different criteria.
+        If `matchings` is no mapping of names to matchings, they are of different criteria or thresholds, or an image
+        has no group.
 
     Examples
     --------
@@ -301,16 +360,31 @@ def match_table(matchings: Mapping[str, Matching]) -> pd.DataFrame:
            2   2          2     a
            2   2          2 total
     """
-    if not isinstance(matchings, Mapping) or not all(isinstance(m, Matching) for m in matchings.values()):
-        raise ImageError(
-            f"match_table got {_kind(matchings)}; expected a mapping of image names to matchings: "
-            "match_table({'a': match_labels(true, pred)})"
-        )
-    rows = [_row(name, m) for name, m in matchings.items()]
-    if matchings:
-        rows.append(_row("total", _total(list(matchings.values()))))
-    columns = ["matched", "GT", "predicted", "image", "precision", "recall", "f1", "pq"]
-    return pd.DataFrame(rows, columns=columns)
+    by_name = _by_name(matchings)
+    rows = []
+    for group, names in _grouped(list(by_name), groups).items():
+        members = {name: by_name[name] for name in names}
+        rows += [_row(name, found) for name, found in members.items()]
+        if groups is not None:
+            rows.append(_row(f"total {group}", _total(list(members.values()))))
+    if by_name:
+        rows.append(_row("total", _total(list(by_name.values()))))
+    table = pd.DataFrame(rows, columns=["matched", "GT", "predicted", "image", *_MEASURES, "ap"])
+    return table if any(len(m) > 1 for m in by_name.values()) else table.drop(columns="ap")
+
+
+_MEASURES = ("precision", "recall", "f1", "pq", "seg", "splits", "merges")
+
+
+def _by_name(matchings: Any) -> dict[str, tuple[Matching, ...]]:
+    if isinstance(matchings, Mapping):
+        found = {name: (m,) if isinstance(m, Matching) else m for name, m in matchings.items()}
+        if all(isinstance(m, Sequence) and m and all(isinstance(x, Matching) for x in m) for m in found.values()):
+            return {name: tuple(m) for name, m in found.items()}
+    raise ImageError(
+        f"match_table got {_kind(matchings)}; expected a mapping of image names to matchings: "
+        "match_table({'a': match_labels(true, pred)})"
+    )
 
 
 def _kind(thing: object) -> str:
@@ -319,20 +393,39 @@ def _kind(thing: object) -> str:
     return f"a {type(thing).__name__}" + (f" of {', '.join(kinds)}" if kinds else "")
 
 
-def _row(name: str, m: Matching) -> tuple[Any, ...]:
-    return m.tp, m.n_true, m.n_pred, name, m.precision, m.recall, m.f1, m.panoptic_quality
+def _grouped(names: list[str], groups: Mapping[str, str] | None) -> dict[str, list[str]]:
+    if groups is None:
+        return {"": names}
+    without = [name for name in names if name not in groups]
+    if without:
+        raise ImageError(f"image {without[0]!r} has no group; expected one for each of {names}")
+    return {group: [n for n in names if groups[n] == group] for group in dict.fromkeys(groups[n] for n in names)}
 
 
-def _total(matchings: list[Matching]) -> Matching:
-    kinds = {(m.criterion, m.thresh) for m in matchings}
+def _row(name: str, found: Sequence[Matching]) -> tuple[Any, ...]:
+    m = found[0]
+    ratios = (m.precision, m.recall, m.f1, m.panoptic_quality, m.seg)
+    return m.tp, m.n_true, m.n_pred, name, *ratios, len(m.splits), len(m.merges), average_precision(found)
+
+
+def _total(found: list[tuple[Matching, ...]]) -> tuple[Matching, ...]:
+    """Sum the matchings of several images, threshold by threshold."""
+    kinds = {tuple((m.criterion, m.thresh) for m in matchings) for matchings in found}
     if len(kinds) > 1:
-        raise ImageError(f"matchings of different criteria cannot be summed: {sorted(kinds)}")
-    first = matchings[0]
+        raise ImageError(f"matchings of different criteria or thresholds cannot be summed: {sorted(kinds)}")
+    return tuple(_sum(same) for same in zip(*found, strict=True))
+
+
+def _sum(matchings: Sequence[Matching]) -> Matching:
+    """Sum the counts; ids of different images say nothing together and are left as they are."""
     return Matching(
-        criterion=first.criterion,
-        thresh=first.thresh,
+        criterion=matchings[0].criterion,
+        thresh=matchings[0].thresh,
         tp=sum(m.tp for m in matchings),
         fp=sum(m.fp for m in matchings),
         fn=sum(m.fn for m in matchings),
         scores=tuple(s for m in matchings for s in m.scores),
+        splits=tuple(s for m in matchings for s in m.splits),
+        merges=tuple(s for m in matchings for s in m.merges),
+        seg_scores=tuple(s for m in matchings for s in m.seg_scores),
     )

@@ -182,8 +182,9 @@ class Showing(Pulling):
         true, pred
             The label images that it compares, (y, x) or (z, y, x).
         over
-            The image that gets the outlines as its overlay: predicted cells, matched green and extra magenta, and
-            missed true ones red (named ``"missed 7"``).
+            The image that gets the outlines as its overlay: of the predicted cells, and of the true ones without a
+            match (named ``"missed 7"``, ``"merged 7"``, ``"split 7"``), in the colours of
+            :data:`fijibridge.cells.matching.COLORS`.
         name
             Title of the table. Without a display none is shown.
 
@@ -195,8 +196,9 @@ class Showing(Pulling):
         from fijibridge.fiji import overlays
 
         table = matching.cells()
-        missed = set(matching.missed)
-        truth = [roi.renamed(f"missed {roi.name}") for roi in labels_to_rois(true) if int(roi.name) in missed]
+        lost = table[table["predicted"].isna()]
+        names = dict(zip(lost["true"].astype(int).astype(str), lost["label"], strict=True))
+        truth = [roi.renamed(names[roi.name]) for roi in labels_to_rois(true) if roi.name in names]
         rois = [*labels_to_rois(pred), *truth]
         colors = dict(zip(table["label"], table["color"], strict=True))
         target = self._target(over, tuple(as_image(pred).shape))

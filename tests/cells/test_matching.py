@@ -6,13 +6,16 @@ import math
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import linear_sum_assignment
 
+from fijibridge.cells import overlaps
 from fijibridge.cells.matching import match_labels, match_table
 from fijibridge.errors import ImageError
+from fijibridge.image import as_image
 
 labels = hnp.arrays(np.uint16, (7, 8), elements=st.integers(0, 5))
 
@@ -33,7 +36,18 @@ def test_golden_values_of_stardist(data):
                     assert found == pytest.approx(value, rel=3e-7), (name, thresh, field)  # it sums float32
                 checked += 1
         assert (m.n_true, m.n_pred) == (values["n_gt"], values["n_pred"])
+        assert m.seg == values["ctc_seg"]
     assert checked > 100
+
+
+def test_golden_values_of_cellpose(data):
+    """Of the pair with background in both; where no predicted pixel is 0, it takes the first cell for background."""
+    name = "dev_cornea_alizarine_15"
+    golden = json.loads((data / "golden" / "matching" / "golden.json").read_text())[name]["cellpose"]
+    true, pred = (tifffile.imread(data / "golden" / "matching" / f"{name}_{which}.tif") for which in ("gt", "pred"))
+    found = match_labels(true, pred, (0.5, 0.75, 0.9))
+    for field, name in (("accuracy", "ap"), ("tp", "tp"), ("fp", "fp"), ("fn", "fn")):
+        assert [getattr(m, field) for m in found] == pytest.approx(golden[name], rel=3e-7)
 
 
 def disc(radius: int, shift: int = 0) -> np.ndarray:
@@ -85,6 +99,71 @@ def test_a_labelling_matches_itself_under_other_names(true):
     m = match_labels(true, renamed, 1.0)
     assert m.tp == m.n_true == m.n_pred
     assert math.isnan(m.f1) if m.n_true == 0 else m.f1 == 1
+
+
+@given(labels, labels, st.lists(st.sampled_from([0.2, 0.5, 0.8]), min_size=1, max_size=3))
+def test_several_thresholds_are_one_after_the_other(true, pred, thresholds):
+    assert match_labels(true, pred, thresholds) == tuple(match_labels(true, pred, t) for t in thresholds)
+
+
+@given(labels, labels)
+def test_splits_and_merges_change_places_with_the_images(true, pred):
+    """And they are what the definition says, cell by cell."""
+    m, back = match_labels(true, pred), match_labels(pred, true)
+    assert (m.splits, m.merges) == (back.merges, back.splits)
+    cells = [p for p in np.unique(pred) if p]
+    for t in set(np.unique(true).tolist()) - {0}:
+        inside = tuple(p for p in cells if 2 * ((pred == p) & (true == t)).sum() > (pred == p).sum())
+        assert dict(m.splits).get(t, ()) == (inside if len(inside) > 1 else ())
+
+
+def test_outcomes_of_all_kinds():
+    true = np.array([[1] * 6 + [0] + [2] * 6 + [3] * 6 + [0] + [4] * 6 + [0] + [0] * 3])
+    pred = np.array([[5] * 6 + [0] + [6] * 12 + [0] + [7] * 3 + [8] * 3 + [0] + [9] * 3])
+    m = match_labels(true, pred, 0.6)
+    assert (m.merges, m.splits) == (((6, (2, 3)),), ((4, (7, 8)),))
+    assert dict(zip(m.cells()["label"], m.cells()["outcome"], strict=True)) == {
+        "5": "matched", "merged 2": "merged", "merged 3": "merged", "split 4": "split",
+        "6": "merged", "7": "split", "8": "split", "9": "extra",
+    }  # fmt: skip
+    assert m.seg_scores == (1, 0.5, 0.5, 0), "a half is not more than half"
+
+
+def test_table_with_groups_and_average_precision():
+    true, pred = np.array([[1, 1, 1, 1, 0, 2]]), np.array([[1, 1, 1, 0, 0, 2]])
+    several = match_labels(true, pred, (0.5, 0.9))
+    table = match_table({"a": several, "b": several, "c": several}, groups={"a": "evl", "c": "evl", "b": "deep"})
+    assert table["image"].tolist() == ["a", "c", "total evl", "b", "total deep", "total"]
+    assert table["GT"].tolist() == [2, 2, 4, 2, 2, 6]
+    assert table["ap"].tolist() == pytest.approx([(1 + 1 / 3) / 2] * 6)
+    assert table["seg"].tolist() == pytest.approx([(0.75 + 1) / 2] * 6)
+    with pytest.raises(ImageError, match="'b' has no group"):
+        match_table({"b": several}, groups={})
+    with pytest.raises(ImageError, match="different criteria or thresholds"):
+        match_table({"a": several, "b": several[0]})
+
+
+def test_volume_on_disk_is_counted_slab_by_slab(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    true, pred = rng.integers(0, 9, (2, 17, 20, 21)).astype(np.uint16)
+    region = rng.random(true.shape) < 0.7
+    arrays = {"true": true, "pred": pred, "region": region}
+    stored = {}
+    for name, array in arrays.items():
+        stored[name] = zarr.create_array(tmp_path / name, shape=array.shape, dtype=array.dtype, chunks=(4, 8, 8))
+        stored[name][:] = array
+    monkeypatch.setattr(overlaps, "_SLAB", 3 * 20 * 21)
+    lazy = {name: as_image(array) for name, array in stored.items()}
+    assert match_labels(lazy["true"], lazy["pred"], 0.05, region=lazy["region"]) == match_labels(
+        true, pred, 0.05, region=region
+    )
+
+
+def test_ids_of_any_size():
+    true = np.array([[2**63 - 1, 2**63 - 1, 0, 5]], np.uint64)
+    assert match_labels(true, true).pairs == ((5, 5), (2**63 - 1, 2**63 - 1))
+    with pytest.raises(ImageError, match="above 2"):
+        match_labels(true + np.uint64(1), true)
 
 
 def test_undefined_ratios_are_nan():

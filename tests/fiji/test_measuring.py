@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import fijibridge as fb
+from fijibridge.cells.matching import COLORS
 from fijibridge.errors import FijiBridgeError, ImageError, RoiError, SessionError
 from fijibridge.fiji.measuring import ALL_MEASUREMENTS
 
@@ -103,8 +104,22 @@ def test_matches_as_outlines_and_table(two_channels, cells):
     }  # fmt: skip
     rois = {roi.name: roi.stroke_color for roi in two_channels.rois("overlay", "two")}
     assert set(rois) == {"4", "9", "5", "missed 700"}
-    assert rois["missed 700"] == "#ff0000ff"
+    assert rois["missed 700"] == f"{COLORS['missed']}ff"
     assert rois["4"] == rois["9"] != rois["5"]
+
+
+def test_merged_and_split_cells_have_their_own_colours(two_channels, cells):
+    pred = np.where(np.isin(cells, (4, 700)), 1, 0)
+    halves = np.argwhere(cells == 9)
+    for half, place in enumerate(halves):
+        pred[tuple(place)] = 20 + half * 3 // len(halves)
+    table = two_channels.show_matches(fb.match_labels(cells, pred, 1.0), cells, pred, over="two")
+    assert dict(zip(table["label"], table["outcome"], strict=True)) == {
+        "1": "merged", "merged 4": "merged", "merged 700": "merged",
+        "split 9": "split", "20": "split", "21": "split", "22": "split",
+    }  # fmt: skip
+    colors = {roi.name: roi.stroke_color for roi in two_channels.rois("overlay", "two")}
+    assert colors == {row.label: f"{COLORS[row.outcome]}ff" for row in table.itertuples()}
 
 
 def test_colours_by_class(two_channels, cells):

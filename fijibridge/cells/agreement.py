@@ -1,0 +1,175 @@
+"""How far two label images agree as partitions and in their boundaries, whatever cell matches which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from scipy import ndimage
+
+from fijibridge.cells.overlaps import Ints, Overlaps, count_overlaps
+from fijibridge.errors import ImageError
+from fijibridge.image import Array, as_labels, pixel_size, values
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The outcome of :func:`compare_labels`; undefined ratios are NaN.
+
+    Attributes
+    ----------
+    adapted_rand_error : float
+        1 - F of the pairs of pixels, 0 = equal (Arganda-Carreras et al. 2015, eq. 4 and 5); error of the ISBI 2012
+        challenge. `rand_precision` falls with merges, `rand_recall` with splits.
+    voi_split, voi_merge : float
+        Conditional entropies in bits: H(pred | true) rises with splits, H(true | pred) with merges (Meilă 2007);
+        their sum is the variation of information.
+    boundary_precision, boundary_recall : float
+        Share of the predicted (true) boundary that lies within the tolerance of the true (predicted) one.
+    tolerance : float
+        Of the boundaries, in pixels of x.
+    """
+
+    adapted_rand_error: float
+    rand_precision: float
+    rand_recall: float
+    voi_split: float
+    voi_merge: float
+    boundary_precision: float
+    boundary_recall: float
+    tolerance: float
+
+    @property
+    def voi(self) -> float:
+        """Variation of information, in bits."""
+        return self.voi_split + self.voi_merge
+
+    @property
+    def boundary_f(self) -> float:
+        """Harmonic mean of boundary precision and recall (Martin et al. 2004, section 3)."""
+        both = self.boundary_precision + self.boundary_recall
+        return 2 * self.boundary_precision * self.boundary_recall / both if both else float("nan")
+
+
+def compare_labels(true: Array, pred: Array, region: Array | None = None, tolerance: float = 2) -> Agreement:
+    """Compare two label images as partitions of the pixels, and their boundaries.
+
+    Parameters
+    ----------
+    true, pred
+        Label images of one shape, 2D or 3D, 0 = background.
+    region
+        Where the truth is known (non-zero).
+    tolerance
+        How far two boundaries may lie apart, in pixels of x; along other axes as far in the image's unit.
+
+    Raises
+    ------
+    ImageError
+        If shapes, axes or pixel sizes differ, an image is no label image, or the tolerance is negative.
+
+    Notes
+    -----
+    Rand error and variation of information are those of scikit-image with ``ignore_labels=(0,)``: of the pixels that
+    lie in a true cell, predicted background counts as one region more. (What scikit-image 0.26 returns as precision
+    is, by its own description and by the paper, the recall, and the other way round.) A boundary pixel is one of a
+    cell with a neighbour, along an axis, of another id.
+
+    Examples
+    --------
+    >>> true = np.repeat([[1, 1, 1, 1, 2, 2, 2, 2]], 8, axis=0)
+    >>> a = compare_labels(true, np.ones_like(true))
+    >>> a.rand_recall, a.voi_split, a.voi_merge, a.boundary_recall
+    (1.0, 0.0, 1.0, 0.0)
+    """
+    if not tolerance >= 0:
+        raise ImageError(f"tolerance is {tolerance} px; expected 0 or more")
+    overlaps = count_overlaps(true, pred, region)
+    known = None if region is None else values(region) != 0
+    boundaries = _boundary_scores(
+        boundary(as_labels(true)), boundary(as_labels(pred)), known, tolerance, _sampling(true)
+    )
+    return Agreement(*_rand(overlaps), *_entropies(overlaps), *boundaries, tolerance)
+
+
+def boundary(labels: npt.NDArray[Any]) -> Mask:
+    """Mark the pixels of cells that have a neighbour, along an axis, of another id.
+
+    Examples
+    --------
+    >>> boundary(np.array([[1, 1, 1, 0, 2, 2, 2]])).astype(int)
+    array([[0, 0, 1, 0, 1, 0, 0]])
+    """
+    edge = np.zeros(labels.shape, bool)
+    for axis in range(labels.ndim):
+        one = tuple(slice(1, None) if d == axis else slice(None) for d in range(labels.ndim))
+        other = tuple(slice(None, -1) if d == axis else slice(None) for d in range(labels.ndim))
+        differ = labels[one] != labels[other]
+        edge[one] |= differ
+        edge[other] |= differ
+    return edge & (labels > 0)
+
+
+def _inside(overlaps: Overlaps) -> tuple[Ints, Ints, Ints, Ints]:
+    """Return the pixels of each pair in true cells, their sum per true cell and per predicted id, and in all."""
+    cell = overlaps.true > 0
+    pixels = overlaps.pixels[cell]
+    rows = np.unique(overlaps.true[cell], return_inverse=True)[1]
+    columns = np.unique(overlaps.pred[cell], return_inverse=True)[1]
+    return (
+        pixels,
+        np.bincount(rows, pixels)[rows].astype(np.int64),
+        np.bincount(columns, pixels)[columns].astype(np.int64),
+        pixels.sum(),
+    )
+
+
+def _rand(overlaps: Overlaps) -> tuple[float, float, float]:
+    pixels, in_true, in_pred, _ = _inside(overlaps)
+    # pairs of two different pixels, as floats: of large images their number is beyond 64 bits
+    together = float(pixels @ (pixels - 1.0))
+    same_true, same_pred = float(pixels @ (in_true - 1.0)), float(pixels @ (in_pred - 1.0))
+    precision, recall = _ratio(together, same_pred), _ratio(together, same_true)
+    return 1 - _ratio(2 * together, same_true + same_pred), precision, recall
+
+
+def _entropies(overlaps: Overlaps) -> tuple[float, float]:
+    pixels, in_true, in_pred, n = _inside(overlaps)
+    if not n:
+        return float("nan"), float("nan")
+    share = pixels / n
+    return float(share @ np.log2(in_true / pixels)), float(share @ np.log2(in_pred / pixels))
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return float(numerator / denominator) if denominator else float("nan")
+
+
+def _sampling(image: Array) -> tuple[float, ...]:
+    """Return the distance of neighbouring pixels along each axis, in pixels of x."""
+    if not isinstance(image, xr.DataArray):
+        return (1.0,) * image.ndim
+    sizes = pixel_size(image)
+    return tuple(sizes.get(str(d), sizes["x"]) / sizes["x"] for d in image.dims)
+
+
+def _boundary_scores(
+    true: Mask, pred: Mask, known: Mask | None, tolerance: float, sampling: tuple[float, ...]
+) -> tuple[float, float]:
+    return _share_near(pred, true, known, tolerance, sampling), _share_near(true, pred, known, tolerance, sampling)
+
+
+def _share_near(edge: Mask, other: Mask, known: Mask | None, tolerance: float, sampling: tuple[float, ...]) -> float:
+    """Return the share of the known pixels of an edge that lie near another edge."""
+    counted = edge if known is None else edge & known
+    if not counted.any():
+        return float("nan")
+    if not other.any():
+        return 0.0
+    distance = ndimage.distance_transform_edt(~other, sampling=sampling)
+    return float((distance[counted] <= tolerance).mean())

@@ -1,0 +1,240 @@
+"""Where a segmentation goes wrong, and why: cells by outcome, wrong pixels, broken membranes, and a sentence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Generic
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+from fijibridge.cells.agreement import Agreement, compare_labels
+from fijibridge.cells.gaps import find_gaps
+from fijibridge.cells.matching import Matching, average_precision, match_labels
+from fijibridge.cells.pixel_errors import RIGHT, correlate_errors, enrich_errors, error_map
+from fijibridge.cells.segmentation import _membrane_channel as membrane_probability
+from fijibridge.cells.targets import IGNORE, membrane_target
+from fijibridge.image import Array, ImageT, as_labels, pixel_size, same_shape, values
+
+THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+"""Of IoU, over which the average precision is taken, as the COCO and nuclei challenges do."""
+
+
+@dataclass(frozen=True)
+class Diagnosis(Generic[ImageT]):
+    """The outcome of :func:`diagnose`.
+
+    Attributes
+    ----------
+    matching : Matching
+        At the threshold asked for.
+    average_precision : float
+        Mean over :data:`THRESHOLDS`.
+    agreement : Agreement
+        Rand error, variation of information, boundaries.
+    cells : pandas.DataFrame
+        A row per cell: :meth:`Matching.cells`, the place of its centre ``y``, ``x`` (and ``z``) and its ``area`` in
+        pixels.
+    errors : numpy.ndarray or xarray.DataArray
+        Map of the wrong pixels, see :func:`error_map`; calibrated if the truth was.
+    pixel_accuracy : float
+        Share of the known pixels that are right.
+    correlation : pandas.DataFrame
+        Radial autocorrelation of the wrong pixels, see :func:`correlate_errors`.
+    enrichment : pandas.DataFrame
+        Whether they sit at the wrong cells and near membranes, see :func:`enrich_errors`.
+    gaps : pandas.DataFrame
+        Broken membranes and what they cost, see :func:`find_gaps`.
+    summary : str
+        The gap between the accuracy of pixels and that of cells, explained in a sentence or two.
+    """
+
+    matching: Matching
+    average_precision: float
+    agreement: Agreement
+    cells: pd.DataFrame = field(repr=False)
+    errors: ImageT = field(repr=False)
+    pixel_accuracy: float
+    correlation: pd.DataFrame = field(repr=False)
+    enrichment: pd.DataFrame = field(repr=False)
+    gaps: pd.DataFrame = field(repr=False)
+    summary: str
+
+    def wrong_places(self) -> npt.NDArray[np.int64]:
+        """Return the centres of all cells without a match, (n, 2 or 3) pixels in the order of the axes.
+
+        They can be what patches are drawn around.
+        """
+        axes = [d for d in ("z", "y", "x") if d in self.cells]
+        wrong = self.cells[self.cells["outcome"] != "matched"]
+        return np.asarray(np.rint(wrong[axes].to_numpy(float)), np.int64)
+
+
+def diagnose(
+    true: ImageT,
+    pred: Array,
+    prob: Array | None = None,
+    region: Array | None = None,
+    *,
+    thresh: float = 0.5,
+    threshold: float = 0.5,
+    membrane: int | str = "membrane",
+    width: float = 3,
+    seed: int = 0,
+) -> Diagnosis[ImageT]:
+    """Find out where predicted cells are wrong, and why.
+
+    Parameters
+    ----------
+    true, pred
+        Label images, (Y, X) or (Z, Y, X).
+    prob
+        The membrane probability, or all classes, that the predicted cells were found in, as for
+        :func:`fijibridge.label_cells`. Left out, membranes are taken from the predicted cells.
+    region
+        Where the truth is known (non-zero).
+    thresh
+        IoU from which on a cell is found.
+    threshold
+        From this probability on a pixel is membrane.
+    membrane
+        Which channel of `prob` it is.
+    width
+        Of the true membranes, in pixels.
+    seed
+        Of the permutation tests.
+
+    Returns
+    -------
+    Diagnosis
+
+    Raises
+    ------
+    ImageError
+        If shapes, axes or pixel sizes differ, or an image is no label image.
+
+    Examples
+    --------
+    >>> true = np.kron([[1, 2], [3, 4]], np.ones((20, 20), int))
+    >>> pred = np.where(true == 2, 1, true)  # the membrane between 1 and 2 was missed
+    >>> d = diagnose(true, pred, thresh=0.6)
+    >>> d.cells.query("outcome != 'matched'")[["label", "outcome"]].to_numpy().tolist()
+    [['merged 1', 'merged'], ['merged 2', 'merged'], ['1', 'merged']]
+    >>> d.gaps[["true_a", "true_b", "length", "regained"]].to_numpy().tolist()
+    [[1, 2, 20, 2]]
+    """
+    same_shape(true=true, pred=pred)
+    matchings = match_labels(true, pred, (thresh, *THRESHOLDS), region=region)
+    matching: Matching = matchings[0]
+    likely = None if prob is None else membrane_probability(prob, membrane)
+    found = (membrane_target(values(pred), width) == 1) if likely is None else likely >= threshold
+    errors = error_map(true, found, region, width)
+    codes = values(errors)
+    missed = [*matching.missed]
+    cells = _placed(matching.cells(), as_labels(true), as_labels(pred))
+    accuracy = float((codes[codes != IGNORE] == RIGHT).mean()) if (codes != IGNORE).any() else float("nan")
+    gaps = find_gaps(true, pred, matching, likely, threshold)
+    enrichment = enrich_errors(codes, values(true), missed, seed=seed)
+    return Diagnosis(
+        matching=matching,
+        average_precision=average_precision(matchings[1:]),
+        agreement=compare_labels(true, pred, region),
+        cells=cells,
+        errors=errors,
+        pixel_accuracy=accuracy,
+        correlation=correlate_errors(codes, sampling=_sampling(true)),
+        enrichment=enrichment,
+        gaps=gaps,
+        summary=explain(matching, accuracy, int((codes != IGNORE).sum()), cells, gaps, enrichment),
+    )
+
+
+def _sampling(image: Array) -> tuple[float, ...] | None:
+    if not isinstance(image, xr.DataArray):
+        return None
+    sizes = pixel_size(image)
+    return tuple(sizes[str(d)] / sizes["x"] for d in image.dims)
+
+
+def _placed(cells: pd.DataFrame, true: npt.NDArray[Any], pred: npt.NDArray[Any]) -> pd.DataFrame:
+    """Add the centre and the area of each cell: of the true one where there is one, else of the predicted one."""
+    axes = ("z", "y", "x")[3 - true.ndim :]
+    here, there = _centres(true), _centres(pred)
+    ids = zip(cells["true"], cells["predicted"], strict=True)
+    places = [here[int(t)] if t == t else there[int(p)] for t, p in ids]
+    return cells.join(pd.DataFrame(places, columns=[*axes, "area"], index=cells.index))
+
+
+def _centres(labels: npt.NDArray[Any]) -> dict[int, tuple[float, ...]]:
+    ids, index = np.unique(labels[labels > 0], return_inverse=True)
+    area = np.bincount(index, minlength=len(ids))
+    sums = [np.bincount(index, places, len(ids)) / area for places in np.nonzero(labels)]
+    return {int(i): tuple(float(s) for s in row) for i, *row in zip(ids, *sums, area, strict=True)}
+
+
+def explain(
+    matching: Matching,
+    pixel_accuracy: float,
+    pixels: int,
+    cells: pd.DataFrame,
+    gaps: pd.DataFrame,
+    enrichment: pd.DataFrame,
+) -> str:
+    """Say in a sentence or two why the accuracy of pixels and that of cells differ.
+
+    Parameters
+    ----------
+    matching, pixel_accuracy, cells, gaps, enrichment
+        As in :class:`Diagnosis`.
+    pixels
+        Number of known pixels.
+    """
+    if not matching.n_true or pixel_accuracy != pixel_accuracy:
+        return "There is no true cell, or no known pixel: nothing can be said."
+    found = f"{_percent(pixel_accuracy)} of the pixels are right, and {_percent(matching.recall)} of the true cells"
+    counts = f"{found} are found ({matching.tp} of {matching.n_true}, {matching.n_pred} predicted)."
+    reasons = [*_lost(cells), *_cost(gaps, pixels), *_harmless(matching, pixel_accuracy, enrichment)]
+    return " ".join([counts, *reasons])
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
+
+
+def _lost(cells: pd.DataFrame) -> list[str]:
+    true = Counter(cells.loc[cells["true"].notna(), "outcome"])
+    kinds = [f"{true[kind]} {kind}" for kind in ("merged", "split", "missed") if true[kind]]
+    extra = Counter(cells.loc[cells["true"].isna(), "outcome"])["extra"]
+    lost = f"Lost are {', '.join(kinds)} cells" if kinds else "No true cell is lost"
+    return [f"{lost}; {extra} predicted cells are none." if extra else f"{lost}."]
+
+
+def _cost(gaps: pd.DataFrame, pixels: int) -> list[str]:
+    if gaps.empty:
+        return []
+    length, regained = int(gaps["length"].sum()), gaps["regained"]
+    many = "membrane that is" if len(gaps) == 1 else "membranes that are"
+    said = (
+        f"The merges come from {len(gaps)} {many} broken over {length} px in all, {_percent(length / pixels)} of the "
+        "pixels: that little costs so many cells"
+    )
+    worth = int((regained > 0).sum())
+    return [
+        f"{said}; closing the {worth} that alone win back cells wins {int(regained.sum())}." if worth else f"{said}."
+    ]
+
+
+def _harmless(matching: Matching, pixel_accuracy: float, enrichment: pd.DataFrame) -> list[str]:
+    """Say where the wrong pixels are, where there are many of them for so few lost cells."""
+    if matching.recall < pixel_accuracy:
+        return []
+    near = enrichment.set_index("where").loc["membranes"]
+    if not near["enrichment"] > 1:
+        return []
+    return [
+        f"The wrong pixels lie {near['enrichment']:.1f} times as densely within 2 px of a membrane as elsewhere: they "
+        "move outlines and lose no cells."
+    ]

@@ -1,0 +1,200 @@
+"""How many pixels each true cell shares with each predicted one: what all comparisons of two label images rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_array
+
+from fijibridge.errors import ImageError
+from fijibridge.image import Array, as_labels, same_shape
+
+Ints = npt.NDArray[np.int64]
+_SLAB = 2**22  # pixels that are looked at together
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """The pixels that each pair of a true and a predicted id shares, 0 = background among them.
+
+    Attributes
+    ----------
+    true, pred, pixels : numpy.ndarray
+        One entry per pair that shares pixels, ordered by true id, then by predicted id; ``int64``.
+    dropped : numpy.ndarray
+        Predicted ids with more than half of their pixels where the truth is unknown: they are no cells here.
+    """
+
+    true: Ints
+    pred: Ints
+    pixels: Ints
+    dropped: Ints
+
+    @cached_property
+    def true_ids(self) -> Ints:
+        """Ids of the true cells, rising."""
+        return _ids(self.true)
+
+    @cached_property
+    def pred_ids(self) -> Ints:
+        """Ids of the predicted cells, rising, without the dropped ones."""
+        return np.setdiff1d(_ids(self.pred), self.dropped)
+
+    @cached_property
+    def cells(self) -> CellOverlaps:
+        """The pairs of two cells: no background, no dropped cells."""
+        row, column = np.searchsorted(self.true_ids, self.true), np.searchsorted(self.pred_ids, self.pred)
+        in_true = self.true > 0
+        in_pred = (self.pred > 0) & ~np.isin(self.pred, self.dropped)
+        both = in_true & in_pred
+        return CellOverlaps(
+            row=row[both],
+            column=column[both],
+            pixels=self.pixels[both],
+            true_size=_summed(row[in_true], self.pixels[in_true], len(self.true_ids)),
+            pred_size=_summed(column[in_pred], self.pixels[in_pred], len(self.pred_ids)),
+        )
+
+
+@dataclass(frozen=True)
+class CellOverlaps:
+    """Pairs of cells: `row` and `column` index into the ids, `pixels` are shared; and the size of each cell."""
+
+    row: Ints
+    column: Ints
+    pixels: Ints
+    true_size: Ints
+    pred_size: Ints
+
+    @property
+    def of_true(self) -> npt.NDArray[np.float64]:
+        """Share of the true cell that lies in the predicted one."""
+        return self.pixels / self.true_size[self.row]
+
+    @property
+    def of_pred(self) -> npt.NDArray[np.float64]:
+        """Share of the predicted cell that lies in the true one."""
+        return self.pixels / self.pred_size[self.column]
+
+    @property
+    def iou(self) -> npt.NDArray[np.float64]:
+        """Intersection over union."""
+        return self.pixels / (self.true_size[self.row] + self.pred_size[self.column] - self.pixels)
+
+
+def count_overlaps(true: Array, pred: Array, region: Array | None = None) -> Overlaps:
+    """Count the pixels that each pair of ids shares.
+
+    Parameters
+    ----------
+    true, pred
+        Label images of one shape, of any number of axes. What is lazy (dask, zarr) is read slab by slab, so that
+        volumes may be larger than memory.
+    region
+        Where the truth is known (non-zero); pixels outside are left out.
+
+    Raises
+    ------
+    ImageError
+        If shapes, axes or pixel sizes differ, or an image is no label image.
+
+    Notes
+    -----
+    Neighbouring pixels of one pair are shortened to a run before they are counted, and runs are summed as a sparse
+    matrix: time is linear in pixels and memory in the runs of a slab.
+
+    Examples
+    --------
+    >>> overlaps = count_overlaps(np.array([[1, 1, 0, 2]]), np.array([[7, 7, 7, 0]]))
+    >>> list(zip(overlaps.true.tolist(), overlaps.pred.tolist(), overlaps.pixels.tolist()))
+    [(0, 7, 1), (1, 7, 2), (2, 0, 1)]
+    """
+    same_shape(true=true, pred=pred, **({} if region is None else {"region": region}))
+    known, unknown = [], []
+    for part in _slabs(true.shape):
+        t, p, length, k = _runs(
+            as_labels(true[part], "true").reshape(-1),
+            as_labels(pred[part], "pred").reshape(-1),
+            None if region is None else np.asarray(region[part]).reshape(-1) != 0,
+        )
+        known.append(_counted(t[k], p[k], length[k]))
+        unknown.append(_counted(np.zeros_like(p[~k]), p[~k], length[~k]))
+    t, p, pixels = _counted(*_joined(known))
+    return Overlaps(t, p, pixels, _mostly_unknown(p, pixels, *_joined(unknown)[1:]))
+
+
+def _slabs(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Cut the first axis into slabs of a few million pixels."""
+    thickness = max(1, _SLAB // max(1, int(np.prod(shape[1:]))))
+    return (slice(start, start + thickness) for start in range(0, shape[0], thickness))
+
+
+def _runs(
+    true: npt.NDArray[Any], pred: npt.NDArray[Any], known: npt.NDArray[np.bool_] | None
+) -> tuple[Ints, Ints, Ints, npt.NDArray[np.bool_]]:
+    """Shorten the pixels to runs of one pair: true id, predicted id, length, known."""
+    change = true[1:] != true[:-1]
+    change |= pred[1:] != pred[:-1]
+    if known is not None:
+        change |= known[1:] != known[:-1]
+    start = np.concatenate([[0], np.flatnonzero(change) + 1])[: len(true)]
+    length = np.diff(np.append(start, len(true)))
+    k = np.ones(len(start), bool) if known is None else known[start]
+    return _signed(true[start]), _signed(pred[start]), length, k
+
+
+def _signed(ids: npt.NDArray[Any]) -> Ints:
+    if ids.dtype == np.uint64 and ids.size and ids.max() >= 2**63:
+        raise ImageError(f"the id {ids.max()} is above 2**63 - 1: number the cells anew")
+    return ids.astype(np.int64)
+
+
+def _counted(true: Ints, pred: Ints, pixels: Ints) -> tuple[Ints, Ints, Ints]:
+    """Sum the pixels of equal pairs; ordered by true, then predicted id."""
+    if not len(true):
+        return true, pred, pixels
+    true_ids, row = _compact(true)
+    pred_ids, column = _compact(pred)
+    table = coo_array((pixels, (row, column)), shape=(len(true_ids), len(pred_ids))).tocsr()
+    table.sum_duplicates()
+    pairs = table.tocoo()
+    return true_ids[pairs.coords[0]], pred_ids[pairs.coords[1]], np.asarray(pairs.data, np.int64)
+
+
+def _compact(ids: Ints) -> tuple[Ints, Ints]:
+    """Give the ids numbers from 0: without sorting where they are small, which they mostly are."""
+    if ids.max() > 16 * len(ids) + 2**20:
+        unique, index = np.unique(ids, return_inverse=True)
+        return unique, index
+    present = np.zeros(int(ids.max()) + 1, bool)
+    present[ids] = True
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[ids]
+
+
+def _joined(parts: list[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
+    none = np.zeros(0, np.int64)
+    true, pred, pixels = (np.concatenate(arrays) for arrays in zip((none,) * 3, *parts, strict=True))
+    return true, pred, pixels
+
+
+def _mostly_unknown(pred: Ints, pixels: Ints, unknown_pred: Ints, unknown_pixels: Ints) -> Ints:
+    """Return the predicted ids with more than half of their pixels outside the region."""
+    ids, index = np.unique(np.concatenate([pred, unknown_pred]), return_inverse=True)
+    inside = _summed(index[: len(pred)], pixels, len(ids))
+    outside = _summed(index[len(pred) :], unknown_pixels, len(ids))
+    return ids[(ids > 0) & (outside > inside)]
+
+
+def _ids(ids: Ints) -> Ints:
+    unique = np.unique(ids)
+    return unique[unique > 0]
+
+
+def _summed(index: Ints, pixels: Ints, n: int) -> Ints:
+    # float sums of pixel counts are exact up to 2**53
+    return np.bincount(index, pixels, n).astype(np.int64)

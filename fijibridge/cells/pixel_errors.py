@@ -1,0 +1,214 @@
+"""Where single pixels are wrong: a map of them, whether they cluster, and whether they sit where cells are lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import fft, ndimage
+
+from fijibridge.cells.targets import IGNORE, membrane_target
+from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
+
+RIGHT, EXTRA_MEMBRANE, MISSED_MEMBRANE = 0, 1, 2
+"""Codes of :func:`error_map`; 255 (:data:`fijibridge.IGNORE`) where the truth is unknown."""
+
+Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+_NEAR = 2  # pixels around a membrane that are near it
+_MOST = 200_000  # wrong pixels that a permutation test looks at
+
+
+def error_map(
+    true: ImageT, membranes: Array, region: Array | None = None, width: float = 3, max_gap: float = 6
+) -> ImageT:
+    """Mark the pixels where predicted membranes are wrong.
+
+    Parameters
+    ----------
+    true
+        Label image of the true cells, (Y, X) or (Z, Y, X).
+    membranes
+        Non-zero where a membrane was predicted, of the same shape.
+    region
+        Where the truth is known (non-zero).
+    width, max_gap
+        Of the true membranes, in pixels: see :func:`fijibridge.membrane_target`.
+
+    Returns
+    -------
+    numpy.ndarray or xarray.DataArray
+        ``uint8``: 0 = right, 1 = membrane predicted where there is none, 2 = membrane missed, 255 = unknown.
+
+    Examples
+    --------
+    >>> true = np.array([[1, 1, 1, 1, 0, 2, 2, 2, 2]] * 2)
+    >>> error_map(true, np.array([[0, 0, 1, 1, 1, 0, 0, 0, 0]] * 2))[0]
+    array([0, 0, 1, 0, 0, 2, 0, 0, 0], dtype=uint8)
+    """
+    same_shape(true=true, membranes=membranes)
+    target = values(membrane_target(true, width, region, max_gap))
+    found = values(membranes) != 0
+    codes = np.where(found == (target == 1), RIGHT, np.where(found, EXTRA_MEMBRANE, MISSED_MEMBRANE))
+    return like(np.where(target == IGNORE, IGNORE, codes).astype(np.uint8), true, name="errors")
+
+
+def correlate_errors(errors: Array, max_distance: int = 40, sampling: Sequence[float] | None = None) -> pd.DataFrame:
+    """Return the radial autocorrelation of wrong pixels: which says how far clusters of them reach.
+
+    Parameters
+    ----------
+    errors
+        Of :func:`error_map`.
+    max_distance
+        In pixels of the last axis.
+    sampling
+        Distance of neighbouring pixels along each axis, in pixels of the last; all 1 if left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``distance`` (px), ``correlation``: Pearson's, of two known pixels so far apart; 1 at 0, about 0 for wrong
+        pixels that know nothing of each other; NaN if no pixel is wrong or all are.
+
+    Notes
+    -----
+    By the Wiener-Khinchin theorem the autocorrelation is the inverse Fourier transform of the power spectrum; the image
+    is padded by `max_distance`, and each lag is divided by the number of known pairs.
+    """
+    codes = values(errors)
+    steps = tuple(sampling or (1.0,) * codes.ndim)
+    known = codes != IGNORE
+    wrong = known & (codes != RIGHT)
+    mean = float(wrong.sum() / max(known.sum(), 1))
+    reach = [min(int(max_distance / step), n - 1) for step, n in zip(steps, codes.shape, strict=True)]
+    pairs = _autocovariance(known.astype(np.float32), reach)
+    products = _autocovariance(np.where(known, wrong - mean, 0).astype(np.float32), reach)
+    rings = np.rint(_lag_lengths(reach, steps)).astype(np.int64)
+    inside = rings <= max_distance
+    total = np.bincount(rings[inside], pairs[inside], max_distance + 1)
+    summed = np.bincount(rings[inside], products[inside], max_distance + 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation = np.where(total > 0.5, summed / total, np.nan) / np.float64(mean * (1 - mean))
+    return pd.DataFrame({"distance": np.arange(max_distance + 1), "correlation": correlation})
+
+
+def _autocovariance(image: npt.NDArray[np.float32], reach: Sequence[int]) -> Floats:
+    """Sum the products of all pairs of pixels for each lag up to `reach`, the lag 0 in the middle."""
+    shape = [fft.next_fast_len(n + r, real=True) for n, r in zip(image.shape, reach, strict=True)]
+    axes = range(image.ndim)
+    spectrum = fft.rfftn(image, shape, workers=-1)
+    product = fft.irfftn(spectrum.real**2 + spectrum.imag**2, shape, workers=-1)
+    rolled = np.roll(product, reach, axes)
+    middle: Floats = rolled[tuple(slice(0, 2 * r + 1) for r in reach)].astype(float)
+    return middle
+
+
+def _lag_lengths(reach: Sequence[int], steps: Sequence[float]) -> Floats:
+    grids = np.meshgrid(*(np.arange(-r, r + 1) * s for r, s in zip(reach, steps, strict=True)), indexing="ij")
+    lengths: Floats = np.sqrt(sum(g**2 for g in grids))
+    return lengths
+
+
+def enrich_errors(
+    errors: Array, true: Array, wrong_cells: Sequence[int], permutations: int = 999, seed: int = 0
+) -> pd.DataFrame:
+    """Test whether wrong pixels sit at the wrong cells, and near membranes.
+
+    Parameters
+    ----------
+    errors
+        Of :func:`error_map`.
+    true
+        Label image of the true cells.
+    wrong_cells
+        Ids of the true cells that were not found.
+    permutations
+        Of each test.
+    seed
+        The same seed gives the same p.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Two rows, ``where`` = ``wrong cells``, ``membranes``; the share of wrong pixels ``inside`` and ``outside``,
+        their ratio ``enrichment``, and ``p``, the one-sided probability of an enrichment as large by chance.
+
+    Notes
+    -----
+    *Wrong cells*: each pixel counts to its nearest true cell; inside are those of the wrong cells, and chance is drawn
+    by dealing out the word "wrong" anew among all cells. *Membranes*: inside are the pixels within 2 px of a true
+    boundary; chance is drawn by shifting the map of wrong pixels, as a whole, so that their clusters stay clusters, by
+    a random vector (around the edges; what falls on unknown pixels is left out). p = (1 + as large) /
+    (1 + permutations)
+    (Phipson and Smyth 2010).
+    """
+    same_shape(errors=errors, true=true)
+    rng = np.random.default_rng(seed)
+    codes, labels = values(errors), as_labels(true)
+    known = codes != IGNORE
+    wrong = known & (codes != RIGHT)
+    rows = [
+        ("wrong cells", *_at_cells(wrong, known, labels, wrong_cells, permutations, rng)),
+        ("membranes", *_at_membranes(wrong, known, labels, permutations, rng)),
+    ]
+    return pd.DataFrame(rows, columns=["where", "inside", "outside", "enrichment", "p"])
+
+
+def _at_cells(
+    wrong: Mask, known: Mask, labels: npt.NDArray[Any], ids: Sequence[int], permutations: int, rng: np.random.Generator
+) -> tuple[float, float, float, float]:
+    nothing = (float("nan"),) * 4
+    if not labels.any():
+        return nothing
+    nearest = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+    cells, owner = np.unique(labels[tuple(nearest)][known], return_inverse=True)
+    pixels = np.bincount(owner, minlength=len(cells)).astype(float)
+    errors = np.bincount(owner, wrong[known], len(cells)).astype(float)
+    flags = np.isin(cells, list(ids))
+    if flags.all() or not flags.any():
+        return nothing
+    inside, outside = _densities(flags[None], errors, pixels)
+    ratio = _ratio(inside[0], outside[0])
+    as_large = 0
+    for _ in range(permutations):
+        chance = _densities(rng.permutation(flags)[None], errors, pixels)
+        as_large += bool(_ratio(chance[0][0], chance[1][0]) >= ratio)
+    return inside[0], outside[0], ratio, (1 + as_large) / (1 + permutations)
+
+
+def _densities(flags: Mask, errors: Floats, pixels: Floats) -> tuple[Floats, Floats]:
+    return (flags @ errors) / (flags @ pixels), (~flags @ errors) / (~flags @ pixels)
+
+
+def _ratio(inside: float, outside: float) -> float:
+    return float(inside / outside) if outside else float("inf" if inside else "nan")
+
+
+def _at_membranes(
+    wrong: Mask, known: Mask, labels: npt.NDArray[Any], permutations: int, rng: np.random.Generator
+) -> tuple[float, float, float, float]:
+    from fijibridge.cells.agreement import boundary
+
+    edge = boundary(labels)
+    if not (edge.any() and wrong.any()):
+        return (float("nan"),) * 4
+    near = ndimage.distance_transform_edt(~edge) <= _NEAR
+    inside, outside = (float(wrong[known & zone].mean()) if (known & zone).any() else 0.0 for zone in (near, ~near))
+    places = np.argwhere(wrong)
+    if len(places) > _MOST:
+        places = rng.choice(places, _MOST, replace=False)
+    share = near[tuple(places.T)].mean()
+    as_large = sum(_share_of_shifted(places, known, near, rng) >= share for _ in range(permutations))
+    return inside, outside, _ratio(inside, outside), (1 + as_large) / (1 + permutations)
+
+
+def _share_of_shifted(places: npt.NDArray[np.int64], known: Mask, near: Mask, rng: np.random.Generator) -> float:
+    """Shift wrong pixels by a random vector, and return the share of the known ones among them that are near."""
+    shape = np.array(known.shape)
+    moved = tuple(((places + rng.integers(0, shape)) % shape).T)
+    there = known[moved]
+    return float(near[moved][there].mean()) if there.any() else 0.0
