@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from itertools import product
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 from scipy import ndimage
 
+from fijibridge.cells.distances import (
+    Floats,
+    Spacing,
+    in_pixels,
+    nearest_other,
+    pixel_length,
+    spacing,
+    to_other_labels,
+    to_sources,
+)
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, as_truth, like, same_shape, values
 
@@ -17,8 +29,13 @@ IGNORE = 255
 CLASSES = ("other", "membrane")
 """What the class ids 0 and 1 of :func:`membrane_target` mean."""
 
+CLASSES_OF_THREE = ("background", "membrane", "interior")
+"""What the class ids 0, 1 and 2 of :func:`class_target` mean."""
 
-def membrane_target(labels: ImageT, width: float = 3, region: Array | None = None, max_gap: float = 6) -> ImageT:
+
+def membrane_target(
+    labels: ImageT, width: float = 3, region: Array | None = None, max_gap: float = 6, *, unit: str = "px"
+) -> ImageT:
     """Mark the membranes between labelled cells.
 
     Parameters
@@ -26,12 +43,15 @@ def membrane_target(labels: ImageT, width: float = 3, region: Array | None = Non
     labels
         (Y, X) or (Z, Y, X) label image, 0 = background or a gap between cells.
     width
-        Of the membrane, in pixels.
+        Of the membrane, in `unit`; at least one pixel of x.
     region
         Where the truth is known (non-zero); the rest becomes :data:`IGNORE`.
     max_gap
-        Unlabelled strips up to this wide (pixels) are the gap between two cells, with the membrane in their
+        Unlabelled strips up to this wide (in `unit`) are the gap between two cells, with the membrane in their
         middle. Wider ones are background, and the membrane runs along the cells' outer side.
+    unit
+        Of `width` and `max_gap`: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images;
+        `max_gap` then has to be given in it too.
 
     Returns
     -------
@@ -41,7 +61,8 @@ def membrane_target(labels: ImageT, width: float = 3, region: Array | None = Non
     Raises
     ------
     ImageError
-        If `width` is below 1, the shapes differ, or `labels` is a mask of cells without numbers.
+        If `width` is below 1 px, the shapes differ, `labels` is a mask of cells without numbers, or a physical
+        length comes with an image without a pixel size.
 
     Notes
     -----
@@ -50,6 +71,10 @@ def membrane_target(labels: ImageT, width: float = 3, region: Array | None = Non
     ``width / 2`` are membrane. The midline runs between two pixels where cells touch and through a pixel where
     the gap is 1 px wide, so that an odd width comes out 1 px wider in the first case, an even one in the second.
 
+    Distances follow the pixel size: where slices lie further apart than pixels, a membrane has the same physical
+    width across slices as within them. The edge of a cell is half a step away from the centre of its outermost
+    pixel, in the direction of the distance.
+
     Examples
     --------
     >>> membrane_target(np.array([[1, 1, 1, 1, 0, 2, 2, 2, 2]] * 2), width=3)[0]
@@ -57,56 +82,238 @@ def membrane_target(labels: ImageT, width: float = 3, region: Array | None = Non
     >>> membrane_target(np.array([[1, 1, 1, 1, 2, 2, 2, 2]] * 2), width=2)[0]
     array([0, 0, 0, 1, 1, 0, 0, 0], dtype=uint8)
     """
-    if not (np.isfinite(width) and width >= 1):
-        raise ImageError(f"membrane width is {width} px; expected 1 or more")
+    membrane, _ = _membrane_and_owner(labels, width, max_gap, unit)
+    return like(_known(membrane.astype(np.uint8), labels, region), labels, name="target")
+
+
+def class_target(
+    labels: ImageT, width: float = 3, region: Array | None = None, max_gap: float = 6, *, unit: str = "px"
+) -> ImageT:
+    """Tell background, membrane and cell interior apart.
+
+    Parameters
+    ----------
+    labels, width, region, max_gap, unit
+        As for :func:`membrane_target`, which marks the same membranes.
+
+    Returns
+    -------
+    numpy.ndarray or xarray.DataArray
+        ``uint8`` class ids: 0 = background, 1 = membrane, 2 = interior of a cell, 255 = ignore; calibrated if
+        `labels` was. What a gap between cells leaves beside the membrane in its middle is interior.
+
+    Raises
+    ------
+    ImageError
+        As :func:`membrane_target`.
+
+    Examples
+    --------
+    >>> row = [1, 1, 1, 0, 2, 2, 2] + [0] * 8
+    >>> class_target(np.array([row] * 2), width=1)[0]
+    array([2, 2, 2, 1, 2, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0], dtype=uint8)
+    """
+    membrane, owner = _membrane_and_owner(labels, width, max_gap, unit)
+    target = np.where(membrane, 1, np.where(owner < 0, 0, 2)).astype(np.uint8)
+    return like(_known(target, labels, region), labels, name="target")
+
+
+def distance_target(
+    labels: ImageT, region: Array | None = None, *, unit: str = "px", normalise: bool = False
+) -> ImageT:
+    """Return how deep inside its cell each pixel lies.
+
+    Parameters
+    ----------
+    labels
+        (Y, X) or (Z, Y, X) label image, 0 = no cell.
+    region
+        Where the truth is known (non-zero); the rest becomes NaN.
+    unit
+        Of the distance: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images.
+    normalise
+        Divide by the largest distance in the same cell, so that each cell reaches 1.
+
+    Returns
+    -------
+    numpy.ndarray or xarray.DataArray
+        ``float32``: the distance of the pixel's centre from that of the nearest pixel that is not of its own cell,
+        0 outside cells, NaN where unknown; calibrated if `labels` was. The border of the image is no edge of a cell.
+
+    Raises
+    ------
+    ImageError
+        If one cell fills the whole image (no pixel is its edge), the shapes differ, `labels` is a mask of cells
+        without numbers, or a physical unit comes with an image without a pixel size.
+
+    Examples
+    --------
+    >>> labels = np.array([[1, 1, 1, 1, 0, 2, 2, 2]] * 2)
+    >>> distance_target(labels)[0]
+    array([4., 3., 2., 1., 0., 1., 2., 3.], dtype=float32)
+    >>> distance_target(labels, normalise=True)[0, :5]
+    array([1.  , 0.75, 0.5 , 0.25, 0.  ], dtype=float32)
+    """
     array = as_truth(labels)
-    target = (_twice_midline_distance(array, width, max_gap) <= width).astype(np.uint8)
-    if region is not None:
-        same_shape(labels=labels, region=region)
-        target[values(region) == 0] = IGNORE
-    return like(target, labels, name="target")
+    distance = to_other_labels(array, spacing(labels))
+    if np.isinf(distance).any():
+        raise ImageError(f"cell {array.flat[0]} fills the whole image of shape {array.shape}: there is no edge in it")
+    if normalise:
+        distance /= np.maximum(_largest_in_cell(distance, array), np.finfo(np.float32).tiny)
+    else:
+        distance *= np.float32(pixel_length(unit, labels, "the distance"))
+    return like(_known(distance, labels, region, np.nan), labels, name="distance")
 
 
-def _twice_midline_distance(labels: npt.NDArray[np.int_], width: float, max_gap: float) -> npt.NDArray[np.float32]:
-    """Return b - a of the notes of membrane_target, infinite far from any other cell."""
-    owner, outside = _own_cell(labels, max_gap)
-    reach = width + (max_gap + 1) / 2 + 1
-    nearest_not_own = np.full(labels.shape, np.inf, np.float32)
-    nearest_other = np.full(labels.shape, np.inf, np.float32)
-    filled = np.where(outside == 0, owner, 0)
-    for shift, distance in _shifts(labels.shape, reach):
-        here, there = _overlap(shift, labels.shape)
-        neighbour, own = filled[there], owner[here]
-        not_own = neighbour != own
-        np.minimum(nearest_not_own[here], distance, out=nearest_not_own[here], where=not_own)
-        np.minimum(nearest_other[here], distance, out=nearest_other[here], where=not_own & (neighbour != 0))
-    a = np.where(outside > 0, outside - 0.5, 0.5 - nearest_not_own)
-    return (nearest_other - 0.5) - a
+def affinity_target(
+    labels: ImageT, offsets: Sequence[Sequence[int]] | None = None, region: Array | None = None
+) -> ImageT:
+    """Say for pairs of pixels whether both are of one cell.
+
+    Parameters
+    ----------
+    labels
+        (Y, X) or (Z, Y, X) label image, 0 = no cell.
+    offsets
+        From a pixel to its partner, in pixels along the axes of `labels`, one per channel. Left out: the direct
+        neighbours (-1, 0), (0, -1), in 3D (-1, 0, 0), (0, -1, 0), (0, 0, -1).
+    region
+        Where the truth is known (non-zero); pairs with an unknown pixel become :data:`IGNORE`.
+
+    Returns
+    -------
+    numpy.ndarray or xarray.DataArray
+        ``uint8``, (C, Y, X) or (C, Z, Y, X): in channel k, at pixel p, 1 if p and p + offsets[k] have the same id
+        and it is not 0, else 0; 255 = ignore, also where p + offsets[k] is outside the image. Calibrated if `labels`
+        was, with the offsets as names of the channels.
+
+    Raises
+    ------
+    ImageError
+        If an offset has not one whole number per axis or is 0, the shapes differ, or `labels` is a mask of cells
+        without numbers.
+
+    Notes
+    -----
+    The convention of the mutex watershed (Wolf et al., ECCV 2018) and of PlantSeg (Wolny et al., eLife 2020): 1 is
+    attractive, the pair is stored at its first pixel, offsets point to lower indices by custom.
+
+    Examples
+    --------
+    >>> affinity_target(np.array([[1, 1, 2, 2, 0, 0]] * 2), [(0, -1)])[0, 0]
+    array([255,   1,   0,   1,   0,   0], dtype=uint8)
+    """
+    array = as_truth(labels)
+    chosen = _checked_offsets(offsets, len(spacing(labels)))
+    known = np.ones(array.shape, bool) if region is None else _region(labels, region)
+    affinities = np.full((len(chosen), *array.shape), IGNORE, np.uint8)
+    for channel, offset in zip(affinities, chosen, strict=True):
+        here, there = _pairs(offset, array.shape)
+        same = (array[here] == array[there]) & (array[here] != 0)
+        channel[here] = np.where(known[here] & known[there], same, IGNORE)
+    result = like(affinities, labels, name="affinities")
+    if isinstance(result, xr.DataArray):
+        return result.assign_coords(c=[",".join(map(str, offset)) for offset in chosen])
+    return result
 
 
-def _own_cell(labels: npt.NDArray[np.int_], max_gap: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Give every pixel the id of its nearest cell, -1 in wide background, and its distance from there."""
+def _membrane_and_owner(
+    labels: Array, width: float, max_gap: float, unit: str
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Return where the membrane is, and the cell of each pixel, -1 = background."""
+    array = as_truth(labels)
+    step = spacing(labels)
+    width, max_gap = in_pixels(width, unit, labels, "width"), in_pixels(max_gap, unit, labels, "max_gap")
+    if not (np.isfinite(width) and width >= 1):
+        raise ImageError(f"membrane width is {width:g} px; expected 1 or more")
+    if not (np.isfinite(max_gap) and max_gap >= 0):
+        raise ImageError(f"max_gap is {max_gap:g} px; expected 0 or more")
+    owner, outside = _own_cell(array, max_gap, step)
+    return _twice_midline_distance(owner, outside, width, max_gap, step) <= width, owner
+
+
+def _twice_midline_distance(
+    owner: npt.NDArray[np.int64], outside: Floats, width: float, max_gap: float, step: Spacing
+) -> Floats:
+    """Return b - a of the notes of membrane_target, infinite or too large far from any other cell."""
+    reach = 1.01 * (width + max_gap + 2 * max(step))
+    source = outside == 0
+    filled = np.where(source, owner + 2, 0)
+    to_other = _edge_distance(lambda s: nearest_other(owner, source, s, reach), step)
+    to_not_own = _edge_distance(lambda s: to_other_labels(filled, s), step)
+    inside = np.where(np.isfinite(to_not_own), to_not_own, 0)  # no other pixel, then no other cell either
+    return to_other - np.where(source, -inside, outside)
+
+
+def _own_cell(labels: npt.NDArray[np.int_], max_gap: float, step: Spacing) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Give every pixel the id of its nearest cell, -1 in wide background, and its distance from that cell's edge."""
     labels = labels.astype(np.int64)
     if not labels.any():
         return np.full(labels.shape, -1), np.zeros(labels.shape, np.float32)
-    distance, nearest = ndimage.distance_transform_edt(labels == 0, return_indices=True)
+    free = labels == 0
+    nearest = ndimage.distance_transform_edt(free, sampling=step, return_distances=False, return_indices=True)
     owner = labels[tuple(nearest)]
-    core = distance > (max_gap + 1) / 2
+    outside = np.where(free, _edge_distance(lambda s: to_sources(~free, s), step), 0)
+    core = outside > max_gap / 2
     if core.any():
         # Grow the background back from its core, so that its border is the cells' and not max_gap/2 away from it.
-        background = (ndimage.distance_transform_edt(~core) <= (max_gap + 1) / 2) & (labels == 0)
+        background = (_edge_distance(lambda s: to_sources(core, s), step) <= max_gap / 2) & free
         owner[background] = -1
-        distance[background] = 0
-    return owner, distance.astype(np.float32)
+        outside[background] = 0
+    return owner, outside
 
 
-def _shifts(shape: tuple[int, ...], reach: float) -> list[tuple[tuple[int, ...], float]]:
-    spans = [range(-min(int(reach), n - 1), min(int(reach), n - 1) + 1) for n in shape]
-    shifts = [(s, float(np.linalg.norm(s))) for s in product(*spans)]
-    return [(s, d) for s, d in shifts if 0 < d <= reach]
+def _edge_distance(measure: Callable[[Spacing], Floats], step: Spacing) -> Floats:
+    """Shorten distances between pixel centres by the half step to the edge of the pixel that they lead to.
+
+    Where steps differ, half a step depends on the direction: it is half the distance over its length in steps. That
+    length is what the squared distance grows by, per unit, when all squared steps grow alike.
+    """
+    distance = measure(step)
+    if len(set(step)) == 1:
+        return distance - np.float32(step[0] / 2)
+    more = 0.01 * min(step) ** 2
+    longer = measure(tuple((s * s + more) ** 0.5 for s in step))
+    with np.errstate(invalid="ignore"):
+        steps = np.sqrt(np.maximum((longer.astype(float) ** 2 - distance.astype(float) ** 2) / more, 1))
+        shorter = (distance - distance / (2 * steps)).astype(np.float32)
+    return np.where(np.isfinite(distance), shorter, np.float32(np.inf))
 
 
-def _overlap(shift: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    here = tuple(slice(max(0, -s), n - max(0, s)) for s, n in zip(shift, shape, strict=True))
-    there = tuple(slice(max(0, s), n - max(0, -s)) for s, n in zip(shift, shape, strict=True))
+def _known(target: npt.NDArray[Any], labels: Array, region: Array | None, unknown: float = IGNORE) -> npt.NDArray[Any]:
+    """Mark what lies outside the region as unknown, in place."""
+    if region is not None:
+        target[~_region(labels, region)] = unknown
+    return target
+
+
+def _region(labels: Array, region: Array) -> npt.NDArray[np.bool_]:
+    same_shape(labels=labels, region=region)
+    known: npt.NDArray[np.bool_] = values(region) != 0
+    return known
+
+
+def _largest_in_cell(distance: Floats, labels: npt.NDArray[np.int_]) -> Floats:
+    ids, place = np.unique(labels, return_inverse=True)
+    largest = np.zeros(len(ids), np.float32)
+    np.maximum.at(largest, place.reshape(-1), distance.reshape(-1))
+    return largest[place.reshape(labels.shape)]
+
+
+def _checked_offsets(offsets: Sequence[Sequence[int]] | None, axes: int) -> list[tuple[int, ...]]:
+    if offsets is None:
+        return [tuple(-int(i == axis) for i in range(axes)) for axis in range(axes)]
+    chosen = [tuple(offset) for offset in offsets]
+    for offset in chosen:
+        if len(offset) != axes or not any(offset) or any(int(o) != o for o in offset):
+            raise ImageError(f"offset {offset} of a pair of pixels: expected {axes} whole numbers, not all 0")
+    if not chosen:
+        raise ImageError("no offsets: give one per channel, such as (-1, 0)")
+    return [tuple(int(o) for o in offset) for offset in chosen]
+
+
+def _pairs(shift: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Return the pixels that have a partner in the image, and the partners."""
+    here = tuple(slice(max(0, -s), max(0, n - max(0, s))) for s, n in zip(shift, shape, strict=True))
+    there = tuple(slice(max(0, s), max(0, n - max(0, -s))) for s, n in zip(shift, shape, strict=True))
     return here, there
