@@ -24,8 +24,12 @@ _HOME = {
     "Run": "nn.training",
     "Sample": "nn.patches",
     "UNet": "nn.unet",
+    "affinity_target": "cells.targets",
     "as_image": "image",
+    "class_target": "cells.targets",
+    "class_weights": "cells.weights",
     "current": "fiji.session",
+    "distance_target": "cells.targets",
     "grow_labels": "cells.segmentation",
     "label_cells": "cells.segmentation",
     "labels_to_rois": "rois",
@@ -40,6 +44,7 @@ _HOME = {
     "rois_to_mask": "rois",
     "synthetic_epithelium": "cells.synthetic",
     "train": "nn.training",
+    "weight_map": "cells.weights",
     "write_rois": "rois",
 }
 
@@ -58,8 +63,12 @@ __all__ = [
     "Sample",
     "UNet",
     "__version__",
+    "affinity_target",
     "as_image",
+    "class_target",
+    "class_weights",
     "current",
+    "distance_target",
     "grow_labels",
     "label_cells",
     "labels_to_rois",
@@ -74,6 +83,7 @@ __all__ = [
     "rois_to_mask",
     "synthetic_epithelium",
     "train",
+    "weight_map",
     "write_rois",
 ]
 
@@ -81,7 +91,8 @@ if TYPE_CHECKING:
     from fijibridge.cells.matching import Matching, match_labels, match_table
     from fijibridge.cells.segmentation import grow_labels, label_cells
     from fijibridge.cells.synthetic import Epithelium, synthetic_epithelium
-    from fijibridge.cells.targets import IGNORE, membrane_target
+    from fijibridge.cells.targets import IGNORE, affinity_target, class_target, distance_target, membrane_target
+    from fijibridge.cells.weights import class_weights, weight_map
     from fijibridge.dataset import Dataset
     from fijibridge.errors import FijiBridgeError
     from fijibridge.fiji.session import Fiji, current

@@ -203,7 +203,7 @@ def affinity_target(
     >>> affinity_target(np.array([[1, 1, 2, 2, 0, 0]] * 2), [(0, -1)])[0, 0]
     array([255,   1,   0,   1,   0,   0], dtype=uint8)
     """
-    array = as_truth(labels)
+    array: npt.NDArray[np.int_] = as_truth(labels)
     chosen = _checked_offsets(offsets, len(spacing(labels)))
     known = np.ones(array.shape, bool) if region is None else _region(labels, region)
     affinities = np.full((len(chosen), *array.shape), IGNORE, np.uint8)

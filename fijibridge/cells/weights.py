@@ -1,0 +1,226 @@
+"""How much each pixel and each class counts in the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fijibridge.cells.distances import Floats, Spacing, in_pixels, spacing, two_nearest
+from fijibridge.cells.targets import IGNORE
+from fijibridge.errors import ImageError
+from fijibridge.image import Array, ImageT, as_truth, like, same_shape, values
+
+_UNSEEN = 1e-7
+"""Weights below this are lost in the rounding of a float32 near 1: they are 0."""
+
+
+def weight_map(
+    labels: ImageT,
+    w0: float = 10,
+    sigma: float = 5,
+    *,
+    class_balance: bool | npt.ArrayLike = False,
+    target: Array | None = None,
+    region: Array | None = None,
+    unit: str = "px",
+) -> ImageT:
+    """Weigh pixels by how narrow the gap between the two nearest cells is there, as in the U-Net paper.
+
+    Parameters
+    ----------
+    labels
+        (Y, X) or (Z, Y, X) label image, 0 = between cells.
+    w0
+        The weight of the border term where two cells touch a pixel, at most.
+    sigma
+        How fast it falls off with the distances to the two nearest cells, in `unit`.
+    class_balance
+        False: the border term alone, 0 inside cells, to be added to a weight of your own. True: the whole map, with
+        the class weights of :func:`class_weights` added, as a loss takes it. Weights per class, such as those of all
+        targets of a data set together: the whole map with these.
+    target
+        What the network learns, class ids as of :func:`fijibridge.membrane_target` or
+        :func:`fijibridge.class_target`: its membranes (1) count as outside the cells, its classes are those that are
+        balanced, and its unknown pixels weigh 0. Left out, the classes are outside (0) and inside a cell. Needed
+        where cells touch, as there is no pixel between them.
+    region
+        Where the truth is known (non-zero); the rest weighs 0 and counts for no class.
+    unit
+        Of `sigma`: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images.
+
+    Returns
+    -------
+    numpy.ndarray or xarray.DataArray
+        ``float32``, without a unit; calibrated if `labels` was.
+
+    Raises
+    ------
+    ImageError
+        If `sigma` is not positive or `w0` is negative, no pixel lies between the cells and `target` is left out, the
+        shapes differ, `labels` is a mask of cells without numbers, or a physical unit comes with an image without a
+        pixel size.
+
+    Notes
+    -----
+    Ronneberger, Fischer and Brox, MICCAI 2015, equation 2::
+
+        w(p) = wc(p) + w0 * exp(-(d1(p) + d2(p))**2 / (2 * sigma**2))
+
+    with d1 and d2 the distances from the centre of pixel p to the nearest pixel of the nearest and of the second
+    nearest cell; the second term is 0 inside cells, and everywhere where there are fewer than two. Distances are
+    exact and follow the pixel size: with slices 1 um apart and pixels of 0.2 um, the next slice is 5 px away. A
+    border term below 1e-7 is 0.
+
+    Examples
+    --------
+    >>> labels = np.array([[1, 1, 0, 2, 2, 2, 2, 2]] * 2)
+    >>> weight_map(labels, w0=10, sigma=5)[0].round(2)
+    array([0.  , 0.  , 9.23, 0.  , 0.  , 0.  , 0.  , 0.  ], dtype=float32)
+    >>> weight_map(labels, w0=10, sigma=5, class_balance=True)[0].round(2)
+    array([ 0.57,  0.57, 13.23,  0.57,  0.57,  0.57,  0.57,  0.57],
+          dtype=float32)
+    """
+    array = as_truth(labels)
+    step = spacing(labels)
+    _check_parameters(w0, in_pixels(sigma, unit, labels, "sigma"))
+    cells = array if target is None else np.where(_classes(labels, target) == 1, 0, array)
+    _refuse_touching(cells)
+    weights = _border_term(cells, w0, in_pixels(sigma, unit, labels, "sigma"), step)
+    classes = _known_classes(labels, cells, target, region)
+    if class_balance is not False:
+        weights += _class_term(classes, class_balance)
+    weights[classes == IGNORE] = 0
+    return like(weights, labels, name="weights")
+
+
+def class_weights(target: Array | Sequence[Array], n_classes: int | None = None) -> npt.NDArray[np.float32]:
+    """Weigh classes by how rare they are.
+
+    Parameters
+    ----------
+    target
+        Class ids per pixel, 255 = ignore; or several such images of any shapes, which are counted together.
+    n_classes
+        How many weights to return; left out, up to the largest class id that occurs.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n_classes,) ``float32``: ``class_weights(target)[c]`` is the weight of class c. A class that does not occur
+        weighs 1.
+
+    Raises
+    ------
+    ImageError
+        If ids are no whole numbers from 0 to 254, a class is `n_classes` or more, or no pixel is known.
+
+    Notes
+    -----
+    N / (K n_c) with N known pixels, n_c of them of class c, K classes that occur: each class has the same total
+    weight, and the mean weight of the known pixels is 1 (King and Zeng, Political Analysis 9, 2001; scikit-learn's
+    ``class_weight="balanced"``).
+
+    Examples
+    --------
+    >>> class_weights(np.array([[0, 0, 0, 1, 255]] * 2)).round(2)
+    array([0.67, 2.  ], dtype=float32)
+    """
+    images = [target] if isinstance(target, (np.ndarray, xr.DataArray)) else target
+    counts = np.zeros(IGNORE + 1, np.int64)
+    for image in images:
+        counts += np.bincount(_class_ids(values(image)).reshape(-1), minlength=IGNORE + 1)
+    counts = counts[:IGNORE]
+    occurs = np.flatnonzero(counts)
+    if not occurs.size:
+        raise ImageError("no pixel of the target is known: all are 255 = ignore, or there is none")
+    n = int(occurs[-1]) + 1 if n_classes is None else n_classes
+    if occurs[-1] >= n:
+        raise ImageError(f"the target holds class {occurs[-1]}; expected 0 to {n - 1} and {IGNORE} = ignore")
+    weights = np.ones(n)
+    weights[occurs] = counts.sum() / (len(occurs) * counts[occurs])
+    return weights.astype(np.float32)
+
+
+def _class_term(classes: npt.NDArray[np.int_], class_balance: bool | npt.ArrayLike) -> Floats:
+    """Return wc of equation 2."""
+    per_class = class_weights(classes) if class_balance is True else np.asarray(class_balance, np.float32)
+    known = classes[classes != IGNORE]
+    if per_class.ndim != 1 or (known.size and known.max() >= len(per_class)):
+        raise ImageError(
+            f"class_balance has shape {per_class.shape}; expected one weight for each class, 0 to {known.max()}"
+        )
+    table = np.zeros(IGNORE + 1, np.float32)
+    table[: len(per_class)] = per_class
+    return table[classes]
+
+
+def _check_parameters(w0: float, sigma: float) -> None:
+    if not (np.isfinite(sigma) and sigma > 0):
+        raise ImageError(f"sigma is {sigma:g} px; expected a positive number")
+    if not (np.isfinite(w0) and w0 >= 0):
+        raise ImageError(f"w0 is {w0:g}; expected 0 or more")
+
+
+def _refuse_touching(cells: npt.NDArray[np.int_]) -> None:
+    if cells.size and cells.all() and (cells != cells.flat[0]).any():
+        raise ImageError(
+            "every pixel belongs to a cell: there is none between cells to weigh: say which ones are membrane, with "
+            "target=fijibridge.membrane_target(labels, width=3)"
+        )
+
+
+def _border_term(cells: npt.NDArray[np.int_], w0: float, sigma: float, step: Spacing) -> Floats:
+    """Return the second term of equation 2."""
+    weights = np.zeros(cells.shape, np.float32)
+    if w0 <= _UNSEEN or not cells.any():
+        return weights
+    reach = sigma * math.sqrt(2 * math.log(w0 / _UNSEEN))
+    box = _box(cells, reach / 2, step)  # further away from the nearest cell than that, both are beyond reach
+    first, second = two_nearest(cells[box], step, reach)
+    np.add(first, second, out=first)
+    np.square(first, out=first)
+    np.exp(np.multiply(first, np.float32(-0.5 / sigma**2), out=first), out=first)
+    weights[box] = np.multiply(first, np.float32(w0), out=first)
+    weights[cells != 0] = 0
+    return weights
+
+
+def _box(cells: npt.NDArray[np.int_], margin: float, step: Spacing) -> tuple[slice, ...]:
+    """Return the part of the image within a margin of its cells."""
+    box = []
+    for axis, s in enumerate(step):
+        there = np.flatnonzero(cells.any(axis=tuple(a for a in range(cells.ndim) if a != axis)))
+        more = math.ceil(margin / s)
+        box.append(slice(max(0, int(there[0]) - more), int(there[-1]) + more + 1))
+    return tuple(box)
+
+
+def _known_classes(
+    labels: Array, cells: npt.NDArray[np.int_], target: Array | None, region: Array | None
+) -> npt.NDArray[np.int_]:
+    """Return the class of each pixel, 255 = unknown."""
+    classes = (cells != 0).astype(np.uint8) if target is None else _classes(labels, target)
+    if region is None:
+        return classes
+    same_shape(labels=labels, region=region)
+    return np.where(values(region) == 0, IGNORE, classes)
+
+
+def _classes(labels: Array, target: Array) -> npt.NDArray[np.int_]:
+    same_shape(labels=labels, target=target)
+    return _class_ids(values(target))
+
+
+def _class_ids(target: npt.NDArray[Any]) -> npt.NDArray[np.int_]:
+    if not np.issubdtype(target.dtype, np.integer) or (target.size and not 0 <= target.min() <= target.max() <= IGNORE):
+        held = f"from {target.min()} to {target.max()}" if target.size else "none"
+        raise ImageError(
+            f"the target has dtype {target.dtype} and values {held}; expected whole numbers: class ids, and "
+            f"{IGNORE} = ignore, as fijibridge.membrane_target makes them"
+        )
+    return target
