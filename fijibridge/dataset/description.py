@@ -1,0 +1,236 @@
+"""The description file's content: a model of what may stand in ``dataset.toml``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from fijibridge.dataset.patterns import Pattern, checked
+from fijibridge.image import DIMS
+
+Role: TypeAlias = Literal["image", "classes", "labels", "region", "prediction"]
+ROLES: tuple[Role, ...] = ("image", "classes", "labels", "region", "prediction")
+SPLITS = ("train", "validation", "test")
+
+Provenance: TypeAlias = Literal["manual", "corrected", "algorithm", "unknown"]
+Polarity: TypeAlias = Literal["dark", "bright", "unknown"]
+PerAxis: TypeAlias = dict[Literal["t", "z", "y", "x"], Annotated[float, Field(gt=0, allow_inf_nan=False)]]
+PixelSize: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)] | PerAxis
+NameParts = ("source", "position")
+
+_MOST_MISTAKES = 8
+
+
+def _of_image(text: str) -> str:
+    fields = Pattern(checked(text)).fields
+    if text.count("*") > 1 or ("*" in text and "{name}" in text) or not fields:
+        raise ValueError(f"{text!r} must hold exactly one *, or {{name}}, which stands for the name of the image")
+    return text
+
+
+def _of_names(text: str) -> str:
+    checked(text, NameParts)
+    if not Pattern(text, NameParts).fields:
+        raise ValueError(f"{text!r} holds neither {{source}} nor {{position}}")
+    return text
+
+
+def _axes(dims: str) -> str:
+    if not dims or set(dims) - set(DIMS) or len(set(dims)) < len(dims):
+        raise ValueError(f"{dims!r} is no list of axes: each of {' '.join(DIMS)} at most once, such as 'zyx' or 'yxc'")
+    return dims
+
+
+FilePattern: TypeAlias = Annotated[str, AfterValidator(checked)]
+Dims: TypeAlias = Annotated[str, AfterValidator(_axes)]
+
+
+class _Strict(BaseModel):
+    """What is not known is refused, what is read is not changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Split(_Strict):
+    """Which images are for what, by name or pattern with ``*``; those not named are for training."""
+
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    neighbours: int = Field(
+        default=1,
+        ge=0,
+        description="positions in one source that are at most this far apart are alike: one split for them",
+    )
+
+
+class Values(_Strict):
+    """What the numbers in the files of a role mean."""
+
+    labels: dict[int, Literal["background", "membrane", "ignore", "instance"]] = Field(
+        default={}, description="of label images; a number not named is a cell, 0 background"
+    )
+    classes: dict[int, Literal["background", "cell", "membrane", "ignore"]] = Field(
+        default={}, description="of pixel labels, all of them"
+    )
+    region: dict[int, Literal["known", "ignore"]] = Field(
+        default={}, description="of masks of known truth; without it what is not 0 is known"
+    )
+
+
+class Tiles(_Strict):
+    """Where tiles lie in their image."""
+
+    overlap: int | dict[Literal["y", "x"], int] = Field(
+        default=0, description="of neighbours in a regular grid, in pixels"
+    )
+    offsets: dict[str, tuple[int, int]] = Field(
+        default={}, description="by what {tile} stands for: y and x of the tile's first pixel, in pixels of the whole"
+    )
+
+
+class DerivedFrom(_Strict):
+    """How an image was made from another."""
+
+    item: str = Field(description="name of the image that it was made from, in this folder or elsewhere")
+    offset: dict[Literal["z", "y", "x"], Annotated[int, Field(ge=0)]] = Field(
+        default={}, description="of its first pixel in that image, in that image's pixels"
+    )
+    downscale: Annotated[int, Field(ge=1)] | dict[Literal["z", "y", "x"], Annotated[int, Field(ge=1)]] = Field(
+        default=1, description="so many pixels of that image became one; one number is for y and x"
+    )
+
+
+class FileFacts(_Strict):
+    """What is different for one image, or for those whose name fits a pattern."""
+
+    image: FilePattern | None = None
+    classes: FilePattern | None = None
+    labels: FilePattern | None = None
+    region: FilePattern | None = None
+    prediction: FilePattern | None = None
+    without: tuple[Literal["classes", "labels", "region", "prediction"], ...] = Field(
+        default=(), description="roles that the folder has and this image has not"
+    )
+    dims: Dims | dict[Role, Dims] | None = None
+    pixel_size: PixelSize | None = None
+    unit: str | None = None
+    time_unit: str | None = None
+    channels: tuple[str, ...] | None = None
+    membranes: Polarity | None = None
+    provenance: Provenance | None = None
+    provenance_note: str | None = None
+    values: Values | None = None
+    tiles: Tiles | None = None
+    source: str | None = Field(default=None, description="the stack, film or specimen that it is a part of")
+    position: int | None = Field(default=None, description="its number in that source")
+    derived_from: DerivedFrom | None = None
+
+
+class Description(_Strict):
+    """What a folder of images holds; ``docs/dataset.md`` tells it with examples.
+
+    A pattern of files has ``{name}``, or ``*`` in the same meaning, for the image's name; ``{t}``, ``{c}``, ``{z}``
+    where its frames, channels or planes are files of their own; ``{tile_y}`` and ``{tile_x}``, or ``{tile}``, where it
+    is made of tiles. For a path inside of a file it goes on: ``"{name}.h5:/raw"``.
+
+    Examples
+    --------
+    >>> Description(image="*.tif", values={"classes": {"255": "membrane", "0": "cell"}}).values.classes
+    {255: 'membrane', 0: 'cell'}
+    """
+
+    format: Literal[1] = 1
+    image: Annotated[str, AfterValidator(_of_image)] = Field(description="pattern of the intensities")
+    classes: FilePattern | None = Field(default=None, description="pattern of the pixel labels: membrane or not")
+    labels: FilePattern | None = Field(default=None, description="pattern of the label images, a number for each cell")
+    region: FilePattern | None = Field(default=None, description="pattern of the masks of known truth")
+    prediction: FilePattern | None = Field(default=None, description="pattern of what a network said of them")
+    dims: Dims | dict[Role, Dims] | None = Field(
+        default=None, description="axes of the image files in their own order, such as 'yxc', or by role"
+    )
+    pixel_size: PixelSize | None = Field(default=None, description="of y and x, or { z = 2.0, y = 0.5, x = 0.5 }")
+    unit: str | None = Field(default=None, description="of the pixel size, such as 'um'")
+    time_unit: str | None = Field(default=None, description="of the pixel size of t, such as 's'")
+    channels: tuple[str, ...] | None = Field(default=None, description="names of the channels, in their order")
+    membranes: Polarity = Field(default="unknown", description="how membranes look in the images")
+    provenance: Provenance = Field(default="unknown", description="who made the truth")
+    provenance_note: str | None = Field(default=None, description="by whom, with what, checked how")
+    values: Values = Values()
+    tiles: Tiles = Tiles()
+    source: str | None = Field(default=None, description="the stack, film or specimen that all images are parts of")
+    names: Annotated[str, AfterValidator(_of_names)] | None = Field(
+        default=None, description="what the names of images say, such as '{source}_{position}'"
+    )
+    split: Split = Split()
+    files: dict[str, FileFacts] = Field(
+        default={}, description="what is different, by name of the image or pattern with *"
+    )
+
+    @field_validator("unit", "time_unit")
+    @classmethod
+    def _not_empty(cls, unit: str | None) -> str | None:
+        if unit is not None and not unit.strip():
+            raise ValueError("is empty; leave it out where it is not known")
+        return unit
+
+    @model_validator(mode="after")
+    def _each_image_has_its_own(self) -> Description:
+        named = "name" in Pattern(self.image).fields
+        for role in ROLES[1:]:
+            text = getattr(self, role)
+            if text is not None and named and "name" not in Pattern(text).fields:
+                raise ValueError(
+                    f"{role}: {text!r} names one file for all images; expected {{name}} in it, for the name of the "
+                    "image: '{name}_labels.tif' or the like"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _values_are_told(self) -> Description:
+        everywhere: list[Description | FileFacts] = [self, *self.files.values()]
+        said = [facts for facts in everywhere if facts.classes is not None]
+        if said and not self.values.classes and not all(f.values is not None and f.values.classes for f in said):
+            raise ValueError(
+                "pixel labels (classes) need the meaning of their numbers: "
+                '[values.classes] with lines such as 0 = "cell" and 255 = "membrane"'
+            )
+        return self
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "split": Split,
+    "values": Values,
+    "tiles": Tiles,
+    "files": FileFacts,
+    "derived_from": DerivedFrom,
+}
+
+
+def said_plainly(error: ValidationError) -> str:
+    """Say what is wrong with a description, in a line."""
+    mistakes = list(dict.fromkeys(_mistake(e) for e in error.errors(include_url=False)[:_MOST_MISTAKES]))
+    more = error.error_count() - _MOST_MISTAKES
+    return "; ".join(mistakes) + (f"; and {more} more" if more > 0 else "")
+
+
+def _mistake(error: Any) -> str:
+    return _unknown_key(error["loc"]) if error["type"] == "extra_forbidden" else _wrong(error)
+
+
+def _wrong(error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+def _unknown_key(place: Sequence[int | str]) -> str:
+    *section, key = map(str, place)
+    model = next((_SECTIONS[s] for s in reversed(section) if s in _SECTIONS), Description)
+    known = list(model.model_fields)
+    close = difflib.get_close_matches(key[:100], known, 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    where = f" in {'.'.join(section)}" if section else ""
+    return f"unknown key {key!r}{where}; expected one of {', '.join(known)}{hint}"

@@ -1,0 +1,290 @@
+"""One image of a folder and what belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fijibridge.dataset import meanings
+from fijibridge.dataset.description import DerivedFrom, Description, Provenance, Role
+from fijibridge.dataset.members import Members
+from fijibridge.errors import DatasetError, ImageError
+from fijibridge.files.pixels import Content
+from fijibridge.image import as_image, as_truth, origin, pixel_size
+
+_MOST_NAMED = 20
+_WANTED = {
+    "labels": "the description names no labels; add labels = '{name}_labels.tif'",
+    "classes": "the description names no pixel labels; add classes = '{name}_membrane.png' and [values.classes]",
+    "prediction": "the description names no prediction; add prediction = '{name}_prob.tif'",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an image lies in the one that it was made from at first.
+
+    Attributes
+    ----------
+    offset : dict
+        By axis, of the corner of its first pixel, in pixels of that image.
+    factor : dict
+        By axis, so many pixels of that image are one of its own.
+    """
+
+    offset: Mapping[str, int] = field(default_factory=dict)
+    factor: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of a dataset and what belongs to it; the files are read when asked for.
+
+    Attributes
+    ----------
+    name : str
+        What the star of the pattern stands for.
+    split : str
+        ``"train"``, ``"validation"`` or ``"test"``.
+    paths : dict
+        Path of each role's first file, which but for the image need not be there before it is read.
+    description : Description
+        Of the folder, with what is different for this image.
+    members : dict
+        All files of each role.
+    source, position : str, int
+        The stack, film or specimen that it is a part of, and its number there, if told.
+    derived_from : DerivedFrom
+        The image that it was made from, if told.
+    place : Place
+        Where it lies in the image that it was made from at first, through all steps.
+    own_size : bool
+        Whether the pixel size was told for this image, and not for the folder.
+    """
+
+    name: str
+    split: str
+    paths: dict[str, Path]
+    description: Description
+    members: Mapping[str, Members] = field(default_factory=dict, repr=False)
+    source: str | None = None
+    position: int | None = None
+    derived_from: DerivedFrom | None = None
+    place: Place = Place()
+    own_size: bool = False
+
+    @property
+    def provenance(self) -> Provenance:
+        """Who made the truth: manual, corrected, algorithm or unknown."""
+        return self.description.provenance
+
+    def image(self, lazy: bool = False) -> xr.DataArray:
+        """Read the intensities.
+
+        Parameters
+        ----------
+        lazy
+            Give a dask array: nothing is read before it is needed, and then only what is.
+
+        Raises
+        ------
+        DatasetError
+            If files are missing (a series names its missing members) or cannot be read.
+        """
+        return self._read("image", lazy)
+
+    def labels(self) -> xr.DataArray:
+        """Read the true cells: 0 is background, and whatever the description says to be no cell.
+
+        Raises
+        ------
+        DatasetError
+            If there is no such file, or it is no label image.
+        """
+        stored = self._numbers("labels")
+        with _naming(self.paths["labels"]):
+            return stored.copy(data=as_truth(meanings.cells(stored.values, self.description.values.labels)))
+
+    def classes(self) -> xr.DataArray:
+        """Read the pixel labels: ``uint8``, 0 = other, 1 = membrane, 255 = ignore.
+
+        Raises
+        ------
+        DatasetError
+            If there is no such file, or a number in it has no meaning.
+        """
+        stored = self._numbers("classes")
+        with _naming(self.paths["classes"]):
+            return stored.copy(data=meanings.classes(stored.values, self.description.values.classes))
+
+    def prediction(self, lazy: bool = False) -> xr.DataArray:
+        """Read what a network said of the image, as it is stored."""
+        return self._read("prediction", lazy)
+
+    def region(self) -> xr.DataArray | None:
+        """Read where the truth is known, None if it is known everywhere.
+
+        Unknown is what lies outside the region's mask, and what means ``ignore`` in the labels or in the pixel labels.
+
+        Raises
+        ------
+        DatasetError
+            If a file that tells it is missing.
+        """
+        told = (self._mask(), self._unless_ignored("labels"), self._unless_ignored("classes"))
+        parts = [part for part in told if part is not None]
+        if not parts:
+            return None
+        for part in parts[1:]:
+            if part.shape != parts[0].shape:
+                raise DatasetError(f"{self.name}: what is known has the shapes {parts[0].shape} and {part.shape}")
+        return parts[0].copy(data=np.logical_and.reduce([part.values for part in parts]))
+
+    def ignore(self) -> xr.DataArray | None:
+        """Read where the truth is unknown, the opposite of :meth:`region`; None if it is known everywhere."""
+        known = self.region()
+        return None if known is None else ~known
+
+    def missing(self, *roles: Role) -> list[Path]:
+        """Return those of its files that are not there, of some roles or of all, with the members of a series."""
+        asked = [m for role, m in self.members.items() if not roles or role in roles]
+        return [path for members in asked for path in members.missing(self.description.tiles)]
+
+    def content(self, role: Role) -> Content:
+        """Return what the files of a role say of themselves, without the description's word on it.
+
+        Raises
+        ------
+        DatasetError
+            If there are none, or some are missing or cannot be read.
+        """
+        if role not in self.members:
+            raise DatasetError(f"{self.name}: {_WANTED.get(role, f'the description names no {role}')}")
+        self._refuse_missing(role)
+        dims = self.description.dims
+        return self.members[role].content(
+            self.description.tiles, dims.get(role) if isinstance(dims, dict) else dims if role == "image" else None
+        )
+
+    def _mask(self) -> xr.DataArray | None:
+        if "region" not in self.paths:
+            return None
+        stored = self._numbers("region")
+        with _naming(self.paths["region"]):
+            return stored.copy(data=meanings.known(stored.values, self.description.values.region))
+
+    def _unless_ignored(self, role: Role) -> xr.DataArray | None:
+        told: dict[int, Any] = getattr(self.description.values, role)
+        if role not in self.members or "ignore" not in told.values():
+            return None
+        stored = self._numbers(role)
+        return stored.copy(data=~meanings.ignored(stored.values, told))
+
+    def _refuse_missing(self, role: Role) -> None:
+        lost = self.missing(role)
+        if not lost:
+            return
+        members = self.members[role]
+        if () in members.paths:
+            raise DatasetError(f"{self.name}: its {role} file {lost[0]} is missing")
+        names = ", ".join(path.name for path in lost[:_MOST_NAMED])
+        more = f" ... ({len(lost)} in all)" if len(lost) > _MOST_NAMED else ""
+        raise DatasetError(
+            f"{self.name}: its {role} is a series of {len(members.paths) + len(lost)} files, of which {len(lost)} are "
+            f"missing: {names}{more}"
+        )
+
+    def _numbers(self, role: Role) -> xr.DataArray:
+        stored = self._read(role)
+        with _naming(self.paths[role]):
+            return _one_number(stored)
+
+    def _read(self, role: Role, lazy: bool = False) -> xr.DataArray:
+        said = self.content(role)
+        with _naming(self.paths[role]):
+            pixels: Any = said.pixels.lazy() if lazy else _pixels(said, self.paths[role])
+            image = as_image(pixels, said.dims, **said.calibration, name=self.name)
+            image = self._calibrated(image)
+        names = self.description.channels if role == "image" and self.description.channels else said.channels
+        if not names or "c" not in image.dims:
+            return image
+        if image.sizes["c"] == len(names):
+            return image.assign_coords(c=list(names))
+        if role == "image" and self.description.channels:
+            raise DatasetError(
+                f"{self.paths[role]} has {image.sizes['c']} channels, but the description names {len(names)}: "
+                f"{', '.join(names)}"
+            )
+        return image
+
+    def _calibrated(self, image: xr.DataArray) -> xr.DataArray:
+        """Give an image the description's calibration, and its place in the image that it was made from."""
+        told = sizes_of(self.description)
+        units: dict[str, str] = {}
+        if self.description.unit is not None:
+            units = dict.fromkeys("zyx", self.description.unit)
+        if self.description.time_unit is not None:
+            units["t"] = self.description.time_unit
+        image = as_image(image, pixel_size=told or None, unit=units or None)
+        if self.derived_from is None or any(origin(image).values()):
+            return image
+        return as_image(image, origin=self._origin(pixel_size(image)))
+
+    def _origin(self, sizes: Mapping[str, float]) -> dict[str, float]:
+        """Return the centre of the first pixel: of a block of pixels, where they are more than one."""
+        starts = {}
+        for axis in sizes.keys() - {"t"}:
+            factor = self.place.factor.get(axis, 1)
+            starts[axis] = (self.place.offset.get(axis, 0) + (factor - 1) / 2) * sizes[axis] / factor
+        return starts
+
+
+def sizes_of(description: Description) -> dict[str, float]:
+    """Return the pixel sizes that a description tells, by axis."""
+    size = description.pixel_size
+    return (
+        {}
+        if size is None
+        else {str(d): s for d, s in size.items()}
+        if isinstance(size, dict)
+        else {"y": size, "x": size}
+    )
+
+
+def _pixels(said: Content, path: Path) -> npt.NDArray[Any]:
+    try:
+        return said.pixels[...]
+    except (DatasetError, ImageError):
+        raise
+    except Exception as error:
+        raise DatasetError(f"{path} cannot be read as an image: {error or type(error).__name__}") from error
+
+
+def _one_number(stored: xr.DataArray) -> xr.DataArray:
+    """Return labels or a mask saved as a colour image as one number for each pixel, if all colours are equal."""
+    if "c" not in stored.dims:
+        return stored
+    first = stored.isel(c=0, drop=True)
+    if not bool((stored == first).all()):
+        raise ImageError(f"has {stored.sizes['c']} channels that differ; expected one number for each pixel")
+    return first
+
+
+class _naming:
+    """Say in an error of an image which file it is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if isinstance(error, ImageError):
+            raise DatasetError(f"{self.path}: {error}") from error

@@ -1,0 +1,107 @@
+"""Numbers in files brought to one meaning: cells by id with 0 = background, classes 0, 1 and 255."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fijibridge.errors import ImageError
+
+OTHER, MEMBRANE, IGNORE = 0, 1, 255
+
+
+def cells(labels: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[Any]:
+    """Return label ids with 0 for all that is no cell.
+
+    Parameters
+    ----------
+    labels
+        Any shape, whole numbers.
+    meanings
+        Of single numbers: background, membrane, ignore or instance. Others are cells, and 0 background. If 0 is said to
+        be an instance, it becomes the next free id; all other ids are kept.
+
+    Examples
+    --------
+    >>> cells(np.array([1, 2, 0, 9]), {1: "background", 9: "ignore", 0: "instance"})
+    array([ 0,  2, 10,  0])
+    """
+    if labels.dtype == bool:
+        return labels  # a mask: who asks for cells is told so
+    array = _whole_numbers(labels)
+    nothing = [value for value, meaning in meanings.items() if meaning != "instance" and value != 0]
+    moved = meanings.get(0) == "instance" and bool((array == 0).any())
+    if not nothing and not moved:
+        return array
+    if moved:
+        highest = int(array.max()) + 1
+        array = array.astype(np.promote_types(array.dtype, np.min_scalar_type(highest)))
+        array = np.where(array == 0, array.dtype.type(highest), array)
+    return np.where(np.isin(array, nothing), array.dtype.type(0), array)
+
+
+def ignored(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[np.bool_]:
+    """Return where an array holds a number that means ignore."""
+    return np.isin(array, [value for value, meaning in meanings.items() if meaning == "ignore"])
+
+
+def classes(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[np.uint8]:
+    """Return pixel labels as 0 = other, 1 = membrane, 255 = ignore.
+
+    Raises
+    ------
+    ImageError
+        If a number has no meaning.
+
+    Examples
+    --------
+    >>> classes(np.array([0, 255, 7]), {0: "cell", 255: "membrane", 7: "ignore"})
+    array([  0,   1, 255], dtype=uint8)
+    """
+    numbers = _whole_numbers(array)
+    _refuse_unknown(numbers, meanings, "background, cell, membrane or ignore")
+    out = np.zeros(numbers.shape, np.uint8)
+    for value, meaning in meanings.items():
+        if meaning in ("membrane", "ignore"):
+            out[numbers == value] = MEMBRANE if meaning == "membrane" else IGNORE
+    return out
+
+
+def known(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[np.bool_]:
+    """Return where the truth is known: what is not 0, or what the meanings say.
+
+    Raises
+    ------
+    ImageError
+        If there are meanings, and a number has none.
+    """
+    if not meanings:
+        return np.asarray(array != 0)
+    numbers = _whole_numbers(array)
+    _refuse_unknown(numbers, meanings, "known or ignore")
+    return np.isin(numbers, [value for value, meaning in meanings.items() if meaning == "known"])
+
+
+def _refuse_unknown(array: npt.NDArray[Any], meanings: Mapping[int, str], choices: str) -> None:
+    strange = array[~np.isin(array, list(meanings))]
+    if strange.size:
+        found = np.unique(strange)
+        raise ImageError(
+            f"holds {', '.join(map(str, found[:6]))}{' ...' if len(found) > 6 else ''} in {strange.size} pixels, "
+            f"without a meaning: say in [values] of the description whether it is {choices}"
+        )
+
+
+def _whole_numbers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if array.dtype == bool:
+        return array.astype(np.uint8)
+    if np.issubdtype(array.dtype, np.floating):
+        with np.errstate(invalid="ignore"):
+            whole = array.astype(np.int64)
+        if not np.array_equal(whole, array):
+            raise ImageError(f"holds {array.dtype} that are no whole numbers")
+        return whole
+    return array

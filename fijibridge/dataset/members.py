@@ -1,0 +1,175 @@
+"""The files of one role of an image: one file, or a series of planes, channels, times and tiles."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from fijibridge.dataset.description import Tiles
+from fijibridge.dataset.patterns import Pattern
+from fijibridge.errors import DatasetError
+from fijibridge.files import content
+from fijibridge.files.pixels import Content
+from fijibridge.files.series import grid, last_dims, mosaic, stacked
+
+_AXES = ("t", "c", "z")
+_MOST_MEMBERS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Members:
+    """The files that make one array.
+
+    Attributes
+    ----------
+    pattern : Pattern
+        That they fit.
+    name : str
+        Of the image.
+    folder : Path
+        Of the dataset.
+    paths : dict
+        Each file by what the series' placeholders stand for in its name; by ``()`` a single one, which need not be
+        there, and where a series has no file at all.
+    """
+
+    pattern: Pattern
+    name: str
+    folder: Path
+    paths: Mapping[tuple[str, ...], Path]
+
+    @property
+    def first(self) -> Path:
+        """The first file, or where it would be."""
+        return next(iter(self.paths.values()))
+
+    def missing(self, tiles: Tiles) -> list[Path]:
+        """Return the files that are not there: all that would fill the series' grid.
+
+        Raises
+        ------
+        DatasetError
+            If the numbers in the names leave gaps so wide that they are no series.
+        """
+        if () in self.paths:
+            return [path for path in self.paths.values() if not path.exists()]
+        expected = [self._expected(n, tiles) for n in range(len(self.pattern.series))]
+        count = math.prod(map(len, expected))
+        if count > max(_MOST_MEMBERS, 10 * len(self.paths)):
+            raise DatasetError(
+                f"{self.name}: the {len(self.paths)} files of {self.pattern.text!r} are numbered as if there were "
+                f"{count}; look at the highest number of each placeholder"
+            )
+        return [self._path(place) for place in itertools.product(*expected) if place not in self.paths]
+
+    def _expected(self, n: int, tiles: Tiles) -> Sequence[str]:
+        """Return what a placeholder stands for in a whole series, in its order."""
+        field = self.pattern.series[n]
+        found = sorted(
+            {place[n] for place in self.paths} | (set(tiles.offsets) if field == "tile" else set()), key=_order
+        )
+        if field == "tile" or not all(v.isdigit() for v in found):
+            return found
+        numbers = {int(v): v for v in found}
+        low, high = min(numbers), max(numbers)
+        step = math.gcd(*(number - low for number in numbers)) or 1
+        if (high - low) // step >= _MOST_MEMBERS:
+            raise DatasetError(
+                f"{self.name}: {{{field}}} in {self.pattern.text!r} goes from {low} to {high}, in {len(numbers)} "
+                "files; that is no series"
+            )
+        width = min(map(len, found))  # with leading zeros, all are as wide as the first
+        return [numbers.get(i, str(i).zfill(width)) for i in range(low, high + 1, step)]
+
+    def _path(self, place: Sequence[str]) -> Path:
+        values = {"name": self.name, **dict(zip(self.pattern.series, place, strict=True))}
+        return self.folder / self.pattern.fill(values)
+
+    def content(self, tiles: Tiles, dims: str | None = None) -> Content:
+        """Return the whole array, unread; all files are there."""
+        load = partial(_load, key=self.pattern.key, dims=dims)
+        if not self.pattern.series:
+            return load(str(self.first))
+        axes = [f for f in _AXES if f in self.pattern.series]
+        groups = self._groups(axes)
+        if set(self.pattern.series) - set(axes):
+            load = partial(self._mosaic, groups, tiles, load)
+            names = {place: str(n) for n, place in enumerate(groups)}
+        else:
+            names = {place: str(next(iter(group.values()))) for place, group in groups.items()}
+        if not axes:
+            return load(names[()])
+        return self._named(stacked("".join(axes), names, load), axes)
+
+    def _groups(self, axes: Sequence[str]) -> dict[tuple[int, ...], dict[tuple[str, ...], Path]]:
+        """Return the tiles of each position along the axes; one file is one tile."""
+        series = self.pattern.series
+        orders = {a: sorted({place[series.index(a)] for place in self.paths}, key=_order) for a in axes}
+        ranks = {a: {value: n for n, value in enumerate(order)} for a, order in orders.items()}
+        groups: dict[tuple[int, ...], dict[tuple[str, ...], Path]] = {}
+        for place, path in self.paths.items():
+            values = dict(zip(series, place, strict=True))
+            tile = (values["tile"],) if "tile" in values else (values.get("tile_y", "0"), values.get("tile_x", "0"))
+            groups.setdefault(tuple(ranks[a][values[a]] for a in axes), {})[tile] = path
+        return dict(sorted(groups.items()))
+
+    def _mosaic(
+        self,
+        groups: Mapping[tuple[int, ...], Mapping[tuple[str, ...], Path]],
+        tiles: Tiles,
+        load: Callable[[str], Content],
+        number: str,
+    ) -> Content:
+        group = list(groups.values())[int(number)]
+        on_grid = "tile" not in self.pattern.series
+        places = _on_grid(group, tiles, load) if on_grid else _said(group, tiles, self.name)
+        return mosaic([(str(group[tile]), place) for tile, place in places.items()], load, self.name)
+
+    def _named(self, content: Content, axes: Sequence[str]) -> Content:
+        """Give channels that are words in the names of the files these names."""
+        if "c" not in axes:
+            return content
+        n = self.pattern.series.index("c")
+        found = sorted({place[n] for place in self.paths}, key=_order)
+        return content if all(v.isdigit() for v in found) else replace(content, channels=found)
+
+
+def _order(value: str) -> tuple[bool, int, str]:
+    return (True, 0, value) if not value.isdigit() else (False, int(value), value)
+
+
+def _load(path: str, key: str | None, dims: str | None) -> Content:
+    found = content(path, key)
+    if dims is not None and len(dims) != found.pixels.ndim:
+        raise DatasetError(
+            f"{path} has {found.pixels.ndim} axes, {found.pixels.shape}, but dims = {dims!r} names {len(dims)}"
+        )
+    return found if dims is None else replace(found, dims=dims)
+
+
+def _said(group: Mapping[tuple[str, ...], Path], tiles: Tiles, name: str) -> dict[tuple[str, ...], tuple[int, int]]:
+    unknown = sorted(tile[0] for tile in group if tile[0] not in tiles.offsets)
+    if unknown:
+        raise DatasetError(
+            f"{name}: no place is said for the tile(s) {', '.join(unknown[:10])}: [tiles.offsets] with lines such as "
+            f'"{unknown[0]}" = [0, 1000], y and x of its first pixel'
+        )
+    return {tile: tiles.offsets[tile[0]] for tile in group}
+
+
+def _on_grid(
+    group: Mapping[tuple[str, ...], Path], tiles: Tiles, load: Callable[[str], Content]
+) -> dict[tuple[str, ...], tuple[int, int]]:
+    """Return the places of tiles of a grid; a row or column that is not in the names is the only one."""
+    rows, columns = ({v: n for n, v in enumerate(sorted({t[k] for t in group}, key=_order))} for k in (0, 1))
+    cells = {(rows[tile[0]], columns[tile[1]]): tile for tile in group}
+    overlap = tiles.overlap if isinstance(tiles.overlap, dict) else {"y": tiles.overlap, "x": tiles.overlap}
+    shapes = {}
+    for cell, tile in sorted(cells.items()):
+        pixels, dims = (found := load(str(group[tile]))).pixels, found.dims or last_dims(found.pixels.ndim)
+        shapes[cell] = (pixels.shape[dims.index("y")], pixels.shape[dims.index("x")])
+    return {cells[cell]: place for cell, place in grid(shapes, (overlap.get("y", 0), overlap.get("x", 0))).items()}

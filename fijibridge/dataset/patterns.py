@@ -1,0 +1,156 @@
+"""Patterns of files: what is fixed, what stands for the name, and what counts planes, channels, times and tiles.
+
+A pattern is no regular expression of its user's: it is read here, and matched so that no name of a file takes long.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from fijibridge.files import split_key
+
+SERIES = ("t", "c", "z", "tile_y", "tile_x", "tile")
+"""Placeholders that count the files of one image."""
+
+_WORDS = ("c", "tile")  # may be words; the others count
+_MOST_CHARACTERS = 1000
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A pattern of paths in a folder, such as ``"{name}_z{z}.tif"`` or ``"{name}.h5:/raw"``.
+
+    Attributes
+    ----------
+    text : str
+        As it was written, with ``*`` in the same meaning as ``{name}``.
+    allowed : tuple of str
+        The placeholders there are.
+
+    Examples
+    --------
+    >>> pattern = Pattern("{name}_t{t}_c{c}.tif")
+    >>> pattern.match("embryo_1_t003_cmembrane.tif")
+    {'name': 'embryo_1', 't': '003', 'c': 'membrane'}
+    >>> pattern.fill({"name": "a", "t": "1", "c": "2"})
+    'a_t1_c2.tif'
+    """
+
+    text: str
+    allowed: tuple[str, ...] = ("name", *SERIES)
+
+    @cached_property
+    def key(self) -> str | None:
+        """The path inside the file, where the pattern has one after ``:``."""
+        return split_key(self.text)[1]
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        """Fixed text and placeholders by turns; the first and the last are text, perhaps empty."""
+        file = self.text if self.key is None else self.text[: -len(self.key) - 1]
+        return tuple(re.split(r"(\{[^{}]*\})", file.replace("*", "{name}")))
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the placeholders in their order, each once."""
+        return tuple(dict.fromkeys(part[1:-1] for part in self.parts[1::2]))
+
+    @cached_property
+    def series(self) -> tuple[str, ...]:
+        """Those placeholders that count the files of one image."""
+        return tuple(f for f in self.fields if f in SERIES)
+
+    @cached_property
+    def _regex(self) -> re.Pattern[str]:
+        text, seen = "", set()
+        for n, part in enumerate(self.parts):
+            field = part[1:-1]
+            if n % 2 == 0:
+                text += re.escape(part)
+            elif field in seen:
+                text += f"(?P={field})"
+            else:
+                seen.add(field)
+                text += f"(?P<{field}>{_expression(field, self.parts[n + 1])})"
+        return re.compile(text)
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """Return what the placeholders stand for in a path with ``/``, None if it does not fit."""
+        found = self._regex.fullmatch(path)
+        return None if found is None else found.groupdict()
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        """Return the path for values of the placeholders, without what follows the ``:``."""
+        return "".join(values[p[1:-1]] if n % 2 else p for n, p in enumerate(self.parts))
+
+    def find(self, folder: Path) -> Iterator[tuple[dict[str, str], Path]]:
+        """Yield what the placeholders stand for, and the path, of each file of the folder that fits."""
+        wild = "".join("*" if n % 2 else glob.escape(p) for n, p in enumerate(self.parts))
+        for path in sorted(folder.glob(wild)):
+            if path.name.startswith(".") and not PurePosixPath(wild).name.startswith("."):
+                continue  # what the system, or a writing that was cut off, left
+            values = self.match(path.relative_to(folder).as_posix())
+            if values is not None:
+                yield values, path
+
+
+def checked(text: str, allowed: tuple[str, ...] = ("name", *SERIES)) -> str:
+    """Return a pattern that is safe and clear, or say what is wrong with it.
+
+    Raises
+    ------
+    ValueError
+        If it leaves the folder, has an unknown placeholder, or two between which nothing tells them apart.
+    """
+    if not text or len(text) > _MOST_CHARACTERS or "\0" in text:
+        raise ValueError(f"a pattern has 1 to {_MOST_CHARACTERS} characters, this one {len(text)}")
+    _refuse_outside(text)
+    pattern = Pattern(text, allowed)
+    unknown = [f for f in pattern.fields if f not in allowed]
+    if unknown:
+        which = ["the one there is is {name}"] if allowed == ("name",) else [f"there are {_braced(allowed)}"]
+        raise ValueError(f"{text!r} holds the unknown placeholder {{{unknown[0]}}}; {which[0]}")
+    if "{" in (pattern.key or "") or "*" in (pattern.key or ""):
+        raise ValueError(f"{text!r} has a placeholder after the ':'; it can stand in the name of the file only")
+    _refuse_unclear(pattern)
+    return text
+
+
+def _braced(fields: tuple[str, ...]) -> str:
+    return ", ".join(f"{{{f}}}" for f in fields)
+
+
+def _refuse_outside(text: str) -> None:
+    """Refuse a path that is not below the folder, on any system."""
+    drive = re.match(r"^[A-Za-z]:", text)
+    if "\\" in text:
+        raise ValueError(f"{text!r} has a backslash: write / between folders")
+    if drive or text.startswith(("/", "~")) or ".." in re.split(r"[/:]", text):
+        raise ValueError(f"{text!r} leaves the folder; all files lie in the folder of the description")
+
+
+def _refuse_unclear(pattern: Pattern) -> None:
+    """Refuse placeholders that only trying could tell apart."""
+    parts = pattern.parts
+    for n in range(1, len(parts) - 2, 2):
+        between, field, following = parts[n + 1], parts[n][1:-1], parts[n + 2]
+        if not between or (field != "name" and between[0].isdigit()):
+            raise ValueError(
+                f"{pattern.text!r}: nothing tells {parts[n]} and {following} apart; put a letter or _ between them"
+            )
+    if set(pattern.fields) >= {"tile", "tile_y"} or set(pattern.fields) >= {"tile", "tile_x"}:
+        raise ValueError(f"{pattern.text!r}: tiles have {{tile_y}} and {{tile_x}}, or {{tile}} and offsets, not both")
+
+
+def _expression(field: str, following: str) -> str:
+    """Return what a placeholder matches; only the name can match in more than one way."""
+    if field in ("name", "source"):
+        return r"[^/]+"
+    if field in _WORDS and not following[:1].isalnum():
+        return r"[A-Za-z0-9]++"
+    return r"[0-9]++"

@@ -1,0 +1,127 @@
+"""The description as a file: read with care, written as somebody would type it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fijibridge.dataset.description import Description, said_plainly
+from fijibridge.errors import DatasetError
+from fijibridge.files import atomic
+
+FILE_NAME = "dataset.toml"
+SCHEMA_NAME = "dataset.schema.json"
+_MOST_BYTES = 2_000_000
+
+
+def read_description(file: Path) -> Description:
+    """Read a ``dataset.toml``.
+
+    Raises
+    ------
+    DatasetError
+        If it is no TOML, too large to be typed or generated in earnest, or says what is not known.
+    """
+    size = file.stat().st_size
+    if size > _MOST_BYTES:
+        raise DatasetError(
+            f"{file} has {size / 1e6:.1f} MB; a description has {_MOST_BYTES / 1e6:g} MB at most: say by a pattern "
+            "what many images have in common"
+        )
+    try:
+        return Description.model_validate(tomllib.loads(file.read_text(encoding="utf-8-sig")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DatasetError(f"{file} is no valid TOML: {error}") from error
+    except ValidationError as error:
+        raise DatasetError(f"{file}: {said_plainly(error)}") from error
+
+
+def write_description(folder: str | os.PathLike[str], description: Description) -> Path:
+    """Write the ``dataset.toml`` of a folder, atomically, and beside it its schema, for editors."""
+    target = Path(folder) / FILE_NAME
+    with atomic(target.with_name(SCHEMA_NAME)) as temporary:
+        temporary.write_text(resources.files("fijibridge.dataset").joinpath(SCHEMA_NAME).read_text("utf-8"), "utf-8")
+    with atomic(target) as temporary:
+        temporary.write_text(as_toml(description), encoding="utf-8")
+    return target
+
+
+def as_toml(description: Description, notes: Mapping[str, str] | None = None) -> str:
+    """Return a description as the text of its file.
+
+    Parameters
+    ----------
+    description
+        What it says; what was not said is left out.
+    notes
+        Remarks to set behind single keys.
+
+    Examples
+    --------
+    >>> print(as_toml(Description(image="*.png", pixel_size=0.5, values={"labels": {1: "background"}})), end="")
+    #:schema ./dataset.schema.json
+    format = 1
+    image = "*.png"
+    pixel_size = 0.5
+    <BLANKLINE>
+    [values.labels]
+    1 = "background"
+    """
+    said = description.model_dump(exclude_defaults=True, exclude_unset=False)
+    lines = [f"#:schema ./{SCHEMA_NAME}", *_table({"format": description.format, **said}, (), notes or {})]
+    return "\n".join(lines) + "\n"
+
+
+def schema() -> str:
+    """Return the JSON Schema of the description, as it lies in the package."""
+    return json.dumps(Description.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _table(values: Mapping[Any, Any], path: tuple[str, ...], notes: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines of a table: plain values first, then the tables in it."""
+    for key, value in values.items():
+        if not _is_table(key, value, path):
+            note = f"  # {notes[key]}" if not path and key in notes else ""
+            yield f"{_key(key)} = {_value(value)}{note}"
+    for key, value in values.items():
+        if _is_table(key, value, path) and value:
+            inner = (*path, _key(key))
+            if any(not _is_table(k, v, inner) for k, v in value.items()):
+                yield f"\n[{'.'.join(inner)}]"
+            yield from _table(value, inner, notes)
+
+
+def _is_table(key: Any, value: Any, path: tuple[str, ...]) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    return key in ("split", "values", "files", "tiles", "offsets") or bool(path and path[-1] in ("files", "values"))
+
+
+def _key(key: Any) -> str:
+    text = str(key)
+    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else _text(text)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(v) for v in value) + "]"
+    return repr(value)
+
+
+def _text(text: str) -> str:
+    """Return a TOML basic string, whose escapes are those of JSON."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")

@@ -1,0 +1,163 @@
+"""Many files that are one image: planes, channels, times, and tiles beside each other."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fijibridge.errors import DatasetError
+from fijibridge.files.pixels import Box, Content, OnDisk, planes
+from fijibridge.image import DIMS
+
+
+def stacked(axes: str, members: Mapping[tuple[int, ...], str], load: Callable[[str], Content]) -> Content:
+    """Put files along new axes.
+
+    Parameters
+    ----------
+    axes
+        The new axes, such as ``"tz"``.
+    members
+        What to load for each position along them, counted from 0; all positions are there.
+    load
+        Gives the content of a file, or of a mosaic. The first one tells axes, shape and type of all.
+
+    Raises
+    ------
+    DatasetError
+        If the files have one of the axes themselves, or (when they are read) differ in shape or type.
+    """
+    first = load(members[(0,) * len(axes)])
+    inner = first.dims or last_dims(first.pixels.ndim)
+    double = sorted(set(axes) & set(inner))
+    if double:
+        raise DatasetError(
+            f"{members[(0,) * len(axes)]} has an axis {double[0]!r} (its axes are {inner!r}) and the pattern counts "
+            f"{double[0]!r} too: leave it out of the pattern, or say the axes of the files with dims"
+        )
+    lengths = tuple(1 + max(place[n] for place in members) for n in range(len(axes)))
+    shape = (*lengths, *first.pixels.shape)
+    chunks = (*(1 for _ in axes), *(first.pixels.chunks or planes(first.pixels.shape)))
+
+    def read(box: Box) -> npt.NDArray[Any]:
+        outer, rest = box[: len(axes)], box[len(axes) :]
+        out = np.empty([s.stop - s.start for s in box], first.pixels.dtype)
+        for place in itertools.product(*(range(s.start, s.stop) for s in outer)):
+            pixels = load(members[place]).pixels
+            _same_kind(members[place], pixels, first.pixels)
+            out[tuple(p - s.start for p, s in zip(place, outer, strict=True))] = pixels[rest]
+        return out
+
+    return replace(first, pixels=OnDisk(shape, first.pixels.dtype, read, chunks), dims=axes + inner)
+
+
+def last_dims(ndim: int) -> str:
+    """Return the axes that are taken where a file does not say them."""
+    return "".join(DIMS[-ndim:])
+
+
+def _same_kind(member: str, found: OnDisk, first: OnDisk) -> None:
+    if (found.shape, found.dtype) != (first.shape, first.dtype):
+        raise DatasetError(
+            f"{member} is {found.shape} {found.dtype}, but the first file of its series {first.shape} {first.dtype}"
+        )
+
+
+def mosaic(tiles: Sequence[tuple[str, tuple[int, int]]], load: Callable[[str], Content], what: str) -> Content:
+    """Put tiles where they belong in y and x; where they overlap the later one is seen, where none is there is 0.
+
+    Parameters
+    ----------
+    tiles
+        What to load, and the place of its first pixel (y, x), in pixels of the whole.
+    load
+        Gives the content of a file.
+    what
+        Name of the whole, for messages.
+
+    Raises
+    ------
+    DatasetError
+        If tiles differ in type or in the axes that are not y and x, or lie before the first pixel.
+    """
+    contents = [(load(tile), place) for tile, place in tiles]
+    first = contents[0][0]
+    dims = first.dims or last_dims(first.pixels.ndim)
+    y, x = dims.index("y"), dims.index("x")
+    _check_tiles(tiles, contents, (y, x), what)
+    shape = list(first.pixels.shape)
+    for axis, n in ((y, 0), (x, 1)):
+        shape[axis] = max(place[n] + tile.pixels.shape[axis] for tile, place in contents)
+
+    def read(box: Box) -> npt.NDArray[Any]:
+        out = np.zeros([s.stop - s.start for s in box], first.pixels.dtype)
+        for tile, (top, left) in contents:
+            _paste(out, box, tile.pixels, {y: top, x: left})
+        return out
+
+    chunks = tuple(min(c, n) for c, n in zip(first.pixels.chunks or planes(tuple(shape)), shape, strict=True))
+    return replace(first, pixels=OnDisk(tuple(shape), first.pixels.dtype, read, chunks), dims=dims)
+
+
+def _paste(out: npt.NDArray[Any], box: Box, tile: OnDisk, starts: Mapping[int, int]) -> None:
+    """Copy the part of a tile that lies in the box."""
+    source, target = [], []
+    for axis, part in enumerate(box):
+        start = starts.get(axis, 0)
+        low, high = max(part.start, start), min(part.stop, start + tile.shape[axis])
+        if low >= high:
+            return
+        source.append(slice(low - start, high - start))
+        target.append(slice(low - part.start, high - part.start))
+    out[tuple(target)] = tile[tuple(source)]
+
+
+def _check_tiles(
+    tiles: Sequence[tuple[str, tuple[int, int]]],
+    contents: Sequence[tuple[Content, tuple[int, int]]],
+    plane: tuple[int, int],
+    what: str,
+) -> None:
+    def rest(tile: OnDisk) -> tuple[Any, ...]:
+        return (*(n for axis, n in enumerate(tile.shape) if axis not in plane), tile.dtype, tile.ndim)
+
+    first = contents[0][0].pixels
+    for (name, place), (content, _) in zip(tiles, contents, strict=True):
+        if min(place) < 0:
+            raise DatasetError(
+                f"{what}: the tile {name} lies at {place}; offsets count from the first pixel, from 0 on"
+            )
+        if rest(content.pixels) != rest(first):
+            raise DatasetError(
+                f"{what}: the tile {name} is {content.pixels.shape} {content.pixels.dtype}, the tile {tiles[0][0]} "
+                f"{first.shape} {first.dtype}; they may differ in y and x only"
+            )
+
+
+def grid(
+    shapes: Mapping[tuple[int, int], tuple[int, int]], overlap: tuple[int, int]
+) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return the place of each tile of a regular grid.
+
+    Parameters
+    ----------
+    shapes
+        (height, width) of the tile in each (row, column); all of the grid, counted from 0.
+    overlap
+        Of neighbours in y and in x, in pixels.
+
+    Examples
+    --------
+    >>> grid({(0, 0): (10, 20), (0, 1): (10, 15)}, overlap=(0, 4))
+    {(0, 0): (0, 0), (0, 1): (0, 16)}
+    """
+    heights = {r: shapes[r, c][0] for r, c in reversed(list(shapes))}
+    widths = {c: shapes[r, c][1] for r, c in reversed(list(shapes))}
+    tops = {r: sum(heights[i] - overlap[0] for i in range(r)) for r in heights}
+    lefts = {c: sum(widths[i] - overlap[1] for i in range(c)) for c in widths}
+    return {(r, c): (tops[r], lefts[c]) for r, c in shapes}
