@@ -19,7 +19,10 @@ import numpy as np
 from scipy import ndimage
 
 MATCHERS = {
-    "fijibridge": "from fijibridge import match_labels as ours\ndef match(t, p): m = ours(t, p); return m.tp, m.fp, m.fn",
+    "fijibridge": (
+        "from fijibridge import match_labels as matching\n"
+        "def match(t, p): m = matching(t, p); return m.tp, m.fp, m.fn"
+    ),
     "stardist": "from stardist.matching import matching\ndef match(t, p): m = matching(t, p); return m.tp, m.fp, m.fn",
     "cellpose": (
         "from cellpose.metrics import average_precision\n"

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "Agreement": "cells.agreement",
     "Dataset": "dataset",
+    "Diagnosis": "cells.diagnosis",
     "Epithelium": "cells.synthetic",
     "Fiji": "fiji.session",
     "FijiBridgeError": "errors",
@@ -26,13 +28,19 @@ _HOME = {
     "UNet": "nn.unet",
     "affinity_target": "cells.targets",
     "as_image": "image",
+    "average_precision": "cells.matching",
     "class_target": "cells.targets",
     "class_weights": "cells.weights",
+    "compare_labels": "cells.agreement",
+    "compare_tables": "cells.corrections",
     "current": "fiji.session",
+    "diagnose": "cells.diagnosis",
     "distance_target": "cells.targets",
+    "error_map": "cells.pixel_errors",
     "grow_labels": "cells.segmentation",
     "label_cells": "cells.segmentation",
     "labels_to_rois": "rois",
+    "list_changes": "cells.corrections",
     "match_labels": "cells.matching",
     "match_table": "cells.matching",
     "membrane_target": "cells.targets",
@@ -42,6 +50,7 @@ _HOME = {
     "receptive_field": "nn.planning",
     "rois_to_labels": "rois",
     "rois_to_mask": "rois",
+    "separate_parts": "cells.corrections",
     "synthetic_epithelium": "cells.synthetic",
     "train": "nn.training",
     "weight_map": "cells.weights",
@@ -50,7 +59,9 @@ _HOME = {
 
 __all__ = [
     "IGNORE",
+    "Agreement",
     "Dataset",
+    "Diagnosis",
     "Epithelium",
     "Fiji",
     "FijiBridgeError",
@@ -65,13 +76,19 @@ __all__ = [
     "__version__",
     "affinity_target",
     "as_image",
+    "average_precision",
     "class_target",
     "class_weights",
+    "compare_labels",
+    "compare_tables",
     "current",
+    "diagnose",
     "distance_target",
+    "error_map",
     "grow_labels",
     "label_cells",
     "labels_to_rois",
+    "list_changes",
     "match_labels",
     "match_table",
     "membrane_target",
@@ -81,6 +98,7 @@ __all__ = [
     "receptive_field",
     "rois_to_labels",
     "rois_to_mask",
+    "separate_parts",
     "synthetic_epithelium",
     "train",
     "weight_map",
@@ -88,7 +106,11 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from fijibridge.cells.matching import Matching, match_labels, match_table
+    from fijibridge.cells.agreement import Agreement, compare_labels
+    from fijibridge.cells.corrections import compare_tables, list_changes, separate_parts
+    from fijibridge.cells.diagnosis import Diagnosis, diagnose
+    from fijibridge.cells.matching import Matching, average_precision, match_labels, match_table
+    from fijibridge.cells.pixel_errors import error_map
     from fijibridge.cells.segmentation import grow_labels, label_cells
     from fijibridge.cells.synthetic import Epithelium, synthetic_epithelium
     from fijibridge.cells.targets import IGNORE, affinity_target, class_target, distance_target, membrane_target

@@ -1,0 +1,173 @@
+"""Cells that people corrected: ids for what they drew and cut, what they changed, and tables before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import ndimage
+
+from fijibridge.cells.overlaps import count_overlaps
+from fijibridge.errors import ImageError
+from fijibridge.image import Array, ImageT, as_labels, like
+from fijibridge.rois import Roi, rois_to_labels
+
+
+def labels_from_corrected(rois: Sequence[Roi], before: ImageT) -> ImageT:
+    """Draw corrected ROIs as cells.
+
+    Parameters
+    ----------
+    rois
+        Named by the id of their cell; one with another name, or with none, is a new cell. (The outlines of one new
+        cell on several slices need one number as their name.) Where ROIs overlap the later one wins.
+    before
+        The cells that they were made from, (Y, X) or (Z, Y, X).
+
+    Returns
+    -------
+    numpy.ndarray or xarray.DataArray
+        Label image of the shape of `before`, calibrated if that was. Cells whose ROI is there keep their ids; new ones
+        get ids above all ids of `before`.
+
+    Examples
+    --------
+    >>> before = np.array([[1, 1, 1, 1, 2, 2]])
+    >>> drawn = [Roi.rectangle(0, 0, 2, 1, name="1"), Roi.rectangle(2, 0, 2, 1, name="0001-0003")]
+    >>> labels_from_corrected(drawn, before)
+    array([[1, 1, 3, 3, 0, 0]], dtype=uint16)
+    """
+    known = as_labels(before, "before")
+    ids = [int(roi.name) for roi in rois if _is_id(roi.name)]
+    free = max(int(known.max(initial=0)), *ids, 0) + 1
+    named = []
+    for roi in rois:
+        if _is_id(roi.name):
+            named.append(roi)
+        else:
+            named.append(roi.renamed(str(free)))
+            free += 1
+    labels = rois_to_labels(named, known.shape) if named else np.zeros(known.shape, np.uint16)
+    return like(labels, before, name="labels")
+
+
+def _is_id(name: str) -> bool:
+    return name.isascii() and name.isdigit() and name == str(int(name)) and int(name) > 0
+
+
+def separate_parts(labels: ImageT) -> ImageT:
+    """Give each connected part of a cell an id of its own: what was cut in two with a line of 0 becomes two cells.
+
+    Returns
+    -------
+    numpy.ndarray or xarray.DataArray
+        The largest part keeps the id, the others get ids above all ids; parts are 4-connected (6-connected in 3D).
+
+    Examples
+    --------
+    >>> separate_parts(np.array([[5, 5, 0, 5, 0, 2]]))
+    array([[5, 5, 0, 6, 0, 2]])
+    """
+    array = as_labels(labels)
+    free = int(array.max(initial=0)) + 1
+    result = array.copy()
+    for i, box in _boxes(array):
+        parts, count = ndimage.label(array[box] == i)
+        if count < 2:
+            continue
+        kept = np.argmax(np.bincount(parts[parts > 0])[1:]) + 1
+        for part in (n for n in range(1, count + 1) if n != kept):
+            if free > np.iinfo(result.dtype).max:
+                result = result.astype(np.int64)
+            result[box][parts == part] = free
+            free += 1
+    return like(result, labels, name="labels")
+
+
+def _boxes(labels: npt.NDArray[Any]) -> list[tuple[int, tuple[slice, ...]]]:
+    ids, numbered = np.unique(labels, return_inverse=True)
+    first = 1 if ids.size and ids[0] == 0 else 0
+    boxes = ndimage.find_objects(numbered.reshape(labels.shape).astype(np.int32) + 1 - first)
+    return [(int(i), box) for i, box in zip(ids[first:], boxes, strict=True) if box is not None]
+
+
+def list_changes(before: Array, after: Array) -> pd.DataFrame:
+    """List the cells that differ between two label images whose ids mean the same cells.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per cell that differs: ``label`` (id), ``change`` (``added``, ``removed``, ``changed``), ``gained`` and
+        ``lost`` pixels.
+
+    Examples
+    --------
+    >>> list_changes(np.array([[1, 1, 2, 2]]), np.array([[1, 1, 1, 3]]))
+       label   change  gained  lost
+    0      1  changed       1     0
+    1      2  removed       0     2
+    2      3    added       1     0
+    """
+    overlaps = count_overlaps(before, after)
+    moved = overlaps.true != overlaps.pred
+    size_before, size_after = (_sizes(ids, overlaps.pixels) for ids in (overlaps.true, overlaps.pred))
+    lost = _sizes(overlaps.true[moved], overlaps.pixels[moved])
+    gained = _sizes(overlaps.pred[moved], overlaps.pixels[moved])
+    rows = [
+        (
+            i,
+            "added" if i not in size_before else "removed" if i not in size_after else "changed",
+            gained.get(i, 0),
+            lost.get(i, 0),
+        )
+        for i in sorted({*lost, *gained} - {0})
+    ]
+    return pd.DataFrame(rows, columns=["label", "change", "gained", "lost"])
+
+
+def _sizes(ids: npt.NDArray[np.int64], pixels: npt.NDArray[np.int64]) -> dict[int, int]:
+    unique, index = np.unique(ids, return_inverse=True)
+    return dict(zip(unique.tolist(), np.bincount(index, pixels).astype(int).tolist(), strict=True))
+
+
+def compare_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """Set a match table beside an older one, image by image.
+
+    Parameters
+    ----------
+    before, after
+        Of :func:`fijibridge.match_table`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``image``, and for each other column that both have the value ``before``, ``after`` and the ``change``:
+        ``f1 before``, ``f1 after``, ``f1 change``. An image that is in one table only has NaN in the other's columns.
+
+    Raises
+    ------
+    ImageError
+        If a table has no column ``image``, or names an image twice.
+
+    Examples
+    --------
+    >>> old = pd.DataFrame({"image": ["a"], "f1": [0.5]})
+    >>> print(compare_tables(old, pd.DataFrame({"image": ["a"], "f1": [0.75]})).to_string(index=False))
+    image  f1 before  f1 after  f1 change
+        a        0.5      0.75       0.25
+    """
+    for name, table in (("before", before), ("after", after)):
+        if "image" not in table or table["image"].duplicated().any():
+            raise ImageError(f"{name} needs a column 'image' with each image once; it has columns {list(table)}")
+    columns = [c for c in after if c in before and c != "image"]
+    order = [*after["image"], *(i for i in before["image"] if i not in set(after["image"]))]
+    old, new = (table.set_index("image").reindex(order) for table in (before, after))
+    result = pd.DataFrame({"image": order})
+    for column in columns:
+        result[f"{column} before"] = old[column].to_numpy()
+        result[f"{column} after"] = new[column].to_numpy()
+        result[f"{column} change"] = (new[column] - old[column]).to_numpy()
+    return result
