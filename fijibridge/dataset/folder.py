@@ -119,6 +119,10 @@ class Dataset:
             raise DatasetError(f"no image {name!r} in {self.folder}; there are {some(self.names())}")
         return self._by_name[name]
 
+    def __contains__(self, name: object) -> bool:
+        """Whether there is an image of that name."""
+        return name in self._by_name or (isinstance(name, Item) and name in self.items)
+
     def __len__(self) -> int:
         return len(self.items)
 

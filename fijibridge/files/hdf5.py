@@ -13,7 +13,7 @@ from fijibridge.files.pixels import Content, OnDisk
 from fijibridge.image import DIMS
 
 if TYPE_CHECKING:
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
 _MOST_LINKS = 20
 

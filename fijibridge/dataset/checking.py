@@ -1,0 +1,293 @@
+"""A look at all of a folder, before anything is trained or scored on it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from fijibridge.dataset.description import Role
+from fijibridge.dataset.findings import Finding, together
+from fijibridge.dataset.folder import Dataset, some
+from fijibridge.dataset.item import Item, sizes_of
+from fijibridge.dataset.leaks import leaks
+from fijibridge.dataset.toml import FILE_NAME, SCHEMA_NAME
+from fijibridge.dataset.truth import of_classes, of_labels, of_region
+from fijibridge.errors import DatasetError, ImageError
+from fijibridge.files import SUFFIXES, content
+
+_UNITS = {
+    "nm": 1e-3,
+    "um": 1.0,
+    "mm": 1e3,
+    "cm": 1e4,
+    "m": 1e6,
+    "nanometer": 1e-3,
+    "micrometer": 1.0,
+    "millimeter": 1e3,
+}
+_SIZE_TOLERANCE = 0.01
+_FEW_PIXELS = 4
+
+
+def check(folder: str | os.PathLike[str] | Dataset) -> list[Finding]:
+    """Look at a folder of images and its description, and tell what is wrong or worth knowing.
+
+    All images are read. Found are missing and unreadable files; axes, pixel sizes and shapes that do not fit; masks in
+    place of label images; gaps in ids; ids in several parts; gaps where a cell may have been left out; numbers
+    without a meaning; crops that are not what they are said to be; images that are on both sides of a split.
+
+    Parameters
+    ----------
+    folder
+        With its ``dataset.toml``, or an open dataset.
+
+    Returns
+    -------
+    list of Finding
+        Problems first. What is the same for many images is told once.
+
+    Examples
+    --------
+    >>> import tempfile, tifffile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> tifffile.imwrite(folder / "a_image.tif", np.arange(72, dtype=np.uint8).reshape(8, 9))
+    >>> tifffile.imwrite(folder / "a_labels.tif", np.diag(np.arange(8, dtype=np.uint16)))
+    >>> dataset = Dataset.from_patterns(folder, image="*_image.tif", labels="{name}_labels.tif", provenance="manual")
+    >>> finding = check(dataset)[0]
+    >>> finding.severity, finding.file, finding.what
+    ('problem', 'a_labels.tif', 'labels is 8 (y) x 8 (x), its image 8 (y) x 9 (x)')
+    """
+    if isinstance(folder, Dataset):
+        return together(_dataset(folder))
+    try:
+        dataset = Dataset.open(folder)
+    except DatasetError as error:
+        return [Finding("problem", "", FILE_NAME, str(error), "correct the description, or the folder")]
+    return together(_dataset(dataset))
+
+
+def _dataset(dataset: Dataset) -> Iterator[Finding]:
+    seen: dict[str, Item] = {}
+    for item in dataset:
+        yield from _item(item, dataset, seen)
+    yield from leaks(dataset)
+    yield from _provenance(dataset)
+    yield from _unused(dataset)
+
+
+def _item(item: Item, dataset: Dataset, seen: dict[str, Item]) -> Iterator[Finding]:
+    lost = list(_missing(item, dataset.folder))
+    yield from lost
+    arrays: dict[str, xr.DataArray] = {}
+    readers: dict[Role, Callable[[], xr.DataArray | None]] = {
+        "image": item.image, "labels": item.labels, "classes": item.classes, "region": item.region,
+        "prediction": item.prediction,
+    }  # fmt: skip
+    for role, read in readers.items():
+        if role not in item.paths or _has_lost(item, role):
+            continue
+        try:
+            found = read()
+        except (DatasetError, ImageError) as error:
+            yield _finding("problem", item, dataset, role, f"{error}", "correct the file, or the description of it")
+            continue
+        if found is not None:
+            arrays[role] = found
+    yield from _axes(item, dataset)
+    yield from _sizes(item, dataset)
+    yield from _shapes(item, dataset, arrays)
+    yield from _pixels(item, dataset, arrays, seen)
+    yield from _truth(item, dataset, arrays)
+    yield from _derivation(item, dataset, arrays)
+
+
+def _has_lost(item: Item, role: Role) -> bool:
+    """Whether files of a role are missing, or so numbered that nobody can tell."""
+    try:
+        return bool(item.missing(role))
+    except DatasetError:
+        return True
+
+
+def _finding(severity: Any, item: Item, dataset: Dataset, role: str, what: str, todo: str) -> Finding:
+    return Finding(severity, item.name, _seen_from(dataset.folder, item.paths[role]), what, todo)
+
+
+def _seen_from(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
+def _missing(item: Item, folder: Path) -> Iterator[Finding]:
+    for role in item.members:
+        try:
+            lost = item.missing(role)  # type: ignore[arg-type]
+        except DatasetError as error:
+            yield Finding("problem", item.name, _seen_from(folder, item.paths[role]), str(error), "rename the files")
+            continue
+        if lost:
+            names = some([_seen_from(folder, path) for path in lost], 5)
+            todo = f"add it, or say without = [{role!r}] in [files.{item.name!r}]".replace("'", '"')
+            series = f" of the series {item.members[role].pattern.text!r}" if len(lost) > 1 or role == "image" else ""
+            yield Finding("problem", item.name, names, f"the {role} file is missing{series}", todo)
+
+
+def _axes(item: Item, dataset: Dataset) -> Iterator[Finding]:
+    try:
+        told, own = item.content("image"), content(item.paths["image"], item.members["image"].pattern.key)
+    except DatasetError:
+        return
+    shape, described = own.pixels.shape, item.description.dims
+    if described is None and own.dims is None and len(shape) > 2:
+        what = f"the file does not say which axis is which; its shape {shape} is read as {'tczyx'[5 - len(shape) :]}"
+        yield _finding("note", item, dataset, "image", what, "say dims in the description if that is wrong")
+    if described is not None and own.dims is not None and told.dims is not None and own.dims not in told.dims:
+        what = f"the file says that its axes are {own.dims}, the description {told.dims}"
+        yield _finding("note", item, dataset, "image", what, "leave out dims, unless the file is known to be wrong")
+    for axis, length in zip(told.dims or "tczyx"[5 - len(shape) :], told.pixels.shape, strict=False):
+        if axis in "yx" and length <= _FEW_PIXELS:
+            what = f"the axis {axis} is {length} pixels long (axes {told.dims}, shape {told.pixels.shape})"
+            yield _finding("problem", item, dataset, "image", what, "correct dims in the description")
+
+
+def _sizes(item: Item, dataset: Dataset) -> Iterator[Finding]:
+    """Compare the description's pixel size with the file's own."""
+    try:
+        said = content(item.paths["image"], item.members["image"].pattern.key).calibration
+    except DatasetError:
+        return
+    units = said.get("unit") or {}
+    unit = units.get("y") if isinstance(units, dict) else units
+    own: dict[str, float] = dict(said.get("pixel_size") or {}) if unit not in (None, "pixel") else {}
+    told, told_unit = sizes_of(item.description), item.description.unit
+    if not told and not own:
+        yield _finding("note", item, dataset, "image", "no pixel size is known", "say pixel_size and unit")
+    if not own:
+        return
+    if not told and told_unit not in (None, unit):
+        what = f"the file's pixel size is in {unit}, the description's unit is {told_unit}"
+        yield _finding("problem", item, dataset, "image", what, "say pixel_size too, or leave out unit")
+    scale = _UNITS.get(str(unit), 1.0) / _UNITS.get(str(told_unit or unit), 1.0)
+    for axis in sorted(set(told) & set(own) - {"t"}):
+        if abs(own[axis] * scale / told[axis] - 1) > _SIZE_TOLERANCE:
+            here = f"the description {told[axis]:g} {told_unit or ''}".rstrip()
+            what = f"pixel size in {axis}: the file says {own[axis]:g} {unit}, {here}"
+            yield _finding("problem", item, dataset, "image", what, "correct the one that is wrong")
+
+
+def _shapes(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray]) -> Iterator[Finding]:
+    if "image" not in arrays:
+        return
+    wanted = {d: n for d, n in arrays["image"].sizes.items() if d != "c"}
+    for role, array in arrays.items():
+        found = {d: n for d, n in array.sizes.items() if d != "c"}
+        if found != wanted:
+            what = f"{role} is {_said(found)}, its image {_said(wanted)}"
+            yield _finding(
+                "problem", item, dataset, role, what, "crop or resample one of them to the pixels of the other"
+            )
+
+
+def _said(sizes: dict[Any, int]) -> str:
+    return " x ".join(f"{n} ({d})" for d, n in sizes.items())
+
+
+def _pixels(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray], seen: dict[str, Item]) -> Iterator[Finding]:
+    for role in ("image", "prediction"):
+        if role in arrays and arrays[role].dtype.kind == "f" and not np.isfinite(arrays[role].values).all():
+            lost = int((~np.isfinite(arrays[role].values)).sum())
+            yield _finding("problem", item, dataset, role, f"{lost} pixels are no finite numbers", "replace them")
+    if "image" not in arrays:
+        return
+    pixels = arrays["image"].values
+    if pixels.size and (pixels == pixels.flat[0]).all():
+        yield _finding("note", item, dataset, "image", f"all pixels are {pixels.flat[0]}", "look at it")
+        return
+    digest = hashlib.sha256(np.ascontiguousarray(pixels).tobytes() + repr(pixels.shape).encode()).hexdigest()
+    twin = seen.setdefault(digest, item)
+    if twin is not item:
+        severity = "problem" if twin.split != item.split else "note"
+        what = f"the same pixels as {twin.name!r}, which is in {twin.split}, this one in {item.split}"
+        yield _finding(severity, item, dataset, "image", what, "keep one of them")
+
+
+def _truth(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray]) -> Iterator[Finding]:
+    region = arrays.get("region")
+    known = None if region is None else region.values
+    image = arrays.get("image")
+    for role, look in (("labels", of_labels), ("classes", of_classes)):
+        if role not in arrays:
+            continue
+        fits = known is not None and known.shape == arrays[role].shape
+        for severity, what, todo in look(arrays[role], known if fits else None, image, item.description.membranes):
+            yield _finding(severity, item, dataset, role, what, todo)
+    if known is not None and "region" in item.paths:
+        for severity, what, todo in of_region(known):
+            yield _finding(severity, item, dataset, "region", what, todo)
+
+
+def _derivation(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray]) -> Iterator[Finding]:
+    """Compare a crop with the place that it is said to be from."""
+    derived = item.derived_from
+    if derived is None or derived.item not in dataset or "image" not in arrays:
+        return
+    down = (
+        derived.downscale if isinstance(derived.downscale, dict) else {"y": derived.downscale, "x": derived.downscale}
+    )
+    crop = arrays["image"]
+    place = {
+        str(d): slice(start, start + n * down.get(d, 1))  # type: ignore[call-overload]
+        for d, n in crop.sizes.items()
+        if str(d) in "zyx" and (start := derived.offset.get(d, 0)) is not None  # type: ignore[call-overload]
+    }
+    try:
+        parent = dataset[derived.item].image(lazy=True)
+    except DatasetError:
+        return
+    beyond = [d for d, s in place.items() if d in parent.sizes and s.stop > parent.sizes[d]]
+    todo = "correct offset or downscale in derived_from"
+    if beyond:
+        end = f"{place[beyond[0]].stop} of {parent.sizes[beyond[0]]}"
+        what = f"it reaches beyond {derived.item!r} in {beyond[0]}: to {end}"
+        yield _finding("problem", item, dataset, "image", what, todo)
+    elif set(down.values()) == {1} and set(parent.dims) == set(crop.dims):
+        original = parent.isel(place).values
+        if original.shape != crop.shape or not np.array_equal(original, crop.values):
+            yield _finding(
+                "problem", item, dataset, "image", f"its pixels are not those of {derived.item!r} there", todo
+            )
+
+
+def _provenance(dataset: Dataset) -> Iterator[Finding]:
+    for item in dataset:
+        if not {"labels", "classes"} & set(item.paths):
+            continue
+        if item.provenance == "unknown":
+            yield Finding(
+                "note", item.name, "", "nobody says who made the truth", 'say provenance = "manual" or the like'
+            )
+        if item.provenance == "algorithm":
+            todo = "a score against it tells how alike two algorithms are, not how good one is"
+            yield Finding("note", item.name, "", "its truth was made by an algorithm", todo)
+    if len(dataset) > 1 and not any(item.split != "train" for item in dataset):
+        yield Finding(
+            "note", "", FILE_NAME, "all images are for training", "name some for validation and test in [split]"
+        )
+
+
+def _unused(dataset: Dataset) -> Iterator[Finding]:
+    used = {path for item in dataset for members in item.members.values() for path in members.paths.values()}
+    left = [
+        p.name
+        for p in sorted(dataset.folder.iterdir())
+        if p.suffix.lower() in SUFFIXES and p not in used and not p.name.startswith(".") and p.name != SCHEMA_NAME
+    ]
+    if left:
+        yield Finding(
+            "note", "", some(left, 5), "no pattern of the description fits these files", "add one, or leave them"
+        )

@@ -1,0 +1,60 @@
+"""What a look at a folder brought up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with a folder of images, or worth knowing.
+
+    Attributes
+    ----------
+    severity : str
+        ``"problem"`` or ``"note"``.
+    item : str
+        Name of the image, or of several; empty for the folder.
+    file : str
+        The file, seen from the folder; empty where it is none.
+    what : str
+        What was found.
+    todo : str
+        What to do.
+
+    Examples
+    --------
+    >>> print(Finding("problem", "15", "15_labels.tif", "the file is missing", "add it"))
+    problem  15, 15_labels.tif: the file is missing: add it
+    """
+
+    severity: Literal["problem", "note"]
+    item: str
+    file: str
+    what: str
+    todo: str
+
+    def __str__(self) -> str:
+        place = ", ".join(p for p in (self.item, self.file) if p)
+        return f"{self.severity:<8} {place or 'folder'}: {self.what}: {self.todo}"
+
+
+def together(findings: Iterable[Finding]) -> list[Finding]:
+    """Tell what was found for many images once, problems first."""
+    same: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        same.setdefault((finding.severity, finding.what, finding.todo), []).append(finding)
+    return sorted(_joined(same.values()), key=lambda f: f.severity != "problem")
+
+
+def _joined(groups: Iterable[list[Finding]]) -> Iterator[Finding]:
+    for group in groups:
+        if len(group) <= _NAMED:
+            yield from group
+            continue
+        names = ", ".join(dict.fromkeys(f.item for f in group[:_NAMED]))
+        yield replace(group[0], item=f"{names} ... ({len(group)} in all)", file="")

@@ -1,0 +1,99 @@
+"""What must not lie on both sides of a split: parts of one image, and neighbours in one stack."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from fijibridge.dataset.findings import Finding
+from fijibridge.dataset.folder import Dataset
+from fijibridge.dataset.item import Item
+
+_MOST_NAMED = 5
+
+
+def leaks(dataset: Dataset) -> list[Finding]:
+    """Find images in different splits that show the same: parts of one image, neighbours in one source.
+
+    Examples
+    --------
+    >>> import tempfile, tifffile
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for z in range(4):
+    ...     tifffile.imwrite(folder / f"larva_{z}.tif", np.zeros((8, 9), np.uint8))
+    >>> dataset = Dataset.from_patterns(
+    ...     folder, image="*.tif", names="{source}_{position}", split={"test": ["larva_3"]}
+    ... )
+    >>> found = leaks(dataset)[0]
+    >>> found.item, found.what
+    ('larva_2, larva_3', "neighbours in the source 'larva' are in train and test")
+    """
+    roots = _grouped((_root(item, dataset), item) for item in dataset)
+    found = [f for root, items in roots.items() for f in _of_one_image(root, items)]
+    sources = _grouped((source, item) for item in dataset if (source := _source(item, dataset)) is not None)
+    reach = dataset.description.split.neighbours
+    return found + [f for source, items in sources.items() for f in _of_one_source(source, items, reach)]
+
+
+def _grouped(pairs: Iterable[tuple[str, Item]]) -> Mapping[str, list[Item]]:
+    groups: dict[str, list[Item]] = {}
+    for key, item in pairs:
+        groups.setdefault(key, []).append(item)
+    return groups
+
+
+def _root(item: Item, dataset: Dataset) -> str:
+    """Return the image that an item was made from at first; the dataset has refused circles."""
+    name, derived = item.name, item.derived_from
+    while derived is not None:
+        name = derived.item
+        derived = dataset[name].derived_from if name in dataset else None
+    return name
+
+
+def _source(item: Item, dataset: Dataset) -> str | None:
+    root = _root(item, dataset)
+    return item.source or (dataset[root].source if root in dataset else None)
+
+
+def _of_one_image(root: str, items: Sequence[Item]) -> Iterator[Finding]:
+    splits = sorted({item.split for item in items})
+    if len(splits) < 2:
+        return
+    yield Finding(
+        "problem",
+        _names(items),
+        "",
+        f"they come from one image, {root!r}, and are in {' and '.join(splits)}",
+        "put all parts of an image into one split",
+    )
+
+
+def _of_one_source(source: str, items: Sequence[Item], reach: int) -> Iterator[Finding]:
+    splits = sorted({item.split for item in items})
+    if len(splits) < 2:
+        return
+    where = f"in {' and '.join(splits)}"
+    if any(item.position is None for item in items):
+        said = "say their positions, or put them into one split"
+        yield Finding("problem", _names(items), "", f"images of the source {source!r} are {where}", said)
+        return
+    ordered = sorted(items, key=lambda item: item.position or 0)
+    close = [
+        (a, b)
+        for a, b in itertools.pairwise(ordered)
+        if a.split != b.split and (b.position or 0) - (a.position or 0) <= reach
+    ]
+    for a, b in close:
+        what = f"neighbours in the source {source!r} are in {a.split} and {b.split}"
+        yield Finding("problem", f"{a.name}, {b.name}", "", what, "put both into one split, or leave a gap")
+    if not close:
+        what = f"images of the source {source!r} are {where}, more than {reach} position(s) apart"
+        yield Finding("note", _names(items), "", what, "another specimen for testing would say more")
+
+
+def _names(items: Sequence[Item]) -> str:
+    more = f" ... ({len(items)} in all)" if len(items) > _MOST_NAMED else ""
+    return ", ".join(item.name for item in items[:_MOST_NAMED]) + more

@@ -1,0 +1,121 @@
+"""What arrays of a dataset look like: numbers that a check and a guess go by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+_LEAST_PIXELS = 50
+_LEAST_SHARE = 0.2  # of the cells' outlines that run between two cells
+_CLEAR = 0.2  # standard deviations between membranes and cells
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How ids and connected parts go together.
+
+    Attributes
+    ----------
+    several : list of int
+        Ids that have more than one part, touching at sides only (4 neighbours in 2D, 6 in 3D).
+    by_corners : list of int
+        Those of them whose parts touch at corners or edges.
+    """
+
+    several: list[int]
+    by_corners: list[int]
+
+
+def parts(labels: npt.NDArray[Any]) -> Parts:
+    """Find the ids that have more than one connected part.
+
+    Examples
+    --------
+    >>> parts(np.array([[1, 0, 2, 0], [0, 1, 0, 0], [0, 0, 0, 2]]))
+    Parts(several=[1, 2], by_corners=[1])
+    """
+    by_sides, by_all = _repeated(labels, 1), _repeated(labels, labels.ndim)
+    return Parts(sorted(by_sides), sorted(by_sides - by_all))
+
+
+def _repeated(labels: npt.NDArray[Any], connectivity: int) -> set[int]:
+    from skimage.measure import label
+
+    regions, count = label(labels, connectivity=connectivity, background=0, return_num=True)
+    first = np.zeros(count + 1, np.int64)
+    flat = regions.ravel()
+    first[flat[::-1]] = np.arange(flat.size - 1, -1, -1)  # any pixel of each region will do
+    ids, repeats = np.unique(labels.ravel()[first[1:]], return_counts=True)
+    return set(ids[repeats > 1].tolist())
+
+
+def unlabelled(labels: npt.NDArray[Any], known: npt.NDArray[np.bool_] | None = None) -> int:
+    """Count the gaps between cells, away from the border, in which a small cell would have room.
+
+    A cell has room where a circle (in 3D a sphere) of 0.4 of the median cell's radius fits.
+    """
+    import edt
+
+    sizes = np.bincount(np.unique(labels[labels > 0], return_inverse=True)[1])
+    if not sizes.size:
+        return 0
+    ndim = labels.ndim
+    volume = np.pi if ndim == 2 else 4 / 3 * np.pi
+    radius = (float(np.median(sizes)) / volume) ** (1 / ndim)
+    distance = edt.edt(np.ascontiguousarray(labels == 0), parallel=2)
+    regions, count = ndimage.label(distance > max(0.4 * radius, 1.5))
+    outside = [np.unique(np.take(regions, side, axis)) for axis in range(ndim) for side in (0, -1)]
+    if known is not None:
+        outside.append(np.unique(regions[~known]))
+    return int(count - len(set(np.concatenate(outside).tolist()) - {0}))
+
+
+def contrast(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float | None:
+    """Return how much brighter membranes between cells are than the cells, in standard deviations of the image.
+
+    Parameters
+    ----------
+    image, labels
+        (Y, X), or (Z, Y, X), of which the middle plane is taken.
+
+    Returns
+    -------
+    float or None
+        None where few cells touch, or nothing tells them apart.
+    """
+    if labels.ndim == 3:
+        image, labels = image[len(image) // 2], labels[len(labels) // 2]
+    ids = labels.astype(np.int64)
+    between, edges = _between(ids, 5), _between(ids, 3) | (ndimage.minimum_filter(ids, 3) == 0) & (ids > 0)
+    inside = (ndimage.minimum_filter(ids, 7) == ndimage.maximum_filter(ids, 7)) & (ids > 0)
+    if between.sum() < max(_LEAST_PIXELS, _LEAST_SHARE * edges.sum()):
+        return None
+    return _difference(image, _between(ids, 3) | between & (ids == 0), inside)
+
+
+def class_contrast(image: npt.NDArray[Any], membranes: npt.NDArray[np.bool_]) -> float | None:
+    """Return how much brighter the membranes of pixel labels are than what lies beside, in standard deviations."""
+    return _difference(image, membranes, ~ndimage.binary_dilation(membranes, iterations=2))
+
+
+def _between(ids: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.bool_]:
+    """Return where two cells are in reach."""
+    lowest = ndimage.minimum_filter(np.where(ids == 0, np.iinfo(np.int64).max, ids), width)
+    return np.asarray((lowest < ndimage.maximum_filter(ids, width)) & (lowest > 0))
+
+
+def _difference(image: npt.NDArray[Any], on: npt.NDArray[np.bool_], off: npt.NDArray[np.bool_]) -> float | None:
+    if min(on.sum(), off.sum()) < _LEAST_PIXELS:
+        return None
+    spread = float(image[on | off].std())
+    found = float(image[on].mean() - image[off].mean()) / spread if spread > 0 else 0.0
+    return found if abs(found) >= _CLEAR else None
+
+
+def polarity(found: float | None) -> str:
+    """Return the description's word for a contrast."""
+    return "unknown" if found is None else "bright" if found > 0 else "dark"

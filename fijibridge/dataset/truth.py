@@ -1,0 +1,100 @@
+"""What is wrong with label images, pixel labels and masks, or worth knowing of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fijibridge.dataset import looks
+from fijibridge.dataset.meanings import IGNORE, MEMBRANE
+
+Said: TypeAlias = "tuple[Literal['problem', 'note'], str, str]"
+"""Severity, what was found, what to do."""
+
+_SAID_IDS = 6
+
+
+def of_labels(
+    labels: xr.DataArray, known: npt.NDArray[np.bool_] | None, image: xr.DataArray | None, membranes: str
+) -> Iterator[Said]:
+    """Look at a label image: cells, gaps in ids, parts, cells left out or outside the known region, polarity."""
+    array = labels.values
+    ids = np.unique(array[array > 0])
+    if not ids.size:
+        yield "problem", "it holds no cell", "label some cells, or take it out of the truth: without"
+        return
+    gaps = int(ids[-1]) - len(ids)
+    if gaps:
+        yield "note", f"{gaps} of the ids up to {int(ids[-1])} are not used", "nothing: gaps are allowed"
+    yield from _parts(array)
+    left_out = looks.unlabelled(array, known)
+    if left_out:
+        what = f"{left_out} gap(s) between cells are large enough for a cell that has no label"
+        yield "note", what, "look at them; cells left out count as false positives of a prediction"
+    if known is not None and known.any():
+        lost = len(ids) - len(np.unique(array[known & (array > 0)]))
+        if lost:
+            yield "note", f"{lost} of {len(ids)} cells lie outside the known region", "nothing: they are ignored"
+    yield from _polarity(image, array, None, membranes)
+
+
+def _parts(array: npt.NDArray[np.int_]) -> Iterator[Said]:
+    found = looks.parts(array)
+    if not found.several:
+        return
+    sides = "sides (4 neighbours)" if array.ndim == 2 else "faces (6 neighbours)"
+    corners = len(found.by_corners)
+    touching = f", {corners} of them touching at corners" if corners else ""
+    ids = ", ".join(map(str, found.several[:_SAID_IDS])) + (" ..." if len(found.several) > _SAID_IDS else "")
+    what = f"{len(found.several)} id(s) have several parts, counting pixels that touch by {sides}{touching}: {ids}"
+    yield "note", what, "look at them: two cells with one id, or specks of a brush"
+
+
+def of_classes(
+    classes: xr.DataArray, known: npt.NDArray[np.bool_] | None, image: xr.DataArray | None, membranes: str
+) -> Iterator[Said]:
+    """Look at pixel labels: is there any membrane, does all look like membrane, polarity."""
+    array = classes.values
+    told = array[array != IGNORE]
+    share = float((told == MEMBRANE).mean()) if told.size else 0.0
+    if not share:
+        yield "problem", "it holds no membrane", "correct [values.classes], or the file"
+    elif share > 0.5:
+        yield (
+            "note",
+            f"{share:.0%} of it is membrane",
+            "see whether [values.classes] has the numbers the wrong way round",
+        )
+    yield from _polarity(image, None, array == MEMBRANE, membranes)
+
+
+def of_region(known: npt.NDArray[np.bool_]) -> Iterator[Said]:
+    """Look at a mask of known truth."""
+    if not known.any():
+        yield "problem", "nothing is known: the mask is empty", "correct the mask, or [values.region]"
+    elif known.all():
+        yield "note", "all of the image is known", "nothing: the mask is not needed"
+
+
+def _polarity(
+    image: xr.DataArray | None,
+    labels: npt.NDArray[np.int_] | None,
+    membranes: npt.NDArray[np.bool_] | None,
+    told: str,
+) -> Iterator[Said]:
+    """Compare how membranes look with what the description says."""
+    if image is None or told == "unknown":
+        return
+    pixels = (image.isel(c=0, drop=True) if "c" in image.dims else image).values
+    truth = labels if labels is not None else membranes
+    if truth is None or pixels.shape != truth.shape or truth.ndim not in (2, 3):
+        return
+    found = looks.contrast(pixels, truth) if membranes is None else looks.class_contrast(pixels, membranes)
+    word = looks.polarity(found)
+    if found is not None and word != told:
+        what = f"membranes look {word} ({found:+.2f} standard deviations), the description says {told}"
+        yield "note", what, "correct membranes in the description, or see whether image and truth belong together"
