@@ -15,7 +15,7 @@ from fijibridge.cells.agreement import Agreement, compare_labels
 from fijibridge.cells.gaps import find_gaps
 from fijibridge.cells.matching import Matching, average_precision, match_labels
 from fijibridge.cells.pixel_errors import RIGHT, correlate_errors, enrich_errors, error_map
-from fijibridge.cells.segmentation import _membrane_of, checked
+from fijibridge.cells.segmentation import membrane_of, checked
 from fijibridge.cells.targets import IGNORE, membrane_target
 from fijibridge.image import Array, ImageT, as_labels, pixel_size, same_shape, values
 
@@ -129,7 +129,7 @@ def diagnose(
     same_shape(true=true, pred=pred)
     matchings = match_labels(true, pred, (thresh, *THRESHOLDS), region=region)
     matching: Matching = matchings[0]
-    likely = None if prob is None else checked(values(_membrane_of(prob, membrane)))
+    likely = None if prob is None else checked(values(membrane_of(prob, membrane)))
     found = (membrane_target(values(pred), width) == 1) if likely is None else likely >= threshold
     errors = error_map(true, found, region, width)
     codes = values(errors)
