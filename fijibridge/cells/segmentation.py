@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from scipy import ndimage
-from skimage.morphology import local_maxima, reconstruction
-from skimage.segmentation import watershed
 
+from fijibridge.cells.growing import grow_labels
+from fijibridge.cells.partition import finish, partition
+from fijibridge.cells.recipes import Recipe, make_recipe
+from fijibridge.cells.regions import Summary, with_gaps_numbered
 from fijibridge.errors import ImageError
-from fijibridge.image import Array, ImageT, like, values
+from fijibridge.image import ImageT, like, values
+
+__all__ = ["Labels", "grow_labels", "label_cells"]
 
 Labels = npt.NDArray[np.int32]
 
@@ -24,10 +26,15 @@ def label_cells(
     *,
     membrane: int | str = "membrane",
     threshold: float = 0.5,
+    sigma: float | None = None,
+    h: float | None = None,
+    beta: float | None = None,
     grow: bool | float = True,
-    min_size: int = 0,
-    sigma: float = 1.5,
-    h: float = 2.0,
+    min_size: float = 0,
+    max_size: float | None = None,
+    unit: str = "px",
+    fill_holes: bool = True,
+    border: str = "keep",
 ) -> ImageT:
     """Find the cells between membranes.
 
@@ -35,39 +42,66 @@ def label_cells(
     ----------
     prob
         Membrane probability between 0 and 1, (Y, X) or (Z, Y, X); or all classes, (C, Y, X) or (C, Z, Y, X), out
-        of which `membrane` is taken. A plain array of three axes is (Z, Y, X), unless `membrane` is an index.
+        of which `membrane` is taken. A plain array of three axes is (Z, Y, X), unless `membrane` is an index. Of a
+        DataArray with an axis ``t``, each frame is labelled by itself: an id says nothing about other frames.
     method
         ``"threshold"``: connected regions below the threshold; one gap in a membrane makes one cell of two.
         ``"watershed"``: such regions are cut where they are narrow: every maximum of the distance from the
-        membranes, smoothed, that stands out by `h` becomes one cell. It closes gaps, and may cut bent cells.
+        membranes, smoothed by `sigma` (1.5), that stands out by `h` (2) becomes one cell. It closes gaps, and may
+        cut bent cells.
+        ``"seeded"``: the probability, smoothed by `sigma` (0.7), is flooded from the middle of each such cell, so that
+        cells are cut along what membrane there is. For noisy or faint membranes, and stacks.
+        ``"agglomeration"``: cells of ``"seeded"``, with a small `h` (0.5) many too many, are joined while the mean
+        probability along their common boundary is below `beta` (0.5). It weighs whole membranes, not their weakest
+        pixel.
     membrane
         The channel with the membranes: a name of the DataArray's ``c`` coordinate, or an index. A plain array has
         channels only where this is an index.
     threshold
-        Pixels with at least this probability are membrane.
-    grow
-        Grow the cells into the membranes until a gap of 1 px is left; a number grows at most so many pixels.
-    min_size
-        Regions of fewer pixels are left out before growing.
+        Pixels with at least this probability (smoothed, of the last two methods) are membrane.
     sigma
-        Gaussian smoothing of the distance before the watershed, in pixels.
+        Standard deviation of the Gaussian smoothing, in pixels. More than 0.7 flattens membranes of 1 px below 0.5.
     h
         How far, in pixels, a maximum of the distance must stand out to be a cell of its own.
+    beta
+        Mean probability, from 0 to 1, from which on a membrane separates two cells.
+    grow
+        Grow the cells into the membranes until a gap of 1 px is left; a number grows at most so many pixels.
+    min_size, max_size
+        Regions of fewer pixels are left out before growing, larger ones (background) after it, so that nothing
+        grows into their place. Sizes are those before growing, with holes filled; of the last two methods those of
+        the areas that touch each other before a gap is cut.
+    unit
+        Of the sizes: ``"px"``, or the area or volume in the unit of the pixel size, ``"um2"`` or ``"um3"``.
+    fill_holes
+        Fill, before growing, what is enclosed by one cell. Cells of the last two methods have no holes; without growing
+        they lack pixels of at least the threshold.
+    border
+        ``"keep"`` cells that touch the border of the image before growing, or ``"remove"`` them afterwards.
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        ``int32`` label image, ids from 1 without gaps, 0 = membrane; calibrated if `prob` was.
+        ``int32`` label image, ids from 1 without gaps in the order of the cells' first pixels, 0 = membrane;
+        calibrated if `prob` was.
 
     Raises
     ------
     ImageError
-        If there is no such channel, values are not finite or not between 0 and 1, or a plain array whose first axis
-        sums to 1, as classes do, comes without the index of a channel.
+        If there is no such channel, values are not finite or not between 0 and 1, a plain array whose first axis
+        sums to 1, as classes do, comes without the index of a channel, a parameter is out of its range or belongs
+        to another method, or `unit` is a physical one and there is no pixel size.
 
     Notes
     -----
     Regions are 4-connected (6-connected in 3D): between 1 px thin membranes, 8-connected cells would leak into one.
+
+    Pixels as a length are those of x; where `prob` is calibrated, distances in z and y are scaled by the pixel size,
+    so that a sphere in the tissue is one for all methods.
+
+    ``"watershed"`` cuts by the dynamics of the distance's maxima (Grimaud 1992), ``"seeded"`` is the distance
+    transform watershed of PlantSeg (Wolny et al. 2020) with these seeds, ``"agglomeration"`` is GASP with average
+    linkage (Bailoni et al. 2022) on its superpixels, built with higra (Perret et al. 2019).
 
     Examples
     --------
@@ -75,64 +109,65 @@ def label_cells(
     >>> label_cells(prob)[0]
     array([1, 1, 1, 0, 2, 2, 2], dtype=int32)
     """
-    if not 0 <= threshold <= 1:
-        raise ImageError(f"threshold is {threshold:g}; expected a probability between 0 and 1")
-    landscape = _membrane_channel(prob, membrane)
-    methods: dict[str, Callable[[], Labels]] = {
-        "threshold": lambda: _components(landscape < threshold),
-        "watershed": lambda: _basins(landscape < threshold, sigma, h),
-    }
-    if method not in methods:
-        raise ImageError(f"method {method!r} is not known; choose one of {sorted(methods)}")
-    labels = _without_small(methods[method](), min_size)
-    if grow is not False:
-        labels = grow_labels(labels, landscape, np.inf if grow is True else float(grow))
-    return like(labels, _without_channels(prob), name="labels")
+    found = membrane_of(prob, membrane)
+    frame = found.isel(t=0, drop=True) if isinstance(found, xr.DataArray) and "t" in found.dims else found
+    recipe = make_recipe(
+        frame, method, threshold=threshold, sigma=sigma, h=h, beta=beta, grow=grow, min_size=min_size,
+        max_size=max_size, unit=unit, fill_holes=fill_holes, border=border,
+    )  # fmt: skip
+    if isinstance(found, xr.DataArray) and "t" in found.dims:
+        frames = [label_array(checked(values(found.isel(t=i))), recipe) for i in range(found.sizes["t"])]
+        return like(np.stack(frames), found, name="labels")
+    return like(label_array(checked(values(found)), recipe), found, name="labels")
 
 
-def grow_labels(labels: Labels, landscape: npt.NDArray[Any] | None = None, distance: float = np.inf) -> Labels:
-    """Grow labels until a gap of 1 px is left between neighbours.
-
-    Parameters
-    ----------
-    labels
-        Label image, 0 = free.
-    landscape
-        The gap comes to lie on its ridges; without it, half way between the labels.
-    distance
-        Grow at most so many pixels.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``int32``; labels that did not touch before do not touch along the side of a pixel.
-    """
-    if not labels.any():
-        return labels.astype(np.int32)
-    away = ndimage.distance_transform_edt(labels == 0)
-    relief = away if landscape is None else landscape
-    grown: Labels = watershed(relief, labels, mask=away <= distance, watershed_line=True).astype(np.int32)
-    return grown
+def label_array(prob: npt.NDArray[np.float32], recipe: Recipe) -> Labels:
+    """Find the cells of one image, by the steps that stitching does piece by piece."""
+    closed = ((False, False),) * prob.ndim
+    return from_partition(partition(prob, recipe, closed), prob, recipe)
 
 
-def _membrane_channel(prob: Array, membrane: int | str) -> npt.NDArray[np.float32]:
-    if isinstance(prob, xr.DataArray) and "t" in prob.dims:
-        raise ImageError("a time series is labelled frame by frame: label_cells(prob.isel(t=0)) and so on")
-    if isinstance(prob, xr.DataArray) and "c" in prob.dims:
-        array = values(_channel(prob, membrane))
+def from_partition(found: Labels, prob: npt.NDArray[np.float32], recipe: Recipe) -> Labels:
+    """Leave out, grow and number the cells that :func:`~fijibridge.cells.partition.partition` found."""
+    closed = ((False, False),) * prob.ndim
+    signed = with_gaps_numbered(found)
+    summary = Summary(prob.shape)
+    numbers = summary.numbered(signed)
+    summary.add(numbers, (0,) * prob.ndim)
+    summary.add_contacts(numbers)
+    verdict = summary.decide(recipe.rules)
+    cells = finish(verdict.growing(numbers), prob, recipe, closed)
+    return numbers_without_gaps(verdict.keep, np.bincount(cells.reshape(-1), minlength=len(verdict.keep)))[cells]
+
+
+def numbers_without_gaps(keep: npt.NDArray[np.bool_], size: npt.NDArray[np.int64]) -> Labels:
+    """Return the last number of each label: 0 for those that are not kept, or have no pixel."""
+    there = keep & (size > 0)
+    number: Labels = (np.cumsum(there) * there).astype(np.int32)
+    return number
+
+
+def membrane_of(prob: ImageT, membrane: int | str) -> ImageT:
+    """Return the channel with the membranes, with its calibration and unread as it is."""
+    if isinstance(prob, xr.DataArray):
+        return _channel(prob, membrane) if "c" in prob.dims else prob
+    array = prob
+    if isinstance(membrane, int):
+        if array.ndim < 3 or not -len(array) <= membrane < len(array):
+            raise ImageError(f"no channel {membrane} in an array of shape {array.shape}")
+        array = array[membrane]
     else:
-        array = values(prob)
-        if isinstance(membrane, int):
-            if array.ndim < 3 or not -len(array) <= membrane < len(array):
-                raise ImageError(f"no channel {membrane} in an array of shape {array.shape}")
-            array = array[membrane]
-        elif not isinstance(prob, xr.DataArray):
-            _refuse_classes(array)
+        _refuse_classes(array)
     if array.ndim not in (2, 3):
         raise ImageError(
             f"membrane probability has shape {array.shape}; expected (Y, X) or (Z, Y, X), or a channel more and "
             "membrane=<index>"
         )
+    return array
+
+
+def checked(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Return a probability as ``float32``, or refuse what is none."""
     _check_probability(array)
     return np.ascontiguousarray(array, dtype=np.float32)
 
@@ -162,42 +197,8 @@ def _channel(prob: xr.DataArray, name: int | str) -> xr.DataArray:
     if isinstance(name, int):
         if not -prob.sizes["c"] <= name < prob.sizes["c"]:
             raise ImageError(f"no channel {name} among {prob.sizes['c']}")
-        return prob.isel(c=name)
+        return prob.isel(c=name, drop=True)
     names = [str(c) for c in prob.coords["c"].values] if "c" in prob.coords else []
     if name not in names:
         raise ImageError(f"no channel named {name!r} among {names}: say membrane=<name or index>")
-    return prob.isel(c=names.index(name))
-
-
-def _without_channels(prob: ImageT) -> ImageT:
-    if isinstance(prob, xr.DataArray) and "c" in prob.dims:
-        return prob.isel(c=0, drop=True)
-    return prob
-
-
-def _components(inside: npt.NDArray[np.bool_]) -> Labels:
-    labels: Labels = ndimage.label(inside, output=np.int32)[0]
-    return labels
-
-
-def _basins(inside: npt.NDArray[np.bool_], sigma: float, h: float) -> Labels:
-    """Cut the inside into one basin for each maximum of the distance to its border that stands out by h."""
-    distance = ndimage.gaussian_filter(ndimage.distance_transform_edt(inside), sigma)
-    flattened = reconstruction(distance - h, distance)  # skimage's h_maxima is not exact for floats
-    peaks = local_maxima(flattened, connectivity=1) & inside
-    regions = _components(inside)
-    with_peak = np.zeros(regions.max() + 1, bool)
-    with_peak[regions[peaks]] = True
-    seeds = _components(peaks | (inside & ~with_peak[regions]))  # a region too small for a peak is a cell as it is
-    basins: Labels = watershed(-distance, seeds, mask=inside, watershed_line=True)
-    return basins
-
-
-def _without_small(labels: Labels, min_size: int) -> Labels:
-    """Leave out regions below a size, and number the rest without gaps."""
-    size = np.bincount(labels.reshape(-1))
-    keep = size >= max(min_size, 1)
-    keep[0] = False
-    new_id = np.cumsum(keep) * keep
-    result: Labels = new_id.astype(np.int32)[labels]
-    return result
+    return prob.isel(c=names.index(name), drop=True)

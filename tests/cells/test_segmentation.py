@@ -11,6 +11,8 @@ from fijibridge.cells.targets import membrane_target
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image, pixel_size
 
+METHODS = ["threshold", "watershed", "seeded", "agglomeration"]
+
 
 def grid(n: int = 4, side: int = 10) -> np.ndarray:
     """n x n square cells between 1 px wide membranes."""
@@ -19,7 +21,7 @@ def grid(n: int = 4, side: int = 10) -> np.ndarray:
     return prob
 
 
-@pytest.mark.parametrize("method", ["threshold", "watershed"])
+@pytest.mark.parametrize("method", METHODS)
 def test_one_cell_per_square(method):
     labels = label_cells(grid(), method)
     assert labels.max() == 16
@@ -45,7 +47,7 @@ def touching(labels: np.ndarray) -> bool:
     )
 
 
-@pytest.mark.parametrize("method", ["threshold", "watershed"])
+@pytest.mark.parametrize("method", METHODS)
 def test_growing_leaves_a_gap_of_one_pixel(method):
     prob = np.clip(ndimage.grey_dilation(grid(), size=(5, 5)), 0, 1)
     thin, grown = label_cells(prob, method, grow=False), label_cells(prob, method, grow=True)
@@ -85,9 +87,13 @@ def test_channels_by_name_and_index():
             label_cells(image, membrane=7)
 
 
-def test_frames_are_not_slices():
-    with pytest.raises(ImageError, match="frame by frame"):
-        label_cells(as_image(np.stack([grid()] * 3), "tyx"))
+def test_each_frame_is_labelled_by_itself():
+    series = as_image(np.stack([grid(4), grid(2, 20), grid(4)]), "tyx", pixel_size={"t": 5, "y": 0.2, "x": 0.2})
+    labels = label_cells(series, "watershed")
+    assert labels.dims == ("t", "y", "x")
+    assert pixel_size(labels) == {"t": 5, "y": 0.2, "x": 0.2}
+    assert labels.values.max(axis=(1, 2)).tolist() == [16, 4, 16]
+    assert (labels.isel(t=1) == label_cells(grid(2, 20), "watershed")).all()
 
 
 def test_classes_without_names_are_not_slices():
@@ -131,7 +137,7 @@ def test_bad_input(prob, method, words):
         label_cells(prob, method)
 
 
-@pytest.mark.parametrize("method", ["threshold", "watershed"])
+@pytest.mark.parametrize("method", METHODS)
 def test_true_membranes_give_the_true_cells(method):
     tissue = synthetic_epithelium((200, 200), seed=4)
     prob = (membrane_target(tissue.labels.values, 2) == 1).astype(float)

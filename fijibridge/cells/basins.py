@@ -1,0 +1,223 @@
+"""Basins: where the inside of cells is widest, and how wide the necks between such places are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from fijibridge.cells.distances import Spacing, to_sources
+from fijibridge.cells.growing import (
+    UNSURE,
+    Floats,
+    Labels,
+    Mask,
+    Open,
+    ahead,
+    near,
+    on_open_side,
+    room,
+    sortable,
+)
+
+Ints = npt.NDArray[np.int64]
+TRUNCATE = 4.0
+"""Gaussian kernels end after so many standard deviations, scipy's own default."""
+
+
+@dataclass(frozen=True)
+class Basins:
+    """The inside of cells, cut into one region for each maximum of the depth that stands out.
+
+    Attributes
+    ----------
+    labels : numpy.ndarray
+        ``int32``, ids from 1, 0 outside, :data:`UNSURE` where it depends on what lies beyond the piece.
+    depth : numpy.ndarray
+        ``float32``, the distance from the membranes, smoothed.
+    peak : numpy.ndarray
+        Largest depth of each id.
+    """
+
+    labels: Labels
+    depth: Floats
+    peak: Floats
+
+
+def smooth(image: Floats, sigma: float, step: Spacing, sides: Open) -> tuple[Floats, Mask | None]:
+    """Smooth a piece of an image with a Gaussian of `sigma` pixels of x.
+
+    Returns
+    -------
+    smoothed, unsure
+        Where it depends on what lies beyond the open sides; None if nowhere.
+    """
+    if sigma == 0:
+        return image, None
+    smoothed: Floats = ndimage.gaussian_filter(image, [sigma / s for s in step], truncate=TRUNCATE)
+    if not any(map(any, sides)):
+        return smoothed, None
+    return smoothed, on_open_side(image.shape, sides, reach(sigma, step))
+
+
+def reach(sigma: float, step: Spacing) -> tuple[int, ...]:
+    """Return how many pixels a Gaussian reaches, per axis (scipy's rounding)."""
+    return tuple(int(TRUNCATE * sigma / s + 0.5) for s in step)
+
+
+def find_basins(inside: Mask, sigma: float, h: float, step: Spacing, sides: Open, unsure: Mask | None) -> Basins:
+    """Cut the inside of cells where it is narrow: one basin for each maximum of the depth that stands out by h.
+
+    Parameters
+    ----------
+    inside
+        What is no membrane.
+    sigma, h
+        Smoothing of the depth and how far a maximum must stand out, in pixels of x.
+    step, sides, unsure
+        Distances between pixels, the open sides of this piece, and where `inside` is not known.
+
+    Notes
+    -----
+    Each pixel belongs to the maximum that one reaches from it by the steepest way up. Two basins stay apart if, on
+    the best way between them, one has to come down by h from either: the dynamics of Grimaud (1992). Equal depths are
+    told apart by the order of the pixels.
+    """
+    depth = _depth(inside, step)
+    doubtful = inside & (room(inside.shape, step, sides) < depth)
+    if unsure is not None and unsure.any():
+        doubtful |= to_sources(unsure, step) <= depth  # a membrane may lie where one does not know, or not
+    depth, edge = smooth(depth, sigma, step, sides)
+    if edge is not None and doubtful.any():
+        size = [2 * r + 1 for r in reach(sigma, step)]
+        doubtful = ndimage.maximum_filter(doubtful, size)
+    if edge is not None:
+        doubtful |= edge
+    summit, doubt = _summits(depth, inside, doubtful if any(map(any, sides)) else None)
+    return _merged(summit, doubt, depth, inside, h)
+
+
+def _depth(inside: Mask, step: Spacing) -> Floats:
+    if inside.all():
+        return np.ones(inside.shape, np.float32)
+    return to_sources(~inside, step)
+
+
+def _summits(depth: Floats, inside: Mask, doubtful: Mask | None) -> tuple[Ints, Mask | None]:
+    """Return for each pixel inside the place of the maximum above it (flat), and where that is not sure."""
+    place = np.arange(depth.size, dtype=np.int64).reshape(depth.shape)
+    key = sortable(depth.reshape(-1)).reshape(depth.shape)
+    best_key, target = np.where(inside, key, 0), place.copy()
+    for axis in range(depth.ndim):
+        first, second = ahead(axis, depth.ndim)
+        for here, there in ((first, second), (second, first)):
+            other = np.where(inside[there], key[there], 0)
+            up = (other > best_key[here]) | ((other == best_key[here]) & (place[there] > target[here]) & inside[there])
+            best_key[here] = np.where(up, other, best_key[here])
+            target[here] = np.where(up, place[there], target[here])
+    doubt = None
+    if doubtful is not None:
+        doubt = near(doubtful)
+        target[doubt] = place[doubt]
+    return _followed(target, inside, doubt)
+
+
+def _followed(target: Ints, inside: Mask, doubt: Mask | None) -> tuple[Ints, Mask | None]:
+    """Follow the ways up to their ends; only pixels inside are asked."""
+    where = np.flatnonzero(inside)
+    number = np.full(target.size, -1, np.int64)
+    number[where] = np.arange(len(where))
+    step = number[target.reshape(-1)[where]]
+    while True:
+        further = step[step]
+        if (further == step).all():
+            break
+        step = further
+    summit = np.full(target.shape, -1, np.int64)
+    summit.reshape(-1)[where] = where[step]
+    if doubt is None:
+        return summit, None
+    unsure = np.zeros(target.shape, bool)
+    unsure.reshape(-1)[where] = doubt.reshape(-1)[where[step]]
+    return summit, unsure | (doubt & ~inside)
+
+
+def _merged(summit: Ints, doubt: Mask | None, depth: Floats, inside: Mask, h: float) -> Basins:
+    """Join the basins whose summit does not stand out; they have the order of their summits."""
+    ids, basin = _numbered(summit, inside, doubt)
+    flat = depth.reshape(-1)
+    peaks = np.concatenate([np.array([np.inf], np.float32), flat[ids]])  # 0 is what one does not know: higher than all
+    a, b, saddle = _saddles(basin, depth)
+    group, top = _joined(a, b, saddle, peaks, h)
+    labels = np.zeros(summit.shape, np.int32)
+    known = basin >= 0
+    labels[known] = group[basin[known]]
+    if doubt is not None:
+        labels[doubt] = UNSURE
+    return Basins(labels, depth, top)
+
+
+def _numbered(summit: Ints, inside: Mask, doubt: Mask | None) -> tuple[Ints, Ints]:
+    """Return the summits in order, and for each pixel its basin from 1, 0 = unsure, -1 = outside."""
+    sure = inside if doubt is None else inside & ~doubt
+    is_top = np.zeros(summit.size, bool)
+    is_top[summit[sure]] = True
+    ids = np.flatnonzero(is_top)
+    number = np.zeros(summit.size, np.int64)
+    number[ids] = np.arange(1, len(ids) + 1)
+    basin = np.full(summit.shape, -1, np.int64)
+    basin[sure] = number[summit[sure]]
+    if doubt is not None:
+        basin[inside & doubt] = 0
+    return ids, basin
+
+
+def _saddles(basin: Ints, depth: Floats) -> tuple[Ints, Ints, Floats]:
+    """Return for each pair of basins that touch the greatest depth on the way between them, greatest first."""
+    pairs, levels = [], []
+    n = int(basin.max(initial=0)) + 1
+    for axis in range(basin.ndim):
+        first, second = ahead(axis, basin.ndim)
+        a, b = basin[first], basin[second]
+        meet = (a != b) & (a >= 0) & (b >= 0)
+        low, high = np.minimum(a[meet], b[meet]), np.maximum(a[meet], b[meet])
+        pairs.append(low * n + high)
+        levels.append(np.minimum(depth[first][meet], depth[second][meet]))
+    pair, level = np.concatenate(pairs), np.concatenate(levels)
+    order = np.lexsort((pair, -level))
+    _, one_each = np.unique(pair[order], return_index=True)
+    chosen = order[np.sort(one_each)]
+    return pair[chosen] // n, pair[chosen] % n, level[chosen]
+
+
+def _joined(a: Ints, b: Ints, saddle: Floats, peaks: Floats, h: float) -> tuple[Labels, Floats]:
+    """Join basins from the greatest saddle down; return the label of each basin and the peak of each label."""
+    n = len(peaks)
+    land, group = list(range(n)), list(range(n))  # what is connected so far; what is one cell
+    height = peaks.astype(float).tolist()
+    for one, other, level in zip(a.tolist(), b.tolist(), saddle.astype(float).tolist(), strict=True):
+        p, q = _root(land, one), _root(land, other)
+        if p == q:
+            continue
+        if height[p] < height[q]:
+            p, q = q, p
+        land[q] = p
+        if height[q] - level < h or height[q] <= level:
+            first, second = sorted((_root(group, one), _root(group, other)))
+            group[second] = first
+    roots = np.array([_root(group, i) for i in range(n)])
+    kept = np.unique(roots)
+    label = np.searchsorted(kept, roots).astype(np.int32)
+    label[roots == 0] = UNSURE
+    top = np.zeros(len(kept), np.float32)
+    np.maximum.at(top, np.searchsorted(kept, roots), peaks)
+    return label, top
+
+
+def _root(parent: list[int], i: int) -> int:
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i

@@ -1,0 +1,215 @@
+"""Labels that grow: a flood whose result depends on nothing but its surroundings, and gaps between labels.
+
+A flood is done in a strict order of the pixels: by height, among equals by a second key, among these by place. So a
+pixel's label follows from the heights around it, not from the order in which a queue happened to be filled, and a
+piece of an image can be flooded by itself. Pixels of a piece that may depend on what lies outside are
+:data:`UNSURE`: they flood along, from below all others, so that every pixel they do not reach is the same in the
+whole image.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fijibridge.cells.distances import Spacing, spacing, to_sources
+from fijibridge.errors import ImageError
+from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
+
+Labels = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Open = tuple[tuple[bool, bool], ...]
+"""For each axis: does the image go on before the first, and after the last pixel of this piece?"""
+
+UNSURE = -1
+
+
+def grow_labels(labels: ImageT, landscape: Array | None = None, distance: float = np.inf) -> ImageT:
+    """Grow labels until a gap of 1 px is left between neighbours.
+
+    Parameters
+    ----------
+    labels
+        (Y, X) or (Z, Y, X) label image, 0 = free.
+    landscape
+        The gap comes to lie on its ridges, on level ground half way between the labels; without it, half way between
+        them everywhere.
+    distance
+        Grow at most so many pixels (of x, where the image is calibrated and its pixels are not cubes).
+
+    Returns
+    -------
+    numpy.ndarray or xarray.DataArray
+        ``int32``; labels that did not touch before do not touch along the side of a pixel. Calibrated if `labels` was.
+
+    Raises
+    ------
+    ImageError
+        If the shapes differ or `labels` is no label image.
+
+    Notes
+    -----
+    Where two grown labels meet, the higher one of the two pixels is given up; a pixel that was labelled before, never.
+
+    Examples
+    --------
+    >>> grow_labels(np.array([[3, 0, 0, 0, 0, 7]]))
+    array([[3, 3, 3, 0, 7, 7]], dtype=int32)
+    """
+    if landscape is not None:
+        same_shape(labels=labels, landscape=landscape)
+    array = _small_ids(as_labels(labels))
+    heights = None if landscape is None else np.ascontiguousarray(values(landscape), np.float32)
+    closed = ((False, False),) * array.ndim
+    grown = grow(array, heights, distance, spacing(labels), closed, cut=False)
+    return like(grown, labels, name="labels")
+
+
+def _small_ids(labels: npt.NDArray[Any]) -> Labels:
+    if labels.size and labels.max() >= np.iinfo(np.int32).max:
+        raise ImageError(f"labels holds the id {labels.max()}; ids up to 2^31 - 2 can be grown: number them anew")
+    return np.ascontiguousarray(labels, np.int32)
+
+
+def grow(labels: Labels, heights: Floats | None, distance: float, step: Spacing, sides: Open, cut: bool) -> Labels:
+    """Grow labels in a piece of an image; with `cut`, labels that touched before get their gap too.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``int32``, :data:`UNSURE` where it depends on what lies beyond the open sides.
+    """
+    away = to_sources(labels > 0, step)
+    relief = away if heights is None else heights
+    free = (labels == 0) & (away <= distance)
+    beyond = room(labels.shape, step, sides)
+    marked = labels.copy()
+    marked[(labels == 0) & (beyond < away) & (beyond <= distance)] = UNSURE  # a label out there may be nearer
+    marked[free & on_open_side(labels.shape, sides)] = UNSURE
+    grown = flood(relief, away, marked, free)
+    return with_gaps(grown, relief, away, labels > 0, cut)
+
+
+def flood(heights: Floats, second: Floats | None, markers: Labels, mask: Mask) -> Labels:
+    """Give every pixel of the mask the label of the marker from which water reaches it first.
+
+    Parameters
+    ----------
+    heights, second
+        Pixels are flooded from low to high; among equal heights, by `second`; among equals of both, in the order of
+        the array.
+    markers
+        Ids from 1; :data:`UNSURE` floods from below all others.
+    mask
+        Where free pixels are flooded; markers outside of it flood too.
+    """
+    from skimage.segmentation import watershed
+
+    free = mask & (markers == 0)
+    if not free.any() or not markers.any():
+        return markers
+    shore = near(free) & (markers != 0)  # deeper pixels of a marker have no free neighbour
+    wet = free | shore
+    order = _order(heights, second, wet)
+    last = int(markers.max()) + 1
+    sources = np.where(shore, markers, 0).astype(np.int32)
+    sources[sources == UNSURE] = last
+    order[sources == last] = 0
+    flooded = watershed(order, sources, mask=wet)
+    flooded[flooded == last] = UNSURE
+    result: Labels = np.where(free, flooded, markers).astype(np.int32)
+    return result
+
+
+def _order(heights: Floats, second: Floats | None, mask: Mask) -> npt.NDArray[np.float64]:
+    """Return the places of the mask's pixels in the order from low to high, from 1, no two alike."""
+    where = np.flatnonzero(mask)
+    key = sortable(heights.reshape(-1)[where]).astype(np.uint64) << np.uint64(32)
+    if second is not None:
+        key |= sortable(second.reshape(-1)[where])
+    order = np.zeros(mask.shape)
+    order.reshape(-1)[where[np.argsort(key, kind="stable")]] = np.arange(1, len(where) + 1)
+    return order
+
+
+def sortable(numbers: Floats) -> npt.NDArray[np.uint32]:
+    """Return whole numbers in the same order as floats (the bits of IEEE 754, negative ones turned over)."""
+    bits = np.ascontiguousarray(numbers + np.float32(0), np.float32).view(np.uint32)  # + 0: no negative zero
+    sign = np.uint32(0x80000000)
+    return np.where(bits & sign, ~bits, bits | sign)
+
+
+def with_gaps(grown: Labels, heights: Floats, second: Floats | None, kept: Mask, cut: bool) -> Labels:
+    """Give up one of any two neighbouring pixels of different labels: the higher one, but none that is `kept`.
+
+    With `cut`, of two that are both kept the higher one is given up all the same.
+    """
+    lost = np.zeros(grown.shape, bool)
+    for axis in range(grown.ndim):
+        a, b = ahead(axis, grown.ndim)
+        meet = (grown[a] != grown[b]) & (grown[a] > 0) & (grown[b] > 0)
+        where = np.nonzero(meet)
+        one, other = (tuple(w + (d == axis) * s for d, w in enumerate(where)) for s in (0, 1))
+        first = _is_higher(heights, second, one, other)
+        keep_one, keep_other = kept[one], kept[other]
+        first = np.where(keep_one == keep_other, first, keep_other)
+        give = (~(keep_one & keep_other)) | cut
+        for pixel, chosen in ((one, first & give), (other, ~first & give)):
+            lost[tuple(w[chosen] for w in pixel)] = True
+    return np.where(lost, np.int32(0), grown)
+
+
+def _is_higher(heights: Floats, second: Floats | None, one: Any, other: Any) -> Mask:
+    """Return whether pixels are above others, which lie behind them in the array."""
+    above: Mask = heights[one] > heights[other]
+    if second is not None:
+        above |= (heights[one] == heights[other]) & (second[one] > second[other])
+    return above
+
+
+def ahead(axis: int, ndim: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Return the places of all pixels that have a next one along an axis, and of those next ones."""
+    first = tuple(slice(None, -1) if d == axis else slice(None) for d in range(ndim))
+    second = tuple(slice(1, None) if d == axis else slice(None) for d in range(ndim))
+    return first, second
+
+
+def near(mask: Mask) -> Mask:
+    """Return the mask and all pixels that have one of it at a side."""
+    result = mask.copy()
+    for axis in range(mask.ndim):
+        first, second = ahead(axis, mask.ndim)
+        result[first] |= mask[second]
+        result[second] |= mask[first]
+    return result
+
+
+def room(shape: tuple[int, ...], step: Spacing, sides: Open) -> Floats:
+    """Return the distance of every pixel from the nearest pixel beyond an open side, infinite without one."""
+    result = np.full(shape, np.inf, np.float32)
+    for axis, (n, size, (low, high)) in enumerate(zip(shape, step, sides, strict=True)):
+        line = np.full(n, np.inf, np.float32)
+        place = np.arange(n)
+        if low:
+            line = np.minimum(line, (place + 1) * size)
+        if high:
+            line = np.minimum(line, (n - place) * size)
+        column = line.astype(np.float32).reshape([-1 if d == axis else 1 for d in range(len(shape))])
+        np.minimum(result, column, out=result)
+    return result
+
+
+def on_open_side(shape: tuple[int, ...], sides: Open, depth: tuple[int, ...] | None = None) -> Mask:
+    """Mark the pixels within so many (1) of an open side, per axis."""
+    result = np.zeros(shape, bool)
+    for axis, (low, high) in enumerate(sides):
+        reach = 1 if depth is None else depth[axis]
+        line = np.moveaxis(result, axis, 0)
+        if low:
+            line[:reach] = True
+        if high and reach:
+            line[-reach:] = True
+    return result

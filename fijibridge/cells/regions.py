@@ -1,0 +1,203 @@
+"""What is kept of the regions of a label image, decided from a summary of its pieces.
+
+Sizes, holes and borders are properties of whole regions, which may reach over many pieces of an image. Each piece hands
+in what it saw, under numbers that hold for the whole image; what is the same region, and what becomes of it, is then
+decided without looking at pixels again. An image in memory is one piece.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from fijibridge.cells.growing import Labels, ahead
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+
+def with_gaps_numbered(cells: Labels) -> Labels:
+    """Return cells as they are, and what lies between them as -1, -2, ...: zeros that hang together, diagonally too."""
+    between = ndimage.label(cells == 0, np.ones((3,) * cells.ndim), output=np.int32)[0]
+    signed: Labels = np.where(cells > 0, cells, -between).astype(np.int32)
+    return signed
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which regions are kept; sizes in pixels, before growing.
+
+    Attributes
+    ----------
+    min_size, max_size : float
+        Smaller regions are no cells: they are left out before cells grow. Larger ones are taken out afterwards, so that
+        nothing grows into their place.
+    fill_holes : bool
+        Fill what is enclosed by one cell.
+    without_border : bool
+        Take out, after growing, the cells that touched the border of the image before.
+    """
+
+    min_size: float = 0
+    max_size: float = np.inf
+    fill_holes: bool = True
+    without_border: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of each region.
+
+    Attributes
+    ----------
+    before : numpy.ndarray
+        Its label while cells grow, 0 = none, by its number + `gaps`.
+    gaps : int
+        How many numbers below 0 there are.
+    keep : numpy.ndarray
+        Whether a label is kept at the end, by label.
+    """
+
+    before: Labels
+    gaps: int
+    keep: Mask
+
+    def growing(self, signed: Labels) -> Labels:
+        """Return the labels that grow, for regions as they were numbered."""
+        labels: Labels = self.before[signed + self.gaps]
+        return labels
+
+
+@dataclass
+class Summary:
+    """What was seen of the regions of an image, piece by piece.
+
+    Regions have numbers that hold for the whole image: cells from 1 up, gaps between them from -1 down. One region may
+    have several, if it reaches over several pieces.
+    """
+
+    shape: tuple[int, ...]
+    cells: int = 0
+    gaps: int = 0
+    _rows: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    _same: list[Ints] = field(default_factory=list)
+    _touching: list[Ints] = field(default_factory=list)
+
+    def numbered(self, signed: Labels) -> Labels:
+        """Give the regions of a piece, numbered by itself, new numbers that hold for the whole image."""
+        low = int(signed.min(initial=0))
+        seen = np.bincount(signed.reshape(-1) - low)
+        present = np.flatnonzero(seen) + low
+        table = np.zeros(len(seen), np.int32)
+        here, between = present[present > 0], present[present < 0][::-1]
+        table[here - low] = self.cells + 1 + np.arange(len(here))
+        table[between - low] = -(self.gaps + 1 + np.arange(len(between)))
+        self.cells += len(here)
+        self.gaps += len(between)
+        new: Labels = table[signed - low]
+        return new
+
+    def add(self, numbers: Labels, corner: tuple[int, ...]) -> None:
+        """Enter the pixels of a piece whose first pixel is at `corner`: each pixel of the image once."""
+        flat = numbers.reshape(-1)
+        offset = int(flat.min(initial=0))
+        size = np.bincount(flat - offset)
+        seen = np.flatnonzero(size)
+        first = np.zeros(len(size), np.int64)
+        first[flat[::-1] - offset] = np.arange(flat.size - 1, -1, -1)  # the last one written is the first pixel
+        place = [p + c for p, c in zip(np.unravel_index(first[seen], numbers.shape), corner, strict=True)]
+        at_border = np.zeros(len(size), bool)
+        for axis, (n, c, whole) in enumerate(zip(numbers.shape, corner, self.shape, strict=True)):
+            for index, outermost in ((0, c == 0), (n - 1, c + n == whole)):
+                if outermost:
+                    at_border[np.take(numbers, index, axis) - offset] = True
+        ravelled = np.ravel_multi_index(place, self.shape)
+        self._rows.append(np.stack([seen + offset, size[seen], ravelled, at_border[seen]], axis=1).astype(np.int64))
+
+    def add_contacts(self, numbers: Labels) -> None:
+        """Enter which regions touch along the side of a pixel; 0 is not known here."""
+        base = np.int64(self.cells + self.gaps + 1)
+        for axis in range(numbers.ndim):
+            a, b = (numbers[s] for s in ahead(axis, numbers.ndim))
+            meet = (a != b) & (a != 0) & (b != 0)
+            one, other = (side[meet].astype(np.int64) + self.gaps for side in (a, b))
+            pair = np.unique(np.minimum(one, other) * base + np.maximum(one, other))
+            self._touching.append(np.stack([pair // base, pair % base], axis=1) - self.gaps)
+
+    def add_same(self, numbers: Labels, others: Labels) -> None:
+        """Enter that pixels have two numbers, which therefore are of one region; 0 is not known."""
+        known = (numbers != 0) & (others != 0)
+        pairs = np.stack([numbers[known], others[known]], axis=1).astype(np.int64)
+        self._same.append(np.unique(pairs, axis=0))
+
+    def decide(self, rules: Rules) -> Verdict:
+        """Return what becomes of each region; labels are numbered in the order of their first pixels."""
+        region, size, first, at_border = self._regions()
+        number = np.concatenate([*self._rows, np.zeros((0, 4), np.int64)])[:, 0]
+        is_cell = np.zeros(len(size), bool)
+        is_cell[region[number[number > 0] + self.gaps]] = True
+        kept = is_cell & (size >= max(rules.min_size, 1))
+        touching = _unique_pairs(region, [t + self.gaps for t in self._touching])
+        holes, owner = _holes(kept, at_border, touching) if rules.fill_holes else (np.zeros(0, np.int64),) * 2
+        np.add.at(size, owner, size[holes])
+        order = np.flatnonzero(kept)
+        order = order[np.argsort(first[order], kind="stable")]
+        label = np.zeros(len(size), np.int32)
+        label[order] = np.arange(1, len(order) + 1)
+        label[holes] = label[owner]
+        good = size[order] <= rules.max_size
+        if rules.without_border:
+            good &= ~at_border[order]
+        before = label[region].astype(np.int32)
+        before[self.gaps] = 0
+        return Verdict(before, self.gaps, np.concatenate([[False], good]))
+
+    def _regions(self) -> tuple[Ints, Ints, Ints, Mask]:
+        """Return the region of each number (+ gaps), and size, first pixel and border of each region."""
+        n = self.cells + self.gaps + 1
+        same = np.concatenate([*self._same, np.zeros((0, 2), np.int64)]) + self.gaps
+        region = _components(n, same)
+        rows = np.concatenate([*self._rows, np.zeros((0, 4), np.int64)])
+        which = region[rows[:, 0] + self.gaps]
+        count = int(region.max()) + 1
+        size = np.bincount(which, rows[:, 1], count).astype(np.int64)
+        first = np.full(count, np.iinfo(np.int64).max)
+        np.minimum.at(first, which, rows[:, 2])
+        border = np.bincount(which, rows[:, 3], count) > 0
+        return region, size, first, border
+
+
+def _components(n: int, pairs: Ints) -> Ints:
+    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+
+def _unique_pairs(region: Ints, touching: list[Ints]) -> Ints:
+    pairs = region[np.concatenate([*touching, np.zeros((0, 2), np.int64)])]
+    return np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
+
+
+def _holes(kept: Mask, at_border: Mask, touching: Ints) -> tuple[Ints, Ints]:
+    """Return the regions that are enclosed by one kept cell, and that cell for each of them.
+
+    Regions that are no cells and touch are one hole together; it must not reach the border of the image.
+    """
+    n = len(kept)
+    free = ~kept[touching]
+    hole = _components(n, touching[free.all(axis=1)])
+    outside = np.zeros(n, bool)
+    outside[hole[at_border & ~kept]] = True
+    mixed = touching[free[:, 0] != free[:, 1]]
+    first_free = ~kept[mixed[:, 0]]
+    gap, cell = np.where(first_free, mixed[:, 0], mixed[:, 1]), np.where(first_free, mixed[:, 1], mixed[:, 0])
+    low, high = np.full(n, n), np.full(n, -1)
+    np.minimum.at(low, hole[gap], cell)
+    np.maximum.at(high, hole[gap], cell)
+    enclosed = (low == high) & ~outside
+    regions = np.flatnonzero(~kept & enclosed[hole])
+    return regions, low[hole[regions]]
