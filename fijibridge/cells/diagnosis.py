@@ -15,7 +15,7 @@ from fijibridge.cells.agreement import Agreement, compare_labels
 from fijibridge.cells.gaps import find_gaps
 from fijibridge.cells.matching import Matching, average_precision, match_labels
 from fijibridge.cells.pixel_errors import RIGHT, correlate_errors, enrich_errors, error_map
-from fijibridge.cells.segmentation import membrane_of, checked
+from fijibridge.cells.segmentation import checked, membrane_of
 from fijibridge.cells.targets import IGNORE, membrane_target
 from fijibridge.image import Array, ImageT, as_labels, pixel_size, same_shape, values
 
@@ -148,7 +148,7 @@ def diagnose(
         correlation=correlate_errors(codes, sampling=_sampling(true)),
         enrichment=enrichment,
         gaps=gaps,
-        summary=explain(matching, accuracy, int((codes != IGNORE).sum()), cells, gaps, enrichment),
+        summary=explain(matching, accuracy, int((codes != IGNORE).sum()), cells, gaps, enrichment, threshold),
     )
 
 
@@ -182,6 +182,7 @@ def explain(
     cells: pd.DataFrame,
     gaps: pd.DataFrame,
     enrichment: pd.DataFrame,
+    threshold: float = 0.5,
 ) -> str:
     """Say in a sentence or two why the accuracy of pixels and that of cells differ.
 
@@ -191,12 +192,14 @@ def explain(
         As in :class:`Diagnosis`.
     pixels
         Number of known pixels.
+    threshold
+        From this probability on a pixel is membrane.
     """
     if not matching.n_true or pixel_accuracy != pixel_accuracy:
         return "There is no true cell, or no known pixel: nothing can be said."
     found = f"{_percent(pixel_accuracy)} of the pixels are right, and {_percent(matching.recall)} of the true cells"
     counts = f"{found} are found ({matching.tp} of {matching.n_true}, {matching.n_pred} predicted)."
-    reasons = [*_lost(cells), *_cost(gaps, pixels), *_harmless(matching, pixel_accuracy, enrichment)]
+    reasons = [*_lost(cells), *_cost(gaps, pixels, threshold), *_harmless(matching, pixel_accuracy, enrichment)]
     return " ".join([counts, *reasons])
 
 
@@ -212,7 +215,8 @@ def _lost(cells: pd.DataFrame) -> list[str]:
     return [f"{lost}; {extra} predicted cells are none." if extra else f"{lost}."]
 
 
-def _cost(gaps: pd.DataFrame, pixels: int) -> list[str]:
+def _cost(gaps: pd.DataFrame, pixels: int, threshold: float) -> list[str]:
+    gaps = gaps[~(gaps["lowest"] >= threshold)]  # without those that are whole
     if gaps.empty:
         return []
     length, regained = int(gaps["length"].sum()), gaps["regained"]

@@ -64,10 +64,10 @@ def find_gaps(
     pandas.DataFrame
         A row per broken membrane between two true cells inside one predicted cell, those first that cost most:
         ``predicted``, ``true_a``, ``true_b`` (ids), ``length`` of the broken stretches and of the whole membrane,
-        ``of`` (pixels along the membrane), number of ``stretches``, ``lowest`` probability on it (NaN
-        without `prob`; not below the threshold if the membrane is whole and the segmentation merged all the same),
+        ``of`` (pixels along it), number of ``stretches``, ``lowest`` probability on it (NaN without `prob`),
         ``regained``: how many more cells match if this membrane alone is closed, and the place of the longest stretch,
-        ``y``, ``x`` (and ``z``), in pixels.
+        ``y``, ``x`` (and ``z``), in pixels. Where ``lowest`` reaches the threshold the membrane is whole and the cells
+        were merged all the same, such as one too small to be seen that a neighbour grew over; nothing is regained.
 
     Notes
     -----
@@ -125,13 +125,14 @@ def _broken(
     before = sum(pred == merge.predicted for _, pred in matching.pairs) if links else 0
     rows = []
     for (a, b), (mask, lowest) in links.items():
-        after = _matched(merge, [pair for pair in links if pair != (a, b)], sizes, matching.thresh)
+        whole = lowest >= threshold
+        after = before if whole else _matched(merge, [p for p in links if p != (a, b)], sizes, matching.thresh)
         stretches, count = ndimage.label(mask, np.ones((3,) * mask.ndim))
         longest = np.argmax(np.bincount(stretches[mask])[1:]) + 1
         place = np.argwhere(stretches == longest)
         middle = place[np.argmin(np.linalg.norm(place - place.mean(axis=0), axis=1))] + merge.corner
-        length, whole = int(mask.sum()), int(membranes[a, b].sum())
-        rows.append((merge.predicted, a, b, length, whole, count, lowest, max(after - before, 0), *middle.tolist()))
+        length, full = int(mask.sum()), int(membranes[a, b].sum())
+        rows.append((merge.predicted, a, b, length, full, count, lowest, max(after - before, 0), *middle.tolist()))
     return rows
 
 

@@ -8,6 +8,8 @@ import pytest
 import fijibridge as fb
 from fijibridge.errors import ImageError
 
+pytestmark = pytest.mark.usefixtures("clean")
+
 
 @pytest.fixture
 def cells():
@@ -50,7 +52,7 @@ def test_the_way_on_targets_and_a_new_table(fiji, cells, tmp_path):
     old = fb.match_table({"one": fb.match_labels(cells, pred)})
     fiji.show(np.zeros(cells.shape, np.uint8), name="raw")
     fiji.edit_cells(cells, "raw")
-    fiji.run_macro("Overlay.removeSelection(1);")
+    fiji.run_macro('selectImage("raw"); Overlay.removeSelection(1);')
     truth = fiji.corrected_cells(cells, "raw", "overlay")
     assert (fb.membrane_target(truth) != fb.membrane_target(cells)).any()
     new = fb.match_table({"one": fb.match_labels(truth, pred)})
