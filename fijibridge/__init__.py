@@ -39,6 +39,7 @@ _HOME = {
     "error_map": "cells.pixel_errors",
     "grow_labels": "cells.segmentation",
     "label_cells": "cells.segmentation",
+    "labels_from_membranes": "cells.membranes",
     "labels_to_rois": "rois",
     "list_changes": "cells.corrections",
     "match_labels": "cells.matching",
@@ -87,6 +88,7 @@ __all__ = [
     "error_map",
     "grow_labels",
     "label_cells",
+    "labels_from_membranes",
     "labels_to_rois",
     "list_changes",
     "match_labels",
@@ -110,6 +112,7 @@ if TYPE_CHECKING:
     from fijibridge.cells.corrections import compare_tables, list_changes, separate_parts
     from fijibridge.cells.diagnosis import Diagnosis, diagnose
     from fijibridge.cells.matching import Matching, average_precision, match_labels, match_table
+    from fijibridge.cells.membranes import labels_from_membranes
     from fijibridge.cells.pixel_errors import error_map
     from fijibridge.cells.segmentation import grow_labels, label_cells
     from fijibridge.cells.synthetic import Epithelium, synthetic_epithelium

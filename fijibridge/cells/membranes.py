@@ -1,0 +1,144 @@
+"""Cells out of drawn membranes: their ground truth, where only the membranes were drawn."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from fijibridge.cells.distances import Spacing, in_pixels, spacing
+from fijibridge.errors import ImageError
+from fijibridge.image import Array, ImageT, like, same_shape, values
+
+_STANDS_OUT = 1.0  # by how many pixels a cell is wider than the gap that it is cut at, in radius
+
+
+def labels_from_membranes(
+    mask: ImageT,
+    close: float = 0,
+    min_size: float | None = None,
+    region: Array | None = None,
+    *,
+    max_size: float | None = None,
+    unit: str = "px",
+) -> ImageT:
+    """Give the cells between drawn membranes numbers, across gaps in the drawing.
+
+    Parameters
+    ----------
+    mask
+        (Y, X) or (Z, Y, X), non-zero = membrane: bool, 0 and 1, or 0 and 255.
+    close
+        Gaps up to this wide are closed, in `unit`: so many pixels of a membrane may be missing in a row, along an
+        axis or a diagonal. Gaps between a membrane and the border of the image or of `region` count too.
+    min_size
+        Regions of fewer pixels are left out. Left out itself: what fits into a closed gap, ``close`` pixels or fewer
+        (``close**2`` in 3D), as is left there between two cuts.
+    region
+        Where membranes were drawn (non-zero); elsewhere there are no cells. Its edge bounds them.
+    max_size
+        Regions of more pixels are background. Left out: there is none.
+    unit
+        Of `close`: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images.
+
+    Returns
+    -------
+    numpy.ndarray or xarray.DataArray
+        ``int32`` label image, ids from 1 without gaps, 0 = membrane, cut or background; calibrated if `mask` was.
+
+    Raises
+    ------
+    ImageError
+        If `mask` holds more than two values, `close` is negative, the shapes differ, or a physical unit comes with
+        an image without a pixel size.
+
+    Notes
+    -----
+    Cells are the 4-connected (6-connected in 3D) regions of the rest: between 1 px thin membranes, 8-connected ones
+    would leak into one.
+
+    A gap is a neck of such a region. With D(p) the distance of a pixel from the nearest membrane, D in the middle of
+    a gap of ``close`` pixels is at most ``t = (close + 1) / sqrt(2)``, reached across a diagonal. So D is capped at
+    ``t + 1``, and each of its maxima that stands out by 1 px (h-maxima, Soille, Morphological Image Analysis, 2003)
+    is one cell; a watershed on D cuts the region between them at its narrowest. Necks wider than t are never cut, as
+    both their sides are one capped plateau, and cells narrower than the gap survive it if they are 2 px wider than
+    their own gap. A region without such a maximum is a cell as it is. What cannot be told from a gap is a
+    waist of a cell as narrow as one: choose `close` well below the narrowest part of the cells.
+
+    Examples
+    --------
+    >>> mask = np.zeros((9, 15)); mask[:, 7] = 255
+    >>> labels_from_membranes(mask)[4]
+    array([1, 1, 1, 1, 1, 1, 1, 0, 2, 2, 2, 2, 2, 2, 2], dtype=int32)
+    >>> mask[4, 7] = 0
+    >>> int(labels_from_membranes(mask).max()), int(labels_from_membranes(mask, close=1).max())
+    (1, 2)
+    """
+    inside = ~_as_mask(mask)
+    step = spacing(mask, "mask")
+    if region is not None:
+        same_shape(mask=mask, region=region)
+        inside &= values(region) != 0
+    gap = in_pixels(close, unit, mask, "close")
+    if not (np.isfinite(gap) and gap >= 0):
+        raise ImageError(f"close is {gap:g} px; expected 0 or more")
+    smallest = math.floor(gap ** (inside.ndim - 1)) + 1 if min_size is None else min_size
+    labels = ndimage.label(inside, output=np.int32)[0] if gap == 0 else _cut_at_gaps(inside, gap, step)
+    return like(_of_size(labels, smallest, max_size), mask, name="labels")
+
+
+def _as_mask(mask: Array) -> npt.NDArray[np.bool_]:
+    array = values(mask)
+    if array.dtype == bool:
+        return array
+    high = array.max() if array.size else 0
+    if not np.issubdtype(array.dtype, np.number) or not ((array == 0) | (array == high)).all():
+        raise ImageError(
+            f"mask has dtype {array.dtype} and more than two values; expected 0 and one other, where the membrane is: "
+            "a probability becomes cells with fijibridge.label_cells, and raw images have to be predicted first"
+        )
+    membrane: npt.NDArray[np.bool_] = array != 0
+    return membrane
+
+
+def _cut_at_gaps(inside: npt.NDArray[np.bool_], gap: float, step: Spacing) -> npt.NDArray[np.int32]:
+    """Return the numbered regions of the inside, cut at necks that are no wider than a gap."""
+    import edt
+    from skimage.segmentation import watershed
+
+    depth: npt.NDArray[np.float32] = edt.edt(inside, anisotropy=step, black_border=True, parallel=2)
+    peaks = _peaks(inside, depth, 1.001 * (gap + 1) / math.sqrt(2))  # more than rounding, less than the next distance
+    regions, count = ndimage.label(inside, output=np.int32)
+    seeds, n_seeds = ndimage.label(peaks, output=np.int32)
+    region_of_seed = np.zeros(n_seeds + 1, np.int32)
+    region_of_seed[seeds[peaks]] = regions[peaks]
+    several = np.bincount(region_of_seed[1:], minlength=count + 1) > 1
+    several[0] = False
+    seeds[seeds > 0] += count  # apart from the numbers of regions that stay whole
+    cut = watershed(-depth, np.where(several[regions], seeds, 0), mask=several[regions], watershed_line=True)
+    cells: npt.NDArray[np.int32] = np.where(several[regions], cut, regions)
+    return cells
+
+
+def _peaks(inside: npt.NDArray[np.bool_], depth: npt.NDArray[np.float32], widest: float) -> npt.NDArray[np.bool_]:
+    """Return the maxima of the capped depth that stand out."""
+    from skimage.morphology import local_maxima, reconstruction
+
+    capped = np.minimum(depth, np.float32(widest + _STANDS_OUT))
+    # not skimage's h_maxima, which is inexact for floats; along sides only, as diagonal steps lead across membranes
+    sides = ndimage.generate_binary_structure(inside.ndim, 1)
+    flattened = reconstruction(capped - np.float32(_STANDS_OUT), capped, footprint=sides)
+    peaks: npt.NDArray[np.bool_] = local_maxima(flattened, connectivity=1) & inside
+    return peaks
+
+
+def _of_size(labels: npt.NDArray[Any], smallest: float, largest: float | None) -> npt.NDArray[np.int32]:
+    """Leave out regions below and above a size, and number the rest without gaps."""
+    size = np.bincount(labels.reshape(-1))
+    keep = (size >= max(smallest, 1)) & (size <= (np.inf if largest is None else largest))
+    keep[:1] = False
+    numbers: npt.NDArray[np.int32] = (np.cumsum(keep) * keep).astype(np.int32)[labels]
+    return numbers
