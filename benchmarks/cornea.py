@@ -23,7 +23,7 @@ from skimage.morphology import local_minima, reconstruction
 from skimage.segmentation import watershed
 
 import fijibridge as fb
-from fijibridge.app.report import table_text
+from fijibridge.app.tables import table_text
 from fijibridge.cells.matching import Matching
 from fijibridge.dataset import Item
 

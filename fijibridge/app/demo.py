@@ -13,7 +13,7 @@ import numpy.typing as npt
 import xarray as xr
 
 import fijibridge as fb
-from fijibridge.app import report
+from fijibridge.app import pictures, tables
 from fijibridge.app.console import Clock, bar, console
 from fijibridge.files import make_folder, write_image, write_json
 from fijibridge.rois import write_rois
@@ -159,27 +159,28 @@ def _threshold_f1(unseen: Mapping[str, fb.Epithelium]) -> float:
 def _back_to_imagej(fiji: fb.Fiji, found: Mapping[str, _Found], out: Path) -> None:
     import pandas as pd
 
-    tables = []
+    measurements = []
     for name, f in found.items():
         title = fiji.show(f.image, name=name)
         fiji.show(f.prob.sel(c="membrane", drop=True), name=f"{name} membranes", lut="Fire")
         fiji.show_labels(f.cells, over=title, name=f"{name} cells")
         measured = fiji.measure(f.cells, title)
         measured.insert(0, "image", name)
-        tables.append(measured)
+        measurements.append(measured)
     if fiji.mode == "interactive":
         fiji.show_table(fb.match_table({name: f.matching for name, f in found.items()}), name="Matches")
-    report.save_table(out / "measurements.csv", pd.concat(tables))
+    tables.save_table(out / "measurements.csv", pd.concat(measurements))
     first = next(iter(found.values()))
     write_rois(out / "RoiSet.zip", fb.labels_to_rois(first.cells))
 
 
 def _write(found: Mapping[str, _Found], out: Path) -> None:
-    report.save_table(out / "matches.csv", fb.match_table({name: f.matching for name, f in found.items()}))
+    tables.save_table(out / "matches.csv", fb.match_table({name: f.matching for name, f in found.items()}))
     panels = [
-        report.Panel(name, f.image, f.prob.sel(c="membrane"), f.true, f.cells, f.matching) for name, f in found.items()
+        pictures.Panel(name, f.image, f.prob.sel(c="membrane"), f.true, f.cells, f.matching)
+        for name, f in found.items()
     ]
-    report.save_comparison(out / "comparison.png", panels)
+    pictures.save_comparison(out / "comparison.png", panels)
     for name, f in found.items():
         write_image(out / f"{name}.tif", f.image)
         write_image(out / f"{name}_prob.tif", f.prob)
@@ -189,7 +190,7 @@ def _write(found: Mapping[str, _Found], out: Path) -> None:
 def _tell(outcome: Outcome, found: Mapping[str, _Found], settings: dict[str, object], out: Path) -> None:
     table = fb.match_table({name: f.matching for name, f in found.items()})
     console.print()
-    console.print(report.table_text(table))
+    console.print(tables.table_text(table))
     console.print(
         f"\nF1 at IoU 0.5 on images not trained on: {outcome.f1:.3f} (goal {GOAL}); without learning: "
         f"plain threshold on the raw image {outcome.threshold_f1:.3f}, network of 0 epochs {outcome.untrained_f1:.3f}"

@@ -76,17 +76,17 @@ def match(
 ) -> None:
     """Match predicted cells to the true ones: matched, GT, predicted, image."""
     import fijibridge as fb
-    from fijibridge.app import report
+    from fijibridge.app import tables
     from fijibridge.app.console import console
 
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
     items = chosen(dataset, split, truth=True)
     matchings = {item.name: _matching(item, pred / f"{item.name}_cells.tif", thresh) for item in items}
     table = fb.match_table(matchings)
-    console.print(report.table_text(table), soft_wrap=True)
+    console.print(tables.table_text(table), soft_wrap=True)
     console.print(f"IoU at least {thresh:g}; truth: {dataset.description.provenance}")
     if csv is not None:
-        report.save_table(csv, table)
+        tables.save_table(csv, table)
 
 
 def _matching(item: Item, pred: Path, thresh: float) -> Matching:

@@ -1,4 +1,4 @@
-"""Pictures and tables for people."""
+"""Pictures of images, cells and their outcomes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from skimage.segmentation import find_boundaries
 
-from fijibridge.cells.matching import Matching
+from fijibridge.cells.matching import COLORS, Matching
 from fijibridge.files import atomic
 from fijibridge.image import Array, values
-
-MATCHED, MISSED, EXTRA = (0.20, 0.70, 0.35), (0.90, 0.15, 0.15), (1.00, 0.75, 0.00)
-"""Colours of the outcomes: a true cell that was found, one that was not, a predicted cell that is none."""
 
 Colours = npt.NDArray[np.float64]
 
@@ -41,9 +38,10 @@ def save_comparison(path: str | os.PathLike[str], panels: list[Panel]) -> None:
     figure.set_layout_engine("constrained", h_pad=0.1)
     axes = figure.subplots(rows, 4, squeeze=False)
     for row, panel in zip(axes, panels, strict=True):
-        pictures = (grey(panel.image), values(panel.probability), label_colours(panel.pred), outcome_picture(panel))
+        painted = outcome_picture(panel.image, panel.true, panel.pred, panel.matching)
+        pictures = (grey(panel.image), values(panel.probability), label_colours(panel.pred), painted)
         m = panel.matching
-        found = f"{m.tp} of {m.n_true} cells found, F1 {m.f1:.3f}\n{m.fn} missed (red), {m.fp} extra (yellow)"
+        found = f"{m.tp} of {m.n_true} cells found, F1 {m.f1:.3f}\n{outcome_words(m)}"
         titles = (panel.name, "membrane probability", f"{m.n_pred} predicted cells", found)
         for axis, picture, title in zip(row, pictures, titles, strict=True):
             axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
@@ -52,6 +50,13 @@ def save_comparison(path: str | os.PathLike[str], panels: list[Panel]) -> None:
     FigureCanvasAgg(figure)
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=110)
+
+
+def outcome_words(matching: Matching) -> str:
+    """Say how many cells were lost in which way, with the colour of each."""
+    names = {"missed": "orange", "merged": "blue", "split": "yellow", "extra": "pink"}
+    counts = matching.cells()["outcome"].value_counts()
+    return ", ".join(f"{counts[kind]} {kind} ({colour})" for kind, colour in names.items() if kind in counts)
 
 
 def grey(image: Array) -> npt.NDArray[np.float64]:
@@ -70,28 +75,21 @@ def label_colours(labels: Array) -> Colours:
     return palette[np.where(ids > 0, (ids - 1) % 255 + 1, 0)]
 
 
-def outcome_picture(panel: Panel) -> Colours:
-    """Paint found, missed and extra cells over the image, with the true outlines darkened; (Y, X, 3)."""
-    picture = np.repeat(grey(panel.image)[..., None], 3, axis=-1)
-    true, pred = values(panel.true), values(panel.pred)
-    m = panel.matching
-    for mask, colour in (
-        (np.isin(true, [t for t, _ in m.pairs]), MATCHED),
-        (np.isin(pred, m.extra), EXTRA),
-        (np.isin(true, m.missed), MISSED),
+def outcome_picture(image: Array, true: Array, pred: Array, matching: Matching) -> Colours:
+    """Paint what became of each cell over the image, with the true outlines darkened; (Y, X, 3).
+
+    The colours are those of :data:`fijibridge.cells.matching.COLORS`; true cells cover predicted ones that are wrong.
+    """
+    plain = np.repeat(grey(image)[..., None], 3, axis=-1)
+    picture = plain.copy()
+    cells = matching.cells()
+    wrong = cells[cells["true"].isna()]
+    for labels, ids, colors in (
+        (values(pred), wrong["predicted"], wrong["color"]),
+        (values(true), cells["true"], cells["color"]),
     ):
-        picture[mask] = 0.55 * picture[mask] + 0.45 * np.array(colour)
-    picture[find_boundaries(true, mode="inner") & (true > 0)] *= 0.6
+        for color in set(colors[ids.notna()]):
+            mask = np.isin(labels, ids[ids.notna() & (colors == color)].astype(np.int64))
+            picture[mask] = 0.5 * plain[mask] + 0.5 * np.array(to_rgb(color))
+    picture[find_boundaries(values(true), mode="inner") & (values(true) > 0)] *= 0.6
     return picture
-
-
-def table_text(table: pd.DataFrame) -> str:
-    """Set a match table as text, as the lab notebook has it: matched, GT, predicted, image, and the ratios."""
-    ratios = {c: "{:.4f}".format for c in ("precision", "recall", "f1", "pq") if c in table}
-    return table.to_string(index=False, formatters=ratios)
-
-
-def save_table(path: str | os.PathLike[str], table: pd.DataFrame) -> None:
-    """Write a table as CSV, atomically."""
-    with atomic(path) as temporary:
-        table.to_csv(temporary, index=False)
