@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from skimage.segmentation import find_boundaries
 
-from fijibridge.cells.matching import COLORS, Matching
+from fijibridge.cells.matching import Matching
 from fijibridge.files import atomic
 from fijibridge.image import Array, values
 
