@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Agreement": "cells.agreement",
     "Dataset": "dataset",
+    "Description": "dataset",
     "Diagnosis": "cells.diagnosis",
     "Epithelium": "cells.synthetic",
     "Fiji": "fiji.session",
@@ -29,11 +30,13 @@ _HOME = {
     "affinity_target": "cells.targets",
     "as_image": "image",
     "average_precision": "cells.matching",
+    "check": "dataset",
     "class_target": "cells.targets",
     "class_weights": "cells.weights",
     "compare_labels": "cells.agreement",
     "compare_tables": "cells.corrections",
     "current": "fiji.session",
+    "describe": "dataset",
     "diagnose": "cells.diagnosis",
     "distance_target": "cells.targets",
     "error_map": "cells.pixel_errors",
@@ -51,6 +54,7 @@ _HOME = {
     "receptive_field": "nn.planning",
     "rois_to_labels": "rois",
     "rois_to_mask": "rois",
+    "save_dataset": "dataset",
     "separate_parts": "cells.corrections",
     "synthetic_epithelium": "cells.synthetic",
     "train": "nn.training",
@@ -62,6 +66,7 @@ __all__ = [
     "IGNORE",
     "Agreement",
     "Dataset",
+    "Description",
     "Diagnosis",
     "Epithelium",
     "Fiji",
@@ -78,11 +83,13 @@ __all__ = [
     "affinity_target",
     "as_image",
     "average_precision",
+    "check",
     "class_target",
     "class_weights",
     "compare_labels",
     "compare_tables",
     "current",
+    "describe",
     "diagnose",
     "distance_target",
     "error_map",
@@ -100,6 +107,7 @@ __all__ = [
     "receptive_field",
     "rois_to_labels",
     "rois_to_mask",
+    "save_dataset",
     "separate_parts",
     "synthetic_epithelium",
     "train",
@@ -118,7 +126,7 @@ if TYPE_CHECKING:
     from fijibridge.cells.synthetic import Epithelium, synthetic_epithelium
     from fijibridge.cells.targets import IGNORE, affinity_target, class_target, distance_target, membrane_target
     from fijibridge.cells.weights import class_weights, weight_map
-    from fijibridge.dataset import Dataset
+    from fijibridge.dataset import Dataset, Description, check, describe, save_dataset
     from fijibridge.errors import FijiBridgeError
     from fijibridge.fiji.session import Fiji, current
     from fijibridge.image import as_image, pixel_size

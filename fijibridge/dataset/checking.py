@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from fijibridge.dataset.description import Role
-from fijibridge.dataset.findings import Finding, together
+from fijibridge.dataset.findings import Finding
 from fijibridge.dataset.folder import Dataset, some
 from fijibridge.dataset.item import Item, sizes_of
 from fijibridge.dataset.leaks import leaks
@@ -50,7 +50,7 @@ def check(folder: str | os.PathLike[str] | Dataset) -> list[Finding]:
     Returns
     -------
     list of Finding
-        Problems first. What is the same for many images is told once.
+        Problems first; :func:`fijibridge.dataset.findings.together` tells once what is the same for many images.
 
     Examples
     --------
@@ -64,12 +64,16 @@ def check(folder: str | os.PathLike[str] | Dataset) -> list[Finding]:
     ('problem', 'a_labels.tif', 'labels is 8 (y) x 8 (x), its image 8 (y) x 9 (x)')
     """
     if isinstance(folder, Dataset):
-        return together(_dataset(folder))
+        return _problems_first(_dataset(folder))
     try:
         dataset = Dataset.open(folder)
     except DatasetError as error:
         return [Finding("problem", "", FILE_NAME, str(error), "correct the description, or the folder")]
-    return together(_dataset(dataset))
+    return _problems_first(_dataset(dataset))
+
+
+def _problems_first(findings: Iterable[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: finding.severity != "problem")
 
 
 def _dataset(dataset: Dataset) -> Iterator[Finding]:

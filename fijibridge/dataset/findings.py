@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 _NAMED = 3
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,18 @@ class Finding:
 
 
 def together(findings: Iterable[Finding]) -> list[Finding]:
-    """Tell what was found for many images once, problems first."""
+    """Tell what was found for many images once, with the range of its numbers.
+
+    Examples
+    --------
+    >>> many = [Finding("note", name, f"{name}.tif", f"{n} ids are not used", "-") for n, name in enumerate("abcd")]
+    >>> print(*together(many))
+    note     a, b, c ... (4 in all): 0 to 3 ids are not used: -
+    """
     same: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:
-        same.setdefault((finding.severity, finding.what, finding.todo), []).append(finding)
-    return sorted(_joined(same.values()), key=lambda f: f.severity != "problem")
+        same.setdefault((finding.severity, _NUMBER.sub("#", finding.what), finding.todo), []).append(finding)
+    return list(_joined(same.values()))
 
 
 def _joined(groups: Iterable[list[Finding]]) -> Iterator[Finding]:
@@ -57,4 +66,11 @@ def _joined(groups: Iterable[list[Finding]]) -> Iterator[Finding]:
             yield from group
             continue
         names = ", ".join(dict.fromkeys(f.item for f in group[:_NAMED]))
-        yield replace(group[0], item=f"{names} ... ({len(group)} in all)", file="")
+        yield replace(group[0], item=f"{names} ... ({len(group)} in all)", file="", what=_ranges(group))
+
+
+def _ranges(group: list[Finding]) -> str:
+    """Set the least and the greatest in the place of each number that differs."""
+    columns = list(zip(*(_NUMBER.findall(f.what) for f in group), strict=True))
+    spans = iter([c[0] if len(set(c)) == 1 else f"{min(c, key=float)} to {max(c, key=float)}" for c in columns])
+    return _NUMBER.sub(lambda _: next(spans), group[0].what)

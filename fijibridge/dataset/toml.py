@@ -44,25 +44,25 @@ def read_description(file: Path) -> Description:
         raise DatasetError(f"{file}: {said_plainly(error)}") from error
 
 
-def write_description(folder: str | os.PathLike[str], description: Description) -> Path:
+def write_description(folder: str | os.PathLike[str], description: Description, text: str | None = None) -> Path:
     """Write the ``dataset.toml`` of a folder, atomically, and beside it its schema, for editors."""
     target = Path(folder) / FILE_NAME
     with atomic(target.with_name(SCHEMA_NAME)) as temporary:
         temporary.write_text(resources.files("fijibridge.dataset").joinpath(SCHEMA_NAME).read_text("utf-8"), "utf-8")
     with atomic(target) as temporary:
-        temporary.write_text(as_toml(description), encoding="utf-8")
+        temporary.write_text(as_toml(description) if text is None else text, encoding="utf-8")
     return target
 
 
-def as_toml(description: Description, notes: Mapping[str, str] | None = None) -> str:
+def as_toml(description: Description, remarks: str = "") -> str:
     """Return a description as the text of its file.
 
     Parameters
     ----------
     description
         What it says; what was not said is left out.
-    notes
-        Remarks to set behind single keys.
+    remarks
+        Comment lines to set on top.
 
     Examples
     --------
@@ -76,8 +76,8 @@ def as_toml(description: Description, notes: Mapping[str, str] | None = None) ->
     1 = "background"
     """
     said = description.model_dump(exclude_defaults=True, exclude_unset=False)
-    lines = [f"#:schema ./{SCHEMA_NAME}", *_table({"format": description.format, **said}, (), notes or {})]
-    return "\n".join(lines) + "\n"
+    lines = _table({"format": description.format, **said}, ())
+    return f"#:schema ./{SCHEMA_NAME}\n{remarks}" + "\n".join(lines) + "\n"
 
 
 def schema() -> str:
@@ -85,18 +85,17 @@ def schema() -> str:
     return json.dumps(Description.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _table(values: Mapping[Any, Any], path: tuple[str, ...], notes: Mapping[str, str]) -> Iterator[str]:
+def _table(values: Mapping[Any, Any], path: tuple[str, ...]) -> Iterator[str]:
     """Yield the lines of a table: plain values first, then the tables in it."""
     for key, value in values.items():
         if not _is_table(key, value, path):
-            note = f"  # {notes[key]}" if not path and key in notes else ""
-            yield f"{_key(key)} = {_value(value)}{note}"
+            yield f"{_key(key)} = {_value(value)}"
     for key, value in values.items():
         if _is_table(key, value, path) and value:
             inner = (*path, _key(key))
             if any(not _is_table(k, v, inner) for k, v in value.items()):
                 yield f"\n[{'.'.join(inner)}]"
-            yield from _table(value, inner, notes)
+            yield from _table(value, inner)
 
 
 def _is_table(key: Any, value: Any, path: tuple[str, ...]) -> bool:

@@ -1,0 +1,161 @@
+"""Arrays become a folder of images with its description."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from pydantic import ValidationError
+
+from fijibridge.dataset.description import ROLES, Description, said_plainly
+from fijibridge.dataset.folder import Dataset
+from fijibridge.dataset.toml import FILE_NAME, write_description
+from fijibridge.errors import DatasetError, ImageError
+from fijibridge.files import make_folder, write_image
+from fijibridge.image import PIXEL, Array, as_image, as_labels, pixel_size, same_shape, unit, values
+
+_ENDS = {"image": "image", "classes": "classes", "labels": "labels", "region": "region", "prediction": "prob"}
+_CLASSES = {0: "background", 1: "membrane", 255: "ignore"}
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def save_dataset(
+    folder: str | os.PathLike[str],
+    images: Mapping[str, Mapping[str, Array]],
+    *,
+    overwrite: bool = False,
+    **fields: Any,
+) -> Dataset:
+    """Write images and what belongs to them as a folder with a ``dataset.toml``.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there. The description is written last: a folder with one is complete.
+    images
+        By the name of the image, its arrays by role: ``image`` (needed), ``labels`` (ids of cells, 0 = background),
+        ``classes`` (0 = other, 1 = membrane, 255 = ignore), ``region`` (non-zero where the truth is known),
+        ``prediction``. Plain arrays, or DataArrays whose calibration is kept.
+    overwrite
+        Whether a description that is there already, and files of the same names, may be replaced.
+    **fields
+        Of :class:`fijibridge.Description`, such as ``provenance``, ``membranes``, ``split``.
+
+    Returns
+    -------
+    Dataset
+        Of what was written.
+
+    Raises
+    ------
+    DatasetError
+        If names are no names of files, roles are unknown, shapes differ, or a description is there already.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "evl"
+    >>> raw, cells = np.zeros((8, 9), np.uint8), np.repeat(np.arange(8), 9).reshape(8, 9)
+    >>> images = {"a": {"image": raw, "labels": cells}}
+    >>> saved = save_dataset(folder, images, provenance="manual", pixel_size=0.5, unit="um")
+    >>> saved["a"].labels().max().item(), pixel_size(saved["a"].image())
+    (7, {'y': 0.5, 'x': 0.5})
+    """
+    target = Path(folder)
+    if (target / FILE_NAME).exists() and not overwrite:
+        raise DatasetError(f"{target / FILE_NAME} is there already: choose another folder, or say overwrite=True")
+    checked = {_checked_name(name): _checked(name, arrays) for name, arrays in images.items()}
+    if not checked:
+        raise DatasetError("there is nothing to save: expected {name: {'image': array, 'labels': array}}")
+    if len({name.lower() for name in checked}) < len(checked):
+        raise DatasetError("two names differ in upper and lower case only; not all systems can hold both files")
+    description = _description(checked, fields)
+    make_folder(target)
+    for name, arrays in checked.items():
+        for role, array in arrays.items():
+            write_image(target / f"{name}_{_ENDS[role]}.tif", array)
+    write_description(target, description)
+    return Dataset.open(target)
+
+
+def _checked_name(name: str) -> str:
+    """Refuse a name that is no name of a file on some system, or that leads out of the folder."""
+    bad = [c for c in name if c in '/\\:*?"<>|{}' or ord(c) < 32 or ord(c) == 127]
+    if not name or bad or name[0] in ". " or name[-1] in ". " or len(name.encode()) > 200 or _RESERVED.fullmatch(name):
+        reason = f"it holds {bad[0]!r}" if bad else "not every system can hold it"
+        raise DatasetError(f"{name!r} is no name for the files of an image ({reason}): choose another")
+    return name
+
+
+def _checked(name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the arrays as they are written, in the order of the roles."""
+    unknown = sorted(set(arrays) - set(ROLES))
+    if unknown or "image" not in arrays:
+        what = f"the role {unknown[0]!r} is unknown" if unknown else "there is no 'image'"
+        raise DatasetError(f"{name}: {what}; roles are {', '.join(ROLES)}")
+    try:
+        ready: dict[str, Array] = {role: _stored(role, arrays[role]) for role in ROLES if role in arrays}
+        same_shape(**{role: _one_channel(array) for role, array in ready.items()})
+    except ImageError as error:
+        raise DatasetError(f"{name}: {error}") from error
+    return ready
+
+
+def _stored(role: str, array: Array) -> xr.DataArray:
+    image = as_image(array)
+    if role == "labels":
+        return image.copy(data=as_labels(image))
+    if role == "region":
+        return image.copy(data=values(image) != 0)
+    if role == "classes":
+        return image.copy(data=_classes(values(image)))
+    return image
+
+
+def _classes(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    strange = np.setdiff1d(array, list(_CLASSES))
+    if strange.size:
+        raise ImageError(f"classes hold {strange[:6].tolist()}; expected 0 = other, 1 = membrane, 255 = ignore")
+    return array.astype(np.uint8)
+
+
+def _one_channel(image: Array) -> Array:
+    return image.isel(c=0, drop=True) if isinstance(image, xr.DataArray) and "c" in image.dims else image
+
+
+def _description(images: Mapping[str, Mapping[str, Array]], fields: Mapping[str, Any]) -> Description:
+    """Return the description: what was given, and what the arrays say of themselves."""
+    fixed = sorted({"format", *ROLES} & set(fields))
+    if fixed:
+        raise DatasetError(f"{fixed[0]} is set by the files that are written; leave it out")
+    told: dict[str, Any] = {"image": "{name}_image.tif", **_calibration(images), **fields}
+    roles = {role for arrays in images.values() for role in arrays}
+    told |= {role: f"{{name}}_{_ENDS[role]}.tif" for role in ROLES if role in roles}
+    if "classes" in roles:
+        told["values"] = {"classes": _CLASSES}
+    files = {str(name): dict(facts) for name, facts in dict(told.get("files", {})).items()}
+    for name, arrays in images.items():
+        lacking = sorted(roles - set(arrays))
+        if lacking:
+            files.setdefault(name, {})["without"] = lacking
+    if files:
+        told["files"] = files
+    try:
+        return Description.model_validate(told)
+    except ValidationError as error:
+        raise DatasetError(said_plainly(error)) from error
+
+
+def _calibration(images: Mapping[str, Mapping[str, Array]]) -> dict[str, Any]:
+    """Return pixel size and unit where all images have the same; else each file says its own."""
+    found = [(pixel_size(as_image(a["image"])), unit(as_image(a["image"]))) for a in images.values()]
+    sizes, word = found[0]
+    if word == PIXEL or any(other != found[0] for other in found):
+        return {}
+    return {"pixel_size": sizes, "unit": word}
