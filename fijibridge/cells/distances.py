@@ -134,7 +134,7 @@ def two_nearest(labels: npt.NDArray[np.int_], step: Spacing, reach: float = math
     first = np.full(labels.shape, np.inf, np.float32)
     second = first.copy()
     source = labels != 0
-    numbers = _numbers(labels, source, step, reach)
+    numbers = _numbers(labels, source, step, reach, spare=False)
     for zeros, ones, _ in _digits(numbers, source, step):
         np.minimum(first, np.minimum(zeros, ones), out=first)
         np.minimum(second, np.maximum(zeros, ones, out=ones), out=second)
@@ -162,7 +162,7 @@ def nearest_other(
         at least what is missing to it.
     """
     nearest = np.full(own.shape, np.inf, np.float32)
-    numbers = _numbers(own, source, step, reach)
+    numbers = _numbers(own, source, step, reach, spare=True)
     for zeros, ones, digit in _digits(numbers, source, step):
         np.minimum(nearest, np.where(digit, zeros, ones), out=nearest)
     return np.sqrt(nearest, out=nearest)
@@ -188,7 +188,7 @@ def _squared(source: npt.NDArray[np.bool_], step: Spacing) -> Floats:
 
 
 def _numbers(
-    labels: npt.NDArray[np.int_], source: npt.NDArray[np.bool_], step: Spacing, reach: float
+    labels: npt.NDArray[np.int_], source: npt.NDArray[np.bool_], step: Spacing, reach: float, *, spare: bool
 ) -> npt.NDArray[np.int_]:
     """Give every pixel the number of its region, from 0; regions within reach of each other never share one."""
     import pandas as pd
@@ -199,8 +199,10 @@ def _numbers(
     real = np.array([box is not None for box in boxes], bool)
     ends = np.array([[(s.start, s.stop - 1) for s in box] for box in boxes if box is not None])
     low, high = ends.reshape(-1, labels.ndim, 2).transpose(2, 0, 1)
-    table = np.zeros(len(ids) + 1, np.int64)
-    table[1:][real] = _apart(low * step, high * step, reach)
+    number = _apart(low * step, high * step, reach)
+    # a spare number makes all sources others than a region that has none
+    table = np.full(len(ids) + 1, number.max(initial=-1) + 1 if spare else 0, np.int64)
+    table[1:][real] = number
     numbers: npt.NDArray[np.int_] = table.astype(np.min_scalar_type(int(table.max())))[place]
     return numbers
 
