@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Box: TypeAlias = "tuple[slice, ...]"
-_CHUNK_BYTES = 2**24
+_CHUNK_BYTES = 2**21
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +54,10 @@ class OnDisk:
         """Return a dask array of it: nothing is read before it is needed, and then only its chunks."""
         import dask.array as da
 
+        own = self.chunks or planes(self.shape)
+        wanted = tuple(1 if n == 1 else "auto" for n in own)  # small tiles are joined, planes and files never
         chunks = da.core.normalize_chunks(  # type: ignore[no-untyped-call]
-            "auto", self.shape, limit=_CHUNK_BYTES, dtype=self.dtype, previous_chunks=self.chunks or planes(self.shape)
+            wanted, self.shape, limit=_CHUNK_BYTES, dtype=self.dtype, previous_chunks=own
         )
         meta = np.empty((0,) * self.ndim, self.dtype)
         return da.from_array(self, chunks, name=False, fancy=False, meta=meta)  # type: ignore[no-untyped-call]

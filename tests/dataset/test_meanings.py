@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from fijibridge.dataset import Dataset, meanings
+from fijibridge.errors import DatasetError
+
+LABELS = arrays(np.uint16, (4, 5), elements=st.integers(0, 9))
+
+
+@given(LABELS)
+def test_without_a_word_labels_stay_as_they_are(labels):
+    assert meanings.cells(labels, {}) is labels
+
+
+@given(LABELS, st.sets(st.integers(1, 9)))
+def test_ids_are_kept_and_what_is_none_becomes_background(labels, nothing):
+    found = meanings.cells(labels, dict.fromkeys(nothing, "membrane"))
+    assert found.dtype == labels.dtype
+    assert (found[np.isin(labels, list(nothing))] == 0).all()
+    kept = ~np.isin(labels, list(nothing))
+    assert (found[kept] == labels[kept]).all()
+
+
+def test_an_instance_of_number_0_gets_a_number_of_its_own():
+    labels = np.array([[0, 255], [1, 1]], np.uint8)
+    found = meanings.cells(labels, {0: "instance", 255: "membrane"})
+    assert found.tolist() == [[256, 0], [1, 1]]
+
+
+def test_negative_numbers_can_mean_ignore():
+    labels = np.array([[-1, 0, 3]])
+    assert meanings.cells(labels, {-1: "ignore"}).tolist() == [[0, 0, 3]]
+    assert meanings.ignored(labels, {-1: "ignore"}).tolist() == [[True, False, False]]
+
+
+def folder_with(tmp_path, arrays, toml):
+    for name, array in arrays.items():
+        tifffile.imwrite(tmp_path / name, array)
+    (tmp_path / "dataset.toml").write_text(toml)
+    return Dataset.open(tmp_path)["a"]
+
+
+IMAGE = np.arange(12, dtype=np.uint8).reshape(3, 4)
+
+
+@pytest.mark.parametrize(
+    ("stored", "values", "expected"),
+    [
+        ([0, 255, 0, 255], '0 = "cell"\n255 = "membrane"', [0, 1, 0, 1]),
+        ([1, 2, 2, 1], '1 = "membrane"\n2 = "background"', [1, 0, 0, 1]),
+        ([0, 1, 2, 3], '0 = "background"\n1 = "cell"\n2 = "membrane"\n3 = "ignore"', [0, 0, 1, 255]),
+    ],
+)
+def test_pixel_labels_have_one_meaning(tmp_path, stored, values, expected):
+    item = folder_with(
+        tmp_path,
+        {"a_image.tif": IMAGE, "a_mem.tif": np.array([stored] * 3, np.uint8)},
+        f'image = "*_image.tif"\nclasses = "{{name}}_mem.tif"\n[values.classes]\n{values}\n',
+    )
+    found = item.classes()
+    assert found.dtype == np.uint8
+    assert found.values[0].tolist() == expected
+    ignored = item.ignore()
+    if 255 in expected:
+        assert ignored.values[0].tolist() == [v == 255 for v in expected]
+        assert (item.region().values == ~ignored.values).all()
+    else:
+        assert ignored is None
+
+
+def test_a_number_without_a_meaning_is_refused(tmp_path):
+    item = folder_with(
+        tmp_path,
+        {"a_image.tif": IMAGE, "a_mem.tif": IMAGE},
+        'image = "*_image.tif"\nclasses = "*_mem.tif"\n[values.classes]\n0 = "cell"\n1 = "membrane"\n',
+    )
+    with pytest.raises(
+        DatasetError, match=r"a_mem\.tif: holds 2, 3, 4, 5, 6, 7 \.\.\. in 10 pixels, without a meaning"
+    ):
+        item.classes()
+
+
+def test_labels_stored_in_another_way(tmp_path):
+    """Membrane 0, outside 1, cells from 2 on, unknown 65535: known is what is not 65535, inside the mask."""
+    stored = np.array([[0, 1, 2, 2], [3, 0, 65535, 7], [3, 3, 0, 7]], np.uint16)
+    mask = np.full((3, 4), 255, np.uint8)
+    mask[0] = 0
+    item = folder_with(
+        tmp_path,
+        {"a_image.tif": IMAGE, "a_cells.tif": stored, "a_out.tif": mask},
+        'image = "*_image.tif"\nlabels = "*_cells.tif"\nregion = "*_out.tif"\n'
+        '[values.labels]\n0 = "membrane"\n1 = "background"\n65535 = "ignore"\n'
+        '[values.region]\n0 = "known"\n255 = "ignore"\n',
+    )
+    assert item.labels().values.tolist() == [[0, 0, 2, 2], [3, 0, 0, 7], [3, 3, 0, 7]]
+    assert item.region().values.tolist() == [[True] * 4, [False] * 4, [False] * 4]
+    (tmp_path / "dataset.toml").write_text(
+        (tmp_path / "dataset.toml").read_text().replace('0 = "known"\n255 = "ignore"', '0 = "ignore"\n255 = "known"')
+    )
+    known = Dataset.open(tmp_path)["a"].region().values
+    assert known.tolist() == [[False] * 4, [True, True, False, True], [True] * 4]
+
+
+def test_a_mask_saved_in_colours_is_read_if_they_are_equal(tmp_path):
+    mask = np.zeros((3, 4, 3), np.uint8)
+    mask[1] = 255
+    toml = 'image = "*_image.tif"\nregion = "*_roi.tif"\n'
+    tifffile.imwrite(tmp_path / "a_roi.tif", mask, photometric="rgb")
+    item = folder_with(tmp_path, {"a_image.tif": IMAGE}, toml)
+    assert item.region().values.tolist() == [[False] * 4, [True] * 4, [False] * 4]
+    mask[0, 0, 0] = 9
+    tifffile.imwrite(tmp_path / "a_roi.tif", mask, photometric="rgb")
+    with pytest.raises(DatasetError, match="3 channels that differ"):
+        item.region()

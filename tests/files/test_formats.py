@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import builtins
+import pickle
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage.io import imsave
+
+from fijibridge.errors import DatasetError
+from fijibridge.files import read_image, split_key
+from fijibridge.files.pixels import OnDisk
+from fijibridge.image import origin, pixel_size, unit
+
+WHOLE = np.arange(3 * 40 * 50, dtype=np.uint16).reshape(3, 40, 50)
+
+
+def slices(length):
+    bounds = st.one_of(st.none(), st.integers(-length - 2, length + 2))
+    return st.one_of(
+        st.builds(slice, bounds, bounds, st.sampled_from([None, 1, 2, 3, -1, -2])), st.integers(-length, length - 1)
+    )
+
+
+@given(st.tuples(slices(4), slices(5)))
+def test_a_box_is_read_and_the_rest_is_numpys(index):
+    array, asked = np.arange(20).reshape(4, 5), []
+
+    def read(box):
+        asked.append(box)
+        return array[box]
+
+    pixels = OnDisk((4, 5), array.dtype, read)
+    expected = array[index]
+    assert np.array_equal(pixels[index], expected)
+    assert np.array_equal(pixels[..., index[1]], array[..., index[1]])
+    assert all(s.step is None and 0 <= s.start <= s.stop for s in asked[0])
+
+
+@pytest.mark.parametrize("write", ["plain", "tiled", "imagej", "deflated"])
+def test_a_part_of_a_tiff(tmp_path, write):
+    options = {
+        "plain": {}, "tiled": {"tile": (16, 16)}, "imagej": {"imagej": True}, "deflated": {"compression": "deflate"},
+    }[write]  # fmt: skip
+    tifffile.imwrite(tmp_path / "a.tif", WHOLE, **options)
+    image = read_image(tmp_path / "a.tif", "zyx", lazy=True)
+    assert hasattr(image.data, "dask")
+    assert (image[1, 5:9, ::7].values == WHOLE[1, 5:9, ::7]).all()
+    assert (image.values == read_image(tmp_path / "a.tif", "zyx").values).all()
+
+
+@pytest.mark.parametrize("channels", [0, 3, 4])
+def test_pictures_are_known_by_their_header(tmp_path, channels):
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 30, channels) if channels else (20, 30)).astype(np.uint8)
+    imsave(tmp_path / "a.png", pixels, check_contrast=False)
+    image = read_image(tmp_path / "a.png", lazy=True)
+    assert image.shape == ((3, 20, 30) if channels else (20, 30))
+    assert (image.values == read_image(tmp_path / "a.png").values).all()
+
+
+def write_ome_zarr(path, version):
+    group = zarr.open_group(path, mode="w", zarr_format=2 if version == "0.4" else 3)
+    array = group.create_array("0", shape=(2, *WHOLE.shape), dtype="u2", chunks=(1, 1, 16, 16))
+    array[:] = np.stack([WHOLE, WHOLE + 1])
+    axes = [{"name": "c", "type": "channel"}] + [{"name": d, "type": "space", "unit": "micrometer"} for d in "zyx"]
+    steps = [
+        {"type": "scale", "scale": [1, 2, 0.5, 0.25]},
+        {"type": "translation", "translation": [0, 0, 1, 2]},
+    ]
+    scales = [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": steps}]}]
+    metadata = {"multiscales": scales, "omero": {"channels": [{"label": "a"}, {"label": "b"}]}}
+    group.attrs.update(metadata if version == "0.4" else {"ome": {"version": "0.5", **metadata}})
+    return path
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_ome_zarr(tmp_path, version):
+    path = write_ome_zarr(tmp_path / "a.ome.zarr", version)
+    image = read_image(path, lazy=True)
+    assert image.dims == ("c", "z", "y", "x")
+    assert pixel_size(image) == {"z": 2, "y": 0.5, "x": 0.25}
+    assert origin(image) == {"z": 0, "y": 1, "x": 2}
+    assert unit(image) == "um"
+    assert image.coords["c"].values.tolist() == ["a", "b"]
+    assert (image[1, 2, 3:20, 4].values == WHOLE[2, 3:20, 4] + 1).all()
+    assert (read_image(f"{path}:/0").values == image.values).all()
+    with pytest.raises(DatasetError, match="leaves it"):
+        read_image(f"{path}:/../b")
+    with pytest.raises(DatasetError, match="holds nothing"):
+        read_image(f"{path}:/7")
+
+
+def test_no_link_leads_out_of_a_zarr(tmp_path):
+    secret = write_ome_zarr(tmp_path / "secret.zarr", "0.4") / "0" / "0.0.0.0"
+    path = write_ome_zarr(tmp_path / "a.zarr", "0.4")
+    chunk = path / "0" / "0.0.0.0"
+    chunk.unlink()
+    chunk.symlink_to(secret)
+    image = read_image(path, lazy=True)
+    assert (image[0, 1].values == WHOLE[1]).all()
+    with pytest.raises(DatasetError, match=r"0\.0\.0\.0.*leads out of it"):
+        read_image(path)
+
+
+class Touch:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return (builtins.open, (self.path, "w"))
+
+
+def test_a_zarr_that_would_run_code_is_refused(tmp_path):
+    path, made = tmp_path / "a.zarr", tmp_path / "made"
+    path.mkdir()
+    for name, compressor, filters, dtype in (
+        ("0", {"id": "pickle"}, None, "|u1"),
+        ("1", None, [{"id": "pickle"}], "|O"),
+    ):
+        array = {"zarr_format": 2, "shape": [4, 4], "chunks": [4, 4], "dtype": dtype, "compressor": compressor,
+                 "filters": filters, "fill_value": 0, "order": "C"}  # fmt: skip
+        (path / name).mkdir()
+        (path / name / ".zarray").write_text(__import__("json").dumps(array))
+        (path / name / "0.0").write_bytes(pickle.dumps(Touch(made)))
+        (path / ".zgroup").write_text('{"zarr_format": 2}')
+        with pytest.raises(DatasetError):
+            read_image(f"{path}:/{name}")
+        assert not made.exists()
+
+
+def write_hdf5(path):
+    with h5py.File(path, "w") as file:
+        raw = file.create_dataset("volumes/raw", data=WHOLE, chunks=(1, 16, 16))
+        raw.attrs["element_size_um"] = (0.235, 0.15, 0.1)
+        file["label"] = WHOLE
+        file["yxc"] = np.zeros((8, 9, 3), np.uint8)
+        file["yxc"].attrs["axistags"] = '{"axes": [{"key": "y"}, {"key": "x"}, {"key": "c"}]}'
+        file["words"] = "no image"
+    return path
+
+
+def test_hdf5(tmp_path):
+    path = write_hdf5(tmp_path / "a.h5")
+    image = read_image(f"{path}:/volumes/raw", lazy=True)
+    assert image.dims == ("z", "y", "x")
+    assert pixel_size(image) == {"z": 0.235, "y": 0.15, "x": 0.1}
+    assert unit(image) == "um"
+    assert (image[2, ::3, 5:].values == WHOLE[2, ::3, 5:]).all()
+    assert (read_image(path, key="label").values == WHOLE).all()
+    assert read_image(path, key="yxc").dims == ("c", "y", "x")
+    with pytest.raises(
+        DatasetError, match=r"several arrays.*/label \(3, 40, 50\), /volumes/raw .*say which: 'a\.h5:/raw'"
+    ):
+        read_image(path)
+    for key in ("no", "words", "volumes"):
+        with pytest.raises(DatasetError, match=f"has no array of numbers '/{key}'"):
+            read_image(path, key=key)
+
+
+def test_no_link_leads_out_of_an_hdf5(tmp_path):
+    outside = write_hdf5(tmp_path / "outside.h5")
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["external"] = h5py.ExternalLink(str(outside), "/label")
+        file["soft"] = h5py.SoftLink("/external")
+        file["group"] = h5py.ExternalLink(str(outside), "/volumes")
+        file["loop"] = h5py.SoftLink("/loop")
+        file["inside"] = h5py.SoftLink("/real")
+        file["real"] = WHOLE
+        layout = h5py.VirtualLayout(WHOLE.shape, WHOLE.dtype)
+        layout[:] = h5py.VirtualSource(str(outside), "label", WHOLE.shape)
+        file.create_virtual_dataset("virtual", layout)
+        file.create_dataset("bytes", (8, 9), "u1", external=[(str(outside), 0, 72)])
+    for key in ("external", "soft", "group/raw", "loop", "virtual", "bytes"):
+        with pytest.raises(DatasetError, match=r"link|lie in other files"):
+            read_image(path, key=key)
+    assert (read_image(path, key="inside").values == WHOLE).all()
+
+
+def test_an_ome_tiff_takes_no_pixels_from_elsewhere(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    tifffile.imwrite(tmp_path / "secret.ome.tif", WHOLE)
+    tifffile.imwrite(folder / "a.ome.tif", WHOLE[0], metadata={"axes": "YX"})
+    with tifffile.TiffFile(folder / "a.ome.tif") as file:
+        xml = file.ome_metadata
+    uuid = '<UUID FileName="../secret.ome.tif">urn:uuid:0</UUID></TiffData>'
+    bad = xml.replace("/>", ">", 1).replace("</Pixels>", f"{uuid}</Pixels>") if "<TiffData" not in xml else (
+        __import__("re").sub(r"<TiffData([^>]*?)/>", rf"<TiffData\1>{uuid}", xml, count=1)
+    )  # fmt: skip
+    tifffile.imwrite(folder / "b.ome.tif", WHOLE[0], description=bad.encode(), metadata=None)
+    with pytest.raises(DatasetError, match=r"takes pixels from '\.\./secret"):
+        read_image(folder / "b.ome.tif")
+
+
+def test_formats_that_need_the_extra_say_so(tmp_path, monkeypatch):
+    path = tmp_path / "a.czi"
+    path.write_bytes(b"ZISRAWFILE")
+    monkeypatch.setitem(sys.modules, "bioio", None)
+    with pytest.raises(DatasetError, match=r"pip install 'fijibridge\[readers\]'"):
+        read_image(path)
+
+
+def test_a_format_without_a_plugin(tmp_path):
+    pytest.importorskip("bioio")
+    (tmp_path / "a.lif").write_bytes(b"no")
+    with pytest.raises(DatasetError, match="bioio-lif"):
+        read_image(tmp_path / "a.lif")
+
+
+def test_where_a_path_in_a_file_begins():
+    assert split_key("a/b.h5:/c/d") == (Path("a/b.h5"), "/c/d")
+    assert split_key(Path("C:/a.tif")) == (Path("C:/a.tif"), None)
+    assert split_key("C:/a.h5:/b") == (Path("C:/a.h5"), "/b")
+
+
+def test_parts_of_what_has_none(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", WHOLE)
+    with pytest.raises(DatasetError, match="has no parts"):
+        read_image(f"{tmp_path / 'a.tif'}:/raw")
+    with pytest.raises(DatasetError, match="is a folder"):
+        read_image(tmp_path)
+
+
+def test_real_files_of_microscopes(data):
+    pytest.importorskip("bioio_czi")
+    image = read_image(data / "mdck_zo1" / "wt_Zo_1_5.czi")
+    assert (image.values == read_image(data / "mdck_zo1" / "wt_Zo_1_5_image.tif").values).all()
+    assert pixel_size(image) == pytest.approx({"y": 0.10238, "x": 0.10238}, rel=1e-4)
+    part = read_image(data / "mdck_zo1" / "wt_Zo_1_5.czi", lazy=True)[100:120, 7]
+    assert (part.values == image.values[100:120, 7]).all()
+
+
+def test_real_hdf5(data):
+    path = data / "ovule3d" / "sample_ovule.h5"
+    for key, twin in (("raw", "sample_ovule_raw.tif"), ("label", "sample_ovule_labels.tif")):
+        image = read_image(path, key=key)
+        assert (image.values == read_image(data / "ovule3d" / twin).values).all()
+        assert pixel_size(image) == {"z": 0.235, "y": 0.15, "x": 0.15}
