@@ -30,6 +30,7 @@ _HOME = {
     "affinity_target": "cells.targets",
     "as_image": "image",
     "average_precision": "cells.matching",
+    "ceiling": "cells.ceiling",
     "check": "dataset",
     "class_target": "cells.targets",
     "class_weights": "cells.weights",
@@ -39,6 +40,7 @@ _HOME = {
     "describe": "dataset",
     "diagnose": "cells.diagnosis",
     "distance_target": "cells.targets",
+    "downscale": "cells.scaling",
     "error_map": "cells.pixel_errors",
     "grow_labels": "cells.segmentation",
     "label_cells": "cells.segmentation",
@@ -58,6 +60,7 @@ _HOME = {
     "separate_parts": "cells.corrections",
     "synthetic_epithelium": "cells.synthetic",
     "train": "nn.training",
+    "upscale": "cells.scaling",
     "weight_map": "cells.weights",
     "write_rois": "rois",
 }
@@ -83,6 +86,7 @@ __all__ = [
     "affinity_target",
     "as_image",
     "average_precision",
+    "ceiling",
     "check",
     "class_target",
     "class_weights",
@@ -92,6 +96,7 @@ __all__ = [
     "describe",
     "diagnose",
     "distance_target",
+    "downscale",
     "error_map",
     "grow_labels",
     "label_cells",
@@ -111,17 +116,20 @@ __all__ = [
     "separate_parts",
     "synthetic_epithelium",
     "train",
+    "upscale",
     "weight_map",
     "write_rois",
 ]
 
 if TYPE_CHECKING:
     from fijibridge.cells.agreement import Agreement, compare_labels
+    from fijibridge.cells.ceiling import ceiling
     from fijibridge.cells.corrections import compare_tables, list_changes, separate_parts
     from fijibridge.cells.diagnosis import Diagnosis, diagnose
     from fijibridge.cells.matching import Matching, average_precision, match_labels, match_table
     from fijibridge.cells.membranes import labels_from_membranes
     from fijibridge.cells.pixel_errors import error_map
+    from fijibridge.cells.scaling import downscale, upscale
     from fijibridge.cells.segmentation import grow_labels, label_cells
     from fijibridge.cells.synthetic import Epithelium, synthetic_epithelium
     from fijibridge.cells.targets import IGNORE, affinity_target, class_target, distance_target, membrane_target

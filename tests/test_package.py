@@ -12,6 +12,7 @@ from fijibridge import errors
 from .conftest import ROOT
 
 PUBLIC = {
+    "ceiling", "downscale", "upscale",
     "Agreement", "Dataset", "Description", "Diagnosis", "Epithelium", "Fiji", "FijiBridgeError", "IGNORE", "Matching",
     "Model", "Normalisation", "PatchSampler", "Roi", "Run", "Sample", "UNet", "__version__", "affinity_target",
     "as_image", "average_precision", "check", "class_target", "class_weights", "compare_labels", "compare_tables",

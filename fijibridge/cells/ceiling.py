@@ -1,0 +1,291 @@
+"""How far an image can be downscaled: what the true cells alone allow, before any training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import ndimage
+
+from fijibridge.cells.matching import match_labels
+from fijibridge.cells.scaling import Factor, downscale, upscale
+from fijibridge.cells.segmentation import grow_labels
+from fijibridge.errors import ImageError
+from fijibridge.image import Array, as_image, as_truth, same_shape, values
+
+METHODS = ("max", "mean", "mode")
+ENOUGH = 0.995
+"""Share of the true cells from which on the answer calls a factor good enough."""
+
+_DEPTH = 0.5  # of a basin, as a share of the mean membrane fraction, to be a cell of its own
+_COUNTS = ["matched", "n_true", "n_pred", "right", "known"]
+
+Images: TypeAlias = "Array | Sequence[Array] | Mapping[str, Array]"
+Labels: TypeAlias = "npt.NDArray[Any]"
+Mask: TypeAlias = "npt.NDArray[np.bool_]"
+
+
+def ceiling(
+    labels: Images,
+    factors: Sequence[int] = (2, 3, 4, 6, 8),
+    methods: Sequence[str] = METHODS,
+    thresh: float = 0.5,
+    region: Images | None = None,
+    max_gap: float | None = None,
+) -> pd.DataFrame:
+    """Measure how many cells are still matched after downscaling and back, were the network perfect.
+
+    What a network would have to predict at the low resolution is made from the true cells, brought back to full
+    resolution and matched with them. A network that is trained at that resolution can hardly do better.
+
+    Parameters
+    ----------
+    labels
+        Label image of the true cells, (Y, X) or (Z, Y, X), or several of them, whose counts are summed.
+    factors
+        By which y and x are downscaled; from 1 on. z is kept.
+    methods
+        What the network predicts, and how one comes back; each without and with growing, until a gap of 1 px is left.
+
+        ``"max"``: membranes, max-pooled. Cells are the 4-connected regions between them, upscaled as blocks. The usual
+        way of a network with membrane pixels; thick membranes eat up small cells.
+        ``"mean"``: the share of each pixel that is membrane (a regression). Every basin of it is a seed that is deeper
+        than half of the mean share where there is any; seeds flood the linearly upscaled share (watershed). Without
+        growing, what is membrane by half and more is cut out again.
+        ``"mode"``: the cells themselves, by the most frequent id, upscaled with smooth borders: the upper bound of
+        networks that predict instances or affinities, where borders lie between pixels and membranes need none.
+    thresh
+        IoU from which on two cells match.
+    region
+        Where the truth is known (non-zero), as many as there are label images. The rest counts nowhere.
+    max_gap
+        Unlabelled strips up to so many pixels wide are membrane; wider ones are background, which has a border, counts
+        nowhere, and whose regions are no cells. Left out, half of the median cell width.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per factor, method and grow: ``factor, method, grow, matched, n_true, n_pred, recall`` (share of the true
+        cells that are matched), ``precision, f1, membrane_accuracy`` (share of the known pixels where the membranes of
+        the result, unlabelled or where cells touch, equal the true ones) and ``cell_width`` (median over the cells of
+        the diameter of a disc, in 3D a ball, of the same size, in downscaled pixels). ``table.attrs["answer"]`` says in
+        a sentence how far one can go.
+
+    Raises
+    ------
+    ImageError
+        If there are no cells, shapes or numbers of images differ, or a factor or method is not known.
+
+    Notes
+    -----
+    Membranes are made 1 px wide where cells touch. A prediction has errors that are not in here: a method that comes
+    near its ceiling needs little resolution, not little training.
+
+    Examples
+    --------
+    >>> row = [1] * 12 + [0] + [2] * 4 + [0] + [3] * 12
+    >>> table = ceiling(np.array([row] * 12), factors=(2, 6), methods=["max"])
+    >>> table[["factor", "grow", "matched", "n_true"]].to_numpy().tolist()
+    [[2, False, 3, 3], [2, True, 3, 3], [6, False, 2, 3], [6, True, 2, 3]]
+    >>> table.attrs["answer"]
+    'Of 3 cells, 99.5 % and more can be matched up to factor 2 with max (cells 6.8 pixels wide).'
+    """
+    _check(factors, methods)
+    truths = [_truth(image, known, max_gap) for image, known in _pairs(labels, region)]
+    if not any(truth.widths.size for truth in truths):
+        raise ImageError("the labels hold no cells: there is nothing to match")
+    rows = [row for factor in factors for method in methods for row in _rows(truths, factor, method, thresh)]
+    table = _table(rows, float(np.median(np.concatenate([truth.widths for truth in truths]))))
+    table.attrs["answer"] = _answer(table)
+    return table
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """True cells: their ids, what is not to be matched, the pixels that count, membranes, widths in pixels."""
+
+    labels: Labels
+    outside: Mask
+    membrane: Mask
+    widths: npt.NDArray[np.float64]
+
+
+def _check(factors: Sequence[int], methods: Sequence[str]) -> None:
+    unknown = [m for m in methods if m not in METHODS]
+    if unknown or not len(methods) or isinstance(methods, str):
+        raise ImageError(f"methods are {methods!r}; expected a list out of {METHODS}")
+    if not len(factors) or any(isinstance(f, bool) or not isinstance(f, int | np.integer) or f < 1 for f in factors):
+        raise ImageError(f"factors are {list(factors)}; expected whole numbers from 1 on, such as (2, 3, 4)")
+
+
+def _pairs(labels: Images, region: Images | None) -> list[tuple[Array, Array | None]]:
+    """Put each label image beside its region."""
+    images = _several(labels)
+    regions: dict[Any, Array | None] = dict.fromkeys(images) if region is None else dict(_several(region))
+    if regions.keys() != images.keys():
+        raise ImageError(
+            f"labels are the images {list(images)[:9]} but regions are {list(regions)[:9]}: each needs the other"
+        )
+    return [(image, regions[name]) for name, image in images.items()]
+
+
+def _several(images: Images) -> dict[Any, Array]:
+    if isinstance(images, Mapping):
+        return dict(images)
+    if isinstance(images, list | tuple):
+        return dict(enumerate(images))
+    return {0: images}  # type: ignore[dict-item]
+
+
+def _truth(image: Array, region: Array | None, max_gap: float | None) -> _Truth:
+    labels = as_truth(image)
+    if labels.ndim not in (2, 3):
+        raise ImageError(f"labels have shape {labels.shape}; expected (Y, X) or (Z, Y, X), several as a list")
+    if region is not None:
+        same_shape(labels=image, region=region)
+    known = np.ones(labels.shape, bool) if region is None else values(region) != 0
+    labels = np.where(known, labels, 0).astype(np.int64)
+    widths = _widths(labels)
+    if max_gap is None:
+        max_gap = float(np.median(widths)) / 2 if widths.size else 0.0
+    outside = ~known | _wide((labels == 0) & known, max_gap)
+    return _Truth(labels, outside, _membranes(np.where(outside, -1, labels)), widths)
+
+
+def _widths(labels: Labels) -> npt.NDArray[np.float64]:
+    sizes = np.unique(labels[labels > 0], return_counts=True)[1]
+    if labels.ndim == 3 and len(labels) > 1:
+        return np.asarray(np.cbrt(6 * sizes / np.pi))
+    return np.asarray(2 * np.sqrt(sizes / np.pi))
+
+
+def _wide(unlabelled: Mask, max_gap: float) -> Mask:
+    """Return the unlabelled parts that are wider than the gap: what is left after opening with a disc."""
+    from edt import edt
+
+    reach = (max_gap + 1) / 2
+    core: Mask = np.asarray(edt(unlabelled) > reach)
+    return unlabelled & np.asarray(edt(~core) <= reach) if core.any() else core
+
+
+def _membranes(ids: Labels) -> Mask:
+    """Mark where the id is 0, and where cells touch one pixel of each pair, that of the outside (id -1) if any.
+
+    One pixel, and not both, is enough to part 4-connected (6-connected) regions.
+    """
+    marked = np.asarray(ids == 0)
+    for axis in range(ids.ndim):
+        first = tuple(slice(0, -1) if a == axis else slice(None) for a in range(ids.ndim))
+        second = tuple(slice(1, None) if a == axis else slice(None) for a in range(ids.ndim))
+        touch = (ids[first] != ids[second]) & (ids[first] != 0) & (ids[second] != 0)
+        marked[first] |= touch & (ids[second] != -1)
+        marked[second] |= touch & (ids[second] == -1)
+    return marked
+
+
+def _rows(truths: list[_Truth], factor: int, method: str, thresh: float) -> list[dict[str, Any]]:
+    """Sum the counts of all images, without and with growing."""
+    ways: dict[str, Callable[[_Truth, int], tuple[Labels, Labels]]] = {"max": _max, "mean": _mean, "mode": _mode}
+    counts = np.zeros((2, len(_COUNTS)), np.int64)
+    for truth in truths:
+        for grow, pred in enumerate(ways[method](truth, factor)):
+            counts[grow] += _count(truth, pred, thresh)
+    return [
+        {"factor": int(factor), "method": method, "grow": bool(grow), **dict(zip(_COUNTS, counts[grow], strict=True))}
+        for grow in (0, 1)
+    ]
+
+
+def _count(truth: _Truth, pred: Labels, thresh: float) -> list[int]:
+    counts = ~truth.outside
+    m = match_labels(truth.labels, pred, thresh, region=counts)
+    right = (_membranes(pred) == truth.membrane) & counts
+    return [m.tp, m.n_true, m.n_pred, int(right.sum()), int(counts.sum())]
+
+
+def _down(pixels: Labels, factor: Factor, method: str) -> Labels:
+    return values(downscale(as_image(pixels, dims="zyx"[-pixels.ndim :]), factor, method))
+
+
+def _up(pixels: Labels, factor: Factor, method: str, shape: tuple[int, ...]) -> Labels:
+    return values(upscale(as_image(pixels, dims="zyx"[-pixels.ndim :]), factor, method, shape))
+
+
+def _max(truth: _Truth, factor: int) -> tuple[Labels, Labels]:
+    membranes = _down(truth.membrane, factor, "max")
+    small = ndimage.label(~membranes, output=np.int32)[0]
+    cells = _up(small, factor, "nearest", truth.labels.shape)
+    return cells, grow_labels(cells)
+
+
+def _mean(truth: _Truth, factor: int) -> tuple[Labels, Labels]:
+    from skimage.segmentation import watershed
+
+    share = _down(truth.membrane, factor, "mean")
+    seeds = _up(_deep_basins(share), factor, "nearest", truth.labels.shape)
+    relief = _up(share, factor, "linear", truth.labels.shape)
+    grown = watershed(relief, seeds, watershed_line=True).astype(np.int32)
+    return np.where(relief >= 0.5, 0, grown), grown
+
+
+def _deep_basins(share: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """Give the minima that are deep enough ids; 4-connected, as a line that meets pixels at their corners is closed."""
+    from skimage.morphology import local_minima, reconstruction
+
+    if not share.any() or share.min() == share.max():
+        return np.ones(share.shape, np.int32)
+    depth = _DEPTH * float(share[share > 0].mean())
+    relief = share.astype(np.float64)
+    filled = reconstruction(relief + depth, relief, "erosion", ndimage.generate_binary_structure(share.ndim, 1))
+    basins: npt.NDArray[np.int32] = ndimage.label(local_minima(filled, connectivity=1), output=np.int32)[0]
+    return basins
+
+
+def _mode(truth: _Truth, factor: int) -> tuple[Labels, Labels]:
+    """Let what is outside be a region of its own, that nobody grows into it."""
+    ids = np.where(truth.outside, truth.labels.max() + 1, truth.labels).astype(np.int32)
+    cells = _up(_down(ids, factor, "mode"), factor, "labels", truth.labels.shape)
+    return cells, grow_labels(cells)
+
+
+def _table(rows: list[dict[str, Any]], width: float) -> pd.DataFrame:
+    table = pd.DataFrame(rows)
+    matched = table["matched"]
+    table["recall"] = matched / table["n_true"]
+    table["precision"] = matched / table["n_pred"].where(table["n_pred"] > 0)
+    table["f1"] = 2 * matched / (table["n_true"] + table["n_pred"])
+    table["membrane_accuracy"] = table["right"] / table["known"]
+    table["cell_width"] = width / table["factor"]
+    return table.drop(columns=["right", "known"])
+
+
+def _answer(table: pd.DataFrame) -> str:
+    """Say how far each method goes, with growing or without, whichever is better."""
+    reached = {str(method): _furthest(rows) for method, rows in table.groupby("method", sort=False)}
+    good = {method: factor for method, factor in reached.items() if factor}
+    total, width = int(table["n_true"].iloc[0]), float(table["cell_width"].iloc[0] * table["factor"].iloc[0])
+    if not good:
+        best = table.iloc[int(table["recall"].argmax())]
+        return (
+            f"Of {total} cells, at most {100 * best['recall']:.1f} % can be matched, at factor {best['factor']} with "
+            f"{best['method']}: the smallest factor is too large."
+        )
+    ways = ", ".join(
+        f"up to factor {f} with {method} (cells {width / f:.1f} pixels wide)" for method, f in good.items()
+    )
+    bad = [method for method in reached if method not in good]
+    return f"Of {total} cells, {100 * ENOUGH:g} % and more can be matched {ways}" + (
+        f"; at no factor with {', '.join(bad)}." if bad else "."
+    )
+
+
+def _furthest(rows: pd.DataFrame) -> int:
+    """Return the largest factor up to which all that were tried are good enough, 0 if none is."""
+    best = rows.groupby("factor")["recall"].max().sort_index()
+    bad = [int(str(factor)) for factor, recall in best.items() if recall < ENOUGH]
+    good = [int(str(factor)) for factor in best.index if not bad or int(str(factor)) < min(bad)]
+    return max(good, default=0)
