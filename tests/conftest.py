@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-MUST_RUN = ("jvm", "gui", "data")
+MUST_RUN = ("jvm", "gui", "data", "browser")
 _skipped: list[str] = []
 
 
@@ -101,7 +101,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In CI a skipped display, JVM or data test fails the run."""
+    """In CI a skipped display, browser, JVM or data test fails the run."""
     if os.environ.get("FIJIBRIDGE_NO_SKIPS") == "1" and _skipped:
         print(f"\n{len(_skipped)} tests that must run here were skipped: {', '.join(_skipped)}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

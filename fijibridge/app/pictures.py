@@ -31,6 +31,37 @@ class Panel:
     matching: Matching
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the cells of one image: `picture` is (Y, X, 3)."""
+
+    name: str
+    picture: Colours
+    matching: Matching
+
+
+def save_outcomes(path: str | os.PathLike[str], outcomes: list[Outcome]) -> None:
+    """Save the pictures of outcomes beside each other, up to four in a row."""
+    columns = min(4, len(outcomes))
+    rows = -(-len(outcomes) // columns)
+    figure = Figure(figsize=(4.5 * columns, 4.2 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
+    for axis, outcome in zip(axes, outcomes, strict=False):
+        m = outcome.matching
+        axis.imshow(outcome.picture, interpolation="nearest")
+        axis.set_title(f"{outcome.name}: {m.tp} of {m.n_true}, F1 {m.f1:.3f}\n{outcome_words(m)}", fontsize=9)
+    for axis in axes:
+        axis.set_axis_off()
+    FigureCanvasAgg(figure)
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
+def draw_outline(picture: Colours, mask: npt.NDArray[np.bool_], color: str) -> None:
+    """Draw the outline of a region into a (Y, X, 3) picture, on the region's own pixels."""
+    picture[find_boundaries(mask, mode="inner")] = to_rgb(color)
+
+
 def save_comparison(path: str | os.PathLike[str], panels: list[Panel]) -> None:
     """Save a picture with a row per image: image, prediction, predicted cells, missed and extra cells."""
     rows = len(panels)

@@ -240,5 +240,5 @@ def _harmless(matching: Matching, pixel_accuracy: float, enrichment: pd.DataFram
         return []
     return [
         f"The wrong pixels lie {near['enrichment']:.1f} times as densely within 2 px of a membrane as elsewhere: they "
-        "move outlines and lose no cells."
+        "move outlines rather than lose cells."
     ]

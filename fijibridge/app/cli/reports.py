@@ -1,0 +1,90 @@
+"""Verbs that look back: report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fijibridge.app.cli.base import (
+    Folder,
+    ImagePattern,
+    LabelsPattern,
+    RegionPattern,
+    SplitName,
+    TestNames,
+    ValidationNames,
+    app,
+    chosen,
+    open_dataset,
+)
+from fijibridge.errors import DatasetError
+
+if TYPE_CHECKING:
+    from fijibridge.app.report import Case
+    from fijibridge.dataset import Item
+
+
+@app.command()
+def report(
+    folder: Folder,
+    pred: Annotated[
+        Path, typer.Option(help="folder with {name}_cells.tif, as label writes it, and, if there, {name}_prob.tif")
+    ],
+    out: Annotated[Path, typer.Option(help="the HTML file, which holds all that it shows")] = Path("report.html"),
+    png: Annotated[Path | None, typer.Option(help="write the pictures of the outcomes here too")] = None,
+    csv: Annotated[Path | None, typer.Option(help="write the match table here too")] = None,
+    before: Annotated[Path | None, typer.Option(help="an older match table (CSV) to set beside this one")] = None,
+    image: ImagePattern = None,
+    labels: LabelsPattern = None,
+    region: RegionPattern = None,
+    test: TestNames = None,
+    validation: ValidationNames = None,
+    split: SplitName = None,
+    thresh: Annotated[float, typer.Option(help="a pair with at least this IoU is a match")] = 0.5,
+) -> None:
+    """Write a report: matches, where and why cells are lost, pictures, and where the truth comes from."""
+    from fijibridge.app import tables
+    from fijibridge.app.console import bar, console
+    from fijibridge.app.report import read_table, write_report
+
+    dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
+    items = chosen(dataset, split, truth=True)
+    lost = [item.name for item in items if not (pred / f"{item.name}_cells.tif").is_file()]
+    if lost:
+        raise DatasetError(
+            f"no predicted cells of {lost[0]} in {pred}: expected {lost[0]}_cells.tif (fijibridge label)"
+        )
+    older = None if before is None else read_table(before)
+
+    def cases() -> Iterator[Case]:
+        with bar("looking at") as shown:
+            for number, item in enumerate(items, start=1):
+                yield _case(item, pred)
+                shown.progress(number, len(items))
+
+    table = write_report(out, cases(), thresh=thresh, title=f"Cells of {dataset.folder.name}", before=older, png=png)
+    console.print(tables.table_text(table), soft_wrap=True)
+    console.print(f"report in {out}; truth: {dataset.description.provenance}")
+    if csv is not None:
+        tables.save_table(csv, table)
+
+
+def _case(item: Item, pred: Path) -> Case:
+    from fijibridge.app.report import Case
+    from fijibridge.files import read_image
+    from fijibridge.image import values
+
+    prob, region = pred / f"{item.name}_prob.tif", item.region()
+    return Case(
+        name=item.name,
+        image=item.image(),
+        true=item.labels(),
+        pred=values(read_image(pred / f"{item.name}_cells.tif")),
+        prob=read_image(prob) if prob.is_file() else None,
+        region=None if region is None else values(region),
+        provenance=item.provenance,
+        note=item.description.provenance_note or "",
+    )

@@ -1,0 +1,312 @@
+"""A report of predicted cells against true ones, as one file that a browser opens without a network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+from PIL import Image
+
+import fijibridge
+from fijibridge.app import pictures, plots
+from fijibridge.cells.corrections import compare_tables
+from fijibridge.cells.diagnosis import THRESHOLDS, Diagnosis, diagnose
+from fijibridge.cells.matching import COLORS, Matching, match_labels, match_table
+from fijibridge.cells.pixel_errors import EXTRA_MEMBRANE, MISSED_MEMBRANE
+from fijibridge.errors import ImageError
+from fijibridge.files import atomic
+from fijibridge.image import Array, values
+
+PROVENANCE = {
+    "manual": "The truth was drawn by hand.",
+    "corrected": (
+        "The truth is the output of an algorithm that people corrected: an error that it and the prediction share, and "
+        "that nobody saw, counts as right."
+    ),
+    "algorithm": (
+        "The truth is itself the output of an algorithm: scores say how far two algorithms agree, not how many cells "
+        "are right."
+    ),
+    "unknown": "Nobody said where the truth comes from: set provenance in the description of the images.",
+}
+"""What a score is worth, by the provenance of the truth."""
+
+_WORST = 8  # broken membranes that are shown
+_AROUND = 24  # pixels around them
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image of a report.
+
+    Attributes
+    ----------
+    name : str
+        Of the image.
+    image, true, pred : array
+        Intensities and label images, (Y, X) or (Z, Y, X); of several channels the first is shown.
+    prob : array, optional
+        Membrane probability, or all classes with a channel ``"membrane"``.
+    region : array, optional
+        Where the truth is known.
+    provenance, note : str
+        Of the truth: a key of :data:`PROVENANCE`, and what there is to say about it.
+    """
+
+    name: str
+    image: Array
+    true: Array
+    pred: Array
+    prob: Array | None = None
+    region: Array | None = None
+    provenance: str = "unknown"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _Section:
+    """What the page says about one image; pictures are data URIs."""
+
+    name: str
+    summary: str
+    shown: str
+    layers: dict[str, str]
+    counts: dict[str, int]
+    agreement: dict[str, float]
+    enrichment: pd.DataFrame
+    gaps: list[dict[str, Any]]
+    provenance: str
+    note: str
+
+
+def write_report(
+    path: str | os.PathLike[str],
+    cases: Iterable[Case],
+    *,
+    thresh: float = 0.5,
+    title: str = "Predicted cells against true ones",
+    before: pd.DataFrame | None = None,
+    png: str | os.PathLike[str] | None = None,
+) -> pd.DataFrame:
+    """Write a report: tables, pictures, where and why cells are lost, and where the truth comes from.
+
+    Parameters
+    ----------
+    path
+        Of the HTML file, which holds all that it shows.
+    cases
+        The images. They are looked at one after the other: an iterator need not hold them all.
+    thresh
+        IoU from which on a cell is found.
+    title
+        Of the page.
+    before
+        An older match table, which is set beside this one.
+    png
+        Write the pictures of the outcomes as one PNG, too.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The match table, of :func:`fijibridge.match_table`.
+
+    Raises
+    ------
+    ImageError
+        If there is no image, two have one name, or what :func:`fijibridge.diagnose` refuses.
+    """
+    sections: list[_Section] = []
+    matchings: dict[str, Matching] = {}
+    curves: dict[str, tuple[Matching, ...]] = {}
+    correlations: dict[str, pd.DataFrame] = {}
+    panels: list[pictures.Outcome] = []
+    for case in cases:
+        if case.name in matchings:
+            raise ImageError(f"two images are named {case.name!r}; expected a name for each")
+        true: Any = case.true
+        found = diagnose(true, case.pred, case.prob, case.region, thresh=thresh)
+        matchings[case.name] = found.matching
+        curves[case.name] = match_labels(case.true, case.pred, THRESHOLDS, region=case.region)
+        correlations[case.name] = found.correlation
+        section, panel = _section(case, found)
+        sections.append(section)
+        panels.append(panel)
+    if not sections:
+        raise ImageError("there is no image to report on")
+    table = match_table(matchings).assign(ap=match_table(curves)["ap"])
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=title,
+            thresh=thresh,
+            made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+            version=fijibridge.__version__,
+            provenance=_provenance(sections),
+            table=table,
+            beside=None if before is None else compare_tables(before, table),
+            curve=_uri(plots.match_curve(curves)),
+            correlation=_uri(plots.error_correlation(correlations)),
+            colors=COLORS,
+            sections=sections,
+        )
+    )
+    with atomic(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    if png is not None:
+        pictures.save_outcomes(png, panels)
+    return table
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("fijibridge.app", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["number"] = _number
+    environment.globals["zip"] = zip
+    return environment
+
+
+def _number(value: object) -> str:
+    """Write counts as they are, ratios with 4 digits, and what is not defined as a dash."""
+    if not isinstance(value, float):
+        return str(value)
+    if value != value:
+        return "–"
+    return f"{value:.0f}" if value.is_integer() and abs(value) > 1 else f"{value:.4f}"
+
+
+def _provenance(sections: Sequence[_Section]) -> list[tuple[str, str, list[str]]]:
+    """Return each provenance of the truth, what it means, and the images."""
+    kinds = dict.fromkeys(section.provenance for section in sections)
+    return [(kind, PROVENANCE[kind], [s.name for s in sections if s.provenance == kind]) for kind in kinds]
+
+
+def _section(case: Case, found: Diagnosis[Any]) -> tuple[_Section, pictures.Outcome]:
+    if case.provenance not in PROVENANCE:
+        raise ImageError(f"{case.name}: provenance {case.provenance!r}; expected one of {sorted(PROVENANCE)}")
+    z = _slice_to_show(found)
+    raw, true, pred = (_plane(a, z) for a in (case.image, case.true, case.pred))
+    outcome = pictures.outcome_picture(raw, true, pred, found.matching)
+    layers = {
+        "outcomes": outcome,
+        "image": pictures.grey(raw),
+        "true cells": pictures.label_colours(true),
+        "predicted cells": pictures.label_colours(pred),
+        "wrong pixels": _error_picture(raw, _plane(found.errors, z)),
+    }
+    if case.prob is not None:
+        layers["probability"] = _plane(_membrane(case.prob), z)
+    counted = found.cells[found.cells["true"].notna() | (found.cells["outcome"] == "extra")]
+    kinds = counted["outcome"].value_counts()
+    m, a = found.matching, found.agreement
+    section = _Section(
+        name=case.name,
+        summary=found.summary,
+        shown="" if z is None else f"slice {z + 1} of {case.true.shape[0]}, the one with most wrong cells",
+        layers={name: _uri(_as_png(picture)) for name, picture in layers.items()},
+        counts={kind: int(kinds.get(kind, 0)) for kind in COLORS},
+        agreement={
+            "F1": m.f1, "panoptic quality": m.panoptic_quality, "SEG": m.seg,
+            "average precision": found.average_precision, "pixel accuracy": found.pixel_accuracy,
+            "adapted Rand error": a.adapted_rand_error, "VOI split": a.voi_split, "VOI merge": a.voi_merge,
+            "boundary F": a.boundary_f,
+        },
+        enrichment=found.enrichment,
+        gaps=[dict(row, picture=_uri(_as_png(_crop(case, row)))) for row in _worst(found.gaps)],
+        provenance=case.provenance,
+        note=case.note,
+    )  # fmt: skip
+    return section, pictures.Outcome(case.name, outcome, found.matching)
+
+
+def _slice_to_show(found: Diagnosis[Any]) -> int | None:
+    """Return the slice of a volume with the centres of most wrong cells; the middle one if none is wrong."""
+    if values(found.errors).ndim == 2:
+        return None
+    places = found.wrong_places()
+    depth = values(found.errors).shape[0]
+    return int(np.bincount(places[:, 0], minlength=depth).argmax()) if len(places) else depth // 2
+
+
+def _plane(image: Array, z: int | None) -> npt.NDArray[Any]:
+    """Return the plane that is shown: of several channels the first."""
+    if isinstance(image, xr.DataArray) and "c" in image.dims:
+        image = image.isel(c=0)
+    return values(image) if z is None else values(image)[z]
+
+
+def _membrane(prob: Array) -> Array:
+    if isinstance(prob, xr.DataArray) and "c" in prob.dims:
+        return prob.sel(c="membrane", drop=True)
+    return prob
+
+
+def _error_picture(image: npt.NDArray[Any], errors: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Paint membranes that were missed red, and those that are none blue; dim what is unknown."""
+    picture = 0.6 * np.repeat(pictures.grey(image)[..., None], 3, axis=-1)
+    picture[errors == MISSED_MEMBRANE] = (0.95, 0.3, 0.1)
+    picture[errors == EXTRA_MEMBRANE] = (0.3, 0.6, 1.0)
+    picture[errors == fijibridge.IGNORE] *= 0.4
+    return picture
+
+
+def _worst(gaps: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    return ({str(k): v for k, v in row.items()} for row in gaps.head(_WORST).to_dict("records"))
+
+
+def _crop(case: Case, gap: dict[str, Any]) -> npt.NDArray[np.float64]:
+    """Cut the surroundings of a gap out of the image, with the two true cells and the predicted one outlined."""
+    z = int(gap["z"]) if "z" in gap else None
+    raw, true, pred = (_plane(a, z) for a in (case.image, case.true, case.pred))
+    picture = np.repeat(pictures.grey(raw)[..., None], 3, axis=-1)
+    pictures.draw_outline(picture, pred == gap["predicted"], COLORS["merged"])
+    for name in ("true_a", "true_b"):
+        pictures.draw_outline(picture, true == gap[name], COLORS["matched"])
+    y, x = int(gap["y"]), int(gap["x"])
+    picture = picture[max(0, y - _AROUND) : y + _AROUND, max(0, x - _AROUND) : x + _AROUND]
+    return picture.repeat(3, axis=0).repeat(3, axis=1)
+
+
+def _as_png(picture: npt.NDArray[np.float64]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _uri(picture: bytes | Figure) -> str:
+    if isinstance(picture, Figure):
+        file = io.BytesIO()
+        picture.savefig(file, format="svg", metadata={"Date": None})
+        return "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
+    return "data:image/png;base64," + base64.b64encode(picture).decode()
+
+
+def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read a match table that was written as CSV.
+
+    Raises
+    ------
+    ImageError
+        If it is none.
+    """
+    try:
+        table = pd.read_csv(Path(path), dtype={"image": str})
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path} cannot be read as a match table: {error}") from error
+    if "image" not in table:
+        raise ImageError(f"{path} has columns {list(table)}; expected a match table with a column 'image'")
+    return table
