@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,11 @@ from fijibridge.cells.distances import Spacing, spacing
 from fijibridge.cells.regions import Rules
 from fijibridge.errors import ImageError
 from fijibridge.image import Array
+
+PARAMETERS = (
+    "threshold", "sigma", "h", "beta", "grow", "min_size", "max_size", "unit", "fill_holes", "border",
+)  # fmt: skip
+"""The parameters of :func:`fijibridge.label_cells` that say how cells are found."""
 
 DEFAULTS: Mapping[str, Mapping[str, float]] = {
     "threshold": {},
@@ -47,16 +53,16 @@ def make_recipe(
     prob: Array,
     method: str,
     *,
-    threshold: float,
-    sigma: float | None,
-    h: float | None,
-    beta: float | None,
-    grow: bool | float,
-    min_size: float,
-    max_size: float | None,
-    unit: str,
-    fill_holes: bool,
-    border: str,
+    threshold: float = 0.5,
+    sigma: float | None = None,
+    h: float | None = None,
+    beta: float | None = None,
+    grow: bool | float = True,
+    min_size: float = 0,
+    max_size: float | None = None,
+    unit: str = "px",
+    fill_holes: bool = True,
+    border: str = "keep",
 ) -> Recipe:
     """Check the parameters of :func:`fijibridge.label_cells` for an image without channels and frames."""
     if method not in DEFAULTS:
@@ -76,6 +82,15 @@ def make_recipe(
     pixel = _pixel_area(prob, unit)
     rules = Rules(min_size / pixel, largest / pixel, fill_holes, border == "remove")
     return Recipe(method, threshold, grow=distance, rules=rules, step=spacing(prob, "prob"), **given)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names that are no parameters of :func:`fijibridge.label_cells`."""
+    unknown = [name for name in names if name not in PARAMETERS]
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], PARAMETERS, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(PARAMETERS)}"
+        raise ImageError(f"{unknown[0]!r} is no parameter of label_cells: {hint}")
 
 
 def _of_method(method: str, given: Mapping[str, float | None]) -> dict[str, float]:

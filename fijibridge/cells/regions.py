@@ -132,8 +132,7 @@ class Summary:
     def add_same(self, numbers: Labels, others: Labels) -> None:
         """Enter that pixels have two numbers, which therefore are of one region; 0 is not known."""
         known = (numbers != 0) & (others != 0)
-        pairs = np.stack([numbers[known], others[known]], axis=1).astype(np.int64)
-        self._same.append(np.unique(pairs, axis=0))
+        self._same.append(np.unique(np.stack([numbers[known], others[known]], axis=1).astype(np.int64), axis=0))
 
     def decide(self, rules: Rules) -> Verdict:
         """Return what becomes of each region; labels are numbered in the order of their first pixels."""

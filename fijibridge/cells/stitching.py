@@ -1,0 +1,291 @@
+"""Cells of images larger than memory, piece by piece, without a seam."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fijibridge.cells.growing import UNSURE, Labels, Open
+from fijibridge.cells.partition import finish, partition
+from fijibridge.cells.recipes import Recipe, check_names, make_recipe
+from fijibridge.cells.regions import Summary, Verdict, with_gaps_numbered
+from fijibridge.cells.segmentation import checked, membrane_of, numbers_without_gaps
+from fijibridge.errors import ImageError
+from fijibridge.image import as_image, like, values
+
+Box: TypeAlias = tuple[slice, ...]
+Read: TypeAlias = Callable[[Box], npt.NDArray[np.float32]]
+
+_TILE = {2: (1024, 1024), 3: (64, 256, 256)}
+_HALO = {2: (128, 128), 3: (48, 64, 64)}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A tile of an image, and what is looked at around it.
+
+    Attributes
+    ----------
+    core : tuple of slice
+        Its pixels; every pixel of the image is in the core of one piece.
+    box : tuple of slice
+        With the halo, cut off at the border of the image.
+    sides : tuple
+        Where the image goes on beyond the box, :data:`~fijibridge.cells.growing.Open`.
+    """
+
+    core: Box
+    box: Box
+    sides: Open
+
+    @property
+    def corner(self) -> tuple[int, ...]:
+        """The first pixel of the core."""
+        return tuple(s.start for s in self.core)
+
+    @property
+    def ring(self) -> Box:
+        """The core and the pixels next to it, as far as they are in the box."""
+        return tuple(
+            slice(max(c.start - 1, b.start), min(c.stop + 1, b.stop)) for c, b in zip(self.core, self.box, strict=True)
+        )
+
+    def within(self, part: Box, whole: Box) -> Box:
+        """Return the place of a part in a cut-out of the image."""
+        return tuple(slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, whole, strict=True))
+
+
+def pieces(shape: tuple[int, ...], tile: tuple[int, ...], halo: tuple[int, ...]) -> Iterator[Piece]:
+    """Cut an image into pieces, in the order of their first pixels.
+
+    Examples
+    --------
+    >>> [(p.core, p.box) for p in pieces((5,), (3,), (1,))]
+    [((slice(0, 3, None),), (slice(0, 4, None),)), ((slice(3, 5, None),), (slice(2, 5, None),))]
+    """
+    for start in product(*(range(0, n, t) for n, t in zip(shape, tile, strict=True))):
+        core = tuple(slice(s, min(s + t, n)) for s, t, n in zip(start, tile, shape, strict=True))
+        box = tuple(slice(max(c.start - r, 0), min(c.stop + r, n)) for c, r, n in zip(core, halo, shape, strict=True))
+        sides = tuple((b.start > 0, b.stop < n) for b, n in zip(box, shape, strict=True))
+        yield Piece(core, box, sides)
+
+
+def label_cells_tiled(
+    prob: Any,
+    method: str = "threshold",
+    *,
+    out: str | os.PathLike[str] | None = None,
+    tile: int | Sequence[int] | None = None,
+    halo: int | Sequence[int] | None = None,
+    membrane: int | str = "membrane",
+    **parameters: Any,
+) -> Any:
+    """Find the cells of an image larger than memory, tile by tile, equal to :func:`fijibridge.label_cells`.
+
+    Parameters
+    ----------
+    prob
+        As of :func:`fijibridge.label_cells`, without an axis ``t``: a DataArray whose pixels lie in a dask array or a
+        memory map, or such an array, zarr's included. It is read tile by tile, each tile twice.
+    method
+        As of :func:`fijibridge.label_cells`.
+    out
+        Folder of the zarr array to write, which must not be there yet; in memory if left out.
+    tile
+        Pixels of a tile per axis, one number for all; (1024, 1024) or (64, 256, 256) if left out. Changes memory, not
+        the result.
+    halo
+        How many pixels around a tile are looked at besides, one number or one for each axis; 128 or (48, 64, 64)
+        if left out. More than the size of the largest cell and the reach of smoothing, 4 `sigma`, is enough as a rule.
+    membrane
+        As of :func:`fijibridge.label_cells`.
+    **parameters
+        All others of :func:`fijibridge.label_cells`.
+
+    Returns
+    -------
+    numpy.ndarray, zarr.Array or xarray.DataArray
+        What ``label_cells(prob, ...)`` returns, with the same ids. With `out`, zarr's array, which a calibrated `prob`
+        gets as a DataArray that is read when needed.
+
+    Raises
+    ------
+    ImageError
+        If a tile cannot be decided: a pixel of it may belong to another cell than its halo shows. Also as
+        :func:`fijibridge.label_cells`, and where `out` is there already.
+
+    Notes
+    -----
+    Nothing is hoped for: in each tile, what could come from beyond its halo is followed through every step (distance,
+    smoothing, maxima, flooding, boundaries), always as if the worst lay there, and must not reach the tile. Cells
+    found are then exactly those of the whole image, and are joined over the tiles' sides by union-find; sizes, holes
+    and borders are decided for whole cells. The regions of ``"threshold"`` need no halo, only their growing
+    does. How far ``"agglomeration"`` looks is not bounded by the size of cells but by chains of boundaries below
+    `beta`: it needs the largest halo.
+
+    Memory: a few dozen bytes for each pixel of a tile with its halo, and about 100 bytes for each cell. On disk, 4
+    bytes a pixel for the time of the work, beside `out` or in the folder of temporary files.
+
+    Examples
+    --------
+    >>> prob = np.zeros((9, 40), np.float32); prob[:, ::10] = 1
+    >>> bool((label_cells_tiled(prob, tile=7, halo=4)[4] == label_cells_tiled(prob)[4]).all())
+    True
+    """
+    check_names(parameters)
+    image, read = _source(prob, membrane)
+    recipe = make_recipe(image, method, **parameters)
+    sizes = _per_axis("tile", tile, _TILE[image.ndim])
+    margin = _per_axis("halo", halo, _HALO[image.ndim])
+    with _scratch(image.shape, out) as (numbers, result):
+        summary = _find(read, recipe, list(pieces(image.shape, sizes, _for_finding(recipe, margin))), numbers)
+        cut = list(pieces(image.shape, sizes, margin))
+        _grow(read, recipe, cut, numbers, summary.decide(recipe.rules), result)
+    if out is None:
+        return like(result, image, name="labels") if isinstance(prob, xr.DataArray) else result
+    return _written(out, image if isinstance(prob, xr.DataArray) else None)
+
+
+def _for_finding(recipe: Recipe, halo: tuple[int, ...]) -> tuple[int, ...]:
+    return (1,) * len(halo) if recipe.method == "threshold" else halo
+
+
+def _per_axis(name: str, given: int | Sequence[int] | None, default: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a whole number of pixels for each axis."""
+    if given is None:
+        return default
+    numbers = (given,) * len(default) if isinstance(given, (int, np.integer)) else tuple(given)
+    if len(numbers) != len(default) or any(int(n) != n or n < 1 for n in numbers):
+        raise ImageError(f"{name} is {given}; expected a number of pixels of at least 1, or {len(default)} of them")
+    return tuple(int(n) for n in numbers)
+
+
+def _source(prob: Any, membrane: int | str) -> tuple[xr.DataArray, Read]:
+    """Return the membrane channel, unread, and a function that reads a box of it."""
+    if isinstance(prob, xr.DataArray):
+        image = membrane_of(prob, membrane)
+    else:
+        axes = ("c" if isinstance(membrane, int) else "") + "zyx"[3 - prob.ndim + isinstance(membrane, int) :]
+        image = membrane_of(as_image(prob, axes if len(axes) == prob.ndim else None), membrane)
+    if "t" in image.dims:
+        raise ImageError("a time series is labelled frame by frame: label_cells_tiled(prob.isel(t=0)) and so on")
+    if image.ndim not in (2, 3):
+        raise ImageError(f"membrane probability has axes {image.dims}; expected (y, x) or (z, y, x)")
+    guarded = not isinstance(prob, xr.DataArray) and not isinstance(membrane, int)
+
+    def read(box: Box) -> npt.NDArray[np.float32]:
+        block = values(image[box])
+        return checked(membrane_of(block, "membrane") if guarded else block)
+
+    return image, read
+
+
+def _find(read: Read, recipe: Recipe, cut: list[Piece], numbers: Labels) -> Summary:
+    """Find the regions of all pieces and write their numbers; those of one region are entered as the same."""
+    summary = Summary(numbers.shape)
+    for piece in cut:
+        found = partition(read(piece.box), recipe, piece.sides)[piece.within(piece.ring, piece.box)]
+        _must_be_sure(found, piece, "find")
+        core = piece.within(piece.core, piece.ring)
+        local = with_gaps_numbered(found)
+        own = summary.numbered(local[core])
+        known = np.array(numbers[piece.ring])  # of the pieces before; 0 elsewhere
+        summary.add_same(_translated(local, local[core], own), known)
+        summary.add(own, piece.corner)
+        known[core] = own
+        summary.add_contacts(known)
+        numbers[piece.core] = own
+    return summary
+
+
+def _translated(local: Labels, part: Labels, numbers: Labels) -> Labels:
+    """Give pixels the number that their region has in a part of the piece, 0 if it is not there."""
+    low = int(local.min())
+    table = np.zeros(int(local.max()) - low + 1, np.int32)
+    table[part - low] = numbers
+    translated: Labels = table[local - low]
+    return translated
+
+
+def _grow(read: Read, recipe: Recipe, cut: list[Piece], numbers: Labels, verdict: Verdict, result: Any) -> None:
+    """Grow the cells of all pieces and write them."""
+    keep = verdict.keep
+    size = np.zeros(len(keep), np.int64)
+    planned = numbers_without_gaps(keep, np.ones_like(size))
+    for piece in cut:
+        before = verdict.growing(np.asarray(numbers[piece.box]))
+        cells = finish(before, read(piece.box), recipe, piece.sides)
+        _must_be_sure(cells[piece.within(piece.ring, piece.box)], piece, "grow")
+        core = cells[piece.within(piece.core, piece.box)]
+        size += np.bincount(core.reshape(-1), minlength=len(keep))
+        result[piece.core] = planned[core]
+    final = numbers_without_gaps(keep, size)
+    if (final != planned).any():  # a cell lost its last pixel to the gap
+        table = np.zeros(int(planned.max(initial=0)) + 1, np.int32)
+        table[planned] = final
+        for piece in cut:
+            result[piece.core] = table[np.asarray(result[piece.core])]
+
+
+def _must_be_sure(found: Labels, piece: Piece, step: str) -> None:
+    doubtful = np.argwhere(found == UNSURE)
+    if not len(doubtful):
+        return
+    place = [int(p) + s.start for p, s in zip(doubtful[0], piece.ring, strict=True)]
+    axes = "zyx"[3 - len(place) :]
+    where = ", ".join(f"{a} {p}" for a, p in zip(axes, place, strict=True))
+    halo = max(max(c.start - b.start, b.stop - c.stop) for c, b in zip(piece.core, piece.box, strict=True))
+    advice = f"raise halo to {2 * halo} or more"
+    if step == "grow":
+        advice += ", or grow by a number of pixels, grow=5 or the like"
+    raise ImageError(
+        f"to {step} the cells at {where} (pixels), a halo of {halo} px is not enough: cells, or space without any, "
+        f"reach further than that from the tile: {advice}"
+    )
+
+
+@contextmanager
+def _scratch(shape: tuple[int, ...], out: str | os.PathLike[str] | None) -> Iterator[tuple[Labels, Any]]:
+    """Give an array on disk for the time of the work, and the one for the result, put into its place at the end."""
+    target = None if out is None else Path(out)
+    if target is not None and target.exists():
+        raise ImageError(f"{target} is there already: remove it, or choose another folder for the labels")
+    if target is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".labels-", dir=None if target is None else target.parent))
+    try:
+        numbers: Labels = np.memmap(folder / "numbers", np.int32, "w+", shape=shape)
+        result = np.zeros(shape, np.int32) if target is None else _new_zarr(folder / "labels.zarr", shape)
+        yield numbers, result
+        del numbers
+        if target is not None:
+            (folder / "labels.zarr").rename(target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _new_zarr(path: Path, shape: tuple[int, ...]) -> Any:
+    import zarr
+
+    chunks = tuple(min(n, c) for n, c in zip(shape, (32, 512, 512)[3 - len(shape) :], strict=True))
+    names = "zyx"[3 - len(shape) :]
+    return zarr.create_array(path, shape=shape, chunks=chunks, dtype="int32", dimension_names=names)
+
+
+def _written(out: str | os.PathLike[str], image: xr.DataArray | None) -> Any:
+    """Open the labels that were written; with the calibration of the image, to be read when needed."""
+    import zarr
+
+    array: Any = zarr.open_array(Path(out), mode="r")
+    return array if image is None else like(as_image(array).data, image, name="labels")
