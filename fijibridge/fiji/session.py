@@ -9,9 +9,9 @@ from typing import Any
 
 from fijibridge.errors import SessionError
 from fijibridge.fiji import jvm, life
+from fijibridge.fiji.annotating import Annotating
 from fijibridge.fiji.installations import Java
 from fijibridge.fiji.life import Mode
-from fijibridge.fiji.correcting import Correcting
 
 _current: Fiji | None = None
 _lock = threading.RLock()
@@ -30,7 +30,7 @@ def current() -> Fiji:
     return _current
 
 
-class Fiji(Correcting):
+class Fiji(Annotating):
     """A running Fiji. Made by :meth:`start`, not by its class.
 
     Attributes

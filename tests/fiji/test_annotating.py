@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fijibridge as fb
-from fijibridge.errors import ImageError
+from fijibridge.errors import DatasetError, ImageError, RoiError
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -75,3 +75,50 @@ def test_another_image_is_refused(fiji, cells):
         fiji.corrected_cells(cells, "small", "labels")
     with pytest.raises(ImageError, match="labels have shape"):
         fiji.edit_cells(cells, "small")
+
+
+def test_a_training_set_is_saved_and_opened_again(fiji, cells, tmp_path):
+    """The round trip through ImageJ and a folder: pixels, cells, region and calibration."""
+    rng = np.random.default_rng(0)
+    raw = cells.copy(data=rng.integers(0, 999, cells.shape).astype(np.uint16))
+    two = fb.as_image(rng.integers(0, 255, (2, 30, 40)).astype(np.uint8), dims="cyx", pixel_size=0.5, unit="um")
+    fiji.show(raw, name="evl 1.tif")
+    fiji.edit_cells(cells, "evl 1.tif")
+    fiji.show(two, name="evl/2")
+    fiji.show_labels(cells.values, name="cells of 2")
+    fiji.run_macro('selectImage("evl 1.tif"); makeOval(3, 3, 30, 20);')
+    saved = fiji.save_training_set(
+        tmp_path / "set", cells={"evl/2": "cells of 2"}, region="selection", provenance="manual", membranes="bright"
+    )
+    assert saved.names() == ["evl 1", "evl_2"]
+    assert (saved["evl 1"].image() == raw).all()
+    assert (saved["evl 1"].labels() == cells).all()
+    assert fb.pixel_size(saved["evl 1"].labels())["x"] == 0.5
+    known = saved["evl 1"].region()
+    assert 400 < known.sum() < 500
+    assert saved["evl_2"].region().all()
+    assert saved["evl_2"].image().dims == ("c", "y", "x")
+
+    for title in fiji.titles():
+        fiji.close_image(title)
+    titles = fiji.open_training_set(tmp_path / "set")
+    assert titles == {"evl 1": "evl 1", "evl_2": "evl_2"}
+    again = fiji.save_training_set(tmp_path / "again", region="selection", provenance="corrected")
+    for name in again.names():
+        for role in ("image", "labels", "region"):
+            assert (getattr(again[name], role)() == getattr(saved[name], role)()).all(), (name, role)
+    assert again["evl 1"].provenance == "corrected"
+
+
+def test_a_training_set_needs_cells_and_a_free_folder(fiji, cells, tmp_path):
+    with pytest.raises(RoiError, match="no open image has cells"):
+        fiji.save_training_set(tmp_path)
+    fiji.show(np.zeros(cells.shape, np.uint8), name="raw")
+    with pytest.raises(RoiError, match="'raw' has no cells"):
+        fiji.save_training_set(tmp_path, ["raw"])
+    fiji.edit_cells(cells, "raw")
+    fiji.save_training_set(tmp_path, ["raw"])
+    with pytest.raises(DatasetError, match="overwrite"):
+        fiji.save_training_set(tmp_path, ["raw"])
+    with pytest.raises(DatasetError, match="provenance"):
+        fiji.save_training_set(tmp_path, ["raw"], overwrite=True, provenance="guessed")
