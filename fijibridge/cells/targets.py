@@ -72,8 +72,9 @@ def membrane_target(
     the gap is 1 px wide, so that an odd width comes out 1 px wider in the first case, an even one in the second.
 
     Distances follow the pixel size: where slices lie further apart than pixels, a membrane has the same physical
-    width across slices as within them. The edge of a cell is half a step away from the centre of its outermost
-    pixel, in the direction of the distance.
+    width across slices as within them, but is nowhere thinner than the two pixels, or the one in a gap, at the
+    midline. The edge of a cell is half a step away from the centre of its outermost pixel, in the direction of the
+    distance.
 
     Examples
     --------
@@ -229,20 +230,21 @@ def _membrane_and_owner(
     if not (np.isfinite(max_gap) and max_gap >= 0):
         raise ImageError(f"max_gap is {max_gap:g} px; expected 0 or more")
     owner, outside = _own_cell(array, max_gap, step)
-    return _twice_midline_distance(owner, outside, width, max_gap, step) <= width, owner
+    return _near_midline(owner, outside, width, max_gap, step), owner
 
 
-def _twice_midline_distance(
+def _near_midline(
     owner: npt.NDArray[np.int64], outside: Floats, width: float, max_gap: float, step: Spacing
-) -> Floats:
-    """Return b - a of the notes of membrane_target, infinite or too large far from any other cell."""
+) -> npt.NDArray[np.bool_]:
+    """Return where b - a of the notes of membrane_target is at most the width, or the step from slice to slice."""
     reach = 1.01 * (width + max_gap + 2 * max(step))
     source = outside == 0
     filled = np.where(source, owner + 2, 0)
-    to_other = _edge_distance(lambda s: nearest_other(owner, source, s, reach), step)
-    to_not_own = _edge_distance(lambda s: to_other_labels(filled, s), step)
+    to_other, along = _edge_distance(lambda s: nearest_other(owner, source, s, reach), step)
+    to_not_own, _ = _edge_distance(lambda s: to_other_labels(filled, s), step)
     inside = np.where(np.isfinite(to_not_own), to_not_own, 0)  # no other pixel, then no other cell either
-    return to_other - np.where(source, -inside, outside)
+    twice = to_other - np.where(source, -inside, outside)
+    return twice <= np.maximum(along, width)
 
 
 def _own_cell(labels: npt.NDArray[np.int_], max_gap: float, step: Spacing) -> tuple[npt.NDArray[np.int64], Floats]:
@@ -253,31 +255,36 @@ def _own_cell(labels: npt.NDArray[np.int_], max_gap: float, step: Spacing) -> tu
     free = labels == 0
     nearest = ndimage.distance_transform_edt(free, sampling=step, return_distances=False, return_indices=True)
     owner = labels[tuple(nearest)]
-    outside = np.where(free, _edge_distance(lambda s: to_sources(~free, s), step), 0)
+    outside = np.where(free, _edge_distance(lambda s: to_sources(~free, s), step)[0], 0)
     core = outside > max_gap / 2
     if core.any():
         # Grow the background back from its core, so that its border is the cells' and not max_gap/2 away from it.
-        background = (_edge_distance(lambda s: to_sources(core, s), step) <= max_gap / 2) & free
+        background = (_edge_distance(lambda s: to_sources(core, s), step)[0] <= max_gap / 2) & free
         owner[background] = -1
         outside[background] = 0
     return owner, outside
 
 
-def _edge_distance(measure: Callable[[Spacing], Floats], step: Spacing) -> Floats:
+def _edge_distance(measure: Callable[[Spacing], Floats], step: Spacing) -> tuple[Floats, Floats | np.float32]:
     """Shorten distances between pixel centres by the half step to the edge of the pixel that they lead to.
 
-    Where steps differ, half a step depends on the direction: it is half the distance over its length in steps. That
-    length is what the squared distance grows by, per unit, when all squared steps grow alike.
+    Where steps differ, a step depends on the direction: it is the distance over its length in steps. That length is
+    what the squared distance grows by, per unit, when all squared steps grow alike.
+
+    Returns
+    -------
+    shorter, along
+        The distances, and the step in their direction.
     """
     distance = measure(step)
     if len(set(step)) == 1:
-        return distance - np.float32(step[0] / 2)
+        return distance - np.float32(step[0] / 2), np.float32(step[0])
     more = 0.01 * min(step) ** 2
     longer = measure(tuple((s * s + more) ** 0.5 for s in step))
-    with np.errstate(invalid="ignore"):
-        steps = np.sqrt(np.maximum((longer.astype(float) ** 2 - distance.astype(float) ** 2) / more, 1))
-        shorter = (distance - distance / (2 * steps)).astype(np.float32)
-    return np.where(np.isfinite(distance), shorter, np.float32(np.inf))
+    finite = np.isfinite(distance)
+    near, far = (np.where(finite, d, 1).astype(float) ** 2 for d in (distance, longer))
+    along = np.sqrt(near / np.maximum((far - near) / more, 1)).astype(np.float32)
+    return np.where(finite, distance - along / 2, np.float32(np.inf)), along
 
 
 def _known(target: npt.NDArray[Any], labels: Array, region: Array | None, unknown: float = IGNORE) -> npt.NDArray[Any]:
