@@ -21,7 +21,7 @@ METHODS = ("max", "mean", "mode")
 ENOUGH = 0.995
 """Share of the true cells from which on the answer calls a factor good enough."""
 
-_DEPTH = 0.5  # of a basin, as a share of the mean membrane fraction, to be a cell of its own
+_DEPTH = 0.35  # of a basin to be a cell, as a share of 1 / factor: what a straight line 1 px wide covers of a block
 _COUNTS = ["matched", "n_true", "n_pred", "right", "known"]
 
 Images: TypeAlias = "Array | Sequence[Array] | Mapping[str, Array]"
@@ -53,9 +53,9 @@ def ceiling(
 
         ``"max"``: membranes, max-pooled. Cells are the 4-connected regions between them, upscaled as blocks. The usual
         way of a network with membrane pixels; thick membranes eat up small cells.
-        ``"mean"``: the share of each pixel that is membrane (a regression). Every basin of it is a seed that is deeper
-        than half of the mean share where there is any; seeds flood the linearly upscaled share (watershed). Without
-        growing, what is membrane by half and more is cut out again.
+        ``"mean"``: the share of each pixel that is membrane (a regression). Its basins are seeds if deeper than
+        0.35 / factor; a straight line 1 px wide covers 1 / factor of a pixel. Seeds flood the linearly upscaled share
+        (watershed). Without growing, what is membrane by half and more is cut out again.
         ``"mode"``: the cells themselves, by the most frequent id, upscaled with smooth borders: the upper bound of
         networks that predict instances or affinities, where borders lie between pixels and membranes need none.
     thresh
@@ -226,19 +226,18 @@ def _mean(truth: _Truth, factor: int) -> tuple[Labels, Labels]:
     from skimage.segmentation import watershed
 
     share = _down(truth.membrane, factor, "mean")
-    seeds = _up(_deep_basins(share), factor, "nearest", truth.labels.shape)
+    seeds = _up(_deep_basins(share, _DEPTH / factor), factor, "nearest", truth.labels.shape)
     relief = _up(share, factor, "linear", truth.labels.shape)
     grown = watershed(relief, seeds, watershed_line=True).astype(np.int32)
     return np.where(relief >= 0.5, 0, grown), grown
 
 
-def _deep_basins(share: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+def _deep_basins(share: npt.NDArray[np.float32], depth: float) -> npt.NDArray[np.int32]:
     """Give the minima that are deep enough ids; 4-connected, as a line that meets pixels at their corners is closed."""
     from skimage.morphology import local_minima, reconstruction
 
     if not share.any() or share.min() == share.max():
         return np.ones(share.shape, np.int32)
-    depth = _DEPTH * float(share[share > 0].mean())
     relief = share.astype(np.float64)
     filled = reconstruction(relief + depth, relief, "erosion", ndimage.generate_binary_structure(share.ndim, 1))
     basins: npt.NDArray[np.int32] = ndimage.label(local_minima(filled, connectivity=1), output=np.int32)[0]

@@ -1,0 +1,67 @@
+"""Verb of the scaling: ceiling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fijibridge.app.cli.base import (
+    Folder,
+    ImagePattern,
+    LabelsPattern,
+    RegionPattern,
+    SplitName,
+    TestNames,
+    ValidationNames,
+    app,
+    chosen,
+    open_dataset,
+)
+
+
+@app.command()
+def ceiling(
+    folder: Folder,
+    image: ImagePattern = None,
+    labels: LabelsPattern = None,
+    region: RegionPattern = None,
+    test: TestNames = None,
+    validation: ValidationNames = None,
+    split: SplitName = None,
+    factors: Annotated[str, typer.Option(help="by which to downscale, with commas between")] = "2,3,4,6,8",
+    methods: Annotated[
+        str,
+        typer.Option(help="what a network would predict. max: membranes; mean: their share of a pixel; mode: cells"),
+    ] = "max,mean,mode",
+    thresh: Annotated[float, typer.Option(help="a pair with at least this IoU is a match")] = 0.5,
+    plot: Annotated[Path | None, typer.Option(help="write a picture here")] = None,
+    csv: Annotated[Path | None, typer.Option(help="write the table here too")] = None,
+) -> None:
+    """Tell how far images can be downscaled, from the true cells alone: the best match that can be reached."""
+    import fijibridge as fb
+    from fijibridge.app import tables
+    from fijibridge.app.ceiling import plot_ceiling
+    from fijibridge.app.console import console
+
+    numbers, names = _numbers(factors), [name.strip() for name in methods.split(",")]
+    dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
+    items = chosen(dataset, split, truth=True)
+    truths = {item.name: item.labels() for item in items}
+    regions = {item.name: item.region() for item in items} if dataset.description.region else None
+    table = fb.ceiling(truths, numbers, names, thresh, region=regions)  # type: ignore[arg-type]
+    console.print(tables.table_text(table.round(4)), soft_wrap=True)
+    console.print(f"IoU at least {thresh:g}; truth: {dataset.description.provenance}")
+    console.print(table.attrs["answer"], soft_wrap=True)
+    if csv is not None:
+        tables.save_table(csv, table)
+    if plot is not None:
+        plot_ceiling(table, plot)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"--factors {text!r}; expected whole numbers, such as 2,3,4") from None
