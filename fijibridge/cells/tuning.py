@@ -1,0 +1,238 @@
+"""Parameters of a segmentation, chosen on images whose cells are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+from fijibridge.cells.matching import Matching, match_labels, match_table
+from fijibridge.cells.partition import partition
+from fijibridge.cells.recipes import DEFAULTS, Recipe, check_names, make_recipe
+from fijibridge.cells.segmentation import Labels, checked, from_partition, membrane_of
+from fijibridge.errors import ImageError
+from fijibridge.image import Array, like, values
+
+Images: TypeAlias = "Mapping[str, Array] | Sequence[Array]"
+METRICS = ("f1", "pq", "precision", "recall")
+COUNTS = ("matched", "GT", "predicted")
+GRIDS: Mapping[str, tuple[float, ...]] = {
+    "threshold": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
+    "h": (0.5, 1.0, 2.0, 3.0),
+    "beta": (0.3, 0.4, 0.5, 0.6),
+}
+"""What is tried if nothing else is said, of these what the method takes."""
+
+_CLOSE = 0.01
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The outcome of :func:`tune_segmentation`.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        A row for each combination: its parameters, ``matched, GT, predicted`` summed over the images, and ``precision,
+        recall, f1, pq`` of these sums.
+    best : dict
+        Method and parameters of the best combination, as :func:`fijibridge.label_cells` takes them:
+        ``label_cells(prob, **tuning.best)``.
+    metric : str
+        What was made as large as possible.
+    varied : tuple of str
+        The parameters with more than one value.
+    """
+
+    table: pd.DataFrame
+    best: dict[str, Any]
+    metric: str
+    varied: tuple[str, ...]
+
+    @property
+    def score(self) -> float:
+        """The best value of the metric."""
+        return float(self.table[self.metric].max())
+
+    @property
+    def flatness(self) -> str:
+        """One sentence on how much the choice matters: in which range the score stays within 0.01 of the best."""
+        near = self.table[self.metric] >= self.score - _CLOSE
+        chosen = ", ".join(f"{name} {_said(self.best[name])}" for name in self.varied) or "the only combination"
+        text = (
+            f"{self.metric} {self.score:.4f} at {chosen}; {near.sum()} of {len(near)} combinations come within {_CLOSE}"
+        )
+        ranges = [self._range(name, near) for name in self.varied]
+        return f"{text} ({'; '.join(ranges)})." if ranges else f"{text}."
+
+    def _range(self, name: str, near: pd.Series[bool]) -> str:
+        """Say between which values of a parameter, the others at their best, the score is near the best."""
+        others = [o for o in self.varied if o != name]
+        row = near.copy()
+        for other in others:
+            row &= self.table[other] == self.best[other]
+        found = self.table.loc[row, name]
+        tried = self.table[name]
+        end = " at the end of what was tried" if self.best[name] in (tried.iloc[0], tried.iloc[-1]) else ""
+        return f"{name} {_said(found.iloc[0])} to {_said(found.iloc[-1])}{end}"
+
+
+def _said(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+
+
+def tune_segmentation(
+    probs: Images,
+    truths: Images,
+    method: str = "watershed",
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    metric: str = "f1",
+    thresh: float = 0.5,
+    regions: Mapping[str, Array | None] | Sequence[Array | None] | None = None,
+    membrane: int | str = "membrane",
+) -> Tuning:
+    """Try combinations of parameters on images whose cells are known, and report all of them and the best.
+
+    Parameters
+    ----------
+    probs, truths
+        Membrane probabilities as of :func:`fijibridge.label_cells` and label images, by name or in the same order.
+        Images that the network was not trained on: validation images.
+    method
+        As of :func:`fijibridge.label_cells`.
+    parameters
+        Parameters of :func:`fijibridge.label_cells`, each with the values to try or one fixed value; all combinations
+        are tried. If left out, what of :data:`GRIDS` the method takes.
+    metric
+        ``"f1"``, ``"pq"`` (panoptic quality), ``"precision"`` or ``"recall"``, of the counts of all images together.
+    thresh
+        A pair of cells with at least this IoU is a match.
+    regions
+        Where the truth is known (non-zero), as of :func:`fijibridge.match_labels`; None for an image: everywhere.
+    membrane
+        As of :func:`fijibridge.label_cells`.
+
+    Returns
+    -------
+    Tuning
+
+    Raises
+    ------
+    ImageError
+        If there are no images, they do not go together, or a parameter or metric is not known.
+
+    Notes
+    -----
+    Of several best combinations the one in their middle is taken, that with the least sum of squared distances to the
+    others, in steps of the grid: the edge of a plateau is where other images fall off it. Combinations that differ
+    only in growing and sizes share the work before them.
+
+    Examples
+    --------
+    >>> prob = np.full((9, 9), 0.1); prob[4] = 0.55
+    >>> truth = np.repeat([1] * 4 + [0] + [2] * 4, 9).reshape(9, 9)
+    >>> tuning = tune_segmentation([prob], [truth], "threshold", {"threshold": (0.1, 0.3, 0.4, 0.5, 0.7)})
+    >>> tuning.best
+    {'method': 'threshold', 'threshold': 0.4}
+    >>> tuning.table[["threshold", "matched", "GT", "predicted", "f1"]].to_string(index=False).splitlines()[2]
+    '       0.3        2   2          2 1.0'
+    """
+    if metric not in METRICS:
+        raise ImageError(f"metric {metric!r} is not known; choose one of {METRICS}")
+    names, grid = _grid(method, parameters)
+    combinations = [dict(zip(names, c, strict=True)) for c in product(*grid)]
+    found: list[dict[str, Matching]] = [{} for _ in combinations]
+    for name, prob, truth, region in _together(probs, truths, regions):
+        channel = membrane_of(prob, membrane)
+        for number, labels in _labelled(channel, method, combinations):
+            found[number][name] = match_labels(truth, labels, thresh, region=region)
+    rows = [c | _total(m) for c, m in zip(combinations, found, strict=True)]
+    table = pd.DataFrame(rows, columns=[*names, *COUNTS, "precision", "recall", "f1", "pq"])
+    best = combinations[_middle_of_best(table[metric].to_numpy(float), tuple(map(len, grid)))]
+    varied = tuple(n for n, tried in zip(names, grid, strict=True) if len(tried) > 1)
+    return Tuning(table, {"method": method, **best}, metric, varied)
+
+
+def _grid(method: str, parameters: Mapping[str, Any] | None) -> tuple[list[str], list[tuple[Any, ...]]]:
+    if method not in DEFAULTS:
+        raise ImageError(f"method {method!r} is not known; choose one of {sorted(DEFAULTS)}")
+    if parameters is None:
+        parameters = {name: tried for name, tried in GRIDS.items() if name in ("threshold", *DEFAULTS[method])}
+    check_names(parameters)
+    grid = [_tried(value) for value in parameters.values()]
+    empty = [name for name, tried in zip(parameters, grid, strict=True) if not tried]
+    if empty:
+        raise ImageError(f"{empty[0]} has no value to try")
+    return list(parameters), grid
+
+
+def _tried(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, str) or not isinstance(value, (Sequence, np.ndarray)):
+        return (value,)
+    return tuple(v.item() if isinstance(v, np.generic) else v for v in value)
+
+
+def _together(
+    probs: Images, truths: Images, regions: Mapping[str, Array | None] | Sequence[Array | None] | None
+) -> Iterator[tuple[str, Any, Any, Any]]:
+    """Yield what belongs to each image."""
+    named = {"probs": _named(probs), "truths": _named(truths)}
+    if regions is not None:
+        named["regions"] = _named(regions)
+    first = named["probs"]
+    if not first:
+        raise ImageError("there are no images to tune on: give at least one probability and its true cells")
+    for role, images in named.items():
+        if set(images) != set(first):
+            alone = sorted(set(images) ^ set(first))
+            raise ImageError(f"probs and {role} do not go together: {alone[0]!r} is in one of them only")
+    for name, prob in first.items():
+        yield name, prob, named["truths"][name], named["regions"][name] if regions is not None else None
+
+
+def _named(images: Any) -> dict[str, Any]:
+    if isinstance(images, Mapping):
+        return dict(images)
+    if isinstance(images, (np.ndarray, xr.DataArray)):
+        raise ImageError("a single image came; expected a list or a mapping of images: [prob]")
+    return {str(i): image for i, image in enumerate(images)}
+
+
+def _labelled(channel: Array, method: str, combinations: list[dict[str, Any]]) -> Iterator[tuple[int, Array]]:
+    """Yield the cells for each combination, those with the same partition one after the other."""
+    if isinstance(channel, xr.DataArray) and "t" in channel.dims:
+        raise ImageError("tune on single frames: prob.isel(t=0) and the true cells of that frame")
+    array = checked(values(channel))
+    recipes = [make_recipe(channel, method, **c) for c in combinations]
+    last: tuple[tuple[float, ...], Labels] | None = None
+    for number in sorted(range(len(recipes)), key=lambda i: _key(recipes[i])):
+        recipe = recipes[number]
+        if last is None or last[0] != _key(recipe):
+            last = _key(recipe), partition(array, recipe, ((False, False),) * array.ndim)
+        labels = from_partition(last[1], array, recipe)
+        yield number, labels if isinstance(channel, np.ndarray) else like(labels, channel)
+
+
+def _key(recipe: Recipe) -> tuple[float, ...]:
+    """Return what the partition depends on."""
+    return recipe.threshold, recipe.sigma, recipe.h, recipe.beta
+
+
+def _total(matchings: dict[str, Matching]) -> dict[str, Any]:
+    return {str(name): value for name, value in match_table(matchings).iloc[-1].items()}
+
+
+def _middle_of_best(scores: npt.NDArray[np.float64], shape: tuple[int, ...]) -> int:
+    """Return the best combination, of several the one in their middle."""
+    known = np.where(np.isnan(scores), -np.inf, scores)
+    tied = np.flatnonzero(known >= known.max() - 1e-12) if np.isfinite(known.max()) else np.arange(len(known))
+    steps = np.stack(np.unravel_index(tied, shape), axis=1) if shape else np.zeros((len(tied), 0))
+    centre = steps.mean(axis=0)  # the least sum of squares to all is the least distance from their mean
+    return int(tied[np.argmin(((steps - centre) ** 2).sum(axis=1))])
