@@ -18,7 +18,7 @@ from fijibridge.dataset.folder import Dataset
 from fijibridge.dataset.toml import FILE_NAME, write_description
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import make_folder, write_image
-from fijibridge.image import PIXEL, Array, as_image, as_labels, pixel_size, same_shape, unit, values
+from fijibridge.image import PIXEL, Array, as_image, as_labels, origin, pixel_size, same_shape, unit, values
 
 _ENDS = {"image": "image", "classes": "classes", "labels": "labels", "region": "region", "prediction": "prob"}
 _CLASSES = {0: "background", 1: "membrane", 255: "ignore"}
@@ -41,7 +41,7 @@ def save_dataset(
     images
         By the name of the image, its arrays by role: ``image`` (needed), ``labels`` (ids of cells, 0 = background),
         ``classes`` (0 = other, 1 = membrane, 255 = ignore), ``region`` (non-zero where the truth is known),
-        ``prediction``. Plain arrays, or DataArrays whose calibration is kept.
+        ``prediction``. DataArrays keep their calibration; plain arrays take that of their image.
     overwrite
         Whether a description that is there already, and files of the same names, may be replaced.
     **fields
@@ -100,15 +100,20 @@ def _checked(name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
         what = f"the role {unknown[0]!r} is unknown" if unknown else "there is no 'image'"
         raise DatasetError(f"{name}: {what}; roles are {', '.join(ROLES)}")
     try:
-        ready: dict[str, Array] = {role: _stored(role, arrays[role]) for role in ROLES if role in arrays}
+        image = as_image(arrays["image"])
+        ready: dict[str, Array] = {role: _stored(role, arrays[role], image) for role in ROLES if role in arrays}
         same_shape(**{role: _one_channel(array) for role, array in ready.items()})
     except ImageError as error:
         raise DatasetError(f"{name}: {error}") from error
     return ready
 
 
-def _stored(role: str, array: Array) -> xr.DataArray:
+def _stored(role: str, array: Array, reference: xr.DataArray) -> xr.DataArray:
+    """Return an array as it is written; a plain one lies where its image lies."""
     image = as_image(array)
+    if not isinstance(array, xr.DataArray):
+        place = {"pixel_size": pixel_size(reference), "origin": origin(reference), "unit": unit(reference)}
+        image = as_image(image, **place)
     if role == "labels":
         return image.copy(data=as_labels(image))
     if role == "region":

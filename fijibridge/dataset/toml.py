@@ -91,9 +91,9 @@ def _table(values: Mapping[Any, Any], path: tuple[str, ...]) -> Iterator[str]:
         if not _is_table(key, value, path):
             yield f"{_key(key)} = {_value(value)}"
     for key, value in values.items():
-        if _is_table(key, value, path) and value:
+        if _is_table(key, value, path):
             inner = (*path, _key(key))
-            if any(not _is_table(k, v, inner) for k, v in value.items()):
+            if not value or any(not _is_table(k, v, inner) for k, v in value.items()):
                 yield f"\n[{'.'.join(inner)}]"
             yield from _table(value, inner)
 

@@ -27,6 +27,10 @@ def of_labels(
     if not ids.size:
         yield "problem", "it holds no cell", "label some cells, or take it out of the truth: without"
         return
+    if len(ids) == 1 and int(ids[0]) in (1, 255):
+        what = f"it holds one number only, {int(ids[0])}: one cell, or a mask of all cells"
+        yield "note", what, "a mask is no label image: number its regions, or call it classes"
+        return
     gaps = int(ids[-1]) - len(ids)
     if gaps:
         yield "note", f"{gaps} of the ids up to {int(ids[-1])} are not used", "nothing: gaps are allowed"
