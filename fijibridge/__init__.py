@@ -26,6 +26,7 @@ _HOME = {
     "Roi": "rois",
     "Run": "nn.training",
     "Sample": "nn.patches",
+    "Tuning": "cells.tuning",
     "UNet": "nn.unet",
     "affinity_target": "cells.targets",
     "as_image": "image",
@@ -44,6 +45,7 @@ _HOME = {
     "error_map": "cells.pixel_errors",
     "grow_labels": "cells.segmentation",
     "label_cells": "cells.segmentation",
+    "label_cells_tiled": "cells.stitching",
     "labels_from_membranes": "cells.membranes",
     "labels_to_rois": "rois",
     "list_changes": "cells.corrections",
@@ -60,6 +62,7 @@ _HOME = {
     "separate_parts": "cells.corrections",
     "synthetic_epithelium": "cells.synthetic",
     "train": "nn.training",
+    "tune_segmentation": "cells.tuning",
     "upscale": "cells.scaling",
     "weight_map": "cells.weights",
     "write_rois": "rois",
@@ -81,6 +84,7 @@ __all__ = [
     "Roi",
     "Run",
     "Sample",
+    "Tuning",
     "UNet",
     "__version__",
     "affinity_target",
@@ -100,6 +104,7 @@ __all__ = [
     "error_map",
     "grow_labels",
     "label_cells",
+    "label_cells_tiled",
     "labels_from_membranes",
     "labels_to_rois",
     "list_changes",
@@ -116,6 +121,7 @@ __all__ = [
     "separate_parts",
     "synthetic_epithelium",
     "train",
+    "tune_segmentation",
     "upscale",
     "weight_map",
     "write_rois",
@@ -131,8 +137,10 @@ if TYPE_CHECKING:
     from fijibridge.cells.pixel_errors import error_map
     from fijibridge.cells.scaling import downscale, upscale
     from fijibridge.cells.segmentation import grow_labels, label_cells
+    from fijibridge.cells.stitching import label_cells_tiled
     from fijibridge.cells.synthetic import Epithelium, synthetic_epithelium
     from fijibridge.cells.targets import IGNORE, affinity_target, class_target, distance_target, membrane_target
+    from fijibridge.cells.tuning import Tuning, tune_segmentation
     from fijibridge.cells.weights import class_weights, weight_map
     from fijibridge.dataset import Dataset, Description, check, describe, save_dataset
     from fijibridge.errors import FijiBridgeError
