@@ -165,3 +165,24 @@ def test_shares_and_labels_go_further_than_membranes(cornea):
     assert share(table, "mean", grow=True)[8] > 0.92 > 0.841
     assert share(table, "mode", grow=True)[6] > 0.999
     assert share(table, "mode", grow=True)[8] > 0.997
+
+
+def test_the_verb_prints_table_and_sentence(tmp_path):
+    from typer.testing import CliRunner
+
+    from fijibridge.app.cli import app
+    from fijibridge.files import write_image
+
+    for name in ("a", "b"):
+        write_image(tmp_path / f"{name}_image.tif", np.zeros((39, 39), np.uint8))
+        write_image(tmp_path / f"{name}_labels.tif", grid(9).astype(np.uint16))
+    patterns = ["--image=*_image.tif", "--labels={name}_labels.tif", "--test=b"]
+    written = ["--csv", str(tmp_path / "t.csv"), "--plot", str(tmp_path / "p.png")]
+    command = ["ceiling", str(tmp_path), *patterns, "--split=test", "--factors=2,3", "--methods=max,mode", *written]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert "Of 16 cells, 99.5 % and more can be matched up to factor 3 with max" in done.output.replace("\n", " ")
+    table = pd.read_csv(tmp_path / "t.csv")
+    assert (len(table), table["n_true"].unique().tolist()) == (8, [16])
+    assert (tmp_path / "p.png").exists()
+    assert CliRunner().invoke(app, ["ceiling", str(tmp_path), *patterns, "--factors=2,x"]).exit_code == 2
