@@ -16,7 +16,6 @@ from fijibridge.image import RGB, Array, LookupTable, as_image, as_labels, image
 from fijibridge.rois import Roi, labels_to_rois
 
 if TYPE_CHECKING:
-    from fijibridge.cells.matching import Matching
     from fijibridge.fiji.overlays import Colors
     from fijibridge.fiji.windows import Which
 
@@ -169,46 +168,6 @@ class Showing(Pulling):
             rois = labels_to_rois(array)
             overlays.outline(target, rois, colors)
         return str(imp.getTitle())
-
-    def show_matches(
-        self, matching: Matching, true: Array, pred: Array, over: Array | Which = None, name: str = "Matches"
-    ) -> pd.DataFrame:
-        """Show which cells were matched: as coloured outlines, and as a table whose rows select their cell.
-
-        Parameters
-        ----------
-        matching
-            Of :func:`fijibridge.match_labels`.
-        true, pred
-            The label images that it compares, (y, x) or (z, y, x).
-        over
-            The image that gets the outlines as its overlay: of the predicted cells, and of the true ones without a
-            match (named ``"missed 7"``, ``"merged 7"``, ``"split 7"``), in the colours of
-            :data:`fijibridge.cells.matching.COLORS`.
-        name
-            Title of the table. Without a display none is shown.
-
-        Returns
-        -------
-        pandas.DataFrame
-            ``label`` (name of the ROI), ``outcome``, ``true``, ``predicted``, ``score``.
-        """
-        from fijibridge.fiji import overlays
-
-        table = matching.cells()
-        lost = table[table["predicted"].isna()]
-        names = dict(zip(lost["true"].astype(int).astype(str), lost["label"], strict=True))
-        truth = [roi.renamed(names[roi.name]) for roi in labels_to_rois(true) if roi.name in names]
-        rois = [*labels_to_rois(pred), *truth]
-        colors = dict(zip(table["label"], table["color"], strict=True))
-        target = self._target(over, tuple(as_image(pred).shape))
-        known = {roi.name for roi in rois}
-        shown = {label: color for label, color in colors.items() if label in known}
-        overlays.outline(target, rois, shown)
-        table = table.drop(columns="color")
-        if self.mode == "interactive":
-            self.show_table(table, name, select_in=int(target.getID()))
-        return table
 
     def add_rois(self, rois: Iterable[Roi] | Roi, title: Which = None, colors: Colors | None = None) -> None:
         """Add ROIs to an image's overlay, and to the ROI Manager where there is a display.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from fijibridge.errors import ImageError, MacroError, RoiError, SessionError
-from fijibridge.fiji.showing import Showing
+from fijibridge.fiji.judging import Judging
 from fijibridge.image import Array, as_image
 from fijibridge.rois import Roi, labels_to_rois
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fijibridge.fiji.windows import Callback, Kind, Which
 
 
-class Working(Showing):
+class Working(Judging):
     """The part of a session that measures, and that lets user and program take turns."""
 
     def measure(

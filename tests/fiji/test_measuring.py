@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 import fijibridge as fb
-from fijibridge.cells.matching import COLORS
 from fijibridge.errors import FijiBridgeError, ImageError, RoiError, SessionError
 from fijibridge.fiji.measuring import ALL_MEASUREMENTS
 
@@ -92,34 +91,6 @@ def test_the_results_table_can_be_pulled(two_channels, cells):
         two_channels.show_table([1, 2])
     with pytest.raises(FijiBridgeError, match=r"open are \['Results'\]"):
         two_channels.table("Mine")
-
-
-def test_matches_as_outlines_and_table(two_channels, cells):
-    pred = cells.copy()
-    pred[pred == 700] = 0
-    pred[12:16, 12:16] = 5
-    table = two_channels.show_matches(fb.match_labels(cells, pred), cells, pred, over="two")
-    assert dict(zip(table["label"], table["outcome"], strict=True)) == {
-        "4": "matched", "9": "matched", "5": "extra", "missed 700": "missed"
-    }  # fmt: skip
-    rois = {roi.name: roi.stroke_color for roi in two_channels.rois("overlay", "two")}
-    assert set(rois) == {"4", "9", "5", "missed 700"}
-    assert rois["missed 700"] == f"{COLORS['missed']}ff"
-    assert rois["4"] == rois["9"] != rois["5"]
-
-
-def test_merged_and_split_cells_have_their_own_colours(two_channels, cells):
-    pred = np.where(np.isin(cells, (4, 700)), 1, 0)
-    halves = np.argwhere(cells == 9)
-    for half, place in enumerate(halves):
-        pred[tuple(place)] = 20 + half * 3 // len(halves)
-    table = two_channels.show_matches(fb.match_labels(cells, pred, 1.0), cells, pred, over="two")
-    assert dict(zip(table["label"], table["outcome"], strict=True)) == {
-        "1": "merged", "merged 4": "merged", "merged 700": "merged",
-        "split 9": "split", "20": "split", "21": "split", "22": "split",
-    }  # fmt: skip
-    colors = {roi.name: roi.stroke_color for roi in two_channels.rois("overlay", "two")}
-    assert colors == {row.label: f"{COLORS[row.outcome]}ff" for row in table.itertuples()}
 
 
 def test_colours_by_class(two_channels, cells):

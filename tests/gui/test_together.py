@@ -134,6 +134,14 @@ def test_a_click_on_a_row_selects_the_cell_and_scrolls_to_it(python, display):
         panel = panel_of("Matches")
         click(matches.index[matches["outcome"] == "missed"][0])
         wait(lambda: fiji._find("raw").getRoi() is not None and str(fiji._find("raw").getRoi().getName()) == "missed 5")
+
+        merged = np.kron([[1, 2], [3, 4]], np.ones((450, 450), int))
+        pred = np.where(merged == 2, 1, merged)
+        fiji.show_diagnosis(fb.diagnose(merged, pred, thresh=0.6), merged, pred, over="raw", name="d")
+        assert {"d cells", "d gaps"} <= set(fiji.tables())
+        panel = panel_of("d gaps")
+        click(0)
+        wait(lambda: fiji._find("raw").getRoi() is not None and str(fiji._find("raw").getRoi().getName()) == "gap 1")
     """)  # fmt: skip
 
 

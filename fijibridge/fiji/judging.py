@@ -1,0 +1,123 @@
+"""Predicted cells against true ones, in Fiji: outlines, wrong pixels, and tables whose rows lead there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from fijibridge.fiji.showing import Showing
+from fijibridge.image import Array, LookupTable, as_image
+from fijibridge.rois import Roi, labels_to_rois
+
+if TYPE_CHECKING:
+    from fijibridge.cells.diagnosis import Diagnosis
+    from fijibridge.cells.matching import Matching
+    from fijibridge.fiji.windows import Which
+
+
+class Judging(Showing):
+    """The part of a session that shows how well predicted cells match."""
+
+    def show_matches(
+        self, matching: Matching, true: Array, pred: Array, over: Array | Which = None, name: str = "Matches"
+    ) -> pd.DataFrame:
+        """Show which cells were matched: as coloured outlines, and as a table whose rows select their cell.
+
+        Parameters
+        ----------
+        matching
+            Of :func:`fijibridge.match_labels`.
+        true, pred
+            The label images that it compares, (y, x) or (z, y, x).
+        over
+            The image that gets the outlines as its overlay: of the predicted cells, and of the true ones without a
+            match (named ``"missed 7"``, ``"merged 7"``, ``"split 7"``), in the colours of
+            :data:`fijibridge.cells.matching.COLORS`.
+        name
+            Title of the table. Without a display none is shown.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``label`` (name of the ROI), ``outcome``, ``true``, ``predicted``, ``score``.
+        """
+        from fijibridge.fiji import overlays
+
+        table = matching.cells()
+        lost = table[table["predicted"].isna()]
+        names = dict(zip(lost["true"].astype(int).astype(str), lost["label"], strict=True))
+        truth = [roi.renamed(names[roi.name]) for roi in labels_to_rois(true) if roi.name in names]
+        rois = [*labels_to_rois(pred), *truth]
+        colors = dict(zip(table["label"], table["color"], strict=True))
+        target = self._target(over, tuple(as_image(pred).shape))
+        known = {roi.name for roi in rois}
+        shown = {label: color for label, color in colors.items() if label in known}
+        overlays.outline(target, rois, shown)
+        table = table.drop(columns="color")
+        if self.mode == "interactive":
+            self.show_table(table, name, select_in=int(target.getID()))
+        return table
+
+    def show_diagnosis(
+        self, diagnosis: Diagnosis[Any], true: Array, pred: Array, over: Array | Which = None, name: str = "Diagnosis"
+    ) -> str:
+        """Show what :func:`fijibridge.diagnose` found: cells by outcome, broken membranes and wrong pixels.
+
+        Parameters
+        ----------
+        diagnosis
+            Of the two label images.
+        true, pred
+            The label images, (y, x) or (z, y, x).
+        over
+            The image that gets the outlines as its overlay, see :meth:`show_matches`, and a point ``"gap 1"`` on each
+            broken membrane, those that cost most first.
+        name
+            Of what is shown: the image ``"<name> errors"`` (membranes that were missed red, those that are none blue,
+            unknown pixels grey) and, with windows, the tables ``"<name> cells"`` and ``"<name> gaps"``; a click on a
+            row selects its cell or gap in the image and scrolls to it. The summary is written into Fiji's log.
+
+        Returns
+        -------
+        str
+            The summary.
+        """
+        from fijibridge.fiji import images
+
+        errors = as_image(diagnosis.errors)
+        title = self.show(errors, name=f"{name} errors", limits=(0, 255))
+        target = self._target(over, tuple(errors.shape))
+        open_id = int(target.getID())
+        self.show_matches(diagnosis.matching, true, pred, over=open_id, name=f"{name} cells")
+        gaps = diagnosis.gaps.copy()
+        gaps.insert(0, "label", [f"gap {n}" for n in range(1, len(gaps) + 1)])
+        if len(gaps):
+            self._add_gaps(gaps, target)
+        if self.mode == "interactive":
+            self.show_table(diagnosis.cells.drop(columns="color"), f"{name} cells", select_in=open_id)
+            self.show_table(gaps, f"{name} gaps", select_in=open_id)
+        imp = self._find(title)
+        imp.setLut(images.make_lut(_error_colors()))
+        imp.updateAndDraw()
+        self.log(diagnosis.summary)
+        return diagnosis.summary
+
+    def _add_gaps(self, gaps: pd.DataFrame, target: Any) -> None:
+        """Add a point on each broken membrane to an image's overlay."""
+        from fijibridge.fiji import overlays
+
+        rois = [
+            Roi.points([(gap["x"], gap["y"])], name=gap["label"], position=gap.get("z", -1) + 1)
+            for gap in gaps.to_dict("records")
+        ]
+        colors = overlays.colors_of(rois, dict.fromkeys(gaps["label"], "#ffffff"))
+        overlays.add_to_overlay(target, overlays.to_java(rois, target, colors))
+
+
+def _error_colors() -> LookupTable:
+    """Return the lookup table of an error map: 1 blue, 2 red, 255 grey."""
+    colors = np.zeros((256, 3), np.uint8)
+    colors[1], colors[2], colors[255] = (80, 150, 255), (240, 75, 25), (70, 70, 70)
+    return LookupTable.of(colors)
