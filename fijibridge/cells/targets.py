@@ -244,7 +244,8 @@ def _near_midline(
     to_not_own, _ = _edge_distance(lambda s: to_other_labels(filled, s), step)
     inside = np.where(np.isfinite(to_not_own), to_not_own, 0)  # no other pixel, then no other cell either
     twice = to_other - np.where(source, -inside, outside)
-    return twice <= np.maximum(along, width)
+    slack = 1.0 if len(set(step)) == 1 else 1.001  # a step's length in a direction is rounded
+    return twice <= slack * np.maximum(along, width)
 
 
 def _own_cell(labels: npt.NDArray[np.int_], max_gap: float, step: Spacing) -> tuple[npt.NDArray[np.int64], Floats]:
