@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from scipy import ndimage
 
 from fijibridge.errors import ImageError
 from fijibridge.image import SPATIAL, ImageT, as_image, origin, pixel_size, values
@@ -315,17 +316,19 @@ def _neighbours(n: int, f: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.in
 
 def _voted(pixels: Pixels, factors: Sequence[int]) -> Pixels:
     """Let the old pixels around each new one vote; the new pixels of one place in their blocks are done together."""
-    result = np.empty([n * f for n, f in zip(pixels.shape, factors, strict=True)], pixels.dtype)
+    result = _repeated(pixels, factors)
     axes = [a for a, f in enumerate(factors) if f != 1]
     padded = np.pad(pixels, [(int(f != 1),) * 2 for f in factors], mode="edge")
+    reach = [3 if f != 1 else 1 for f in factors]
+    mixed = ndimage.maximum_filter(pixels, reach) != ndimage.minimum_filter(pixels, reach)
     for phase in product(*(range(f) for f in factors)):
         offsets = [(phase[a] + 0.5) / factors[a] - 0.5 for a in axes]
         voters = []
         for far in product((False, True), repeat=len(axes)):
             weight = float(np.prod([abs(o) if there else 1 - abs(o) for o, there in zip(offsets, far, strict=True)]))
             shift = {a: int(np.sign(o)) * there for a, o, there in zip(axes, offsets, far, strict=True)}
-            voters.append((weight, _shifted(padded, pixels.shape, axes, shift)))
-        result[tuple(slice(p, None, f) for p, f in zip(phase, factors, strict=True))] = _winner(voters)
+            voters.append((weight, _shifted(padded, pixels.shape, axes, shift)[mixed]))
+        result[tuple(slice(p, None, f) for p, f in zip(phase, factors, strict=True))][mixed] = _winner(voters)
     return result
 
 
