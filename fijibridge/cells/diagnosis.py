@@ -129,7 +129,7 @@ def diagnose(
     same_shape(true=true, pred=pred)
     matchings = match_labels(true, pred, (thresh, *THRESHOLDS), region=region)
     matching: Matching = matchings[0]
-    likely = None if prob is None else checked(values(membrane_of(prob, membrane)))
+    likely = None if prob is None else _probability(prob, membrane)
     found = (membrane_target(values(pred), width) == 1) if likely is None else likely >= threshold
     errors = error_map(true, found, region, width)
     codes = values(errors)
@@ -150,6 +150,10 @@ def diagnose(
         gaps=gaps,
         summary=explain(matching, accuracy, int((codes != IGNORE).sum()), cells, gaps, enrichment, threshold),
     )
+
+
+def _probability(prob: Any, membrane: int | str) -> npt.NDArray[np.float32]:
+    return checked(values(membrane_of(prob, membrane)))
 
 
 def _sampling(image: Array) -> tuple[float, ...] | None:
