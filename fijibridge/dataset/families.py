@@ -22,7 +22,6 @@ _WORDS: dict[Role, str] = {
 }
 _SERIES = re.compile(r"(?:(?<=[_\-. ])|^)(t|z|c|ch)(\d+)(?=[_\-. ]|[tzc]\d|$)", re.IGNORECASE)
 _TILE = re.compile(r"(?:(?<=[_\-. ])|^)(y|x|row|col)(\d+)(?=[_\-. ]|$)", re.IGNORECASE)
-_MOST_FILES = 20_000
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,8 @@ def families(folder: Path) -> list[Family]:
     members = _series_members(folder)
     for path in members:
         for pattern, name, role, word in _kinds(path, folder, members[path]):
+            if pattern.startswith("{name}/") and not name:
+                continue
             groups.setdefault((pattern, role, word), {}).setdefault(name, path)
             counts[pattern] = counts.get(pattern, 0) + 1
     return [Family(p, role, word, files, counts[p]) for (p, role, word), files in sorted(groups.items(), key=str)]
@@ -77,7 +78,7 @@ def _kinds(path: Path, folder: Path, in_series: bool) -> Iterable[tuple[str, str
 
 def _series_members(folder: Path) -> dict[Path, bool]:
     """Return all image files, and whether others differ from it in the number of a series only."""
-    paths = list(_files(folder))[:_MOST_FILES]
+    paths = list(_files(folder))
     bare: dict[Path, Path] = {p: p.with_name(_without_series(p.name)) for p in paths}
     shared: dict[Path, int] = {}
     for path in bare.values():
@@ -151,7 +152,7 @@ def _by_word(
     if after:
         name, tail = _name_before_series(after)
         return f"{head}{word}{tokens[place + 1]}{'{name}' if name else ''}{tail}{suffix}", name, role, word
-    return f"{head}{{name}}{suffix}", word, role, word
+    return f"{{name}}/{word}{suffix}", head.rstrip("/"), role, word  # a folder for each image; without one, no pattern
 
 
 def _name_before_series(text: str) -> tuple[str, str]:

@@ -129,12 +129,14 @@ class Dataset:
     def __iter__(self) -> Iterator[Item]:
         return iter(self.items)
 
+    @property
+    def provenance(self) -> str:
+        """Who made the truth, of all images: ``"manual"``, or ``"algorithm and manual"``."""
+        return " and ".join(sorted({item.provenance for item in self.items}))
+
     def __repr__(self) -> str:
         counts = ", ".join(f"{len(self.split(s))} {s}" for s in SPLITS if self.split(s))
-        return f"Dataset({str(self.folder)!r}: {counts}, truth: {' and '.join(self._provenances())})"
-
-    def _provenances(self) -> list[str]:
-        return sorted({item.provenance for item in self.items})
+        return f"Dataset({str(self.folder)!r}: {counts}, truth: {self.provenance})"
 
 
 def some(names: Sequence[str], most: int = 20) -> str:
@@ -143,16 +145,27 @@ def some(names: Sequence[str], most: int = 20) -> str:
 
 
 def _items(folder: Path, description: Description) -> list[Item]:
-    found = _found(folder, description.image)
+    roles = {role: _found(folder, text) for role, text in _series(description).items()}
+    found = _images(folder, description, roles)
     own = {n: f for n, f in description.files.items() if f.image is not None and "*" not in n}
     names = sorted({*found, *own})
     if not names:
         raise DatasetError(f"no file in {folder} fits {description.image!r}; it holds {_some_files(folder)}")
     facts = _facts_by_name(folder, names, description.files)
     splits = _splits(folder, names, description.split)
-    roles = {role: _found(folder, text) for role, text in _series(description).items()}
     items = [_item(folder, name, splits[name], description, facts[name], {"image": found, **roles}) for name in names]
     return _placed(items)
+
+
+def _images(folder: Path, description: Description, roles: Mapping[Role, Mapping[str, Members]]) -> dict[str, Members]:
+    """Return the files of the images, without those that are another role's of another image."""
+    found = _found(folder, description.image)
+    single = [text for role in ROLES[1:] if role not in roles and (text := getattr(description, role)) is not None]
+    owners = {folder / Pattern(text).fill({"name": name}): name for text in single for name in found}
+    owners |= {
+        p: name for role in roles.values() for name, m in role.items() if name in found for p in m.paths.values()
+    }
+    return {name: m for name, m in found.items() if all(owners.get(p, name) == name for p in m.paths.values())}
 
 
 def _found(folder: Path, text: str) -> dict[str, Members]:

@@ -143,7 +143,8 @@ def _image(folder: Path, found: Sequence[Family], notes: _Notes) -> Family:
     if not candidates:
         held = some(sorted(p.name for p in folder.iterdir()), 6) or "nothing"
         raise DatasetError(
-            f"no file in {folder} looks like an image with intensities: it holds {held}. Write {FILE_NAME} by hand"
+            f"no file in {folder} looks like an image with intensities: it holds {held}. Write {FILE_NAME} by hand, "
+            "and give each image a name: a_image.tif and a_labels.tif"
         )
     image = max(candidates, key=lambda f: (len(f.files), f.count, ":" not in f.pattern))
     reason = f"the word {image.word!r} in their names" if image.role else "they are most, and no word speaks against it"

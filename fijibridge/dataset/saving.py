@@ -112,8 +112,8 @@ def _stored(role: str, array: Array, reference: xr.DataArray) -> xr.DataArray:
     """Return an array as it is written; a plain one lies where its image lies."""
     image = as_image(array)
     if not isinstance(array, xr.DataArray):
-        place = {"pixel_size": pixel_size(reference), "origin": origin(reference), "unit": unit(reference)}
-        image = as_image(image, **place)
+        sizes, starts = pixel_size(reference), origin(reference)
+        image = as_image(image, pixel_size=sizes, origin=starts, unit=unit(reference))
     if role == "labels":
         return image.copy(data=as_labels(image))
     if role == "region":

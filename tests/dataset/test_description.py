@@ -21,22 +21,24 @@ DOCS = ROOT / "docs" / "dataset.md"
 
 @pytest.fixture
 def folder(tmp_path):
+    (tmp_path / "truth").mkdir()
     for n, name in enumerate(("a_1", "a_2", "b_1")):
         tifffile.imwrite(tmp_path / f"{name}.tif", np.arange(80, dtype=np.uint8).reshape(8, 10) + n)
-        tifffile.imwrite(tmp_path / f"{name}_labels.tif", np.diag(np.arange(10, dtype=np.uint16))[:8])
+        tifffile.imwrite(tmp_path / "truth" / f"{name}.tif", np.diag(np.arange(10, dtype=np.uint16))[:8])
     return tmp_path
 
 
-PATTERNS = {"image": "{name}.tif", "labels": "{name}_labels.tif"}
-
-
 def opened(folder, **fields):
-    for path in folder.glob("*_labels.tif"):
-        path.rename(folder / path.name.replace("_labels.tif", ".labels"))
-    for path in folder.glob("*.labels"):
-        (folder / "truth").mkdir(exist_ok=True)
-        path.rename(folder / "truth" / path.with_suffix(".tif").name)
     return Dataset.from_patterns(folder, **{"image": "{name}.tif", "labels": "truth/{name}.tif", **fields})
+
+
+def test_the_labels_of_one_image_are_no_image(folder):
+    for path in list((folder / "truth").iterdir()):
+        path.rename(folder / f"{path.stem}_labels.tif")
+    dataset = opened(folder, labels="{name}_labels.tif")
+    assert dataset.names() == ["a_1", "a_2", "b_1"]
+    assert dataset["a_1"].missing() == []
+    assert len(opened(folder, labels=None)) == 6
 
 
 def test_single_images_differ(folder):

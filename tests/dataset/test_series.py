@@ -179,3 +179,24 @@ def test_labels_that_are_a_series(tmp_path):
         path.unlink()
     with pytest.raises(DatasetError, match=r"labels file .*a_cells_z\{z\}\.tif is missing"):
         Dataset.from_patterns(tmp_path, **fields)["a"].labels()
+
+
+def test_zarr_and_hdf5_in_a_described_folder(tmp_path):
+    import h5py
+    import zarr
+
+    labels = np.diag(np.arange(6, dtype=np.uint16))[:5]
+    for name in "ab":
+        group = zarr.open_group(tmp_path / f"{name}.zarr", mode="w")
+        group.create_array("raw", data=WHOLE[0, 0])
+        group.create_array("labels/cells", data=np.stack([labels] * 4))
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["prob"] = WHOLE[0, 0] / 1000
+    dataset = Dataset.from_patterns(
+        tmp_path, image="{name}.zarr:/raw", labels="{name}.zarr:/labels/cells", prediction="*.h5:/prob"
+    )
+    assert dataset.names() == ["a", "b"]
+    assert (dataset["b"].image(lazy=True)[2].values == WHOLE[0, 0, 2]).all()
+    assert (dataset["b"].labels()[3].values == labels).all()
+    assert (dataset["b"].prediction().values == WHOLE[0, 0] / 1000).all()
+    assert dataset["a"].missing() == []
