@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,13 +17,24 @@ from tests.conftest import ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def session_of(text: str, folder: Path) -> str:
+    """Return all Python blocks of a page, one after the other, as somebody types them; in a folder of its own."""
+    blocks = re.findall(r"```python[^\n]*\n(.*?)```", text, re.DOTALL)
+    assert blocks
+    return f"import os\nos.chdir({str(folder)!r})\n" + "\n".join(blocks)
+
+
+@pytest.mark.jvm
+def test_the_session_about_cells_runs(python, tmp_path):
+    page = (ROOT / "docs" / "cells.md").read_text(encoding="utf-8")
+    done = python(session_of(page, tmp_path), timeout=300, DISPLAY=None)
+    assert "of the pixels are right" in done.stdout
+    assert fb.Dataset.open(tmp_path / "corrected")["evl_01"].provenance == "corrected"
+
+
 @pytest.mark.jvm
 def test_the_python_session_of_the_readme_runs(python, tmp_path):
-    """All Python blocks, one after the other, as somebody types them; in a folder of its own."""
-    blocks = re.findall(r"```python[^\n]*\n(.*?)```", README, re.DOTALL)
-    assert blocks
-    session = f"import os\nos.chdir({str(tmp_path)!r})\n" + "\n".join(blocks)
-    done = python(session, timeout=300, DISPLAY=None)
+    done = python(session_of(README, tmp_path), timeout=300, DISPLAY=None)
     assert "evl_01" in done.stdout
     assert "total" in done.stdout
     assert (tmp_path / "runs" / "evl" / "model.safetensors").is_file()
