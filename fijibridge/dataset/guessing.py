@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from fijibridge.dataset import looks
 from fijibridge.dataset.description import ROLES, Description, Role
@@ -230,6 +229,8 @@ def _look(array: npt.NDArray[Any]) -> str:
 
 def _class_values(family: Family, notes: _Notes) -> bool:
     """Guess which of two values is membrane: the one whose places are thinner."""
+    from scipy import ndimage
+
     array = np.squeeze(_sample(family, next(iter(family.files.values()))))
     values = [int(v) for v in np.unique(array)]
     if len(values) != 2 or array.ndim != 2:

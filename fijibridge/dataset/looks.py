@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 _LEAST_PIXELS = 50
 _LEAST_SHARE = 0.2  # of the cells' outlines that run between two cells
@@ -61,6 +60,7 @@ def unlabelled(labels: npt.NDArray[Any], known: npt.NDArray[np.bool_] | None = N
     pixel of all cells lies. Where cells cover less than half of what is known, gaps are nothing unusual: 0.
     """
     import edt
+    from scipy import ndimage
 
     inside = labels > 0
     share = inside.mean() if known is None else inside[known].mean() if known.any() else 0.0
@@ -92,6 +92,8 @@ def contrast(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float | None:
     float or None
         None where few cells touch, or nothing tells them apart.
     """
+    from scipy import ndimage
+
     if labels.ndim == 3:
         image, labels = image[len(image) // 2], labels[len(labels) // 2]
     ids = labels.astype(np.int64)
@@ -104,11 +106,15 @@ def contrast(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float | None:
 
 def class_contrast(image: npt.NDArray[Any], membranes: npt.NDArray[np.bool_]) -> float | None:
     """Return how much brighter the membranes of pixel labels are than what lies beside, in standard deviations."""
+    from scipy import ndimage
+
     return _difference(image, membranes, ~ndimage.binary_dilation(membranes, iterations=2))
 
 
 def _between(ids: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.bool_]:
     """Return where two cells are in reach."""
+    from scipy import ndimage
+
     lowest = ndimage.minimum_filter(np.where(ids == 0, np.iinfo(np.int64).max, ids), width)
     return np.asarray((lowest < ndimage.maximum_filter(ids, width)) & (lowest > 0))
 

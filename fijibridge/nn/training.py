@@ -219,7 +219,7 @@ def _pairs(
         to_learn, to_watch = data.with_truth("train"), data.with_truth("validation")  # look before the long reading
         pairs = dict(_pair(item, width) for item in to_learn)
         watched |= dict(_pair(item, width) for item in to_watch)
-        about = {"data": data.folder.name, "provenance": data.description.provenance}
+        about = {"data": data.folder.name, "provenance": data.provenance}
     else:
         pairs, about = _named_pairs(data, "image"), {"data": "arrays", "provenance": "unknown"}
     if not pairs:
