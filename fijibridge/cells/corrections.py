@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,8 +58,15 @@ def _is_id(name: str) -> bool:
     return name.isascii() and name.isdigit() and name == str(int(name)) and int(name) > 0
 
 
-def separate_parts(labels: ImageT) -> ImageT:
+def separate_parts(labels: ImageT, only: Iterable[int] | None = None) -> ImageT:
     """Give each connected part of a cell an id of its own: what was cut in two with a line of 0 becomes two cells.
+
+    Parameters
+    ----------
+    labels
+        (Y, X) or (Z, Y, X).
+    only
+        The ids of the cells to look at; all if left out.
 
     Returns
     -------
@@ -74,7 +81,10 @@ def separate_parts(labels: ImageT) -> ImageT:
     array = as_labels(labels)
     free = int(array.max(initial=0)) + 1
     result = array.copy()
+    looked_at = None if only is None else set(only)
     for i, box in _boxes(array):
+        if looked_at is not None and i not in looked_at:
+            continue
         parts, count = ndimage.label(array[box] == i)
         if count < 2:
             continue

@@ -78,8 +78,8 @@ class Annotating(Working):
         -------
         xarray.DataArray
             Label image of the shape, axes and calibration of `before`, ``attrs["provenance"]`` = ``"corrected"``. Cells
-            keep their ids; new ones, and all but the largest part of one that was cut by a line of 0, get ids above
-            the highest.
+            keep their ids; new ones, and all but the largest part of a changed one that lies in several (cut by a line
+            of 0), get ids above the highest.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class Annotating(Working):
         fijibridge.list_changes : what was changed.
         fijibridge.save_dataset : keep them, with their provenance.
         """
-        from fijibridge.cells.corrections import labels_from_corrected, separate_parts
+        from fijibridge.cells.corrections import labels_from_corrected, list_changes, separate_parts
         from fijibridge.fiji import overlays
 
         known = before if isinstance(before, xr.DataArray) else as_image(before)
@@ -106,7 +106,7 @@ class Annotating(Working):
         else:
             rois = overlays.from_java(self._java_rois(source, title))
             labels = labels_from_corrected(rois, known)
-        labels = separate_parts(labels)
+        labels = separate_parts(labels, list_changes(known, labels)["label"])
         labels.attrs = {"provenance": "corrected"}
         return labels
 

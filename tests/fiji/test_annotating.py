@@ -32,6 +32,13 @@ def test_an_overlay_that_was_edited(fiji, cells):
     assert after.coords["y"][0] == 10
 
 
+def test_cells_in_parts_that_nobody_touched_stay_as_they_are(fiji, cells):
+    scattered = cells.copy(data=np.where(np.arange(40) % 8 < 5, cells, 0))
+    fiji.show(np.zeros(cells.shape, np.uint8), name="raw")
+    fiji.edit_cells(scattered, "raw")
+    assert fb.list_changes(scattered, fiji.corrected_cells(scattered, "raw", "overlay")).empty
+
+
 def test_a_label_image_that_was_painted(fiji, cells):
     fiji.show_labels(cells, name="cells")
     fiji.run_macro("""
