@@ -171,6 +171,8 @@ def _sizes(item: Item, dataset: Dataset) -> Iterator[Finding]:
     told, told_unit = sizes_of(item.description), item.description.unit
     if not told and not own:
         yield _finding("note", item, dataset, "image", "no pixel size is known", "say pixel_size and unit")
+    if told and told_unit is None and unit in (None, "pixel"):
+        yield _finding("note", item, dataset, "image", "the pixel size has no unit", "say unit")
     if not own:
         return
     if not told and told_unit not in (None, unit):

@@ -46,7 +46,7 @@ class Finding:
 
 
 def together(findings: Iterable[Finding]) -> list[Finding]:
-    """Tell what was found for many images once, with the range of its numbers.
+    """Tell what was found for many images once, with the range of its numbers; a few problems one by one.
 
     Examples
     --------
@@ -62,11 +62,14 @@ def together(findings: Iterable[Finding]) -> list[Finding]:
 
 def _joined(groups: Iterable[list[Finding]]) -> Iterator[Finding]:
     for group in groups:
-        if len(group) <= _NAMED:
+        few = len(group) <= _NAMED
+        if len(group) == 1 or (few and group[0].severity == "problem"):
             yield from group
             continue
-        names = ", ".join(dict.fromkeys(f.item for f in group[:_NAMED]))
-        yield replace(group[0], item=f"{names} ... ({len(group)} in all)", file="", what=_ranges(group))
+        names = ", ".join(dict.fromkeys(f.item for f in group[:_NAMED])) + (
+            "" if few else f" ... ({len(group)} in all)"
+        )
+        yield replace(group[0], item=names, file="", what=_ranges(group))
 
 
 def _ranges(group: list[Finding]) -> str:

@@ -284,6 +284,8 @@ def _pixel_size(image: Family, found: Sequence[Family], notes: _Notes) -> None:
                 notes.fields |= {"pixel_size": size, "unit": _unit_of(said.calibration)}
                 words = _size_words(said.calibration)
                 notes.evidence.append(f"pixel_size, unit: {beside.name}, of the same name and shape, says {words}")
+                if len(image.files) > 1:
+                    notes.unknown.append(f"whether all images have the pixel size that {beside.name} says")
                 return
     notes.unknown.append(f"pixel_size and unit: no file says them ({path.name}, {name} and others)")
 

@@ -91,7 +91,7 @@ def _refuse_other_files(file: h5py.File, place: str, source: Path, links: int = 
     parts = [p for p in place.split("/") if p]
     for n in range(1, len(parts) + 1):
         path = "/" + "/".join(parts[:n])
-        link = file.get(path, getlink=True) if path in file or n == len(parts) else None
+        link = file.get(path, getlink=True)  # what comes before lies in this file: nothing else is opened
         if isinstance(link, h5py.ExternalLink):
             raise DatasetError(f"{source}: {path!r} is a link to the file {link.filename!r}; copy its pixels into this")
         if isinstance(link, h5py.SoftLink):

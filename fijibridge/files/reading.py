@@ -115,9 +115,9 @@ def split_key(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
 
     Examples
     --------
-    >>> split_key("folder/file.h5:/raw/0")
-    (PosixPath('folder/file.h5'), '/raw/0')
-    >>> split_key("a.tif")[1]
+    >>> file, inside = split_key("folder/file.h5:/raw/0")
+    >>> file.name, inside
+    ('file.h5', '/raw/0')
     """
     text = os.fspath(path)
     found = re.match(r"^(.{2,}?):[/\\](.*)$", text)  # one letter before the colon is a drive

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import builtins
+import json
+import os
 import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -129,7 +132,7 @@ def test_a_zarr_that_would_run_code_is_refused(tmp_path):
         array = {"zarr_format": 2, "shape": [4, 4], "chunks": [4, 4], "dtype": dtype, "compressor": compressor,
                  "filters": filters, "fill_value": 0, "order": "C"}  # fmt: skip
         (path / name).mkdir()
-        (path / name / ".zarray").write_text(__import__("json").dumps(array))
+        (path / name / ".zarray").write_text(json.dumps(array))
         (path / name / "0.0").write_bytes(pickle.dumps(Touch(made)))
         (path / ".zgroup").write_text('{"zarr_format": 2}')
         with pytest.raises(DatasetError):
@@ -186,6 +189,18 @@ def test_no_link_leads_out_of_an_hdf5(tmp_path):
     assert (read_image(path, key="inside").values == WHOLE).all()
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name are of POSIX systems")
+def test_what_never_ends_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "a.tif")
+    os.mkfifo(tmp_path / "pipe.h5")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["out"] = h5py.ExternalLink("pipe.h5", "/raw")
+    for path in ("a.tif", "a.h5:/out"):
+        with pytest.raises(DatasetError, match=r"no file|is a link"):
+            read_image(f"{tmp_path / path}")
+
+
 def test_an_ome_tiff_takes_no_pixels_from_elsewhere(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -195,7 +210,7 @@ def test_an_ome_tiff_takes_no_pixels_from_elsewhere(tmp_path):
         xml = file.ome_metadata
     uuid = '<UUID FileName="../secret.ome.tif">urn:uuid:0</UUID></TiffData>'
     bad = xml.replace("/>", ">", 1).replace("</Pixels>", f"{uuid}</Pixels>") if "<TiffData" not in xml else (
-        __import__("re").sub(r"<TiffData([^>]*?)/>", rf"<TiffData\1>{uuid}", xml, count=1)
+        re.sub(r"<TiffData([^>]*?)/>", rf"<TiffData\1>{uuid}", xml, count=1)
     )  # fmt: skip
     tifffile.imwrite(folder / "b.ome.tif", WHOLE[0], description=bad.encode(), metadata=None)
     with pytest.raises(DatasetError, match=r"takes pixels from '\.\./secret"):
