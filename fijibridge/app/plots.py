@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fijibridge.cells.matching import Matching
+from fijibridge.cells.tuning import Tuning
+from fijibridge.files import atomic
 
 
 def new_figure(title: str, x: str, y: str) -> tuple[Figure, Axes]:
@@ -42,6 +45,28 @@ def error_correlation(correlations: Mapping[str, pd.DataFrame]) -> Figure:
     axes.axhline(1 / np.e, color="grey", linewidth=0.8, linestyle=":")
     _legend(axes, len(correlations))
     return figure
+
+
+def plot_tuning(tuning: Tuning, path: str | os.PathLike[str]) -> None:
+    """Save how the score of a tuning depends on its parameters.
+
+    Along x the parameter with the most values, a line for each value of the next one; the others at their best. The
+    best combination is circled.
+    """
+    best, varied = tuning.best, sorted(tuning.varied, key=lambda name: -tuning.table[name].nunique())
+    x, lines, rest = (*varied, "method")[0], (*varied, "method", "method")[1], varied[2:]
+    table = tuning.table.assign(method=best["method"])
+    for name in rest:
+        table = table[table[name] == best[name]]
+    held = "".join(f", {name} {best[name]}" for name in rest)
+    figure, axes = new_figure(f"{best['method']}, {len(tuning.table)} combinations{held}", x, tuning.metric)
+    kind = float if pd.api.types.is_numeric_dtype(table[x]) and table[x].dtype != bool else str
+    for value, rows in table.groupby(lines, sort=False):
+        axes.plot(rows[x].astype(kind), rows[tuning.metric], marker=".", label=f"{lines} {value}")
+    axes.plot([kind(best[x])], [tuning.score], "o", ms=12, mfc="none", mec="black", label="best")
+    _legend(axes, table[lines].nunique())
+    with atomic(path) as temporary:
+        figure.savefig(temporary)
 
 
 def _legend(axes: Axes, lines: int) -> None:

@@ -99,6 +99,16 @@ def find_basins(inside: Mask, sigma: float, h: float, step: Spacing, sides: Open
     return _merged(summit, doubt, depth, inside, h)
 
 
+def find_minima(relief: Floats, h: float, sides: Open, unsure: Mask | None) -> Basins:
+    """Cut an image into one basin for each minimum of the relief that is deeper by h than the lowest way out of it."""
+    everything = np.ones(relief.shape, bool)
+    doubtful = on_open_side(relief.shape, sides)
+    if unsure is not None:
+        doubtful |= unsure
+    summit, doubt = _summits(1 - relief, everything, doubtful if any(map(any, sides)) else None)
+    return _merged(summit, doubt, 1 - relief, everything, h)
+
+
 def _depth(inside: Mask, step: Spacing) -> Floats:
     if inside.all():
         return np.ones(inside.shape, np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from fijibridge.cells.agglomeration import join_weak
-from fijibridge.cells.basins import Basins, find_basins, smooth
+from fijibridge.cells.basins import Basins, find_basins, find_minima, smooth
 from fijibridge.cells.distances import to_sources
 from fijibridge.cells.growing import (
     UNSURE,
@@ -33,14 +33,17 @@ def partition(prob: Floats, recipe: Recipe, sides: Open) -> Labels:
     Returns
     -------
     numpy.ndarray
-        ``int32``, ids from 1, 0 = membrane, :data:`UNSURE`. Of ``"seeded"`` and ``"agglomeration"`` every pixel belongs
-        to a cell. Those of ``"threshold"`` are what hangs together in this piece.
+        ``int32``, ids from 1, 0 = membrane, :data:`UNSURE`. Of the methods that cover the image every
+        pixel belongs to a cell. Those of ``"threshold"`` are what hangs together in this piece.
     """
     if recipe.method == "threshold":
         return components(prob < recipe.threshold)
     if recipe.method == "watershed":
         inside = prob < recipe.threshold
         return find_basins(inside, recipe.sigma, recipe.h, recipe.step, sides, None).labels
+    if recipe.method == "minima":
+        relief, unsure = smooth(prob, recipe.sigma, recipe.step, sides)
+        return find_minima(relief, recipe.h, sides, unsure).labels
     cells = _seeded(prob, recipe, sides)
     return join_weak(cells, prob, recipe.beta, recipe.step) if recipe.method == "agglomeration" else cells
 
@@ -67,7 +70,11 @@ def _seeded(prob: Floats, recipe: Recipe, sides: Open) -> Labels:
     if unsure is not None:
         seeds[unsure] = UNSURE
     seeds[on_open_side(prob.shape, sides)] = UNSURE
-    return flood(relief, None, seeds, seeds == 0)
+    height = to_sources(inside, recipe.step)  # on level ground what is further from a membrane is flooded first
+    seeds[room(prob.shape, recipe.step, sides) < height] = UNSURE
+    if unsure is not None and unsure.any():
+        seeds[(height > 0) & (to_sources(unsure, recipe.step) <= height)] = UNSURE
+    return flood(relief, height - basins.depth * inside, seeds, seeds == 0)
 
 
 def _alone(labels: Labels, inside: Mask) -> Mask:

@@ -24,8 +24,9 @@ PARAMETERS = (
 DEFAULTS: Mapping[str, Mapping[str, float]] = {
     "threshold": {},
     "watershed": {"sigma": 1.5, "h": 2.0},
-    "seeded": {"sigma": 0.7, "h": 2.0},
-    "agglomeration": {"sigma": 0.7, "h": 0.5, "beta": 0.5},
+    "minima": {"sigma": 1.0, "h": 0.05},
+    "seeded": {"sigma": 0.5, "h": 2.0},
+    "agglomeration": {"sigma": 0.5, "h": 0.5, "beta": 0.5},
 }
 """What each method takes besides the threshold, which all of them take."""
 
@@ -46,7 +47,7 @@ class Recipe:
     @property
     def covers(self) -> bool:
         """Whether the cells cover the image before a membrane is cut out of them."""
-        return self.method in ("seeded", "agglomeration")
+        return self.method in ("minima", "seeded", "agglomeration")
 
 
 def make_recipe(
@@ -71,7 +72,7 @@ def make_recipe(
     _check("threshold", threshold, lambda v: 0 <= v <= 1, "a probability between 0 and 1")
     _check("beta", given["beta"], lambda v: 0 <= v <= 1, "a probability between 0 and 1")
     for name in ("sigma", "h"):
-        _check(name, given[name], lambda v: 0 <= v < np.inf, "0 or more pixels")
+        _check(name, given[name], lambda v: 0 <= v < np.inf, "0 or more")
     distance = np.inf if grow is True else float(grow)
     _check("grow", distance, lambda v: v >= 0, "True, False, or a number of pixels of 0 or more")
     _check("min_size", min_size, lambda v: v >= 0, "0 or more")

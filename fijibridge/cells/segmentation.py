@@ -49,7 +49,10 @@ def label_cells(
         ``"watershed"``: such regions are cut where they are narrow: every maximum of the distance from the
         membranes, smoothed by `sigma` (1.5), that stands out by `h` (2) becomes one cell. It closes gaps, and may
         cut bent cells.
-        ``"seeded"``: the probability, smoothed by `sigma` (0.7), is flooded from the middle of each such cell, so that
+        ``"minima"``: every minimum of the probability, smoothed by `sigma` (1), that is deeper by `h` (0.05, a
+        probability) than the way to the next becomes one cell. The threshold plays a part only where cells do not grow
+        without a bound. For stacks and for small cells, whose middle is blurred too.
+        ``"seeded"``: the probability, smoothed by `sigma` (0.5), is flooded from the middle of each such cell, so that
         cells are cut along what membrane there is. For noisy or faint membranes, and stacks.
         ``"agglomeration"``: cells of ``"seeded"``, with a small `h` (0.5) many too many, are joined while the mean
         probability along their common boundary is below `beta` (0.5). It weighs whole membranes, not their weakest
@@ -58,23 +61,24 @@ def label_cells(
         The channel with the membranes: a name of the DataArray's ``c`` coordinate, or an index. A plain array has
         channels only where this is an index.
     threshold
-        Pixels with at least this probability (smoothed, of the last two methods) are membrane.
+        Pixels with at least this probability (smoothed, of the last three methods) are membrane.
     sigma
-        Standard deviation of the Gaussian smoothing, in pixels. More than 0.7 flattens membranes of 1 px below 0.5.
+        Standard deviation of the Gaussian smoothing, in pixels. More than 0.5 flattens membranes of 1 px below 0.5.
     h
-        How far, in pixels, a maximum of the distance must stand out to be a cell of its own.
+        How far a maximum of the distance, in pixels, or a minimum of the probability must stand out to be a cell of its
+        own.
     beta
         Mean probability, from 0 to 1, from which on a membrane separates two cells.
     grow
         Grow the cells into the membranes until a gap of 1 px is left; a number grows at most so many pixels.
     min_size, max_size
         Regions of fewer pixels are left out before growing, larger ones (background) after it, so that nothing
-        grows into their place. Sizes are those before growing, with holes filled; of the last two methods those of
+        grows into their place. Sizes are those before growing, with holes filled; of the last three methods those of
         the areas that touch each other before a gap is cut.
     unit
         Of the sizes: ``"px"``, or the area or volume in the unit of the pixel size, ``"um2"`` or ``"um3"``.
     fill_holes
-        Fill, before growing, what is enclosed by one cell. Cells of the last two methods have no holes; without growing
+        Fill, before growing, what is enclosed by one cell. Cells of the last three methods have no holes; not grown,
         they lack pixels of at least the threshold.
     border
         ``"keep"`` cells that touch the border of the image before growing, or ``"remove"`` them afterwards.

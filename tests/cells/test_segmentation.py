@@ -11,7 +11,7 @@ from fijibridge.cells.targets import membrane_target
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image, pixel_size
 
-METHODS = ["threshold", "watershed", "seeded", "agglomeration"]
+METHODS = ["threshold", "watershed", "minima", "seeded", "agglomeration"]
 
 
 def grid(n: int = 4, side: int = 10) -> np.ndarray:
@@ -142,3 +142,155 @@ def test_true_membranes_give_the_true_cells(method):
     tissue = synthetic_epithelium((200, 200), seed=4)
     prob = (membrane_target(tissue.labels.values, 2) == 1).astype(float)
     assert match_labels(tissue.labels.values, label_cells(prob, method)).f1 > 0.98
+
+
+def noisy_tissue(shape=(160, 160), noise=0.1, seed=3):
+    rng = np.random.default_rng(seed)
+    truth = synthetic_epithelium(shape, cell_size=20, seed=seed).labels.values
+    prob = ndimage.gaussian_filter((membrane_target(truth, 2) == 1).astype(float), 0.7)
+    return np.clip(prob + rng.normal(0, noise, shape), 0, 1), truth
+
+
+def test_noise_inside_cells_is_no_membrane_for_the_smoothing_methods():
+    prob, truth = noisy_tissue(noise=0.25)
+    f1 = {
+        m: match_labels(truth, label_cells(prob, m, min_size=20, **{"h": 0.2} if m == "minima" else {})).f1
+        for m in METHODS
+    }
+    assert min(f1[m] for m in ("minima", "seeded", "agglomeration")) > 0.96
+    assert f1["threshold"] < 0.945
+
+
+def test_agglomeration_weighs_the_whole_membrane():
+    """Half of the membrane is missing: its mean is about 0.5."""
+    prob = grid(2, 30)
+    prob[1:15, 30] = 0
+    counts = [label_cells(prob, "agglomeration", beta=beta, grow=False).max() for beta in (0.3, 0.7)]
+    assert counts == [4, 3]
+
+
+def test_holes_are_filled_unless_they_open_to_the_border_or_hold_a_cell():
+    prob = np.zeros((30, 30))
+    prob[5:8, 5:8] = 1  # a vesicle
+    prob[0:3, 20:23] = 1  # at the border of the image
+    prob[15:24, 15:24] = 1
+    prob[18:21, 18:21] = 0  # a cell within the cell
+    labels = label_cells(prob, grow=False)
+    assert (labels[5:8, 5:8] == 1).all()
+    assert (labels[0:3, 20:23] == 0).all()
+    assert labels[19, 19] == 2
+    assert (labels[15:24, 15] == 0).all()
+    small = label_cells(prob, grow=False, min_size=20)  # the inner cell is too small and becomes part of the hole
+    assert small.max() == 1
+    assert (small[15:24, 15:24] == 1).all()
+    assert (label_cells(prob, grow=False, fill_holes=False)[5:8, 5:8] == 0).all()
+
+
+def test_large_regions_leave_their_place_empty():
+    """Background of 40 columns beside cells of 10: nothing grows into it."""
+    prob = np.zeros((41, 61))
+    prob[::10, :21], prob[:, :21:10] = 1, 1
+    everything, cells = label_cells(prob), label_cells(prob, max_size=100)
+    assert everything.max() == cells.max() + 1 == 9
+    assert not cells[:, 22:].any()
+    assert (cells[:, :20] > 0).sum() == ((everything[:, :20] > 0) & (everything[:, :20] != everything[20, 40])).sum()
+
+
+def test_cells_at_the_border_are_removed_without_others_growing_there():
+    prob = np.zeros((45, 45))
+    prob[2::10], prob[:, 2::10] = 1, 1  # 5 x 5 lines: 4 x 4 whole cells, 20 cut ones
+    kept, inner = label_cells(prob), label_cells(prob, border="remove")
+    assert (kept.max(), inner.max()) == (36, 16)
+    assert not inner[:2].any()
+    assert not inner[:, -2:].any()
+    assert (kept[4:40, 4:40] > 0).sum() == (inner[4:40, 4:40] > 0).sum()
+
+
+def test_sizes_in_micrometres():
+    prob = as_image(grid(4, 10), pixel_size=0.5, unit="um")  # cells of 81 px, 20.25 um2
+    assert label_cells(prob, min_size=20.2, unit="um2").max() == 16
+    assert label_cells(prob, min_size=20.3, unit="um2").max() == 0
+    assert label_cells(prob, max_size=20.2, unit="um2").max() == 0
+    volume = as_image(np.zeros((4, 5, 6)), pixel_size={"z": 2, "y": 0.5, "x": 0.5}, unit="um")
+    assert label_cells(volume, min_size=59.9, unit="um3").max() == 1
+    assert label_cells(volume, min_size=60.1, unit="um3").max() == 0
+    for image, wrong, words in (
+        (prob.values, "um2", "need a pixel size"),
+        (prob, "um3", "use 'um2'"),
+        (volume, "nm3", "use 'um3'"),
+    ):
+        with pytest.raises(ImageError, match=words):
+            label_cells(image, unit=wrong)
+
+
+def test_distances_follow_the_shape_of_voxels():
+    """Two balls of radius 3 um, 4.6 um apart, in voxels of 1 x 0.25 x 0.25 um: the neck is cut across z."""
+    z, y, x = np.indices((17, 33, 33)) * np.array([1, 0.25, 0.25]).reshape(3, 1, 1, 1)
+    balls = [(z - 8 - s) ** 2 + (y - 4) ** 2 + (x - 4) ** 2 < 9 for s in (-2.3, 2.3)]
+    prob = as_image(1.0 - (balls[0] | balls[1]), pixel_size={"z": 1, "y": 0.25, "x": 0.25}, unit="um")
+    labels = label_cells(prob, "watershed", grow=False).values
+    assert labels.max() == 2
+    assert set(np.unique(labels[:8])) == {0, 1}
+    assert set(np.unique(labels[9:])) == {0, 2}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_ids_follow_the_first_pixels(method):
+    grow = method not in ("threshold", "watershed")  # growing changes the first pixels, the numbers are from before
+    labels = label_cells(noisy_tissue()[0], method, grow=grow)
+    ids, first = np.unique(labels, return_index=True)
+    assert ids.tolist() == list(range(labels.max() + 1))
+    assert (np.diff(first[1:]) > 0).mean() > 0.8
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_images_without_membranes_or_without_cells(method, value):
+    labels = label_cells(np.full((12, 13), value), method)
+    covered = method in ("minima", "seeded", "agglomeration")
+    assert labels.max() == (1 if value == 0 else 0) or covered
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "words"),
+    [
+        ("threshold", {"sigma": 1}, "sigma is no parameter of the method 'threshold', which takes threshold"),
+        ("watershed", {"beta": 0.5}, "beta is no parameter"),
+        ("agglomeration", {"beta": 1.5}, "beta is 1.5"),
+        ("seeded", {"sigma": -1}, "sigma is -1"),
+        ("seeded", {"h": np.nan}, "h is nan"),
+        ("threshold", {"grow": -1}, "grow is -1"),
+        ("threshold", {"min_size": 10, "max_size": 5}, "max_size is 5; expected at least min_size"),
+        ("threshold", {"border": "cut"}, "border is 'cut'"),
+    ],
+)
+def test_parameters_out_of_range_or_place(method, parameters, words):
+    with pytest.raises(ImageError, match=words):
+        label_cells(grid(), method, **parameters)
+
+
+def test_growing_along_ridges_and_calibrated():
+    labels = np.zeros((3, 9), int)
+    labels[:, 0], labels[:, 8] = 4, 9
+    ridge = np.zeros((3, 9))
+    ridge[:, 6] = 1
+    assert grow_labels(labels, ridge)[0].tolist() == [4, 4, 4, 4, 4, 4, 0, 9, 9]
+    long = as_image(np.moveaxis(np.array([[[1, 0, 0, 0]]]), 2, 0), "zyx", pixel_size={"z": 2, "y": 1, "x": 1})
+    grown = grow_labels(long, distance=4)
+    assert grown.values[:, 0, 0].tolist() == [1, 1, 1, 0]
+    assert pixel_size(grown) == pixel_size(long)
+    touching_before = np.array([[1, 1, 2, 2]])
+    assert (grow_labels(touching_before) == touching_before).all()
+    with pytest.raises(ImageError, match="ids up to"):
+        grow_labels(np.array([[2**31, 0]]))
+
+
+@pytest.mark.parametrize("number", ["15", "21"])
+@pytest.mark.parametrize("method", METHODS)
+def test_true_membranes_of_the_cornea_give_its_cells(data, method, number):
+    from fijibridge.files import read_image
+
+    folder = data / "cornea_alizarine"
+    truth, region = read_image(folder / f"{number}_labels.tif").values, read_image(folder / f"{number}_roi.png").values
+    prob = read_image(folder / f"{number}_membrane.png").values / 255
+    assert match_labels(truth, label_cells(prob, method), region=region).f1 > 0.99

@@ -12,7 +12,7 @@ from fijibridge.cells.stitching import label_cells_tiled
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image, pixel_size, unit
 
-METHODS = ["threshold", "watershed", "seeded", "agglomeration"]
+METHODS = ["threshold", "watershed", "minima", "seeded", "agglomeration"]
 
 
 def noise(shape: tuple[int, ...], seed: int, smoothing: float, levels: int | None) -> np.ndarray:

@@ -92,3 +92,13 @@ def test_bad_input(arguments, words):
     given = {"probs": {"b": np.zeros((9, 9))}, "truths": {"b": np.ones((9, 9), int)}, **arguments}
     with pytest.raises(ImageError, match=words):
         tune_segmentation(**given)
+
+
+def test_the_plot_shows_the_table(images, tmp_path):
+    from fijibridge.app.plots import plot_tuning
+
+    probs, truths = images
+    grid = {"threshold": (0.3, 0.4, 0.5), "h": (1, 2), "min_size": (0, 20)}
+    for name, tried in (("many", grid), ("one", {"threshold": (0.4,)}), ("grow", {"grow": (True, False)})):
+        plot_tuning(tune_segmentation(probs, truths, parameters=tried), tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000

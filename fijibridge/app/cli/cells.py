@@ -1,10 +1,10 @@
-"""Verbs of the cells: label, match."""
+"""Verbs of the cells: label, tune, match."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from fijibridge.app.cli.base import (
     ImagePattern,
     LabelsPattern,
     RegionPattern,
+    Split,
     SplitName,
     TestNames,
     ValidationNames,
@@ -32,18 +33,57 @@ class Method(StrEnum):
 
     threshold = "threshold"
     watershed = "watershed"
+    minima = "minima"
+    seeded = "seeded"
+    agglomeration = "agglomeration"
+
+
+class Border(StrEnum):
+    """What happens to cells that touch the border of the image."""
+
+    keep = "keep"
+    remove = "remove"
+
+
+class Metric(StrEnum):
+    """What a tuning makes as large as possible."""
+
+    f1 = "f1"
+    pq = "pq"
+    precision = "precision"
+    recall = "recall"
+
+
+Predictions = Annotated[Path, typer.Argument(help="folder with {name}_prob.tif, as predict writes it")]
+MethodName = Annotated[
+    Method,
+    typer.Option(
+        help="threshold: connected regions; watershed: also closes gaps; minima, seeded: for noise and stacks; "
+        "agglomeration: weighs whole membranes"
+    ),
+]
 
 
 @app.command()
 def label(
-    folder: Annotated[Path, typer.Argument(help="folder with {name}_prob.tif, as predict writes it")],
+    folder: Predictions,
     out: Annotated[Path | None, typer.Option(help="folder for {name}_cells.tif; the same if left out")] = None,
-    method: Annotated[Method, typer.Option(help="threshold: connected regions; watershed: also closes gaps")] = (
-        Method.watershed
-    ),
+    method: MethodName = Method.watershed,
     threshold: Annotated[float, typer.Option(help="from this probability on (0 to 1) it is membrane")] = 0.5,
-    min_size: Annotated[int, typer.Option(min=0, help="leave out smaller regions, in pixels")] = 0,
+    sigma: Annotated[float | None, typer.Option(help="smoothing, in pixels; not of threshold")] = None,
+    h: Annotated[
+        float | None, typer.Option("--h", help="how far, in pixels, a cell must be wider than its necks")
+    ] = None,
+    beta: Annotated[
+        float | None, typer.Option(help="of agglomeration: mean probability from which on a membrane separates")
+    ] = None,
+    min_size: Annotated[float, typer.Option(min=0, help="leave out smaller regions, in --unit")] = 0,
+    max_size: Annotated[float | None, typer.Option(help="take out larger regions, in --unit")] = None,
+    unit: Annotated[str, typer.Option(help="of the sizes: px, um2, um3")] = "px",
     grow: Annotated[bool, typer.Option(help="grow the cells until a gap of 1 px is left")] = True,
+    grow_by: Annotated[float | None, typer.Option(min=0, help="grow at most so many pixels")] = None,
+    fill_holes: Annotated[bool, typer.Option(help="fill what is enclosed by one cell")] = True,
+    border: Annotated[Border, typer.Option(help="cells that touch the border of the image")] = Border.keep,
 ) -> None:
     """Find the cells in predicted membranes."""
     import fijibridge as fb
@@ -54,11 +94,93 @@ def label(
     target = make_folder(out or folder)
     with bar("labelling") as shown:
         for number, item in enumerate(items, start=1):
-            prob = read_image(item.paths["image"])
-            cells = fb.label_cells(prob, method.value, threshold=threshold, min_size=min_size, grow=grow)
+            cells = fb.label_cells(
+                read_image(item.paths["image"]), method.value, threshold=threshold, sigma=sigma, h=h, beta=beta,
+                min_size=min_size, max_size=max_size, unit=unit, grow=grow and (True if grow_by is None else grow_by),
+                fill_holes=fill_holes, border=border.value,
+            )  # fmt: skip
             write_image(target / f"{item.name}_cells.tif", cells)
             shown.progress(number, len(items))
     console.print(f"{len(items)} label images in {target}")
+
+
+Values = typer.Option(help="values to try, such as 0.3,0.5,0.7")
+
+
+@app.command()
+def tune(
+    pred: Predictions,
+    folder: Folder,
+    image: ImagePattern = None,
+    labels: LabelsPattern = None,
+    region: RegionPattern = None,
+    test: TestNames = None,
+    validation: ValidationNames = None,
+    split: SplitName = Split.validation,
+    method: MethodName = Method.watershed,
+    threshold: Annotated[str | None, Values] = None,
+    sigma: Annotated[str | None, Values] = None,
+    h: Annotated[str | None, typer.Option("--h", help="values to try")] = None,
+    beta: Annotated[str | None, Values] = None,
+    min_size: Annotated[str | None, Values] = None,
+    max_size: Annotated[str | None, Values] = None,
+    grow_by: Annotated[str | None, Values] = None,
+    metric: Annotated[Metric, typer.Option(help="what to make as large as possible")] = Metric.f1,
+    thresh: Annotated[float, typer.Option(help="a pair with at least this IoU is a match")] = 0.5,
+    csv: Annotated[Path | None, typer.Option(help="write the whole table here")] = None,
+    plot: Annotated[Path | None, typer.Option(help="write a picture here")] = None,
+) -> None:
+    """Choose the parameters of label on images with known cells (the split validation, unless you say another)."""
+    import fijibridge as fb
+    from fijibridge.app import plots, tables
+    from fijibridge.app.console import console
+    from fijibridge.files import read_image
+    from fijibridge.image import values
+
+    dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
+    items = chosen(dataset, split, truth=True)
+    given = {"threshold": threshold, "sigma": sigma, "h": h, "beta": beta, "min_size": min_size, "max_size": max_size,
+             "grow": grow_by}  # fmt: skip
+    tuning = fb.tune_segmentation(
+        {item.name: read_image(pred / f"{item.name}_prob.tif") for item in items},
+        {item.name: values(item.labels()) for item in items},
+        method.value,
+        _grid(given),
+        metric=metric.value,
+        thresh=thresh,
+        regions={item.name: None if (known := item.region()) is None else values(known) for item in items},
+    )
+    top = tuning.table.sort_values(metric.value, ascending=False, kind="stable").head(10)
+    console.print(tables.table_text(top), soft_wrap=True)
+    console.print(tuning.flatness, soft_wrap=True)
+    console.print(f"fijibridge label {pred} {_as_options(tuning.best)}", soft_wrap=True)
+    console.print(f"{len(items)} images; IoU at least {thresh:g}; truth: {dataset.description.provenance}")
+    if csv is not None:
+        tables.save_table(csv, tuning.table)
+    if plot is not None:
+        plots.plot_tuning(tuning, plot)
+
+
+def _grid(given: dict[str, str | None]) -> dict[str, tuple[float, ...]] | None:
+    """Read the values to try, None if there are none at all."""
+    grid = {}
+    for name, text in given.items():
+        try:
+            numbers = None if text is None else tuple(float(part) for part in text.split(","))
+        except ValueError as error:
+            raise typer.BadParameter(f"{name} is {text!r}; expected numbers with commas between, 0.3,0.5") from error
+        if numbers is not None:
+            grid[name] = numbers
+    return grid or None
+
+
+def _as_options(best: dict[str, Any]) -> str:
+    """Return parameters as the options of label."""
+    names = {"grow": "grow-by", "min_size": "min-size", "max_size": "max-size"}
+    return " ".join(
+        f"--{names.get(name, name)}={value:g}" if name != "method" else f"--method={value}"
+        for name, value in best.items()
+    )
 
 
 @app.command()
