@@ -20,17 +20,9 @@ from fijibridge.dataset.toml import FILE_NAME, SCHEMA_NAME
 from fijibridge.dataset.truth import of_classes, of_labels, of_region
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import SUFFIXES, content
+from fijibridge.files.tiff import plain_unit
 
-_UNITS = {
-    "nm": 1e-3,
-    "um": 1.0,
-    "mm": 1e3,
-    "cm": 1e4,
-    "m": 1e6,
-    "nanometer": 1e-3,
-    "micrometer": 1.0,
-    "millimeter": 1e3,
-}
+_UNITS = {"nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6}
 _SIZE_TOLERANCE = 0.01
 _FEW_PIXELS = 4
 
@@ -168,7 +160,8 @@ def _sizes(item: Item, dataset: Dataset) -> Iterator[Finding]:
     units = said.get("unit") or {}
     unit = units.get("y") if isinstance(units, dict) else units
     own: dict[str, float] = dict(said.get("pixel_size") or {}) if unit not in (None, "pixel") else {}
-    told, told_unit = sizes_of(item.description), item.description.unit
+    told = sizes_of(item.description)
+    told_unit = None if item.description.unit is None else plain_unit(item.description.unit)
     if not told and not own:
         yield _finding("note", item, dataset, "image", "no pixel size is known", "say pixel_size and unit")
     if told and told_unit is None and unit in (None, "pixel"):
@@ -178,12 +171,23 @@ def _sizes(item: Item, dataset: Dataset) -> Iterator[Finding]:
     if not told and told_unit not in (None, unit):
         what = f"the file's pixel size is in {unit}, the description's unit is {told_unit}"
         yield _finding("problem", item, dataset, "image", what, "say pixel_size too, or leave out unit")
-    scale = _UNITS.get(str(unit), 1.0) / _UNITS.get(str(told_unit or unit), 1.0)
+    scale = _scale(str(unit), told_unit or str(unit))
+    if scale is None:
+        what = f"the file's pixel size is in {unit}, the description's in {told_unit}; nobody can compare them"
+        yield _finding("note", item, dataset, "image", what, "see whether they agree")
+        return
     for axis in sorted(set(told) & set(own) - {"t"}):
         if abs(own[axis] * scale / told[axis] - 1) > _SIZE_TOLERANCE:
             here = f"the description {told[axis]:g} {told_unit or ''}".rstrip()
             what = f"pixel size in {axis}: the file says {own[axis]:g} {unit}, {here}"
             yield _finding("problem", item, dataset, "image", what, "correct the one that is wrong")
+
+
+def _scale(unit: str, other: str) -> float | None:
+    """Return how many of the other unit are one, None where that is not known."""
+    if unit == other:
+        return 1.0
+    return _UNITS[unit] / _UNITS[other] if unit in _UNITS and other in _UNITS else None
 
 
 def _shapes(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray]) -> Iterator[Finding]:

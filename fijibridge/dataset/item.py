@@ -16,6 +16,7 @@ from fijibridge.dataset.description import DerivedFrom, Description, Provenance,
 from fijibridge.dataset.members import Members
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files.pixels import Content
+from fijibridge.files.tiff import plain_unit
 from fijibridge.image import as_image, as_truth, origin, pixel_size
 
 _MOST_NAMED = 20
@@ -228,7 +229,7 @@ class Item:
         told = sizes_of(self.description)
         units: dict[str, str] = {}
         if self.description.unit is not None:
-            units = dict.fromkeys("zyx", self.description.unit)
+            units = dict.fromkeys("zyx", plain_unit(self.description.unit))
         if self.description.time_unit is not None:
             units["t"] = self.description.time_unit
         image = as_image(image, pixel_size=told or None, unit=units or None)

@@ -18,6 +18,7 @@ from fijibridge.image import DIMS
 if TYPE_CHECKING:
     import zarr
 
+_DEPTH = 3
 _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
 
@@ -36,14 +37,18 @@ def content(source: Path, key: str | None) -> Content:
     """
     import zarr
 
-    node = _open(source, key)
+    node: Any = _open(source, key)
     if isinstance(node, zarr.Array):
         return Content(_pixels(source, node, key), _names(node), {})
     scales = _ome(node).get("multiscales")
     if not scales:
-        arrays = [k for k, _ in node.arrays()]
-        said = f"it holds the arrays {', '.join(arrays)}" if arrays else "it holds no array"
-        raise DatasetError(f"{source} has no multiscales metadata{_at(key)}; {said}: say which, '{source.name}:/0'")
+        arrays = [k for k, v in node.members(max_depth=_DEPTH) if isinstance(v, zarr.Array)][:10]
+        said = (
+            f"it holds the arrays {', '.join(arrays)}: say which, '{source.name}:/{arrays[0]}'"
+            if arrays
+            else "no array"
+        )
+        raise DatasetError(f"{source} has no multiscales metadata{_at(key)}; {said}")
     return _full_resolution(source, key, node, scales[0])
 
 

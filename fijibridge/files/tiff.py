@@ -16,6 +16,13 @@ from fijibridge.errors import DatasetError
 from fijibridge.files.pixels import Box, Content, OnDisk, whole
 from fijibridge.image import DIMS, RGB, channel_names
 
+_PLAIN = dict.fromkeys(("micron", "microns", "micrometer", "micrometre", "\u00b5m", "\u03bcm"), "um") | {
+    "nanometer": "nm",
+    "nanometre": "nm",
+    "millimeter": "mm",
+    "millimetre": "mm",
+}
+
 
 def content(source: Path) -> Content:
     """Return what a TIFF says of its first series."""
@@ -99,4 +106,4 @@ def _ome_calibration(file: tifffile.TiffFile) -> dict[str, Any]:
 def plain_unit(name: str) -> str:
     """Return a unit as it is written here: ImageJ's escapes read, and any way to write micrometres as 'um'."""
     name = re.sub(r"\\u([0-9A-Fa-f]{4})", lambda code: chr(int(code.group(1), 16)), name)
-    return "um" if name in ("micron", "micrometer", "micrometre", "um", "\u00b5m", "\u03bcm") else name
+    return _PLAIN.get(name, name)

@@ -113,6 +113,9 @@ def test_pixel_sizes_against_the_files(folder):
         write_image(folder / f"{name}_image.tif", image)
     good = looked_at(folder, pixel_size=200, unit="nm") + looked_at(folder, pixel_size=0.2, unit="um")
     assert not [f for f in good if "pixel size in" in f.what]
+    good = looked_at(folder, pixel_size=0.2, unit="\u00b5m")
+    assert not [f for f in good if "pixel size" in f.what]
+    assert len([f for f in looked_at(folder, pixel_size=1, unit="ell") if "nobody can compare" in f.what]) == 3
     wrong = [f for f in looked_at(folder, pixel_size={"y": 0.2, "x": 0.4}, unit="um") if "pixel size in" in f.what]
     assert {f.what for f in wrong} == {"pixel size in x: the file says 0.2 um, the description 0.4 um"}
     assert {f.severity for f in wrong} == {"problem"}

@@ -100,6 +100,19 @@ def test_ome_zarr(tmp_path, version):
         read_image(f"{path}:/7")
 
 
+def test_an_image_inside_of_a_zarr(tmp_path):
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w").create_group("labels/cells")
+    group.create_array("0", data=WHOLE[0])
+    axes = [{"name": d, "type": "space", "unit": "nanometer"} for d in "yx"]
+    steps = [{"type": "scale", "scale": [3, 4]}]
+    scales = [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": steps}]}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": scales}
+    image = read_image(tmp_path / "a.zarr", key="labels/cells")
+    assert (pixel_size(image), unit(image)) == ({"y": 3, "x": 4}, "nm")
+    with pytest.raises(DatasetError, match=r"holds the arrays labels/cells/0: say which, 'a\.zarr:/labels/cells/0'"):
+        read_image(tmp_path / "a.zarr")
+
+
 def test_no_link_leads_out_of_a_zarr(tmp_path):
     secret = write_ome_zarr(tmp_path / "secret.zarr", "0.4") / "0" / "0.0.0.0"
     path = write_ome_zarr(tmp_path / "a.zarr", "0.4")
