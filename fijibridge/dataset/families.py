@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fijibridge.dataset.description import Role
+from fijibridge.dataset.patterns import Pattern
 from fijibridge.dataset.toml import FILE_NAME
 from fijibridge.files import SUFFIXES, hdf5
 from fijibridge.files.ome_zarr import is_zarr
@@ -65,7 +66,10 @@ def families(folder: Path) -> list[Family]:
 
 def _kinds(path: Path, folder: Path, in_series: bool) -> Iterable[tuple[str, str, Role | None, str]]:
     """Yield pattern, name of the image, role and its word for a file, or for each array in it."""
-    pattern, name, role, word = _read_name(path.relative_to(folder).as_posix(), in_series)
+    place = path.relative_to(folder).as_posix()
+    pattern, name, role, word = _read_name(place, in_series)
+    if (Pattern(pattern).match(place) or {}).get("name", "") != name:  # a name with separators in odd places
+        pattern, name, role, word = f"{place[: -len(path.name)]}{{name}}{path.suffix}", path.stem, None, ""
     if path.suffix.lower() not in HDF5:
         return [(pattern, name, role, word)]
     try:
