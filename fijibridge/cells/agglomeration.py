@@ -107,7 +107,7 @@ def join_weak(labels: Labels, prob: Floats, beta: float, step: Spacing) -> Label
 
 def _linked(found: Boundaries, n: int, beta: float) -> Labels:
     """Return the cell of each region, numbered from 1 by its lowest region."""
-    import higra as hg  # type: ignore[import-untyped]
+    import higra as hg
 
     real = found.a > 0
     graph = hg.UndirectedGraph(n)
