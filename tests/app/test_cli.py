@@ -86,6 +86,32 @@ def test_the_prediction_is_the_one_of_the_repl(done, folder):
     assert (read_image(out / "pred" / "c_cells.tif").values == cells.values).all()
 
 
+def test_tune_says_the_options_of_label(folder, done, here, tmp_path):
+    out = done[0]
+    text = here("tune", out / "pred", folder, *PATTERNS, "--split=test", "--threshold=0.3,0.5", "--h=1,2",
+                "--min-size=10", "--csv", tmp_path / "t.csv", "--plot", tmp_path / "t.png")  # fmt: skip
+    table = pd.read_csv(tmp_path / "t.csv")
+    assert len(table) == 4
+    assert (tmp_path / "t.png").stat().st_size > 5000
+    (line,) = [line for line in text.splitlines() if line.startswith("fijibridge label")]
+    options = line.split("--", 1)[1]
+    here("label", out / "pred", "--out", tmp_path, *(f"--{o.strip()}" for o in options.split("--")))
+    here("match", folder, *PATTERNS, "--split=test", "--pred", tmp_path, "--csv", tmp_path / "m.csv")
+    assert pd.read_csv(tmp_path / "m.csv")["f1"].iloc[-1] == pytest.approx(table["f1"].max())
+    bad = here("tune", out / "pred", folder, *PATTERNS, "--split=test", "--threshold=0.3;0.5", status=2)
+    assert "expected numbers with commas" in " ".join(bad.replace("│", " ").split())
+
+
+def test_label_takes_all_of_label_cells(done, here, tmp_path):
+    prob = read_image(done[0] / "pred" / "c_prob.tif")
+    options = ("--method=agglomeration", "--beta=0.4", "--sigma=0.7", "--h=1", "--grow-by=2", "--border=remove",
+               "--unit=um2", "--min-size=0.5", "--max-size=40")  # fmt: skip
+    here("label", done[0] / "pred", "--out", tmp_path, *options)
+    cells = fb.label_cells(prob, "agglomeration", beta=0.4, sigma=0.7, h=1, grow=2, border="remove", unit="um2",
+                           min_size=0.5, max_size=40)  # fmt: skip
+    assert (read_image(tmp_path / "c_cells.tif").values == cells.values).all()
+
+
 def test_a_description_instead_of_patterns(folder, tmp_path):
     (folder / "dataset.toml").write_text('image = "*_image.tif"\nlabels = "{name}_labels.tif"\n')
     assert "3 train" in cli("train", folder, "--out", tmp_path, "--depth=1", "--channels=2", "--epochs=0")
