@@ -52,7 +52,7 @@ def test_a_part_of_a_tiff(tmp_path, write):
     options = {
         "plain": {}, "tiled": {"tile": (16, 16)}, "imagej": {"imagej": True}, "deflated": {"compression": "deflate"},
     }[write]  # fmt: skip
-    tifffile.imwrite(tmp_path / "a.tif", WHOLE, **options)
+    tifffile.imwrite(tmp_path / "a.tif", WHOLE, photometric="minisblack", **options)
     image = read_image(tmp_path / "a.tif", "zyx", lazy=True)
     assert hasattr(image.data, "dask")
     assert (image[1, 5:9, ::7].values == WHOLE[1, 5:9, ::7]).all()
@@ -217,7 +217,7 @@ def test_what_never_ends_is_not_opened(tmp_path):
 def test_an_ome_tiff_takes_no_pixels_from_elsewhere(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
-    tifffile.imwrite(tmp_path / "secret.ome.tif", WHOLE)
+    tifffile.imwrite(tmp_path / "secret.ome.tif", WHOLE, photometric="minisblack")
     tifffile.imwrite(folder / "a.ome.tif", WHOLE[0], metadata={"axes": "YX"})
     with tifffile.TiffFile(folder / "a.ome.tif") as file:
         xml = file.ome_metadata
@@ -252,7 +252,7 @@ def test_where_a_path_in_a_file_begins():
 
 
 def test_parts_of_what_has_none(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", WHOLE)
+    tifffile.imwrite(tmp_path / "a.tif", WHOLE, photometric="minisblack")
     with pytest.raises(DatasetError, match="has no parts"):
         read_image(f"{tmp_path / 'a.tif'}:/raw")
     with pytest.raises(DatasetError, match="is a folder"):
