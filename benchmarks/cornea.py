@@ -24,7 +24,7 @@ from skimage.segmentation import watershed
 
 import fijibridge as fb
 from fijibridge.app.tables import table_text
-from fijibridge.cells.matching import Matching
+from fijibridge.cells.matching.matches import Matching
 from fijibridge.dataset import Item
 
 TEST = ("15", "18", "21", "29")

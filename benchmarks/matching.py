@@ -20,8 +20,7 @@ from scipy import ndimage
 
 MATCHERS = {
     "fijibridge": (
-        "from fijibridge import match_labels as matching\n"
-        "def match(t, p): m = matching(t, p); return m.tp, m.fp, m.fn"
+        "from fijibridge import match_labels as matching\ndef match(t, p): m = matching(t, p); return m.tp, m.fp, m.fn"
     ),
     "stardist": "from stardist.matching import matching\ndef match(t, p): m = matching(t, p); return m.tp, m.fp, m.fn",
     "cellpose": (

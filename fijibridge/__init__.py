@@ -11,47 +11,47 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Agreement": "cells.agreement",
+    "Agreement": "cells.matching.agreement",
     "Dataset": "dataset",
     "Description": "dataset",
-    "Diagnosis": "cells.diagnosis",
+    "Diagnosis": "cells.diagnosis.overview",
     "Epithelium": "cells.synthetic",
     "Fiji": "fiji.session",
     "FijiBridgeError": "errors",
-    "IGNORE": "cells.targets",
-    "Matching": "cells.matching",
+    "IGNORE": "cells.targets.from_labels",
+    "Matching": "cells.matching.matches",
     "Model": "nn.model",
     "Normalisation": "nn.model",
     "PatchSampler": "nn.patches",
     "Roi": "rois",
     "Run": "nn.training",
     "Sample": "nn.patches",
-    "Tuning": "cells.tuning",
+    "Tuning": "cells.segmentation.tuning",
     "UNet": "nn.unet",
-    "affinity_target": "cells.targets",
+    "affinity_target": "cells.targets.from_labels",
     "as_image": "image",
-    "average_precision": "cells.matching",
-    "ceiling": "cells.ceiling",
+    "average_precision": "cells.matching.matches",
+    "ceiling": "cells.scaling.ceiling",
     "check": "dataset",
-    "class_target": "cells.targets",
-    "class_weights": "cells.weights",
-    "compare_labels": "cells.agreement",
-    "compare_tables": "cells.corrections",
+    "class_target": "cells.targets.from_labels",
+    "class_weights": "cells.targets.weights",
+    "compare_labels": "cells.matching.agreement",
+    "compare_tables": "cells.diagnosis.corrections",
     "current": "fiji.session",
     "describe": "dataset",
-    "diagnose": "cells.diagnosis",
-    "distance_target": "cells.targets",
-    "downscale": "cells.scaling",
-    "error_map": "cells.pixel_errors",
-    "grow_labels": "cells.segmentation",
-    "label_cells": "cells.segmentation",
-    "label_cells_tiled": "cells.stitching",
-    "labels_from_membranes": "cells.membranes",
+    "diagnose": "cells.diagnosis.overview",
+    "distance_target": "cells.targets.from_labels",
+    "downscale": "cells.scaling.resampling",
+    "error_map": "cells.diagnosis.pixel_errors",
+    "grow_labels": "cells.segmentation.growing",
+    "label_cells": "cells.segmentation.labelling",
+    "label_cells_tiled": "cells.segmentation.stitching",
+    "labels_from_membranes": "cells.targets.from_membranes",
     "labels_to_rois": "rois",
-    "list_changes": "cells.corrections",
-    "match_labels": "cells.matching",
-    "match_table": "cells.matching",
-    "membrane_target": "cells.targets",
+    "list_changes": "cells.diagnosis.corrections",
+    "match_labels": "cells.matching.matches",
+    "match_table": "cells.matching.matches",
+    "membrane_target": "cells.targets.from_labels",
     "pixel_size": "image",
     "predict": "nn.prediction",
     "read_rois": "rois",
@@ -59,12 +59,12 @@ _HOME = {
     "rois_to_labels": "rois",
     "rois_to_mask": "rois",
     "save_dataset": "dataset",
-    "separate_parts": "cells.corrections",
+    "separate_parts": "cells.diagnosis.corrections",
     "synthetic_epithelium": "cells.synthetic",
     "train": "nn.training",
-    "tune_segmentation": "cells.tuning",
-    "upscale": "cells.scaling",
-    "weight_map": "cells.weights",
+    "tune_segmentation": "cells.segmentation.tuning",
+    "upscale": "cells.scaling.resampling",
+    "weight_map": "cells.targets.weights",
     "write_rois": "rois",
 }
 
@@ -128,20 +128,27 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from fijibridge.cells.agreement import Agreement, compare_labels
-    from fijibridge.cells.ceiling import ceiling
-    from fijibridge.cells.corrections import compare_tables, list_changes, separate_parts
-    from fijibridge.cells.diagnosis import Diagnosis, diagnose
-    from fijibridge.cells.matching import Matching, average_precision, match_labels, match_table
-    from fijibridge.cells.membranes import labels_from_membranes
-    from fijibridge.cells.pixel_errors import error_map
-    from fijibridge.cells.scaling import downscale, upscale
-    from fijibridge.cells.segmentation import grow_labels, label_cells
-    from fijibridge.cells.stitching import label_cells_tiled
+    from fijibridge.cells.diagnosis.corrections import compare_tables, list_changes, separate_parts
+    from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
+    from fijibridge.cells.diagnosis.pixel_errors import error_map
+    from fijibridge.cells.matching.agreement import Agreement, compare_labels
+    from fijibridge.cells.matching.matches import Matching, average_precision, match_labels, match_table
+    from fijibridge.cells.scaling.ceiling import ceiling
+    from fijibridge.cells.scaling.resampling import downscale, upscale
+    from fijibridge.cells.segmentation.growing import grow_labels
+    from fijibridge.cells.segmentation.labelling import label_cells
+    from fijibridge.cells.segmentation.stitching import label_cells_tiled
+    from fijibridge.cells.segmentation.tuning import Tuning, tune_segmentation
     from fijibridge.cells.synthetic import Epithelium, synthetic_epithelium
-    from fijibridge.cells.targets import IGNORE, affinity_target, class_target, distance_target, membrane_target
-    from fijibridge.cells.tuning import Tuning, tune_segmentation
-    from fijibridge.cells.weights import class_weights, weight_map
+    from fijibridge.cells.targets.from_labels import (
+        IGNORE,
+        affinity_target,
+        class_target,
+        distance_target,
+        membrane_target,
+    )
+    from fijibridge.cells.targets.from_membranes import labels_from_membranes
+    from fijibridge.cells.targets.weights import class_weights, weight_map
     from fijibridge.dataset import Dataset, Description, check, describe, save_dataset
     from fijibridge.errors import FijiBridgeError
     from fijibridge.fiji.session import Fiji, current

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from fijibridge.cells.ceiling import ENOUGH
+from fijibridge.cells.scaling.ceiling import ENOUGH
 from fijibridge.files import atomic
 
 _PANELS = {"recall": "matched share of the true cells", "f1": "F1", "membrane_accuracy": "membrane pixel accuracy"}

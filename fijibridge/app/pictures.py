@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from skimage.segmentation import find_boundaries
 
-from fijibridge.cells.matching import Matching
+from fijibridge.cells.matching.matches import Matching
 from fijibridge.files import atomic
 from fijibridge.image import Array, values
 
@@ -109,7 +109,8 @@ def label_colours(labels: Array) -> Colours:
 def outcome_picture(image: Array, true: Array, pred: Array, matching: Matching) -> Colours:
     """Paint what became of each cell over the image, with the true outlines darkened; (Y, X, 3).
 
-    The colours are those of :data:`fijibridge.cells.matching.COLORS`; true cells cover predicted ones that are wrong.
+    The colours are those of :data:`fijibridge.cells.matching.matches.COLORS`; true cells cover predicted ones that are
+    wrong.
     """
     plain = np.repeat(grey(image)[..., None], 3, axis=-1)
     picture = plain.copy()

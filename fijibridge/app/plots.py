@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fijibridge.cells.matching import Matching
-from fijibridge.cells.tuning import Tuning
+from fijibridge.cells.matching.matches import Matching
+from fijibridge.cells.segmentation.tuning import Tuning
 from fijibridge.files import atomic
 
 

@@ -21,10 +21,10 @@ from PIL import Image
 
 import fijibridge
 from fijibridge.app import pictures, plots
-from fijibridge.cells.corrections import compare_tables
-from fijibridge.cells.diagnosis import THRESHOLDS, Diagnosis, diagnose
-from fijibridge.cells.matching import COLORS, Matching, match_labels, match_table
-from fijibridge.cells.pixel_errors import EXTRA_MEMBRANE, MISSED_MEMBRANE
+from fijibridge.cells.diagnosis.corrections import compare_tables
+from fijibridge.cells.diagnosis.overview import THRESHOLDS, Diagnosis, diagnose
+from fijibridge.cells.diagnosis.pixel_errors import EXTRA_MEMBRANE, MISSED_MEMBRANE
+from fijibridge.cells.matching.matches import COLORS, Matching, match_labels, match_table
 from fijibridge.errors import ImageError
 from fijibridge.files import atomic
 from fijibridge.image import Array, values

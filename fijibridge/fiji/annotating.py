@@ -91,7 +91,7 @@ class Annotating(Working):
         fijibridge.list_changes : what was changed.
         fijibridge.save_dataset : keep them, with their provenance.
         """
-        from fijibridge.cells.corrections import labels_from_corrected, list_changes, separate_parts
+        from fijibridge.cells.diagnosis.corrections import labels_from_corrected, list_changes, separate_parts
         from fijibridge.fiji import overlays
 
         known = before if isinstance(before, xr.DataArray) else as_image(before)
@@ -215,7 +215,7 @@ class Annotating(Working):
         return [title for title in self.titles() if title in with_cells - used]
 
     def _cells_of(self, title: str, image: xr.DataArray, labelled: str | None, alone: bool) -> xr.DataArray:
-        from fijibridge.cells.corrections import labels_from_corrected
+        from fijibridge.cells.diagnosis.corrections import labels_from_corrected
         from fijibridge.fiji import overlays
 
         nothing = _spatial(image, np.zeros([n for d, n in image.sizes.items() if d != "c"], np.uint16))

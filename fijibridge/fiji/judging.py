@@ -12,8 +12,8 @@ from fijibridge.image import Array, LookupTable, as_image
 from fijibridge.rois import Roi, labels_to_rois
 
 if TYPE_CHECKING:
-    from fijibridge.cells.diagnosis import Diagnosis
-    from fijibridge.cells.matching import Matching
+    from fijibridge.cells.diagnosis.overview import Diagnosis
+    from fijibridge.cells.matching.matches import Matching
     from fijibridge.fiji.windows import Which
 
 
@@ -34,7 +34,7 @@ class Judging(Showing):
         over
             The image that gets the outlines as its overlay: of the predicted cells, and of the true ones without a
             match (named ``"missed 7"``, ``"merged 7"``, ``"split 7"``), in the colours of
-            :data:`fijibridge.cells.matching.COLORS`.
+            :data:`fijibridge.cells.matching.matches.COLORS`.
         name
             Title of the table. Without a display none is shown.
 

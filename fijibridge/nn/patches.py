@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fijibridge.cells.targets import IGNORE
+from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import TrainingError
 from fijibridge.nn.augmentation import draw_symmetry, symmetry
 

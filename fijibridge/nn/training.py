@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
-from fijibridge.cells.targets import CLASSES, IGNORE, membrane_target
+from fijibridge.cells.targets.from_labels import CLASSES, IGNORE, membrane_target
 from fijibridge.dataset import Dataset, Item
 from fijibridge.errors import FijiBridgeWarning, ImageError, TrainingError
 from fijibridge.files import atomic, write_json

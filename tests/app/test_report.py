@@ -15,7 +15,7 @@ from PIL import Image
 import fijibridge as fb
 from fijibridge.app.cli import main
 from fijibridge.app.report import PROVENANCE, Case, write_report
-from fijibridge.cells.matching import COLORS
+from fijibridge.cells.matching.matches import COLORS
 from fijibridge.errors import ImageError
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from skimage.metrics import adapted_rand_error, variation_of_information
 
-from fijibridge.cells.agreement import boundary, compare_labels
+from fijibridge.cells.matching.agreement import boundary, compare_labels
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image
 
@@ -56,6 +56,16 @@ def test_tolerance_is_a_length_in_the_image():
     assert far.boundary_f == 0.5, "slices are 3 px apart: only the pixels that lie in the other boundary count"
 
 
+def test_gaps_between_predicted_cells_can_count_as_theirs():
+    true = np.kron([[1, 2], [3, 4]], np.ones((10, 10), int))
+    pred = true.copy()
+    pred[9:11], pred[:, 9:11] = 0, 0
+    assert compare_labels(true, pred).adapted_rand_error > 0.1
+    filled = compare_labels(true, pred, fill_gaps=1.5)
+    assert (filled.adapted_rand_error, filled.voi) == (0, 0)
+    assert filled.boundary_f == compare_labels(true, pred).boundary_f
+
+
 def test_outside_the_region_nothing_counts():
     true, pred = np.array([[1, 1, 2, 2, 3, 3]]), np.array([[1, 1, 2, 2, 9, 8]])
     inside = compare_labels(true, pred, region=np.array([[1, 1, 1, 1, 0, 0]]), tolerance=0)
@@ -66,5 +76,7 @@ def test_outside_the_region_nothing_counts():
 def test_nothing_to_compare_is_nan_and_bad_tolerances_are_refused():
     nothing = compare_labels(np.zeros((3, 3), int), np.zeros((3, 3), int))
     assert np.isnan([nothing.adapted_rand_error, nothing.voi, nothing.boundary_f]).all()
+    with pytest.raises(ImageError, match="fill_gaps"):
+        compare_labels(np.ones((3, 3), int), np.ones((3, 3), int), fill_gaps=-1)
     with pytest.raises(ImageError, match="tolerance"):
         compare_labels(np.ones((3, 3), int), np.ones((3, 3), int), tolerance=-1)

@@ -6,7 +6,7 @@ import pytest
 
 import fijibridge as fb
 from fijibridge.app.ceiling import plot_ceiling
-from fijibridge.cells.ceiling import METHODS, _membranes, ceiling
+from fijibridge.cells.scaling.ceiling import METHODS, _membranes, ceiling
 from fijibridge.errors import ImageError
 from fijibridge.files import read_image
 

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fijibridge.cells.diagnosis import diagnose
-from fijibridge.cells.gaps import find_gaps
-from fijibridge.cells.matching import match_labels
-from fijibridge.cells.pixel_errors import correlate_errors, enrich_errors, error_map
-from fijibridge.cells.segmentation import label_cells
+from fijibridge.cells.diagnosis.gaps import find_gaps
+from fijibridge.cells.diagnosis.overview import diagnose
+from fijibridge.cells.diagnosis.pixel_errors import correlate_errors, enrich_errors, error_map
+from fijibridge.cells.matching.matches import match_labels
+from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.cells.synthetic import synthetic_epithelium
-from fijibridge.cells.targets import IGNORE, membrane_target
+from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image, pixel_size
 
@@ -134,7 +134,7 @@ def test_diagnosis_of_a_volume():
     assert found.errors.dims == ("z", "y", "x")
     lost = found.cells[found.cells["true"].isin((7, 8))]
     assert lost[["z", "y", "x", "area"]].to_numpy().tolist() == [[8.5, 11.5, 3.5, 384], [8.5, 11.5, 11.5, 384]]
-    assert "Lost are 2 merged cells" in found.summary
+    assert "Lost: 2 merged." in found.summary
     assert found.wrong_places().shape == (3, 3)
 
 

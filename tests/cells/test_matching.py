@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import linear_sum_assignment
 
-from fijibridge.cells import overlaps
-from fijibridge.cells.matching import match_labels, match_table
+from fijibridge.cells.matching import overlaps
+from fijibridge.cells.matching.matches import match_labels, match_table
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fijibridge.cells.scaling import downscale, upscale
+from fijibridge.cells.scaling.resampling import downscale, upscale
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image, origin, pixel_size, unit
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from fijibridge.cells.matching import match_labels
-from fijibridge.cells.segmentation import grow_labels, label_cells
+from fijibridge.cells.matching.matches import match_labels
+from fijibridge.cells.segmentation.labelling import grow_labels, label_cells
 from fijibridge.cells.synthetic import synthetic_epithelium
-from fijibridge.cells.targets import membrane_target
+from fijibridge.cells.targets.from_labels import membrane_target
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image, pixel_size
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from fijibridge.cells.synthetic import synthetic_epithelium
-from fijibridge.cells.targets import membrane_target
+from fijibridge.cells.targets.from_labels import membrane_target
 from fijibridge.errors import ImageError
 from fijibridge.image import pixel_size, unit
 

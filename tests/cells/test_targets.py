@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from fijibridge.cells.targets import IGNORE, affinity_target, class_target, distance_target, membrane_target
+from fijibridge.cells.targets.from_labels import IGNORE, affinity_target, class_target, distance_target, membrane_target
 from fijibridge.errors import ImageError
 from fijibridge.files import read_image
 from fijibridge.image import as_image, pixel_size

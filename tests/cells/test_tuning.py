@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fijibridge.cells.matching import match_labels
-from fijibridge.cells.segmentation import label_cells
+from fijibridge.cells.matching.matches import match_labels
+from fijibridge.cells.segmentation.labelling import label_cells
+from fijibridge.cells.segmentation.tuning import GRIDS, tune_segmentation
 from fijibridge.cells.synthetic import synthetic_epithelium
-from fijibridge.cells.targets import membrane_target
-from fijibridge.cells.tuning import GRIDS, tune_segmentation
+from fijibridge.cells.targets.from_labels import membrane_target
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image
 

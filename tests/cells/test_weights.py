@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from fijibridge.cells.distances import nearest_other, to_other_labels, two_nearest
-from fijibridge.cells.targets import IGNORE, membrane_target
-from fijibridge.cells.weights import class_weights, weight_map
+from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
+from fijibridge.cells.targets.weights import class_weights, weight_map
 from fijibridge.errors import ImageError
 from fijibridge.files import read_image
 from fijibridge.image import as_image, pixel_size

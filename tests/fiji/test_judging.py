@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fijibridge as fb
-from fijibridge.cells.matching import COLORS
+from fijibridge.cells.matching.matches import COLORS
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fijibridge.cells.targets import IGNORE
+from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import TrainingError
 from fijibridge.nn.augmentation import draw_symmetry, symmetry
 from fijibridge.nn.patches import PatchSampler, Sample

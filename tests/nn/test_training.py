@@ -11,10 +11,10 @@ import pytest
 import torch
 
 import fijibridge as fb
-from fijibridge.cells.matching import match_labels
-from fijibridge.cells.segmentation import label_cells
+from fijibridge.cells.matching.matches import match_labels
+from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.cells.synthetic import synthetic_epithelium
-from fijibridge.cells.targets import IGNORE, membrane_target
+from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
 from fijibridge.errors import DatasetError, DeviceError, FijiBridgeWarning, TrainingError
 from fijibridge.files import write_image
 from fijibridge.nn.model import Model

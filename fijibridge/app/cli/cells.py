@@ -24,7 +24,7 @@ from fijibridge.app.cli.base import (
 from fijibridge.errors import DatasetError, ImageError
 
 if TYPE_CHECKING:
-    from fijibridge.cells.matching import Matching
+    from fijibridge.cells.matching.matches import Matching
     from fijibridge.dataset import Item
 
 

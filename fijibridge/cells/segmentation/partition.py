@@ -1,7 +1,7 @@
 """A membrane probability cut into cells by each of the methods, for a whole image or for a piece of it.
 
 Two steps: :func:`partition` finds the cells, :func:`finish` grows those that are kept, or cuts a gap between them. In a
-piece, what may depend on pixels beyond its open sides is :data:`~fijibridge.cells.growing.UNSURE`.
+piece, what may depend on pixels beyond its open sides is :data:`~fijibridge.cells.segmentation.growing.UNSURE`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from fijibridge.cells.agglomeration import join_weak
-from fijibridge.cells.basins import Basins, find_basins, find_minima, smooth
 from fijibridge.cells.distances import to_sources
-from fijibridge.cells.growing import (
+from fijibridge.cells.segmentation.agglomeration import join_weak
+from fijibridge.cells.segmentation.basins import Basins, find_basins, find_minima, smooth
+from fijibridge.cells.segmentation.growing import (
     UNSURE,
     Floats,
     Labels,
@@ -24,7 +24,7 @@ from fijibridge.cells.growing import (
     room,
     with_gaps,
 )
-from fijibridge.cells.recipes import Recipe
+from fijibridge.cells.segmentation.recipes import Recipe
 
 
 def partition(prob: Floats, recipe: Recipe, sides: Open) -> Labels:

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from fijibridge.cells.overlaps import CellOverlaps, Ints, Overlaps, count_overlaps
+from fijibridge.cells.matching.overlaps import CellOverlaps, Ints, Overlaps, count_overlaps
 from fijibridge.errors import ImageError
 from fijibridge.image import Array
 

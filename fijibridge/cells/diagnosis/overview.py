@@ -11,16 +11,18 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from fijibridge.cells.agreement import Agreement, compare_labels
-from fijibridge.cells.gaps import find_gaps
-from fijibridge.cells.matching import Matching, average_precision, match_labels
-from fijibridge.cells.pixel_errors import RIGHT, correlate_errors, enrich_errors, error_map
-from fijibridge.cells.segmentation import checked, membrane_of
-from fijibridge.cells.targets import IGNORE, membrane_target
+from fijibridge.cells.diagnosis.gaps import find_gaps
+from fijibridge.cells.diagnosis.pixel_errors import RIGHT, correlate_errors, enrich_errors, error_map
+from fijibridge.cells.matching.agreement import Agreement, compare_labels
+from fijibridge.cells.matching.matches import Matching, average_precision, match_labels
+from fijibridge.cells.segmentation.labelling import checked, membrane_of
+from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
 from fijibridge.image import Array, ImageT, as_labels, pixel_size, same_shape, values
 
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 """Of IoU, over which the average precision is taken, as the COCO and nuclei challenges do."""
+
+GAP = 2  # pixels beside a predicted cell that count as its own where partitions are compared
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Diagnosis(Generic[ImageT]):
     average_precision : float
         Mean over :data:`THRESHOLDS`.
     agreement : Agreement
-        Rand error, variation of information, boundaries.
+        Rand error, variation of information, boundaries; gaps of up to 2 px beside predicted cells count as theirs, see
+        :func:`compare_labels`.
     cells : pandas.DataFrame
         A row per cell: :meth:`Matching.cells`, the place of its centre ``y``, ``x`` (and ``z``) and its ``area`` in
         pixels.
@@ -141,7 +144,7 @@ def diagnose(
     return Diagnosis(
         matching=matching,
         average_precision=average_precision(matchings[1:]),
-        agreement=compare_labels(true, pred, region),
+        agreement=compare_labels(true, pred, region, fill_gaps=GAP),
         cells=cells,
         errors=errors,
         pixel_accuracy=accuracy,
@@ -208,14 +211,14 @@ def explain(
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
+    return "less than 0.01 %" if 0 < share < 5e-5 else f"{100 * share:.2f} %"
 
 
 def _lost(cells: pd.DataFrame) -> list[str]:
     true = Counter(cells.loc[cells["true"].notna(), "outcome"])
     kinds = [f"{true[kind]} {kind}" for kind in ("merged", "split", "missed") if true[kind]]
     extra = Counter(cells.loc[cells["true"].isna(), "outcome"])["extra"]
-    lost = f"Lost are {', '.join(kinds)} cells" if kinds else "No true cell is lost"
+    lost = f"Lost: {', '.join(kinds)}" if kinds else "No true cell is lost"
     return [f"{lost}; {extra} predicted cells are none." if extra else f"{lost}."]
 
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from fijibridge.cells.matching import Matching, match_labels, match_table
-from fijibridge.cells.partition import partition
-from fijibridge.cells.recipes import DEFAULTS, Recipe, check_names, make_recipe
-from fijibridge.cells.segmentation import Labels, checked, from_partition, membrane_of
+from fijibridge.cells.matching.matches import Matching, match_labels, match_table
+from fijibridge.cells.segmentation.labelling import Labels, checked, from_partition, membrane_of
+from fijibridge.cells.segmentation.partition import partition
+from fijibridge.cells.segmentation.recipes import DEFAULTS, Recipe, check_names, make_recipe
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, like, values
 

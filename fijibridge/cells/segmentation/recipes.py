@@ -12,7 +12,7 @@ import xarray as xr
 
 from fijibridge import image as calibration
 from fijibridge.cells.distances import Spacing, spacing
-from fijibridge.cells.regions import Rules
+from fijibridge.cells.segmentation.regions import Rules
 from fijibridge.errors import ImageError
 from fijibridge.image import Array
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
-from fijibridge.cells.matching import match_labels
-from fijibridge.cells.scaling import Factor, downscale, upscale
-from fijibridge.cells.segmentation import grow_labels
+from fijibridge.cells.matching.matches import match_labels
+from fijibridge.cells.scaling.resampling import Factor, downscale, upscale
+from fijibridge.cells.segmentation.labelling import grow_labels
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, as_image, as_truth, same_shape, values
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from fijibridge.cells.distances import Spacing, to_sources
-from fijibridge.cells.growing import (
+from fijibridge.cells.segmentation.growing import (
     UNSURE,
     Floats,
     Labels,

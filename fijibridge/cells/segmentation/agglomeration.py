@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fijibridge.cells.distances import Spacing
-from fijibridge.cells.growing import UNSURE, Floats, Labels, ahead
+from fijibridge.cells.segmentation.growing import UNSURE, Floats, Labels, ahead
 
 Ints = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import fft, ndimage
 
-from fijibridge.cells.targets import IGNORE, membrane_target
+from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
 from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
 
 RIGHT, EXTRA_MEMBRANE, MISSED_MEMBRANE = 0, 1, 2
@@ -191,7 +191,7 @@ def _ratio(inside: float, outside: float) -> float:
 def _at_membranes(
     wrong: Mask, known: Mask, labels: npt.NDArray[Any], permutations: int, rng: np.random.Generator
 ) -> tuple[float, float, float, float]:
-    from fijibridge.cells.agreement import boundary
+    from fijibridge.cells.matching.agreement import boundary
 
     edge = boundary(labels)
     if not (edge.any() and wrong.any()):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.cells.distances import Floats, Spacing, in_pixels, spacing, two_nearest
-from fijibridge.cells.targets import IGNORE
+from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, as_truth, like, same_shape, values
 

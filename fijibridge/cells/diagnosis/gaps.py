@@ -12,7 +12,7 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from fijibridge.cells.matching import Matching
+from fijibridge.cells.matching.matches import Matching
 from fijibridge.image import Array, as_labels, same_shape, values
 
 Mask = npt.NDArray[np.bool_]

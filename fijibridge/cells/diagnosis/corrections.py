@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
-from fijibridge.cells.overlaps import count_overlaps
+from fijibridge.cells.matching.overlaps import count_overlaps
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, as_labels, like
 from fijibridge.rois import Roi, rois_to_labels

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fijibridge.cells.growing import UNSURE, Labels, Open
-from fijibridge.cells.partition import finish, partition
-from fijibridge.cells.recipes import Recipe, check_names, make_recipe
-from fijibridge.cells.regions import Summary, Verdict, with_gaps_numbered
-from fijibridge.cells.segmentation import checked, membrane_of, numbers_without_gaps
+from fijibridge.cells.segmentation.growing import UNSURE, Labels, Open
+from fijibridge.cells.segmentation.labelling import checked, membrane_of, numbers_without_gaps
+from fijibridge.cells.segmentation.partition import finish, partition
+from fijibridge.cells.segmentation.recipes import Recipe, check_names, make_recipe
+from fijibridge.cells.segmentation.regions import Summary, Verdict, with_gaps_numbered
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image, like, values
 
@@ -42,7 +42,7 @@ class Piece:
     box : tuple of slice
         With the halo, cut off at the border of the image.
     sides : tuple
-        Where the image goes on beyond the box, :data:`~fijibridge.cells.growing.Open`.
+        Where the image goes on beyond the box, :data:`~fijibridge.cells.segmentation.growing.Open`.
     """
 
     core: Box

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fijibridge.cells.growing import grow_labels
-from fijibridge.cells.partition import finish, partition
-from fijibridge.cells.recipes import Recipe, make_recipe
-from fijibridge.cells.regions import Summary, with_gaps_numbered
+from fijibridge.cells.segmentation.growing import grow_labels
+from fijibridge.cells.segmentation.partition import finish, partition
+from fijibridge.cells.segmentation.recipes import Recipe, make_recipe
+from fijibridge.cells.segmentation.regions import Summary, with_gaps_numbered
 from fijibridge.errors import ImageError
 from fijibridge.image import ImageT, like, values
 
@@ -132,7 +132,7 @@ def label_array(prob: npt.NDArray[np.float32], recipe: Recipe) -> Labels:
 
 
 def from_partition(found: Labels, prob: npt.NDArray[np.float32], recipe: Recipe) -> Labels:
-    """Leave out, grow and number the cells that :func:`~fijibridge.cells.partition.partition` found."""
+    """Leave out, grow and number the cells that :func:`~fijibridge.cells.segmentation.partition.partition` found."""
     closed = ((False, False),) * prob.ndim
     signed = with_gaps_numbered(found)
     summary = Summary(prob.shape)
