@@ -86,8 +86,8 @@ def save_comparison(path: str | os.PathLike[str], panels: list[Panel]) -> None:
 def outcome_words(matching: Matching) -> str:
     """Say how many cells were lost in which way, with the colour of each."""
     names = {"missed": "orange", "merged": "blue", "split": "yellow", "extra": "pink"}
-    counts = matching.cells()["outcome"].value_counts()
-    return ", ".join(f"{counts[kind]} {kind} ({colour})" for kind, colour in names.items() if kind in counts)
+    counts = matching.outcomes()
+    return ", ".join(f"{counts[kind]} {kind} ({colour})" for kind, colour in names.items() if counts[kind])
 
 
 def grey(image: Array) -> npt.NDArray[np.float64]:

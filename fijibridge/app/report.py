@@ -210,15 +210,13 @@ def _section(case: Case, found: Diagnosis[Any]) -> tuple[_Section, pictures.Outc
     }
     if case.prob is not None:
         layers["probability"] = _plane(_membrane(case.prob), z)
-    counted = found.cells[found.cells["true"].notna() | (found.cells["outcome"] == "extra")]
-    kinds = counted["outcome"].value_counts()
     m, a = found.matching, found.agreement
     section = _Section(
         name=case.name,
         summary=found.summary,
         shown="" if z is None else f"slice {z + 1} of {case.true.shape[0]}, the one with most wrong cells",
         layers={name: _uri(_as_png(picture)) for name, picture in layers.items()},
-        counts={kind: int(kinds.get(kind, 0)) for kind in COLORS},
+        counts=m.outcomes(),
         agreement={
             "F1": m.f1, "panoptic quality": m.panoptic_quality, "SEG": m.seg,
             "average precision": found.average_precision, "pixel accuracy": found.pixel_accuracy,

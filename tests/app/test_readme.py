@@ -43,7 +43,7 @@ def test_the_python_session_of_the_readme_runs(python, tmp_path):
 def test_the_folder_section_of_the_readme_runs(tmp_path):
     """The description and the four commands as they stand there, on drawn images and with a shorter training."""
     (toml,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    (commands,) = re.findall(r"```sh\n(fijibridge train.*?)```", README, re.DOTALL)
+    (commands,) = re.findall(r"```sh\n(fijibridge check.*?)```", README, re.DOTALL)
     images = tmp_path / "images"
     images.mkdir()
     (images / "dataset.toml").write_text(toml)

@@ -126,6 +126,7 @@ def test_outcomes_of_all_kinds():
         "5": "matched", "merged 2": "merged", "merged 3": "merged", "split 4": "split",
         "6": "merged", "7": "split", "8": "split", "9": "extra",
     }  # fmt: skip
+    assert m.outcomes() == {"matched": 1, "missed": 0, "extra": 1, "split": 1, "merged": 2}, "of true cells, and extra"
     assert m.seg_scores == (1, 0.5, 0.5, 0), "a half is not more than half"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
@@ -151,7 +150,7 @@ def diagnose(
         correlation=correlate_errors(codes, sampling=_sampling(true)),
         enrichment=enrichment,
         gaps=gaps,
-        summary=explain(matching, accuracy, int((codes != IGNORE).sum()), cells, gaps, enrichment, threshold),
+        summary=explain(matching, accuracy, int((codes != IGNORE).sum()), gaps, enrichment, threshold),
     )
 
 
@@ -186,7 +185,6 @@ def explain(
     matching: Matching,
     pixel_accuracy: float,
     pixels: int,
-    cells: pd.DataFrame,
     gaps: pd.DataFrame,
     enrichment: pd.DataFrame,
     threshold: float = 0.5,
@@ -195,7 +193,7 @@ def explain(
 
     Parameters
     ----------
-    matching, pixel_accuracy, cells, gaps, enrichment
+    matching, pixel_accuracy, gaps, enrichment
         As in :class:`Diagnosis`.
     pixels
         Number of known pixels.
@@ -206,7 +204,7 @@ def explain(
         return "There is no true cell, or no known pixel: nothing can be said."
     found = f"{_percent(pixel_accuracy)} of the pixels are right, and {_percent(matching.recall)} of the true cells"
     counts = f"{found} are found ({matching.tp} of {matching.n_true}, {matching.n_pred} predicted)."
-    reasons = [*_lost(cells), *_cost(gaps, pixels, threshold), *_harmless(matching, pixel_accuracy, enrichment)]
+    reasons = [*_lost(matching), *_cost(gaps, pixels, threshold), *_harmless(matching, pixel_accuracy, enrichment)]
     return " ".join([counts, *reasons])
 
 
@@ -214,10 +212,10 @@ def _percent(share: float) -> str:
     return "less than 0.01 %" if 0 < share < 5e-5 else f"{100 * share:.2f} %"
 
 
-def _lost(cells: pd.DataFrame) -> list[str]:
-    true = Counter(cells.loc[cells["true"].notna(), "outcome"])
-    kinds = [f"{true[kind]} {kind}" for kind in ("merged", "split", "missed") if true[kind]]
-    extra = Counter(cells.loc[cells["true"].isna(), "outcome"])["extra"]
+def _lost(matching: Matching) -> list[str]:
+    counts = matching.outcomes()
+    kinds = [f"{counts[kind]} {kind}" for kind in ("merged", "split", "missed") if counts[kind]]
+    extra = counts["extra"]
     lost = f"Lost: {', '.join(kinds)}" if kinds else "No true cell is lost"
     return [f"{lost}; {extra} predicted cells are none." if extra else f"{lost}."]
 

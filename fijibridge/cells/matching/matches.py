@@ -153,6 +153,12 @@ class Matching:
         table = pd.DataFrame(rows, columns=["label", "outcome", "true", "predicted", "score"])
         return table.assign(color=table["outcome"].map(COLORS))
 
+    def outcomes(self) -> dict[str, int]:
+        """Count the true cells by outcome, and the predicted ones that are ``extra``; the keys are those of COLORS."""
+        cells = self.cells()
+        counted = cells.loc[cells["true"].notna() | (cells["outcome"] == "extra"), "outcome"].value_counts()
+        return {kind: int(counted.get(kind, 0)) for kind in COLORS}
+
 
 def _outcomes(
     ids: Sequence[int], inside: Groups, around: Groups, part: str, whole: str, alone: str
