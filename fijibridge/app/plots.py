@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -42,7 +42,7 @@ def error_correlation(correlations: Mapping[str, pd.DataFrame]) -> Figure:
     for name, table in correlations.items():
         axes.plot(table["distance"][1:], table["correlation"][1:], label=name)
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.axhline(1 / np.e, color="grey", linewidth=0.8, linestyle=":")
+    axes.axhline(1 / math.e, color="grey", linewidth=0.8, linestyle=":")
     _legend(axes, len(correlations))
     return figure
 
