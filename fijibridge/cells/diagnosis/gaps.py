@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from fijibridge.cells.matching.matches import Matching
 from fijibridge.image import Array, as_labels, same_shape, values
 
+Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.int64]
 _SLACK = 2  # how far, in pixels, a predicted membrane may lie beside the true one
@@ -23,16 +24,28 @@ _COLUMNS = ("predicted", "true_a", "true_b", "length", "of", "stretches", "lowes
 
 @dataclass(frozen=True)
 class _Merge:
-    """The surroundings of one predicted cell: `owner` is the nearest of the true cells that it merges."""
+    """The surroundings of one predicted cell that merges `members`.
+
+    Attributes
+    ----------
+    inside
+        The known pixels of the predicted cell.
+    owner
+        Index of the member that is nearest to each pixel, and `reach`, how far it is away.
+    sizes, shared, territory
+        Of each member: its known pixels, those in the predicted cell, and the pixels of that cell nearest to it.
+    """
 
     predicted: int
-    members: tuple[int, ...]
+    members: Ints
     inside: Mask
-    true: Labels
-    owner: Labels
+    owner: Ints
     reach: npt.NDArray[np.float64]
     prob: npt.NDArray[Any] | None
     corner: tuple[int, ...]
+    sizes: Ints
+    shared: Ints
+    territory: Ints
 
 
 def find_gaps(
@@ -42,6 +55,7 @@ def find_gaps(
     prob: Array | None = None,
     threshold: float = 0.5,
     max_gap: float = 6,
+    region: Array | None = None,
 ) -> pd.DataFrame:
     """Find the membranes whose breaking merged cells.
 
@@ -57,7 +71,9 @@ def find_gaps(
     threshold
         From which probability on a pixel is membrane.
     max_gap
-        True cells up to so many pixels apart share a membrane.
+        True cells up to so many pixels apart share a membrane; distances here are in pixels along all axes.
+    region
+        Where the truth is known (non-zero), as for the matching.
 
     Returns
     -------
@@ -73,17 +89,20 @@ def find_gaps(
     -----
     Inside the predicted cell, each pixel belongs to the nearest of the true cells that it merges; a membrane is where
     two of these territories meet. Closing one separates the predicted cell if it is the only way between two groups
-    of true cells; each part is then matched anew, at the matching's threshold of IoU.
+    of true cells; each part is then matched anew, by the matching's criterion and threshold.
     """
-    same_shape(true=true, pred=pred, **({} if prob is None else {"prob": prob}))
+    given = {"prob": prob, "region": region}
+    same_shape(true=true, pred=pred, **{name: image for name, image in given.items() if image is not None})
     t, p = as_labels(true, "true").astype(np.int64), as_labels(pred, "pred").astype(np.int64)
+    known = np.ones(t.shape, bool) if region is None else values(region) != 0
     likely = None if prob is None else values(prob)
     boxes = _boxes(p, [i for i, _ in matching.merges])
-    sizes = dict(zip(*np.unique(t, return_counts=True), strict=True))
+    ids, counts = np.unique(t[known], return_counts=True)
     rows: list[tuple[Any, ...]] = []
     for predicted, members in matching.merges:
-        merge = _merge(predicted, members, boxes[predicted], t, p, likely)
-        rows += _broken(merge, sizes, matching, threshold, max_gap)
+        sizes = counts[np.searchsorted(ids, members)]
+        merge = _merge(predicted, np.array(members), sizes, boxes[predicted], t, p, known, likely)
+        rows += _broken(merge, matching, threshold, max_gap)
     axes = ("z", "y", "x")[3 - t.ndim :]
     table = pd.DataFrame(rows, columns=[*_COLUMNS, *axes])
     return table.sort_values(["regained", "length"], ascending=False, ignore_index=True, kind="stable")
@@ -100,53 +119,65 @@ def _boxes(pred: Labels, ids: list[int]) -> dict[int, tuple[slice, ...]]:
 
 
 def _merge(
-    predicted: int, members: tuple[int, ...], box: tuple[slice, ...], true: Labels, pred: Labels, prob: Any
+    predicted: int,
+    members: Ints,
+    sizes: Ints,
+    box: tuple[slice, ...],
+    true: Labels,
+    pred: Labels,
+    known: Mask,
+    prob: Any,
 ) -> _Merge:
     cut = true[box]
-    away, nearest = ndimage.distance_transform_edt(~np.isin(cut, members), return_indices=True)
+    inside = (pred[box] == predicted) & known[box]
+    of_member = np.isin(cut, members)
+    away, nearest = ndimage.distance_transform_edt(~of_member, return_indices=True)
+    owner = np.searchsorted(members, cut[tuple(nearest)])
     return _Merge(
         predicted=predicted,
         members=members,
-        inside=pred[box] == predicted,
-        true=cut,
-        owner=cut[tuple(nearest)],
+        inside=inside,
+        owner=owner,
         reach=away,
         prob=None if prob is None else ndimage.maximum_filter(prob[box], 2 * _SLACK + 1),
         corner=tuple(s.start for s in box),
+        sizes=sizes,
+        shared=np.bincount(owner[inside & of_member], minlength=len(members)),
+        territory=np.bincount(owner[inside], minlength=len(members)),
     )
 
 
-def _broken(
-    merge: _Merge, sizes: dict[int, int], matching: Matching, threshold: float, max_gap: float
-) -> list[tuple[Any, ...]]:
+def _broken(merge: _Merge, matching: Matching, threshold: float, max_gap: float) -> list[tuple[Any, ...]]:
     """Return a row for each membrane between two members that is broken."""
     membranes = _membranes(merge, max_gap)
-    links = {pair: gap for pair, m in membranes.items() if (gap := _gap(merge, m, threshold)) is not None}
-    before = sum(pred == merge.predicted for _, pred in matching.pairs) if links else 0
+    gaps = {pair: gap for pair, m in membranes.items() if (gap := _gap(merge, m, threshold)) is not None}
+    links = np.array(list(gaps), np.int64).reshape(-1, 2)
+    before = sum(pred == merge.predicted for _, pred in matching.pairs) if gaps else 0
     rows = []
-    for (a, b), (mask, lowest) in links.items():
-        whole = lowest >= threshold
-        after = before if whole else _matched(merge, [p for p in links if p != (a, b)], sizes, matching.thresh)
-        stretches, count = ndimage.label(mask, np.ones((3,) * mask.ndim))
-        longest = np.argmax(np.bincount(stretches[mask])[1:]) + 1
-        place = np.argwhere(stretches == longest)
-        middle = place[np.argmin(np.linalg.norm(place - place.mean(axis=0), axis=1))] + merge.corner
-        length, full = int(mask.sum()), int(membranes[a, b].sum())
-        rows.append((merge.predicted, a, b, length, full, count, lowest, max(after - before, 0), *middle.tolist()))
+    for number, ((a, b), (pixels, lowest)) in enumerate(gaps.items()):
+        after = before if lowest >= threshold else _matched(merge, np.delete(links, number, axis=0), matching)
+        stretches, middle = _stretches(merge, pixels)
+        sizes = len(pixels), len(membranes[a, b]), stretches, lowest
+        ids = merge.predicted, int(merge.members[a]), int(merge.members[b])
+        rows.append((*ids, *sizes, max(after - before, 0), *middle))
     return rows
 
 
-def _membranes(merge: _Merge, max_gap: float) -> dict[tuple[int, int], Mask]:
-    """Mark, for each pair of members, the pixels of the first that lie along the second."""
-    found: dict[tuple[int, int], Mask] = {}
+def _membranes(merge: _Merge, max_gap: float) -> dict[tuple[int, int], Ints]:
+    """Return, for each pair of members, the pixels of the first that lie along the second, as flat indices."""
+    place = np.arange(merge.owner.size).reshape(merge.owner.shape)
+    n = len(merge.members)
+    pairs, pixels = [], []
     for axis in range(merge.owner.ndim):
         for one, other in _neighbours(axis, merge.owner.ndim):
             a, b = merge.owner[one], merge.owner[other]
             meets = (a < b) & (merge.reach[one] + merge.reach[other] <= max_gap + 1)
-            for pair in {(int(i), int(j)) for i, j in zip(a[meets], b[meets], strict=True)}:
-                mask = found.setdefault(pair, np.zeros(merge.owner.shape, bool))
-                mask[one] |= meets & (a == pair[0]) & (b == pair[1])
-    return found
+            pairs.append(a[meets] * n + b[meets])
+            pixels.append(place[one][meets])
+    both = np.unique(np.stack([np.concatenate(pairs), np.concatenate(pixels)]), axis=1)
+    found, start = np.unique(both[0], return_index=True)
+    parts = np.split(both[1], start[1:])
+    return {(int(pair) // n, int(pair) % n): part for pair, part in zip(found, parts, strict=False)}
 
 
 def _neighbours(axis: int, ndim: int) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
@@ -156,28 +187,38 @@ def _neighbours(axis: int, ndim: int) -> list[tuple[tuple[slice, ...], tuple[sli
     return [(first, second), (second, first)]
 
 
-def _gap(merge: _Merge, membrane: Mask, threshold: float) -> tuple[Mask, float] | None:
+def _gap(merge: _Merge, membrane: Ints, threshold: float) -> tuple[Ints, float] | None:
     """Return the broken part of a membrane and the lowest probability on it, None if the predicted cell ends there."""
-    through = membrane & merge.inside
-    if not through.any():
+    through = membrane[merge.inside.reshape(-1)[membrane]]
+    if not len(through):
         return None
     if merge.prob is None:
         return through, float("nan")
-    lowest = float(merge.prob[through].min())
+    prob = merge.prob.reshape(-1)[through]
+    lowest = float(prob.min())
     # a membrane that is whole everywhere is broken, for the segmentation, where it is weakest
-    return through & (merge.prob < threshold if lowest < threshold else merge.prob == lowest), lowest
+    return through[prob < threshold if lowest < threshold else prob == lowest], lowest
 
 
-def _matched(merge: _Merge, links: list[tuple[int, int]], sizes: dict[int, int], thresh: float) -> int:
+def _stretches(merge: _Merge, pixels: Ints) -> tuple[int, list[int]]:
+    """Count the connected stretches of some pixels, and return the middle of the longest, in the whole image."""
+    places = np.stack(np.unravel_index(pixels, merge.owner.shape), axis=1)
+    low = places.min(axis=0)
+    mask = np.zeros(places.max(axis=0) - low + 1, bool)
+    mask[tuple((places - low).T)] = True
+    stretches, count = ndimage.label(mask, np.ones((3,) * mask.ndim))
+    longest = np.argwhere(stretches == np.argmax(np.bincount(stretches[mask])[1:]) + 1)
+    middle = longest[np.argmin(np.linalg.norm(longest - longest.mean(axis=0), axis=1))]
+    return int(count), [int(i) for i in middle + low + merge.corner]
+
+
+def _matched(merge: _Merge, links: Ints, matching: Matching) -> int:
     """Count the members that match when the predicted cell falls into the parts that these links hold together."""
-    number = {member: i for i, member in enumerate(merge.members)}
-    n = len(number)
-    ends = [(number[a], number[b]) for a, b in links]
-    rows, columns = zip(*ends, strict=True) if ends else ((), ())
-    part = connected_components(coo_array((np.ones(len(ends)), (rows, columns)), shape=(n, n)), directed=False)[1]
-    owner = np.searchsorted(np.array(sorted(number)), merge.owner[merge.inside])
-    order = np.argsort([*number])
-    size = np.bincount(part[order][owner], minlength=n)
-    shared = [int((merge.inside & (merge.true == member)).sum()) for member in merge.members]
-    iou = [s / (sizes[m] + size[part[i]] - s) for i, (m, s) in enumerate(zip(merge.members, shared, strict=True))]
-    return len({int(part[i]) for i in range(n) if iou[i] >= thresh})
+    n = len(merge.members)
+    graph = coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(n, n))
+    part = connected_components(graph, directed=False)[1]
+    size = np.bincount(part, merge.territory)[part]
+    against = {"iou": merge.sizes + size - merge.shared, "iot": merge.sizes, "iop": size}[matching.criterion]
+    with np.errstate(invalid="ignore"):
+        matches = merge.shared / against >= matching.thresh
+    return len(np.unique(part[matches]))

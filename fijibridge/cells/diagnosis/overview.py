@@ -16,7 +16,7 @@ from fijibridge.cells.matching.agreement import Agreement, compare_labels
 from fijibridge.cells.matching.matches import Matching, average_precision, match_labels
 from fijibridge.cells.segmentation.labelling import checked, membrane_of
 from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
-from fijibridge.image import Array, ImageT, as_labels, pixel_size, same_shape, values
+from fijibridge.image import Array, ImageT, as_labels, like, pixel_size, same_shape, values
 
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 """Of IoU, over which the average precision is taken, as the COCO and nuclei challenges do."""
@@ -132,13 +132,13 @@ def diagnose(
     matchings = match_labels(true, pred, (thresh, *THRESHOLDS), region=region)
     matching: Matching = matchings[0]
     likely = None if prob is None else _probability(prob, membrane)
-    found = (membrane_target(values(pred), width) == 1) if likely is None else likely >= threshold
+    found = _predicted_membranes(true, pred, width) if likely is None else likely >= threshold
     errors = error_map(true, found, region, width)
     codes = values(errors)
     missed = [*matching.missed]
     cells = _placed(matching.cells(), as_labels(true), as_labels(pred))
     accuracy = float((codes[codes != IGNORE] == RIGHT).mean()) if (codes != IGNORE).any() else float("nan")
-    gaps = find_gaps(true, pred, matching, likely, threshold)
+    gaps = find_gaps(true, pred, matching, likely, threshold, region=region)
     enrichment = enrich_errors(codes, values(true), missed, seed=seed)
     return Diagnosis(
         matching=matching,
@@ -152,6 +152,12 @@ def diagnose(
         gaps=gaps,
         summary=explain(matching, accuracy, int((codes != IGNORE).sum()), gaps, enrichment, threshold),
     )
+
+
+def _predicted_membranes(true: ImageT, pred: Array, width: float) -> npt.NDArray[np.bool_]:
+    """Draw the membranes of the predicted cells as the true ones are drawn: by the pixel size of the truth."""
+    cells: ImageT = like(as_labels(pred, "pred"), true)
+    return np.asarray(values(membrane_target(cells, width)) == 1)
 
 
 def _probability(prob: Any, membrane: int | str) -> npt.NDArray[np.float32]:
@@ -228,7 +234,7 @@ def _cost(gaps: pd.DataFrame, pixels: int, threshold: float) -> list[str]:
     many = "membrane that is" if len(gaps) == 1 else "membranes that are"
     said = (
         f"The merges come from {len(gaps)} {many} broken over {length} px in all, {_percent(length / pixels)} of the "
-        "pixels: that little costs so many cells"
+        "pixels" + (": that little costs so many cells" if length < 0.02 * pixels else "")
     )
     worth = int((regained > 0).sum())
     return [
@@ -241,8 +247,10 @@ def _harmless(matching: Matching, pixel_accuracy: float, enrichment: pd.DataFram
     if matching.recall < pixel_accuracy:
         return []
     near = enrichment.set_index("where").loc["membranes"]
-    if not near["enrichment"] > 1:
+    if not (near["enrichment"] > 1 and near["p"] < 0.05):
         return []
+    if near["outside"] == 0:
+        return ["All wrong pixels lie within 2 px of a membrane: they move outlines rather than lose cells."]
     return [
         f"The wrong pixels lie {near['enrichment']:.1f} times as densely within 2 px of a membrane as elsewhere: they "
         "move outlines rather than lose cells."

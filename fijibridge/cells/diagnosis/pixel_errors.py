@@ -169,7 +169,7 @@ def _at_cells(
     pixels = np.bincount(owner, minlength=len(cells)).astype(float)
     errors = np.bincount(owner, wrong[known], len(cells)).astype(float)
     flags = np.isin(cells, list(ids))
-    if flags.all() or not flags.any():
+    if flags.all() or not flags.any() or not errors.any():
         return nothing
     inside, outside = _densities(flags[None], errors, pixels)
     ratio = _ratio(inside[0], outside[0])
