@@ -49,7 +49,8 @@ def save_outcomes(path: str | os.PathLike[str], outcomes: list[Outcome]) -> None
     for axis, outcome in zip(axes, outcomes, strict=False):
         m = outcome.matching
         axis.imshow(outcome.picture, interpolation="nearest")
-        axis.set_title(f"{outcome.name}: {m.tp} of {m.n_true}, F1 {m.f1:.3f}\n{outcome_words(m)}", fontsize=9)
+        name = outcome.name.replace("$", r"\$")
+        axis.set_title(f"{name}: {m.tp} of {m.n_true}, F1 {m.f1:.3f}\n{outcome_words(m)}", fontsize=9)
     for axis in axes:
         axis.set_axis_off()
     FigureCanvasAgg(figure)
@@ -93,8 +94,9 @@ def outcome_words(matching: Matching) -> str:
 def grey(image: Array) -> npt.NDArray[np.float64]:
     """Scale intensities to 0..1 between their 0.5 and 99.5 percentiles."""
     array = values(image).astype(float)
-    low, high = np.percentile(array, (0.5, 99.5))
-    return np.asarray(np.clip((array - low) / max(high - low, 1e-12), 0, 1))
+    finite = array[np.isfinite(array)]
+    low, high = np.percentile(finite, (0.5, 99.5)) if finite.size else (0.0, 1.0)
+    return np.asarray(np.clip((np.nan_to_num(array, nan=low) - low) / max(high - low, 1e-12), 0, 1))
 
 
 def label_colours(labels: Array) -> Colours:

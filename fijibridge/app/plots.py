@@ -30,7 +30,7 @@ def match_curve(matchings: Mapping[str, Sequence[Matching]]) -> Figure:
     figure, axes = new_figure("Cells found, by how well they must fit", "IoU threshold", "F1")
     for name, found in matchings.items():
         points = sorted({(m.thresh, m.f1) for m in found})
-        axes.plot(*zip(*points, strict=True), marker=".", label=name)
+        axes.plot(*zip(*points, strict=True), marker=".", label=_plain(name))
     axes.set_ylim(0, 1.02)
     _legend(axes, len(matchings))
     return figure
@@ -40,7 +40,7 @@ def error_correlation(correlations: Mapping[str, pd.DataFrame]) -> Figure:
     """Plot the radial autocorrelation of wrong pixels, by image."""
     figure, axes = new_figure("Do wrong pixels cluster?", "distance [px]", "autocorrelation of wrong pixels")
     for name, table in correlations.items():
-        axes.plot(table["distance"][1:], table["correlation"][1:], label=name)
+        axes.plot(table["distance"][1:], table["correlation"][1:], label=_plain(name))
     axes.axhline(0, color="black", linewidth=0.8)
     axes.axhline(1 / math.e, color="grey", linewidth=0.8, linestyle=":")
     _legend(axes, len(correlations))
@@ -67,6 +67,11 @@ def plot_tuning(tuning: Tuning, path: str | os.PathLike[str]) -> None:
     _legend(axes, table[lines].nunique())
     with atomic(path) as temporary:
         figure.savefig(temporary)
+
+
+def _plain(name: str) -> str:
+    """Write a name as it is: dollars begin no formula, and a leading underscore hides no line."""
+    return "\u200b" + name.replace("$", r"\$")
 
 
 def _legend(axes: Axes, lines: int) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import xarray as xr
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 from PIL import Image
@@ -25,9 +24,10 @@ from fijibridge.cells.diagnosis.corrections import compare_tables
 from fijibridge.cells.diagnosis.overview import THRESHOLDS, Diagnosis, diagnose
 from fijibridge.cells.diagnosis.pixel_errors import EXTRA_MEMBRANE, MISSED_MEMBRANE
 from fijibridge.cells.matching.matches import COLORS, Matching, match_labels, match_table
+from fijibridge.cells.segmentation.labelling import membrane_of
 from fijibridge.errors import ImageError
 from fijibridge.files import atomic
-from fijibridge.image import Array, values
+from fijibridge.image import Array, as_image, values
 
 PROVENANCE = {
     "manual": "The truth was drawn by hand.",
@@ -96,6 +96,9 @@ def write_report(
     cases: Iterable[Case],
     *,
     thresh: float = 0.5,
+    threshold: float = 0.5,
+    membrane: int | str = "membrane",
+    width: float = 3,
     title: str = "Predicted cells against true ones",
     before: pd.DataFrame | None = None,
     png: str | os.PathLike[str] | None = None,
@@ -110,6 +113,9 @@ def write_report(
         The images. They are looked at one after the other: an iterator need not hold them all.
     thresh
         IoU from which on a cell is found.
+    threshold, membrane, width
+        The probability from which on a pixel is membrane (that with which the cells were found), which channel it is,
+        and how wide true membranes are, in pixels: see :func:`fijibridge.diagnose`.
     title
         Of the page.
     before
@@ -127,6 +133,8 @@ def write_report(
     ImageError
         If there is no image, two have one name, or what :func:`fijibridge.diagnose` refuses.
     """
+    if png is not None and Path(png).suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise ImageError(f"{png} ends in {Path(png).suffix!r}; a picture ends in .png, .pdf or .svg")
     sections: list[_Section] = []
     matchings: dict[str, Matching] = {}
     curves: dict[str, tuple[Matching, ...]] = {}
@@ -135,12 +143,14 @@ def write_report(
     for case in cases:
         if case.name in matchings:
             raise ImageError(f"two images are named {case.name!r}; expected a name for each")
+        if case.name == "total":
+            raise ImageError("an image is named 'total', as the last row of the table is: name it otherwise")
         true: Any = case.true
-        found = diagnose(true, case.pred, case.prob, case.region, thresh=thresh)
+        found = _diagnosed(case, true, thresh=thresh, threshold=threshold, membrane=membrane, width=width)
         matchings[case.name] = found.matching
         curves[case.name] = match_labels(case.true, case.pred, THRESHOLDS, region=case.region)
         correlations[case.name] = found.correlation
-        section, panel = _section(case, found)
+        section, panel = _section(case, found, membrane)
         sections.append(section)
         panels.append(panel)
     if not sections:
@@ -170,6 +180,17 @@ def write_report(
     return table
 
 
+def _diagnosed(case: Case, true: Any, **settings: Any) -> Diagnosis[Any]:
+    """Diagnose a case, and name it in what is refused."""
+    shown = tuple(n for d, n in as_image(case.image).sizes.items() if d != "c")
+    if shown != tuple(true.shape):
+        raise ImageError(f"{case.name}: the image has shape {shown} but its true cells {tuple(true.shape)}")
+    try:
+        return diagnose(true, case.pred, case.prob, case.region, **settings)
+    except ImageError as error:
+        raise ImageError(f"{case.name}: {error}") from error
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("fijibridge.app", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -182,10 +203,10 @@ def _environment() -> Environment:
 
 def _number(value: object) -> str:
     """Write counts as they are, ratios with 4 digits, and what is not defined as a dash."""
+    if value is pd.NA or (isinstance(value, float) and value != value):
+        return "–"
     if not isinstance(value, float):
         return str(value)
-    if value != value:
-        return "–"
     return f"{value:.0f}" if value.is_integer() and abs(value) > 1 else f"{value:.4f}"
 
 
@@ -195,7 +216,7 @@ def _provenance(sections: Sequence[_Section]) -> list[tuple[str, str, list[str]]
     return [(kind, PROVENANCE[kind], [s.name for s in sections if s.provenance == kind]) for kind in kinds]
 
 
-def _section(case: Case, found: Diagnosis[Any]) -> tuple[_Section, pictures.Outcome]:
+def _section(case: Case, found: Diagnosis[Any], membrane: int | str) -> tuple[_Section, pictures.Outcome]:
     if case.provenance not in PROVENANCE:
         raise ImageError(f"{case.name}: provenance {case.provenance!r}; expected one of {sorted(PROVENANCE)}")
     z = _slice_to_show(found)
@@ -209,7 +230,8 @@ def _section(case: Case, found: Diagnosis[Any]) -> tuple[_Section, pictures.Outc
         "wrong pixels": _error_picture(raw, _plane(found.errors, z)),
     }
     if case.prob is not None:
-        layers["probability"] = _plane(_membrane(case.prob), z)
+        prob: Any = case.prob
+        layers["probability"] = _plane(membrane_of(prob, membrane), z)
     m, a = found.matching, found.agreement
     section = _Section(
         name=case.name,
@@ -242,15 +264,9 @@ def _slice_to_show(found: Diagnosis[Any]) -> int | None:
 
 def _plane(image: Array, z: int | None) -> npt.NDArray[Any]:
     """Return the plane that is shown: of several channels the first."""
-    if isinstance(image, xr.DataArray) and "c" in image.dims:
-        image = image.isel(c=0)
+    named = as_image(image)
+    image = named.isel(c=0) if "c" in named.dims else named
     return values(image) if z is None else values(image)[z]
-
-
-def _membrane(prob: Array) -> Array:
-    if isinstance(prob, xr.DataArray) and "c" in prob.dims:
-        return prob.sel(c="membrane", drop=True)
-    return prob
 
 
 def _error_picture(image: npt.NDArray[Any], errors: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
@@ -302,7 +318,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         If it is none.
     """
     try:
-        table = pd.read_csv(Path(path), dtype={"image": str})
+        table = pd.read_csv(Path(path), dtype={"image": str}, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         raise ImageError(f"{path} cannot be read as a match table: {error}") from error
     if "image" not in table:

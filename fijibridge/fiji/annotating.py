@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -220,7 +219,12 @@ class Annotating(Working):
 
         nothing = _spatial(image, np.zeros([n for d, n in image.sizes.items() if d != "c"], np.uint16))
         if labelled is not None:
-            return nothing.copy(data=as_labels(self.image(labelled), labelled))
+            array = as_labels(self.image(labelled), labelled)
+            if array.shape != nothing.shape:
+                raise ImageError(
+                    f"{labelled!r} has shape {array.shape}, but {title!r} {nothing.shape} (without channels)"
+                )
+            return nothing.copy(data=array)
         found = self._java_rois("overlay", title) or (self._java_rois("manager", title) if alone else [])
         areas = [roi for roi in overlays.from_java(found) if roi.kind in AREAS]
         if not areas:
@@ -243,7 +247,8 @@ def _spatial(image: xr.DataArray, array: npt.NDArray[Any]) -> xr.DataArray:
 
 
 def _file_name(title: str) -> str:
-    stem = Path(title).stem if Path(title).suffix.lower() in _ENDINGS else title
+    stem, dot, ending = title.rpartition(".")
+    stem = stem if dot and f".{ending.lower()}" in _ENDINGS else title
     return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", stem).strip(" .") or "image"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fijibridge.fiji.showing import Showing
-from fijibridge.image import Array, LookupTable, as_image
+from fijibridge.image import Array, LookupTable, as_image, same_shape
 from fijibridge.rois import Roi, labels_to_rois
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Judging(Showing):
         """
         from fijibridge.fiji import overlays
 
+        same_shape(true=true, pred=pred)
         table = matching.cells()
         lost = table[table["predicted"].isna()]
         names = dict(zip(lost["true"].astype(int).astype(str), lost["label"], strict=True))
@@ -57,7 +58,7 @@ class Judging(Showing):
         overlays.outline(target, rois, shown)
         table = table.drop(columns="color")
         if self.mode == "interactive":
-            self.show_table(table, name, select_in=int(target.getID()))
+            self.show_table(_with_numbers(table), name, select_in=int(target.getID()))
         return table
 
     def show_diagnosis(
@@ -87,8 +88,8 @@ class Judging(Showing):
         from fijibridge.fiji import images
 
         errors = as_image(diagnosis.errors)
+        target = self._target(over, tuple(errors.shape))  # before the errors become the active image
         title = self.show(errors, name=f"{name} errors", limits=(0, 255))
-        target = self._target(over, tuple(errors.shape))
         open_id = int(target.getID())
         self.show_matches(diagnosis.matching, true, pred, over=open_id, name=f"{name} cells")
         gaps = diagnosis.gaps.copy()
@@ -96,7 +97,7 @@ class Judging(Showing):
         if len(gaps):
             self._add_gaps(gaps, target)
         if self.mode == "interactive":
-            self.show_table(diagnosis.cells.drop(columns="color"), f"{name} cells", select_in=open_id)
+            self.show_table(_with_numbers(diagnosis.cells.drop(columns="color")), f"{name} cells", select_in=open_id)
             self.show_table(gaps, f"{name} gaps", select_in=open_id)
         imp = self._find(title)
         imp.setLut(images.make_lut(_error_colors()))
@@ -114,6 +115,11 @@ class Judging(Showing):
         ]
         colors = overlays.colors_of(rois, dict.fromkeys(gaps["label"], "#ffffff"))
         overlays.add_to_overlay(target, overlays.to_java(rois, target, colors))
+
+
+def _with_numbers(cells: pd.DataFrame) -> pd.DataFrame:
+    """Write missing ids as ImageJ knows them, as NaN."""
+    return cells.astype({"true": float, "predicted": float})
 
 
 def _error_colors() -> LookupTable:

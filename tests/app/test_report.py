@@ -117,13 +117,26 @@ def test_a_volume_shows_the_slice_with_most_wrong_cells(tmp_path):
     assert "Nobody said where the truth comes from" in page
 
 
+def test_colours_dollars_and_lost_pixels_are_shown(tmp_path):
+    colours = np.zeros((3, 96, 128))
+    colours[0, :, 40:] = 1
+    colours[0, 0, 0] = np.nan
+    odd = case(r"$\\foo$_x", image=fb.as_image(colours, dims="cyx"))
+    write_report(tmp_path / "r.html", [odd], png=tmp_path / "r.png", threshold=0.3)
+    assert (tmp_path / "r.png").stat().st_size > 1000
+    with pytest.raises(ImageError, match=r"ends in '\.foo'"):
+        write_report(tmp_path / "s.html", [odd], png=tmp_path / "r.foo")
+
+
 @pytest.mark.parametrize(
     ("cases", "words"),
     [
         ([], "no image to report on"),
         ([case(), case()], "two images are named 'one'"),
         ([case(provenance="guessed")], "'guessed'; expected one of"),
-        ([case(pred=np.zeros((3, 3), int))], "shape"),
+        ([case(pred=np.zeros((3, 3), int))], "one: .*shape"),
+        ([case(image=np.zeros((3, 3)))], r"one: the image has shape \(3, 3\)"),
+        ([case("total")], "named 'total'"),
     ],
 )
 def test_what_is_refused_leaves_no_file(tmp_path, cases, words):

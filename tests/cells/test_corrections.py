@@ -80,3 +80,22 @@ def test_tables_side_by_side():
     assert pd.isna(table.loc["gone", "f1 after"])
     with pytest.raises(ImageError, match="column 'image'"):
         compare_tables(old, new.rename(columns={"image": "name"}))
+
+
+def test_an_enlarged_cell_wins_over_a_neighbour_that_nobody_touched():
+    before = np.array([[1, 1, 1, 2, 2, 2]] * 3)
+    first, second = labels_to_rois(before)
+    wider = Roi.rectangle(0, 0, 4, 3, name="1")
+    assert labels_from_corrected([wider, second], before)[0].tolist() == [1, 1, 1, 1, 2, 2]
+    wider = Roi.rectangle(2, 0, 4, 3, name="2")
+    assert labels_from_corrected([wider, first], before)[0].tolist() == [1, 1, 2, 2, 2, 2]
+
+
+def test_counts_stay_whole_numbers_beside_a_new_image():
+    old = pd.DataFrame({"image": ["a"], "GT": [2], "note": ["x"]})
+    new = pd.DataFrame({"image": ["a", "b"], "GT": [3, 4], "note": ["y", "z"]})
+    table = compare_tables(old, new)
+    assert table["GT change"].tolist() == [1, pd.NA]
+    assert list(table) == ["image", "GT before", "GT after", "GT change"], "text has no change"
+    with pytest.raises(ImageError, match="more than one row of image 'a'"):
+        compare_tables(pd.concat([old, old]), new)

@@ -163,3 +163,43 @@ def test_unknown_pixels_are_no_errors(truth):
     found = diagnose(truth, pred, region=region)
     assert (found.errors.values[80:] == IGNORE).all()
     assert found.pixel_accuracy > 0.97, "only along the region's border"
+
+
+@pytest.mark.parametrize("sizes", [{"z": 3, "y": 1, "x": 1}, {"z": 1, "y": 1, "x": 2}])
+def test_a_perfect_prediction_of_an_anisotropic_volume(sizes):
+    true = as_image(np.kron(np.arange(1, 9).reshape(2, 2, 2), np.ones((6, 8, 8), int)), pixel_size=sizes)
+    assert diagnose(true, true.values).pixel_accuracy == 1
+
+
+def test_one_cell_that_merges_hundreds(truth):
+    """Each membrane is told; none is the only way between its cells."""
+    gaps = find_gaps(truth, np.ones(truth.shape, int), match_labels(truth, np.ones(truth.shape, int)))
+    assert len(gaps) > 150
+    assert gaps["regained"].max() <= 1, "at the frame, a cell may hang on by one membrane"
+
+
+def test_what_is_regained_counts_known_pixels_by_the_criterion():
+    true = np.zeros((10, 60), int)
+    true[:, :20], true[:, 20:39] = 1, 2
+    pred = (np.arange(60) < 55)[None].repeat(10, axis=0).astype(int)
+    region = (np.arange(60) < 40)[None].repeat(10, axis=0)
+    matching = match_labels(true, pred, 0.6, region=region)
+    assert find_gaps(true, pred, matching, region=region)["regained"].tolist() == [2]
+    chain = np.repeat([1, 2, 3], 10)[None].repeat(8, axis=0)
+    one = np.ones_like(chain)
+    held = find_gaps(chain, one, match_labels(chain, one, 0.9, "iot"))
+    assert held["regained"].tolist() == [1, 1], "the part of one cell, and that of the two others"
+
+
+def test_claims_follow_their_tests(truth):
+    no_error = enrich_errors(np.zeros(truth.shape, np.uint8), truth, [1, 2])
+    assert no_error[["enrichment", "p"]].isna().all(axis=None)
+    everything = diagnose(truth, np.ones(truth.shape, int))
+    assert "that little" not in everything.summary
+
+
+def test_ids_beyond_the_whole_numbers_of_floats():
+    big = 2**53 + 1
+    true = np.array([[big] * 4 + [0] + [big + 2] * 4] * 4)
+    found = diagnose(true, np.where(true == big, true, 0))
+    assert found.cells["true"].tolist() == [big, big + 2]

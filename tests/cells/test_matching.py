@@ -185,6 +185,12 @@ def test_region_of_known_truth():
     assert m.extra == (6,), "5 lies where nothing is known"
 
 
+@given(labels, hnp.arrays(bool, (7, 8)))
+def test_the_truth_matches_itself_in_any_region(true, region):
+    m = match_labels(true, true, region=region)
+    assert m.fp == m.fn == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -7,6 +7,7 @@ import pytest
 
 import fijibridge as fb
 from fijibridge.cells.matching.matches import COLORS
+from fijibridge.errors import ImageError
 
 
 @pytest.fixture
@@ -70,6 +71,16 @@ def test_a_diagnosis_as_images_outlines_and_gaps(shown, capfd):
     shown.show_diagnosis(again, true, true, over="two")
     assert shown.titles() == ["two", "Diagnosis errors"], "shown anew in place"
     assert not shown.array("Diagnosis errors").any()
+
+
+def test_the_active_image_gets_the_outlines_not_the_errors(shown):
+    true = np.kron([[1, 2], [3, 4]], np.ones((20, 25), int))
+    shown.show_diagnosis(fb.diagnose(true, true), true, true)
+    assert len(shown.rois("overlay", "two")) == 4
+    shown.show(np.zeros((9, 9), np.uint8), name="other")
+    with pytest.raises(ImageError, match="other"):
+        shown.show_diagnosis(fb.diagnose(true, true), true, true, over="other", name="second")
+    assert "second errors" not in shown.titles()
 
 
 def test_a_diagnosis_of_a_stack_points_at_its_slices(shown):

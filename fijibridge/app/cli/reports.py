@@ -44,6 +44,10 @@ def report(
     validation: ValidationNames = None,
     split: SplitName = None,
     thresh: Annotated[float, typer.Option(help="a pair with at least this IoU is a match")] = 0.5,
+    threshold: Annotated[
+        float, typer.Option(help="from this probability on (0 to 1) a pixel is membrane: that given to label")
+    ] = 0.5,
+    width: Annotated[float, typer.Option(min=1, help="of the true membranes, in pixels")] = 3,
 ) -> None:
     """Write a report: matches, where and why cells are lost, pictures, and where the truth comes from."""
     from fijibridge.app import tables
@@ -65,9 +69,12 @@ def report(
                 yield _case(item, pred)
                 shown.progress(number, len(items))
 
-    table = write_report(out, cases(), thresh=thresh, title=f"Cells of {dataset.folder.name}", before=older, png=png)
+    title = f"Cells of {dataset.folder.resolve().name}"
+    table = write_report(
+        out, cases(), thresh=thresh, threshold=threshold, width=width, title=title, before=older, png=png
+    )
     console.print(tables.table_text(table), soft_wrap=True)
-    console.print(f"report in {out}; truth: {dataset.description.provenance}")
+    console.print(f"report in {out}; truth: {dataset.provenance}")
     if csv is not None:
         tables.save_table(csv, table)
 
@@ -75,14 +82,15 @@ def report(
 def _case(item: Item, pred: Path) -> Case:
     from fijibridge.app.report import Case
     from fijibridge.files import read_image
-    from fijibridge.image import values
+    from fijibridge.image import PIXEL, unit, values
 
+    found = read_image(pred / f"{item.name}_cells.tif")
     prob, region = pred / f"{item.name}_prob.tif", item.region()
     return Case(
         name=item.name,
         image=item.image(),
         true=item.labels(),
-        pred=values(read_image(pred / f"{item.name}_cells.tif")),
+        pred=found if unit(found) != PIXEL else values(found),  # a file without a pixel size has none to compare
         prob=read_image(prob) if prob.is_file() else None,
         region=None if region is None else values(region),
         provenance=item.provenance,

@@ -13,7 +13,7 @@ from scipy import ndimage
 from fijibridge.cells.matching.overlaps import count_overlaps
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, as_labels, like
-from fijibridge.rois import Roi, rois_to_labels
+from fijibridge.rois import Roi, labels_to_rois, rois_to_labels
 
 
 def labels_from_corrected(rois: Sequence[Roi], before: ImageT) -> ImageT:
@@ -23,7 +23,8 @@ def labels_from_corrected(rois: Sequence[Roi], before: ImageT) -> ImageT:
     ----------
     rois
         Named by the id of their cell; one with another name, or with none, is a new cell. (The outlines of one new
-        cell on several slices need one number as their name.) Where ROIs overlap the later one wins.
+        cell on several slices need one number as their name.) Where ROIs overlap, one that is not as it was in `before` wins over one
+        that is, and a later one over an earlier one.
     before
         The cells that they were made from, (Y, X) or (Z, Y, X).
 
@@ -50,8 +51,17 @@ def labels_from_corrected(rois: Sequence[Roi], before: ImageT) -> ImageT:
         else:
             named.append(roi.renamed(str(free)))
             free += 1
+    untouched = {(roi.name, roi.position): roi for roi in labels_to_rois(known)}
+    named.sort(key=lambda roi: not _same_outline(roi, untouched.get((roi.name, roi.position))))
     labels = rois_to_labels(named, known.shape) if named else np.zeros(known.shape, np.uint16)
     return like(labels, before, name="labels")
+
+
+def _same_outline(roi: Roi, other: Roi | None) -> bool:
+    if other is None or roi.bounds != other.bounds:
+        return False
+    ours, theirs = roi.paths(), other.paths()
+    return len(ours) == len(theirs) and all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def _is_id(name: str) -> bool:
@@ -154,7 +164,7 @@ def compare_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``image``, and for each other column that both have the value ``before``, ``after`` and the ``change``:
+        ``image``, and for each other column of numbers that both have the value before, after, and the change:
         ``f1 before``, ``f1 after``, ``f1 change``. An image that is in one table only has NaN in the other's columns.
 
     Raises
@@ -170,14 +180,20 @@ def compare_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
         a        0.5      0.75       0.25
     """
     for name, table in (("before", before), ("after", after)):
-        if "image" not in table or table["image"].duplicated().any():
-            raise ImageError(f"{name} needs a column 'image' with each image once; it has columns {list(table)}")
-    columns = [c for c in after if c in before and c != "image"]
+        if "image" not in table:
+            raise ImageError(f"{name} needs a column 'image'; it has columns {list(table)}")
+        twice = table["image"][table["image"].duplicated()]
+        if len(twice):
+            raise ImageError(f"{name} has more than one row of image {twice.iloc[0]!r}; expected each image once")
+    numeric = set(before.select_dtypes("number")) & set(after.select_dtypes("number"))
+    columns = [c for c in after if c in numeric]
     order = [*after["image"], *(i for i in before["image"] if i not in set(after["image"]))]
     old, new = (table.set_index("image").reindex(order) for table in (before, after))
     result = pd.DataFrame({"image": order})
     for column in columns:
-        result[f"{column} before"] = old[column].to_numpy()
-        result[f"{column} after"] = new[column].to_numpy()
-        result[f"{column} change"] = (new[column] - old[column]).to_numpy()
+        counted = all(table[column].dtype.kind in "iu" for table in (before, after))
+        kind: Any = "Int64" if counted else "float64"  # counts stay whole numbers beside an image that lacks them
+        one, other = (table[column].astype(kind).reset_index(drop=True) for table in (old, new))
+        result[f"{column} before"], result[f"{column} after"] = one, other
+        result[f"{column} change"] = other - one
     return result

@@ -176,7 +176,7 @@ def _placed(cells: pd.DataFrame, true: npt.NDArray[Any], pred: npt.NDArray[Any])
     axes = ("z", "y", "x")[3 - true.ndim :]
     here, there = _centres(true), _centres(pred)
     ids = zip(cells["true"], cells["predicted"], strict=True)
-    places = [here[int(t)] if t == t else there[int(p)] for t, p in ids]
+    places = [there[int(p)] if t is pd.NA else here[int(t)] for t, p in ids]
     return cells.join(pd.DataFrame(places, columns=[*axes, "area"], index=cells.index))
 
 

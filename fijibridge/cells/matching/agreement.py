@@ -103,13 +103,13 @@ def compare_labels(
     overlaps = count_overlaps(true, filled, region)
     known = None if region is None else values(region) != 0
     boundaries = _boundary_scores(
-        boundary(as_labels(true)), boundary(as_labels(pred)), known, tolerance, _sampling(true)
+        boundary(as_labels(true), known), boundary(as_labels(pred), known), known, tolerance, _sampling(true)
     )
     return Agreement(*_rand(overlaps), *_entropies(overlaps), *boundaries, tolerance)
 
 
-def boundary(labels: npt.NDArray[Any]) -> Mask:
-    """Mark the pixels of cells that have a neighbour, along an axis, of another id.
+def boundary(labels: npt.NDArray[Any], known: Mask | None = None) -> Mask:
+    """Mark the pixels of cells that have a neighbour, along an axis, of another id, both where the truth is known.
 
     Examples
     --------
@@ -121,6 +121,8 @@ def boundary(labels: npt.NDArray[Any]) -> Mask:
         one = tuple(slice(1, None) if d == axis else slice(None) for d in range(labels.ndim))
         other = tuple(slice(None, -1) if d == axis else slice(None) for d in range(labels.ndim))
         differ = labels[one] != labels[other]
+        if known is not None:
+            differ &= known[one] & known[other]
         edge[one] |= differ
         edge[other] |= differ
     return edge & (labels > 0)

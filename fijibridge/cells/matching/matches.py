@@ -137,20 +137,23 @@ class Matching:
         -------
         pandas.DataFrame
             ``label`` (the predicted id, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` of a true one), ``outcome``,
-            ``true`` and ``predicted`` ids and ``score`` (NaN where there is none), and the ``color`` to draw it in, out
-            of :data:`COLORS`. Of the cells without a match, a true one is ``merged`` if it lies in a predicted cell
-            with others, ``split`` if two predicted ones lie in it, else ``missed``; a predicted one is ``merged`` if
-            two true ones lie in it, ``split`` if it is a piece of a true one, else ``extra``.
+            ``true`` and ``predicted`` ids (``Int64``, missing where there is none), ``score`` (then NaN), and the
+            ``color`` to draw it in, out of :data:`COLORS`. Of the cells without a match, a true one is ``merged`` if it
+            lies in a predicted cell with others, ``split`` if two predicted ones lie in it, else ``missed``; a
+            predicted one is ``merged`` if two true ones lie in it, ``split`` if it is a piece of a true one, else
+            ``extra``.
         """
         rows: list[tuple[Any, ...]] = [
             (str(pred), "matched", true, pred, score)
             for (true, pred), score in zip(self.pairs, self.scores, strict=True)
         ]
         lost = _outcomes(self.missed, self.merges, self.splits, "merged", "split", "missed")
-        rows += [(f"{outcome} {i}", outcome, i, np.nan, np.nan) for i, outcome in lost]
+        rows += [(f"{outcome} {i}", outcome, i, pd.NA, np.nan) for i, outcome in lost]
         wrong = _outcomes(self.extra, self.splits, self.merges, "split", "merged", "extra")
-        rows += [(str(i), outcome, np.nan, i, np.nan) for i, outcome in wrong]
+        rows += [(str(i), outcome, pd.NA, i, np.nan) for i, outcome in wrong]
         table = pd.DataFrame(rows, columns=["label", "outcome", "true", "predicted", "score"])
+        ids = {name: pd.array(table[name].tolist(), dtype="Int64") for name in ("true", "predicted")}
+        table = table.astype({"score": float}).assign(**ids)
         return table.assign(color=table["outcome"].map(COLORS))
 
     def outcomes(self) -> dict[str, int]:
@@ -203,8 +206,8 @@ def match_labels(
     criterion
         ``"iou"``: intersection over union; ``"iot"``: over the true cell; ``"iop"``: over the predicted one.
     region
-        Where the truth is known (non-zero). Pixels outside count nowhere, and predicted cells with more than half
-        of their pixels outside are left out.
+        Where the truth is known (non-zero). Pixels outside count nowhere, and cells, true and predicted, with
+        more than half of their pixels outside are left out.
 
     Returns
     -------
@@ -217,8 +220,9 @@ def match_labels(
 
     Notes
     -----
-    Above an IoU of 0.5 matches are unique. At and below it the number of matches is made as large as possible,
-    among equals the sum of the scores, as stardist does it; the optimum is found for each group of overlapping
+    Above an IoU of 0.5 matches are unique. At and below it the number of matches is made as large as possible, as
+    stardist does it, and among equals the sum of the matches' scores (stardist also sums scores below the threshold,
+    which are no matches: counts are equal, sums may differ there); the optimum is found for each group of overlapping
     cells by itself.
 
     Examples

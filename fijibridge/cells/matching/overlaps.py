@@ -26,19 +26,20 @@ class Overlaps:
     ----------
     true, pred, pixels : numpy.ndarray
         One entry per pair that shares pixels, ordered by true id, then by predicted id; ``int64``.
-    dropped : numpy.ndarray
-        Predicted ids with more than half of their pixels where the truth is unknown: they are no cells here.
+    dropped, dropped_true : numpy.ndarray
+        Predicted and true ids with more than half of their pixels where the truth is unknown: they are no cells here.
     """
 
     true: Ints
     pred: Ints
     pixels: Ints
     dropped: Ints
+    dropped_true: Ints
 
     @cached_property
     def true_ids(self) -> Ints:
-        """Ids of the true cells, rising."""
-        return _ids(self.true)
+        """Ids of the true cells, rising, without the dropped ones."""
+        return np.setdiff1d(_ids(self.true), self.dropped_true)
 
     @cached_property
     def pred_ids(self) -> Ints:
@@ -49,7 +50,7 @@ class Overlaps:
     def cells(self) -> CellOverlaps:
         """The pairs of two cells: no background, no dropped cells."""
         row, column = np.searchsorted(self.true_ids, self.true), np.searchsorted(self.pred_ids, self.pred)
-        in_true = self.true > 0
+        in_true = (self.true > 0) & ~np.isin(self.true, self.dropped_true)
         in_pred = (self.pred > 0) & ~np.isin(self.pred, self.dropped)
         both = in_true & in_pred
         return CellOverlaps(
@@ -115,7 +116,7 @@ def count_overlaps(true: Array, pred: Array, region: Array | None = None) -> Ove
     [(0, 7, 1), (1, 7, 2), (2, 0, 1)]
     """
     same_shape(true=true, pred=pred, **({} if region is None else {"region": region}))
-    known, unknown = [], []
+    known, unknown, unknown_true = [], [], []
     for part in _slabs(true.shape):
         t, p, length, k = _runs(
             as_labels(true[part], "true").reshape(-1),
@@ -123,9 +124,12 @@ def count_overlaps(true: Array, pred: Array, region: Array | None = None) -> Ove
             None if region is None else np.asarray(region[part]).reshape(-1) != 0,
         )
         known.append(_counted(t[k], p[k], length[k]))
-        unknown.append(_counted(np.zeros_like(p[~k]), p[~k], length[~k]))
+        nothing = np.zeros_like(p[~k])
+        unknown.append(_counted(nothing, p[~k], length[~k]))
+        unknown_true.append(_counted(nothing, t[~k], length[~k]))
     t, p, pixels = _counted(*_joined(known))
-    return Overlaps(t, p, pixels, _mostly_unknown(p, pixels, *_joined(unknown)[1:]))
+    outside = (_mostly_unknown(ids, pixels, *_joined(u)[1:]) for ids, u in ((p, unknown), (t, unknown_true)))
+    return Overlaps(t, p, pixels, *outside)
 
 
 def _slabs(shape: tuple[int, ...]) -> Iterator[slice]:
@@ -182,11 +186,11 @@ def _joined(parts: list[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
     return true, pred, pixels
 
 
-def _mostly_unknown(pred: Ints, pixels: Ints, unknown_pred: Ints, unknown_pixels: Ints) -> Ints:
-    """Return the predicted ids with more than half of their pixels outside the region."""
-    ids, index = np.unique(np.concatenate([pred, unknown_pred]), return_inverse=True)
-    inside = _summed(index[: len(pred)], pixels, len(ids))
-    outside = _summed(index[len(pred) :], unknown_pixels, len(ids))
+def _mostly_unknown(cells: Ints, pixels: Ints, unknown: Ints, unknown_pixels: Ints) -> Ints:
+    """Return the ids with more than half of their pixels outside the region."""
+    ids, index = np.unique(np.concatenate([cells, unknown]), return_inverse=True)
+    inside = _summed(index[: len(cells)], pixels, len(ids))
+    outside = _summed(index[len(cells) :], unknown_pixels, len(ids))
     return ids[(ids > 0) & (outside > inside)]
 
 
