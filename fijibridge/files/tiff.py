@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ _PLAIN = dict.fromkeys(("micron", "microns", "micrometer", "micrometre", "\u00b5
     "millimeter": "mm",
     "millimetre": "mm",
 }
+
+_OF_MANY_FILES = ("ome", "mmstack", "ndtiff")
 
 
 def content(source: Path) -> Content:
@@ -44,15 +47,31 @@ def content(source: Path) -> Content:
 def _series(source: Path) -> Iterator[tuple[tifffile.TiffFile, tifffile.TiffPageSeries]]:
     with tifffile.TiffFile(source) as file:
         if file.is_ome:
-            _refuse_pixels_elsewhere(source, file.ome_metadata or "")
-        yield file, file.series[0]
+            _refuse_names_elsewhere(source, _named_by_ome(file.ome_metadata or ""))
+        if file.is_ndtiff:
+            index = source.parent / "NDTiff.index"
+            _refuse_names_elsewhere(source, ["NDTiff.index"])
+            _refuse_names_elsewhere(source, {entry[1] for entry in tifffile.read_ndtiff_index(index)})
+        series = file.series[0]
+        if series.kind in _OF_MANY_FILES:
+            _refuse_names_elsewhere(source, {page.parent.filehandle.path for page in series.pages if page is not None})
+        yield file, series
 
 
-def _refuse_pixels_elsewhere(source: Path, metadata: str) -> None:
-    """Refuse OME-XML that names files outside the folder of the TIFF."""
+def _named_by_ome(metadata: str) -> set[str]:
+    """Return the files that OME-XML names, read by the parser that tifffile takes: entities are names too."""
+    try:
+        root = ElementTree.fromstring(metadata)
+    except ElementTree.ParseError:
+        return set()  # tifffile reads such a file as if it were plain
+    return {name for element in root.iter() if (name := element.attrib.get("FileName")) is not None}
+
+
+def _refuse_names_elsewhere(source: Path, names: Iterable[str]) -> None:
+    """Refuse a TIFF that takes pixels from outside its own folder, directly or through a link."""
     folder = source.resolve().parent
-    for name in re.findall(r"""FileName\s*=\s*["']([^"']*)["']""", metadata):
-        if not (folder / name).resolve().is_relative_to(folder):
+    for name in names:
+        if not (source.parent / name).resolve().is_relative_to(folder):
             raise DatasetError(f"{source} takes pixels from {name!r}, outside its own folder: copy them into one file")
 
 
@@ -67,8 +86,8 @@ def _chunks(series: tifffile.TiffPageSeries) -> tuple[int, ...] | None:
 def _read(source: Path, shape: tuple[int, ...], box: Box) -> npt.NDArray[Any]:
     import zarr
 
-    with _series(source) as (_, series):
-        if box == whole(shape):
+    with _series(source) as (file, series):
+        if box == whole(shape) and series.keyframe.parent is file:  # tifffile would read others' offsets in this one
             return np.asarray(series.asarray())
         store: Any = series.aszarr()
         try:

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import re
+import struct
 import sys
 from pathlib import Path
 
@@ -214,20 +215,79 @@ def test_what_never_ends_is_not_opened(tmp_path):
             read_image(f"{tmp_path / path}")
 
 
-def test_an_ome_tiff_takes_no_pixels_from_elsewhere(tmp_path):
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    tifffile.imwrite(tmp_path / "secret.ome.tif", WHOLE, photometric="minisblack")
-    tifffile.imwrite(folder / "a.ome.tif", WHOLE[0], metadata={"axes": "YX"})
-    with tifffile.TiffFile(folder / "a.ome.tif") as file:
+def write_ome_that_names(path, name, planes=WHOLE[0]):
+    """Write an OME-TIFF whose metadata say that its pixels lie in another file."""
+    tifffile.imwrite(path, planes, metadata={"axes": "YX"})
+    with tifffile.TiffFile(path) as file:
         xml = file.ome_metadata
-    uuid = '<UUID FileName="../secret.ome.tif">urn:uuid:0</UUID></TiffData>'
+    uuid = f'<UUID FileName="{name}">urn:uuid:0</UUID></TiffData>'
     bad = xml.replace("/>", ">", 1).replace("</Pixels>", f"{uuid}</Pixels>") if "<TiffData" not in xml else (
         re.sub(r"<TiffData([^>]*?)/>", rf"<TiffData\1>{uuid}", xml, count=1)
     )  # fmt: skip
-    tifffile.imwrite(folder / "b.ome.tif", WHOLE[0], description=bad.encode(), metadata=None)
+    tifffile.imwrite(path, planes, description=bad.encode(), metadata=None)
+    return path
+
+
+@pytest.fixture
+def beside_a_secret(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    tifffile.imwrite(tmp_path / "secret.ome.tif", WHOLE[1], metadata={"axes": "YX"})
+    return folder
+
+
+@pytest.mark.parametrize("name", ["../secret.ome.tif", "&#46;&#46;/secret.ome.tif", "&#x2e;./secret.ome.tif"])
+def test_an_ome_tiff_takes_no_pixels_from_elsewhere(beside_a_secret, name):
+    path = write_ome_that_names(beside_a_secret / "b.ome.tif", name)
+    for lazy in (False, True):
+        with pytest.raises(DatasetError, match=r"takes pixels from '\.\./secret"):
+            read_image(path, lazy=lazy)
+
+
+def test_an_ome_tiff_follows_no_link_out_of_its_folder(beside_a_secret):
+    (beside_a_secret / "link.ome.tif").symlink_to(beside_a_secret.parent / "secret.ome.tif")
+    path = write_ome_that_names(beside_a_secret / "b.ome.tif", "link.ome.tif")
+    with pytest.raises(DatasetError, match=r"outside its own folder"):
+        read_image(path)
+
+
+def test_an_ome_tiff_takes_pixels_from_its_own_folder(beside_a_secret):
+    tifffile.imwrite(beside_a_secret / "c.ome.tif", WHOLE[2], metadata={"axes": "YX"})
+    path = write_ome_that_names(beside_a_secret / "b.ome.tif", "c.ome.tif")
+    assert (read_image(path).values == WHOLE[2]).all()
+
+
+def write_ndtiff(path, name):
+    """Write a TIFF as Micro-Manager's second version of NDTiff marks it, and an index that names one file."""
+    metadata = json.dumps({"Summary": 1}).encode()
+    # behind the header of the TIFF
+    mark = struct.pack("<IIII", 483729, 2, 2355492, len(metadata)) + metadata
+    body = WHOLE[0].tobytes()
+    tags = [(256, 4, 50), (257, 4, 40), (258, 3, 16), (259, 3, 1), (262, 3, 1), (273, 4, 0), (277, 3, 1), (278, 4, 40),
+            (279, 4, len(body)), (51123, 2, 24)]  # fmt: skip
+    offset = 8 + len(mark)
+    ifd = offset + len(body)
+    entries = b"".join(
+        struct.pack("<HHII", t, k, len(metadata) if t == 51123 else 1, offset if t == 273 else v) for t, k, v in tags
+    )
+    path.write_bytes(
+        struct.pack("<2sHI", b"II", 42, ifd) + mark + body + struct.pack("<H", len(tags)) + entries + bytes(4)
+    )
+    axes = json.dumps({"z": 0}).encode()
+    entry = struct.pack("<I", len(axes)) + axes + struct.pack("<I", len(name)) + name.encode()
+    entry += struct.pack("<IIIIIIII", offset, 50, 40, 1, 0, 0, 0, 0)
+    (path.parent / "NDTiff.index").write_bytes(entry)
+    return path
+
+
+def test_an_index_of_micro_manager_takes_no_pixels_from_elsewhere(beside_a_secret):
+    own = write_ndtiff(beside_a_secret / "a.tif", "a.tif")
+    with tifffile.TiffFile(own) as file:
+        assert file.is_ndtiff
+    assert (read_image(own).values == WHOLE[0]).all()
+    write_ndtiff(beside_a_secret / "a.tif", "../secret.ome.tif")
     with pytest.raises(DatasetError, match=r"takes pixels from '\.\./secret"):
-        read_image(folder / "b.ome.tif")
+        read_image(own)
 
 
 def test_formats_that_need_the_extra_say_so(tmp_path, monkeypatch):
