@@ -23,8 +23,8 @@ def labels_from_corrected(rois: Sequence[Roi], before: ImageT) -> ImageT:
     ----------
     rois
         Named by the id of their cell; one with another name, or with none, is a new cell. (The outlines of one new
-        cell on several slices need one number as their name.) Where ROIs overlap, one that is not as it was in `before` wins over one
-        that is, and a later one over an earlier one.
+        cell on several slices need one number as their name.) Where ROIs overlap, one that is not as it was in
+        `before` wins over one that is, and a later one over an earlier one.
     before
         The cells that they were made from, (Y, X) or (Z, Y, X).
 
