@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,23 @@ import numpy.typing as npt
 import xarray as xr
 from pydantic import ValidationError
 
-from fijibridge.dataset.description import ROLES, Description, said_plainly
-from fijibridge.dataset.folder import Dataset
+from fijibridge.dataset.description import ROLES, Description, Values, said_plainly
+from fijibridge.dataset.folder import Dataset, some
 from fijibridge.dataset.toml import FILE_NAME, write_description
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import make_folder, write_image
-from fijibridge.image import PIXEL, Array, as_image, as_labels, origin, pixel_size, same_shape, unit, values
+from fijibridge.image import (
+    PIXEL,
+    Array,
+    as_image,
+    as_labels,
+    imagej_pixels,
+    origin,
+    pixel_size,
+    same_shape,
+    unit,
+    values,
+)
 
 _ENDS = {"image": "image", "classes": "classes", "labels": "labels", "region": "region", "prediction": "prob"}
 _CLASSES = {0: "background", 1: "membrane", 255: "ignore"}
@@ -43,7 +54,8 @@ def save_dataset(
         ``classes`` (0 = other, 1 = membrane, 255 = ignore), ``region`` (non-zero where the truth is known),
         ``prediction``. DataArrays keep their calibration; plain arrays take that of their image.
     overwrite
-        Whether a description that is there already, and files of the same names, may be replaced.
+        Whether a description that is there already, and files of the same names, may be replaced. Files that an
+        earlier call saved and this one does not are removed.
     **fields
         Of :class:`fijibridge.Description`, such as ``provenance``, ``membranes``, ``split``.
 
@@ -55,7 +67,8 @@ def save_dataset(
     Raises
     ------
     DatasetError
-        If names are no names of files, roles are unknown, shapes differ, or a description is there already.
+        If names are no names of files, roles are unknown, shapes differ, a type of pixels cannot be written, or a
+        description or other images are there already. Then nothing was written.
 
     Examples
     --------
@@ -76,12 +89,48 @@ def save_dataset(
     if len({name.lower() for name in checked}) < len(checked):
         raise DatasetError("two names differ in upper and lower case only; not all systems can hold both files")
     description = _description(checked, fields)
+    files = {f"{name}_{_ENDS[role]}.tif": array for name, arrays in checked.items() for role, array in arrays.items()}
+    stale = _stale(target, set(files))
     make_folder(target)
-    for name, arrays in checked.items():
-        for role, array in arrays.items():
-            write_image(target / f"{name}_{_ENDS[role]}.tif", array)
+    (target / FILE_NAME).unlink(missing_ok=True)  # from here on the folder is not complete
+    for file, array in files.items():
+        write_image(target / file, array)
+    _remove(stale, target, files)
     write_description(target, description)
     return Dataset.open(target)
+
+
+def _stale(folder: Path, files: Set[str]) -> list[Path]:
+    """Return what an earlier call wrote and this one does not.
+
+    Raises
+    ------
+    DatasetError
+        If there are other files that would count as images of the new dataset.
+    """
+    try:
+        old = list(Dataset.open(folder)) if (folder / FILE_NAME).is_file() else []
+    except DatasetError:
+        old = []  # what it named, nobody knows: its images are refused below
+    ours = {role: f"{{name}}_{end}.tif" for role, end in _ENDS.items()}
+    named = {m.first for item in old for role, m in item.members.items() if m.pattern.text == ours[role]}
+    stale = sorted(path for path in named if path.name not in files and path.is_file())
+    strange = sorted({p.name for p in folder.glob("*_image.tif")} - set(files) - {p.name for p in stale})
+    if strange:
+        raise DatasetError(
+            f"{folder} holds images that are not among those to save, and that no earlier call saved: "
+            f"{some(strange, 6)}; choose another folder, or move them away"
+        )
+    return stale
+
+
+def _remove(stale: Iterable[Path], folder: Path, files: Iterable[str]) -> None:
+    """Remove files, but none that was written under a name of other upper and lower case."""
+    written = {file.lower(): folder / file for file in files}
+    for path in stale:
+        twin = written.get(path.name.lower())
+        if twin is None or not (path.exists() and path.samefile(twin)):
+            path.unlink(missing_ok=True)
 
 
 def _checked_name(name: str) -> str:
@@ -103,6 +152,8 @@ def _checked(name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
         image = as_image(arrays["image"])
         ready: dict[str, Array] = {role: _stored(role, arrays[role], image) for role in ROLES if role in arrays}
         same_shape(**{role: _one_channel(array) for role, array in ready.items()})
+        for array in ready.values():
+            imagej_pixels(values(array))
     except ImageError as error:
         raise DatasetError(f"{name}: {error}") from error
     return ready
@@ -142,8 +193,8 @@ def _description(images: Mapping[str, Mapping[str, Array]], fields: Mapping[str,
     told: dict[str, Any] = {"image": "{name}_image.tif", **_calibration(images), **fields}
     roles = {role for arrays in images.values() for role in arrays}
     told |= {role: f"{{name}}_{_ENDS[role]}.tif" for role in ROLES if role in roles}
-    if "classes" in roles:
-        told["values"] = {"classes": _CLASSES}
+    if meanings := _meanings(roles, fields.get("values")):
+        told["values"] = meanings
     files = {str(name): dict(facts) for name, facts in dict(told.get("files", {})).items()}
     for name, arrays in images.items():
         lacking = sorted(roles - set(arrays))
@@ -155,6 +206,15 @@ def _description(images: Mapping[str, Mapping[str, Array]], fields: Mapping[str,
         return Description.model_validate(told)
     except ValidationError as error:
         raise DatasetError(said_plainly(error)) from error
+
+
+def _meanings(roles: Set[str], given: Any) -> dict[str, Any]:
+    """Return what was given, and the meaning of the numbers that are written."""
+    told = given.model_dump(exclude_unset=True) if isinstance(given, Values) else dict(given or {})
+    for role in sorted({"classes", "region"} & roles & set(told)):
+        if role == "region" or {int(n): meaning for n, meaning in told[role].items()} != _CLASSES:
+            raise DatasetError(f"values.{role} is set by the files that are written; leave it out")
+    return {**told, **({"classes": _CLASSES} if "classes" in roles else {})}
 
 
 def _calibration(images: Mapping[str, Mapping[str, Array]]) -> dict[str, Any]:

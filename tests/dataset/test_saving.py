@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 
 import fijibridge as fb
 from fijibridge.dataset import Dataset
@@ -48,6 +49,49 @@ def test_nothing_is_lost(tmp_path):
     assert fb.save_dataset(tmp_path, {"a": {"image": RAW + 1}}, overwrite=True)["a"].image()[0, 0] == 1
 
 
+def test_what_was_saved_before_does_not_pass_for_new(tmp_path):
+    fb.save_dataset(tmp_path, {n: {"image": RAW, "labels": CELLS} for n in "ab"}, provenance="algorithm")
+    (tmp_path / "notes.txt").write_text("mine")
+    saved = fb.save_dataset(tmp_path, {"a": {"image": RAW + 1}}, overwrite=True, provenance="manual")
+    assert saved.names() == ["a"]
+    left = {p.name for p in tmp_path.iterdir()}
+    assert left == {"a_image.tif", "dataset.toml", "dataset.schema.json", "notes.txt"}
+
+
+def test_what_is_read_lazily_can_be_saved_in_its_place(tmp_path):
+    first = fb.save_dataset(tmp_path, {"a": {"image": RAW}})
+    assert (
+        fb.save_dataset(tmp_path, {"b": {"image": first["a"].image(lazy=True)}}, overwrite=True)["b"].image() == RAW
+    ).all()
+    assert not (tmp_path / "a_image.tif").exists()
+
+
+def test_images_of_others_are_neither_taken_nor_removed(tmp_path):
+    tifffile.imwrite(tmp_path / "x_image.tif", RAW)
+    with pytest.raises(DatasetError, match=r"no earlier call saved: x_image\.tif"):
+        fb.save_dataset(tmp_path, {"a": {"image": RAW}})
+    (tmp_path / "dataset.toml").write_text('image = "{name}_*.tif"')
+    with pytest.raises(DatasetError, match=r"x_image\.tif"):
+        fb.save_dataset(tmp_path, {"a": {"image": RAW}}, overwrite=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["dataset.toml", "x_image.tif"]
+
+
+def test_a_failed_overwrite_leaves_the_old(tmp_path):
+    fb.save_dataset(tmp_path, {"a": {"image": RAW}})
+    images = {"a": {"image": RAW + 1}, "b": {"image": RAW.astype(complex)}}
+    with pytest.raises(DatasetError, match=r"b: .*complex"):
+        fb.save_dataset(tmp_path, images, overwrite=True)
+    assert (Dataset.open(tmp_path)["a"].image().values == RAW).all()
+
+
+def test_meanings_are_kept_beside_those_of_classes(tmp_path):
+    arrays = {"image": RAW, "labels": CELLS, "classes": (RAW > 9).astype(np.uint8)}
+    saved = fb.save_dataset(tmp_path, {"a": arrays}, values={"labels": {70000: "ignore"}})
+    assert saved.description.values.labels == {70000: "ignore"}
+    assert saved.description.values.classes == {0: "background", 1: "membrane", 255: "ignore"}
+    assert (saved["a"].region().values == (CELLS != 70000)).all()
+
+
 @pytest.mark.parametrize(
     "name", ["", "..", "a/b", "/etc/a", "a\\b", "C:a", "a*", "{name}", "con", "NUL.x", "a.", "a\n", "x" * 300]
 )
@@ -66,6 +110,8 @@ def test_names_that_are_no_names_of_files(tmp_path, name):
         ({"a": {"image": RAW, "labels": CELLS > 0}}, {}, "binary mask"),
         ({"a": {"image": RAW, "classes": RAW}}, {}, "classes hold"),
         ({"a": {"image": RAW}, "A": {"image": RAW}}, {}, "upper and lower case"),
+        ({"a": {"image": RAW.astype(complex)}}, {}, "complex"),
+        ({"a": {"image": RAW, "classes": RAW > 9}}, {"values": {"classes": {1: "cell"}}}, "values.classes is set"),
         ({"a": {"image": RAW}}, {"image": "*.tif"}, "image is set by the files"),
         ({"a": {"image": RAW}}, {"provenence": "manual"}, "did you mean 'provenance'"),
     ],
