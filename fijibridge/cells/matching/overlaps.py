@@ -117,7 +117,7 @@ def count_overlaps(true: Array, pred: Array, region: Array | None = None) -> Ove
     """
     same_shape(true=true, pred=pred, **({} if region is None else {"region": region}))
     known, unknown, unknown_true = [], [], []
-    for part in _slabs(true.shape):
+    for part in _slabs(true.shape, max(_chunk(true), _chunk(pred))):
         t, p, length, k = _runs(
             as_labels(true[part], "true").reshape(-1),
             as_labels(pred[part], "pred").reshape(-1),
@@ -132,9 +132,16 @@ def count_overlaps(true: Array, pred: Array, region: Array | None = None) -> Ove
     return Overlaps(t, p, pixels, *outside)
 
 
-def _slabs(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Cut the first axis into slabs of a few million pixels."""
-    thickness = max(1, _SLAB // max(1, int(np.prod(shape[1:]))))
+def _chunk(image: Array) -> int:
+    """Return the thickness of the chunks that lie on disk, 1 for what lies in memory."""
+    chunks = getattr(image, "chunks", None)
+    first = chunks[0] if chunks else 1
+    return max(first) if isinstance(first, tuple) else int(first)
+
+
+def _slabs(shape: tuple[int, ...], chunk: int) -> Iterator[slice]:
+    """Cut the first axis into slabs of a few million pixels, of whole chunks so that none is unpacked twice."""
+    thickness = -(-max(1, _SLAB // max(1, int(np.prod(shape[1:])))) // chunk) * chunk
     return (slice(start, start + thickness) for start in range(0, shape[0], thickness))
 
 
