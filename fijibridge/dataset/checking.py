@@ -266,7 +266,10 @@ def _derivation(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray]) -
         what = f"it reaches beyond {derived.item!r} in {beyond[0]}: to {end}"
         yield _finding("problem", item, dataset, "image", what, todo)
     elif set(down.values()) == {1} and set(parent.dims) == set(crop.dims):
-        original = parent.isel(place).values
+        try:
+            original = parent.isel(place).values
+        except DatasetError:  # found in the parent itself
+            return
         if original.shape != crop.shape or not np.array_equal(original, crop.values):
             yield _finding(
                 "problem", item, dataset, "image", f"its pixels are not those of {derived.item!r} there", todo

@@ -34,15 +34,41 @@ def of_labels(
     gaps = int(ids[-1]) - len(ids)
     if gaps:
         yield "note", f"{gaps} of the ids up to {int(ids[-1])} are not used", "nothing: gaps are allowed"
+    yield from _of_frames(labels, known, image, membranes)
+    if known is not None and known.any():
+        lost = len(ids) - len(np.unique(array[known & (array > 0)]))
+        if lost:
+            yield "note", f"{lost} of {len(ids)} cells lie outside the known region", "nothing: they are ignored"
+
+
+def _of_frames(
+    labels: xr.DataArray, known: npt.NDArray[np.bool_] | None, image: xr.DataArray | None, membranes: str
+) -> Iterator[Said]:
+    """Look at each frame of a film for itself; of frames with the same finding the first is told, and how many."""
+    if "t" not in labels.dims:
+        yield from _of_frame(labels.values, known, image, membranes)
+        return
+    axis = labels.get_axis_num("t")
+    found: dict[str, list[tuple[int, Said]]] = {}
+    for t in range(labels.sizes["t"]):
+        region = None if known is None else np.take(known, t, axis)
+        picture = image.isel(t=t, drop=True) if image is not None and image.sizes.get("t", 0) > t else None
+        for said in _of_frame(labels.isel(t=t).values, region, picture, membranes):
+            found.setdefault(said[2], []).append((t, said))
+    for told in found.values():
+        t, (severity, what, todo) = told[0]
+        more = f", and the like in {len(told) - 1} more" if len(told) > 1 else ""
+        yield severity, f"in frame {t}: {what}{more}", todo
+
+
+def _of_frame(
+    array: npt.NDArray[np.int_], known: npt.NDArray[np.bool_] | None, image: xr.DataArray | None, membranes: str
+) -> Iterator[Said]:
     yield from _parts(array)
     left_out = looks.unlabelled(array, known)
     if left_out:
         what = f"{left_out} gap(s) between cells are large enough for a cell that has no label"
         yield "note", what, "look at them; cells left out count as false positives of a prediction"
-    if known is not None and known.any():
-        lost = len(ids) - len(np.unique(array[known & (array > 0)]))
-        if lost:
-            yield "note", f"{lost} of {len(ids)} cells lie outside the known region", "nothing: they are ignored"
     yield from _polarity(image, array, None, membranes)
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import hdf5, ome_zarr, pictures, tiff, vendors
-from fijibridge.files.pixels import Content
+from fijibridge.files.pixels import Box, Content
 from fijibridge.image import as_image
 
 TIFF = (".tif", ".tiff")
@@ -81,13 +85,28 @@ def content(path: str | os.PathLike[str], key: str | None = None) -> Content:
     if not source.is_file() and not source.is_dir():
         raise DatasetError(f"no file {source}")
     try:
-        return _content(source, key)
+        found = _content(source, key)
     except DatasetError:
         raise
     except ImageError as error:
         raise DatasetError(f"{source}: {error}") from error
     except Exception as error:
         raise _unreadable(source, error) from error
+    return replace(found, pixels=replace(found.pixels, read=_naming(source, found.pixels.read)))
+
+
+def _naming(source: Path, read: Callable[[Box], npt.NDArray[Any]]) -> Callable[[Box], npt.NDArray[Any]]:
+    """Say which file is broken, where pixels are read long after the file was opened."""
+
+    def named(box: Box) -> npt.NDArray[Any]:
+        try:
+            return read(box)
+        except DatasetError:
+            raise
+        except Exception as error:
+            raise _unreadable(source, error) from error
+
+    return named
 
 
 def _unreadable(source: Path, error: Exception) -> DatasetError:

@@ -10,6 +10,7 @@ from skimage.segmentation import find_boundaries
 
 import fijibridge as fb
 from fijibridge.dataset import Dataset, Finding, together
+from fijibridge.errors import DatasetError
 from fijibridge.files import write_image
 
 PATTERNS = {"image": "*_image.tif", "labels": "*_labels.tif", "provenance": "manual"}
@@ -173,6 +174,36 @@ def test_a_crop_that_is_from_elsewhere(folder):
     assert not [what for what in found(10, 20) if "'a'" in what]
     assert "its pixels are not those of 'a' there" in found(10, 21)
     assert "it reaches beyond 'a' in y: to 70 of 64" in found(40, 20)
+
+
+def test_a_film_is_looked_at_frame_by_frame(tmp_path):
+    for ndim in (3, 4):
+        labels = np.zeros((3, *((4,) if ndim == 4 else ()), 64, 80), np.uint16)
+        labels[0, ..., 4:20, 4:20] = labels[2, ..., 30:40, 30:40] = 1  # a cell that moves has one part in each frame
+        labels[1:, ..., 4:20, 4:20] = labels[1:, ..., 4:20, 40:50] = 2
+        dims = "tzyx" if ndim == 4 else "tyx"
+        write_image(tmp_path / "a_labels.tif", fb.as_image(labels, dims))
+        write_image(tmp_path / "a_image.tif", fb.as_image(labels.astype(np.float32) + np.arange(80), dims))
+        finding = the(looked_at(tmp_path, split={}, membranes="dark"), "several parts")
+        assert finding.what.startswith("in frame 1: 1 id(s) have several parts")
+        assert finding.what.endswith(": 2, and the like in 1 more")
+
+
+def test_a_crop_of_a_broken_image(folder):
+    whole = tifffile.imread(folder / "a_image.tif")
+    write_image(folder / "crop_image.tif", whole[10:40, 20:60])
+    tifffile.imwrite(folder / "a_image.tif", whole, compression="zlib")
+    with tifffile.TiffFile(folder / "a_image.tif") as file:
+        start = file.pages.first.dataoffsets[0]
+    with (folder / "a_image.tif").open("rb+") as file:
+        file.seek(start)
+        file.write(b"no deflated pixels")
+    files = {"crop": {"derived_from": {"item": "a", "offset": {"y": 10, "x": 20}}}}
+    findings = looked_at(folder, labels=None, split={}, files=files)
+    assert the(findings, "cannot be read").item == "a"
+    lazy = Dataset.from_patterns(folder, image="*_image.tif")["a"].image(lazy=True)
+    with pytest.raises(DatasetError, match=r"a_image\.tif cannot be read"):
+        lazy.compute()
 
 
 def test_leaks_between_splits(tmp_path):
