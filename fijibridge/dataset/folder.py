@@ -269,7 +269,7 @@ def _item(
         own.source or parts.get("source") or description.source,
         own.position if own.position is not None else None if position is None else int(position),
         own.derived_from,
-        own_size=own.pixel_size is not None,
+        own_size=name in description.files and description.files[name].pixel_size is not None,
     )
 
 
@@ -324,14 +324,12 @@ def _name_parts(name: str, description: Description) -> dict[str, str]:
 def _placed(items: Sequence[Item]) -> list[Item]:
     """Give each image its place in the one that it was made from at first, and pixels of the size that follows."""
     parents = {item.name: item.derived_from for item in items if item.derived_from is not None}
-    placed = []
-    for item in items:
-        if item.derived_from is None:
-            placed.append(item)
-            continue
-        place = _place(item.name, parents)
-        placed.append(replace(item, place=place, description=_resized(item, place)))
-    return placed
+    places = {name: _place(name, parents) for name in parents}  # refuses circles
+    by_name = {item.name: item for item in items}
+    return [
+        replace(item, place=places[item.name], description=_resized(item, by_name)) if item.name in places else item
+        for item in items
+    ]
 
 
 def _place(name: str, parents: Mapping[str, DerivedFrom]) -> Place:
@@ -342,17 +340,34 @@ def _place(name: str, parents: Mapping[str, DerivedFrom]) -> Place:
             raise DatasetError(f"{name}: derived_from goes round in a circle: {' from '.join(chain[:6])} ...")
     offset, factor = dict.fromkeys("zyx", 0), dict.fromkeys("zyx", 1)
     for step in reversed([parents[n] for n in chain[:-1]]):
-        down = step.downscale if isinstance(step.downscale, dict) else {"y": step.downscale, "x": step.downscale}
+        down = _downscale(step)
         for axis in offset:
             offset[axis] += step.offset.get(axis, 0) * factor[axis]  # type: ignore[call-overload]
-            factor[axis] *= down.get(axis, 1)  # type: ignore[call-overload]
+            factor[axis] *= down.get(axis, 1)
     return Place(offset, factor)
 
 
-def _resized(item: Item, place: Place) -> Description:
-    """Return the description with the folder's pixel size times the downscaling, unless it is the image's own."""
-    size = item.description.pixel_size
-    if size is None or item.own_size:
+def _downscale(step: DerivedFrom) -> dict[str, int]:
+    down = step.downscale
+    return {str(d): n for d, n in down.items()} if isinstance(down, dict) else {"y": down, "x": down}
+
+
+def _resized(item: Item, by_name: Mapping[str, Item]) -> Description:
+    """Return the description with the pixel size that follows from the image that the item was made from.
+
+    The nearest image up the chain whose size is its own has the word; the first of the chain otherwise. For one made
+    from an image elsewhere, the folder's size is that of the image elsewhere.
+    """
+    factor = dict.fromkeys("zyx", 1)
+    origin = item
+    while origin.derived_from is not None and not origin.own_size:
+        factor = {d: n * _downscale(origin.derived_from).get(d, 1) for d, n in factor.items()}
+        if origin.derived_from.item not in by_name:
+            break
+        origin = by_name[origin.derived_from.item]
+    size = origin.description.pixel_size
+    if size is None:
         return item.description
-    sizes = dict(size) if isinstance(size, dict) else {"y": size, "x": size}
-    return item.description.model_copy(update={"pixel_size": {d: s * place.factor.get(d, 1) for d, s in sizes.items()}})
+    sizes = {str(d): s for d, s in size.items()} if isinstance(size, dict) else {"y": size, "x": size}
+    resized = {d: s * factor.get(d, 1) for d, s in sizes.items()}
+    return item.description.model_copy(update={"pixel_size": resized, "unit": origin.description.unit})

@@ -66,7 +66,7 @@ class Item:
     place : Place
         Where it lies in the image that it was made from at first, through all steps.
     own_size : bool
-        Whether the pixel size was told for this image, and not for the folder.
+        Whether the pixel size was told for this image by its name, and not for the folder or by a pattern.
     """
 
     name: str

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import fijibridge as fb
 from fijibridge.dataset import Dataset, Description, as_toml, read_description, schema, write_description
 from fijibridge.errors import DatasetError
-from fijibridge.image import origin, pixel_size
+from fijibridge.image import origin, pixel_size, unit
 from tests.conftest import ROOT
 
 DOCS = ROOT / "docs" / "dataset.md"
@@ -65,6 +65,24 @@ def test_single_images_differ(folder):
     assert repr(dataset).endswith("truth: algorithm and corrected and manual)")
     with pytest.raises(DatasetError, match="names no labels"):
         dataset["a_2"].labels()
+
+
+def test_the_pixels_of_a_derived_image_follow_from_its_parent(folder):
+    small = {"derived_from": {"item": "a_1", "downscale": 2}}
+
+    def sizes(**files):
+        dataset = opened(folder, pixel_size=0.5, unit="um", files=files)
+        return [(pixel_size(i.image())["x"], unit(i.image())) for i in dataset]
+
+    assert sizes(a_2=small) == [(0.5, "um"), (1.0, "um"), (0.5, "um")]
+    assert sizes(a_2=small, **{"a_*": {"pixel_size": 0.2}}) == [(0.2, "um"), (0.4, "um"), (0.5, "um")]
+    assert sizes(a_2=small, a_1={"pixel_size": 200, "unit": "nm"}) == [(200, "nm"), (400, "nm"), (0.5, "um")]
+    assert sizes(a_2={**small, "pixel_size": 3}, a_1={"pixel_size": 0.2}) == [(0.2, "um"), (3, "um"), (0.5, "um")]
+    chain = {"derived_from": {"item": "a_2", "downscale": 3}}
+    assert sizes(a_2={**small, "pixel_size": 3}, b_1=chain) == [(0.5, "um"), (3, "um"), (9, "um")]
+    assert sizes(a_2=small, b_1=chain) == [(0.5, "um"), (1, "um"), (3, "um")]
+    elsewhere = {"derived_from": {"item": "elsewhere", "downscale": 4}}
+    assert sizes(b_1=elsewhere) == [(0.5, "um"), (0.5, "um"), (2, "um")]
 
 
 def test_an_image_that_no_pattern_fits(folder):
