@@ -102,8 +102,8 @@ def linear(cells: int, side: int, rounds: int) -> None:
 
 def on_disk(depth: int, side: int) -> None:
     """Match volumes that lie on disk as zarr; told is the peak above what was held."""
-    import resource
     import time
+    import tracemalloc
 
     import zarr
 
@@ -118,11 +118,12 @@ def on_disk(depth: int, side: int) -> None:
             )
             for z in range(0, depth, 16):
                 volumes[name][z : z + 16] = np.broadcast_to(labels, (16, side, side))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        tracemalloc.start()
         began = time.perf_counter()
         m = fb.match_labels(fb.as_image(volumes["t"]), fb.as_image(volumes["p"]))
         seconds = time.perf_counter() - began
-        more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+        more = tracemalloc.get_traced_memory()[1] / 1e6
+        tracemalloc.stop()
         size = 2 * depth * side * side * 2 / 1e6
         print(f"two volumes on disk, {depth} x {side}^2, {size:.0f} MB: {seconds:.1f} s, {more:.0f} MB, {m.tp} matched")
 
