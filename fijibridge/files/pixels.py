@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -55,9 +56,10 @@ class OnDisk:
         import dask.array as da
 
         own = self.chunks or planes(self.shape)
-        wanted = tuple(1 if n == 1 else "auto" for n in own)  # small tiles are joined, planes and files never
+        wanted = tuple(1 if n == 1 else "auto" for n in own)  # small tiles are joined, files never
+        limit = max(_CHUNK_BYTES, math.prod(own) * self.dtype.itemsize)
         chunks = da.core.normalize_chunks(  # type: ignore[no-untyped-call]
-            wanted, self.shape, limit=_CHUNK_BYTES, dtype=self.dtype, previous_chunks=own
+            wanted, self.shape, limit=limit, dtype=self.dtype, previous_chunks=own
         )
         meta = np.empty((0,) * self.ndim, self.dtype)
         return da.from_array(self, chunks, name=False, fancy=False, meta=meta)  # type: ignore[no-untyped-call]
@@ -88,6 +90,24 @@ class Content:
 def planes(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return chunks of one plane each."""
     return (1,) * (len(shape) - 2) + tuple(max(n, 1) for n in shape[-2:])
+
+
+def joined_planes(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Return chunks of as many planes as go into one: each chunk costs an opening of the file.
+
+    Examples
+    --------
+    >>> joined_planes((1000, 64, 64), 2), joined_planes((5, 2048, 2048), 2)
+    ((256, 64, 64), (1, 2048, 2048))
+    """
+    chunks = list(planes(shape))
+    room = _CHUNK_BYTES // (math.prod(chunks) * itemsize)
+    for axis in range(len(shape) - 3, -1, -1):
+        chunks[axis] = max(1, min(room, shape[axis]))
+        room //= chunks[axis]
+        if chunks[axis] < shape[axis]:
+            break
+    return tuple(chunks)
 
 
 def whole(shape: tuple[int, ...]) -> Box:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tifffile
 
 from fijibridge.errors import DatasetError
-from fijibridge.files.pixels import Box, Content, OnDisk, whole
+from fijibridge.files.pixels import Box, Content, OnDisk, joined_planes, whole
 from fijibridge.image import DIMS, RGB, channel_names
 
 _PLAIN = dict.fromkeys(("micron", "microns", "micrometer", "micrometre", "\u00b5m", "\u03bcm"), "um") | {
@@ -75,10 +75,10 @@ def _refuse_names_elsewhere(source: Path, names: Iterable[str]) -> None:
             raise DatasetError(f"{source} takes pixels from {name!r}, outside its own folder: copy them into one file")
 
 
-def _chunks(series: tifffile.TiffPageSeries) -> tuple[int, ...] | None:
+def _chunks(series: tifffile.TiffPageSeries) -> tuple[int, ...]:
     page = series.keyframe
     if not page.is_tiled:
-        return None
+        return joined_planes(tuple(series.shape), np.dtype(series.dtype).itemsize)
     inner = page.chunks  # of the page's own axes, which are the last ones of the series
     return (1,) * (len(series.shape) - len(inner)) + tuple(inner)
 

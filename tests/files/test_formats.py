@@ -60,6 +60,14 @@ def test_a_part_of_a_tiff(tmp_path, write):
     assert (image.values == read_image(tmp_path / "a.tif", "zyx").values).all()
 
 
+def test_small_pages_are_read_together(tmp_path):
+    stack = np.arange(1000 * 64 * 64, dtype=np.uint16).reshape(1000, 64, 64)
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack", compression="deflate")
+    image = read_image(tmp_path / "a.tif", "zyx", lazy=True)
+    assert image.data.npartitions == 4
+    assert (image[[3, 999]].values == stack[[3, 999]]).all()
+
+
 @pytest.mark.parametrize("channels", [0, 3, 4])
 def test_pictures_are_known_by_their_header(tmp_path, channels):
     pixels = np.random.default_rng(0).integers(0, 255, (20, 30, channels) if channels else (20, 30)).astype(np.uint8)
