@@ -19,6 +19,7 @@ SERIES = ("t", "c", "z", "tile_y", "tile_x", "tile")
 
 _WORDS = ("c", "tile")  # may be words; the others count
 _MOST_CHARACTERS = 1000
+_MOST_FOLDERS = 8
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,22 @@ class Pattern:
     def find(self, folder: Path) -> Iterator[tuple[dict[str, str], Path]]:
         """Yield what the placeholders stand for, and the path, of each file of the folder that fits."""
         wild = "".join("*" if n % 2 else glob.escape(p) for n, p in enumerate(self.parts))
-        for path in sorted(folder.glob(wild)):
+        for path in sorted(_glob(folder, wild)):
             if path.name.startswith(".") and not PurePosixPath(wild).name.startswith("."):
                 continue  # what the system, or a writing that was cut off, left
             values = self.match(path.relative_to(folder).as_posix())
             if values is not None:
                 yield values, path
+
+
+def _glob(folder: Path, wild: str) -> list[Path]:
+    """Return what fits, entering no folder for a wild part of the path that is a link: it could lead round."""
+    *outer, last = wild.split("/")
+    folders = [folder]
+    for part in outer:
+        found = [path for above in folders for path in above.glob(part) if path.is_dir()]
+        folders = [path for path in found if "*" not in part or not path.is_symlink()]
+    return [path for above in folders for path in above.glob(last)] if last else []
 
 
 def checked(text: str, allowed: tuple[str, ...] = ("name", *SERIES)) -> str:
@@ -109,6 +120,8 @@ def checked(text: str, allowed: tuple[str, ...] = ("name", *SERIES)) -> str:
     """
     if not text or len(text) > _MOST_CHARACTERS or "\0" in text:
         raise ValueError(f"a pattern has 1 to {_MOST_CHARACTERS} characters, this one {len(text)}")
+    if text.count("/") > _MOST_FOLDERS and split_key(text)[0].as_posix().count("/") > _MOST_FOLDERS:
+        raise ValueError(f"{text[:60]!r} ... goes through more than {_MOST_FOLDERS} folders")
     _refuse_outside(text)
     pattern = Pattern(text, allowed)
     unknown = [f for f in pattern.fields if f not in allowed]

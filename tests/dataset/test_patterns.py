@@ -82,3 +82,14 @@ def test_no_name_of_a_file_takes_long():
     assert pattern.match("1_" * 127) is None
     assert pattern.match("1x" * 127) is None
     assert pattern.match("_1x1x1_1x1" * 25) is None
+
+
+def test_links_that_lead_round_are_not_entered(tmp_path):
+    (tmp_path / "p").symlink_to(tmp_path)
+    (tmp_path / "real").mkdir()
+    for place in (tmp_path, tmp_path / "real"):
+        (place / "a.tif").touch()
+    found = [path for _, path in Pattern("{source}/{name}.tif", ("source", "name")).find(tmp_path)]
+    assert found == [tmp_path / "real" / "a.tif"]
+    with pytest.raises(ValueError, match="more than 8 folders"):
+        checked("*/" + "p/" * 8 + "a.tif")
