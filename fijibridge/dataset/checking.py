@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -15,16 +16,19 @@ from fijibridge.dataset.description import Role
 from fijibridge.dataset.findings import Finding
 from fijibridge.dataset.folder import Dataset, some
 from fijibridge.dataset.item import Item, sizes_of
-from fijibridge.dataset.leaks import leaks
+from fijibridge.dataset.leaks import leaks, made_from
 from fijibridge.dataset.toml import FILE_NAME, SCHEMA_NAME
 from fijibridge.dataset.truth import of_classes, of_labels, of_region
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import SUFFIXES, content
 from fijibridge.files.tiff import plain_unit
+from fijibridge.image import pixel_size
+from fijibridge.image import unit as unit_of
 
 _UNITS = {"nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6}
 _SIZE_TOLERANCE = 0.01
 _FEW_PIXELS = 4
+_TRUTH: tuple[Role, ...] = ("labels", "classes", "region")
 
 
 def check(folder: str | os.PathLike[str] | Dataset) -> list[Finding]:
@@ -73,6 +77,8 @@ def _dataset(dataset: Dataset) -> Iterator[Finding]:
     for item in dataset:
         yield from _item(item, dataset, seen)
     yield from leaks(dataset)
+    yield from _different_sizes(dataset)
+    yield from _shared_truth(dataset)
     yield from _provenance(dataset)
     yield from _unused(dataset)
 
@@ -152,14 +158,11 @@ def _axes(item: Item, dataset: Dataset) -> Iterator[Finding]:
 
 
 def _sizes(item: Item, dataset: Dataset) -> Iterator[Finding]:
-    """Compare the description's pixel size with the file's own."""
+    """Compare the description's pixel size with the file's own, and that with those of the truth's files."""
     try:
-        said = content(item.paths["image"], item.members["image"].pattern.key).calibration
+        own, unit = _own_sizes(item, "image")
     except DatasetError:
         return
-    units = said.get("unit") or {}
-    unit = units.get("y") if isinstance(units, dict) else units
-    own: dict[str, float] = dict(said.get("pixel_size") or {}) if unit not in (None, "pixel") else {}
     told = sizes_of(item.description)
     told_unit = None if item.description.unit is None else plain_unit(item.description.unit)
     if not told and not own:
@@ -168,6 +171,8 @@ def _sizes(item: Item, dataset: Dataset) -> Iterator[Finding]:
         yield _finding("note", item, dataset, "image", "the pixel size has no unit", "say unit")
     if not own:
         return
+    for role in _TRUTH:
+        yield from _against_image(item, dataset, role, own, str(unit))
     if not told and told_unit not in (None, unit):
         what = f"the file's pixel size is in {unit}, the description's unit is {told_unit}"
         yield _finding("problem", item, dataset, "image", what, "say pixel_size too, or leave out unit")
@@ -181,6 +186,65 @@ def _sizes(item: Item, dataset: Dataset) -> Iterator[Finding]:
             here = f"the description {told[axis]:g} {told_unit or ''}".rstrip()
             what = f"pixel size in {axis}: the file says {own[axis]:g} {unit}, {here}"
             yield _finding("problem", item, dataset, "image", what, "correct the one that is wrong")
+
+
+def _own_sizes(item: Item, role: Role) -> tuple[dict[str, float], str | None]:
+    """Return the pixel sizes that a file tells, none where they have no unit, and the unit."""
+    said = content(item.paths[role], item.members[role].pattern.key).calibration
+    units = said.get("unit") or {}
+    unit = units.get("y") if isinstance(units, dict) else units
+    return dict(said.get("pixel_size") or {}) if unit not in (None, "pixel") else {}, unit
+
+
+def _against_image(item: Item, dataset: Dataset, role: Role, own: dict[str, float], unit: str) -> Iterator[Finding]:
+    if role not in item.paths or not item.paths[role].exists():
+        return
+    try:
+        other, other_unit = _own_sizes(item, role)
+    except DatasetError:
+        return
+    scale = _scale(str(other_unit), unit)
+    for axis in sorted(set(own) & set(other) - {"t"}) if scale is not None else ():
+        if abs(other[axis] * (scale or 1) / own[axis] - 1) > _SIZE_TOLERANCE:
+            here = f"the {role} file says {other[axis]:g} {other_unit}"
+            what = f"pixel size in {axis}: {here}, the image {own[axis]:g} {unit}"
+            yield _finding("problem", item, dataset, role, what, "see whether they belong together; correct one")
+
+
+def _different_sizes(dataset: Dataset) -> Iterator[Finding]:
+    """Compare the pixel sizes of those images that are not made from others."""
+    found: dict[str, list[tuple[float, str]]] = {}
+    for item in dataset:
+        try:
+            image = item.image(lazy=True) if item.derived_from is None else None
+        except (DatasetError, ImageError):
+            continue
+        if image is None or unit_of(image) not in _UNITS:
+            continue
+        for axis, size in pixel_size(image).items():
+            if axis in "zyx":
+                found.setdefault(axis, []).append((size * _UNITS[unit_of(image)], item.name))
+    for axis, sizes in sorted(found.items()):
+        (low, first), (high, last) = min(sizes), max(sizes)
+        if high / low - 1 > _SIZE_TOLERANCE:
+            what = f"pixel sizes in {axis} differ: {low:g} um in {first!r}, {high:g} um in {last!r}"
+            yield Finding("note", "", "", what, "correct them if they are wrong; else bring images to one size")
+
+
+def _shared_truth(dataset: Dataset) -> Iterator[Finding]:
+    """Find files that are the truth of two images, of which neither is made from the other."""
+    owners: dict[tuple[Path, str | None], Item] = {}
+    for item in dataset:
+        for role in ("labels", "classes"):
+            members = item.members.get(role)
+            for path in () if members is None else members.paths.values():
+                if members is None or not path.exists():
+                    continue
+                first = owners.setdefault((path.resolve(), members.pattern.key), item)
+                if first is not item and not (made_from(item, first, dataset) or made_from(first, item, dataset)):
+                    what = f"its {role} file is that of {first.name!r} too"
+                    seen = _seen_from(dataset.folder, path)
+                    yield Finding("problem", item.name, seen, what, "give each its own, or say derived_from")
 
 
 def _scale(unit: str, other: str) -> float | None:
@@ -244,7 +308,15 @@ def _truth(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray]) -> Ite
 def _derivation(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray]) -> Iterator[Finding]:
     """Compare a crop with the place that it is said to be from."""
     derived = item.derived_from
-    if derived is None or derived.item not in dataset or "image" not in arrays:
+    if derived is None:
+        return
+    if derived.item not in dataset:
+        close = difflib.get_close_matches(derived.item, dataset.names()[:1000], 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        what = f"derived_from names {derived.item!r}, which is no image of this folder{hint}"
+        yield _finding("note", item, dataset, "image", what, "correct the name, unless that image lies elsewhere")
+        return
+    if "image" not in arrays:
         return
     down = (
         derived.downscale if isinstance(derived.downscale, dict) else {"y": derived.downscale, "x": derived.downscale}

@@ -54,8 +54,18 @@ def _root(item: Item, dataset: Dataset) -> str:
 
 
 def _source(item: Item, dataset: Dataset) -> str | None:
-    root = _root(item, dataset)
-    return item.source or (dataset[root].source if root in dataset else None)
+    """Return the source, "" for images that have positions and no source: there is one then, without a name."""
+    root = dataset[name] if (name := _root(item, dataset)) in dataset else item
+    placed = item.position is not None or root.position is not None
+    return item.source or root.source or ("" if placed else None)
+
+
+def made_from(item: Item, other: Item, dataset: Dataset) -> bool:
+    """Whether an item was made from another, perhaps in several steps."""
+    derived = item.derived_from
+    while derived is not None and derived.item != other.name:
+        derived = dataset[derived.item].derived_from if derived.item in dataset else None
+    return derived is not None
 
 
 def _of_one_image(root: str, items: Sequence[Item]) -> Iterator[Finding]:
@@ -76,9 +86,10 @@ def _of_one_source(source: str, items: Sequence[Item], reach: int) -> Iterator[F
     if len(splits) < 2:
         return
     where = f"in {' and '.join(splits)}"
+    named = f"the source {source!r}" if source else "a source without a name"
     if any(item.position is None for item in items):
         said = "say their positions, or put them into one split"
-        yield Finding("problem", _names(items), "", f"images of the source {source!r} are {where}", said)
+        yield Finding("problem", _names(items), "", f"images of {named} are {where}", said)
         return
     ordered = sorted(items, key=lambda item: item.position or 0)
     close = [
@@ -87,10 +98,10 @@ def _of_one_source(source: str, items: Sequence[Item], reach: int) -> Iterator[F
         if a.split != b.split and (b.position or 0) - (a.position or 0) <= reach
     ]
     for a, b in close:
-        what = f"neighbours in the source {source!r} are in {a.split} and {b.split}"
+        what = f"neighbours in {named} are in {a.split} and {b.split}"
         yield Finding("problem", f"{a.name}, {b.name}", "", what, "put both into one split, or leave a gap")
     if not close:
-        what = f"images of the source {source!r} are {where}, more than {reach} position(s) apart"
+        what = f"images of {named} are {where}, more than {reach} position(s) apart"
         yield Finding("note", _names(items), "", what, "another specimen for testing would say more")
 
 

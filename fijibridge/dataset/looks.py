@@ -42,15 +42,31 @@ def parts(labels: npt.NDArray[Any]) -> Parts:
     return Parts(sorted(by_sides), sorted(by_sides - by_all))
 
 
+def most_parts(labels: npt.NDArray[Any]) -> int:
+    """Return how many parts, not even touching at corners, the id has that has most of them.
+
+    Examples
+    --------
+    >>> most_parts(np.array([[1, 0, 2, 0, 2], [0, 1, 0, 0, 0]]))
+    2
+    """
+    return int(max(_counted(labels, labels.ndim)[1], default=0))
+
+
 def _repeated(labels: npt.NDArray[Any], connectivity: int) -> set[int]:
+    ids, repeats = _counted(labels, connectivity)
+    return set(ids[repeats > 1].tolist())
+
+
+def _counted(labels: npt.NDArray[Any], connectivity: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Return ids and how many connected parts each has."""
     from skimage.measure import label
 
     regions, count = label(labels, connectivity=connectivity, background=0, return_num=True)
     first = np.zeros(count + 1, np.int64)
     flat = regions.ravel()
     first[flat[::-1]] = np.arange(flat.size - 1, -1, -1)  # any pixel of each region will do
-    ids, repeats = np.unique(labels.ravel()[first[1:]], return_counts=True)
-    return set(ids[repeats > 1].tolist())
+    return np.unique(labels.ravel()[first[1:]], return_counts=True)
 
 
 def unlabelled(labels: npt.NDArray[Any], known: npt.NDArray[np.bool_] | None = None) -> int:

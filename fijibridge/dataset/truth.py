@@ -16,6 +16,8 @@ Said: TypeAlias = "tuple[Literal['problem', 'note'], str, str]"
 """Severity, what was found, what to do."""
 
 _SAID_IDS = 6
+_FEW_IDS = 4
+_MANY_PARTS = 8
 
 
 def of_labels(
@@ -30,6 +32,11 @@ def of_labels(
     if len(ids) == 1 and int(ids[0]) in (1, 255):
         what = f"it holds one number only, {int(ids[0])}: one cell, or a mask of all cells"
         yield "note", what, "a mask is no label image: number its regions, or call it classes"
+        return
+    if len(ids) <= _FEW_IDS and (most := _most_parts(labels)) > _MANY_PARTS:
+        what = f"it holds {len(ids)} id(s), and one of them has {most} parts: classes, or a mask, and no single cells"
+        todo = "call it classes, or number its regions and say in [values.labels] which numbers are no cells"
+        yield "problem", what, todo
         return
     gaps = int(ids[-1]) - len(ids)
     if gaps:
@@ -70,6 +77,11 @@ def _of_frame(
         what = f"{left_out} gap(s) between cells are large enough for a cell that has no label"
         yield "note", what, "look at them; cells left out count as false positives of a prediction"
     yield from _polarity(image, array, None, membranes)
+
+
+def _most_parts(labels: xr.DataArray) -> int:
+    frames = [labels.isel(t=t).values for t in range(labels.sizes["t"])] if "t" in labels.dims else [labels.values]
+    return max(looks.most_parts(frame) for frame in frames)
 
 
 def _parts(array: npt.NDArray[np.int_]) -> Iterator[Said]:

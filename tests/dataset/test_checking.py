@@ -176,6 +176,44 @@ def test_a_crop_that_is_from_elsewhere(folder):
     assert "it reaches beyond 'a' in y: to 70 of 64" in found(40, 20)
 
 
+def test_images_that_are_derived_from_nothing_here(folder):
+    finding = the(looked_at(folder, files={"b": {"derived_from": {"item": "aa"}}}), "derived_from names 'aa'")
+    assert finding.severity == "note"
+    assert finding.what.endswith("did you mean 'a'?")
+
+
+def test_pixel_sizes_that_contradict(folder):
+    for name, size in (("a", 0.2), ("b", 0.2), ("c", 0.5)):
+        for role in ("image", "labels"):
+            pixels = tifffile.imread(folder / f"{name}_{role}.tif")
+            write_image(folder / f"{name}_{role}.tif", fb.as_image(pixels, pixel_size=size, unit="um"))
+    assert not [f for f in looked_at(folder) if f.severity == "problem"]
+    found = [f for f in looked_at(folder) if "differ" in f.what]
+    assert [(f.severity, f.what) for f in found] == [
+        ("note", f"pixel sizes in {d} differ: 0.2 um in 'a', 0.5 um in 'c'") for d in "xy"
+    ]
+    derived = {"c": {"derived_from": {"item": "elsewhere"}}}
+    assert not [f for f in looked_at(folder, files=derived) if "differ" in f.what]
+    write_image(folder / "a_labels.tif", fb.as_image(labels_of(folder), pixel_size={"y": 0.2, "x": 0.4}, unit="um"))
+    finding = the(looked_at(folder), "the labels file says 0.4 um, the image 0.2 um")
+    assert (finding.severity, finding.item, finding.file) == ("problem", "a", "a_labels.tif")
+
+
+def test_classes_in_place_of_labels(folder):
+    inside = ~find_boundaries(labels_of(folder))
+    tifffile.imwrite(folder / "a_labels.tif", inside.astype(np.uint16) + 1)
+    finding = the(looked_at(folder), "it holds 2 id(s), and one of them has")
+    assert (finding.severity, finding.item) == ("problem", "a")
+
+
+def test_one_truth_for_two_images(folder):
+    shared = {"b": {"labels": "a_labels.tif"}}
+    finding = the(looked_at(folder, files=shared), "its labels file is that of 'a' too")
+    assert (finding.severity, finding.item) == ("problem", "b")
+    shared["b"]["derived_from"] = {"item": "a"}
+    assert not [f for f in looked_at(folder, files=shared) if "its labels file is" in f.what]
+
+
 def test_a_film_is_looked_at_frame_by_frame(tmp_path):
     for ndim in (3, 4):
         labels = np.zeros((3, *((4,) if ndim == 4 else ()), 64, 80), np.uint16)
@@ -221,6 +259,7 @@ def test_leaks_between_splits(tmp_path):
     gap = {"test": ["s_5"], "validation": ["s_2"], "neighbours": 0}
     assert [severity for severity, _ in leaks(names=names, split=gap)] == ["note"]
     assert leaks(source="fly", split={"test": ["s_5"]}) == [("problem", "s_0, s_1, s_2, s_3, s_4 ... (6 in all)")]
+    assert leaks(names="s_{position}", split={"test": ["s_4", "s_5"]}) == [("problem", "s_3, s_4")]
     crops = {f"s_{n}": {"derived_from": {"item": "elsewhere"}} for n in (1, 5)}
     assert leaks(files=crops, split={"test": ["s_5"]}) == [("problem", "s_1, s_5")]
     chain = {"s_1": {"derived_from": {"item": "s_0"}}, "s_2": {"derived_from": {"item": "s_1"}}}
