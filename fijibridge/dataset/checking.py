@@ -232,7 +232,7 @@ def _different_sizes(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _shared_truth(dataset: Dataset) -> Iterator[Finding]:
-    """Find files that are the truth of two images, of which neither is made from the other."""
+    """Find files that are the truth of two images, of which neither is made from the other or shows the same."""
     owners: dict[tuple[Path, str | None], Item] = {}
     for item in dataset:
         for role in ("labels", "classes"):
@@ -241,10 +241,18 @@ def _shared_truth(dataset: Dataset) -> Iterator[Finding]:
                 if members is None or not path.exists():
                     continue
                 first = owners.setdefault((path.resolve(), members.pattern.key), item)
-                if first is not item and not (made_from(item, first, dataset) or made_from(first, item, dataset)):
+                related = first is item or made_from(item, first, dataset) or made_from(first, item, dataset)
+                if not related and not _same_pixels(item, first):
                     what = f"its {role} file is that of {first.name!r} too"
                     seen = _seen_from(dataset.folder, path)
                     yield Finding("problem", item.name, seen, what, "give each its own, or say derived_from")
+
+
+def _same_pixels(item: Item, other: Item) -> bool:
+    try:
+        return np.array_equal(item.image().values, other.image().values)
+    except (DatasetError, ImageError):
+        return False
 
 
 def _scale(unit: str, other: str) -> float | None:
