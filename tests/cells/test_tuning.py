@@ -72,7 +72,16 @@ def test_regions_and_defaults(images):
     whole = tune_segmentation(probs, truths, "agglomeration", {"beta": 0.5})
     assert part.table["GT"].iloc[0] < whole.table["GT"].iloc[0]
     default = tune_segmentation({"a": probs["a"]}, {"a": truths["a"]}, "threshold")
-    assert default.table["threshold"].tolist() == list(GRIDS["threshold"])
+    assert default.table["threshold"].tolist() == list(GRIDS["threshold"]["threshold"])
+
+
+@pytest.mark.parametrize("method", GRIDS)
+def test_what_is_tried_by_default_is_not_worse_than_the_defaults(images, method):
+    probs, truths = ({"a": both["a"][:50, :50]} for both in images)
+    default = match_labels(truths["a"], label_cells(probs["a"], method))
+    tuning = tune_segmentation(probs, truths, method)
+    assert tuning.score >= default.f1
+    assert (tuning.table["predicted"] > 1).any()
 
 
 @pytest.mark.parametrize(
@@ -82,6 +91,7 @@ def test_regions_and_defaults(images):
         ({"method": "magic"}, "magic"),
         ({"parameters": {"tresh": 1}}, "no parameter of label_cells"),
         ({"parameters": {"beta": 0.5}}, "no parameter of the method 'watershed'"),
+        ({"method": "minima", "parameters": {"h": 2}}, "h is 2; expected a probability"),
         ({"parameters": {"h": ()}}, "no value to try"),
         ({"probs": {}, "truths": {}}, "no images"),
         ({"truths": {"a": np.ones((9, 9), int)}}, "in one of them only"),

@@ -72,7 +72,11 @@ def label(
     threshold: Annotated[float, typer.Option(help="from this probability on (0 to 1) it is membrane")] = 0.5,
     sigma: Annotated[float | None, typer.Option(help="smoothing, in pixels; not of threshold")] = None,
     h: Annotated[
-        float | None, typer.Option("--h", help="how far, in pixels, a cell must be wider than its necks")
+        float | None,
+        typer.Option(
+            "--h",
+            help="how much wider than its necks a cell must be, in pixels; of minima how much deeper, a probability",
+        ),
     ] = None,
     beta: Annotated[
         float | None, typer.Option(help="of agglomeration: mean probability from which on a membrane separates")

@@ -73,6 +73,8 @@ def make_recipe(
     _check("beta", given["beta"], lambda v: 0 <= v <= 1, "a probability between 0 and 1")
     for name in ("sigma", "h"):
         _check(name, given[name], lambda v: 0 <= v < np.inf, "0 or more")
+    if method == "minima":
+        _check("h", given["h"], lambda v: v <= 1, "a probability between 0 and 1, as the depth of a minimum is one")
     distance = np.inf if grow is True else float(grow)
     _check("grow", distance, lambda v: v >= 0, "True, False, or a number of pixels of 0 or more")
     _check("min_size", min_size, lambda v: v >= 0, "0 or more")

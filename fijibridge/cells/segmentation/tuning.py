@@ -22,12 +22,16 @@ from fijibridge.image import Array, like, values
 Images: TypeAlias = "Mapping[str, Array] | Sequence[Array]"
 METRICS = ("f1", "pq", "precision", "recall")
 COUNTS = ("matched", "GT", "predicted")
-GRIDS: Mapping[str, tuple[float, ...]] = {
-    "threshold": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
-    "h": (0.5, 1.0, 2.0, 3.0),
-    "beta": (0.3, 0.4, 0.5, 0.6),
+_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+_WIDTHS = (0.5, 1.0, 2.0, 3.0)
+GRIDS: Mapping[str, Mapping[str, tuple[float, ...]]] = {
+    "threshold": {"threshold": _THRESHOLDS},
+    "watershed": {"threshold": _THRESHOLDS, "h": _WIDTHS},
+    "minima": {"sigma": (0.5, 1.0, 2.0), "h": (0.02, 0.05, 0.1, 0.2)},  # the threshold matters not while cells grow
+    "seeded": {"threshold": _THRESHOLDS, "h": _WIDTHS},
+    "agglomeration": {"threshold": _THRESHOLDS, "h": _WIDTHS, "beta": (0.3, 0.4, 0.5, 0.6)},
 }
-"""What is tried if nothing else is said, of these what the method takes."""
+"""What is tried of each method if nothing else is said; its defaults are among that."""
 
 _CLOSE = 0.01
 
@@ -109,7 +113,7 @@ def tune_segmentation(
         As of :func:`fijibridge.label_cells`.
     parameters
         Parameters of :func:`fijibridge.label_cells`, each with the values to try or one fixed value; all combinations
-        are tried. If left out, what of :data:`GRIDS` the method takes.
+        are tried. If left out, those of the method in :data:`GRIDS`.
     metric
         ``"f1"``, ``"pq"`` (panoptic quality), ``"precision"`` or ``"recall"``, of the counts of all images together.
     thresh
@@ -164,7 +168,7 @@ def _grid(method: str, parameters: Mapping[str, Any] | None) -> tuple[list[str],
     if method not in DEFAULTS:
         raise ImageError(f"method {method!r} is not known; choose one of {sorted(DEFAULTS)}")
     if parameters is None:
-        parameters = {name: tried for name, tried in GRIDS.items() if name in ("threshold", *DEFAULTS[method])}
+        parameters = GRIDS[method]
     check_names(parameters)
     grid = [_tried(value) for value in parameters.values()]
     empty = [name for name, tried in zip(parameters, grid, strict=True) if not tried]
