@@ -113,6 +113,15 @@ def test_an_image_with_calibration_gives_the_same():
     pd.testing.assert_frame_equal(plain, calibrated)
 
 
+def test_ids_of_any_size_give_the_same():
+    cells = grid(9).astype(np.uint64)
+    large = np.where(cells > 0, cells + np.uint64(2**63), cells)
+    pd.testing.assert_frame_equal(ceiling(cells, factors=[3]), ceiling(large, factors=[3]))
+    whole = cells[:9, :19]  # no pixel is 0
+    whole = np.where(whole == 0, 1, whole)
+    pd.testing.assert_frame_equal(ceiling(whole, factors=[3]), ceiling(whole + np.uint64(2**33), factors=[3]))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -124,7 +133,9 @@ def test_an_image_with_calibration_gives_the_same():
         (lambda: ceiling([grid(5)], region=[grid(5), grid(5)]), "each needs the other"),
         (lambda: ceiling(grid(5), region=np.ones((2, 2))), "crop or resample"),
         (lambda: ceiling((grid(5) > 0) * np.uint8(255)), "binary mask"),
-        (lambda: ceiling(np.ones((2, 2, 5, 5), int)), "several as a list"),
+        (lambda: ceiling(np.ones((2, 2, 5, 5), int)), "several come as a list"),
+        (lambda: ceiling(fb.as_image(np.array([grid(5)] * 3), dims="tyx")), "take one frame and one channel"),
+        (lambda: ceiling(fb.as_image(np.array([grid(5)] * 3), dims="cyx")), "take one frame and one channel"),
     ],
 )
 def test_what_cannot_be_studied_says_why(call, message):

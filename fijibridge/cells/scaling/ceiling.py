@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
+from fijibridge.cells.distances import spacing
 from fijibridge.cells.matching.matches import match_labels
 from fijibridge.cells.scaling.resampling import Factor, downscale, upscale
 from fijibridge.cells.segmentation.labelling import grow_labels
@@ -78,7 +79,8 @@ def ceiling(
     Raises
     ------
     ImageError
-        If there are no cells, shapes or numbers of images differ, or a factor or method is not known.
+        If there are no cells, an image has frames or channels, shapes or numbers of images differ, or a factor or
+        method is not known.
 
     Notes
     -----
@@ -143,17 +145,22 @@ def _several(images: Images) -> dict[Any, Array]:
 
 def _truth(image: Array, region: Array | None, max_gap: float | None) -> _Truth:
     labels = as_truth(image)
-    if labels.ndim not in (2, 3):
-        raise ImageError(f"labels have shape {labels.shape}; expected (Y, X) or (Z, Y, X), several as a list")
+    spacing(image, "a label image (several come as a list)")  # refuses frames and channels, which are no slices
     if region is not None:
         same_shape(labels=image, region=region)
     known = np.ones(labels.shape, bool) if region is None else values(region) != 0
-    labels = np.where(known, labels, 0).astype(np.int64)
+    labels = _numbered_anew(np.where(known, labels, 0))
     widths = _widths(labels)
     if max_gap is None:
         max_gap = float(np.median(widths)) / 2 if widths.size else 0.0
     outside = ~known | _wide((labels == 0) & known, max_gap)
     return _Truth(labels, outside, _membranes(np.where(outside, -1, labels)), widths)
+
+
+def _numbered_anew(labels: Labels) -> Labels:
+    """Give ids of any size the numbers 1, 2, ... in their order."""
+    ids, place = np.unique(labels, return_inverse=True)
+    return (place.reshape(labels.shape) + int(ids[:1].any())).astype(np.int64)
 
 
 def _widths(labels: Labels) -> npt.NDArray[np.float64]:
