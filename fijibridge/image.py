@@ -287,7 +287,7 @@ def like(array: npt.NDArray[Any], image: ImageT, name: str | None = None) -> Ima
     image
         What it was computed from; a plain array gives a plain array back.
     """
-    if isinstance(image, np.ndarray):
+    if not isinstance(image, xr.DataArray):
         return array
     spatial: list[Hashable] = [d for d in image.dims if d != "c"]
     dims = ["c", *spatial] if array.ndim == len(spatial) + 1 else spatial

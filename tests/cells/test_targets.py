@@ -2,12 +2,16 @@ from __future__ import annotations
 
 from itertools import product
 
+import dask.array
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from fijibridge.cells.scaling.resampling import downscale, upscale
+from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.cells.targets.from_labels import IGNORE, affinity_target, class_target, distance_target, membrane_target
 from fijibridge.errors import ImageError
 from fijibridge.files import read_image
@@ -257,3 +261,24 @@ def test_affinities_of_a_calibrated_image():
 def test_offsets_that_are_none(offsets):
     with pytest.raises(ImageError, match="offset"):
         affinity_target(stripes(0), offsets)
+
+
+def test_a_gap_is_as_wide_in_any_unit():
+    labels = np.zeros((20, 60), int)
+    labels[:, :15], labels[:, 45:] = 1, 2
+    image = as_image(labels, pixel_size=0.2, unit="um")
+    assert (membrane_target(image, 0.6, unit="um") == membrane_target(image, 3)).all()
+    assert membrane_target(image, 0.6, max_gap=8, unit="um").values[10, 25:35].any()
+
+
+def test_arrays_on_disk_give_plain_arrays(tmp_path):
+    labels = np.kron([[1, 2], [3, 4]], np.ones((8, 8), np.uint16))
+    stored = zarr.create_array(tmp_path / "l", shape=labels.shape, dtype="u2", chunks=(4, 4))
+    stored[:] = labels
+    for lazy in (stored, dask.array.from_array(labels)):
+        for work in (membrane_target, lambda a: downscale(a, 2, "mode"), lambda a: upscale(a, 2)):
+            result = work(lazy)
+            assert isinstance(result, np.ndarray)
+            assert (result == work(labels)).all()
+    prob = (membrane_target(labels, 2) == 1).astype(np.float32)
+    assert (label_cells(dask.array.from_array(prob)) == label_cells(prob)).all()

@@ -103,8 +103,9 @@ def test_the_map_is_equation_2(case, sigma):
     image = as_image(labels, dims, pixel_size=dict(zip(dims, np.array(step) * 0.3, strict=True)), unit="um")
     first, second = brute_force(labels, step)[:2]
     expected = np.where(labels == 0, 7 * np.exp(-((first + second) ** 2) / (2 * sigma**2)), 0)
-    np.testing.assert_allclose(weight_map(image, 7, sigma).values, expected, atol=1e-5)
-    np.testing.assert_allclose(weight_map(image, 7, sigma * 0.3, unit="um").values, expected, atol=1e-5)
+    asked = {"target": np.zeros(labels.shape, np.uint8)}  # cells may touch here, and stay as they are
+    np.testing.assert_allclose(weight_map(image, 7, sigma, **asked).values, expected, atol=1e-5)
+    np.testing.assert_allclose(weight_map(image, 7, sigma * 0.3, unit="um", **asked).values, expected, atol=1e-5)
 
 
 def test_a_slice_further_away_weighs_less():
@@ -214,3 +215,12 @@ def test_golden(data, image, name, w0, sigma):
     labels = read_image(folder / f"{image}_labels.tif")
     expected = read_image(folder / f"{image}_{name}.tif").values
     np.testing.assert_allclose(weight_map(labels.values, w0, sigma), expected, atol=1e-5)
+
+
+def test_touching_cells_within_background_need_a_target_too():
+    labels = np.zeros((30, 40), int)
+    labels[5:25, 5:20], labels[5:25, 20:35] = 1, 2
+    with pytest.raises(ImageError, match="cells touch"):
+        weight_map(labels)
+    weights = weight_map(labels, target=membrane_target(labels, 2, max_gap=0))
+    assert weights[15, 19:21].min() > 5

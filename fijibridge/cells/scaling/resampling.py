@@ -76,7 +76,7 @@ def downscale(image: ImageT, factor: Factor, method: str = "mean") -> ImageT:
     factors = _factors(named, factor)
     pixels = _numbers(values(named), method, integers=method == "mode")
     result = work(pixels, factors)
-    return result if isinstance(image, np.ndarray) else _placed(result, named, factors, shrunk=True)
+    return result if not isinstance(image, xr.DataArray) else _placed(result, named, factors, shrunk=True)
 
 
 def upscale(image: ImageT, factor: Factor, method: str = "nearest", shape: Sequence[int] | None = None) -> ImageT:
@@ -138,7 +138,7 @@ def upscale(image: ImageT, factor: Factor, method: str = "nearest", shape: Seque
     result = work(pixels, factors)[crop]
     if method == "labels":
         result = _none_lost(result, _repeated(pixels, factors)[crop], pixels)
-    return result if isinstance(image, np.ndarray) else _placed(result, named, factors, shrunk=False)
+    return result if not isinstance(image, xr.DataArray) else _placed(result, named, factors, shrunk=False)
 
 
 def _of_name(methods: dict[str, Work], method: str) -> Work:

@@ -26,6 +26,8 @@ from fijibridge.image import Array, ImageT, as_truth, like, same_shape, values
 IGNORE = 255
 """Class id of a pixel whose truth is unknown: it enters neither loss nor metric."""
 
+MAX_GAP = 6.0  # pixels of x between cells that share a membrane, where nothing else is said
+
 CLASSES = ("other", "membrane")
 """What the class ids 0 and 1 of :func:`membrane_target` mean."""
 
@@ -34,7 +36,7 @@ CLASSES_OF_THREE = ("background", "membrane", "interior")
 
 
 def membrane_target(
-    labels: ImageT, width: float = 3, region: Array | None = None, max_gap: float = 6, *, unit: str = "px"
+    labels: ImageT, width: float = 3, region: Array | None = None, max_gap: float | None = None, *, unit: str = "px"
 ) -> ImageT:
     """Mark the membranes between labelled cells.
 
@@ -47,11 +49,10 @@ def membrane_target(
     region
         Where the truth is known (non-zero); the rest becomes :data:`IGNORE`.
     max_gap
-        Unlabelled strips up to this wide (in `unit`) are the gap between two cells, with the membrane in their
-        middle. Wider ones are background, and the membrane runs along the cells' outer side.
+        Unlabelled strips up to this wide (in `unit`; 6 px if left out) are the gap between two cells, with the
+        membrane in their middle. Wider ones are background, and the membrane runs along the cells' outer side.
     unit
-        Of `width` and `max_gap`: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images;
-        `max_gap` then has to be given in it too.
+        Of `width` and `max_gap`: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images.
 
     Returns
     -------
@@ -88,7 +89,7 @@ def membrane_target(
 
 
 def class_target(
-    labels: ImageT, width: float = 3, region: Array | None = None, max_gap: float = 6, *, unit: str = "px"
+    labels: ImageT, width: float = 3, region: Array | None = None, max_gap: float | None = None, *, unit: str = "px"
 ) -> ImageT:
     """Tell background, membrane and cell interior apart.
 
@@ -219,12 +220,13 @@ def affinity_target(
 
 
 def _membrane_and_owner(
-    labels: Array, width: float, max_gap: float, unit: str
+    labels: Array, width: float, max_gap: float | None, unit: str
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
     """Return where the membrane is, and the cell of each pixel, -1 = background."""
     array = as_truth(labels)
     step = spacing(labels)
-    width, max_gap = in_pixels(width, unit, labels, "width"), in_pixels(max_gap, unit, labels, "max_gap")
+    width = in_pixels(width, unit, labels, "width")
+    max_gap = MAX_GAP if max_gap is None else in_pixels(max_gap, unit, labels, "max_gap")
     if not (np.isfinite(width) and width >= 1):
         raise ImageError(f"membrane width is {width:g} px; expected 1 or more")
     if not (np.isfinite(max_gap) and max_gap >= 0):

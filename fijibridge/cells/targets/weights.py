@@ -61,7 +61,7 @@ def weight_map(
     Raises
     ------
     ImageError
-        If `sigma` is not positive or `w0` is negative, no pixel lies between the cells and `target` is left out, the
+        If `sigma` is not positive or `w0` is negative, cells touch and `target` is left out, the
         shapes differ, `labels` is a mask of cells without numbers, or a physical unit comes with an image without a
         pixel size.
 
@@ -167,11 +167,15 @@ def _check_parameters(w0: float, sigma: float) -> None:
 
 
 def _refuse_touching(cells: npt.NDArray[np.int_]) -> None:
-    if cells.size and cells.all() and (cells != cells.flat[0]).any():
-        raise ImageError(
-            "every pixel belongs to a cell: there is none between cells to weigh: say which ones are membrane, with "
-            "target=fijibridge.membrane_target(labels, width=3)"
+    for axis in range(cells.ndim):
+        first, second = (
+            cells.take(range(*ends), axis) for ends in ((0, cells.shape[axis] - 1), (1, cells.shape[axis]))
         )
+        if ((first != second) & (first > 0) & (second > 0)).any():
+            raise ImageError(
+                "cells touch: there is no pixel between them that could weigh more: say which ones are membrane, with "
+                "target=fijibridge.membrane_target(labels, width=3)"
+            )
 
 
 def _border_term(cells: npt.NDArray[np.int_], w0: float, sigma: float, step: Spacing) -> Floats:
