@@ -64,6 +64,17 @@ def test_an_optimum_at_the_end_is_told():
     assert "at the end of what was tried" in tuning.flatness
 
 
+def test_the_order_of_the_values_does_not_matter(images):
+    probs, truths = images
+    rising, mixed = (
+        tune_segmentation(probs, truths, "threshold", {"threshold": tried})
+        for tried in ((0.1, 0.3, 0.4, 0.5, 0.95), (0.4, 0.95, 0.3, 0.5, 0.1))
+    )
+    assert mixed.flatness == rising.flatness
+    assert mixed.best == rising.best
+    assert rising.flatness.count("end of what was tried") == 0
+
+
 def test_regions_and_defaults(images):
     probs, truths = images
     region = np.zeros(truths["a"].shape, np.uint8)

@@ -113,7 +113,7 @@ def tune_segmentation(
         As of :func:`fijibridge.label_cells`.
     parameters
         Parameters of :func:`fijibridge.label_cells`, each with the values to try or one fixed value; all combinations
-        are tried. If left out, those of the method in :data:`GRIDS`.
+        are tried, numbers in rising order. If left out, those of the method in :data:`GRIDS`.
     metric
         ``"f1"``, ``"pq"`` (panoptic quality), ``"precision"`` or ``"recall"``, of the counts of all images together.
     thresh
@@ -180,7 +180,9 @@ def _grid(method: str, parameters: Mapping[str, Any] | None) -> tuple[list[str],
 def _tried(value: Any) -> tuple[Any, ...]:
     if isinstance(value, str) or not isinstance(value, (Sequence, np.ndarray)):
         return (value,)
-    return tuple(v.item() if isinstance(v, np.generic) else v for v in value)
+    values_to_try = tuple(v.item() if isinstance(v, np.generic) else v for v in value)
+    numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values_to_try)
+    return tuple(sorted(values_to_try)) if numbers else values_to_try
 
 
 def _together(
