@@ -28,6 +28,30 @@ def test_one_cell_per_square(method):
     assert labels.dtype == np.int32
 
 
+def test_numbers_and_truths_of_numpy_are_those_of_python():
+    classes = np.stack([1 - grid(), grid()])
+    expected = label_cells(grid())
+    assert (label_cells(classes, membrane=np.int64(1)) == expected).all()
+    assert (label_cells(as_image(classes, dims="cyx"), membrane=np.uint8(1)).values == expected).all()
+    assert (label_cells(grid(), grow=np.True_) == label_cells(grid(), grow=True)).all()
+    wide = np.zeros((9, 30))
+    wide[:, 10:20] = 1
+    grown, not_grown = (label_cells(wide, grow=np.bool_(grow)) for grow in (True, False))
+    assert [(found == 0).sum() for found in (grown, not_grown)] == [9, 90]
+
+
+@pytest.mark.parametrize("own", ["um", "\u00b5m", "\u03bcm", "micron", "microns"])
+@pytest.mark.parametrize("asked", ["um", "\u00b5m", "\u03bcm", "micron"])
+def test_micrometres_have_many_names(own, asked):
+    image = as_image(grid(), pixel_size=0.5, unit=own)
+    plain = as_image(grid(), pixel_size=0.5, unit="um")
+    cells = label_cells(image, min_size=20, unit=f"{asked}2")
+    assert cells.values.max() == label_cells(plain, min_size=20, unit="um2").values.max() == 16
+    assert label_cells(image, min_size=25, unit=f"{asked}2").values.max() == 0
+    wide = membrane_target(cells, 2, max_gap=3, unit=asked)
+    assert (wide.values == membrane_target(cells, 4, max_gap=6).values).all()
+
+
 def test_diagonal_membranes_do_not_leak():
     """With 8-connectivity the two halves would be one."""
     prob = np.eye(20)

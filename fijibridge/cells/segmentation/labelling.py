@@ -156,7 +156,7 @@ def membrane_of(prob: ImageT, membrane: int | str) -> ImageT:
     if isinstance(prob, xr.DataArray):
         return _channel(prob, membrane) if "c" in prob.dims else prob
     array = prob
-    if isinstance(membrane, int):
+    if isinstance(membrane, (int, np.integer)):
         if array.ndim < 3 or not -len(array) <= membrane < len(array):
             raise ImageError(f"no channel {membrane} in an array of shape {array.shape}")
         array = array[membrane]
@@ -198,7 +198,7 @@ def _check_probability(array: npt.NDArray[Any]) -> None:
 
 
 def _channel(prob: xr.DataArray, name: int | str) -> xr.DataArray:
-    if isinstance(name, int):
+    if isinstance(name, (int, np.integer)):
         if not -prob.sizes["c"] <= name < prob.sizes["c"]:
             raise ImageError(f"no channel {name} among {prob.sizes['c']}")
         return prob.isel(c=name, drop=True)

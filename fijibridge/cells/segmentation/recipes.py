@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from fijibridge import image as calibration
-from fijibridge.cells.distances import Spacing, spacing
+from fijibridge.cells.distances import Spacing, spacing, usual
 from fijibridge.cells.segmentation.regions import Rules
 from fijibridge.errors import ImageError
 from fijibridge.image import Array
@@ -75,7 +75,7 @@ def make_recipe(
         _check(name, given[name], lambda v: 0 <= v < np.inf, "0 or more")
     if method == "minima":
         _check("h", given["h"], lambda v: v <= 1, "a probability between 0 and 1, as the depth of a minimum is one")
-    distance = np.inf if grow is True else float(grow)
+    distance = np.inf if isinstance(grow, (bool, np.bool_)) and grow else float(grow)
     _check("grow", distance, lambda v: v >= 0, "True, False, or a number of pixels of 0 or more")
     _check("min_size", min_size, lambda v: v >= 0, "0 or more")
     largest = np.inf if max_size is None else max_size
@@ -120,7 +120,7 @@ def _pixel_area(prob: Array, unit: str) -> float:
             f"sizes in {unit!r} need a pixel size, and prob has none: give it one with "
             "fijibridge.as_image(prob, pixel_size=0.2, unit='um'), or say the sizes in pixels, unit='px'"
         )
-    if unit != f"{own}{prob.ndim}":
+    if usual(unit[:-1]) != usual(own) or unit[-1:] != str(prob.ndim):
         raise ImageError(f"sizes in {unit!r} do not fit prob of {prob.ndim} axes in {own}: use '{own}{prob.ndim}'")
     sizes: dict[str, Any] = calibration.pixel_size(prob) if isinstance(prob, xr.DataArray) else {}
     return float(np.prod([sizes[str(d)] for d in prob.dims])) if isinstance(prob, xr.DataArray) else 1.0
