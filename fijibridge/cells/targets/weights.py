@@ -89,7 +89,8 @@ def weight_map(
     step = spacing(labels)
     _check_parameters(w0, in_pixels(sigma, unit, labels, "sigma"))
     cells = array if target is None else np.where(_classes(labels, target) == 1, 0, array)
-    _refuse_touching(cells)
+    if target is None or cells.all():
+        _refuse_touching(cells)
     weights = _border_term(cells, w0, in_pixels(sigma, unit, labels, "sigma"), step)
     classes = _known_classes(labels, cells, target, region)
     if class_balance is not False:
