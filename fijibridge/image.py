@@ -150,7 +150,7 @@ def _named_axes(array: npt.ArrayLike | xr.DataArray, dims: str | None) -> xr.Dat
         return array
     data = _unread(array.data if isinstance(array, xr.DataArray) else array)
     if dims is None:
-        _refuse_channels_last(data.shape)
+        refuse_channels_last(data.shape)
     found = list(dims if dims is not None else "tczyx"[5 - data.ndim :])
     if len(found) != data.ndim:
         raise ImageError(f"the array has {data.ndim} axes {data.shape} but dims={dims!r} names {len(found)}")
@@ -179,7 +179,14 @@ def _check_axes(found: list[str]) -> None:
         )
 
 
-def _refuse_channels_last(shape: tuple[int, ...]) -> None:
+def refuse_channels_last(shape: tuple[int, ...]) -> None:
+    """Refuse the shape of a plain array that looks as if colours were its last axis, or that is no image's.
+
+    Raises
+    ------
+    ImageError
+        Says how to name the axes.
+    """
     if not 2 <= len(shape) <= 5:
         raise ImageError(f"an image has 2 to 5 axes out of t c z y x, this array has shape {shape}")
     if len(shape) >= 3 and shape[-1] in (3, 4) and shape[-2] > 4 * shape[-1]:

@@ -23,6 +23,13 @@ def carve(labels: np.ndarray) -> np.ndarray:
     return mask
 
 
+def test_colours_in_the_last_axis_are_no_slices():
+    colours = np.zeros((60, 60, 3), np.uint8)
+    with pytest.raises(ImageError, match="looks like colours in the last axis"):
+        labels_from_membranes(colours)
+    assert labels_from_membranes(as_image(colours, dims="zyx")).shape == colours.shape
+
+
 def same_up_to_ids(first: np.ndarray, second: np.ndarray) -> bool:
     pairs = np.unique(np.stack([first.ravel(), second.ravel()]), axis=1)
     return all(len(np.unique(side)) == pairs.shape[1] for side in pairs)

@@ -52,6 +52,27 @@ def test_micrometres_have_many_names(own, asked):
     assert (wide.values == membrane_target(cells, 4, max_gap=6).values).all()
 
 
+@pytest.mark.parametrize("method", ["minima", "seeded", "agglomeration"])
+def test_the_place_of_small_regions_stays_unlabelled_in_methods_that_cover_the_image(method):
+    prob = grid(2, 20)
+    prob[10], prob[10, 20:] = 0, 0
+    prob[:, 34] = 1
+    all_cells = label_cells(prob, method)
+    small = all_cells[5, 37]
+    assert small
+    large = label_cells(prob, method, min_size=(all_cells == small).sum() + 60)
+    assert (large[all_cells == small] == 0).all()
+    assert large.max() < all_cells.max()
+
+
+@pytest.mark.parametrize("membrane", ["membrane", 1])
+def test_colours_in_the_last_axis_are_no_slices(membrane):
+    colours = np.zeros((60, 60, 3))
+    with pytest.raises(ImageError, match="looks like colours in the last axis"):
+        label_cells(colours, membrane=membrane)
+    assert label_cells(as_image(colours, dims="zyx")).shape == colours.shape
+
+
 def test_diagonal_membranes_do_not_leak():
     """With 8-connectivity the two halves would be one."""
     prob = np.eye(20)

@@ -40,6 +40,14 @@ def test_a_wide_gap_is_background_with_membranes_at_the_cells():
     assert np.flatnonzero(target[2]).tolist() == [19, 20, 39, 40]
 
 
+def test_colours_in_the_last_axis_are_no_slices():
+    colours = np.ones((60, 60, 3), int)
+    for target in (membrane_target, class_target):
+        with pytest.raises(ImageError, match="looks like colours in the last axis"):
+            target(colours)
+        assert target(as_image(colours, dims="zyx")).shape == colours.shape
+
+
 def test_outside_the_region_is_ignored():
     region = np.zeros((5, 40))
     region[:, :25] = 255

@@ -36,7 +36,8 @@ def grow_labels(labels: ImageT, landscape: Array | None = None, distance: float 
         (Y, X) or (Z, Y, X) label image, 0 = free.
     landscape
         The gap comes to lie on its ridges, on level ground half way between the labels; without it, half way between
-        them everywhere.
+        them everywhere. Half way is meant to a pixel or two: labels are flooded from pixel to pixel, and where they
+        meet at an angle the gap may be up to 2 px off the exact midline.
     distance
         Grow at most so many pixels (of x, where the image is calibrated and its pixels are not cubes).
 

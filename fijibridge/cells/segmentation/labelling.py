@@ -13,7 +13,7 @@ from fijibridge.cells.segmentation.partition import finish, partition
 from fijibridge.cells.segmentation.recipes import Recipe, make_recipe
 from fijibridge.cells.segmentation.regions import Summary, with_gaps_numbered
 from fijibridge.errors import ImageError
-from fijibridge.image import ImageT, like, values
+from fijibridge.image import ImageT, like, refuse_channels_last, values
 
 __all__ = ["Labels", "grow_labels", "label_cells"]
 
@@ -74,7 +74,8 @@ def label_cells(
     min_size, max_size
         Regions of fewer pixels are left out before growing, larger ones (background) after it, so that nothing
         grows into their place. Sizes are those before growing, with holes filled; of the last three methods those of
-        the areas that touch each other before a gap is cut.
+        the areas that touch each other before a gap is cut, and nothing grows into the place of small ones either: it
+        stays unlabelled.
     unit
         Of the sizes: ``"px"``, or the area or volume in the unit of the pixel size, ``"um2"`` or ``"um3"``.
     fill_holes
@@ -93,8 +94,9 @@ def label_cells(
     ------
     ImageError
         If there is no such channel, values are not finite or not between 0 and 1, a plain array whose first axis
-        sums to 1, as classes do, comes without the index of a channel, a parameter is out of its range or belongs
-        to another method, or `unit` is a physical one and there is no pixel size.
+        sums to 1, as classes do, comes without the index of a channel, or one has colours in its last axis, a
+        parameter is out of its range or belongs to another method, or `unit` is a physical one and there is no pixel
+        size.
 
     Notes
     -----
@@ -156,6 +158,7 @@ def membrane_of(prob: ImageT, membrane: int | str) -> ImageT:
     if isinstance(prob, xr.DataArray):
         return _channel(prob, membrane) if "c" in prob.dims else prob
     array = prob
+    refuse_channels_last(array.shape)
     if isinstance(membrane, (int, np.integer)):
         if array.ndim < 3 or not -len(array) <= membrane < len(array):
             raise ImageError(f"no channel {membrane} in an array of shape {array.shape}")

@@ -21,7 +21,7 @@ from fijibridge.cells.distances import (
     to_sources,
 )
 from fijibridge.errors import ImageError
-from fijibridge.image import Array, ImageT, as_truth, like, same_shape, values
+from fijibridge.image import Array, ImageT, as_truth, like, refuse_channels_last, same_shape, values
 
 IGNORE = 255
 """Class id of a pixel whose truth is unknown: it enters neither loss nor metric."""
@@ -225,6 +225,8 @@ def _membrane_and_owner(
     """Return where the membrane is, and the cell of each pixel, -1 = background."""
     array = as_truth(labels)
     step = spacing(labels)
+    if not isinstance(labels, xr.DataArray):
+        refuse_channels_last(array.shape)
     width = in_pixels(width, unit, labels, "width")
     max_gap = MAX_GAP if max_gap is None else in_pixels(max_gap, unit, labels, "max_gap")
     if not (np.isfinite(width) and width >= 1):

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 from scipy import ndimage
 
 from fijibridge.cells.distances import Spacing, in_pixels, spacing
 from fijibridge.errors import ImageError
-from fijibridge.image import Array, ImageT, like, same_shape, values
+from fijibridge.image import Array, ImageT, like, refuse_channels_last, same_shape, values
 
 _STANDS_OUT = 1.0  # by how many pixels a cell is wider than the gap that it is cut at, in radius
 
@@ -79,6 +80,8 @@ def labels_from_membranes(
     """
     inside = ~_as_mask(mask)
     step = spacing(mask, "mask")
+    if not isinstance(mask, xr.DataArray):
+        refuse_channels_last(inside.shape)
     if region is not None:
         same_shape(mask=mask, region=region)
         inside &= values(region) != 0
