@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import warnings
@@ -102,6 +104,16 @@ def test_tune_says_the_options_of_label(folder, done, here, tmp_path):
     assert "expected numbers with commas" in " ".join(bad.replace("│", " ").split())
 
 
+def test_the_command_that_tune_prints_is_exactly_the_tuned_one(folder, done, here, tmp_path):
+    pred = tmp_path / "the cells' [red]"
+    shutil.copytree(done[0] / "pred", pred)
+    text = here("tune", pred, folder, *PATTERNS, "--split=test", "--threshold=0.123456789", "--min-size=1234567")
+    (line,) = [line for line in text.splitlines() if line.startswith("fijibridge label")]
+    words = shlex.split(line)
+    assert words[:3] == ["fijibridge", "label", str(pred)]
+    assert [float(w.split("=")[1]) for w in words[4:]] == [0.123456789, 1234567]
+
+
 def test_label_takes_all_of_label_cells(done, here, tmp_path):
     prob = read_image(done[0] / "pred" / "c_prob.tif")
     options = ("--method=agglomeration", "--beta=0.4", "--sigma=0.7", "--h=1", "--grow-by=2", "--border=remove",
@@ -126,6 +138,7 @@ def test_a_description_instead_of_patterns(folder, tmp_path):
         (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=30"), "multiple of 8"),
         (("train", "/nowhere", "--out", "x", *PATTERNS), "no folder"),
         (("predict", "/nowhere", "{folder}", "--out", "x", PATTERNS[0]), "no model"),
+        (("label", "{out}/pred", "--no-grow", "--grow-by=2"), "leave one out"),
         (("match", "{folder}", *PATTERNS, "--pred", "/nowhere"), "no file"),
         (("match", "{folder}", *PATTERNS, "--pred", "x", "--split=tset"), "not one of 'train', 'validation', 'test'"),
         (("match", "{folder}", *PATTERNS[:2], "--region={name}.png", "--pred", "x"), "missing in"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,6 +95,8 @@ def label(
     from fijibridge.app.console import bar, console
     from fijibridge.files import make_folder, read_image, write_image
 
+    if grow_by is not None and not grow:
+        raise typer.BadParameter("--grow-by says how far cells grow, and --no-grow that they do not: leave one out")
     items = fb.Dataset.from_patterns(folder, image="*_prob.tif").items
     target = make_folder(out or folder)
     with bar("labelling") as shown:
@@ -157,7 +160,7 @@ def tune(
     top = tuning.table.sort_values(metric.value, ascending=False, kind="stable").head(10)
     console.print(tables.table_text(top), soft_wrap=True)
     console.print(tuning.flatness, soft_wrap=True)
-    console.print(f"fijibridge label {pred} {_as_options(tuning.best)}", soft_wrap=True)
+    console.print(f"fijibridge label {shlex.quote(str(pred))} {_as_options(tuning.best)}", soft_wrap=True)
     console.print(f"{len(items)} images; IoU at least {thresh:g}; truth: {dataset.description.provenance}")
     if csv is not None:
         tables.save_table(csv, tuning.table)
@@ -182,7 +185,7 @@ def _as_options(best: dict[str, Any]) -> str:
     """Return parameters as the options of label."""
     names = {"grow": "grow-by", "min_size": "min-size", "max_size": "max-size"}
     return " ".join(
-        f"--{names.get(name, name)}={value:g}" if name != "method" else f"--method={value}"
+        f"--{names.get(name, name)}={float(value)!r}" if name != "method" else f"--method={value}"
         for name, value in best.items()
     )
 
