@@ -39,9 +39,9 @@ def spacing(image: Array, name: str = "labels") -> Spacing:
         If the axes are not (y, x) or (z, y, x).
     """
     if not isinstance(image, xr.DataArray):
-        if image.ndim not in (2, 3):
-            raise ImageError(f"{name} has shape {image.shape}; expected (Y, X) or (Z, Y, X)")
-        return (1.0,) * image.ndim
+        if np.ndim(image) not in (2, 3):
+            raise ImageError(f"{name} has shape {np.shape(image)}; expected (Y, X) or (Z, Y, X)")
+        return (1.0,) * np.ndim(image)
     dims = tuple(map(str, image.dims))
     if dims not in (("y", "x"), ("z", "y", "x")):
         raise ImageError(

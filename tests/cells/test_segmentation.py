@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import zarr
 from scipy import ndimage
 
 from fijibridge.cells.matching.matches import match_labels
@@ -63,6 +64,18 @@ def test_the_place_of_small_regions_stays_unlabelled_in_methods_that_cover_the_i
     large = label_cells(prob, method, min_size=(all_cells == small).sum() + 60)
     assert (large[all_cells == small] == 0).all()
     assert large.max() < all_cells.max()
+
+
+def test_lists_and_arrays_on_disk_give_plain_arrays(tmp_path):
+    prob = np.stack([grid(2)] * 3).astype(np.float32)
+    stored = zarr.create_array(tmp_path / "a", shape=prob.shape, dtype="f4", chunks=(1, 9, 9))
+    mapped = np.memmap(tmp_path / "m", np.float32, "w+", shape=prob.shape)
+    stored[:], mapped[:] = prob, prob
+    for given in (stored, mapped, prob.tolist()):
+        assert (label_cells(given) == label_cells(prob)).all()
+        assert (label_cells(given, membrane=1) == label_cells(prob[1])).all()
+    cells = label_cells(prob)
+    assert (membrane_target(cells.tolist(), 2) == membrane_target(cells, 2)).all()
 
 
 @pytest.mark.parametrize("membrane", ["membrane", 1])

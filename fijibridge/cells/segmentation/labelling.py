@@ -115,7 +115,7 @@ def label_cells(
     >>> label_cells(prob)[0]
     array([1, 1, 1, 0, 2, 2, 2], dtype=int32)
     """
-    found = membrane_of(prob, membrane)
+    found = membrane_of(prob if isinstance(prob, xr.DataArray) else values(prob), membrane)
     frame = found.isel(t=0, drop=True) if isinstance(found, xr.DataArray) and "t" in found.dims else found
     recipe = make_recipe(
         frame, method, threshold=threshold, sigma=sigma, h=h, beta=beta, grow=grow, min_size=min_size,
@@ -164,7 +164,7 @@ def membrane_of(prob: ImageT, membrane: int | str) -> ImageT:
             raise ImageError(f"no channel {membrane} in an array of shape {array.shape}")
         array = array[membrane]
     else:
-        _refuse_classes(array)
+        refuse_classes(array)
     if array.ndim not in (2, 3):
         raise ImageError(
             f"membrane probability has shape {array.shape}; expected (Y, X) or (Z, Y, X), or a channel more and "
@@ -179,7 +179,7 @@ def checked(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def _refuse_classes(array: npt.NDArray[Any]) -> None:
+def refuse_classes(array: npt.NDArray[Any]) -> None:
     """Refuse a plain (C, Y, X) array that would pass for (Z, Y, X): the probabilities of all classes sum to 1."""
     if array.ndim == 3 and len(array) > 1 and array.size and np.allclose(array.sum(axis=0, dtype=float), 1, atol=1e-3):
         raise ImageError(

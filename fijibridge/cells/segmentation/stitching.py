@@ -17,12 +17,12 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.cells.segmentation.growing import UNSURE, Labels, Open
-from fijibridge.cells.segmentation.labelling import checked, membrane_of, numbers_without_gaps
+from fijibridge.cells.segmentation.labelling import checked, membrane_of, numbers_without_gaps, refuse_classes
 from fijibridge.cells.segmentation.partition import finish, partition
 from fijibridge.cells.segmentation.recipes import Recipe, check_names, make_recipe
 from fijibridge.cells.segmentation.regions import Summary, Verdict, with_gaps_numbered
 from fijibridge.errors import ImageError
-from fijibridge.image import as_image, like, values
+from fijibridge.image import as_image, like, refuse_channels_last, values
 
 Box: TypeAlias = tuple[slice, ...]
 Read: TypeAlias = Callable[[Box], npt.NDArray[np.float32]]
@@ -173,20 +173,24 @@ def _per_axis(name: str, given: int | Sequence[int] | None, default: tuple[int, 
 
 def _source(prob: Any, membrane: int | str) -> tuple[xr.DataArray, Read]:
     """Return the membrane channel, unread, and a function that reads a box of it."""
+    has_channels = isinstance(membrane, (int, np.integer))
     if isinstance(prob, xr.DataArray):
         image = membrane_of(prob, membrane)
     else:
-        axes = ("c" if isinstance(membrane, int) else "") + "zyx"[3 - prob.ndim + isinstance(membrane, int) :]
+        refuse_channels_last(prob.shape)
+        axes = ("c" if has_channels else "") + "zyx"[3 - prob.ndim + has_channels :]
         image = membrane_of(as_image(prob, axes if len(axes) == prob.ndim else None), membrane)
     if "t" in image.dims:
         raise ImageError("a time series is labelled frame by frame: label_cells_tiled(prob.isel(t=0)) and so on")
     if image.ndim not in (2, 3):
         raise ImageError(f"membrane probability has axes {image.dims}; expected (y, x) or (z, y, x)")
-    guarded = not isinstance(prob, xr.DataArray) and not isinstance(membrane, int)
+    guarded = not isinstance(prob, xr.DataArray) and not has_channels
 
     def read(box: Box) -> npt.NDArray[np.float32]:
         block = values(image[box])
-        return checked(membrane_of(block, "membrane") if guarded else block)
+        if guarded:
+            refuse_classes(block)
+        return checked(block)
 
     return image, read
 
