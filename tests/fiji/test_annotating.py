@@ -81,6 +81,8 @@ def test_another_image_is_refused(fiji, cells):
     with pytest.raises(ImageError, match=r"'small' has shape \(5, 6\)"):
         fiji.corrected_cells(cells, "small", "labels")
     with pytest.raises(ImageError, match="labels have shape"):
+        fiji.corrected_cells(cells, "small")
+    with pytest.raises(ImageError, match="labels have shape"):
         fiji.edit_cells(cells, "small")
 
 
