@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fijibridge.cells.matching.matches import Matching
+from fijibridge.cells.neighbours import ahead
 from fijibridge.image import Array, as_labels, same_shape, values
 
 Ints = npt.NDArray[np.int64]
@@ -169,7 +171,7 @@ def _membranes(merge: _Merge, max_gap: float) -> dict[tuple[int, int], Ints]:
     n = len(merge.members)
     pairs, pixels = [], []
     for axis in range(merge.owner.ndim):
-        for one, other in _neighbours(axis, merge.owner.ndim):
+        for one, other in permutations(ahead(axis, merge.owner.ndim)):  # both ways round
             a, b = merge.owner[one], merge.owner[other]
             meets = (a < b) & (merge.reach[one] + merge.reach[other] <= max_gap + 1)
             pairs.append(a[meets] * n + b[meets])
@@ -178,13 +180,6 @@ def _membranes(merge: _Merge, max_gap: float) -> dict[tuple[int, int], Ints]:
     found, start = np.unique(both[0], return_index=True)
     parts = np.split(both[1], start[1:])
     return {(int(pair) // n, int(pair) % n): part for pair, part in zip(found, parts, strict=False)}
-
-
-def _neighbours(axis: int, ndim: int) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-    """Return the pixels that have a next one along an axis, and those next ones; both ways round."""
-    first = tuple(slice(None, -1) if d == axis else slice(None) for d in range(ndim))
-    second = tuple(slice(1, None) if d == axis else slice(None) for d in range(ndim))
-    return [(first, second), (second, first)]
 
 
 def _gap(merge: _Merge, membrane: Ints, threshold: float) -> tuple[Ints, float] | None:

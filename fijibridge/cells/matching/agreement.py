@@ -12,6 +12,7 @@ from scipy import ndimage
 from skimage.segmentation import expand_labels
 
 from fijibridge.cells.matching.overlaps import Ints, Overlaps, count_overlaps
+from fijibridge.cells.neighbours import ahead
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, as_labels, pixel_size, same_shape, values
 
@@ -118,8 +119,7 @@ def boundary(labels: npt.NDArray[Any], known: Mask | None = None) -> Mask:
     """
     edge = np.zeros(labels.shape, bool)
     for axis in range(labels.ndim):
-        one = tuple(slice(1, None) if d == axis else slice(None) for d in range(labels.ndim))
-        other = tuple(slice(None, -1) if d == axis else slice(None) for d in range(labels.ndim))
+        one, other = ahead(axis, labels.ndim)
         differ = labels[one] != labels[other]
         if known is not None:
             differ &= known[one] & known[other]

@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from fijibridge.cells.distances import spacing
 from fijibridge.cells.matching.matches import match_labels
+from fijibridge.cells.neighbours import ahead
 from fijibridge.cells.scaling.resampling import Factor, downscale, upscale
 from fijibridge.cells.segmentation.labelling import grow_labels
 from fijibridge.errors import ImageError
@@ -186,8 +187,7 @@ def _membranes(ids: Labels) -> Mask:
     """
     marked = np.asarray(ids == 0)
     for axis in range(ids.ndim):
-        first = tuple(slice(0, -1) if a == axis else slice(None) for a in range(ids.ndim))
-        second = tuple(slice(1, None) if a == axis else slice(None) for a in range(ids.ndim))
+        first, second = ahead(axis, ids.ndim)
         touch = (ids[first] != ids[second]) & (ids[first] != 0) & (ids[second] != 0)
         marked[first] |= touch & (ids[second] != -1)
         marked[second] |= touch & (ids[second] == -1)

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fijibridge.cells.distances import Spacing
-from fijibridge.cells.segmentation.growing import UNSURE, Floats, Labels, ahead
+from fijibridge.cells.neighbours import ahead
+from fijibridge.cells.segmentation.growing import UNSURE, Floats, Labels
 
 Ints = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fijibridge.cells.distances import Spacing, spacing, to_sources
+from fijibridge.cells.neighbours import ahead
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
 
@@ -169,13 +170,6 @@ def _is_higher(heights: Floats, second: Floats | None, one: Any, other: Any) -> 
     if second is not None:
         above |= (heights[one] == heights[other]) & (second[one] > second[other])
     return above
-
-
-def ahead(axis: int, ndim: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Return the places of all pixels that have a next one along an axis, and of those next ones."""
-    first = tuple(slice(None, -1) if d == axis else slice(None) for d in range(ndim))
-    second = tuple(slice(1, None) if d == axis else slice(None) for d in range(ndim))
-    return first, second
 
 
 def near(mask: Mask) -> Mask:

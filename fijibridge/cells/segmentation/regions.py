@@ -15,7 +15,8 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from fijibridge.cells.segmentation.growing import Labels, ahead
+from fijibridge.cells.neighbours import ahead
+from fijibridge.cells.segmentation.growing import Labels
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.cells.distances import Floats, Spacing, in_pixels, spacing, two_nearest
+from fijibridge.cells.neighbours import ahead
 from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, as_truth, like, same_shape, values
@@ -169,9 +170,7 @@ def _check_parameters(w0: float, sigma: float) -> None:
 
 def _refuse_touching(cells: npt.NDArray[np.int_]) -> None:
     for axis in range(cells.ndim):
-        first, second = (
-            cells.take(range(*ends), axis) for ends in ((0, cells.shape[axis] - 1), (1, cells.shape[axis]))
-        )
+        first, second = (cells[place] for place in ahead(axis, cells.ndim))
         if ((first != second) & (first > 0) & (second > 0)).any():
             raise ImageError(
                 "cells touch: there is no pixel between them that could weigh more: say which ones are membrane, with "
