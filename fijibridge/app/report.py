@@ -21,9 +21,9 @@ from PIL import Image
 import fijibridge
 from fijibridge.app import pictures, plots
 from fijibridge.cells.diagnosis.corrections import compare_tables
-from fijibridge.cells.diagnosis.overview import THRESHOLDS, Diagnosis, diagnose
+from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
 from fijibridge.cells.diagnosis.pixel_errors import EXTRA_MEMBRANE, MISSED_MEMBRANE
-from fijibridge.cells.matching.matches import COLORS, Matching, match_labels, match_table
+from fijibridge.cells.matching.matches import COLORS, Matching, match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
 from fijibridge.errors import ImageError
 from fijibridge.files import atomic
@@ -148,7 +148,7 @@ def write_report(
         true: Any = case.true
         found = _diagnosed(case, true, thresh=thresh, threshold=threshold, membrane=membrane, width=width)
         matchings[case.name] = found.matching
-        curves[case.name] = match_labels(case.true, case.pred, THRESHOLDS, region=case.region)
+        curves[case.name] = found.curve
         correlations[case.name] = found.correlation
         section, panel = _section(case, found, membrane)
         sections.append(section)

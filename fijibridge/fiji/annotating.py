@@ -103,7 +103,8 @@ class Annotating(Working):
                 )
             labels = known.copy(data=as_labels(painted, str(painted.name)))
         else:
-            self._target(title, known.shape)  # the cells must be of this image
+            if title is not None or self.titles():  # the ROI Manager may outlive its image
+                self._target(title, known.shape)
             rois = overlays.from_java(self._java_rois(source, title))
             labels = labels_from_corrected(rois, known)
         labels = separate_parts(labels, list_changes(known, labels)["label"])

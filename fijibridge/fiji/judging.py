@@ -58,7 +58,7 @@ class Judging(Showing):
         overlays.outline(target, rois, shown)
         table = table.drop(columns="color")
         if self.mode == "interactive":
-            self.show_table(_with_numbers(table), name, select_in=int(target.getID()))
+            self.show_table(table, name, select_in=int(target.getID()))
         return table
 
     def show_diagnosis(
@@ -97,7 +97,7 @@ class Judging(Showing):
         if len(gaps):
             self._add_gaps(gaps, target)
         if self.mode == "interactive":
-            self.show_table(_with_numbers(diagnosis.cells.drop(columns="color")), f"{name} cells", select_in=open_id)
+            self.show_table(diagnosis.cells.drop(columns="color"), f"{name} cells", select_in=open_id)
             self.show_table(gaps, f"{name} gaps", select_in=open_id)
         imp = self._find(title)
         imp.setLut(images.make_lut(_error_colors()))
@@ -115,11 +115,6 @@ class Judging(Showing):
         ]
         colors = overlays.colors_of(rois, dict.fromkeys(gaps["label"], "#ffffff"))
         overlays.add_to_overlay(target, overlays.to_java(rois, target, colors))
-
-
-def _with_numbers(cells: pd.DataFrame) -> pd.DataFrame:
-    """Write missing ids as ImageJ knows them, as NaN."""
-    return cells.astype({"true": float, "predicted": float})
 
 
 def _error_colors() -> LookupTable:

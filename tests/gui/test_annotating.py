@@ -22,5 +22,7 @@ def test_cells_are_deleted_drawn_and_changed_in_the_roi_manager(python, display)
         after = fiji.corrected_cells(cells, "raw")
         changes = fb.list_changes(cells, after).set_index("label")["change"].to_dict()
         assert changes == {2: "changed", 4: "removed", 8: "added"}, changes
+        fiji.close_image("raw")
+        assert (fiji.corrected_cells(cells, source="manager") == after).all(), "the manager outlives its image"
         assert (np.asarray(after)[5:20, 5:15] == 2).all() and (np.asarray(after) == 2).sum() == 150
     """)  # fmt: skip

@@ -8,15 +8,15 @@ from typing import Any, Generic
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import xarray as xr
 
 from fijibridge.cells.diagnosis.gaps import find_gaps
 from fijibridge.cells.diagnosis.pixel_errors import RIGHT, correlate_errors, enrich_errors, error_map
+from fijibridge.cells.distances import spacing
 from fijibridge.cells.matching.agreement import Agreement, compare_labels
 from fijibridge.cells.matching.matches import Matching, average_precision, match_labels
 from fijibridge.cells.segmentation.labelling import checked, membrane_of
 from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
-from fijibridge.image import Array, ImageT, as_labels, like, pixel_size, same_shape, values
+from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
 
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 """Of IoU, over which the average precision is taken, as the COCO and nuclei challenges do."""
@@ -32,8 +32,8 @@ class Diagnosis(Generic[ImageT]):
     ----------
     matching : Matching
         At the threshold asked for.
-    average_precision : float
-        Mean over :data:`THRESHOLDS`.
+    curve : tuple of Matching
+        At each of :data:`THRESHOLDS`.
     agreement : Agreement
         Rand error, variation of information, boundaries; gaps of up to 2 px beside predicted cells count as theirs, see
         :func:`compare_labels`.
@@ -55,7 +55,7 @@ class Diagnosis(Generic[ImageT]):
     """
 
     matching: Matching
-    average_precision: float
+    curve: tuple[Matching, ...] = field(repr=False)
     agreement: Agreement
     cells: pd.DataFrame = field(repr=False)
     errors: ImageT = field(repr=False)
@@ -64,6 +64,11 @@ class Diagnosis(Generic[ImageT]):
     enrichment: pd.DataFrame = field(repr=False)
     gaps: pd.DataFrame = field(repr=False)
     summary: str
+
+    @property
+    def average_precision(self) -> float:
+        """Mean over :data:`THRESHOLDS`."""
+        return average_precision(self.curve)
 
     def wrong_places(self) -> npt.NDArray[np.int64]:
         """Return the centres of all cells without a match, (n, 2 or 3) pixels in the order of the axes.
@@ -129,7 +134,7 @@ def diagnose(
     [[1, 2, 20, 2]]
     """
     same_shape(true=true, pred=pred)
-    matchings = match_labels(true, pred, (thresh, *THRESHOLDS), region=region)
+    matchings: tuple[Matching, ...] = match_labels(true, pred, (thresh, *THRESHOLDS), region=region)
     matching: Matching = matchings[0]
     likely = None if prob is None else _probability(prob, membrane)
     found = _predicted_membranes(true, pred, width) if likely is None else likely >= threshold
@@ -142,12 +147,12 @@ def diagnose(
     enrichment = enrich_errors(codes, values(true), missed, seed=seed)
     return Diagnosis(
         matching=matching,
-        average_precision=average_precision(matchings[1:]),
+        curve=matchings[1:],
         agreement=compare_labels(true, pred, region, fill_gaps=GAP),
         cells=cells,
         errors=errors,
         pixel_accuracy=accuracy,
-        correlation=correlate_errors(codes, sampling=_sampling(true)),
+        correlation=correlate_errors(codes, sampling=spacing(true)),
         enrichment=enrichment,
         gaps=gaps,
         summary=explain(matching, accuracy, int((codes != IGNORE).sum()), gaps, enrichment, threshold),
@@ -162,13 +167,6 @@ def _predicted_membranes(true: ImageT, pred: Array, width: float) -> npt.NDArray
 
 def _probability(prob: Any, membrane: int | str) -> npt.NDArray[np.float32]:
     return checked(values(membrane_of(prob, membrane)))
-
-
-def _sampling(image: Array) -> tuple[float, ...] | None:
-    if not isinstance(image, xr.DataArray):
-        return None
-    sizes = pixel_size(image)
-    return tuple(sizes[str(d)] / sizes["x"] for d in image.dims)
 
 
 def _placed(cells: pd.DataFrame, true: npt.NDArray[Any], pred: npt.NDArray[Any]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import fft, ndimage
 
+from fijibridge.cells.matching.agreement import boundary
 from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
 from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
 
@@ -171,17 +172,16 @@ def _at_cells(
     flags = np.isin(cells, list(ids))
     if flags.all() or not flags.any() or not errors.any():
         return nothing
-    inside, outside = _densities(flags[None], errors, pixels)
-    ratio = _ratio(inside[0], outside[0])
-    as_large = 0
-    for _ in range(permutations):
-        chance = _densities(rng.permutation(flags)[None], errors, pixels)
-        as_large += bool(_ratio(chance[0][0], chance[1][0]) >= ratio)
-    return inside[0], outside[0], ratio, (1 + as_large) / (1 + permutations)
+    inside, outside = _densities(flags, errors, pixels)
+    ratio = _ratio(inside, outside)
+    dealt = (_densities(rng.permutation(flags), errors, pixels) for _ in range(permutations))
+    as_large = sum(_ratio(*chance) >= ratio for chance in dealt)
+    return inside, outside, ratio, (1 + as_large) / (1 + permutations)
 
 
-def _densities(flags: Mask, errors: Floats, pixels: Floats) -> tuple[Floats, Floats]:
-    return (flags @ errors) / (flags @ pixels), (~flags @ errors) / (~flags @ pixels)
+def _densities(flags: Mask, errors: Floats, pixels: Floats) -> tuple[float, float]:
+    """Return the share of wrong pixels in the flagged cells, and in the others."""
+    return float(flags @ errors / (flags @ pixels)), float(~flags @ errors / (~flags @ pixels))
 
 
 def _ratio(inside: float, outside: float) -> float:
@@ -191,8 +191,6 @@ def _ratio(inside: float, outside: float) -> float:
 def _at_membranes(
     wrong: Mask, known: Mask, labels: npt.NDArray[Any], permutations: int, rng: np.random.Generator
 ) -> tuple[float, float, float, float]:
-    from fijibridge.cells.matching.agreement import boundary
-
     edge = boundary(labels)
     if not (edge.any() and wrong.any()):
         return (float("nan"),) * 4
