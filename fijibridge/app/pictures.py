@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from skimage.segmentation import find_boundaries
 
+from fijibridge.app.plots import plain_name, save_figure
 from fijibridge.cells.matching.matches import Matching
-from fijibridge.files import atomic
 from fijibridge.image import Array, values
 
 Colours = npt.NDArray[np.float64]
@@ -49,13 +48,12 @@ def save_outcomes(path: str | os.PathLike[str], outcomes: list[Outcome]) -> None
     for axis, outcome in zip(axes, outcomes, strict=False):
         m = outcome.matching
         axis.imshow(outcome.picture, interpolation="nearest")
-        name = outcome.name.replace("$", r"\$")
-        axis.set_title(f"{name}: {m.tp} of {m.n_true}, F1 {m.f1:.3f}\n{outcome_words(m)}", fontsize=9)
+        axis.set_title(
+            f"{plain_name(outcome.name)}: {m.tp} of {m.n_true}, F1 {m.f1:.3f}\n{outcome_words(m)}", fontsize=9
+        )
     for axis in axes:
         axis.set_axis_off()
-    FigureCanvasAgg(figure)
-    with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+    save_figure(figure, path)
 
 
 def draw_outline(picture: Colours, mask: npt.NDArray[np.bool_], color: str) -> None:
@@ -74,14 +72,12 @@ def save_comparison(path: str | os.PathLike[str], panels: list[Panel]) -> None:
         pictures = (grey(panel.image), values(panel.probability), label_colours(panel.pred), painted)
         m = panel.matching
         found = f"{m.tp} of {m.n_true} cells found, F1 {m.f1:.3f}\n{outcome_words(m)}"
-        titles = (panel.name, "membrane probability", f"{m.n_pred} predicted cells", found)
+        titles = (plain_name(panel.name), "membrane probability", f"{m.n_pred} predicted cells", found)
         for axis, picture, title in zip(row, pictures, titles, strict=True):
             axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axis.set_title(title, fontsize=9)
             axis.set_axis_off()
-    FigureCanvasAgg(figure)
-    with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+    save_figure(figure, path)
 
 
 def outcome_words(matching: Matching) -> str:

@@ -11,8 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fijibridge.cells.matching.matches import Matching
+from fijibridge.cells.scaling.ceiling import ENOUGH
 from fijibridge.cells.segmentation.tuning import Tuning
 from fijibridge.files import atomic
+
+_PANELS = {"recall": "matched share of the true cells", "f1": "F1", "membrane_accuracy": "membrane pixel accuracy"}
 
 
 def new_figure(title: str, x: str, y: str) -> tuple[Figure, Axes]:
@@ -25,12 +28,18 @@ def new_figure(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Save a figure, atomically; the ending of the path says the format."""
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
 def match_curve(matchings: Mapping[str, Sequence[Matching]]) -> Figure:
     """Plot the F1 of images at their thresholds of IoU."""
     figure, axes = new_figure("Cells found, by how well they must fit", "IoU threshold", "F1")
     for name, found in matchings.items():
         points = sorted({(m.thresh, m.f1) for m in found})
-        axes.plot(*zip(*points, strict=True), marker=".", label=_plain(name))
+        axes.plot(*zip(*points, strict=True), marker=".", label=plain_name(name))
     axes.set_ylim(0, 1.02)
     _legend(axes, len(matchings))
     return figure
@@ -40,7 +49,7 @@ def error_correlation(correlations: Mapping[str, pd.DataFrame]) -> Figure:
     """Plot the radial autocorrelation of wrong pixels, by image."""
     figure, axes = new_figure("Do wrong pixels cluster?", "distance [px]", "autocorrelation of wrong pixels")
     for name, table in correlations.items():
-        axes.plot(table["distance"][1:], table["correlation"][1:], label=_plain(name))
+        axes.plot(table["distance"][1:], table["correlation"][1:], label=plain_name(name))
     axes.axhline(0, color="black", linewidth=0.8)
     axes.axhline(1 / math.e, color="grey", linewidth=0.8, linestyle=":")
     _legend(axes, len(correlations))
@@ -65,12 +74,41 @@ def plot_tuning(tuning: Tuning, path: str | os.PathLike[str]) -> None:
         axes.plot(rows[x].astype(kind), rows[tuning.metric], marker=".", label=f"{lines} {value}")
     axes.plot([kind(best[x])], [tuning.score], "o", ms=12, mfc="none", mec="black", label="best")
     _legend(axes, table[lines].nunique())
-    with atomic(path) as temporary:
-        figure.savefig(temporary)
+    save_figure(figure, path)
 
 
-def _plain(name: str) -> str:
-    """Write a name as it is: dollars begin no formula, and a leading underscore hides no line."""
+def plot_ceiling(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Save a picture of what :func:`fijibridge.ceiling` found, by factor, a line per method.
+
+    Parameters
+    ----------
+    table
+        As the function returns it.
+    path
+        Of the picture; its ending says the format.
+    """
+    figure = Figure(figsize=(13, 4.4), layout="constrained")
+    figure.suptitle(str(table.attrs.get("answer", "")), fontsize=9, wrap=True)
+    for axes, (column, title) in zip(figure.subplots(1, len(_PANELS)), _PANELS.items(), strict=True):
+        _ceiling_lines(axes, table, column)
+        axes.set(xlabel="downscaling factor", ylabel=title, ylim=(0, 1.02), xticks=sorted(set(table["factor"])))
+        axes.grid(alpha=0.3)
+    figure.axes[0].axhline(ENOUGH, color="black", linewidth=0.8, linestyle=":")
+    figure.axes[0].legend(fontsize=8)
+    save_figure(figure, path)
+
+
+def _ceiling_lines(axes: Axes, table: pd.DataFrame, column: str) -> None:
+    """Draw a colour per method: full with growing, dashed without."""
+    for number, method in enumerate(dict.fromkeys(table["method"])):
+        for grow, style in ((True, "-"), (False, "--")):
+            rows = table[(table["method"] == method) & (table["grow"] == grow)].sort_values("factor")
+            label = f"{method}, grown" if grow else str(method)
+            axes.plot(rows["factor"], rows[column], style, color=f"C{number}", marker=".", label=label)
+
+
+def plain_name(name: str) -> str:
+    """Write a name as it is: dollars begin no formula, and a leading underscore hides no line of a legend."""
     return "\u200b" + name.replace("$", r"\$")
 
 

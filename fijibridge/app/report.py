@@ -307,20 +307,3 @@ def _uri(picture: bytes | Figure) -> str:
         picture.savefig(file, format="svg", metadata={"Date": None})
         return "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
     return "data:image/png;base64," + base64.b64encode(picture).decode()
-
-
-def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a match table that was written as CSV.
-
-    Raises
-    ------
-    ImageError
-        If it is none.
-    """
-    try:
-        table = pd.read_csv(Path(path), dtype={"image": str}, keep_default_na=False, na_values=[""])
-    except (OSError, ValueError) as error:
-        raise ImageError(f"{path} cannot be read as a match table: {error}") from error
-    if "image" not in table:
-        raise ImageError(f"{path} has columns {list(table)}; expected a match table with a column 'image'")
-    return table

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import fijibridge as fb
-from fijibridge.app.ceiling import plot_ceiling
+from fijibridge.app.plots import plot_ceiling
 from fijibridge.cells.scaling.ceiling import METHODS, _membranes, ceiling
 from fijibridge.errors import ImageError
 from fijibridge.files import read_image

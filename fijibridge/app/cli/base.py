@@ -41,6 +41,8 @@ TestNames = Annotated[
 ValidationNames = Annotated[
     list[str] | None, typer.Option("--validation", help="name of an image to watch; repeat; only with --image")
 ]
+Thresh = Annotated[float, typer.Option(help="a pair with at least this IoU is a match")]
+Csv = Annotated[Path | None, typer.Option(help="write the table here too")]
 SplitName = Annotated[Split | None, typer.Option("--split", help="only these images")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best there is if left out")]
 Seed = Annotated[int, typer.Option(help="of the first weights, patches and augmentation")]
@@ -68,6 +70,19 @@ def open_dataset(
     if given or test or validation:
         raise typer.BadParameter("--labels, --region, --test and --validation go with --image; without it dataset.toml")
     return fb.Dataset.open(folder)
+
+
+def numbers(option: str, text: str) -> tuple[float, ...]:
+    """Read numbers with commas between them."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"{option} is {text!r}; expected numbers with commas between, 0.3,0.5") from error
+
+
+def scored(thresh: float, dataset: Dataset) -> str:
+    """Say what a score means: from which IoU on a cell is found, and who made the truth."""
+    return f"IoU at least {thresh:g}; truth: {dataset.provenance}"
 
 
 def chosen(dataset: Dataset, split: str | None, truth: bool = False) -> list[Item]:

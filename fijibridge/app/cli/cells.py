@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fijibridge.app.cli.base import (
+    Csv,
     Folder,
     ImagePattern,
     LabelsPattern,
@@ -17,10 +18,13 @@ from fijibridge.app.cli.base import (
     Split,
     SplitName,
     TestNames,
+    Thresh,
     ValidationNames,
     app,
     chosen,
+    numbers,
     open_dataset,
+    scored,
 )
 from fijibridge.errors import DatasetError, ImageError
 
@@ -133,7 +137,7 @@ def tune(
     max_size: Annotated[str | None, Values] = None,
     grow_by: Annotated[str | None, Values] = None,
     metric: Annotated[Metric, typer.Option(help="what to make as large as possible")] = Metric.f1,
-    thresh: Annotated[float, typer.Option(help="a pair with at least this IoU is a match")] = 0.5,
+    thresh: Thresh = 0.5,
     csv: Annotated[Path | None, typer.Option(help="write the whole table here")] = None,
     plot: Annotated[Path | None, typer.Option(help="write a picture here")] = None,
 ) -> None:
@@ -161,7 +165,7 @@ def tune(
     console.print(tables.table_text(top), soft_wrap=True)
     console.print(tuning.flatness, soft_wrap=True)
     console.print(f"fijibridge label {shlex.quote(str(pred))} {_as_options(tuning.best)}", soft_wrap=True)
-    console.print(f"{len(items)} images; IoU at least {thresh:g}; truth: {dataset.description.provenance}")
+    console.print(f"{len(items)} images; {scored(thresh, dataset)}")
     if csv is not None:
         tables.save_table(csv, tuning.table)
     if plot is not None:
@@ -172,12 +176,8 @@ def _grid(given: dict[str, str | None]) -> dict[str, tuple[float, ...]] | None:
     """Read the values to try, None if there are none at all."""
     grid = {}
     for name, text in given.items():
-        try:
-            numbers = None if text is None else tuple(float(part) for part in text.split(","))
-        except ValueError as error:
-            raise typer.BadParameter(f"{name} is {text!r}; expected numbers with commas between, 0.3,0.5") from error
-        if numbers is not None:
-            grid[name] = numbers
+        if text is not None:
+            grid[name] = numbers(name, text)
     return grid or None
 
 
@@ -200,8 +200,8 @@ def match(
     test: TestNames = None,
     validation: ValidationNames = None,
     split: SplitName = None,
-    thresh: Annotated[float, typer.Option(help="a pair with at least this IoU is a match")] = 0.5,
-    csv: Annotated[Path | None, typer.Option(help="write the table here too")] = None,
+    thresh: Thresh = 0.5,
+    csv: Csv = None,
 ) -> None:
     """Match predicted cells to the true ones: matched, GT, predicted, image."""
     import fijibridge as fb
@@ -213,7 +213,7 @@ def match(
     matchings = {item.name: _matching(item, pred / f"{item.name}_cells.tif", thresh) for item in items}
     table = fb.match_table(matchings)
     console.print(tables.table_text(table), soft_wrap=True)
-    console.print(f"IoU at least {thresh:g}; truth: {dataset.description.provenance}")
+    console.print(scored(thresh, dataset))
     if csv is not None:
         tables.save_table(csv, table)
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fijibridge.app.cli.base import (
+    Csv,
     Folder,
     ImagePattern,
     LabelsPattern,
     RegionPattern,
     SplitName,
     TestNames,
+    Thresh,
     ValidationNames,
     app,
     chosen,
@@ -35,7 +37,7 @@ def report(
     ],
     out: Annotated[Path, typer.Option(help="the HTML file, which holds all that it shows")] = Path("report.html"),
     png: Annotated[Path | None, typer.Option(help="write the pictures of the outcomes here too")] = None,
-    csv: Annotated[Path | None, typer.Option(help="write the match table here too")] = None,
+    csv: Csv = None,
     before: Annotated[Path | None, typer.Option(help="an older match table (CSV) to set beside this one")] = None,
     image: ImagePattern = None,
     labels: LabelsPattern = None,
@@ -43,7 +45,7 @@ def report(
     test: TestNames = None,
     validation: ValidationNames = None,
     split: SplitName = None,
-    thresh: Annotated[float, typer.Option(help="a pair with at least this IoU is a match")] = 0.5,
+    thresh: Thresh = 0.5,
     threshold: Annotated[
         float, typer.Option(help="from this probability on (0 to 1) a pixel is membrane: that given to label")
     ] = 0.5,
@@ -52,7 +54,7 @@ def report(
     """Write a report: matches, where and why cells are lost, pictures, and where the truth comes from."""
     from fijibridge.app import tables
     from fijibridge.app.console import bar, console
-    from fijibridge.app.report import read_table, write_report
+    from fijibridge.app.report import write_report
 
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
     items = chosen(dataset, split, truth=True)
@@ -61,7 +63,7 @@ def report(
         raise DatasetError(
             f"no predicted cells of {lost[0]} in {pred}: expected {lost[0]}_cells.tif (fijibridge label)"
         )
-    older = None if before is None else read_table(before)
+    older = None if before is None else tables.read_table(before)
 
     def cases() -> Iterator[Case]:
         with bar("looking at") as shown:

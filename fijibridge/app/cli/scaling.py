@@ -8,16 +8,19 @@ from typing import Annotated
 import typer
 
 from fijibridge.app.cli.base import (
+    Csv,
     Folder,
     ImagePattern,
     LabelsPattern,
     RegionPattern,
     SplitName,
     TestNames,
+    Thresh,
     ValidationNames,
     app,
     chosen,
     open_dataset,
+    scored,
 )
 
 
@@ -35,29 +38,28 @@ def ceiling(
         str,
         typer.Option(help="what a network would predict. max: membranes; mean: their share of a pixel; mode: cells"),
     ] = "max,mean,mode",
-    thresh: Annotated[float, typer.Option(help="a pair with at least this IoU is a match")] = 0.5,
+    thresh: Thresh = 0.5,
     plot: Annotated[Path | None, typer.Option(help="write a picture here")] = None,
-    csv: Annotated[Path | None, typer.Option(help="write the table here too")] = None,
+    csv: Csv = None,
 ) -> None:
     """Tell how far images can be downscaled, from the true cells alone: the best match that can be reached."""
     import fijibridge as fb
-    from fijibridge.app import tables
-    from fijibridge.app.ceiling import plot_ceiling
+    from fijibridge.app import plots, tables
     from fijibridge.app.console import console
 
     numbers, names = _numbers(factors), [name.strip() for name in methods.split(",")]
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
     items = chosen(dataset, split, truth=True)
     truths = {item.name: item.labels() for item in items}
-    regions = {item.name: item.region() for item in items} if dataset.description.region else None
+    regions = {item.name: item.region() for item in items}
     table = fb.ceiling(truths, numbers, names, thresh, region=regions)  # type: ignore[arg-type]
     console.print(tables.table_text(table.round(4)), soft_wrap=True)
-    console.print(f"IoU at least {thresh:g}; truth: {dataset.description.provenance}")
+    console.print(scored(thresh, dataset))
     console.print(table.attrs["answer"], soft_wrap=True)
     if csv is not None:
         tables.save_table(csv, table)
     if plot is not None:
-        plot_ceiling(table, plot)
+        plots.plot_ceiling(table, plot)
 
 
 def _numbers(text: str) -> list[int]:
