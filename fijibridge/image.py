@@ -29,6 +29,15 @@ DIMS = ("t", "c", "z", "y", "x")
 SPATIAL = ("z", "y", "x")
 PIXEL = "pixel"
 RGB = ("red", "green", "blue")
+MICROMETRES = {"nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6, "inch": 25400.0}
+"""Units of length that are understood, and how many micrometres each is."""
+_SAME = {  # the micro sign and the Greek mu look alike
+    **dict.fromkeys(("\u00b5m", "\u03bcm", "micron", "microns", "micrometer", "micrometre"), "um"),
+    "nanometer": "nm",
+    "nanometre": "nm",
+    "millimeter": "mm",
+    "millimetre": "mm",
+}
 _MANY = 8  # parts that a single cell does not have
 
 Array: TypeAlias = "npt.NDArray[Any] | xr.DataArray"
@@ -151,7 +160,7 @@ def _named_axes(array: npt.ArrayLike | xr.DataArray, dims: str | None) -> xr.Dat
     data = _unread(array.data if isinstance(array, xr.DataArray) else array)
     if dims is None:
         refuse_channels_last(data.shape)
-    found = list(dims if dims is not None else "tczyx"[5 - data.ndim :])
+    found = list(dims if dims is not None else last_dims(data.ndim))
     if len(found) != data.ndim:
         raise ImageError(f"the array has {data.ndim} axes {data.shape} but dims={dims!r} names {len(found)}")
     _check_axes(found)
@@ -263,6 +272,22 @@ def unit(image: xr.DataArray) -> str:
     """Return the unit of the spatial axes, ``"pixel"`` where none is known."""
     units = _calibration(image)[2]
     return next((units[d] for d in ("x", "y", "z") if d in units), PIXEL)
+
+
+def usual_unit(name: str) -> str:
+    """Return the usual way to write a unit: ``"um"`` for micrometres in any of their spellings, and the like.
+
+    Examples
+    --------
+    >>> usual_unit("micron"), usual_unit("pixel")
+    ('um', 'pixel')
+    """
+    return _SAME.get(name, name)
+
+
+def last_dims(ndim: int) -> str:
+    """Return the axes that are taken where nothing says them: the last ones of ``t c z y x``."""
+    return "".join(DIMS[-ndim:])
 
 
 def time_unit(image: xr.DataArray) -> str:

@@ -20,13 +20,11 @@ from scipy import ndimage
 
 from fijibridge import image as calibration
 from fijibridge.errors import ImageError
-from fijibridge.image import Array
+from fijibridge.image import MICROMETRES, Array, usual_unit
 
 Floats = npt.NDArray[np.float32]
 Spacing = tuple[float, ...]
 
-_MICROMETRES = {"nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6, "inch": 25400.0}
-_SAME = {"\u00b5m": "um", "\u03bcm": "um", "micron": "um", "microns": "um"}  # micro sign and Greek mu look alike
 _THREADS = 2  # more gain little: a transform is bound by memory
 
 
@@ -52,11 +50,6 @@ def spacing(image: Array, name: str = "labels") -> Spacing:
     return tuple(round(sizes.get(d, 1.0) / sizes.get("x", 1.0), 6) for d in dims)
 
 
-def usual(unit: str) -> str:
-    """Return the usual way to write a unit: ``"um"`` for micrometres with a micro sign or mu, and for microns."""
-    return _SAME.get(unit, unit)
-
-
 def in_pixels(length: float, unit: str, image: Array, name: str) -> float:
     """Return a length in pixels of x.
 
@@ -78,17 +71,17 @@ def in_pixels(length: float, unit: str, image: Array, name: str) -> float:
     """
     if unit == "px":
         return length
-    if usual(unit) not in _MICROMETRES:
-        raise ImageError(f"unit {unit!r} of {name} is not known; choose 'px' or one of {sorted(_MICROMETRES)}")
-    own = usual(calibration.unit(image)) if isinstance(image, xr.DataArray) else None
-    if not isinstance(image, xr.DataArray) or own not in _MICROMETRES:
+    if usual_unit(unit) not in MICROMETRES:
+        raise ImageError(f"unit {unit!r} of {name} is not known; choose 'px' or one of {sorted(MICROMETRES)}")
+    own = usual_unit(calibration.unit(image)) if isinstance(image, xr.DataArray) else None
+    if not isinstance(image, xr.DataArray) or own not in MICROMETRES:
         what = "a plain array" if own is None else f"an image whose pixel size is in {own!r}"
         raise ImageError(
             f"{name}={length:g} {unit} needs a pixel size, and this is {what}: give it one with "
             "fijibridge.as_image(labels, pixel_size=0.2, unit='um'), or say the length in pixels"
         )
-    size: float = calibration.pixel_size(image)["x"] * _MICROMETRES[str(own)]
-    return length * _MICROMETRES[usual(unit)] / size
+    size: float = calibration.pixel_size(image)["x"] * MICROMETRES[str(own)]
+    return length * MICROMETRES[usual_unit(unit)] / size
 
 
 def pixel_length(unit: str, image: Array, name: str) -> float:

@@ -22,10 +22,9 @@ from fijibridge.dataset.truth import of_classes, of_labels, of_region
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import SUFFIXES, content
 from fijibridge.files.tiff import plain_unit
-from fijibridge.image import pixel_size
+from fijibridge.image import MICROMETRES, last_dims, pixel_size
 from fijibridge.image import unit as unit_of
 
-_UNITS = {"nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6}
 _SIZE_TOLERANCE = 0.01
 _FEW_PIXELS = 4
 _TRUTH: tuple[Role, ...] = ("labels", "classes", "region")
@@ -146,12 +145,12 @@ def _axes(item: Item, dataset: Dataset) -> Iterator[Finding]:
         return
     shape, described = own.pixels.shape, item.description.dims
     if described is None and own.dims is None and len(shape) > 2:
-        what = f"the file does not say which axis is which; its shape {shape} is read as {'tczyx'[5 - len(shape) :]}"
+        what = f"the file does not say which axis is which; its shape {shape} is read as {last_dims(len(shape))}"
         yield _finding("note", item, dataset, "image", what, "say dims in the description if that is wrong")
     if described is not None and own.dims is not None and told.dims is not None and own.dims not in told.dims:
         what = f"the file says that its axes are {own.dims}, the description {told.dims}"
         yield _finding("note", item, dataset, "image", what, "leave out dims, unless the file is known to be wrong")
-    for axis, length in zip(told.dims or "tczyx"[5 - len(shape) :], told.pixels.shape, strict=False):
+    for axis, length in zip(told.dims or last_dims(len(shape)), told.pixels.shape, strict=False):
         if axis in "yx" and length <= _FEW_PIXELS:
             what = f"the axis {axis} is {length} pixels long (axes {told.dims}, shape {told.pixels.shape})"
             yield _finding("problem", item, dataset, "image", what, "correct dims in the description")
@@ -219,11 +218,11 @@ def _different_sizes(dataset: Dataset) -> Iterator[Finding]:
             image = item.image(lazy=True) if item.derived_from is None else None
         except (DatasetError, ImageError):
             continue
-        if image is None or unit_of(image) not in _UNITS:
+        if image is None or unit_of(image) not in MICROMETRES:
             continue
         for axis, size in pixel_size(image).items():
             if axis in "zyx":
-                found.setdefault(axis, []).append((size * _UNITS[unit_of(image)], item.name))
+                found.setdefault(axis, []).append((size * MICROMETRES[unit_of(image)], item.name))
     for axis, sizes in sorted(found.items()):
         (low, first), (high, last) = min(sizes), max(sizes)
         if high / low - 1 > _SIZE_TOLERANCE:
@@ -259,7 +258,7 @@ def _scale(unit: str, other: str) -> float | None:
     """Return how many of the other unit are one, None where that is not known."""
     if unit == other:
         return 1.0
-    return _UNITS[unit] / _UNITS[other] if unit in _UNITS and other in _UNITS else None
+    return MICROMETRES[unit] / MICROMETRES[other] if unit in MICROMETRES and other in MICROMETRES else None
 
 
 def _shapes(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray]) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from fijibridge.dataset.patterns import Pattern
 from fijibridge.dataset.toml import FILE_NAME, as_toml, write_description
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import content
-from fijibridge.files.series import last_dims
+from fijibridge.image import last_dims
 
 _LOOKED_AT = 3
 _MOST_WITHOUT = 50
@@ -260,7 +260,7 @@ def _axes(notes: _Notes) -> None:
         notes.fields["dims"] = "yxc"
         notes.evidence.append(f"dims = 'yxc': the shape {shape} ends like colours")
     else:
-        axes = "tczyx"[5 - len(shape) :]
+        axes = last_dims(len(shape))
         notes.unknown.append(f"dims: {path.name} does not say which axis of {shape} is which; it is read as {axes}")
 
 

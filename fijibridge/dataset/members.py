@@ -14,7 +14,8 @@ from fijibridge.dataset.patterns import Pattern
 from fijibridge.errors import DatasetError
 from fijibridge.files import content
 from fijibridge.files.pixels import Content
-from fijibridge.files.series import grid, last_dims, mosaic, stacked
+from fijibridge.files.series import grid, mosaic, stacked
+from fijibridge.image import last_dims
 
 _AXES = ("t", "c", "z")
 _MOST_MEMBERS = 1_000_000

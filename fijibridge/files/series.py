@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fijibridge.errors import DatasetError
 from fijibridge.files.pixels import Box, Content, OnDisk, planes
-from fijibridge.image import DIMS
+from fijibridge.image import last_dims
 
 
 def stacked(axes: str, members: Mapping[tuple[int, ...], str], load: Callable[[str], Content]) -> Content:
@@ -54,11 +54,6 @@ def stacked(axes: str, members: Mapping[tuple[int, ...], str], load: Callable[[s
         return out
 
     return replace(first, pixels=OnDisk(shape, first.pixels.dtype, read, chunks), dims=axes + inner)
-
-
-def last_dims(ndim: int) -> str:
-    """Return the axes that are taken where a file does not say them."""
-    return "".join(DIMS[-ndim:])
 
 
 def _same_kind(member: str, found: OnDisk, first: OnDisk) -> None:

@@ -15,14 +15,7 @@ import tifffile
 
 from fijibridge.errors import DatasetError
 from fijibridge.files.pixels import Box, Content, OnDisk, joined_planes, whole
-from fijibridge.image import DIMS, RGB, channel_names
-
-_PLAIN = dict.fromkeys(("micron", "microns", "micrometer", "micrometre", "\u00b5m", "\u03bcm"), "um") | {
-    "nanometer": "nm",
-    "nanometre": "nm",
-    "millimeter": "mm",
-    "millimetre": "mm",
-}
+from fijibridge.image import DIMS, RGB, channel_names, usual_unit
 
 _OF_MANY_FILES = ("ome", "mmstack", "ndtiff")
 
@@ -125,4 +118,4 @@ def _ome_calibration(file: tifffile.TiffFile) -> dict[str, Any]:
 def plain_unit(name: str) -> str:
     """Return a unit as it is written here: ImageJ's escapes read, and any way to write micrometres as 'um'."""
     name = re.sub(r"\\u([0-9A-Fa-f]{4})", lambda code: chr(int(code.group(1), 16)), name)
-    return _PLAIN.get(name, name)
+    return usual_unit(name)

@@ -178,6 +178,24 @@ def test_shares_and_labels_go_further_than_membranes(cornea):
     assert share(table, "mode", grow=True)[8] > 0.997
 
 
+def test_the_verb_leaves_out_what_its_number_says_is_unknown(tmp_path):
+    from typer.testing import CliRunner
+
+    from fijibridge.app.cli import app
+    from fijibridge.files import write_image
+
+    labels = grid(9).astype(np.uint16)
+    write_image(tmp_path / "a_image.tif", np.zeros(labels.shape, np.uint8))
+    write_image(tmp_path / "a_labels.tif", labels)
+    text = 'format = 1\nimage = "*_image.tif"\nlabels = "{name}_labels.tif"\n'
+    (tmp_path / "dataset.toml").write_text(text + '[values.labels]\n1 = "ignore"\n')
+    done = CliRunner().invoke(
+        app, ["ceiling", str(tmp_path), "--factors=2", "--methods=mode", "--csv", str(tmp_path / "t.csv")]
+    )
+    assert done.exit_code == 0, done.output
+    assert pd.read_csv(tmp_path / "t.csv")["n_true"].unique().tolist() == [15]
+
+
 def test_the_verb_prints_table_and_sentence(tmp_path):
     from typer.testing import CliRunner
 

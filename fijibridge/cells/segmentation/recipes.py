@@ -11,10 +11,10 @@ import numpy as np
 import xarray as xr
 
 from fijibridge import image as calibration
-from fijibridge.cells.distances import Spacing, spacing, usual
+from fijibridge.cells.distances import Spacing, spacing
 from fijibridge.cells.segmentation.regions import Rules
 from fijibridge.errors import ImageError
-from fijibridge.image import Array
+from fijibridge.image import Array, usual_unit
 
 PARAMETERS = (
     "threshold", "sigma", "h", "beta", "grow", "min_size", "max_size", "unit", "fill_holes", "border",
@@ -120,7 +120,7 @@ def _pixel_area(prob: Array, unit: str) -> float:
             f"sizes in {unit!r} need a pixel size, and prob has none: give it one with "
             "fijibridge.as_image(prob, pixel_size=0.2, unit='um'), or say the sizes in pixels, unit='px'"
         )
-    if usual(unit[:-1]) != usual(own) or unit[-1:] != str(prob.ndim):
+    if usual_unit(unit[:-1]) != usual_unit(own) or unit[-1:] != str(prob.ndim):
         raise ImageError(f"sizes in {unit!r} do not fit prob of {prob.ndim} axes in {own}: use '{own}{prob.ndim}'")
     sizes: dict[str, Any] = calibration.pixel_size(prob) if isinstance(prob, xr.DataArray) else {}
     return float(np.prod([sizes[str(d)] for d in prob.dims])) if isinstance(prob, xr.DataArray) else 1.0
