@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from ratios import compare, head
 from skimage.measure import block_reduce
 
 import fijibridge as fb
@@ -23,26 +23,9 @@ from fijibridge.app.tables import table_text
 from fijibridge.files import read_image
 
 
-def seconds(work: Callable[[], object]) -> float:
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return min(times)
-
-
-def compare(name: str, work: Callable[[], object], reference: Callable[[], object], rounds: int) -> None:
-    work(), reference()
-    times = np.array([(seconds(work), seconds(reference)) for _ in range(rounds)])
-    ratio = np.quantile(times[:, 0] / times[:, 1], [0.5, 0.1, 0.9])
-    mine, its = np.median(times, axis=0) * 1e3
-    print(f"{name:<58}{mine:9.1f} ms{its:9.1f} ms   {ratio[0]:6.2f}x  ({ratio[1]:.2f} to {ratio[2]:.2f})", flush=True)
-
-
 def speed(rounds: int) -> None:
     rng = np.random.default_rng(0)
-    print(f"{'':<58}{'here':>12}{'reference':>12}   ratio   (10 to 90 %)")
+    head()
     for dtype in (np.float32, np.uint16):
         array = (rng.random((2049, 2049)) * 60000).astype(dtype)  # sizes that divide: coarsen would refuse others
         image = fb.as_image(array)

@@ -10,30 +10,11 @@ numpy.copy into memory that is new to the process takes five to ten times as lon
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 
 import numpy as np
+from ratios import compare, head
 
 import fijibridge as fb
-
-
-def seconds(work: Callable[[], object]) -> float:
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        result = work()
-        times.append(time.perf_counter() - began)
-        del result
-    return min(times)
-
-
-def compare(name: str, work: Callable[[], object], reference: Callable[[], object], rounds: int) -> None:
-    work(), reference()
-    times = np.array([(seconds(work), seconds(reference)) for _ in range(rounds)])
-    ratio = np.quantile(times[:, 0] / times[:, 1], [0.5, 0.1, 0.9])
-    mine, its = np.median(times, axis=0) * 1e3
-    print(f"{name:<44}{mine:9.1f} ms{its:9.1f} ms   {ratio[0]:6.2f}x  ({ratio[1]:.2f} to {ratio[2]:.2f})", flush=True)
 
 
 def main() -> None:
@@ -49,7 +30,7 @@ def main() -> None:
     }
     from fijibridge.fiji.images import to_imageplus
 
-    print(f"{'':<44}{'here':>12}{'reference':>12}   ratio   (10 to 90 %)")
+    head()
     for name, array in data.items():
         image = fb.as_image(array)
         fiji.show(array, name=name)

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import tifffile
+from ratios import compare, head
 
 import fijibridge as fb
 from fijibridge.files import read_image
@@ -23,26 +22,12 @@ from fijibridge.files import read_image
 PLANES, SIDE = 200, 512
 
 
-def seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def compare(name: str, work: Callable[[], object], reference: Callable[[], object], rounds: int) -> None:
-    work(), reference()
-    times = np.array([(seconds(work), seconds(reference)) for _ in range(rounds)])
-    ratio = np.quantile(times[:, 0] / times[:, 1], [0.5, 0.1, 0.9])
-    mine, its = np.median(times, axis=0) * 1e3
-    print(f"{name:<52}{mine:9.1f} ms{its:9.1f} ms   {ratio[0]:6.2f}x  ({ratio[1]:.2f} to {ratio[2]:.2f})", flush=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
     volume = np.random.default_rng(0).integers(0, 4000, (PLANES, SIDE, SIDE), np.uint16)
-    print(f"{'':<52}{'here':>12}{'reference':>12}   ratio   (10 to 90 %)")
+    head()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         names = [folder / f"a_z{z:03}.tif" for z in range(PLANES)]
