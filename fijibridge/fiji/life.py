@@ -168,13 +168,25 @@ def _leave() -> None:
     if _forked or not jpype.isJVMStarted():
         return
     if _exit_held.is_set():
-        jpype.config.destroy_jvm = False  # it is ending already; the exit status stays Python's
+        _outlive_java()  # it is ending already; the exit status stays Python's
         return
     close_everything(started["mode"] == "interactive")
     wait_until(lambda: not _lasting_threads(), _STAY)
     if _lasting_threads():
-        jpype.config.destroy_jvm = False
+        _outlive_java()
     _python_ends.set()
+
+
+def _outlive_java() -> None:
+    """Let Python end and Java not.
+
+    JPype's thread that gives collected Python objects back would else call into the ending interpreter, which aborts
+    the process ("exception not rethrown") in a few runs of a hundred.
+    """
+    import jpype
+
+    jpype.config.destroy_jvm = False
+    jpype.JClass("org.jpype.ref.JPypeReferenceQueue").getInstance().stop()
 
 
 def _lasting_threads() -> list[str]:
