@@ -11,13 +11,6 @@ from fijibridge.errors import ImageError
 
 
 @pytest.fixture
-def cells():
-    labels = np.zeros((40, 50), np.uint16)
-    labels[2:10, 3:12], labels[20:30, 20:45], labels[35:36, 1:2] = 4, 9, 700
-    return labels
-
-
-@pytest.fixture
 def shown(clean):
     clean.show(np.zeros((40, 50), np.uint8), name="two")
     return clean

@@ -105,7 +105,7 @@ import time
 import scyjava.config
 # a port of this machine where nobody listens
 scyjava.config.get_repositories().clear()
-scyjava.config.get_repositories().update({"nobody": "http://127.0.0.1:9/maven"})
+scyjava.config.get_repositories().update({"nobody": "http://localhost:9/jars"})
 import fijibridge as fb
 began = time.monotonic()
 try:
@@ -123,7 +123,7 @@ print(fiji.flavor, fiji.version)
 def test_a_repository_that_does_not_answer_is_named(python):
     done = python(UNREACHABLE)
     assert "StartError sc.fiji:fiji:99.9" in done.stdout
-    assert "nobody (http://127.0.0.1:9/maven)" in done.stdout
+    assert "nobody (http://localhost:9/jars)" in done.stdout
     assert "start('embedded')" in done.stdout
     assert "embedded 1.54p" in done.stdout
 

@@ -13,13 +13,6 @@ from fijibridge.fiji.measuring import ALL_MEASUREMENTS
 
 
 @pytest.fixture
-def cells():
-    labels = np.zeros((40, 50), np.uint16)
-    labels[2:10, 3:12], labels[20:30, 20:45], labels[35:36, 1:2] = 4, 9, 700
-    return labels
-
-
-@pytest.fixture
 def two_channels(clean, cells):
     stack = np.stack([cells * 2.0, 1000.0 - cells]).astype(np.float32)
     image = fb.as_image(stack, "cyx", pixel_size=0.5, unit="um").assign_coords(c=["dapi", "membrane"])
