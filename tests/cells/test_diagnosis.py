@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fijibridge.cells.diagnosis.gaps import find_gaps
-from fijibridge.cells.diagnosis.overview import diagnose
+from fijibridge.cells.diagnosis.overview import diagnose, explain
 from fijibridge.cells.diagnosis.pixel_errors import correlate_errors, enrich_errors, error_map
 from fijibridge.cells.matching.matches import match_labels
 from fijibridge.cells.segmentation.labelling import label_cells
@@ -196,6 +197,14 @@ def test_claims_follow_their_tests(truth):
     assert no_error[["enrichment", "p"]].isna().all(axis=None)
     everything = diagnose(truth, np.ones(truth.shape, int))
     assert "that little" not in everything.summary
+
+
+@pytest.mark.parametrize(("p", "said"), [(0.001, True), (0.2, False)])
+def test_what_chance_explains_is_not_claimed(p, said):
+    found = pd.DataFrame({"where": ["membranes"], "inside": [0.2], "outside": [0.1], "enrichment": [2.0], "p": [p]})
+    one = match_labels(np.ones((3, 3), int), np.ones((3, 3), int))
+    nothing = pd.DataFrame({"lowest": [], "length": [], "regained": []})
+    assert ("2.0 times as densely" in explain(one, 0.9, 9, nothing, found)) is said
 
 
 def test_ids_beyond_the_whole_numbers_of_floats():

@@ -185,6 +185,16 @@ def test_region_of_known_truth():
     assert m.extra == (6,), "5 lies where nothing is known"
 
 
+def test_cells_that_lie_mostly_where_nothing_is_known_are_no_cells():
+    true = np.array([[1, 1, 1, 0, 2, 2, 2, 2]])
+    pred = np.array([[5, 5, 5, 0, 6, 6, 6, 7]])
+    mostly_out, half = (np.array([[1, 1, 1, 1, *known]]) for known in ([1, 0, 0, 0], [0, 0, 1, 1]))
+    m = match_labels(true, pred, region=mostly_out)
+    assert (m.pairs, m.missed, m.extra) == (((1, 5),), (), ())
+    m = match_labels(true, pred, region=half)
+    assert (m.n_true, m.n_pred, m.pairs) == (2, 2, ((1, 5), (2, 7))), "half is not more than half; 6 is"
+
+
 @given(labels, hnp.arrays(bool, (7, 8)))
 def test_the_truth_matches_itself_in_any_region(true, region):
     m = match_labels(true, true, region=region)
