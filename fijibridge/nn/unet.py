@@ -1,19 +1,27 @@
-"""The U-Net of Ronneberger et al. 2015, with same convolutions and normalisation, in 2D and 3D."""
+"""The U-Net of Ronneberger et al. 2015, in 2D and 3D."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from fijibridge.errors import ModelError
+from fijibridge.nn.networks import Traits
+
+Norm: TypeAlias = Literal["batch", "instance", "group", "none"]
+Padding: TypeAlias = Literal["same", "valid"]
 
 _CONV: dict[int, type[nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
 _UP: dict[int, type[nn.Module]] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
-_NORM: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_BATCH: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_INSTANCE: dict[int, type[nn.Module]] = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 _POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+_DROPOUT: dict[int, type[nn.Module]] = {2: nn.Dropout2d, 3: nn.Dropout3d}
 _MEMORY = {2: torch.channels_last, 3: torch.channels_last_3d}  # up to twice as fast as channels first, never slower
+_HEADS = ("distance", "affinity")
 
 
 class UNet(nn.Module):
@@ -31,37 +39,62 @@ class UNet(nn.Module):
         Channels of the first level; each pooling doubles them.
     dims
         2 for planes, 3 for volumes.
+    norm
+        ``"batch"``, ``"instance"``, ``"group"`` (of 8 channels or all) or ``"none"``. With instance and group
+        normalisation a tile is normalised by itself, so that a tiled prediction differs from that of the whole.
+    padding
+        ``"same"``: the output is as large as the input; ``"valid"``, as in the paper: nothing is made up at the border,
+        and the output is smaller (:meth:`output_size`).
+    dropout
+        Share of the channels of the lowest level that are dropped in a training step.
+    residual
+        Add the input of each pair of convolutions to its output (through a 1x1 convolution).
+    heads
+        What is learnt beside the classes: ``"distance"`` (one channel, pixels to the cell's border), ``"affinity"`` (a
+        channel for each axis: whether a pixel and the one before it are of one cell).
 
     Notes
     -----
-    Every level has two 3x3 convolutions, each with batch normalisation and ReLU, on the way down and on the way
-    up. Input (B, C, Y, X) or (B, C, Z, Y, X) ``float32``; output logits of the same size, one channel per class.
+    Every level has two 3x3 convolutions, each with normalisation and ReLU, on the way down and on the way up. Input
+    (B, C, Y, X) or (B, C, Z, Y, X) ``float32``; output logits, one channel per class, those of further heads behind.
 
     Examples
     --------
     >>> net = UNet(depth=2, width=4)
     >>> net(torch.zeros(1, 1, 8, 12)).shape
     torch.Size([1, 2, 8, 12])
+    >>> UNet(depth=4, width=1, padding="valid").output_size(572)  # that of the paper
+    388
     """
 
-    def __init__(self, in_channels: int = 1, n_classes: int = 2, depth: int = 3, width: int = 32, dims: int = 2):
+    def __init__(
+        self,
+        in_channels: int = 1,
+        n_classes: int = 2,
+        depth: int = 3,
+        width: int = 32,
+        dims: int = 2,
+        *,
+        norm: Norm = "batch",
+        padding: Padding = "same",
+        dropout: float = 0.0,
+        residual: bool = False,
+        heads: Sequence[str] = (),
+    ):
         super().__init__()
-        if dims not in _CONV or depth < 1 or min(in_channels, n_classes, width) < 1:
-            raise ModelError(
-                f"UNet(in_channels={in_channels}, n_classes={n_classes}, depth={depth}, width={width}, dims={dims}): "
-                "dims is 2 or 3, the others are at least 1"
-            )
         self.config: dict[str, Any] = {
-            "in_channels": in_channels, "n_classes": n_classes, "depth": depth, "width": width, "dims": dims
+            "in_channels": in_channels, "n_classes": n_classes, "depth": depth, "width": width, "dims": dims,
+            "norm": norm, "padding": padding, "dropout": dropout, "residual": residual, "heads": list(heads),
         }  # fmt: skip
+        _check(self.config)
         channels = [width * 2**level for level in range(depth + 1)]
-        self.down = nn.ModuleList(
-            _double_conv(before, after, dims) for before, after in zip([in_channels, *channels], channels, strict=False)
-        )
+        sides = list(zip([in_channels, *channels], channels, strict=False))
+        self.down = nn.ModuleList(_Level(before, after, self.config) for before, after in sides)
         self.pool = _POOL[dims](2)
+        self.drop = _DROPOUT[dims](dropout) if dropout else nn.Identity()
         self.up = nn.ModuleList(_UP[dims](2 * c, c, kernel_size=2, stride=2) for c in reversed(channels[:-1]))
-        self.merge = nn.ModuleList(_double_conv(2 * c, c, dims) for c in reversed(channels[:-1]))
-        self.head = _CONV[dims](width, n_classes, kernel_size=1)
+        self.merge = nn.ModuleList(_Level(2 * c, c, self.config) for c in reversed(channels[:-1]))
+        self.head = _CONV[dims](width, self.traits.n_outputs, kernel_size=1)
         self.to(memory_format=_MEMORY[dims])
 
     @property
@@ -71,26 +104,125 @@ class UNet(nn.Module):
 
     @property
     def divisor(self) -> int:
-        """What the sides of an input must be multiples of."""
+        """What the sides of an input must be multiples of, or with valid convolutions may grow by."""
         return int(2 ** self.config["depth"])
 
+    @property
+    def traits(self) -> Traits:
+        """What goes in and what comes out."""
+        n, outputs = self.config["n_classes"], {}
+        outputs["classes"] = slice(0, n)
+        for head in self.config["heads"]:
+            size = 1 if head == "distance" else self.dims
+            outputs[head], n = slice(n, n + size), n + size
+        return Traits(self.dims, self.config["in_channels"], outputs, self.divisor, self._shrink)
+
+    @property
+    def _shrink(self) -> int:
+        """Return the pixels lost on each side: 2 for each pair of convolutions, times the size of its pixels."""
+        if self.config["padding"] == "same":
+            return 0
+        depth = self.config["depth"]
+        return int(2 * 2**depth + sum(2 * 2 * 2**level for level in range(depth)))
+
+    def output_size(self, n: int) -> int:
+        """Return the side of the output for an input of side n.
+
+        Raises
+        ------
+        ModelError
+            If the network cannot take it; it says which is the next that it can.
+        """
+        fits = n % self.divisor == 0 if self.config["padding"] == "same" else self._halves(n)
+        if not fits or n <= 2 * self._shrink:
+            raise ModelError(f"an input of {n} px does not fit the network; the next that does is {self._next(n)}")
+        return n - 2 * self._shrink
+
+    def input_size(self, n: int) -> int:
+        """Return the smallest side of an input whose output has at least n pixels."""
+        return self._next(n + 2 * self._shrink)
+
+    def _next(self, n: int) -> int:
+        n = max(n, 2 * self._shrink + 1)
+        while not (n % self.divisor == 0 if self.config["padding"] == "same" else self._halves(n)):
+            n += 1
+        return n
+
+    def _halves(self, n: int) -> bool:
+        """Whether what is left of n pixels before each pooling is even."""
+        for _ in range(self.config["depth"]):
+            if (n - 4) % 2:
+                return False
+            n = (n - 4) // 2
+        return n > 4
+
     def forward(self, x: Tensor) -> Tensor:
-        """Return one logit per class and pixel."""
+        """Return one logit per class and pixel, and what further heads say."""
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
             x = block(self.pool(x) if level else x)  # (B, width * 2**level, Y / 2**level, X / 2**level)
             skips.append(x)
-        skips.pop()
+        x = self.drop(skips.pop())
         for up, merge in zip(self.up, self.merge, strict=True):
-            x = merge(torch.cat([up(x), skips.pop()], dim=1))  # one level up: half the channels, twice the size
-        logits: Tensor = self.head(x)  # (B, n_classes, Y, X)
-        return logits
+            x = up(x)  # one level up: half the channels, twice the size
+            skip = skips.pop() if self._shrink == 0 else _middle(skips.pop(), x)
+            x = merge(torch.cat([x, skip], dim=1))
+        output: Tensor = self.head(x)  # (B, n_classes + further, Y, X)
+        return output
 
 
-def _double_conv(before: int, after: int, dims: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for channels in (before, after):
-        conv = _CONV[dims](channels, after, kernel_size=3, padding=1, bias=False)
-        nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")  # type: ignore[arg-type]
-        layers += [conv, _NORM[dims](after), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
+class _Level(nn.Sequential):
+    """Two convolutions, each with normalisation and ReLU; with `residual`, what came in is added."""
+
+    def __init__(self, before: int, after: int, config: dict[str, Any]):
+        dims, same = config["dims"], config["padding"] == "same"
+        layers: list[nn.Module] = []
+        for channels in (before, after):
+            bias = config["norm"] == "none"
+            conv = _CONV[dims](channels, after, kernel_size=3, padding=int(same), bias=bias)
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")  # type: ignore[arg-type]
+            layers += [conv, *_norm(config["norm"], after, dims), nn.ReLU(inplace=True)]
+        super().__init__(*layers)
+        self.shortcut = _CONV[dims](before, after, kernel_size=1, bias=False) if config["residual"] else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the level's features."""
+        shortcut, y = self.shortcut, x
+        for layer in self:
+            if layer is not shortcut:
+                y = layer(y)
+        return y if shortcut is None else y + _middle(shortcut(x), y)
+
+
+def _norm(kind: str, channels: int, dims: int) -> list[nn.Module]:
+    if kind == "batch":
+        return [_BATCH[dims](channels)]
+    if kind == "instance":
+        return [_INSTANCE[dims](channels, affine=True)]
+    return [nn.GroupNorm(max(channels // 8, 1) if channels % 8 == 0 else 1, channels)] if kind == "group" else []
+
+
+def _middle(x: Tensor, like: Tensor) -> Tensor:
+    """Crop the spatial axes to the size of another; nothing to do with same convolutions."""
+    for axis in range(2, x.ndim):
+        extra = x.shape[axis] - like.shape[axis]
+        x = x.narrow(axis, extra // 2, like.shape[axis]) if extra else x
+    return x
+
+
+def _check(config: dict[str, Any]) -> None:
+    wrong = (
+        config["dims"] not in _CONV
+        or min(config["in_channels"], config["n_classes"], config["depth"], config["width"]) < 1
+        or config["norm"] not in ("batch", "instance", "group", "none")
+        or config["padding"] not in ("same", "valid")
+        or not 0 <= config["dropout"] < 1
+        or len(set(config["heads"])) < len(config["heads"])
+        or not set(config["heads"]) <= set(_HEADS)
+    )
+    if wrong:
+        given = ", ".join(f"{k}={v!r}" for k, v in config.items())
+        raise ModelError(
+            f"UNet({given}): dims is 2 or 3; in_channels, n_classes, depth and width are at least 1; norm is batch, "
+            "instance, group or none; padding same or valid; dropout from 0 to below 1; heads out of distance, affinity"
+        )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from fijibridge.errors import ModelError
 from fijibridge.nn.planning import receptive_field, training_memory
@@ -71,3 +72,50 @@ def test_estimated_memory_is_what_the_gradient_keeps(depth, width, dims):
     activations = sum(kept.values()) - 4 * parameters
     assert logits.requires_grad
     assert training_memory(net, [side] * dims, batch) - 16 * parameters == pytest.approx(activations, rel=0.25)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("options", [
+    {"norm": "instance"}, {"norm": "group"}, {"norm": "none"}, {"residual": True}, {"dropout": 0.5},
+    {"heads": ("affinity", "distance")}, {"padding": "valid"}, {"padding": "valid", "residual": True},
+])  # fmt: skip
+def test_each_option_learns_in_all_its_weights_and_is_built_again(options, dims):
+    torch.manual_seed(0)
+    net = UNet(depth=1, width=4, dims=dims, **options)
+    side = net.input_size(8)
+    output = net(torch.randn(2, 1, *[side] * dims))
+    known = net.traits
+    assert output.shape == (2, known.n_outputs, *[net.output_size(side)] * dims)
+    assert side - 2 * known.shrink == output.shape[-1]
+    output.square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters() if p.ndim > 1)
+    again = UNet(**net.config)
+    again.load_state_dict(net.state_dict())
+    x = torch.randn(1, 1, *[side] * dims)
+    assert torch.equal(again.eval()(x), net.eval()(x))
+
+
+def test_the_sizes_of_the_paper():
+    net = UNet(depth=4, width=1, padding="valid")
+    assert (net.output_size(572), net.input_size(388), net.input_size(380)) == (388, 572, 572)
+    with pytest.raises(ModelError, match="570 px does not fit the network; the next that does is 572"):
+        net.output_size(570)
+
+
+def test_a_residual_level_of_no_convolution_is_its_shortcut():
+    net = UNet(depth=1, width=2, norm="none", residual=True)
+    level = net.down[0]
+    for conv in (level[0], level[2]):
+        nn.init.zeros_(conv.weight)
+        nn.init.zeros_(conv.bias)
+    x = torch.randn(1, 1, 4, 4)
+    assert torch.equal(level(x), level.shortcut(x))
+
+
+def test_dropout_acts_in_training_only():
+    torch.manual_seed(0)
+    net = UNet(depth=1, width=8, dropout=0.9)
+    x = torch.randn(1, 1, 16, 16)
+    assert not torch.equal(net(x), net(x))
+    net.eval()
+    assert torch.equal(net(x), net(x))
