@@ -16,6 +16,7 @@ from typing import Literal
 
 from fijibridge.errors import StartError
 from fijibridge.fiji import installations, jvm
+from fijibridge.machine import total_memory
 
 State = Literal["ok", "note", "problem"]
 START_WITHIN = 120
@@ -82,7 +83,7 @@ def java() -> Finding:
 
 def memory() -> Finding:
     """Look at the machine's memory, of which Java takes a quarter unless told otherwise."""
-    total = _physical_memory()
+    total = total_memory()
     if total is None:
         return Finding("memory", "note", "the machine does not say how much it has", "start(memory='8g') sets Java's")
     heap = total / 4
@@ -90,13 +91,6 @@ def memory() -> Finding:
     if heap < 2 * 2**30:
         return Finding("memory", "note", told, "for large images: Fiji.start(..., memory='4g')")
     return Finding("memory", "ok", told)
-
-
-def _physical_memory() -> int | None:
-    try:
-        return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def fiji() -> Finding:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import torch
 
 from fijibridge.errors import DeviceError
+from fijibridge.machine import available_memory
 
 
 def device_of(name: str | torch.device | None) -> torch.device:
@@ -45,14 +43,8 @@ def memory(device: torch.device) -> int | None:
 
     Notes
     -----
-    Linux says what is available; other systems say at the most what is built in.
+    Of the host, what is available within the limit of a container too (:func:`fijibridge.machine.available_memory`).
     """
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
-    known = Path("/proc/meminfo")
-    if known.is_file():
-        lines = dict(line.split(":", 1) for line in known.read_text().splitlines())
-        return 1024 * int(lines["MemAvailable"].split()[0])
-    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return None
+    return available_memory()

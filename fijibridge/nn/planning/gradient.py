@@ -1,0 +1,184 @@
+"""Which input pixels an output pixel can depend on, asked of torch's own gradient."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from fijibridge.errors import ModelError
+from fijibridge.nn.planning.spans import Span
+
+_CONVOLUTIONS = {2: (nn.Conv2d, nn.ConvTranspose2d), 3: (nn.Conv3d, nn.ConvTranspose3d)}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a network takes: axes of space, channels, what it says that sides are multiples of, else 1 and a guess."""
+
+    dims: int
+    channels: int
+    divisor: int
+    step: int
+    told: bool
+
+
+def shape_of(net: nn.Module) -> Form:
+    """Return what a network says of itself, else what its first convolution says."""
+    told = getattr(net, "traits", None)
+    if told is not None and not callable(told):
+        return Form(int(told.dims), int(told.in_channels), int(told.divisor), int(told.divisor), True)
+    divisor = getattr(net, "divisor", None)
+    for module in net.modules():
+        for dims, kinds in _CONVOLUTIONS.items():
+            if isinstance(module, kinds):
+                return Form(
+                    dims, int(module.in_channels), int(divisor or 1), int(divisor or _strides(net)), divisor is not None
+                )
+    raise ModelError(
+        f"{type(net).__name__} has no convolution that says how many axes and channels it takes: give it an attribute "
+        "traits (fijibridge.nn.networks.Traits)"
+    )
+
+
+def _strides(net: nn.Module) -> int:
+    """Return a power of two that is likely to fit: the product of the strides down, at the most 64."""
+    down = 1
+    for module in net.modules():
+        stride = getattr(module, "stride", 1)
+        if isinstance(module, nn.modules.conv._ConvTransposeNd):
+            continue
+        if isinstance(stride, int | tuple):
+            down *= max(stride) if isinstance(stride, tuple) else stride
+    return down if down <= 64 else 64
+
+
+def reach(net: nn.Module, form: Form, axis: int, length: int, places: int) -> Span | None:
+    """Return how far neighbouring output pixels see along one axis, as distances; None if the image is too short.
+
+    Parameters
+    ----------
+    net, form
+        The network, and what it takes.
+    axis
+        The axis that is long.
+    length
+        Of the image along it; the first longer one that the network takes.
+    places
+        Neighbouring output pixels that are asked.
+    """
+    positive = _positive(net)
+    found = _forward(positive, form.channels, form.dims, axis, length)
+    if found is None:
+        return None
+    x, out = found
+    line = out.sum(dim=[d for d in range(out.ndim) if d != axis + 2])
+    first = max((len(line) - places) // 2, 0)
+    below = (x.shape[axis + 2] - len(line)) // 2
+    spans = [_hit(x, line[first + i], axis) for i in range(min(places, len(line)))]
+    centre = first + below + np.arange(len(spans))
+    low, high = np.array(spans).T
+    return Span(low - centre, high - centre, (low <= 0) | (high >= x.shape[axis + 2] - 1))
+
+
+def _hit(x: Tensor, value: Tensor, axis: int) -> tuple[int, int]:
+    (gradient,) = torch.autograd.grad(value, x, retain_graph=True)
+    along = gradient.abs().sum(dim=[d for d in range(x.ndim) if d != axis + 2])
+    hit = torch.nonzero(along).flatten()
+    if not len(hit):
+        raise ModelError("no input pixel has a gradient: the network's answer does not depend on the image")
+    return int(hit[0]), int(hit[-1])
+
+
+def _forward(net: nn.Module, channels: int, dims: int, axis: int, length: int) -> tuple[Tensor, Tensor] | None:
+    """Run the first image that the network takes; the other axes as short as they may be."""
+    empty = copy.deepcopy(net).to("meta")
+    short = next((n for n in range(1, length + 1) if _takes(empty, channels, [n] * dims)), None)
+    if short is None:
+        return None
+    for longer in range(length):
+        sides = [length + longer if d == axis else short for d in range(dims)]
+        if _takes(empty, channels, sides):
+            x = torch.ones(1, channels, *sides, dtype=torch.float64, requires_grad=True)
+            return x, _run(net, x)
+    return None
+
+
+def _takes(empty: nn.Module, channels: int, sides: Sequence[int]) -> bool:
+    """Say whether a network takes an image of these sides; tried without numbers."""
+    try:
+        with torch.no_grad():
+            out = _run(empty, torch.ones(1, channels, *sides, dtype=torch.float64, device="meta"))
+    except Exception:  # whatever a stranger's forward pass says of sides that do not fit
+        return False
+    return all(0 < n <= m and (m - n) % 2 == 0 for n, m in zip(out.shape[2:], sides, strict=True))
+
+
+def _run(net: nn.Module, x: Tensor) -> Tensor:
+    with _Linear():
+        out = net(x)
+    if not isinstance(out, Tensor):
+        raise ModelError(f"the network returns a {type(out).__name__}; expected one tensor")
+    return out
+
+
+def _positive(net: nn.Module) -> nn.Module:
+    """Return a copy with all weights 1 / (number of inputs), so that an output is a mean; biases 0, no dropout."""
+    made = copy.deepcopy(net).cpu().double().eval().requires_grad_(False)
+    for name, parameter in made.named_parameters():
+        if parameter.ndim > 1:
+            parameter.fill_(1 / max(1, math.prod(parameter.shape[1:])))
+        else:
+            parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+    return made
+
+
+class _Linear(TorchFunctionMode):
+    """Makes a forward pass linear with positive weights: maxima become means, activations and norms nothing."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = func.__name__.lstrip("_").removesuffix("_")
+        if name in _NOTHING:
+            return args[0] if args else kwargs["input"]
+        if name.startswith("max_pool"):
+            return _mean_pool(name, *args, **kwargs)
+        if name.startswith("adaptive_max_pool"):
+            return getattr(functional, name.replace("max", "avg"))(*args[:2], **kwargs)
+        if name == "amax":
+            return torch.mean(*args, **kwargs)
+        return func(*args, **kwargs)
+
+
+def _mean_pool(
+    name: str, input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Tensor:  # fmt: skip
+    """Average what the pooling would take the maximum of; by a convolution, which knows dilation."""
+    dims = int(name.removeprefix("max_pool")[0])
+    size = (kernel_size,) * dims if isinstance(kernel_size, int) else tuple(kernel_size)
+    if ceil_mode:
+        pool = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}[dims]
+        return pool(input, size, stride or size, padding, True)
+    conv = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}[dims]
+    weight = torch.full((input.shape[1], 1, *size), 1 / math.prod(size), dtype=input.dtype, device=input.device)
+    return conv(input, weight, None, stride or size, padding, dilation, input.shape[1])
+
+
+_NOTHING = {
+    "relu", "relu6", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish", "hardswish", "hardtanh", "sigmoid",
+    "hardsigmoid", "tanh", "softplus", "softsign", "prelu", "rrelu", "logsigmoid", "softmax", "log_softmax",
+    "threshold", "batch_norm", "instance_norm", "group_norm", "layer_norm", "local_response_norm", "rms_norm", "clamp",
+    "clip", "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "exp", "abs",
+    "clamp_min", "clamp_max", "hardshrink", "softshrink", "tanhshrink", "sqrt", "rsqrt", "normalize",
+}  # fmt: skip

@@ -1,0 +1,181 @@
+"""Which stretch of the input each position along one axis depends on, carried from layer to layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+_NOWHERE = np.iinfo(np.int64).max // 4
+
+
+@dataclass(frozen=True)
+class Span:
+    """The input pixels behind each position of an array, along one axis.
+
+    Attributes
+    ----------
+    low, high : numpy.ndarray
+        (N,) ``int64``, the first and the last input pixel behind position i.
+    edge : numpy.ndarray
+        (N,) ``bool``, whether what was padded at the border has a part in it: nearer to the middle it would differ.
+    """
+
+    low: Ints
+    high: Ints
+    edge: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    def __getitem__(self, where: slice | Ints) -> Span:
+        return Span(self.low[where], self.high[where], self.edge[where])
+
+    @staticmethod
+    def of_input(n: int) -> Span:
+        """Return the spans of the input itself, of n pixels: each its own."""
+        return Span(np.arange(n), np.arange(n), np.zeros(n, bool))
+
+
+def union(spans: Sequence[Span]) -> Span:
+    """Put together what several arrays of one length depend on; one of length 1 is stretched."""
+    length = max(len(s) for s in spans)
+    low = np.min([np.broadcast_to(s.low, length) for s in spans], axis=0)
+    high = np.max([np.broadcast_to(s.high, length) for s in spans], axis=0)
+    return Span(low, high, np.any([np.broadcast_to(s.edge, length) for s in spans], axis=0))
+
+
+def joined(spans: Sequence[Span]) -> Span:
+    """Set spans behind each other, as a concatenation along the axis does."""
+    return Span(*(np.concatenate([getattr(s, k) for s in spans]) for k in ("low", "high", "edge")))
+
+
+def gathered(span: Span, read: Ints, beyond: npt.NDArray[np.bool_] | None = None) -> Span:
+    """Return the spans of an array whose position o reads positions ``read[o]`` (N, K) of the one before.
+
+    What lies outside is padding: nothing of the input, but the output counts as at the edge, as does what `beyond`
+    marks.
+    """
+    outside = (read < 0) | (read >= len(span))
+    at = np.clip(read, 0, len(span) - 1)
+    edge = np.asarray((outside | span.edge[at]).any(axis=1))
+    if beyond is not None:
+        edge = np.logical_or(edge, beyond)
+    low = np.where(outside, _NOWHERE, span.low[at]).min(axis=1)
+    high = np.where(outside, -_NOWHERE, span.high[at]).max(axis=1)
+    return Span(low, high, edge)
+
+
+def convolved(
+    span: Span, size: int, stride: int = 1, padding: tuple[int, int] = (0, 0), dilation: int = 1, up: bool = False
+) -> Span:
+    """Return the spans behind a convolution or pooling.
+
+    Parameters
+    ----------
+    span
+        Of its input.
+    size, stride, dilation
+        Of its kernel.
+    padding
+        Before and behind. Rounding up (``ceil_mode``) is padding too.
+    up
+        Whether the kernel may hang over behind, as poolings with ``ceil_mode`` let it.
+    """
+    reach = dilation * (size - 1) + 1
+    room = len(span) + sum(padding) - reach
+    count = (-(-room // stride) if up else room // stride) + 1
+    if up and (count - 1) * stride >= len(span) + padding[0]:
+        count -= 1  # torch: no window starts in the padding behind
+    first = np.arange(count) * stride - padding[0]
+    return gathered(span, first[:, None] + dilation * np.arange(size))
+
+
+def transposed(span: Span, size: int, stride: int, padding: int, extra: int, dilation: int = 1) -> Span:
+    """Return the spans behind a transposed convolution: i reaches the output o = i*stride - padding + k*dilation."""
+    count = (len(span) - 1) * stride - 2 * padding + dilation * (size - 1) + extra + 1
+    o = np.arange(count)
+    taps = np.arange(size)
+    from_ = o[:, None] + padding - dilation * taps  # (N, K), i * stride
+    hit = from_ % stride == 0
+    i = from_ // stride
+    inside = hit & (i >= 0) & (i < len(span))
+    edge = (hit & ~inside).any(axis=1)
+    at = np.clip(i, 0, len(span) - 1)
+    return Span(
+        np.where(inside, span.low[at], _NOWHERE).min(axis=1),
+        np.where(inside, span.high[at], -_NOWHERE).max(axis=1),
+        edge | (inside & span.edge[at]).any(axis=1),
+    )
+
+
+_TAPS = {"linear": (0, 1), "cubic": (-1, 0, 1, 2)}
+
+
+def interpolated(span: Span, n: int, scale: float | None, kind: str, corners: bool) -> Span:
+    """Return the spans behind an interpolation to n positions.
+
+    Parameters
+    ----------
+    span
+        Of its input.
+    n
+        Positions that come out.
+    scale
+        Input pixels per output pixel where it was given; left out, the ratio of the lengths.
+    kind
+        ``"nearest"``, ``"nearest-exact"``, ``"linear"`` or ``"cubic"``.
+    corners
+        torch's ``align_corners``.
+    """
+    step = len(span) / n if scale is None else scale
+    o = np.arange(n)
+    if kind.startswith("nearest"):
+        place = (o + (0.5 if kind == "nearest-exact" else 0.0)) * step
+        return gathered(span, np.minimum(np.floor(place + 1e-9).astype(np.int64), len(span) - 1)[:, None])
+    place = o * ((len(span) - 1) / max(n - 1, 1)) if corners else (o + 0.5) * step - 0.5
+    whole = np.floor(place + 1e-9).astype(np.int64)
+    exact = np.abs(place - whole) < 1e-9
+    read = whole[:, None] + np.where(exact[:, None], 0, np.array(_TAPS[kind]))
+    clipped = (read < 0) | (read >= len(span))
+    return gathered(span, np.clip(read, 0, len(span) - 1), clipped.any(axis=1))
+
+
+def averaged(span: Span, n: int) -> Span:
+    """Return the spans behind averages over n stretches that share the axis."""
+    o = np.arange(n)
+    first, last = o * len(span) // n, -(-(o + 1) * len(span) // n) - 1
+    wide = int((last - first).max()) + 1
+    return gathered(span, np.minimum(first[:, None] + np.arange(wide), last[:, None]))
+
+
+def whole(span: Span, n: int) -> Span:
+    """Return the spans behind a pooling to n positions whatever the size: each depends on where the borders are."""
+    parts = averaged(span, n)
+    return Span(parts.low, parts.high, np.ones(n, bool))
+
+
+def padded(span: Span, before: int, behind: int, mode: str) -> Span:
+    """Return the spans of a padded (or, with negative numbers, cropped) axis."""
+    read = np.arange(-before, len(span) + behind)
+    outside = (read < 0) | (read >= len(span))
+    if mode == "constant":
+        return gathered(span, read[:, None])
+    at = {"reflect": _reflected, "replicate": _clipped, "circular": _wrapped}[mode](read, len(span))
+    return gathered(span, at[:, None], outside)
+
+
+def _reflected(read: Ints, n: int) -> Ints:
+    turn = np.abs(read)
+    return np.where(turn >= n, 2 * (n - 1) - turn, turn)
+
+
+def _clipped(read: Ints, n: int) -> Ints:
+    return np.clip(read, 0, n - 1)
+
+
+def _wrapped(read: Ints, n: int) -> Ints:
+    return read % n
