@@ -6,26 +6,41 @@ import math
 from collections.abc import Sequence
 
 import torch
+from torch import nn
 
 from fijibridge.errors import TrainingError
 from fijibridge.nn.devices import memory
+from fijibridge.nn.networks import traits
 from fijibridge.nn.unet import UNet
 
 
-def patch_size(net: UNet, patch: Sequence[int] | None = None) -> tuple[int, ...]:
-    """Return the sides of a patch for a network; 128 per axis if left out, 16 for z.
+def patch_size(net: nn.Module, patch: Sequence[int] | None = None) -> tuple[int, ...]:
+    """Return the sides of a patch for a network; 128 per axis if left out, 16 for z, or what is next to it and fits.
 
     Raises
     ------
     TrainingError
         If they do not fit the network.
     """
-    size = tuple(patch) if patch is not None else (128, 128) if net.dims == 2 else (16, 128, 128)
-    if len(size) != net.dims or any(n < 1 or n % net.divisor for n in size):
+    known = traits(net)
+    usual = (16, 128, 128)[-known.dims :]
+    size = tuple(patch) if patch is not None else tuple(_fitting(net, n) for n in usual)
+    if len(size) != known.dims or any(n < 1 or _fitting(net, n) != n for n in size):
+        valid = known.shrink > 0
+        fits = f"the next sides that do are {[_fitting(net, n) for n in size]}" if valid else "each a multiple of "
         raise TrainingError(
-            f"patch {size} does not fit the network: {net.dims} sides, each a multiple of {net.divisor} (2**depth)"
+            f"patch {size} does not fit the network: {known.dims} sides, {fits}"
+            + ("" if valid else f"{known.divisor} (2**depth)")
         )
     return size
+
+
+def _fitting(net: nn.Module, n: int) -> int:
+    """Return the smallest side of n or more that the network can take."""
+    known = traits(net)
+    if isinstance(net, UNet):
+        return net.input_size(n - 2 * known.shrink)
+    return max(-(-n // known.divisor) * known.divisor, 1)
 
 
 def training_memory(net: UNet, patch: Sequence[int], batch: int) -> int:
@@ -49,7 +64,7 @@ def training_memory(net: UNet, patch: Sequence[int], batch: int) -> int:
     return int(16 * parameters + 4 * 10 * batch * math.prod(patch) * per_pixel)
 
 
-def check_memory(net: UNet, patch: Sequence[int], batch: int, device: torch.device) -> None:
+def check_memory(net: nn.Module, patch: Sequence[int], batch: int, device: torch.device) -> None:
     """Refuse a training that cannot fit into the memory of a device, where that is known.
 
     Raises
@@ -57,6 +72,8 @@ def check_memory(net: UNet, patch: Sequence[int], batch: int, device: torch.devi
     TrainingError
         Says what it takes and what there is.
     """
+    if not isinstance(net, UNet):  # what it takes is not known before it is tried
+        return
     need, there = training_memory(net, patch, batch), memory(device)
     if there is not None and need > there:
         raise TrainingError(
