@@ -12,20 +12,23 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Agreement": "cells.matching.agreement",
+    "Augmentation": "nn.augmentation",
     "Dataset": "dataset",
     "Description": "dataset",
     "Diagnosis": "cells.diagnosis.overview",
+    "Ending": "nn.training",
     "Epithelium": "cells.synthetic",
     "Fiji": "fiji.session",
     "FijiBridgeError": "errors",
     "IGNORE": "cells.targets.from_labels",
     "Matching": "cells.matching.matches",
     "Model": "nn.model",
-    "Normalisation": "nn.model",
+    "Normalisation": "nn.normalisation",
     "PatchSampler": "nn.patches",
     "Roi": "rois",
     "Run": "nn.training",
     "Sample": "nn.patches",
+    "Settings": "nn.training",
     "Tuning": "cells.segmentation.tuning",
     "UNet": "nn.unet",
     "affinity_target": "cells.targets.from_labels",
@@ -71,9 +74,11 @@ _HOME = {
 __all__ = [
     "IGNORE",
     "Agreement",
+    "Augmentation",
     "Dataset",
     "Description",
     "Diagnosis",
+    "Ending",
     "Epithelium",
     "Fiji",
     "FijiBridgeError",
@@ -84,6 +89,7 @@ __all__ = [
     "Roi",
     "Run",
     "Sample",
+    "Settings",
     "Tuning",
     "UNet",
     "__version__",
@@ -153,11 +159,13 @@ if TYPE_CHECKING:
     from fijibridge.errors import FijiBridgeError
     from fijibridge.fiji.session import Fiji, current
     from fijibridge.image import as_image, pixel_size
-    from fijibridge.nn.model import Model, Normalisation
+    from fijibridge.nn.augmentation import Augmentation
+    from fijibridge.nn.model import Model
+    from fijibridge.nn.normalisation import Normalisation
     from fijibridge.nn.patches import PatchSampler, Sample
     from fijibridge.nn.planning import receptive_field
     from fijibridge.nn.prediction import predict
-    from fijibridge.nn.training import Run, train
+    from fijibridge.nn.training import Ending, Run, Settings, train
     from fijibridge.nn.unet import UNet
     from fijibridge.rois import Roi, labels_to_rois, read_rois, rois_to_labels, rois_to_mask, write_rois
 

@@ -12,40 +12,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from fijibridge.errors import ModelError
 from fijibridge.files import atomic
+from fijibridge.nn.networks import Traits, traits
+from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.unet import UNet
 
 FORMAT = 1
 FILE_NAME = "model.safetensors"
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """Bring an image's intensities to a common scale: two percentiles of it become 0 and 1.
-
-    Attributes
-    ----------
-    low, high : float
-        The percentiles, of each channel of each image.
-    """
-
-    low: float = 1.0
-    high: float = 99.8
-
-    def __call__(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Return the scaled image; (C, ...) with the channel in front, `float32`."""
-        if not np.isfinite(image).all():
-            raise ModelError("the image holds NaN or infinite values: replace them, or crop them away")
-        flat = image.reshape(len(image), -1)
-        low, high = (a.reshape(-1, *[1] * (image.ndim - 1)) for a in np.percentile(flat, (self.low, self.high), axis=1))
-        span = np.where(high > low, high - low, 1.0)
-        return np.asarray((image - low) / span, np.float32)
 
 
 @dataclass(frozen=True)
@@ -54,8 +33,8 @@ class Model:
 
     Attributes
     ----------
-    net : UNet
-        Weights and architecture.
+    net : torch.nn.Module
+        Weights and architecture: a :class:`fijibridge.UNet`, or your own.
     classes : tuple of str
         Names of the output channels.
     normalisation : Normalisation
@@ -68,7 +47,7 @@ class Model:
         Anything about its origin: data, provenance, epochs.
     """
 
-    net: UNet
+    net: nn.Module
     classes: tuple[str, ...]
     normalisation: Normalisation = field(default_factory=Normalisation)
     pixel_size: dict[str, float] = field(default_factory=dict)
@@ -78,40 +57,81 @@ class Model:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model as one safetensors file, atomically, and return its path."""
         target = Path(path)
+        ours = isinstance(self.net, UNet)
         about = {
-            "format": FORMAT, "architecture": "UNet", "config": self.net.config, "classes": list(self.classes),
+            "format": FORMAT, "architecture": "UNet" if ours else type(self.net).__qualname__,
+            "config": self.net.config if isinstance(self.net, UNet) else {}, "classes": list(self.classes),
             "normalisation": asdict(self.normalisation), "pixel_size": self.pixel_size, "unit": self.unit,
             "notes": self.notes,
         }  # fmt: skip
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.net.state_dict().items()}
+        weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.net.state_dict().items()}
         with atomic(target) as temporary:
             save_file(weights, temporary, metadata={"fijibridge": json.dumps(about)})
         return target
 
+    @property
+    def traits(self) -> Traits:
+        """What goes into the network and what comes out."""
+        return traits(self.net)
+
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Model:
+    def load(cls, path: str | os.PathLike[str], net: nn.Module | None = None) -> Model:
         """Read a model file, or the model in a run's folder.
+
+        Parameters
+        ----------
+        path
+            Of the file or the folder.
+        net
+            For the weights of a network of your own: one of its class, which is filled. Code is never read from a file.
 
         Raises
         ------
         ModelError
-            If there is none, or it is not ours, or from a newer version.
+            If there is none, or it is not ours, damaged, or from a newer version.
         """
         source = Path(path)
         source = source / FILE_NAME if source.is_dir() else source
         if not source.is_file():
             raise ModelError(f"no model at {source}; expected a run's folder or its {FILE_NAME}")
         about, weights = _read(source)
-        net = UNet(**about["config"])
+        network = _network(source, about, weights, net)
         try:
-            net.load_state_dict(weights)
+            network.load_state_dict(weights)
         except RuntimeError as error:
             raise ModelError(f"{source}: the weights do not fit the network it describes: {error}") from error
-        net.eval()
-        return cls(
-            net=net, classes=tuple(about["classes"]), normalisation=Normalisation(**about["normalisation"]),
-            pixel_size=about["pixel_size"], unit=about["unit"], notes=about["notes"],
-        )  # fmt: skip
+        network.eval()
+        try:
+            return cls(
+                net=network, classes=tuple(map(str, about["classes"])),
+                normalisation=Normalisation(**about["normalisation"]),
+                pixel_size=dict(about["pixel_size"]), unit=str(about["unit"]), notes=dict(about["notes"]),
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{source} says of itself what makes no sense: {error!r}") from error
+
+
+def _network(source: Path, about: dict[str, Any], weights: dict[str, Any], net: nn.Module | None) -> nn.Module:
+    """Make the network that the file describes, first without memory: a stranger's file may ask for any size."""
+    architecture = about.get("architecture")
+    if net is not None:
+        if not isinstance(net, UNet) and type(net).__qualname__ != architecture:
+            raise ModelError(f"{source} holds the weights of a {architecture}, not of a {type(net).__qualname__}")
+        return net
+    if architecture != "UNet":
+        raise ModelError(
+            f"{source} holds the weights of a network of someone's own, {architecture!r}: "
+            f"Model.load(path, net={architecture}(...)) fills them in"
+        )
+    try:
+        with torch.device("meta"):
+            planned = UNet(**about["config"])
+    except (KeyError, TypeError, ModelError) as error:
+        raise ModelError(f"{source} describes no network: {error}") from error
+    shapes = {name: tuple(tensor.shape) for name, tensor in planned.state_dict().items()}
+    if shapes != {name: tuple(tensor.shape) for name, tensor in weights.items()}:
+        raise ModelError(f"{source}: the weights do not fit the network it describes")
+    return UNet(**about["config"])
 
 
 def _read(source: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -123,9 +143,7 @@ def _read(source: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise ModelError(f"{source} is not a readable safetensors file: {error}") from error
     if about is None:
         raise ModelError(f"{source} was not written by fijibridge: it does not say which network its weights are for")
-    if about.get("format") != FORMAT or about.get("architecture") != "UNet":
-        raise ModelError(
-            f"{source} has format {about.get('format')} and architecture {about.get('architecture')!r}; "
-            f"this version reads format {FORMAT}, 'UNet': update fijibridge"
-        )
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        found = about.get("format") if isinstance(about, dict) else about
+        raise ModelError(f"{source} has format {found}; this version reads format {FORMAT}: update fijibridge")
     return about, weights

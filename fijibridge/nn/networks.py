@@ -111,9 +111,9 @@ def _lost(output: Tensor | None, side: int) -> int | None:
 def _try(net: nn.Module, dims: int, channels: int, side: int) -> Tensor | None:
     """Return the output for zeros, None if it is no image that lies in the middle of the input."""
     parameter = next(net.parameters(), None)
-    like = {} if parameter is None else {"device": parameter.device, "dtype": parameter.dtype}
+    zeros = torch.zeros((1, channels, *[side] * dims))
     try:
-        output = net(torch.zeros((1, channels, *[side] * dims), **like))
+        output = net(zeros if parameter is None else zeros.to(parameter.device, parameter.dtype))
     except (RuntimeError, ValueError):
         return None
     if not isinstance(output, Tensor) or output.ndim != dims + 2 or len(set(output.shape[2:])) > 1:

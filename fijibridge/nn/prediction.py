@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import xarray as xr
+from torch import nn
 
 from fijibridge.errors import FijiBridgeWarning, ModelError
 from fijibridge.image import DIMS, Array, as_image, pixel_size, unit
 from fijibridge.nn.devices import device_of
 from fijibridge.nn.model import Model
+from fijibridge.nn.networks import Traits, traits
 from fijibridge.nn.planning import receptive_field
 from fijibridge.nn.unet import UNet
 
@@ -69,8 +71,9 @@ def predict(
     """
     model = _model(model)
     source = image if isinstance(image, xr.DataArray) else as_image(image)
-    spatial = DIMS[-model.net.dims :]
-    _check_axes(source, model.net, spatial)
+    known = model.traits
+    spatial = DIMS[-known.dims :]
+    _check_axes(source, known, spatial)
     _warn_of_another_scale(source, model)
     where = device_of(device)
     net = model.net.to(where).eval()
@@ -114,11 +117,11 @@ def _warn_of_another_scale(image: xr.DataArray, model: Model) -> None:
         )
 
 
-def _check_axes(image: xr.DataArray, net: UNet, spatial: Sequence[str]) -> None:
+def _check_axes(image: xr.DataArray, net: Traits, spatial: Sequence[str]) -> None:
     missing = [d for d in spatial if d not in image.dims]
     if missing:
         raise ModelError(f"the network is {net.dims}D but the image has axes {image.dims}: axis {missing[0]!r} missing")
-    channels, expected = image.sizes.get("c", 1), net.config["in_channels"]
+    channels, expected = image.sizes.get("c", 1), net.in_channels
     if channels != expected:
         raise ModelError(
             f"the network was trained on {expected} channel(s), the image has {channels}: select with image.isel(c=...)"
@@ -139,7 +142,7 @@ def _told(progress: Progress | None, number: int, stacks: int) -> Progress:
 
 
 def _predict_array(
-    net: UNet, pixels: npt.NDArray[np.float32], tile: int, device: torch.device, tell: Progress
+    net: nn.Module, pixels: npt.NDArray[np.float32], tile: int, device: torch.device, tell: Progress
 ) -> npt.NDArray[np.float32]:
     """Predict one (C, [Z,] Y, X) array, whose sides are first made multiples of the divisor."""
     size = pixels.shape[1:]
@@ -147,15 +150,21 @@ def _predict_array(
     padding = [(0, 0), *((0, -n % field.divisor) for n in size)]
     padded = np.pad(pixels, padding, mode="edge")
     side = max(tile - tile % field.divisor, field.divisor)
-    result = np.empty((net.config["n_classes"], *padded.shape[1:]), np.float32)
+    result = np.empty((traits(net).n_outputs, *padded.shape[1:]), np.float32)
     tiles = list(_tiles(padded.shape[1:], side, field.halo))
     with torch.inference_mode():
         for done, (outer, inner, inside) in enumerate(tiles, start=1):
             x = torch.from_numpy(np.ascontiguousarray(padded[(slice(None), *outer)]))[None].to(device)
-            probability = torch.softmax(net(x), dim=1)[0].float().cpu().numpy()
+            probability = _activated(net(x), traits(net))[0].float().cpu().numpy()
             result[(slice(None), *inner)] = probability[(slice(None), *inside)]
             tell(done, len(tiles))
     return result[(slice(None), *(slice(0, n) for n in size))]
+
+
+def _activated(output: torch.Tensor, known: Traits) -> torch.Tensor:
+    """Return probabilities of classes, whether neighbours are of one cell, and distances of 0 and more."""
+    done = {"classes": lambda t: torch.softmax(t, dim=1), "affinity": torch.sigmoid, "distance": torch.relu}
+    return torch.cat([done[name](output[:, part]) for name, part in known.outputs.items()], dim=1)
 
 
 Slices = tuple[slice, ...]

@@ -17,9 +17,10 @@ from fijibridge.cells.synthetic import synthetic_epithelium
 from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
 from fijibridge.errors import DatasetError, DeviceError, FijiBridgeWarning, TrainingError
 from fijibridge.files import write_image
+from fijibridge.nn.losses import segmentation_loss
 from fijibridge.nn.model import Model
 from fijibridge.nn.prediction import predict
-from fijibridge.nn.training import segmentation_loss, train
+from fijibridge.nn.training import train
 from fijibridge.nn.unet import UNet
 
 
@@ -146,9 +147,13 @@ def test_ctrl_c_ends_the_run_and_not_the_session(pair):
 
 
 def test_a_diverging_loss_is_an_error(pair):
-    image, _ = pair
+    def broken(output, y, weight):
+        return output.mean() * float("nan")
+
     with pytest.raises(TrainingError, match="lower lr"):
-        train(small_net(), [(image, pair[1], np.full(image.shape, np.nan))], epochs=1, batches=2, patch=(32, 32))
+        train(small_net(), [pair], epochs=1, batches=2, patch=(32, 32), loss=broken)
+    with pytest.raises(TrainingError, match="image 0: the weight holds negative, infinite or NaN"):
+        train(small_net(), [(*pair, np.full(pair[0].shape, np.nan))], epochs=1)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -58,7 +58,11 @@ def train(
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
     console.print(str(dataset))
     learnt = dataset.with_truth("train")
-    shape = {"in_channels": learnt[0].image().sizes.get("c", 1) if learnt else 1, "depth": depth, "width": channels}
+    shape: dict[str, Any] = {
+        "in_channels": learnt[0].image().sizes.get("c", 1) if learnt else 1,
+        "depth": depth,
+        "width": channels,
+    }
     with torch.device("meta"):  # without memory for its weights: a network may be too large to be made
         planned = fb.UNet(**shape)
     check_memory(planned, patch_size(planned, (patch, patch)), batch, device_of(device))

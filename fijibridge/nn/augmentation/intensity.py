@@ -1,0 +1,62 @@
+"""How the intensities of a patch are changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was drawn for one patch: see :class:`fijibridge.Augmentation`; a factor of 1 and a 0 change nothing."""
+
+    shift: float
+    contrast: float
+    gamma: float
+    blur: float
+    noise: float
+    seed: int
+
+
+def changed(x: Tensor, looks: Sequence[Look]) -> Tensor:
+    """Return a batch (B, C, ...) with blur, gamma, contrast, brightness and noise, in this order."""
+    x = x.clone()
+    for number, look in enumerate(looks):
+        if look.blur > 0.05:  # below, a Gaussian is a point
+            x[number] = _blurred(x[number], look.blur)
+    axes = tuple(range(2, x.ndim))
+    gamma = _each([look.gamma for look in looks], x)
+    if bool((gamma != 1).any()):
+        x = torch.where(x > 0, x.clamp(min=1e-6) ** gamma, x)  # below the dark percentile it stays linear
+    contrast, shift = _each([look.contrast for look in looks], x), _each([look.shift for look in looks], x)
+    mean = x.mean(axes, keepdim=True)
+    x = (x - mean) * contrast + mean + shift
+    for number, look in enumerate(looks):
+        if look.noise:
+            rng = torch.Generator(x.device).manual_seed(look.seed)
+            x[number] += look.noise * torch.randn(x.shape[1:], generator=rng, device=x.device)
+    return x
+
+
+def _each(numbers: Sequence[float], x: Tensor) -> Tensor:
+    return torch.tensor(numbers, dtype=x.dtype, device=x.device).reshape(-1, *[1] * (x.ndim - 1))
+
+
+def _blurred(patch: Tensor, sigma: float) -> Tensor:
+    """Return (C, ...) blurred axis by axis, mirrored at the border."""
+    reach = math.ceil(3 * sigma)
+    steps = torch.arange(-reach, reach + 1, device=patch.device, dtype=patch.dtype)
+    kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).reshape(1, 1, -1)
+    for axis in range(1, patch.ndim):
+        if patch.shape[axis] <= reach:
+            continue
+        lines = patch.movedim(axis, -1)
+        flat = functional.pad(lines.reshape(-1, 1, lines.shape[-1]), (reach, reach), mode="reflect")
+        patch = functional.conv1d(flat, kernel).reshape(lines.shape).movedim(-1, axis)
+    return patch

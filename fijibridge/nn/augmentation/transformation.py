@@ -1,0 +1,199 @@
+"""What is drawn for a patch, and how it is done to a batch of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fijibridge.errors import TrainingError
+from fijibridge.nn.augmentation.geometry import Warp, resample, turned
+from fijibridge.nn.augmentation.intensity import Look, changed
+
+Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
+Custom: TypeAlias = Callable[[Tensor, Tensor, Tensor, np.random.Generator], Batch]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Transformations of patches, each drawn once for image, target and weight.
+
+    Called with a batch (x, y, weight), on any device, and a random generator for each of its patches; the result does
+    not depend on how patches are put into batches.
+
+    Attributes
+    ----------
+    flip : bool
+        Mirror each axis, every other time.
+    quarter_turns : bool
+        Turn in the plane by a multiple of 90 degrees; patches that are not square by 180.
+    rotation : float
+        Turn in the plane by up to so many degrees to each side.
+    scale : float
+        Make larger or smaller by up to this factor; 0.2: from 1 / 1.2 to 1.2.
+    elastic : float
+        Standard deviation of the displacement of each point of a coarse grid, in pixels.
+    smoothness : float
+        Distance of the points of that grid in pixels; between them the displacement is interpolated (cubic in 2D,
+        linear in 3D).
+    share : float
+        Share of the patches that are rotated, scaled and deformed, 0 to 1.
+    brightness : float
+        Standard deviation of what is added; 1 is the span of a normalised image.
+    contrast : float
+        Multiply the distance from the mean by up to this factor more or less; 0.2: from 1 / 1.2 to 1.2.
+    gamma : float
+        Exponent, likewise.
+    blur : float
+        Largest standard deviation of a Gaussian, in pixels; every other patch is left sharp.
+    noise : float
+        Largest standard deviation of Gaussian noise.
+    anisotropy : float
+        Voxel depth in pixels of y and x: displacements along z are smaller by this, their points nearer.
+    heads : tuple of str
+        What the channels of y behind the class ids hold: ``"distance"``, ``"affinity"`` (cell ids).
+    custom : callable or None
+        Your own: (x, y, weight, rng) of one patch, (C, ...) and (...), to the same.
+
+    Raises
+    ------
+    TrainingError
+        If a strength makes no sense, or distances would have to be deformed.
+
+    Notes
+    -----
+    Flips and quarter turns move pixels and change none. Rotation, scale and displacement make one grid, by which a
+    patch is resampled once: image, weight and distances linearly, class and cell ids by the nearest pixel. What comes
+    from beyond the patch is mirrored at its border, in all of them alike. Distances grow with the scale.
+
+    Examples
+    --------
+    >>> x = torch.arange(4.0).reshape(1, 1, 2, 2)
+    >>> rng = np.random.default_rng(0)
+    >>> x2, y2, _ = Augmentation.symmetries()((x, x[0].long(), x[0]), [rng])
+    >>> torch.equal(x2[0].long(), y2)
+    True
+    """
+
+    flip: bool = True
+    quarter_turns: bool = True
+    rotation: float = 20.0
+    scale: float = 0.15
+    elastic: float = 2.0
+    smoothness: float = 24.0
+    share: float = 0.75
+    brightness: float = 0.1
+    contrast: float = 0.2
+    gamma: float = 0.2
+    blur: float = 0.0
+    noise: float = 0.03
+    anisotropy: float = 1.0
+    heads: tuple[str, ...] = ()
+    custom: Custom | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type == "float" and not (math.isfinite(value) and value >= 0):
+                raise TrainingError(f"augmentation: {field.name} is {value}; expected a number of 0 or more")
+        if self.share > 1 or self.smoothness < 1 or self.anisotropy == 0:
+            raise TrainingError("augmentation: share is at most 1, smoothness at least 1 px, anisotropy above 0")
+        if self.elastic and "distance" in self.heads:
+            raise TrainingError(
+                "augmentation: distances to a cell's border cannot be deformed (elastic=0 leaves rotation and scale), "
+                "or leave the head 'distance' out"
+            )
+
+    @classmethod
+    def none(cls) -> Augmentation:
+        """Return the one that changes nothing."""
+        return cls(**{**cls._still(), "flip": False, "quarter_turns": False})
+
+    @classmethod
+    def symmetries(cls) -> Augmentation:
+        """Return the one that flips and turns by 90 degrees only: no value changes."""
+        return cls(**cls._still())
+
+    @classmethod
+    def _still(cls) -> dict[str, Any]:
+        moving = ("rotation", "scale", "elastic", "brightness", "contrast", "gamma", "blur", "noise")
+        return dict.fromkeys(moving, 0.0)
+
+    @property
+    def warps(self) -> bool:
+        """Whether pixels are resampled."""
+        return self.share > 0 and any((self.rotation, self.scale, self.elastic))
+
+    def __call__(self, batch: Batch, rngs: Sequence[np.random.Generator]) -> Batch:
+        """Return the batch transformed, each patch by its own generator.
+
+        Raises
+        ------
+        TrainingError
+            If y has channels that `heads` does not name.
+        """
+        x, y, weight = batch
+        extra = y.shape[1] - 1 if y.ndim == x.ndim else 0
+        if extra != len(self.heads):
+            raise TrainingError(f"y has {extra} channels behind the class ids, heads names {list(self.heads)}")
+        draws = [self._draw(rng, x.shape[2:]) for rng in rngs]
+        if self.flip or self.quarter_turns:
+            x, y, weight = (
+                torch.stack([turned(a, d[0]) for a, d in zip(t, draws, strict=True)]) for t in (x, y, weight)
+            )
+        warps = [draw[1] for draw in draws]
+        if any(warp is not None for warp in warps):
+            x, y, weight = resample((x, y, weight), warps, self.heads)
+        if any((self.brightness, self.contrast, self.gamma, self.blur, self.noise)):
+            x = changed(x, [draw[2] for draw in draws])
+        if self.custom is not None:
+            parts = [self._own(*patch) for patch in zip(x, y, weight, rngs, strict=True)]
+            x, y, weight = (torch.stack(list(part)) for part in zip(*parts, strict=True))
+        return x, y, weight
+
+    def _draw(self, rng: np.random.Generator, patch: Sequence[int]) -> tuple[tuple[list[bool], int], Warp | None, Look]:
+        dims = len(patch)
+        flips = [self.flip and bool(rng.integers(2)) for _ in range(dims)]
+        quarters = int(rng.integers(4)) if self.quarter_turns else 0
+        if patch[-1] != patch[-2]:
+            quarters -= quarters % 2
+        warp = self._warp(rng, patch) if self.warps and rng.random() < self.share else None
+        look = Look(
+            shift=float(rng.normal(0, self.brightness)), contrast=_factor(rng, self.contrast),
+            gamma=_factor(rng, self.gamma), blur=float(max(rng.uniform(-self.blur, self.blur), 0)),
+            noise=float(rng.uniform(0, self.noise)), seed=int(rng.integers(2**62)),
+        )  # fmt: skip
+        return (flips, quarters), warp, look
+
+    def _warp(self, rng: np.random.Generator, patch: Sequence[int]) -> Warp:
+        angle = math.radians(rng.uniform(-self.rotation, self.rotation))
+        scale = _factor(rng, self.scale)
+        spacing = [self.smoothness / (self.anisotropy if len(patch) - axis == 3 else 1) for axis in range(len(patch))]
+        points = [math.ceil(n / max(step, 1)) + 3 for n, step in zip(patch, spacing, strict=True)]
+        shifts: npt.NDArray[np.float32] | None = None
+        if self.elastic:
+            shifts = rng.normal(0, self.elastic, (len(patch), *points)).astype(np.float32)
+            if len(patch) == 3:
+                shifts[0] /= self.anisotropy
+        return Warp(angle, scale, shifts)
+
+    def _own(self, x: Tensor, y: Tensor, weight: Tensor, rng: np.random.Generator) -> Batch:
+        assert self.custom is not None
+        given = self.custom(x, y, weight, rng)
+        shapes = [tuple(t.shape) for t in (x, y, weight)]
+        if len(given) != 3 or [tuple(t.shape) for t in given] != shapes:
+            raise TrainingError(
+                f"your own augmentation returned {[tuple(getattr(t, 'shape', ())) for t in given]}; expected x, y and "
+                f"weight of the shapes that it was given, {shapes}"
+            )
+        return given
+
+
+def _factor(rng: np.random.Generator, strength: float) -> float:
+    return float(math.exp(rng.uniform(-1, 1) * math.log1p(strength)))

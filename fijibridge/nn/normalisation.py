@@ -1,0 +1,155 @@
+"""Bring the intensities of images to a common scale, and remember how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fijibridge.errors import ModelError
+from fijibridge.image import Array, as_image
+
+Levels: TypeAlias = tuple[tuple[float, float], ...]
+_PART = 2**24  # pixels that are read at a time
+_BINS = 2**16
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Bring an image's intensities to a common scale: two percentiles of it become 0 and 1.
+
+    Attributes
+    ----------
+    low, high : float
+        The percentiles, of each channel.
+    kind : str
+        ``"image"``: of each image by itself; ``"dataset"``: of the training images together, for all images alike:
+        where brightness means something, and the microscope's settings are the same.
+    values : tuple or None
+        For ``"dataset"``: what becomes 0 and 1, for each channel; None as long as :meth:`fit` has not seen the images.
+
+    Examples
+    --------
+    >>> Normalisation(0, 100)(np.array([[[10, 20, 30]]]))
+    array([[[0. , 0.5, 1. ]]], dtype=float32)
+    >>> Normalisation(0, 100, "dataset").fit([np.array([[0, 50]]), np.array([[100, 50]])]).values
+    ((0.0, 100.0),)
+    """
+
+    low: float = 1.0
+    high: float = 99.8
+    kind: Literal["image", "dataset"] = "image"
+    values: Levels | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low < self.high <= 100 or self.kind not in ("image", "dataset"):
+            raise ModelError(
+                f"normalisation of kind {self.kind!r} by the percentiles {self.low} and {self.high}: expected 'image' "
+                "or 'dataset', and 0 <= low < high <= 100"
+            )
+        if self.values is not None:
+            object.__setattr__(self, "values", tuple((float(a), float(b)) for a, b in self.values))
+
+    @classmethod
+    def none(cls, channels: int = 1) -> Normalisation:
+        """Return the one that leaves intensities as they are."""
+        return cls(kind="dataset", values=((0.0, 1.0),) * channels)
+
+    def fit(self, images: Iterable[Array]) -> Normalisation:
+        """Return it with levels for these images together: the lowest and the highest that one of them has by itself.
+
+        Each has axes y and x, perhaps z and c.
+
+        Raises
+        ------
+        ModelError
+            If an image holds NaN, or they differ in channels.
+        """
+        alone = Normalisation(self.low, self.high)
+        levels = [alone.levels(_channels_first(image)) for image in images]
+        if len({len(level) for level in levels}) != 1:
+            raise ModelError("the images differ in channels, or there are none: nothing to take common levels from")
+        return Normalisation(
+            self.low, self.high, "dataset", tuple(_widest(pairs) for pairs in zip(*levels, strict=True))
+        )
+
+    def __call__(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return the scaled image; (C, ...) with the channel in front, `float32`."""
+        if not np.isfinite(image).all():
+            raise ModelError("the image holds NaN or infinite values: replace them, or crop them away")
+        return self.scale(image, self.levels(image))
+
+    def scale(self, image: npt.NDArray[Any], levels: Levels) -> npt.NDArray[np.float32]:
+        """Return (C, ...), or a part of it, scaled by levels that are known."""
+        if len(levels) != len(image):
+            raise ModelError(f"the levels of {len(levels)} channel(s) are known, the image has {len(image)}")
+        low, high = (np.reshape(side, (-1, *[1] * (image.ndim - 1))) for side in zip(*levels, strict=True))
+        span = np.where(high > low, high - low, 1.0)
+        return np.asarray((image - low) / span, np.float32)
+
+    def levels(self, image: Any) -> Levels:
+        """Return what becomes 0 and 1 for each channel of (C, ...).
+
+        An array that is not in memory is gone through in parts: percentiles of integers up to 16 bits are exact,
+        those of other types to a 65,536th of their range.
+        """
+        if self.kind == "dataset":
+            if self.values is None:
+                raise ModelError("a normalisation of kind 'dataset' needs fit(images) first")
+            return self.values
+        if isinstance(image, np.ndarray) and not isinstance(image, np.memmap):
+            flat = image.reshape(len(image), -1)
+            low, high = np.percentile(flat, (self.low, self.high), axis=1)
+            return tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))
+        return tuple(self._streamed(image[channel]) for channel in range(image.shape[0]))
+
+    def _streamed(self, image: Any) -> tuple[float, float]:
+        """Return the two percentiles by a histogram over parts."""
+        first, last = np.inf, -np.inf
+        for part in _parts(image):
+            if not np.isfinite(part).all():
+                raise ModelError("the image holds NaN or infinite values: replace them, or crop them away")
+            first, last = min(first, float(part.min())), max(last, float(part.max()))
+        exact = np.issubdtype(image.dtype, np.integer) and last - first < _BINS
+        bins = int(last - first) + 1 if exact else _BINS
+        span = 1.0 if exact or last == first else (last - first) / (bins - 1)
+        counts = np.zeros(bins, np.int64)
+        for part in _parts(image):
+            numbers = np.rint((part.astype(float) - first) / span).astype(np.int64)
+            counts += np.bincount(numbers.reshape(-1), minlength=bins)
+        ends = np.cumsum(counts)
+        low, high = (self._ranked(ends, q) * span + first for q in (self.low, self.high))
+        return float(low), float(high)
+
+    @staticmethod
+    def _ranked(ends: npt.NDArray[np.int64], percent: float) -> float:
+        """Return the bin of a percentile, between the two nearest ranks as numpy's default does."""
+        rank = percent / 100 * (ends[-1] - 1)
+        below, above = (int(np.searchsorted(ends, r, side="right")) for r in (np.floor(rank), np.ceil(rank)))
+        return float(below + (rank - np.floor(rank)) * (above - below))
+
+
+def _parts(image: Any) -> Iterator[npt.NDArray[Any]]:
+    """Go through an array in parts along its axes, no part much larger than the most at a time."""
+    chunks = getattr(image, "chunks", None)
+    sides = [c if isinstance(c, int) else max(c) for c in chunks] if chunks else list(image.shape)
+    while int(np.prod(sides)) > _PART and max(sides) > 1:
+        sides[int(np.argmax(sides))] = -(-max(sides) // 2)
+    for corner in product(*(range(0, n, side) for n, side in zip(image.shape, sides, strict=True))):
+        yield np.asarray(image[tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True))])
+
+
+def _channels_first(image: Array) -> npt.NDArray[Any]:
+    source: xr.DataArray = as_image(image)
+    ordered = source if "c" in source.dims else source.expand_dims("c")
+    return np.asarray(ordered.transpose("c", ...).values)
+
+
+def _widest(pairs: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    lows, highs = zip(*pairs, strict=True)
+    return float(np.min(lows)), float(np.max(highs))

@@ -1,0 +1,7 @@
+"""Patches cut from images of different sizes, when they are needed."""
+
+from fijibridge.nn.patches.feeding import Feed
+from fijibridge.nn.patches.sampler import PatchSampler
+from fijibridge.nn.patches.samples import Batch, Sample
+
+__all__ = ["Batch", "Feed", "PatchSampler", "Sample"]

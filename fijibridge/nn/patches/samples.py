@@ -1,0 +1,120 @@
+"""Images to learn from, in memory or on disk, and patches cut out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from fijibridge.cells.targets.from_labels import IGNORE
+from fijibridge.errors import TrainingError
+
+Batch: TypeAlias = tuple[Tensor, Tensor, Tensor]
+Slices: TypeAlias = tuple[slice, ...]
+Cut: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[Any], npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image to learn from.
+
+    Its arrays may be NumPy's, memory-mapped, or dask's or zarr's: what is not in memory is read when a patch of it is
+    cut, and only that.
+
+    Attributes
+    ----------
+    image : array
+        (C, Y, X) or (C, Z, Y, X).
+    target : array
+        (Y, X) or (Z, Y, X) class ids, 255 = unknown; or (1 + E, ...) numbers with the class ids in front.
+    weight : array or None
+        Weight of each pixel, 1 everywhere if left out.
+    name : str
+        To name it in messages.
+    centres : array or None
+        (Y, X) or (Z, Y, X) how often a pixel is to be the centre of a patch, times what the way of sampling says: a
+        mask of a region, or :func:`fijibridge.nn.patches.places.error_worth`. The same for all if left out.
+    scaled : callable or None
+        Brings the intensities of a cut piece (C, ...) to those that the network takes; None if they are.
+    """
+
+    image: Any
+    target: Any
+    weight: Any = None
+    name: str = ""
+    centres: Any = None
+    scaled: Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its sides, pixels."""
+        return tuple(int(n) for n in self.image.shape[1:])
+
+    @property
+    def extra(self) -> int:
+        """Channels of the target behind the class ids; none if it has no channels."""
+        return int(self.target.shape[0]) - 1 if self.target.ndim == self.image.ndim else 0
+
+    def classes(self, where: Slices) -> npt.NDArray[Any]:
+        """Read the class ids of a part."""
+        return np.asarray(self.target[(0, *where) if self.extra else where])
+
+    def weights(self, where: Slices) -> npt.NDArray[Any] | None:
+        """Read the weights of a part, None if there are none."""
+        return None if self.weight is None else np.asarray(self.weight[where])
+
+    def cut(self, corner: Sequence[int], patch: Sequence[int]) -> Cut:
+        """Cut a patch: (C, ...), (...) or (1 + E, ...), and weight (...).
+
+        Beyond the image it is mirrored, and the truth there is unknown.
+        """
+        where = tuple(slice(c, min(c + p, n)) for c, p, n in zip(corner, patch, self.shape, strict=True))
+        piece = np.asarray(self.image[(slice(None), *where)])
+        x = np.asarray(piece if self.scaled is None else self.scaled(piece), np.float32)
+        y = np.asarray(self.target[(slice(None), *where)] if self.extra else self.target[where])
+        weights = self.weights(where)
+        weight = np.ones(x.shape[1:], np.float32) if weights is None else np.asarray(weights, np.float32)
+        short = [(0, p - n) for p, n in zip(patch, x.shape[1:], strict=True)]
+        if not any(after for _, after in short):
+            return x, y, weight
+        beyond = [(0, 0), *short] if self.extra else short
+        y = np.pad(y, beyond, constant_values=0 if self.extra else IGNORE)
+        if self.extra:
+            known = np.pad(np.ones(weight.shape, bool), short)
+            y[0][~known] = IGNORE
+        return np.pad(x, [(0, 0), *short], mode="symmetric"), y, np.pad(weight, short)
+
+
+def check_samples(samples: Sequence[Sample], dims: int) -> None:
+    """Refuse images, targets and weights that do not fit each other.
+
+    Raises
+    ------
+    TrainingError
+        Names the image, and says what it has.
+    """
+    if not samples:
+        raise TrainingError("there is no image to cut patches from")
+    for sample in samples:
+        name = sample.name or "a sample"
+        target = tuple(sample.target.shape)
+        spatial = target[1:] if sample.target.ndim == dims + 1 else target
+        if len(sample.image.shape) != dims + 1 or spatial != sample.shape:
+            raise TrainingError(
+                f"{name}: image {tuple(sample.image.shape)} and target {target} do not fit a patch of {dims} axes; "
+                "expected (C, ...) and (...) of one shape"
+            )
+        if sample.weight is not None and tuple(sample.weight.shape) != sample.shape:
+            raise TrainingError(f"{name}: weight {tuple(sample.weight.shape)}, target {target}")
+        if sample.centres is not None and tuple(sample.centres.shape) != sample.shape:
+            raise TrainingError(f"{name}: centres {tuple(sample.centres.shape)}, target {target}")
+    for what, counts in (
+        ("channels", {int(s.image.shape[0]) for s in samples}),
+        ("target channels", {s.extra for s in samples}),
+    ):
+        if len(counts) > 1:
+            raise TrainingError(f"the images have different numbers of {what}: {sorted(counts)}")

@@ -1,0 +1,192 @@
+"""Why a training ended, what it looks like, and what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+Looks = Literal[
+    "untrained", "weak model", "overfitting", "learning rate too high", "diverging from its start", "still improving",
+    "converged", "unknown",
+]  # fmt: skip
+WINDOW = 5
+"""Epochs over which a slope is taken."""
+
+_ADVICE: Mapping[str, tuple[str, ...]] = {
+    "untrained": ("train for at least one epoch",),
+    "weak model": (
+        "more channels (width) or one more pooling (depth)",
+        "a higher lr, or more epochs, if the curve is steep at its end",
+        "look whether images and targets fit: fijibridge check, and the pictures of the report",
+    ),
+    "overfitting": (
+        "more images, or stronger augment",
+        "fewer channels (width), or dropout",
+        "the weights of the best epoch are kept; patience ends such a run earlier",
+    ),
+    "learning rate too high": ("a third of lr", "a larger batch"),
+    "diverging from its start": (
+        "compare normalisation, pixel size and meaning of labels with those of the first training",
+        "a tenth of lr: a trained network is torn away by the lr of an untrained one",
+    ),
+    "still improving": ("more epochs", "a larger patience, if that ended it"),
+    "converged": ("nothing: more epochs would change little", "more or other images, to get further"),
+    "unknown": ("name validation images: without them nothing tells learning from memorising",),
+}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a training ended.
+
+    Attributes
+    ----------
+    why : str
+        In a sentence, with numbers.
+    looks_like : str
+        One of ``"weak model"``, ``"overfitting"``, ``"learning rate too high"``, ``"diverging from its start"``,
+        ``"still improving"``, ``"converged"``, ``"untrained"``, ``"unknown"``.
+    evidence : tuple of str
+        The numbers that say so.
+    advice : tuple of str
+        What to try.
+    metric, best_epoch, best, patience, slope
+        What was watched (``"train_loss"`` without validation), its best epoch and value (None if there was none), the
+        patience, and its change an epoch over the last five.
+    """
+
+    why: str
+    looks_like: Looks
+    evidence: tuple[str, ...]
+    advice: tuple[str, ...]
+    metric: str
+    best_epoch: int | None
+    best: float | None
+    patience: int | None
+    slope: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Ending:
+        """Return the one that a record holds."""
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
+        return cls(**fields)
+
+    def __str__(self) -> str:
+        return f"{self.why}. It looks like: {self.looks_like} ({'; '.join(self.evidence)}). " + (
+            f"To try: {'; '.join(self.advice)}."
+        )
+
+
+def explain(
+    history: pd.DataFrame, why: str, *, metric: str = "val_loss", patience: int | None = None, warm: bool = False
+) -> Ending:
+    """Say what the curves of a training look like.
+
+    Parameters
+    ----------
+    history
+        One row per epoch, from 0 (before the first step): epoch, train_loss, val_loss, perhaps val_f1.
+    why
+        What ended it.
+    metric
+        The column that was watched; the training loss takes its place where there was no validation.
+    patience
+        Epochs without improvement that were allowed.
+    warm
+        Whether it began from trained weights.
+
+    Notes
+    -----
+    The rules, in this order, on losses L: *diverging from its start* (warm starts): the watched loss ended above its
+    value before the first step; *learning rate too high*: not finite, or the training loss rose by more than half of
+    its range above its lowest; *overfitting*: the validation loss ended above its lowest by more than a tenth while the
+    training loss went on falling; *weak model*: the training loss lost less than a fifth of its value before the first
+    step, or stayed above 0.6 with a flat end; *still improving*: the watched metric changed for the better by more than
+    1 % of its range an epoch at the end; else *converged*.
+
+    Examples
+    --------
+    >>> curve = pd.DataFrame({"epoch": range(8), "train_loss": [1, .6, .5, .4, .3, .2, .1, .05],
+    ...                       "val_loss": [1, .7, .6, .55, .6, .7, .8, .9]})
+    >>> explain(curve, "all 7 epochs done").looks_like
+    'overfitting'
+    """
+    watched = metric if metric in history and history[metric].notna().any() else "train_loss"
+    curve = history[watched].to_numpy(float)
+    best_epoch, best = _best(history, watched)
+    slope = _slope(curve)
+    looks, evidence = _looks(history, watched, slope, warm)
+    return Ending(why, looks, tuple(evidence), _ADVICE[looks], watched, best_epoch, best, patience, slope)
+
+
+def _best(history: pd.DataFrame, watched: str) -> tuple[int | None, float | None]:
+    values = history[watched].to_numpy(float)[1:]
+    if not np.isfinite(values).any():
+        return None, None
+    number = int(np.nanargmax(values) if higher_is_better(watched) else np.nanargmin(values))
+    return int(history["epoch"].to_numpy()[1 + number]), float(values[number])
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether a metric is a score and not a loss."""
+    return not metric.endswith("loss")
+
+
+def _slope(curve: np.ndarray[Any, Any]) -> float | None:
+    """Return the change an epoch of the last epochs, by least squares."""
+    last = curve[1:][-WINDOW:]  # the value before the first step is no part of the end
+    last = last[np.isfinite(last)]
+    return float(np.polyfit(np.arange(len(last)), last, 1)[0]) if len(last) > 1 else None
+
+
+def _looks(history: pd.DataFrame, watched: str, slope: float | None, warm: bool) -> tuple[Looks, list[str]]:
+    if len(history) < 2:
+        return "untrained", ["there is no epoch"]
+    train = history["train_loss"].to_numpy(float)
+    curve = history[watched].to_numpy(float)
+    finite = bool(np.isfinite(train).all())
+    if finite and warm and not higher_is_better(watched) and curve[-1] > 1.02 * curve[0]:
+        return "diverging from its start", [
+            f"{watched} was {curve[0]:.3g} before the first step, {curve[-1]:.3g} after"
+        ]
+    if not finite or _rose(train):
+        return "learning rate too high", [f"the training loss went from {np.nanmin(train):.3g} to {train[-1]:.3g}"]
+    val = history["val_loss"].to_numpy(float) if "val_loss" in history else np.full(len(train), np.nan)
+    if np.isfinite(val[1:]).sum() > 1 and _overfits(train, val):
+        low = 1 + int(np.nanargmin(val[1:]))
+        return "overfitting", [
+            f"val_loss was lowest, {val[low]:.3g}, at epoch {low}, and is {val[-1]:.3g} at the end",
+            f"train_loss went on from {train[low]:.3g} to {train[-1]:.3g}",
+        ]
+    improving = slope is not None and _gain(slope, watched) > 0.01 * float(np.nanmax(curve) - np.nanmin(curve))
+    if (not warm and train[-1] > 0.8 * train[0]) or (train[-1] > 0.6 and not improving):
+        return "weak model", [f"train_loss fell from {train[0]:.3g} before the first step to {train[-1]:.3g} only"]
+    if improving and slope is not None:
+        return "still improving", [f"{watched} changes by {slope:+.2g} an epoch at the end"]
+    if not np.isfinite(val[1:]).any():
+        return "unknown", [f"train_loss is {train[-1]:.3g}, and there is no validation"]
+    return "converged", [f"{watched} changes by {slope or 0:+.2g} an epoch at the end"]
+
+
+def _rose(train: np.ndarray[Any, Any]) -> bool:
+    low, high = float(train.min()), float(train.max())
+    return bool(
+        len(train) > 2 and high > low and train[-1] - low > 0.5 * (high - low) and train.argmin() < len(train) - 1
+    )
+
+
+def _overfits(train: np.ndarray[Any, Any], val: np.ndarray[Any, Any]) -> bool:
+    low = 1 + int(np.nanargmin(val[1:]))
+    return bool(low < len(val) - 1 and val[-1] > 1.1 * val[low] and train[-1] < train[low])
+
+
+def _gain(slope: float, watched: str) -> float:
+    return slope if higher_is_better(watched) else -slope

@@ -1,0 +1,231 @@
+"""What is kept of a training while it goes: metrics, best weights, checkpoints; and who is told of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor, nn
+
+from fijibridge.errors import FijiBridgeWarning, TrainingError
+from fijibridge.files import atomic
+from fijibridge.nn.training.checkpoints import LAST
+from fijibridge.nn.training.endings import higher_is_better
+from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.training.steps import Step
+from fijibridge.observing import Observer
+
+log = logging.getLogger("fijibridge")
+
+COLUMNS = ["epoch", "train_loss", "val_loss", "lr", "seconds"]
+Judge = Callable[[nn.Module, int], Mapping[str, float]]
+_DIVERGED = "the loss became {} by step {}: lower lr, and look for NaN in images and weights"
+
+
+class Recorder(Checkpoint):
+    """Keeps metrics and weights, saves checkpoints, ends the training where it should end, tells the observers.
+
+    Parameters
+    ----------
+    settings
+        Of the training.
+    steps
+        In all.
+    observers
+        To be told.
+    judge
+        Gives further metrics of the network at the end of an epoch, such as ``val_f1``.
+    folder
+        For the checkpoints; None for none.
+    about
+        What the checkpoints say of their origin.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        steps: int,
+        observers: Sequence[Observer],
+        judge: Judge | None = None,
+        folder: Path | None = None,
+        about: Mapping[str, Any] | None = None,
+    ):
+        self.settings, self.steps, self.observers = settings, steps, observers
+        self.judge, self.folder, self.about = judge, folder, dict(about or {})
+        self.rows: list[dict[str, float]] = []
+        self.best: float | None = None
+        self.best_epoch = 0
+        self.best_state: dict[str, Tensor] | None = None
+        self.waited = 0
+        self.stopped_early = False
+        self.stop_asked: str | None = None
+        self.abandoned = False
+        self.epoch_seconds: list[float] = []
+        self._losses: list[Tensor | float] = []
+        self._seconds_before = 0.0
+        self._began = self._saved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time so far, that before a resumption included."""
+        return self._seconds_before + time.monotonic() - self._began
+
+    def history(self) -> pd.DataFrame:
+        """Return the metrics, a row for each epoch."""
+        more = [name for name in dict.fromkeys(k for row in self.rows for k in row) if name not in COLUMNS]
+        return pd.DataFrame(list(self.rows), columns=[*COLUMNS, *more])
+
+    def add(self, row: dict[str, float]) -> None:
+        """Keep the metrics of an epoch and tell them."""
+        self.rows.append(row | {"seconds": round(self.seconds, 3)})
+        self._write_history()
+        for observer in self.observers:
+            observer.metrics(int(row["epoch"]), {k: v for k, v in row.items() if k != "epoch"})
+
+    # --- Lightning's hooks ------------------------------------------------------------------------------
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to time the epoch."""
+        self._epoch_began = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Keep the loss, tell the step, save where it is time."""
+        if self.abandoned:
+            raise Abandoned
+        self._losses.append(outputs["loss"].detach())
+        # every tenth only: looking at the loss makes a GPU wait
+        if batch_idx % 10 == 0 and not torch.isfinite(outputs["loss"]):
+            raise TrainingError(_DIVERGED.format(float(outputs["loss"]), trainer.global_step))
+        for observer in self.observers:
+            observer.progress(trainer.global_step, self.steps)
+        asked = trainer.strategy.broadcast(self.stop_asked) if trainer.world_size > 1 else self.stop_asked
+        last = batch_idx + 1 >= int(trainer.num_training_batches)
+        if not last and (asked or time.monotonic() - self._saved > 60 * self.settings.save_minutes):
+            self.save(trainer)
+        if asked:
+            trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add the epoch's metrics, look whether it is the best one, and save."""
+        if self.abandoned:
+            raise Abandoned
+        assert isinstance(pl_module, Step)
+        whole = len(self._losses) >= int(trainer.num_training_batches)
+        train_loss = self._mean_loss(trainer)
+        if not np.isfinite(train_loss):
+            raise TrainingError(_DIVERGED.format(train_loss, trainer.global_step))
+        epoch = trainer.current_epoch + 1
+        val_loss = float(trainer.callback_metrics.get("val_loss", float("nan")))
+        metrics = {"train_loss": train_loss, "val_loss": val_loss}
+        lr = float(trainer.optimizers[0].param_groups[0]["lr"])
+        metrics |= self._judged(trainer, pl_module, epoch)
+        self._keep_best(trainer, pl_module, metrics, epoch)
+        self.epoch_seconds.append(time.monotonic() - self._epoch_began)
+        self.add({"epoch": epoch, **metrics, "lr": lr})
+        if whole:  # one that was stopped has saved itself at its last step
+            self.save(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumption needs, plain values and tensors."""
+        return {
+            "rows": self.rows, "best": self.best, "best_epoch": self.best_epoch, "best_state": self.best_state,
+            "waited": self.waited, "losses": [float(loss) for loss in self._losses], "seconds": self.seconds,
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }  # fmt: skip
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.rows = [dict(row) for row in state_dict["rows"]]
+        self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+        self.best_state, self.waited = state_dict["best_state"], state_dict["waited"]
+        self._losses = list(state_dict["losses"])
+        self._seconds_before, self._began = state_dict["seconds"], time.monotonic()
+        self._rng = state_dict["rng"], state_dict["cuda_rng"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw on as before the break."""
+        if hasattr(self, "_rng"):
+            torch.set_rng_state(self._rng[0].cpu())
+            if self._rng[1] and torch.cuda.is_available():
+                torch.cuda.set_rng_state_all(self._rng[1])
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Say what it is."""
+        checkpoint["fijibridge"] = self.about
+
+    # --- what they do -----------------------------------------------------------------------------------
+
+    def save(self, trainer: Trainer) -> None:
+        """Save a checkpoint; a full disk is told and costs the checkpoint, not the run."""
+        self._saved = time.monotonic()
+        if self.folder is None:
+            return
+        try:
+            trainer.save_checkpoint(self.folder / LAST)
+        except (OSError, RuntimeError) as error:
+            tell_unsaved(self.folder / LAST, error)
+
+    def _write_history(self) -> None:
+        if self.folder is None:
+            return
+        try:
+            with atomic(self.folder / "history.csv") as temporary:
+                self.history().to_csv(temporary, index=False)
+        except OSError as error:
+            tell_unsaved(self.folder / "history.csv", error)
+
+    def _mean_loss(self, trainer: Trainer) -> float:
+        losses = torch.tensor([float(loss) for loss in self._losses], dtype=torch.float64)
+        self._losses = []
+        mean = losses.mean() if len(losses) else torch.tensor(float("nan"), dtype=torch.float64)
+        if trainer.world_size > 1:
+            mean = trainer.strategy.reduce(mean.float().to(trainer.strategy.root_device), reduce_op="mean")
+        return float(mean)
+
+    def _judged(self, trainer: Trainer, module: Step, epoch: int) -> dict[str, float]:
+        if self.judge is None:
+            return {}
+        found = dict(self.judge(module.judged, epoch)) if trainer.is_global_zero else {}
+        return dict(trainer.strategy.broadcast(found)) if trainer.world_size > 1 else found
+
+    def _keep_best(self, trainer: Trainer, module: Step, metrics: Mapping[str, float], epoch: int) -> None:
+        value = metrics.get(self.settings.metric, float("nan"))
+        if self._is_better(value):
+            self.best, self.best_epoch, self.waited = value, epoch, 0
+            self.best_state = {k: v.detach().clone().cpu() for k, v in module.judged.state_dict().items()}
+            return
+        self.waited += 1
+        if self.settings.patience is not None and (self.waited > self.settings.patience - 1 or np.isnan(value)):
+            self.stopped_early = True
+            trainer.should_stop = True
+
+    def _is_better(self, value: float) -> bool:
+        if np.isnan(value):
+            return False
+        if self.best is None:
+            return True
+        gain = value - self.best if higher_is_better(self.settings.metric) else self.best - value
+        return gain > self.settings.min_delta
+
+
+class Abandoned(Exception):
+    """Ends a fit whose result nobody wants."""
+
+
+def tell_unsaved(path: Path, error: Exception) -> None:
+    """Warn that a file could not be written, while the training goes on."""
+    text = f"{path} could not be written: {error}. The training goes on; what was saved before is as it was"
+    log.error(text)
+    warnings.warn(text, FijiBridgeWarning, stacklevel=3)
