@@ -18,10 +18,10 @@ import torch
 from torch import nn
 
 from fijibridge.errors import TrainingError
-from fijibridge.machine import PeakMemory, resident_memory
+from fijibridge.machine import PeakMemory
 from fijibridge.nn.losses import Loss
 from fijibridge.nn.networks import traits
-from fijibridge.nn.patches import Batch
+from fijibridge.nn.patches import Batch, Feed, PatchSampler
 from fijibridge.nn.planning.probe import Cost, LossFunction, probe
 
 _START_S = 0.3  # Lightning, before its first step
@@ -93,11 +93,8 @@ class Forecast:
         Examples
         --------
         >>> told = Forecast(100, 2.0, 1000, None, 0.5, 10.0, 102.0)
-        >>> told.compare({"epoch_s": 11.0, "host_bytes": 900}).loc[["host_bytes", "epoch_s"]]
-                    forecast  measured  ratio
-        quantity
-        host_bytes    1000.0     900.0    0.9
-        epoch_s         10.0      11.0    1.1
+        >>> float(told.compare({"epoch_s": 11.0, "host_bytes": 900}).loc["epoch_s", "ratio"])
+        1.1
         """
         rows = {
             name: (_number(value), _number(measured.get(name)))
@@ -125,6 +122,7 @@ def forecast_training(
     batches: int | None = None,
     spent_s: float = 0.0,
     more_bytes: int = 0,
+    ema: bool = False,
     seconds: float = 5.0,
 ) -> Forecast:
     """Forecast a training from a few real steps of it.
@@ -134,7 +132,8 @@ def forecast_training(
     net
         The network; it is left as it is, and so are the sampler's place and torch's random numbers.
     sampler
-        What gives the batches of an epoch: a :class:`fijibridge.PatchSampler`, or an iterable that begins anew each time.
+        What gives the batches of an epoch: a :class:`fijibridge.PatchSampler`, or an iterable that begins anew
+        each time.
     watch
         What gives those of the validation.
     epochs
@@ -147,6 +146,8 @@ def forecast_training(
         Seconds that the set-up has taken so far: they are part of it.
     more_bytes
         Host memory that the training will take besides, such as images that are not loaded yet.
+    ema
+        Whether a moving average of the weights is kept on the device too.
     seconds
         How long to try, about.
 
@@ -163,7 +164,7 @@ def forecast_training(
     Notes
     -----
     Time: the median step of the trial, with the making of its batch, times the batches; validation batches likewise.
-    Host memory, a bound: what this process has now, and by how much it rose in the trial (which trains a copy of the
+    Host memory, a bound: what this process had before, and by how much it rose in the trial (which trains a copy of the
     network: weights, gradients, both moments of AdamW), a quarter of that for what the allocator keeps, six copies of
     the weights (best and averaged ones, a checkpoint with both moments, and its bytes while it is written), four
     batches, and 64 MiB for tables, logs and threads.
@@ -173,14 +174,14 @@ def forecast_training(
     if loss is None:
         loss = Loss(outputs=traits(net).outputs)
     most = max(2, min(10, epochs * count))
-    cost = probe(net, _endless(sampler), where, loss, precision, most=most, seconds=seconds)
+    cost = probe(net, _endless(sampler, where), where, loss, precision, most=most, seconds=seconds)
     weights = sum(t.nbytes for t in (*net.parameters(), *net.buffers()))
-    return told(cost, count, _batch_size(sampler, cost), _checks(watch), epochs, weights, where, spent_s, more_bytes)
+    return told(cost, count, _batch_size(sampler, cost), _checks(watch), epochs, weights, spent_s, more_bytes, ema)
 
 
 def told(
-    cost: Cost, batches: int, batch: int, checks: int, epochs: int, weights: int, device: torch.device,
-    spent_s: float = 0.0, more_bytes: int = 0,
+    cost: Cost, batches: int, batch: int, checks: int, epochs: int, weights: int,
+    spent_s: float = 0.0, more_bytes: int = 0, ema: bool = False,
 ) -> Forecast:  # fmt: skip
     """Make a forecast of what a trial has cost.
 
@@ -192,20 +193,21 @@ def told(
         Batches of training in an epoch, patches in each, batches of validation, epochs.
     weights
         Bytes of the network.
-    device, spent_s, more_bytes
+    spent_s, more_bytes, ema
         As in :func:`forecast_training`.
     """
     before = _BEFORE + min(_BEFORE, checks)
     setup_s = spent_s + cost.seconds + before * cost.check_s + _START_S
     epoch_s = batches * cost.step_s + checks * cost.check_s + 4 * weights / _WRITE
-    return Forecast(
-        patches=batches * batch, setup_s=setup_s, host_bytes=_bound(cost, weights, device, more_bytes),
-        device_bytes=cost.device_bytes, step_s=cost.step_s, epoch_s=epoch_s, total_s=setup_s + epochs * epoch_s,
-    )  # fmt: skip
+    on_device = None if cost.device_bytes is None else cost.device_bytes + (weights if ema else 0)
+    total_s = setup_s + epochs * epoch_s
+    host = host_bound(cost, weights, more_bytes)
+    return Forecast(batches * batch, setup_s, host, on_device, cost.step_s, epoch_s, total_s)
 
 
-def _bound(cost: Cost, weights: int, device: torch.device, more_bytes: int) -> int | None:
-    now = resident_memory()
+def host_bound(cost: Cost, weights: int, more_bytes: int = 0) -> int | None:
+    """Return a bound of the host memory that a training takes; see the notes of :func:`forecast_training`."""
+    now = cost.host_before
     if now is None or cost.host_bytes is None:
         return None
     library = 0 if "lightning.pytorch" in sys.modules else _LIBRARY
@@ -236,12 +238,13 @@ def _batch_size(sampler: Iterable[Batch], cost: Cost) -> int:
     return int(getattr(sampler, "batch", 0) or cost.batch_size)
 
 
-def _endless(sampler: Iterable[Batch]) -> Iterator[Batch]:
-    """Yield batches as an epoch would, again from its start when it has ended, without moving the sampler on."""
+def _endless(sampler: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
+    """Yield batches as a training would, epoch after epoch, without moving the sampler on."""
     aside = copy.copy(sampler)
+    source = Feed(aside, device) if isinstance(aside, PatchSampler) else aside
     while True:
         count = 0
-        for count, batch in enumerate(aside, start=1):  # noqa: B007
+        for count, batch in enumerate(source, start=1):  # noqa: B007
             yield batch
         if not count:
             return

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from fijibridge.errors import TrainingError
+from fijibridge.errors import ModelError, TrainingError
 from fijibridge.nn.devices import memory
-from fijibridge.nn.networks import traits
-from fijibridge.nn.unet import UNet
+from fijibridge.nn.networks import Traits, traits
+
+_SIDE = 128  # of a patch, pixels
+_SLICES = 16
 
 
 def patch_size(net: nn.Module, patch: Sequence[int] | None = None) -> tuple[int, ...]:
-    """Return the sides of a patch for a network; 128 per axis if left out, 16 for z, or what is next to it and fits.
+    """Return the sides of a patch for a network; 128 per axis if left out, 16 for z, or the next that fit it.
 
     Raises
     ------
@@ -23,45 +26,98 @@ def patch_size(net: nn.Module, patch: Sequence[int] | None = None) -> tuple[int,
         If they do not fit the network.
     """
     known = traits(net)
-    usual = (16, 128, 128)[-known.dims :]
-    size = tuple(patch) if patch is not None else tuple(_fitting(net, n) for n in usual)
-    if len(size) != known.dims or any(n < 1 or _fitting(net, n) != n for n in size):
-        valid = known.shrink > 0
-        fits = f"the next sides that do are {[_fitting(net, n) for n in size]}" if valid else "each a multiple of "
-        raise TrainingError(
-            f"patch {size} does not fit the network: {known.dims} sides, {fits}"
-            + ("" if valid else f"{known.divisor} (2**depth)")
-        )
+    if patch is None:
+        return tuple(next_side(net, known, n) for n in (_SLICES, _SIDE, _SIDE)[-known.dims :])
+    size = tuple(int(n) for n in patch)
+    if len(size) != known.dims or not all(fits(net, known, n) for n in size):
+        raise TrainingError(f"patch {size} does not fit the network: {known.dims} sides, {_said(net, known)}")
     return size
 
 
-def _fitting(net: nn.Module, n: int) -> int:
-    """Return the smallest side of n or more that the network can take."""
-    known = traits(net)
-    if isinstance(net, UNet):
-        return net.input_size(n - 2 * known.shrink)
-    return max(-(-n // known.divisor) * known.divisor, 1)
+def _said(net: nn.Module, known: Traits) -> str:
+    if known.shrink == 0:
+        return (
+            f"each a multiple of {known.divisor} (2**depth)"
+            if hasattr(net, "config")
+            else (f"each a multiple of {known.divisor}")
+        )
+    some = [n for n in range(2 * known.shrink + 1, 2 * known.shrink + 1 + 4 * known.divisor) if fits(net, known, n)]
+    return f"with valid convolutions such as {', '.join(map(str, some[:3]))}"
 
 
-def training_memory(net: UNet, patch: Sequence[int], batch: int) -> int:
+def fits(net: nn.Module, known: Traits, side: int) -> bool:
+    """Say whether an input may have this side."""
+    told = getattr(net, "output_size", None)
+    if callable(told) and known.shrink:
+        try:
+            return int(told(side)) > 0
+        except ModelError:
+            return False
+    return side > 2 * known.shrink and side % known.divisor == 0
+
+
+def next_side(net: nn.Module, known: Traits, side: int) -> int:
+    """Return the first side from here on that an input may have."""
+    return next(n for n in range(max(side, 1), side + 2 * known.shrink + 2 * known.divisor + 1) if fits(net, known, n))
+
+
+def last_side(net: nn.Module, known: Traits, side: int) -> int | None:
+    """Return the last side up to here that an input may have; None if there is none."""
+    return next((n for n in range(side, 0, -1) if fits(net, known, n)), None)
+
+
+def training_memory(net: nn.Module, patch: Sequence[int], batch: int) -> int:
     """Estimate the bytes that a training step takes at the least.
 
     Notes
     -----
-    16 per parameter (weight, gradient, and AdamW's two moments), and the activations kept for the gradient:
+    16 per parameter (weight, gradient, and AdamW's two moments), and the activations kept for the gradient. Of a U-Net:
     4 bytes * 10 arrays * batch * sum over levels l of channels(l) * pixels of the patch / 2**(dims * l). The arrays are
     what two convolutions and normalisations give on the way down (4) and up (4), and what was put together there (2).
-    Steps on a CPU took 12 to 16 in place of 10.
+    Steps on a CPU took 12 to 16 in place of 10. Of another network, what torch keeps of a small image, by its pixels.
 
     Examples
     --------
+    >>> from fijibridge import UNet
     >>> round(training_memory(UNet(depth=3, width=32), (128, 128), batch=8) / 2**20)
     329
     """
-    depth, width = int(net.config["depth"]), int(net.config["width"])
-    per_pixel = sum(width * 2**level / 2 ** (net.dims * level) for level in range(depth + 1))
     parameters = sum(p.numel() for p in net.parameters())
-    return int(16 * parameters + 4 * 10 * batch * math.prod(patch) * per_pixel)
+    return int(16 * parameters + batch * math.prod(patch) * _kept(net))
+
+
+def _kept(net: nn.Module) -> float:
+    """Return the bytes of activations that are kept for the gradient, by pixel of the input."""
+    config = getattr(net, "config", None)
+    if not isinstance(config, dict) or not {"depth", "width", "dims"} <= set(config):
+        return _kept_of_a_trial(net)
+    depth, width, dims = int(config["depth"]), int(config["width"]), int(config["dims"])
+    return float(40 * sum(width * 2**level / 2 ** (dims * level) for level in range(depth + 1)))
+
+
+def _kept_of_a_trial(net: nn.Module) -> float:
+    known = traits(net)
+    side = next_side(net, known, 2 * known.shrink + 4 * known.divisor)
+    like = next(net.parameters(), torch.zeros(()))
+    weights = {p.untyped_storage().data_ptr() for p in (*net.parameters(), *net.buffers())}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            out = net(torch.zeros(1, known.in_channels, *[side] * known.dims, device=like.device, dtype=like.dtype))
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    del out
+    return float(sum(kept.values()) / side**known.dims)
 
 
 def check_memory(net: nn.Module, patch: Sequence[int], batch: int, device: torch.device) -> None:
@@ -72,12 +128,11 @@ def check_memory(net: nn.Module, patch: Sequence[int], batch: int, device: torch
     TrainingError
         Says what it takes and what there is.
     """
-    if not isinstance(net, UNet):  # what it takes is not known before it is tried
-        return
     need, there = training_memory(net, patch, batch), memory(device)
     if there is not None and need > there:
+        config: Any = getattr(net, "config", {})
+        of_it = f"'s channels {config['width']} or depth {config['depth']}" if "width" in config else " itself"
         raise TrainingError(
             f"a training step takes at least {need / 2**30:.0f} GiB, {device} has {there / 2**30:.1f} GiB: lower the "
-            f"patch {' x '.join(map(str, patch))}, the batch {batch}, or the network's channels "
-            f"{net.config['width']} or depth {net.config['depth']}"
+            f"patch {' x '.join(map(str, patch))}, the batch {batch}, or the network{of_it}"
         )

@@ -33,8 +33,8 @@ class Cost:
         Seconds of a batch of validation: forward and loss.
     seconds : float
         Of the whole trial.
-    host_bytes : int or None
-        By which the memory of this process rose; None where the system does not say.
+    host_before, host_bytes : int or None
+        What this process had in memory before, and by which it rose; None where the system does not say.
     device_bytes : int or None
         The most that was allocated on a CUDA device, with network, gradients and optimizer; None for other devices.
     batch_size, batch_bytes : int
@@ -46,6 +46,7 @@ class Cost:
     step_s: float
     check_s: float
     seconds: float
+    host_before: int | None
     host_bytes: int | None
     device_bytes: int | None
     batch_size: int
@@ -60,6 +61,7 @@ def probe(
     loss: LossFunction,
     precision: str | int | None = None,
     *,
+    least: int = 2,
     most: int = 10,
     seconds: float = 5.0,
 ) -> Cost:
@@ -76,9 +78,9 @@ def probe(
     loss
         Called with (output, y, weight).
     precision
-        As of Lightning: ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"``.
-    most, seconds
-        Of the steps that are timed: at the most so many, for about so long, but two at least.
+        ``"32"``, ``"bf16"``, ``"16"``, ``"auto"``, or these as Lightning calls them, ``"bf16-mixed"``.
+    least, most, seconds
+        Of the steps that are timed: at least and at the most so many, for about so long.
 
     Raises
     ------
@@ -91,14 +93,14 @@ def probe(
         before = _reset(device)
         with PeakMemory() as host:
             stepper = _Stepper(net, device, loss, precision)
-            times = stepper.run(iter(batches), most, seconds)
-            check_s = stepper.check()
+            times = stepper.run(iter(batches), least, most, seconds)
+            check_s = stepper.check(3 if most > 1 else 1)
         peak = None if device.type != "cuda" else int(torch.cuda.max_memory_allocated(device)) - before
     if peak is not None and stepper.copied:
         peak -= stepper.weights  # the network itself is on the device already
     batch_bytes = sum(t.nbytes for t in stepper.batch)
     return Cost(
-        statistics.median(times), check_s, time.perf_counter() - began, host.growth,
+        statistics.median(times), check_s, time.perf_counter() - began, host.before, host.growth,
         peak, len(stepper.batch[0]), batch_bytes, len(times),
     )  # fmt: skip
 
@@ -111,18 +113,18 @@ class _Stepper:
         self.copied = first is not None and first.device.type == device.type
         self.net = copy.deepcopy(net).to(device).train()
         self.weights = sum(t.nbytes for t in (*self.net.parameters(), *self.net.buffers()))
-        self.device, self.loss, self.precision = device, loss, str(precision or "32-true")
+        self.device, self.loss, self.precision = device, loss, _precision(precision, device)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=1e-5, weight_decay=1e-4)
-        half = self.precision.startswith("16") and device.type == "cuda"
+        half = self.precision == "16" and device.type == "cuda"
         self.scaler = torch.amp.GradScaler(device.type, enabled=half)
         self.batch: Batch
 
-    def run(self, batches: Iterator[Batch], most: int, seconds: float) -> list[float]:
+    def run(self, batches: Iterator[Batch], least: int, most: int, seconds: float) -> list[float]:
         """Warm up, then take steps and time them, with the making of their batches."""
         for _ in range(3 if self.device.type == "cuda" else 1):
             self.step(_next(batches))
         times: list[float] = []
-        while len(times) < 2 or (len(times) < most and sum(times) < seconds):
+        while len(times) < least or (len(times) < most and sum(times) < seconds):
             began = time.perf_counter()
             self.step(_next(batches))
             times.append(time.perf_counter() - began)
@@ -139,12 +141,12 @@ class _Stepper:
         self.scaler.update()
         self._wait()
 
-    def check(self) -> float:
-        """Return the seconds of forward and loss alone."""
+    def check(self, count: int) -> float:
+        """Return the seconds of forward and loss alone; the median of so many."""
         self.net.eval()
         times = []
         with torch.no_grad():
-            for _ in range(3):
+            for _ in range(count):
                 began = time.perf_counter()
                 float(self._loss(self.batch))
                 times.append(time.perf_counter() - began)
@@ -156,8 +158,7 @@ class _Stepper:
             return self.loss(self.net(x), y, weight)
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        kinds = {"bf16-mixed": torch.bfloat16, "bf16": torch.bfloat16, "16-mixed": torch.float16, "16": torch.float16}
-        kind = kinds.get(self.precision)
+        kind = {"bf16": torch.bfloat16, "16": torch.float16}.get(self.precision)
         return nullcontext() if kind is None else torch.autocast(self.device.type, dtype=kind)
 
     def _wait(self) -> None:
@@ -165,6 +166,12 @@ class _Stepper:
             torch.cuda.synchronize(self.device)
         elif self.device.type == "mps":
             torch.mps.synchronize()
+
+
+def _precision(asked: str | int | None, device: torch.device) -> str:
+    if asked == "auto":
+        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "32"
+    return str(asked or "32").split("-")[0]
 
 
 def _next(batches: Iterator[Batch]) -> Batch:

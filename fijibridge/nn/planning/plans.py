@@ -1,0 +1,352 @@
+"""A plan of a training: patches, coverage, and what it will take, before anything is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from fijibridge.dataset import Dataset
+from fijibridge.errors import TrainingError
+from fijibridge.nn.devices import device_of, memory
+from fijibridge.nn.networks import Traits, traits
+from fijibridge.nn.patches import PatchSampler
+from fijibridge.nn.planning.fitting import bytes_of, fit_batch, fit_patch
+from fijibridge.nn.planning.forecast import Forecast, forecast_training
+from fijibridge.nn.planning.memory import last_side, next_side, patch_size
+from fijibridge.nn.planning.receptive import ReceptiveField, receptive_field
+from fijibridge.nn.planning.sources import Source, source_of
+from fijibridge.nn.planning.text import plan_text
+
+_BATCH = 8
+_MOST = 128  # patches in a batch that is chosen
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training will do and take; ``print(plan)`` shows it as a table.
+
+    Attributes
+    ----------
+    network, device, precision : str
+        What is trained, where, and how numbers are kept.
+    images, watched : tuple of tuple
+        Sides of the images that are learnt and watched, ([z,] y, x) pixels.
+    receptive_field : ReceptiveField
+        Of the network.
+    patch, stride, halo : tuple of int
+        By axis, pixels: of a patch; from one patch to the next; what a tile needs around it in a prediction.
+    divisor : int
+        What sides and origins of tiles must be multiples of.
+    batch, batches, epochs : int
+        Patches in a batch, batches in an epoch, epochs.
+    on_grid : bool
+        Whether patches lie on the grid of the stride, or are drawn at random, so many as were asked for.
+    coverage : tuple of float
+        By axis, how many patches of an epoch hold an inner pixel: patch / stride on a grid.
+    coverage_area : float
+        How many patches of an epoch hold a pixel, inside: the product of these.
+    mean_coverage : float
+        The same on average over all pixels, with those at the borders.
+    memory : int or None
+        Bytes that the device has for it, or the limit.
+    forecast : Forecast or None
+        None without a trial.
+    notes : tuple of str
+        What to think of before it starts.
+    """
+
+    network: str
+    device: str
+    precision: str
+    images: tuple[tuple[int, ...], ...]
+    watched: tuple[tuple[int, ...], ...]
+    receptive_field: ReceptiveField
+    patch: tuple[int, ...]
+    stride: tuple[int, ...]
+    halo: tuple[int, ...]
+    divisor: int
+    batch: int
+    batches: int
+    epochs: int
+    on_grid: bool
+    coverage: tuple[float, ...]
+    coverage_area: float
+    mean_coverage: float
+    memory: int | None
+    forecast: Forecast | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def patches(self) -> int:
+        """Of an epoch."""
+        return self.batch * self.batches
+
+    def settings(self) -> dict[str, Any]:
+        """Return what :func:`fijibridge.train` is to be given: ``train(net, data, **plan.settings())``."""
+        return {"patch": self.patch, "batch": self.batch, "batches": self.batches, "epochs": self.epochs}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return dataclasses.asdict(self) | {"patches": self.patches}
+
+    def __str__(self) -> str:
+        return plan_text(self)
+
+
+def plan(
+    net: nn.Module,
+    data: Dataset | Sequence[Any],
+    *,
+    patch: Sequence[int] | None = None,
+    stride: int | Sequence[int] | None = None,
+    batch: int | None = None,
+    batches: int | None = None,
+    epochs: int = 50,
+    validation: Sequence[Any] = (),
+    device: str | torch.device | None = None,
+    memory_limit: int | float | str | None = None,
+    precision: str = "auto",
+    probe: bool = True,
+) -> Plan:
+    """Say what a training will do and take, from a few real steps of it; nothing is trained.
+
+    Parameters
+    ----------
+    net
+        The network; left as it is.
+    data
+        A dataset (its ``train`` images; those for validation are watched), a list of (image, target), or a list of the
+        shapes of images, without channels.
+    patch
+        (Y, X) or (Z, Y, X) pixels. Left out: three times the distance that information travels through the network, at
+        the most what the smallest image has, rounded to what fits the network.
+    stride
+        Pixels from one patch to the next, one number or one by axis. Left out: that distance once, at the most a patch.
+    batch
+        Patches in a batch, 8 if left out; with `memory_limit` the largest that keeps it.
+    batches
+        Batches in an epoch, of patches drawn at random. Left out: as many as the grid of the stride has patches for.
+    epochs
+        Of the training.
+    validation
+        Pairs or shapes to watch, besides those of a dataset.
+    device
+        ``"cpu"``, ``"cuda"`` ...; left out, the best there is.
+    memory_limit
+        Bytes, or text such as ``"4GB"``: on a CUDA device of what is allocated there, elsewhere of all that this
+        process takes. What of batch and patch is left out is chosen to keep it, and a real step shows that it does.
+    precision
+        ``"32"``, ``"bf16"``, ``"16"`` or ``"auto"``, as in a training.
+    probe
+        Whether to take the real steps; without them there is no forecast.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    TrainingError
+        If patch and network do not fit, or nothing keeps the limit: it says what would help.
+    ModelError
+        If the network has no receptive field.
+
+    Examples
+    --------
+    >>> from fijibridge import UNet
+    >>> known = plan(UNet(depth=2, width=2), [(576, 768)] * 18, patch=(160, 160), stride=10, device="cpu", probe=False)
+    >>> known.patches, known.coverage, known.coverage_area
+    (47992, (16.0, 16.0), 256.0)
+    """
+    known = traits(net)
+    work = _Work(net, known, receptive_field(net), source_of(data, validation, known), device_of(device), precision)
+    size = patch_size(net, patch) if patch is not None else work.usual_patch()
+    if memory_limit is None:
+        return work.plan(size, stride, _BATCH if batch is None else batch, batches, epochs, probe)
+    if not probe:
+        raise TrainingError("memory_limit is kept by trying: leave out probe=False")
+    return work.within(bytes_of(memory_limit), size, patch is None, stride, batch, batches, epochs)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a plan is made of."""
+
+    net: nn.Module
+    known: Traits
+    field: ReceptiveField
+    source: Source
+    device: torch.device
+    precision: str
+
+    def usual_patch(self) -> tuple[int, ...]:
+        """Return three times the distance that information travels, within the smallest image."""
+        room = np.min(np.array(self.source.shapes), axis=0)
+        sides = []
+        for far, most in zip(_distance(self.field, self.known.dims), room, strict=True):
+            wanted = min(next_side(self.net, self.known, 3 * far), int(most))
+            sides.append(last_side(self.net, self.known, wanted) or next_side(self.net, self.known, wanted))
+        return tuple(sides)
+
+    def plan(
+        self, patch: tuple[int, ...], stride: int | Sequence[int] | None, batch: int, batches: int | None, epochs: int,
+        probe: bool, limit: int | None = None,
+    ) -> Plan:  # fmt: skip
+        """Make the plan for patch and batch."""
+        steps, on_grid = _stride(stride, self.field, self.known, patch), batches is None
+        if batches is None:
+            batches = math.ceil(_grid(self.source, patch, steps) / max(batch, 1))
+        if min(batch, batches) < 1 or epochs < 0:
+            raise TrainingError(f"batch {batch} and batches {batches} must be at least 1, epochs {epochs} at least 0")
+        forecast = self._forecast(patch, batch, batches, epochs) if probe else None
+        per_axis, area, mean = _coverage(self.source, patch, steps, batch * batches, on_grid)
+        made = Plan(
+            _name(self.net, self.known), str(self.device), self.precision, tuple(self.source.shapes),
+            tuple(self.source.watched), self.field, patch, steps,
+            tuple(f.halo for f in self.field.along(self.known.dims)), self.field.divisor, int(batch), int(batches),
+            int(epochs), on_grid, per_axis, area, mean, limit if limit is not None else memory(self.device), forecast,
+        )  # fmt: skip
+        return dataclasses.replace(made, notes=_notes(made))
+
+    def within(
+        self, limit: int, patch: tuple[int, ...], free_patch: bool, stride: int | Sequence[int] | None,
+        batch: int | None, batches: int | None, epochs: int,
+    ) -> Plan:  # fmt: skip
+        """Make a plan that keeps a limit: lowered, where left out, is first the batch, then the patch.
+
+        The batch that fits is found with made-up patches; the forecast, with real ones, has the last word.
+        """
+        patch, many = self._fitting(limit, patch, free_patch, batch)
+        while True:
+            made = self.plan(patch, stride, many, batches, epochs, True, limit)
+            taken = _bytes(made.forecast)
+            if taken is None or taken <= limit:
+                return made
+            if batch is None and many > 1:
+                many -= max(1, round(many * (1 - limit / taken)))
+            elif free_patch and (smaller := self._smaller(patch)) is not None:
+                patch = smaller
+            else:
+                raise self._too_much(limit, taken, patch, many)
+            many = max(many, 1)
+
+    def _fitting(
+        self, limit: int, patch: tuple[int, ...], free_patch: bool, batch: int | None
+    ) -> tuple[tuple[int, ...], int]:
+        options: dict[str, Any] = {
+            "memory_limit": limit, "device": self.device, "precision": self.precision,
+            "more_bytes": self.source.bytes(self.known),
+        }  # fmt: skip
+        try:
+            many = fit_batch(self.net, patch, most=batch or _MOST, **options)
+        except TrainingError:
+            if not free_patch:
+                raise
+            many = 0
+        if many >= (batch or 1) or not free_patch:
+            return patch, many if batch is None else batch
+        return fit_patch(self.net, batch or 1, largest=patch, **options), batch or 1
+
+    def _smaller(self, patch: Sequence[int]) -> tuple[int, ...] | None:
+        sides = [last_side(self.net, self.known, n - 1) for n in patch]
+        least = 2 * self.known.divisor
+        return tuple(n for n in sides if n is not None) if all(n is not None and n >= least for n in sides) else None
+
+    def _too_much(self, limit: int, taken: int, patch: Sequence[int], batch: int) -> TrainingError:
+        return TrainingError(
+            f"a training with batches of {batch} patches of {' x '.join(map(str, patch))} takes up to "
+            f"{taken / 2**20:.0f} MiB on {self.device}, above the limit of {limit / 2**20:.0f} MiB: leave batch or "
+            "patch out, so that the largest that fits is taken, or take a network of less width or depth"
+        )
+
+    def _forecast(self, patch: Sequence[int], batch: int, batches: int, epochs: int) -> Forecast:
+        source, watch = self.source, None
+        sampler = PatchSampler(source.samples, patch, batch, batches)
+        if source.watched:
+            checks = max(1, round(source.watched_pixels * source.known / math.prod(patch) / batch))
+            watch = PatchSampler(source.samples, patch, batch, checks, False)
+        return forecast_training(
+            self.net, sampler, watch, epochs, self.device, None, self.precision,
+            more_bytes=source.bytes(self.known), spent_s=source.seconds,
+        )  # fmt: skip
+
+
+def _bytes(forecast: Forecast | None) -> int | None:
+    """Return what a limit is about: the device's memory, or that of the host where it computes itself."""
+    return None if forecast is None else forecast.device_bytes or forecast.host_bytes
+
+
+def _distance(field: ReceptiveField, dims: int) -> list[int]:
+    """Return how far information travels along each axis, at the most, in pixels."""
+    return [max(f.left, f.right, 1) for f in field.along(dims)]
+
+
+def _stride(
+    given: int | Sequence[int] | None, field: ReceptiveField, known: Traits, patch: Sequence[int]
+) -> tuple[int, ...]:
+    """Return the stride by axis, that of the output for a valid network: what is learnt in each patch is its middle."""
+    shown = [n - 2 * known.shrink for n in patch]
+    if given is None:
+        rounded = [-(-far // field.divisor) * field.divisor for far in _distance(field, known.dims)]
+        return tuple(min(s, n) for s, n in zip(rounded, shown, strict=True))
+    steps = (given,) * known.dims if isinstance(given, int | np.integer) else tuple(given)
+    if len(steps) != known.dims or any(int(s) < 1 for s in steps):
+        raise TrainingError(f"stride is {given}; expected one number of at least 1, or {known.dims}, one for each axis")
+    return tuple(int(s) for s in steps)
+
+
+def _grid(source: Source, patch: Sequence[int], stride: Sequence[int]) -> int:
+    """Count the patches of the grid, the last of a row ending with the image, as the sampler lays them."""
+    return sum(
+        math.prod(1 + math.ceil(max(n - p, 0) / s) for n, p, s in zip(shape, patch, stride, strict=True))
+        for shape in source.shapes
+    )
+
+
+def _coverage(
+    source: Source, patch: Sequence[int], stride: Sequence[int], patches: int, on_grid: bool
+) -> tuple[tuple[float, ...], float, float]:
+    pixels = source.pixels if on_grid else source.pixels * max(source.known, 1e-9)
+    mean = patches * math.prod(patch) / pixels
+    if not on_grid:
+        return (mean ** (1 / len(patch)),) * len(patch), mean, mean
+    longest = np.max(np.array(source.shapes), axis=0)
+    per_axis = tuple(p / s if n > p else 1.0 for p, s, n in zip(patch, stride, longest, strict=True))
+    return per_axis, math.prod(per_axis), mean
+
+
+def _name(net: nn.Module, known: Traits) -> str:
+    weights = sum(p.numel() for p in net.parameters())
+    config = getattr(net, "config", {})
+    form = ", ".join(f"{k} {config[k]}" for k in ("depth", "width") if k in config)
+    channels = f"{known.in_channels} channel{'s' if known.in_channels > 1 else ''} to {known.n_classes} classes"
+    return f"{type(net).__name__}{f' of {form}' if form else ''}, {known.dims}D, {channels}, {weights:,} weights"
+
+
+def _notes(made: Plan) -> tuple[str, ...]:
+    notes = []
+    short = [n for n, f in zip(made.patch, made.receptive_field.along(len(made.patch)), strict=True) if n < f.size]
+    if short:
+        notes.append(
+            f"the patch is smaller than the {made.receptive_field.size} px that the network sees: what it learns at "
+            "the borders of patches is without its surroundings"
+        )
+    if made.coverage_area > 16:
+        wider = tuple(max(p // 3, 1) for p in made.patch)
+        notes.append(
+            f"each pixel is seen {made.coverage_area:.0f} times an epoch: with a stride of "
+            f"{' x '.join(map(str, wider))} an epoch takes about {made.coverage_area / 9:.0f} times less"
+        )
+    if any(n < p for shape in made.images for n, p in zip(shape, made.patch, strict=True)):
+        notes.append("some images are smaller than the patch: they are mirrored, and the truth there is unknown")
+    taken = _bytes(made.forecast)
+    if made.memory is not None and taken is not None and taken > made.memory:
+        notes.append("it takes more memory than there is: lower batch or patch, or give memory_limit to have it chosen")
+    return tuple(notes)
