@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -15,7 +17,7 @@ from fijibridge.nn.losses import Loss
 from fijibridge.nn.networks import Traits, traits
 from fijibridge.nn.patches import Batch
 from fijibridge.nn.planning.forecast import host_bound
-from fijibridge.nn.planning.memory import fits, last_side, patch_size
+from fijibridge.nn.planning.memory import fits, last_side, patch_size, training_memory
 from fijibridge.nn.planning.probe import LossFunction, OutOfMemory, probe
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
@@ -81,8 +83,8 @@ def fit_batch(
 
     Notes
     -----
-    Steps with one patch and with two tell what a patch takes; the batch that follows is then tried with a real step,
-    and lowered as long as it does not fit.
+    What a patch takes at the least tells which batch may fit; it is tried with real steps, which tell what a patch
+    takes indeed, until the largest is found.
 
     Examples
     --------
@@ -94,10 +96,11 @@ def fit_batch(
     size = patch_size(net, patch)
     trial = _Trial(net, where, loss, precision, more_bytes)
     limit = _limit(memory_limit, where)
-    found = _largest(lambda n: trial.bytes(size, n), 1, max(most, 1), limit)
+    pixels = [n * math.prod(size) for n in range(1, max(most, 1) + 1)]
+    found = _largest(lambda n: trial.bytes(size, n + 1), pixels, limit, trial.each)
     if found is None:
         raise _nothing(limit, trial.bytes_told, where, f"a single patch of {_times(size)}")
-    return found
+    return found + 1
 
 
 def fit_patch(
@@ -130,12 +133,13 @@ def fit_patch(
     where = device_of(device)
     trial, limit = _Trial(net, where, loss, precision, more_bytes), _limit(memory_limit, where)
     sizes = _smaller(net, traits(net), largest)
-    found = _largest(lambda n: trial.bytes(sizes[n - 1], batch), 1, len(sizes), limit)
+    pixels = [batch * math.prod(size) for size in sizes]
+    found = _largest(lambda n: trial.bytes(sizes[n], batch), pixels, limit, trial.each)
     if found is None:
         raise _nothing(
             limit, trial.bytes_told, where, f"a batch of {batch} patches of {_times(sizes[0])}, the smallest"
         )
-    return sizes[found - 1]
+    return sizes[found]
 
 
 def _smaller(net: nn.Module, known: Traits, largest: Sequence[int]) -> list[tuple[int, ...]]:
@@ -160,6 +164,7 @@ class _Trial:
         self.known = traits(net)
         self.loss = loss or Loss(outputs=self.known.outputs)
         self.weights = sum(t.nbytes for t in (*net.parameters(), *net.buffers()))
+        self.each = max(training_memory(net, (1,) * self.known.dims, 1) - training_memory(net, (0,), 1), 1)
         self.bytes_told = 0
 
     def bytes(self, patch: Sequence[int], batch: int) -> int | None:
@@ -185,27 +190,42 @@ def _made_up(known: Traits, patch: Sequence[int], batch: int) -> Iterator[Batch]
         yield made
 
 
-def _largest(bytes_of: Callable[[int], int | None], least: int, most: int, limit: int) -> int | None:
-    """Return the largest number whose bytes keep a limit, by a line through two trials, and trials of what it says."""
-    first = bytes_of(least)
+def _largest(bytes_of: Callable[[int], int | None], pixels: Sequence[float], limit: int, each: float) -> int | None:
+    """Return the largest of some options whose bytes keep a limit, None if the first does not.
+
+    Parameters
+    ----------
+    bytes_of
+        Tries the option of that number, from 0; None if it does not fit at all.
+    pixels
+        Of each option, from the smallest on.
+    limit
+        Bytes.
+    each
+        Bytes of a pixel, at the least.
+
+    Notes
+    -----
+    The trial of an option tells what a pixel takes, and so which option is to be tried next.
+    """
+    first = bytes_of(0)
     if first is None or first > limit:
         return None
-    if most == least:
-        return least
-    best, each, n = least, 0.0, least + 1
-    above = most + 1
+    best, above = 0, len(pixels)
     for _ in range(_TRIES):
+        aim = pixels[0] + (limit - first) / each
+        n = min(max(bisect_right(pixels, aim) - 1, best + 1), above - 1)
+        if n <= best:
+            break
         taken = bytes_of(n)
         if taken is not None and taken <= limit:
-            best = max(best, n)
+            best = n
         else:
-            above = min(above, n)
+            above = n
         if taken is not None:
-            each = max((taken - first) / (n - least), 1.0)
-        aim = least + int((limit - first) / each) if taken is not None else (best + n) // 2
-        n = max(best + 1, min(aim, above - 1, most))
-        if best >= min(above - 1, most) or n <= best or n >= above:
-            break
+            each = max(each, (taken - first) / (pixels[n] - pixels[0]))
+        elif above > best + 1:
+            each = (limit - first) / (pixels[(best + above) // 2] - pixels[0] + 1)
     return best
 
 
