@@ -202,7 +202,7 @@ def _largest(bytes_of: Callable[[int], int | None], pixels: Sequence[float], lim
     limit
         Bytes.
     each
-        Bytes of a pixel, at the least.
+        Bytes of a pixel, as far as they are known.
 
     Notes
     -----
@@ -223,7 +223,7 @@ def _largest(bytes_of: Callable[[int], int | None], pixels: Sequence[float], lim
         else:
             above = n
         if taken is not None:
-            each = max(each, (taken - first) / (pixels[n] - pixels[0]))
+            each = max(each / 2, (taken - first) / (pixels[n] - pixels[0]))
         elif above > best + 1:
             each = (limit - first) / (pixels[(best + above) // 2] - pixels[0] + 1)
     return best

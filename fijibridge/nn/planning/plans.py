@@ -14,6 +14,7 @@ from torch import nn
 
 from fijibridge.dataset import Dataset
 from fijibridge.errors import TrainingError
+from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.devices import device_of, memory
 from fijibridge.nn.networks import Traits, traits
 from fijibridge.nn.patches import PatchSampler
@@ -230,12 +231,11 @@ class _Work:
             if taken is None or taken <= limit:
                 return made
             if batch is None and many > 1:
-                many -= max(1, round(many * (1 - limit / taken)))
+                many = int(0.8 * many)
             elif free_patch and (smaller := self._smaller(patch)) is not None:
                 patch = smaller
             else:
                 raise self._too_much(limit, taken, patch, many)
-            many = max(many, 1)
 
     def _fitting(
         self, limit: int, patch: tuple[int, ...], free_patch: bool, batch: int | None
@@ -268,7 +268,7 @@ class _Work:
 
     def _forecast(self, patch: Sequence[int], batch: int, batches: int, epochs: int) -> Forecast:
         source, watch = self.source, None
-        sampler = PatchSampler(source.samples, patch, batch, batches)
+        sampler = PatchSampler(source.samples, patch, batch, batches, _augmentation(self.known))
         if source.watched:
             checks = max(1, round(source.watched_pixels * source.known / math.prod(patch) / batch))
             watch = PatchSampler(source.samples, patch, batch, checks, False)
@@ -276,6 +276,12 @@ class _Work:
             self.net, sampler, watch, epochs, self.device, None, self.precision,
             more_bytes=source.bytes(self.known), spent_s=source.seconds,
         )  # fmt: skip
+
+
+def _augmentation(known: Traits) -> Augmentation:
+    """Return the usual augmentation, as far as all heads take it."""
+    heads = tuple(head for head in known.outputs if head != "classes")
+    return Augmentation(heads=heads, **({"elastic": 0.0} if "distance" in heads else {}))
 
 
 def _bytes(forecast: Forecast | None) -> int | None:
