@@ -69,7 +69,9 @@ class Given(IterableDataset[Batch]):
 
 def loader(batches: IterableDataset[Batch] | None) -> DataLoader[Batch] | None:
     """Wrap batches as Lightning wants them, without worker processes: forking beside a JVM's threads is unsafe."""
-    return None if batches is None else DataLoader(batches, batch_size=None, num_workers=0)
+    # with a generator of its own: an iterator draws one number, which dropout would miss after a resumption
+    own = torch.Generator()
+    return None if batches is None else DataLoader(batches, batch_size=None, num_workers=0, generator=own)
 
 
 def trainer_of(

@@ -72,7 +72,7 @@ class Recorder(Checkpoint):
         self.epoch_seconds: list[float] = []
         self._losses: list[Tensor | float] = []
         self._seconds_before = 0.0
-        self._began = self._saved = time.monotonic()
+        self._began = self._saved = self._epoch_began = time.monotonic()
 
     @property
     def seconds(self) -> float:
@@ -103,6 +103,7 @@ class Recorder(Checkpoint):
         """Keep the loss, tell the step, save where it is time."""
         if self.abandoned:
             raise Abandoned
+        _as_step(pl_module).follow()
         self._losses.append(outputs["loss"].detach())
         # every tenth only: looking at the loss makes a GPU wait
         if batch_idx % 10 == 0 and not torch.isfinite(outputs["loss"]):
@@ -120,7 +121,7 @@ class Recorder(Checkpoint):
         """Add the epoch's metrics, look whether it is the best one, and save."""
         if self.abandoned:
             raise Abandoned
-        assert isinstance(pl_module, Step)
+        step = _as_step(pl_module)
         whole = len(self._losses) >= int(trainer.num_training_batches)
         train_loss = self._mean_loss(trainer)
         if not np.isfinite(train_loss):
@@ -129,8 +130,8 @@ class Recorder(Checkpoint):
         val_loss = float(trainer.callback_metrics.get("val_loss", float("nan")))
         metrics = {"train_loss": train_loss, "val_loss": val_loss}
         lr = float(trainer.optimizers[0].param_groups[0]["lr"])
-        metrics |= self._judged(trainer, pl_module, epoch)
-        self._keep_best(trainer, pl_module, metrics, epoch)
+        metrics |= self._judged(trainer, step, epoch)
+        self._keep_best(trainer, step, metrics, epoch)
         self.epoch_seconds.append(time.monotonic() - self._epoch_began)
         self.add({"epoch": epoch, **metrics, "lr": lr})
         if whole:  # one that was stopped has saved itself at its last step
@@ -156,6 +157,7 @@ class Recorder(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw on as before the break."""
+        self._epoch_began = time.monotonic()
         if hasattr(self, "_rng"):
             torch.set_rng_state(self._rng[0].cpu())
             if self._rng[1] and torch.cuda.is_available():
@@ -218,6 +220,12 @@ class Recorder(Checkpoint):
             return True
         gain = value - self.best if higher_is_better(self.settings.metric) else self.best - value
         return gain > self.settings.min_delta
+
+
+def _as_step(module: LightningModule) -> Step:
+    if not isinstance(module, Step):
+        raise TypeError(f"a {type(module).__name__} is recorded; expected a Step")
+    return module
 
 
 class Abandoned(Exception):

@@ -518,6 +518,8 @@ def _save(run: Run) -> None:
     assert run.path is not None
     try:
         run.save(run.path)
+        if run.ending is not None and len(run.history) > run.settings["epochs"]:
+            (run.path / LAST).unlink(missing_ok=True)  # there is nothing to go on with
     except (OSError, TrainingError, RuntimeError) as error:
         run.unsaved = f"{run.path}: {error}"
         tell_unsaved(run.path / FILE_NAME, error)

@@ -49,8 +49,8 @@ class Step(pl.LightningModule):
         """Return the loss of a batch."""
         return self.loss(self.net(batch[0]), batch[1], batch[2])
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Let the average follow."""
+    def follow(self) -> None:
+        """Let the average follow the weights; the recorder asks for it, before it saves."""
         if self.averaged is not None:
             self.averaged.update_parameters(self.net)
 
