@@ -78,6 +78,28 @@ def test_a_displacement_moves_by_what_it_says():
     assert (target[0, :, :20] == y[0, :, 3:23]).all()
 
 
+@pytest.mark.parametrize("patch", [(7, 12), (4, 7, 12), (1, 9)])
+def test_what_comes_from_far_beyond_is_mirrored_as_often_as_it_takes(patch):
+    """Against numpy's padding: shifts of several times the patch."""
+    x, y, weight = positions(patch, 1)
+    for shift in (-30, -13, 0, 17, 40):
+        shifts = np.full((len(patch), *[5] * len(patch)), shift, np.float32)
+        out, target, _ = resample((x, y, weight), [Warp(0, 1, shifts)])
+        wide = np.pad(y[0].numpy(), 45, mode="reflect")
+        expected = wide[tuple(slice(45 + shift, 45 + shift + n) for n in patch)]
+        assert (target[0].numpy() == expected).all()
+        assert torch.allclose(out[0, -1], (target[0] % patch[-1]).float(), atol=1e-3)
+
+
+def test_displacements_are_smooth_and_as_large_as_said():
+    x, y, weight = positions((96, 96), 16)
+    out, _, _ = replace(STILL, elastic=3, smoothness=24, share=1)((x, y, weight), rngs(16))
+    shift = (out - x)[:, :, 24:-24, 24:-24]
+    assert 2 < float(shift.std()) < 3.5
+    assert float(shift.diff(dim=-1).abs().max()) < 1  # no fold
+    assert float(shift.diff(n=2, dim=-1).abs().max()) < 0.1
+
+
 def test_unknown_truth_and_large_ids_stay_what_they_are():
     classes = torch.full((4, 16, 16), IGNORE)
     classes[:, 4:12] = 1

@@ -245,6 +245,31 @@ def test_a_feed_brings_the_same_batches_and_knows_what_was_taken(full):
             assert feed.state_dict() == {"epoch": 0, "done": number}
 
 
+def test_a_feed_takes_one_core_and_leaves_the_others_as_they_were():
+    class Telling(np.ndarray):
+        def __getitem__(self, key):
+            cores.append(torch.get_num_threads())
+            return super().__getitem__(key)
+
+    def of_a_new_thread():
+        cores.append(torch.get_num_threads())
+
+    cores: list[int] = []
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        image = np.zeros((1, 20, 20), np.float32).view(Telling)
+        next(iter(Feed(PatchSampler([Sample(image, np.zeros((20, 20), np.uint8))], (8, 8), batches=1), "cpu")))
+        assert set(cores) == {1}
+        assert torch.get_num_threads() == 2
+        later = threading.Thread(target=of_a_new_thread)
+        later.start()
+        later.join()
+        assert cores[-1] == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_feed_that_is_left_early_leaves_no_thread(full):
     iterator = iter(Feed(full, "cpu"))
     next(iterator)

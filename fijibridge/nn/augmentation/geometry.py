@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+_OVERSHOOT = 1.375  # most that cubic interpolation along one axis leaves the range of its points
 
 
 @dataclass(frozen=True)
@@ -65,37 +68,54 @@ def resample(
     chosen = [number for number, warp in enumerate(warps) if warp is not None]
     which = torch.tensor(chosen, device=x.device)
     drawn = [warp for warp in warps if warp is not None]
+    taken = [part if len(chosen) == len(part) else part[which] for part in batch]
     places = _places(drawn, x.shape[2:], x.device)  # (N, dims, ...) pixels
     far = [1 + number for number, head in enumerate(heads) if head == "distance"]
-    smooth = [x[which], weight[which].unsqueeze(1).to(x.dtype), *([y[which][:, far]] if far else [])]
+    smooth = [taken[0], taken[2].unsqueeze(1).to(x.dtype), *([taken[1][:, far]] if far else [])]
     linear = _linear(torch.cat(smooth, dim=1), places)
-    ids = y[which] if y.ndim == x.ndim else y[which].unsqueeze(1)
+    ids = taken[1] if y.ndim == x.ndim else taken[1].unsqueeze(1)
     nearest = _nearest(ids, places)
     channels = x.shape[1]
     if far:
         scales = torch.tensor([warp.scale for warp in drawn], device=x.device, dtype=x.dtype)
         nearest[:, far] = linear[:, channels + 1 :] * scales.reshape(-1, *[1] * (x.ndim - 1))
-    out = x.clone(), y.clone(), weight.clone()
-    out[0][which] = linear[:, :channels]
-    out[1][which] = nearest if y.ndim == x.ndim else nearest[:, 0]
-    out[2][which] = linear[:, channels]
-    return out
+    out = linear[:, :channels], nearest if y.ndim == x.ndim else nearest[:, 0], linear[:, channels]
+    if len(chosen) == len(x):
+        return out
+    return x.index_copy(0, which, out[0]), y.index_copy(0, which, out[1]), weight.index_copy(0, which, out[2])
 
 
 def _places(warps: Sequence[Warp], patch: Sequence[int], device: torch.device) -> Tensor:
     """Return from which pixel coordinates each pixel comes, inside of the patch: mirrored at its border."""
     dims = len(patch)
-    middle = torch.tensor([(n - 1) / 2 for n in patch], device=device).reshape(-1, *[1] * dims)
-    axes = [torch.arange(n, device=device, dtype=torch.float32) - (n - 1) / 2 for n in patch]
-    around = torch.stack(torch.meshgrid(*axes, indexing="ij")).reshape(dims, -1)  # (dims, pixels)
-    matrices = torch.from_numpy(np.stack([_matrix(warp, dims) for warp in warps])).to(device)
-    places = (matrices @ around).reshape(-1, dims, *patch) + middle
+    matrices = np.stack([_matrix(warp, dims) for warp in warps])  # (N, dims, dims)
+    middle = np.array([(n - 1) / 2 for n in patch], np.float32)
+    bound = np.abs(matrices).max(axis=0) @ middle + middle
+    places: Tensor | None = None
     if warps[0].shifts is not None:
-        places = places + _displacement(warps, patch, device)
-    last = torch.tensor([n - 1 for n in patch], device=device).reshape(-1, *[1] * dims)
-    period = (2 * last).clamp(min=1)
-    places = places.remainder(period)
-    return torch.minimum(places, period - places).clamp(min=0).minimum(last.to(places.dtype))
+        shifts = np.stack([warp.shifts for warp in warps if warp.shifts is not None])
+        places = _displacement(torch.from_numpy(shifts).to(device), patch)
+        bound += np.abs(shifts).max() * _OVERSHOOT**dims
+    for axis, size in enumerate(patch):  # the sum over the axes of a matrix's column times a coordinate
+        along = matrices[:, :, axis, None] * (np.arange(size, dtype=np.float32) - middle[axis])
+        along = along + middle[:, None] if axis == 0 else along
+        sides = [size if other == axis else 1 for other in range(dims)]
+        part = torch.from_numpy(along).to(device).reshape(len(warps), dims, *sides)
+        places = part if places is None else places + part
+    assert places is not None
+    return _mirrored(places, patch, bound)
+
+
+def _mirrored(places: Tensor, patch: Sequence[int], bound: npt.NDArray[np.floating]) -> Tensor:
+    """Fold coordinates, known to be within -bound and bound, at the first and the last pixel."""
+    for axis, (size, most) in enumerate(zip(patch, bound, strict=True)):
+        last, part = size - 1, places[:, axis]
+        if not last:
+            part.zero_()
+            continue
+        for _ in range(math.ceil(float(most) / (2 * last))):  # each fold brings them nearer by up to twice the side
+            part.abs_().sub_(last).abs_().neg_().add_(last)
+    return places
 
 
 def _matrix(warp: Warp, dims: int) -> npt.NDArray[np.float32]:
@@ -105,29 +125,34 @@ def _matrix(warp: Warp, dims: int) -> npt.NDArray[np.float32]:
     return matrix.astype(np.float32)
 
 
-def _displacement(warps: Sequence[Warp], patch: Sequence[int], device: torch.device) -> Tensor:
-    """Interpolate the coarse grid, whose outermost points lie outside of the patch."""
-    shifts = torch.from_numpy(np.stack([warp.shifts for warp in warps if warp.shifts is not None])).to(device)
-    inner = [n - 3 for n in shifts.shape[2:]]
-    fine = [math.ceil(size / count) * (count + 3) for size, count in zip(patch, inner, strict=True)]
-    mode = "bicubic" if len(patch) == 2 else "trilinear"
-    smooth = functional.interpolate(shifts, size=fine, mode=mode, align_corners=False)
-    for axis, (size, whole) in enumerate(zip(patch, fine, strict=True), start=2):
-        smooth = smooth.narrow(axis, (whole - size) // 2, size)
-    return smooth
+def _displacement(shifts: Tensor, patch: Sequence[int]) -> Tensor:
+    """Interpolate a coarse grid (N, dims, points ...), axis by axis, to the pixels of a patch."""
+    for size in patch:  # the axis in front is used up, and comes back behind the others
+        shifts = torch.tensordot(shifts, _cubic(size, shifts.shape[2], shifts.device), dims=([2], [1]))
+    return shifts
+
+
+@lru_cache(maxsize=64)
+def _cubic(size: int, points: int, device: torch.device) -> Tensor:
+    """Return what each point of an axis adds to each pixel, (size, points); the outermost lie outside of the patch."""
+    fine = math.ceil(size / (points - 3)) * points
+    each = torch.eye(points).reshape(1, points, points, 1)
+    weights = functional.interpolate(each, size=(fine, 1), mode="bicubic", align_corners=False)[0, :, :, 0]
+    return weights.narrow(1, (fine - size) // 2, size).T.contiguous().to(device)
 
 
 def _linear(values: Tensor, places: Tensor) -> Tensor:
-    sizes = torch.tensor([max(n - 1, 1) for n in places.shape[2:]], device=places.device)
-    grid = 2 * places / sizes.reshape(-1, *[1] * (places.ndim - 2)) - 1
-    grid = grid.movedim(1, -1).flip(-1)  # x first
+    grid = torch.empty_like(places)
+    for axis, size in enumerate(places.shape[2:]):  # x first
+        torch.mul(places[:, axis], 2 / max(size - 1, 1), out=grid[:, -1 - axis])
+    grid = (grid - 1).movedim(1, -1)
     return functional.grid_sample(values, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def _nearest(ids: Tensor, places: Tensor) -> Tensor:
     """Pick the nearest pixels of (N, E, ...) by their number: exact for ids of any size."""
-    flat = torch.zeros(places.shape[:1] + places.shape[2:], dtype=torch.long, device=places.device)
-    for axis, size in enumerate(ids.shape[2:]):
-        flat = flat * size + places[:, axis].round().long()
+    flat = places[:, 0].round().long()
+    for axis, size in enumerate(ids.shape[3:], start=1):
+        flat.mul_(size).add_(places[:, axis].round().long())
     flat = flat.reshape(len(ids), 1, -1).expand(-1, ids.shape[1], -1)
     return ids.reshape(*ids.shape[:2], -1).gather(2, flat).reshape(ids.shape)

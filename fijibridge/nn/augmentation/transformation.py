@@ -40,8 +40,7 @@ class Augmentation:
     elastic : float
         Standard deviation of the displacement of each point of a coarse grid, in pixels.
     smoothness : float
-        Distance of the points of that grid in pixels; between them the displacement is interpolated (cubic in 2D,
-        linear in 3D).
+        Distance of the points of that grid in pixels; between them the displacement is interpolated (cubic).
     share : float
         Share of the patches that are rotated, scaled and deformed, 0 to 1.
     brightness : float

@@ -18,7 +18,8 @@ class Feed:
 
     Two steps overlap with the computation: from disk or memory to a batch (in a thread, never a process: forking
     beside a JVM's threads is unsafe), and from there to the device, where patches are transformed; on a GPU from pinned
-    memory, on a stream of its own.
+    memory, on a stream of its own. The thread takes one core: shared out over all of them, its many small steps would
+    wait at each for cores on which the network computes.
 
     Parameters
     ----------
@@ -63,12 +64,15 @@ class _Cutting:
     def __init__(self, sampler: PatchSampler, epoch: int, first: int, ahead: int, device: torch.device):
         self.sampler, self.epoch, self.first, self.device = sampler, epoch, first, device
         self.ready: queue.Queue[Any] = queue.Queue(max(ahead, 1))
-        self.over = threading.Event()
+        self.over, self.alone = threading.Event(), threading.Event()
         self.stream: Any = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self.thread = threading.Thread(target=self._work, name="fijibridge-patches", daemon=True)
 
     def __enter__(self) -> _Cutting:
+        cores = torch.get_num_threads()
         self.thread.start()
+        self.alone.wait()
+        torch.set_num_threads(cores)  # the number is each thread's own, but what later threads begin with is not
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -88,6 +92,8 @@ class _Cutting:
         return batch
 
     def _work(self) -> None:
+        torch.set_num_threads(1)
+        self.alone.set()
         try:
             for number in range(self.first, len(self.sampler)):
                 if not self._put(self._brought(number)):
