@@ -24,7 +24,7 @@ from fijibridge.nn.training import train
 from fijibridge.nn.training.checkpoints import LAST
 from fijibridge.nn.unet import UNet
 
-SETTINGS = {"epochs": 4, "batches": 6, "batch": 4, "patch": (32, 32)}
+SETTINGS = {"forecast": False, "epochs": 4, "batches": 6, "batch": 4, "patch": (32, 32)}
 
 SCRIPT = """
 import sys, torch
@@ -40,7 +40,7 @@ class Slow:
 torch.manual_seed(0)
 net = fb.UNet(depth=1, width=4, dropout=0.2)
 run = fb.train(net, [pair], validation=[pair], out=sys.argv[1], resume=sys.argv[2] == "resume", observers=[Slow()],
-               epochs=4, batches=6, batch=4, patch=(32, 32), save_minutes=1e-9, ema=0.9)
+               forecast=False, epochs=4, batches=6, batch=4, patch=(32, 32), save_minutes=1e-9, ema=0.9)
 print(run.stopped_because)
 """
 

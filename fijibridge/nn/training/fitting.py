@@ -5,73 +5,32 @@ from __future__ import annotations
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.utils.data import DataLoader, IterableDataset
 
-from fijibridge.nn.patches import Batch, Feed
-from fijibridge.nn.training.checkpoints import AtomicCheckpoints
-from fijibridge.nn.training.inputs import as_batch
-from fijibridge.nn.training.recording import Recorder
+from fijibridge.errors import TrainingError
+from fijibridge.nn.model import FILE_NAME
+from fijibridge.nn.patches import PatchSampler
+from fijibridge.nn.planning import Measurement, forecast_training
+from fijibridge.nn.training.checkpoints import LAST, AtomicCheckpoints
+from fijibridge.nn.training.endings import explain
+from fijibridge.nn.training.jobs import Job
+from fijibridge.nn.training.loading import Drawn, Given, loader
+from fijibridge.nn.training.recording import Abandoned, Recorder, tell_unsaved
+from fijibridge.nn.training.runs import Run
 from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.training.steps import Step
 
+log = logging.getLogger("fijibridge")
 
-class Drawn(IterableDataset[Batch]):
-    """A sampler as Lightning iterates it: each epoch from the batch that comes next, the device's share of it."""
-
-    def __init__(self, sampler: Any, trainer: Callable[[], pl.Trainer], learning: bool):
-        self.sampler, self.trainer, self.learning = sampler, trainer, learning
-
-    def __len__(self) -> int:
-        """Return the batches of an epoch."""
-        return len(self.sampler)
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Draw what is left of the epoch."""
-        trainer = self.trainer()
-        share = self.sampler.share(trainer.global_rank, trainer.world_size)
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready if self.learning else 0
-        share.load_state_dict({"epoch": trainer.current_epoch if self.learning else 0, "done": done})
-        yield from Feed(share, trainer.strategy.root_device)
-
-
-class Given(IterableDataset[Batch]):
-    """Anyone's batches: of a function, of an object that can be gone through again, or of a stream that ends."""
-
-    def __init__(self, batches: Any, most: int):
-        self._make = batches if callable(batches) else None
-        self._stream = iter(batches) if isinstance(batches, Iterator) else None
-        self._again: Iterable[Any] | None = None if self._make or self._stream is not None else batches
-        self.most = most
-        self.ended = False
-
-    def __len__(self) -> int:
-        """Return the batches of an epoch, at the most."""
-        return min(len(self._again), self.most) if isinstance(self._again, Sized) else self.most
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Go through an epoch."""
-        source = self._stream if self._stream is not None else iter(self._make() if self._make else self._again or ())
-        for _ in range(len(self)):
-            try:
-                given = next(source)
-            except StopIteration:
-                self.ended = True
-                return
-            yield as_batch(given)
-
-
-def loader(batches: IterableDataset[Batch] | None) -> DataLoader[Batch] | None:
-    """Wrap batches as Lightning wants them, without worker processes: forking beside a JVM's threads is unsafe."""
-    # with a generator of its own: an iterator draws one number, which dropout would miss after a resumption
-    own = torch.Generator()
-    return None if batches is None else DataLoader(batches, batch_size=None, num_workers=0, generator=own)
+_TRIAL = 2.0  # seconds of steps on a copy, for the forecast
 
 
 def trainer_of(
@@ -137,3 +96,123 @@ def aside(work: Callable[[], None]) -> threading.Thread:
 def is_first_process() -> bool:
     """Whether this is the process, of several that train together, that writes files."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
+
+
+def fit(
+    run: Run, job: Job, step: Step, make_trainer: Callable[[], Any], recorder: Recorder, checkpoint: Path | None
+) -> None:
+    """Fit, and say why it ended; on the training's thread."""
+    settings, net = job.chosen, job.net
+    with Measurement(job.device, job.patches) as recorder.measurement:
+        if settings.epochs == 0:
+            why = "epochs=0: the network was left as it was"
+        else:
+            _forecast(run, job, step, recorder)
+            try:
+                _fit_with_lightning(job, step, make_trainer, recorder, checkpoint)
+            except Abandoned:
+                return
+            why = _why(recorder, settings, job)
+    if settings.epochs:
+        run.measured = recorder.measurement.result()
+    state = recorder.best_state or step.judged.state_dict()
+    net.load_state_dict(state)
+    net.eval()
+    run.ending = explain(
+        recorder.history(), why, metric=settings.metric, patience=settings.patience, warm=job.before is not None
+    )
+    log.info("training ended: %s", run.ending)
+    if run.forecast is not None:
+        recorder.say(f"What it took, beside the forecast:\n{run.took()}")
+    if run.path is not None and is_first_process():
+        _save(run)
+
+
+def _forecast(run: Run, job: Job, step: Step, recorder: Recorder) -> None:
+    """Try a few steps on a copy of the network, and say what the training will take."""
+    if not job.chosen.forecast or job.world > 1 or not isinstance(job.sampler, PatchSampler):
+        return
+    told = forecast_training(
+        job.net, job.sampler, job.watch, job.chosen.epochs, job.device, step.loss, job.chosen.precision,
+        ema=job.chosen.ema is not None, seconds=_TRIAL,
+    )  # fmt: skip
+    run.forecast = told.to_dict()
+    memory = f", at most {told.host_bytes / 2**30:.1f} GiB of memory" if told.host_bytes else ""
+    gpu = f", {told.device_bytes / 2**30:.1f} GiB of it on the GPU" if told.device_bytes else ""
+    recorder.say(
+        f"Forecast: {told.patches} patches and {told.epoch_s:.3g} s an epoch, {told.total_s:.3g} s in all{memory}{gpu}"
+    )
+
+
+def _fit_with_lightning(
+    job: Job, step: Step, make_trainer: Callable[[], Any], recorder: Recorder, checkpoint: Path | None
+) -> None:
+    with quiet():
+        trainer = make_trainer()
+        learnt = Drawn(job.sampler, lambda: trainer, True) if isinstance(job.sampler, PatchSampler) else job.sampler
+        watched = Drawn(job.watch, lambda: trainer, False) if isinstance(job.watch, PatchSampler) else job.watch
+        torch.manual_seed(job.chosen.seed)
+        if checkpoint is None:
+            _before_the_first_step(job, step, recorder)
+        resumed = str(checkpoint) if checkpoint else None
+        trainer.fit(step, loader(learnt), loader(watched), ckpt_path=resumed, weights_only=True)
+
+
+def _before_the_first_step(job: Job, step: Step, recorder: Recorder) -> None:
+    """Keep the losses of the network as it came, and a first checkpoint is not needed: a start is one."""
+    module = step.net
+    was = module.training
+    module.to(job.device).eval()
+    row = {"epoch": 0.0, "train_loss": _loss_now(job.sampler, step, job), "val_loss": _loss_now(job.watch, step, job)}
+    if job.pairs is not None and job.chosen.cells_every is not None and recorder.judge is not None:
+        row |= recorder.judge(module, 0)
+    module.train(was)
+    recorder.add(row | {"lr": 0.0})
+
+
+def _loss_now(sampler: Any, step: Step, job: Job) -> float:
+    """Return the loss on a few batches, without learning and without using up the draws."""
+    if sampler is None or (isinstance(sampler, Given) and sampler.stream is not None):
+        return float("nan")
+    numbers = range(min(4, len(sampler)))
+    batches = (
+        (sampler.batch_at(0, n) for n in numbers)
+        if isinstance(sampler, PatchSampler)
+        else (batch for batch, _ in zip(iter(sampler), numbers, strict=False))
+    )
+    losses = []
+    with torch.no_grad():
+        for x, y, weight in batches:
+            losses.append(float(step.loss(step.net(x.to(job.device)), y.to(job.device), weight.to(job.device))))
+    return sum(losses) / len(losses) if losses else float("nan")
+
+
+def _why(recorder: Recorder, settings: Settings, job: Job) -> str:
+    done = max(len(recorder.rows) - 1, 0)
+    metric = settings.metric
+    best = f"; best {metric} {recorder.best:.4f} at epoch {recorder.best_epoch}" if recorder.best is not None else ""
+    if recorder.stop_asked is not None:
+        return f"{recorder.stop_asked} after {done} of {settings.epochs} epochs{best}"
+    if recorder.stopped_early:
+        last = recorder.rows[-1].get(metric, float("nan"))
+        if last != last:
+            return f"stopped after {done} of {settings.epochs} epochs: {metric} became {last}; lower lr"
+        return (
+            f"early stop after {done} of {settings.epochs} epochs: {metric} did not improve for {settings.patience} "
+            f"epochs{best}; a larger patience would let it go on"
+        )
+    if isinstance(job.sampler, Given) and job.sampler.ended and done < settings.epochs:
+        return f"the iterable ended after {done} of {settings.epochs} epochs{best}"
+    return f"all {settings.epochs} epochs done{best}"
+
+
+def _save(run: Run) -> None:
+    """Write the record; what cannot be written costs the files, not the run."""
+    assert run.path is not None
+    try:
+        run.save(run.path)
+        if run.ending is not None and len(run.history) > run.settings["epochs"]:
+            (run.path / LAST).unlink(missing_ok=True)  # there is nothing to go on with
+    except (OSError, TrainingError, RuntimeError) as error:
+        run.unsaved = f"{run.path}: {error}"
+        tell_unsaved(run.path / FILE_NAME, error)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from fijibridge.errors import FijiBridgeWarning, TrainingError
 from fijibridge.files import atomic
+from fijibridge.nn.planning import Measurement
 from fijibridge.nn.training.checkpoints import LAST
 from fijibridge.nn.training.endings import higher_is_better
 from fijibridge.nn.training.settings import Settings
@@ -71,6 +72,7 @@ class Recorder(Checkpoint):
         self.abandoned = False
         self.epoch_seconds: list[float] = []
         self._losses: list[Tensor | float] = []
+        self.measurement: Measurement | None = None
         self._seconds_before = 0.0
         self._began = self._saved = self._epoch_began = time.monotonic()
 
@@ -91,6 +93,13 @@ class Recorder(Checkpoint):
         for observer in self.observers:
             observer.metrics(int(row["epoch"]), {k: v for k, v in row.items() if k != "epoch"})
 
+    def say(self, text: str) -> None:
+        """Log a text, and tell those observers that have an ear for it."""
+        log.info("%s", text)
+        for observer in self.observers:
+            if hasattr(observer, "say"):
+                observer.say(text)
+
     # --- Lightning's hooks ------------------------------------------------------------------------------
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -110,6 +119,8 @@ class Recorder(Checkpoint):
             raise TrainingError(_DIVERGED.format(float(outputs["loss"]), trainer.global_step))
         for observer in self.observers:
             observer.progress(trainer.global_step, self.steps)
+        if self.measurement is not None:
+            self.measurement.step()
         asked = trainer.strategy.broadcast(self.stop_asked) if trainer.world_size > 1 else self.stop_asked
         last = batch_idx + 1 >= int(trainer.num_training_batches)
         if not last and (asked or time.monotonic() - self._saved > 60 * self.settings.save_minutes):
@@ -134,6 +145,8 @@ class Recorder(Checkpoint):
         self._keep_best(trainer, step, metrics, epoch)
         self.epoch_seconds.append(time.monotonic() - self._epoch_began)
         self.add({"epoch": epoch, **metrics, "lr": lr})
+        if self.measurement is not None:
+            self.measurement.epoch()
         if whole:  # one that was stopped has saved itself at its last step
             self.save(trainer)
 
@@ -157,6 +170,8 @@ class Recorder(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw on as before the break."""
+        if self.measurement is not None:
+            self.measurement.began()
         self._epoch_began = time.monotonic()
         if hasattr(self, "_rng"):
             torch.set_rng_state(self._rng[0].cpu())

@@ -15,6 +15,7 @@ import pandas as pd
 from fijibridge.errors import TrainingError
 from fijibridge.files import atomic, make_folder, write_json
 from fijibridge.nn.model import FILE_NAME, Model
+from fijibridge.nn.planning import Forecast
 from fijibridge.nn.training.endings import Ending
 from fijibridge.nn.training.recording import Recorder
 
@@ -112,6 +113,12 @@ class Run:
         if self._error is not None:
             raise self._error
         return self
+
+    def took(self) -> pd.DataFrame | None:
+        """Return the forecast beside what it really took, and the ratio; None if there was none."""
+        if self.forecast is None or self.measured is None:
+            return None
+        return Forecast.from_dict(self.forecast).compare(self.measured)
 
     def save(self, folder: str | Path) -> Path:
         """Write the model and the record into a folder, and return it."""

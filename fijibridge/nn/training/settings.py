@@ -74,6 +74,8 @@ class Settings(BaseModel):
         A checkpoint within an epoch after so many minutes, besides the one at the end of each.
     classes : tuple of str
         Names of the class ids 0, 1, ...
+    forecast : bool
+        Say before the first step what the training will take, from a trial of about 2 s on a copy of the network.
     seed : int
         Of patches, augmentation and dropout. The network's first weights follow ``torch.manual_seed``.
 
@@ -105,6 +107,7 @@ class Settings(BaseModel):
     cells_every: Count | None = None
     save_minutes: Positive = 10
     classes: tuple[str, ...] = CLASSES
+    forecast: bool = True
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")

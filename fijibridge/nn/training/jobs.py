@@ -1,0 +1,206 @@
+"""What one training works on: network, images or batches, and how they are looked at."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from fijibridge.cells.targets.from_labels import IGNORE
+from fijibridge.errors import TrainingError
+from fijibridge.nn.augmentation import Augmentation
+from fijibridge.nn.augmentation.guard import check_augmentation, check_batches
+from fijibridge.nn.model import Model
+from fijibridge.nn.networks import Traits
+from fijibridge.nn.normalisation import Normalisation
+from fijibridge.nn.patches import PatchSampler, Sample
+from fijibridge.nn.planning import check_memory, patch_size
+from fijibridge.nn.training.inputs import (
+    Pairs,
+    as_batch,
+    check_classes,
+    fingerprint,
+    is_pairs,
+    mean_pixel_size,
+    read_pairs,
+    samples_of,
+)
+from fijibridge.nn.training.judging import CellCounter, Segmenter
+from fijibridge.nn.training.loading import Given
+from fijibridge.nn.training.recording import Recorder
+from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.training.warm_starts import check_warm_start
+
+log = logging.getLogger("fijibridge")
+
+
+class Job:
+    """What one training works on."""
+
+    def __init__(
+        self, net: nn.Module, known: Traits, settings: Settings, device: torch.device, before: Model | None,
+        normalisation: Normalisation | None, devices: int, nodes: int, segment: Segmenter | None,
+    ):  # fmt: skip
+        self.net, self.traits, self.chosen, self.device, self.before = net, known, settings, device, before
+        self.world = devices * nodes
+        self.segment = segment
+        self.given = normalisation
+        self.normalisation = normalisation or (before.normalisation if before else Normalisation())
+        self.pairs: Pairs | None = None
+        self.sampler: Any = None
+        self.watch: Any = None
+        self.about: dict[str, Any] = {}
+        self.size: tuple[dict[str, float], str] = ({}, "pixel")
+
+    @property
+    def patches(self) -> int:
+        """Patches in an epoch."""
+        return self.batches * self.chosen.batch
+
+    @property
+    def batches(self) -> int:
+        """Batches in an epoch."""
+        return len(self.sampler)
+
+    def take(self, data: Any, validation: Any, augmentation: Augmentation | None) -> None:
+        """Look at all that goes in, and make the samplers."""
+        if is_pairs(data):
+            self._take_pairs(data, validation, augmentation)
+        else:
+            self._take_batches(data, validation)
+        if self.chosen.patience is not None and self.watch is None:
+            raise TrainingError(
+                "patience needs validation data: name some in the dataset's split, or pass validation=[...]"
+            )
+        if self.chosen.metric == "val_f1" and not (self.pairs and self.pairs.watched):
+            raise TrainingError(
+                "metric 'val_f1' needs validation images: name some in the dataset's split, or pass "
+                "validation=[(image, target), ...]"
+            )
+
+    def _take_pairs(self, data: Any, validation: Any, augmentation: Augmentation | None) -> None:
+        chosen = self.chosen
+        size = patch_size(self.net, chosen.patch)
+        check_memory(self.net, size, chosen.batch, self.device)
+        if chosen.batch % self.world:
+            raise TrainingError(f"a batch of {chosen.batch} patches cannot be shared by {self.world} devices equally")
+        transform = augmentation if augmentation is not None else _augmentation(chosen.augment)
+        check_augmentation(transform, size)
+        pairs = read_pairs(data, validation, chosen, self.traits)
+        check_classes(self.traits, chosen.classes, {**pairs.learnt, **pairs.watched})
+        if self.normalisation.kind == "dataset" and self.normalisation.values is None:
+            self.normalisation = self.normalisation.fit([pair[0] for pair in pairs.learnt.values()])
+        learnt = samples_of(pairs.learnt, self.traits, self.normalisation)
+        watched = samples_of(pairs.watched, self.traits, self.normalisation)
+        self.size = mean_pixel_size([pair[0] for pair in pairs.learnt.values()])
+        if self.before is not None:
+            check_warm_start(self.before, self.given, self.size, chosen)
+        self.pairs = pairs
+        self.sampler = PatchSampler(
+            learnt, size, chosen.batch, chosen.batches, transform, chosen.seed, sampling=chosen.sampling
+        )
+        if watched:
+            batches = _enough(watched, size, chosen.batch)
+            self.watch = PatchSampler(watched, size, chosen.batch, batches, False, chosen.seed)
+        check_batches([self.sampler.batch_at(0, 0)])
+        self.about = dict(pairs.about) | {
+            "patch": list(size), "images": len(learnt), "validation_images": len(watched),
+            "fingerprint": fingerprint(learnt), "augmentation": _plain(transform),
+        }  # fmt: skip
+
+    def _take_batches(self, data: Any, validation: Any) -> None:
+        if isinstance(data, PatchSampler):
+            self.sampler = data
+        else:
+            self.sampler = Given(data, self.chosen.batches)
+        if self.given is None and self.before is None:
+            self.normalisation = Normalisation.none()
+            log.warning(
+                "the batches are learnt as they are, so images will be given to the network unscaled by predict: "
+                "pass normalisation= if your batches were scaled"
+            )
+        if not _is_nothing(validation):
+            self.watch = Given(validation, self.chosen.batches) if not is_pairs(validation) else None
+            if self.watch is None:
+                raise TrainingError("data are batches and validation are images: give batches for both")
+        if not isinstance(self.sampler, Given) or self.sampler.stream is None:
+            first = [as_batch(batch) for batch, _ in zip(iter(self.sampler), range(2), strict=False)]
+            if isinstance(self.sampler, PatchSampler):
+                self.sampler.epoch = 0
+            if not first:
+                raise TrainingError("the iterable gave no batch")
+            check_batches(first)
+            if first[0][0].shape[1] != self.traits.in_channels:
+                raise TrainingError(
+                    f"a batch has {first[0][0].shape[1]} channel(s), the network takes {self.traits.in_channels}"
+                )
+        self.about = {"data": type(data).__name__, "provenance": "unknown"}
+
+    def judge(self, observers: Sequence[Any]) -> CellCounter | None:
+        """Return what counts the cells of the validation images, if that is asked for."""
+        if self.pairs is None or not self.pairs.watched:
+            return None
+        shown_to = [observer for observer in observers if hasattr(observer, "picture")]
+        if self.chosen.cells_every is None and not shown_to:
+            return None
+        return CellCounter(self.as_model, self.pairs, self.chosen.cells_every, self.segment, shown_to)
+
+    def as_model(self, net: nn.Module) -> Model:
+        """Return the network with all that is needed to use it."""
+        return Model(net, self.class_names(), self.normalisation, *self.size, self.notes())
+
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names of all output channels."""
+        axes = ("z", "y", "x")[-self.traits.dims :]
+        more = {"distance": ["distance"], "affinity": [f"affinity_{axis}" for axis in axes]}
+        return (*self.chosen.classes, *(name for head in self.traits.outputs for name in more.get(head, [])))
+
+    def notes(self) -> dict[str, Any]:
+        """Return what a model says of its origin."""
+        return {k: self.about[k] for k in ("data", "provenance") if k in self.about} | {"width": self.chosen.width}
+
+    def model(self, recorder: Recorder) -> Model:
+        """Return the model as it is now."""
+        model = self.as_model(self.net)
+        return replace(model, notes=model.notes | {"epochs": max(len(recorder.rows) - 1, 0)})
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the record says."""
+        config = getattr(self.net, "config", None)
+        network = dict(config) if isinstance(config, Mapping) else {"class": type(self.net).__qualname__}
+        chosen = json.loads(self.chosen.model_dump_json())
+        more = {
+            "normalisation": asdict(self.normalisation), "pixel_size": self.size[0], "unit": self.size[1],
+            "device": str(self.device), "world": self.world, "warm_start": self.before is not None,
+        }  # fmt: skip
+        return {"network": network, **chosen, **self.about, **more}
+
+
+def _is_nothing(validation: Any) -> bool:
+    return validation is None or (isinstance(validation, list | tuple) and not len(validation))
+
+
+def _augmentation(asked: bool | dict[str, Any]) -> Augmentation:
+    if isinstance(asked, dict):
+        try:
+            return Augmentation(**asked)
+        except TypeError as error:
+            raise TrainingError(f"augment: {error}; see fijibridge.Augmentation for what there is") from error
+    return Augmentation() if asked else Augmentation.none()
+
+
+def _plain(transform: Augmentation) -> dict[str, Any]:
+    return {k: v if isinstance(v, int | float | bool | tuple | None) else repr(v) for k, v in asdict(transform).items()}
+
+
+def _enough(samples: Sequence[Sample], patch: Sequence[int], batch: int) -> int:
+    """Return how many batches show every validation pixel about once."""
+    pixels = sum(int((np.asarray(s.target[0] if s.extra else s.target) != IGNORE).sum()) for s in samples)
+    return max(1, round(pixels / math.prod(patch) / batch))

@@ -1,0 +1,65 @@
+"""Batches as Lightning iterates them: drawn by a sampler, or given by anyone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+from fijibridge.nn.patches import Batch, Feed
+from fijibridge.nn.training.inputs import as_batch
+
+
+class Drawn(IterableDataset[Batch]):
+    """A sampler as Lightning iterates it: each epoch from the batch that comes next, the device's share of it."""
+
+    def __init__(self, sampler: Any, trainer: Callable[[], pl.Trainer], learning: bool):
+        self.sampler, self.trainer, self.learning = sampler, trainer, learning
+
+    def __len__(self) -> int:
+        """Return the batches of an epoch."""
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Draw what is left of the epoch."""
+        trainer = self.trainer()
+        share = self.sampler.share(trainer.global_rank, trainer.world_size)
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready if self.learning else 0
+        share.load_state_dict({"epoch": trainer.current_epoch if self.learning else 0, "done": done})
+        yield from Feed(share, trainer.strategy.root_device)
+
+
+class Given(IterableDataset[Batch]):
+    """Anyone's batches: of a function, of an object that can be gone through again, or of a stream that ends."""
+
+    def __init__(self, batches: Any, most: int):
+        self._make = batches if callable(batches) else None
+        self.stream = iter(batches) if isinstance(batches, Iterator) else None
+        self._again: Iterable[Any] | None = None if self._make or self.stream is not None else batches
+        self.most = most
+        self.ended = False
+
+    def __len__(self) -> int:
+        """Return the batches of an epoch, at the most."""
+        return min(len(self._again), self.most) if isinstance(self._again, Sized) else self.most
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Go through an epoch."""
+        source = self.stream if self.stream is not None else iter(self._make() if self._make else self._again or ())
+        for _ in range(len(self)):
+            try:
+                given = next(source)
+            except StopIteration:
+                self.ended = True
+                return
+            yield as_batch(given)
+
+
+def loader(batches: IterableDataset[Batch] | None) -> DataLoader[Batch] | None:
+    """Wrap batches as Lightning wants them, without worker processes: forking beside a JVM's threads is unsafe."""
+    # with a generator of its own: an iterator draws one number, which dropout would miss after a resumption
+    own = torch.Generator()
+    return None if batches is None else DataLoader(batches, batch_size=None, num_workers=0, generator=own)
