@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -64,7 +64,7 @@ def plan(
 
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
     learnt = dataset.with_truth("train")
-    shape = {
+    shape: dict[str, Any] = {
         "in_channels": learnt[0].image(lazy=True).sizes.get("c", 1) if learnt else 1,
         "depth": depth, "width": channels, "dims": dims,
     }  # fmt: skip

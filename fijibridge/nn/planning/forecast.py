@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import math
 import statistics
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,10 +23,9 @@ from fijibridge.nn.networks import traits
 from fijibridge.nn.patches import Batch, Feed, PatchSampler
 from fijibridge.nn.planning.probe import Cost, LossFunction, probe
 
-_START_S = 0.3  # Lightning, before its first step
+_START_S = 0.6  # Lightning, before its first step
 _BEFORE = 4  # batches of training and of validation whose loss is looked at before the first step
 _WRITE = 300e6  # bytes a second, of a checkpoint
-_LIBRARY = 120 * 2**20  # bytes of Lightning and what it needs, where it is not loaded yet
 _SPARE = 64 * 2**20  # bytes of tables, logs, threads
 _SLACK = 0.25  # of the growth seen in the trial: what the allocator does not give back between steps
 
@@ -123,6 +121,7 @@ def forecast_training(
     spent_s: float = 0.0,
     more_bytes: int = 0,
     ema: bool = False,
+    ahead: bool = False,
     seconds: float = 5.0,
 ) -> Forecast:
     """Forecast a training from a few real steps of it.
@@ -148,6 +147,9 @@ def forecast_training(
         Host memory that the training will take besides, such as images that are not loaded yet.
     ema
         Whether a moving average of the weights is kept on the device too.
+    ahead
+        Whether this is told ahead of the training, which will make its own, shorter, trial: what is loaded and compiled
+        once is not counted in its set-up.
     seconds
         How long to try, about.
 
@@ -169,12 +171,16 @@ def forecast_training(
     the weights (best and averaged ones, a checkpoint with both moments, and its bytes while it is written), four
     batches, and 64 MiB for tables, logs and threads.
     """
+    import lightning.pytorch  # noqa: F401  what the training will load is part of this process's memory
+
     where = torch.device(device)
     count = _length(sampler, batches)
     if loss is None:
         loss = Loss(outputs=traits(net).outputs)
     most = max(2, min(10, epochs * count))
     cost = probe(net, _endless(sampler, where), where, loss, precision, most=most, seconds=seconds)
+    if ahead:
+        cost = dataclasses.replace(cost, seconds=(cost.steps + 1) * cost.step_s + 3 * cost.check_s)
     weights = sum(t.nbytes for t in (*net.parameters(), *net.buffers()))
     return told(cost, count, _batch_size(sampler, cost), _checks(watch), epochs, weights, spent_s, more_bytes, ema)
 
@@ -210,10 +216,7 @@ def host_bound(cost: Cost, weights: int, more_bytes: int = 0) -> int | None:
     now = cost.host_before
     if now is None or cost.host_bytes is None:
         return None
-    library = 0 if "lightning.pytorch" in sys.modules else _LIBRARY
-    return int(
-        now + (1 + _SLACK) * cost.host_bytes + 6 * weights + 4 * cost.batch_bytes + more_bytes + library + _SPARE
-    )
+    return int(now + (1 + _SLACK) * cost.host_bytes + 6 * weights + 4 * cost.batch_bytes + more_bytes + _SPARE)
 
 
 def _length(sampler: Iterable[Batch], batches: int | None) -> int:

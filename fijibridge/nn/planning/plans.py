@@ -274,14 +274,15 @@ class _Work:
             watch = PatchSampler(source.samples, patch, batch, checks, False)
         return forecast_training(
             self.net, sampler, watch, epochs, self.device, None, self.precision,
-            more_bytes=source.bytes(self.known), spent_s=source.seconds,
+            more_bytes=source.bytes(self.known), spent_s=source.seconds, ahead=True,
         )  # fmt: skip
 
 
 def _augmentation(known: Traits) -> Augmentation:
     """Return the usual augmentation, as far as all heads take it."""
     heads = tuple(head for head in known.outputs if head != "classes")
-    return Augmentation(heads=heads, **({"elastic": 0.0} if "distance" in heads else {}))
+    usual = Augmentation(heads=tuple(head for head in heads if head != "distance"))
+    return dataclasses.replace(usual, heads=heads, elastic=0.0 if "distance" in heads else usual.elastic)
 
 
 def _bytes(forecast: Forecast | None) -> int | None:

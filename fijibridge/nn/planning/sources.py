@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from fijibridge.cells.targets.from_labels import IGNORE
+from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
 from fijibridge.dataset import Dataset, Item
 from fijibridge.errors import TrainingError
 from fijibridge.image import DIMS, as_image, values
@@ -128,21 +128,20 @@ def _of_dataset(data: Dataset, known: Traits) -> Source:
         raise TrainingError(f"there is nothing to train on in {data}: no image, or none in the split 'train'")
     first = items[0].image(lazy=True)
     shapes = [_shape(item.image(lazy=True), known, item.name) for item in items]
-    began, samples = time.perf_counter(), []
-    for item in items[:3]:
+    samples, per_pixel, began = [], [], time.perf_counter()
+    for item, shape in zip(items[:3], shapes, strict=False):
+        before = time.perf_counter()
         samples.append(_read(item, known))
+        per_pixel.append((time.perf_counter() - before) / math.prod(shape))
         if time.perf_counter() - began > _TRY_S:
             break
-    read = sum(math.prod(s) for s in shapes[: len(samples)])
     return Source(
         shapes, [_shape(item.image(lazy=True), known, item.name) for item in watched], samples,
-        _known_share(samples), (time.perf_counter() - began) / read, first.dtype.itemsize,
+        _known_share(samples), min(per_pixel), first.dtype.itemsize,  # the first one also loads what reads it
     )  # fmt: skip
 
 
 def _read(item: Item, known: Traits) -> Sample:
-    from fijibridge.cells.targets.from_labels import membrane_target
-
     target = membrane_target(item.labels(), 3, item.region())
     return _sample(item.image(), target.values, known, item.name)
 
