@@ -80,7 +80,8 @@ def test_from_the_layers_it_is_what_the_gradient_sees(name):
 @pytest.mark.parametrize(
     ("name", "size", "halo"),
     [
-        ("UNet depth 1 2D", 18, 10), ("UNet depth 2 2D", 44, 24), ("UNet depth 2 3D", 44, 24), ("UNet depth 3 2D", 100, 56), ("dilated", 13, 6),
+        ("UNet depth 1 2D", 18, 10), ("UNet depth 2 2D", 44, 24), ("UNet depth 2 3D", 44, 24),
+        ("UNet depth 3 2D", 100, 56), ("dilated", 13, 6),
         ("strided, bilinear", 15, 12), ("channels last", 7, 3), ("cropped", 5, 2),
     ],
 )  # fmt: skip
