@@ -90,14 +90,14 @@ def probe(
     began = time.perf_counter()
     with _rng_kept(device), _told(device):
         release_memory()
-        before = _reset(device)
+        _reset(device)
         with PeakMemory() as host:
             stepper = _Stepper(net, device, loss, precision)
             times = stepper.run(iter(batches), least, most, seconds)
             check_s = stepper.check(3 if most > 1 else 1)
-        peak = None if device.type != "cuda" else int(torch.cuda.max_memory_allocated(device)) - before
+        peak = None if device.type != "cuda" else int(torch.cuda.max_memory_allocated(device))
     if peak is not None and stepper.copied:
-        peak -= stepper.weights  # the network itself is on the device already
+        peak -= stepper.weights  # the network itself is on the device already, its copy is one too many
     batch_bytes = sum(t.nbytes for t in stepper.batch)
     return Cost(
         statistics.median(times), check_s, time.perf_counter() - began, host.before, host.growth,
@@ -181,12 +181,10 @@ def _next(batches: Iterator[Batch]) -> Batch:
     return batch
 
 
-def _reset(device: torch.device) -> int:
-    if device.type != "cuda":
-        return 0
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(device)
-    return int(torch.cuda.memory_allocated(device))
+def _reset(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 @contextmanager
