@@ -42,8 +42,12 @@ class Bar:
 
     def metrics(self, epoch: int, values: dict[str, float]) -> None:
         """Show the metrics of an epoch, those that there are."""
-        known = "  ".join(f"{k} {v:.4f}" for k, v in values.items() if k.endswith("loss") and v == v)
+        known = "  ".join(f"{k} {v:.4f}" for k, v in values.items() if k not in ("lr", "seconds") and v == v)
         self._progress.update(self._task, description=f"epoch {epoch}  {known}")
+
+    def say(self, text: str) -> None:
+        """Print a text above the bar."""
+        console.print(text, highlight=False)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import threading
 import warnings
@@ -41,6 +42,8 @@ def trainer_of(
     accelerator, which = _accelerator(device)
     several = devices > 1 or nodes > 1
     board = tensorboard and recorder.folder is not None
+    if board and importlib.util.find_spec("tensorboard") is None:
+        raise TrainingError("logs for TensorBoard need the package tensorboard: pip install 'fijibridge[tensorboard]'")
     logger: Any = TensorBoardLogger(str(recorder.folder), name="", version="tensorboard") if board else False
     return pl.Trainer(
         max_epochs=settings.epochs, accelerator=accelerator, devices=devices if several else which, num_nodes=nodes,

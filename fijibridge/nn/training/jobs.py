@@ -60,6 +60,11 @@ class Job:
         self.size: tuple[dict[str, float], str] = ({}, "pixel")
 
     @property
+    def heads(self) -> tuple[str, ...]:
+        """What is learnt beside the classes."""
+        return tuple(name for name in self.traits.outputs if name != "classes")
+
+    @property
     def patches(self) -> int:
         """Patches in an epoch."""
         return self.batches * self.chosen.batch
@@ -91,7 +96,7 @@ class Job:
         check_memory(self.net, size, chosen.batch, self.device)
         if chosen.batch % self.world:
             raise TrainingError(f"a batch of {chosen.batch} patches cannot be shared by {self.world} devices equally")
-        transform = augmentation if augmentation is not None else _augmentation(chosen.augment)
+        transform = augmentation if augmentation is not None else _augmentation(chosen.augment, self.heads)
         check_augmentation(transform, size)
         pairs = read_pairs(data, validation, chosen, self.traits)
         check_classes(self.traits, chosen.classes, {**pairs.learnt, **pairs.watched})
@@ -187,13 +192,16 @@ def _is_nothing(validation: Any) -> bool:
     return validation is None or (isinstance(validation, list | tuple) and not len(validation))
 
 
-def _augmentation(asked: bool | dict[str, Any]) -> Augmentation:
+def _augmentation(asked: bool | dict[str, Any], heads: tuple[str, ...]) -> Augmentation:
     if isinstance(asked, dict):
         try:
-            return Augmentation(**asked)
+            fields: dict[str, Any] = {"heads": heads, **asked}
+            return Augmentation(**fields)
         except TypeError as error:
             raise TrainingError(f"augment: {error}; see fijibridge.Augmentation for what there is") from error
-    return Augmentation() if asked else Augmentation.none()
+    if not asked:
+        return replace(Augmentation.none(), heads=heads)
+    return Augmentation(elastic=0, heads=heads) if "distance" in heads else Augmentation(heads=heads)
 
 
 def _plain(transform: Augmentation) -> dict[str, Any]:

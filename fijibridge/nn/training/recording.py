@@ -133,6 +133,9 @@ class Recorder(Checkpoint):
         if self.abandoned:
             raise Abandoned
         step = _as_step(pl_module)
+        if not self._losses:  # a stream of batches was over before it
+            trainer.should_stop = True
+            return
         whole = len(self._losses) >= int(trainer.num_training_batches)
         train_loss = self._mean_loss(trainer)
         if not np.isfinite(train_loss):

@@ -52,7 +52,7 @@ def train(
     validation: Sequence[Pair] | Batches = (),
     settings: Settings | None = None,
     normalisation: Normalisation | None = None,
-    loss: LossFunction | None = None,
+    loss: LossFunction | str | None = None,
     segment: Segmenter | None = None,
     augmentation: Augmentation | None = None,
     device: str | None = None,
@@ -91,7 +91,7 @@ def train(
     normalisation
         How intensities are scaled; the model's at a warm start, else two percentiles of each image.
     loss
-        Your own: (output, y, weight) to a scalar tensor.
+        Your own, (output, y, weight) to a scalar tensor; or the setting of that name.
     segment
         Your own way from the class probabilities (K, ...) to cells, to count them: ``metric="val_f1"``.
     augmentation
@@ -125,12 +125,13 @@ def train(
     -----
     Ctrl-C ends the run after the current step, saves it and hands it back; a second one raises KeyboardInterrupt.
     """
-    chosen = Settings.of(settings, **changes)
+    own_loss = loss if callable(loss) else None
+    chosen = Settings.of(settings, **(changes | ({"loss": loss} if isinstance(loss, str) else {})))
     if processes.needed(devices, nodes):
         return processes.train_elsewhere(
             net, data, chosen, out=out, overwrite=overwrite, resume=resume, background=background, device=device,
             devices=devices, nodes=nodes, strategy=strategy, tensorboard=tensorboard, observers=observers or (),
-            others={"validation": validation or None, "normalisation": normalisation, "loss": loss,
+            others={"validation": validation or None, "normalisation": normalisation, "loss": own_loss,
                     "segment": segment, "augmentation": augmentation},
         )  # fmt: skip
     start = net if isinstance(net, nn.Module) else _model_of(net)
@@ -155,7 +156,7 @@ def train(
     if folder is not None and is_first_process():
         write_record(folder, run.record() | {"history": []})  # a bad folder costs no run
 
-    step = Step(network, loss or Loss(chosen.loss, outputs=known.outputs), chosen, chosen.epochs * job.batches)
+    step = Step(network, own_loss or Loss(chosen.loss, outputs=known.outputs), chosen, chosen.epochs * job.batches)
     trainer = lambda: trainer_of(  # noqa: E731  made on the thread that fits
         chosen, job.device, recorder, devices=devices, nodes=nodes, strategy=strategy, tensorboard=tensorboard
     )
