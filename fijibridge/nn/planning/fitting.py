@@ -244,9 +244,10 @@ def _limit(given: int | float | str | None, device: torch.device) -> int:
 
 def _nothing(limit: int, taken: int, device: torch.device, what: str) -> TrainingError:
     told = f"takes {taken / 2**20:.0f} MiB" if taken else "does not fit at all"
-    of = "on it" if device.type == "cuda" else "with all that this process has and will load"
+    has = 0 if device.type == "cuda" else resident_memory() or 0
+    of = f", of which this process has {has / 2**20:.0f} MiB already" if has else ""
     return TrainingError(
-        f"{what} {told} on {device} ({of}), above the limit of {limit / 2**20:.0f} MiB: a network of less width or "
+        f"{what} {told} on {device}{of}, above the limit of {limit / 2**20:.0f} MiB: a network of less width or "
         "depth, smaller patches, or precision='bf16' on a GPU take less; or raise the limit"
     )
 

@@ -339,8 +339,9 @@ def _name(net: nn.Module, known: Traits) -> str:
 
 def _notes(made: Plan) -> tuple[str, ...]:
     notes = []
-    short = [n for n, f in zip(made.patch, made.receptive_field.along(len(made.patch)), strict=True) if n < f.size]
-    if short:
+    fields = made.receptive_field.along(len(made.patch))
+    room = np.max(np.array(made.images), axis=0)
+    if any(n < f.size and n < most for n, f, most in zip(made.patch, fields, room, strict=True)):
         notes.append(
             f"the patch is smaller than the {made.receptive_field.size} px that the network sees: what it learns at "
             "the borders of patches is without its surroundings"
