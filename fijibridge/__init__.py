@@ -27,6 +27,8 @@ _HOME = {
     "Model": "nn.model",
     "Normalisation": "nn.normalisation",
     "PatchSampler": "nn.patches",
+    "SavedPatches": "nn.patches",
+    "save_patches": "nn.patches",
     "Plan": "nn.planning",
     "ReceptiveField": "nn.planning",
     "Roi": "rois",
@@ -102,6 +104,7 @@ __all__ = [
     "Roi",
     "Run",
     "Sample",
+    "SavedPatches",
     "Settings",
     "Tuning",
     "UNet",
@@ -142,6 +145,7 @@ __all__ = [
     "rois_to_labels",
     "rois_to_mask",
     "save_dataset",
+    "save_patches",
     "separate_parts",
     "synthetic_epithelium",
     "train",
@@ -180,7 +184,7 @@ if TYPE_CHECKING:
     from fijibridge.nn.augmentation import Augmentation
     from fijibridge.nn.model import Model
     from fijibridge.nn.normalisation import Normalisation
-    from fijibridge.nn.patches import PatchSampler, Sample
+    from fijibridge.nn.patches import PatchSampler, Sample, SavedPatches, save_patches
     from fijibridge.nn.planning import (
         Forecast,
         Measurement,

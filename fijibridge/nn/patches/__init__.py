@@ -3,5 +3,6 @@
 from fijibridge.nn.patches.feeding import Feed
 from fijibridge.nn.patches.sampler import PatchSampler
 from fijibridge.nn.patches.samples import Batch, Sample
+from fijibridge.nn.patches.saving import SavedPatches, save_patches
 
-__all__ = ["Batch", "Feed", "PatchSampler", "Sample"]
+__all__ = ["Batch", "Feed", "PatchSampler", "Sample", "SavedPatches", "save_patches"]

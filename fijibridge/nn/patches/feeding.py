@@ -92,6 +92,7 @@ class _Cutting:
         return batch
 
     def _work(self) -> None:
+        torch.get_num_threads()  # a thread takes the common number once, when it first looks: before its own is set
         torch.set_num_threads(1)
         self.alone.set()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from fijibridge.errors import TrainingError
 from fijibridge.nn.augmentation import Augmentation
+from fijibridge.nn.patches.caching import cached
 from fijibridge.nn.patches.places import Drawn, Grid, Place, check_sampling, worth_of
 from fijibridge.nn.patches.samples import Batch, Sample, check_samples
 
@@ -48,12 +50,15 @@ class PatchSampler:
         A class id: patches without a pixel of it are not drawn.
     membrane
         The class id of membranes.
+    cache
+        Bytes of memory for chunks of images on disk (zarr, HDF5), which are otherwise decompressed for each patch.
 
     Notes
     -----
     Patch i of epoch e depends on (seed, e, i) and on nothing else: not on batches, devices, or what was drawn before.
-    Memory depends on the images that are in memory only: nothing is cut before it is needed, and no list of positions
-    is made. Where an image is smaller than the patch, it is mirrored at its border and the truth there is unknown.
+    Memory depends on the images that are in memory and on `cache` only: nothing is cut before it is needed, and no list
+    of positions is made. Where an image is smaller than the patch, it is mirrored at its border and the truth there is
+    unknown.
     A batch is (x, y, weight): (B, C, Y, X) ``float32``, (B, Y, X) ``int64``, (B, Y, X) ``float32``.
 
     Raises
@@ -75,6 +80,7 @@ class PatchSampler:
         stride: int | Sequence[int] | None = None,
         require: int | None = None,
         membrane: int = 1,
+        cache: int = 2**27,
     ):
         self.patch = tuple(int(n) for n in patch)
         check_sampling(sampling)
@@ -82,7 +88,7 @@ class PatchSampler:
         if min(batch, 1 if batches is None else batches, *self.patch) < 1:
             raise TrainingError(f"patch {self.patch}, batch {batch} and batches {batches} must be at least 1")
         check_samples(samples, len(self.patch))
-        self.samples = list(samples)
+        self.samples = cached(samples, cache)
         self.augmentation = _augmentation(augment)
         self.batch, self.seed, self.sampling = int(batch), int(seed), sampling
         self.epoch, self.done = 0, 0
@@ -100,7 +106,7 @@ class PatchSampler:
     @property
     def fixed(self) -> bool:
         """Whether all epochs are the same."""
-        return self.augmentation == Augmentation.none()
+        return replace(self.augmentation, heads=()) == Augmentation.none()
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""

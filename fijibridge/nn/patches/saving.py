@@ -1,0 +1,205 @@
+"""Patches kept on disk, image and target in one array, and batches read from there."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fijibridge.errors import TrainingError
+from fijibridge.nn.patches.sampler import PatchSampler
+from fijibridge.nn.patches.samples import Batch
+
+_FORMAT = "fijibridge patches 1"
+_EXACT = 2**24  # float32 holds each integer up to it
+
+
+def save_patches(sampler: PatchSampler, path: str | PathLike[str], batches: int | None = None) -> Path:
+    """Write what a sampler draws, as it draws it, for other programs or to be learnt from again.
+
+    Parameters
+    ----------
+    sampler
+        Its first epochs are written, transformed as it transforms them; where it is stays as it is.
+    path
+        A folder that is made: a zarr group with one array ``patches``, ``float32``, of the named axes n, c, (z,) y, x.
+        Its attribute ``channels`` names what c holds: the image's channels, the class ids (255 = unknown), what further
+        heads learn, and the weight.
+    batches
+        How many; one epoch if left out.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder. It is there when all is written, or not at all.
+
+    Raises
+    ------
+    TrainingError
+        If the folder exists, there is nothing to write, or an id is too large for ``float32``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fijibridge.nn.patches import Sample
+    >>> image = np.random.default_rng(0).random((1, 40, 40), np.float32)
+    >>> sampler = PatchSampler([Sample(image, np.zeros((40, 40), np.uint8))], (16, 16), batch=4, batches=3)
+    >>> path = save_patches(sampler, Path(tempfile.mkdtemp()) / "patches.zarr")
+    >>> SavedPatches(path, batch=6)
+    SavedPatches(12 patches of 16 x 16, image, classes, weight)
+    """
+    target, wanted = Path(path), len(sampler) if batches is None else int(batches)
+    if target.exists():
+        raise TrainingError(f"{target} exists: patches are not added to it; give another path, or remove it")
+    if wanted < 1:
+        raise TrainingError(f"batches is {batches}; expected 1 or more")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
+        unfinished = Path(temporary) / "patches"
+        _write(sampler, unfinished, wanted)
+        unfinished.rename(target)
+    return target
+
+
+def _write(sampler: PatchSampler, path: Path, batches: int) -> None:
+    import zarr
+
+    array: Any = None
+    for number in range(batches):
+        epoch, within = divmod(number, len(sampler))
+        patches = _joined(sampler.batch_at(epoch, within))
+        if array is None:
+            group = zarr.open_group(path, mode="w", attributes=_about(sampler, patches.ndim - 2))
+            dims = ("n", "c", *("zyx"[-len(sampler.patch) :]))
+            array = group.create_array(
+                "patches", shape=(batches * len(patches), *patches.shape[1:]), chunks=(1, *patches.shape[1:]),
+                shards=patches.shape, dtype="float32", dimension_names=dims,
+                attributes={"channels": _channels(sampler)},
+            )  # fmt: skip
+        array[number * len(patches) : (number + 1) * len(patches)] = patches
+
+
+def _joined(batch: Batch) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return (B, C + targets + 1, ...)."""
+    x, y, weight = batch
+    y = y if y.ndim == x.ndim else y[:, None]
+    if float(y.max()) > _EXACT:
+        raise TrainingError(f"a target holds the id {int(y.max())}: float32 is exact up to {_EXACT}; relabel the cells")
+    return torch.cat([x.float(), y.float(), weight[:, None].float()], dim=1).cpu().numpy()
+
+
+def _channels(sampler: PatchSampler) -> list[str]:
+    sample, heads = sampler.samples[0], sampler.augmentation.heads
+    image = int(sample.image.shape[0])
+    further = heads if len(heads) == sample.extra else tuple(f"target_{1 + n}" for n in range(sample.extra))
+    return [*(["image"] if image == 1 else [f"image_{n}" for n in range(image)]), "classes", *further, "weight"]
+
+
+def _about(sampler: PatchSampler, dims: int) -> dict[str, Any]:
+    transformed = {k: v for k, v in asdict(sampler.augmentation).items() if k != "custom"}
+    own = sampler.augmentation.custom
+    return {
+        "format": _FORMAT, "image_channels": int(sampler.samples[0].image.shape[0]), "dims": dims,
+        "patch": list(sampler.patch), "batch": sampler.batch, "seed": sampler.seed, "sampling": sampler.sampling,
+        "augmentation": transformed | {"custom": None if own is None else getattr(own, "__name__", repr(own))},
+        "images": [sample.name for sample in sampler.samples],
+    }  # fmt: skip
+
+
+class SavedPatches:
+    """Batches of patches that :func:`save_patches` wrote; what :func:`fijibridge.train` takes as data.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    batch
+        Patches in a batch, of any number; what is left over at the end is a smaller one.
+    shuffle
+        Each epoch in another order; else as they were saved.
+    seed
+        Of the order.
+
+    Attributes
+    ----------
+    patches : zarr.Array
+        (n, c, [z,] y, x) all of them; a patch is read when its batch comes.
+    channels : list of str
+        What c holds.
+    about : dict
+        Seed and settings of the sampler that drew them.
+
+    Raises
+    ------
+    TrainingError
+        If there are no saved patches at that path.
+    """
+
+    def __init__(self, path: str | PathLike[str], batch: int = 8, *, shuffle: bool = True, seed: int = 0):
+        self.path, self.batch, self.shuffle, self.seed = Path(path), int(batch), shuffle, int(seed)
+        if self.batch < 1:
+            raise TrainingError(f"batch is {batch}; expected 1 or more")
+        self.patches, self.about = _opened(self.path)
+        self.channels: list[str] = list(self.patches.attrs["channels"])
+        self.epoch, self.done = 0, 0
+        self._going_on = False
+
+    def __repr__(self) -> str:
+        """Return how many there are, and of what."""
+        sides = " x ".join(str(n) for n in self.patches.shape[2:])
+        return f"SavedPatches({self.patches.shape[0]} patches of {sides}, {', '.join(self.channels)})"
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        return -(-int(self.patches.shape[0]) // self.batch)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Go through an epoch from its start, or from where a state says; the next call goes through another one."""
+        if self.done and not self._going_on:  # the one before was left early
+            self.epoch, self.done = self.epoch + 1, 0
+        self._going_on = False
+        while self.done < len(self):
+            number = self.done
+            self.done += 1
+            yield self.batch_at(self.epoch, number)
+        self.epoch, self.done = self.epoch + 1, 0
+
+    def batch_at(self, epoch: int, number: int) -> Batch:
+        """Return one batch of an epoch, both counted from 0: (x, y, weight) as the sampler gave them."""
+        count = int(self.patches.shape[0])
+        if not 0 <= number < len(self):
+            raise IndexError(f"batch {number} of {len(self)}")
+        order = np.random.default_rng((self.seed, epoch)).permutation(count) if self.shuffle else np.arange(count)
+        chosen = order[number * self.batch : (number + 1) * self.batch]
+        joined = torch.from_numpy(np.stack([np.asarray(self.patches[int(n)]) for n in chosen]))
+        image = int(self.about["image_channels"])
+        x, y, weight = joined[:, :image], joined[:, image:-1], joined[:, -1]
+        return x, y[:, 0].long() if y.shape[1] == 1 else y, weight
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where it is."""
+        return {"epoch": self.epoch, "done": self.done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.epoch, self.done, self._going_on = int(state["epoch"]), int(state["done"]), True
+
+
+def _opened(path: Path) -> tuple[Any, dict[str, Any]]:
+    import zarr
+
+    try:
+        group = zarr.open_group(path, mode="r")
+        about = dict(group.attrs)
+        array: Any = group["patches"]
+    except (OSError, KeyError, ValueError) as error:
+        raise TrainingError(f"{path} holds no saved patches ({error}): write them with save_patches") from error
+    if about.get("format") != _FORMAT:
+        raise TrainingError(f"{path} is of the format {about.get('format')!r}; expected {_FORMAT!r}")
+    return array, about
