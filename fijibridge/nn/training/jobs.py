@@ -94,8 +94,6 @@ class Job:
         chosen = self.chosen
         size = patch_size(self.net, chosen.patch)
         check_memory(self.net, size, chosen.batch, self.device)
-        if chosen.batch % self.world:
-            raise TrainingError(f"a batch of {chosen.batch} patches cannot be shared by {self.world} devices equally")
         transform = augmentation if augmentation is not None else _augmentation(chosen.augment, self.heads)
         check_augmentation(transform, size)
         pairs = read_pairs(data, validation, chosen, self.traits)

@@ -26,10 +26,7 @@ from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.training import processes
 from fijibridge.nn.training.checkpoints import LAST, read_checkpoint
 from fijibridge.nn.training.fitting import aside, fit, is_first_process, trainer_of
-from fijibridge.nn.training.inputs import (
-    Batches,
-    Pair,
-)
+from fijibridge.nn.training.inputs import Batches, Pair, is_pairs
 from fijibridge.nn.training.jobs import Job
 from fijibridge.nn.training.judging import Segmenter
 from fijibridge.nn.training.recording import Recorder
@@ -127,6 +124,8 @@ def train(
     """
     own_loss = loss if callable(loss) else None
     chosen = Settings.of(settings, **(changes | ({"loss": loss} if isinstance(loss, str) else {})))
+    if is_pairs(data) and chosen.batch % (devices * nodes):
+        raise TrainingError(f"a batch of {chosen.batch} patches cannot be shared by {devices * nodes} devices equally")
     if processes.needed(devices, nodes):
         return processes.train_elsewhere(
             net, data, chosen, out=out, overwrite=overwrite, resume=resume, background=background, device=device,
