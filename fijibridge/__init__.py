@@ -31,6 +31,7 @@ _HOME = {
     "save_patches": "nn.patches",
     "Plan": "nn.planning",
     "ReceptiveField": "nn.planning",
+    "Record": "record",
     "Roi": "rois",
     "Run": "nn.training",
     "Sample": "nn.patches",
@@ -53,6 +54,7 @@ _HOME = {
     "distance_target": "cells.targets.from_labels",
     "downscale": "cells.scaling.resampling",
     "error_map": "cells.diagnosis.pixel_errors",
+    "export_model": "nn.exchange",
     "fit_batch": "nn.planning",
     "fit_patch": "nn.planning",
     "forecast_training": "nn.planning",
@@ -68,6 +70,7 @@ _HOME = {
     "pixel_size": "image",
     "plan": "nn.planning",
     "predict": "nn.prediction",
+    "read_record": "record",
     "read_rois": "rois",
     "receptive_field": "nn.planning",
     "rois_to_labels": "rois",
@@ -101,6 +104,7 @@ __all__ = [
     "PatchSampler",
     "Plan",
     "ReceptiveField",
+    "Record",
     "Roi",
     "Run",
     "Sample",
@@ -125,6 +129,7 @@ __all__ = [
     "distance_target",
     "downscale",
     "error_map",
+    "export_model",
     "fit_batch",
     "fit_patch",
     "forecast_training",
@@ -140,6 +145,7 @@ __all__ = [
     "pixel_size",
     "plan",
     "predict",
+    "read_record",
     "read_rois",
     "receptive_field",
     "rois_to_labels",
@@ -182,6 +188,7 @@ if TYPE_CHECKING:
     from fijibridge.fiji.session import Fiji, current
     from fijibridge.image import as_image, pixel_size
     from fijibridge.nn.augmentation import Augmentation
+    from fijibridge.nn.exchange import export_model
     from fijibridge.nn.model import Model
     from fijibridge.nn.normalisation import Normalisation
     from fijibridge.nn.patches import PatchSampler, Sample, SavedPatches, save_patches
@@ -200,6 +207,7 @@ if TYPE_CHECKING:
     from fijibridge.nn.prediction import predict
     from fijibridge.nn.training import Ending, Run, Settings, train
     from fijibridge.nn.unet import UNet
+    from fijibridge.record import Record, read_record
     from fijibridge.rois import Roi, labels_to_rois, read_rois, rois_to_labels, rois_to_mask, write_rois
 
 

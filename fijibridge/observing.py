@@ -12,7 +12,8 @@ _factories: list[Factory] = []
 class Observer(Protocol):
     """Who wants to know how a training goes: a progress bar, a Fiji window.
 
-    One may also have ``picture(epoch, image, prob)``: the first validation image and what the network says of it.
+    One may also have ``picture(epoch, image, prob)``: the middle of the first validation image and what the network
+    says of it, now and then, and at the end as the best epoch has it; ``say(text)``; and ``ended(why)``, in words.
     """
 
     def progress(self, step: int, steps: int) -> None:

@@ -277,8 +277,13 @@ def test_the_validation_picture(pair):
         def picture(self, epoch, image, prob):
             self.pictures.append((epoch, image.shape, prob.sizes["c"]))
 
-    train(small_net(), [pair], validation=[pair], observers=[Watcher()], **QUICK)
-    assert Watcher.pictures == [(1, (64, 80), 2), (2, (64, 80), 2)]
+    run = train(small_net(), [pair], validation=[pair], observers=[Watcher()], **QUICK)
+    first, *_, last = Watcher.pictures
+    assert first == (1, (64, 80), 2)
+    assert last == (run.ending.best_epoch, (64, 80), 2)
+    prob = predict(run.model, pair[0])
+    np.testing.assert_array_equal(run.picture.sel(c="membrane").values, prob.sel(c="membrane").values)
+    np.testing.assert_array_equal(run.picture.sel(c="image").values, pair[0].values.astype(np.float32))
 
 
 def test_a_forecast_stands_beside_the_truth(pair):

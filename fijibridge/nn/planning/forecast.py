@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ from fijibridge.nn.losses import Loss
 from fijibridge.nn.networks import traits
 from fijibridge.nn.patches import Batch, Feed, PatchSampler
 from fijibridge.nn.planning.probe import Cost, LossFunction, probe
+from fijibridge.record import compare_forecast
 
 _START_S = 0.6  # Lightning, before its first step
 _BEFORE = 4  # batches of training and of validation whose loss is looked at before the first step
@@ -94,18 +94,7 @@ class Forecast:
         >>> float(told.compare({"epoch_s": 11.0, "host_bytes": 900}).loc["epoch_s", "ratio"])
         1.1
         """
-        rows = {
-            name: (_number(value), _number(measured.get(name)))
-            for name, value in self.to_dict().items()
-            if value is not None or measured.get(name) is not None
-        }
-        table = pd.DataFrame.from_dict(rows, orient="index", columns=["forecast", "measured"], dtype=float)
-        table["ratio"] = table["measured"] / table["forecast"]
-        return table.rename_axis("quantity")
-
-
-def _number(value: Any) -> float:
-    return math.nan if value is None else float(value)
+        return compare_forecast(self.to_dict(), measured)
 
 
 def forecast_training(

@@ -16,18 +16,22 @@ import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from fijibridge.errors import TrainingError
+from fijibridge.errors import FijiBridgeWarning, TrainingError
+from fijibridge.image import as_image
 from fijibridge.nn.model import FILE_NAME
 from fijibridge.nn.patches import PatchSampler
 from fijibridge.nn.planning import Measurement, forecast_training
+from fijibridge.nn.prediction import predict
 from fijibridge.nn.training.checkpoints import LAST, AtomicCheckpoints
 from fijibridge.nn.training.endings import explain
 from fijibridge.nn.training.jobs import Job
+from fijibridge.nn.training.judging import middle_of
 from fijibridge.nn.training.loading import Drawn, Given, loader
 from fijibridge.nn.training.recording import Abandoned, Recorder, tell_unsaved
 from fijibridge.nn.training.runs import Run
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.steps import Step
+from fijibridge.record import picture_of
 
 log = logging.getLogger("fijibridge")
 
@@ -125,6 +129,7 @@ def fit(
         recorder.history(), why, metric=settings.metric, patience=settings.patience, warm=job.before is not None
     )
     log.info("training ended: %s", run.ending)
+    _show_first(run, job, recorder)
     if run.forecast is not None:
         recorder.say(f"What it took, beside the forecast:\n{run.took()}")
     if run.path is not None and is_first_process():
@@ -207,6 +212,23 @@ def _why(recorder: Recorder, settings: Settings, job: Job) -> str:
     if isinstance(job.sampler, Given) and job.sampler.ended and done < settings.epochs:
         return f"the iterable ended after {done} of {settings.epochs} epochs{best}"
     return f"all {settings.epochs} epochs done{best}"
+
+
+def _show_first(run: Run, job: Job, recorder: Recorder) -> None:
+    """Show the first validation image as the best epoch has it, and keep that; a failure costs the picture only."""
+    shown_to = [observer for observer in recorder.observers if hasattr(observer, "picture")]
+    if job.pairs is None or not job.pairs.watched or not is_first_process() or (run.path is None and not shown_to):
+        return
+    image = middle_of(as_image(next(iter(job.pairs.watched.values()))[0]))
+    try:
+        prob = predict(job.as_model(job.net), image, device=str(job.device))
+    except (RuntimeError, ValueError, MemoryError) as error:
+        text = f"there is no picture of the validation image, it could not be predicted: {error}"
+        warnings.warn(text, FijiBridgeWarning, stacklevel=2)
+        return
+    run.picture = picture_of(image, prob)
+    for observer in shown_to:
+        observer.picture(recorder.best_epoch, image, prob)
 
 
 def _save(run: Run) -> None:

@@ -86,7 +86,11 @@ def read_pairs(data: Any, validation: Any, settings: Settings, traits: Traits) -
     cells = {str(item.paths["image"]): item.labels().values for item in to_watch}
     known = {str(item.paths["image"]): item.region() for item in to_watch}
     regions = {name: region.values for name, region in known.items() if region is not None}
-    return Pairs(learnt, watched, cells, regions, {"data": data.folder.name, "provenance": data.provenance})
+    about = {
+        "data": data.folder.name, "data_folder": str(data.folder.resolve()), "provenance": data.provenance,
+        "train_names": [item.name for item in to_learn], "validation_names": [item.name for item in to_watch],
+    }  # fmt: skip
+    return Pairs(learnt, watched, cells, regions, about)
 
 
 def _refuse_nothing(learnt: Mapping[str, Pair]) -> None:

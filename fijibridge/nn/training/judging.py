@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 from torch import nn
 
 from fijibridge.cells.matching.matches import Matching, match_labels, match_table
@@ -16,6 +18,9 @@ from fijibridge.nn.model import Model
 from fijibridge.nn.prediction import predict
 from fijibridge.nn.training.inputs import Pairs, cells_of, known_of
 
+_SHARE = 20  # a picture takes at most a twentieth of the time
+_SHOWN = {"z": 16, "y": 512, "x": 512}  # pixels of an image that are shown, at most
+
 Segmenter: TypeAlias = Callable[[npt.NDArray[np.float32]], npt.NDArray[Any]]
 
 
@@ -24,8 +29,14 @@ def segment_by_threshold(prob: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
     return values(label_cells(prob[1], method="threshold", min_size=10))
 
 
+def middle_of(image: xr.DataArray) -> xr.DataArray:
+    """Cut the middle out of an image that is too large to be looked at between two epochs."""
+    firsts = {d: max(image.sizes[d] - most, 0) // 2 for d, most in _SHOWN.items() if d in image.dims}
+    return image.isel({d: slice(first, first + _SHOWN[d]) for d, first in firsts.items()})
+
+
 class CellCounter:
-    """Predicts the validation images whole, counts their cells, and shows the first.
+    """Predicts the validation images whole, counts their cells, and shows the middle of the first.
 
     Parameters
     ----------
@@ -51,26 +62,34 @@ class CellCounter:
         self.cells = cells_of(pairs) if every is not None else {}
         self.known = known_of(pairs) if every is not None else {}
         self.matchings: dict[str, Matching] = {}
+        self._show_from = 0.0
 
     def __call__(self, net: nn.Module, epoch: int) -> Mapping[str, float]:
         """Return ``val_f1`` of the network, at IoU 0.5, if it is the epoch to count; show the first image."""
         counting = self.every is not None and epoch % self.every == 0
-        if not counting and not self.shown_to:
+        showing = bool(self.shown_to) and time.monotonic() >= self._show_from
+        if not counting and not showing:
             return {}
         was = net.training
         model = self.as_model(net)
         device = next(net.parameters()).device
-        names = list(self.images) if counting else list(self.images)[:1]
-        for name in names:
-            prob = predict(model, self.images[name], device=str(device))
-            if name == next(iter(self.images)):
-                for observer in self.shown_to:
-                    observer.picture(epoch, self.images[name], prob)
-            if counting:
-                found = self.segment(values(prob))
-                self.matchings[name] = match_labels(self.cells[name], found, region=self.known.get(name))
+        if showing:
+            self._show(model, epoch, str(device))
+        for name, image in self.images.items() if counting else ():
+            found = self.segment(values(predict(model, image, device=str(device))))
+            self.matchings[name] = match_labels(self.cells[name], found, region=self.known.get(name))
         net.train(was)
         return {"val_f1": self.f1} if counting else {}
+
+    def _show(self, model: Model, epoch: int, device: str) -> None:
+        """Show the first image, and let training go on for twenty times as long before it is shown again."""
+        began = time.monotonic()
+        image = middle_of(next(iter(self.images.values())))
+        prob = predict(model, image, device=device)
+        for observer in self.shown_to:
+            observer.picture(epoch, image, prob)
+        now = time.monotonic()
+        self._show_from = now + _SHARE * (now - began)
 
     @property
     def f1(self) -> float:

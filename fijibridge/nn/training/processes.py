@@ -18,12 +18,13 @@ from torch import nn
 
 from fijibridge.dataset import Dataset
 from fijibridge.errors import TrainingError
-from fijibridge.files import make_folder, write_json
+from fijibridge.files import make_folder, read_image, write_json
 from fijibridge.nn.model import FILE_NAME, Model
 from fijibridge.nn.training.recording import Recorder
 from fijibridge.nn.training.runs import Run
 from fijibridge.nn.training.settings import Settings
-from fijibridge.observing import Observer
+from fijibridge.observing import Observer, watchers
+from fijibridge.record import HISTORY, PICTURE, RECORD
 
 log = logging.getLogger("fijibridge")
 
@@ -40,7 +41,7 @@ def needed(devices: int, nodes: int) -> bool:
 def train_elsewhere(
     net: Any, data: Any, settings: Settings, *, out: str | Path | None, overwrite: bool, resume: bool | str,
     background: bool, device: str | None, devices: int, nodes: int, strategy: str, tensorboard: bool,
-    observers: Sequence[Observer], others: Mapping[str, Any],
+    observers: Sequence[Observer] | None, others: Mapping[str, Any],
 ) -> Run:  # fmt: skip
     """Train in a process of its own and return the run, as :func:`fijibridge.train` does.
 
@@ -56,7 +57,8 @@ def train_elsewhere(
         folder, net, data, settings, overwrite=overwrite, resume=resume, device=device, devices=devices, nodes=nodes,
         strategy=strategy, tensorboard=tensorboard,
     )  # fmt: skip
-    recorder = Recorder(settings, settings.epochs * settings.batches, observers)
+    told = watchers() if observers is None else observers
+    recorder = Recorder(settings, settings.epochs * settings.batches, told)
     run = Run(lambda: Model.load(folder), recorder, {"job": str(folder / JOB)}, folder)
     work = run.begin(lambda run: _work(run, recorder, folder))
     thread = aside(work)
@@ -172,7 +174,7 @@ class _Tail:
 
 
 def _take_rows(recorder: Recorder, folder: Path, began: float) -> None:
-    file = folder / "history.csv"
+    file = folder / HISTORY
     if not file.is_file() or file.stat().st_mtime < began - 1:
         return
     for row in pd.read_csv(file).to_dict("records")[len(recorder.rows) :]:
@@ -183,11 +185,12 @@ def _take_rows(recorder: Recorder, folder: Path, began: float) -> None:
 
 def _take_record(run: Run, folder: Path) -> None:
     from fijibridge.nn.training.endings import Ending
-    from fijibridge.nn.training.runs import RECORD
 
     record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     ending = record["ending"]
     run.ending = Ending.of(ending)
     run.settings, run.forecast, run.measured = record["settings"], record["forecast"], record["measured"]
     run.environment, run.matches = record["environment"], record["matches"]
+    if (folder / PICTURE).is_file():
+        run.picture = read_image(folder / PICTURE)
     log.info("training ended: %s; model in %s", run.ending, folder / FILE_NAME)

@@ -24,6 +24,7 @@ from fijibridge.nn.training.endings import higher_is_better
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.steps import Step
 from fijibridge.observing import Observer
+from fijibridge.record import HISTORY
 
 log = logging.getLogger("fijibridge")
 
@@ -99,6 +100,12 @@ class Recorder(Checkpoint):
         for observer in self.observers:
             if hasattr(observer, "say"):
                 observer.say(text)
+
+    def end(self, why: str) -> None:
+        """Tell those observers that want to know that it is over, and why."""
+        for observer in self.observers:
+            if hasattr(observer, "ended"):
+                observer.ended(why)
 
     # --- Lightning's hooks ------------------------------------------------------------------------------
 
@@ -201,10 +208,10 @@ class Recorder(Checkpoint):
         if self.folder is None:
             return
         try:
-            with atomic(self.folder / "history.csv") as temporary:
+            with atomic(self.folder / HISTORY) as temporary:
                 self.history().to_csv(temporary, index=False)
         except OSError as error:
-            tell_unsaved(self.folder / "history.csv", error)
+            tell_unsaved(self.folder / HISTORY, error)
 
     def _mean_loss(self, trainer: Trainer) -> float:
         losses = torch.tensor([float(loss) for loss in self._losses], dtype=torch.float64)

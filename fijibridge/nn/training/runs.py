@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import xarray as xr
 
 from fijibridge.errors import TrainingError
-from fijibridge.files import atomic, make_folder, write_json
+from fijibridge.files import atomic, make_folder, write_image, write_json
 from fijibridge.nn.model import FILE_NAME, Model
 from fijibridge.nn.planning import Forecast
 from fijibridge.nn.training.endings import Ending
 from fijibridge.nn.training.recording import Recorder
+from fijibridge.record import HISTORY, PICTURE, RECORD
 
-RECORD = "run.json"
 _going_on: weakref.WeakSet[Run] = weakref.WeakSet()
 
 
@@ -45,7 +46,10 @@ class Run:
     forecast, measured : dict or None
         What it was said to take, and what it took.
     path : Path or None
-        Its folder, with ``model.safetensors``, ``history.csv``, ``run.json`` and ``last.ckpt``.
+        Its folder, with ``model.safetensors``, ``history.csv``, ``run.json``, ``validation.tif`` and ``last.ckpt``.
+    picture : xarray.DataArray or None
+        The middle of the first validation image and what the network says of it, (c, y, x), if there is an `out` or
+        somebody looked on.
     unsaved : str or None
         What could not be written at the end, and why; ``run.save(folder)`` writes it elsewhere.
     """
@@ -59,6 +63,7 @@ class Run:
         self.measured: dict[str, Any] | None = None
         self.environment: dict[str, Any] = {}
         self.matches: list[dict[str, Any]] | None = None
+        self.picture: xr.DataArray | None = None
         self.unsaved: str | None = None
         self._over = threading.Event()
         self._error: BaseException | None = None
@@ -124,8 +129,12 @@ class Run:
         """Write the model and the record into a folder, and return it."""
         target = make_folder(folder)
         self.model.save(target / FILE_NAME)
-        with atomic(target / "history.csv") as temporary:
+        with atomic(target / HISTORY) as temporary:
             self.history.to_csv(temporary, index=False)
+        if self.picture is not None:
+            write_image(target / PICTURE, self.picture)
+        else:
+            (target / PICTURE).unlink(missing_ok=True)  # that of another run
         write_record(target, self.record())
         self.path, self.unsaved = target, None
         return target
@@ -151,6 +160,10 @@ class Run:
                 self._error = error
             finally:
                 self._seconds = self._recorder.seconds
+                try:
+                    self._recorder.end(self.stopped_because or f"ended without a result: {self._error or 'abandoned'}")
+                except Exception as error:
+                    self._error = self._error or error
                 _going_on.discard(self)
                 self._over.set()
 

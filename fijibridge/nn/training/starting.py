@@ -30,10 +30,11 @@ from fijibridge.nn.training.inputs import Batches, Pair, is_pairs
 from fijibridge.nn.training.jobs import Job
 from fijibridge.nn.training.judging import Segmenter
 from fijibridge.nn.training.recording import Recorder
-from fijibridge.nn.training.runs import RECORD, Run, write_record
+from fijibridge.nn.training.runs import Run, write_record
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.steps import LossFunction, Step
 from fijibridge.observing import Observer, watchers
+from fijibridge.record import RECORD
 
 log = logging.getLogger("fijibridge")
 
@@ -100,7 +101,7 @@ def train(
     tensorboard
         Write logs for TensorBoard into `out` too.
     observers
-        Told about steps and epochs; left out, a Fiji with windows that runs in this process.
+        Told about steps and epochs; left out, the Fiji that runs in this process, if one does; ``[]``: nobody.
     **changes
         Settings by name: ``epochs=100, patch=(160, 160)``; see :class:`fijibridge.Settings`.
 
@@ -129,7 +130,7 @@ def train(
     if processes.needed(devices, nodes):
         return processes.train_elsewhere(
             net, data, chosen, out=out, overwrite=overwrite, resume=resume, background=background, device=device,
-            devices=devices, nodes=nodes, strategy=strategy, tensorboard=tensorboard, observers=observers or (),
+            devices=devices, nodes=nodes, strategy=strategy, tensorboard=tensorboard, observers=observers,
             others={"validation": validation or None, "normalisation": normalisation, "loss": own_loss,
                     "segment": segment, "augmentation": augmentation},
         )  # fmt: skip
