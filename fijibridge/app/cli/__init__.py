@@ -6,11 +6,11 @@ import logging
 import sys
 import warnings
 
-from fijibridge.app.cli import cells, folders, learning, planning, reports, scaling, session
+from fijibridge.app.cli import cells, exchange, folders, learning, planning, reports, scaling, session
 from fijibridge.app.cli.base import app
 from fijibridge.errors import FijiBridgeError, FijiBridgeWarning
 
-__all__ = ["app", "cells", "folders", "learning", "main", "planning", "reports", "scaling", "session"]
+__all__ = ["app", "cells", "exchange", "folders", "learning", "main", "planning", "reports", "scaling", "session"]
 
 
 def main() -> None:

@@ -1,0 +1,193 @@
+"""What an exported model says of itself: ``rdf.yaml`` of bioimage.io."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from fijibridge.errors import ModelError
+from fijibridge.image import usual_unit
+from fijibridge.nn.exchange.script import SCRIPT
+from fijibridge.nn.exchange.tiles import Tiles
+from fijibridge.nn.model import FILE_NAME, Model
+
+Authors: TypeAlias = str | Mapping[str, str] | Sequence[str | Mapping[str, str]]
+
+FORMAT = "0.5.3"
+"""The version that is written. Later ones add nothing that is needed here, and say of files what deepImageJ does not
+read (its ``documentation`` must be text)."""
+
+_UNITS = {"nm": "nanometer", "um": "micrometer", "mm": "millimeter", "cm": "centimeter", "m": "meter", "inch": "inch"}
+_AUTHOR = ("name", "affiliation", "email", "github_user", "orcid")
+
+
+def describe_model(
+    model: Model, tiles: Sequence[Tiles], test: np.ndarray[Any, Any], channels: Sequence[str], words: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the content of ``rdf.yaml``, without the check sums of the files.
+
+    Parameters
+    ----------
+    model
+        The model.
+    tiles
+        What its axes may be.
+    test
+        The test image, raw, (1, C, [Z,] Y, X).
+    channels
+        Names of the image's channels.
+    words
+        What the user says: name, description, authors, license, cite, tags.
+    """
+    only_probabilities = "distance" not in model.traits.outputs
+    return {
+        "format_version": FORMAT, "type": "model", **words, "version": "1.0.0",
+        "documentation": "README.md", "covers": ["cover.png"],
+        "inputs": [{
+            "id": "image", "description": "the image as the microscope gives it, not scaled",
+            "axes": _batch_and_channels(channels) + [_input_axis(t, model) for t in tiles],
+            "data": {"type": "float32"}, "preprocessing": preprocessing(model, tiles, test),
+            "test_tensor": {"source": "test_input.npy"},
+        }],
+        "outputs": [{
+            "id": "prediction", "description": _said(model.classes),
+            "axes": _batch_and_channels(model.classes) + [_output_axis(t, model) for t in tiles],
+            "data": {"type": "float32"} | ({"range": [0.0, 1.0]} if only_probabilities else {}),
+            "test_tensor": {"source": "test_output.npy"},
+        }],
+        "weights": {"torchscript": {
+            "source": SCRIPT, "pytorch_version": torch.__version__.split("+")[0],
+        }},
+        "attachments": [{"source": FILE_NAME}],
+        "config": {"fijibridge": {"version": version("fijibridge"), "classes": list(model.classes), **model.notes}},
+    }  # fmt: skip
+
+
+def _said(classes: Sequence[str]) -> str:
+    return f"probabilities of {', '.join(classes)}"[:128]
+
+
+def preprocessing(model: Model, tiles: Sequence[Tiles], test: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+    """Return how an image is scaled before the network sees it.
+
+    Two percentiles of each image, by channel, become 0 and 1: ``scale_range``. Levels that are the same for all images
+    are in the network itself. To its divisor the format adds an epsilon, which is kept small beside the image's range.
+    """
+    scaled = model.normalisation
+    if scaled.kind == "dataset":
+        return []
+    kwargs: dict[str, Any] = {
+        "axes": [t.axis for t in tiles], "min_percentile": float(scaled.low), "max_percentile": float(scaled.high),
+    }  # fmt: skip
+    least = min(high - low for low, high in scaled.levels(test[0]))
+    if least < 1:
+        kwargs["eps"] = float(max(1e-6 * least, 1e-30))
+    return [{"id": "scale_range", "kwargs": kwargs}]
+
+
+def _batch_and_channels(names: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"type": "batch"}, {"type": "channel", "channel_names": list(names)}]
+
+
+def _input_axis(tiles: Tiles, model: Model) -> dict[str, Any]:
+    return {
+        "type": "space", "id": tiles.axis, "size": {"min": tiles.least, "step": tiles.step},
+        **_calibration(tiles.axis, model),
+    }  # fmt: skip
+
+
+def _output_axis(tiles: Tiles, model: Model) -> dict[str, Any]:
+    size = {"tensor_id": "image", "axis_id": tiles.axis, "offset": -2 * tiles.shrink}
+    halo = {"halo": tiles.halo} if tiles.halo else {}
+    return {"type": "space", "id": tiles.axis, "size": size, **halo, **_calibration(tiles.axis, model)}
+
+
+def _calibration(axis: str, model: Model) -> dict[str, Any]:
+    """Return pixel size and unit; of 24 bits, as sizes are multiplied by it and divided again, and must be exact."""
+    unit = _UNITS.get(usual_unit(model.unit))
+    if unit is None or axis not in model.pixel_size:
+        return {}
+    return {"unit": unit, "scale": float(np.float32(model.pixel_size[axis]))}
+
+
+def authors_of(given: Authors) -> list[dict[str, str]]:
+    """Return authors as the format has them.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or one has no name, or something the format does not know.
+
+    Examples
+    --------
+    >>> authors_of("Ada Lovelace")
+    [{'name': 'Ada Lovelace'}]
+    """
+    several = [given] if isinstance(given, str | Mapping) else list(given)
+    found = [{"name": one} if isinstance(one, str) else dict(one) for one in several]
+    if not found or any(not one.get("name") or not set(one) <= set(_AUTHOR) for one in found):
+        raise ModelError(
+            f"authors are {given!r}; expected a name, or a list of names or of dicts of {', '.join(_AUTHOR)}"
+        )
+    return found
+
+
+def documentation(model: Model, tiles: Sequence[Tiles], words: Mapping[str, Any]) -> str:
+    """Return the text of ``README.md``."""
+    size = ", ".join(f"{s:g} {model.unit} in {axis}" for axis, s in model.pixel_size.items()) or "not known"
+    whole = [t.axis for t in tiles if not t.halo and not t.shrink]
+    parts = [
+        f"# {words['name']}", words["description"], "## What it was trained on",
+        f"- pixel size: {size}. Rescale images of another one.",
+        *(f"- {key}: {value}" for key, value in model.notes.items()),
+        "## What goes in and what comes out",
+        f"An image as the microscope gives it. {_scaling(model)} The channels of the output are "
+        f"{', '.join(model.classes)}; a class is a probability, activations are part of the network. Along the border "
+        "of an image the answer depends on how the program that runs the model continues the image there.",
+        *([f"All of {', '.join(whole)} must be in one tile: no halo is said for it."] if whole else []),
+        "## From probabilities to cells",
+        "In Fiji: threshold the channel of the membranes, or flood its minima (MorphoLibJ, Morphological "
+        "Segmentation). In Python: `fijibridge.label_cells`. The folder holds the same model as `model.safetensors`, "
+        "which `fijibridge.Model.load` reads.",
+        "## Validation",
+        "Predict images that were not learnt from, make cells of the probabilities, and match them with cells that a "
+        "person has drawn: `fijibridge.match_labels` counts pairs with an IoU of at least 0.5.",
+    ]  # fmt: skip
+    return "\n\n".join(parts).replace("\n\n- ", "\n- ") + "\n"
+
+
+def _scaling(model: Model) -> str:
+    scaled = model.normalisation
+    if scaled.kind == "image":
+        return (
+            f"Its percentiles {scaled.low:g} and {scaled.high:g}, of the whole image and by channel, become 0 and 1 "
+            "(`scale_range`)."
+        )
+    if scaled.values and all(level == (0.0, 1.0) for level in scaled.values):
+        return "Its values are not scaled."
+    return "Its values are scaled within the network, alike for all images."
+
+
+def check_package(folder: Path) -> None:
+    """Let bioimageio.spec look at a folder, without going online.
+
+    Raises
+    ------
+    ModelError
+        With what it says, if it is not valid.
+    """
+    from bioimageio.spec import InvalidDescr, load_description
+    from loguru import logger
+
+    logger.disable("bioimageio.spec")  # it prints by itself what is told by an error here
+    try:
+        found = load_description(folder / "rdf.yaml", perform_io_checks=True)
+    finally:
+        logger.enable("bioimageio.spec")
+    if isinstance(found, InvalidDescr):
+        raise ModelError(f"bioimageio.spec refuses the model: {found.get_reason()}")

@@ -1,0 +1,253 @@
+"""Export a model to a folder or an archive that other programs run."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import xarray as xr
+
+from fijibridge.errors import ModelError
+from fijibridge.files import atomic
+from fijibridge.image import DIMS, Array, as_image
+from fijibridge.nn.exchange.description import Authors, authors_of, check_package, describe_model, documentation
+from fijibridge.nn.exchange.script import SCRIPT, answer_of, read_script, script_of
+from fijibridge.nn.exchange.tiles import Tiles, tiles_of
+from fijibridge.nn.model import FILE_NAME, Model
+from fijibridge.nn.unet import UNet
+
+if TYPE_CHECKING:
+    from fijibridge.nn.training import Run
+
+
+def export_model(
+    model: Model | Run | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    image: Array,
+    authors: Authors,
+    license: str,
+    name: str = "Cell membranes by fijibridge",
+    description: str = "Finds the membranes between cells.",
+    cite: Sequence[Mapping[str, str]] = (),
+    tags: Sequence[str] = (),
+    overwrite: bool = False,
+) -> Path:
+    """Write a model in the format of bioimage.io, for deepImageJ in Fiji, ilastik, QuPath and others.
+
+    Parameters
+    ----------
+    model
+        A trained model, the run that made it, or the path of its file or of its run's folder.
+    out
+        The folder to be made, or a file that ends in ``.zip``.
+    image
+        A real image, raw, with y and x, z for a 3D network, c for one of several channels: from its middle the test
+        image is cut, with which other programs check that they get the same answer.
+    authors
+        A name, or several, or dicts with ``name``, ``affiliation``, ``email``, ``github_user``, ``orcid``.
+    license
+        By its SPDX name: ``"CC-BY-4.0"``, ``"CC0-1.0"``, ``"MIT"``.
+    name, description
+        For people: letters, digits, blanks and ``_+-()``; up to 1,024 letters.
+    cite
+        Dicts with ``text`` and ``doi`` or ``url``.
+    tags
+        More of them, beside those that are known: of the microscope, the tissue.
+    overwrite
+        Whether what lies at `out` may be replaced.
+
+    Returns
+    -------
+    Path
+        Of the folder or archive.
+
+    Raises
+    ------
+    ModelError
+        If the extra ``export`` is not installed, the image does not fit the network, the network cannot be written as
+        TorchScript, the format refuses what was said, or there is something at `out`.
+
+    Notes
+    -----
+    The weights are TorchScript, which all these programs run. The activations are in it: it answers with probabilities.
+    Normalisation by each image's percentiles is said as ``scale_range``, where deepImageJ takes the value of a pixel
+    and numpy one between two. Levels of kind ``"dataset"`` are in the network. Halo and sizes of tiles come from
+    :func:`fijibridge.receptive_field`. The written weights are run on the test image, and bioimageio.spec looks at all
+    before it is moved to its place.
+    """
+    _need_the_extra()
+    target = Path(out)
+    if target.exists() and not overwrite:
+        raise ModelError(
+            f"{target} is there already: choose another place, or say that it may be lost (overwrite=True)"
+        )
+    words: dict[str, Any] = {
+        "name": name, "description": description, "authors": authors_of(authors), "license": license,
+        "cite": [dict(one) for one in cite],
+    }  # fmt: skip
+    loaded = _model_of(model)
+    source = _fitting(loaded, image)
+    sizes = [source.sizes[d] for d in DIMS[-loaded.traits.dims :]]
+    tiles = tiles_of(loaded.net, sizes)
+    test = _middle(source, tiles)
+    words["tags"] = list(dict.fromkeys([*_tags(loaded), *tags]))
+    content = describe_model(loaded, tiles, test, _channel_names(source), words)
+    with _whole(target) as folder:
+        _write_network(folder, loaded, tiles, test)
+        loaded.save(folder / FILE_NAME)
+        (folder / "README.md").write_text(documentation(loaded, tiles, words), encoding="utf-8")
+        (folder / "cover.png").write_bytes(_cover(test, np.load(folder / "test_output.npy")))
+        _write_description(folder, content)
+        check_package(folder)
+    return target
+
+
+def _need_the_extra() -> None:
+    try:
+        import bioimageio.spec  # noqa: F401
+    except ImportError as error:
+        raise ModelError("exporting needs the package bioimageio.spec: pip install 'fijibridge[export]'") from error
+
+
+def _model_of(source: object) -> Model:
+    found = getattr(source, "model", source)  # a run has one
+    if isinstance(found, str | os.PathLike):
+        return Model.load(found)
+    if not isinstance(found, Model):
+        raise ModelError(f"got a {type(source).__name__}; expected a Model, a Run, or the path of a model or run")
+    return found
+
+
+def _fitting(model: Model, image: Array) -> xr.DataArray:
+    """Return the image with axes (c, [z,] y, x), checked that the network takes it."""
+    source = as_image(image)
+    known = model.traits
+    spatial = DIMS[-known.dims :]
+    if set(source.dims) - {"c"} != set(spatial):
+        raise ModelError(
+            f"the image has axes {source.dims}; the {known.dims}D network takes {spatial} and c: isel(t=0)"
+        )
+    ordered = (source if "c" in source.dims else source.expand_dims("c")).transpose("c", *spatial)
+    if ordered.sizes["c"] != known.in_channels:
+        raise ModelError(f"the image has {ordered.sizes['c']} channel(s), the network takes {known.in_channels}")
+    return ordered
+
+
+def _middle(image: xr.DataArray, tiles: Sequence[Tiles]) -> npt.NDArray[np.float32]:
+    """Cut the test image, (1, C, [Z,] Y, X)."""
+    start = {t.axis: (image.sizes[t.axis] - t.test) // 2 for t in tiles}
+    part = image.isel({t.axis: slice(start[t.axis], start[t.axis] + t.test) for t in tiles})
+    return np.ascontiguousarray(part.values[None], np.float32)
+
+
+def _channel_names(image: xr.DataArray) -> list[str]:
+    named = image.coords["c"].values if "c" in image.coords else range(image.sizes["c"])
+    return [str(name) if isinstance(name, str) else f"channel{number}" for number, name in enumerate(named)]
+
+
+def _tags(model: Model) -> list[str]:
+    known = [f"{model.traits.dims}d", "pytorch", "cells", "cell-membrane", "semantic-segmentation", "fiji"]
+    return [*known, "unet"] if isinstance(model.net, UNet) else known
+
+
+def _write_network(folder: Path, model: Model, tiles: Sequence[Tiles], test: npt.NDArray[np.float32]) -> None:
+    """Write script, test image and answer, and check that what was written gives that answer."""
+    scaled = model.normalisation(test[0])[None]
+    shown = test if model.normalisation.kind == "dataset" else scaled  # what the script is given
+    first = torch.from_numpy(np.ascontiguousarray(shown))
+    second = torch.rand((1, first.shape[1], *(t.least + t.step for t in tiles)))
+    script_of(model, first, second).save(str(folder / SCRIPT))
+    answer = answer_of(model, torch.from_numpy(scaled)).numpy()
+    again = read_script(folder / SCRIPT)(first).detach().numpy()
+    if not np.allclose(answer, again, rtol=1e-4, atol=1e-4):
+        raise ModelError(f"the exported network answers otherwise, by up to {np.abs(answer - again).max():.2g}")
+    np.save(folder / "test_input.npy", test)
+    np.save(folder / "test_output.npy", answer)
+
+
+def _cover(test: npt.NDArray[Any], answer: npt.NDArray[Any]) -> bytes:
+    """Return a PNG twice as wide as high: the image, and beside it the probability of its last class."""
+    from PIL import Image
+
+    sides = []
+    for pixels in (test[0, 0], answer[0, min(1, answer.shape[1] - 1)]):
+        plane = pixels[len(pixels) // 2] if pixels.ndim == 3 else pixels
+        low, high = np.percentile(plane, (1, 99.8))
+        grey = np.clip((plane - low) / ((high - low) or 1.0) * 255, 0, 255).astype(np.uint8)
+        sides.append(Image.fromarray(grey).resize((256, 256)))
+    both = Image.new("L", (512, 256))
+    for number, side in enumerate(sides):
+        both.paste(side, (256 * number, 0))
+    buffer = io.BytesIO()
+    both.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _write_description(folder: Path, content: Mapping[str, Any]) -> None:
+    from bioimageio.spec import save_bioimageio_yaml_only
+
+    _add_check_sums(folder, content)
+    save_bioimageio_yaml_only(dict(content), folder / "rdf.yaml")
+
+
+def _add_check_sums(folder: Path, part: Any) -> None:
+    """Say the SHA-256 of each file that is named as ``{"source": ...}``."""
+    if isinstance(part, dict):
+        if "source" in part:
+            part["sha256"] = hashlib.sha256((folder / part["source"]).read_bytes()).hexdigest()
+        for one in part.values():
+            _add_check_sums(folder, one)
+    elif isinstance(part, list):
+        for one in part:
+            _add_check_sums(folder, one)
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[Path]:
+    """Give a folder that becomes `target`, or is packed into it, at the end; on an error nothing is left."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.stem[:80]}-", dir=target.parent))
+    try:
+        yield folder
+        if target.suffix.lower() == ".zip":
+            _pack(folder, target)
+        else:
+            _move(folder, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _pack(folder: Path, target: Path) -> None:
+    with atomic(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.iterdir()):
+            archive.write(file, file.name)
+
+
+def _move(folder: Path, target: Path) -> None:
+    """Put a folder into its place; what was there is removed when the new one is."""
+    folder.chmod(0o755)
+    old = folder.with_name(folder.name + ".old")
+    if target.exists():
+        target.rename(old)
+    try:
+        folder.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
+    if old.is_dir():
+        shutil.rmtree(old)
+    else:
+        old.unlink(missing_ok=True)
