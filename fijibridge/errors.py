@@ -13,7 +13,8 @@ Every error derives from :class:`FijiBridgeError` and from the built-in that fit
     ├── DatasetError      (ValueError)     a folder of images that does not match its description
     ├── ModelError        (ValueError)     a model file that cannot be read, or does not fit the image
     ├── DeviceError       (RuntimeError)   a device to compute on that is not known, or not there
-    └── TrainingError     (RuntimeError)   a training that cannot start or had to end
+    ├── TrainingError     (RuntimeError)   a training that cannot start or had to end
+    └── Cancelled         (RuntimeError)   something was stopped because somebody asked for it
 
     FijiBridgeWarning     (UserWarning)    all went on, but you want to know
 """
@@ -63,6 +64,10 @@ class DeviceError(FijiBridgeError, RuntimeError):
 
 class TrainingError(FijiBridgeError, RuntimeError):
     """A training that cannot start, or that had to end."""
+
+
+class Cancelled(FijiBridgeError, RuntimeError):
+    """Something was stopped before its end because somebody asked for it; nothing half done is left."""
 
 
 class FijiBridgeWarning(UserWarning):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fijibridge.errors import DeviceError, FijiBridgeWarning, ModelError
 from fijibridge.image import as_image, origin, pixel_size, unit
 from fijibridge.nn.model import Model, Normalisation
-from fijibridge.nn.prediction import _tiles, predict
+from fijibridge.nn.prediction import predict
 from fijibridge.nn.training import train
 from fijibridge.nn.unet import UNet
 
@@ -21,16 +21,6 @@ def model(dims: int = 2, in_channels: int = 1, depth: int = 2) -> Model:
 
 def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
-
-
-@given(st.integers(1, 90), st.integers(1, 90), st.sampled_from([4, 8, 20]), st.sampled_from([0, 4, 24]))
-def test_stitching_tiles_gives_the_image_back(height, width, side, halo):
-    image = np.arange(height * width).reshape(height, width)
-    result = np.full(image.shape, -1)
-    for outer, inner, inside in _tiles(image.shape, side, halo):
-        assert (result[inner] == -1).all(), "no pixel is written twice"
-        result[inner] = image[outer][inside]
-    assert (result == image).all()
 
 
 @given(st.integers(1, 120), st.integers(1, 120))

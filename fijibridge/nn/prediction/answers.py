@@ -1,0 +1,104 @@
+"""From what a network puts out to probabilities, and the mean over mirrored images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import product
+
+import torch
+from torch import Tensor, nn
+
+from fijibridge.errors import ModelError
+from fijibridge.nn.networks import Traits
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "classes": lambda t: torch.softmax(t, dim=1),
+    "affinity": torch.sigmoid,
+    "distance": torch.relu,
+}
+
+
+def answer(net: nn.Module, x: Tensor, known: Traits, flips: bool = False) -> Tensor:
+    """Return what a network says of (B, C, ...), activated; with `flips` the mean over all mirrored images.
+
+    Raises
+    ------
+    ModelError
+        If the output has another number of channels than the network's traits say.
+
+    Notes
+    -----
+    An affinity is that of a pixel and the one before it. In a mirrored image that is the one behind it: mirrored
+    back, it is moved by a pixel. The first pixel has none before it: what the image that is not mirrored along that
+    axis says is taken there.
+    """
+    plain = activated(net(x), known)
+    if not flips:
+        return plain
+    found: dict[tuple[int, ...], Tensor] = {(): plain}
+    total = plain.clone()
+    for axes in _mirrored(known.dims):
+        y = activated(net(x.flip(axes)), known).flip(axes)
+        if "affinity" in known.outputs:
+            y = found[axes] = _moved(y, axes, known, found)
+        total += y
+    return total.div_(2**known.dims)
+
+
+def activated(output: Tensor, known: Traits) -> Tensor:
+    """Return probabilities of classes, whether neighbours are of one cell, distances of 0 and more; others as they are.
+
+    Raises
+    ------
+    ModelError
+        If the output has another number of channels than the network's traits say.
+    """
+    if not isinstance(output, Tensor) or output.ndim < 2 or output.shape[1] != known.n_outputs:
+        found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise ModelError(f"the network gives {found}; expected a tensor with {known.n_outputs} channels in axis 1")
+    parts = []
+    for name, part in sorted(known.outputs.items(), key=lambda item: item[1].start):
+        raw = output[:, part].float()
+        parts.append(_ACTIVATIONS[name](raw) if name in _ACTIVATIONS else raw)
+    return torch.cat(parts, dim=1)
+
+
+def check_flips(known: Traits) -> None:
+    """Refuse the mean over mirrored images where it is not known what an output means in one.
+
+    Raises
+    ------
+    ModelError
+        Names the output.
+    """
+    for name in known.outputs:
+        if name not in _ACTIVATIONS:
+            raise ModelError(
+                f"what the output {name!r} means in a mirrored image is not known: predict with flips=False"
+            )
+    affinity = known.outputs.get("affinity")
+    if affinity is not None and affinity.stop - affinity.start != known.dims:
+        raise ModelError(
+            f"the network has {affinity.stop - affinity.start} affinities, in mirrored images one for each of "
+            f"{known.dims} axes is expected: predict with flips=False"
+        )
+
+
+def _mirrored(dims: int) -> Iterator[tuple[int, ...]]:
+    """Yield the axes of (B, C, ...) that are mirrored, each choice after those that it contains."""
+    for chosen in product((False, True), repeat=dims):
+        if any(chosen):
+            yield tuple(axis + 2 for axis, flipped in enumerate(chosen) if flipped)
+
+
+def _moved(y: Tensor, axes: tuple[int, ...], known: Traits, found: dict[tuple[int, ...], Tensor]) -> Tensor:
+    """Move the affinities along each mirrored axis from the pixel behind to the pixel itself."""
+    y = y.clone()
+    first = known.outputs["affinity"].start
+    for axis in axes:
+        channel = first + axis - 2
+        moved = y[:, channel].roll(1, axis - 1)
+        unmirrored = found[tuple(a for a in axes if a != axis)][:, channel]
+        moved.narrow(axis - 1, 0, 1).copy_(unmirrored.narrow(axis - 1, 0, 1))
+        y[:, channel] = moved
+    return y

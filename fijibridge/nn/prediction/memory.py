@@ -1,0 +1,150 @@
+"""How large a tile may be: what a network takes for a pixel, and what there is."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from fijibridge.nn.devices import memory
+from fijibridge.nn.networks import Traits
+from fijibridge.nn.prediction.geometry import Axis, Border, lines
+
+_MOST = {"cpu": 2**31, "cuda": 2**33, "mps": 2**31}  # bytes of one tile: larger ones are no faster
+_WORKSPACE = {"cpu": 1.1, "cuda": 2.0, "mps": 2.0}  # what convolutions need beside their results, a factor
+_TRIAL = {2: 256, 3: 64}
+_SMALL = {2: 32, 3: 8}
+_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "failed to allocate")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory was not enough."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _WORDS)
+
+
+def normalises_by_image(net: nn.Module) -> bool:
+    """Whether a network has normalisations that look at all of the image it gets, in evaluation too."""
+    for module in net.modules():
+        if isinstance(module, _InstanceNorm | _BatchNorm):
+            if module.running_mean is None:
+                return True
+        elif isinstance(module, nn.GroupNorm):
+            return True
+    return False
+
+
+class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of all results that are alive, and the most at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now = self.most = 0
+        self._seen: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(tensor, Tensor):
+                self._enter(tensor)
+        return out
+
+    def _enter(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        size = storage.nbytes()
+        self.now += size
+        self.most = max(self.most, self.now)
+        weakref.finalize(storage, self._leave, key, size)
+
+    def _leave(self, key: int, size: int) -> None:
+        self._seen.discard(key)
+        self.now -= size
+
+
+def bytes_per_pixel(net: nn.Module, known: Traits, axes: Sequence[Axis]) -> float:
+    """Return what a network in evaluation takes for one pixel of its input, at the most at a time.
+
+    Notes
+    -----
+    Its forward pass is run without numbers, on torch's device ``meta``; a network that cannot do that is given a small
+    image of zeros.
+    """
+    state = {name: t.detach().to("meta") for name, t in (*net.named_parameters(), *net.named_buffers())}
+    try:
+        return _most_alive(net, state, known, [axis.window(_TRIAL[known.dims]) for axis in axes], "meta")
+    except Exception:  # whatever a stranger's forward pass says of tensors without numbers
+        small = [axis.window(max(_SMALL[known.dims], axis.divisor)) for axis in axes]
+        like = next(net.parameters(), torch.zeros(()))
+        return _most_alive(net, {}, known, small, like.device)
+
+
+def _most_alive(
+    net: nn.Module, state: dict[str, Tensor], known: Traits, side: Sequence[int], device: str | torch.device
+) -> float:
+    like = next(net.parameters(), torch.zeros(()))
+    x = torch.zeros(1, known.in_channels, *side, device=device, dtype=like.dtype)
+    with torch.no_grad(), _Alive() as counted:
+        torch.func.functional_call(net, state, (x,))
+    return float(x.nbytes + counted.most) / math.prod(side)
+
+
+def room(device: torch.device) -> int:
+    """Return the bytes that a tile may take: a part of what is free, and not more than is of use."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return min(free // 2, _MOST["cuda"])
+    return min((memory(device) or _MOST[device.type]) // 4, _MOST[device.type])
+
+
+def fitting_sides(
+    axes: Sequence[Axis], shape: Sequence[int], border: Border, per_pixel: float, device: torch.device
+) -> tuple[int, ...]:
+    """Return the sides of the largest tiles that fit, alike in all axes that are not read whole.
+
+    Parameters
+    ----------
+    axes, shape, border
+        What the network asks of tiles, and the image.
+    per_pixel
+        Bytes that it takes for a pixel of its input.
+    device
+        Whose memory it is.
+    """
+    limit = room(device) / per_pixel / _WORKSPACE[device.type]
+    step = math.lcm(*(axis.divisor for axis in axes))
+    low, high = 1, -(-max(shape) // step)
+    while low < high:  # the smallest is tried in any case
+        middle = (low + high + 1) // 2
+        fits = pixels(axes, shape, border, [middle * step] * len(shape)) <= limit
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return tuple(_even(n, low * step, axis.divisor) for axis, n in zip(axes, shape, strict=True))
+
+
+def pixels(axes: Sequence[Axis], shape: Sequence[int], border: Border, sides: Sequence[int]) -> int:
+    """Return the pixels of the largest input among the tiles of an image."""
+    each = zip(axes, shape, sides, strict=True)
+    return math.prod(max(line.length for line in lines(axis, n, side, border)) for axis, n, side in each)
+
+
+def fits(device: torch.device, per_pixel: float, count: int) -> bool:
+    """Whether a tile of so many pixels fits into the memory of a device."""
+    return count * per_pixel * _WORKSPACE[device.type] <= room(device)
+
+
+def _even(n: int, side: int, divisor: int) -> int:
+    """Return the side that cuts an axis into as many parts, but equal ones."""
+    parts = -(-n // side)
+    return -(-n // (parts * divisor)) * divisor

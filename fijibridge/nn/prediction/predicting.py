@@ -1,0 +1,263 @@
+"""Images in, class probabilities out: tile by tile, equal to the whole, in memory or onto disk."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import torch
+import xarray as xr
+
+from fijibridge.errors import Cancelled, FijiBridgeWarning, ImageError, ModelError
+from fijibridge.files.new_zarr import new_ome_zarr
+from fijibridge.files.reading import read_image
+from fijibridge.image import DIMS, Array, as_image, pixel_size, unit
+from fijibridge.machine import available_memory
+from fijibridge.nn.devices import device_of
+from fijibridge.nn.model import Model
+from fijibridge.nn.networks import Traits
+from fijibridge.nn.prediction.answers import check_flips
+from fijibridge.nn.prediction.geometry import BORDERS, Border
+from fijibridge.nn.prediction.planes import planes
+from fijibridge.nn.prediction.tiling import PRECISIONS, Tiling, evaluating
+from fijibridge.nn.unet import UNet
+
+if TYPE_CHECKING:
+    from fijibridge.nn.training import Run
+
+Progress: TypeAlias = Callable[[int, int], None]
+Cancel: TypeAlias = "threading.Event | Callable[[], bool]"
+
+_CHUNK = {"z": 32, "y": 256, "x": 256}
+_IN_MEMORY = 0.75  # of what is available, for a result
+
+
+def predict(
+    model: Model | Run | str | os.PathLike[str],
+    image: Array | str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    tile: int | None = None,
+    border: Border = "as trained",
+    flips: bool = False,
+    precision: str = "32",
+    device: str | torch.device | None = None,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> xr.DataArray:
+    """Compute the probability of each class for each pixel.
+
+    Parameters
+    ----------
+    model
+        A trained model, the run that made it, or the path of its file or of its run's folder.
+    image
+        With y and x, with z for a 3D network, with c for one of several channels; any further axes are gone
+        through one by one. Of any size from 1 px up, and larger than memory: a numpy array, a memory map, a dask or
+        zarr array, or the path of a file.
+    out
+        Path of a new folder that ends in ``.zarr``: the result is written there part by part as OME-Zarr, and is there
+        when all of it is. Memory then does not grow with the image.
+    tile
+        Side of the tiles in pixels, without their halo; left out, the largest that fit into free memory. It changes
+        memory and speed, not the result. Where memory was not enough, tiles are halved and tried again.
+    border
+        What the network sees beyond the image. ``"as trained"``: what its own padding puts there, and the mirrored
+        image where it has none (valid convolutions). ``"mirror"``: the mirrored image. ``"valid"``: nothing is made up;
+        only pixels that see no border are predicted, so that the result is smaller, and its origin moved.
+    flips
+        Take the mean over all mirrored images: 4 times the work in 2D, 8 times in 3D.
+    precision
+        ``"32"``, or ``"bf16"`` for mixed precision: on a GPU faster by the half or more, and off by about 0.01.
+    device
+        ``"cpu"``, ``"cuda"`` ...; left out, the best there is. The network stays there.
+    progress
+        Called with (tiles done, tiles in all).
+    cancel
+        An event, or something that says True, when it is to stop; it is asked before each tile.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``float32``; the image's axes and calibration, and ``c`` with the names of the classes. With `out`, of a dask
+        array that reads it when needed.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read, it is no model, or the image's axes or channels do not fit the network.
+    ImageError
+        If there is something at `out` already, or the result does not fit into memory and there is no `out`.
+    DeviceError
+        If there is no such device, or its memory is not enough for the smallest tile.
+    Cancelled
+        If `cancel` said so. Nothing half done is left then, nor after an error or Ctrl-C.
+
+    Notes
+    -----
+    Tiles start at multiples of the network's divisor and carry a halo as wide as its receptive field, so that
+    tiled and whole prediction are the same up to rounding. Networks that normalise by statistics of the image they are
+    shown (instance and group normalisation) are the exception, and a warning says so.
+
+    Percentiles of a normalisation of each image are taken of each plane (volume, for a 3D network) by itself; of one
+    that is not in memory, by a histogram (:meth:`Normalisation.levels`).
+
+    Examples
+    --------
+    >>> import fijibridge as fb
+    >>> model = fb.Model(fb.UNet(depth=1, width=2), classes=("other", "membrane"))
+    >>> image = fb.as_image(np.eye(50), pixel_size=0.5, unit="um")
+    >>> prob = predict(model, image, tile=16)
+    >>> prob.dims, prob.shape, fb.pixel_size(prob)["x"]
+    (('c', 'y', 'x'), (2, 50, 50), 0.5)
+    >>> inner = predict(model, image, border="valid")
+    >>> inner.shape, float(inner.x[0])
+    ((2, 32, 32), 4.5)
+    """
+    model = _model(model)
+    source = read_image(image, lazy=True) if isinstance(image, str | os.PathLike) else image
+    source = source if isinstance(source, xr.DataArray) else as_image(source)
+    known = model.traits
+    spatial = DIMS[-known.dims :]
+    _check(source, known, spatial, model.classes, border, tile, precision)
+    if flips:
+        check_flips(known)
+    _warn_of_another_scale(source, model)
+    where = device_of(device)
+    net = model.net.to(where)
+    with evaluating(net):
+        shape = [source.sizes[d] for d in spatial]
+        tiling = Tiling(net, known, where, shape, tile, border, flips, precision)
+        place = source.isel({d: slice(*ends) for d, ends in zip(spatial, tiling.decided, strict=True)})
+        sizes = {d: len(model.classes) if d == "c" else place.sizes[d] for d in DIMS if d == "c" or d in place.dims}
+        with _result(out, sizes, place, model.classes) as result:
+            _fill(result, sizes, source, spatial, tiling, model, _Watch(progress, cancel))
+    return _named(result if out is None else read_image(out, lazy=True).data, sizes, place, model.classes)
+
+
+class _Watch:
+    """Tells how far it is, and asks whether to stop."""
+
+    def __init__(self, progress: Progress | None, cancel: Cancel | None):
+        self._progress = progress
+        self._asked = cancel.is_set if isinstance(cancel, threading.Event) else cancel
+
+    def tell(self, done: int, total: int) -> None:
+        if self._progress is not None:
+            self._progress(done, total)
+
+    def stop_if_asked(self, done: int, total: int) -> None:
+        if self._asked is not None and self._asked():
+            raise Cancelled(f"the prediction was cancelled after {done} of {total} tiles; nothing of it is kept")
+
+
+def _fill(
+    result: Any, sizes: Mapping[str, int], image: xr.DataArray, spatial: Sequence[str], tiling: Tiling, model: Model,
+    watch: _Watch,
+) -> None:  # fmt: skip
+    outer = [str(d) for d in image.dims if d != "c" and d not in spatial]
+    stacks = list(np.ndindex(*(image.sizes[d] for d in outer)))
+    done, total = 0, len(stacks) * len(tiling.tiles)
+    starts = [first for first, _ in tiling.decided]
+    watch.stop_if_asked(done, total)
+    for index, plane in zip(stacks, planes(image, spatial, model.normalisation), strict=True):
+        for tile in tiling.tiles:
+            watch.stop_if_asked(done, total)
+            for part, answer in tiling.answers(plane, tile):
+                at: dict[str, Any] = dict(zip(outer, index, strict=True))
+                for d, line, start in zip(spatial, part, starts, strict=True):
+                    at[d] = slice(line.write.start - start, line.write.stop - start)
+                result[tuple(at.get(d, slice(None)) for d in sizes)] = answer
+            done += 1
+            watch.tell(done, total)
+
+
+@contextmanager
+def _result(
+    out: str | os.PathLike[str] | None, sizes: Mapping[str, int], like: xr.DataArray, classes: Sequence[str]
+) -> Iterator[Any]:
+    """Give something to write into, in memory or on disk."""
+    if out is not None:
+        if not os.fspath(out).endswith(".zarr"):
+            raise ImageError(
+                f"out is {os.fspath(out)!r}; expected a folder that ends in .zarr. For a TIFF, leave it out and "
+                "fijibridge.write_image(path, prob)"
+            )
+        chunks = [min(n, _CHUNK.get(d, 1)) for d, n in sizes.items()]
+        with new_ome_zarr(out, sizes, like, dtype=np.float32, chunks=chunks, channels=classes) as array:
+            yield array
+        return
+    need, there = 4 * math.prod(sizes.values()), available_memory()
+    if there is not None and need > _IN_MEMORY * there:
+        raise ImageError(
+            f"the result takes {need / 2**30:.1f} GiB, of {there / 2**30:.1f} that are free: write it to disk with "
+            "out='name.ome.zarr'"
+        )
+    yield np.empty(tuple(sizes.values()), np.float32)
+
+
+def _model(source: object) -> Model:
+    found = getattr(source, "model", source)  # a run has one
+    if isinstance(found, Model):
+        return found
+    if isinstance(found, str | os.PathLike):
+        return Model.load(found)
+    if isinstance(found, UNet):
+        raise ModelError(
+            "a bare UNet does not say how its images are normalised and what its classes are: take run.model of "
+            "fijibridge.train, or make a fijibridge.Model(net, classes=('other', 'membrane'))"
+        )
+    raise ModelError(f"got a {type(source).__name__}; expected a Model, a Run, or the path of a model or run")
+
+
+def _warn_of_another_scale(image: xr.DataArray, model: Model) -> None:
+    if unit(image) != model.unit or model.unit == "pixel":
+        return
+    size, trained = pixel_size(image), model.pixel_size
+    off = [d for d in ("y", "x") if d in trained and not 0.8 < size[d] / trained[d] < 1.25]
+    if off:
+        warnings.warn(
+            f"pixels are {' and '.join(f'{size[d]:g} {model.unit} in {d}' for d in off)}, the network was trained on "
+            f"{' and '.join(f'{trained[d]:g}' for d in off)}: rescale the image to that",
+            FijiBridgeWarning,
+            stacklevel=3,
+        )
+
+
+def _check(
+    image: xr.DataArray, known: Traits, spatial: Sequence[str], classes: Sequence[str], border: str,
+    tile: int | None, precision: str,
+) -> None:  # fmt: skip
+    if border not in BORDERS:
+        raise ModelError(f"border is {border!r}; expected one of {', '.join(map(repr, BORDERS))}")
+    if precision not in PRECISIONS:
+        raise ModelError(f"precision is {precision!r}; expected one of {', '.join(map(repr, PRECISIONS))}")
+    if tile is not None and tile < 1:
+        raise ModelError(f"tile is {tile}; expected a side of 1 px or more, or None")
+    missing = [d for d in spatial if d not in image.dims]
+    if missing:
+        raise ModelError(
+            f"the network is {known.dims}D but the image has axes {image.dims}: axis {missing[0]!r} missing"
+        )
+    if not set(image.dims) <= set(DIMS):
+        raise ModelError(f"the image has axes {image.dims}; expected some of {' '.join(DIMS)}: select with image.isel")
+    if image.size == 0:
+        raise ModelError(f"the image has no pixels: its shape is {image.shape}")
+    channels, expected = image.sizes.get("c", 1), known.in_channels
+    if channels != expected:
+        raise ModelError(
+            f"the network was trained on {expected} channel(s), the image has {channels}: select with image.isel(c=...)"
+        )
+    if len(classes) != known.n_outputs:
+        raise ModelError(f"the model names {len(classes)} classes, its network has {known.n_outputs} output channels")
+
+
+def _named(pixels: Any, sizes: Mapping[str, int], image: xr.DataArray, classes: Sequence[str]) -> xr.DataArray:
+    coords = {k: v for k, v in image.coords.items() if k != "c" and "c" not in v.dims}
+    return xr.DataArray(pixels, dims=list(sizes), coords=coords | {"c": list(classes)}, name=image.name)
