@@ -80,7 +80,7 @@ class _Following(TorchFunctionMode):
         kwargs = kwargs or {}
         spanned = [t for t in _tensors([*args, *kwargs.values()]) if self.axes(t) is not None]
         before = {id(t): self.axes(t) for t in spanned}
-        out = func(*args, **kwargs)
+        out = args[0].clone() if func.__name__ == "instance_norm" else func(*args, **kwargs)  # it takes no empty batch
         if not spanned or not any(True for _ in _tensors([out])):
             return out
         name = func.__name__.lstrip("_").removesuffix("_") if func.__name__ != "__getitem__" else "getitem"

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from fijibridge.errors import ModelError
 from fijibridge.nn.networks import Traits
-from fijibridge.nn.planning import ReceptiveField, confirm_receptive_field, receptive_field
+from fijibridge.nn.planning import ReceptiveField, confirm_receptive_field, receptive, receptive_field
 from fijibridge.nn.unet import UNet
 
 
@@ -88,6 +88,13 @@ def test_from_the_layers_it_is_what_the_gradient_sees(name):
 def test_known_fields(name, size, halo):
     field = receptive_field(NETS[name]())
     assert (field.size, field.halo) == (size, halo)
+
+
+@pytest.mark.parametrize("norm", ["instance", "group", "none"])
+def test_a_normalisation_changes_no_field_and_is_followed(norm, monkeypatch):
+    expected = receptive_field(UNet(depth=2, width=4))
+    monkeypatch.setattr(receptive, "confirm_receptive_field", lambda net: pytest.fail("the slow way was gone"))
+    assert receptive_field(UNet(depth=2, width=4, norm=norm)) == expected
 
 
 def test_axes_that_differ():
