@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from fijibridge.errors import DeviceError, FijiBridgeWarning, ModelError
 from fijibridge.image import as_image, origin, pixel_size, unit
 from fijibridge.nn.model import Model, Normalisation
+from fijibridge.nn.planning import receptive_field
 from fijibridge.nn.prediction import predict
 from fijibridge.nn.training import train
 from fijibridge.nn.unet import UNet
@@ -23,18 +29,88 @@ def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
-@given(st.integers(1, 120), st.integers(1, 120))
+def whole(net: Model, image: np.ndarray) -> np.ndarray:
+    """What torch gives for the whole image in one piece, made a multiple of the divisor by mirroring."""
+    known, spatial = net.traits, image.ndim - (image.ndim > net.traits.dims)
+    pixels = net.normalisation(image if image.ndim > spatial else image[None])
+    margin = [(0, 0), *((0, -n % known.divisor) for n in pixels.shape[1:])]
+    padded = torch.from_numpy(np.pad(pixels, margin, mode="reflect"))
+    with torch.inference_mode():
+        output = net.net.eval()(padded[None])[0].softmax(0).numpy()
+    return output[(slice(None), *(slice(0, n) for n in pixels.shape[1:]))]
+
+
+@given(st.integers(1, 80), st.integers(1, 80), st.sampled_from([8, 16, 50, 1000]))
 @settings(max_examples=15, deadline=None)
-def test_tiled_is_whole_for_any_size(height, width):
+def test_tiled_is_the_network_on_the_whole_image_for_any_size(height, width, tile):
     net, image = model(), noise(height, width)
-    whole, tiled = predict(net, image, tile=1024), predict(net, image, tile=16)
-    assert whole.shape == (2, height, width)
-    np.testing.assert_allclose(tiled.values, whole.values, atol=2e-6)
+    tiled = predict(net, image, tile=tile)
+    assert tiled.shape == (2, height, width)
+    np.testing.assert_allclose(tiled.values, whole(net, image), atol=2e-6)
 
 
-def test_tiled_is_whole_in_3d():
-    net, image = model(dims=3, depth=1), noise(9, 33, 21)
-    np.testing.assert_allclose(predict(net, image, tile=8).values, predict(net, image, tile=999).values, atol=2e-6)
+@pytest.mark.parametrize("shape", [(9, 33, 21), (1, 1, 1), (1, 40, 5), (2, 9, 33, 21)])
+def test_tiled_is_whole_in_3d(shape):
+    net, image = model(dims=3, depth=1, in_channels=2 if len(shape) > 3 else 1), noise(*shape)
+    np.testing.assert_allclose(predict(net, image, tile=8).values, whole(net, image), atol=2e-6)
+
+
+class Uneven(nn.Sequential):
+    """Sees farther in x than in y, and is smaller along x first."""
+
+    def __init__(self):
+        super().__init__(
+            nn.Conv2d(1, 4, (3, 7), padding=(1, 3)), nn.ReLU(), nn.MaxPool2d((1, 2)),
+            nn.Conv2d(4, 4, 3, padding=1, dilation=1), nn.ReLU(), nn.Upsample(scale_factor=(1, 2)), nn.Conv2d(4, 2, 1),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("net", [Uneven(), nn.Sequential(nn.Conv2d(1, 2, 9, padding=4), nn.Dropout(0.5))])
+def test_tiled_is_whole_for_a_network_of_someones_own(net):
+    torch.manual_seed(0)
+    own, image = Model(net, ("a", "b")), noise(37, 53)
+    np.testing.assert_allclose(predict(own, image, tile=8).values, whole(own, image), atol=2e-6)
+
+
+@pytest.mark.parametrize("border", ["as trained", "mirror"])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 61), (64, 64), (70, 33)])
+def test_a_mirrored_border_is_that_of_an_image_continued_by_hand(border, padding, shape):
+    net = Model(UNet(1, 2, 2, 4, padding=padding).eval(), ("a", "b"), Normalisation.none())
+    image, wide = noise(*shape), 60  # a multiple of the divisor, wider than what the network sees
+    tiled = predict(net, image, tile=12, border=border)
+    if padding == "same" and border == "as trained":
+        np.testing.assert_allclose(tiled.values, whole(net, image), atol=2e-6)
+        return
+    continued = np.pad(image, wide, mode="reflect")
+    by_hand = predict(net, continued, tile=2000).values[:, wide:-wide, wide:-wide]
+    np.testing.assert_allclose(tiled.values, by_hand, atol=2e-6)
+
+
+def test_a_valid_network_gives_what_torch_gives_for_its_middle():
+    net = Model(UNet(1, 2, 2, 4, padding="valid").eval(), ("a", "b"), Normalisation.none())
+    size = net.net.input_size(40)
+    image = noise(size, size)
+    with torch.inference_mode():
+        middle = net.net(torch.from_numpy(image)[None, None])[0].softmax(0).numpy()
+    lost = net.traits.shrink
+    tiled = predict(net, image, tile=16).values[:, lost : size - lost, lost : size - lost]
+    np.testing.assert_allclose(tiled, middle, atol=2e-6)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_only_pixels_that_see_no_border_are_left_with_valid(padding):
+    net = Model(UNet(1, 2, 2, 4, padding=padding).eval(), ("a", "b"), Normalisation.none())
+    image = as_image(noise(90, 75), pixel_size=0.5, unit="um", origin={"x": 10.0})
+    field, found = receptive_field(net.net), predict(net, image, border="valid", tile=16)
+    assert found.shape == (2, 90 - field.left - field.right, 75 - field.left - field.right)
+    assert origin(found) == {"y": 0.5 * field.left, "x": 10 + 0.5 * field.left}
+    part = predict(net, image, border="mirror").sel(y=found.y, x=found.x)
+    np.testing.assert_allclose(found.values, part.values, atol=2e-6)
+    other = predict(net, image.copy(data=np.pad(image.values[1:-1, 1:-1], 1, constant_values=1e4)), border="valid")
+    assert abs(other - found).max() > 1e-3, "the outermost pixels are seen by some that are left"
+    with pytest.raises(ModelError, match=r"no pixel is left.*border='mirror'"):
+        predict(net, noise(20, 90), border="valid")
 
 
 def test_axes_calibration_and_names_are_kept():
@@ -54,6 +130,17 @@ def test_a_stack_is_predicted_plane_by_plane():
     prob = predict(model(), stack, progress=lambda a, b: done.append((a, b)))
     np.testing.assert_allclose(prob.isel(z=1).values, predict(model(), stack.isel(z=1)).values, atol=2e-6)
     assert done == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_time_channels_and_planes_are_gone_through():
+    net, image = model(in_channels=2), as_image(noise(3, 2, 4, 20, 30), "tczyx")
+    prob = predict(net, image, tile=16)
+    assert prob.dims == ("t", "c", "z", "y", "x")
+    one = predict(net, image.isel(t=2, z=1))
+    np.testing.assert_allclose(prob.isel(t=2, z=1).values, one.values, atol=2e-6)
+    volumes = predict(model(dims=3, depth=1, in_channels=2), image)
+    one = predict(model(dims=3, depth=1, in_channels=2), image.isel(t=1))
+    np.testing.assert_allclose(volumes.isel(t=1).values, one.values, atol=2e-6)
 
 
 def test_channels():
@@ -108,3 +195,115 @@ def test_another_scale_is_told_once_for_an_image():
     with pytest.warns(FijiBridgeWarning, match=r"1 um in y and 2 um in x, .* trained on 0\.5 and 0\.5") as told:
         predict(trained, image)
     assert len(told) == 1
+
+
+def test_the_mean_over_mirrored_images():
+    net, image = model(), noise(41, 30)
+    image = np.pad(image, ((0, 3), (0, 2)))  # sides that are multiples of the divisor
+    turned = [image, image[::-1], image[:, ::-1], image[::-1, ::-1]]
+    back = [lambda a: a, lambda a: a[:, ::-1], lambda a: a[:, :, ::-1], lambda a: a[:, ::-1, ::-1]]
+    mean = np.mean([put(predict(net, each).values) for put, each in zip(back, turned, strict=True)], axis=0)
+    np.testing.assert_allclose(predict(net, image, flips=True, tile=16).values, mean, atol=2e-6)
+    assert abs(mean - predict(net, image).values).max() > 1e-3
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_affinities_of_mirrored_images_by_brute_force(dims, padding):
+    torch.manual_seed(0)
+    net = UNet(1, 2, 1, 4, dims, padding=padding, heads=["distance", "affinity"]).eval()
+    names = ("a", "b", "distance", "z", "y", "x") if dims == 3 else ("a", "b", "distance", "y", "x")
+    own = Model(net, names, Normalisation.none())
+    image = noise(*(6, 10, 8)[-dims:])
+    total, first = np.zeros((len(names), *image.shape)), 3
+    for axes in [a for n in range(dims + 1) for a in combinations(range(dims), n)]:
+        found = np.flip(predict(own, np.flip(image, axes)).values, [a + 1 for a in axes]).copy()
+        for (
+            axis
+        ) in axes:  # the pair of p and the pixel behind it, seen in the mirror, is that of p + 1 and the one before
+            pair = np.moveaxis(found[first + axis], axis, 0)
+            pair[1:] = pair[:-1].copy()
+        total += found
+    inside = tuple(slice(1, None) for _ in range(dims))  # of the first pixels no pair is known in the mirror
+    expected = (total / 2**dims)[(slice(None), *inside)]
+    for tile in (None, 4):
+        result = predict(own, image, flips=True, tile=tile).values
+        np.testing.assert_allclose(result[(slice(None), *inside)], expected, atol=3e-6)
+    np.testing.assert_allclose(result, predict(own, image, flips=True).values, atol=3e-6)
+
+
+def test_what_cannot_be_mirrored_is_refused():
+    class Flow(UNet):
+        @property
+        def traits(self):
+            return replace(super().traits, outputs={"flow": slice(0, 2)})
+
+    with pytest.raises(ModelError, match="'flow' means in a mirrored image"):
+        predict(Model(Flow(depth=1, width=2), ("dy", "dx")), noise(8, 8), flips=True)
+
+
+class Squeezed(nn.Module):
+    """Weighs its channels by means over the whole image."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 2, 1)
+
+    def forward(self, x):
+        y = self.first(x)
+        return self.last(y * y.mean((2, 3), keepdim=True).sigmoid())
+
+
+def test_a_network_that_sees_the_whole_image_is_shown_it_or_refused():
+    net, image = Model(Squeezed().eval(), ("a", "b")), noise(40, 50)
+    np.testing.assert_allclose(predict(net, image).values, whole(net, image), atol=2e-6)
+    with pytest.raises(ModelError, match=r"40 x 50 px does not go through .* in one piece.*sees the whole image.*tile"):
+        predict(net, image, tile=16)
+    with pytest.raises(ModelError, match="border='mirror' needs to know how far"):
+        predict(net, image, border="mirror")
+
+
+@pytest.mark.parametrize("norm", ["instance", "group"])
+def test_statistics_of_a_tile_are_told_once(norm):
+    net, image = Model(UNet(1, 2, 1, 4, norm=norm).eval(), ("a", "b")), as_image(noise(2, 64, 64))
+    np.testing.assert_allclose(predict(net, image).values[:, 1], whole(net, image.values[1]), atol=2e-6)
+    with pytest.warns(FijiBridgeWarning, match="64 x 64 px are predicted in tiles") as told:
+        predict(net, image, tile=16)
+    assert len(told) == 1
+
+
+def test_the_network_stays_as_it_was():
+    net = model()
+    net.net.train()
+    net.net.down[1].eval()
+    before = {name: tensor.clone() for name, tensor in net.net.state_dict().items()}
+    predict(net, noise(20, 20))
+    assert net.net.training
+    assert not net.net.down[1].training
+    assert net.net.down[0].training
+    assert all((tensor == before[name]).all() for name, tensor in net.net.state_dict().items())
+
+
+def test_mixed_precision_is_near():
+    net, image = model(), noise(40, 40)
+    off = abs(predict(net, image, precision="bf16") - predict(net, image)).max()
+    assert 0 < off < 0.05
+    assert predict(net, image, precision="bf16").dtype == np.float32
+
+
+@pytest.mark.parametrize(("more", "words"), [
+    ({"border": "zero"}, "border is 'zero'; expected one of 'as trained', 'mirror', 'valid'"),
+    ({"precision": "8"}, "precision is '8'; expected one of '32', 'bf16'"), ({"tile": 0}, "tile is 0"),
+])  # fmt: skip
+def test_wrong_options(more, words):
+    with pytest.raises(ModelError, match=words):
+        predict(model(), noise(8, 8), **more)
+
+
+def test_wrong_models_and_images():
+    with pytest.raises(ModelError, match="3 classes, its network has 2"):
+        predict(Model(UNet(depth=1, width=2), ("a", "b", "c")), noise(8, 8))
+    with pytest.raises(ModelError, match="no pixels"):
+        predict(model(), as_image(np.zeros((0, 8))))
+    with pytest.raises(ModelError, match=r"expected some of t c z y x"):
+        predict(model(), xr.DataArray(noise(2, 8, 8), dims=("well", "y", "x")))
