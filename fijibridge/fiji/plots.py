@@ -1,4 +1,4 @@
-"""Plots in Fiji, and a window on a running training."""
+"""Plots in Fiji."""
 
 from __future__ import annotations
 
@@ -68,32 +68,6 @@ def _color(number: int) -> Any:
 
 def _doubles(values: npt.ArrayLike) -> Any:
     return jpype.JArray(jpype.JDouble)(np.asarray(values, float))
-
-
-class TrainingMonitor:
-    """Shows a training in Fiji: progress bar, status line, log, and the loss curves in a plot that grows.
-
-    Give it to ``fb.train(..., observers=[fiji.training_monitor()])``.
-    """
-
-    def __init__(self, fiji: Any, name: str = "Loss"):
-        self._fiji, self._name = fiji, name
-        self._rows: list[Mapping[str, float]] = []
-
-    def progress(self, step: int, steps: int) -> None:
-        """Move the progress bar."""
-        self._fiji.progress(step, steps)
-
-    def metrics(self, epoch: int, values: dict[str, float]) -> None:
-        """Log an epoch and draw its losses."""
-        losses = {name: value for name, value in values.items() if name.endswith("loss")}
-        text = ", ".join(f"{name} {value:.4f}" for name, value in losses.items() if np.isfinite(value))
-        self._fiji.log(f"epoch {epoch}: {text}")
-        self._fiji.status(f"Training, epoch {epoch}: {text}")
-        self._rows.append({"epoch": epoch, **losses})
-        curves = pd.DataFrame(self._rows).set_index("epoch")
-        if len(curves) > 1:
-            self._fiji.plot(curves, name=self._name, ylabel="loss")
 
 
 def curves_of(data: pd.DataFrame | pd.Series | Mapping[str, Sequence[float]] | npt.ArrayLike) -> pd.DataFrame:

@@ -9,9 +9,10 @@ from typing import Any
 
 from fijibridge.errors import SessionError
 from fijibridge.fiji import jvm, life
-from fijibridge.fiji.annotating import Annotating
 from fijibridge.fiji.installations import Java
 from fijibridge.fiji.life import Mode
+from fijibridge.fiji.trainings import Trainings
+from fijibridge.observing import add_watcher, remove_watcher
 
 _current: Fiji | None = None
 _lock = threading.RLock()
@@ -30,7 +31,7 @@ def current() -> Fiji:
     return _current
 
 
-class Fiji(Annotating):
+class Fiji(Trainings):
     """A running Fiji. Made by :meth:`start`, not by its class.
 
     Attributes
@@ -48,6 +49,8 @@ class Fiji(Annotating):
     -----
     A process has one JVM, which cannot be started twice. Closing the session closes its windows; Python lives on, and
     :meth:`start` with the same arguments opens a new session on the same JVM.
+
+    Trainings that begin in this process, and are given no observers, are shown: curves, and a validation picture.
 
     All methods may be called from any thread. Where a method takes an image of Fiji's, it is named by its title, by a
     pattern with ``*`` and ``?`` that fits one title, by its ImageJ id (a negative number), or by None, the active one.
@@ -96,6 +99,7 @@ class Fiji(Annotating):
                 life.start(wanted["where"], mode, memory)
             if _current is None or _current.closed:
                 _current = cls(life.started["flavor"], mode, life.started["java"], life.started["gateway"])
+                add_watcher(_current.watch)
             if mode == "interactive":
                 life.open_window()  # which the user may have closed
             return _current
@@ -105,6 +109,7 @@ class Fiji(Annotating):
         if self.closed:
             return
         self.closed = True
+        remove_watcher(self.watch)
         if self._events is not None:
             self._events.close()
         life.close_everything(self.mode == "interactive")

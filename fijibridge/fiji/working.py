@@ -14,7 +14,6 @@ from fijibridge.rois import Roi, labels_to_rois
 
 if TYPE_CHECKING:
     from fijibridge.fiji.overlays import Source
-    from fijibridge.fiji.plots import TrainingMonitor
     from fijibridge.fiji.windows import Callback, Kind, Which
 
 
@@ -155,13 +154,6 @@ class Working(Judging):
         if self.mode == "headless":
             raise SessionError("without windows there is no user to wait for: start with mode='interactive'")
         return bool(self._windows().wait_for_user(title, text))
-
-    def training_monitor(self, name: str = "Loss") -> TrainingMonitor:
-        """Return an observer for :func:`fijibridge.train` that shows progress, log and a plot of the losses here."""
-        from fijibridge.fiji.plots import TrainingMonitor
-
-        self._ready()
-        return TrainingMonitor(self, name)
 
     def run_macro(self, code: str, argument: str = "") -> str:
         """Run a macro of ImageJ, and return what it returns.

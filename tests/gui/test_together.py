@@ -168,19 +168,14 @@ def test_tables_come_and_go(python, display):
     """)  # fmt: skip
 
 
-def test_plots_and_a_training_seen_in_fiji(python, display):
+def test_plots(python, display):
     run(python, display, """
         assert fiji.plot({"train": [3, 2, 1.0], "validation": [3, 2.5, np.nan]}, name="Loss") == "Loss"
         window = fiji._find("Loss").getWindow()
         assert isinstance(window, jpype.JClass("ij.gui.PlotWindow"))
-        monitor = fiji.training_monitor()
-        for epoch in range(3):
-            monitor.progress(epoch, 3)
-            monitor.metrics(epoch, {"train_loss": 1.0 / (epoch + 1), "val_loss": float("nan"), "lr": 0.1})
+        fiji.plot({"train": [3, 0.5, 1.0]}, name="Loss")
         assert fiji._find("Loss").getWindow() == window and fiji.titles() == ["Loss"]
-        x = window.getXValues()
-        assert len(x) == 3 and float(window.getYValues()[1]) == 0.5
-        assert "epoch 2: train_loss 0.3333" in str(jpype.JClass("ij.IJ").getLog())
+        assert len(window.getXValues()) == 3 and float(window.getYValues()[1]) == 0.5
         fiji.histogram(np.random.default_rng(0).normal(size=1000), name="H")
         assert fiji.titles() == ["Loss", "H"]
     """)  # fmt: skip

@@ -152,6 +152,8 @@ class Run:
     def begin(self, work: Callable[[Run], None]) -> Callable[[], None]:
         """Return the work to be done, which ends the run whatever happens."""
         _going_on.add(self)
+        atexit.unregister(_end_with_python)
+        atexit.register(_end_with_python)  # anew: before what ends a JVM that was started since
 
         def whole() -> None:
             try:
@@ -192,7 +194,6 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
         raise TrainingError(f"cannot write the run's record into {folder}: {error}") from error
 
 
-@atexit.register
 def _end_with_python() -> None:
     """Let trainings in the background end and save before Python goes."""
     for run in list(_going_on):
