@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from skimage.segmentation import find_boundaries
 
 from fijibridge.app.plots import plain_name, save_figure
 from fijibridge.cells.matching.matches import Matching
-from fijibridge.image import Array, values
+from fijibridge.image import Array, as_image, values
 
 Colours = npt.NDArray[np.float64]
 
@@ -93,6 +94,13 @@ def grey(image: Array) -> npt.NDArray[np.float64]:
     finite = array[np.isfinite(array)]
     low, high = np.percentile(finite, (0.5, 99.5)) if finite.size else (0.0, 1.0)
     return np.asarray(np.clip((np.nan_to_num(array, nan=low) - low) / max(high - low, 1e-12), 0, 1))
+
+
+def plane_of(image: Array, z: int | None) -> npt.NDArray[Any]:
+    """Return the plane that is shown, the slice `z` of a volume: of several channels the first."""
+    named = as_image(image)
+    image = named.isel(c=0) if "c" in named.dims else named
+    return values(image) if z is None else values(image)[z]
 
 
 def label_colours(labels: Array) -> Colours:

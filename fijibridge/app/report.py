@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
-from PIL import Image
 
 import fijibridge
-from fijibridge.app import pictures, plots
+from fijibridge.app import pages, pictures, plots
 from fijibridge.cells.diagnosis.corrections import compare_tables
 from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
 from fijibridge.cells.diagnosis.pixel_errors import EXTRA_MEMBRANE, MISSED_MEMBRANE
 from fijibridge.cells.matching.matches import COLORS, Matching, match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
 from fijibridge.errors import ImageError
-from fijibridge.files import atomic
 from fijibridge.image import Array, as_image, values
 
 PROVENANCE = {
@@ -156,25 +149,19 @@ def write_report(
     if not sections:
         raise ImageError("there is no image to report on")
     table = match_table(matchings).assign(ap=match_table(curves)["ap"])
-    page = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            title=title,
-            thresh=thresh,
-            made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-            version=fijibridge.__version__,
-            provenance=_provenance(sections),
-            table=table,
-            beside=None if before is None else compare_tables(before, table),
-            curve=_uri(plots.match_curve(curves)),
-            correlation=_uri(plots.error_correlation(correlations)),
-            colors=COLORS,
-            sections=sections,
-        )
+    pages.write_page(
+        path,
+        "report.html.j2",
+        title=title,
+        thresh=thresh,
+        provenance=_provenance(sections),
+        table=table,
+        beside=None if before is None else compare_tables(before, table),
+        curve=pages.inline(plots.match_curve(curves)),
+        correlation=pages.inline(plots.error_correlation(correlations)),
+        colors=COLORS,
+        sections=sections,
     )
-    with atomic(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
     if png is not None:
         pictures.save_outcomes(png, panels)
     return table
@@ -191,25 +178,6 @@ def _diagnosed(case: Case, true: Any, **settings: Any) -> Diagnosis[Any]:
         raise ImageError(f"{case.name}: {error}") from error
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("fijibridge.app", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["number"] = _number
-    environment.globals["zip"] = zip
-    return environment
-
-
-def _number(value: object) -> str:
-    """Write counts as they are, ratios with 4 digits, and what is not defined as a dash."""
-    if value is pd.NA or (isinstance(value, float) and value != value):
-        return "–"
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.0f}" if value.is_integer() and abs(value) > 1 else f"{value:.4f}"
-
-
 def _provenance(sections: Sequence[_Section]) -> list[tuple[str, str, list[str]]]:
     """Return each provenance of the truth, what it means, and the images."""
     kinds = dict.fromkeys(section.provenance for section in sections)
@@ -220,24 +188,24 @@ def _section(case: Case, found: Diagnosis[Any], membrane: int | str) -> tuple[_S
     if case.provenance not in PROVENANCE:
         raise ImageError(f"{case.name}: provenance {case.provenance!r}; expected one of {sorted(PROVENANCE)}")
     z = _slice_to_show(found)
-    raw, true, pred = (_plane(a, z) for a in (case.image, case.true, case.pred))
+    raw, true, pred = (pictures.plane_of(a, z) for a in (case.image, case.true, case.pred))
     outcome = pictures.outcome_picture(raw, true, pred, found.matching)
     layers = {
         "outcomes": outcome,
         "image": pictures.grey(raw),
         "true cells": pictures.label_colours(true),
         "predicted cells": pictures.label_colours(pred),
-        "wrong pixels": _error_picture(raw, _plane(found.errors, z)),
+        "wrong pixels": _error_picture(raw, pictures.plane_of(found.errors, z)),
     }
     if case.prob is not None:
         prob: Any = case.prob
-        layers["probability"] = _plane(membrane_of(prob, membrane), z)
+        layers["probability"] = pictures.plane_of(membrane_of(prob, membrane), z)
     m, a = found.matching, found.agreement
     section = _Section(
         name=case.name,
         summary=found.summary,
         shown="" if z is None else f"slice {z + 1} of {case.true.shape[0]}, the one with most wrong cells",
-        layers={name: _uri(_as_png(picture)) for name, picture in layers.items()},
+        layers={name: pages.inline(picture) for name, picture in layers.items()},
         counts=m.outcomes(),
         agreement={
             "F1": m.f1, "panoptic quality": m.panoptic_quality, "SEG": m.seg,
@@ -246,7 +214,7 @@ def _section(case: Case, found: Diagnosis[Any], membrane: int | str) -> tuple[_S
             "boundary F": a.boundary_f,
         },
         enrichment=found.enrichment,
-        gaps=[dict(row, picture=_uri(_as_png(_crop(case, row)))) for row in _worst(found.gaps)],
+        gaps=[dict(row, picture=pages.inline(_crop(case, row))) for row in _worst(found.gaps)],
         provenance=case.provenance,
         note=case.note,
     )  # fmt: skip
@@ -260,13 +228,6 @@ def _slice_to_show(found: Diagnosis[Any]) -> int | None:
     places = found.wrong_places()
     depth = values(found.errors).shape[0]
     return int(np.bincount(places[:, 0], minlength=depth).argmax()) if len(places) else depth // 2
-
-
-def _plane(image: Array, z: int | None) -> npt.NDArray[Any]:
-    """Return the plane that is shown: of several channels the first."""
-    named = as_image(image)
-    image = named.isel(c=0) if "c" in named.dims else named
-    return values(image) if z is None else values(image)[z]
 
 
 def _error_picture(image: npt.NDArray[Any], errors: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
@@ -285,7 +246,7 @@ def _worst(gaps: pd.DataFrame) -> Iterator[dict[str, Any]]:
 def _crop(case: Case, gap: dict[str, Any]) -> npt.NDArray[np.float64]:
     """Cut the surroundings of a gap out of the image, with the two true cells and the predicted one outlined."""
     z = int(gap["z"]) if "z" in gap else None
-    raw, true, pred = (_plane(a, z) for a in (case.image, case.true, case.pred))
+    raw, true, pred = (pictures.plane_of(a, z) for a in (case.image, case.true, case.pred))
     picture = np.repeat(pictures.grey(raw)[..., None], 3, axis=-1)
     pictures.draw_outline(picture, pred == gap["predicted"], COLORS["merged"])
     for name in ("true_a", "true_b"):
@@ -293,17 +254,3 @@ def _crop(case: Case, gap: dict[str, Any]) -> npt.NDArray[np.float64]:
     y, x = int(gap["y"]), int(gap["x"])
     picture = picture[max(0, y - _AROUND) : y + _AROUND, max(0, x - _AROUND) : x + _AROUND]
     return picture.repeat(3, axis=0).repeat(3, axis=1)
-
-
-def _as_png(picture: npt.NDArray[np.float64]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8)).save(file, "PNG")
-    return file.getvalue()
-
-
-def _uri(picture: bytes | Figure) -> str:
-    if isinstance(picture, Figure):
-        file = io.BytesIO()
-        picture.savefig(file, format="svg", metadata={"Date": None})
-        return "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
-    return "data:image/png;base64," + base64.b64encode(picture).decode()
