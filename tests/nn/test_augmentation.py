@@ -63,8 +63,8 @@ def test_a_turn_and_a_scale_by_hand():
     """A quarter turn by resampling is the exact one; twice the size is every pixel twice."""
     x, y, weight = positions((9, 9), 1)
     quarter = resample((x, y, weight), [Warp(np.pi / 2, 1, None)])
-    assert (quarter[1][0] == turned(y[0], ([False, False], 3))).all()
-    assert torch.allclose(quarter[0][0], turned(x[0], ([False, False], 3)), atol=1e-4)
+    assert (quarter[1][0] == turned((y[:1],), [([False, False], 3)])[0][0]).all()
+    assert torch.allclose(quarter[0][0], turned((x[:1],), [([False, False], 3)])[0][0], atol=1e-4)
     larger = resample((x, y, weight), [Warp(0, 2, None)])[0][0]
     assert torch.allclose(larger[0, :, 4], torch.arange(9) / 2 + 2, atol=1e-4)
 

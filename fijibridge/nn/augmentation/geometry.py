@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -35,19 +36,46 @@ class Warp:
     shifts: npt.NDArray[np.float32] | None
 
 
-def turned(patch: Tensor, symmetry: tuple[Sequence[bool], int]) -> Tensor:
-    """Mirror the last axes of a patch where told, and turn its plane by quarters; nothing is resampled.
+Symmetry: TypeAlias = tuple[Sequence[bool], int]
+"""Which axes of a patch are mirrored, and then by how many quarters its plane is turned."""
+
+
+def turned(batch: tuple[Tensor, ...], symmetries: Sequence[Symmetry]) -> tuple[Tensor, ...]:
+    """Mirror the last axes of each patch where told, and turn its plane by quarters; nothing is resampled.
 
     Examples
     --------
-    >>> turned(torch.tensor([[1, 2], [3, 4]]), ([False, True], 1))
+    >>> turned((torch.tensor([[[1, 2], [3, 4]]]),), [([False, True], 1)])[0][0]
     tensor([[1, 3],
             [2, 4]])
     """
-    flips, quarters = symmetry
-    axes = [axis for axis, flip in enumerate(flips, start=patch.ndim - len(flips)) if flip]
-    flipped = patch.flip(axes) if axes else patch
-    return torch.rot90(flipped, quarters, (-2, -1)) if quarters % 4 else flipped
+    patch = batch[0].shape[-len(symmetries[0][0]) :]
+    steps, starts = _strides(patch, symmetries)
+    device = batch[0].device
+    places = torch.from_numpy(starts).to(device).reshape(-1, *[1] * len(patch))
+    for axis, along in enumerate(torch.from_numpy(steps).to(device).unbind()):
+        sides = [size if other == axis else 1 for other, size in enumerate(patch)]
+        places = places + along.reshape(-1, *[1] * len(patch)) * torch.arange(patch[axis], device=device).reshape(sides)
+    flat = places.reshape(len(symmetries), 1, -1)
+
+    def picked(part: Tensor) -> Tensor:
+        rows = part.reshape(len(part), -1, flat.shape[-1])
+        return rows.gather(2, flat.expand(-1, rows.shape[1], -1)).reshape(part.shape)
+
+    return tuple(picked(part) for part in batch)
+
+
+def _strides(
+    patch: Sequence[int], symmetries: Sequence[Symmetry]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return how many pixels further a patch goes on along each axis (dims, B), and its first pixel's number (B,)."""
+    numbers = np.arange(math.prod(patch), dtype=np.int64).reshape(patch)
+    views = []
+    for flips, quarters in symmetries:
+        flipped = numbers[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
+        views.append(np.rot90(flipped, quarters, (-2, -1)))
+    steps = np.array([[step // numbers.itemsize for step in view.strides] for view in views], np.int64)
+    return steps.T.copy(), np.array([view.flat[0] for view in views], np.int64)
 
 
 def resample(

@@ -30,19 +30,26 @@ def changed(x: Tensor, looks: Sequence[Look]) -> Tensor:
         if look.blur > 0.05:  # below, a Gaussian is a point
             x[number] = _blurred(x[number], look.blur)
     axes = tuple(range(2, x.ndim))
-    gamma = _each([look.gamma for look in looks], x)
-    if bool((gamma != 1).any()):
+    if any(look.gamma != 1 for look in looks):
+        gamma = _each([look.gamma for look in looks], x)
         raised = x.clamp(min=1e-6).log_().mul_(gamma).exp_()  # three passes, and half the time of a power
         x = torch.where(x > 0, raised, x)  # below the dark percentile it stays linear
     contrast, shift = _each([look.contrast for look in looks], x), _each([look.shift for look in looks], x)
-    if bool((contrast != 1).any()):
+    if any(look.contrast != 1 for look in looks):
         shift = shift + x.mean(axes, keepdim=True, dtype=torch.float64).to(x.dtype) * (1 - contrast)
     x = torch.addcmul(shift, x, contrast)
-    for number, look in enumerate(looks):
-        if look.noise:
-            rng = torch.Generator(x.device).manual_seed(look.seed)
-            x[number] += look.noise * torch.randn(x.shape[1:], generator=rng, device=x.device)
+    if any(look.noise for look in looks):
+        x.addcmul_(_each([look.noise for look in looks], x), _noise(x, looks))
     return x
+
+
+def _noise(x: Tensor, looks: Sequence[Look]) -> Tensor:
+    """Return normal noise, of each patch by its own seed: a patch has the same in any batch."""
+    noise = torch.empty_like(x)
+    for patch, look in zip(noise.unbind(), looks, strict=True):
+        rng = torch.Generator(x.device).manual_seed(look.seed)
+        torch.randn(patch.shape, generator=rng, device=x.device, out=patch)
+    return noise
 
 
 def _each(numbers: Sequence[float], x: Tensor) -> Tensor:

@@ -143,9 +143,7 @@ class Augmentation:
             raise TrainingError(f"y has {extra} channels behind the class ids, heads names {list(self.heads)}")
         draws = [self._draw(rng, x.shape[2:]) for rng in rngs]
         if self.flip or self.quarter_turns:
-            x, y, weight = (
-                torch.stack([turned(a, d[0]) for a, d in zip(t, draws, strict=True)]) for t in (x, y, weight)
-            )
+            x, y, weight = turned((x, y, weight), [draw[0] for draw in draws])
         warps = [draw[1] for draw in draws]
         if any(warp is not None for warp in warps):
             x, y, weight = resample((x, y, weight), warps, self.heads)

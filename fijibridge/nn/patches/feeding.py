@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import torch
@@ -58,6 +59,12 @@ class Feed:
         self.sampler.load_state_dict(state)
 
 
+@cache
+def _stream(device: torch.device) -> Any:
+    """Return the one stream on which batches are brought: cuBLAS keeps up to 32 MiB for each that it ever saw."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
 class _Cutting:
     """The thread that cuts, moves and transforms, and the queue between."""
 
@@ -65,7 +72,7 @@ class _Cutting:
         self.sampler, self.epoch, self.first, self.device = sampler, epoch, first, device
         self.ready: queue.Queue[Any] = queue.Queue(max(ahead, 1))
         self.over, self.alone = threading.Event(), threading.Event()
-        self.stream: Any = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        self.stream: Any = _stream(device) if device.type == "cuda" else None
         self.thread = threading.Thread(target=self._work, name="fijibridge-patches", daemon=True)
 
     def __enter__(self) -> _Cutting:
