@@ -23,7 +23,7 @@ from fijibridge.dataset.description import (
     Split,
     said_plainly,
 )
-from fijibridge.dataset.item import Item, Place
+from fijibridge.dataset.item import Item, Place, Truth
 from fijibridge.dataset.members import Members
 from fijibridge.dataset.patterns import Pattern
 from fijibridge.dataset.toml import FILE_NAME, SCHEMA_NAME, read_description
@@ -31,6 +31,7 @@ from fijibridge.errors import DatasetError
 from fijibridge.files.ome_zarr import is_zarr
 
 _NO_LABELS = "the description names no labels; add labels = '{name}_labels.tif'"
+_NO_CLASSES = "the description names no pixel labels; add classes = '{name}_membrane.png' and [values.classes]"
 _MOST_PATTERNS = 1000
 _OWN = ("membranes", "provenance", "provenance_note", "dims", "pixel_size", "unit", "time_unit", "channels", "tiles")
 
@@ -94,10 +95,11 @@ class Dataset:
             raise DatasetError(f"no split {split!r}; there are {SPLITS}")
         return [item for item in self.items if split in (None, item.split)]
 
-    def with_truth(self, split: str | None = None) -> list[Item]:
+    def with_truth(self, split: str | None = None, source: Truth = "labels") -> list[Item]:
         """Return the items of a split, after a look that their image, label and region files are there.
 
-        Left out are those of which the description says that they are ``without`` labels.
+        Left out are those of which the description says that they are ``without`` labels. With `source`
+        ``"classes"`` it is pixel labels instead that they must have, with ``"auto"`` either.
 
         Raises
         ------
@@ -105,10 +107,13 @@ class Dataset:
             Names the files that are missing.
         """
         items = self.split(split)
-        labelled = [item for item in items if "labels" in item.paths]
+        roles: list[Role] = ["labels"] if source == "labels" else ["classes"]
+        if source == "auto":
+            roles.append("labels")
+        labelled = [item for item in items if not item.paths.keys().isdisjoint(roles)]
         if items and not labelled:
-            raise DatasetError(f"{self.folder}: {_NO_LABELS}")
-        lost = [path.name for item in labelled for path in item.missing("image", "labels", "region")]
+            raise DatasetError(f"{self.folder}: {_NO_CLASSES if source == 'classes' else _NO_LABELS}")
+        lost = [path.name for item in labelled for path in item.missing("image", *roles, "region")]
         if lost:
             raise DatasetError(f"{len(lost)} label or region file(s) are missing in {self.folder}: {some(lost)}")
         return labelled

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
 from fijibridge.dataset import meanings
 from fijibridge.dataset.description import DerivedFrom, Description, Provenance, Role
 from fijibridge.dataset.members import Members
@@ -18,6 +19,9 @@ from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files.pixels import Content
 from fijibridge.files.tiff import plain_unit
 from fijibridge.image import as_image, as_truth, origin, pixel_size
+
+Truth: TypeAlias = Literal["auto", "classes", "labels"]
+"""What a target is made from: the pixel labels, the cell labels, or the first that the description names."""
 
 _MOST_NAMED = 20
 _WANTED = {
@@ -123,6 +127,31 @@ class Item:
         stored = self._numbers("classes")
         with _naming(self.paths["classes"]):
             return stored.copy(data=meanings.classes(stored.values, self.description.values.classes))
+
+    def target(self, width: float = 3, source: Truth = "auto") -> xr.DataArray:
+        """Return what a network is to learn: ``uint8``, 0 = other, 1 = membrane, 255 = unknown.
+
+        Parameters
+        ----------
+        width
+            Of the membranes between labelled cells, in pixels; pixel labels are taken as they are.
+        source
+            ``"classes"``: the pixel labels; ``"labels"``: :func:`fijibridge.membrane_target` of the cell labels;
+            ``"auto"``: the pixel labels if the description names some.
+
+        Raises
+        ------
+        DatasetError
+            If there is no such file, or a number in it has no meaning.
+        """
+        if source == "labels" or (source == "auto" and "classes" not in self.paths):
+            return membrane_target(self.labels(), width, self.region())
+        target, known = self.classes(), self.region()
+        if known is None:
+            return target
+        if known.shape != target.shape:
+            raise DatasetError(f"{self.name}: pixel labels of {target.shape} with a region of {known.shape}")
+        return target.copy(data=np.where(known.values, target.values, IGNORE).astype(np.uint8))
 
     def prediction(self, lazy: bool = False) -> xr.DataArray:
         """Read what a network said of the image, as it is stored."""

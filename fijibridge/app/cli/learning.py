@@ -60,6 +60,9 @@ def train(
     width: Annotated[
         float | None, typer.Option(min=1, help="of the membranes, in pixels, 3; the network's is --channels")
     ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="what is learnt: classes (pixel labels), labels (membranes between cells), auto")
+    ] = None,
     depth: Annotated[int, typer.Option(min=1, help="poolings of the U-Net")] = 3,
     channels: Annotated[int, typer.Option(min=1, help="of the U-Net's first level; each pooling doubles them")] = 32,
     dims: Annotated[int, typer.Option(min=2, max=3, help="2 for planes, 3 for volumes")] = 2,
@@ -100,8 +103,8 @@ def train(
     if folder is None or out is None:
         raise typer.BadParameter("give the folder of the images, and --out for the folder of the run")
     given = {
-        "epochs": epochs, "batches": batches, "batch": batch, "width": width, "lr": lr, "sampling": sampling,
-        "augment": augment, "metric": metric, "patience": patience, "precision": precision, "forecast": forecast,
+        "epochs": epochs, "batches": batches, "batch": batch, "target": target, "width": width, "lr": lr,
+        "sampling": sampling, "augment": augment, "metric": metric, "patience": patience, "precision": precision, "forecast": forecast,
         "seed": seed, "patch": _sides(patch, dims),
     }  # fmt: skip
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
@@ -153,7 +156,7 @@ def _unet(dataset: Dataset, depth: int, channels: int, dims: int, settings: Sett
     from fijibridge.nn.devices import device_of
     from fijibridge.nn.planning import check_memory, patch_size
 
-    learnt = dataset.with_truth("train")
+    learnt = dataset.with_truth("train", "auto")
     of_image = learnt[0].image(lazy=True).sizes.get("c", 1) if learnt else 1
     shape: dict[str, Any] = {
         "in_channels": of_image, "n_classes": len(settings.classes), "depth": depth, "width": channels, "dims": dims,

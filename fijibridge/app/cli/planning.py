@@ -63,7 +63,7 @@ def plan(
     from fijibridge.nn.planning import check_memory
 
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
-    learnt = dataset.with_truth("train")
+    learnt = dataset.with_truth("train", "auto")
     shape: dict[str, Any] = {
         "in_channels": learnt[0].image(lazy=True).sizes.get("c", 1) if learnt else 1,
         "depth": depth, "width": channels, "dims": dims,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
+from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.dataset import Dataset, Item
 from fijibridge.errors import TrainingError
 from fijibridge.image import DIMS, as_image, values
@@ -123,7 +123,7 @@ def _of_pairs(pairs: Sequence[Any], watched: Sequence[Any], known: Traits) -> So
 
 
 def _of_dataset(data: Dataset, known: Traits) -> Source:
-    items, watched = data.with_truth("train"), data.with_truth("validation")
+    items, watched = data.with_truth("train", "auto"), data.with_truth("validation", "auto")
     if not items:
         raise TrainingError(f"there is nothing to train on in {data}: no image, or none in the split 'train'")
     first = items[0].image(lazy=True)
@@ -142,8 +142,7 @@ def _of_dataset(data: Dataset, known: Traits) -> Source:
 
 
 def _read(item: Item, known: Traits) -> Sample:
-    target = membrane_target(item.labels(), 3, item.region())
-    return _sample(item.image(), target.values, known, item.name)
+    return _sample(item.image(), item.target().values, known, item.name)
 
 
 def _shape(image: xr.DataArray, known: Traits, name: str) -> tuple[int, ...]:

@@ -17,15 +17,15 @@ import torch
 import xarray as xr
 
 from fijibridge.cells.segmentation.labelling import label_cells
-from fijibridge.cells.targets.from_labels import IGNORE, distance_target, membrane_target
-from fijibridge.cells.targets.weights import weight_map
+from fijibridge.cells.targets.from_labels import IGNORE, distance_target
+from fijibridge.cells.targets.weights import class_weights, weight_map
 from fijibridge.dataset import Dataset, Item
 from fijibridge.errors import FijiBridgeWarning, ImageError, TrainingError
 from fijibridge.image import DIMS, Array, as_image, pixel_size, same_shape, unit, values
 from fijibridge.nn.networks import Traits
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Batch, Sample
-from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.training.settings import Border, Settings
 
 Pair: TypeAlias = tuple[Array, Array] | tuple[Array, Array, Array]
 Batches: TypeAlias = Iterable[Any] | Callable[[], Iterable[Any]]
@@ -79,11 +79,17 @@ def read_pairs(data: Any, validation: Any, settings: Settings, traits: Traits) -
         learnt = _named(data, "image")
         _refuse_nothing(learnt)
         return Pairs(learnt, watched, about={"data": "arrays", "provenance": "unknown"})
-    to_learn, to_watch = data.with_truth("train"), data.with_truth("validation")  # look before the long reading
-    learnt = dict(_pair(item, settings, traits) for item in to_learn)
+    to_learn, to_watch = (data.with_truth(split, settings.target) for split in ("train", "validation"))
+    _check_labels([*to_learn, *to_watch], settings, traits)  # look before the long reading
+    learnt = _read(to_learn, settings, traits)
     _refuse_nothing(learnt)
-    watched |= dict(_pair(item, settings, traits) for item in to_watch)
-    cells = {str(item.paths["image"]): item.labels().values for item in to_watch}
+    from_data = _read(to_watch, settings, traits)
+    if settings.border is not None:
+        balance = class_weights([_class_ids(pair[1], traits) for pair in learnt.values()], traits.n_classes)
+        for items, pairs in ((to_learn, learnt), (to_watch, from_data)):
+            _weigh(pairs, items, settings.border, balance, traits)
+    watched |= from_data
+    cells = {str(item.paths["image"]): item.labels().values for item in to_watch if "labels" in item.paths}
     known = {str(item.paths["image"]): item.region() for item in to_watch}
     regions = {name: region.values for name, region in known.items() if region is not None}
     about = {
@@ -112,22 +118,47 @@ def _named(data: Any, name: str) -> dict[str, Pair]:
     return pairs
 
 
+def _check_labels(items: Sequence[Item], settings: Settings, traits: Traits) -> None:
+    """Refuse images without cell labels where more is made from them than a target."""
+    wanted = [head for head in traits.outputs if head != "classes"] + ["border"] * (settings.border is not None)
+    without = [item.name for item in items if "labels" not in item.paths]
+    if wanted and without:
+        raise TrainingError(f"{', '.join(wanted)} is made from cell labels, and {without[0]} has none")
+
+
+def _read(items: Sequence[Item], settings: Settings, traits: Traits) -> dict[str, Pair]:
+    return dict(_pair(item, settings, traits) for item in items)
+
+
 def _pair(item: Item, settings: Settings, traits: Traits) -> tuple[str, Pair]:
-    """Read an image of a folder and make its target, and the weight if one is asked for."""
+    """Read an image of a folder and what is to be learnt from it."""
     name = str(item.paths["image"])
-    image, labels, region = item.image(), item.labels(), item.region()
     with _naming(f"{name} and {', '.join(p.name for role, p in item.paths.items() if role != 'image')}"):
-        same_shape(image=_one_channel(image), labels=labels)
-        target: Any = membrane_target(labels, settings.width, region)
-        target = _with_heads(target, labels, traits)
-        if settings.border is None:
-            return name, (image, target)
-        return name, (image, target, weight_map(labels, w0=settings.border.w0, sigma=settings.border.sigma))
+        image, target = item.image(), item.target(settings.width, settings.target)
+        same_shape(image=_one_channel(image), target=target)
+        return name, (image, _with_heads(target, item, traits))
 
 
-def _with_heads(target: xr.DataArray, labels: xr.DataArray, traits: Traits) -> Any:
+def _weigh(
+    pairs: dict[str, Pair], items: Sequence[Item], border: Border, balance: npt.NDArray[np.float32], traits: Traits
+) -> None:
+    """Add the weights of the U-Net paper: those of the classes, and of the pixels between near cells."""
+    for item in items:
+        image, target = pairs[str(item.paths["image"])][:2]
+        ids = _class_ids(target, traits)
+        weight = weight_map(item.labels().values, border.w0, border.sigma, class_balance=balance, target=ids)
+        pairs[str(item.paths["image"])] = (image, target, weight)
+
+
+def _class_ids(target: Array, traits: Traits) -> npt.NDArray[Any]:
+    """Return the class ids of a target, which lie in front of what further heads learn."""
+    array = values(target)
+    return (array[0] if len(traits.outputs) > 1 else array).astype(np.uint8)
+
+
+def _with_heads(target: xr.DataArray, item: Item, traits: Traits) -> Any:
     """Put what further heads learn behind the class ids, as channels of their own."""
-    more = {"distance": lambda: distance_target(labels).values, "affinity": lambda: labels.values}
+    more = {"distance": lambda: distance_target(item.labels()).values, "affinity": lambda: item.labels().values}
     channels = [more[head]() for head in traits.outputs if head in more]
     return np.stack([target.values, *channels]).astype(np.float32) if channels else target
 
@@ -207,7 +238,22 @@ def _sample(pair: Pair, traits: Traits, normalisation: Normalisation, name: str)
     weight = np.asarray(values(pair[2]), np.float32) if len(pair) == 3 else None
     if weight is not None and not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise TrainingError(f"{name}: the weight holds negative, infinite or NaN values; expected 0 and more")
+    if weight is not None:
+        _warn_of_nothing(weight, target[0] if extra else target, name)
     return Sample(pixels, np.asarray(target, np.float32 if extra else np.uint8), weight, name)
+
+
+def _warn_of_nothing(weight: npt.NDArray[np.float32], target: npt.NDArray[Any], name: str) -> None:
+    """Warn where most of what is known weighs nothing, as under the border term of a weight map alone."""
+    known = target != IGNORE
+    share = float((weight[known] == 0).mean()) if known.any() else 0.0
+    if share > 0.5:
+        warnings.warn(
+            f"{name}: {share:.0%} of the known pixels weigh 0, so they are never learnt. The border term alone is 0 "
+            "inside cells: fijibridge.weight_map(..., class_balance=True) is the whole map",
+            FijiBridgeWarning,
+            stacklevel=5,
+        )
 
 
 def cells_of(pairs: Pairs) -> dict[str, npt.NDArray[Any]]:

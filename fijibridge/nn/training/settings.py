@@ -40,10 +40,13 @@ class Settings(BaseModel):
         (Y, X) or (Z, Y, X) pixels, multiples of the network's divisor; 128 per axis if left out, 16 for z.
     batch, batches : int
         Patches in a batch (of all devices together), batches in an epoch.
+    target : str
+        What is learnt from a dataset: ``"classes"``, its pixel labels; ``"labels"``, membranes drawn between its cell
+        labels; ``"auto"``, the pixel labels if it names some.
     width : float
-        Of the membrane in targets that are made from a dataset's labels, in pixels.
+        Of the membranes that are drawn between cell labels, in pixels.
     border : Border or None
-        Weigh the pixels between near cells, in targets made from a dataset's labels.
+        Balance the classes of a dataset, and weigh the pixels between near cells (its cell labels) more.
     sampling : str
         Where patches lie: a name that :class:`fijibridge.PatchSampler` knows.
     augment : bool or dict
@@ -91,6 +94,7 @@ class Settings(BaseModel):
     patch: tuple[Count, ...] | None = None
     batch: Count = 8
     batches: Count = 50
+    target: Literal["auto", "classes", "labels"] = "auto"
     width: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 3
     border: Border | None = None
     sampling: str = "positions"
