@@ -21,14 +21,6 @@ _MOST = {"cpu": 2**31, "cuda": 2**33, "mps": 2**31}  # bytes of one tile: larger
 _WORKSPACE = {"cpu": 1.1, "cuda": 2.0, "mps": 2.0}  # what convolutions need beside their results, a factor
 _TRIAL = {2: 256, 3: 64}
 _SMALL = {2: 32, 3: 8}
-_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "failed to allocate")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory was not enough."""
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _WORDS)
 
 
 def normalises_by_image(net: nn.Module) -> bool:

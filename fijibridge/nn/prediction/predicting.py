@@ -187,7 +187,7 @@ def _result(
         if not os.fspath(out).endswith(".zarr"):
             raise ImageError(
                 f"out is {os.fspath(out)!r}; expected a folder that ends in .zarr. For a TIFF, leave it out and "
-                "fijibridge.write_image(path, prob)"
+                "fijibridge.files.write_image(path, prob)"
             )
         chunks = [min(n, _CHUNK.get(d, 1)) for d, n in sizes.items()]
         with new_ome_zarr(out, sizes, like, dtype=np.float32, chunks=chunks, channels=classes) as array:

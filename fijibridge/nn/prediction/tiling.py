@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from fijibridge.errors import DeviceError, FijiBridgeWarning, ModelError
+from fijibridge.nn.devices import is_out_of_memory
 from fijibridge.nn.networks import Traits
 from fijibridge.nn.prediction.answers import answer
 from fijibridge.nn.prediction.geometry import Axis, Border, Tile, axes_of, axes_of_whole, decided, split, tiles
@@ -21,7 +22,6 @@ from fijibridge.nn.prediction.memory import (
     bytes_per_pixel,
     fits,
     fitting_sides,
-    is_out_of_memory,
     normalises_by_image,
     pixels,
 )
@@ -58,7 +58,7 @@ class Tiling:
     ):  # fmt: skip
         self.net, self.known, self.device, self.shape = net, known, device, tuple(shape)
         self.border, self.flips, self._type = border, flips, _TYPES[precision]
-        self._needs_whole, self._warned = "", False
+        self._needs_whole, self._said, self._warned = "", "", False
         self.axes = self._axes()
         self.decided = tuple(decided(axis, n, border) for axis, n in zip(self.axes, self.shape, strict=True))
         self.sides = self._sides(tile)
@@ -138,6 +138,7 @@ class Tiling:
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
+            self._said = f"{type(error).__name__}: {error}"
             return None
 
     def _check_size(self, output: torch.Tensor, tile: Tile) -> None:
@@ -161,7 +162,7 @@ class Tiling:
             why = f": {self._needs_whole}" if self._needs_whole else ""
             raise DeviceError(
                 f"the memory of {self.device} is not enough for a tile of {size} px, and the network takes no smaller "
-                f"one{why}. Choose another device, or a smaller network"
+                f"one{why}. Choose another device, or a smaller network. ({self._said})"
             )
         _log.info("the memory of %s was not enough for tiles of %s px: they are halved", self.device, size)
         if len(self.tiles) == 1:
