@@ -104,8 +104,8 @@ def train(
         raise typer.BadParameter("give the folder of the images, and --out for the folder of the run")
     given = {
         "epochs": epochs, "batches": batches, "batch": batch, "target": target, "width": width, "lr": lr,
-        "sampling": sampling, "augment": augment, "metric": metric, "patience": patience, "precision": precision, "forecast": forecast,
-        "seed": seed, "patch": _sides(patch, dims),
+        "sampling": sampling, "augment": augment, "metric": metric, "patience": patience, "precision": precision,
+        "forecast": forecast, "seed": seed, "patch": _sides(patch, dims),
     }  # fmt: skip
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
     first = is_first_process()
