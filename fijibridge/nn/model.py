@@ -55,7 +55,13 @@ class Model:
     notes: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the model as one safetensors file, atomically, and return its path."""
+        """Write the model as one safetensors file, atomically, and return its path.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; what was there before is as it was.
+        """
         target = Path(path)
         ours = isinstance(self.net, UNet)
         about = {
@@ -65,8 +71,11 @@ class Model:
             "notes": self.notes,
         }  # fmt: skip
         weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.net.state_dict().items()}
-        with atomic(target) as temporary:
-            save_file(weights, temporary, metadata={"fijibridge": json.dumps(about)})
+        try:
+            with atomic(target) as temporary:
+                save_file(weights, temporary, metadata={"fijibridge": json.dumps(about)})
+        except SafetensorError as error:  # what safetensors makes of a full disk
+            raise OSError(f"{target} cannot be written: {error}") from error
         return target
 
     @property
@@ -101,9 +110,11 @@ class Model:
         except RuntimeError as error:
             raise ModelError(f"{source}: the weights do not fit the network it describes: {error}") from error
         network.eval()
+        _check_weights(source, weights)
+        _check_names(source, about.get("classes"), traits(network).n_outputs)
         try:
             return cls(
-                net=network, classes=tuple(map(str, about["classes"])),
+                net=network, classes=tuple(about["classes"]),
                 normalisation=Normalisation(**about["normalisation"]),
                 pixel_size=dict(about["pixel_size"]), unit=str(about["unit"]), notes=dict(about["notes"]),
             )  # fmt: skip
@@ -124,14 +135,42 @@ def _network(source: Path, about: dict[str, Any], weights: dict[str, Any], net: 
             f"Model.load(path, net={architecture}(...)) fills them in"
         )
     try:
+        _check_numbers(about["config"], weights)
         with torch.device("meta"):
             planned = UNet(**about["config"])
-    except (KeyError, TypeError, ModelError) as error:
+    except (KeyError, TypeError, AttributeError, ArithmeticError, ValueError, RuntimeError) as error:
         raise ModelError(f"{source} describes no network: {error}") from error
     shapes = {name: tuple(tensor.shape) for name, tensor in planned.state_dict().items()}
     if shapes != {name: tuple(tensor.shape) for name, tensor in weights.items()}:
         raise ModelError(f"{source}: the weights do not fit the network it describes")
     return UNet(**about["config"])
+
+
+_DEEPEST = 32  # poolings: an image that is halved so often has more pixels than there are
+
+
+def _check_numbers(config: dict[str, Any], weights: dict[str, Any]) -> None:
+    """Refuse numbers that even a plan of the network would take for ever to make: it has no more weights than these."""
+    most = {"depth": min(len(weights), _DEEPEST)}
+    for name in ("in_channels", "n_classes", "depth", "width"):
+        number, limit = config.get(name), most.get(name, sum(tensor.numel() for tensor in weights.values()))
+        if isinstance(number, int) and number > limit:
+            raise ModelError(f"{name} is {number:.3g}, for which the weights in the file do not suffice")
+
+
+def _check_weights(source: Path, weights: dict[str, Any]) -> None:
+    spoilt = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
+    if spoilt:
+        raise ModelError(
+            f"{source}: the weights {spoilt[0]} hold NaN or infinite values, so its answers would too: take "
+            "the model of another run"
+        )
+
+
+def _check_names(source: Path, classes: object, channels: int) -> None:
+    named = isinstance(classes, list) and all(isinstance(name, str) for name in classes) and len(classes) == channels
+    if not named:
+        raise ModelError(f"{source} names the classes {classes!r}; expected a name for each of {channels} channels")
 
 
 def _read(source: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from fijibridge.errors import TrainingError
 from fijibridge.machine import PeakMemory, release_memory
+from fijibridge.nn.devices import is_out_of_memory
 from fijibridge.nn.patches import Batch
 
 LossFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
-_CPU_FULL = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
 
 
 @dataclass(frozen=True)
@@ -199,13 +199,12 @@ def _told(device: torch.device) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        full = isinstance(error, torch.OutOfMemoryError | MemoryError) or any(t in str(error) for t in _CPU_FULL)
-        if not full:
+        if not is_out_of_memory(error):
             raise
         raise OutOfMemory(f"a training step does not fit into the memory of {device}: {ADVICE}") from error
 
 
-ADVICE = "lower the batch or the patch, the network's width or depth, or take precision='bf16-mixed' on a GPU"
+ADVICE = "lower the batch or the patch, the network's width or depth, or take precision='bf16' on a GPU"
 
 
 class OutOfMemory(TrainingError):

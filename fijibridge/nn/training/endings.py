@@ -158,7 +158,7 @@ def _looks(history: pd.DataFrame, watched: str, slope: float | None, warm: bool)
             f"{watched} was {curve[0]:.3g} before the first step, {curve[-1]:.3g} after"
         ]
     if not finite or _rose(train):
-        return "learning rate too high", [f"the training loss went from {np.nanmin(train):.3g} to {train[-1]:.3g}"]
+        return "learning rate too high", [_path(train)]
     val = history["val_loss"].to_numpy(float) if "val_loss" in history else np.full(len(train), np.nan)
     if np.isfinite(val[1:]).sum() > 1 and _overfits(train, val):
         low = 1 + int(np.nanargmin(val[1:]))
@@ -174,6 +174,13 @@ def _looks(history: pd.DataFrame, watched: str, slope: float | None, warm: bool)
     if not np.isfinite(val[1:]).any():
         return "unknown", [f"train_loss is {train[-1]:.3g}, and there is no validation"]
     return "converged", [f"{watched} changes by {slope or 0:+.2g} an epoch at the end"]
+
+
+def _path(train: np.ndarray[Any, Any]) -> str:
+    numbers = train[np.isfinite(train)]
+    if not len(numbers):
+        return "the training loss was never a number"
+    return f"the training loss went from {numbers.min():.3g} to {train[-1]:.3g}"
 
 
 def _rose(train: np.ndarray[Any, Any]) -> bool:

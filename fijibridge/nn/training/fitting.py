@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,23 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import pandas as pd
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from fijibridge.errors import FijiBridgeWarning, TrainingError
 from fijibridge.image import as_image
+from fijibridge.nn.devices import is_out_of_memory
 from fijibridge.nn.model import FILE_NAME
 from fijibridge.nn.patches import PatchSampler
 from fijibridge.nn.planning import Measurement, forecast_training
+from fijibridge.nn.planning.probe import ADVICE
 from fijibridge.nn.prediction import predict
 from fijibridge.nn.training.checkpoints import LAST, AtomicCheckpoints
 from fijibridge.nn.training.endings import explain
 from fijibridge.nn.training.jobs import Job
 from fijibridge.nn.training.judging import middle_of
 from fijibridge.nn.training.loading import Drawn, Given, loader
-from fijibridge.nn.training.recording import Abandoned, Recorder, tell_unsaved
-from fijibridge.nn.training.runs import Run
+from fijibridge.nn.training.recording import Abandoned, Diverged, Recorder, tell_unsaved
+from fijibridge.nn.training.runs import RECORD, Run, write_record
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.steps import Step
 from fijibridge.record import picture_of
@@ -110,6 +114,7 @@ def fit(
 ) -> None:
     """Fit, and say why it ended; on the training's thread."""
     settings, net = job.chosen, job.net
+    failure: TrainingError | None = None
     with Measurement(job.device, job.patches) as recorder.measurement:
         if settings.epochs == 0:
             why = "epochs=0: the network was left as it was"
@@ -119,16 +124,22 @@ def fit(
                 _fit_with_lightning(job, step, make_trainer, recorder, checkpoint)
             except Abandoned:
                 return
-            why = _why(recorder, settings, job)
+            except (RuntimeError, MemoryError) as error:
+                failure = _failure(error, recorder, settings)
+            why = str(failure) if failure else _why(recorder, settings, job)
     if settings.epochs:
         run.measured = recorder.measurement.result()
     state = recorder.best_state or step.judged.state_dict()
     net.load_state_dict(state)
     net.eval()
     run.ending = explain(
-        recorder.history(), why, metric=settings.metric, patience=settings.patience, warm=job.before is not None
-    )
+        _with_end(recorder.history(), failure), why, metric=settings.metric, patience=settings.patience,
+        warm=job.before is not None,
+    )  # fmt: skip
     log.info("training ended: %s", run.ending)
+    if failure is not None:
+        _keep_after(run, recorder, failure)
+        raise failure
     _show_first(run, job, recorder)
     if run.forecast is not None:
         recorder.say(f"What it took, beside the forecast:\n{run.took()}")
@@ -212,6 +223,47 @@ def _why(recorder: Recorder, settings: Settings, job: Job) -> str:
     if isinstance(job.sampler, Given) and job.sampler.ended and done < settings.epochs:
         return f"the iterable ended after {done} of {settings.epochs} epochs{best}"
     return f"all {settings.epochs} epochs done{best}"
+
+
+def _failure(error: BaseException, recorder: Recorder, settings: Settings) -> TrainingError:
+    """Return what ended the training, in our words; raise what is no end but a fault in somebody's code."""
+    if isinstance(error, TrainingError):
+        return error
+    if not is_out_of_memory(error):
+        raise error
+    traceback.clear_frames(error.__traceback__)  # they hold what filled the memory
+    said = str(error).strip().splitlines()
+    failure = TrainingError(
+        f"memory was not enough in epoch {max(len(recorder.rows), 1)} of {settings.epochs}"
+        f"{f' ({said[0][:200]})' if said else ''}: {ADVICE}; or end what else takes memory, and go on with resume=True"
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def _with_end(history: pd.DataFrame, failure: TrainingError | None) -> pd.DataFrame:
+    """Return the curves, with a last epoch without a loss if it was that what ended the training."""
+    if not isinstance(failure, Diverged):
+        return history
+    last = pd.DataFrame([{"epoch": len(history), "train_loss": float("nan"), "val_loss": float("nan")}])
+    return pd.concat([history, last], ignore_index=True)
+
+
+def _keep_after(run: Run, recorder: Recorder, failure: TrainingError) -> None:
+    """Keep what was learnt before a failure: the model of the best epoch, and the record with its reason.
+
+    Without a whole epoch there is nothing to keep; of weights that are no numbers any more neither.
+    """
+    if run.path is None or not is_first_process():
+        return
+    learnt = len(recorder.rows) > 1 and (recorder.best_state is not None or not isinstance(failure, Diverged))
+    if learnt:
+        _save(run)
+        return
+    try:
+        write_record(run.path, run.record())
+    except TrainingError as error:  # it must not hide the failure
+        tell_unsaved(run.path / RECORD, error)
 
 
 def _show_first(run: Run, job: Job, recorder: Recorder) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 
 from fijibridge.cells.targets.from_labels import IGNORE
-from fijibridge.errors import TrainingError
+from fijibridge.errors import FijiBridgeWarning, TrainingError
 from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.augmentation.guard import check_augmentation, check_batches
 from fijibridge.nn.model import Model
@@ -101,6 +102,7 @@ class Job:
         if self.normalisation.kind == "dataset" and self.normalisation.values is None:
             self.normalisation = self.normalisation.fit([pair[0] for pair in pairs.learnt.values()])
         learnt = samples_of(pairs.learnt, self.traits, self.normalisation)
+        _warn_of_missing_classes(learnt, chosen.classes)
         watched = samples_of(pairs.watched, self.traits, self.normalisation)
         self.size = mean_pixel_size([pair[0] for pair in pairs.learnt.values()])
         if self.before is not None:
@@ -184,6 +186,19 @@ class Job:
             "device": str(self.device), "world": self.world, "warm_start": self.before is not None,
         }  # fmt: skip
         return {"network": network, **chosen, **self.about, **more}
+
+
+def _warn_of_missing_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:
+    """Tell of classes of which no training image has a pixel: they cannot be learnt."""
+    targets = [np.asarray(sample.target[0] if sample.extra else sample.target) for sample in samples]
+    missing = [name for k, name in enumerate(classes) if not any((target == k).any() for target in targets)]
+    if missing:
+        warnings.warn(
+            f"none of {len(samples)} training image(s) has a pixel of {' or '.join(map(repr, missing))}: the network "
+            "cannot learn what is never there; look at the labels and targets (fijibridge check)",
+            FijiBridgeWarning,
+            stacklevel=4,
+        )
 
 
 def _is_nothing(validation: Any) -> bool:

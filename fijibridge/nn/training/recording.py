@@ -123,7 +123,7 @@ class Recorder(Checkpoint):
         self._losses.append(outputs["loss"].detach())
         # every tenth only: looking at the loss makes a GPU wait
         if batch_idx % 10 == 0 and not torch.isfinite(outputs["loss"]):
-            raise TrainingError(_DIVERGED.format(float(outputs["loss"]), trainer.global_step))
+            raise Diverged(_DIVERGED.format(float(outputs["loss"]), trainer.global_step))
         for observer in self.observers:
             observer.progress(trainer.global_step, self.steps)
         if self.measurement is not None:
@@ -146,7 +146,7 @@ class Recorder(Checkpoint):
         whole = len(self._losses) >= int(trainer.num_training_batches)
         train_loss = self._mean_loss(trainer)
         if not np.isfinite(train_loss):
-            raise TrainingError(_DIVERGED.format(train_loss, trainer.global_step))
+            raise Diverged(_DIVERGED.format(train_loss, trainer.global_step))
         epoch = trainer.current_epoch + 1
         val_loss = float(trainer.callback_metrics.get("val_loss", float("nan")))
         metrics = {"train_loss": train_loss, "val_loss": val_loss}
@@ -255,6 +255,10 @@ def _as_step(module: LightningModule) -> Step:
 
 class Abandoned(Exception):
     """Ends a fit whose result nobody wants."""
+
+
+class Diverged(TrainingError):
+    """Ends a fit whose loss is no number any more."""
 
 
 def tell_unsaved(path: Path, error: Exception) -> None:
