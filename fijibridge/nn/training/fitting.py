@@ -32,10 +32,10 @@ from fijibridge.nn.training.jobs import Job
 from fijibridge.nn.training.judging import middle_of
 from fijibridge.nn.training.loading import Drawn, Given, loader
 from fijibridge.nn.training.recording import Abandoned, Diverged, Recorder, tell_unsaved
-from fijibridge.nn.training.runs import RECORD, Run, write_record
+from fijibridge.nn.training.runs import Run, write_record
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.steps import Step
-from fijibridge.record import picture_of
+from fijibridge.record import RECORD, picture_of
 
 log = logging.getLogger("fijibridge")
 
