@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Agreement": "cells.matching.agreement",
     "Augmentation": "nn.augmentation",
+    "Comparison": "app.comparison",
     "Dataset": "dataset",
     "Description": "dataset",
     "Diagnosis": "cells.diagnosis.overview",
@@ -46,6 +47,8 @@ _HOME = {
     "class_target": "cells.targets.from_labels",
     "class_weights": "cells.targets.weights",
     "compare_labels": "cells.matching.agreement",
+    "compare_predictions": "app.differences",
+    "compare_runs": "app.comparison",
     "compare_tables": "cells.diagnosis.corrections",
     "confirm_receptive_field": "nn.planning",
     "current": "fiji.session",
@@ -70,6 +73,7 @@ _HOME = {
     "pixel_size": "image",
     "plan": "nn.planning",
     "predict": "nn.prediction",
+    "predict_files": "nn.prediction",
     "read_record": "record",
     "read_rois": "rois",
     "receptive_field": "nn.planning",
@@ -89,6 +93,7 @@ __all__ = [
     "IGNORE",
     "Agreement",
     "Augmentation",
+    "Comparison",
     "Dataset",
     "Description",
     "Diagnosis",
@@ -121,6 +126,8 @@ __all__ = [
     "class_target",
     "class_weights",
     "compare_labels",
+    "compare_predictions",
+    "compare_runs",
     "compare_tables",
     "confirm_receptive_field",
     "current",
@@ -145,6 +152,7 @@ __all__ = [
     "pixel_size",
     "plan",
     "predict",
+    "predict_files",
     "read_record",
     "read_rois",
     "receptive_field",
@@ -162,6 +170,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from fijibridge.app.comparison import Comparison, compare_runs
+    from fijibridge.app.differences import compare_predictions
     from fijibridge.cells.diagnosis.corrections import compare_tables, list_changes, separate_parts
     from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
     from fijibridge.cells.diagnosis.pixel_errors import error_map
@@ -204,7 +214,7 @@ if TYPE_CHECKING:
         plan,
         receptive_field,
     )
-    from fijibridge.nn.prediction import predict
+    from fijibridge.nn.prediction import predict, predict_files
     from fijibridge.nn.training import Ending, Run, Settings, train
     from fijibridge.nn.unet import UNet
     from fijibridge.record import Record, read_record

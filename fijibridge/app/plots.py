@@ -45,6 +45,36 @@ def match_curve(matchings: Mapping[str, Sequence[Matching]]) -> Figure:
     return figure
 
 
+def run_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
+    """Plot the metrics of runs by epoch: losses beside scores, training dashed.
+
+    Parameters
+    ----------
+    curves
+        By name of the run: a column per metric, the index is the epoch; see :attr:`fijibridge.Record.curves`.
+    """
+    metrics = dict.fromkeys(str(column) for table in curves.values() for column in table.columns)
+    kinds = {
+        "loss": [m for m in metrics if m.endswith("loss")],
+        "score": [m for m in metrics if not m.endswith("loss")],
+    }
+    shown = {kind: names for kind, names in kinds.items() if names} or {"loss": []}
+    figure = Figure(figsize=(6 * len(shown), 4), dpi=110, layout="constrained")
+    for axes, (kind, names) in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True):
+        for number, (run, table) in enumerate(curves.items()):
+            for metric in (name for name in names if name in table):
+                style = "--" if metric.startswith("train") else "-"
+                label = f"{run}: {metric}" if len(curves) > 1 else metric
+                axes.plot(
+                    table.index, table[metric], style, marker=".", label=plain_name(label), color=f"C{number}",
+                )  # fmt: skip
+        axes.set(xlabel="epoch", ylabel=kind)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.3)
+        _legend(axes, len(axes.get_lines()))
+    return figure
+
+
 def error_correlation(correlations: Mapping[str, pd.DataFrame]) -> Figure:
     """Plot the radial autocorrelation of wrong pixels, by image."""
     figure, axes = new_figure("Do wrong pixels cluster?", "distance [px]", "autocorrelation of wrong pixels")
@@ -113,5 +143,5 @@ def plain_name(name: str) -> str:
 
 
 def _legend(axes: Axes, lines: int) -> None:
-    if lines <= 12:
+    if 0 < lines <= 12:
         axes.legend(fontsize=7)

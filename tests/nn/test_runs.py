@@ -286,6 +286,15 @@ def test_the_validation_picture(pair):
     np.testing.assert_array_equal(run.picture.sel(c="image").values, pair[0].values.astype(np.float32))
 
 
+@pytest.mark.parametrize("given", [lambda run: run, lambda run: run.model])
+def test_a_warm_start_leaves_the_model_that_it_began_from_as_it_is(pair, given):
+    run = train(small_net(), [pair], **QUICK)
+    before = {k: v.clone() for k, v in run.model.net.state_dict().items()}
+    new = train(given(run), [pair], lr=0.1, **QUICK)
+    assert all((v == before[k]).all() for k, v in run.model.net.state_dict().items())
+    assert any((v != before[k]).any() for k, v in new.model.net.state_dict().items())
+
+
 def test_a_forecast_stands_beside_the_truth(pair):
     said = []
 

@@ -1,15 +1,16 @@
-"""Verbs that look back: report."""
+"""Verbs that look back: report, compare."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fijibridge.app.cli.base import (
     Csv,
+    Device,
     Folder,
     ImagePattern,
     LabelsPattern,
@@ -98,3 +99,50 @@ def _case(item: Item, pred: Path) -> Case:
         provenance=item.provenance,
         note=item.description.provenance_note or "",
     )
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(help="folders of runs, the oldest first; or two predictions, files or folders")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="folder for comparison.html, tables and difference images")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="folder of images to try the runs on; that which they learnt if left out")
+    ] = None,
+    image: ImagePattern = None,
+    labels: LabelsPattern = None,
+    region: RegionPattern = None,
+    test: TestNames = None,
+    validation: ValidationNames = None,
+    split: SplitName = None,
+    thresh: Thresh = 0.5,
+    device: Device = None,
+) -> None:
+    """Set runs side by side: settings, curves, endings, cells found in the same images; or two predictions."""
+    import fijibridge as fb
+    from fijibridge.app.console import console
+    from fijibridge.app.tables import save_table
+    from fijibridge.files import make_folder
+    from fijibridge.record import is_run
+
+    given: dict[str, Any] = {
+        "image": image, "labels": labels, "region": region, "test": test, "validation": validation,
+    }  # fmt: skip
+    if data is None and any(given.values()):
+        raise typer.BadParameter("--image and the other patterns say which files in --data are meant: name that folder")
+    if not any(is_run(path) for path in runs):
+        if len(runs) != 2:
+            raise typer.BadParameter(f"got {len(runs)} path(s), none a run's folder; expected runs, or two predictions")
+        table = fb.compare_predictions(*runs, thresh=thresh)
+        console.print(table.to_string(index=False), soft_wrap=True)
+        if out is not None:
+            save_table(make_folder(out) / "differences.csv", table)
+        return
+    dataset = None if data is None else open_dataset(data, **given)
+    found = fb.compare_runs(*runs, data=dataset, split=split, out=out, thresh=thresh, device=device)
+    console.print(str(found), soft_wrap=True)
+    if out is not None:
+        console.print(f"comparison in {out / 'comparison.html'}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
 import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -66,7 +68,8 @@ def train(
     Parameters
     ----------
     net
-        A network, trained in place; or a model, a run, or the path of either, whose training goes on (a warm start).
+        A network, trained in place; or a model, a run, or the path of either, whose training goes on with a copy (a
+        warm start): it stays as it is.
     data
         A dataset, whose ``train`` images are learnt (their membranes as targets) and whose ``validation`` images
         are watched; or a list of (image, target) or (image, target, weight). A target holds class ids per pixel,
@@ -168,10 +171,9 @@ def train(
 
 
 def _model_of(net: object) -> Model:
-    if isinstance(net, Model):
-        return net
-    if isinstance(net, Run):
-        return net.model
+    known = net.model if isinstance(net, Run) else net
+    if isinstance(known, Model):
+        return replace(known, net=copy.deepcopy(known.net))
     if isinstance(net, str | os.PathLike):
         return Model.load(net)
     raise TrainingError(f"got a {type(net).__name__}; expected a network, a Model, a Run, or the path of one")
