@@ -77,6 +77,7 @@ _HOME = {
     "read_record": "record",
     "read_rois": "rois",
     "receptive_field": "nn.planning",
+    "report_run": "app.run_report",
     "rois_to_labels": "rois",
     "rois_to_mask": "rois",
     "save_dataset": "dataset",
@@ -156,6 +157,7 @@ __all__ = [
     "read_record",
     "read_rois",
     "receptive_field",
+    "report_run",
     "rois_to_labels",
     "rois_to_mask",
     "save_dataset",
@@ -172,6 +174,7 @@ __all__ = [
 if TYPE_CHECKING:
     from fijibridge.app.comparison import Comparison, compare_runs
     from fijibridge.app.differences import compare_predictions
+    from fijibridge.app.run_report import report_run
     from fijibridge.cells.diagnosis.corrections import compare_tables, list_changes, separate_parts
     from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
     from fijibridge.cells.diagnosis.pixel_errors import error_map

@@ -20,9 +20,9 @@ PUBLIC = {
     "confirm_receptive_field", "current", "describe", "diagnose", "distance_target", "downscale", "error_map",
     "export_model", "fit_batch", "fit_patch", "forecast_training", "grow_labels", "label_cells",
     "label_cells_tiled", "labels_from_membranes", "labels_to_rois", "list_changes", "match_labels", "match_table",
-    "membrane_target", "pixel_size", "plan", "predict", "predict_files", "read_record", "read_rois", "receptive_field",
-    "rois_to_labels", "rois_to_mask", "save_dataset", "save_patches", "separate_parts", "synthetic_epithelium",
-    "train", "tune_segmentation", "upscale", "weight_map", "write_rois",
+    "membrane_target", "pixel_size", "plan", "predict", "predict_files", "read_record", "read_rois",
+    "receptive_field", "report_run", "rois_to_labels", "rois_to_mask", "save_dataset", "save_patches",
+    "separate_parts", "synthetic_epithelium", "train", "tune_segmentation", "upscale", "weight_map", "write_rois",
 }  # fmt: skip
 
 

@@ -11,7 +11,6 @@ import typer
 from fijibridge.app.cli.base import (
     Csv,
     Device,
-    Folder,
     ImagePattern,
     LabelsPattern,
     RegionPattern,
@@ -32,10 +31,16 @@ if TYPE_CHECKING:
 
 @app.command()
 def report(
-    folder: Folder,
+    folder: Annotated[Path, typer.Argument(help="folder of a run; or of images, with --pred")],
     pred: Annotated[
-        Path, typer.Option(help="folder with {name}_cells.tif, as label writes it, and, if there, {name}_prob.tif")
-    ],
+        Path | None,
+        typer.Option(
+            help="of images: folder with {name}_cells.tif, as label writes it, and, if there, {name}_prob.tif"
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="of a run: folder of images to try it on; that which it learnt if left out")
+    ] = None,
     out: Annotated[Path, typer.Option(help="the HTML file, which holds all that it shows")] = Path("report.html"),
     png: Annotated[Path | None, typer.Option(help="write the pictures of the outcomes here too")] = None,
     csv: Csv = None,
@@ -51,12 +56,23 @@ def report(
         float, typer.Option(help="from this probability on (0 to 1) a pixel is membrane: that given to label")
     ] = 0.5,
     width: Annotated[float, typer.Option(min=1, help="of the true membranes, in pixels")] = 3,
+    device: Device = None,
 ) -> None:
-    """Write a report: matches, where and why cells are lost, pictures, and where the truth comes from."""
+    """Write a report, of a run: curves, ending, cells found, settings; of predictions: where and why cells are lost."""
     from fijibridge.app import tables
     from fijibridge.app.console import bar, console
     from fijibridge.app.report import write_report
+    from fijibridge.record import is_run
 
+    if pred is None:
+        if not is_run(folder):
+            raise typer.BadParameter(
+                f"{folder} is no folder of a run (it holds no run.json); of images, say --pred, the folder of the "
+                "predicted cells"
+            )
+        patterns = {"image": image, "labels": labels, "region": region, "test": test, "validation": validation}
+        _report_run(folder, out, csv, data, patterns, split=split, thresh=thresh, device=device)
+        return
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
     items = chosen(dataset, split, truth=True)
     lost = [item.name for item in items if not (pred / f"{item.name}_cells.tif").is_file()]
@@ -79,6 +95,23 @@ def report(
     console.print(tables.table_text(table), soft_wrap=True)
     console.print(f"report in {out}; truth: {dataset.provenance}")
     if csv is not None:
+        tables.save_table(csv, table)
+
+
+def _report_run(
+    run: Path, out: Path, csv: Path | None, data: Path | None, patterns: dict[str, Any], **options: Any
+) -> None:
+    import fijibridge as fb
+    from fijibridge.app import tables
+    from fijibridge.app.console import console
+
+    dataset = None if data is None else open_dataset(data, **patterns)
+    table = fb.report_run(run, out, data=dataset, **options)
+    console.print(fb.read_record(run).told(), soft_wrap=True)
+    if len(table):
+        console.print(tables.table_text(table), soft_wrap=True)
+    console.print(f"report in {out}")
+    if csv is not None and len(table):
         tables.save_table(csv, table)
 
 
