@@ -61,7 +61,7 @@ class Record:
     environment : dict
         Versions, device and card.
     matches : pandas.DataFrame or None
-        Match table of the validation images at the last epoch that counted cells.
+        Match table of the validation images by the network that is kept, if the training counted cells.
     """
 
     name: str

@@ -23,6 +23,7 @@ going = fb.train(fb.UNet(depth=1, width=4), [pair], epochs=10_000, background=Tr
 wait(lambda: {"Training curves", "Training picture"} <= set(fiji.titles()), 60)
 plot, picture = (fiji._find(f"Training {kind}").getWindow() for kind in ("curves", "picture"))
 assert isinstance(plot, jpype.JClass("ij.gui.PlotWindow"))
+wait(lambda: plot.getPlot() is not None)  # which a window gets after its title
 points = len(plot.getXValues())
 wait(lambda: len(plot.getXValues()) > points + 2, 60)
 assert fiji._find("Training curves").getWindow() == plot
@@ -56,7 +57,8 @@ fb.train(fb.UNet(depth=1, width=4), [pair], epochs=2, metric="val_f1", observers
 assert fiji.titles() == []
 record = fiji.show_run(folder)
 assert fiji.titles() == ["far curves", "far picture"]
-assert sorted(fiji.tables()) == ["far history", "far settings"]
+assert sorted(fiji.tables()) == ["far history", "far matches", "far settings"]
+assert fiji.table("far matches")["image"].tolist() == ["validation image 0", "total"]
 np.testing.assert_allclose(fiji.table("far history")["train_loss"], record.history["train_loss"])
 assert "far: all 2 epochs done" in str(jpype.JClass("ij.IJ").getLog())
 """,

@@ -262,6 +262,8 @@ def test_cells_are_counted_and_the_best_epoch_is_kept(tissue, pair):
     assert f1[2:] == [0, 0]
     assert "early stop after 3 of 9 epochs: val_f1 did not improve for 2 epochs" in run.stopped_because
     assert run.ending.best_epoch == 1
+    assert run.matches[-1]["image"] == "total"
+    assert run.matches[-1]["f1"] == f1[1], "of the network that is kept"
 
 
 def test_the_validation_picture(pair):

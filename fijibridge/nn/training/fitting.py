@@ -29,7 +29,7 @@ from fijibridge.nn.prediction import predict
 from fijibridge.nn.training.checkpoints import LAST, AtomicCheckpoints
 from fijibridge.nn.training.endings import explain
 from fijibridge.nn.training.jobs import Job
-from fijibridge.nn.training.judging import middle_of
+from fijibridge.nn.training.judging import CellCounter, middle_of
 from fijibridge.nn.training.loading import Drawn, Given, loader
 from fijibridge.nn.training.recording import Abandoned, Diverged, Recorder, tell_unsaved
 from fijibridge.nn.training.runs import Run, write_record
@@ -141,6 +141,7 @@ def fit(
         _keep_after(run, recorder, failure)
         raise failure
     _show_first(run, job, recorder)
+    _count_last(run, job, recorder)
     if run.forecast is not None:
         recorder.say(f"What it took, beside the forecast:\n{run.took()}")
     if run.path is not None and is_first_process():
@@ -281,6 +282,14 @@ def _show_first(run: Run, job: Job, recorder: Recorder) -> None:
     run.picture = picture_of(image, prob)
     for observer in shown_to:
         observer.picture(recorder.best_epoch, image, prob)
+
+
+def _count_last(run: Run, job: Job, recorder: Recorder) -> None:
+    """Keep the match table of the network that is kept, if cells were counted."""
+    counter = recorder.judge
+    if isinstance(counter, CellCounter) and counter.every is not None and is_first_process():
+        table = counter.table(job.net, recorder.best_epoch)
+        run.matches = [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
 
 
 def _save(run: Run) -> None:

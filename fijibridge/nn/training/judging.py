@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import xarray as xr
 from torch import nn
 
@@ -61,7 +62,8 @@ class CellCounter:
         self.images = {name: as_image(pair[0]) for name, pair in pairs.watched.items()}
         self.cells = cells_of(pairs) if every is not None else {}
         self.known = known_of(pairs) if every is not None else {}
-        self.matchings: dict[str, Matching] = {}
+        self._names = dict(zip(pairs.cells, pairs.about.get("validation_names", ()), strict=True))
+        self._tables: dict[int, pd.DataFrame] = {}
         self._show_from = 0.0
 
     def __call__(self, net: nn.Module, epoch: int) -> Mapping[str, float]:
@@ -75,11 +77,24 @@ class CellCounter:
         device = next(net.parameters()).device
         if showing:
             self._show(model, epoch, str(device))
-        for name, image in self.images.items() if counting else ():
-            found = self.segment(values(predict(model, image, device=str(device))))
-            self.matchings[name] = match_labels(self.cells[name], found, region=self.known.get(name))
+        if counting:
+            self._tables[epoch] = self._count(model, str(device))
         net.train(was)
-        return {"val_f1": self.f1} if counting else {}
+        return {"val_f1": float(self._tables[epoch]["f1"].iloc[-1])} if counting else {}
+
+    def table(self, net: nn.Module, epoch: int) -> pd.DataFrame:
+        """Return the match table of an epoch, whose network is given in case that it was not counted then."""
+        if epoch not in self._tables:
+            self._tables[epoch] = self._count(self.as_model(net), str(next(net.parameters()).device))
+        return self._tables[epoch]
+
+    def _count(self, model: Model, device: str) -> pd.DataFrame:
+        matchings: dict[str, Matching] = {}
+        for path, image in self.images.items():
+            found = self.segment(values(predict(model, image, device=device)))
+            name = self._names.get(path, path)
+            matchings[name] = match_labels(self.cells[path], found, region=self.known.get(path))
+        return match_table(matchings)
 
     def _show(self, model: Model, epoch: int, device: str) -> None:
         """Show the first image, and let training go on for twenty times as long before it is shown again."""
@@ -90,13 +105,3 @@ class CellCounter:
             observer.picture(epoch, image, prob)
         now = time.monotonic()
         self._show_from = now + _SHARE * (now - began)
-
-    @property
-    def f1(self) -> float:
-        """F1 over all cells at IoU 0.5."""
-        return float(match_table(self.matchings)["f1"].iloc[-1])
-
-
-def match_rows(matchings: Mapping[str, Matching]) -> list[dict[str, Any]]:
-    """Return the match table as plain rows."""
-    return [{str(k): v for k, v in row.items()} for row in match_table(matchings).to_dict("records")]

@@ -45,6 +45,8 @@ class Run:
         What it was started with.
     forecast, measured : dict or None
         What it was said to take, and what it took.
+    matches : list of dict or None
+        Match table of the validation images by the network that is kept, a row each, if cells were counted.
     path : Path or None
         Its folder, with ``model.safetensors``, ``history.csv``, ``run.json``, ``validation.tif`` and ``last.ckpt``.
     picture : xarray.DataArray or None
