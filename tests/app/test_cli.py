@@ -124,6 +124,23 @@ def test_label_takes_all_of_label_cells(done, here, tmp_path):
     assert (read_image(tmp_path / "c_cells.tif").values == cells.values).all()
 
 
+def test_predict_takes_all_of_predict(folder, done, here, tmp_path):
+    """Files instead of a folder, and every option."""
+    files = [folder / "a_image.tif", folder / "b_image.tif"]
+    options = ("--tile=32", "--flips", "--border=valid", "--precision=bf16", "--device=cpu")
+    here("predict", done[0] / "run", *files, "-o", tmp_path, *options)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a_image_prob.tif", "b_image_prob.tif"]
+    prob = fb.predict(done[0] / "run", read_image(files[1]), tile=32, flips=True, border="valid", precision="bf16",
+                      device="cpu")  # fmt: skip
+    assert (read_image(tmp_path / "b_image_prob.tif").values == prob.values).all()
+    here("predict", done[0] / "run", *files, "-o", tmp_path, "--resume")
+    assert read_image(tmp_path / "b_image_prob.tif").shape == prob.shape, "what was there is left"
+    here("predict", done[0] / "run", *files, "-o", tmp_path, "--overwrite", "--zarr")
+    here("predict", done[0] / "run", *files, "-o", tmp_path, "--overwrite")
+    assert read_image(tmp_path / "b_image_prob.tif").shape == (2, 96, 112)
+    assert read_image(tmp_path / "b_image_prob.ome.zarr").shape == (2, 96, 112)
+
+
 def test_a_description_instead_of_patterns(folder, tmp_path):
     (folder / "dataset.toml").write_text('image = "*_image.tif"\nlabels = "{name}_labels.tif"\n')
     assert "3 train" in cli("train", folder, "--out", tmp_path, "--depth=1", "--channels=2", "--epochs=0")
@@ -149,7 +166,9 @@ def test_a_description_instead_of_patterns(folder, tmp_path):
         (("train", "{folder}", "--out", "x", *PATTERNS, "--lr=0"), "lr is 0"),
         (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=40000"), "takes at least"),
         (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=8192", "--depth=13"), "takes at least"),
-        (("predict", "{out}/run", "{folder}/a_image.tif", "--out", "x"), "a_image.tif is a file; expected the folder"),
+        (("predict", "{out}/run", "{folder}/a_image.tif", "--out", "x", "--split=test"), "a_image.tif is a file"),
+        (("predict", "{out}/run", "{folder}/no.tif", "--out", "x"), "no file or folder"),
+        (("predict", "{out}/run", "{folder}", PATTERNS[0], "--out", "{out}/pred"), "are there already"),
         (("predict", "{out}/run", "{folder}", PATTERNS[0], "--out", "{folder}/a_image.tif"), "a_image.tif is a file"),
         (("label", "{out}/pred", "--out={out}/other", "--threshold=5"), "threshold is 5"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,6 @@ import typer
 
 from fijibridge.app.cli.base import (
     Device,
-    Folder,
     ImagePattern,
     LabelsPattern,
     RegionPattern,
@@ -168,28 +168,67 @@ def _unet(dataset: Dataset, depth: int, channels: int, dims: int, settings: Sett
     return fb.UNet(**shape)
 
 
+class Border(StrEnum):
+    """What the network sees beyond the image."""
+
+    as_trained = "as-trained"
+    mirror = "mirror"
+    valid = "valid"
+
+
+class Precision(StrEnum):
+    """Of numbers in the network."""
+
+    full = "32"
+    mixed = "bf16"
+
+
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="model file, or the folder of a run")],
-    folder: Folder,
-    out: Annotated[Path, typer.Option(help="folder for {name}_prob.tif")],
+    inputs: Annotated[list[Path], typer.Argument(help="image files, folders of them, or with a dataset.toml")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="folder for {name}_prob.tif")],
     image: ImagePattern = None,
     test: TestNames = None,
     validation: ValidationNames = None,
     split: SplitName = None,
-    tile: Annotated[int, typer.Option(min=1, help="side of the tiles; changes memory, not the result")] = 512,
+    tile: Annotated[
+        int | None, typer.Option(min=1, help="side of the tiles, the largest that fit; changes memory, not the result")
+    ] = None,
+    flips: Annotated[
+        bool, typer.Option("--flips", help="mean over mirrored images; 4 times the work, 8 in 3D")
+    ] = False,
+    border: Annotated[
+        Border,
+        typer.Option(help="beyond the image: the network's own way, the mirrored image; valid: nothing, smaller"),
+    ] = Border.as_trained,
+    precision: Annotated[Precision, typer.Option(help="32, or bf16: less memory, off by up to 0.01")] = Precision.full,
     device: Device = None,
+    zarr: Annotated[
+        bool, typer.Option("--zarr", help="{name}_prob.ome.zarr, part by part: for images larger than memory")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="leave out images whose result is there")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="results that are there may be lost")] = False,
 ) -> None:
-    """Write the class probabilities of a folder's images."""
+    """Write the class probabilities of images."""
     import fijibridge as fb
     from fijibridge.app.console import bar, console
-    from fijibridge.files import make_folder, write_image
 
     loaded = fb.Model.load(model)
-    items = chosen(open_dataset(folder, image=image, test=test, validation=validation), split)
-    make_folder(out)
     with bar("predicting") as shown:
-        for number, item in enumerate(items, start=1):
-            write_image(out / f"{item.name}_prob.tif", fb.predict(loaded, item.image(), tile=tile, device=device))
-            shown.progress(number, len(items))
-    console.print(f"{len(items)} predictions in {out}")
+        written = fb.predict_files(
+            loaded, _inputs(inputs, image, test, validation, split), out, zarr=zarr, resume=resume, overwrite=overwrite,
+            progress=shown.progress, tile=tile, flips=flips, border=border.value.replace("-", " "),
+            precision=precision.value, device=device,
+        )  # fmt: skip
+    console.print(f"{len(written)} predictions in {out}")
+
+
+def _inputs(
+    inputs: list[Path], image: str | None, test: list[str] | None, validation: list[str] | None, split: str | None
+) -> list[Any]:
+    """Return what is to be predicted: of folders that are chosen from, the items."""
+    if image is None and split is None and not test and not validation:
+        return list(inputs)
+    folders = [open_dataset(place, image=image, test=test, validation=validation) for place in inputs]
+    return [item for folder in folders for item in chosen(folder, split)]

@@ -1,0 +1,174 @@
+"""Predictions of files: one, several, a folder of them, or a data set, each into a file of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import xarray as xr
+
+from fijibridge.dataset import Dataset
+from fijibridge.dataset.item import Item
+from fijibridge.dataset.toml import FILE_NAME
+from fijibridge.errors import DatasetError, ImageError
+from fijibridge.files import make_folder, read_image, write_image
+from fijibridge.files.ome_zarr import is_zarr
+from fijibridge.files.reading import SUFFIXES, split_key
+from fijibridge.nn.prediction.predicting import Progress, as_model, predict
+
+if TYPE_CHECKING:
+    from fijibridge.nn.model import Model
+    from fijibridge.nn.training import Run
+
+_OURS = ("_prob", "_cells")
+
+
+class _Read(Protocol):
+    def __call__(self, *, lazy: bool) -> xr.DataArray: ...
+
+
+@dataclass(frozen=True)
+class _Source:
+    """An image by name, read when it is its turn."""
+
+    name: str
+    place: Path
+    read: _Read
+
+
+def predict_files(
+    model: Model | Run | str | os.PathLike[str],
+    inputs: Dataset | str | os.PathLike[str] | Iterable[Item | str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    zarr: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> dict[str, Path]:
+    """Predict images that lie in files, each into a file of its own in a folder.
+
+    Parameters
+    ----------
+    model
+        As :func:`fijibridge.predict` takes it.
+    inputs
+        A data set, an image file, a folder, or several of these, or items of a data set. Of a folder with a
+        ``dataset.toml``, its images; of another, all its image files but ``*_prob`` and ``*_cells``, which are results.
+    out
+        Folder for ``{name}_prob.tif``.
+    zarr
+        Read and write part by part, ``{name}_prob.ome.zarr``, for images larger than memory.
+    resume
+        Leave out images whose result is there.
+    overwrite
+        Predict them again.
+    progress
+        Called with (images done, images), for a single one with its tiles.
+    **options
+        As :func:`fijibridge.predict` takes them: tile, border, flips, precision, device, cancel.
+
+    Returns
+    -------
+    dict
+        The path of each result by the name of the image, in their order; of those that were there already too.
+
+    Raises
+    ------
+    DatasetError
+        If there is no image, two have one name, or a result is there already.
+    ModelError, ImageError, DeviceError, Cancelled
+        As :func:`fijibridge.predict`. What was done before is there then, each whole.
+    """
+    sources = _sources(inputs)
+    loaded = as_model(model)
+    targets = {s.name: Path(out) / f"{s.name}_prob{'.ome.zarr' if zarr else '.tif'}" for s in sources}
+    there = {name for name, target in targets.items() if target.exists()}
+    if there and not resume and not overwrite:
+        raise DatasetError(
+            f"{len(there)} of {len(targets)} results are there already, such as {targets[min(there)]}: resume leaves "
+            "them as they are, overwrite makes them anew, or choose another folder"
+        )
+    make_folder(out)
+    left = [s for s in sources if not (resume and s.name in there)]
+    for number, source in enumerate(left):
+        image, target = source.read(lazy=zarr), targets[source.name]
+        told = progress if len(left) == 1 else None
+        if zarr:
+            _remove(target)
+            predict(loaded, image, out=target, progress=told, **options)
+        else:
+            write_image(target, predict(loaded, image, progress=told, **options))
+        if progress is not None and len(left) > 1:
+            progress(number + 1, len(left))
+    return targets
+
+
+def _remove(target: Path) -> None:
+    """Make way for a result that is to be written anew."""
+    if not target.exists():
+        return
+    if not is_zarr(target):
+        raise ImageError(f"{target} is there already and no zarr: remove it, or choose another folder")
+    shutil.rmtree(target)
+
+
+def _sources(inputs: Any) -> list[_Source]:
+    """Return all images of what was given.
+
+    Raises
+    ------
+    DatasetError
+        If there are none, or two of one name.
+    """
+    several = not isinstance(inputs, Dataset | str | os.PathLike)
+    found = [source for one in (inputs if several else [inputs]) for source in _images_of(one)]
+    if not found:
+        raise DatasetError("no image to predict was given")
+    first: dict[str, _Source] = {}
+    for source in found:
+        other = first.setdefault(source.name, source)
+        if other is not source:
+            raise DatasetError(
+                f"{other.place} and {source.place} have one name, {source.name!r}, and so would their results: predict "
+                "them into different folders"
+            )
+    return found
+
+
+def _images_of(one: Any) -> Sequence[_Source]:
+    if isinstance(one, Item):
+        return [_Source(one.name, one.paths["image"], one.image)]
+    if isinstance(one, Dataset):
+        return [source for item in one for source in _images_of(item)]
+    if not isinstance(one, str | os.PathLike):
+        raise DatasetError(f"got a {type(one).__name__}; expected a Dataset, its items, or paths of files and folders")
+    place, _ = split_key(one)
+    if place.is_dir() and not is_zarr(place):
+        return _images_of(Dataset.open(place)) if (place / FILE_NAME).is_file() else _files_of(place)
+    if not place.exists():
+        raise DatasetError(f"no file or folder {place}")
+    return [_Source(_stem(place), place, partial(read_image, one))]
+
+
+def _files_of(folder: Path) -> list[_Source]:
+    found = [p for p in sorted(folder.iterdir()) if _is_image(p)]
+    if not found:
+        raise DatasetError(f"no image file in {folder}; looked for {', '.join(SUFFIXES)}, without results of our own")
+    return [source for path in found for source in _images_of(path)]
+
+
+def _is_image(path: Path) -> bool:
+    known = path.suffix.lower() in SUFFIXES and (path.is_file() or is_zarr(path))
+    return known and not path.name.startswith(".") and not _stem(path).endswith(_OURS)
+
+
+def _stem(path: Path) -> str:
+    """Return a file's name without what says its format: ``a`` of ``a.tif``, ``a.ome.tif`` and ``a.ome.zarr``."""
+    return path.stem.removesuffix(".ome")
