@@ -74,8 +74,8 @@ def predict(
     flips
         Take the mean over all mirrored images: 4 times the work in 2D, 8 times in 3D.
     precision
-        ``"32"``, or ``"bf16"`` for mixed precision: less memory, on a GPU faster where the network is what takes longest,
-        and probabilities off by up to 0.01.
+        ``"32"``, or ``"bf16"`` for mixed precision: less memory, on a GPU faster where the network is what takes
+        longest, and probabilities off by up to 0.01.
     device
         ``"cpu"``, ``"cuda"`` ...; left out, the best there is. The network stays there.
     progress
@@ -104,8 +104,8 @@ def predict(
     -----
     Tiles start at multiples of the network's divisor and carry a halo as wide as its receptive field, so that
     tiled and whole prediction are the same up to rounding: 1e-6 on a CPU, 5e-4 on a GPU, where torch lets convolutions
-    round to TF32 (``torch.backends.cudnn.allow_tf32 = False`` ends that). Networks that normalise by statistics of the image they are
-    shown (instance and group normalisation) are the exception, and a warning says so.
+    round to TF32 (``torch.backends.cudnn.allow_tf32 = False`` ends that). Networks that normalise by statistics of the
+    image they are shown (instance and group normalisation) are the exception, and a warning says so.
 
     Percentiles of a normalisation of each image are taken of each plane (volume, for a 3D network) by itself; of one
     that is not in memory, by a histogram (:meth:`Normalisation.levels`).
