@@ -255,4 +255,4 @@ def _beside(by_run: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _text(table: pd.DataFrame) -> str:
-    return table.to_string(index=False, float_format="{:.4f}".format, na_rep="–", justify="left")
+    return table.to_string(index=False, float_format="{:.4g}".format, na_rep="–")

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fijibridge.cells.matching.matches import Matching
 from fijibridge.cells.scaling.ceiling import ENOUGH
@@ -69,6 +70,7 @@ def run_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
                     table.index, table[metric], style, marker=".", label=plain_name(label), color=f"C{number}",
                 )  # fmt: skip
         axes.set(xlabel="epoch", ylabel=kind)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.3)
         _legend(axes, len(axes.get_lines()))
