@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -147,11 +148,28 @@ def _work(run: Run, recorder: Recorder, folder: Path) -> None:
             if recorder.stop_asked and not asked:
                 asked = True
                 process.send_signal(signal.SIGINT)
+        _end_others(process)
         output.join()
     if process.returncode:
-        raise TrainingError(f"the process of the training ended with {process.returncode}: {output.text[-2000:]}")
+        raise TrainingError(f"the process of the training {_end_of(process.returncode)}: {output.text[-2000:].strip()}")
     _take_rows(recorder, folder, began)
     _take_record(run, folder)
+
+
+def _end_others(process: subprocess.Popen[str]) -> None:
+    """End what a process has started for the other devices: without it they wait for each other for ever."""
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end_of(status: int) -> str:
+    if status >= 0:
+        return f"ended with {status}"
+    return (
+        f"was killed ({signal.Signals(-status).name}), as the system does where memory is short; go on from its last "
+        "checkpoint with resume=True. It said"
+    )
 
 
 class _Tail:
