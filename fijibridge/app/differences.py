@@ -41,8 +41,8 @@ def compare_predictions(
     ----------
     a, b
         Class probabilities (C, Y, X) or (C, Z, Y, X), probabilities of membrane (Y, X) or (Z, Y, X), or label images
-        (integers); as arrays, files, or folders, whose files of one name are compared (``*_prob.tif`` if there are
-        any).
+        (integers); as arrays, files, or folders, whose files of one name are compared (``*_prob.tif`` and
+        ``*_prob.ome.zarr`` if there are any).
     thresh
         IoU from which on two cells are the same.
     threshold
@@ -149,11 +149,15 @@ def _files_of_one_name(one: Path, other: Path) -> list[tuple[Path, Path]]:
 def _images_in(folder: Path) -> dict[str, Path]:
     """Return the predictions in a folder by their names; all images if none is named as one."""
     images = {path.name: path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES}
-    return {name: path for name, path in images.items() if path.stem.endswith(_ENDING)} or images
+    return {name: path for name, path in images.items() if _stem(path).endswith(_ENDING)} or images
 
 
 def _name_of(path: Path) -> str:
-    return path.stem.removesuffix(_ENDING)
+    return _stem(path).removesuffix(_ENDING)
+
+
+def _stem(path: Path) -> str:
+    return path.stem.removesuffix(".ome")  # of .ome.zarr, .ome.tif
 
 
 def _as_prediction(array: Any) -> xr.DataArray:

@@ -197,6 +197,16 @@ def test_differences_are_counted_by_hand(tmp_path):
     assert np.isnan(row["max difference"])
 
 
+def test_predictions_on_disk_as_zarr(runs, folder, tmp_path):
+    for name, run in zip("xy", runs, strict=True):
+        fb.predict_files(run.path, fb.Dataset.open(folder).split("test"), tmp_path / name, zarr=True)
+    table = fb.compare_predictions(tmp_path / "x", tmp_path / "y")
+    assert table["image"].tolist() == ["t"]
+    image = fb.Dataset.open(folder)["t"].image()
+    old, new = (fb.predict(run.model, image).values for run in runs)
+    assert table["max difference"][0] == pytest.approx(np.abs(old - new).max(), rel=1e-4)
+
+
 def test_what_cannot_be_compared_is_refused(tmp_path):
     write_image(tmp_path / "x" / "i_prob.tif", np.zeros((4, 5), np.float32))
     write_image(tmp_path / "y" / "j_prob.tif", np.zeros((4, 5), np.float32))
