@@ -44,12 +44,14 @@ class Trial:
         return f"UNet(depth={self.depth}, width={self.width}), {self.batch} x {self.side}², {precision}"
 
     def feed(self) -> Feed:
+        """Return an epoch of patches of images in memory."""
         rng = np.random.default_rng(0)
         images = [rng.random((1, 576, 768), np.float32) for _ in range(18)]
         samples = [Sample(image, (image[0] > 0.5).astype(np.uint8)) for image in images]
         return Feed(PatchSampler(samples, (self.side, self.side), self.batch, batches=self.steps), "cuda")
 
     def step(self, given: tuple[torch.Tensor, ...]) -> None:
+        """Learn from one batch."""
         with torch.autocast("cuda", self.precision, enabled=self.precision is not None):
             value = self.loss(self.net(given[0]), given[1], given[2])
         self.optimizer.zero_grad()

@@ -124,8 +124,11 @@ class Recorder(Checkpoint):
         # every tenth only: looking at the loss makes a GPU wait
         if batch_idx % 10 == 0 and not torch.isfinite(outputs["loss"]):
             raise Diverged(_DIVERGED.format(float(outputs["loss"]), trainer.global_step))
-        for observer in self.observers:
-            observer.progress(trainer.global_step, self.steps)
+        try:
+            for observer in self.observers:
+                observer.progress(trainer.global_step, self.steps)
+        except KeyboardInterrupt:
+            self.stop_asked = "interrupted by an observer"
         if self.measurement is not None:
             self.measurement.step()
         asked = trainer.strategy.broadcast(self.stop_asked) if trainer.world_size > 1 else self.stop_asked
