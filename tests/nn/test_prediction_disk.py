@@ -97,10 +97,10 @@ class Broken(UNet):
 
     def __init__(self, rest):
         super().__init__(1, 2, 1, 2)
-        self.rest, self.seen = rest, -3  # probes of its receptive field come before the tiles
+        self.rest, self.seen = rest, 0
 
     def forward(self, x):
-        self.seen += not x.is_meta and x.numel() > 0
+        self.seen += x.numel() > 0
         return super().forward(x) if self.seen < 3 else self.rest()
 
 

@@ -30,7 +30,7 @@ class Greedy(UNet):
 
     def forward(self, x):
         self.given.append(tuple(x.shape[2:]))
-        if x.numel() > self.most and not x.is_meta:
+        if x.numel() > self.most:
             raise self.error
         return super().forward(x)
 
@@ -55,6 +55,15 @@ def test_tiles_are_halved_until_they_fit_and_the_result_is_the_same(error):
     assert tried.count((100, 70)) == 1, "what was too large is not tried again"
     net.most = 10**9
     np.testing.assert_allclose(found.values, predict(Model(net, ("a", "b")), image).values, atol=2e-6)
+
+
+def test_sizes_that_were_too_large_are_not_tried_again():
+    net = Greedy(30**2, MemoryError()).eval()
+    predict(Model(net, ("a", "b")), noise(200, 200), tile=100)
+    halo = axes_of(net, net.traits)[0].halo
+    tried = [shape for shape in net.given if 30**2 < shape[0] * shape[1] <= (100 + halo) ** 2]
+    assert tried[:3] == [(100 + halo,) * 2, (50 + halo,) * 2, (24 + halo,) * 2]
+    assert len(tried) == len(set(tried))
 
 
 def test_other_errors_are_no_shortage():

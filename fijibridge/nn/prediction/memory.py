@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from fijibridge.nn.devices import memory
 from fijibridge.nn.networks import Traits
@@ -34,18 +34,19 @@ def normalises_by_image(net: nn.Module) -> bool:
     return False
 
 
-class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of all results that are alive, and the most at a time."""
+class _Alive(TorchFunctionMode):
+    """Counts the bytes, of one image of a batch, of all results that are alive, and the most at a time."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.now = self.most = 0
         self._seen: set[int] = set()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        empty = func.__name__ == "instance_norm" and not len(args[0])  # it takes no empty batch
+        out = args[0].clone() if empty else func(*args, **(kwargs or {}))
         for tensor in out if isinstance(out, tuple | list) else (out,):
-            if isinstance(tensor, Tensor):
+            if isinstance(tensor, Tensor) and tensor.ndim:
                 self._enter(tensor)
         return out
 
@@ -55,7 +56,7 @@ class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if key in self._seen:
             return
         self._seen.add(key)
-        size = storage.nbytes()
+        size = math.prod(tensor.shape[1:]) * tensor.element_size()
         self.now += size
         self.most = max(self.most, self.now)
         weakref.finalize(storage, self._leave, key, size)
@@ -70,26 +71,21 @@ def bytes_per_pixel(net: nn.Module, known: Traits, axes: Sequence[Axis]) -> floa
 
     Notes
     -----
-    Its forward pass is run without numbers, on torch's device ``meta``; a network that cannot do that is given a small
-    image of zeros.
+    Its forward pass is run over a batch of no images, so that nothing is computed; a network that cannot do that is
+    given a small image of zeros.
     """
-    state = {name: t.detach().to("meta") for name, t in (*net.named_parameters(), *net.named_buffers())}
     try:
-        return _most_alive(net, state, known, [axis.window(_TRIAL[known.dims]) for axis in axes], "meta")
-    except Exception:  # whatever a stranger's forward pass says of tensors without numbers
-        small = [axis.window(max(_SMALL[known.dims], axis.divisor)) for axis in axes]
-        like = next(net.parameters(), torch.zeros(()))
-        return _most_alive(net, {}, known, small, like.device)
+        return _most_alive(net, known, 0, [axis.window(_TRIAL[known.dims]) for axis in axes])
+    except Exception:  # whatever a stranger's forward pass says of an empty batch
+        return _most_alive(net, known, 1, [axis.window(max(_SMALL[known.dims], axis.divisor)) for axis in axes])
 
 
-def _most_alive(
-    net: nn.Module, state: dict[str, Tensor], known: Traits, side: Sequence[int], device: str | torch.device
-) -> float:
+def _most_alive(net: nn.Module, known: Traits, batch: int, side: Sequence[int]) -> float:
     like = next(net.parameters(), torch.zeros(()))
-    x = torch.zeros(1, known.in_channels, *side, device=device, dtype=like.dtype)
+    x = torch.zeros(batch, known.in_channels, *side, device=like.device, dtype=like.dtype)
     with torch.no_grad(), _Alive() as counted:
-        torch.func.functional_call(net, state, (x,))
-    return float(x.nbytes + counted.most) / math.prod(side)
+        net(x)
+    return float(known.in_channels * x.element_size() + counted.most / math.prod(side))
 
 
 def room(device: torch.device) -> int:

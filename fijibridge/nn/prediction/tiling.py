@@ -73,13 +73,15 @@ class Tiling:
         DeviceError
             If it is not enough for the smallest part.
         """
-        for part in split(self.axes, self.shape, tile, self.sides, self.border):
-            found = self._try(plane, part)
-            if found is not None:
-                yield part, found
-                continue
-            self._halve()
-            yield from self.answers(plane, part)
+        pending = [tile]
+        while pending:
+            first, *pending = split(self.axes, self.shape, pending[0], self.sides, self.border) + pending[1:]
+            found = self._try(plane, first)
+            if found is None:
+                self._halve()
+                pending.insert(0, first)
+            else:
+                yield first, found
 
     def _axes(self) -> tuple[Axis, ...]:
         try:
