@@ -117,7 +117,7 @@ def test_a_network_that_needs_numbers_is_tried_with_some():
 @pytest.mark.parametrize("room", [2**18, 2**20, 2**22, 2**40])
 @pytest.mark.parametrize("shape", [(1000, 300), (90, 4000)])
 def test_tiles_fill_the_room_there_is(room, shape, monkeypatch):
-    monkeypatch.setattr(memory, "room", lambda device: room)
+    monkeypatch.setattr(memory, "room", lambda device, undivided=False: room)
     net = UNet(depth=2, width=4).eval()
     axes, cpu = axes_of(net, net.traits), torch.device("cpu")
     sides = memory.fitting_sides(axes, shape, "as trained", 100.0, cpu)
@@ -130,6 +130,19 @@ def test_tiles_fill_the_room_there_is(room, shape, monkeypatch):
         assert not memory.fits(cpu, 100.0, memory.pixels(axes, shape, "as trained", larger))
     else:
         assert all(side >= n for side, n in zip(sides, shape, strict=True))
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_an_image_stays_in_one_piece_where_it_must_and_memory_is_enough(norm, monkeypatch):
+    model = Model(UNet(1, 2, 1, 4, norm=norm).eval(), ("a", "b"))
+    monkeypatch.setattr(memory, "_MOST", {"cpu": 300_000})
+    told: list[tuple[int, int]] = []
+    predict(model, noise(100, 100), progress=lambda *n: told.append(n), device="cpu")
+    assert (told[-1] == (1, 1)) == (norm == "instance")
+    monkeypatch.setattr(memory, "memory", lambda device: 400_000)
+    if norm == "instance":
+        with pytest.warns(FijiBridgeWarning, match="100 x 100 px are predicted in tiles"):
+            predict(model, noise(100, 100), device="cpu")
 
 
 def test_a_result_that_does_not_fit_is_refused_before_work_starts(monkeypatch):

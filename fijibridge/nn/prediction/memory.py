@@ -18,7 +18,7 @@ from fijibridge.nn.networks import Traits
 from fijibridge.nn.prediction.geometry import Axis, Border, lines
 
 _MOST = {"cpu": 2**31, "cuda": 2**33, "mps": 2**31}  # bytes of one tile: larger ones are no faster
-_WORKSPACE = {"cpu": 1.1, "cuda": 2.0, "mps": 2.0}  # what convolutions need beside their results, a factor
+_WORKSPACE = {"cpu": 1.3, "cuda": 2.0, "mps": 2.0}  # what convolutions need beside their results, a factor
 _TRIAL = {2: 256, 3: 64}
 _SMALL = {2: 32, 3: 8}
 
@@ -88,13 +88,25 @@ def _most_alive(net: nn.Module, known: Traits, batch: int, side: Sequence[int]) 
     return float(known.in_channels * x.element_size() + counted.most / math.prod(side))
 
 
-def room(device: torch.device) -> int:
-    """Return the bytes that a tile may take: a part of what is free, and not more than is of use."""
+def room(device: torch.device, undivided: bool = False) -> int:
+    """Return the bytes that a tile may take.
+
+    Parameters
+    ----------
+    device
+        Where it is computed.
+    undivided
+        Whether all of an image must go through in one piece: then most of what is free, else a part of it, and not
+        more than is of use.
+    """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return min(free // 2, _MOST["cuda"])
-    return min((memory(device) or _MOST[device.type]) // 4, _MOST[device.type])
+        return free * 3 // 4 if undivided else min(free // 2, _MOST["cuda"])
+    there = memory(device)
+    if there is None:
+        return _MOST[device.type]
+    return there * 3 // 4 if undivided else min(there // 4, _MOST[device.type])
 
 
 def fitting_sides(
@@ -127,9 +139,9 @@ def pixels(axes: Sequence[Axis], shape: Sequence[int], border: Border, sides: Se
     return math.prod(max(line.length for line in lines(axis, n, side, border)) for axis, n, side in each)
 
 
-def fits(device: torch.device, per_pixel: float, count: int) -> bool:
+def fits(device: torch.device, per_pixel: float, count: int, undivided: bool = False) -> bool:
     """Whether a tile of so many pixels fits into the memory of a device."""
-    return count * per_pixel * _WORKSPACE[device.type] <= room(device)
+    return count * per_pixel * _WORKSPACE[device.type] <= room(device, undivided)
 
 
 def _even(n: int, side: int, divisor: int) -> int:

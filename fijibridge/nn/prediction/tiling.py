@@ -99,7 +99,8 @@ class Tiling:
             return tuple(axis.side(tile) for axis in self.axes)
         whole = tuple(-(-n // axis.divisor) * axis.divisor for axis, n in zip(self.axes, self.shape, strict=True))
         per_pixel = bytes_per_pixel(self.net, self.known, self.axes)
-        if fits(self.device, per_pixel, pixels(self.axes, self.shape, self.border, whole)):
+        undivided = bool(self._needs_whole) or normalises_by_image(self.net)
+        if fits(self.device, per_pixel, pixels(self.axes, self.shape, self.border, whole), undivided):
             return whole
         return fitting_sides(self.axes, self.shape, self.border, per_pixel, self.device)
 
