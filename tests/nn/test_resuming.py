@@ -143,6 +143,13 @@ def test_stopped_by_hand_and_resumed(tmp_path):
         train(small_net(), [pair()], out=folder, resume=True, **SETTINGS)
 
 
+def test_resumed_with_the_network_that_was_stopped(tmp_path):
+    """Which was handed back in evaluation mode."""
+    folder = stopped(tmp_path)
+    again = train(small_net().eval(), [pair()], out=folder, resume=True, **SETTINGS)
+    assert same_weights(again.model.net, train(small_net(), [pair()], **SETTINGS).model.net)
+
+
 def test_what_was_broken_off_is_not_lost_by_beginning_anew(tmp_path):
     folder = stopped(tmp_path)
     (folder / "model.safetensors").unlink()

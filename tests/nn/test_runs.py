@@ -288,6 +288,26 @@ def test_the_validation_picture(pair):
     np.testing.assert_array_equal(run.picture.sel(c="image").values, pair[0].values.astype(np.float32))
 
 
+@pytest.mark.parametrize("begun", [lambda run: run.model.net, lambda run: run, lambda run: run.model])
+def test_a_trained_network_learns_in_training_mode(pair, begun):
+    """Networks are handed back in evaluation mode, in which normalisation would not learn."""
+    run = train(small_net(), [pair], **QUICK)
+    assert not run.model.net.training
+    modes = set()
+
+    class Watching(nn.CrossEntropyLoss):
+        def forward(self, output, y, weight):
+            modes.add(output.grad_fn is not None and watched.net.training)
+            return super().forward(output, y)
+
+    watched = train(begun(run), [pair], epochs=0, forecast=False).model
+    before = [m.running_mean.clone() for m in watched.net.modules() if isinstance(m, nn.BatchNorm2d)]
+    train(watched.net, [pair], loss=Watching(ignore_index=IGNORE), **QUICK)
+    after = [m.running_mean for m in watched.net.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert True in modes
+    assert all((a != b).any() for a, b in zip(before, after, strict=True)), "the statistics follow the new images"
+
+
 @pytest.mark.parametrize("given", [lambda run: run, lambda run: run.model])
 def test_a_warm_start_leaves_the_model_that_it_began_from_as_it_is(pair, given):
     run = train(small_net(), [pair], **QUICK)

@@ -175,6 +175,7 @@ def _fit_with_lightning(
         if checkpoint is None:
             _before_the_first_step(job, step, recorder)
         resumed = str(checkpoint) if checkpoint else None
+        step.train()  # Lightning leaves it as it is: a trained network would learn with fixed statistics, no dropout
         trainer.fit(step, loader(learnt), loader(watched), ckpt_path=resumed, weights_only=True)
 
 
