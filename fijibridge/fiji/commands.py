@@ -18,6 +18,7 @@ def run_macro(code: str, argument: str = "") -> str:
     MacroError
         With ImageJ's message and the line. The macro ends there; no dialog opens, and the open images stay open.
     """
+    _check_brackets(code)
     interpreter_class = javaside.interpreter()
     headless = jpype.JClass("ij.IJ").getInstance() is None
     images = interpreter_class.keepImages() if headless else None
@@ -38,3 +39,15 @@ def run_macro(code: str, argument: str = "") -> str:
     if result is not None and str(result) == "[aborted]":
         raise MacroError("the macro was aborted")
     return "" if result is None else str(result)
+
+
+_TOKEN = 0xFFF  # ij.macro.MacroConstants.TOK_MASK: the lower bits of a token's code; what is one sign has its own code
+
+
+def _check_brackets(code: str) -> None:
+    """Refuse a macro whose text ends within brackets: ImageJ forgets errors that it finds after the end."""
+    tokens = [int(token) & _TOKEN for token in jpype.JClass("ij.macro.Tokenizer")().tokenize(code).getCode()]
+    for left, right in ("()", "[]"):
+        missing = tokens.count(ord(left)) - tokens.count(ord(right))
+        if missing > 0:
+            raise MacroError(f"the macro ends within brackets: {missing} more {left} than {right}")

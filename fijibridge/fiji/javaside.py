@@ -108,6 +108,12 @@ def stack() -> Any:
 # --- an interpreter that survives its macro ---------------------------------------------------------
 
 _QUIET = "void showError(String title, String message, String[] variables) { this.told = message; }"
+_ABORT = """
+public void abort(String message) {
+    error(message);
+    throw new RuntimeException(ij.Macro.MACRO_CANCELED);
+}
+"""
 _KEEP = """
 public static Object[] keepImages() {
     batchMode = true;
@@ -131,10 +137,14 @@ def interpreter() -> Any:
 
     ImageJ's own shows it in a modal dialog, which would block Python until it is closed, and (without windows, where
     images live in a list of the interpreter's) throws all open images away. ``ignoreErrors`` is no way out: with it
-    the macro goes on after the error.
+    the macro goes on after the error. Where a macro needs an image and none is open, ImageJ's own aborts it and goes on
+    too if the end of its text was reached (``getTitle(``); without a main window ``IJ.getImage`` then ends the process
+    (System.exit), for which Python would wait for ever. Here it is an error of the macro.
     """
     parent = "ij.macro.Interpreter"
-    return _make("ij.macro.FijiBridgeInterpreter", parent, parent, ("public String told;",), (_QUIET, _KEEP, _RESTORE))
+    return _make(
+        "ij.macro.FijiBridgeInterpreter", parent, parent, ("public String told;",), (_QUIET, _ABORT, _KEEP, _RESTORE)
+    )
 
 
 def _make(

@@ -66,6 +66,35 @@ def test_a_macro_error_is_an_exception_and_ends_the_macro(clean):
     assert clean.run_macro("return getTitle();") == "before"
 
 
+def test_a_macro_that_needs_an_image_or_is_not_finished_hangs_nothing(python):
+    """In a process of its own: each of these once ended in System.exit within Java, for which Python waited."""
+    done = python(
+        """
+        import fijibridge as fb
+        fiji = fb.Fiji.start("embedded", mode="headless")
+        for macro in ("x = getTitle();", "getTitle()", "makeOval(1, 2, 3, 4);", "setPixel(1, 1, 1);", "x = getTitle(",
+                      "makeOval(1, 2", "a = newArray(2); a[1", "newImage('a', '8-bit', 9, 9, 1); makeOval(1, 2", "{"):
+            try:
+                fiji.run_macro(macro)
+                print("no error of", macro)
+            except fb.FijiBridgeError as error:
+                print(error)
+        print(fiji.titles(), fiji.run_macro('x = "(("; // ((\\n return x;'))
+        """,
+        timeout=100,
+    )
+    lines = done.stdout.splitlines()
+    assert [line.startswith("There are no images open in line 1 of the macro") for line in lines[:4]] == [True] * 4, (
+        lines
+    )
+    assert lines[4:8] == [
+        "the macro ends within brackets: 1 more ( than )", "the macro ends within brackets: 1 more ( than )",
+        "the macro ends within brackets: 1 more [ than ]", "the macro ends within brackets: 1 more ( than )",
+    ]  # fmt: skip
+    assert "expected" in lines[8]
+    assert lines[9] == "[] (("
+
+
 def test_exit_is_a_normal_end_of_a_macro(clean):
     clean.show(np.zeros((4, 4), np.uint8), name="a")
     assert clean.run_macro("rename('b'); exit(); rename('c');") == ""
