@@ -33,6 +33,23 @@ def test_the_session_about_cells_runs(python, tmp_path):
 
 
 @pytest.mark.jvm
+def test_the_session_about_learning_and_its_commands_run(python, tmp_path):
+    page = (ROOT / "docs" / "learning.md").read_text(encoding="utf-8")
+    done = python(session_of(page, tmp_path), timeout=400, DISPLAY=None)
+    last = "all 6 epochs done; best val_loss "
+    said = {line.split(last)[1][:6] for line in done.stdout.splitlines() if line.startswith(last)}
+    assert len(said) == 1, "the run that was stopped and resumed ends like the one that was not"
+    assert "['first curves', 'first picture']" in done.stdout
+    assert (tmp_path / "compared" / "comparison.html").is_file()
+    commands = re.findall(r"^fijibridge .*", page, re.MULTILINE)
+    assert len(commands) == 5
+    script = re.sub(r"^fijibridge", f"{sys.executable} -m fijibridge", "\n".join(commands), flags=re.MULTILINE)
+    shell = subprocess.run(["bash", "-euc", script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert shell.returncode == 0, shell.stdout + shell.stderr
+    assert (tmp_path / "first.html").is_file()
+
+
+@pytest.mark.jvm
 def test_the_python_session_of_the_readme_runs(python, tmp_path):
     done = python(session_of(README, tmp_path), timeout=300, DISPLAY=None)
     assert "evl_01" in done.stdout
