@@ -141,10 +141,10 @@ def higher_is_better(metric: str) -> bool:
 
 
 def _slope(curve: np.ndarray[Any, Any]) -> float | None:
-    """Return the change an epoch of the last epochs, by least squares."""
-    last = curve[1:][-WINDOW:]  # the value before the first step is no part of the end
-    last = last[np.isfinite(last)]
-    return float(np.polyfit(np.arange(len(last)), last, 1)[0]) if len(last) > 1 else None
+    """Return the change an epoch of the last epochs that have a value, by least squares."""
+    learnt = curve[1:]  # the value before the first step is no part of the end
+    last = np.flatnonzero(np.isfinite(learnt))[-WINDOW:]
+    return float(np.polyfit(last, learnt[last], 1)[0]) if len(last) > 1 else None
 
 
 def _looks(history: pd.DataFrame, watched: str, slope: float | None, warm: bool) -> tuple[Looks, list[str]]:
@@ -152,7 +152,7 @@ def _looks(history: pd.DataFrame, watched: str, slope: float | None, warm: bool)
         return "untrained", ["there is no epoch"]
     train = history["train_loss"].to_numpy(float)
     curve = history[watched].to_numpy(float)
-    finite = bool(np.isfinite(train).all())
+    finite = bool(np.isfinite(train[1:]).all())  # of a stream of batches there is none before the first step
     if finite and warm and not higher_is_better(watched) and curve[-1] > 1.02 * curve[0]:
         return "diverging from its start", [
             f"{watched} was {curve[0]:.3g} before the first step, {curve[-1]:.3g} after"
@@ -184,6 +184,7 @@ def _path(train: np.ndarray[Any, Any]) -> str:
 
 
 def _rose(train: np.ndarray[Any, Any]) -> bool:
+    train = train[np.isfinite(train)]
     low, high = float(train.min()), float(train.max())
     return bool(
         len(train) > 2 and high > low and train[-1] - low > 0.5 * (high - low) and train.argmin() < len(train) - 1

@@ -30,7 +30,7 @@ from fijibridge.nn.training.checkpoints import LAST, AtomicCheckpoints
 from fijibridge.nn.training.endings import explain
 from fijibridge.nn.training.jobs import Job
 from fijibridge.nn.training.judging import CellCounter, middle_of
-from fijibridge.nn.training.loading import Drawn, Given, loader
+from fijibridge.nn.training.loading import Drawn, Given, Learnt, loader
 from fijibridge.nn.training.recording import Abandoned, Diverged, Recorder, tell_unsaved
 from fijibridge.nn.training.runs import Run, write_record
 from fijibridge.nn.training.settings import Settings
@@ -145,7 +145,7 @@ def fit(
     if run.forecast is not None:
         recorder.say(f"What it took, beside the forecast:\n{run.took()}")
     if run.path is not None and is_first_process():
-        _save(run)
+        _save(run, recorder.finished)
 
 
 def _forecast(run: Run, job: Job, step: Step, recorder: Recorder) -> None:
@@ -169,7 +169,8 @@ def _fit_with_lightning(
 ) -> None:
     with quiet():
         trainer = make_trainer()
-        learnt = Drawn(job.sampler, lambda: trainer, True) if isinstance(job.sampler, PatchSampler) else job.sampler
+        drawn = isinstance(job.sampler, PatchSampler)
+        learnt = Drawn(job.sampler, lambda: trainer, True) if drawn else Learnt(job.sampler, lambda: trainer)
         watched = Drawn(job.watch, lambda: trainer, False) if isinstance(job.watch, PatchSampler) else job.watch
         torch.manual_seed(job.chosen.seed)
         if checkpoint is None:
@@ -260,7 +261,7 @@ def _keep_after(run: Run, recorder: Recorder, failure: TrainingError) -> None:
         return
     learnt = len(recorder.rows) > 1 and (recorder.best_state is not None or not isinstance(failure, Diverged))
     if learnt:
-        _save(run)
+        _save(run, finished=False)
         return
     try:
         write_record(run.path, run.record())
@@ -293,12 +294,12 @@ def _count_last(run: Run, job: Job, recorder: Recorder) -> None:
         run.matches = [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
 
 
-def _save(run: Run) -> None:
+def _save(run: Run, finished: bool) -> None:
     """Write the record; what cannot be written costs the files, not the run."""
     assert run.path is not None
     try:
         run.save(run.path)
-        if run.ending is not None and len(run.history) > run.settings["epochs"]:
+        if finished:
             (run.path / LAST).unlink(missing_ok=True)  # there is nothing to go on with
     except (OSError, TrainingError, RuntimeError) as error:
         run.unsaved = f"{run.path}: {error}"

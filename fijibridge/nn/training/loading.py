@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sized
+from itertools import islice
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from fijibridge.nn.patches import Batch, Feed
+from fijibridge.nn.patches import Batch, Feed, SavedPatches
 from fijibridge.nn.training.inputs import as_batch
 
 
@@ -47,15 +48,58 @@ class Given(IterableDataset[Batch]):
         return min(len(self._again), self.most) if isinstance(self._again, Sized) else self.most
 
     def __iter__(self) -> Iterator[Batch]:
-        """Go through an epoch."""
-        source = self.stream if self.stream is not None else iter(self._make() if self._make else self._again or ())
+        """Go through it once, so far as an epoch goes."""
+        if self.stream is None:
+            yield from map(as_batch, islice(self._anew(0, 0), len(self)))
+            return
         for _ in range(len(self)):
             try:
-                given = next(source)
+                given = next(self.stream)
             except StopIteration:
                 self.ended = True
                 return
             yield as_batch(given)
+
+    def rest_of(self, epoch: int, done: int) -> Iterator[Batch]:
+        """Go through what is left of an epoch to learn from: what ends within it begins anew, streams do not."""
+        if self.stream is None:
+            return map(as_batch, islice(self._endless(epoch, done), len(self) - done))
+        return iter(self)
+
+    def _anew(self, epoch: int, done: int) -> Iterator[Any]:
+        if isinstance(self._again, SavedPatches):  # which have an order for each epoch
+            self._again.load_state_dict({"epoch": epoch, "done": done})
+        return iter(self._make() if self._make else self._again or ())
+
+    def _endless(self, epoch: int, done: int) -> Iterator[Any]:
+        skipped = 0 if isinstance(self._again, SavedPatches) else done
+        while True:
+            empty = True
+            for given in self._anew(epoch, done - skipped):
+                empty = False
+                if skipped:
+                    skipped -= 1
+                else:
+                    yield given
+            if empty:
+                self.ended = True
+                return
+
+
+class Learnt(IterableDataset[Batch]):
+    """Anyone's batches as Lightning learns from them: each epoch from the batch that comes next."""
+
+    def __init__(self, given: Given, trainer: Callable[[], pl.Trainer]):
+        self.given, self.trainer = given, trainer
+
+    def __len__(self) -> int:
+        """Return the batches of an epoch."""
+        return len(self.given)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Go through what is left of the epoch."""
+        trainer = self.trainer()
+        return self.given.rest_of(trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_progress.current.ready)
 
 
 def loader(batches: IterableDataset[Batch] | None) -> DataLoader[Batch] | None:

@@ -75,6 +75,8 @@ class Recorder(Checkpoint):
         self._losses: list[Tensor | float] = []
         self.measurement: Measurement | None = None
         self._seconds_before = 0.0
+        self._validated = False
+        self.finished = False
         self._began = self._saved = self._epoch_began = time.monotonic()
 
     @property
@@ -121,9 +123,8 @@ class Recorder(Checkpoint):
             raise Abandoned
         _as_step(pl_module).follow()
         self._losses.append(outputs["loss"].detach())
-        # every tenth only: looking at the loss makes a GPU wait
-        if batch_idx % 10 == 0 and not torch.isfinite(outputs["loss"]):
-            raise Diverged(_DIVERGED.format(float(outputs["loss"]), trainer.global_step))
+        if batch_idx % 10 == 0:  # every tenth only: looking at the loss makes a GPU wait
+            _check_loss(trainer, float(outputs["loss"]))
         try:
             for observer in self.observers:
                 observer.progress(trainer.global_step, self.steps)
@@ -131,12 +132,16 @@ class Recorder(Checkpoint):
             self.stop_asked = "interrupted by an observer"
         if self.measurement is not None:
             self.measurement.step()
-        asked = trainer.strategy.broadcast(self.stop_asked) if trainer.world_size > 1 else self.stop_asked
+        asked, due = self._common(trainer, (self.stop_asked, self._is_due()))
         last = batch_idx + 1 >= int(trainer.num_training_batches)
-        if not last and (asked or time.monotonic() - self._saved > 60 * self.settings.save_minutes):
+        if not last and (asked or due):
             self.save(trainer)
         if asked:
             trainer.should_stop = True
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Know that there is a loss of this epoch."""
+        self._validated = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the epoch's metrics, look whether it is the best one, and save."""
@@ -151,17 +156,20 @@ class Recorder(Checkpoint):
         if not np.isfinite(train_loss):
             raise Diverged(_DIVERGED.format(train_loss, trainer.global_step))
         epoch = trainer.current_epoch + 1
-        val_loss = float(trainer.callback_metrics.get("val_loss", float("nan")))
-        metrics = {"train_loss": train_loss, "val_loss": val_loss}
+        metrics = {"train_loss": train_loss}
+        if self._validated:  # Lightning hands on that of the epoch before where there was none
+            metrics["val_loss"] = float(trainer.callback_metrics.get("val_loss", float("nan")))
+        self._validated = False
         lr = float(trainer.optimizers[0].param_groups[0]["lr"])
         metrics |= self._judged(trainer, step, epoch)
         self._keep_best(trainer, step, metrics, epoch)
         self.epoch_seconds.append(time.monotonic() - self._epoch_began)
-        self.add({"epoch": epoch, **metrics, "lr": lr})
+        self.add({"epoch": epoch, "train_loss": train_loss, "val_loss": float("nan")} | metrics | {"lr": lr})
         if self.measurement is not None:
             self.measurement.epoch()
         if whole:  # one that was stopped has saved itself at its last step
             self.save(trainer)
+            self.finished = epoch >= self.settings.epochs
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumption needs, plain values and tensors."""
@@ -206,6 +214,16 @@ class Recorder(Checkpoint):
             trainer.save_checkpoint(self.folder / LAST)
         except (OSError, RuntimeError) as error:
             tell_unsaved(self.folder / LAST, error)
+            if trainer.world_size > 1:
+                trainer.strategy.barrier()  # where the other processes, which write nothing, wait
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._saved > 60 * self.settings.save_minutes
+
+    @staticmethod
+    def _common(trainer: Trainer, decided: tuple[str | None, bool]) -> tuple[str | None, bool]:
+        """Return what the first process has decided: clocks differ, and to save is a thing of all processes."""
+        return trainer.strategy.broadcast(decided) if trainer.world_size > 1 else decided
 
     def _write_history(self) -> None:
         if self.folder is None:
@@ -231,13 +249,16 @@ class Recorder(Checkpoint):
         return dict(trainer.strategy.broadcast(found)) if trainer.world_size > 1 else found
 
     def _keep_best(self, trainer: Trainer, module: Step, metrics: Mapping[str, float], epoch: int) -> None:
+        measured = self.settings.metric in metrics
         value = metrics.get(self.settings.metric, float("nan"))
         if self._is_better(value):
             self.best, self.best_epoch, self.waited = value, epoch, 0
             self.best_state = {k: v.detach().clone().cpu() for k, v in module.judged.state_dict().items()}
             return
         self.waited += 1
-        if self.settings.patience is not None and (self.waited > self.settings.patience - 1 or np.isnan(value)):
+        if not measured or self.settings.patience is None:
+            return
+        if self.waited >= self.settings.patience or np.isnan(value):
             self.stopped_early = True
             trainer.should_stop = True
 
@@ -254,6 +275,13 @@ def _as_step(module: LightningModule) -> Step:
     if not isinstance(module, Step):
         raise TypeError(f"a {type(module).__name__} is recorded; expected a Step")
     return module
+
+
+def _check_loss(trainer: Trainer, loss: float) -> None:
+    """End the fit, in all processes, where the loss of one is no number."""
+    if trainer.strategy.reduce_boolean_decision(not np.isfinite(loss), all=False):
+        found = float("nan") if np.isfinite(loss) else loss
+        raise Diverged(_DIVERGED.format(found, trainer.global_step))
 
 
 class Abandoned(Exception):

@@ -1,0 +1,117 @@
+"""Batches of anyone, patches that were saved, and epochs in which something was not measured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fijibridge.cells.synthetic import synthetic_epithelium
+from fijibridge.cells.targets.from_labels import membrane_target
+from fijibridge.errors import TrainingError
+from fijibridge.nn.patches import PatchSampler, Sample, SavedPatches, save_patches
+from fijibridge.nn.training import explain, train
+from fijibridge.nn.training.checkpoints import LAST
+from fijibridge.nn.unet import UNet
+
+
+def small_net():
+    torch.manual_seed(0)
+    return UNet(depth=1, width=4, dropout=0.2)
+
+
+def some_batches(count, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    for _ in range(count):
+        x = torch.rand(2, 1, 32, 32, generator=rng)
+        yield x, (x[:, 0] > 0.5).long()
+
+
+class StopAt:
+    def __init__(self, step):
+        self.step = step
+
+    def progress(self, step, steps):
+        if step == self.step:
+            raise KeyboardInterrupt
+
+    def metrics(self, epoch, values):
+        pass
+
+
+def test_a_function_whose_batches_end_within_an_epoch_is_asked_anew(tmp_path):
+    """So that an epoch is what was asked for: it is validated and saved, and the schedule ends with it."""
+    out = tmp_path / "run"
+    options = {"validation": lambda: some_batches(2, 1), "epochs": 3, "batches": 8, "out": out}
+    stopped = train(small_net(), lambda: some_batches(5), observers=[StopAt(20)], **options)
+    assert stopped.history["epoch"].tolist() == [0, 1, 2, 3]  # the last of them in part
+    again = train(small_net(), lambda: some_batches(5), observers=[], resume=True, **options)
+    never = train(small_net(), lambda: some_batches(5), observers=[], **(options | {"out": None}))
+    assert never.history["val_loss"].notna().all()
+    assert never.history["lr"].iloc[-1] < 1e-4
+    np.testing.assert_array_equal(again.history["train_loss"], never.history["train_loss"])
+    np.testing.assert_array_equal(again.history["val_loss"], never.history["val_loss"])
+
+
+def saved(tmp_path):
+    rng = np.random.default_rng(0)
+    image = rng.random((1, 64, 64), np.float32)
+    sampler = PatchSampler([Sample(image, (image[0] > 0.5).astype(np.uint8))], (16, 16), batch=4, batches=6)
+    return save_patches(sampler, tmp_path / "patches.zarr")
+
+
+def test_saved_patches_go_on_in_their_order(tmp_path):
+    path, options = saved(tmp_path), {"epochs": 3, "batches": 6, "observers": []}
+    out = tmp_path / "run"
+    train(small_net(), SavedPatches(path, 4), out=out, **(options | {"observers": [StopAt(9)]}))
+    assert (out / LAST).is_file()
+    again = train(small_net(), SavedPatches(path, 4), out=out, resume=True, **options)
+    never = train(small_net(), SavedPatches(path, 4), **options)
+    np.testing.assert_array_equal(again.history["train_loss"], never.history["train_loss"])
+    for a, b in zip(again.model.net.state_dict().values(), never.model.net.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_stream_that_ends_within_an_epoch_has_no_validation_of_it():
+    run = train(
+        small_net(), some_batches(12), validation=lambda: some_batches(2, 1), epochs=4, batches=8, patience=3,
+        observers=[],
+    )  # fmt: skip
+    assert run.history["val_loss"].notna().tolist() == [True, True, False]
+    assert "the iterable ended after 2 of 4 epochs" in run.stopped_because
+
+
+def test_a_stream_that_learns_does_not_look_like_a_learning_rate_too_high():
+    curve = pd.DataFrame({"epoch": range(6), "train_loss": [np.nan, 1, 0.6, 0.4, 0.3, 0.2], "val_loss": np.nan})
+    assert explain(curve, "done").looks_like == "still improving"
+
+
+def test_a_slope_over_epochs_of_which_some_were_not_counted():
+    f1 = [0, np.nan, 0.2, np.nan, 0.4, np.nan, 0.6]
+    curve = pd.DataFrame({"epoch": range(7), "train_loss": np.linspace(1, 0.3, 7), "val_f1": f1})
+    ending = explain(curve, "done", metric="val_f1")
+    assert ending.slope == pytest.approx(0.1)
+    assert ending.looks_like == "still improving"
+
+
+def test_a_generator_function_that_gives_nothing_more_ends_the_run():
+    once = iter(list(some_batches(8)))
+    run = train(small_net(), lambda: once, epochs=4, batches=3, observers=[])
+    assert "the iterable ended" in run.stopped_because
+
+
+def test_no_batch_at_all():
+    with pytest.raises(TrainingError, match="gave no batch"):
+        train(small_net(), list, epochs=1, observers=[])
+
+
+def test_patience_waits_for_cells_that_are_not_counted_each_epoch():
+    tissue = synthetic_epithelium((48, 48), cell_size=16, seed=1)
+    pair = (tissue.image, membrane_target(tissue.labels, 3))
+    run = train(
+        small_net(), [pair], validation=[pair], metric="val_f1", cells_every=2, patience=3, epochs=8, batches=1,
+        batch=1, patch=(16, 16), lr=1e-6, observers=[], forecast=False, min_delta=1,
+    )  # fmt: skip
+    # the second epoch is the first that is counted, the fourth is no better, at the sixth it is enough
+    assert run.stopped_because.startswith("early stop after 6 of 8 epochs: val_f1 did not improve for 3 epochs")

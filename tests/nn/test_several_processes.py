@@ -1,0 +1,69 @@
+"""What several processes that train together must do alike: else they wait for each other for ever."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+BEGIN = """
+import os, sys, types, time, torch
+import fijibridge as fb
+from fijibridge.errors import TrainingError
+from fijibridge.nn.training import recording
+torch.set_num_threads(1)
+tissue = fb.synthetic_epithelium((64, 80), cell_size=16, seed=1)
+pair = (tissue.image, fb.membrane_target(tissue.labels, 3))
+second = os.environ.get("LOCAL_RANK", "0") == "1"
+options = dict(forecast=False, epochs=1, batches=12, batch=2, patch=(32, 32), device="cpu", devices=2, observers=[])
+"""
+
+CLOCKS = """
+if second:  # whose clock stands still: for this process alone it is never time to save
+    recording.time = types.SimpleNamespace(monotonic=lambda: 0.0)
+run = fb.train(fb.UNet(depth=1, width=4), [pair], out=sys.argv[1], save_minutes=1e-9, **options)
+print(run.stopped_because)
+"""
+
+NAN = """
+from fijibridge.nn.losses import Loss
+calls = 0
+def loss(output, y, weight):
+    global calls
+    calls += 1
+    if second and calls > 14:  # of one process alone; what is learnt from it is not shared
+        return Loss()(output, y, weight) + float("nan")
+    return Loss()(output, y, weight)
+try:
+    fb.train(fb.UNet(depth=1, width=4), [pair], out=sys.argv[1], loss=loss, **options)
+except TrainingError as error:
+    print("told:", error)
+"""
+
+DISK = """
+from lightning.fabric.plugins import TorchCheckpointIO
+if not second:
+    def full(checkpoint, path):
+        raise OSError(28, "No space left on device")
+    torch.save = full
+run = fb.train(fb.UNet(depth=1, width=4), [pair], out=sys.argv[1], **options)
+print(run.stopped_because)
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [(CLOCKS, "all 1 epochs done"), (NAN, "told: the loss became nan"), (DISK, "all 1 epochs done")],
+    ids=["clocks", "nan", "disk"],
+)
+def test_what_one_process_meets_is_no_end_of_the_others(what, words, tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(BEGIN + what)
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "run")], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert words in done.stdout
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["ending"] is not None
