@@ -35,7 +35,9 @@ def test_the_session_about_cells_runs(python, tmp_path):
 @pytest.mark.jvm
 def test_the_session_about_learning_and_its_commands_run(python, tmp_path):
     page = (ROOT / "docs" / "learning.md").read_text(encoding="utf-8")
-    done = python(session_of(page, tmp_path), timeout=400, DISPLAY=None)
+    assert page.count("batches=15") == 6
+    short = page.replace("batches=15", "batches=3").replace("epochs=8", "epochs=2")
+    done = python(session_of(short, tmp_path), timeout=400, DISPLAY=None)
     last = "all 6 epochs done; best val_loss "
     said = {line.split(last)[1][:6] for line in done.stdout.splitlines() if line.startswith(last)}
     assert len(said) == 1, "the run that was stopped and resumed ends like the one that was not"
