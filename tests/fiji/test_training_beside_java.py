@@ -125,6 +125,12 @@ def test_ctrl_c_leaves_python_fiji_and_the_run(python, tmp_path):
 # --- in a process of its own ----------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _one_thread_each(monkeypatch):
+    """The processes of two devices share the cores of one machine, and each would take all of them."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 def test_two_devices_from_beside_a_jvm(clean, images, tmp_path):
     watcher = Watcher()
     net = small_net()
@@ -148,22 +154,22 @@ def test_two_devices_from_beside_a_jvm(clean, images, tmp_path):
 
 def test_it_is_stopped_and_goes_on(clean, images, tmp_path):
     watcher = Watcher()
-    long = TWO | {"epochs": 30}
+    long = TWO | {"epochs": 4, "batches": 20}
     run = fb.train(small_net(), images, out=tmp_path, observers=[watcher], background=True, **long)
-    assert watcher.first.wait(120)
+    assert watcher.first.wait(240)
     assert run.running
     with pytest.raises(TimeoutError):
         run.wait(0.01)
     run.stop()
-    run.wait(120)
+    run.wait(240)
     done = len(run.history) - 1
-    assert 0 <= done < 30
-    assert f"after {done} of 30 epochs" in run.stopped_because
+    assert 0 <= done < 4
+    assert f"after {done} of 4 epochs" in run.stopped_because
     assert fb.predict(run.model, images["a"].image()).shape == (2, 64, 80)
     assert (tmp_path / "last.ckpt").is_file()
     again = fb.train(small_net(), images, out=tmp_path, resume=True, **long)
-    assert "all 30 epochs done" in again.stopped_because
-    assert again.history["epoch"].tolist() == list(range(31))
+    assert "all 4 epochs done" in again.stopped_because
+    assert again.history["epoch"].tolist() == list(range(5))
     columns = ["epoch", "train_loss", "val_loss"]  # of the whole epochs; the one that was stopped is done to its end
     pd.testing.assert_frame_equal(again.history.iloc[:done][columns], run.history.iloc[:done][columns])
 
@@ -180,7 +186,7 @@ def test_a_process_that_is_killed_is_told(clean, images, tmp_path):
     run = fb.train(
         small_net(), images, out=tmp_path, observers=[watcher], background=True, **(TWO | {"epochs": 10_000})
     )
-    assert watcher.first.wait(120)
+    assert watcher.first.wait(240)
     for child in children(os.getpid()):
         os.kill(child, signal.SIGKILL)
     with pytest.raises(TrainingError, match=r"killed|SIGKILL"):
