@@ -99,7 +99,7 @@ def write_job(folder: Path, net: Any, data: Dataset, settings: Settings, **argum
         folder / JOB,
         {
             "folder": str(data.folder.resolve()), "description": description, "warm": not bare,
-            "settings": json.loads(settings.model_dump_json()), "arguments": arguments,
+            "settings": json.loads(settings.model_dump_json(exclude_unset=True)), "arguments": arguments,
         },
     )  # fmt: skip
     return folder / JOB

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +76,10 @@ class Run:
     @property
     def model(self) -> Model:
         """The network, with all that is needed to use it."""
-        return self._model()
+        found = self._model()
+        if not self.running:
+            return found
+        return replace(found, net=copy.deepcopy(found.net).eval())  # to predict with the one that learns would stop it
 
     @property
     def history(self) -> pd.DataFrame:
@@ -130,7 +135,7 @@ class Run:
     def save(self, folder: str | Path) -> Path:
         """Write the model and the record into a folder, and return it."""
         target = make_folder(folder)
-        self.model.save(target / FILE_NAME)
+        self._model().save(target / FILE_NAME)
         with atomic(target / HISTORY) as temporary:
             self.history.to_csv(temporary, index=False)
         if self.picture is not None:

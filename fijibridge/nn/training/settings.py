@@ -132,7 +132,7 @@ class Settings(BaseModel):
         unknown = next((name for name in changes if name not in cls.model_fields), None)
         if unknown is not None:
             raise TrainingError(_unknown(unknown, list(cls.model_fields)))
-        base = given.model_dump() if given is not None else {}
+        base = given.model_dump(exclude_unset=True) if given is not None else {}
         try:
             return cls.model_validate(base | {name: _plain(value) for name, value in changes.items()})
         except ValidationError as error:
