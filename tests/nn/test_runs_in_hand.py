@@ -54,7 +54,8 @@ def test_a_run_that_goes_on_is_predicted_with_without_changing_how_it_learns(pai
     model.net.register_forward_hook(lambda *_: modes.append(net.training))
     predict(model, pair[0], device="cpu")
     seen.set()
-    assert modes and all(modes)
+    assert modes
+    assert all(modes)
     assert run.wait().model.net is net
 
 
