@@ -86,3 +86,8 @@ def test_settings_as_an_object_say_no_more_than_was_said(pair):
     for said in (Settings(**SETTINGS), Settings.of(**SETTINGS)):
         assert train(first, [pair], settings=said, observers=[]).model.classes == names
     assert Settings.of(Settings(metric="val_f1"), metric="val_loss").cells_every is None
+
+
+def test_a_precision_that_a_cpu_does_not_have(pair):
+    with pytest.raises(TrainingError, match="precision '16' is for a GPU"):
+        train(small_net(), [pair], precision="16", device="cpu", observers=[], **SETTINGS)

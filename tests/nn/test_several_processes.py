@@ -42,6 +42,21 @@ except TrainingError as error:
     print("told:", error)
 """
 
+LOOKS_ON = """
+class Sees:
+    seen = 0
+    def progress(self, step, steps):
+        pass
+    def metrics(self, epoch, values):
+        pass
+    def picture(self, epoch, image, prob):
+        Sees.seen += 1
+options["observers"] = [] if second else [Sees()]
+run = fb.train(fb.UNet(depth=1, width=4), [pair], validation=[pair], out=sys.argv[1], **options)
+if Sees.seen:
+    print(run.stopped_because)
+"""
+
 DISK = """
 from lightning.fabric.plugins import TorchCheckpointIO
 if not second:
@@ -55,8 +70,13 @@ print(run.stopped_because)
 
 @pytest.mark.parametrize(
     ("what", "words"),
-    [(CLOCKS, "all 1 epochs done"), (NAN, "told: the loss became nan"), (DISK, "all 1 epochs done")],
-    ids=["clocks", "nan", "disk"],
+    [
+        (CLOCKS, "all 1 epochs done"),
+        (NAN, "told: the loss became nan"),
+        (LOOKS_ON, "all 1 epochs done"),
+        (DISK, "all 1 epochs done"),
+    ],
+    ids=["clocks", "nan", "looks on", "disk"],
 )
 def test_what_one_process_meets_is_no_end_of_the_others(what, words, tmp_path):
     script = tmp_path / "train.py"

@@ -73,6 +73,8 @@ def _accelerator(device: torch.device) -> tuple[str, Any]:
 def _precision(asked: str, device: torch.device) -> Any:
     if asked == "auto":
         asked = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "32"
+    if asked == "16" and device.type == "cpu":  # Lightning would take bf16 without a word
+        raise TrainingError("precision '16' is for a GPU, a CPU computes in '32' or 'bf16'")
     return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[asked]
 
 
@@ -115,6 +117,7 @@ def fit(
     """Fit, and say why it ended; on the training's thread."""
     settings, net = job.chosen, job.net
     failure: TrainingError | None = None
+    _precision(settings.precision, job.device)
     if checkpoint is None and run.path is not None and is_first_process():
         _forget_the_run_before(run.path)
     with Measurement(job.device, job.patches) as recorder.measurement:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, nn
@@ -226,7 +227,7 @@ class Recorder(Checkpoint):
         return trainer.strategy.broadcast(decided) if trainer.world_size > 1 else decided
 
     def _write_history(self) -> None:
-        if self.folder is None:
+        if self.folder is None or getattr(rank_zero_only, "rank", 0):  # one process writes
             return
         try:
             with atomic(self.folder / HISTORY) as temporary:
@@ -243,9 +244,8 @@ class Recorder(Checkpoint):
         return float(mean)
 
     def _judged(self, trainer: Trainer, module: Step, epoch: int) -> dict[str, float]:
-        if self.judge is None:
-            return {}
-        found = dict(self.judge(module.judged, epoch)) if trainer.is_global_zero else {}
+        mine = self.judge if trainer.is_global_zero else None  # where nobody looks on, there may be none
+        found = {} if mine is None else dict(mine(module.judged, epoch))
         return dict(trainer.strategy.broadcast(found)) if trainer.world_size > 1 else found
 
     def _keep_best(self, trainer: Trainer, module: Step, metrics: Mapping[str, float], epoch: int) -> None:
