@@ -80,9 +80,19 @@ class Normalisation:
 
     def __call__(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return the scaled image; (C, ...) with the channel in front, `float32`."""
+        return self.scale(image, self.checked_levels(image))
+
+    def checked_levels(self, image: npt.NDArray[Any]) -> Levels:
+        """Return what :meth:`levels` does, of an image that holds finite numbers only.
+
+        Raises
+        ------
+        ModelError
+            If it does not.
+        """
         if not np.isfinite(image).all():
             raise ModelError("the image holds NaN or infinite values: replace them, or crop them away")
-        return self.scale(image, self.levels(image))
+        return self.levels(image)
 
     def scale(self, image: npt.NDArray[Any], levels: Levels) -> npt.NDArray[np.float32]:
         """Return (C, ...), or a part of it, scaled by levels that are known."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,42 +17,19 @@ import torch
 import xarray as xr
 
 from fijibridge.cells.segmentation.labelling import label_cells
-from fijibridge.cells.targets.from_labels import IGNORE, distance_target
-from fijibridge.cells.targets.weights import class_weights, weight_map
-from fijibridge.dataset import Dataset, Item
-from fijibridge.errors import FijiBridgeWarning, ImageError, TrainingError
+from fijibridge.cells.targets.from_labels import IGNORE
+from fijibridge.dataset import Dataset
+from fijibridge.errors import FijiBridgeWarning, TrainingError
 from fijibridge.image import DIMS, Array, as_image, pixel_size, same_shape, unit, values
 from fijibridge.nn.networks import Traits
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Batch, Sample
-from fijibridge.nn.training.settings import Border, Settings
+from fijibridge.nn.training.reading import Pair, Pairs, naming, one_channel, read_dataset
+from fijibridge.nn.training.scratch import Scratch
+from fijibridge.nn.training.settings import Settings
 
-Pair: TypeAlias = tuple[Array, Array] | tuple[Array, Array, Array]
 Batches: TypeAlias = Iterable[Any] | Callable[[], Iterable[Any]]
 _EXPECTED = "expected a list of (image, target) or (image, target, weight)"
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Images with their targets, by names for messages.
-
-    Attributes
-    ----------
-    learnt, watched : dict
-        Image, target and perhaps weight by name; what is learnt from, and what is only looked at.
-    cells : dict
-        True cells of the watched images that have them.
-    regions : dict
-        Where these are known, of those where it is not everywhere.
-    about : dict
-        What to say of their origin.
-    """
-
-    learnt: Mapping[str, Pair]
-    watched: Mapping[str, Pair]
-    cells: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
-    regions: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
-    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def is_pairs(data: object) -> bool:
@@ -64,7 +41,7 @@ def _gives_batches(data: object) -> bool:
     return isinstance(data, Iterable) or callable(data)
 
 
-def read_pairs(data: Any, validation: Any, settings: Settings, traits: Traits) -> Pairs:
+def read_pairs(data: Any, validation: Any, settings: Settings, traits: Traits, scratch: Scratch | None = None) -> Pairs:
     """Return what to learn and what to watch.
 
     Raises
@@ -79,24 +56,9 @@ def read_pairs(data: Any, validation: Any, settings: Settings, traits: Traits) -
         learnt = _named(data, "image")
         _refuse_nothing(learnt)
         return Pairs(learnt, watched, about={"data": "arrays", "provenance": "unknown"})
-    to_learn, to_watch = (data.with_truth(split, settings.target) for split in ("train", "validation"))
-    _check_labels([*to_learn, *to_watch], settings, traits)  # look before the long reading
-    learnt = _read(to_learn, settings, traits)
-    _refuse_nothing(learnt)
-    from_data = _read(to_watch, settings, traits)
-    if settings.border is not None:
-        balance = class_weights([_class_ids(pair[1], traits) for pair in learnt.values()], traits.n_classes)
-        for items, pairs in ((to_learn, learnt), (to_watch, from_data)):
-            _weigh(pairs, items, settings.border, balance, traits)
-    watched |= from_data
-    cells = {str(item.paths["image"]): item.labels().values for item in to_watch if "labels" in item.paths}
-    known = {str(item.paths["image"]): item.region() for item in to_watch}
-    regions = {name: region.values for name, region in known.items() if region is not None}
-    about = {
-        "data": data.folder.name, "data_folder": str(data.folder.resolve()), "provenance": data.provenance,
-        "train_names": [item.name for item in to_learn], "validation_names": [item.name for item in to_watch],
-    }  # fmt: skip
-    return Pairs(learnt, watched, cells, regions, about)
+    found = read_dataset(data, settings, traits, scratch or Scratch())
+    _refuse_nothing(found.learnt)
+    return replace(found, watched={**watched, **found.watched})
 
 
 def _refuse_nothing(learnt: Mapping[str, Pair]) -> None:
@@ -116,64 +78,6 @@ def _named(data: Any, name: str) -> dict[str, Pair]:
         if len(pair) not in (2, 3):
             raise TrainingError(f"{which} is {len(pair)} arrays; {_EXPECTED}")
     return pairs
-
-
-def _check_labels(items: Sequence[Item], settings: Settings, traits: Traits) -> None:
-    """Refuse images without cell labels where more is made from them than a target."""
-    wanted = [head for head in traits.outputs if head != "classes"] + ["border"] * (settings.border is not None)
-    without = [item.name for item in items if "labels" not in item.paths]
-    if wanted and without:
-        raise TrainingError(f"{', '.join(wanted)} is made from cell labels, and {without[0]} has none")
-
-
-def _read(items: Sequence[Item], settings: Settings, traits: Traits) -> dict[str, Pair]:
-    return dict(_pair(item, settings, traits) for item in items)
-
-
-def _pair(item: Item, settings: Settings, traits: Traits) -> tuple[str, Pair]:
-    """Read an image of a folder and what is to be learnt from it."""
-    name = str(item.paths["image"])
-    with _naming(f"{name} and {', '.join(p.name for role, p in item.paths.items() if role != 'image')}"):
-        image, target = item.image(), item.target(settings.width, settings.target)
-        same_shape(image=_one_channel(image), target=target)
-        return name, (image, _with_heads(target, item, traits))
-
-
-def _weigh(
-    pairs: dict[str, Pair], items: Sequence[Item], border: Border, balance: npt.NDArray[np.float32], traits: Traits
-) -> None:
-    """Add the weights of the U-Net paper: those of the classes, and of the pixels between near cells."""
-    for item in items:
-        image, target = pairs[str(item.paths["image"])][:2]
-        ids = _class_ids(target, traits)
-        weight = weight_map(item.labels().values, border.w0, border.sigma, class_balance=balance, target=ids)
-        pairs[str(item.paths["image"])] = (image, target, weight)
-
-
-def _class_ids(target: Array, traits: Traits) -> npt.NDArray[Any]:
-    """Return the class ids of a target, which lie in front of what further heads learn."""
-    array = values(target)
-    return (array[0] if len(traits.outputs) > 1 else array).astype(np.uint8)
-
-
-def _with_heads(target: xr.DataArray, item: Item, traits: Traits) -> Any:
-    """Put what further heads learn behind the class ids, as channels of their own."""
-    more = {"distance": lambda: distance_target(item.labels()).values, "affinity": lambda: item.labels().values}
-    channels = [more[head]() for head in traits.outputs if head in more]
-    return np.stack([target.values, *channels]).astype(np.float32) if channels else target
-
-
-def _one_channel(image: xr.DataArray) -> xr.DataArray:
-    return image.isel(c=0, drop=True) if "c" in image.dims else image
-
-
-@contextmanager
-def _naming(what: str) -> Iterator[None]:
-    """Say in an image's error which one it is."""
-    try:
-        yield
-    except ImageError as error:
-        raise ImageError(f"{what}: {error}") from error
 
 
 def check_classes(traits: Traits, classes: Sequence[str], pairs: Mapping[str, Pair]) -> None:
@@ -198,8 +102,12 @@ def check_classes(traits: Traits, classes: Sequence[str], pairs: Mapping[str, Pa
             )
 
 
-def samples_of(pairs: Mapping[str, Pair], traits: Traits, normalisation: Normalisation) -> list[Sample]:
-    """Return images with targets as the sampler takes them: axes in order, intensities scaled.
+def samples_of(
+    pairs: Mapping[str, Pair], traits: Traits, normalisation: Normalisation, scratch: Scratch | None = None
+) -> list[Sample]:
+    """Return images with targets as the sampler takes them: axes in order, intensities scaled when they are cut.
+
+    What is given as a dask or zarr array goes to `scratch`, from where a patch is read at once.
 
     Raises
     ------
@@ -208,7 +116,8 @@ def samples_of(pairs: Mapping[str, Pair], traits: Traits, normalisation: Normali
     ImageError
         If an image and its target differ in shape, or it holds NaN.
     """
-    samples = [_sample(pair, traits, normalisation, name) for name, pair in pairs.items()]
+    room = scratch or Scratch()
+    samples = [_sample(pair, traits, normalisation, room, name) for name, pair in pairs.items()]
     for sample in samples:
         if len(sample.image) != traits.in_channels:
             raise TrainingError(
@@ -218,29 +127,38 @@ def samples_of(pairs: Mapping[str, Pair], traits: Traits, normalisation: Normali
     return samples
 
 
-def _sample(pair: Pair, traits: Traits, normalisation: Normalisation, name: str) -> Sample:
+def _sample(pair: Pair, traits: Traits, normalisation: Normalisation, scratch: Scratch, name: str) -> Sample:
     source = as_image(pair[0])
     spatial = DIMS[-traits.dims :]
     unknown = [d for d in source.dims if d not in (*spatial, "c")]
     if unknown or not set(spatial) <= set(source.dims):
         raise TrainingError(f"{name} has axes {source.dims}; a {traits.dims}D network takes {spatial} and c")
-    target = values(pair[1])
+    target = _cuttable(pair[1], scratch)
     extra = len(traits.outputs) - 1
     if target.ndim == traits.dims and extra:
         raise TrainingError(
             f"{name}: the network also learns {', '.join(h for h in traits.outputs if h != 'classes')}, but its target "
             f"has the class ids only: expected ({1 + extra}, ...), the class ids in front"
         )
-    with _naming(name):
-        same_shape(image=_one_channel(source), target=target[0] if extra else target)
+    with naming(name):
+        same_shape(image=one_channel(source), target=target[0] if extra else target)
     ordered = source if "c" in source.dims else source.expand_dims("c")
-    pixels = normalisation(np.asarray(ordered.transpose("c", *spatial).values))
-    weight = np.asarray(values(pair[2]), np.float32) if len(pair) == 3 else None
+    pixels = _cuttable(ordered.transpose("c", *spatial), scratch)
+    weight = _cuttable(pair[2], scratch) if len(pair) == 3 else None
     if weight is not None and not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise TrainingError(f"{name}: the weight holds negative, infinite or NaN values; expected 0 and more")
     if weight is not None:
         _warn_of_nothing(weight, target[0] if extra else target, name)
-    return Sample(pixels, np.asarray(target, np.float32 if extra else np.uint8), weight, name)
+    scaled = partial(normalisation.scale, levels=normalisation.checked_levels(pixels))
+    return Sample(pixels, target, weight, name, scaled=scaled)
+
+
+def _cuttable(array: Any, scratch: Scratch) -> npt.NDArray[Any]:
+    """Return an array that can be cut at any time: in memory as it is, mapped into it, or in the scratch folder."""
+    data = array.data if isinstance(array, xr.DataArray) else array
+    if isinstance(data, np.ndarray) or not hasattr(data, "shape"):
+        return np.asarray(data)
+    return scratch.keep(data)
 
 
 def _warn_of_nothing(weight: npt.NDArray[np.float32], target: npt.NDArray[Any], name: str) -> None:
@@ -294,9 +212,9 @@ def mean_pixel_size(images: Sequence[Array]) -> tuple[dict[str, float], str]:
     return {str(axis): float(size) for axis, size in sizes.mean().items()}, units.pop()
 
 
-def fingerprint(samples: Sequence[Sample]) -> str:
-    """Return a number that changes with the pixels: a run is resumed on the data that it began with."""
-    check = 0
+def fingerprint(samples: Sequence[Sample], normalisation: Normalisation) -> str:
+    """Return a number that changes with the pixels and their scale: a run is resumed on the data that it began with."""
+    check = zlib.crc32(repr(normalisation).encode())
     for sample in samples:
         for array in (sample.image, sample.target, sample.weight):
             if array is not None:

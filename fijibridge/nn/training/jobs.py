@@ -8,6 +8,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,6 @@ from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import PatchSampler, Sample
 from fijibridge.nn.planning import check_memory, patch_size
 from fijibridge.nn.training.inputs import (
-    Pairs,
     as_batch,
     check_classes,
     fingerprint,
@@ -35,7 +35,9 @@ from fijibridge.nn.training.inputs import (
 )
 from fijibridge.nn.training.judging import CellCounter, Segmenter
 from fijibridge.nn.training.loading import Given
+from fijibridge.nn.training.reading import Pairs
 from fijibridge.nn.training.recording import Recorder
+from fijibridge.nn.training.scratch import Scratch
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.warm_starts import check_warm_start
 
@@ -48,13 +50,15 @@ class Job:
     def __init__(
         self, net: nn.Module, known: Traits, settings: Settings, device: torch.device, before: Model | None,
         normalisation: Normalisation | None, devices: int, nodes: int, segment: Segmenter | None,
+        folder: Path | None = None,
     ):  # fmt: skip
         self.net, self.traits, self.chosen, self.device, self.before = net, known, settings, device, before
         self.world = devices * nodes
-        self.segment = segment
+        self.segment, self.folder = segment, folder
         self.given = normalisation
         self.normalisation = normalisation or (before.normalisation if before else Normalisation())
         self.pairs: Pairs | None = None
+        self.scratch: Scratch | None = None
         self.sampler: Any = None
         self.watch: Any = None
         self.about: dict[str, Any] = {}
@@ -97,17 +101,18 @@ class Job:
         check_memory(self.net, size, chosen.batch, self.device)
         transform = augmentation if augmentation is not None else _augmentation(chosen.augment, self.heads)
         check_augmentation(transform, size)
-        pairs = read_pairs(data, validation, chosen, self.traits)
+        scratch = Scratch(self.folder)
+        pairs = read_pairs(data, validation, chosen, self.traits, scratch)
         check_classes(self.traits, chosen.classes, {**pairs.learnt, **pairs.watched})
         if self.normalisation.kind == "dataset" and self.normalisation.values is None:
             self.normalisation = self.normalisation.fit([pair[0] for pair in pairs.learnt.values()])
-        learnt = samples_of(pairs.learnt, self.traits, self.normalisation)
+        learnt = samples_of(pairs.learnt, self.traits, self.normalisation, scratch)
         _warn_of_missing_classes(learnt, chosen.classes)
-        watched = samples_of(pairs.watched, self.traits, self.normalisation)
+        watched = samples_of(pairs.watched, self.traits, self.normalisation, scratch)
         self.size = mean_pixel_size([pair[0] for pair in pairs.learnt.values()])
         if self.before is not None:
             check_warm_start(self.before, self.given, self.size, chosen)
-        self.pairs = pairs
+        self.pairs, self.scratch = pairs, scratch
         self.sampler = PatchSampler(
             learnt, size, chosen.batch, chosen.batches, transform, chosen.seed, sampling=chosen.sampling
         )
@@ -117,7 +122,7 @@ class Job:
         check_batches([self.sampler.batch_at(0, 0)])
         self.about = dict(pairs.about) | {
             "patch": list(size), "images": len(learnt), "validation_images": len(watched),
-            "fingerprint": fingerprint(learnt), "augmentation": _plain(transform),
+            "fingerprint": fingerprint(learnt, self.normalisation), "augmentation": _plain(transform),
         }  # fmt: skip
 
     def _take_batches(self, data: Any, validation: Any) -> None:

@@ -17,7 +17,8 @@ from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.image import as_image, values
 from fijibridge.nn.model import Model
 from fijibridge.nn.prediction import predict
-from fijibridge.nn.training.inputs import Pairs, cells_of, known_of
+from fijibridge.nn.training.inputs import cells_of, known_of
+from fijibridge.nn.training.reading import Pairs
 
 _SHARE = 20  # a picture takes at most a twentieth of the time
 _SHOWN = {"z": 16, "y": 512, "x": 512}  # pixels of an image that are shown, at most
@@ -62,7 +63,7 @@ class CellCounter:
         self.images = {name: as_image(pair[0]) for name, pair in pairs.watched.items()}
         self.cells = cells_of(pairs) if every is not None else {}
         self.known = known_of(pairs) if every is not None else {}
-        self._names = dict(zip(pairs.cells, pairs.about.get("validation_names", ()), strict=True))
+        self._names = pairs.names
         self._tables: dict[int, pd.DataFrame] = {}
         self._show_from = 0.0
 

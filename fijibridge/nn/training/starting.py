@@ -28,11 +28,13 @@ from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.training import processes
 from fijibridge.nn.training.checkpoints import LAST, read_checkpoint
 from fijibridge.nn.training.fitting import aside, fit, is_first_process, trainer_of
-from fijibridge.nn.training.inputs import Batches, Pair, is_pairs
+from fijibridge.nn.training.inputs import Batches, is_pairs
 from fijibridge.nn.training.jobs import Job
 from fijibridge.nn.training.judging import Segmenter
+from fijibridge.nn.training.reading import Pair
 from fijibridge.nn.training.recording import Recorder
 from fijibridge.nn.training.runs import Run, write_record
+from fijibridge.nn.training.scratch import clear_scratch
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.steps import LossFunction, Step
 from fijibridge.observing import Observer, watchers
@@ -143,10 +145,12 @@ def train(
     known = traits(network)
     if before is not None and "classes" not in chosen.model_fields_set:
         chosen = chosen.model_copy(update={"classes": before.classes[: known.n_classes]})
-    job = Job(network, known, chosen, device_of(device), before, normalisation, devices, nodes, segment)
     folder = Path(out) if out is not None else None
+    job = Job(network, known, chosen, device_of(device), before, normalisation, devices, nodes, segment, folder)
     if folder is not None:
         _look_at_folder(folder, overwrite, resume)
+        if is_first_process():
+            clear_scratch(folder)
     job.take(data, validation, augmentation)
     told = list(watchers() if observers is None else observers)
     recorder = Recorder(

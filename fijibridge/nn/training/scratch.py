@@ -1,0 +1,110 @@
+"""Room for what a training reads again and again: memory as long as there is some, else files mapped into it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fijibridge.errors import TrainingError
+from fijibridge.machine import available_memory
+
+_PREFIX = ".fijibridge-images-"
+_PART = 2**24  # pixels that are copied at a time
+_UNKNOWN = 2**33  # bytes, where the system does not say what is free
+
+
+class Scratch:
+    """Keeps images in memory up to a limit, and those beyond it uncompressed in a folder, mapped into memory.
+
+    A patch is then cut out of any image without reading more than it covers, and the system keeps as much of the files
+    in memory as there is room for. The folder goes with the object.
+
+    Parameters
+    ----------
+    folder
+        Where the folder of the files is made when one is needed; left out, where temporary files go.
+    limit
+        Bytes that are kept in memory; left out, a quarter of what is free.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None, limit: int | None = None):
+        self.folder = None if folder is None else Path(folder)
+        self.limit = (available_memory() or _UNKNOWN) // 4 if limit is None else limit
+        self.held = self.files = 0
+        self._place: Path | None = None
+
+    def keep(self, array: Any) -> npt.NDArray[Any]:
+        """Return an array that can be cut at any time: itself, or a copy that is mapped into memory.
+
+        Raises
+        ------
+        TrainingError
+            If the disk is full.
+        """
+        if isinstance(array, np.ndarray) and _is_mapped(array):
+            return array
+        if self.held + array.nbytes <= self.limit:
+            self.held += array.nbytes
+            return np.asarray(array)
+        path = self._made() / f"{self.files}.npy"
+        self.files += 1
+        try:
+            kept = np.lib.format.open_memmap(path, mode="w+", dtype=array.dtype, shape=tuple(array.shape))
+            _take_room(path)
+            for where in _parts(array):
+                kept[where] = np.asarray(array[where])
+            kept.flush()
+        except OSError as error:
+            raise TrainingError(
+                f"the images take more than a quarter of the free memory, and their copy in {path.parent} could not be "
+                f"written: {error}. Make room there, or give out= on another disk"
+            ) from error
+        mapped: npt.NDArray[Any] = np.load(path, mmap_mode="r")
+        return mapped
+
+    def _made(self) -> Path:
+        if self._place is None:
+            if self.folder is not None:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            self._place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self.folder))
+            weakref.finalize(self, shutil.rmtree, self._place, ignore_errors=True)
+        return self._place
+
+
+def clear_scratch(folder: Path) -> None:
+    """Remove what a killed run left there."""
+    for old in folder.glob(f"{_PREFIX}*"):
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _take_room(path: Path) -> None:
+    """Take all of a file's room on the disk now: a mapped file that finds none later ends the process (SIGBUS)."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
+def _is_mapped(array: npt.NDArray[Any]) -> bool:
+    base: Any = array
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    return isinstance(base, np.memmap)
+
+
+def _parts(array: Any) -> list[tuple[slice, ...]]:
+    """Cut an array into parts along its chunks, none much larger than the most at a time."""
+    chunks = getattr(array, "chunks", None)
+    sides = [max(c) for c in chunks] if chunks else list(array.shape)
+    while int(np.prod(sides)) > _PART and max(sides) > 1:
+        axis = next(n for n, side in enumerate(sides) if side > 1)  # the first ones: a part is then read in one go
+        sides[axis] = -(-sides[axis] // 2)
+    corners = product(*(range(0, n, side) for n, side in zip(array.shape, sides, strict=True)))
+    return [tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True)) for corner in corners]
