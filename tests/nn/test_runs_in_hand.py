@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from fijibridge.cells.synthetic import synthetic_epithelium
-from fijibridge.cells.targets.from_labels import membrane_target
+from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
 from fijibridge.errors import TrainingError
+from fijibridge.nn.patches import PatchSampler, Sample
 from fijibridge.nn.prediction import predict
 from fijibridge.nn.training import Settings, train
 from fijibridge.nn.training.checkpoints import LAST
@@ -91,3 +94,39 @@ def test_settings_as_an_object_say_no_more_than_was_said(pair):
 def test_a_precision_that_a_cpu_does_not_have(pair):
     with pytest.raises(TrainingError, match="precision '16' is for a GPU"):
         train(small_net(), [pair], precision="16", device="cpu", observers=[], **SETTINGS)
+
+
+def test_targets_of_several_channels_are_counted_by_their_class_ids(pair):
+    image, target = pair
+    tissue = synthetic_epithelium((48, 48), cell_size=16, seed=1)
+    both = np.stack([target, tissue.labels]).astype(np.float32)
+    both[0, :8] = IGNORE
+    run = train(
+        small_net(heads=("affinity",)), [(image, both)], validation=[(image, both)], metric="val_f1", observers=[],
+        **SETTINGS,
+    )  # fmt: skip
+    assert run.history["val_f1"].notna().all()
+    assert run.matches[-1]["GT"] > 0
+
+
+def test_a_sampler_is_where_it_was_before_the_training(pair):
+    image, target = (np.asarray(array) for array in pair)
+    sampler = PatchSampler([Sample(image[None].astype(np.float32), target)], (16, 16), batch=2, batches=5)
+    train(small_net(), sampler, epochs=1, observers=[], forecast=False)
+    assert len(list(sampler)) == 5
+
+
+def test_targets_that_have_nothing_to_do_with_an_image_are_not_called_turned():
+    """In a patch or two a turned image explains such a target better by chance, so that a training was refused."""
+    rng = np.random.default_rng(0)
+    image = ndimage.gaussian_filter(rng.normal(size=(200, 200)), 2).astype(np.float32)
+    target = (ndimage.gaussian_filter(rng.normal(size=(200, 200)), 4) > 0).astype(np.uint8)
+    for seed in range(5):
+        few = SETTINGS | {"epochs": 0, "batch": 1, "batches": 16, "patch": (32, 32)}
+        train(small_net(), [(image, target)], seed=seed, observers=[], **few)
+
+
+@pytest.mark.parametrize(("wrong", "words"), [({"devices": 0}, "devices is 0"), ({"loss": 5}, "loss is a int")])
+def test_arguments_that_make_no_sense(pair, wrong, words):
+    with pytest.raises(TrainingError, match=words):
+        train(small_net(), [pair], observers=[], **wrong, **SETTINGS)

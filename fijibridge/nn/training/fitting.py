@@ -35,7 +35,7 @@ from fijibridge.nn.training.recording import Abandoned, Diverged, Recorder, tell
 from fijibridge.nn.training.runs import Run, write_record
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.steps import Step
-from fijibridge.record import HISTORY, RECORD, picture_of
+from fijibridge.record import RECORD, picture_of
 
 log = logging.getLogger("fijibridge")
 
@@ -118,8 +118,6 @@ def fit(
     settings, net = job.chosen, job.net
     failure: TrainingError | None = None
     _precision(settings.precision, job.device)
-    if checkpoint is None and run.path is not None and is_first_process():
-        _forget_the_run_before(run.path)
     with Measurement(job.device, job.patches) as recorder.measurement:
         if settings.epochs == 0:
             why = "epochs=0: the network was left as it was"
@@ -151,12 +149,6 @@ def fit(
         recorder.say(f"What it took, beside the forecast:\n{run.took()}")
     if run.path is not None and is_first_process():
         _save(run, recorder.finished)
-
-
-def _forget_the_run_before(folder: Path) -> None:
-    """Remove what a run that is overwritten could be taken for: its checkpoint, to go on from, and its curves."""
-    for name in (LAST, HISTORY):
-        (folder / name).unlink(missing_ok=True)
 
 
 def _forecast(run: Run, job: Job, step: Step, recorder: Recorder) -> None:

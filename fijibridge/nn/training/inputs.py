@@ -181,8 +181,7 @@ def cells_of(pairs: Pairs) -> dict[str, npt.NDArray[Any]]:
         if name in pairs.cells:
             found[name] = pairs.cells[name]
             continue
-        target = values(pair[1])
-        found[name] = values(label_cells((target == 1).astype(np.float32), method="threshold", grow=False))
+        found[name] = values(label_cells((_ids_of(pair) == 1).astype(np.float32), method="threshold", grow=False))
     return found
 
 
@@ -190,9 +189,15 @@ def known_of(pairs: Pairs) -> dict[str, npt.NDArray[np.bool_]]:
     """Return where the truth of the watched images is known, of those where it is not everywhere."""
     known = dict(pairs.regions)
     for name, pair in pairs.watched.items():
-        if name not in pairs.cells and (unknown := values(pair[1]) == IGNORE).any():
+        if name not in pairs.cells and (unknown := _ids_of(pair) == IGNORE).any():
             known[name] = ~unknown
     return known
+
+
+def _ids_of(pair: Pair) -> npt.NDArray[Any]:
+    """Return the class ids of a target, which lie in front of what further heads learn."""
+    target = values(pair[1])
+    return np.asarray(target[0] if target.ndim > len(set(as_image(pair[0]).dims) - {"c"}) else target)
 
 
 def mean_pixel_size(images: Sequence[Array]) -> tuple[dict[str, float], str]:

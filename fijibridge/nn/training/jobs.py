@@ -22,7 +22,7 @@ from fijibridge.nn.augmentation.guard import check_augmentation, check_batches
 from fijibridge.nn.model import Model
 from fijibridge.nn.networks import Traits
 from fijibridge.nn.normalisation import Normalisation
-from fijibridge.nn.patches import PatchSampler, Sample
+from fijibridge.nn.patches import Batch, PatchSampler, Sample
 from fijibridge.nn.planning import check_memory, patch_size
 from fijibridge.nn.training.inputs import (
     as_batch,
@@ -42,6 +42,8 @@ from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.warm_starts import check_warm_start
 
 log = logging.getLogger("fijibridge")
+
+_LOOKED_AT = 16  # patches: in a few, that a turned image explains the targets better can be chance
 
 
 class Job:
@@ -119,7 +121,7 @@ class Job:
         if watched:
             batches = _enough(watched, size, chosen.batch)
             self.watch = PatchSampler(watched, size, chosen.batch, batches, False, chosen.seed)
-        check_batches([self.sampler.batch_at(0, 0)])
+        check_batches(_first_of(self.sampler, -(-_LOOKED_AT // chosen.batch)))
         self.about = dict(pairs.about) | {
             "patch": list(size), "images": len(learnt), "validation_images": len(watched),
             "fingerprint": fingerprint(learnt, self.normalisation), "augmentation": _plain(transform),
@@ -141,9 +143,7 @@ class Job:
             if self.watch is None:
                 raise TrainingError("data are batches and validation are images: give batches for both")
         if not isinstance(self.sampler, Given) or self.sampler.stream is None:
-            first = [as_batch(batch) for batch, _ in zip(iter(self.sampler), range(2), strict=False)]
-            if isinstance(self.sampler, PatchSampler):
-                self.sampler.epoch = 0
+            first = _first_of(self.sampler, 2)
             if not first:
                 raise TrainingError("the iterable gave no batch")
             check_batches(first)
@@ -197,13 +197,20 @@ def _warn_of_missing_classes(samples: Sequence[Sample], classes: Sequence[str]) 
     """Tell of classes of which no training image has a pixel: they cannot be learnt."""
     targets = [np.asarray(sample.target[0] if sample.extra else sample.target) for sample in samples]
     missing = [name for k, name in enumerate(classes) if not any((target == k).any() for target in targets)]
-    if missing:
+    if missing and len(missing) < len(classes):  # the sampler refuses images of which nothing is known
         warnings.warn(
             f"none of {len(samples)} training image(s) has a pixel of {' or '.join(map(repr, missing))}: the network "
             "cannot learn what is never there; look at the labels and targets (fijibridge check)",
             FijiBridgeWarning,
             stacklevel=4,
         )
+
+
+def _first_of(sampler: Any, count: int) -> list[Batch]:
+    """Return the first batches, of a sampler without moving it on."""
+    if isinstance(sampler, PatchSampler):
+        return [sampler.batch_at(0, number) for number in range(min(count, len(sampler)))]
+    return [as_batch(batch) for _, batch in zip(range(count), sampler, strict=False)]
 
 
 def _is_nothing(validation: Any) -> bool:

@@ -227,7 +227,7 @@ class Recorder(Checkpoint):
         return trainer.strategy.broadcast(decided) if trainer.world_size > 1 else decided
 
     def _write_history(self) -> None:
-        if self.folder is None or getattr(rank_zero_only, "rank", 0):  # one process writes
+        if self.folder is None or int(getattr(rank_zero_only, "rank", 0)) > 0:  # one process writes
             return
         try:
             with atomic(self.folder / HISTORY) as temporary:

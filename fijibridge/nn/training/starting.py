@@ -38,7 +38,7 @@ from fijibridge.nn.training.scratch import clear_scratch
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.steps import LossFunction, Step
 from fijibridge.observing import Observer, watchers
-from fijibridge.record import RECORD
+from fijibridge.record import HISTORY, RECORD
 
 log = logging.getLogger("fijibridge")
 
@@ -128,6 +128,10 @@ def train(
     -----
     Ctrl-C ends the run after the current step, saves it and hands it back; a second one raises KeyboardInterrupt.
     """
+    if min(devices, nodes) < 1:
+        raise TrainingError(f"devices is {devices} and nodes {nodes}; expected 1 or more of each")
+    if not (loss is None or isinstance(loss, str) or callable(loss)):
+        raise TrainingError(f"loss is a {type(loss).__name__}; expected a function of (output, y, weight), or its name")
     own_loss = loss if callable(loss) else None
     chosen = Settings.of(settings, **(changes | ({"loss": loss} if isinstance(loss, str) else {})))
     if is_pairs(data) and chosen.batch % (devices * nodes):
@@ -161,6 +165,8 @@ def train(
     run.environment = _environment(job.device, devices, nodes)
     checkpoint = _checkpoint(folder, resume, run.settings)
     if folder is not None and is_first_process():
+        if checkpoint is None and folder.is_dir():
+            _forget_the_run_before(folder)
         write_record(folder, run.record() | {"history": []})  # a bad folder costs no run
 
     step = Step(network, own_loss or Loss(chosen.loss, outputs=known.outputs), chosen, chosen.epochs * job.batches)
@@ -172,6 +178,12 @@ def train(
         aside(work)
         return run
     return _foreground(run, work)
+
+
+def _forget_the_run_before(folder: Path) -> None:
+    """Remove what a run that is overwritten could be taken for: its checkpoint, to go on from, and its curves."""
+    for name in (LAST, HISTORY):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _model_of(net: object) -> Model:
