@@ -58,8 +58,8 @@ def test_same_seed_same_patches_and_each_epoch_others():
     assert not torch.equal(first[0], other[0])
 
 
-def test_without_augmentation_each_epoch_is_the_same():
-    sampler = PatchSampler([coordinates((40, 50))], (16, 16), batches=2, augment=False)
+def test_fixed_patches_are_the_same_in_each_epoch():
+    sampler = PatchSampler([coordinates((40, 50))], (16, 16), batches=2, fixed=True)
     a, b = (torch.cat([x for x, _, _ in sampler]) for _ in range(2))
     assert torch.equal(a, b)
 
@@ -188,7 +188,7 @@ def test_a_grid_visits_each_place_once_and_covers_every_pixel(shapes, stride, se
 
 
 def test_the_grid_of_an_epoch():
-    sampler = PatchSampler([coordinates((40, 50))], (16, 16), batch=4, augment=False, sampling="grid", stride=8)
+    sampler = PatchSampler([coordinates((40, 50))], (16, 16), batch=4, fixed=True, sampling="grid", stride=8)
     assert len(sampler) == 6  # 4 x 6 places
     first = places(sampler)
     assert len(set(first)) == 24

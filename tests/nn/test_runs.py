@@ -123,7 +123,7 @@ class Again:
 @pytest.mark.parametrize("kind", ["object", "function", "sampler", "loader"])
 def test_any_iterable_of_batches_trains_alike(pair, kind):
     image = np.asarray(Normalisation()(pair[0].values[None]))
-    sampler = PatchSampler([Sample(image, pair[1].values)], (32, 32), 4, 4, augment=False)
+    sampler = PatchSampler([Sample(image, pair[1].values)], (32, 32), 4, 4, augment=False, fixed=True)
     data = {
         "object": Again(pair), "function": lambda: batches_of(pair), "sampler": sampler,
         "loader": torch.utils.data.DataLoader(list(batches_of(pair)), batch_size=None),
@@ -457,3 +457,77 @@ def test_two_processes_share_the_batches_and_learn_the_same(folder):
     # batch normalisation sees half of the batch, so that losses are near and not equal
     np.testing.assert_allclose(first["train_loss"], second["train_loss"], rtol=0.15)
     np.testing.assert_allclose(first["val_loss"], second["val_loss"], rtol=0.25)
+
+
+# --- which patches ------------------------------------------------------------------------------------------
+
+
+class Counting:
+    """Counts the steps of a training."""
+
+    def __init__(self):
+        self.steps = 0
+
+    def progress(self, step, steps):
+        self.steps, self.of = step, steps
+
+    def metrics(self, epoch, values):
+        pass
+
+
+def test_a_grid_is_learnt_whole_as_the_plan_says(pair):
+    made = fb.plan(small_net(), [pair], patch=(32, 32), stride=16, batch=4, epochs=1, probe=False)
+    assert made.patches >= 3 * 4 * 3 / 4
+    for settings in (made.settings(), {"patch": (32, 32), "sampling": "grid", "stride": 16, "batch": 4, "epochs": 1}):
+        steps = Counting()
+        train(small_net(), [pair], observers=[steps], forecast=False, **settings)
+        assert steps.steps == steps.of == made.batches
+    few = Counting()
+    train(small_net(), [pair], observers=[few], **(QUICK | {"sampling": "grid", "stride": 16}))
+    assert few.steps == QUICK["epochs"] * QUICK["batches"]
+
+
+def test_patches_without_a_membrane_are_left_out(pair, monkeypatch):
+    image, target = np.array(pair[0], np.float32), np.array(pair[1])
+    target[:, 40:] = 0
+    fewest = []
+    cut = PatchSampler.cut
+
+    def looked_at(self, epoch, number):
+        batch = cut(self, epoch, number)
+        fewest.append(min(int((y == 1).sum()) for y in batch[1]))
+        return batch
+
+    monkeypatch.setattr(PatchSampler, "cut", looked_at)
+    for require in (None, 1):
+        fewest.clear()
+        settings = QUICK | {"require": require, "patch": (16, 16), "batches": 20}
+        train(small_net(), [(image, target)], **settings)
+        assert min(fewest) == 0 if require is None else min(fewest) >= 1
+    with pytest.raises(TrainingError, match="7"):
+        train(small_net(), [(image, target)], **(QUICK | {"require": 7, "patch": (16, 16)}))
+
+
+def test_an_observer_may_interrupt(pair, tmp_path):
+    class Interrupting(Counting):
+        def progress(self, step, steps):
+            super().progress(step, steps)
+            if step == 3:
+                raise KeyboardInterrupt
+
+    run = train(small_net(), [pair], observers=[Interrupting()], out=tmp_path / "run", **(QUICK | {"epochs": 50}))
+    assert "interrupted by an observer" in run.stopped_because
+    assert (tmp_path / "run" / "last.ckpt").exists()
+
+
+def test_class_ids_that_a_network_has_not(pair):
+    x, y = torch.rand(2, 1, 32, 32), torch.full((2, 32, 32), 3)
+    with pytest.raises(TrainingError, match="holds the class id 3; expected 0 to 1"):
+        train(small_net(), lambda: iter([(x, y)] * 8), **QUICK)
+
+
+def test_each_epoch_draws_other_places_without_augmentation_too(pair):
+    image, target = np.asarray(pair[0], np.float32)[None], np.asarray(pair[1])
+    free, fixed = (PatchSampler([Sample(image, target)], (16, 16), 4, 2, False, fixed=f) for f in (False, True))
+    assert not torch.equal(free.batch_at(0, 0)[0], free.batch_at(1, 0)[0])
+    assert torch.equal(fixed.batch_at(0, 0)[0], fixed.batch_at(1, 0)[0])

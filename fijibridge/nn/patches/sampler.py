@@ -34,7 +34,7 @@ class PatchSampler:
     augment
         Transform each patch: True for the usual :class:`fijibridge.Augmentation`, or one of your own.
     seed
-        The same seed gives the same patches. Each epoch draws others, unless `augment` is off.
+        The same seed gives the same patches. Each epoch draws others, unless they are `fixed`.
     sampling
         Which pixel a patch is centred on, before it is moved into the frame:
 
@@ -50,6 +50,8 @@ class PatchSampler:
         A class id: patches without a pixel of it are not drawn.
     membrane
         The class id of membranes.
+    fixed
+        All epochs are the same, as one wants it to compare them.
     cache
         Bytes of memory for chunks of images on disk (zarr, HDF5), which are otherwise decompressed for each patch.
 
@@ -80,6 +82,7 @@ class PatchSampler:
         stride: int | Sequence[int] | None = None,
         require: int | None = None,
         membrane: int = 1,
+        fixed: bool = False,
         cache: int = 2**27,
     ):
         self.patch = tuple(int(n) for n in patch)
@@ -90,7 +93,7 @@ class PatchSampler:
         check_samples(samples, len(self.patch))
         self.samples = cached(samples, cache)
         self.augmentation = _augmentation(augment)
-        self.batch, self.seed, self.sampling = int(batch), int(seed), sampling
+        self.batch, self.seed, self.sampling, self.fixed = int(batch), int(seed), sampling, fixed
         self.epoch, self.done = 0, 0
         self._rank, self._world = 0, 1
         self.grid: Grid | None = None
@@ -102,11 +105,6 @@ class PatchSampler:
         else:
             self.batches = int(batches or 1)
             self._drawn = Drawn(self.samples, self.patch, sampling, worth_of(sampling, membrane), require)
-
-    @property
-    def fixed(self) -> bool:
-        """Whether all epochs are the same."""
-        return replace(self.augmentation, heads=()) == Augmentation.none()
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -134,7 +132,7 @@ class PatchSampler:
 
     def transform(self, batch: Batch, epoch: int, number: int) -> Batch:
         """Transform a batch as it was cut, on the device where it is."""
-        if self.fixed:
+        if replace(self.augmentation, heads=()) == Augmentation.none():
             return batch
         rngs = [np.random.default_rng((*self._key(epoch, i), 1)) for i in self._numbers(number)]
         return self.augmentation(batch, rngs)

@@ -91,7 +91,8 @@ class Plan:
 
     def settings(self) -> dict[str, Any]:
         """Return what :func:`fijibridge.train` is to be given: ``train(net, data, **plan.settings())``."""
-        return {"patch": self.patch, "batch": self.batch, "batches": self.batches, "epochs": self.epochs}
+        given = {"patch": self.patch, "batch": self.batch, "batches": self.batches, "epochs": self.epochs}
+        return given | ({"sampling": "grid", "stride": self.stride} if self.on_grid else {})
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""

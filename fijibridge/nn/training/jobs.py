@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -116,11 +117,12 @@ class Job:
             check_warm_start(self.before, self.given, self.size, chosen)
         self.pairs, self.scratch = pairs, scratch
         self.sampler = PatchSampler(
-            learnt, size, chosen.batch, chosen.batches, transform, chosen.seed, sampling=chosen.sampling
-        )
+            learnt, size, chosen.batch, _batches(chosen), transform, chosen.seed, sampling=chosen.sampling,
+            stride=chosen.stride, require=chosen.require,
+        )  # fmt: skip
         if watched:
             batches = _enough(watched, size, chosen.batch)
-            self.watch = PatchSampler(watched, size, chosen.batch, batches, False, chosen.seed)
+            self.watch = PatchSampler(watched, size, chosen.batch, batches, False, chosen.seed, fixed=True)
         check_batches(_first_of(self.sampler, -(-_LOOKED_AT // chosen.batch)))
         self.about = dict(pairs.about) | {
             "patch": list(size), "images": len(learnt), "validation_images": len(watched),
@@ -147,6 +149,11 @@ class Job:
             if not first:
                 raise TrainingError("the iterable gave no batch")
             check_batches(first)
+            top = max(int(ids[ids != IGNORE].max(initial=0)) for ids in (_ids(batch[1]) for batch in first))
+            if top >= self.traits.n_classes:
+                raise TrainingError(
+                    f"a batch holds the class id {top}; expected 0 to {self.traits.n_classes - 1}, {IGNORE} = unknown"
+                )
             if first[0][0].shape[1] != self.traits.in_channels:
                 raise TrainingError(
                     f"a batch has {first[0][0].shape[1]} channel(s), the network takes {self.traits.in_channels}"
@@ -211,6 +218,17 @@ def _first_of(sampler: Any, count: int) -> list[Batch]:
     if isinstance(sampler, PatchSampler):
         return [sampler.batch_at(0, number) for number in range(min(count, len(sampler)))]
     return [as_batch(batch) for _, batch in zip(range(count), sampler, strict=False)]
+
+
+def _ids(y: torch.Tensor) -> npt.NDArray[Any]:
+    """Return the class ids of a batch, which lie in front of what further heads learn."""
+    return np.asarray((y[:, 0] if y.is_floating_point() else y).cpu())
+
+
+def _batches(settings: Settings) -> int | None:
+    """Return the batches of an epoch; None for a whole grid."""
+    whole = settings.sampling == "grid" and "batches" not in settings.model_fields_set
+    return None if whole else settings.batches
 
 
 def _is_nothing(validation: Any) -> bool:

@@ -49,6 +49,11 @@ class Settings(BaseModel):
         Balance the classes of a dataset, and weigh the pixels between near cells (its cell labels) more.
     sampling : str
         Where patches lie: a name that :class:`fijibridge.PatchSampler` knows.
+    stride : int, tuple of int, or None
+        Of ``sampling="grid"``, in pixels; half a patch if left out. An epoch is then the whole grid, unless `batches`
+        says otherwise.
+    require : int or None
+        A class id: patches without a pixel of it are not drawn; 1 for none without any membrane.
     augment : bool or dict
         Transform each patch at random: True for the usual strengths, a dict for the fields of
         :class:`fijibridge.Augmentation`.
@@ -98,6 +103,8 @@ class Settings(BaseModel):
     width: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 3
     border: Border | None = None
     sampling: str = "positions"
+    stride: Count | tuple[Count, ...] | None = None
+    require: Annotated[int, Field(ge=0)] | None = None
     augment: bool | dict[str, Any] = True
     loss: Literal["cross_entropy+dice", "cross_entropy", "dice"] = "cross_entropy+dice"
     lr: Positive = 3e-3

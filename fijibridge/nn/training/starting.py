@@ -153,7 +153,7 @@ def train(
     job = Job(network, known, chosen, device_of(device), before, normalisation, devices, nodes, segment, folder)
     if folder is not None:
         _look_at_folder(folder, overwrite, resume)
-        if is_first_process():
+        if devices * nodes == 1:  # else others may read theirs already
             clear_scratch(folder)
     job.take(data, validation, augmentation)
     told = list(watchers() if observers is None else observers)
