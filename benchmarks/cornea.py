@@ -60,11 +60,11 @@ def by_command_line(folder: Path, seed: int) -> tuple[pd.DataFrame, float]:
     with tempfile.TemporaryDirectory() as temporary:
         run, out = Path(temporary) / "run", Path(temporary) / "pred"
         began = time.monotonic()
-        fijibridge("train", folder, *patterns, *test, "--out", run, "--depth=2", "--channels=16", "--epochs=18",
+        fijibridge("train", folder, *patterns, *test, "--out", run, "--depth=2", "--channels=16", "--epochs=20",
                    "--width=2",
                    f"--seed={seed}")  # fmt: skip
-        fijibridge("predict", run, folder, patterns[0], *test, "--split=test", "--out", out)
-        fijibridge("label", out, "--min-size=50")  # best on the training images, of 10, 30, 50, 70, 90
+        fijibridge("predict", run, folder, patterns[0], *test, "--split=test", "--flips", "--out", out)
+        fijibridge("label", out, "--threshold=0.4", "--min-size=50")  # best on the training images
         fijibridge("match", folder, *patterns, *test, "--split=test", "--pred", out, "--csv", out / "matches.csv")
         return pd.read_csv(out / "matches.csv"), time.monotonic() - began
 
