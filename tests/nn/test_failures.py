@@ -8,6 +8,7 @@ import pickle
 import resource
 import struct
 import time
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -202,7 +203,8 @@ def test_one_image_only_in_a_folder(tissue, tmp_path):
 
 def test_an_image_smaller_than_the_patch(pair):
     image, target = (array[:20, :24] for array in pair)
-    run = fb.train(small_net(), [(image, target)], **(QUICK | {"patch": (64, 64)}))
+    with pytest.warns(FijiBridgeWarning, match=r"smaller than the patch of \(64, 64\) px.*mirrored"):
+        run = fb.train(small_net(), [(image, target)], **(QUICK | {"patch": (64, 64)}))
     assert run.history["train_loss"].notna().all()
     assert fb.predict(run.model, image).shape == (2, 20, 24)
 
@@ -216,6 +218,31 @@ def test_labels_for_the_image_and_the_image_for_labels(tissue, tmp_path):
     data = fb.Dataset.from_patterns(tmp_path, image="*_image.tif", labels="{name}_labels.tif")
     with pytest.raises((ImageError, DatasetError), match=r"a_labels\.tif"):
         fb.train(small_net(), data, **QUICK)
+
+
+def test_labels_for_the_image_are_told(tissue, pair):
+    with pytest.warns(FijiBridgeWarning, match="looks like cell labels"):
+        fb.train(small_net(), [(tissue.labels, pair[1])], **QUICK)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FijiBridgeWarning)
+        fb.train(small_net(), [pair], **QUICK)
+
+
+def test_what_is_no_sample(pair):
+    for given in ([pair], pair, fb.train, [pair[0]]):
+        with pytest.raises(TrainingError, match=r"expected a list of fijibridge\.Sample"):
+            fb.PatchSampler(given, (32, 32))
+
+
+def test_a_strength_that_augmentation_has_not(pair):
+    with pytest.raises(TrainingError, match="did you mean 'rotation'"):
+        fb.train(small_net(), [pair], **(QUICK | {"augment": {"rotatio": 15}}))
+
+
+def test_a_complete_run_is_not_resumed(pair, tmp_path):
+    fb.train(small_net(), [pair], out=tmp_path, **QUICK)
+    with pytest.raises(TrainingError, match="is complete, there is nothing to go on with"):
+        fb.train(small_net(), [pair], out=tmp_path, resume=True, **QUICK)
 
 
 def test_x_and_y_of_different_shape(pair):

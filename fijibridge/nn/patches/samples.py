@@ -97,6 +97,12 @@ def check_samples(samples: Sequence[Sample], dims: int) -> None:
     TrainingError
         Names the image, and says what it has.
     """
+    if not isinstance(samples, Sequence) or not all(isinstance(sample, Sample) for sample in samples):
+        odd = samples if not isinstance(samples, Sequence) else next(s for s in samples if not isinstance(s, Sample))
+        raise TrainingError(
+            f"got a {type(odd).__name__}; expected a list of fijibridge.Sample(image, target), image (C, Y, X) with "
+            "the channel in front, target (Y, X) class ids"
+        )
     if not samples:
         raise TrainingError("there is no image to cut patches from")
     for sample in samples:

@@ -1,10 +1,13 @@
-"""A plan as a table to read."""
+"""Plans and forecasts as tables to read."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
 
 from fijibridge.image import DIMS
 
@@ -56,6 +59,36 @@ def _images(shapes: Sequence[Sequence[int]]) -> str:
     counts = Counter(map(tuple, shapes)).most_common()
     told = ", ".join(f"{n} of {_times(shape)}" for shape, n in counts[:3])
     return told + (f" and {sum(n for _, n in counts[3:])} of other sizes" if len(counts) > 3 else "") + " px"
+
+
+def took_text(table: pd.DataFrame) -> str:
+    """Set a forecast beside what was measured, in seconds and bytes as one reads them.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"forecast": [80.0, 2.0**30], "measured": [90.0, 2.0**29], "ratio": [1.125, 0.5]},
+    ...                      index=["total_s", "host_bytes"])
+    >>> print(took_text(table))
+                forecast measured ratio
+    total           80 s     90 s  1.12
+    host memory  1.0 GiB  512 MiB  0.50
+    """
+    rows = {}
+    for name, row in table.iterrows():
+        title, shown = _quantity(str(name))
+        told = [shown(float(row[column])) if np.isfinite(row[column]) else "-" for column in ("forecast", "measured")]
+        if told != ["-", "-"]:
+            rows[title] = [*told, f"{row['ratio']:.2f}" if np.isfinite(row["ratio"]) else "-"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["forecast", "measured", "ratio"]).to_string()
+
+
+def _quantity(name: str) -> tuple[str, Callable[[float], str]]:
+    """Return how a quantity is called, and how it is written."""
+    if name.endswith("_s"):
+        return name.removesuffix("_s").replace("_", " "), seconds_text
+    if name.endswith("_bytes"):
+        return name.removesuffix("_bytes") + " memory", lambda count: bytes_text(int(count))
+    return name.replace("_", " "), lambda count: f"{count:,.0f}"
 
 
 def _coverage(made: Plan) -> str:

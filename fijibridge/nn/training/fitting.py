@@ -25,6 +25,7 @@ from fijibridge.nn.model import FILE_NAME
 from fijibridge.nn.patches import PatchSampler
 from fijibridge.nn.planning import Measurement, forecast_training
 from fijibridge.nn.planning.probe import ADVICE
+from fijibridge.nn.planning.text import took_text
 from fijibridge.nn.prediction import predict
 from fijibridge.nn.training.checkpoints import LAST, AtomicCheckpoints
 from fijibridge.nn.training.endings import explain
@@ -145,8 +146,9 @@ def fit(
         raise failure
     _show_first(run, job, recorder)
     _count_last(run, job, recorder)
-    if run.forecast is not None:
-        recorder.say(f"What it took, beside the forecast:\n{run.took()}")
+    took = run.took()
+    if took is not None:
+        recorder.say(f"What it took, beside the forecast:\n{took_text(took)}")
     if run.path is not None and is_first_process():
         _save(run, recorder.finished)
 
@@ -155,6 +157,7 @@ def _forecast(run: Run, job: Job, step: Step, recorder: Recorder) -> None:
     """Try a few steps on a copy of the network, and say what the training will take."""
     if not job.chosen.forecast or job.world > 1 or not isinstance(job.sampler, PatchSampler):
         return
+    recorder.say("A few steps are tried on a copy of the network, for a forecast (forecast=False leaves them out) ...")
     told = forecast_training(
         job.net, job.sampler, job.watch, job.chosen.epochs, job.device, step.loss, job.chosen.precision,
         ema=job.chosen.ema is not None, seconds=_TRIAL,

@@ -8,6 +8,8 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from dataclasses import fields as dataclass_fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,7 @@ class Job:
             self.normalisation = self.normalisation.fit([pair[0] for pair in pairs.learnt.values()])
         learnt = samples_of(pairs.learnt, self.traits, self.normalisation, scratch)
         _warn_of_missing_classes(learnt, chosen.classes)
+        _warn_of_odd_images(learnt, size)
         watched = samples_of(pairs.watched, self.traits, self.normalisation, scratch)
         self.size = mean_pixel_size([pair[0] for pair in pairs.learnt.values()])
         if self.before is not None:
@@ -220,6 +223,36 @@ def _first_of(sampler: Any, count: int) -> list[Batch]:
     return [as_batch(batch) for _, batch in zip(range(count), sampler, strict=False)]
 
 
+def _warn_of_odd_images(samples: Sequence[Sample], patch: Sequence[int]) -> None:
+    """Tell of images that are smaller than a patch, and of those that look like cell labels."""
+    small = [s for s in samples if any(n < p for n, p in zip(s.shape, patch, strict=True))]
+    if small:
+        warnings.warn(
+            f"{len(small)} of {len(samples)} training image(s) are smaller than the patch of {tuple(patch)} px, such "
+            f"as {small[0].name} with {small[0].shape}: they are mirrored to fill it, and what was mirrored is not "
+            "learnt. A smaller patch costs less time",
+            FijiBridgeWarning,
+            stacklevel=4,
+        )
+    labels = next((s for s in samples if _looks_like_labels(s.image)), None)
+    if labels is not None:
+        warnings.warn(
+            f"{labels.name} looks like cell labels: whole numbers, the same over large areas. Is it the image?",
+            FijiBridgeWarning,
+            stacklevel=4,
+        )
+
+
+def _looks_like_labels(image: Any) -> bool:
+    """Whether an image holds several whole numbers other than 0, each over areas without any noise."""
+    pixels = np.asarray(image[(slice(None), *(slice(0, 1024) for _ in image.shape[1:]))])
+    if not np.issubdtype(pixels.dtype, np.integer) or pixels.shape[-1] < 2:
+        return False
+    left, right = pixels[..., :-1], pixels[..., 1:]
+    both = (left != 0) & (right != 0)
+    return bool(both.any()) and len(np.unique(pixels)) > 3 and float((left == right)[both].mean()) > 0.9
+
+
 def _ids(y: torch.Tensor) -> npt.NDArray[Any]:
     """Return the class ids of a batch, which lie in front of what further heads learn."""
     return np.asarray((y[:, 0] if y.is_floating_point() else y).cpu())
@@ -241,7 +274,10 @@ def _augmentation(asked: bool | dict[str, Any], heads: tuple[str, ...]) -> Augme
             fields: dict[str, Any] = {"heads": heads, **asked}
             return Augmentation(**fields)
         except TypeError as error:
-            raise TrainingError(f"augment: {error}; see fijibridge.Augmentation for what there is") from error
+            known = [field.name for field in dataclass_fields(Augmentation)]
+            close = [match for name in asked if name not in known for match in get_close_matches(name, known, 1)]
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+            raise TrainingError(f"augment: {error}; {hint}") from error
     if not asked:
         return replace(Augmentation.none(), heads=heads)
     return Augmentation(elastic=0, heads=heads) if "distance" in heads else Augmentation(heads=heads)

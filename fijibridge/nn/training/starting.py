@@ -198,20 +198,21 @@ def _model_of(net: object) -> Model:
 def _look_at_folder(folder: Path, overwrite: bool, resume: bool | str) -> None:
     if not is_first_process() or resume or overwrite:
         return
-    if (folder / FILE_NAME).is_file():
+    if (folder / FILE_NAME).is_file() and not (folder / LAST).is_file():
         raise TrainingError(
             f"{folder} holds a finished run, its {FILE_NAME} would be lost: choose another folder (out, --out), or say "
             "that it may be (overwrite=True, --overwrite)"
         )
     if (folder / LAST).is_file():
         raise TrainingError(
-            f"{folder} holds a run that was broken off: go on with it (resume=True, --resume), choose another folder, "
-            "or say that it may be lost (overwrite=True, --overwrite)"
+            f"{folder} holds a run that did not come to its end: go on with it (resume=True, --resume), choose another "
+            "folder, or say that it may be lost (overwrite=True, --overwrite)"
         )
 
 
-_SAME = ("network", "patch", "batch", "batches", "epochs", "lr", "schedule", "seed", "sampling", "augmentation", "loss",
-         "clip", "precision", "ema", "metric", "width", "fingerprint", "normalisation", "classes")  # fmt: skip
+_SAME = ("network", "patch", "batch", "batches", "epochs", "lr", "schedule", "seed", "sampling", "stride", "require",
+         "augmentation", "loss", "target", "border", "clip", "precision", "ema", "metric", "width", "fingerprint",
+         "normalisation", "classes")  # fmt: skip
 
 
 def _checkpoint(folder: Path | None, resume: bool | str, settings: Mapping[str, Any]) -> Path | None:
@@ -225,7 +226,14 @@ def _checkpoint(folder: Path | None, resume: bool | str, settings: Mapping[str, 
     if not (folder / LAST).is_file():
         if resume == "auto" and not (folder / FILE_NAME).is_file():
             return None
-        raise TrainingError(f"{folder} holds no {LAST} to go on from: leave resume out to begin anew")
+        if (folder / FILE_NAME).is_file():
+            raise TrainingError(
+                f"the run in {folder} is complete, there is nothing to go on with; further epochs are a new run from "
+                "its model: fijibridge.train(folder, ..., out=another), --from"
+            )
+        raise TrainingError(
+            f"{folder} holds no {LAST} to go on from: leave resume out to begin anew, or say resume='auto' for both"
+        )
     read_checkpoint(folder / LAST)
     try:
         before = json.loads((folder / RECORD).read_text(encoding="utf-8"))["settings"]
