@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -22,6 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: tests of Ctrl-C inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("--fiji"):
         os.environ["FIJIBRIDGE_TEST_FIJI"] = config.getoption("--fiji")  # the tests' own processes read it too
 

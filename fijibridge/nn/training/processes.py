@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -121,6 +122,9 @@ def train_job(path: str | os.PathLike[str], observers: Sequence[Observer] = ()) 
     from fijibridge.dataset import Description
     from fijibridge.nn.training.starting import train
 
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # inherited from a Python in the background
+    if ignored and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # it is how a run is stopped
     file = Path(path)
     try:
         job = json.loads(file.read_text(encoding="utf-8"))
