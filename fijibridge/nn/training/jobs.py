@@ -113,7 +113,7 @@ class Job:
             self.normalisation = self.normalisation.fit([pair[0] for pair in pairs.learnt.values()])
         learnt = samples_of(pairs.learnt, self.traits, self.normalisation, scratch)
         _warn_of_missing_classes(learnt, chosen.classes)
-        _warn_of_odd_images(learnt, size)
+        _warn_of_odd_images(learnt, size if chosen.patch is not None else None)
         watched = samples_of(pairs.watched, self.traits, self.normalisation, scratch)
         self.size = mean_pixel_size([pair[0] for pair in pairs.learnt.values()])
         if self.before is not None:
@@ -223,13 +223,13 @@ def _first_of(sampler: Any, count: int) -> list[Batch]:
     return [as_batch(batch) for _, batch in zip(range(count), sampler, strict=False)]
 
 
-def _warn_of_odd_images(samples: Sequence[Sample], patch: Sequence[int]) -> None:
-    """Tell of images that are smaller than a patch, and of those that look like cell labels."""
-    small = [s for s in samples if any(n < p for n, p in zip(s.shape, patch, strict=True))]
+def _warn_of_odd_images(samples: Sequence[Sample], patch: Sequence[int] | None) -> None:
+    """Tell of images that are smaller than the patch that was asked for, and of those that look like cell labels."""
+    small = [s for s in samples if patch and any(n < p for n, p in zip(s.shape, patch, strict=True))]
     if small:
         warnings.warn(
-            f"{len(small)} of {len(samples)} training image(s) are smaller than the patch of {tuple(patch)} px, such "
-            f"as {small[0].name} with {small[0].shape}: they are mirrored to fill it, and what was mirrored is not "
+            f"{len(small)} of {len(samples)} training image(s) are smaller than the patch of {tuple(patch or ())} px, "
+            f"such as {small[0].name} with {small[0].shape}: they are mirrored to fill it, and what was mirrored is not "
             "learnt. A smaller patch costs less time",
             FijiBridgeWarning,
             stacklevel=4,
