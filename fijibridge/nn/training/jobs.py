@@ -229,8 +229,8 @@ def _warn_of_odd_images(samples: Sequence[Sample], patch: Sequence[int] | None) 
     if small:
         warnings.warn(
             f"{len(small)} of {len(samples)} training image(s) are smaller than the patch of {tuple(patch or ())} px, "
-            f"such as {small[0].name} with {small[0].shape}: they are mirrored to fill it, and what was mirrored is not "
-            "learnt. A smaller patch costs less time",
+            f"such as {small[0].name} with {small[0].shape}: they are mirrored to fill it, and what was mirrored is "
+            "not learnt. A smaller patch costs less time",
             FijiBridgeWarning,
             stacklevel=4,
         )
