@@ -241,7 +241,7 @@ def test_a_strength_that_augmentation_has_not(pair):
 
 def test_a_complete_run_is_not_resumed(pair, tmp_path):
     fb.train(small_net(), [pair], out=tmp_path, **QUICK)
-    with pytest.raises(TrainingError, match="is complete, there is nothing to go on with"):
+    with pytest.raises(TrainingError, match="a run that is complete leaves none"):
         fb.train(small_net(), [pair], out=tmp_path, resume=True, **QUICK)
 
 
