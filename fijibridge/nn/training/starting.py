@@ -228,8 +228,8 @@ def _checkpoint(folder: Path | None, resume: bool | str, settings: Mapping[str, 
             return None
         if (folder / FILE_NAME).is_file():
             raise TrainingError(
-                f"{folder} holds no {LAST} to go on from: a run that is complete leaves none. Further epochs are a new run "
-                "from its model: fijibridge.train(folder, ..., out=another), --from"
+                f"{folder} holds no {LAST} to go on from: a run that is complete leaves none. Further epochs are a new "
+                "run from its model: fijibridge.train(folder, ..., out=another), --from"
             )
         raise TrainingError(
             f"{folder} holds no {LAST} to go on from: leave resume out to begin anew, or say resume='auto' for both"
