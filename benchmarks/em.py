@@ -17,9 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from scipy import ndimage
-from skimage.morphology import local_minima, reconstruction
-from skimage.segmentation import watershed
+from cornea import classical
 
 import fijibridge as fb
 from fijibridge.app.tables import table_text
@@ -43,14 +41,6 @@ def matched(items: list, cells: list[np.ndarray]) -> pd.DataFrame:  # type: igno
         {item.name: fb.match_labels(large(item.labels().values), large(found))
          for item, found in zip(items, cells, strict=True)}
     )  # fmt: skip
-
-
-def classical(image: np.ndarray, sigma: float, h: float) -> np.ndarray:
-    """Find cells with dark membranes as basins of the inverted, smoothed image."""
-    smooth = ndimage.gaussian_filter(image.max() - image.astype(float), sigma)
-    seeds = ndimage.label(local_minima(reconstruction(smooth + h, smooth, method="erosion")))[0]
-    found: np.ndarray = watershed(smooth, seeds, watershed_line=True)
-    return found
 
 
 def reference(dataset: fb.Dataset) -> pd.DataFrame:

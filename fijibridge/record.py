@@ -21,6 +21,7 @@ from fijibridge.image import Array, as_image
 RECORD = "run.json"
 HISTORY = "history.csv"
 PICTURE = "validation.tif"
+MODEL = "model.safetensors"
 FORMAT = 1
 MEMBRANE = "membrane"
 NOT_MEASURED = ("lr", "seconds")

@@ -18,7 +18,7 @@ from fijibridge.dataset import Dataset, Item
 from fijibridge.errors import DatasetError, FijiBridgeError, ImageError
 from fijibridge.files import read_image
 from fijibridge.image import as_image, values
-from fijibridge.record import Record, Recorded, read_record
+from fijibridge.record import MODEL, Record, Recorded, read_record
 
 if TYPE_CHECKING:
     from fijibridge.nn.model import Model
@@ -27,7 +27,6 @@ AnyRun = Record | Recorded | str | os.PathLike[str]
 UNSEEN = ("validation", "test")
 LABEL: Mapping[str, Any] = {"method": "watershed"}
 """How cells are found in membranes, if nothing is said: as the verb label does it."""
-_MODEL = "model.safetensors"
 
 
 class Contender:
@@ -54,7 +53,7 @@ class Contender:
         """What it lacks to be tried; None if it can be."""
         if isinstance(self._run, Recorded) or self._model_file.is_file():
             return None
-        return f"{self.name} has no {_MODEL}: it goes on, or was broken off"
+        return f"{self.name} has no {MODEL}: it goes on, or was broken off"
 
     def prob(self, item: Item) -> xr.DataArray:
         """Return the class probabilities of an image."""
@@ -71,7 +70,7 @@ class Contender:
 
     @property
     def _model_file(self) -> Path:
-        return (self.record.path or Path()) / _MODEL
+        return (self.record.path or Path()) / MODEL
 
     def _model(self) -> Model:
         import fijibridge as fb

@@ -23,15 +23,13 @@ from fijibridge.dataset.description import (
     Split,
     said_plainly,
 )
-from fijibridge.dataset.item import Item, Place, Truth
+from fijibridge.dataset.item import WANTED, Item, Place, Truth
 from fijibridge.dataset.members import Members
 from fijibridge.dataset.patterns import Pattern
 from fijibridge.dataset.toml import FILE_NAME, SCHEMA_NAME, read_description
 from fijibridge.errors import DatasetError
 from fijibridge.files.ome_zarr import is_zarr
 
-_NO_LABELS = "the description names no labels; add labels = '{name}_labels.tif'"
-_NO_CLASSES = "the description names no pixel labels; add classes = '{name}_membrane.png' and [values.classes]"
 _MOST_PATTERNS = 1000
 _OWN = ("membranes", "provenance", "provenance_note", "dims", "pixel_size", "unit", "time_unit", "channels", "tiles")
 
@@ -112,7 +110,7 @@ class Dataset:
             roles.append("labels")
         labelled = [item for item in items if not item.paths.keys().isdisjoint(roles)]
         if items and not labelled:
-            raise DatasetError(f"{self.folder}: {_NO_CLASSES if source == 'classes' else _NO_LABELS}")
+            raise DatasetError(f"{self.folder}: {WANTED['classes' if source == 'classes' else 'labels']}")
         lost = [path.name for item in labelled for path in item.missing("image", *roles, "region")]
         if lost:
             raise DatasetError(f"{len(lost)} label or region file(s) are missing in {self.folder}: {some(lost)}")

@@ -24,7 +24,7 @@ Truth: TypeAlias = Literal["auto", "classes", "labels"]
 """What a target is made from: the pixel labels, the cell labels, or the first that the description names."""
 
 _MOST_NAMED = 20
-_WANTED = {
+WANTED = {
     "labels": "the description names no labels; add labels = '{name}_labels.tif'",
     "classes": "the description names no pixel labels; add classes = '{name}_membrane.png' and [values.classes]",
     "prediction": "the description names no prediction; add prediction = '{name}_prob.tif'",
@@ -195,7 +195,7 @@ class Item:
             If there are none, or some are missing or cannot be read.
         """
         if role not in self.members:
-            raise DatasetError(f"{self.name}: {_WANTED.get(role, f'the description names no {role}')}")
+            raise DatasetError(f"{self.name}: {WANTED.get(role, f'the description names no {role}')}")
         self._refuse_missing(role)
         dims = self.description.dims
         return self.members[role].content(

@@ -22,9 +22,10 @@ from fijibridge.files import atomic
 from fijibridge.nn.networks import Traits, traits
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.unet import UNet
+from fijibridge.record import MODEL
 
 FORMAT = 1
-FILE_NAME = "model.safetensors"
+FILE_NAME = MODEL
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,9 +12,9 @@ import xarray as xr
 
 from fijibridge.errors import ModelError
 from fijibridge.image import Array, as_image
+from fijibridge.nn.stored import parts
 
 Levels: TypeAlias = tuple[tuple[float, float], ...]
-_PART = 2**24  # pixels that are read at a time
 _BINS = 2**16
 
 
@@ -90,8 +89,7 @@ class Normalisation:
         ModelError
             If it does not.
         """
-        if not np.isfinite(image).all():
-            raise ModelError("the image holds NaN or infinite values: replace them, or crop them away")
+        check_finite(image)
         return self.levels(image)
 
     def scale(self, image: npt.NDArray[Any], levels: Levels) -> npt.NDArray[np.float32]:
@@ -122,8 +120,7 @@ class Normalisation:
         """Return the two percentiles by a histogram over parts."""
         first, last = np.inf, -np.inf
         for part in _parts(image):
-            if not np.isfinite(part).all():
-                raise ModelError("the image holds NaN or infinite values: replace them, or crop them away")
+            check_finite(part)
             first, last = min(first, float(part.min())), max(last, float(part.max()))
         exact = np.issubdtype(image.dtype, np.integer) and last - first < _BINS
         bins = int(last - first) + 1 if exact else _BINS
@@ -144,14 +141,21 @@ class Normalisation:
         return float(below + (rank - np.floor(rank)) * (above - below))
 
 
+def check_finite(pixels: npt.NDArray[Any]) -> None:
+    """Refuse pixels that are no numbers.
+
+    Raises
+    ------
+    ModelError
+        If there are NaN or infinite values.
+    """
+    if pixels.dtype.kind in "fc" and not np.isfinite(pixels).all():
+        raise ModelError("the image holds NaN or infinite values: replace them, or crop them away")
+
+
 def _parts(image: Any) -> Iterator[npt.NDArray[Any]]:
-    """Go through an array in parts along its axes, no part much larger than the most at a time."""
-    chunks = getattr(image, "chunks", None)
-    sides = [c if isinstance(c, int) else max(c) for c in chunks] if chunks else list(image.shape)
-    while int(np.prod(sides)) > _PART and max(sides) > 1:
-        sides[int(np.argmax(sides))] = -(-max(sides) // 2)
-    for corner in product(*(range(0, n, side) for n, side in zip(image.shape, sides, strict=True))):
-        yield np.asarray(image[tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True))])
+    """Read an array part by part."""
+    return (np.asarray(image[where]) for where in parts(image))
 
 
 def _channels_first(image: Array) -> npt.NDArray[Any]:

@@ -25,6 +25,7 @@ from fijibridge.nn.exchange.description import Authors, authors_of, check_packag
 from fijibridge.nn.exchange.script import SCRIPT, answer_of, read_script, script_of
 from fijibridge.nn.exchange.tiles import Tiles, tiles_of
 from fijibridge.nn.model import FILE_NAME, Model
+from fijibridge.nn.prediction.predicting import as_model
 from fijibridge.nn.unet import UNet
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def export_model(
         "name": name, "description": description, "authors": authors_of(authors), "license": license,
         "cite": [dict(one) for one in cite],
     }  # fmt: skip
-    loaded = _model_of(model)
+    loaded = as_model(model)
     source = _fitting(loaded, image)
     sizes = [source.sizes[d] for d in DIMS[-loaded.traits.dims :]]
     tiles = tiles_of(loaded.net, sizes)
@@ -119,15 +120,6 @@ def _need_the_extra() -> None:
         import bioimageio.spec  # noqa: F401
     except ImportError as error:
         raise ModelError("exporting needs the package bioimageio.spec: pip install 'fijibridge[export]'") from error
-
-
-def _model_of(source: object) -> Model:
-    found = getattr(source, "model", source)  # a run has one
-    if isinstance(found, str | os.PathLike):
-        return Model.load(found)
-    if not isinstance(found, Model):
-        raise ModelError(f"got a {type(source).__name__}; expected a Model, a Run, or the path of a model or run")
-    return found
 
 
 def _fitting(model: Model, image: Array) -> xr.DataArray:

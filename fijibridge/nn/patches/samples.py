@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -59,8 +60,8 @@ class Sample:
         """Channels of the target behind the class ids; none if it has no channels."""
         return int(self.target.shape[0]) - 1 if self.target.ndim == self.image.ndim else 0
 
-    def classes(self, where: Slices) -> npt.NDArray[Any]:
-        """Read the class ids of a part."""
+    def classes(self, where: Slices | tuple[EllipsisType] = (...,)) -> npt.NDArray[Any]:
+        """Read the class ids of a part, or all."""
         return np.asarray(self.target[(0, *where) if self.extra else where])
 
     def weights(self, where: Slices) -> npt.NDArray[Any] | None:

@@ -173,5 +173,5 @@ def _headed(target: Any, known: Traits) -> Any:
 
 
 def _known_share(samples: Sequence[Sample]) -> float:
-    classes = [np.asarray(s.target[0] if s.extra else s.target) for s in samples]
+    classes = [s.classes() for s in samples]
     return sum(int((c != IGNORE).sum()) for c in classes) / sum(c.size for c in classes)

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fijibridge.errors import ModelError
-from fijibridge.nn.normalisation import Levels, Normalisation
+from fijibridge.nn.normalisation import Levels, Normalisation, check_finite
 from fijibridge.nn.prediction.geometry import Line, reflected
+from fijibridge.nn.stored import is_mapped
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Plane:
         """
         boxes, picks = zip(*(reflected(*line.read, n) for line, n in zip(tile, self.shape, strict=True)), strict=True)
         part = np.asarray(self.pixels[(slice(None), *boxes)])
-        _check_finite(part)
+        check_finite(part)
         for axis, pick in enumerate(picks, start=1):
             part = part if pick is None else part.take(pick, axis)
         return np.ascontiguousarray(self.normalisation.scale(part, self.levels))
@@ -67,23 +67,14 @@ def planes(image: xr.DataArray, spatial: Sequence[str], normalisation: Normalisa
     pixels = _left_where_it_lies(ordered.transpose(*outer, "c", *spatial))
     for index in np.ndindex(*pixels.shape[: len(outer)]):
         part = pixels[index]
-        if isinstance(part, np.ndarray):
-            _check_finite(part)
-        yield Plane(part, normalisation, normalisation.levels(part))
+        levels = normalisation.checked_levels if isinstance(part, np.ndarray) else normalisation.levels
+        yield Plane(part, normalisation, levels(part))
 
 
 def _left_where_it_lies(image: xr.DataArray) -> Any:
     """Return the array, as a dask array where it is not in memory."""
-    array, base = image.data, image.data
-    while isinstance(base, np.ndarray):
-        if isinstance(base, np.memmap):
-            import dask.array as da
+    if not is_mapped(image.data):
+        return image.data
+    import dask.array as da
 
-            return da.from_array(array, name=False)  # type: ignore[no-untyped-call]
-        base = base.base
-    return array
-
-
-def _check_finite(part: npt.NDArray[Any]) -> None:
-    if part.dtype.kind in "fc" and not np.isfinite(part).all():
-        raise ModelError("the image holds NaN or infinite values: replace them, or crop them away")
+    return da.from_array(image.data, name=False)  # type: ignore[no-untyped-call]

@@ -205,7 +205,7 @@ class Job:
 
 def _warn_of_missing_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:
     """Tell of classes of which no training image has a pixel: they cannot be learnt."""
-    targets = [np.asarray(sample.target[0] if sample.extra else sample.target) for sample in samples]
+    targets = [sample.classes() for sample in samples]
     missing = [name for k, name in enumerate(classes) if not any((target == k).any() for target in targets)]
     if missing and len(missing) < len(classes):  # the sampler refuses images of which nothing is known
         warnings.warn(
@@ -289,5 +289,5 @@ def _plain(transform: Augmentation) -> dict[str, Any]:
 
 def _enough(samples: Sequence[Sample], patch: Sequence[int], batch: int) -> int:
     """Return how many batches show every validation pixel about once."""
-    pixels = sum(int((np.asarray(s.target[0] if s.extra else s.target) != IGNORE).sum()) for s in samples)
+    pixels = sum(int((s.classes() != IGNORE).sum()) for s in samples)
     return max(1, round(pixels / math.prod(patch) / batch))

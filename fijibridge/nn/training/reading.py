@@ -37,8 +37,6 @@ class Pairs:
         Where these are known, of those where it is not everywhere.
     about : dict
         What to say of their origin.
-    scratch : Scratch or None
-        Where those lie that are not in memory.
     names : dict
         What a dataset calls its watched images.
     """
@@ -48,7 +46,6 @@ class Pairs:
     cells: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     regions: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
-    scratch: Scratch | None = None
     names: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,7 +75,7 @@ def read_dataset(data: Dataset, settings: Settings, traits: Traits, scratch: Scr
         "data": data.folder.name, "data_folder": str(data.folder.resolve()), "provenance": data.provenance,
         "train_names": [item.name for item in to_learn], "validation_names": [item.name for item in to_watch],
     }  # fmt: skip
-    return Pairs(learnt, watched, cells, regions, about, scratch, {_path(item): item.name for item in to_watch})
+    return Pairs(learnt, watched, cells, regions, about, {_path(item): item.name for item in to_watch})
 
 
 def _check_labels(items: Sequence[Item], settings: Settings, traits: Traits) -> None:

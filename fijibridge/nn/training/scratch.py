@@ -6,7 +6,6 @@ import os
 import shutil
 import tempfile
 import weakref
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ import numpy.typing as npt
 
 from fijibridge.errors import TrainingError
 from fijibridge.machine import available_memory
+from fijibridge.nn.stored import is_mapped, parts
 
 _PREFIX = ".fijibridge-images-"
-_PART = 2**24  # pixels that are copied at a time
 _UNKNOWN = 2**33  # bytes, where the system does not say what is free
 
 
@@ -49,7 +48,7 @@ class Scratch:
         TrainingError
             If the disk is full.
         """
-        if isinstance(array, np.ndarray) and _is_mapped(array):
+        if is_mapped(array):
             return array
         if self.held + array.nbytes <= self.limit:
             self.held += array.nbytes
@@ -59,7 +58,7 @@ class Scratch:
         try:
             kept = np.lib.format.open_memmap(path, mode="w+", dtype=array.dtype, shape=tuple(array.shape))
             _take_room(path)
-            for where in _parts(array):
+            for where in parts(array):
                 kept[where] = np.asarray(array[where])
             kept.flush()
         except OSError as error:
@@ -90,21 +89,3 @@ def _take_room(path: Path) -> None:
     if hasattr(os, "posix_fallocate"):
         with path.open("rb+") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-
-
-def _is_mapped(array: npt.NDArray[Any]) -> bool:
-    base: Any = array
-    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
-        base = base.base
-    return isinstance(base, np.memmap)
-
-
-def _parts(array: Any) -> list[tuple[slice, ...]]:
-    """Cut an array into parts along its chunks, none much larger than the most at a time."""
-    chunks = getattr(array, "chunks", None)
-    sides = [max(c) for c in chunks] if chunks else list(array.shape)
-    while int(np.prod(sides)) > _PART and max(sides) > 1:
-        axis = next(n for n, side in enumerate(sides) if side > 1)  # the first ones: a part is then read in one go
-        sides[axis] = -(-sides[axis] // 2)
-    corners = product(*(range(0, n, side) for n, side in zip(array.shape, sides, strict=True)))
-    return [tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True)) for corner in corners]
