@@ -125,7 +125,7 @@ class Job:
         )  # fmt: skip
         if watched:
             batches = _enough(watched, size, chosen.batch)
-            self.watch = PatchSampler(watched, size, chosen.batch, batches, False, chosen.seed, fixed=True)
+            self.watch = PatchSampler(watched, size, chosen.batch, batches, False, chosen.seed)
         check_batches(_first_of(self.sampler, -(-_LOOKED_AT // chosen.batch)))
         self.about = dict(pairs.about) | {
             "patch": list(size), "images": len(learnt), "validation_images": len(watched),
