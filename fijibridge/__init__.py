@@ -39,6 +39,7 @@ _HOME = {
     "Settings": "nn.training",
     "Tuning": "cells.segmentation.tuning",
     "UNet": "nn.unet",
+    "add_to_dataset": "dataset",
     "affinity_target": "cells.targets.from_labels",
     "as_image": "image",
     "average_precision": "cells.matching.matches",
@@ -86,6 +87,7 @@ _HOME = {
     "synthetic_epithelium": "cells.synthetic",
     "train": "nn.training",
     "tune_segmentation": "cells.segmentation.tuning",
+    "verb": "verbs",
     "upscale": "cells.scaling.resampling",
     "weight_map": "cells.targets.weights",
     "write_rois": "rois",
@@ -120,6 +122,7 @@ __all__ = [
     "Tuning",
     "UNet",
     "__version__",
+    "add_to_dataset",
     "affinity_target",
     "as_image",
     "average_precision",
@@ -169,6 +172,7 @@ __all__ = [
     "train",
     "tune_segmentation",
     "upscale",
+    "verb",
     "weight_map",
     "write_rois",
 ]
@@ -198,7 +202,7 @@ if TYPE_CHECKING:
     )
     from fijibridge.cells.targets.from_membranes import labels_from_membranes
     from fijibridge.cells.targets.weights import class_weights, weight_map
-    from fijibridge.dataset import Dataset, Description, check, describe, save_dataset
+    from fijibridge.dataset import Dataset, Description, add_to_dataset, check, describe, save_dataset
     from fijibridge.errors import FijiBridgeError
     from fijibridge.fiji.session import Fiji, current
     from fijibridge.image import as_image, pixel_size
@@ -224,6 +228,7 @@ if TYPE_CHECKING:
     from fijibridge.nn.unet import UNet
     from fijibridge.record import Record, read_record
     from fijibridge.rois import Roi, labels_to_rois, read_rois, rois_to_labels, rois_to_mask, write_rois
+    from fijibridge.verbs import verb
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,8 @@ Every error derives from :class:`FijiBridgeError` and from the built-in that fit
     ├── ModelError        (ValueError)     a model file that cannot be read, or does not fit the image
     ├── DeviceError       (RuntimeError)   a device to compute on that is not known, or not there
     ├── TrainingError     (RuntimeError)   a training that cannot start or had to end
+    ├── OptionError       (ValueError)     a verb was called with options that it does not know or cannot take
+    ├── VerbError         (ValueError)     there is no such verb, or it cannot be made one
     └── Cancelled         (RuntimeError)   something was stopped because somebody asked for it
 
     FijiBridgeWarning     (UserWarning)    all went on, but you want to know
@@ -64,6 +66,14 @@ class DeviceError(FijiBridgeError, RuntimeError):
 
 class TrainingError(FijiBridgeError, RuntimeError):
     """A training that cannot start, or that had to end."""
+
+
+class OptionError(FijiBridgeError, ValueError):
+    """A verb was called with options that it does not know, or with values that it cannot take."""
+
+
+class VerbError(FijiBridgeError, ValueError):
+    """There is no such verb, or a function cannot be made one."""
 
 
 class Cancelled(FijiBridgeError, RuntimeError):

@@ -26,7 +26,7 @@ from fijibridge.dataset.folder import Dataset
 from fijibridge.dataset.guessing import Guess, describe
 from fijibridge.dataset.item import Item
 from fijibridge.dataset.leaks import leaks
-from fijibridge.dataset.saving import save_dataset
+from fijibridge.dataset.saving import add_to_dataset, save_dataset
 from fijibridge.dataset.toml import FILE_NAME, as_toml, read_description, schema, write_description
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Guess",
     "Item",
     "Split",
+    "add_to_dataset",
     "as_toml",
     "check",
     "describe",

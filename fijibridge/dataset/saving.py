@@ -13,7 +13,7 @@ import numpy.typing as npt
 import xarray as xr
 from pydantic import ValidationError
 
-from fijibridge.dataset.description import ROLES, Description, Values, said_plainly
+from fijibridge.dataset.description import ROLES, SPLITS, Description, Values, said_plainly
 from fijibridge.dataset.folder import Dataset, some
 from fijibridge.dataset.toml import FILE_NAME, write_description
 from fijibridge.errors import DatasetError, ImageError
@@ -98,6 +98,107 @@ def save_dataset(
     _remove(stale, target, files)
     write_description(target, description)
     return Dataset.open(target)
+
+
+def add_to_dataset(
+    folder: str | os.PathLike[str],
+    name: str,
+    arrays: Mapping[str, Array],
+    *,
+    split: str = "train",
+    overwrite: bool = False,
+    **facts: Any,
+) -> Dataset:
+    """Write one image, and what belongs to it, into a folder that :func:`save_dataset` made, or begin such a folder.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there. Files of other images are not touched.
+    name
+        Of the image.
+    arrays
+        By role, as for :func:`save_dataset`.
+    split
+        ``"train"``, ``"validation"`` or ``"test"``: what the image is for.
+    overwrite
+        Whether an image of that name may be replaced.
+    **facts
+        About this image: ``provenance``, ``membranes``, ``source`` ...; told of it alone where the others differ.
+
+    Returns
+    -------
+    Dataset
+        Of the whole folder.
+
+    Raises
+    ------
+    DatasetError
+        If there is an image of that name, the folder was described by somebody else, or what is given is refused by
+        :func:`save_dataset`. Then nothing was written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "evl"
+    >>> arrays = {"image": np.zeros((8, 9), np.uint8), "labels": np.repeat(np.arange(8), 9).reshape(8, 9)}
+    >>> _ = add_to_dataset(folder, "a", arrays)
+    >>> add_to_dataset(folder, "b", arrays, split="test").names("test")
+    ['b']
+    """
+    target = Path(folder)
+    if split not in SPLITS:
+        raise DatasetError(f"split={split!r}; expected one of {', '.join(SPLITS)}")
+    if not (target / FILE_NAME).exists():
+        first: dict[str, Any] = {} if split == "train" else {"split": {split: [name]}}
+        return save_dataset(target, {name: arrays}, **{**first, **facts})
+    old = Dataset.open(target)
+    ours = {role: f"{{name}}_{end}.tif" for role, end in _ENDS.items()}
+    foreign = next((r for r in ROLES if getattr(old.description, r) not in (None, ours[r])), None)
+    if foreign is not None:
+        raise DatasetError(
+            f"{target} keeps its files by {foreign} = {getattr(old.description, foreign)!r}, not as save_dataset does, "
+            f"{ours[foreign]!r}: add the files there by hand, or choose another folder"
+        )
+    if name in old and not overwrite:
+        raise DatasetError(f"{target} has an image {name!r} already: choose another name, or say overwrite")
+    ready = _checked(_checked_name(name), arrays)
+    description = _joined(old, name, ready, split, facts)
+    for role, array in ready.items():
+        write_image(target / f"{name}_{_ENDS[role]}.tif", array)
+    stale = [target / f"{name}_{_ENDS[role]}.tif" for role in ROLES if role not in ready]
+    write_description(target, description)
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return Dataset.open(target)
+
+
+def _joined(old: Dataset, name: str, arrays: Mapping[str, Array], split: str, facts: Mapping[str, Any]) -> Description:
+    """Return the description of a folder with an image more."""
+    told = old.description.model_dump(exclude_unset=True, by_alias=True)
+    others = [other for other in old.names() if other != name]
+    roles = {role for role in ROLES if told.get(role)} | set(arrays)
+    told |= {role: f"{{name}}_{_ENDS[role]}.tif" for role in roles}
+    files = {key: dict(said) for key, said in told.get("files", {}).items() if key != name}
+    for other in others:
+        lacking = sorted(role for role in roles if role not in old[other].members)
+        if lacking:
+            files.setdefault(other, {})["without"] = lacking
+    own = {key: said for key, said in {**_calibration({name: arrays}), **facts}.items() if told.get(key) != said}
+    lacking = sorted(roles - set(arrays))
+    if own or lacking:
+        files[name] = own | ({"without": lacking} if lacking else {})
+    told |= {"files": files} if files else {}
+    if meanings := _meanings(roles, None):
+        told["values"] = {**told.get("values", {}), **meanings}
+    wanted = {kind: [n for n in told.get("split", {}).get(kind, ()) if n != name] for kind in SPLITS if kind != "train"}
+    if split != "train":
+        wanted[split].append(name)
+    told["split"] = {**told.get("split", {}), **wanted}
+    try:
+        return Description.model_validate(told)
+    except ValidationError as error:
+        raise DatasetError(said_plainly(error)) from error
 
 
 def _stale(folder: Path, files: Set[str]) -> list[Path]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
+from fijibridge.cells.diagnosis.pixel_errors import error_colors
+from fijibridge.cells.outlines import gap_points, matching_rois
 from fijibridge.fiji.showing import Showing
 from fijibridge.image import Array, LookupTable, as_image, same_shape
-from fijibridge.rois import Roi, labels_to_rois
 
 if TYPE_CHECKING:
     from fijibridge.cells.diagnosis.overview import Diagnosis
@@ -46,16 +46,10 @@ class Judging(Showing):
         from fijibridge.fiji import overlays
 
         same_shape(true=true, pred=pred)
-        table = matching.cells()
-        lost = table[table["predicted"].isna()]
-        names = dict(zip(lost["true"].astype(int).astype(str), lost["label"], strict=True))
-        truth = [roi.renamed(names[roi.name]) for roi in labels_to_rois(true) if roi.name in names]
-        rois = [*labels_to_rois(pred), *truth]
-        colors = dict(zip(table["label"], table["color"], strict=True))
+        rois, colors = matching_rois(matching, true, pred)
         target = self._target(over, tuple(as_image(pred).shape))
-        known = {roi.name for roi in rois}
-        shown = {label: color for label, color in colors.items() if label in known}
-        overlays.outline(target, rois, shown)
+        overlays.outline(target, rois, colors)
+        table = matching.cells()
         table = table.drop(columns="color")
         if self.mode == "interactive":
             self.show_table(table, name, select_in=int(target.getID()))
@@ -85,40 +79,22 @@ class Judging(Showing):
         str
             The summary.
         """
-        from fijibridge.fiji import images
+        from fijibridge.fiji import images, overlays
 
         errors = as_image(diagnosis.errors)
         target = self._target(over, tuple(errors.shape))  # before the errors become the active image
         title = self.show(errors, name=f"{name} errors", limits=(0, 255))
         open_id = int(target.getID())
         self.show_matches(diagnosis.matching, true, pred, over=open_id, name=f"{name} cells")
-        gaps = diagnosis.gaps.copy()
-        gaps.insert(0, "label", [f"gap {n}" for n in range(1, len(gaps) + 1)])
-        if len(gaps):
-            self._add_gaps(gaps, target)
+        gaps, points = gap_points(diagnosis.gaps)
+        if points:
+            colors = overlays.colors_of(points, dict.fromkeys(gaps["label"], "#ffffff"))
+            overlays.add_to_overlay(target, overlays.to_java(points, target, colors))
         if self.mode == "interactive":
             self.show_table(diagnosis.cells.drop(columns="color"), f"{name} cells", select_in=open_id)
             self.show_table(gaps, f"{name} gaps", select_in=open_id)
         imp = self._find(title)
-        imp.setLut(images.make_lut(_error_colors()))
+        imp.setLut(images.make_lut(LookupTable.of(error_colors())))
         imp.updateAndDraw()
         self.log(diagnosis.summary)
         return diagnosis.summary
-
-    def _add_gaps(self, gaps: pd.DataFrame, target: Any) -> None:
-        """Add a point on each broken membrane to an image's overlay."""
-        from fijibridge.fiji import overlays
-
-        rois = [
-            Roi.points([(gap["x"], gap["y"])], name=gap["label"], position=gap.get("z", -1) + 1)
-            for gap in gaps.to_dict("records")
-        ]
-        colors = overlays.colors_of(rois, dict.fromkeys(gaps["label"], "#ffffff"))
-        overlays.add_to_overlay(target, overlays.to_java(rois, target, colors))
-
-
-def _error_colors() -> LookupTable:
-    """Return the lookup table of an error map: 1 blue, 2 red, 255 grey."""
-    colors = np.zeros((256, 3), np.uint8)
-    colors[1], colors[2], colors[255] = (80, 150, 255), (240, 75, 25), (70, 70, 70)
-    return LookupTable.of(colors)

@@ -57,6 +57,13 @@ def error_map(
     return like(np.where(target == IGNORE, IGNORE, codes).astype(np.uint8), true, name="errors")
 
 
+def error_colors() -> npt.NDArray[np.uint8]:
+    """Return the colours of an error map, (256, 3): 1 blue, 2 red, 255 grey, all others black."""
+    colors = np.zeros((256, 3), np.uint8)
+    colors[EXTRA_MEMBRANE], colors[MISSED_MEMBRANE], colors[IGNORE] = (80, 150, 255), (240, 75, 25), (70, 70, 70)
+    return colors
+
+
 def correlate_errors(errors: Array, max_distance: int = 40, sampling: Sequence[float] | None = None) -> pd.DataFrame:
     """Return the radial autocorrelation of wrong pixels: which says how far clusters of them reach.
 

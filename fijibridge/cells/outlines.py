@@ -1,0 +1,47 @@
+"""What became of cells, as ROIs to be drawn over their image."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from fijibridge.cells.matching.matches import Matching
+from fijibridge.image import Array
+from fijibridge.rois import Roi, labels_to_rois
+
+
+def matching_rois(matching: Matching, true: Array, pred: Array) -> tuple[list[Roi], dict[str, str]]:
+    """Return the outlines of predicted cells, and of true ones without a match, with their colours.
+
+    Parameters
+    ----------
+    matching
+        Of the two label images.
+    true, pred
+        (Y, X) or (Z, Y, X), integers.
+
+    Returns
+    -------
+    rois
+        Named by the predicted id, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` of a true one.
+    colors
+        ``"#rrggbb"`` by name, out of :data:`fijibridge.cells.matching.matches.COLORS`.
+    """
+    table = matching.cells()
+    lost = table[table["predicted"].isna()]
+    names = dict(zip(lost["true"].astype(int).astype(str), lost["label"], strict=True))
+    truth = [roi.renamed(names[roi.name]) for roi in labels_to_rois(true) if roi.name in names]
+    rois = [*labels_to_rois(pred), *truth]
+    colors = dict(zip(table["label"], table["color"], strict=True))
+    known = {roi.name for roi in rois}
+    return rois, {label: color for label, color in colors.items() if label in known}
+
+
+def gap_points(gaps: pd.DataFrame) -> tuple[pd.DataFrame, list[Roi]]:
+    """Return broken membranes with a name each, ``"gap 1"`` ... in the column ``label``, and a point on each."""
+    named = gaps.copy()
+    named.insert(0, "label", [f"gap {n}" for n in range(1, len(gaps) + 1)])
+    points = [
+        Roi.points([(gap["x"], gap["y"])], name=gap["label"], position=gap.get("z", -1) + 1)
+        for gap in named.to_dict("records")
+    ]
+    return named, points

@@ -1,0 +1,165 @@
+"""The verbs of cells: label, match, measure, show errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from fijibridge.errors import OptionError
+from fijibridge.verbs.parameters import Cells, Image, Kind, Param
+from fijibridge.verbs.prediction import Device, predicted, stem, working
+from fijibridge.verbs.registry import Call, verb
+from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowImage, ShowLabels, ShowTable
+
+Thresh: TypeAlias = Annotated[float, Param("a pair of cells with at least this IoU is a match", low=0, high=1)]
+Known: TypeAlias = Annotated[Image | None, Param("mask: non-zero where the truth is known; everywhere if left out")]
+Truth: TypeAlias = Annotated[Cells, Param("the true cells")]
+Predicted: TypeAlias = Annotated[Cells, Param("the predicted cells")]
+Over: TypeAlias = Annotated[Image | None, Param("image that gets the outlines; the predicted cells if left out")]
+
+
+@verb("Label Cells...", order=30)
+def label_cells(
+    call: Call,
+    image: Annotated[Image, Param("membrane probability, as Predict makes it; with a model, the image itself")],
+    model: Annotated[
+        Path | None, Param("model file, or the folder of a run, to predict the image with first", kind=Kind.file)
+    ] = None,
+    membrane: Annotated[str, Param("the channel with the membranes: its name, or its number from 1")] = "membrane",
+    method: Annotated[
+        Literal["threshold", "watershed", "minima", "seeded", "agglomeration"],
+        Param(
+            "threshold: connected regions; watershed: closes gaps too; minima, seeded: noise, stacks; "
+            "agglomeration: weighs whole membranes"
+        ),
+    ] = "watershed",
+    threshold: Annotated[float, Param("from this probability on it is membrane", low=0, high=1)] = 0.5,
+    sigma: Annotated[float | None, Param("smoothing; not of threshold", "px", low=0)] = None,
+    h: Annotated[
+        float | None,
+        Param("how much wider than its necks a cell must be; of minima how much deeper, a probability", "px", low=0),
+    ] = None,
+    beta: Annotated[
+        float | None, Param("of agglomeration: mean probability from which on a membrane separates", low=0, high=1)
+    ] = None,
+    min_size: Annotated[float, Param("leave out smaller regions, in the unit below", low=0)] = 0,
+    max_size: Annotated[float | None, Param("take out larger regions, in the unit below", low=0)] = None,
+    unit: Annotated[Literal["px", "um2", "um3"], Param("of the sizes")] = "px",
+    grow: Annotated[bool, Param("grow the cells until a gap of 1 px is left")] = True,
+    grow_by: Annotated[float | None, Param("grow at most so far", "px", low=0)] = None,
+    fill_holes: Annotated[bool, Param("fill what is enclosed by one cell")] = True,
+    border: Annotated[Literal["keep", "remove"], Param("cells that touch the border of the image")] = "keep",
+    outlines: Annotated[bool, Param("draw the cells over the image too")] = True,
+    manager: Annotated[bool, Param("put them into the ROI Manager too")] = False,
+    device: Device = None,
+) -> list[Result]:
+    """Find the cells between membranes, in a prediction or, with a model, in an image.
+
+    Cells get ids from 1; ROIs are named by them.
+    """
+    import fijibridge as fb
+    from fijibridge.cells.segmentation.recipes import make_recipe
+
+    if grow_by is not None and not grow:
+        raise OptionError("grow_by says how far cells grow, and grow=false that they do not: leave one out")
+    options = {
+        "threshold": threshold, "sigma": sigma, "h": h, "beta": beta, "min_size": min_size, "max_size": max_size,
+        "unit": unit, "grow": grow and (True if grow_by is None else grow_by), "fill_holes": fill_holes,
+        "border": border,
+    }  # fmt: skip
+    # what does not fit is told before a network has worked for minutes
+    frame = image.isel({axis: 0 for axis in ("t", "c") if axis in image.dims}, drop=True)
+    make_recipe(frame, method, **options)  # type: ignore[arg-type]
+    prob = image
+    if model is not None:
+        with working(call, device) as chosen:
+            prob = predicted(image, model, call, device=chosen)
+    call.say(f"labelling {stem(image)}")
+    channel = int(membrane) - 1 if membrane.isdecimal() else membrane
+    cells = fb.label_cells(prob, method, membrane=channel, **options)  # type: ignore[arg-type]
+    results: list[Result] = [ShowLabels(cells, f"{stem(image).removesuffix('_prob')}_cells")]
+    if outlines or manager:
+        results.append(Outlines(fb.labels_to_rois(cells), "image", manager=manager))
+    return results
+
+
+@verb("Match Labels...", order=40)
+def match_labels(
+    true: Truth,
+    predicted: Predicted,
+    thresh: Thresh = 0.5,
+    region: Known = None,
+    over: Over = None,
+    table: Annotated[str, Param("name of the table that gets a row for this image")] = "Matches",
+) -> list[Result]:
+    """Match predicted cells to the true ones: matched, GT, predicted, image, precision, recall, F1 ...
+
+    Outlines: matched green, missed orange, extra pink, split yellow, merged blue.
+    """
+    import fijibridge as fb
+    from fijibridge.cells.outlines import matching_rois
+
+    found = fb.match_labels(true, predicted, thresh, region=region)
+    rois, colors = matching_rois(found, true, predicted)
+    where = "predicted" if over is None else "over"
+    named = stem(predicted if over is None else over).removesuffix("_cells")
+    row = fb.match_table({named: found}).iloc[:1]
+    cells = found.cells().drop(columns="color")
+    return [
+        Outlines(rois, where, colors),
+        ShowTable(cells, f"{table} cells", select_in=where),
+        ShowTable(row, table, add=True),
+    ]
+
+
+@verb("Measure Cells...", order=50)
+def measure_cells(
+    cells: Annotated[Cells, Param("the cells to be measured")],
+    image: Annotated[Image, Param("where they are measured")],
+    measurements: Annotated[
+        str, Param("names of Analyze > Set Measurements, with spaces between")
+    ] = "area mean std_dev min_max centroid perimeter ellipse shape feret integrated",
+    channel: Annotated[int | None, Param("to measure in, from 1; the one that is shown if left out", low=1)] = None,
+) -> Measure:
+    """Measure cells with ImageJ's own Measure, a row each in the table Results, label = id of the cell."""
+    import fijibridge as fb
+
+    names = tuple(measurements.replace(",", " ").split())
+    return Measure(fb.labels_to_rois(cells), "image", names, None if channel is None else channel - 1)
+
+
+@verb("Show Errors...", order=60)
+def show_errors(
+    true: Truth,
+    predicted: Predicted,
+    prob: Annotated[
+        Image | None, Param("the membrane probability that they were found in; their borders if left out")
+    ] = None,
+    thresh: Thresh = 0.5,
+    threshold: Annotated[float, Param("from this probability on it is membrane", low=0, high=1)] = 0.5,
+    width: Annotated[float, Param("of the true membranes", "px", low=1)] = 3,
+    region: Known = None,
+    over: Over = None,
+) -> list[Result]:
+    """Find out where predicted cells are wrong, and why: wrong pixels, lost cells, broken membranes.
+
+    Error map: membranes that were missed red, those that are none blue, unknown pixels grey. A point lies on each
+    broken membrane, the costliest first.
+    """
+    import fijibridge as fb
+    from fijibridge.cells.diagnosis.pixel_errors import error_colors
+    from fijibridge.cells.outlines import gap_points, matching_rois
+
+    found = fb.diagnose(true, predicted, prob, region, thresh=thresh, threshold=threshold, width=width)
+    rois, colors = matching_rois(found.matching, true, predicted)
+    gaps, points = gap_points(found.gaps)
+    where = "predicted" if over is None else "over"
+    named = stem(predicted if over is None else over).removesuffix("_cells")
+    results: list[Result] = [
+        ShowImage(fb.as_image(found.errors), f"{named}_errors", limits=(0, 255), colors=error_colors()),
+        Outlines([*rois, *points], where, {**colors, **dict.fromkeys(gaps["label"], "#ffffff")}),
+        ShowTable(found.cells.drop(columns="color"), f"{named}_errors cells", select_in=where),
+    ]
+    if len(gaps):
+        results.append(ShowTable(gaps, f"{named}_errors gaps", select_in=where))
+    return [*results, Say(found.summary)]

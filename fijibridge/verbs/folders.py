@@ -1,0 +1,51 @@
+"""The verbs of folders and of the program itself: save a training set, about."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fijibridge.verbs.parameters import Cells, Image, NewFolder, Param
+from fijibridge.verbs.prediction import stem
+from fijibridge.verbs.registry import verb
+from fijibridge.verbs.results import Say
+
+
+@verb("Save Training Set...", order=5)
+def save_training_set(
+    image: Annotated[Image, Param("the image to learn from")],
+    cells: Annotated[Cells, Param("its cells: a label image, the areas in the ROI Manager, or the image's overlay")],
+    folder: Annotated[NewFolder, Param("gets them, beside those that it has; made if it is not there")],
+    name: Annotated[str | None, Param("of the image in the folder; its title if left out")] = None,
+    split: Annotated[Literal["train", "validation", "test"], Param("what the image is for")] = "train",
+    region: Annotated[Image | None, Param("mask: non-zero where cells were drawn; everywhere if left out")] = None,
+    provenance: Annotated[
+        Literal["manual", "corrected", "algorithm", "unknown"], Param("who made the cells")
+    ] = "manual",
+    existing: Annotated[Literal["refuse", "replace"], Param("what to do if that image is there already")] = "refuse",
+) -> Say:
+    """Add an image and its cells to a folder that a network is trained on, with its description, dataset.toml."""
+    import fijibridge as fb
+
+    arrays = {"image": image, "labels": cells} | ({} if region is None else {"region": region})
+    saved = fb.add_to_dataset(
+        folder, name or stem(image), arrays, split=split, provenance=provenance, overwrite=existing == "replace"
+    )
+    return Say(str(saved))
+
+
+@verb("About", order=90)
+def about() -> Say:
+    """Say which versions run, on which device."""
+    import platform
+
+    import torch
+
+    import fijibridge as fb
+    from fijibridge.nn.devices import device_of
+
+    device = device_of(None)
+    card = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
+    return Say(
+        f"fijibridge {fb.__version__}, Python {platform.python_version()}, torch {torch.__version__}; works on "
+        f"{device}{card}"
+    )

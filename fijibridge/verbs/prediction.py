@@ -1,0 +1,128 @@
+"""The verbs of a trained network: predict an image, or a folder of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import xarray as xr
+
+from fijibridge.verbs.parameters import File, Image, Kind, NewFolder, Param
+from fijibridge.verbs.registry import Call, verb
+from fijibridge.verbs.results import Say, ShowImage
+from fijibridge.verbs.running import in_turn
+
+if TYPE_CHECKING:
+    from fijibridge.nn.model import Model
+
+ModelFile: TypeAlias = Annotated[File, Param("model file, or the folder of a run")]
+Flips: TypeAlias = Annotated[bool, Param("mean over mirrored images: 4 times the work, 8 times in 3D")]
+Tile: TypeAlias = Annotated[
+    int | None, Param("side of the tiles, the largest that fit if left out: memory, not the result", "px", low=1)
+]
+Border: TypeAlias = Annotated[
+    Literal["as trained", "mirror", "valid"],
+    Param("beyond the image: what the network learnt to see there, the mirrored image; valid: nothing, smaller"),
+]
+Precision: TypeAlias = Annotated[Literal["32", "bf16"], Param("of the numbers in the network; bf16: less memory")]
+Device: TypeAlias = Annotated[str | None, Param("cpu, cuda, cuda:1, mps; the best there is if left out")]
+
+
+@verb("Predict...", order=20)
+def predict(
+    call: Call,
+    image: Annotated[Image, Param("the image to be predicted")],
+    model: ModelFile,
+    flips: Flips = False,
+    border: Border = "as trained",
+    tile: Tile = None,
+    precision: Precision = "32",
+    device: Device = None,
+) -> ShowImage:
+    """Compute the class probabilities of an image, such as membrane or not.
+
+    The result has a channel for each class, and keeps the image's pixel size and place. Images of any size are
+    predicted tile by tile, equal to the whole.
+    """
+    with working(call, device) as chosen:
+        prob = predicted(image, model, call, flips, border, tile, precision, chosen)
+    return ShowImage(prob, f"{stem(image)}_prob", limits=(0.0, 1.0))
+
+
+@verb("Predict Folder...", order=21)
+def predict_folder(
+    call: Call,
+    input: Annotated[Path, Param("folder of images, or one with a dataset.toml", kind=Kind.folder)],
+    model: ModelFile,
+    output: Annotated[NewFolder, Param("folder for {name}_prob.tif")],
+    flips: Flips = False,
+    border: Border = "as trained",
+    tile: Tile = None,
+    precision: Precision = "32",
+    existing: Annotated[
+        Literal["refuse", "keep", "replace"], Param("what to do where results are there already")
+    ] = "refuse",
+    device: Device = None,
+) -> Say:
+    """Compute the class probabilities of all images of a folder, each into a file of its own."""
+    import fijibridge as fb
+
+    with working(call, device) as chosen:
+        written = fb.predict_files(
+            loaded(model), input, output, resume=existing == "keep", overwrite=existing == "replace",
+            progress=call.progress, tile=tile, flips=flips, border=border, precision=precision, device=chosen,
+            cancel=call.cancelled,
+        )  # fmt: skip
+    return Say(f"{len(written)} predictions in {output}")
+
+
+def predicted(
+    image: xr.DataArray, model: Path, call: Call, flips: bool = False, border: Border = "as trained",
+    tile: int | None = None, precision: str = "32", device: str | None = None,
+) -> xr.DataArray:  # fmt: skip
+    """Predict an image, telling the call how far it is."""
+    import fijibridge as fb
+
+    call.say(f"predicting {stem(image)}")
+    return fb.predict(
+        loaded(model), image, border=border, flips=flips, tile=tile, precision=precision, device=device,
+        progress=call.progress, cancel=call.cancelled,
+    )  # fmt: skip
+
+
+def loaded(path: Path) -> Model:
+    """Return the model of a file; the last two stay loaded, until their file changes."""
+    from fijibridge.nn.model import FILE_NAME
+
+    file = path / FILE_NAME if path.is_dir() else path
+    stat = file.stat() if file.exists() else None
+    return _loaded(path.resolve(), (stat.st_mtime_ns, stat.st_size) if stat is not None else (0, 0))
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path, changed: tuple[int, int]) -> Model:
+    from fijibridge.nn.model import Model
+
+    return Model.load(path)
+
+
+@contextmanager
+def working(call: Call, device: str | None) -> Iterator[str]:
+    """Work on a device, one call at a time; yields its name."""
+    from fijibridge.nn.devices import device_of
+
+    name = str(device_of(device))
+    with in_turn(name, call):
+        yield name
+
+
+def stem(image: xr.DataArray) -> str:
+    """Return the name of an image without the ending of its file."""
+    from fijibridge.files.reading import SUFFIXES
+
+    name = str(image.name or "image")
+    ending = next((s for s in sorted(SUFFIXES, key=len, reverse=True) if name.lower().endswith(s)), "")
+    return name[: len(name) - len(ending)] or name

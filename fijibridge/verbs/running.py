@@ -1,0 +1,101 @@
+"""A verb is called: all that it was given is checked, then it works, then what it found is shown."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import xarray as xr
+
+from fijibridge.errors import Cancelled, FijiBridgeError, OptionError
+from fijibridge.verbs.parameters import INPUTS, Kind, Parameter
+from fijibridge.verbs.registry import Call, Verb
+from fijibridge.verbs.results import Result
+
+
+class Host(Protocol):
+    """Where a verb is called from: what gives it its images, and shows what it found."""
+
+    def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
+        """Return the image or label image that a value names; `taken` are those before it, by parameter."""
+
+    def give(self, result: Result) -> None:
+        """Show a result, or write it."""
+
+
+def perform(verb: Verb, given: Mapping[str, Any], host: Host, call: Call | None = None) -> list[Result]:
+    """Call a verb.
+
+    Parameters
+    ----------
+    verb
+        What is called.
+    given
+        Values by name, as text or as what they are.
+    host
+        Where it is called from.
+    call
+        What it tells while it works, and asks.
+
+    Returns
+    -------
+    list
+        The results, in the order in which the host was given them.
+
+    Raises
+    ------
+    OptionError
+        If options are unknown, missing or wrong: all of them are told, and nothing was done.
+    FijiBridgeError
+        Whatever the verb raises. Nothing is shown then.
+    Cancelled
+        If the caller asked for it.
+    """
+    call = call or Call()
+    values = verb.read(given)
+    values |= taken(verb.parameters, values, host)
+    call.check()
+    results = verb.run(values, call)
+    for result in results:
+        host.give(result)
+    return results
+
+
+def taken(parameters: list[Parameter], values: Mapping[str, Any], host: Host) -> dict[str, xr.DataArray]:
+    """Return the inputs among values as arrays, images first, so that ROIs find the image that they lie on."""
+    inputs = [p for p in parameters if p.kind in INPUTS and values.get(p.name) is not None]
+    arrays: dict[str, xr.DataArray] = {}
+    problems = []
+    for parameter in sorted(inputs, key=lambda p: p.kind is Kind.cells):
+        try:
+            arrays[parameter.name] = host.take(parameter, values[parameter.name], arrays)
+        except Cancelled:
+            raise
+        except FijiBridgeError as error:
+            problems.append(f"{parameter.name}: {error}")
+    if problems:
+        raise OptionError("; ".join(problems))
+    return arrays
+
+
+# --- devices, in turn -------------------------------------------------------------------------------
+
+_turns: dict[str, threading.Lock] = {}
+_making = threading.Lock()
+
+
+@contextmanager
+def in_turn(device: str, call: Call) -> Iterator[None]:
+    """Let one call at a time work on a device; the others wait, are told so, and can be cancelled meanwhile."""
+    with _making:
+        lock = _turns.setdefault(device, threading.Lock())
+    if not lock.acquire(blocking=False):
+        call.say(f"waiting for another call that works on {device}")
+        while not lock.acquire(timeout=0.1):
+            call.check()
+    try:
+        yield
+    finally:
+        lock.release()
