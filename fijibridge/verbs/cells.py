@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from fijibridge.errors import OptionError
+from fijibridge.image import as_image
+from fijibridge.rois import labels_to_rois
 from fijibridge.verbs.parameters import Cells, Image, Kind, Param
 from fijibridge.verbs.prediction import Device, predicted, stem, working
 from fijibridge.verbs.registry import Call, verb
@@ -57,7 +59,7 @@ def label_cells(
 
     Cells get ids from 1; ROIs are named by them.
     """
-    import fijibridge as fb
+    from fijibridge.cells.segmentation import labelling
     from fijibridge.cells.segmentation.recipes import make_recipe
 
     if grow_by is not None and not grow:
@@ -76,10 +78,10 @@ def label_cells(
             prob = predicted(image, model, call, device=chosen)
     call.say(f"labelling {stem(image)}")
     channel = int(membrane) - 1 if membrane.isdecimal() else membrane
-    cells = fb.label_cells(prob, method, membrane=channel, **options)  # type: ignore[arg-type]
+    cells = labelling.label_cells(prob, method, membrane=channel, **options)  # type: ignore[arg-type]
     results: list[Result] = [ShowLabels(cells, f"{stem(image).removesuffix('_prob')}_cells")]
     if outlines or manager:
-        results.append(Outlines(fb.labels_to_rois(cells), "image", manager=manager))
+        results.append(Outlines(labels_to_rois(cells), "image", manager=manager))
     return results
 
 
@@ -96,14 +98,14 @@ def match_labels(
 
     Outlines: matched green, missed orange, extra pink, split yellow, merged blue.
     """
-    import fijibridge as fb
+    from fijibridge.cells.matching import matches
     from fijibridge.cells.outlines import matching_rois
 
-    found = fb.match_labels(true, predicted, thresh, region=region)
+    found = matches.match_labels(true, predicted, thresh, region=region)
     rois, colors = matching_rois(found, true, predicted)
     where = "predicted" if over is None else "over"
     named = stem(predicted if over is None else over).removesuffix("_cells")
-    row = fb.match_table({named: found}).iloc[:1]
+    row = matches.match_table({named: found}).iloc[:1]
     cells = found.cells().drop(columns="color")
     return [
         Outlines(rois, where, colors),
@@ -122,10 +124,8 @@ def measure_cells(
     channel: Annotated[int | None, Param("to measure in, from 1; the one that is shown if left out", low=1)] = None,
 ) -> Measure:
     """Measure cells with ImageJ's own Measure, a row each in the table Results, label = id of the cell."""
-    import fijibridge as fb
-
     names = tuple(measurements.replace(",", " ").split())
-    return Measure(fb.labels_to_rois(cells), "image", names, None if channel is None else channel - 1)
+    return Measure(labels_to_rois(cells), "image", names, None if channel is None else channel - 1)
 
 
 @verb("Show Errors...", order=60)
@@ -146,17 +146,17 @@ def show_errors(
     Error map: membranes that were missed red, those that are none blue, unknown pixels grey. A point lies on each
     broken membrane, the costliest first.
     """
-    import fijibridge as fb
+    from fijibridge.cells.diagnosis.overview import diagnose
     from fijibridge.cells.diagnosis.pixel_errors import error_colors
     from fijibridge.cells.outlines import gap_points, matching_rois
 
-    found = fb.diagnose(true, predicted, prob, region, thresh=thresh, threshold=threshold, width=width)
+    found = diagnose(true, predicted, prob, region, thresh=thresh, threshold=threshold, width=width)
     rois, colors = matching_rois(found.matching, true, predicted)
     gaps, points = gap_points(found.gaps)
     where = "predicted" if over is None else "over"
     named = stem(predicted if over is None else over).removesuffix("_cells")
     results: list[Result] = [
-        ShowImage(fb.as_image(found.errors), f"{named}_errors", limits=(0, 255), colors=error_colors()),
+        ShowImage(as_image(found.errors), f"{named}_errors", limits=(0, 255), colors=error_colors()),
         Outlines([*rois, *points], where, {**colors, **dict.fromkeys(gaps["label"], "#ffffff")}),
         ShowTable(found.cells.drop(columns="color"), f"{named}_errors cells", select_in=where),
     ]

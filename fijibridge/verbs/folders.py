@@ -24,10 +24,10 @@ def save_training_set(
     existing: Annotated[Literal["refuse", "replace"], Param("what to do if that image is there already")] = "refuse",
 ) -> Say:
     """Add an image and its cells to a folder that a network is trained on, with its description, dataset.toml."""
-    import fijibridge as fb
+    from fijibridge.dataset import add_to_dataset
 
     arrays = {"image": image, "labels": cells} | ({} if region is None else {"region": region})
-    saved = fb.add_to_dataset(
+    saved = add_to_dataset(
         folder, name or stem(image), arrays, split=split, provenance=provenance, overwrite=existing == "replace"
     )
     return Say(str(saved))
@@ -37,15 +37,15 @@ def save_training_set(
 def about() -> Say:
     """Say which versions run, on which device."""
     import platform
+    from importlib.metadata import version
 
     import torch
 
-    import fijibridge as fb
     from fijibridge.nn.devices import device_of
 
     device = device_of(None)
     card = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
     return Say(
-        f"fijibridge {fb.__version__}, Python {platform.python_version()}, torch {torch.__version__}; works on "
+        f"fijibridge {version('fijibridge')}, Python {platform.python_version()}, torch {torch.__version__}; works on "
         f"{device}{card}"
     )

@@ -58,12 +58,13 @@ def plan(
     device: Device = None,
 ) -> Say:
     """Say what a training on a folder will do and take: patches, coverage, memory, time. Nothing is trained."""
-    import fijibridge as fb
+    from fijibridge.dataset import Dataset
+    from fijibridge.nn.planning import plans
 
-    dataset = fb.Dataset.open(folder)
+    dataset = Dataset.open(folder)
     net = new_unet(dataset, depth, channels, dims, device=device, n_classes=2, patch=(2**depth,) * dims, batch=1)
     with working(call, device) as chosen:
-        made = fb.plan(
+        made = plans.plan(
             net, dataset, patch=sides("patch", patch, dims), stride=sides("stride", stride, dims), batch=batch,
             batches=batches, epochs=epochs, device=chosen, memory_limit=memory, precision=precision, probe=probe,
         )  # fmt: skip
@@ -112,10 +113,11 @@ def train(
     From the menu it goes on in the background, and Stop Training ends it; a macro waits for its end. Whatever ends it,
     the model and the record are in the folder: a run that was broken off goes on with existing = resume.
     """
-    import fijibridge as fb
+    from fijibridge.dataset import Dataset
+    from fijibridge.nn.training import Settings, starting
 
-    dataset = fb.Dataset.open(folder)
-    settings = fb.Settings.of(
+    dataset = Dataset.open(folder)
+    settings = Settings.of(
         epochs=epochs, batches=batches, batch=batch, patch=sides("patch", patch, dims), width=width, target=target,
         lr=lr, sampling=sampling, augment=augment, metric=metric, patience=patience, precision=precision,
         forecast=forecast, seed=seed,
@@ -127,7 +129,7 @@ def train(
             batch=settings.batch, seed=seed,
         )  # fmt: skip
     with working(call, device) as chosen:
-        run = fb.train(
+        run = starting.train(
             net, dataset, out=out, overwrite=existing == "replace", resume="auto" if existing == "resume" else False,
             settings=settings, device=chosen, background=True, observers=[*watchers(), Telling(call)],
         )  # fmt: skip
@@ -203,9 +205,9 @@ def new_unet(
     """Return a new U-Net for a folder's images, once it is sure that there is memory for it."""
     import torch
 
-    import fijibridge as fb
     from fijibridge.nn.devices import device_of
     from fijibridge.nn.planning import check_memory, patch_size
+    from fijibridge.nn.unet import UNet
 
     learnt = dataset.with_truth("train", "auto")
     shape: dict[str, Any] = {
@@ -213,7 +215,7 @@ def new_unet(
         "depth": depth, "width": channels, "dims": dims,
     }  # fmt: skip
     with torch.device("meta"):  # without memory for its weights: a network may be too large to be made
-        planned = fb.UNet(**shape)
+        planned = UNet(**shape)
     check_memory(planned, patch_size(planned, patch), batch, device_of(device))
     torch.manual_seed(seed)
-    return fb.UNet(**shape)
+    return UNet(**shape)

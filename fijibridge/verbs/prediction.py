@@ -68,10 +68,10 @@ def predict_folder(
     device: Device = None,
 ) -> Say:
     """Compute the class probabilities of all images of a folder, each into a file of its own."""
-    import fijibridge as fb
+    from fijibridge.nn.prediction import predict_files
 
     with working(call, device) as chosen:
-        written = fb.predict_files(
+        written = predict_files(
             loaded(model), input, output, resume=existing == "keep", overwrite=existing == "replace",
             progress=call.progress, tile=tile, flips=flips, border=border, precision=precision, device=chosen,
             cancel=call.cancelled,
@@ -84,10 +84,10 @@ def predicted(
     tile: int | None = None, precision: str = "32", device: str | None = None,
 ) -> xr.DataArray:  # fmt: skip
     """Predict an image, telling the call how far it is."""
-    import fijibridge as fb
+    from fijibridge.nn.prediction import predicting
 
     call.say(f"predicting {stem(image)}")
-    return fb.predict(
+    return predicting.predict(
         loaded(model), image, border=border, flips=flips, tile=tile, precision=precision, device=device,
         progress=call.progress, cancel=call.cancelled,
     )  # fmt: skip
