@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import xarray as xr
 
 from fijibridge.errors import Cancelled, FijiBridgeError, OptionError
+from fijibridge.image import PIXEL, as_labels, unit
 from fijibridge.verbs.parameters import INPUTS, Kind, Parameter
 from fijibridge.verbs.registry import Call, Verb
 from fijibridge.verbs.results import Result
@@ -70,14 +71,31 @@ def taken(parameters: list[Parameter], values: Mapping[str, Any], host: Host) ->
     problems = []
     for parameter in sorted(inputs, key=lambda p: p.kind is Kind.cells):
         try:
-            arrays[parameter.name] = host.take(parameter, values[parameter.name], arrays)
+            image = host.take(parameter, values[parameter.name], arrays)
+            if parameter.kind is Kind.cells:
+                image = image.copy(data=as_labels(image, str(image.name)))
+            arrays[parameter.name] = image
         except Cancelled:
             raise
         except FijiBridgeError as error:
             problems.append(f"{parameter.name}: {error}")
     if problems:
         raise OptionError("; ".join(problems))
-    return arrays
+    return calibrated(arrays)
+
+
+def calibrated(arrays: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:
+    """Give inputs without a pixel size that of the first one that has it, if their planes are of one size."""
+    known = next((image for image in arrays.values() if unit(image) != PIXEL), None)
+    if known is None:
+        return arrays
+    found = {}
+    for name, image in arrays.items():
+        if unit(image) == PIXEL and all(image.sizes[d] == known.sizes.get(d) for d in image.dims if d in "zyx"):
+            coords = {d: known.coords[d] for d in image.dims if d in "zyx" and d in known.coords}
+            image = image.assign_coords(coords)
+        found[name] = image
+    return found
 
 
 # --- devices, in turn -------------------------------------------------------------------------------
