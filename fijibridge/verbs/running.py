@@ -91,8 +91,10 @@ def calibrated(arrays: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:
         return arrays
     found = {}
     for name, image in arrays.items():
-        if unit(image) == PIXEL and all(image.sizes[d] == known.sizes.get(d) for d in image.dims if d in "zyx"):
-            coords = {d: known.coords[d] for d in image.dims if d in "zyx" and d in known.coords}
+        if unit(image) == PIXEL and all(
+            image.sizes[d] == known.sizes.get(d) for d in map(str, image.dims) if d in "zyx"
+        ):
+            coords = {d: known.coords[d] for d in map(str, image.dims) if d in "zyx" and d in known.coords}
             image = image.assign_coords(coords)
         found[name] = image
     return found
