@@ -91,11 +91,9 @@ def calibrated(arrays: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:
         return arrays
     found = {}
     for name, image in arrays.items():
-        if unit(image) == PIXEL and all(
-            image.sizes[d] == known.sizes.get(d) for d in map(str, image.dims) if d in "zyx"
-        ):
-            coords = {d: known.coords[d] for d in map(str, image.dims) if d in "zyx" and d in known.coords}
-            image = image.assign_coords(coords)
+        axes = [d for d in map(str, image.dims) if d in "zyx"]
+        if unit(image) == PIXEL and all(image.sizes[d] == known.sizes.get(d) for d in axes):
+            image = image.assign_coords({d: known.coords[d] for d in axes if d in known.coords})
         found[name] = image
     return found
 
