@@ -1,6 +1,16 @@
 """Image files: TIFF, OME-Zarr, HDF5, pictures and what bioio knows are read; TIFF is written, whole or not at all."""
 
 from fijibridge.files.reading import SUFFIXES, content, read_image, split_key
-from fijibridge.files.writing import atomic, make_folder, write_image, write_json
+from fijibridge.files.writing import atomic, atomic_folder, make_folder, write_image, write_json
 
-__all__ = ["SUFFIXES", "atomic", "content", "make_folder", "read_image", "split_key", "write_image", "write_json"]
+__all__ = [
+    "SUFFIXES",
+    "atomic",
+    "atomic_folder",
+    "content",
+    "make_folder",
+    "read_image",
+    "split_key",
+    "write_image",
+    "write_json",
+]

@@ -5,11 +5,7 @@ The metadata is that of version 0.5 (zarr 3): https://ngff.openmicroscopy.org/0.
 
 from __future__ import annotations
 
-import glob
-import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +15,11 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import ImageError
+from fijibridge.files.writing import atomic_folder
 from fijibridge.image import origin, pixel_size, time_unit, unit
 
-_LEFT_OVER = ".partial"
 _TYPES = {"t": "time", "c": "channel"}
 _UNITS = {"um": "micrometer", "nm": "nanometer", "mm": "millimeter", "sec": "second", "pixel": None, "frame": None}
-_log = logging.getLogger("fijibridge")
 
 
 @contextmanager
@@ -63,17 +58,8 @@ def new_ome_zarr(
     target = Path(path)
     if target.exists():
         raise ImageError(f"{target} is there already: remove it, or choose another folder")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for old in target.parent.glob(f".{glob.escape(target.name)}-*{_LEFT_OVER}"):
-        _log.warning("%s is of a process that was killed, or that still writes: remove it if none does", old)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", suffix=_LEFT_OVER, dir=target.parent))
-    try:
+    with atomic_folder(target) as folder:
         yield _made(folder, sizes, like, dtype, chunks, channels)
-        folder.chmod(0o777 & ~_umask())
-        folder.rename(target)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def _made(
@@ -113,9 +99,3 @@ def _axis(dim: str, like: xr.DataArray) -> dict[str, str]:
     name = time_unit(like) if dim == "t" else unit(like)
     known = _UNITS.get(name, name)
     return about if dim == "c" or known is None else about | {"unit": known}
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

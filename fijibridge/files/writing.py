@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import json
+import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +19,10 @@ import xarray as xr
 
 from fijibridge.errors import DatasetError
 from fijibridge.image import Array, as_image, imagej_pixels, origin, pixel_size, time_unit, unit
+
+log = logging.getLogger("fijibridge")
+
+_PARTIAL = ".partial"
 
 
 @contextmanager
@@ -45,6 +52,60 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str], replace: bool = False) -> Iterator[Path]:
+    """Give an empty folder beside `path`, moved to `path` at the end, removed on an error.
+
+    Parameters
+    ----------
+    path
+        Until the end its content lies in ``.NAME-….partial``; only a process that is killed leaves that behind, and
+        the next one warns of it.
+    replace
+        Whether what is there is replaced. It is removed when the new one is at its place.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> target = pathlib.Path(tempfile.mkdtemp()) / "new"
+    >>> with atomic_folder(target) as folder:
+    ...     _ = (folder / "a.txt").write_text("whole")
+    >>> (target / "a.txt").read_text(), [p.name for p in target.parent.iterdir()]
+    ('whole', ['new'])
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    hidden = f".{target.name[:80]}-"
+    for left in target.parent.glob(f"{glob.escape(hidden)}*{_PARTIAL}"):
+        log.warning("%s is of a process that was killed, or that still writes: remove it if none does", left)
+    folder = Path(tempfile.mkdtemp(prefix=hidden, suffix=_PARTIAL, dir=target.parent))
+    try:
+        yield folder
+        folder.chmod(0o777 & ~_umask())
+        if replace and target.exists():
+            _swap(folder, target)
+        else:
+            folder.rename(target)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _swap(folder: Path, target: Path) -> None:
+    """Put a folder into the place of another, or of a file, which is removed then, or put back on an error."""
+    old = folder.with_name(folder.name + ".old")
+    target.rename(old)
+    try:
+        folder.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    if old.is_dir():
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        old.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ import torch
 import xarray as xr
 
 from fijibridge.errors import ModelError
-from fijibridge.files import atomic
+from fijibridge.files import atomic, atomic_folder
 from fijibridge.image import DIMS, Array, as_image
 from fijibridge.nn.exchange.description import Authors, authors_of, check_package, describe_model, documentation
 from fijibridge.nn.exchange.script import SCRIPT, answer_of, read_script, script_of
@@ -209,37 +208,16 @@ def _add_check_sums(folder: Path, part: Any) -> None:
 @contextmanager
 def _whole(target: Path) -> Iterator[Path]:
     """Give a folder that becomes `target`, or is packed into it, at the end; on an error nothing is left."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.stem[:80]}-", dir=target.parent))
-    try:
-        yield folder
-        if target.suffix.lower() == ".zip":
-            _pack(folder, target)
-        else:
-            _move(folder, target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    if target.suffix.lower() != ".zip":
+        with atomic_folder(target, replace=True) as folder:
+            yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="fijibridge-") as temporary:
+        yield Path(temporary)
+        _pack(Path(temporary), target)
 
 
 def _pack(folder: Path, target: Path) -> None:
     with atomic(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(folder.iterdir()):
             archive.write(file, file.name)
-
-
-def _move(folder: Path, target: Path) -> None:
-    """Put a folder into its place; what was there is removed when the new one is."""
-    folder.chmod(0o755)
-    old = folder.with_name(folder.name + ".old")
-    if target.exists():
-        target.rename(old)
-    try:
-        folder.rename(target)
-    except OSError:
-        if old.exists():
-            old.rename(target)
-        raise
-    if old.is_dir():
-        shutil.rmtree(old)
-    else:
-        old.unlink(missing_ok=True)

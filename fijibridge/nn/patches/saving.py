@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from os import PathLike
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 
 from fijibridge.errors import TrainingError
+from fijibridge.files import atomic_folder
 from fijibridge.nn.patches.sampler import PatchSampler
 from fijibridge.nn.patches.samples import Batch
 
@@ -46,8 +46,7 @@ def save_patches(sampler: PatchSampler, path: str | PathLike[str], batches: int 
 
     Examples
     --------
-    >>> import tempfile
-    >>> from fijibridge.nn.patches import Sample
+    >>>     >>> from fijibridge.nn.patches import Sample
     >>> image = np.random.default_rng(0).random((1, 40, 40), np.float32)
     >>> sampler = PatchSampler([Sample(image, np.zeros((40, 40), np.uint8))], (16, 16), batch=4, batches=3)
     >>> path = save_patches(sampler, Path(tempfile.mkdtemp()) / "patches.zarr")
@@ -59,11 +58,8 @@ def save_patches(sampler: PatchSampler, path: str | PathLike[str], batches: int 
         raise TrainingError(f"{target} exists: patches are not added to it; give another path, or remove it")
     if wanted < 1:
         raise TrainingError(f"batches is {batches}; expected 1 or more")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
-        unfinished = Path(temporary) / "patches"
+    with atomic_folder(target) as unfinished:
         _write(sampler, unfinished, wanted)
-        unfinished.rename(target)
     return target
 
 
