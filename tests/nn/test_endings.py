@@ -131,3 +131,12 @@ def test_a_training_that_ended_early_says_its_patience():
     assert run.ending.best == pytest.approx(run.history["val_loss"].iloc[1:].min())
     assert run.ending.slope > 0
     assert run.stopped_because.startswith("early stop after")
+
+
+def test_the_best_epoch_is_the_one_whose_weights_were_kept():
+    curve = pd.DataFrame(
+        {"epoch": range(5), "train_loss": [1, 0.8, 0.6, 0.5, 0.45], "val_loss": [1, 0.5, 0.495, 0.4, 0.399]}
+    )
+    assert explain(curve, "done").best_epoch == 4
+    told = explain(curve, "done", min_delta=0.01)
+    assert (told.best_epoch, told.best) == (3, 0.4)

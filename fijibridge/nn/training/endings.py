@@ -86,8 +86,9 @@ class Ending:
 
 
 def explain(
-    history: pd.DataFrame, why: str, *, metric: str = "val_loss", patience: int | None = None, warm: bool = False
-) -> Ending:
+    history: pd.DataFrame, why: str, *, metric: str = "val_loss", patience: int | None = None, min_delta: float = 0.0,
+    warm: bool = False,
+) -> Ending:  # fmt: skip
     """Say what the curves of a training look like.
 
     Parameters
@@ -100,6 +101,8 @@ def explain(
         The column that was watched; the training loss takes its place where there was no validation.
     patience
         Epochs without improvement that were allowed.
+    min_delta
+        What is better by less is no improvement: the best epoch is the one whose weights were kept.
     warm
         Whether it began from trained weights.
 
@@ -121,18 +124,19 @@ def explain(
     """
     watched = metric if metric in history and history[metric].notna().any() else "train_loss"
     curve = history[watched].to_numpy(float)
-    best_epoch, best = _best(history, watched)
+    best_epoch, best = _best(history, watched, min_delta)
     slope = _slope(curve)
     looks, evidence = _looks(history, watched, slope, warm)
     return Ending(why, looks, tuple(evidence), _ADVICE[looks], watched, best_epoch, best, patience, slope)
 
 
-def _best(history: pd.DataFrame, watched: str) -> tuple[int | None, float | None]:
-    values = history[watched].to_numpy(float)[1:]
-    if not np.isfinite(values).any():
-        return None, None
-    number = int(np.nanargmax(values) if higher_is_better(watched) else np.nanargmin(values))
-    return int(history["epoch"].to_numpy()[1 + number]), float(values[number])
+def _best(history: pd.DataFrame, watched: str, min_delta: float) -> tuple[int | None, float | None]:
+    best_epoch, best = None, None
+    sign = 1 if higher_is_better(watched) else -1
+    for epoch, value in zip(history["epoch"].to_numpy()[1:], history[watched].to_numpy(float)[1:], strict=True):
+        if np.isfinite(value) and (best is None or sign * (value - best) > min_delta):
+            best_epoch, best = int(epoch), float(value)
+    return best_epoch, best
 
 
 def higher_is_better(metric: str) -> bool:

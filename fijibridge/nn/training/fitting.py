@@ -138,7 +138,7 @@ def fit(
     net.eval()
     run.ending = explain(
         _with_end(recorder.history(), failure), why, metric=settings.metric, patience=settings.patience,
-        warm=job.before is not None,
+        min_delta=settings.min_delta, warm=job.before is not None,
     )  # fmt: skip
     log.info("training ended: %s", run.ending)
     if failure is not None:
