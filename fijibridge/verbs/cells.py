@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from fijibridge.errors import OptionError
 from fijibridge.image import as_image
@@ -62,27 +62,39 @@ def label_cells(
     from fijibridge.cells.segmentation import labelling
     from fijibridge.cells.segmentation.recipes import make_recipe
 
-    if grow_by is not None and not grow:
-        raise OptionError("grow_by says how far cells grow, and grow=false that they do not: leave one out")
-    options = {
-        "threshold": threshold, "sigma": sigma, "h": h, "beta": beta, "min_size": min_size, "max_size": max_size,
-        "unit": unit, "grow": grow and (True if grow_by is None else grow_by), "fill_holes": fill_holes,
-        "border": border,
-    }  # fmt: skip
+    options = labelling_options(
+        method=method, membrane=membrane, threshold=threshold, sigma=sigma, h=h, beta=beta, min_size=min_size,
+        max_size=max_size, unit=unit, grow=grow, grow_by=grow_by, fill_holes=fill_holes, border=border,
+    )  # fmt: skip
     # what does not fit is told before a network has worked for minutes
     frame = image.isel({axis: 0 for axis in ("t", "c") if axis in image.dims}, drop=True)
-    make_recipe(frame, method, **options)  # type: ignore[arg-type]
+    make_recipe(frame, **{name: value for name, value in options.items() if name != "membrane"})
     prob = image
     if model is not None:
         with working(call, device) as chosen:
             prob = predicted(image, model, call, device=chosen)
     call.say(f"labelling {stem(image)}")
-    channel = int(membrane) - 1 if membrane.isdecimal() else membrane
-    cells = labelling.label_cells(prob, method, membrane=channel, **options)  # type: ignore[arg-type]
+    cells = labelling.label_cells(prob, **options)
     results: list[Result] = [ShowLabels(cells, f"{stem(image).removesuffix('_prob')}_cells")]
     if outlines or manager:
         results.append(Outlines(labels_to_rois(cells), "image", manager=manager))
     return results
+
+
+def labelling_options(*, membrane: str, grow: bool, grow_by: float | None, **others: Any) -> dict[str, Any]:
+    """Return what the verb takes as :func:`fijibridge.label_cells` takes it.
+
+    Raises
+    ------
+    OptionError
+        If options do not go together, or channels are not counted from 1.
+    """
+    if grow_by is not None and not grow:
+        raise OptionError("grow_by says how far cells grow, and grow=false that they do not: leave one out")
+    if membrane.isdecimal() and int(membrane) < 1:
+        raise OptionError(f"membrane is {membrane!r}; expected the name of a channel, or its number from 1")
+    channel = int(membrane) - 1 if membrane.isdecimal() else membrane
+    return {**others, "membrane": channel, "grow": grow and (True if grow_by is None else grow_by)}
 
 
 @verb("Match Labels...", order=40)

@@ -18,13 +18,10 @@ if TYPE_CHECKING:
     from fijibridge.nn.unet import UNet
 
 Images: TypeAlias = Annotated[Folder, Param("folder of images with a dataset.toml")]
-Sides: TypeAlias = Annotated[
-    str | None, Param("side of a patch, or sides such as 16,128,128; chosen if left out", "px")
-]
 Depth: TypeAlias = Annotated[int, Param("poolings of the U-Net", low=1)]
 Channels: TypeAlias = Annotated[int, Param("of the U-Net's first level; each pooling doubles them", low=1)]
 Dims: TypeAlias = Annotated[int, Param("2 for planes, 3 for volumes", low=2, high=3)]
-Batch: TypeAlias = Annotated[int, Param("patches in a batch", low=1)]
+Batch: TypeAlias = Annotated[int, Param("patches in a batch, of all devices together", low=1)]
 Epochs: TypeAlias = Annotated[int, Param("at most; 0 leaves the network as it is", low=0)]
 NumberFormat: TypeAlias = Annotated[Literal["auto", "32", "bf16", "16"], Param("of the numbers in the network")]
 
@@ -38,7 +35,9 @@ _WAIT = 0.2
 def plan(
     call: Call,
     folder: Images,
-    patch: Sides = None,
+    patch: Annotated[
+        str | None, Param("side of a patch, or sides such as 16,128,128; chosen if left out", "px")
+    ] = None,
     stride: Annotated[
         str | None, Param("from patch to patch, one number or one by axis; chosen if left out", "px")
     ] = None,
@@ -62,13 +61,23 @@ def plan(
     from fijibridge.nn.planning import plans
 
     dataset = Dataset.open(folder)
-    net = new_unet(dataset, depth, channels, dims, device=device, n_classes=2, patch=(2**depth,) * dims, batch=1)
     with working(call, device) as chosen:
-        made = plans.plan(
-            net, dataset, patch=sides("patch", patch, dims), stride=sides("stride", stride, dims), batch=batch,
-            batches=batches, epochs=epochs, device=chosen, memory_limit=memory, precision=precision, probe=probe,
+        arguments = planned(
+            dataset, patch=patch, stride=stride, depth=depth, channels=channels, dims=dims, memory=memory,
+            device=chosen, batch=batch, batches=batches, epochs=epochs, precision=precision, probe=probe,
         )  # fmt: skip
+        made = plans.plan(**arguments)
     return Say(f"{dataset}\n{made}")
+
+
+def planned(
+    dataset: Dataset, *, patch: str | None, stride: str | None, depth: int, channels: int, dims: int,
+    memory: str | None, device: str | None, **others: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Return what the verb takes as :func:`fijibridge.plan` takes it, with a new network."""
+    shape = {"patch": sides("patch", patch, dims), "stride": sides("stride", stride, dims)}
+    net = new_unet(dataset, depth, channels, dims, n_classes=2, device=device, patch=(2**depth,) * dims, batch=1)
+    return {"net": net, "data": dataset, **shape, "memory_limit": memory, "device": device, **others}
 
 
 @verb("Train U-Net...", order=10, long=True)
@@ -82,8 +91,12 @@ def train(
     epochs: Epochs = 30,
     batches: Annotated[int, Param("batches in an epoch", low=1)] = 50,
     batch: Batch = 8,
-    patch: Sides = None,
-    width: Annotated[float, Param("of the membranes that are drawn between cells", "px", low=1)] = 3,
+    patch: Annotated[
+        str | None, Param("side of a patch, or sides such as 16,128,128; 128, and 16 of z, if left out", "px")
+    ] = None,
+    width: Annotated[
+        float, Param("of the membranes that are drawn between cells; the network's is channels", "px", low=1)
+    ] = 3,
     target: Annotated[
         Literal["auto", "classes", "labels"],
         Param("what is learnt: classes (pixel labels), labels (membranes between cells)"),

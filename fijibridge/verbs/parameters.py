@@ -138,17 +138,17 @@ class Parameter:
             Kind.new_folder: "a folder", Kind.integer: "a whole number", Kind.number: "a number",
             Kind.choice: "one of " + ", ".join(self.choices), Kind.flag: "true or false", Kind.text: "a text",
         }  # fmt: skip
-        return words[self.kind] + self._range()
+        within = f" {self.range}" if self.range.startswith("from") else f" of {self.range}" if self.range else ""
+        return words[self.kind] + within + (f" ({self.unit})" if self.unit else "")
 
-    def _range(self) -> str:
-        within = ""
+    @property
+    def range(self) -> str:
+        """From where to where its numbers go, in words; empty if anywhere."""
         if self.low is not None and self.high is not None:
-            within = f" from {self.low:g} to {self.high:g}"
-        elif self.low is not None:
-            within = f" of at least {self.low:g}"
-        elif self.high is not None:
-            within = f" of at most {self.high:g}"
-        return within + (f" ({self.unit})" if self.unit else "")
+            return f"from {self.low:g} to {self.high:g}"
+        if self.low is not None:
+            return f"at least {self.low:g}"
+        return f"at most {self.high:g}" if self.high is not None else ""
 
     def read(self, value: Any) -> Any:
         """Return a value of its type, from text or from such a value; inputs stay names, to be looked up by a host.

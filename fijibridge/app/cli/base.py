@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fijibridge.app.cli.options import option_of
+from fijibridge.verbs import cells, learning
+
 if TYPE_CHECKING:
     from fijibridge.dataset import Dataset, Item
 
@@ -41,11 +44,11 @@ TestNames = Annotated[
 ValidationNames = Annotated[
     list[str] | None, typer.Option("--validation", help="name of an image to watch; repeat; only with --image")
 ]
-Thresh = Annotated[float, typer.Option(help="a pair with at least this IoU is a match")]
+Thresh = Annotated[float, option_of(cells.match_labels, "thresh")]
 Csv = Annotated[Path | None, typer.Option(help="write the table here too")]
 SplitName = Annotated[Split | None, typer.Option("--split", help="only these images")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best there is if left out")]
-Seed = Annotated[int, typer.Option(help="of the first weights, patches and augmentation")]
+Device = Annotated[str | None, option_of(learning.train, "device")]
+Seed = Annotated[int, option_of(learning.train, "seed")]
 
 
 @app.callback(invoke_without_command=True)

@@ -26,28 +26,13 @@ from fijibridge.app.cli.base import (
     open_dataset,
     scored,
 )
+from fijibridge.app.cli.options import takes
 from fijibridge.errors import DatasetError, ImageError
+from fijibridge.verbs import cells as verbs
 
 if TYPE_CHECKING:
     from fijibridge.cells.matching.matches import Matching
     from fijibridge.dataset import Item
-
-
-class Method(StrEnum):
-    """How cells are found in a membrane probability."""
-
-    threshold = "threshold"
-    watershed = "watershed"
-    minima = "minima"
-    seeded = "seeded"
-    agglomeration = "agglomeration"
-
-
-class Border(StrEnum):
-    """What happens to cells that touch the border of the image."""
-
-    keep = "keep"
-    remove = "remove"
 
 
 class Metric(StrEnum):
@@ -60,65 +45,34 @@ class Metric(StrEnum):
 
 
 Predictions = Annotated[Path, typer.Argument(help="folder with {name}_prob.tif, as predict writes it")]
-MethodName = Annotated[
-    Method,
-    typer.Option(
-        help="threshold: connected regions; watershed: also closes gaps; minima, seeded: for noise and stacks; "
-        "agglomeration: weighs whole membranes"
-    ),
-]
+Values = typer.Option(help="values to try, such as 0.3,0.5,0.7")
 
 
 @app.command()
+@takes(verbs.label_cells, without=("image", "model", "outlines", "manager", "device"))
 def label(
     folder: Predictions,
     out: Annotated[Path | None, typer.Option(help="folder for {name}_cells.tif; the same if left out")] = None,
-    method: MethodName = Method.watershed,
-    threshold: Annotated[float, typer.Option(help="from this probability on (0 to 1) it is membrane")] = 0.5,
-    sigma: Annotated[float | None, typer.Option(help="smoothing, in pixels; not of threshold")] = None,
-    h: Annotated[
-        float | None,
-        typer.Option(
-            "--h",
-            help="how much wider than its necks a cell must be, in pixels; of minima how much deeper, a probability",
-        ),
-    ] = None,
-    beta: Annotated[
-        float | None, typer.Option(help="of agglomeration: mean probability from which on a membrane separates")
-    ] = None,
-    min_size: Annotated[float, typer.Option(min=0, help="leave out smaller regions, in --unit")] = 0,
-    max_size: Annotated[float | None, typer.Option(help="take out larger regions, in --unit")] = None,
-    unit: Annotated[str, typer.Option(help="of the sizes: px, um2, um3")] = "px",
-    grow: Annotated[bool, typer.Option(help="grow the cells until a gap of 1 px is left")] = True,
-    grow_by: Annotated[float | None, typer.Option(min=0, help="grow at most so many pixels")] = None,
-    fill_holes: Annotated[bool, typer.Option(help="fill what is enclosed by one cell")] = True,
-    border: Annotated[Border, typer.Option(help="cells that touch the border of the image")] = Border.keep,
+    **options: Any,
 ) -> None:
     """Find the cells in predicted membranes."""
     import fijibridge as fb
     from fijibridge.app.console import bar, console
     from fijibridge.files import make_folder, read_image, write_image
 
-    if grow_by is not None and not grow:
-        raise typer.BadParameter("--grow-by says how far cells grow, and --no-grow that they do not: leave one out")
+    options = verbs.labelling_options(**options)
     items = fb.Dataset.from_patterns(folder, image="*_prob.tif").items
     target = make_folder(out or folder)
     with bar("labelling") as shown:
         for number, item in enumerate(items, start=1):
-            cells = fb.label_cells(
-                read_image(item.paths["image"]), method.value, threshold=threshold, sigma=sigma, h=h, beta=beta,
-                min_size=min_size, max_size=max_size, unit=unit, grow=grow and (True if grow_by is None else grow_by),
-                fill_holes=fill_holes, border=border.value,
-            )  # fmt: skip
+            cells = fb.label_cells(read_image(item.paths["image"]), **options)
             write_image(target / f"{item.name}_cells.tif", cells)
             shown.progress(number, len(items))
     console.print(f"{len(items)} label images in {target}")
 
 
-Values = typer.Option(help="values to try, such as 0.3,0.5,0.7")
-
-
 @app.command()
+@takes(verbs.label_cells, only=("method",), after="split")
 def tune(
     pred: Predictions,
     folder: Folder,
@@ -128,7 +82,6 @@ def tune(
     test: TestNames = None,
     validation: ValidationNames = None,
     split: SplitName = Split.validation,
-    method: MethodName = Method.watershed,
     threshold: Annotated[str | None, Values] = None,
     sigma: Annotated[str | None, Values] = None,
     h: Annotated[str | None, typer.Option("--h", help="values to try")] = None,
@@ -140,6 +93,7 @@ def tune(
     thresh: Thresh = 0.5,
     csv: Annotated[Path | None, typer.Option(help="write the whole table here")] = None,
     plot: Annotated[Path | None, typer.Option(help="write a picture here")] = None,
+    **options: Any,
 ) -> None:
     """Choose the parameters of label on images with known cells (the split validation, unless you say another)."""
     import fijibridge as fb
@@ -155,7 +109,7 @@ def tune(
     tuning = fb.tune_segmentation(
         {item.name: read_image(pred / f"{item.name}_prob.tif") for item in items},
         {item.name: values(item.labels()) for item in items},
-        method.value,
+        options["method"],
         _grid(given),
         metric=metric.value,
         thresh=thresh,
