@@ -9,8 +9,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import ImageError
-from fijibridge.fiji.images import from_imageplus, plain_pixels
-from fijibridge.fiji.pixels import copy_into_java, pack_rgb
+from fijibridge.fiji.exchange import pack_rgb, plain_pixels
+from fijibridge.fiji.images import from_imageplus
+from fijibridge.fiji.pixels import copy_into_java
 from fijibridge.fiji.stacks import COLOR_RGB, ImageStack
 from fijibridge.image import DIMS, origin, pixel_size
 

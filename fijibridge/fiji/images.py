@@ -15,25 +15,13 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import ImageError
-from fijibridge.fiji.pixels import copy_to_java, each_plane, pack_rgb
+from fijibridge.fiji.exchange import MODES, Facts, Shown, image_of, shown, signed_ranges, stored_pixels
+from fijibridge.fiji.pixels import copy_to_java, each_plane
 from fijibridge.fiji.stacks import COLOR_256, COLOR_RGB, GRAY8, GRAY16, ArrayStack, ImageStack, virtual_dtype
-from fijibridge.image import (
-    DIMS,
-    RGB,
-    LookupTable,
-    as_image,
-    channel_names,
-    imagej_pixels,
-    origin,
-    pixel_size,
-    time_unit,
-    unit,
-)
+from fijibridge.image import DIMS, LookupTable
 
 Region = Mapping[str, int | slice]
 
-_MICRO = {"micron", "microns", "µm", "μm", "um", "micrometer", "micrometre"}
-_MODES = {1: "composite", 2: "color", 3: "grayscale"}
 _TYPE_NAMES = {GRAY8: "8-bit", GRAY16: "16-bit", COLOR_256: "8-bit color", COLOR_RGB: "RGB"}
 
 
@@ -110,39 +98,18 @@ def _checked(region: Region, frame: xr.DataArray) -> dict[str, int | slice]:
 
 
 def _image_of(imp: Any, array: npt.NDArray[Any], keep: Sequence[str], stack: ImageStack) -> xr.DataArray:
-    squeezed = array.reshape([n for d, n in zip(DIMS, array.shape, strict=True) if d in keep])
+    return image_of(array, _facts(imp, stack), keep)
+
+
+def _facts(imp: Any, stack: ImageStack) -> Facts:
     cal = imp.getCalibration()
-    sizes = {"z": _positive(cal.pixelDepth), "y": _positive(cal.pixelHeight), "x": _positive(cal.pixelWidth)}
-    # ImageJ: coordinate = (pixel - origin in pixels) * pixel size
-    origins = {"z": -cal.zOrigin * sizes["z"], "y": -cal.yOrigin * sizes["y"], "x": -cal.xOrigin * sizes["x"]}
-    units = {d: _unit_from_java(str(name)) for d, name in zip("xyz", _units(cal), strict=True)}
-    if "t" in keep:
-        interval = float(cal.frameInterval)
-        sizes["t"] = interval if interval > 0 else 1.0
-        units["t"] = str(cal.getTimeUnit()) if interval > 0 else "frame"
-    image = as_image(
-        squeezed, "".join(keep), pixel_size=sizes, origin={d: float(o) for d, o in origins.items()}, unit=units,
-        name=str(imp.getTitle()),
+    return Facts(
+        title=str(imp.getTitle()), rgb=stack.rgb, channels=stack.channels,
+        pixel_size=(float(cal.pixelDepth), float(cal.pixelHeight), float(cal.pixelWidth)),
+        origin=(float(cal.zOrigin), float(cal.yOrigin), float(cal.xOrigin)),
+        units=(str(cal.getZUnit()), str(cal.getYUnit()), str(cal.getXUnit())),
+        interval=float(cal.frameInterval), time_unit=str(cal.getTimeUnit()), about=_about(imp, cal, stack),
     )  # fmt: skip
-    about = _about(imp, cal, stack)
-    labels = about.get("slice_labels", [])
-    channels = RGB if stack.rgb else channel_names(labels, stack.channels) if labels else None
-    if channels is not None and "c" in image.dims:
-        image = image.assign_coords(c=list(channels))
-    image.attrs["imagej"] = about
-    return image
-
-
-def _positive(size: float) -> float:
-    return float(size) if size > 0 else 1.0
-
-
-def _units(cal: Any) -> tuple[str, str, str]:
-    return cal.getXUnit(), cal.getYUnit(), cal.getZUnit()
-
-
-def _unit_from_java(name: str) -> str:
-    return "um" if name.lower() in _MICRO else "pixel" if name in ("", "pixels") else name
 
 
 def _about(imp: Any, cal: Any, stack: ImageStack) -> dict[str, Any]:
@@ -181,17 +148,10 @@ def _display(imp: Any, stack: ImageStack) -> dict[str, Any]:
     if imp.isComposite():
         luts = list(imp.getLuts())
         ranges = [(float(lut.min), float(lut.max)) for lut in luts]
-        return {"luts": [_table(lut) for lut in luts], "display_ranges": _signed(ranges, stack),
-                "mode": _MODES.get(int(imp.getMode()), "composite")}  # fmt: skip
+        return {"luts": [_table(lut) for lut in luts], "display_ranges": signed_ranges(ranges, stack.signed),
+                "mode": MODES.get(int(imp.getMode()), "composite")}  # fmt: skip
     ranges = [(float(imp.getDisplayRangeMin()), float(imp.getDisplayRangeMax()))]
-    return {"luts": [_table(imp.getProcessor().getLut())], "display_ranges": _signed(ranges, stack)}
-
-
-def _signed(ranges: list[tuple[float, float]], stack: ImageStack) -> list[tuple[float, float]]:
-    """Return display ranges in the values that Python sees."""
-    if not stack.signed:
-        return ranges
-    return [(low - 32768, high - 32768) for low, high in ranges]
+    return {"luts": [_table(imp.getProcessor().getLut())], "display_ranges": signed_ranges(ranges, stack.signed)}
 
 
 def _table(lut: Any) -> LookupTable:
@@ -223,50 +183,19 @@ def to_imageplus(image: xr.DataArray, title: str, virtual: bool = False, mode: s
     mode
         How several channels are shown: composite, color or grayscale; as it was if left out.
     """
-    about = _fitting(image)
-    if mode is not None:
-        about["mode"] = mode
-    rgb = _is_rgb(image)
-    frames, channels, slices, height, width = (image.sizes.get(d, 1) for d in DIMS)
-    if 0 in image.shape:
-        raise ImageError(f"the array is empty, shape {image.shape}: ImageJ has no image without pixels")
-    if height * width >= 2**31:
-        raise ImageError(f"a plane of {height} x {width} has more than the 2**31 pixels of ImageJ: show a part of it")
-    labels = _slice_labels(image, about, rgb)
+    told = shown(image, mode)
     if virtual:
         virtual_dtype(image.dtype)
-        stack = ArrayStack(_five(image), labels, rgb).java
+        stack = ArrayStack(_five(image), told.labels, told.rgb).java
     else:
-        stack = _filled(image, labels, rgb)
+        stack = _filled(image, told)
     imp = jpype.JClass("ij.ImagePlus")(title, stack)
-    imp.setDimensions(1 if rgb else channels, slices, frames)
-    if (channels > 1 and not rgb) or (slices > 1 and frames > 1):
+    frames, channels, slices = told.counts
+    imp.setDimensions(channels, slices, frames)
+    if channels > 1 or (slices > 1 and frames > 1):
         imp.setOpenAsHyperStack(True)
-    _calibrate(imp, image, about)
-    return imp if rgb else _displayed(imp, image, about, channels)
-
-
-def _fitting(image: xr.DataArray) -> dict[str, Any]:
-    """Return what ``attrs["imagej"]`` says, without what no longer fits the pixels."""
-    about = dict(image.attrs.get("imagej", {}))
-    kinds = {"uint8": ("8-bit", "8-bit color", "RGB"), "uint16": ("16-bit",), "int16": ("signed 16-bit",),
-             "float32": ("32-bit",)}  # fmt: skip
-    channels = image.sizes.get("c", 1)
-    same = about.get("type") in kinds.get(str(image.dtype), ())
-    if not same or len(about.get("luts", ())) not in (1, channels):
-        for name in ("luts", "display_ranges", "mode", "calibration_function"):
-            about.pop(name, None)
-    return about
-
-
-def _slice_labels(image: xr.DataArray, about: Mapping[str, Any], rgb: bool) -> list[str | None]:
-    frames, channels, slices = (image.sizes.get(d, 1) for d in DIMS[:3])
-    count = frames * slices * (1 if rgb else channels)
-    labels = about.get("slice_labels", [])
-    if rgb or "c" not in image.coords:
-        return [text or None for text in labels] if len(labels) == count else [None] * count
-    names = [str(name) for name in np.atleast_1d(image.coords["c"].values)]
-    return [*names] * (count // len(names))
+    _calibrate(imp, told)
+    return imp if told.rgb else _displayed(imp, told)
 
 
 def _five(image: xr.DataArray) -> Any:
@@ -288,80 +217,54 @@ class _Five:
         return self.data[tuple(place.get(d, slice(None)) for d in self.dims)]
 
 
-def _filled(image: xr.DataArray, labels: Sequence[str | None], rgb: bool) -> Any:
+def _filled(image: xr.DataArray, told: Shown) -> Any:
     """Return an ImageStack with a copy of the pixels."""
-    dims = [str(d) for d in image.dims if not (rgb and d == "c")]
-    array = _packed_rgb(image) if rgb else plain_pixels(image.values)
-    full = array.reshape([array.shape[dims.index(d)] if d in dims else 1 for d in DIMS])  # (T, C, Z, Y, X)
+    full = stored_pixels(image, told.rgb)  # (T, C, Z, Y, X)
     height, width = full.shape[3:]
     planes = [full[t, c, z] for t, z, c in np.ndindex(full.shape[0], full.shape[2], full.shape[1])]
     stack = jpype.JClass("ij.ImageStack")(width, height)
-    for label, pixels in zip(labels, each_plane(copy_to_java, planes, full.nbytes), strict=True):
+    for label, pixels in zip(told.labels, each_plane(copy_to_java, planes, full.nbytes), strict=True):
         stack.addSlice(label, pixels)
     return stack
 
 
-def _is_rgb(image: xr.DataArray) -> bool:
-    if image.dtype != np.uint8 or image.sizes.get("c") != 3 or "c" not in image.coords:
-        return False
-    return tuple(image.coords["c"].values) == RGB
-
-
-def _packed_rgb(image: xr.DataArray) -> npt.NDArray[np.int32]:
-    return pack_rgb(*(image.isel(c=i).values for i in range(3)))
-
-
-def plain_pixels(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Bring pixels into a type of ImageJ: see :func:`fijibridge.image.imagej_pixels`, and signed 16 bits."""
-    if array.dtype == np.int16 and array.size:
-        # ImageJ's signed 16 bits are unsigned ones with a calibration function
-        return np.asarray(array.view(np.uint16) ^ np.uint16(0x8000))
-    return imagej_pixels(array)
-
-
-def _calibrate(imp: Any, image: xr.DataArray, about: Mapping[str, Any]) -> None:
-    sizes, origins = pixel_size(image), origin(image)
+def _calibrate(imp: Any, told: Shown) -> None:
     cal = jpype.JClass("ij.measure.Calibration")(imp)
-    cal.pixelWidth, cal.pixelHeight = sizes.get("x", 1.0), sizes.get("y", 1.0)
-    cal.pixelDepth = sizes.get("z", 1.0)
-    cal.xOrigin, cal.yOrigin, cal.zOrigin = (-origins.get(d, 0.0) / sizes.get(d, 1.0) for d in ("x", "y", "z"))
-    for axis, put in (("x", cal.setXUnit), ("y", cal.setYUnit), ("z", cal.setZUnit)):
-        name = str(image.coords[axis].attrs.get("units", "pixel")) if axis in image.coords else unit(image)
-        if name != "pixel":
-            put("micron" if name == "um" else name)
-    if "t" in image.dims and time_unit(image) != "frame":
-        cal.frameInterval = sizes["t"]
-        cal.setTimeUnit(time_unit(image))
-    function = about.get("calibration_function")
-    if image.dtype == np.int16:
+    cal.pixelDepth, cal.pixelHeight, cal.pixelWidth = told.pixel_size
+    cal.zOrigin, cal.yOrigin, cal.xOrigin = told.origin
+    for name, put in zip(told.units, (cal.setZUnit, cal.setYUnit, cal.setXUnit), strict=True):
+        if name is not None:
+            put(name)
+    if told.interval is not None:
+        cal.frameInterval = told.interval
+        cal.setTimeUnit(told.time_unit)
+    if told.signed:
         cal.setSigned16BitCalibration()
-    elif function is not None:
-        coefficients = jpype.JArray(jpype.JDouble)(function["coefficients"]) if function["coefficients"] else None
-        cal.setFunction(function["function"], coefficients, function["unit"])
+    elif told.function is not None:
+        numbers = told.function["coefficients"]
+        coefficients = jpype.JArray(jpype.JDouble)(numbers) if numbers else None
+        cal.setFunction(told.function["function"], coefficients, told.function["unit"])
     # what Python says about its image counts, not the calibration that ImageJ was told to use for all images
     imp.setIgnoreGlobalCalibration(True)
     imp.setCalibration(cal)
-    if about.get("info"):
-        imp.setProperty("Info", about["info"])
-    if about.get("properties"):
-        imp.setProperties(jpype.JArray(jpype.JString)([str(t) for pair in about["properties"].items() for t in pair]))
+    if told.info:
+        imp.setProperty("Info", told.info)
+    if told.properties:
+        imp.setProperties(jpype.JArray(jpype.JString)(told.properties))
 
 
-def _displayed(imp: Any, image: xr.DataArray, about: Mapping[str, Any], channels: int) -> Any:
+def _displayed(imp: Any, told: Shown) -> Any:
     """Give a new image the lookup tables and display ranges that it had; ImageJ finds others when it shows it."""
-    ranges = about.get("display_ranges", [])
-    if image.dtype == np.int16:
-        ranges = [(low + 32768, high + 32768) for low, high in ranges]
-    luts = [make_lut(table, *limits) for table, limits in zip(about.get("luts", []), ranges, strict=True)]
-    mode = next((number for number, name in _MODES.items() if name == about.get("mode")), None)
-    if mode is not None and channels > 1:
-        composite = jpype.JClass("ij.CompositeImage")(imp, mode)
+    luts = [make_lut(table, *limits) for table, limits in zip(told.luts, told.ranges, strict=True)]
+    channels = told.counts[1]
+    if told.mode is not None and channels > 1:
+        composite = jpype.JClass("ij.CompositeImage")(imp, told.mode)
         if len(luts) == channels:
             composite.setLuts(jpype.JArray(jpype.JClass("ij.process.LUT"))(luts))
         return composite
-    if luts and mode is None:
+    if luts and told.mode is None:
         imp.setLut(luts[0])
-        imp.setDisplayRange(*ranges[0])
+        imp.setDisplayRange(*told.ranges[0])
     return imp
 
 

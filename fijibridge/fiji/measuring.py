@@ -12,50 +12,18 @@ import pandas as pd
 
 from fijibridge.errors import ImageError, RoiError
 from fijibridge.fiji import javaside
+from fijibridge.fiji.measurements import ALL_MEASUREMENTS, MEASUREMENTS, measurement_constants
 from fijibridge.fiji.tables import to_dataframe
 
-MEASUREMENTS = (
-    "area",
-    "mean",
-    "std_dev",
-    "min_max",
-    "centroid",
-    "perimeter",
-    "ellipse",
-    "shape",
-    "feret",
-    "integrated",
-)
-"""What ``fiji.measure`` measures unless told otherwise."""
-
-ALL_MEASUREMENTS = {
-    "area": "AREA", "mean": "MEAN", "std_dev": "STD_DEV", "mode": "MODE", "min_max": "MIN_MAX",
-    "centroid": "CENTROID", "center_of_mass": "CENTER_OF_MASS", "perimeter": "PERIMETER", "rect": "RECT",
-    "ellipse": "ELLIPSE", "shape": "SHAPE_DESCRIPTORS", "feret": "FERET", "integrated": "INTEGRATED_DENSITY",
-    "median": "MEDIAN", "skewness": "SKEWNESS", "kurtosis": "KURTOSIS", "area_fraction": "AREA_FRACTION",
-    "stack_position": "STACK_POSITION", "label": "LABELS",
-}  # fmt: skip
-"""Names of all the measurements of Analyze ▸ Set Measurements, and ImageJ's names of them."""
+__all__ = ["ALL_MEASUREMENTS", "MEASUREMENTS", "measure_rois", "measurement_flags"]
 
 
 def measurement_flags(names: Sequence[str]) -> int:
-    """Return ImageJ's bit set for names of :data:`ALL_MEASUREMENTS`.
-
-    Raises
-    ------
-    ImageError
-        Lists the names that there are.
-    """
-    if isinstance(names, str):
-        raise ImageError(f"measurements is the text {names!r}; expected a list of names: [{names!r}]")
-    names = [str(name).lower().replace(" ", "_") for name in names]
-    unknown = [n for n in names if n not in ALL_MEASUREMENTS]
-    if unknown:
-        raise ImageError(f"ImageJ has no measurement {unknown[0]!r}; there are {', '.join(ALL_MEASUREMENTS)}")
+    """Return ImageJ's bit set for names of :data:`ALL_MEASUREMENTS`."""
     constants = jpype.JClass("ij.measure.Measurements")
     flags = 0
-    for name in names:
-        flags |= int(getattr(constants, ALL_MEASUREMENTS[name]))
+    for name in measurement_constants(names):
+        flags |= int(getattr(constants, name))
     return flags
 
 

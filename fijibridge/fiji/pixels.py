@@ -48,12 +48,6 @@ def copy_into_java(array: npt.NDArray[Any], pixels: Any) -> None:
     _buffer(np.ascontiguousarray(array), _view_of(pixels)).get(pixels)
 
 
-def pack_rgb(red: npt.NDArray[Any], green: npt.NDArray[Any], blue: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-    """Pack three ``uint8`` channels as ImageJ's RGB does, 0xFFRRGGBB."""
-    packed: npt.NDArray[np.uint32] = 0xFF000000 | red.astype(np.uint32) << 16 | green.astype(np.uint32) << 8 | blue
-    return packed.astype(np.uint32).view(np.int32)
-
-
 def _view_of(pixels: Any) -> str | None:
     kinds = {"byte[]": None, "short[]": "asShortBuffer", "float[]": "asFloatBuffer", "int[]": "asIntBuffer"}
     return kinds[str(pixels.getClass().getSimpleName())]

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from fijibridge.errors import ImageError
 from fijibridge.fiji import javaside
-from fijibridge.fiji.pixels import copy_from_java, copy_to_java, each_plane, pack_rgb
+from fijibridge.fiji.exchange import pack_rgb
+from fijibridge.fiji.pixels import copy_from_java, copy_to_java, each_plane
 
 log = logging.getLogger("fijibridge")
 

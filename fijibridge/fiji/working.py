@@ -9,6 +9,7 @@ import pandas as pd
 
 from fijibridge.errors import ImageError, MacroError, RoiError, SessionError
 from fijibridge.fiji.judging import Judging
+from fijibridge.fiji.measurements import places_of
 from fijibridge.image import Array, as_image
 from fijibridge.rois import Roi, labels_to_rois
 
@@ -64,7 +65,7 @@ class Working(Judging):
         imp, open_id = self._measured_on(image, cells)
         java = overlays.to_java(rois)
         table = measuring.measure_rois(imp, java, measurements or measuring.MEASUREMENTS, _channel_number(imp, channel))
-        for column, places in _places(rois).items():
+        for column, places in places_of(rois).items():
             table.insert(0, column, places)
         names = [r.name for r in rois]
         numbers = all(n.isascii() and n.isdigit() for n in names)
@@ -204,16 +205,6 @@ class Working(Judging):
             if depth != cells.shape[0]:
                 raise ImageError(f"labels have {cells.shape[0]} slices, the image has {depth}")
         return imp, open_id
-
-
-def _places(rois: Sequence[Roi]) -> dict[str, list[int]]:
-    """Return the columns that say where ROIs lie, those in which any of them says something."""
-    columns = {
-        "channel": [r.hyperstack_position[0] for r in rois],
-        "frame": [r.hyperstack_position[2] for r in rois],
-        "slice": [r.position for r in rois],
-    }
-    return {name: places for name, places in columns.items() if any(places)}
 
 
 def _channel_number(imp: Any, channel: int | str | None) -> int | None:

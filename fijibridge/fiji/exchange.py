@@ -1,0 +1,253 @@
+"""What ImageJ knows of an image, and how it is to show one, without Java: a JVM in this process tells it, or a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from fijibridge.errors import ImageError
+from fijibridge.image import (
+    DIMS,
+    RGB,
+    LookupTable,
+    as_image,
+    channel_names,
+    imagej_pixels,
+    origin,
+    pixel_size,
+    time_unit,
+    unit,
+)
+
+MODES = {1: "composite", 2: "color", 3: "grayscale"}
+"""How several channels are shown, by ImageJ's number."""
+
+_MICRO = {"micron", "microns", "µm", "μm", "um", "micrometer", "micrometre"}
+_SPATIAL = ("z", "y", "x")
+_SIGN = 32768
+"""What ImageJ adds to signed 16-bit values, to store them as unsigned ones."""
+
+
+# --- from ImageJ ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What ImageJ says of an image beyond its pixels, in ImageJ's words.
+
+    Attributes
+    ----------
+    title
+        Of its window.
+    rgb
+        Whether a pixel is three channels in one.
+    channels
+        As ImageJ counts them: RGB has one.
+    pixel_size, origin, units
+        By z, y, x: pixelDepth ..., zOrigin ... (in pixels), getZUnit ...
+    interval, time_unit
+        Between frames; 0 if unknown.
+    about
+        What becomes ``attrs["imagej"]``.
+    """
+
+    title: str
+    rgb: bool
+    channels: int
+    pixel_size: tuple[float, float, float]
+    origin: tuple[float, float, float]
+    units: tuple[str, str, str]
+    interval: float
+    time_unit: str
+    about: dict[str, Any]
+
+
+def image_of(array: npt.NDArray[Any], facts: Facts, keep: Sequence[str]) -> xr.DataArray:
+    """Return pixels with the axes, calibration and names that ImageJ's image has.
+
+    Parameters
+    ----------
+    array
+        (t, c, z, y, x), of length 1 where there is no such axis.
+    facts
+        Of ImageJ's image.
+    keep
+        Axes that the image is to have; the others are of length 1.
+    """
+    squeezed = array.reshape([n for d, n in zip(DIMS, array.shape, strict=True) if d in keep])
+    sizes = {d: size if size > 0 else 1.0 for d, size in zip(_SPATIAL, facts.pixel_size, strict=True)}
+    # ImageJ: coordinate = (pixel - origin in pixels) * pixel size
+    origins = {d: -first * sizes[d] for d, first in zip(_SPATIAL, facts.origin, strict=True)}
+    units = {d: _unit_of(name) for d, name in zip(_SPATIAL, facts.units, strict=True)}
+    if "t" in keep:
+        sizes["t"] = facts.interval if facts.interval > 0 else 1.0
+        units["t"] = facts.time_unit if facts.interval > 0 else "frame"
+    image = as_image(
+        squeezed, "".join(d for d in DIMS if d in keep), pixel_size=sizes, origin=origins, unit=units, name=facts.title
+    )
+    labels = facts.about.get("slice_labels", [])
+    channels = RGB if facts.rgb else channel_names(labels, facts.channels) if labels else None
+    if channels is not None and "c" in image.dims:
+        image = image.assign_coords(c=list(channels))
+    image.attrs["imagej"] = facts.about
+    return image
+
+
+def _unit_of(name: str) -> str:
+    return "um" if name.lower() in _MICRO else "pixel" if name in ("", "pixels") else name
+
+
+def signed_ranges(ranges: Sequence[tuple[float, float]], signed: bool) -> list[tuple[float, float]]:
+    """Return display ranges in the values that Python sees."""
+    return [(low - _SIGN, high - _SIGN) for low, high in ranges] if signed else list(ranges)
+
+
+# --- to ImageJ --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How ImageJ is to show an image, in ImageJ's words.
+
+    Attributes
+    ----------
+    rgb
+        Whether three channels become one.
+    signed
+        Whether values are ImageJ's signed 16 bits.
+    counts
+        Of frames, channels and slices in its stack.
+    labels
+        Of its slices, in the order of its stack: c, then z, then t.
+    pixel_size, origin, units
+        By z, y, x; the origin in pixels, no unit where none is known.
+    interval, time_unit
+        Between frames, if known.
+    function
+        What grey values mean.
+    info, properties
+        Texts; properties as key, value, key ...
+    luts, ranges
+        A lookup table and what is black and white, by channel, where they are known.
+    mode
+        Number of :data:`MODES`.
+    """
+
+    rgb: bool
+    signed: bool
+    counts: tuple[int, int, int]
+    labels: list[str | None]
+    pixel_size: tuple[float, ...]
+    origin: tuple[float, ...]
+    units: tuple[str | None, ...]
+    interval: float | None
+    time_unit: str
+    function: Mapping[str, Any] | None
+    info: str
+    properties: list[str]
+    luts: list[LookupTable]
+    ranges: list[tuple[float, float]]
+    mode: int | None
+
+
+def shown(image: xr.DataArray, mode: str | None = None) -> Shown:
+    """Return how ImageJ is to show an image.
+
+    Parameters
+    ----------
+    image
+        What :func:`image_of` put into ``attrs["imagej"]`` counts as far as it still fits type and channels.
+    mode
+        How several channels are shown; as they were if left out.
+
+    Raises
+    ------
+    ImageError
+        If ImageJ has no image of that size.
+    """
+    frames, channels, slices, height, width = (image.sizes.get(d, 1) for d in DIMS)
+    if 0 in image.shape:
+        raise ImageError(f"the array is empty, shape {image.shape}: ImageJ has no image without pixels")
+    if height * width >= 2**31:
+        raise ImageError(f"a plane of {height} x {width} has more than the 2**31 pixels of ImageJ: show a part of it")
+    about, rgb, signed = _fitting(image), _is_rgb(image), image.dtype == np.int16
+    sizes, origins = pixel_size(image), origin(image)
+    timed = "t" in image.dims and time_unit(image) != "frame"
+    ranges = [(float(low), float(high)) for low, high in about.get("display_ranges", [])]
+    wanted = mode if mode is not None else about.get("mode")
+    return Shown(
+        rgb=rgb, signed=signed, counts=(frames, 1 if rgb else channels, slices),
+        labels=_slice_labels(image, about, rgb),
+        pixel_size=tuple(sizes.get(d, 1.0) for d in _SPATIAL),
+        origin=tuple(-origins.get(d, 0.0) / sizes.get(d, 1.0) for d in _SPATIAL),
+        units=tuple(_imagej_unit(image, d) for d in _SPATIAL),
+        interval=sizes["t"] if timed else None, time_unit=time_unit(image),
+        function=about.get("calibration_function"), info=str(about.get("info") or ""),
+        properties=[str(text) for pair in about.get("properties", {}).items() for text in pair],
+        luts=list(about.get("luts", [])),
+        ranges=[(low + _SIGN, high + _SIGN) for low, high in ranges] if signed else ranges,
+        mode=next((number for number, name in MODES.items() if name == wanted), None),
+    )  # fmt: skip
+
+
+def _imagej_unit(image: xr.DataArray, axis: str) -> str | None:
+    name = str(image.coords[axis].attrs.get("units", "pixel")) if axis in image.coords else unit(image)
+    return None if name == "pixel" else "micron" if name == "um" else name
+
+
+def _fitting(image: xr.DataArray) -> dict[str, Any]:
+    """Return what ``attrs["imagej"]`` says, without what no longer fits the pixels."""
+    about = dict(image.attrs.get("imagej", {}))
+    kinds = {"uint8": ("8-bit", "8-bit color", "RGB"), "uint16": ("16-bit",), "int16": ("signed 16-bit",),
+             "float32": ("32-bit",)}  # fmt: skip
+    channels = image.sizes.get("c", 1)
+    same = about.get("type") in kinds.get(str(image.dtype), ())
+    if not same or len(about.get("luts", ())) not in (1, channels):
+        for name in ("luts", "display_ranges", "mode", "calibration_function"):
+            about.pop(name, None)
+    return about
+
+
+def _slice_labels(image: xr.DataArray, about: Mapping[str, Any], rgb: bool) -> list[str | None]:
+    frames, channels, slices = (image.sizes.get(d, 1) for d in DIMS[:3])
+    count = frames * slices * (1 if rgb else channels)
+    labels = about.get("slice_labels", [])
+    if rgb or "c" not in image.coords:
+        return [text or None for text in labels] if len(labels) == count else [None] * count
+    names = [str(name) for name in np.atleast_1d(image.coords["c"].values)]
+    return [*names] * (count // len(names))
+
+
+def _is_rgb(image: xr.DataArray) -> bool:
+    if image.dtype != np.uint8 or image.sizes.get("c") != 3 or "c" not in image.coords:
+        return False
+    return tuple(image.coords["c"].values) == RGB
+
+
+def stored_pixels(image: xr.DataArray, rgb: bool) -> npt.NDArray[Any]:
+    """Return the pixels of an image in a type of ImageJ, (t, c, z, y, x); RGB as one channel of 0xFFRRGGBB.
+
+    ``int16`` becomes what ImageJ's signed 16 bits are; other types: see :func:`fijibridge.image.imagej_pixels`.
+    """
+    dims = [str(d) for d in image.dims if not (rgb and d == "c")]
+    array = pack_rgb(*(image.isel(c=i).values for i in range(3))) if rgb else plain_pixels(image.values)
+    return array.reshape([array.shape[dims.index(d)] if d in dims else 1 for d in DIMS])
+
+
+def plain_pixels(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Bring pixels into a type of ImageJ: see :func:`fijibridge.image.imagej_pixels`, and signed 16 bits."""
+    if array.dtype == np.int16 and array.size:
+        # ImageJ's signed 16 bits are unsigned ones with a calibration function
+        return np.asarray(array.view(np.uint16) ^ np.uint16(_SIGN))
+    return imagej_pixels(array)
+
+
+def pack_rgb(red: npt.NDArray[Any], green: npt.NDArray[Any], blue: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    """Pack three ``uint8`` channels as ImageJ's RGB does, 0xFFRRGGBB."""
+    packed: npt.NDArray[np.uint32] = 0xFF000000 | red.astype(np.uint32) << 16 | green.astype(np.uint32) << 8 | blue
+    return packed.astype(np.uint32).view(np.int32)
