@@ -45,6 +45,10 @@ class Bar:
         known = "  ".join(f"{k} {v:.4f}" for k, v in values.items() if k not in ("lr", "seconds") and v == v)
         self._progress.update(self._task, description=f"epoch {epoch}  {known}")
 
+    def now(self, text: str) -> None:
+        """Show what is done now."""
+        self._progress.update(self._task, description=text)
+
     def say(self, text: str) -> None:
         """Print a text above the bar."""
         console.print(text, highlight=False)

@@ -46,6 +46,15 @@ def match_curve(matchings: Mapping[str, Sequence[Matching]]) -> Figure:
     return figure
 
 
+def columns_by_index(table: pd.DataFrame, title: str) -> Figure:
+    """Plot each column of a table over its index."""
+    figure, axes = new_figure(plain_name(title), plain_name(str(table.index.name or "")), "")
+    for column in table.columns:
+        axes.plot(table.index, table[column], marker=".", label=plain_name(str(column)))
+    _legend(axes, len(table.columns))
+    return figure
+
+
 def run_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
     """Plot the metrics of runs by epoch: losses beside scores, training dashed.
 

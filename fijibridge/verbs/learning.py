@@ -193,7 +193,7 @@ def _followed(run: Run, call: Call) -> list[Result]:
     run.wait()
     if run.unsaved is not None:
         raise TrainingError(f"the run could not be written: {run.unsaved}")
-    curves = run.history.set_index("epoch")
+    curves = run.history.set_index("epoch").drop(columns=["lr", "seconds"]).dropna(axis="columns", how="all")
     told = f"{run.ending}\n{run.seconds:.0f} s. Model and record in {run.path}"
     return [ShowCurves(curves, "Training curves"), Say(told)]
 

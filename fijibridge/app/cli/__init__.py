@@ -6,11 +6,23 @@ import logging
 import sys
 import warnings
 
-from fijibridge.app.cli import cells, exchange, folders, learning, planning, reports, scaling, session
+from fijibridge.app.cli import cells, exchange, folders, learning, planning, reports, running, scaling, session
 from fijibridge.app.cli.base import app
-from fijibridge.errors import FijiBridgeError, FijiBridgeWarning
+from fijibridge.errors import Cancelled, FijiBridgeError, FijiBridgeWarning
 
-__all__ = ["app", "cells", "exchange", "folders", "learning", "main", "planning", "reports", "scaling", "session"]
+__all__ = [
+    "app",
+    "cells",
+    "exchange",
+    "folders",
+    "learning",
+    "main",
+    "planning",
+    "reports",
+    "running",
+    "scaling",
+    "session",
+]
 
 
 def main() -> None:
@@ -20,6 +32,9 @@ def main() -> None:
     warnings.formatwarning = _in_a_line
     try:
         app()
+    except Cancelled as error:
+        print(f"fijibridge: {error}", file=sys.stderr)
+        sys.exit(130)  # as a shell says of what Ctrl-C ended
     except FijiBridgeError as error:
         print(f"fijibridge: {error}", file=sys.stderr)
         sys.exit(2)

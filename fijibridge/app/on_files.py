@@ -1,0 +1,173 @@
+"""Verbs called on files: images are read from them, and what a verb found is written into a folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from skimage.io import imsave
+
+from fijibridge.app.console import console
+from fijibridge.app.plots import columns_by_index, save_figure
+from fijibridge.app.tables import save_table, table_text
+from fijibridge.cells.diagnosis.corrections import labels_from_corrected
+from fijibridge.errors import DatasetError, OptionError
+from fijibridge.files import atomic, make_folder, read_image, write_image
+from fijibridge.image import values
+from fijibridge.rois import read_rois, write_rois
+from fijibridge.rois.roi import AREAS
+from fijibridge.verbs import (
+    Measure,
+    Outlines,
+    Parameter,
+    Result,
+    Say,
+    ShowCurves,
+    ShowImage,
+    ShowLabels,
+    ShowTable,
+)
+from fijibridge.verbs.parameters import Kind
+from fijibridge.verbs.prediction import stem
+
+_ROIS = (".zip", ".roi")
+_ROWS = 20
+
+
+class OnFiles:
+    """A host of verbs, with files in place of open images.
+
+    Parameters
+    ----------
+    out
+        Folder for what is found; None for a verb that only says something.
+    overwrite
+        Whether the folder may hold files already, which those of the same names replace.
+
+    Raises
+    ------
+    DatasetError
+        If the folder holds files and must not, is a file, or cannot be written to.
+    """
+
+    def __init__(self, out: str | os.PathLike[str] | None, overwrite: bool = False) -> None:
+        self.out = None if out is None else Path(out)
+        self.written: list[Path] = []
+        self._inputs: dict[str, xr.DataArray] = {}
+        self._tables: dict[str, tuple[Path, pd.DataFrame]] = {}
+        if self.out is not None:
+            _look_at(self.out, overwrite)
+
+    def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
+        """Return the image of a file; cells may be ROIs too, over the first image.
+
+        Raises
+        ------
+        OptionError
+            If no file is named, or it holds ROIs and there is no image, or none of them is an area.
+        DatasetError
+            If there is no such file, or it cannot be read.
+        """
+        if not isinstance(value, str | os.PathLike) or not str(value):
+            raise OptionError(f"{value!r} is no path; expected an image file")
+        path = Path(value)
+        if parameter.kind is Kind.cells and path.suffix.lower() in _ROIS:
+            image = self._drawn(path, next(iter(taken.values()), None))
+        else:
+            image = read_image(value)
+        self._inputs[parameter.name] = image
+        return image
+
+    def _drawn(self, path: Path, over: xr.DataArray | None) -> xr.DataArray:
+        """Draw the areas in a file of ROIs as cells."""
+        if over is None:
+            raise OptionError(f"{path} holds ROIs, and there is no image that they lie on; expected a label image")
+        areas = [roi for roi in read_rois(path) if roi.kind in AREAS]
+        if not areas:
+            raise OptionError(f"{path} holds no areas; expected the outlines of cells")
+        frame = over.isel(c=0, drop=True) if "c" in over.dims else over
+        return labels_from_corrected(areas, frame.copy(data=np.zeros(frame.shape, np.uint16))).rename(path.stem)
+
+    def give(self, result: Result) -> None:
+        """Write a result, or say it."""
+        if isinstance(result, Say):
+            console.print(result.text, soft_wrap=True)
+        elif isinstance(result, ShowImage):
+            self._image(result)
+        elif isinstance(result, ShowLabels):
+            write_image(self._free(result.name, ".tif"), result.labels)
+        elif isinstance(result, Outlines):
+            colored = [r.styled(stroke=c) if (c := result.colors.get(r.name)) else r for r in result.rois]
+            write_rois(self._free(f"{stem(self._inputs[result.over])}_rois", ".zip"), colored)
+        elif isinstance(result, ShowTable):
+            self._table(result)
+        elif isinstance(result, ShowCurves):
+            save_table(self._free(result.name, ".csv"), result.table.reset_index())
+            save_figure(columns_by_index(result.table, result.name), self._free(result.name, ".png"))
+        else:
+            save_table(self._free("Results", ".csv"), self._measured(result))
+
+    def _image(self, result: ShowImage) -> None:
+        write_image(self._free(result.name, ".tif"), result.image)
+        if result.colors is not None and result.image.ndim == 2:  # such colours have no place in the TIFF
+            with atomic(self._free(result.name, ".png")) as temporary:
+                imsave(temporary, np.asarray(result.colors)[values(result.image)], check_contrast=False)
+
+    def _table(self, result: ShowTable) -> None:
+        path, before = self._tables.get(result.name, (None, None))
+        table = result.table
+        if result.add and path is not None:
+            table = pd.concat([before, table], ignore_index=True)
+        else:
+            path = self._free(result.name, ".csv")
+        save_table(path, table)
+        self._tables[result.name] = path, table
+        if len(table) <= _ROWS:
+            console.print(table_text(table), soft_wrap=True)
+
+    def _measured(self, result: Measure) -> pd.DataFrame:
+        """Let the embedded ImageJ measure, without a display."""
+        from fijibridge.fiji.session import Fiji
+
+        with Fiji.start("embedded", mode="headless") as fiji:
+            return fiji.measure(
+                list(result.rois), self._inputs[result.on], list(result.measurements), channel=result.channel
+            )
+
+    def _free(self, name: str, ending: str) -> Path:
+        """Return the path of a result: no other result of this call has it, whatever signs its name holds.
+
+        Raises
+        ------
+        OptionError
+            If there is no folder to write into.
+        """
+        if self.out is None:
+            raise OptionError(f"there is no folder for the result {name!r}: say --out")
+        base = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name).strip(" .") or "result"
+        path, number = self.out / f"{base}{ending}", 2
+        while path in self.written:
+            path, number = self.out / f"{base}_{number}{ending}", number + 1
+        make_folder(self.out)
+        self.written.append(path)
+        return path
+
+
+def _look_at(out: Path, overwrite: bool) -> None:
+    """Refuse a folder that results cannot be written into, before there are any."""
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise DatasetError(f"{there} is a file; expected a folder for the results: choose another")
+    if not os.access(there, os.W_OK):
+        raise DatasetError(f"the folder {there} cannot be written to; choose another for the results")
+    if there == out and not overwrite and any(out.iterdir()):
+        raise DatasetError(
+            f"{out} holds files already: choose another folder (out, --out), or say that those of the same names may "
+            "be replaced (overwrite=True, --overwrite)"
+        )
