@@ -14,7 +14,7 @@ import xarray as xr
 from fijibridge.errors import ImageError, RoiError
 from fijibridge.fiji.working import Working
 from fijibridge.image import Array, as_image, as_labels
-from fijibridge.rois import labels_to_rois, rois_to_mask
+from fijibridge.rois import Roi, labels_to_rois, rois_to_mask
 from fijibridge.rois.roi import AREAS
 
 if TYPE_CHECKING:
@@ -216,11 +216,10 @@ class Annotating(Working):
         return [title for title in self.titles() if title in with_cells - used]
 
     def _cells_of(self, title: str, image: xr.DataArray, labelled: str | None, alone: bool) -> xr.DataArray:
-        from fijibridge.cells.diagnosis.corrections import labels_from_corrected
         from fijibridge.fiji import overlays
 
-        nothing = _spatial(image, np.zeros([n for d, n in image.sizes.items() if d != "c"], np.uint16))
         if labelled is not None:
+            nothing = _without_cells(image)
             array = as_labels(self.image(labelled), labelled)
             if array.shape != nothing.shape:
                 raise ImageError(
@@ -228,10 +227,10 @@ class Annotating(Working):
                 )
             return nothing.copy(data=array)
         found = self._java_rois("overlay", title) or (self._java_rois("manager", title) if alone else [])
-        areas = [roi for roi in overlays.from_java(found) if roi.kind in AREAS]
-        if not areas:
+        cells = drawn_cells(overlays.from_java(found), image)
+        if cells is None:
             raise RoiError(f"{title!r} has no cells: draw areas and add them to its overlay with [b]")
-        return labels_from_corrected(areas, nothing)
+        return cells
 
     def _known_part(self, title: str, image: xr.DataArray) -> xr.DataArray:
         from fijibridge.fiji import overlays
@@ -240,6 +239,19 @@ class Annotating(Working):
         selected = overlays.from_java(self._java_rois("image", title))
         known = rois_to_mask([roi.at() for roi in selected], shape) if selected else np.ones(shape, bool)
         return _spatial(image, known.astype(np.uint8))
+
+
+def drawn_cells(rois: Sequence[Roi], image: xr.DataArray) -> xr.DataArray | None:
+    """Return the areas among ROIs over an image as its label image, one named by a number has that id; None without."""
+    from fijibridge.cells.diagnosis.corrections import labels_from_corrected
+
+    areas = [roi for roi in rois if roi.kind in AREAS]
+    return labels_from_corrected(areas, _without_cells(image)) if areas else None
+
+
+def _without_cells(image: xr.DataArray) -> xr.DataArray:
+    """Return a label image of an image that has no cell."""
+    return _spatial(image, np.zeros([n for d, n in image.sizes.items() if d != "c"], np.uint16))
 
 
 def _spatial(image: xr.DataArray, array: npt.NDArray[Any]) -> xr.DataArray:

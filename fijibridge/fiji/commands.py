@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import threading
+
 import jpype
 
 from fijibridge.errors import MacroError
@@ -12,13 +15,18 @@ def run_macro(code: str, argument: str = "") -> str:
     """Run a macro of ImageJ's macro language, and return what it returns.
 
     Dialogs that the macro itself opens wait for the user: ``showMessage``, ``waitForUser``, ``exit`` with a message.
+    The commands of fijibridge open none.
 
     Raises
     ------
     MacroError
-        With ImageJ's message and the line. The macro ends there; no dialog opens, and the open images stay open.
+        With ImageJ's message and the line. The macro ends there; no dialog opens, and the open images stay open. What
+        a command of fijibridge raised is its cause.
+    KeyboardInterrupt
+        If Ctrl-C stopped a command of fijibridge.
     """
     _check_brackets(code)
+    causes.pop(threading.get_ident(), None)
     interpreter_class = javaside.interpreter()
     headless = jpype.JClass("ij.IJ").getInstance() is None
     images = interpreter_class.keepImages() if headless else None
@@ -33,12 +41,28 @@ def run_macro(code: str, argument: str = "") -> str:
     finally:
         if images is not None:
             interpreter_class.restoreImages(images)
-    if interpreter.wasError():
-        message, _, line = str(interpreter.told or interpreter.getErrorMessage()).partition("\n")
-        raise MacroError(f"{message} of the macro: {line.strip()}")
+    cause = causes.pop(threading.get_ident(), None)
+    if isinstance(cause, KeyboardInterrupt):
+        raise cause
+    if interpreter.wasError() or interpreter.told is not None:
+        raise MacroError(_told(str(interpreter.told or interpreter.getErrorMessage()))) from cause
     if result is not None and str(result) == "[aborted]":
         raise MacroError("the macro was aborted")
     return "" if result is None else str(result)
+
+
+causes: dict[int, BaseException] = {}
+"""What a command of fijibridge raised within a macro that :func:`run_macro` runs, by the thread's number."""
+
+_PLACE = re.compile(r"(?P<message>.*) in line (?P<number>\d+)\n(?:\t\t\(called from .*\)\n)* \n(?P<line>.*)", re.DOTALL)
+
+
+def _told(message: str) -> str:
+    """Return ImageJ's message, its line and the code there in one."""
+    found = _PLACE.fullmatch(message)
+    if found is None:
+        return message
+    return f"{found['message']} in line {found['number']} of the macro: {found['line'].strip()}"
 
 
 _TOKEN = 0xFFF  # ij.macro.MacroConstants.TOK_MASK: the lower bits of a token's code; what is one sign has its own code

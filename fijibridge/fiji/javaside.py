@@ -110,8 +110,19 @@ def stack() -> Any:
 _QUIET = "void showError(String title, String message, String[] variables) { this.told = message; }"
 _ABORT = """
 public void abort(String message) {
+    told = message;
     error(message);
     throw new RuntimeException(ij.Macro.MACRO_CANCELED);
+}
+"""
+_END = """
+public static void end(String message) {
+    ij.macro.Interpreter macro = getInstance();
+    if (macro == null) return;  // Escape has ended it already
+    if (message.length() > 0) macro.abort(message);
+    if (macro instanceof ij.macro.FijiBridgeInterpreter) ((ij.macro.FijiBridgeInterpreter) macro).told = "cancelled";
+    macro.ignoreErrors = true;
+    macro.done = true;
 }
 """
 _KEEP = """
@@ -140,22 +151,78 @@ def interpreter() -> Any:
     the macro goes on after the error. Where a macro needs an image and none is open, ImageJ's own aborts it and goes on
     too if the end of its text was reached (``getTitle(``); without a main window ``IJ.getImage`` then ends the process
     (System.exit), for which Python would wait for ever. Here it is an error of the macro.
+
+    ``end`` ends the macro that runs, whoever interprets it: with a message as an error, with an empty one quietly.
     """
     parent = "ij.macro.Interpreter"
+    methods = (_QUIET, _ABORT, _END, _KEEP, _RESTORE)
+    return _make("ij.macro.FijiBridgeInterpreter", parent, parent, ("public String told;",), methods)
+
+
+# --- commands that Python performs ------------------------------------------------------------------
+
+PERSON, SCRIPT, MACRO = 0, 1, 2
+"""Who called a command: somebody in a menu, a script or Java by ``IJ.run``, a macro by ``run``."""
+
+_CALLER = """
+private static int caller() {
+    StackTraceElement[] frames = new Throwable().getStackTrace();
+    for (int i = 0; i < frames.length; i++) {
+        if (!frames[i].getClassName().equals("ij.IJ") || !frames[i].getMethodName().equals("run")) continue;
+        String above = i + 1 < frames.length ? frames[i + 1].getClassName() : "";
+        if (!above.equals("ij.IJ")) return above.startsWith("ij.macro.") ? 2 : 1;
+    }
+    return 0;
+}
+"""
+_RUN = """
+public void run(String verb) {
+    java.util.function.Function python = callee;
+    if (python == null) {
+        ij.IJ.error("FijiBridge", "The Python session that this command belongs to was closed.");
+        return;
+    }
+    int from = caller();
+    Object told = python.apply(new Object[] {verb, Integer.valueOf(from)});
+    if (told == null) return;
+    if (from == 2) ij.macro.FijiBridgeInterpreter.end(told.toString());
+    else ij.Macro.abort();  // after which IJ.run throws
+}
+"""
+_INIT = "public static void init() { ij.IJ.init(); }"
+
+
+@cache
+def plugin() -> Any:
+    """Return ``ij.plugin.FijiBridge``: ``run(verb)`` hands its argument, and who called, to the ``callee`` in Python.
+
+    The callee returns null, or why a macro or script that called must end; an empty text if that was asked for. What
+    is thrown here would not reach them: ImageJ's Executer catches it.
+    """
+    interpreter()
     return _make(
-        "ij.macro.FijiBridgeInterpreter", parent, parent, ("public String told;",), (_QUIET, _ABORT, _KEEP, _RESTORE)
-    )
+        "ij.plugin.FijiBridge", "ij.plugin.PlugIn", None, ("public static java.util.function.Function callee;",),
+        (_CALLER, _RUN), interfaces=("ij.plugin.PlugIn",),
+    )  # fmt: skip
+
+
+@cache
+def menus() -> Any:
+    """Return ``ij.FijiBridgeMenus``, whose ``init`` reads the table of commands, as IJ.run does before the first."""
+    return _make("ij.FijiBridgeMenus", "ij.IJ", methods=(_INIT,))
 
 
 def _make(
     name: str, neighbour: str, parent: str | None = None, fields: tuple[str, ...] = (), methods: tuple[str, ...] = (),
-    constructors: tuple[str, ...] = (),
+    constructors: tuple[str, ...] = (), interfaces: tuple[str, ...] = (),
 ) -> Any:  # fmt: skip
     """Compile a class into the package of a neighbour class."""
     beside = jpype.JClass(neighbour)
     pool = jpype.JClass("javassist.ClassPool").getDefault()
     pool.appendClassPath(jpype.JClass("javassist.ClassClassPath")(beside.class_))
     made = pool.makeClass(name, pool.get(parent)) if parent else pool.makeClass(name)
+    for interface in interfaces:
+        made.addInterface(pool.get(interface))
     for source in fields:
         made.addField(jpype.JClass("javassist.CtField").make(source, made))
     for source in constructors:

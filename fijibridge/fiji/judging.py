@@ -36,7 +36,7 @@ class Judging(Showing):
             match (named ``"missed 7"``, ``"merged 7"``, ``"split 7"``), in the colours of
             :data:`fijibridge.cells.matching.matches.COLORS`.
         name
-            Title of the table. Without a display none is shown.
+            Title of the table.
 
         Returns
         -------
@@ -49,10 +49,8 @@ class Judging(Showing):
         rois, colors = matching_rois(matching, true, pred)
         target = self._target(over, tuple(as_image(pred).shape))
         overlays.outline(target, rois, colors)
-        table = matching.cells()
-        table = table.drop(columns="color")
-        if self.mode == "interactive":
-            self.show_table(table, name, select_in=int(target.getID()))
+        table = matching.cells().drop(columns="color")
+        self.show_table(table, name, select_in=int(target.getID()))
         return table
 
     def show_diagnosis(
@@ -71,8 +69,8 @@ class Judging(Showing):
             broken membrane, those that cost most first.
         name
             Of what is shown: the image ``"<name> errors"`` (membranes that were missed red, those that are none blue,
-            unknown pixels grey) and, with windows, the tables ``"<name> cells"`` and ``"<name> gaps"``; a click on a
-            row selects its cell or gap in the image and scrolls to it. The summary is written into Fiji's log.
+            unknown pixels grey) and the tables ``"<name> cells"`` and ``"<name> gaps"``; a click on a row selects its
+            cell or gap in the image and scrolls to it. The summary is written into Fiji's log.
 
         Returns
         -------
@@ -90,9 +88,8 @@ class Judging(Showing):
         if points:
             colors = overlays.colors_of(points, dict.fromkeys(gaps["label"], "#ffffff"))
             overlays.add_to_overlay(target, overlays.to_java(points, target, colors))
-        if self.mode == "interactive":
-            self.show_table(diagnosis.cells.drop(columns="color"), f"{name} cells", select_in=open_id)
-            self.show_table(gaps, f"{name} gaps", select_in=open_id)
+        self.show_table(diagnosis.cells.drop(columns="color"), f"{name} cells", select_in=open_id)
+        self.show_table(gaps, f"{name} gaps", select_in=open_id)
         imp = self._find(title)
         imp.setLut(images.make_lut(LookupTable.of(error_colors())))
         imp.updateAndDraw()

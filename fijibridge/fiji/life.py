@@ -234,6 +234,9 @@ def close_everything(interactive: bool) -> None:
             image.changes = False
             image.close()
     if not interactive:
+        from fijibridge.fiji import tables
+
+        tables.kept.clear()
         return
     jpype.JClass("ij.plugin.filter.Analyzer").setUnsavedMeasurements(False)  # else it asks whether to save them
     for window in manager.getNonImageWindows() or ():

@@ -59,6 +59,9 @@ class Fiji(Trainings):
     def __init__(self, flavor: str, mode: Mode, java: Java, gateway: Any):
         super().__init__(flavor, mode, java, gateway)
         ij1 = str(self._java("ij.IJ").getVersion()).split("/")[-1]
+        from fijibridge.fiji.calls import Calls
+
+        self._calls = Calls(self)
         self.version = f"{gateway.getVersion()}/{ij1}" if gateway is not None else ij1
 
     @classmethod
@@ -102,12 +105,14 @@ class Fiji(Trainings):
                 add_watcher(_current.watch)
             if mode == "interactive":
                 life.open_window()  # which the user may have closed
+            _current._calls.enter()
             return _current
 
     def close(self) -> None:
         """Close all images and windows without asking to save; the JVM and Python live on."""
         if self.closed:
             return
+        self._calls.leave()
         self.closed = True
         remove_watcher(self.watch)
         if self._events is not None:

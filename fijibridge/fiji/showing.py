@@ -197,11 +197,17 @@ class Showing(Pulling):
         overlays.add_to_overlay(imp, java)
 
     def show_table(
-        self, frame: pd.DataFrame | pd.Series | Mapping[str, Any], name: str = "Results", select_in: Which = None
+        self,
+        frame: pd.DataFrame | pd.Series | Mapping[str, Any],
+        name: str = "Results",
+        select_in: Which = None,
+        *,
+        add: bool = False,
     ) -> None:
         """Show a DataFrame as a table in Fiji; the one of that name is replaced, in its window.
 
-        ``"Results"`` is the table that ImageJ's own Measure writes to. Without a display ImageJ has only that one.
+        ``"Results"`` is the table that ImageJ's own Measure writes to. Without a display ImageJ has only that one; the
+        others are kept by the session, where :meth:`table` and :meth:`tables` find them and macros do not.
 
         Parameters
         ----------
@@ -212,11 +218,8 @@ class Showing(Pulling):
         select_in
             An open image: a click on a row selects the ROI of its overlay, or else of the ROI Manager, that is named
             as the row's column ``label`` says, and scrolls to it.
-
-        Raises
-        ------
-        SessionError
-            For another table without a display.
+        add
+            Add the rows to those of the table of that name, if one is open.
         """
         from fijibridge.fiji import tables
 
@@ -226,6 +229,10 @@ class Showing(Pulling):
                 raise SessionError(f"show_table takes a DataFrame, or a mapping of columns, not {type(frame).__name__}")
             frame = pd.DataFrame(frame)
         imp = None if select_in is None else self._find(select_in)
+        there = tables.find_table(name) if add else None
+        if there is not None:
+            rows = frame if frame.index.name is None else frame.reset_index()
+            frame = pd.concat([tables.to_dataframe(there), rows], ignore_index=True)
         tables.show(tables.from_dataframe(frame), name, self.mode == "interactive")
         if imp is None:
             tables.unfollow(name)

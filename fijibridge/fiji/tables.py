@@ -85,11 +85,17 @@ def _set_decimals(table: Any) -> None:
             table.setDecimalPlaces(index, 0 if (numbers == np.round(numbers)).all() else 4)
 
 
+kept: dict[str, Any] = {}
+"""The tables but ``Results`` that are open without a display, where ImageJ has no place for them."""
+
+
 def find_table(name: str) -> Any:
     """Return the open ResultsTable of a title; None if there is none."""
     if name == "Results":
         table = jpype.JClass("ij.measure.ResultsTable").getResultsTable()
         return table if int(table.size()) else None
+    if headless():
+        return kept.get(name)
     panel = panel_of(name)
     return None if panel is None else panel.getResultsTable()
 
@@ -105,7 +111,7 @@ def panel_of(name: str) -> Any:
 def table_names() -> list[str]:
     """Return the titles of the open tables."""
     if headless():
-        return ["Results"] if find_table("Results") is not None else []
+        return [*(["Results"] if find_table("Results") is not None else []), *kept]
     windows = jpype.JClass("ij.WindowManager").getNonImageWindows() or ()
     text = jpype.JClass("ij.text.TextWindow")
     return [
@@ -116,7 +122,7 @@ def table_names() -> list[str]:
 def show(table: Any, name: str, interactive: bool) -> None:
     """Show a ResultsTable, in the window of that title if it is open."""
     if not interactive and name != "Results":
-        raise SessionError(f"without a display ImageJ has one table, 'Results': it cannot show {name!r}")
+        kept[name] = table
     if name == "Results":
         # which empties the window, and forgets the decimals
         jpype.JClass("ij.plugin.filter.Analyzer").setResultsTable(table)

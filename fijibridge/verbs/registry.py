@@ -143,7 +143,8 @@ class Verb:
                 problems.append(f"{parameter.name} is missing; expected {parameter.expected}")
                 continue
             try:
-                values[parameter.name] = "" if value == "" and parameter.kind is Kind.image else parameter.read(value)
+                active = parameter.kind is Kind.image and parameter.required and isinstance(value, str) and not value
+                values[parameter.name] = value if active else parameter.read(value)
             except OptionError as error:
                 problems.append(str(error))
         if problems:
@@ -230,24 +231,37 @@ def register(made: Verb) -> None:
     """
     if not re.fullmatch(r"[A-Za-z][\w -]*(\.\.\.)?", made.title):
         raise VerbError(f"the title {made.title!r} of a verb; expected letters, digits, spaces, and dots at its end")
+    if not made.function.__module__.startswith(f"{__package__}."):
+        all_verbs()  # those of fijibridge were there before
     there = _registered.get(made.name)
-    if there is not None and there.function.__qualname__ != made.function.__qualname__:
+    if there is not None and _place(there.function) != _place(made.function):
         raise VerbError(f"there is a verb {made.title!r} already")
     _registered[made.name] = made  # a cell of a notebook that is run again defines it anew
-    for tell in _changed:
+    for tell in tuple(_changed):
         tell()
+
+
+def _place(function: Callable[..., Any]) -> tuple[str, str]:
+    """Return where a function is defined; one that takes its place is the same one, changed."""
+    return function.__module__, function.__qualname__
 
 
 def unregister(name: str) -> None:
     """Take a verb away again."""
     _registered.pop(name, None)
-    for tell in _changed:
+    for tell in tuple(_changed):
         tell()
 
 
-def on_change(tell: Callable[[], None]) -> None:
-    """Call back when verbs come or go: a menu that is open."""
+def on_change(tell: Callable[[], None]) -> Callable[[], None]:
+    """Call back when verbs come or go: a menu that is open. Returns the function that ends it."""
     _changed.append(tell)
+
+    def stop() -> None:
+        if tell in _changed:
+            _changed.remove(tell)
+
+    return stop
 
 
 def all_verbs() -> list[Verb]:

@@ -55,13 +55,24 @@ def perform(verb: Verb, given: Mapping[str, Any], host: Host, call: Call | None 
         If the caller asked for it.
     """
     call = call or Call()
-    values = verb.read(given)
-    values |= taken(verb.parameters, values, host)
+    values = prepared(verb, given, host)
     call.check()
     results = verb.run(values, call)
     for result in results:
         host.give(result)
     return results
+
+
+def prepared(verb: Verb, given: Mapping[str, Any], host: Host) -> dict[str, Any]:
+    """Return the value of each parameter, inputs as arrays, all of them checked: the first half of :func:`perform`.
+
+    Raises
+    ------
+    OptionError
+        If options are unknown, missing or wrong.
+    """
+    values = verb.read(given)
+    return values | taken(verb.parameters, values, host)
 
 
 def taken(parameters: list[Parameter], values: Mapping[str, Any], host: Host) -> dict[str, xr.DataArray]:

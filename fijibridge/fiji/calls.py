@@ -1,0 +1,242 @@
+"""What happens when a person, a macro or a script calls a verb as a command of ImageJ."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import traceback
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+import jpype
+
+from fijibridge.errors import Cancelled, FijiBridgeError, OptionError
+from fijibridge.fiji import commands, dialogs, javaside
+from fijibridge.fiji.host import FijiHost
+from fijibridge.fiji.menu import REFRESH, Menu
+from fijibridge.verbs.options import read_options
+from fijibridge.verbs.parameters import INPUTS
+from fijibridge.verbs.registry import Call, Verb, on_change, verb_named
+from fijibridge.verbs.results import Result
+from fijibridge.verbs.running import prepared
+
+if TYPE_CHECKING:
+    from fijibridge.fiji.session import Fiji
+
+log = logging.getLogger("fijibridge")
+
+
+class Caller(IntEnum):
+    """Who called a command."""
+
+    person = javaside.PERSON
+    script = javaside.SCRIPT
+    macro = javaside.MACRO
+
+
+class Calls:
+    """The verbs as commands of a running Fiji.
+
+    Parameters
+    ----------
+    fiji
+        The session that they work in.
+    """
+
+    def __init__(self, fiji: Fiji):
+        self._fiji = fiji
+        self._interactive = fiji.mode == "interactive"
+        self._menu = Menu(self._interactive)
+        self._callee = jpype.JProxy("java.util.function.Function", dict={"apply": self._called})
+        self._stop_listening = on_change(self._menu.enter)
+
+    def enter(self) -> None:
+        """Make the verbs commands, also after ImageJ's main window was opened anew."""
+        javaside.plugin().callee = self._callee
+        if not self._interactive:
+            # else an image that is shown within IJ.run is shown nowhere, and IJ.run does not throw what ends a script
+            javaside.interpreter().keepImages()
+        self._menu.enter()
+
+    def leave(self) -> None:
+        """Take the commands out again."""
+        self._stop_listening()
+        self._menu.leave()
+        javaside.plugin().callee = None
+
+    # --- a call -------------------------------------------------------------------------------------
+
+    def _called(self, arguments: Any) -> str | None:
+        """Perform a command; return why what called it must end, None if it goes on, "" if it was cancelled."""
+        name, caller = str(arguments[0]), Caller(int(arguments[1]))
+        if not self._interactive and caller is Caller.person:
+            caller = Caller.script
+        command = name
+        try:
+            if name == REFRESH:
+                self._menu.refresh()
+                return None
+            verb = verb_named(name)
+            command = verb.command
+            self._perform(verb, caller)
+        except BaseException as error:  # nothing may leave for Java, which would print it and go on
+            return self._failed(command, caller, error)
+        return None
+
+    def _perform(self, verb: Verb, caller: Caller) -> None:
+        """Find out what a verb is to do, and do it."""
+        options = None if caller is Caller.person else jpype.JClass("ij.Macro").getOptions()
+        if caller is not Caller.macro:
+            jpype.JClass("ij.IJ").resetEscape()  # a macro does it itself
+        if options is None and verb.parameters and self._interactive and not _runs_in_python(caller):
+            self._ask(verb, caller)
+            return
+        given: Mapping[str, str] = {} if options is None else read_options(str(options))
+        if caller is Caller.macro:
+            given = _with_variables(given)
+        host = FijiHost(self._fiji)
+        values = prepared(verb, given, host)
+        if verb.long and caller is Caller.person:
+            self._begin(verb, values, host)
+        else:
+            self._work(verb, values, host, caller)
+
+    def _ask(self, verb: Verb, caller: Caller) -> None:
+        """Let a person fill the dialog until it can be done."""
+        texts = dialogs.offered(verb)
+        while True:
+            texts = dialogs.ask(verb, texts)
+            host = FijiHost(self._fiji)
+            try:
+                values = prepared(verb, texts, host)
+                dialogs.remember(verb, texts)
+                if verb.long and caller is Caller.person:
+                    self._begin(verb, values, host)
+                else:
+                    jpype.JClass("ij.IJ").resetEscape()
+                    self._work(verb, values, host, caller)
+                return
+            except OptionError as error:
+                jpype.JClass("ij.IJ").showMessage(verb.command, dialogs.wrapped(_told(verb.command, error)))
+
+    def _work(self, verb: Verb, values: Mapping[str, Any], host: FijiHost, caller: Caller) -> None:
+        """Perform a verb while the caller waits, and show what it found."""
+        escape = jpype.JClass("ij.IJ").escapePressed
+        call = Call(self._fiji.progress, self._fiji.status, lambda: bool(escape()))
+        results = self._run(verb, values, call)
+        self._record(verb, values, host, caller)
+        _give(results, host)
+
+    def _begin(self, verb: Verb, values: Mapping[str, Any], host: FijiHost) -> None:
+        """Perform a verb that takes long in a thread of its own, and show there what it found, or why it failed."""
+
+        def work() -> None:
+            try:
+                _give(self._run(verb, values, Call(self._fiji.progress, self._fiji.status)), host)
+            except BaseException as error:
+                if not self._fiji.closed:
+                    self._failed(verb.command, Caller.person, error)
+
+        self._record(verb, values, host, Caller.person)
+        self._fiji.status(f"{verb.command.removesuffix('...')} has begun")
+        threading.Thread(target=work, name=f"fijibridge-{verb.name}", daemon=True).start()
+
+    def _run(self, verb: Verb, values: Mapping[str, Any], call: Call) -> list[Result]:
+        try:
+            results = verb.run(values, call)
+        finally:
+            if not self._fiji.closed:
+                self._fiji.progress(1, 1)
+        if verb.name == "train":
+            for other in ("predict", "predict_folder"):
+                dialogs.offer(verb_named(other), "model", str(values["out"]))
+        return results
+
+    def _record(self, verb: Verb, values: Mapping[str, Any], host: FijiHost, caller: Caller) -> None:
+        """Write a call into the recorder, if it is open: as it is read, where the dialog's own would write labels."""
+        if not bool(jpype.JClass("ij.IJ").recording()):
+            return
+        recorder = jpype.JClass("ij.plugin.frame.Recorder")
+        if caller is not Caller.person and not bool(recorder.recordInMacros):
+            return
+        _leave_to_us(verb.command)
+        inputs = {p.name for p in verb.parameters if p.kind in INPUTS}
+        written = {name: host.named.get(name) if name in inputs else value for name, value in values.items()}
+        try:
+            line = dialogs.recorded(verb, written, bool(recorder.scriptMode()))
+        except OptionError as error:
+            line = f"// {verb.command}: {error}\n"
+        recorder.recordString(line)
+
+    # --- what goes wrong ----------------------------------------------------------------------------
+
+    def _failed(self, command: str, caller: Caller, error: BaseException) -> str | None:
+        """Tell that a command failed, and return why a macro or script that called it must end."""
+        if bool(jpype.JClass("ij.IJ").recording()):
+            _leave_to_us(command)
+        if _runs_in_python(caller):
+            commands.causes[threading.get_ident()] = error
+        if isinstance(error, Cancelled):
+            self._fiji.status("cancelled")
+            return None if caller is Caller.person else ""
+        told = _told(command, error)
+        if not isinstance(error, FijiBridgeError):
+            log.debug("%s failed", command, exc_info=error)
+            self._fiji.log("".join(traceback.format_exception(error)))
+        if caller is Caller.person:
+            self._fiji.status("")
+            jpype.JClass("ij.IJ").showMessage(command, dialogs.wrapped(told))
+            return None
+        if caller is Caller.script:
+            self._fiji.log(told)  # what IJ.run throws says nothing of it
+            return told
+        return dialogs.wrapped(told) if self._interactive and not _runs_in_python(caller) else told
+
+
+def _told(command: str, error: BaseException) -> str:
+    """Return what is told of an error."""
+    if not isinstance(error, FijiBridgeError):
+        return f"{command}: {type(error).__name__}: {error}\nThe traceback is in the log."
+    told = str(error) or type(error).__name__
+    return told if told.startswith(command) else f"{command}: {told}"
+
+
+def _give(results: list[Result], host: FijiHost) -> None:
+    for result in results:
+        host.give(result)
+
+
+def _runs_in_python(caller: Caller) -> bool:
+    """Tell whether the macro that called is one of ``fiji.run_macro``, which waits for no person."""
+    macro = jpype.JClass("ij.macro.Interpreter").getInstance()
+    return caller is Caller.macro and isinstance(macro, javaside.interpreter())
+
+
+def _leave_to_us(command: str) -> None:
+    """Keep the recorder from writing a command by itself when it is over."""
+    recorder = jpype.JClass("ij.plugin.frame.Recorder")
+    if str(recorder.getCommand()) == command:
+        recorder.disableCommandRecording()
+
+
+def _with_variables(given: Mapping[str, str]) -> dict[str, str]:
+    """Replace values such as ``&model`` by what the variable of the macro holds.
+
+    Raises
+    ------
+    OptionError
+        If the macro has no such variable.
+    """
+    macro = jpype.JClass("ij.macro.Interpreter").getInstance()
+    found = {}
+    for name, value in given.items():
+        variable = re.fullmatch(r"&([A-Za-z_]\w*)", value)
+        if variable is not None:
+            held = None if macro is None else macro.getVariableAsString(variable[1])
+            if held is None:
+                raise OptionError(f"{name} is {value}, but the macro has no variable {variable[1]!r}")
+            value = str(held)
+        found[name] = value
+    return found

@@ -1,0 +1,273 @@
+"""The dialog of a verb: ImageJ's own, made from the verb's parameters, with what was chosen last."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+import jpype
+
+from fijibridge.errors import Cancelled
+from fijibridge.fiji import overlays, windows
+from fijibridge.fiji.host import MANAGER, OVERLAY
+from fijibridge.verbs.options import write_options
+from fijibridge.verbs.parameters import INPUTS, PATHS, Kind, Parameter
+from fijibridge.verbs.registry import Verb
+
+NONE = "none"
+"""What a list of images offers for one that may be left out."""
+
+_WIDE = 40
+"""Columns of a field for a path."""
+_NARROW = 8
+_LINE = 84
+"""Characters in a line of a message."""
+_MANY = 9
+"""From so many short fields on, two lie side by side: the dialog is to fit a small screen."""
+_HELP_LINES = 3
+_HINT = "What a field is for is told here."
+
+_NEVER = "\0"
+
+
+# --- what is offered --------------------------------------------------------------------------------
+
+
+def offered(verb: Verb) -> dict[str, str]:
+    """Return the text of each field: what was chosen last, else the verb's default, and images that are open."""
+    texts = {}
+    free = _open_images()
+    active = str(_titles().get(_active(), ""))
+    if active in free:
+        free.remove(active)
+        free.insert(0, active)
+    # images first, so that the active one is what a verb works on
+    for parameter in sorted(verb.parameters, key=lambda p: p.kind is not Kind.image):
+        last = str(jpype.JClass("ij.Prefs").get(_key(verb, parameter), _NEVER))
+        if parameter.kind in INPUTS:
+            texts[parameter.name] = _offered_image(parameter, last, free)
+        elif last != _NEVER and (parameter.kind is not Kind.choice or last in parameter.choices):
+            texts[parameter.name] = last
+        else:
+            texts[parameter.name] = "" if parameter.required else parameter.text(parameter.default)
+    return texts
+
+
+def _offered_image(parameter: Parameter, last: str, free: list[str]) -> str:
+    """Return the image of last time if it is open, else one that is offered nowhere else yet."""
+    choices = _choices(parameter)
+    if parameter.optional:
+        return last if last in choices else NONE
+    known = parameter.kind is Kind.cells and last in choices
+    chosen = last if known else next(iter([*free, *choices]), "")
+    if chosen in free:
+        free.remove(chosen)
+    return chosen
+
+
+def remember(verb: Verb, texts: Mapping[str, str]) -> None:
+    """Keep what was chosen, for the next time, also of another session; what is as the verb has it is not kept."""
+    prefs = jpype.JClass("ij.Prefs")
+    for parameter in verb.parameters:
+        text = texts[parameter.name]
+        usual = not parameter.required and text == parameter.text(parameter.default)
+        prefs.set(_key(verb, parameter), None if usual or parameter.kind is Kind.image else text)
+    prefs.savePreferences()
+
+
+def offer(verb: Verb, parameter: str, text: str) -> None:
+    """Let a verb's dialog offer a value the next time."""
+    jpype.JClass("ij.Prefs").set(_key(verb, verb[parameter]), text)
+
+
+def _key(verb: Verb, parameter: Parameter) -> str:
+    return f"fijibridge.{verb.name}.{parameter.name}"
+
+
+def _titles() -> dict[int, str]:
+    """Return the open images by id: their titles, of those that share one their ids as text."""
+    titles = {int(imp.getID()): str(imp.getTitle()) for imp in windows.open_images()}
+    return {i: t if list(titles.values()).count(t) == 1 else str(i) for i, t in titles.items()}
+
+
+def _open_images() -> list[str]:
+    return list(_titles().values())
+
+
+def _active() -> int:
+    imp = jpype.JClass("ij.WindowManager").getCurrentImage()
+    return 0 if imp is None else int(imp.getID())
+
+
+def _choices(parameter: Parameter) -> list[str]:
+    """Return what a list offers."""
+    if parameter.kind in INPUTS:
+        found = _open_images()
+        if parameter.kind is Kind.cells:
+            found += _drawn()
+        return [NONE, *found] if parameter.optional else found
+    return [NONE, *parameter.choices] if parameter.optional else list(parameter.choices)
+
+
+def _drawn() -> list[str]:
+    """Return where areas are drawn that could be cells: those that are empty last."""
+    manager = overlays.manager()
+    filled = manager is not None and int(manager.getCount()) > 0
+    return [MANAGER, OVERLAY] if filled else [OVERLAY, MANAGER]
+
+
+# --- the dialog -------------------------------------------------------------------------------------
+
+
+def ask(verb: Verb, texts: Mapping[str, str]) -> dict[str, str]:
+    """Ask for a verb's parameters, and return the text of each.
+
+    Parameters
+    ----------
+    texts
+        What the fields hold at first.
+
+    Raises
+    ------
+    Cancelled
+        If the person wants none of it.
+    """
+    dialog = jpype.JClass("ij.gui.GenericDialog")(verb.command.removesuffix("..."))
+    dialog.addMessage(textwrap.fill(verb.summary, _LINE))
+    form = _Form(dialog, verb, texts)
+    dialog.addHelp(help_page(verb))
+    dialog.showDialog()
+    if dialog.wasCanceled():
+        raise Cancelled("cancelled")
+    return form.texts()
+
+
+class _Form:
+    """The fields of a dialog, and what the person has put into them.
+
+    ImageJ's own ``getNext...`` are not asked: they would write an option of their own into the recorder, and take a
+    number that is none for NaN.
+    """
+
+    def __init__(self, dialog: Any, verb: Verb, texts: Mapping[str, str]):
+        self._dialog = dialog
+        self._fields: dict[Parameter, Any] = {}
+        short = sum(not _is_wide(p) for p in verb.parameters)
+        beside = False
+        for parameter in verb.parameters:
+            narrow = short >= _MANY and not _is_wide(parameter)
+            if narrow and beside:
+                dialog.addToSameRow()
+            beside = narrow and not beside
+            self._fields[parameter] = self._add(parameter, texts[parameter.name])
+        # as wide as what will be told there: a label is measured when the dialog opens
+        dialog.addMessage("\n".join([_HINT.ljust(_LINE * 2), *[" "] * (_HELP_LINES - 1)]))
+        self._help = dialog.getMessage()
+        focused = {"focusLost": lambda event: None, "focusGained": self._focused}
+        self._listener = jpype.JProxy("java.awt.event.FocusListener", dict=focused)
+        for field in self._fields.values():
+            field.addFocusListener(self._listener)
+
+    def _add(self, parameter: Parameter, text: str) -> Any:
+        """Add the field of a parameter, and return it."""
+        dialog, label = self._dialog, parameter.title
+        if parameter.kind is Kind.flag:
+            dialog.addCheckbox(label, text == "true")
+            return dialog.getCheckboxes().lastElement()
+        label += ":"
+        if parameter.kind in (*INPUTS, Kind.choice):
+            choices = _choices(parameter)
+            dialog.addChoice(label, choices or [""], text if text in choices else None)
+            return dialog.getChoices().lastElement()
+        if parameter.kind in (Kind.integer, Kind.number):
+            dialog.addNumericField(label, float("nan"), 0, _NARROW, parameter.unit)
+            field = dialog.getNumericFields().lastElement()
+        elif parameter.kind in PATHS:
+            add = dialog.addFileField if parameter.kind is Kind.file else dialog.addDirectoryField
+            add(label, "", _WIDE)
+            field = dialog.getStringFields().lastElement()
+        else:
+            dialog.addStringField(label, "", max(_NARROW, min(len(text), _WIDE)))
+            field = dialog.getStringFields().lastElement()
+        field.setText(text)
+        return field
+
+    def texts(self) -> dict[str, str]:
+        """Return the text of each field; that of an image that is left out is empty."""
+        return {parameter.name: _text(parameter, field) for parameter, field in self._fields.items()}
+
+    def _focused(self, event: Any) -> None:
+        """Tell below what the field is for in which the person is."""
+        source = event.getComponent()
+        parameter = next((p for p, field in self._fields.items() if field.equals(source)), None)
+        told = _HINT if parameter is None else f"{parameter.title}: {described(parameter)}"
+        lines = textwrap.wrap(told, _LINE)[:_HELP_LINES]
+        self._help.setText("\n".join([*lines, *[" "] * (_HELP_LINES - len(lines))]))
+
+
+def _is_wide(parameter: Parameter) -> bool:
+    """Tell whether a field needs a row of its own."""
+    long_text = parameter.kind is Kind.text and len(parameter.text(parameter.default or "")) > _NARROW * 2
+    return parameter.kind in (*PATHS, *INPUTS) or (long_text and not parameter.required)
+
+
+def _text(parameter: Parameter, field: Any) -> str:
+    if parameter.kind is Kind.flag:
+        return "true" if field.getState() else "false"
+    if parameter.kind in (*INPUTS, Kind.choice):
+        chosen = str(field.getSelectedItem() or "")
+        return "" if parameter.optional and chosen == NONE else chosen
+    return str(field.getText()).strip()
+
+
+# --- help -------------------------------------------------------------------------------------------
+
+
+def described(parameter: Parameter) -> str:
+    """Return what a parameter is for, what it takes, and what it is by itself."""
+    words = [parameter.help] if parameter.help else []
+    words.append(parameter.expected)
+    if parameter.kind is Kind.cells:
+        words.append(f"or the areas of the {MANAGER} or the {OVERLAY} of the verb's first image")
+    if not parameter.required and parameter.default is not None:
+        words.append(f"by itself {parameter.text(parameter.default)}")
+    return "; ".join(words)
+
+
+def help_page(verb: Verb) -> str:
+    """Return what the Help button shows: HTML as Java's old viewer knows it."""
+    rows = "".join(
+        f"<tr><td valign=top><b>{html.escape(p.title)}</b></td><td valign=top><tt>{p.name}</tt></td>"
+        f"<td>{html.escape(described(p))}</td></tr>"
+        for p in verb.parameters
+    )
+    needed = {p.name: f"[{p.title}]" for p in verb.parameters if p.required}
+    call = f'run("{verb.command}", "{" ".join(f"{name}={value}" for name, value in needed.items())}");'
+    paragraphs = "".join(f"<p>{html.escape(part)}</p>" for part in verb.help.split("\n\n"))
+    return (
+        f"<html><h2>{html.escape(verb.title.removesuffix('...'))}</h2>{paragraphs}"
+        f"<table cellpadding=3 width=640>{rows}</table><p>In a macro: <tt>{html.escape(call)}</tt></p>"
+    )
+
+
+def wrapped(text: str) -> str:
+    """Return a message in lines that fit a dialog."""
+    return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, _LINE) or [" "])
+
+
+def recorded(verb: Verb, values: Mapping[str, Any], in_script: bool) -> str:
+    """Return the line that the recorder writes for a call.
+
+    Raises
+    ------
+    OptionError
+        If a value cannot be written in a macro.
+    """
+    options = write_options(verb, values)
+    if not options and verb.parameters:
+        options = " "  # else the command would ask when it is replayed
+    written = jpype.JClass("ij.plugin.frame.Recorder").fixString(options)
+    call = f'"{verb.command}", "{written}"' if options or in_script else f'"{verb.command}"'
+    return f"IJ.run({call});\n" if in_script else f"run({call});\n"

@@ -1,0 +1,115 @@
+"""Fiji as the host of a verb: gives it the images that are open, and shows what it found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from fijibridge.errors import NoImageError, RoiError
+from fijibridge.fiji import images, overlays, windows
+from fijibridge.fiji.annotating import drawn_cells
+from fijibridge.image import LookupTable
+from fijibridge.verbs.parameters import Kind, Parameter
+from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
+
+if TYPE_CHECKING:
+    from fijibridge.fiji.session import Fiji
+
+MANAGER, OVERLAY = "ROI Manager", "overlay"
+"""What names cells that are no label image: the areas of the verb's first image there."""
+
+
+class FijiHost:
+    """Where one call of a verb takes its inputs, and gives what it found.
+
+    Parameters
+    ----------
+    fiji
+        The session.
+    """
+
+    def __init__(self, fiji: Fiji):
+        self._fiji = fiji
+        self._ids: dict[str, int] = {}
+        self.named: dict[str, str] = {}
+        """What each input is called, so that a macro that is recorded does not depend on which image is active."""
+
+    def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
+        """Return the open image of a title, pattern or id, the active one for none, or the cells that are drawn."""
+        text = str(value)
+        if parameter.kind is Kind.cells and text.lower() in (MANAGER.lower(), OVERLAY):
+            return self._drawn(parameter, MANAGER if text.lower() == MANAGER.lower() else OVERLAY, taken)
+        imp = windows.find(_which(text))
+        self._ids[parameter.name] = int(imp.getID())
+        title = str(imp.getTitle())
+        self.named[parameter.name] = title if len(windows.titled(title)) == 1 else str(imp.getID())
+        return self._fiji.image(int(imp.getID()))
+
+    def _drawn(self, parameter: Parameter, source: str, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
+        first = next((name for name in taken if name in self._ids), None)
+        if first is None:
+            raise RoiError(f"the cells are those of the {source}, but of which image? Give the verb an image")
+        which = self._ids[first]
+        found = overlays.from_java(self._fiji._java_rois("manager" if source == MANAGER else "overlay", which))
+        cells = drawn_cells(found, taken[first])
+        if cells is None:
+            told = "areas are added to it with [t]" if source == MANAGER else "areas are added to it with [b]"
+            raise RoiError(f"the {source} holds no areas that could be the cells of {taken[first].name!r}: {told}")
+        self._ids[parameter.name] = which
+        self.named[parameter.name] = source
+        return cells.rename(taken[first].name)
+
+    def give(self, result: Result) -> None:
+        """Show a result."""
+        fiji = self._fiji
+        match result:
+            case ShowImage(image, name, limits, colors):
+                title = fiji.show(image, name=name, limits=limits)
+                if colors is not None:
+                    imp = windows.find(title)
+                    imp.setLut(images.make_lut(LookupTable.of(np.asarray(colors))))
+                    imp.updateAndDraw()
+            case ShowLabels(labels, name):
+                fiji.show_labels(labels, name=name)
+            case Outlines():
+                self._outline(result)
+            case ShowTable(table, name, add, select_in):
+                fiji.show_table(table, name, None if select_in is None else self._open(select_in), add=add)
+            case ShowCurves(table, name):
+                if len(table) > 1 and len(table.columns):
+                    fiji.plot_metrics(table, name)
+            case Measure(rois, on, measurements, channel):
+                fiji.measure(rois, self._open(on), measurements, channel=channel)
+            case Say(text):
+                fiji.log(text)
+
+    def _outline(self, outlines: Outlines) -> None:
+        imp = windows.find(self._open(outlines.over))
+        if outlines.colors:
+            known = overlays.colors_of(outlines.rois, None)
+            distinct = {roi.name: f"#{c & 0xFFFFFF:06x}" for roi, c in zip(outlines.rois, known, strict=True)}
+            overlays.outline(imp, outlines.rois, distinct | dict(outlines.colors))
+        else:
+            overlays.outline(imp, outlines.rois, None)
+        if outlines.manager and self._fiji.mode == "interactive":
+            overlays.add_to_manager(overlays.to_java(outlines.rois, imp))
+
+    def _open(self, parameter: str) -> int:
+        """Return the id of the image that a parameter named."""
+        which = self._ids.get(parameter)
+        if which is None or which not in self._fiji.ids():
+            raise NoImageError(f"the image of {parameter!r} was closed before the result could be shown in it")
+        return which
+
+
+def _which(text: str) -> windows.Which:
+    """Return what names an image: nothing for the active one, a title or pattern, or an id, a negative number."""
+    if not text.strip():
+        return None
+    if re.fullmatch(r"-\d+", text) and not windows.titled(text):
+        return int(text)
+    return text
