@@ -73,6 +73,9 @@ def label_cells(
     if model is not None:
         with working(call, device) as chosen:
             prob = predicted(image, model, call, device=chosen)
+    channels = prob.sizes.get("c", 1)
+    if isinstance(options["membrane"], int) and options["membrane"] >= channels:
+        raise OptionError(f"membrane is {membrane!r}, but there are {channels} channels; they are counted from 1")
     call.say(f"labelling {stem(image)}")
     cells = labelling.label_cells(prob, **options)
     results: list[Result] = [ShowLabels(cells, f"{stem(image).removesuffix('_prob')}_cells")]

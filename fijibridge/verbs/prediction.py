@@ -114,9 +114,9 @@ def working(call: Call, device: str | None) -> Iterator[str]:
     """Work on a device, one call at a time; yields its name."""
     from fijibridge.nn.devices import device_of
 
-    name = str(device_of(device))
-    with in_turn(name, call):
-        yield name
+    chosen = device_of(device)
+    with in_turn(f"{chosen.type}:{chosen.index or 0}", call):  # "cuda" is "cuda:0"
+        yield str(chosen)
 
 
 def stem(image: xr.DataArray) -> str:

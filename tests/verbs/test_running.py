@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import threading
+from typing import Annotated
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from fijibridge.errors import Cancelled, ImageError, OptionError, VerbError
+from fijibridge.image import as_image, pixel_size, unit
+from fijibridge.rois import Roi
+from fijibridge.verbs import (
+    Call,
+    Cells,
+    Image,
+    Outlines,
+    Param,
+    Say,
+    ShowImage,
+    ShowTable,
+    Verb,
+    perform,
+)
+from fijibridge.verbs.parameters import parameters_of
+from fijibridge.verbs.results import results_of
+from fijibridge.verbs.running import in_turn
+from tests.verbs.conftest import Arrays
+
+
+def made(function) -> Verb:
+    parameters, call = parameters_of(function, Call)
+    return Verb("Tried...", "tried", "", parameters, function, call_parameter=call)
+
+
+def nothing(
+    cells: Cells,
+    image: Image,
+    mask: Image | None = None,
+    size: Annotated[int, Param(low=1)] = 3,
+    word: str = "w",
+) -> tuple:
+    nothing.got = {"cells": cells, "image": image, "mask": mask, "size": size, "word": word}
+    return ()
+
+
+def plain(image: Image) -> xr.DataArray:
+    return image + 1
+
+
+SMALL = as_image(np.arange(12).reshape(3, 4))
+
+
+def test_all_that_is_wrong_is_told_at_once_and_nothing_is_taken():
+    host = Arrays()
+    with pytest.raises(OptionError) as error:
+        perform(made(nothing), {"size": "0", "wrod": "x", "image": "a"}, host)
+    assert str(error.value) == (
+        "FijiBridge Tried...: no option 'wrod'; there are cells, image, mask, size, word; cells is missing; expected a "
+        "label image; size is 0; expected a whole number of at least 1"
+    )
+    assert host.asked == []
+
+
+def test_images_are_taken_before_cells_and_left_out_ones_not_at_all():
+    host = Arrays(a=SMALL, c=SMALL)
+    perform(made(nothing), {"cells": "c", "image": "a"}, host)
+    assert host.asked == ["image", "cells"]
+    got = nothing.got
+    assert (got["mask"], got["size"], got["word"]) == (None, 3, "w")
+    assert (got["cells"].values == SMALL.values).all()
+
+
+def test_a_required_image_that_is_not_named_is_the_active_one_an_optional_one_is_none():
+    host = Arrays(**{"": SMALL, "c": SMALL})
+    for given in ({"cells": "c"}, {"cells": "c", "image": "", "mask": ""}):
+        perform(made(nothing), given, host)
+        assert nothing.got["image"] is not None
+        assert nothing.got["mask"] is None
+    with pytest.raises(OptionError, match="cells is empty; expected a label image"):
+        perform(made(nothing), {"cells": ""}, host)
+
+
+def test_arrays_may_be_given_as_they_are():
+    class AsTheyAre(Arrays):
+        def take(self, parameter, value, taken):
+            return value
+
+    (result,) = perform(made(plain), {"image": SMALL}, AsTheyAre())
+    assert (result.image.values == SMALL.values + 1).all()
+
+
+def test_all_inputs_that_are_none_are_told():
+    class Without(Arrays):
+        def take(self, parameter, value, taken):
+            raise ImageError(f"no {value}")
+
+    with pytest.raises(OptionError, match=r"^image: no a; mask: no m; cells: no c$"):
+        perform(made(nothing), {"cells": "c", "image": "a", "mask": "m"}, Without())
+    with pytest.raises(OptionError, match=r"cells: .*binary mask"):
+        perform(made(nothing), {"cells": "c", "image": "a"}, Arrays(a=SMALL, c=SMALL > 3))
+
+
+def test_inputs_without_a_pixel_size_have_that_of_the_others():
+    image = as_image(np.zeros((2, 3, 4)), pixel_size={"z": 2, "y": 0.5, "x": 0.25}, unit="um", origin={"y": 7})
+    plane, other = as_image(np.eye(3, 4, dtype=int)), as_image(np.zeros((3, 5)))
+    perform(made(nothing), {"cells": "c", "image": "a", "mask": "m"}, Arrays(a=image, c=plane, m=other))
+    got = nothing.got
+    assert (unit(got["cells"]), pixel_size(got["cells"])) == ("um", {"y": 0.5, "x": 0.25})
+    assert unit(got["mask"]) == "pixel", "it has another size"
+    own = as_image(np.eye(3, 4, dtype=int), pixel_size=3, unit="mm")
+    perform(made(nothing), {"cells": "c", "image": "a"}, Arrays(a=image, c=own))
+    assert unit(nothing.got["cells"]) == "mm"
+
+
+def test_nothing_is_shown_after_an_error():
+    def fails(image: Image) -> list:
+        return [ShowImage(image, "a"), 5]
+
+    host = Arrays(a=SMALL)
+    with pytest.raises(VerbError, match="Tried returned int; expected an array, a DataFrame, text, ROIs"):
+        perform(made(fails), {"image": "a"}, host)
+    assert host.given == []
+
+
+def test_a_call_that_was_cancelled_does_not_begin():
+    call = Call()
+    call.stop.set()
+    nothing.got = None
+    with pytest.raises(Cancelled):
+        perform(made(nothing), {"cells": "a", "image": "a"}, Arrays(a=SMALL), call)
+    assert nothing.got is None
+
+
+def test_what_a_verb_tells_reaches_its_caller():
+    def tells(call: Call, image: Image) -> str:
+        call.say("now")
+        call.progress(1, 3)
+        return f"{call.cancelled()}"
+
+    told = []
+    call = Call(lambda *steps: told.append(steps), told.append, lambda: True)
+    host = Arrays(a=SMALL)
+    with pytest.raises(Cancelled):
+        perform(made(tells), {"image": "a"}, host, call)
+    perform(made(tells), {"image": "a"}, host, Call(lambda *steps: told.append(steps), told.append))
+    assert told == ["now", (1, 3)]
+    assert host.given == [Say("False")]
+
+
+def test_what_a_function_returns_becomes_results():
+    import pandas as pd
+
+    table, roi = pd.DataFrame({"a": [1]}), Roi.rectangle(0, 0, 2, 2)
+    found = results_of([SMALL.rename("mine"), [roi, roi], table, "words", (None, Say("more"))], "Tried", "image")
+    assert [type(result) for result in found] == [ShowImage, Outlines, ShowTable, Say, Say]
+    assert (found[0].name, found[1].over, found[1].rois, found[2].name) == ("mine", "image", [roi, roi], "Tried")
+    assert results_of(np.eye(3), "Tried", None)[0].name == "Tried"
+    with pytest.raises(VerbError, match="returned ROIs, and has no image to put them over"):
+        results_of([roi], "Tried", None)
+
+
+def test_two_calls_on_a_device_are_never_at_once():
+    together, most, order = [0], [0], []
+    entered, may_end = threading.Event(), threading.Event()
+
+    def work(name):
+        with in_turn("test:0", Call(say=order.append)):
+            together[0] += 1
+            most[0] = max(most[0], together[0])
+            entered.set()
+            assert may_end.wait(20)
+            order.append(name)
+            together[0] -= 1
+
+    first = threading.Thread(target=work, args=("first",))
+    first.start()
+    assert entered.wait(20)
+    others = [threading.Thread(target=work, args=(f"other {n}",)) for n in range(3)]
+    for thread in others:
+        thread.start()
+    while len(order) < 3:
+        threading.Event().wait(0.01)
+    assert order == ["waiting for another call that works on test:0"] * 3
+    with in_turn("test:1", Call()):
+        may_end.set()  # another device waits for nobody
+    for thread in [first, *others]:
+        thread.join(20)
+    assert order[3] == "first"
+    assert (most[0], len(order)) == (1, 7)
+
+
+def test_a_call_that_waits_can_be_cancelled_and_an_error_gives_the_device_back():
+    with in_turn("test:2", Call()):
+        waiting = Call()
+        threading.Timer(0.3, waiting.stop.set).start()
+        with pytest.raises(Cancelled), in_turn("test:2", waiting):
+            pytest.fail("it went on beside another one")
+    with pytest.raises(ValueError, match="broken"), in_turn("test:2", Call()):
+        raise ValueError("broken")
+    with in_turn("test:2", Call(say=pytest.fail)):
+        pass
