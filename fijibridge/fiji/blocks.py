@@ -1,0 +1,159 @@
+"""Blocks of memory that are shared with another process, and freed whatever becomes of either of the two."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import resource_tracker
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from appose import NDArray, SharedMemory
+
+from fijibridge.errors import ImageError
+
+log = logging.getLogger("fijibridge")
+
+LARGEST = 1 << 30
+"""Bytes of a block: Java's buffers end at 2 GiB."""
+_WHERE = "/dev/shm"
+"""Where Linux keeps them: a file system of its own, which is small in containers."""
+_PARALLEL_FROM = 1 << 22
+"""Bytes from which several threads copy: what takes time is that the system finds memory for the new pages."""
+
+_kept: list[SharedMemory] = []
+"""Blocks that a verb still looks at after its end; without a name, and gone with the process."""
+
+
+class Blocks:
+    """The blocks of one call, those that came and those that go.
+
+    Python's resource tracker, a process of its own, knows each of them until it is freed: if this process is killed, it
+    frees them. (Appose's own worker takes them out of the tracker, and leaves them behind then.)
+    """
+
+    def __init__(self) -> None:
+        self._attached: list[SharedMemory] = []
+
+    def add(self, value: Any) -> None:
+        """Be responsible for all blocks in a message, at any depth."""
+        self._attached += list(_shared(value))
+
+    def put(self, array: npt.NDArray[Any]) -> NDArray | None:
+        """Copy an array into a new block; None if it is empty.
+
+        Raises
+        ------
+        ImageError
+            If there is not so much shared memory.
+        """
+        if not array.size:
+            return None
+        made = self._new(array.dtype, array.shape)
+        _copy(made, [array])
+        return made
+
+    def put_planes(self, planes: Sequence[npt.NDArray[Any]]) -> list[NDArray]:
+        """Copy planes of one shape into new blocks, as many in each as it holds."""
+        several = max(1, LARGEST // planes[0].nbytes)
+        made = []
+        for first in range(0, len(planes), several):
+            part = planes[first : first + several]
+            block = self._new(part[0].dtype, (len(part), *part[0].shape))
+            _copy(block, part)
+            made.append(block)
+        return made
+
+    def _new(self, dtype: np.dtype[Any], shape: Sequence[int]) -> NDArray:
+        size = dtype.itemsize * int(np.prod(shape))
+        free = shutil.disk_usage(_WHERE).free if os.path.isdir(_WHERE) else None
+        if free is not None and free < size:  # the first write beyond it would end the process
+            raise ImageError(
+                f"{size / 1e6:.0f} MB are to go to Fiji, and {_WHERE} has {free / 1e6:.0f} MB free: make it larger "
+                "(of a container: --shm-size), or take a part of the image"
+            )
+        made = NDArray(str(dtype), list(shape))
+        self._attached.append(made.shm)
+        return made
+
+    def free(self) -> None:
+        """Give all of them back."""
+        for block in self._attached:
+            _unlink(block)
+        left = [block for block in self._attached if not _closed(block)]
+        self._attached.clear()
+        if left:
+            gc.collect()
+            _kept.extend(block for block in left if not _closed(block))
+
+
+def arrays_of(blocks: Sequence[Any]) -> list[npt.NDArray[Any]]:
+    """Return what is in blocks, not copied.
+
+    Raises
+    ------
+    ImageError
+        If a block is smaller than what it should hold.
+    """
+    arrays = []
+    for block in blocks:
+        if not isinstance(block, NDArray):
+            raise ImageError(f"got {type(block).__name__} in place of a block of pixels")
+        size = np.dtype(block.dtype).itemsize * int(np.prod(block.shape))
+        if size > block.shm.size:
+            raise ImageError(f"a block of {block.shm.size} bytes cannot hold {block.shape} of {block.dtype}")
+        arrays.append(block.ndarray())
+    return arrays
+
+
+def _copy(block: NDArray, planes: Sequence[npt.NDArray[Any]]) -> None:
+    target = block.ndarray().reshape(len(planes), *planes[0].shape)
+    if target.nbytes < _PARALLEL_FROM:
+        for into, plane in zip(target, planes, strict=True):
+            into[...] = plane
+        return
+    threads = min(os.cpu_count() or 1, 4)
+    pairs = list(zip(target, planes, strict=True))
+    if len(pairs) < threads and planes[0].ndim > 1:
+        pairs = [
+            (t, p)
+            for a, b in pairs
+            for t, p in zip(np.array_split(a, threads), np.array_split(b, threads), strict=True)
+        ]
+    with ThreadPoolExecutor(threads, thread_name_prefix="fijibridge-blocks") as pool:
+        list(pool.map(lambda pair: np.copyto(*pair), pairs))
+
+
+def _shared(value: Any) -> Iterator[SharedMemory]:
+    if isinstance(value, NDArray):
+        yield value.shm
+    elif isinstance(value, SharedMemory):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _shared(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _shared(part)
+
+
+def _unlink(block: SharedMemory) -> None:
+    try:
+        block.unlink()
+    except FileNotFoundError:  # the other side was quicker
+        if sys.platform != "win32":
+            resource_tracker.unregister(f"/{block.name.lstrip('/')}", "shared_memory")
+
+
+def _closed(block: SharedMemory) -> bool:
+    try:
+        block.close()
+    except BufferError:  # somebody still looks at it
+        return False
+    return True

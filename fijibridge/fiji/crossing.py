@@ -1,0 +1,274 @@
+"""The other process' Fiji as the host of a verb: what it takes came over a pipe, and what it gives goes back there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+from fijibridge.errors import ImageError, OptionError, RoiError
+from fijibridge.fiji.blocks import Blocks, arrays_of
+from fijibridge.fiji.colors import colors_of, palette
+from fijibridge.fiji.exchange import MODES, Facts, image_of, shown, signed_ranges, stored_pixels
+from fijibridge.fiji.measurements import measurement_constants, places_of
+from fijibridge.image import DIMS, LookupTable, as_image, as_labels, imagej_pixels
+from fijibridge.rois import Roi
+from fijibridge.rois.roi import AREAS, argb
+from fijibridge.verbs.parameters import Parameter
+from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
+
+_TYPES = {"8-bit": np.uint8, "8-bit color": np.uint8, "16-bit": np.uint16, "signed 16-bit": np.uint16,
+          "32-bit": np.float32, "RGB": np.uint32}  # fmt: skip
+_KEYS = {
+    "title", "type", "counts", "height", "width", "pixel_size", "origin", "units", "interval", "time_unit", "id",
+    "slice_labels", "luts", "display_ranges", "mode", "info", "properties", "calibration_function", "path", "blocks",
+    "rois",
+}  # fmt: skip
+
+
+class Crossing:
+    """Where one call of a verb takes its inputs, and leaves what it found, to be sent.
+
+    Parameters
+    ----------
+    images
+        What came, by the name of the parameter: see :func:`image_from`; one with ``rois`` stands for the cells that
+        they are, over an image of which nothing but its size came.
+    blocks
+        Gets the blocks of memory that are made.
+    """
+
+    def __init__(self, images: Mapping[str, Any], blocks: Blocks):
+        self._images, self._blocks = images, blocks
+        self.results: list[dict[str, Any]] = []
+
+    def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
+        """Return the image that came for a parameter."""
+        told = self._images.get(parameter.name)
+        if told is None:
+            raise OptionError(f"no image came for it; expected {parameter.expected}")
+        return cells_from(told) if told.get("rois") is not None else image_from(told)
+
+    def give(self, result: Result) -> None:
+        """Make a result ready to be sent."""
+        self.results.append(self._told(result))
+
+    def _told(self, result: Result) -> dict[str, Any]:
+        match result:
+            case ShowImage():
+                return self._image(result)
+            case ShowLabels():
+                return self._labels(result)
+            case Outlines(rois, over, colors, manager):
+                painted = distinct_colors(rois, colors)
+                return {"kind": "outlines", "over": over, "manager": manager, **self._rois(rois),
+                        "colors": self._blocks.put(np.array(painted, np.uint32).view(np.int32))}  # fmt: skip
+            case ShowTable(table, name, add, select_in):
+                return {"kind": "table", "name": name, "add": add, "select_in": select_in, **self._table(table)}
+            case ShowCurves(table, name):
+                return {"kind": "curves", "name": name, **self._curves(table)}
+            case Measure(rois, on, measurements, channel):
+                names = [roi.name for roi in rois]
+                numbers = all(name.isascii() and name.isdigit() for name in names)
+                told = pd.DataFrame({"label": [int(n) for n in names] if numbers else names} | places_of(rois))
+                return {"kind": "measure", "on": on, "constants": measurement_constants(measurements),
+                        "channel": None if channel is None else channel + 1, **self._rois(rois),
+                        "told": self._table(told)}  # fmt: skip
+            case Say(text):
+                return {"kind": "say", "text": text}
+
+    def _image(self, result: ShowImage) -> dict[str, Any]:
+        image = result.image
+        told = shown(image)
+        limits = None if result.limits is None else signed_limits(result.limits, told.signed)
+        full = stored_pixels(image, told.rgb)  # (T, C, Z, Y, X)
+        frames, channels, slices = full.shape[:3]
+        planes = [full[t, c, z] for t, z, c in np.ndindex(frames, slices, channels)]
+        return {
+            "kind": "image", "name": result.name, "height": full.shape[3], "width": full.shape[4], "rgb": told.rgb,
+            "signed": told.signed, "counts": told.counts, "labels": told.labels if any(told.labels) else None,
+            "pixel_size": told.pixel_size, "origin": told.origin, "units": told.units, "interval": told.interval,
+            "time_unit": told.time_unit, "function": told.function, "info": told.info, "properties": told.properties,
+            "luts": [table.data.hex() for table in told.luts], "ranges": told.ranges, "mode": told.mode,
+            "limits": limits, "colors": None if result.colors is None else LookupTable.of(result.colors).data.hex(),
+            "paint": False, "blocks": self._blocks.put_planes(planes),
+        }  # fmt: skip
+
+    def _labels(self, result: ShowLabels) -> dict[str, Any]:
+        source = as_image(result.labels)
+        array = as_labels(source)
+        plain = source.copy(data=imagej_pixels(array)).drop_attrs(deep=False)
+        told = self._image(ShowImage(plain, result.name, (0.0, 255.0), palette()))
+        return told | {"paint": bool(array.max(initial=0) > 255)}
+
+    def _rois(self, rois: Sequence[Roi]) -> dict[str, Any]:
+        data = [roi.to_bytes() for roi in rois]
+        return {"bytes": self._blocks.put(np.frombuffer(b"".join(data), np.uint8)),
+                "sizes": self._blocks.put(np.array([len(one) for one in data], np.int32))}  # fmt: skip
+
+    def _table(self, table: pd.DataFrame) -> dict[str, Any]:
+        """Return columns: numbers in one block, row by row of it a column, texts as they are."""
+        if table.index.name is not None:
+            table = table.reset_index()
+        names = [str(name) for name in table.columns]
+        if len(set(names)) < len(names) or not all(name.strip() for name in names):
+            raise ImageError(f"the columns of a table need names that differ; these are {names}")
+        numbers: list[npt.NDArray[np.float64]] = []
+        columns: list[dict[str, Any]] = []
+        for name, heading in zip(names, table.columns, strict=True):
+            column = table[heading]
+            if _is_number(column):
+                columns.append({"name": name, "number": len(numbers)})
+                numbers.append(column.to_numpy(dtype=float, na_value=np.nan))
+            else:
+                columns.append({"name": name, "texts": ["" if pd.isna(value) else str(value) for value in column]})
+        return {"rows": len(table), "columns": columns,
+                "numbers": self._blocks.put(np.array(numbers, np.float64)) if numbers else None}  # fmt: skip
+
+    def _curves(self, table: pd.DataFrame) -> dict[str, Any]:
+        told = self._table(table.rename_axis("x" if table.index.name is None else str(table.index.name)))
+        return told | {"xlabel": str(table.index.name or "index"), "ylabel": "value"}
+
+
+# --- what came --------------------------------------------------------------------------------------
+
+
+def image_from(told: Mapping[str, Any]) -> xr.DataArray:
+    """Return the image that Fiji told of, as :func:`fijibridge.fiji.images.from_imageplus` returns one of its own.
+
+    Parameters
+    ----------
+    told
+        ``counts`` of frames, channels, slices, ``height``, ``width``, ``type``, calibration, looks; and ``blocks``, the
+        planes of its stack, as many in each as it holds. The pixels of one block are not copied.
+
+    Raises
+    ------
+    ImageError
+        If what was told makes no sense.
+    """
+    try:
+        dtype, shape = np.dtype(_TYPES[told["type"]]), _shape(told)
+        parts = arrays_of(told["blocks"])
+        if any(part.dtype != dtype or part.shape[1:] != shape[3:] for part in parts):
+            raise ValueError(
+                f"blocks of {[(str(p.dtype), p.shape) for p in parts]} for a {told['type']} image of {shape}"
+            )
+        stacked = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        stored = stacked.reshape(shape).swapaxes(1, 2)  # (T, C, Z, Y, X)
+        return _image(stored, told)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ImageError(f"Fiji told of an image what makes no sense: {error!r}") from error
+
+
+def cells_from(told: Mapping[str, Any]) -> xr.DataArray:
+    """Return ROIs that came as the cells of the image that they lie over.
+
+    Raises
+    ------
+    RoiError
+        If none is an area.
+    ImageError
+        If what was told makes no sense.
+    """
+    from fijibridge.cells.diagnosis.corrections import labels_from_corrected
+
+    try:
+        nothing = np.broadcast_to(np.zeros((), np.uint16), _shape(told)).swapaxes(1, 2)
+        image = _image(nothing, {**told, "type": "16-bit"})
+        data, sizes = (part.tobytes() for part in arrays_of([told["rois"]["bytes"], told["rois"]["sizes"]]))
+        ends = np.cumsum(np.frombuffer(sizes, np.int32)).tolist()
+        rois = [Roi(data[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ImageError(f"Fiji told of ROIs what makes no sense: {error!r}") from error
+    areas = [roi for roi in rois if roi.kind in AREAS]
+    if not areas:
+        raise RoiError(f"{told['title']!r} has no cells there: none of {len(rois)} ROIs is an area")
+    one = image.isel(c=0, drop=True) if "c" in image.dims else image
+    empty = xr.DataArray(np.zeros(one.shape, np.uint16), dims=one.dims, coords=one.coords)
+    return labels_from_corrected(areas, empty).rename(str(told["title"]))
+
+
+def _shape(told: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return frames, slices, channels, height, width: the order of ImageJ's stacks."""
+    unknown = set(told) - _KEYS
+    if unknown:
+        raise ValueError(f"it has {sorted(unknown)}, which nobody knows")
+    frames, channels, slices = (int(n) for n in told["counts"])
+    return frames, slices, channels, int(told["height"]), int(told["width"])
+
+
+def _image(stored: npt.NDArray[Any], told: Mapping[str, Any]) -> xr.DataArray:
+    rgb, signed = told["type"] == "RGB", told["type"] == "signed 16-bit"
+    array = stored
+    if rgb:
+        array = np.concatenate([(stored >> shift).astype(np.uint8) for shift in (16, 8, 0)], axis=1)
+    elif signed:
+        array = (stored ^ np.uint16(0x8000)).view(np.int16)  # ImageJ adds 32768
+    facts = Facts(
+        title=str(told["title"]), rgb=rgb, channels=int(told["counts"][1]), pixel_size=_three(told["pixel_size"]),
+        origin=_three(told["origin"]), units=tuple(str(name) for name in told["units"]),  # type: ignore[arg-type]
+        interval=float(told["interval"]), time_unit=str(told["time_unit"]), about=_about(told, rgb, signed),
+    )  # fmt: skip
+    keep = [d for d, n in zip(DIMS, array.shape, strict=True) if n > 1 or d in "yx"]
+    return image_of(array, facts, keep)
+
+
+def _three(numbers: Sequence[float]) -> tuple[float, float, float]:
+    z, y, x = (float(number) for number in numbers)
+    return z, y, x
+
+
+def _about(told: Mapping[str, Any], rgb: bool, signed: bool) -> dict[str, Any]:
+    """Return what ImageJ knows of an image beyond its pixels and its calibration."""
+    about: dict[str, Any] = {"id": int(told["id"]), "type": str(told["type"])}
+    if told.get("slice_labels"):
+        about["slice_labels"] = [str(label or "") for label in told["slice_labels"]]
+    if not rgb and told.get("luts"):
+        ranges = [(float(low), float(high)) for low, high in told["display_ranges"]]
+        about["luts"] = [LookupTable(bytes.fromhex(table)) for table in told["luts"]]
+        about["display_ranges"] = signed_ranges(ranges, signed)
+        if told.get("mode") is not None:
+            about["mode"] = MODES.get(int(told["mode"]), "composite")
+    if told.get("info") is not None:
+        about["info"] = str(told["info"])
+    pairs = [str(text) for text in told.get("properties") or ()]
+    if pairs:
+        about["properties"] = dict(zip(pairs[::2], pairs[1::2], strict=False))
+    function = told.get("calibration_function")
+    if function is not None:
+        about["calibration_function"] = {
+            "function": int(function["function"]), "coefficients": [float(c) for c in function["coefficients"]],
+            "unit": str(function["unit"]),
+        }  # fmt: skip
+    if told.get("path") is not None:
+        about["path"] = str(told["path"])
+    return about
+
+
+# --- what goes --------------------------------------------------------------------------------------
+
+
+def distinct_colors(rois: Sequence[Roi], given: Mapping[str, str]) -> list[int]:
+    """Return the colour of each ROI, 0xAARRGGBB: that given for its name, else one of the palette."""
+    return [argb(given[roi.name]) if roi.name in given else color
+            for roi, color in zip(rois, colors_of(rois, None) if rois else [], strict=True)]  # fmt: skip
+
+
+def signed_limits(limits: tuple[float, float], signed: bool) -> list[float]:
+    """Return display limits in ImageJ's values."""
+    low, high = (float(value) + (32768 if signed else 0) for value in limits)
+    return [low, high]
+
+
+def _is_number(column: pd.Series) -> bool:
+    """Tell what ImageJ can hold as a double; whole numbers beyond 2**53 it cannot, they are sent as text."""
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return False
+    if pd.api.types.is_complex_dtype(column):
+        raise ImageError(f"column {column.name!r} holds complex numbers, which ImageJ's tables do not")
+    return not (pd.api.types.is_integer_dtype(column) and (column.abs() > 2**53).any())

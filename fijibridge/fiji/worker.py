@@ -1,0 +1,257 @@
+"""Python at work for a Fiji that it did not start: calls of verbs come in over a pipe, results go back through it.
+
+``python -m fijibridge.fiji.worker`` speaks Appose's protocol, a line of JSON for each message; pixels, ROIs and tables
+are in shared memory. It is not Appose's own worker, which runs any code that comes: this one knows the names of verbs
+and nothing else. It opens no port, and it ends when the other end of its pipe does.
+
+A message to it: ``{"task": id, "requestType": "EXECUTE", "script": name of a verb, "inputs": {"given": options,
+"images": by parameter}}``, or ``"requestType": "CANCEL"``. Two names are no verbs: ``:hello``, which says who is there,
+and ``:release``, which frees the results of the task that ``given`` names; until then they are kept for who reads them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any, BinaryIO
+
+import numpy  # noqa: F401 - before anything waits for input: on Windows its import would wait too
+from appose.util import message
+
+from fijibridge.errors import Cancelled, FijiBridgeError, FijiBridgeWarning, OptionError
+from fijibridge.fiji.blocks import Blocks
+from fijibridge.fiji.crossing import Crossing
+from fijibridge.verbs import Call, perform, verb_named
+
+log = logging.getLogger("fijibridge")
+
+VERSION = version("fijibridge")
+"""Of the code that runs: an update on disk does not change it."""
+HELLO, RELEASE = ":hello", ":release"
+TELLS_EVERY = 0.1
+"""Seconds between two messages of how far a call is."""
+ENDS_WITHIN = 300.0
+"""Seconds that what still works has to end, a training to be saved, when Fiji is gone."""
+
+
+class Worker:
+    """Reads requests and answers them, each in a thread of its own.
+
+    Parameters
+    ----------
+    requests
+        Lines of JSON.
+    answers
+        Where lines of JSON are written.
+    """
+
+    def __init__(self, requests: Iterable[bytes], answers: BinaryIO):
+        self._requests, self._answers = requests, answers
+        self._writing = threading.Lock()
+        self._tasks: dict[str, Task] = {}
+        self._results: dict[str, Blocks] = {}
+
+    def run(self) -> bool:
+        """Answer requests until there are no more; then end what still works. Tells whether all of it ended."""
+        for line in self._requests:
+            if line.strip():
+                self._read(line)
+        return self._end()
+
+    def _read(self, line: bytes) -> None:
+        """Begin what a line asks for; one that makes no sense is told, and forgotten."""
+        try:
+            request = json.loads(line)
+            uuid, kind = str(request["task"]), request["requestType"]
+        except (ValueError, TypeError, KeyError) as error:
+            log.error("a request that makes no sense, %s: %r", error, line[:200])
+            return
+        if kind == "CANCEL":
+            task = self._tasks.get(uuid)
+            if task is not None:
+                task.call.stop.set()
+        elif kind != "EXECUTE":
+            self.send(uuid, "FAILURE", error=f"the request {kind!r} is not known; expected EXECUTE or CANCEL")
+        elif uuid in self._tasks:
+            log.error("a second request to do task %s", uuid)
+        else:
+            self._tasks[uuid] = Task(self, uuid, request.get("script"), request.get("inputs"))
+            self._tasks[uuid].start()
+
+    def send(self, uuid: str, kind: str, **fields: Any) -> None:
+        """Write a message; nobody may be there any more to read it."""
+        line = message.encode({"task": uuid, "responseType": kind, **fields}).encode("ascii") + b"\n"
+        with self._writing:
+            try:
+                self._answers.write(line)
+                self._answers.flush()
+            except OSError:
+                log.debug("nobody reads: %s", line[:200])
+
+    def ended(self, task: Task, blocks: Blocks | None) -> None:
+        """Forget a task, and keep its results for who reads them."""
+        if blocks is not None:
+            self._results[task.uuid] = blocks
+        del self._tasks[task.uuid]
+
+    def release(self, uuid: str) -> None:
+        """Free the results of a task."""
+        blocks = self._results.pop(uuid, None)
+        if blocks is not None:
+            blocks.free()
+
+    def _end(self) -> bool:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.call.stop.set()
+        last = time.monotonic() + ENDS_WITHIN
+        for task in tasks:
+            task.thread.join(max(0.0, last - time.monotonic()))
+        for uuid in list(self._results):
+            self.release(uuid)
+        return not any(task.thread.is_alive() for task in tasks)
+
+
+class Task:
+    """One request that is being answered."""
+
+    def __init__(self, worker: Worker, uuid: str, name: Any, inputs: Any):
+        self.uuid, self._worker, self._name, self._inputs = uuid, worker, name, inputs
+        self.call = Call(self._progress, self._say)
+        self.thread = threading.Thread(target=self._run, name=f"fijibridge-{name}", daemon=True)
+        self._told = 0.0
+        self._notes: list[str] = []
+
+    def start(self) -> None:
+        """Begin to work."""
+        self.thread.start()
+
+    def note(self, text: str) -> None:
+        """Tell something beside the results."""
+        self._notes.append(text)
+
+    def _run(self) -> None:
+        _working.task = self
+        self._worker.send(self.uuid, "LAUNCH")
+        came, made = Blocks(), Blocks()
+        kind, fields = self._answer(came, made)
+        came.free()  # from here on nobody looks at what came
+        if kind != "COMPLETION":
+            made.free()
+        self._worker.ended(self, made if kind == "COMPLETION" else None)
+        self._worker.send(self.uuid, kind, **fields)
+
+    def _answer(self, came: Blocks, made: Blocks) -> tuple[str, dict[str, Any]]:
+        try:
+            return "COMPLETION", {"outputs": self._outputs(came, made)}
+        except Cancelled:
+            return "CANCELATION", {}
+        except FijiBridgeError as error:
+            return "FAILURE", {"error": str(error)}
+        except BaseException as error:
+            traceback.print_exc()
+            sys.stderr.flush()
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{os.path.basename(last.filename)}, line {last.lineno}"
+            return "FAILURE", {"error": f"{type(error).__name__}: {error} ({place}; all of it is in the log)"}
+
+    def _outputs(self, came: Blocks, made: Blocks) -> dict[str, Any]:
+        inputs = self._inputs if self._inputs is not None else {}
+        if not isinstance(self._name, str) or not isinstance(inputs, dict):
+            raise OptionError(
+                f"got {self._name!r} and {type(inputs).__name__}; expected the name of a verb and its inputs"
+            )
+        unknown = set(inputs) - {"given", "images"}
+        given, images = inputs.get("given", {}), inputs.get("images", {})
+        if unknown or not isinstance(given, dict) or not isinstance(images, dict):
+            raise OptionError(f"inputs are {sorted(inputs)}; expected given and images, each by name")
+        if self._name == HELLO:
+            return _hello()
+        if self._name == RELEASE:
+            self._worker.release(str(given.get("task")))
+            return {}
+        verb = verb_named(self._name)
+        images = _attached(images)
+        came.add(images)
+        host = Crossing(images, made)
+        perform(verb, {**given, **{name: name for name in images}}, host, self.call)
+        notes = [{"kind": "say", "text": text} for text in self._notes]
+        return {"results": notes + host.results}
+
+    def _progress(self, done: int, steps: int) -> None:
+        now = time.monotonic()
+        if done >= steps or now - self._told >= TELLS_EVERY:
+            self._told = now
+            self._worker.send(self.uuid, "UPDATE", current=int(done), maximum=int(steps))
+
+    def _say(self, text: str) -> None:
+        self._worker.send(self.uuid, "UPDATE", message=text)
+
+
+def _attached(images: dict[str, Any]) -> dict[str, Any]:
+    """Return what came, with its blocks of memory."""
+    try:
+        return dict(message.decode(json.dumps(images)))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise OptionError(f"an image came without its pixels: {error}") from error
+
+
+def _hello() -> dict[str, Any]:
+    """Say who is there."""
+    from fijibridge.nn.devices import device_of
+
+    return {"version": VERSION, "python": platform.python_version(), "executable": sys.executable,
+            "device": str(device_of(None)), "pid": os.getpid()}  # fmt: skip
+
+
+# --- the process ------------------------------------------------------------------------------------
+
+_working = threading.local()
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """Tell warnings of ours to who called, others to the log."""
+    task = getattr(_working, "task", None)
+    if task is not None and issubclass(category, FijiBridgeWarning):
+        task.note(f"Warning: {message}")
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
+
+
+def main() -> None:
+    """Answer what comes in on standard input, until it ends."""
+    # what anything prints, here or in a library, must not come between the messages
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C where Fiji was started ends Fiji, and then this
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    warnings.simplefilter("always", FijiBridgeWarning)
+    warnings.showwarning = _warn
+    import torch  # noqa: F401 - for the same reason as numpy
+
+    ended = Worker(sys.stdin.buffer, answers).run()
+    sys.stderr.flush()
+    if not ended:
+        log.error("what still worked did not end within %g s", ENDS_WITHIN)
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
