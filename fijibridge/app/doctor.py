@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
+from fijibridge.app import scripts
 from fijibridge.errors import StartError
 from fijibridge.fiji import installations, jvm
 from fijibridge.machine import total_memory
@@ -51,11 +52,11 @@ def examine(start: bool = True) -> list[Finding]:
     Parameters
     ----------
     start
-        Also start the embedded ImageJ, in a process of its own.
+        Also start the embedded ImageJ, and the worker that a Fiji's scripts call, each in a process of its own.
     """
-    looks: list[Callable[[], Finding]] = [packages, java, memory, fiji, display, maven, torch]
+    looks: list[Callable[[], Finding]] = [packages, java, memory, fiji, installed, display, maven, torch]
     if start:
-        looks.append(trial)
+        looks += [trial, worker]
     return [look() for look in looks]
 
 
@@ -107,6 +108,19 @@ def fiji() -> Finding:
         return Finding("Fiji", "note", "none found: Fiji.start() would get the newest one from Maven", mend)
     jars = sorted((folder / "jars").glob("**/ij-1*.jar"))
     return Finding("Fiji", "ok", f"{folder}, {jars[-1].stem.replace('ij-', 'ImageJ ')}")
+
+
+def installed() -> Finding:
+    """Look whether FijiBridge is in the menu of that Fiji, and calls this Python."""
+    try:
+        folder = installations.find_fiji()
+        if folder is None:
+            mend = "fijibridge install-scripts PATH_TO_FIJI puts FijiBridge into the menu of a Fiji that lies elsewhere"
+            return Finding("scripts in Fiji", "note", "no Fiji was found to look into", mend)
+        found, mend, works = scripts.pair(folder)
+    except StartError as error:
+        return Finding("scripts in Fiji", "problem", str(error), "see what is said of Fiji above")
+    return Finding("scripts in Fiji", "problem" if not works else "note" if mend else "ok", found, mend)
 
 
 def display() -> Finding:
@@ -175,3 +189,14 @@ def trial() -> Finding:
         last = (done.stderr.strip() or "nothing was said").splitlines()[-1]
         return Finding("trial start", "problem", f"exit status {done.returncode}: {last}", "see the findings above")
     return Finding("trial start", "ok", f"ImageJ {done.stdout.strip()}, in {time.monotonic() - began:.1f} s")
+
+
+def worker() -> Finding:
+    """Start the worker that a Fiji's scripts call, as they do."""
+    began = time.monotonic()
+    try:
+        told = scripts.hello(timeout=START_WITHIN)
+    except StartError as error:
+        return Finding("worker", "problem", str(error), "see the findings above")
+    found = f"fijibridge {told['version']} answers Fiji's scripts, works on {told['device']}"
+    return Finding("worker", "ok", f"{found}, in {time.monotonic() - began:.1f} s")

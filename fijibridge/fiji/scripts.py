@@ -1,8 +1,12 @@
-"""The Groovy scripts by which a Fiji that Python did not start calls verbs: one for each, made from its parameters."""
+"""The Groovy scripts by which a Fiji that Python did not start calls verbs: one for each, made from its parameters.
+
+``python -m fijibridge.fiji.scripts FOLDER`` writes them there, not installed: those in ``scripts/Plugins/FijiBridge``.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 from fijibridge.verbs import Kind, Parameter, Verb, all_verbs
@@ -132,3 +136,8 @@ def _quoted(text: str) -> str:
 
 def _names(parameters: list[Parameter]) -> str:
     return "[" + ", ".join(_quoted(parameter.name) for parameter in parameters) + "]"
+
+
+if __name__ == "__main__":
+    for name, text in scripts().items():
+        Path(sys.argv[1], name).write_text(text, encoding="ascii")

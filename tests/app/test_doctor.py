@@ -17,10 +17,12 @@ def by_name(findings):
 def test_everything_is_looked_at_and_the_embedded_imagej_starts():
     findings = by_name(doctor.examine())
     assert list(findings) == [
-        "packages", "Java", "memory", "Fiji", "display", "embedded ImageJ", "torch", "trial start"
+        "packages", "Java", "memory", "Fiji", "scripts in Fiji", "display", "embedded ImageJ", "torch", "trial start",
+        "worker",
     ]  # fmt: skip
     assert findings["trial start"].state == "ok"
     assert "1.54" in findings["trial start"].found
+    assert findings["worker"].state == "ok"
     assert all(f.mend for f in findings.values() if f.state != "ok")
 
 

@@ -6,7 +6,18 @@ import logging
 import sys
 import warnings
 
-from fijibridge.app.cli import cells, exchange, folders, learning, planning, reports, running, scaling, session
+from fijibridge.app.cli import (
+    cells,
+    exchange,
+    folders,
+    installing,
+    learning,
+    planning,
+    reports,
+    running,
+    scaling,
+    session,
+)
 from fijibridge.app.cli.base import app
 from fijibridge.errors import Cancelled, FijiBridgeError, FijiBridgeWarning
 
@@ -15,6 +26,7 @@ __all__ = [
     "cells",
     "exchange",
     "folders",
+    "installing",
     "learning",
     "main",
     "planning",

@@ -34,9 +34,9 @@ def demo(
 
 @app.command()
 def doctor(
-    start: Annotated[bool, typer.Option(help="start the embedded ImageJ too, in a process of its own")] = True,
+    start: Annotated[bool, typer.Option(help="start the embedded ImageJ and the worker of Fiji's scripts too")] = True,
 ) -> None:
-    """Look at Java, memory, Fiji, display, Maven, torch and GPU: what is wrong, and how to mend it."""
+    """Look at Java, memory, Fiji, its scripts, display, Maven, torch and GPU: what is wrong, and how to mend it."""
     from fijibridge.app.console import console
     from fijibridge.app.doctor import examine
 

@@ -1,0 +1,224 @@
+"""FijiBridge in the menu of a Fiji: its scripts are installed there, looked at, and taken out again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fijibridge.errors import StartError
+from fijibridge.fiji.installations import is_fiji
+from fijibridge.fiji.scripts import BRIDGE, scripts
+from fijibridge.files.writing import atomic, write_json
+
+FOLDER = Path("scripts", "Plugins", "FijiBridge")
+"""Of a Fiji: its scripts become the menu Plugins > FijiBridge."""
+MANIFEST = ".fijibridge.json"
+"""What was installed, beside it."""
+APPOSE = "Help > Update... brings it to a Fiji of 2025 or later; else put org.apposed:appose of Maven Central into jars"
+
+
+@dataclass
+class Installed:
+    """What an installation did, or its removal.
+
+    Attributes
+    ----------
+    folder
+        Where the scripts are.
+    written, removed
+        Names of files.
+    kept
+        Files that somebody changed, or that are not ours: they are as they were.
+    appose
+        Whether this Fiji has what the scripts need to speak with Python.
+    """
+
+    folder: Path
+    written: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    appose: bool = True
+
+
+def install(where: str | os.PathLike[str]) -> Installed:
+    """Put a script for each verb into a Fiji, which from then on calls this Python; those that are there are renewed.
+
+    Parameters
+    ----------
+    where
+        The folder of Fiji, its application bundle, or anything in it.
+
+    Raises
+    ------
+    StartError
+        If it is no Fiji, or cannot be written to.
+    """
+    home = fiji_home(where)
+    made = scripts(sys.executable, str(BRIDGE), version("fijibridge"))
+    done = Installed(home / FOLDER, appose=has_appose(home))
+    try:
+        known = _known(done.folder)
+        hashes = {name: _hash(text.encode()) for name, text in made.items()}
+        done.kept = [name for name in made if _foreign(done.folder / name, [*known.get(name, []), hashes[name]])]
+        ours = {name: digest for name, digest in hashes.items() if name not in done.kept}
+        # both the old and the new are ours, wherever it breaks off
+        _remember(done.folder, {name: [*known.get(name, []), *([ours[name]] if name in ours else [])]
+                                for name in {**known, **ours}})  # fmt: skip
+        for name in ours:
+            with atomic(done.folder / name) as path:
+                path.write_bytes(made[name].encode())
+            done.written.append(name)
+        for name in set(known) - set(made):
+            _remove(done, name, known[name])
+        _remember(done.folder, {name: [digest] for name, digest in ours.items()})
+    except OSError as error:
+        raise StartError(f"the scripts cannot be written into {done.folder}: {error.strerror or error}") from error
+    return done
+
+
+def uninstall(where: str | os.PathLike[str]) -> Installed:
+    """Take out of a Fiji what was installed, and nothing else.
+
+    Raises
+    ------
+    StartError
+        If it is no Fiji, nothing is installed in it, or it cannot be written to.
+    """
+    home = fiji_home(where)
+    done = Installed(home / FOLDER, appose=has_appose(home))
+    if not (done.folder / MANIFEST).is_file():
+        raise StartError(f"nothing of fijibridge is installed in {home}: there is no {FOLDER / MANIFEST}")
+    try:
+        for name, hashes in _known(done.folder).items():
+            _remove(done, name, hashes)
+        (done.folder / MANIFEST).unlink()
+        if not any(done.folder.iterdir()):
+            done.folder.rmdir()
+    except OSError as error:
+        raise StartError(f"the scripts cannot be removed from {done.folder}: {error.strerror or error}") from error
+    return done
+
+
+def fiji_home(where: str | os.PathLike[str]) -> Path:
+    """Return the folder with Fiji's ``jars``: the one given, one in it (Fiji.app), or one that it lies in (a bundle).
+
+    Raises
+    ------
+    StartError
+        Says what was looked for.
+    """
+    path = Path(where).expanduser().absolute()
+    candidates = [path, path / "Fiji.app", path / "Fiji", *path.parents[:4]]
+    found = next((candidate for candidate in candidates if is_fiji(candidate)), None)
+    if found is None:
+        raise StartError(
+            f"there is no Fiji in {path}: a folder with jars/ij-1*.jar was looked for there, in its Fiji.app and Fiji, "
+            "and in the folders that it lies in. Give the folder that holds 'jars' and 'plugins'"
+        )
+    return found
+
+
+def has_appose(home: Path) -> bool:
+    """Tell whether a Fiji has Appose, by which its scripts speak with Python."""
+    return any((home / "jars").glob("**/appose-*.jar"))
+
+
+def pair(home: Path) -> tuple[str, str, bool]:
+    """Return (what of ours is installed in a Fiji, what to do about it, whether it works with this Python).
+
+    Raises
+    ------
+    StartError
+        If what was installed cannot be read.
+    """
+    folder = home / FOLDER
+    if not (folder / MANIFEST).is_file():
+        return f"none in {home}", f"fijibridge install-scripts '{home}' puts FijiBridge into its menu", True
+    told = _manifest(folder)
+    again = f"fijibridge install-scripts '{home}'"
+    if told["version"] != version("fijibridge"):
+        return f"of fijibridge {told['version']}, here is {version('fijibridge')}", again, False
+    if told["python"] != sys.executable:
+        return (
+            f"those in {home} call {told['python']}, not {sys.executable}",
+            f"{again}, if they should call this",
+            True,
+        )
+    if not has_appose(home):
+        return f"{home} has no Appose, which they need", APPOSE, False
+    changed = [name for name, hashes in told["files"].items() if not (folder / name).is_file()]
+    if changed:
+        return f"{len(changed)} of {len(told['files'])} are gone from {folder}", again, False
+    return f"{len(told['files'])} in {folder}", "", True
+
+
+def hello(python: str = sys.executable, timeout: float = 120) -> dict[str, Any]:
+    """Start a worker as Fiji's scripts do, and return what it says of itself.
+
+    Raises
+    ------
+    StartError
+        If it says nothing, or not what it should.
+    """
+    request = json.dumps({"task": "1", "requestType": "EXECUTE", "script": ":hello"}) + "\n"
+    command = [python, "-P", "-m", "fijibridge.fiji.worker"]
+    try:
+        done = subprocess.run(command, input=request, capture_output=True, text=True, timeout=timeout, cwd=Path.home())
+        answer = json.loads(done.stdout.splitlines()[-1])
+        return dict(answer["outputs"])
+    except subprocess.TimeoutExpired as error:
+        raise StartError(f"it did not answer within {timeout:g} s") from error
+    except (OSError, ValueError, LookupError) as error:
+        last = (done.stderr.strip() or "nothing was said").splitlines()[-1] if not isinstance(error, OSError) else error
+        raise StartError(f"it cannot be started: {last}") from error
+
+
+# --- the manifest -----------------------------------------------------------------------------------
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        files = {str(name): [str(digest) for digest in hashes] for name, hashes in told["files"].items()}
+        if any(Path(name).name != name for name in files):
+            raise ValueError("it names files of other folders")
+        return {"version": str(told["version"]), "python": str(told["python"]), "files": files}
+    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise StartError(f"{path} cannot be read, {error}: remove the folder by hand, and install again") from error
+
+
+def _known(folder: Path) -> dict[str, list[str]]:
+    """Return the hashes under which each file of ours may lie there."""
+    return dict(_manifest(folder)["files"]) if (folder / MANIFEST).is_file() else {}
+
+
+def _remember(folder: Path, files: Mapping[str, list[str]]) -> None:
+    told = {"version": version("fijibridge"), "python": sys.executable, "files": dict(sorted(files.items()))}
+    write_json(folder / MANIFEST, told)
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _foreign(path: Path, hashes: list[str]) -> bool:
+    """Tell whether a file is there that we did not write, or that was changed since."""
+    return path.exists() and (not path.is_file() or _hash(path.read_bytes()) not in hashes)
+
+
+def _remove(done: Installed, name: str, hashes: list[str]) -> None:
+    path = done.folder / name
+    if _foreign(path, hashes):
+        done.kept.append(name)
+    elif path.exists():
+        path.unlink()
+        done.removed.append(name)
