@@ -56,7 +56,7 @@ class Calls:
         """Make the verbs commands, also after ImageJ's main window was opened anew."""
         javaside.plugin().callee = self._callee
         if not self._interactive:
-            # else an image that is shown within IJ.run is shown nowhere, and IJ.run does not throw what ends a script
+            # else an image that is shown within IJ.run is shown nowhere
             javaside.interpreter().keepImages()
         self._menu.enter()
 
@@ -189,10 +189,8 @@ class Calls:
             self._fiji.status("")
             jpype.JClass("ij.IJ").showMessage(command, dialogs.wrapped(told))
             return None
-        if caller is Caller.script:
-            self._fiji.log(told)  # what IJ.run throws says nothing of it
-            return told
-        return dialogs.wrapped(told) if self._interactive and not _runs_in_python(caller) else told
+        in_dialog = caller is Caller.macro and self._interactive and not _runs_in_python(caller)
+        return dialogs.wrapped(told) if in_dialog else told
 
 
 def _told(command: str, error: BaseException) -> str:

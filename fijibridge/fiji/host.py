@@ -68,13 +68,12 @@ class FijiHost:
         fiji = self._fiji
         match result:
             case ShowImage(image, name, limits, colors):
-                title = fiji.show(image, name=name, limits=limits)
+                imp = _made_here(fiji.show(image, name=_title(name), limits=limits))
                 if colors is not None:
-                    imp = windows.find(title)
                     imp.setLut(images.make_lut(LookupTable.of(np.asarray(colors))))
                     imp.updateAndDraw()
             case ShowLabels(labels, name):
-                fiji.show_labels(labels, name=name)
+                _made_here(fiji.show_labels(labels, name=_title(name)))
             case Outlines():
                 self._outline(result)
             case ShowTable(table, name, add, select_in):
@@ -104,6 +103,22 @@ class FijiHost:
         if which is None or which not in self._fiji.ids():
             raise NoImageError(f"the image of {parameter!r} was closed before the result could be shown in it")
         return which
+
+
+_RESULT = "fijibridge.result"
+"""The property of images that a verb made, which its next result of that name replaces. It is not saved with them."""
+
+
+def _title(name: str) -> str:
+    """Return what a result is to be called: its name, unless an image is called so that no verb made."""
+    made = all(imp.getProperty(_RESULT) is not None for imp in windows.titled(name))
+    return name if made else windows.free_title(name)
+
+
+def _made_here(title: str) -> Any:
+    imp = windows.find(title)
+    imp.setProperty(_RESULT, title)
+    return imp
 
 
 def _which(text: str) -> windows.Which:

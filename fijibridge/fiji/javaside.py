@@ -185,8 +185,18 @@ public void run(String verb) {
     int from = caller();
     Object told = python.apply(new Object[] {verb, Integer.valueOf(from)});
     if (told == null) return;
-    if (from == 2) ij.macro.FijiBridgeInterpreter.end(told.toString());
-    else ij.Macro.abort();  // after which IJ.run throws
+    String message = told.toString();
+    if (from == 2) {
+        ij.macro.FijiBridgeInterpreter.end(message);
+        return;
+    }
+    if (message.length() == 0) message = ij.Macro.MACRO_CANCELED;
+    if (from == 0) throw new RuntimeException(message);
+    ij.Macro.setOptions((String) null);  // as IJ.run does at its end, which is not reached
+    java.lang.reflect.Field running = ij.IJ.class.getDeclaredField("macroRunning");
+    running.setAccessible(true);
+    running.setBoolean(null, false);
+    throw new ij.plugin.FijiBridgeFailed(message);
 }
 """
 _INIT = "public static void init() { ij.IJ.init(); }"
@@ -196,10 +206,18 @@ _INIT = "public static void init() { ij.IJ.init(); }"
 def plugin() -> Any:
     """Return ``ij.plugin.FijiBridge``: ``run(verb)`` hands its argument, and who called, to the ``callee`` in Python.
 
-    The callee returns null, or why a macro or script that called must end; an empty text if that was asked for. What
-    is thrown here would not reach them: ImageJ's Executer catches it.
+    The callee returns null, or why a macro or script that called must end; an empty text if that was asked for.
+
+    ImageJ's Executer, through which IJ.run calls, catches whatever a plugin throws, and a script would go on. The one
+    sign that it leaves, ``Macro.abort``, is shared by all threads and says nothing of the reason. What is thrown here
+    reaches the script with its message because the Executer asks it for that, and is answered by an exception.
     """
     interpreter()
+    _make(
+        "ij.plugin.FijiBridgeFailed", "ij.plugin.PlugIn", "java.lang.RuntimeException", ("private String text;",),
+        ("public String getMessage() { throw new RuntimeException(text); }",),
+        ("public FijiBridgeFailed(String text) { this.text = text; }",),
+    )  # fmt: skip
     return _make(
         "ij.plugin.FijiBridge", "ij.plugin.PlugIn", None, ("public static java.util.function.Function callee;",),
         (_CALLER, _RUN), interfaces=("ij.plugin.PlugIn",),

@@ -133,6 +133,21 @@ class Fiji(Trainings):
         return f"<Fiji {self.flavor} {self.version}, {state}, Java {self.java.version} from {self.java.source}>"
 
     @property
+    def training(self) -> Any:
+        """The training (:class:`fijibridge.Run`) that goes on, or ended last, of those that Fiji's menu or macros began.
+
+        Raises
+        ------
+        SessionError
+            If none was begun.
+        """
+        from fijibridge.verbs import learning
+
+        if not learning.latest:
+            raise SessionError("no training was begun in Fiji: choose Plugins > FijiBridge > Train U-Net...")
+        return learning.latest[0]
+
+    @property
     def ij(self) -> Any:
         """The ImageJ2 gateway of pyimagej.
 

@@ -28,6 +28,9 @@ NumberFormat: TypeAlias = Annotated[Literal["auto", "32", "bf16", "16"], Param("
 running: list[Run] = []
 """The trainings that verbs began and that go on, the latest last."""
 
+latest: list[Run] = []
+"""The training that a verb began last, also after its end; empty before the first."""
+
 _WAIT = 0.2
 
 
@@ -147,6 +150,7 @@ def train(
             settings=settings, device=chosen, background=True, observers=[*watchers(), Telling(call)],
         )  # fmt: skip
         running.append(run)
+        latest[:] = [run]
         try:
             return _followed(run, call)
         finally:
