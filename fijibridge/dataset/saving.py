@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def save_dataset(
     ------
     DatasetError
         If names are no names of files, roles are unknown, shapes differ, a type of pixels cannot be written, or a
-        description or other images are there already. Then nothing was written.
+        description, files of these names or other images are there already. Then nothing was written.
 
     Examples
     --------
@@ -91,6 +92,8 @@ def save_dataset(
     description = _description(checked, fields)
     files = {f"{name}_{_ENDS[role]}.tif": array for name, arrays in checked.items() for role, array in arrays.items()}
     stale = _stale(target, set(files))
+    if not overwrite:
+        _refuse_to_replace(target, files)
     make_folder(target)
     (target / FILE_NAME).unlink(missing_ok=True)  # from here on the folder is not complete
     for file, array in files.items():
@@ -151,7 +154,7 @@ def add_to_dataset(
         raise DatasetError(f"split={split!r}; expected one of {', '.join(SPLITS)}")
     if not (target / FILE_NAME).exists():
         first: dict[str, Any] = {} if split == "train" else {"split": {split: [name]}}
-        return save_dataset(target, {name: arrays}, **{**first, **facts})
+        return save_dataset(target, {name: arrays}, overwrite=overwrite, **{**first, **facts})
     old = Dataset.open(target)
     ours = {role: f"{{name}}_{end}.tif" for role, end in _ENDS.items()}
     foreign = next((r for r in ROLES if getattr(old.description, r) not in (None, ours[r])), None)
@@ -162,15 +165,36 @@ def add_to_dataset(
         )
     if name in old and not overwrite:
         raise DatasetError(f"{target} has an image {name!r} already: choose another name, or say overwrite")
+    twin = next((other for other in old.names() if other.lower() == name.lower() and other != name), None)
+    if twin is not None:
+        raise DatasetError(
+            f"{target} has an image {twin!r}, and {name!r} differs in upper and lower case only; not all systems can "
+            "hold the files of both: choose another name"
+        )
     ready = _checked(_checked_name(name), arrays)
     description = _joined(old, name, ready, split, facts)
-    for role, array in ready.items():
-        write_image(target / f"{name}_{_ENDS[role]}.tif", array)
-    stale = [target / f"{name}_{_ENDS[role]}.tif" for role in ROLES if role not in ready]
+    files = {f"{name}_{_ENDS[role]}.tif": array for role, array in ready.items()}
+    before = {member.first for member in old[name].members.values()} if name in old else set()
+    _refuse_to_replace(target, (file for file in files if target / file not in before))
+    with tempfile.TemporaryDirectory(dir=target, prefix=".new-") as aside:  # all of them, or none
+        for file, array in files.items():
+            write_image(Path(aside) / file, array)
+        for file in files:
+            (Path(aside) / file).replace(target / file)
     write_description(target, description)
-    for path in stale:
+    for path in before - {target / file for file in files}:
         path.unlink(missing_ok=True)
     return Dataset.open(target)
+
+
+def _refuse_to_replace(folder: Path, files: Iterable[str]) -> None:
+    """Refuse to write over files that are not those of a data set that may be replaced."""
+    there = [file for file in files if (folder / file).exists()]
+    if there:
+        raise DatasetError(
+            f"{folder} holds {some(sorted(there), 6)} already: choose another name or folder, move them away, or say "
+            "that they may be replaced (overwrite=True)"
+        )
 
 
 def _joined(old: Dataset, name: str, arrays: Mapping[str, Array], split: str, facts: Mapping[str, Any]) -> Description:
@@ -184,7 +208,10 @@ def _joined(old: Dataset, name: str, arrays: Mapping[str, Array], split: str, fa
         lacking = sorted(role for role in roles if role not in old[other].members)
         if lacking:
             files.setdefault(other, {})["without"] = lacking
-    own = {key: said for key, said in {**_calibration({name: arrays}), **facts}.items() if told.get(key) != said}
+    known = _calibration({name: arrays})
+    if not known and "pixel_size" in told:  # it has none: not that of the others
+        known = {"pixel_size": pixel_size(as_image(arrays["image"])), "unit": PIXEL}
+    own = {key: said for key, said in {**known, **facts}.items() if told.get(key) != said}
     lacking = sorted(roles - set(arrays))
     if own or lacking:
         files[name] = own | ({"without": lacking} if lacking else {})

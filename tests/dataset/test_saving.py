@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 import fijibridge as fb
-from fijibridge.dataset import Dataset
+from fijibridge.dataset import Dataset, saving
 from fijibridge.errors import DatasetError
 from fijibridge.image import as_image, origin, pixel_size, unit
 
@@ -120,3 +120,188 @@ def test_what_cannot_be_saved_leaves_nothing(tmp_path, images, fields, words):
     with pytest.raises(DatasetError, match=words):
         fb.save_dataset(tmp_path / "new", images, **fields)
     assert not (tmp_path / "new").exists()
+
+
+# --- one image more ---------------------------------------------------------------------------------
+
+PAIR = {"image": RAW, "labels": CELLS}
+
+
+def files_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else None
+
+
+def same(one, other):
+    """Whether two folders are read alike: names, splits, pixels, places, provenance."""
+    assert one.names() == other.names()
+    for a, b in zip(one, other, strict=True):
+        assert (a.split, a.provenance, a.paths.keys()) == (b.split, b.provenance, b.paths.keys())
+        for role in ("image", "labels", "classes", "region", "prediction"):
+            if role in a.paths or role == "region":
+                x, y = getattr(a, role)(), getattr(b, role)()
+                assert (x is None) == (y is None)
+                assert x is None or (x.identical(y) and unit(x) == unit(y) and pixel_size(x) == pixel_size(y)), role
+
+
+def calibrated(size, dims="yx", word="um", more=0):
+    raw = RAW + more
+    return as_image(raw if dims == "yx" else np.stack([raw, raw]), dims, pixel_size=size, unit=word)
+
+
+IMAGES = {
+    "a": ({"image": calibrated(0.5, more=1), "labels": CELLS}, "train", {"provenance": "manual"}),
+    "b": ({"image": calibrated(0.5, more=2), "labels": CELLS, "region": RAW > 9}, "test", {"provenance": "manual"}),
+    "c": ({"image": calibrated(2.0, more=3), "labels": CELLS}, "validation", {"provenance": "algorithm"}),
+    "d": ({"image": calibrated(0.5, more=4), "classes": (RAW > 9).astype(np.uint8)}, "train", {"provenance": "manual"}),
+    "e": ({"image": RAW}, "test", {"provenance": "corrected"}),
+}
+
+
+@pytest.mark.parametrize("order", ["abcde", "edcba", "cebad"])
+def test_images_added_one_by_one_are_as_if_saved_at_once(tmp_path, order):
+    for name in order:
+        arrays, split, facts = IMAGES[name]
+        added = fb.add_to_dataset(tmp_path / "one by one", name, arrays, split=split, **facts)
+    splits = {kind: [n for n in "abcde" if IMAGES[n][1] == kind] for kind in ("validation", "test")}
+    files = {n: {"provenance": facts["provenance"]} for n, (_, _, facts) in IMAGES.items()}
+    at_once = fb.save_dataset(
+        tmp_path / "at once", {n: arrays for n, (arrays, _, _) in IMAGES.items()}, split=splits, files=files
+    )
+    same(added, at_once)
+    same(Dataset.open(tmp_path / "one by one"), at_once)
+    assert {p.name for p in (tmp_path / "one by one").iterdir()} == {p.name for p in (tmp_path / "at once").iterdir()}
+    assert not [finding for finding in fb.check(tmp_path / "one by one") if finding.severity == "problem"]
+
+
+def test_other_files_are_not_touched(tmp_path):
+    fb.add_to_dataset(tmp_path, "a", PAIR)
+    (tmp_path / "notes.txt").write_text("mine")
+    before = files_of(tmp_path)
+    fb.add_to_dataset(tmp_path, "b", PAIR, split="validation")
+    after = files_of(tmp_path)
+    assert {name for name in after if before.get(name) != after[name]} == {
+        "b_image.tif", "b_labels.tif", "dataset.toml"
+    }  # fmt: skip
+
+
+def test_an_image_replaces_one_of_its_name_and_nothing_else_of_it_stays(tmp_path):
+    fb.add_to_dataset(tmp_path, "a", {**PAIR, "region": RAW > 9}, provenance="algorithm", split="test")
+    fb.add_to_dataset(tmp_path, "b", {**PAIR, "region": RAW > 20}, provenance="algorithm")
+    with pytest.raises(DatasetError, match="has an image 'a' already: choose another name, or say overwrite"):
+        fb.add_to_dataset(tmp_path, "a", PAIR)
+    saved = fb.add_to_dataset(
+        tmp_path, "a", {"image": RAW + 1, "labels": CELLS}, provenance="manual", split="train", overwrite=True
+    )
+    assert (saved["a"].split, saved["a"].provenance, saved["b"].provenance) == ("train", "manual", "algorithm")
+    assert saved["a"].region() is None
+    assert saved["b"].region() is not None
+    assert saved["a"].image()[0, 0] == 1
+    assert not (tmp_path / "a_region.tif").exists()
+    again = fb.add_to_dataset(tmp_path, "a", PAIR, overwrite=True)["a"]
+    assert again.provenance == "algorithm", "nothing was said of it: what the folder says"
+
+
+def test_the_only_image_can_be_replaced(tmp_path):
+    fb.add_to_dataset(tmp_path, "a", {"image": calibrated(0.5), "labels": CELLS}, provenance="manual")
+    saved = fb.add_to_dataset(tmp_path, "a", {"image": calibrated(3.0, word="mm")}, overwrite=True, provenance="manual")
+    assert (pixel_size(saved["a"].image())["x"], unit(saved["a"].image())) == (3, "mm")
+    assert saved["a"].paths.keys() == {"image"}
+
+
+def test_pixel_sizes_are_those_of_each_image(tmp_path):
+    """The first without a pixel size, the next with one, the next in another unit, and one as the first."""
+    sizes = {"a": RAW, "b": calibrated(0.5), "c": calibrated(7, word="nm"), "d": RAW, "e": calibrated(0.5, "zyx")}
+    for name, image in sizes.items():
+        fb.add_to_dataset(tmp_path, name, {"image": image})
+    for item in Dataset.open(tmp_path):
+        expected = as_image(sizes[item.name])
+        assert (pixel_size(item.image()), unit(item.image())) == (pixel_size(expected), unit(expected)), item.name
+
+
+def test_an_image_without_a_pixel_size_does_not_take_that_of_the_folder(tmp_path):
+    fb.add_to_dataset(tmp_path, "a", {"image": calibrated(0.5)})
+    assert unit(fb.add_to_dataset(tmp_path, "b", {"image": RAW})["b"].image()) == "pixel"
+
+
+@pytest.mark.parametrize(
+    ("name", "arrays", "options", "words"),
+    [
+        ("b", {"labels": CELLS}, {}, "there is no 'image'"),
+        ("b", {"image": RAW, "labels": CELLS[1:]}, {}, "has shape"),
+        ("b", {"image": RAW.astype(complex)}, {}, "complex"),
+        ("../b", PAIR, {}, "is no name for the files"),
+        ("b", PAIR, {"split": "tset"}, "split='tset'; expected one of train, validation, test"),
+        ("b", PAIR, {"provenence": "manual"}, "provenence"),
+        ("b", PAIR, {"provenance": "guessed"}, "provenance"),
+        ("a", PAIR, {}, "already"),
+        ("A", PAIR, {}, "upper and lower case"),
+    ],
+)
+def test_what_cannot_be_added_changes_nothing(tmp_path, name, arrays, options, words):
+    fb.add_to_dataset(tmp_path / "old", "a", PAIR)
+    before = files_of(tmp_path / "old")
+    with pytest.raises(DatasetError, match=words):
+        fb.add_to_dataset(tmp_path / "old", name, arrays, **options)
+    assert files_of(tmp_path / "old") == before
+    if name not in "aA":
+        with pytest.raises(DatasetError, match=words):
+            fb.add_to_dataset(tmp_path / "new", name, arrays, **options)
+        assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_somebody_else_described_is_left_alone(tmp_path):
+    tifffile.imwrite(tmp_path / "x_raw.tif", RAW)
+    (tmp_path / "dataset.toml").write_text('image = "{name}_raw.tif"\n')
+    before = files_of(tmp_path)
+    with pytest.raises(DatasetError, match=r"keeps its files by image = '\{name\}_raw\.tif', not as save_dataset does"):
+        fb.add_to_dataset(tmp_path, "y", PAIR)
+    assert files_of(tmp_path) == before
+
+
+def test_files_of_others_are_not_overwritten(tmp_path):
+    """Files that the description does not name, of the names that would be written."""
+    fb.add_to_dataset(tmp_path, "a", {"image": RAW})
+    tifffile.imwrite(tmp_path / "b_labels.tif", CELLS.astype(np.uint16))
+    before = files_of(tmp_path)
+    for overwrite in (False, True):
+        with pytest.raises(DatasetError, match=r"holds b_labels\.tif already: choose another name or folder"):
+            fb.add_to_dataset(tmp_path, "b", PAIR, overwrite=overwrite)
+    assert files_of(tmp_path) == before
+    (tmp_path / "dataset.toml").unlink()
+    for add in (lambda: fb.add_to_dataset(tmp_path, "a", PAIR), lambda: fb.save_dataset(tmp_path, {"a": PAIR})):
+        with pytest.raises(DatasetError, match=r"holds a_image\.tif already"):
+            add()
+    assert files_of(tmp_path) == {name: data for name, data in before.items() if name != "dataset.toml"}
+
+
+def test_a_disk_that_is_full_leaves_the_old(tmp_path, monkeypatch):
+    """The second of two files cannot be written."""
+    fb.add_to_dataset(tmp_path, "a", PAIR)
+    before = files_of(tmp_path)
+    write = saving.write_image
+
+    def full(path, array):
+        if path.name.endswith("labels.tif"):
+            raise OSError(28, "No space left on device")
+        write(path, array)
+
+    monkeypatch.setattr(saving, "write_image", full)
+    for name, overwrite in (("a", True), ("b", False)):
+        with pytest.raises(OSError, match="No space left"):
+            fb.add_to_dataset(tmp_path, name, {"image": RAW + 1, "labels": CELLS}, overwrite=overwrite)
+    assert files_of(tmp_path) == before
+
+
+def test_what_a_folder_says_of_itself_stays(tmp_path):
+    fb.save_dataset(
+        tmp_path, {"a": PAIR, "b": PAIR}, provenance="corrected", provenance_note="by two people", membranes="dark",
+        values={"labels": {70000: "ignore"}}, split={"test": ["b"]}, files={"b": {"membranes": "bright"}},
+    )  # fmt: skip
+    saved = fb.add_to_dataset(tmp_path, "c", {**PAIR, "classes": (RAW > 9).astype(np.uint8)}, provenance="manual")
+    told = saved.description
+    assert (told.provenance, told.provenance_note, told.membranes) == ("corrected", "by two people", "dark")
+    assert told.values.labels == {70000: "ignore"}
+    assert told.values.classes == {0: "background", 1: "membrane", 255: "ignore"}
+    assert [item.provenance for item in saved] == ["corrected", "corrected", "manual"]
+    assert saved.names("test") == ["b"]
+    assert saved["b"].description.membranes == "bright"
