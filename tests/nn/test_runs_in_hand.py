@@ -92,8 +92,10 @@ def test_settings_as_an_object_say_no_more_than_was_said(pair):
 
 
 def test_a_precision_that_a_cpu_does_not_have(pair):
-    with pytest.raises(TrainingError, match="precision '16' is for a GPU"):
-        train(small_net(), [pair], precision="16", device="cpu", observers=[], **SETTINGS)
+    """It is told before anything is read: what is given is not looked at."""
+    for data in ([pair], [("no", "pair")]):
+        with pytest.raises(TrainingError, match="precision '16' is for a GPU"):
+            train(small_net(), data, precision="16", device="cpu", observers=[], **SETTINGS)
 
 
 def test_targets_of_several_channels_are_counted_by_their_class_ids(pair):

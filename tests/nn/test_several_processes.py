@@ -87,3 +87,49 @@ def test_what_one_process_meets_is_no_end_of_the_others(what, words, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     assert words in done.stdout
     assert json.loads((tmp_path / "run" / "run.json").read_text())["ending"] is not None
+
+
+GIVEN = """
+import numpy as np
+from fijibridge.nn.losses import Loss
+sizes = [int(n) for n in sys.argv[2].split(",")]
+def batches():
+    for first, size in zip(range(0, 100, 10), sizes):
+        numbers = np.arange(first, first + size, dtype=np.float32)[:, None, None] + 1
+        yield np.ones((size, 1, 32, 32), np.float32), np.ones((size, 32, 32), int), numbers * np.ones((1, 32, 32))
+learnt = []
+def loss(output, y, weight):
+    if output.requires_grad:
+        learnt.append([int(n) for n in weight[:, 0, 0]])
+    return Loss()(output, y, weight)
+options |= {"batches": len(sizes)}
+del options["patch"]
+try:
+    fb.train(fb.UNet(depth=1, width=4), batches, out=sys.argv[1], loss=loss, **options)
+    with open(os.path.join(sys.argv[1], f"learnt {int(second)}.json"), "w") as file:
+        print(learnt, file=file)
+except TrainingError as error:
+    print("told:", error)
+"""
+
+
+def _given(tmp_path, sizes):
+    script = tmp_path / "train.py"
+    script.write_text(BEGIN + GIVEN)
+    return subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "run"), sizes], capture_output=True, text=True, timeout=240,
+        check=False,
+    )  # fmt: skip
+
+
+def test_each_device_learns_its_share_of_anyones_batches(tmp_path):
+    done = _given(tmp_path, "4,2,6")
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, second = (json.loads((tmp_path / "run" / f"learnt {n}.json").read_text()) for n in (0, 1))
+    assert first == [[1, 3], [11], [21, 23, 25]]
+    assert second == [[2, 4], [12], [22, 24, 26]]
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
+    done = _given(tmp_path, "4,3")
+    assert "told: a batch of 3 patches cannot be shared by 2 devices equally" in done.stdout, done.stderr[-3000:]

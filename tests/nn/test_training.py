@@ -160,7 +160,8 @@ def test_a_diverging_loss_is_an_error(pair):
     ("arguments", "words"),
     [
         ({"data": []}, "nothing to train on"),
-        ({"patch": (30, 32)}, "multiple of 4"),
+        ({"patch": (30, 32)}, r"each a multiple of 4 \(2\*\*depth\); the nearest: 28 or 32 in place of 30$"),
+        ({"patch": (2, 33)}, "the nearest: 4 in place of 2, 32 or 36 in place of 33"),
         ({"patch": (32,)}, "2 sides"),
         ({"classes": ["a"]}, "2 classes but 1"),
         ({"patience": 3}, "validation"),

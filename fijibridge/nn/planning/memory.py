@@ -30,7 +30,8 @@ def patch_size(net: nn.Module, patch: Sequence[int] | None = None) -> tuple[int,
         return tuple(next_side(net, known, n) for n in (_SLICES, _SIDE, _SIDE)[-known.dims :])
     size = tuple(int(n) for n in patch)
     if len(size) != known.dims or not all(fits(net, known, n) for n in size):
-        raise TrainingError(f"patch {size} does not fit the network: {known.dims} sides, {_said(net, known)}")
+        said = _said(net, known) + _nearest(net, known, size)
+        raise TrainingError(f"patch {size} does not fit the network: {known.dims} sides, {said}")
     return size
 
 
@@ -43,6 +44,15 @@ def _said(net: nn.Module, known: Traits) -> str:
         )
     some = [n for n in range(2 * known.shrink + 1, 2 * known.shrink + 1 + 4 * known.divisor) if fits(net, known, n)]
     return f"with valid convolutions such as {', '.join(map(str, some[:3]))}"
+
+
+def _nearest(net: nn.Module, known: Traits, size: Sequence[int]) -> str:
+    """Say which sides are the nearest to those that do not fit."""
+    said = []
+    for side in dict.fromkeys(n for n in size if not fits(net, known, n)):
+        found = dict.fromkeys((last_side(net, known, side), next_side(net, known, side)))
+        said.append(f"{' or '.join(str(n) for n in found if n is not None)} in place of {side}")
+    return f"; the nearest: {', '.join(said)}" if said else ""
 
 
 def fits(net: nn.Module, known: Traits, side: int) -> bool:

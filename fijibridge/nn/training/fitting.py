@@ -57,7 +57,7 @@ def trainer_of(
     return pl.Trainer(
         max_epochs=settings.epochs, accelerator=accelerator, devices=devices if several else which, num_nodes=nodes,
         strategy="ddp" if several and strategy == "auto" else strategy, sync_batchnorm=several and accelerator == "gpu",
-        precision=_precision(settings.precision, device), gradient_clip_val=settings.clip,
+        precision=precision_of(settings.precision, device), gradient_clip_val=settings.clip,
         logger=logger, log_every_n_steps=10, callbacks=[recorder], plugins=[AtomicCheckpoints()],
         enable_checkpointing=True, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
         use_distributed_sampler=False, reload_dataloaders_every_n_epochs=0,
@@ -71,7 +71,14 @@ def _accelerator(device: torch.device) -> tuple[str, Any]:
     return device.type, 1
 
 
-def _precision(asked: str, device: torch.device) -> Any:
+def precision_of(asked: str, device: torch.device) -> Any:
+    """Return a precision in Lightning's words.
+
+    Raises
+    ------
+    TrainingError
+        If the device does not have it.
+    """
     if asked == "auto":
         asked = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "32"
     if asked == "16" and device.type == "cpu":  # Lightning would take bf16 without a word
@@ -118,7 +125,6 @@ def fit(
     """Fit, and say why it ended; on the training's thread."""
     settings, net = job.chosen, job.net
     failure: TrainingError | None = None
-    _precision(settings.precision, job.device)
     with Measurement(job.device, job.patches) as recorder.measurement:
         if settings.epochs == 0:
             why = "epochs=0: the network was left as it was"

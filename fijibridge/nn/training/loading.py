@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from fijibridge.errors import TrainingError
 from fijibridge.nn.patches import Batch, Feed, SavedPatches
 from fijibridge.nn.training.inputs import as_batch
 
@@ -87,7 +88,7 @@ class Given(IterableDataset[Batch]):
 
 
 class Learnt(IterableDataset[Batch]):
-    """Anyone's batches as Lightning learns from them: each epoch from the batch that comes next."""
+    """Anyone's batches as Lightning learns from them: each epoch from the batch that comes next, the device's share."""
 
     def __init__(self, given: Given, trainer: Callable[[], pl.Trainer]):
         self.given, self.trainer = given, trainer
@@ -99,7 +100,31 @@ class Learnt(IterableDataset[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         """Go through what is left of the epoch."""
         trainer = self.trainer()
-        return self.given.rest_of(trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_progress.current.ready)
+        rest = self.given.rest_of(trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_progress.current.ready)
+        return (share_of(batch, trainer.global_rank, trainer.world_size) for batch in rest)
+
+
+def share_of(batch: Batch, rank: int, world: int) -> Batch:
+    """Return the patches of a batch that one of several devices learns.
+
+    Raises
+    ------
+    TrainingError
+        If they cannot be shared equally.
+
+    Examples
+    --------
+    >>> x = torch.arange(4)[:, None]
+    >>> share_of((x, x, x), 1, 2)[0].tolist()
+    [[1], [3]]
+    """
+    if len(batch[0]) % world:
+        raise TrainingError(
+            f"a batch of {len(batch[0])} patches cannot be shared by {world} devices equally: give batches of a "
+            f"multiple of {world}"
+        )
+    x, y, weight = (part[rank::world] for part in batch)
+    return x, y, weight
 
 
 def loader(batches: IterableDataset[Batch] | None) -> DataLoader[Batch] | None:

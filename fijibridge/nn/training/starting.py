@@ -27,7 +27,7 @@ from fijibridge.nn.networks import traits
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.training import processes
 from fijibridge.nn.training.checkpoints import LAST, read_checkpoint
-from fijibridge.nn.training.fitting import aside, fit, is_first_process, trainer_of
+from fijibridge.nn.training.fitting import aside, fit, is_first_process, precision_of, trainer_of
 from fijibridge.nn.training.inputs import Batches, is_pairs
 from fijibridge.nn.training.jobs import Job
 from fijibridge.nn.training.judging import Segmenter
@@ -77,7 +77,7 @@ def train(
         are watched; or a list of (image, target) or (image, target, weight). A target holds class ids per pixel,
         255 = unknown; :func:`fijibridge.membrane_target` makes one. Or anything that gives batches: a
         :class:`fijibridge.PatchSampler`, a DataLoader, a generator, or a function that returns one, of (x, y) or
-        (x, y, weight): (B, C, ...) floats, (B, ...) class ids, (B, ...) floats.
+        (x, y, weight): (B, C, ...) floats, (B, ...) class ids, (B, ...) floats. Several devices share each batch.
     out
         Folder for the run's record, checkpoints and the model.
     overwrite
@@ -136,6 +136,8 @@ def train(
     chosen = Settings.of(settings, **(changes | ({"loss": loss} if isinstance(loss, str) else {})))
     if is_pairs(data) and chosen.batch % (devices * nodes):
         raise TrainingError(f"a batch of {chosen.batch} patches cannot be shared by {devices * nodes} devices equally")
+    where = device_of(device)
+    precision_of(chosen.precision, where)  # refused before anything is read
     if processes.needed(devices, nodes):
         return processes.train_elsewhere(
             net, data, chosen, out=out, overwrite=overwrite, resume=resume, background=background, device=device,
@@ -150,7 +152,7 @@ def train(
     if before is not None and "classes" not in chosen.model_fields_set:
         chosen = chosen.model_copy(update={"classes": before.classes[: known.n_classes]})
     folder = Path(out) if out is not None else None
-    job = Job(network, known, chosen, device_of(device), before, normalisation, devices, nodes, segment, folder)
+    job = Job(network, known, chosen, where, before, normalisation, devices, nodes, segment, folder)
     if folder is not None:
         _look_at_folder(folder, overwrite, resume)
         if devices * nodes == 1:  # else others may read theirs already
