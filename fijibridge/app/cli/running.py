@@ -117,6 +117,7 @@ def stopped_by_ctrl_c(call: Call) -> Iterator[None]:
         if call.stop.is_set():
             raise KeyboardInterrupt
         call.stop.set()
+        call.say("stops as soon as it can; Ctrl-C again breaks it off")
 
     signal.signal(signal.SIGINT, ask)
     try:
