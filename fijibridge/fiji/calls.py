@@ -149,7 +149,7 @@ class Calls:
         finally:
             if not self._fiji.closed:
                 self._fiji.progress(1, 1)
-        if verb.name == "train":
+        if verb.name == "train_u_net":
             for other in ("predict", "predict_folder"):
                 dialogs.offer(verb_named(other), "model", str(values["out"]))
         return results

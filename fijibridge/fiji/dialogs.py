@@ -163,7 +163,7 @@ class _Form:
             beside = narrow and not beside
             self._fields[parameter] = self._add(parameter, texts[parameter.name])
         # as wide as what will be told there: a label is measured when the dialog opens
-        dialog.addMessage("\n".join([_HINT.ljust(_LINE * 2), *[" "] * (_HELP_LINES - 1)]))
+        dialog.addMessage("\n".join([_HINT.ljust(_LINE + _LINE // 3), *[" "] * (_HELP_LINES - 1)]))
         self._help = dialog.getMessage()
         focused = {"focusLost": lambda event: None, "focusGained": self._focused}
         self._listener = jpype.JProxy("java.awt.event.FocusListener", dict=focused)
@@ -173,6 +173,8 @@ class _Form:
     def _add(self, parameter: Parameter, text: str) -> Any:
         """Add the field of a parameter, and return it."""
         dialog, label = self._dialog, parameter.title
+        if parameter.unit and parameter.kind is Kind.text:
+            label += f" ({parameter.unit})"
         if parameter.kind is Kind.flag:
             dialog.addCheckbox(label, text == "true")
             return dialog.getCheckboxes().lastElement()
@@ -189,7 +191,7 @@ class _Form:
             add(label, "", _WIDE)
             field = dialog.getStringFields().lastElement()
         else:
-            dialog.addStringField(label, "", max(_NARROW, min(len(text), _WIDE)))
+            dialog.addStringField(label, "", _WIDE if _is_wide(parameter) else _NARROW)
             field = dialog.getStringFields().lastElement()
         field.setText(text)
         return field
@@ -228,11 +230,12 @@ def _text(parameter: Parameter, field: Any) -> str:
 def described(parameter: Parameter) -> str:
     """Return what a parameter is for, what it takes, and what it is by itself."""
     words = [parameter.help] if parameter.help else []
-    words.append(parameter.expected)
+    if not words or parameter.kind in (Kind.integer, Kind.number):
+        words.append(parameter.expected)
     if parameter.kind is Kind.cells:
         words.append(f"or the areas of the {MANAGER} or the {OVERLAY} of the verb's first image")
     if not parameter.required and parameter.default is not None:
-        words.append(f"by itself {parameter.text(parameter.default)}")
+        words.append(f"default {parameter.text(parameter.default)}")
     return "; ".join(words)
 
 

@@ -134,7 +134,7 @@ class Fiji(Trainings):
 
     @property
     def training(self) -> Any:
-        """The training (:class:`fijibridge.Run`) that goes on, or ended last, of those that Fiji's menu or macros began.
+        """The training, a :class:`fijibridge.Run`, that goes on or ended last, of those begun by Fiji's menu or macros.
 
         Raises
         ------

@@ -23,24 +23,54 @@ TOLD = "FijiBridge Predict...: model is '/nowhere': there is no such file"
 
 # what a person writes in each language: measure, and return how many rows there are
 GOOD = {
-    "beanshell": f"import ij.IJ; import ij.measure.ResultsTable; IJ.run({MEASURE}); ResultsTable.getResultsTable().size()",
-    "groovy": f"import ij.IJ; import ij.measure.ResultsTable; IJ.run({MEASURE}); ResultsTable.resultsTable.size()",
-    "javascript": f"importPackage(Packages.ij); IJ.run({MEASURE}); Packages.ij.measure.ResultsTable.getResultsTable().size()",
-    "jython": (
-        "from ij import IJ\nfrom ij.measure import ResultsTable\n"
-        f"IJ.run({MEASURE})\nresult = ResultsTable.getResultsTable().size()\n"
-    ),
+    "beanshell": f"""
+        import ij.IJ; import ij.measure.ResultsTable;
+        IJ.run({MEASURE});
+        ResultsTable.getResultsTable().size()
+    """,
+    "groovy": f"""
+        import ij.IJ; import ij.measure.ResultsTable
+        IJ.run({MEASURE})
+        ResultsTable.resultsTable.size()
+    """,
+    "javascript": f"""
+        importPackage(Packages.ij);
+        IJ.run({MEASURE});
+        Packages.ij.measure.ResultsTable.getResultsTable().size()
+    """,
+    "jython": f"""
+from ij import IJ
+from ij.measure import ResultsTable
+IJ.run({MEASURE})
+result = ResultsTable.getResultsTable().size()
+    """,
 }
 # what fails, and is caught
 CAUGHT = {
-    "beanshell": f'import ij.IJ; s = ""; try {{ IJ.run({WRONG}); s = "went on"; }} catch (Exception e) {{ s = e.getMessage(); }} s',
-    "groovy": f'import ij.IJ; try {{ IJ.run({WRONG}); "went on" }} catch (RuntimeException e) {{ e.message }}',
-    "javascript": f'importPackage(Packages.ij); try {{ IJ.run({WRONG}); "went on" }} catch (e) {{ "" + e.javaException.getMessage() }}',
-    "jython": (
-        "from ij import IJ\nfrom java.lang import RuntimeException\n"
-        f"try:\n    IJ.run({WRONG})\n    result = 'went on'\nexcept RuntimeException as e:\n    result = e.getMessage()\n"
-    ),
-}  # fmt: skip
+    "beanshell": f"""
+        import ij.IJ;
+        told = "";
+        try {{ IJ.run({WRONG}); told = "went on"; }} catch (Exception e) {{ told = e.getMessage(); }}
+        told
+    """,
+    "groovy": f"""
+        import ij.IJ
+        try {{ IJ.run({WRONG}); "went on" }} catch (RuntimeException e) {{ e.message }}
+    """,
+    "javascript": f"""
+        importPackage(Packages.ij);
+        try {{ IJ.run({WRONG}); "went on" }} catch (e) {{ "" + e.javaException.getMessage() }}
+    """,
+    "jython": f"""
+from ij import IJ
+from java.lang import RuntimeException
+try:
+    IJ.run({WRONG})
+    result = "went on"
+except RuntimeException as e:
+    result = e.getMessage()
+    """,
+}
 # what fails, and is not caught
 UNCAUGHT = {
     "beanshell": f"import ij.IJ; IJ.run({WRONG});",
@@ -104,7 +134,7 @@ def evaluate(engine_class):
         made.initialize(jpype.JClass("java.lang.System").getProperties(), properties, [])
         interpreter = made()
         interpreter.getSystemState().setClassLoader(loader)
-        interpreter.exec_(code) if hasattr(interpreter, "exec_") else getattr(interpreter, "exec")(code)
+        interpreter.exec_(code)
         return interpreter.get("result", jpype.JClass("java.lang.Object").class_)
 
     return {"beanshell": beanshell, "groovy": groovy, "javascript": javascript, "jython": jython}
