@@ -45,8 +45,8 @@ class Blocks:
         """Be responsible for all blocks in a message, at any depth."""
         self._attached += list(_shared(value))
 
-    def put(self, array: npt.NDArray[Any]) -> NDArray | None:
-        """Copy an array into a new block; None if it is empty.
+    def put(self, array: npt.NDArray[Any]) -> dict[str, Any] | None:
+        """Copy an array into a new block, and return what finds it; None if it is empty.
 
         Raises
         ------
@@ -57,17 +57,17 @@ class Blocks:
             return None
         made = self._new(array.dtype, array.shape)
         _copy(made, [array])
-        return made
+        return _told(made)
 
-    def put_planes(self, planes: Sequence[npt.NDArray[Any]]) -> list[NDArray]:
-        """Copy planes of one shape into new blocks, as many in each as it holds."""
+    def put_planes(self, planes: Sequence[npt.NDArray[Any]]) -> list[dict[str, Any]]:
+        """Copy planes of one shape into new blocks, as many in each as it holds, and return what finds them."""
         several = max(1, LARGEST // planes[0].nbytes)
         made = []
         for first in range(0, len(planes), several):
             part = planes[first : first + several]
             block = self._new(part[0].dtype, (len(part), *part[0].shape))
             _copy(block, part)
-            made.append(block)
+            made.append(_told(block))
         return made
 
     def _new(self, dtype: np.dtype[Any], shape: Sequence[int]) -> NDArray:
@@ -110,6 +110,11 @@ def arrays_of(blocks: Sequence[Any]) -> list[npt.NDArray[Any]]:
             raise ImageError(f"a block of {block.shm.size} bytes cannot hold {block.shape} of {block.dtype}")
         arrays.append(block.ndarray())
     return arrays
+
+
+def _told(block: NDArray) -> dict[str, Any]:
+    """Return what finds a block: not as Appose writes it, which in Java looks for blocks in some places only."""
+    return {"block": block.shm.name, "size": block.shm.rsize, "dtype": block.dtype, "shape": block.shape}
 
 
 def _copy(block: NDArray, planes: Sequence[npt.NDArray[Any]]) -> None:

@@ -28,6 +28,7 @@ import ij.process.LUT
 import ij.text.TextWindow
 import org.apposed.appose.NDArray
 import org.apposed.appose.Service
+import org.apposed.appose.SharedMemory
 
 import java.awt.Color
 import java.awt.EventQueue
@@ -347,21 +348,25 @@ class Bridge {
     }
 
     private void receive(Service python, Service.Task task, Map<String, ImagePlus> open) {
-        Map outputs = [:]
+        List<NDArray> came = []
         try {
-            outputs = await(python, task)
-            outputs.results.each { show(it, open) }
+            attached(await(python, task).results, came).each { show(it, open) }
         } finally {
-            List<NDArray> came = blocks(outputs)
             came.each { it.close() }
             if (came) python.task(':release', [given: [task: task.uuid]]).start()
         }
     }
 
-    private static List<NDArray> blocks(Object value) {
-        if (value instanceof NDArray) return [value]
-        if (value instanceof Map) value = value.values()
-        return value instanceof Collection ? value.collectMany { blocks(it) } : []
+    /** What came, with blocks of memory where their names were; not every Appose looks for them in lists. */
+    private static Object attached(Object value, List<NDArray> came) {
+        if (value instanceof List) return value.collect { attached(it, came) }
+        if (!(value instanceof Map)) return value
+        if (!value.containsKey('block')) return value.collectEntries { [it.key, attached(it.value, came)] }
+        NDArray block = new NDArray(NDArray.DType.fromLabel(value.dtype),
+            new NDArray.Shape(NDArray.Shape.Order.C_ORDER, value.shape as int[]),
+            SharedMemory.attach(value.block, value.size.longValue()))
+        came << block
+        return block
     }
 
     // --- what goes ----------------------------------------------------------------------------------
@@ -375,15 +380,15 @@ class Bridge {
     /** Describes the inputs, with their pixels or ROIs; `open` gets the image of each, by parameter. */
     private static Map taken(List<String> images, List<String> cells, Map values, Map<String, ImagePlus> open, List sent) {
         Map told = [:]
-        images.eachWithIndex { name, i ->
-            ImagePlus imp = find(values[name]) ?: (i == 0 ? WindowManager.getCurrentImage() : null)
+        images.each { name ->
+            ImagePlus imp = named(values[name])
             if (imp != null) open[name] = imp
         }
         Map<String, String> drawn = [:]
         cells.each { name ->
             String title = values[name] instanceof ImagePlus ? null : (values[name] ?: '').toString().trim()
             if (title?.toLowerCase() in ['roi manager', 'overlay']) drawn[name] = title.toLowerCase()
-            else if (title != '') open[name] = find(values[name])
+            else if (title != '') open[name] = named(values[name])
         }
         open.each { name, imp -> told[name] = described(imp) + [blocks: Memory.send(imp, type(imp), sent)] }
         ImagePlus first = open ? open.values()[0] : WindowManager.getCurrentImage()
@@ -396,7 +401,7 @@ class Bridge {
     }
 
     /** The open image of a title or an id; null for nothing. */
-    private static ImagePlus find(Object value) {
+    private static ImagePlus named(Object value) {
         if (value == null || value instanceof ImagePlus) return value
         String title = value.toString().trim()
         if (!title) return null

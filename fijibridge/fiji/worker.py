@@ -90,7 +90,7 @@ class Worker:
 
     def send(self, uuid: str, kind: str, **fields: Any) -> None:
         """Write a message; nobody may be there any more to read it."""
-        line = message.encode({"task": uuid, "responseType": kind, **fields}).encode("ascii") + b"\n"
+        line = json.dumps({"task": uuid, "responseType": kind, **fields}).encode("ascii") + b"\n"
         with self._writing:
             try:
                 self._answers.write(line)

@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pickle
 import subprocess
+import sys
 import textwrap
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from fijibridge.app.scripts import FOLDER
 
 JARS = (
     "net.imagej:ij:1.54p",
@@ -21,6 +28,7 @@ JARS = (
     "net.java.dev.jna:jna:5.14.0",  # as new as jna-platform
 )
 DRIVER = Path(__file__).with_name("driver.groovy")
+PACKAGE = Path(__file__).with_name("package")
 
 
 class ScriptFailed(Exception):
@@ -76,3 +84,85 @@ def jars() -> list[Path]:
     logging.getLogger("jgo").setLevel(logging.ERROR)
     found = jgo.build("+".join(JARS), resolver=jgo.maven.PythonResolver(lenient=True))
     return sorted(Path(found.path).glob("*/*.jar"))
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """What the JVM and so its worker have in their environment: ASCII, as in containers, and a package with verbs."""
+    return {"LC_ALL": "C", "PYTHONPATH": str(PACKAGE), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory, environment) -> Path:
+    """The folder of a Fiji in which FijiBridge is installed."""
+    folder = tmp_path_factory.mktemp("a Fiji") / "Fiji.app"
+    (folder / "jars").mkdir(parents=True)
+    for jar in ("ij-1.54p.jar", "appose-0.9.0.jar"):
+        (folder / "jars" / jar).touch()
+    command = [sys.executable, "-m", "fijibridge", "install-scripts", folder]
+    subprocess.run(command, check=True, env={**os.environ, **environment}, capture_output=True, timeout=120)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def jvm(jars, environment) -> Iterator[Jvm]:
+    """A running ImageJ of its own; the worker starts with the first call."""
+    running = Jvm(jars, **environment)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def run(jvm, home) -> Callable[..., Any]:
+    """Run the script of a verb as Fiji does; an image is given by its title. No image is open before."""
+    jvm(
+        "WindowManager.getIDList()?.each { def imp = WindowManager.getImage(it); imp.changes = false; imp.close() }; null"
+    )
+
+    def script(name: str, /, **values: Any) -> None:
+        jvm(
+            """
+            def images = parameters(path).findAll { it.value.type == 'ImagePlus' }.keySet()
+            def files = parameters(path).findAll { it.value.type == 'File' }.keySet()
+            script(path, given.collectEntries { name, value ->
+                [name, name in images ? WindowManager.getImage(value) : name in files ? new File(value) : value]
+            })
+            """,
+            path=str(home / FOLDER / f"{name}.groovy"), given=values,
+        )  # fmt: skip
+
+    return script
+
+
+@pytest.fixture
+def kept(run, tmp_path) -> Callable[[str], Any]:
+    """Return what Python sees of an image that is open in the other JVM."""
+
+    def keep(title: str) -> Any:
+        run("Keep_Image...", image=title, path=str(tmp_path / "kept"))
+        return pickle.loads((tmp_path / "kept").read_bytes())
+
+    return keep
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """No test leaves shared memory behind."""
+    before = shared_memory()
+    yield
+    last = time.monotonic() + 10
+    while (left := shared_memory() - before) and time.monotonic() < last:
+        time.sleep(0.05)  # results are freed a moment after the call
+    assert not left
+
+
+def shared_memory() -> set[str]:
+    return {name for name in os.listdir("/dev/shm") if name.startswith("psm_")}
+
+
+@pytest.fixture
+def cells() -> np.ndarray:
+    """Three cells, with gaps in their ids, the last of one pixel."""
+    labels = np.zeros((40, 50), np.uint16)
+    labels[2:10, 3:12], labels[20:30, 20:45], labels[35:36, 1:2] = 4, 9, 700
+    return labels

@@ -2,21 +2,46 @@
  * A Fiji that Python did not start, for tests: ImageJ as Fiji patches it, SciJava and Groovy in a JVM of their own.
  *
  * Reads lines of JSON, {"code": Groovy, "values": bindings}, runs the code, and answers each with what it returned.
- * Code has `context` (SciJava's), and parameters(path) and script(path, values), which do what Fiji does with a script.
+ * Code has `context` (SciJava's), printed(), what was printed since, menu(folder), and parameters(path) and script(path, values), which do what Fiji does with a script.
  */
-import groovy.json.JsonOutput
+import groovy.json.JsonGenerator
 import groovy.json.JsonSlurper
 import org.scijava.Context
+import org.scijava.script.AbstractScriptLanguage
+import org.scijava.script.ScriptFinder
 import org.scijava.script.ScriptInfo
 import org.scijava.script.ScriptService
+
+import javax.script.ScriptEngine
 
 // before any class of ImageJ is loaded, as Fiji does it: else nothing can be shown without a display
 net.imagej.patcher.LegacyInjector.preinit()
 
+/** As far as SciJava must know it to find scripts; Fiji has its own. */
+class GroovyScripts extends AbstractScriptLanguage {
+    @Override
+    List<String> getExtensions() { ['groovy'] }
+
+    @Override
+    ScriptEngine getScriptEngine() { throw new UnsupportedOperationException() }
+}
+
 class Scripts {
     final Context context = new Context(ScriptService)
 
-    Scripts() { context.service(ScriptService).addAlias(Class.forName('ij.ImagePlus')) }
+    Scripts() {
+        ScriptService service = context.service(ScriptService)
+        service.addAlias(Class.forName('ij.ImagePlus'))
+        service.getIndex().add(new GroovyScripts(), true)
+    }
+
+    /** The places in the menu of the scripts in Fiji's folder of them. */
+    List<String> menu(String folder) {
+        List<ScriptInfo> found = []
+        context.service(ScriptService).addScriptDirectory(new File(folder))
+        new ScriptFinder(context, null).findScripts(found)
+        return found.collect { it.menuPath.getMenuString() }
+    }
 
     ScriptInfo info(String path) { new ScriptInfo(context, new File(path).toURI().toURL(), path) }
 
@@ -40,21 +65,28 @@ class Scripts {
 }
 
 def answers = System.out
-System.out = System.err
+def written = new ByteArrayOutputStream()
+System.out = new PrintStream(written, true, 'UTF-8')  // where ImageJ's log goes without windows
+def printed = {
+    def text = written.toString('UTF-8')
+    written.reset()
+    text
+}
 def scripts = new Scripts()
+def json = new JsonGenerator.Options().addConverter(Double) { number -> number.isNaN() ? 'NaN' : new BigDecimal(number) }.build()
 System.in.eachLine('US-ASCII') { line ->
     def asked = new JsonSlurper().parseText(line)
     def answer
     try {
-        def shell = new GroovyShell(this.class.classLoader, new Binding(asked.values + [context: scripts.context,
-            parameters: scripts.&parameters, script: scripts.&script]))
+        def shell = new GroovyShell(this.class.classLoader, new Binding(asked.values + [context: scripts.context, menu: scripts.&menu,
+            parameters: scripts.&parameters, script: scripts.&script, printed: printed]))
         answer = [value: shell.evaluate('import ij.*\nimport ij.gui.*\nimport ij.measure.*\nimport ij.process.*\n' + asked.code)]
     } catch (Throwable error) {
         def trace = new StringWriter()
         error.printStackTrace(new PrintWriter(trace))
         answer = [error: error.message ?: error.toString(), trace: trace.toString()]
     }
-    answers.println(JsonOutput.toJson(answer))
+    answers.println(json.toJson(answer))
     answers.flush()
 }
 System.exit(0)

@@ -1,0 +1,93 @@
+"""A package that brings verbs along, for tests: what they take is kept, and they behave badly."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import time
+import warnings
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+
+from fijibridge.errors import FijiBridgeWarning
+from fijibridge.rois import Roi
+from fijibridge.verbs import Call, Cells, Image, Param, verb
+from fijibridge.verbs.results import Outlines, Result, Say, ShowCurves, ShowImage, ShowTable
+
+held = []
+
+
+@verb("Give Back...")
+def give_back(image: Image, name: str = "back") -> ShowImage:
+    """Return an image."""
+    return ShowImage(image, name)
+
+
+@verb("Keep Image...")
+def keep_image(image: Image, path: str) -> None:
+    """Write down what came."""
+    with open(path, "wb") as file:
+        pickle.dump(image.copy(), file)
+
+
+@verb("Keep Cells...")
+def keep_cells(cells: Cells, path: str, image: Image | None = None) -> None:
+    """Write down what came as cells."""
+    with open(path, "wb") as file:
+        pickle.dump(cells.copy(), file)
+
+
+@verb("Work...")
+def work(call: Call, started: str, seconds: Annotated[float, Param("in all", low=0)] = 60) -> str:
+    """Do nothing for a while, and tell how far it is."""
+    with open(started, "w") as file:
+        file.write(str(os.getpid()))
+    steps = int(seconds * 200)
+    for step in range(steps):
+        call.check()
+        call.progress(step, steps)
+        time.sleep(0.005)
+    return f"worked {seconds:g} s"
+
+
+@verb("Shout")
+def shout() -> str:
+    """Write where only messages should be."""
+    print("print", flush=True)
+    os.write(1, b"a native library\n")
+    subprocess.run(["echo", "a program"], check=True)
+    warnings.warn("the image is odd", FijiBridgeWarning, stacklevel=2)
+    return "shouted"
+
+
+@verb("Break...")
+def break_down(image: Image | None = None) -> float:
+    """Have a bug."""
+    return 1 / 0
+
+
+@verb("Hold...")
+def hold(image: Image) -> str:
+    """Look at an image for ever."""
+    held.append(image)
+    return f"{len(held)} held, {float(sum(h.sum() for h in held)):g}"
+
+
+@verb("Results...")
+def results(image: Image) -> list[Result]:
+    """Return one of each."""
+    table = pd.DataFrame({"label": [3, 5], "size": [1.5, np.nan], "outcome": ["matched", "missed \u00e4"]})
+    curves = pd.DataFrame(
+        {"loss": [3.0, 2.0, np.nan], "val_loss": [4.0, 3.0, 2.5]}, index=pd.Index([0, 1, 2], name="epoch")
+    )
+    rois = [Roi.rectangle(1, 2, 3, 4, name="3"), Roi.rectangle(5, 6, 2, 2, name="5")]
+    return [
+        ShowTable(table, "Both", add=True, select_in="image"),
+        ShowTable(table[["label"]], "Results"),
+        ShowCurves(curves, "Curves"),
+        Outlines(rois, "image", {"3": "#102030"}),
+        Outlines([], "image") if image.shape[0] == 1 else Say("gr\u00fc\u00dfe \u6771"),
+    ]

@@ -1,0 +1,275 @@
+"""The scripts of the built-in verbs, run as Fiji runs them: they do what the verbs do when Python calls them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import fijibridge as fb
+from fijibridge.app.scripts import FOLDER
+from fijibridge.fiji.colors import palette
+from fijibridge.files.writing import write_image
+from fijibridge.verbs import Kind, ShowImage, ShowLabels, all_verbs, perform, verb_named
+from tests.worker.conftest import ScriptFailed
+
+pytestmark = pytest.mark.jvm
+
+
+class Given:
+    """A host that has its images at hand, and keeps what it is given."""
+
+    def __init__(self, **images):
+        self.images, self.given = images, []
+
+    def take(self, parameter, value, taken):
+        return self.images[parameter.name]
+
+    def give(self, result):
+        self.given.append(result)
+
+
+def called(name, **values):
+    """Return what a verb gives when Python calls it."""
+    images = {n: v for n, v in values.items() if not isinstance(v, str | int | float)}
+    host = Given(**images)
+    perform(verb_named(name), values | dict.fromkeys(images, "given"), host)
+    return host.given
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A network that has learnt nothing, in a file of a difficult name."""
+    torch.manual_seed(0)
+    path = tmp_path / "ein ordner \u00fc" / "modell \u6771 [1].safetensors"
+    return fb.Model(fb.UNet(depth=2, width=4), ("other", "membrane")).save(path)
+
+
+@pytest.fixture
+def picture(jvm, run, kept):
+    """An open image, and what Python sees of it."""
+    jvm(
+        """
+        def imp = IJ.createImage('zellen \u00e4.tif', '16-bit black', 70, 60, 1)
+        def random = new Random(0)
+        (0..<4200).each { imp.getProcessor().set(it, random.nextInt(4000)) }
+        imp.getProcessor().blurGaussian(2)
+        imp.getCalibration().pixelWidth = imp.getCalibration().pixelHeight = 0.5
+        imp.getCalibration().setUnit('micron')
+        imp.show()
+        null
+        """
+    )
+    return kept("zellen \u00e4.tif")
+
+
+def test_scijava_reads_what_the_verbs_say(jvm, home):
+    for verb in all_verbs():
+        path = home / FOLDER / (verb.title.replace(" ", "_") + ".groovy")
+        read = jvm("parameters(path)", path=str(path))
+        assert list(read) == [parameter.name for parameter in verb.parameters], verb.name
+        for parameter in verb.parameters:
+            item = read[parameter.name]
+            assert item["required"] == parameter.required
+            assert item["label"].startswith(parameter.title)
+            assert item["description"].startswith(parameter.help.replace('"', "'"))
+            if (
+                parameter.kind in (Kind.integer, Kind.number)
+                and parameter.default is not None
+                and not parameter.optional
+            ):
+                assert (item["minimum"], item["maximum"]) == (parameter.low, parameter.high)
+            if not parameter.required and parameter.default is not None:
+                assert parameter.read(item["value"]) == parameter.default
+            if parameter.kind is Kind.choice:
+                assert tuple(c for c in item["choices"] if c) == parameter.choices
+            style = {Kind.file: "both", Kind.folder: "directory", Kind.new_folder: "directory"}.get(parameter.kind)
+            assert item["style"] == style
+
+
+def test_fiji_finds_the_menu_items(jvm, home):
+    found = jvm("menu(folder)", folder=str(home / "scripts"))
+    assert {f"Plugins > FijiBridge > {verb.title}" for verb in all_verbs()} <= set(found)
+
+
+def test_predicting(run, kept, picture, model):
+    run("Predict...", image="zellen \u00e4.tif", model=str(model))
+    (expected,) = called("predict", image=picture, model=str(model))
+    assert isinstance(expected, ShowImage)
+    got = kept("zellen \u00e4_prob")
+    np.testing.assert_array_equal(got.values, expected.image.values)
+    assert list(got.coords["c"].values) == ["other", "membrane"]
+    assert fb.pixel_size(got) == fb.pixel_size(picture)
+    assert got.attrs["imagej"]["display_ranges"][0] == (0.0, 1.0)
+
+
+def test_labelling_shows_the_cells_in_their_colours_and_over_the_image(jvm, run, kept, picture, model):
+    (prob,) = called("predict", image=picture, model=str(model))
+    options = {"model": str(model), "min_size": 3.0, "sigma": "1.5", "threshold": float(prob.image[1].median())}
+    run("Label_Cells...", image="zellen \u00e4.tif", **options)
+    labels, outlines = called("label_cells", image=picture, **options)
+    assert isinstance(labels, ShowLabels)
+    got = kept(labels.name)
+    assert len(np.unique(labels.labels)) > 3
+    np.testing.assert_array_equal(got.values, labels.labels.values)
+    np.testing.assert_array_equal(got.attrs["imagej"]["luts"][0].colors, palette())
+    names = jvm("WindowManager.getImage(title).getOverlay().toArray()*.getName()", title="zellen \u00e4.tif")
+    assert names == [roi.name for roi in outlines.rois]
+    before = jvm("WindowManager.getIDList() as List")
+    run("Label_Cells...", image="zellen \u00e4.tif", **options)
+    assert jvm("WindowManager.getIDList() as List") == before
+
+
+def test_many_ids_are_painted(jvm, run, kept):
+    """A lookup table has 256 colours: an overlay has the rest."""
+    jvm("def imp = IJ.createImage('p', '32-bit black', 90, 90, 1); def ip = imp.getProcessor(); "
+        "(0..<90).each { i -> (0..<90).each { j -> if (i % 3 == 0 || j % 3 == 0) ip.setf(i, j, 1) } }; imp.show(); null")  # fmt: skip
+    run("Label_Cells...", image="p", method="threshold", grow=False, membrane="1")
+    labels = kept("p_cells")
+    assert labels.values.max() > 255
+    colors = jvm(
+        """
+        def overlay = WindowManager.getImage('p_cells').getOverlay()
+        def picture = overlay.get(0).getProcessor()
+        [overlay.size(), places.collect { picture.getPixel(it[1], it[0]) & 0xffffff }]
+        """,
+        places=[[1, 1], [0, 0], *np.argwhere(labels.values == labels.values.max()).tolist()[:1]],
+    )
+    expected = [palette()[(int(labels.values[y, x]) - 1) % 255 + 1] if labels.values[y, x] else (0, 0, 0) for y, x in
+                [(1, 1), (0, 0), np.argwhere(labels.values == labels.values.max())[0]]]  # fmt: skip
+    assert colors == [1, [int(r) << 16 | int(g) << 8 | int(b) for r, g, b in expected]]
+
+
+def test_matching_two_label_images(jvm, run, cells, tmp_path):
+    other = np.roll(cells, 2, axis=0)
+    for name, array in (("wahr", cells), ("gefunden", other)):
+        write_image(tmp_path / f"{name}.tif", fb.as_image(array))
+        jvm(
+            "def imp = IJ.openImage(path); imp.setTitle(title); imp.show(); null",
+            path=str(tmp_path / f"{name}.tif"),
+            title=name,
+        )
+    run("Match_Labels...", true="wahr", predicted="gefunden", table="Treffer")
+    outlines, _, row = called("match_labels", true=fb.as_image(cells), predicted=fb.as_image(other), table="Treffer")
+    got = jvm(
+        """
+        def table = IJ.getProperty('fijibridge.table.Treffer')
+        table.getHeadings().findAll { table.getColumn(it) != null }.collectEntries { [it, table.getColumn(it)[0]] }
+        """
+    )
+    numbers = row.table.select_dtypes("number").iloc[0].to_dict()
+    assert {"matched", "GT", "predicted"} < set(numbers)
+    np.testing.assert_allclose([float(got[name]) for name in numbers], list(numbers.values()))
+    painted = jvm("WindowManager.getImage('gefunden').getOverlay().toArray().collectEntries "
+                  "{ [it.getName(), Integer.toHexString(it.getStrokeColor().getRGB()).substring(2)] }")  # fmt: skip
+    assert painted == {str(name): color.lstrip("#") for name, color in outlines.colors.items()}
+
+
+def test_a_folder_is_one_call(run, tmp_path, model):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "bilder \u00fc"
+    for name in "abc":
+        write_image(folder / f"{name}.tif", rng.integers(0, 255, (40, 30)).astype(np.uint8))
+    run("Predict_Folder...", input=str(folder), model=str(model), output=str(tmp_path / "raus \u00fc"))
+    run_there = sorted(p.name for p in (tmp_path / "raus \u00fc").iterdir())
+    assert run_there == ["a_prob.tif", "b_prob.tif", "c_prob.tif"]
+    with pytest.raises(ScriptFailed, match="already"):
+        run("Predict_Folder...", input=str(folder), model=str(model), output=str(tmp_path / "raus \u00fc"))
+
+
+def test_saving_what_was_drawn_and_training_on_it(jvm, run, tmp_path):
+    folder, out = tmp_path / "lernen", tmp_path / "lauf"
+    for name in ("eins", "zwei"):
+        jvm(
+            """
+            def imp = IJ.createImage(name, '8-bit ramp', 64, 64, 1)
+            imp.show()
+            def overlay = new Overlay()
+            [[2, 2], [34, 2], [2, 34], [34, 34]].eachWithIndex { at, i ->
+                def roi = new Roi(at[0], at[1], 28, 28)
+                roi.setName("${i + 1}")
+                overlay.add(roi)
+            }
+            imp.setOverlay(overlay)
+            null
+            """,
+            name=name,
+        )  # fmt: skip
+        split = "train" if name == "eins" else "validation"
+        run("Save_Training_Set...", image=name, cells="overlay", folder=str(folder), split=split)
+    assert fb.Dataset.open(folder).names("validation") == ["zwei"]
+    assert len(np.unique(fb.Dataset.open(folder)["eins"].labels())) == 5
+    run(
+        "Train_U-Net...",
+        folder=str(folder),
+        out=str(out),
+        epochs=2,
+        depth=1,
+        channels=4,
+        batch=2,
+        patch="32",
+        batches=2,
+        forecast=False,
+    )
+    assert (out / "model.safetensors").is_file()
+    assert jvm("WindowManager.getImage('Training curves') != null")
+
+
+def test_wrong_values_are_told_and_nothing_is_done(jvm, run, picture, tmp_path):
+    with pytest.raises(ScriptFailed) as told:
+        run("Predict...", image="zellen \u00e4.tif", model=str(tmp_path / "gibt es nicht"), tile="-3")
+    assert "there is no such file" in str(told.value)
+    assert "tile is -3" in str(told.value)
+    with pytest.raises(ScriptFailed, match="no image 'fehlt' is open; there are 'zellen \u00e4.tif'"):
+        run("Measure_Cells...", cells="fehlt", image="zellen \u00e4.tif")
+    with pytest.raises(ScriptFailed, match="no ROIs"):
+        run("Measure_Cells...", cells="overlay", image="zellen \u00e4.tif")
+
+
+def test_two_calls_at_once(jvm, run, home, tmp_path):
+    """Both work at the same time, in one process."""
+    paths = [tmp_path / "1", tmp_path / "2"]
+    jvm(
+        """
+        printed()
+        def threads = started.collect { place -> Thread.start {
+            new GroovyShell(new Binding(script: script, path: path, place: place)).evaluate(
+                'script(path, [started: place, seconds: 1.0d])') } }
+        threads*.join()
+        null
+        """,
+        path=str(home / FOLDER / "Work....groovy"), started=[str(p) for p in paths],
+    )  # fmt: skip
+    first, second = (path.read_text() for path in paths)
+    assert first == second
+    assert jvm("printed()").splitlines() == ["worked 1 s"] * 2
+
+
+def test_a_cancelled_call_ends_and_the_next_one_works(jvm, run, tmp_path):
+    place = tmp_path / "started"
+    jvm("Thread.start { while (!new File(place).exists()) Thread.sleep(20); IJ.setKeyDown(java.awt.event.KeyEvent.VK_ESCAPE) }; null",
+        place=str(place))  # fmt: skip
+    with pytest.raises(ScriptFailed, match="cancelled"):
+        run("Work...", started=str(place), seconds=60.0)
+    run("About")
+
+
+def test_what_is_printed_breaks_nothing_and_warnings_are_told(jvm, run):
+    jvm("printed(); null")
+    run("Shout")
+    assert jvm("printed()").splitlines() == ["Warning: the image is odd", "shouted"]
+
+
+def test_a_bug_is_told_with_its_place_and_its_trace_is_in_the_log(jvm, run):
+    jvm("printed(); null")
+    with pytest.raises(ScriptFailed, match=r"ZeroDivisionError: .*spoken.py, line \d+"):
+        run("Break...")
+    assert "Traceback (most recent call last)" in jvm("printed()")
+    run("About")
+
+
+def test_an_image_that_a_verb_keeps_is_freed(jvm, run):
+    jvm("IJ.createImage('a', '8-bit white', 40, 30, 1).show(); printed(); null")
+    run("Hold...", image="a")
+    run("Hold...", image="a")
+    assert jvm("printed()").splitlines()[-1] == f"2 held, {2 * 255 * 1200}"

@@ -1,0 +1,199 @@
+"""Images, cells, tables and measurements between another JVM and Python: the same as with a JVM in this process."""
+
+from __future__ import annotations
+
+import pickle
+
+import jpype
+import numpy as np
+import pytest
+
+import fijibridge as fb
+from fijibridge.fiji.images import from_imageplus, to_imageplus
+from fijibridge.rois import Roi
+
+pytestmark = pytest.mark.jvm
+
+# Groovy and Python alike, so that both JVMs make the same image
+MAKE = {
+    "8-bit": "createImage('bild', '8-bit ramp', 13, 11, 1)",
+    "16-bit stack": "createImage('bild', '16-bit ramp', 13, 11, 4)",
+    "32-bit": "createImage('bild', '32-bit ramp', 1, 1, 1)",
+    "RGB": "createImage('bild', 'RGB ramp', 13, 11, 3)",
+    "hyperstack": "createHyperStack('bild', 13, 11, 2, 3, 4, 16)",
+    "float channels": "createHyperStack('bild', 13, 11, 3, 1, 1, 32)",
+}
+CALIBRATED = """
+imp.getCalibration().pixelWidth = 0.25
+imp.getCalibration().pixelHeight = 0.5
+imp.getCalibration().pixelDepth = 2.0
+imp.getCalibration().xOrigin = 3.0
+imp.getCalibration().setUnit('micron')
+imp.getCalibration().frameInterval = 1.5
+imp.getStack().setSliceLabel('first', 1)
+imp.setProperty('Info', 'from a microscope')
+imp.setProp('by', 'me')
+"""
+
+
+@pytest.mark.parametrize("kind", MAKE)
+def test_an_image_of_another_jvm_is_the_image_of_ours(clean, jvm, run, kept, kind):
+    jvm(f"def imp = IJ.{MAKE[kind]}\n{CALIBRATED}\nimp.show(); null")
+    got = kept("bild")
+    code = f"imp = ij.IJ.{MAKE[kind]}\n{CALIBRATED}"
+    there: dict = {"ij": jpype.JPackage("ij")}
+    exec(code, there)
+    expected = from_imageplus(there["imp"])
+    assert_same(got, expected)
+
+
+def assert_same(got, expected, ids=False):
+    assert got.identical(expected.assign_attrs(got.attrs)), (got, expected)
+    for axis in expected.coords:
+        assert got.coords[axis].attrs == expected.coords[axis].attrs
+    one, other = dict(got.attrs["imagej"]), dict(expected.attrs["imagej"])
+    assert one.pop("id") < 0
+    other.pop("id")
+    assert one == other
+    assert got.dtype == expected.dtype
+
+
+def test_looks_signed_values_and_calibrated_grey_values(clean, jvm, run, kept):
+    jvm(
+        """
+        def composite = new CompositeImage(IJ.createHyperStack('komposit', 9, 8, 2, 1, 1, 8), 1)
+        composite.setLuts([java.awt.Color.RED, java.awt.Color.GREEN].collect { LUT.createLutFromColor(it) } as LUT[])
+        composite.setDisplayRange(3, 77)
+        composite.show()
+        def od = IJ.createImage('od', '8-bit ramp', 9, 8, 1)
+        od.getCalibration().setFunction(Calibration.STRAIGHT_LINE, [1.0, 0.5] as double[], 'OD')
+        od.show()
+        def signed = IJ.createImage('signed', '16-bit ramp', 9, 8, 1)
+        signed.getCalibration().setSigned16BitCalibration()
+        signed.setDisplayRange(32768, 40000)
+        signed.show()
+        null
+        """
+    )
+    composite = kept("komposit").attrs["imagej"]
+    assert composite["mode"] == "composite"
+    assert [tuple(lut.colors[255]) for lut in composite["luts"]] == [(255, 0, 0), (0, 255, 0)]
+    assert composite["display_ranges"][0] == (3.0, 77.0)
+    function = {"function": 0, "coefficients": [1.0, 0.5], "unit": "OD"}
+    assert kept("od").attrs["imagej"]["calibration_function"] == function
+    signed = kept("signed")
+    assert signed.dtype == np.int16
+    assert signed.values.min() == -32768
+    assert signed.attrs["imagej"]["display_ranges"] == [(0.0, 7232.0)]
+
+
+@pytest.mark.parametrize("kind", MAKE)
+def test_what_python_gives_back_is_the_image_again(clean, jvm, run, kept, kind):
+    jvm(f"def imp = IJ.{MAKE[kind]}\n{CALIBRATED}\nimp.setDisplayRange(2, 50); imp.show(); null")
+    before = kept("bild")
+    run("Give_Back...", image="bild", name="zur\u00fcck \u6771")
+    after = kept("zur\u00fcck \u6771")
+    assert_same(after, from_imageplus(to_imageplus(before, "zur\u00fcck \u6771")))
+
+
+def test_what_python_shows_is_what_it_shows_in_its_own_fiji(clean, jvm, run, kept):
+    """Also where ImageJ has no such type, and twice under one name: in the same window."""
+    jvm("IJ.createImage('a', '16-bit ramp', 9, 8, 3).show(); null")
+    run("Give_Back...", image="a", name="b")
+    number = jvm("WindowManager.getImage('b').getID()")
+    jvm("WindowManager.getImage('a').getProcessor().set(0, 0, 7); WindowManager.getImage('b').setRoi(1, 2, 3, 4); null")
+    run("Give_Back...", image="a", name="b")
+    assert jvm("WindowManager.getImage('b').getID()") == number
+    assert jvm("WindowManager.getImage('b').getRoi().getBounds().width") == 3
+    got = kept("b")
+    assert got.values[0, 0, 0] == 7
+    assert_same(got, from_imageplus(to_imageplus(got, "b")))
+    assert jvm("WindowManager.getImageTitles() as List") == ["a", "b"]
+
+
+@pytest.mark.parametrize("stack", [False, True])
+def test_cells_are_a_label_image_or_the_areas_of_an_overlay(jvm, run, tmp_path, stack):
+    jvm(
+        """
+        def imp = IJ.createImage('zellen \u00e4', '8-bit black', 20, 15, stack ? 3 : 1)
+        imp.getCalibration().pixelWidth = 0.5
+        imp.getCalibration().setUnit('um')
+        imp.show()
+        def overlay = new Overlay()
+        [new Roi(1, 2, 4, 5), new OvalRoi(8, 3, 6, 6), new Line(0, 0, 5, 5)].eachWithIndex { roi, i ->
+            roi.setName(['7', 'new', 'line'][i])
+            if (stack) roi.setPosition(i + 1)
+            overlay.add(roi)
+        }
+        imp.setOverlay(overlay)
+        null
+        """,
+        stack=stack,
+    )
+    run("Keep_Cells...", cells="overlay", image="zellen \u00e4", path=str(tmp_path / "cells"))
+    cells = pickle.loads((tmp_path / "cells").read_bytes())
+    rois = [Roi.rectangle(1, 2, 4, 5, name="7"), Roi.oval(8, 3, 6, 6, name="8")]
+    if stack:
+        rois = [roi.at(i) for i, roi in enumerate(rois, start=1)]
+    expected = fb.rois_to_labels(rois, (3, 15, 20) if stack else (15, 20))
+    np.testing.assert_array_equal(cells.values, expected)
+    assert fb.pixel_size(cells)["x"] == 0.5
+    jvm("def c = IJ.createImage('c', '16-bit black', 20, 15, 1); c.getProcessor().set(3, 4, 700); c.show(); null")
+    run("Keep_Cells...", cells="c", path=str(tmp_path / "cells"))
+    cells = pickle.loads((tmp_path / "cells").read_bytes())
+    assert np.argwhere(cells.values).tolist() == [[4, 3]]
+    assert cells.max() == 700
+
+
+def test_results_of_every_kind_reach_fiji(jvm, run):
+    jvm(
+        "IJ.createImage('\u00fc 1', '8-bit black', 20, 15, 1).show(); IJ.setProperty('fijibridge.table.Both', null); printed(); null"
+    )
+    for _ in range(2):
+        run("Results...", image="\u00fc 1")
+    columns = """
+        def table = name == 'Results' ? ResultsTable.getResultsTable() : IJ.getProperty('fijibridge.table.' + name)
+        table.getHeadings().collectEntries { h -> [h, (0..<table.size()).collect { table.getStringValue(h, it) }] }
+    """
+    both = jvm(columns, name="Both")
+    assert both == {
+        "label": ["3", "5"] * 2, "size": ["1.5000", "NaN"] * 2, "outcome": ["matched", "missed \u00e4"] * 2
+    }  # fmt: skip
+    assert jvm(columns, name="Results") == {"label": ["3", "5"]}
+    overlay = """
+        WindowManager.getImage('\u00fc 1').getOverlay().toArray().collect {
+            [it.getName(), it.getBounds().x, it.getBounds().width, Integer.toHexString(it.getStrokeColor().getRGB())]
+        }
+    """
+    first, second = jvm(overlay)
+    assert first == ["3", 1, 3, "ff102030"]
+    assert second[:3] == ["5", 5, 2]
+    assert second[3] not in ("ff102030", "ffffff00")
+    assert jvm("WindowManager.getImage('Curves').getTitle()") == "Curves"
+    assert jvm("printed()").splitlines() == ["gr\u00fc\u00dfe \u6771"] * 2
+
+
+def test_imagej_measures_as_it_does_in_this_process(clean, jvm, run, cells, tmp_path):
+    """Also in a stack, slice by slice, and in a channel."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 5000, (2, *cells.shape)).astype(np.uint16)
+    labels = np.stack([cells, np.roll(cells, 4, axis=1)])
+    image = fb.as_image(pixels, "zyx", pixel_size={"z": 2, "y": 0.5, "x": 0.5}, unit="um")
+    clean.show(image, name="image")
+    clean.show(fb.as_image(labels, "zyx"), name="labels")
+    for title in ("image", "labels"):
+        path = str(tmp_path / f"{title}.tif")
+        jpype.JClass("ij.IJ").saveAsTiff(clean._find(title).duplicate(), path)
+        jvm("def imp = IJ.openImage(path); imp.setTitle(title); imp.show(); null", path=path, title=title)
+    names = "area mean min_max centroid perimeter shape feret median stack_position"
+    run("Measure_Cells...", cells="labels", image="image", measurements=names)
+    expected = clean.measure(clean.array("labels"), "image", names.split())
+    columns = jvm(
+        """
+        def table = ResultsTable.getResultsTable()
+        table.getHeadings().collectEntries { h -> [h, table.getColumn(h) as List] }
+        """
+    )
+    assert list(columns) == list(expected.columns)
+    for name in expected.columns:
+        np.testing.assert_allclose(columns[name], expected[name], rtol=1e-12, err_msg=name)
