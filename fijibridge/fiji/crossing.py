@@ -49,7 +49,7 @@ class Crossing:
     def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
         """Return the image that came for a parameter."""
         told = self._images.get(parameter.name)
-        if told is None:
+        if not isinstance(told, Mapping):
             raise OptionError(f"no image came for it; expected {parameter.expected}")
         return cells_from(told) if told.get("rois") is not None else image_from(told)
 

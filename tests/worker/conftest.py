@@ -116,7 +116,11 @@ def jvm(jars, environment) -> Iterator[Jvm]:
 def run(jvm, home) -> Callable[..., Any]:
     """Run the script of a verb as Fiji does; an image is given by its title. No image is open before."""
     jvm(
-        "WindowManager.getIDList()?.each { def imp = WindowManager.getImage(it); imp.changes = false; imp.close() }; null"
+        """
+        def open = WindowManager.getIDList()?.collect { WindowManager.getImage(it) }
+        open.each { it.changes = false; it.close() }
+        null
+        """
     )
 
     def script(name: str, /, **values: Any) -> None:

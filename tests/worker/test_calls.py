@@ -122,8 +122,14 @@ def test_labelling_shows_the_cells_in_their_colours_and_over_the_image(jvm, run,
 
 def test_many_ids_are_painted(jvm, run, kept):
     """A lookup table has 256 colours: an overlay has the rest."""
-    jvm("def imp = IJ.createImage('p', '32-bit black', 90, 90, 1); def ip = imp.getProcessor(); "
-        "(0..<90).each { i -> (0..<90).each { j -> if (i % 3 == 0 || j % 3 == 0) ip.setf(i, j, 1) } }; imp.show(); null")  # fmt: skip
+    jvm(
+        """
+        def imp = IJ.createImage('p', '32-bit black', 90, 90, 1)
+        (0..<90).each { i -> (0..<90).each { j -> if (i % 3 == 0 || j % 3 == 0) imp.getProcessor().setf(i, j, 1) } }
+        imp.show()
+        null
+        """
+    )
     run("Label_Cells...", image="p", method="threshold", grow=False, membrane="1")
     labels = kept("p_cells")
     assert labels.values.max() > 255
@@ -220,7 +226,7 @@ def test_wrong_values_are_told_and_nothing_is_done(jvm, run, picture, tmp_path):
         run("Predict...", image="zellen \u00e4.tif", model=str(tmp_path / "gibt es nicht"), tile="-3")
     assert "there is no such file" in str(told.value)
     assert "tile is -3" in str(told.value)
-    with pytest.raises(ScriptFailed, match="no image 'fehlt' is open; there are 'zellen \u00e4.tif'"):
+    with pytest.raises(ScriptFailed, match=r"no image 'fehlt' is open; there are 'zellen \u00e4\.tif'"):
         run("Measure_Cells...", cells="fehlt", image="zellen \u00e4.tif")
     with pytest.raises(ScriptFailed, match="no ROIs"):
         run("Measure_Cells...", cells="overlay", image="zellen \u00e4.tif")
@@ -247,8 +253,16 @@ def test_two_calls_at_once(jvm, run, home, tmp_path):
 
 def test_a_cancelled_call_ends_and_the_next_one_works(jvm, run, tmp_path):
     place = tmp_path / "started"
-    jvm("Thread.start { while (!new File(place).exists()) Thread.sleep(20); IJ.setKeyDown(java.awt.event.KeyEvent.VK_ESCAPE) }; null",
-        place=str(place))  # fmt: skip
+    jvm(
+        """
+        Thread.start {
+            while (!new File(place).exists()) Thread.sleep(20)
+            IJ.setKeyDown(java.awt.event.KeyEvent.VK_ESCAPE)
+        }
+        null
+        """,
+        place=str(place),
+    )
     with pytest.raises(ScriptFailed, match="cancelled"):
         run("Work...", started=str(place), seconds=60.0)
     run("About")

@@ -147,7 +147,12 @@ def test_cells_are_a_label_image_or_the_areas_of_an_overlay(jvm, run, tmp_path, 
 
 def test_results_of_every_kind_reach_fiji(jvm, run):
     jvm(
-        "IJ.createImage('\u00fc 1', '8-bit black', 20, 15, 1).show(); IJ.setProperty('fijibridge.table.Both', null); printed(); null"
+        """
+        IJ.createImage('\u00fc 1', '8-bit black', 20, 15, 1).show()
+        IJ.setProperty('fijibridge.table.Both', null)
+        printed()
+        null
+        """
     )
     for _ in range(2):
         run("Results...", image="\u00fc 1")

@@ -91,3 +91,13 @@ def results(image: Image) -> list[Result]:
         Outlines(rois, "image", {"3": "#102030"}),
         Outlines([], "image") if image.shape[0] == 1 else Say("gr\u00fc\u00dfe \u6771"),
     ]
+
+
+@verb("Die...")
+def die(image: Image) -> ShowImage:
+    """Be killed, with an image in the hands and another one made."""
+    from fijibridge.fiji.blocks import Blocks
+
+    Blocks().put(np.zeros(1_000_000))
+    os.kill(os.getpid(), 9)
+    return ShowImage(image, "never")
