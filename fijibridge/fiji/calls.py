@@ -15,7 +15,7 @@ import jpype
 from fijibridge.errors import Cancelled, FijiBridgeError, OptionError
 from fijibridge.fiji import commands, dialogs, javaside
 from fijibridge.fiji.host import FijiHost
-from fijibridge.fiji.menu import REFRESH, Menu
+from fijibridge.fiji.menu import Menu
 from fijibridge.verbs.options import read_options
 from fijibridge.verbs.parameters import INPUTS
 from fijibridge.verbs.registry import Call, Verb, on_change, verb_named
@@ -75,9 +75,6 @@ class Calls:
             caller = Caller.script
         command = name
         try:
-            if name == REFRESH:
-                self._menu.refresh()
-                return None
             verb = verb_named(name)
             command = verb.command
             self._perform(verb, caller)
@@ -128,6 +125,7 @@ class Calls:
         results = self._run(verb, values, call)
         self._record(verb, values, host, caller)
         _give(results, host)
+        _leave_to_us(verb.command)  # only now: while a command goes on, windows that it opens are not recorded
 
     def _begin(self, verb: Verb, values: Mapping[str, Any], host: FijiHost) -> None:
         """Perform a verb that takes long in a thread of its own, and show there what it found, or why it failed."""
@@ -140,6 +138,7 @@ class Calls:
                     self._failed(verb.command, Caller.person, error)
 
         self._record(verb, values, host, Caller.person)
+        _leave_to_us(verb.command)
         self._fiji.status(f"{verb.command.removesuffix('...')} has begun")
         threading.Thread(target=work, name=f"fijibridge-{verb.name}", daemon=True).start()
 
@@ -161,7 +160,6 @@ class Calls:
         recorder = jpype.JClass("ij.plugin.frame.Recorder")
         if caller is not Caller.person and not bool(recorder.recordInMacros):
             return
-        _leave_to_us(verb.command)
         inputs = {p.name for p in verb.parameters if p.kind in INPUTS}
         written = {name: host.named.get(name) if name in inputs else value for name, value in values.items()}
         try:
@@ -174,8 +172,7 @@ class Calls:
 
     def _failed(self, command: str, caller: Caller, error: BaseException) -> str | None:
         """Tell that a command failed, and return why a macro or script that called it must end."""
-        if bool(jpype.JClass("ij.IJ").recording()):
-            _leave_to_us(command)
+        _leave_to_us(command)
         if _runs_in_python(caller):
             commands.causes[threading.get_ident()] = error
         if isinstance(error, Cancelled):
@@ -214,6 +211,8 @@ def _runs_in_python(caller: Caller) -> bool:
 
 def _leave_to_us(command: str) -> None:
     """Keep the recorder from writing a command by itself when it is over."""
+    if not bool(jpype.JClass("ij.IJ").recording()):
+        return
     recorder = jpype.JClass("ij.plugin.frame.Recorder")
     if str(recorder.getCommand()) == command:
         recorder.disableCommandRecording()

@@ -13,11 +13,6 @@ from fijibridge.verbs.registry import Verb, all_verbs
 NAME = "FijiBridge"
 """Of the menu."""
 
-REFRESH = "!menus"
-"""What ImageJ's own Help > Refresh Menus is handed to us as, which forgets all commands that were added."""
-
-_REFRESH_MENUS = "Refresh Menus"
-_UPDATER = 'ij.plugin.ImageJ_Updater("menus")'
 _ENTRY = 'ij.plugin.FijiBridge("{}")'
 _GROUPS = (20, 30, 90, 100)
 """Where a new part of the menu begins, by the order of verbs: prediction, cells, the program, those of the user."""
@@ -43,16 +38,9 @@ class Menu:
         _remove_ours(commands)
         for verb in verbs:
             commands.put(verb.command, _ENTRY.format(verb.name))
-        if commands.get(_REFRESH_MENUS) == _UPDATER:
-            commands.put(_REFRESH_MENUS, _ENTRY.format(REFRESH))
         if self._interactive:
             on_event_thread(lambda: _fill(verbs))
             self._watch()
-
-    def refresh(self) -> None:
-        """Do what Help > Refresh Menus does, which makes menu and table anew, and enter the verbs again."""
-        jpype.JClass("ij.Menus").updateImageJMenus()
-        self.enter()
 
     def leave(self) -> None:
         """Take the verbs out again."""
@@ -67,7 +55,7 @@ class Menu:
     def _watch(self) -> None:
         """Look whether the commands are still there when the person comes back to the main window.
 
-        Plugins that install others make the menus anew too.
+        ImageJ forgets them where it makes its menus anew, as for Help > Refresh Menus, and says so in a dialog.
         """
         frame = jpype.JClass("ij.IJ").getInstance()
         if frame is None or (self._watched is not None and self._watched[0].equals(frame)):
@@ -93,8 +81,6 @@ def _ours(commands: Any) -> list[str]:
 
 
 def _remove_ours(commands: Any) -> None:
-    if commands.get(_REFRESH_MENUS) == _ENTRY.format(REFRESH):
-        commands.put(_REFRESH_MENUS, _UPDATER)
     for name in _ours(commands):
         commands.remove(name)
 

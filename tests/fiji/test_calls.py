@@ -68,7 +68,6 @@ def test_each_verb_is_a_command_until_the_session_ends(python):
         assert "torch" not in sys.modules, "loaded before anybody asked for it"
         for verb in all_verbs():
             assert table.get(verb.command) == f'ij.plugin.FijiBridge("{verb.name}")'
-        before = table.get("Refresh Menus")
         fiji.close()
         assert not [e for e in table.values() if "FijiBridge" in str(e)]
         try:

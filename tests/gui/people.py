@@ -152,20 +152,23 @@ def call(label: str, **values: str | bool) -> None:
     opened = dialog(f"FijiBridge {label.removesuffix('...')}")
     fill(opened, **values)
     press(opened, "OK")
-    thread = f"FijiBridge {label}"
+    _ended(f"FijiBridge {label}")
+
+
+def _ended(command: str) -> None:
+    """Wait for the thread in which ImageJ performs a command."""
     alive = jpype.JClass("java.lang.Thread").getAllStackTraces
-    wait(lambda: not any(str(t.getName()) == thread and t.isAlive() for t in alive().keySet()), 60)
+    wait(lambda: not any(str(t.getName()) == command and t.isAlive() for t in alive().keySet()), 60)
 
 
 def open_file(path: str) -> None:
     """Open a file by File > Open..."""
     jpype.JClass("ij.Prefs").useJFileChooser = True
-    before = jpype.JClass("ij.WindowManager").getImageCount()
     jpype.JClass("ij.IJ").doCommand("Open...")
     chooser = wait(lambda: next((c for d in dialogs() for c in _inside(d) if _is_chooser(c)), None))
     chosen = jpype.JClass("java.io.File")(path)
     later(lambda: (chooser.setSelectedFile(chosen), chooser.approveSelection()))
-    wait(lambda: jpype.JClass("ij.WindowManager").getImageCount() == before + 1)
+    _ended("Open...")
 
 
 def _is_chooser(component: Any) -> bool:

@@ -38,11 +38,9 @@ def test_the_menu_has_the_verbs_and_keeps_them(window):
                     "Predict Folder...", "-", "Label Cells...", "Match Labels...", "Measure Cells...",
                     "Show Errors...", "-", "About"]
         assert labels() == expected, labels()
-        before = menu()
         jpype.JClass("ij.IJ").doCommand("Refresh Menus")
-        wait(lambda: menu() is not None and not menu().equals(before) and labels() == expected)
-        jpype.JClass("ij.Menus").updateImageJMenus()  # as plugins do that install others
-        assert menu() is None
+        assert "Please restart" in message("Message")  # of ij1-patcher, which restarts no class loader
+        assert menu() is None, "ImageJ forgets what was added"
         frame = jpype.JClass("ij.IJ").getInstance()
         event = jpype.JClass("java.awt.event.WindowEvent")
         later(lambda: frame.dispatchEvent(event(frame, event.WINDOW_ACTIVATED)))
