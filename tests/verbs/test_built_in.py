@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import fijibridge as fb
+from fijibridge.cells.outlines import matching_rois
 from fijibridge.errors import Cancelled, DatasetError, ImageError, ModelError, OptionError, TrainingError
 from fijibridge.files import write_image
 from fijibridge.nn.model import Model
@@ -180,7 +181,7 @@ def test_match_labels(host, tissue, cells):
     assert (row.name, row.add) == ("Matches", True)
     assert of_cells.table.equals(expected.cells().drop(columns="color"))
     assert (outlines.over, of_cells.select_in) == ("over", "over")
-    assert {roi.name for roi in outlines.rois} >= set(outlines.colors)
+    assert (list(outlines.rois), outlines.colors) == matching_rois(expected, tissue.labels, cells)
     assert sorted(set(of_cells.table["label"].astype(str))) == sorted({roi.name for roi in outlines.rois})
 
 
@@ -204,6 +205,8 @@ def test_show_errors(host, tissue, cells, prob):
     assert (errors.name, errors.colors.shape) == ("evl_errors", (256, 3))
     assert of_cells.table.equals(found.cells.drop(columns="color"))
     assert len(gaps.table) == len(found.gaps) > 0
+    drawn, _ = matching_rois(found.matching, tissue.labels, cells)
+    assert outlines.rois[: len(drawn)] == drawn
     assert set(gaps.table["label"]) <= {roi.name for roi in outlines.rois if roi.kind == "point"}
     assert said.text == found.summary
 
