@@ -37,6 +37,7 @@ import java.awt.event.MouseAdapter
 import java.awt.event.MouseEvent
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
+import java.nio.channels.FileChannel
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.TimeUnit
 import java.util.concurrent.atomic.AtomicInteger
@@ -85,13 +86,35 @@ class Memory {
                 new NDArray.Shape(NDArray.Shape.Order.C_ORDER, count, height, width))
             sent.add(block)
             blocks.add(block)
-            ByteBuffer all = block.buffer()
             IntStream range = IntStream.range(0, count)
-            (virtual ? range : range.parallel()).forEach { int i ->
-                put(part(all, i * plane, plane), alone ?: stack.getPixels(begin + i + 1))
+            File file = new File(PLACE, block.shm().name())
+            FileChannel channel = file.isFile() ? new RandomAccessFile(file, 'rw').getChannel() : null
+            ByteBuffer all = channel == null ? block.buffer() : null
+            try {
+                (virtual ? range : range.parallel()).forEach { int i ->
+                    Object pixels = alone ?: stack.getPixels(begin + i + 1)
+                    if (channel == null) put(part(all, i * plane, plane), pixels, 0, width * height)
+                    else write(channel, i * plane, pixels, width * height, WIDTHS[type])
+                }
+            } finally {
+                channel?.close()
             }
         }
         return blocks
+    }
+
+    /** Writes pixels into the file that a block is on Linux, which spares a page fault for each of its pages. */
+    static void write(FileChannel to, long at, Object pixels, int size, int width) {
+        ByteBuffer some = ByteBuffer.allocateDirect(1 << 18).order(ByteOrder.nativeOrder())
+        int several = some.capacity().intdiv(width)
+        for (int first = 0; first < size; first += several) {
+            int count = Math.min(several, size - first)
+            some.clear()
+            put(some, pixels, first, count)
+            some.position(0)
+            some.limit(count * width)
+            while (some.hasRemaining()) to.write(some, at + (long) first * width + some.position())
+        }
     }
 
     static ByteBuffer part(ByteBuffer all, long from, long size) {
@@ -101,11 +124,11 @@ class Memory {
         return one.slice().order(ByteOrder.nativeOrder())
     }
 
-    static void put(ByteBuffer to, Object pixels) {
-        if (pixels instanceof byte[]) to.put((byte[]) pixels)
-        else if (pixels instanceof short[]) to.asShortBuffer().put((short[]) pixels)
-        else if (pixels instanceof float[]) to.asFloatBuffer().put((float[]) pixels)
-        else to.asIntBuffer().put((int[]) pixels)
+    static void put(ByteBuffer to, Object pixels, int first, int count) {
+        if (pixels instanceof byte[]) to.put((byte[]) pixels, first, count)
+        else if (pixels instanceof short[]) to.asShortBuffer().put((short[]) pixels, first, count)
+        else if (pixels instanceof float[]) to.asFloatBuffer().put((float[]) pixels, first, count)
+        else to.asIntBuffer().put((int[]) pixels, first, count)
     }
 
     /** Copies the planes of all blocks into new arrays. */
@@ -489,7 +512,7 @@ class Bridge {
     private static NDArray block(String type, Object values, int size, List<NDArray> sent) {
         NDArray made = new NDArray(NDArray.DType.fromLabel(type), new NDArray.Shape(NDArray.Shape.Order.C_ORDER, size))
         sent << made
-        Memory.put(made.buffer().order(ByteOrder.nativeOrder()), values)
+        Memory.put(made.buffer().order(ByteOrder.nativeOrder()), values, 0, size)
         return made
     }
 

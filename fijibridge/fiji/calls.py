@@ -193,7 +193,7 @@ class Calls:
 def _told(command: str, error: BaseException) -> str:
     """Return what is told of an error."""
     if not isinstance(error, FijiBridgeError):
-        return f"{command}: {type(error).__name__}: {error}\nThe traceback is in the log."
+        return f"{command}: {type(error).__name__}: {error} (its traceback is in the log)"
     told = str(error) or type(error).__name__
     return told if told.startswith(command) else f"{command}: {told}"
 

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fijibridge.errors import OptionError
-from fijibridge.image import as_image
-from fijibridge.rois import labels_to_rois
 from fijibridge.verbs.parameters import Cells, Image, Kind, Param
 from fijibridge.verbs.prediction import Device, predicted, stem, working
 from fijibridge.verbs.registry import Call, verb
@@ -61,6 +59,7 @@ def label_cells(
     """
     from fijibridge.cells.segmentation import labelling
     from fijibridge.cells.segmentation.recipes import make_recipe
+    from fijibridge.rois import labels_to_rois
 
     options = labelling_options(
         method=method, membrane=membrane, threshold=threshold, sigma=sigma, h=h, beta=beta, min_size=min_size,
@@ -139,6 +138,8 @@ def measure_cells(
     channel: Annotated[int | None, Param("to measure in, from 1; the one that is shown if left out", low=1)] = None,
 ) -> Measure:
     """Measure cells with ImageJ's own Measure, a row each in the table Results, label = id of the cell."""
+    from fijibridge.rois import labels_to_rois
+
     names = tuple(measurements.replace(",", " ").split())
     return Measure(labels_to_rois(cells), "image", names, None if channel is None else channel - 1)
 
@@ -164,6 +165,7 @@ def show_errors(
     from fijibridge.cells.diagnosis.overview import diagnose
     from fijibridge.cells.diagnosis.pixel_errors import error_colors
     from fijibridge.cells.outlines import gap_points, matching_rois
+    from fijibridge.image import as_image
 
     found = diagnose(true, predicted, prob, region, thresh=thresh, threshold=threshold, width=width)
     rois, colors = matching_rois(found.matching, true, predicted)

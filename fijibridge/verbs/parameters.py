@@ -10,11 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
-
-import xarray as xr
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from fijibridge.errors import OptionError, VerbError
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+else:
+    DataArray = Any  # the command line reads signatures, and is not to wait for xarray
 
 
 class Kind(StrEnum):
@@ -77,9 +80,9 @@ class Param:
     kind: Kind | None = None
 
 
-Image: TypeAlias = Annotated[xr.DataArray, Kind.image]
+Image: TypeAlias = Annotated[DataArray, Kind.image]
 """An image, with its axes and its calibration."""
-Cells: TypeAlias = Annotated[xr.DataArray, Kind.cells]
+Cells: TypeAlias = Annotated[DataArray, Kind.cells]
 """A label image of integers, 0 = background."""
 File: TypeAlias = Annotated[Path, Kind.file]
 """The path of a file, or of a folder that stands for one, that is there."""

@@ -8,14 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-import xarray as xr
-
 from fijibridge.verbs.parameters import File, Image, Kind, NewFolder, Param
 from fijibridge.verbs.registry import Call, verb
 from fijibridge.verbs.results import Say, ShowImage
 from fijibridge.verbs.running import in_turn
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from fijibridge.nn.model import Model
 
 ModelFile: TypeAlias = Annotated[File, Param("model file, or the folder of a run")]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
-
-import numpy as np
-import pandas as pd
-import xarray as xr
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fijibridge.errors import VerbError
-from fijibridge.rois import Roi
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from fijibridge.rois import Roi
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,12 @@ def results_of(value: Any, name: str, first_image: str | None, labels: bool = Fa
     VerbError
         If it is something else.
     """
+    import numpy as np
+    import pandas as pd
+    import xarray as xr
+
     from fijibridge.image import as_image
+    from fijibridge.rois import Roi
 
     if value is None:
         return []

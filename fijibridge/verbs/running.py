@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fijibridge.errors import Cancelled, FijiBridgeError, OptionError
-from fijibridge.image import PIXEL, as_labels, unit
 from fijibridge.verbs.parameters import INPUTS, Kind, Parameter
 from fijibridge.verbs.registry import Call, Verb
 from fijibridge.verbs.results import Result
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Host(Protocol):
@@ -77,6 +77,8 @@ def prepared(verb: Verb, given: Mapping[str, Any], host: Host) -> dict[str, Any]
 
 def taken(parameters: list[Parameter], values: Mapping[str, Any], host: Host) -> dict[str, xr.DataArray]:
     """Return the inputs among values as arrays, images first, so that ROIs find the image that they lie on."""
+    from fijibridge.image import as_labels
+
     inputs = [p for p in parameters if p.kind in INPUTS and values.get(p.name) is not None]
     arrays: dict[str, xr.DataArray] = {}
     problems = []
@@ -97,6 +99,8 @@ def taken(parameters: list[Parameter], values: Mapping[str, Any], host: Host) ->
 
 def calibrated(arrays: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:
     """Give inputs without a pixel size that of the first one that has it, if their planes are of one size."""
+    from fijibridge.image import PIXEL, unit
+
     known = next((image for image in arrays.values() if unit(image) != PIXEL), None)
     if known is None:
         return arrays
