@@ -99,6 +99,37 @@ def labelling_options(*, membrane: str, grow: bool, grow_by: float | None, **oth
     return {**others, "membrane": channel, "grow": grow and (True if grow_by is None else grow_by)}
 
 
+def labelling_of(text: str) -> dict[str, Any]:
+    """Return the arguments of :func:`fijibridge.label_cells` that a macro's options of Label Cells stand for.
+
+    Raises
+    ------
+    OptionError
+        If options are unknown or wrong; all of them are told.
+
+    Examples
+    --------
+    >>> labelling_of("method=minima threshold=0.4")["method"]
+    'minima'
+    """
+    from fijibridge.verbs.options import read_options
+    from fijibridge.verbs.registry import verb_named
+
+    others = ("image", "model", "outlines", "manager", "device")
+    known = {p.name: p for p in verb_named("label_cells").parameters if p.name not in others}
+    given = read_options(text)
+    problems = [f"no option {name!r}; there are {', '.join(known)}" for name in given if name not in known]
+    values = {}
+    for name, parameter in known.items():
+        try:
+            values[name] = parameter.read(given[name]) if name in given else parameter.default
+        except OptionError as error:
+            problems.append(str(error))
+    if problems:
+        raise OptionError(f"how cells are labelled, {text!r}: " + "; ".join(problems))
+    return labelling_options(**values)
+
+
 @verb("Match Labels...", order=40)
 def match_labels(
     true: Truth,

@@ -130,3 +130,19 @@ def test_a_volume_shows_its_middle(run, tmp_path):
     write_image(run_of_volume / "validation.tif", picture_of(image, prob))
     fb.report_run(run_of_volume, tmp_path / "v.html", split="test")
     assert "Picture that the training left" in (tmp_path / "v.html").read_text(encoding="utf-8")
+
+
+def test_cells_are_labelled_as_the_options_say(run, tmp_path, here):  # noqa: F811
+    data = fb.Dataset.open(run.settings["data_folder"])
+    cells = fb.label_cells(fb.predict(run.model, data["t"].image()), "minima", threshold=0.4, min_size=30, grow=5)
+    m = fb.match_labels(data["t"].labels().values, cells.values)
+    options = "method=minima threshold=0.4 min_size=30 grow_by=5"
+    here(
+        "report", str(run.path), "--out", str(tmp_path / "r.html"), "--csv", str(tmp_path / "m.csv"), "--label", options
+    )
+    table = pd.read_csv(tmp_path / "m.csv").set_index("image")
+    assert table.loc["t", ["matched", "predicted"]].tolist() == [m.tp, m.n_pred]
+    told = here("report", str(run.path), "--out", str(tmp_path / "x.html"), "--label", "sigm=2 h=a", status=2)
+    assert "no option 'sigm'" in told
+    assert "h is 'a'" in told
+    assert not (tmp_path / "x.html").exists()

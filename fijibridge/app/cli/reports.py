@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from fijibridge.app.report import Case
     from fijibridge.dataset import Item
 
+Label = Annotated[
+    str | None,
+    typer.Option(help="how cells are labelled in what runs predict, as options of label: 'threshold=0.4 min_size=50'"),
+]
+
 
 @app.command()
 def report(
@@ -56,6 +61,7 @@ def report(
         float, typer.Option(help="from this probability on (0 to 1) a pixel is membrane: that given to label")
     ] = 0.5,
     width: Annotated[float, typer.Option(min=1, help="of the true membranes, in pixels")] = 3,
+    label: Label = None,
     device: Device = None,
 ) -> None:
     """Write a report, of a run: curves, ending, cells found, settings; of predictions: where and why cells are lost."""
@@ -71,8 +77,12 @@ def report(
                 "predicted cells"
             )
         patterns = {"image": image, "labels": labels, "region": region, "test": test, "validation": validation}
-        _report_run(folder, out, csv, data, patterns, split=split, thresh=thresh, device=device)
+        _report_run(
+            folder, out, csv, data, patterns, split=split, thresh=thresh, label=_labelling(label), device=device
+        )
         return
+    if label is not None:
+        raise typer.BadParameter("--label is for what a run predicts; of --pred the cells are those that lie there")
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
     items = chosen(dataset, split, truth=True)
     lost = [item.name for item in items if not (pred / f"{item.name}_cells.tif").is_file()]
@@ -115,6 +125,12 @@ def _report_run(
         tables.save_table(csv, table)
 
 
+def _labelling(text: str | None) -> dict[str, Any] | None:
+    from fijibridge.verbs.cells import labelling_of
+
+    return None if text is None else labelling_of(text)
+
+
 def _case(item: Item, pred: Path) -> Case:
     from fijibridge.app.report import Case
     from fijibridge.files import read_image
@@ -152,6 +168,7 @@ def compare(
     validation: ValidationNames = None,
     split: SplitName = None,
     thresh: Thresh = 0.5,
+    label: Label = None,
     device: Device = None,
 ) -> None:
     """Set runs side by side: settings, curves, endings, cells found in the same images; or two predictions."""
@@ -175,7 +192,9 @@ def compare(
             save_table(make_folder(out) / "differences.csv", table)
         return
     dataset = None if data is None else open_dataset(data, **given)
-    found = fb.compare_runs(*runs, data=dataset, split=split, out=out, thresh=thresh, device=device)
+    found = fb.compare_runs(
+        *runs, data=dataset, split=split, out=out, thresh=thresh, label=_labelling(label), device=device
+    )
     console.print(str(found), soft_wrap=True)
     if out is not None:
         console.print(f"comparison in {out / 'comparison.html'}")
