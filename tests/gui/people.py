@@ -1,4 +1,4 @@
-"""What a person does with ImageJ's menu and dialogs, done by a program: imported by the Pythons that the tests start."""
+"""What a person does with ImageJ's menu and dialogs, done by a program in the Pythons that the tests start."""
 
 from __future__ import annotations
 

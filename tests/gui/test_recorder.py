@@ -1,4 +1,4 @@
-"""A whole session by menu and dialogs, recorded by ImageJ's recorder, replayed without a display, and typed in Python."""
+"""A whole session by menu and dialogs, recorded by ImageJ, replayed without a display, and typed in Python."""
 
 from __future__ import annotations
 
@@ -67,8 +67,10 @@ def test_a_recorded_session_replayed_headless_gives_what_python_gives(window, py
         f'open("{tmp_path / "tissue 1.tif"}");',
         f'open("{tmp_path / "truth.tif"}");',
         f'run("FijiBridge Predict...", "image=[tissue 1.tif] model=[{path}] flips device=cpu");',
-        'run("FijiBridge Label Cells...", "image=[tissue 1_prob] method=threshold threshold=0.55 min_size=4 grow=false");',
-        'run("FijiBridge Match Labels...", "true=truth.tif predicted=[tissue 1_cells] thresh=0.3 over=[tissue 1.tif]");',
+        'run("FijiBridge Label Cells...", '
+        '"image=[tissue 1_prob] method=threshold threshold=0.55 min_size=4 grow=false");',
+        'run("FijiBridge Match Labels...", '
+        '"true=truth.tif predicted=[tissue 1_cells] thresh=0.3 over=[tissue 1.tif]");',
         'run("FijiBridge Measure Cells...", '
         '"cells=[tissue 1_cells] image=[tissue 1.tif] measurements=[area mean centroid]");',
     ]
