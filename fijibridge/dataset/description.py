@@ -169,6 +169,15 @@ class Description(_Strict):
         default={}, description="what is different, by name of the image or pattern with *"
     )
 
+    @field_validator("files")
+    @classmethod
+    def _names_stay_in_their_folder(cls, files: dict[str, FileFacts]) -> dict[str, FileFacts]:
+        """Refuse names by which results would be written into another folder: no pattern finds such an image."""
+        strange = [name for name in files if set(name) & set("/\\\0") or name in ("", ".", "..") or name[1:2] == ":"]
+        if strange:
+            raise ValueError(f"{strange[0]!r} is no name of an image: it leaves the folder")
+        return files
+
     @field_validator("unit", "time_unit")
     @classmethod
     def _not_empty(cls, unit: str | None) -> str | None:
