@@ -78,7 +78,12 @@ class Jvm:
 
 @pytest.fixture(scope="session")
 def jars() -> list[Path]:
-    """ImageJ, SciJava, Groovy and Appose, from Maven Central or the user's cache."""
+    """ImageJ, SciJava, Groovy and Appose."""
+    return find_jars()
+
+
+def find_jars() -> list[Path]:
+    """Return the jars of a Fiji's core, from Maven Central or the user's cache."""
     import jgo
 
     logging.getLogger("jgo").setLevel(logging.ERROR)

@@ -101,3 +101,20 @@ def die(image: Image) -> ShowImage:
     Blocks().put(np.zeros(1_000_000))
     os.kill(os.getpid(), 9)
     return ShowImage(image, "never")
+
+
+@verb("Look At...")
+def look_at(image: Image) -> None:
+    """Take an image, and do nothing."""
+
+
+@verb("Bring...")
+def bring(number: Annotated[int, Param("of the image that is held", low=0)] = 0) -> ShowImage:
+    """Show an image that is held."""
+    return ShowImage(held[number], "brought")
+
+
+@verb("Hold Copy...")
+def hold_copy(image: Image) -> None:
+    """Hold an image in Python's own memory."""
+    held.append(image.copy())
