@@ -12,8 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +26,16 @@ BAR = 24
 """Height of the bar with a window's title."""
 
 
-@contextmanager
-def display() -> Iterator[None]:
-    """Open a display if there is none."""
-    if os.environ.get("DISPLAY"):
-        yield
-        return
+def run_on_own_display(folder: Path) -> None:
+    """Open a display, and let a Python of its own take the pictures there: Java must end before the display does."""
     read, write = os.pipe()
     command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x1000x24", "-wr", "-nolisten", "tcp"]
     server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
     try:
         with os.fdopen(read) as pipe:
-            os.environ["DISPLAY"] = f":{pipe.readline().strip()}"
-        yield
+            number = pipe.readline().strip()
+        subprocess.run([sys.executable, __file__, str(folder)], env={**os.environ, "DISPLAY": f":{number}"}, check=True)
     finally:
         server.terminate()
         server.wait(10)
@@ -220,5 +215,8 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    with display():
-        main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+    if os.environ.get("DISPLAY"):
+        main(target)
+    else:
+        run_on_own_display(target)

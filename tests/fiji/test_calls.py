@@ -14,6 +14,7 @@ import xarray as xr
 import fijibridge as fb
 from fijibridge import verbs
 from fijibridge.errors import Cancelled, MacroError, OptionError
+from fijibridge.fiji.dialogs import recorded
 from fijibridge.verbs import Call, Cells, Image, Param, unregister
 
 
@@ -280,3 +281,30 @@ def test_the_training_that_a_macro_began_is_at_hand(clean, tmp_path):
     )
     with pytest.raises(MacroError, match="no training goes on"):
         clean.run_macro('run("FijiBridge Stop Training");')
+
+
+@pytest.mark.parametrize("text", ["plain", "two words", 'a "quoted" one', r"C:\data\new [1]", "", "flips=true"])
+def test_what_is_recorded_is_read_back_as_it_was(clean, own, text):
+    def told(text: str = "usual", number: float | None = None, grow: bool = True) -> None:
+        values.append((text, number, grow))
+
+    values = []
+    own("Told...", told)
+    verb = verbs.verb_named("told")
+    given = {"text": text, "number": 0.1, "grow": False}
+    clean.run_macro(recorded(verb, given, in_script=False))
+    line = recorded(verb, given, in_script=True)
+    assert line.startswith('IJ.run("FijiBridge Told...", "')
+    clean.run_macro(line.replace("IJ.run(", "run("))
+    assert values == [(text, 0.1, False)] * 2
+    usual = {"text": "usual", "number": None, "grow": True}
+    assert recorded(verb, usual, in_script=False) == 'run("FijiBridge Told...", " ");\n', "which asks nothing"
+
+
+def test_a_title_that_no_macro_can_write_is_refused(own):
+    def told(text: str) -> None:
+        pass
+
+    own("Told...", told)
+    with pytest.raises(OptionError, match="cannot be written in a macro"):
+        recorded(verbs.verb_named("told"), {"text": "a ]["}, in_script=False)

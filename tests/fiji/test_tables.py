@@ -37,3 +37,21 @@ def test_labels_of_rows(fiji):
     frame = to_dataframe(table)
     assert frame["Label"].tolist() == ["a", "b"]
     assert frame["v"].tolist() == [0.0, 1.0]
+
+
+def test_without_a_display_the_session_keeps_tables_and_adds_rows(clean):
+    clean.show_table({"n": [1, 2], "name": ["a", "b"]}, "Mine", add=True)
+    clean.show_table(pd.DataFrame({"n": [3], "more": [0.5]}), "Mine", add=True)
+    assert clean.tables() == ["Mine"]
+    back = clean.table("Mine")
+    assert back["n"].tolist() == [1, 2, 3]
+    assert back["name"].tolist() == ["a", "b", ""]
+    assert back["more"].isna().tolist() == [True, True, False]
+    clean.show_table(pd.DataFrame({"n": [4]}, index=pd.Index(["r"], name="row")), "Mine")
+    assert clean.table("Mine").columns.tolist() == ["row", "n"], "without add it is replaced"
+    clean.show_table(pd.DataFrame({"n": [5]}, index=pd.Index(["s"], name="row")), "Mine", add=True)
+    assert clean.table("Mine")["row"].tolist() == ["r", "s"]
+    clean.show_table({"a": [1]})
+    clean.show_table({"a": [2]}, add=True)
+    assert clean.tables() == ["Results", "Mine"]
+    assert clean.table()["a"].tolist() == [1, 2]
