@@ -1,0 +1,87 @@
+"""The example scripts, each run as it is by the engine of its language."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import jpype
+import numpy as np
+import pytest
+import torch
+
+import fijibridge as fb
+from fijibridge.nn.normalisation import Normalisation
+from tests.conftest import ROOT
+
+EXAMPLES = ROOT / "scripts" / "examples"
+LANGUAGES = {".bsh": "beanshell", ".groovy": "groovy", ".js": "javascript"}
+GIVEN = {
+    "beanshell": 'imp = ij.IJ.getImage(); model = new java.io.File("MODEL");\n',
+    "groovy": "imp = ij.IJ.getImage(); model = new java.io.File('MODEL')\n",
+    "javascript": "var imp = Packages.ij.IJ.getImage(), model = new java.io.File('MODEL');\n",
+    "jython": "from ij import IJ; from java.io import File\nimp, model = IJ.getImage(), File('MODEL')\n",
+}
+"""What SciJava would give a script, in its language: the active image, and the file that was chosen."""
+
+
+@pytest.fixture
+def session(clean):
+    """An image in which a network that passes on what it sees finds two cells."""
+    image = np.full((24, 40), 0.9, np.float32)
+    image[3:20, 3:17], image[3:20, 23:37] = 0.1, 0.2
+    clean.show(fb.as_image(image, pixel_size=0.5, unit="um"), name="cells of the day.tif")
+    return clean
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    """A network that passes on what it sees: what is bright is membrane."""
+    net = fb.UNet(depth=1, width=2, norm="none")
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+        first, second = (layer for layer in net.down[0] if isinstance(layer, torch.nn.Conv2d))
+        third, fourth = (layer for layer in net.merge[0] if isinstance(layer, torch.nn.Conv2d))
+        for layer, channel in ((first, 0), (second, 0), (third, 2), (fourth, 0)):  # 2: the first one of the way around
+            layer.weight[0, channel, 1, 1] = 1
+        net.head.weight[1, 0, 0, 0], net.head.bias[1] = 20, -10
+    classes = ("other", "membrane")
+    return fb.Model(net, classes, normalisation=Normalisation.none()).save(tmp_path / "a model.safetensors")
+
+
+def parts(path: Path) -> tuple[str, str]:
+    """Return the lines of parameters, which SciJava reads, and the code, which it hands to the engine."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    taken = [line for line in lines if line.startswith("#@")]
+    return "\n".join(taken), "\n".join("" if line.startswith("#@") else line for line in lines)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.iterdir()))
+def test_an_example_labels_and_measures_as_python_does(session, model, evaluate, name):
+    taken, code = parts(EXAMPLES / name)
+    assert re.findall(r"(\w+)$", taken, re.MULTILINE) in (["model"], ["model", "imp"])
+    title = session.titles()[0]
+    image = session.image(title)
+    cells = fb.label_cells(fb.predict(model, image), "watershed", threshold=0.5)
+    assert cells.max() == 2
+    run(session, evaluate, name, code, str(model))
+    table = session.table()
+    assert table["Area"].tolist() == [np.sum(cells.values == 1) / 4, np.sum(cells.values == 2) / 4]  # um²
+    assert table["Mean"].tolist() == pytest.approx([float(image.values[cells.values == i].mean()) for i in (1, 2)])
+    (shown,) = (other for other in session.titles() if other != title)
+    np.testing.assert_array_equal(session.array(shown), cells.values)
+    assert len(session.rois("overlay", title)) == 2
+
+
+def run(session, evaluate, name: str, code: str, model: str) -> None:
+    """Run an example with what SciJava would give it."""
+    path = Path(name)
+    if path.suffix == ".ijm":
+        session.run_macro(f'model = "{model}";\n{code}')
+    elif name.endswith("_pyimagej.py"):
+        imp = jpype.JClass("ij.IJ").getImage()
+        exec(compile(code, name, "exec"), {"imp": imp, "model": jpype.JClass("java.io.File")(model)})
+    else:
+        language = "jython" if path.suffix == ".py" else LANGUAGES[path.suffix]
+        evaluate[language](GIVEN[language].replace("MODEL", model) + code)
