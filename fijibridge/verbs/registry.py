@@ -231,7 +231,7 @@ def register(made: Verb) -> None:
     """
     if not re.fullmatch(r"[A-Za-z][\w -]*(\.\.\.)?", made.title):
         raise VerbError(f"the title {made.title!r} of a verb; expected letters, digits, spaces, and dots at its end")
-    if not made.function.__module__.startswith(f"{__package__}."):
+    if not str(made.function.__module__).startswith(f"{__package__}."):  # a script of Fiji's has no module
         all_verbs()  # those of fijibridge were there before
     there = _registered.get(made.name)
     if there is not None and _place(there.function) != _place(made.function):

@@ -12,6 +12,7 @@ import torch
 
 import fijibridge as fb
 from fijibridge.nn.normalisation import Normalisation
+from fijibridge.verbs import unregister
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "scripts" / "examples"
@@ -85,3 +86,18 @@ def run(session, evaluate, name: str, code: str, model: str) -> None:
     else:
         language = "jython" if path.suffix == ".py" else LANGUAGES[path.suffix]
         evaluate[language](GIVEN[language].replace("MODEL", model) + code)
+
+
+def test_the_verb_of_the_docs_works_from_a_macro_as_soon_as_it_is_defined(clean):
+    page = (ROOT / "docs" / "fiji.md").read_text(encoding="utf-8")
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "bright_cells" in block)
+    (macro,) = (block for block in re.findall(r"```ijm\n(.*?)```", page, re.DOTALL) if "Bright Cells" in block)
+    clean.show(np.repeat([[100, 151, 150, 200]], 3, axis=0).astype(np.uint8), name="evl_01.tif")
+    clean.show(np.repeat([[1, 2, 3, 5]], 3, axis=0).astype(np.uint8), name="evl_01_cells")
+    exec(compile(code, "fiji.md", "exec", dont_inherit=True), {})
+    try:
+        clean.run_macro(macro)
+        (shown,) = set(clean.titles()) - {"evl_01.tif", "evl_01_cells"}
+        np.testing.assert_array_equal(clean.array(shown), np.repeat([[0, 2, 0, 5]], 3, axis=0))
+    finally:
+        unregister("bright_cells")
