@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -50,36 +50,39 @@ class Calls:
         self._interactive = fiji.mode == "interactive"
         self._menu = Menu(self._interactive)
         self._callee = jpype.JProxy("java.util.function.Function", dict={"apply": self._called})
-        self._stop_listening = on_change(self._menu.enter)
+        self._stop_listening: Callable[[], None] | None = None
 
     def enter(self) -> None:
         """Make the verbs commands, also after ImageJ's main window was opened anew."""
         javaside.plugin().callee = self._callee
         if not self._interactive:
             # else an image that is shown within IJ.run is shown nowhere
-            javaside.interpreter().keepImages()
+            jpype.JClass("ij.macro.Interpreter").batchMode = True
         self._menu.enter()
+        if self._stop_listening is None:
+            self._stop_listening = on_change(self._menu.enter)
 
     def leave(self) -> None:
         """Take the commands out again."""
-        self._stop_listening()
+        if self._stop_listening is not None:
+            self._stop_listening()
+            self._stop_listening = None
         self._menu.leave()
         javaside.plugin().callee = None
 
     # --- a call -------------------------------------------------------------------------------------
 
-    def _called(self, arguments: Any) -> str | None:
-        """Perform a command; return why what called it must end, None if it goes on, "" if it was cancelled."""
+    def _called(self, arguments: Any) -> Any:
+        """Perform a command, and return the exception of Java's by which what called it is to end, if it is."""
         name, caller = str(arguments[0]), Caller(int(arguments[1]))
-        if not self._interactive and caller is Caller.person:
-            caller = Caller.script
         command = name
         try:
             verb = verb_named(name)
             command = verb.command
             self._perform(verb, caller)
         except BaseException as error:  # nothing may leave for Java, which would print it and go on
-            return self._failed(command, caller, error)
+            why = self._failed(command, caller, error)
+            return None if why is None else _end(caller, why)
         return None
 
     def _perform(self, verb: Verb, caller: Caller) -> None:
@@ -171,23 +174,42 @@ class Calls:
     # --- what goes wrong ----------------------------------------------------------------------------
 
     def _failed(self, command: str, caller: Caller, error: BaseException) -> str | None:
-        """Tell that a command failed, and return why a macro or script that called it must end."""
+        """Tell that a command failed, and return why what called it must end; an empty text if that was asked for."""
         _leave_to_us(command)
         if _runs_in_python(caller):
             commands.causes[threading.get_ident()] = error
         if isinstance(error, Cancelled):
             self._fiji.status("cancelled")
-            return None if caller is Caller.person else ""
+            return None if caller is Caller.person and self._interactive else ""
         told = _told(command, error)
         if not isinstance(error, FijiBridgeError):
             log.debug("%s failed", command, exc_info=error)
             self._fiji.log("".join(traceback.format_exception(error)))
-        if caller is Caller.person:
+        if caller is Caller.person and self._interactive:
             self._fiji.status("")
             jpype.JClass("ij.IJ").showMessage(command, dialogs.wrapped(told))
             return None
         in_dialog = caller is Caller.macro and self._interactive and not _runs_in_python(caller)
         return dialogs.wrapped(told) if in_dialog else told
+
+
+def _end(caller: Caller, why: str) -> Any:
+    """End the macro that called, or return the exception that ends the script."""
+    macro = jpype.JClass("ij.Macro")
+    if caller is Caller.macro:
+        try:
+            javaside.interpreter().end(why)
+        except jpype.JClass("java.lang.RuntimeException") as error:
+            return error
+        return None
+    if caller is Caller.person:
+        return jpype.JClass("java.lang.RuntimeException")(why or macro.MACRO_CANCELED)
+    # what IJ.run does at its end, which is not reached
+    macro.setOptions(None)
+    running = jpype.JClass("ij.IJ").class_.getDeclaredField("macroRunning")
+    running.setAccessible(True)
+    running.setBoolean(None, False)
+    return javaside.failure()(why or macro.MACRO_CANCELED)
 
 
 def _told(command: str, error: BaseException) -> str:

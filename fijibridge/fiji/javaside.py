@@ -182,42 +182,18 @@ public void run(String verb) {
         ij.IJ.error("FijiBridge", "The Python session that this command belongs to was closed.");
         return;
     }
-    int from = caller();
-    Object told = python.apply(new Object[] {verb, Integer.valueOf(from)});
-    if (told == null) return;
-    String message = told.toString();
-    if (from == 2) {
-        ij.macro.FijiBridgeInterpreter.end(message);
-        return;
-    }
-    if (message.length() == 0) message = ij.Macro.MACRO_CANCELED;
-    if (from == 0) throw new RuntimeException(message);
-    ij.Macro.setOptions((String) null);  // as IJ.run does at its end, which is not reached
-    java.lang.reflect.Field running = ij.IJ.class.getDeclaredField("macroRunning");
-    running.setAccessible(true);
-    running.setBoolean(null, false);
-    throw new ij.plugin.FijiBridgeFailed(message);
+    Object thrown = python.apply(new Object[] {verb, Integer.valueOf(caller())});
+    if (thrown != null) throw (RuntimeException) thrown;
 }
 """
-_INIT = "public static void init() { ij.IJ.init(); }"
 
 
 @cache
 def plugin() -> Any:
     """Return ``ij.plugin.FijiBridge``: ``run(verb)`` hands its argument, and who called, to the ``callee`` in Python.
 
-    The callee returns null, or why a macro or script that called must end; an empty text if that was asked for.
-
-    ImageJ's Executer, through which IJ.run calls, catches whatever a plugin throws, and a script would go on. The one
-    sign that it leaves, ``Macro.abort``, is shared by all threads and says nothing of the reason. What is thrown here
-    reaches the script with its message because the Executer asks it for that, and is answered by an exception.
+    The callee returns null, or an exception to be thrown.
     """
-    interpreter()
-    _make(
-        "ij.plugin.FijiBridgeFailed", "ij.plugin.PlugIn", "java.lang.RuntimeException", ("private String text;",),
-        ("public String getMessage() { throw new RuntimeException(text); }",),
-        ("public FijiBridgeFailed(String text) { this.text = text; }",),
-    )  # fmt: skip
     return _make(
         "ij.plugin.FijiBridge", "ij.plugin.PlugIn", None, ("public static java.util.function.Function callee;",),
         (_CALLER, _RUN), interfaces=("ij.plugin.PlugIn",),
@@ -225,9 +201,18 @@ def plugin() -> Any:
 
 
 @cache
-def menus() -> Any:
-    """Return ``ij.FijiBridgeMenus``, whose ``init`` reads the table of commands, as IJ.run does before the first."""
-    return _make("ij.FijiBridgeMenus", "ij.IJ", methods=(_INIT,))
+def failure() -> Any:
+    """Return ``ij.plugin.FijiBridgeFailed``, an exception of a plugin that ends a script which called by IJ.run.
+
+    ImageJ's Executer, through which IJ.run calls, catches whatever a plugin throws, and the script would go on. The one
+    sign that it leaves, ``Macro.abort``, is shared by all threads and says nothing of the reason. This one reaches the
+    script because the Executer asks what it caught for its message, and is answered by an exception.
+    """
+    return _make(
+        "ij.plugin.FijiBridgeFailed", "ij.plugin.PlugIn", "java.lang.RuntimeException", ("private String text;",),
+        ("public String getMessage() { throw new RuntimeException(text); }",),
+        ("public FijiBridgeFailed(String text) { this.text = text; }",),
+    )  # fmt: skip
 
 
 def _make(

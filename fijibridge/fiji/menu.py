@@ -6,7 +6,6 @@ from typing import Any
 
 import jpype
 
-from fijibridge.fiji import javaside
 from fijibridge.fiji.windows import on_event_thread
 from fijibridge.verbs.registry import Verb, all_verbs
 
@@ -72,7 +71,9 @@ def _commands() -> Any:
     """Return ImageJ's table of commands, which it reads for the first command only where there are no windows."""
     menus = jpype.JClass("ij.Menus")
     if menus.getCommands() is None:
-        javaside.menus().init()
+        init = jpype.JClass("ij.IJ").class_.getDeclaredMethod("init")  # as IJ.run does before the first command
+        init.setAccessible(True)
+        init.invoke(None)
     return menus.getCommands()
 
 
