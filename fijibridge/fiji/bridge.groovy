@@ -93,6 +93,7 @@ class Memory {
             try {
                 (virtual ? range : range.parallel()).forEach { int i ->
                     Object pixels = alone ?: stack.getPixels(begin + i + 1)
+                    if (pixels == null) throw new Told("'${imp.getTitle()}' was closed while it was read")
                     if (channel == null) put(part(all, i * plane, plane), pixels, 0, width * height)
                     else write(channel, i * plane, pixels, width * height, WIDTHS[type])
                 }
@@ -376,7 +377,7 @@ class Bridge {
             attached(await(python, task).results, came).each { show(it, open) }
         } finally {
             came.each { it.close() }
-            if (came) python.task(':release', [given: [task: task.uuid]]).start()
+            if (python.isAlive()) python.task(':release', [given: [task: task.uuid]]).start()
         }
     }
 
@@ -385,6 +386,9 @@ class Bridge {
         if (value instanceof List) return value.collect { attached(it, came) }
         if (!(value instanceof Map)) return value
         if (!value.containsKey('block')) return value.collectEntries { [it.key, attached(it.value, came)] }
+        // one that is gone, with its process, would be made anew, and reading it would end this one
+        if (Memory.PLACE.isDirectory() && new File(Memory.PLACE, value.block).length() < value.size)
+            throw new Told('the Python process of FijiBridge ended before its results were read. The next call starts a new one')
         NDArray block = new NDArray(NDArray.DType.fromLabel(value.dtype),
             new NDArray.Shape(NDArray.Shape.Order.C_ORDER, value.shape as int[]),
             SharedMemory.attach(value.block, value.size.longValue()))
@@ -425,6 +429,7 @@ class Bridge {
 
     /** The open image of a title or an id; null for nothing. */
     private static ImagePlus named(Object value) {
+        if (value instanceof ImagePlus && value.getProcessor() == null) throw new Told("'${value.getTitle()}' is closed")
         if (value == null || value instanceof ImagePlus) return value
         String title = value.toString().trim()
         if (!title) return null
@@ -745,16 +750,15 @@ class Bridge {
         double[] x = numbers[0]
         Plot plot = new Plot(told.name, told.xlabel, told.ylabel)
         List<String> colors = ['#1f77b4', '#d62728', '#2ca02c', '#9467bd', '#ff7f0e', '#17becf'], names = []
-        told.columns.drop(1).eachWithIndex { column, i ->
-            double[] y = column.number == null ? new double[0] : numbers[column.number]
+        told.names.eachWithIndex { name, i ->
+            double[] y = numbers[i + 1]
             List<Integer> known = (0..<y.length).findAll { !Double.isNaN(y[it]) && !Double.isInfinite(y[it]) }
             if (!known) return
             plot.setColor(Color.decode(colors[i % colors.size()]))
             plot.setLineWidth(2)
             plot.add('line', known.collect { x[it] } as double[], known.collect { y[it] } as double[])
-            names << column.name
+            names << name
         }
-        if (!names) return
         plot.setColor(Color.black)
         if (names.size() > 1) plot.addLegend(names.join('\n'))
         plot.setLimitsToFit(false)

@@ -13,6 +13,7 @@ import xarray as xr
 from fijibridge.errors import ImageError, OptionError, RoiError
 from fijibridge.fiji.blocks import Blocks, arrays_of
 from fijibridge.fiji.colors import colors_of, palette
+from fijibridge.fiji.columns import columns_of, curves_to_plot
 from fijibridge.fiji.exchange import MODES, Facts, image_of, shown, signed_ranges, stored_pixels
 from fijibridge.fiji.measurements import measurement_constants, places_of
 from fijibridge.image import DIMS, LookupTable, as_image, as_labels, imagej_pixels
@@ -112,26 +113,26 @@ class Crossing:
 
     def _table(self, table: pd.DataFrame) -> dict[str, Any]:
         """Return columns: numbers in one block, row by row of it a column, texts as they are."""
-        if table.index.name is not None:
-            table = table.reset_index()
-        names = [str(name) for name in table.columns]
-        if len(set(names)) < len(names) or not all(name.strip() for name in names):
-            raise ImageError(f"the columns of a table need names that differ; these are {names}")
         numbers: list[npt.NDArray[np.float64]] = []
         columns: list[dict[str, Any]] = []
-        for name, heading in zip(names, table.columns, strict=True):
-            column = table[heading]
-            if _is_number(column):
+        for name, values in columns_of(table).items():
+            if isinstance(values, np.ndarray):
                 columns.append({"name": name, "number": len(numbers)})
-                numbers.append(column.to_numpy(dtype=float, na_value=np.nan))
+                numbers.append(values)
             else:
-                columns.append({"name": name, "texts": ["" if pd.isna(value) else str(value) for value in column]})
+                columns.append({"name": name, "texts": values})
         return {"rows": len(table), "columns": columns,
                 "numbers": self._blocks.put(np.array(numbers, np.float64)) if numbers else None}  # fmt: skip
 
     def _curves(self, table: pd.DataFrame) -> dict[str, Any]:
-        told = self._table(table.rename_axis("x" if table.index.name is None else str(table.index.name)))
-        return told | {"xlabel": str(table.index.name or "index"), "ylabel": "value"}
+        x, numbers = curves_to_plot(table)
+        rows = np.vstack([x, numbers.to_numpy(float).T])
+        return {
+            "names": [str(name) for name in numbers.columns],
+            "numbers": self._blocks.put(rows),
+            "xlabel": str(table.index.name or "index"),
+            "ylabel": "value",
+        }
 
 
 # --- what came --------------------------------------------------------------------------------------
@@ -263,12 +264,3 @@ def signed_limits(limits: tuple[float, float], signed: bool) -> list[float]:
     """Return display limits in ImageJ's values."""
     low, high = (float(value) + (32768 if signed else 0) for value in limits)
     return [low, high]
-
-
-def _is_number(column: pd.Series) -> bool:
-    """Tell what ImageJ can hold as a double; whole numbers beyond 2**53 it cannot, they are sent as text."""
-    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-        return False
-    if pd.api.types.is_complex_dtype(column):
-        raise ImageError(f"column {column.name!r} holds complex numbers, which ImageJ's tables do not")
-    return not (pd.api.types.is_integer_dtype(column) and (column.abs() > 2**53).any())

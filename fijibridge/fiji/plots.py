@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fijibridge.errors import ImageError
+from fijibridge.fiji.columns import curves_to_plot
 
 _COLORS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf")
 
@@ -23,11 +24,7 @@ def line_plot(curves: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Any
     ImageError
         If there is nothing to plot.
     """
-    try:
-        x = curves.index.to_numpy(float)
-        curves = curves.astype(float)
-    except (TypeError, ValueError) as error:
-        raise ImageError(f"a plot needs numbers, as values and as the index: {error}") from error
+    x, curves = curves_to_plot(curves)
     plot = jpype.JClass("ij.gui.Plot")(title, xlabel, ylabel)
     names = []
     for number, name in enumerate(curves.columns):
@@ -39,8 +36,6 @@ def line_plot(curves: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Any
         plot.setColor(_color(number))
         plot.setLineWidth(2)
         plot.add("line", _doubles(x[known]), _doubles(column.to_numpy()[known]))
-    if not names:
-        raise ImageError("there is nothing to plot: no column holds a number")
     plot.setColor(jpype.JClass("java.awt.Color").black)
     if len(names) > 1:
         plot.addLegend("\n".join(names))

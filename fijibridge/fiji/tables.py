@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fijibridge.errors import SessionError
+from fijibridge.fiji.columns import columns_of
 from fijibridge.fiji.windows import headless
 
 LABEL = "label"
@@ -46,33 +46,15 @@ def from_dataframe(frame: pd.DataFrame) -> Any:
 
     An index with a name becomes the first column.
     """
-    if frame.index.name is not None:
-        frame = frame.reset_index()
-    names = [str(name) for name in frame.columns]
-    if len(set(names)) < len(names) or any(not name.strip() for name in names):
-        raise SessionError(f"the columns of a table need names that differ; these are {names}")
     table = jpype.JClass("ij.measure.ResultsTable")(jpype.JClass("java.lang.Integer").valueOf(len(frame)))
-    for heading in frame.columns if len(frame) else ():
-        column, name = frame[heading], str(heading)
-        if pd.api.types.is_complex_dtype(column):
-            raise SessionError(
-                f"column {name!r} holds complex numbers, which ImageJ's tables do not: take real and imag"
-            )
-        if _is_number(column):
-            numbers = column.to_numpy(dtype=float, na_value=np.nan)
-            table.setValues(name, jpype.JArray(jpype.JDouble)(numbers))
+    for name, values in columns_of(frame).items() if len(frame) else ():
+        if isinstance(values, np.ndarray):
+            table.setValues(name, jpype.JArray(jpype.JDouble)(values))
         else:
-            for row, value in enumerate(column):
-                table.setValue(name, row, "" if pd.isna(value) else str(value))
+            for row, text in enumerate(values):
+                table.setValue(name, row, text)
     _set_decimals(table)
     return table
-
-
-def _is_number(column: pd.Series) -> bool:
-    """Tell what ImageJ can hold as a double; whole numbers beyond 2**53 it cannot, they are shown as text."""
-    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-        return False
-    return not (pd.api.types.is_integer_dtype(column) and (column.abs() > 2**53).any())
 
 
 def _set_decimals(table: Any) -> None:

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import fijibridge as fb
+from fijibridge.fiji.colors import palette
 from fijibridge.fiji.images import from_imageplus, to_imageplus
 from fijibridge.rois import Roi
+from tests.worker.conftest import ScriptFailed
 
 pytestmark = pytest.mark.jvm
 
@@ -202,3 +204,71 @@ def test_imagej_measures_as_it_does_in_this_process(clean, jvm, run, cells, tmp_
     assert list(columns) == list(expected.columns)
     for name in expected.columns:
         np.testing.assert_allclose(columns[name], expected[name], rtol=1e-12, err_msg=name)
+
+
+COLUMNS = """
+    def table = IJ.getProperty('fijibridge.table.' + name)
+    table.getHeadings().collectEntries { h -> [h, (0..<table.size()).collect { table.getStringValue(h, it) }] }
+"""
+
+
+def test_nothing_found_is_a_result_too(jvm, run, kept):
+    """No cell, no outline, no row; and what was drawn before is gone."""
+    jvm(
+        """
+        def imp = IJ.createImage('a', '16-bit ramp', 20, 15, 1)
+        imp.setOverlay(new Overlay(new Roi(1, 2, 3, 4)))
+        imp.show()
+        null
+        """
+    )
+    run("Odd_Results...", image="a", kind="nothing")
+    assert kept("none").values.max() == 0
+    assert jvm("WindowManager.getImage('a').getOverlay().size()") == 0
+    assert jvm(COLUMNS, name="None") == {}
+    run("Odd_Results...", image="a", kind="unmeasured")
+    assert jvm("ResultsTable.getResultsTable().size()") == 0
+    for kind, words in (("curves", "nothing to plot"), ("texts", "a plot needs numbers")):
+        with pytest.raises(ScriptFailed, match=words):
+            run("Odd_Results...", image="a", kind=kind)
+
+
+def test_numbers_that_are_none_texts_and_large_labels(jvm, run, kept):
+    jvm("IJ.createImage('a', '16-bit ramp', 20, 15, 1).show(); null")
+    run("Odd_Results...", image="a", kind="table")
+    assert jvm(COLUMNS, name="Odd") == {
+        "label": ["1", "2", "3"], "size": ["NaN", "Infinity", "-Infinity"],
+        "\u6771 \U0001f642": ["", "\u00e4\t1", "x"],
+    }  # fmt: skip
+    run("Odd_Results...", image="a", kind="labels")
+    labels = kept("many").values
+    assert sorted(np.unique(labels)) == [0, 65536, 70001]
+    colors = jvm(
+        """
+        def picture = WindowManager.getImage('many').getOverlay().get(0).getProcessor()
+        [[0, 0], [1, 1]].collect { picture.getPixel(it[0], it[1]) & 0xffffff }
+        """
+    )
+    expected = [palette()[(n - 1) % 255 + 1] for n in (65536, 70001)]
+    assert colors == [int(r) << 16 | int(g) << 8 | int(b) for r, g, b in expected]
+
+
+def test_virtual_stacks_and_locked_images(jvm, run, kept, tmp_path):
+    jvm(
+        """
+        IJ.saveAsTiff(IJ.createImage('a', '16-bit ramp', 30, 20, 4), path)
+        def imp = new ij.plugin.FileInfoVirtualStack(new ij.io.TiffDecoder(dir, name).getTiffInfo()[0], false).with {
+            new ImagePlus('virtual', it)
+        }
+        imp.show()
+        imp.lock()
+        null
+        """,
+        path=str(tmp_path / "a.tif"), dir=str(tmp_path) + "/", name="a.tif",
+    )  # fmt: skip
+    assert jvm("WindowManager.getImage('virtual').getStack().isVirtual()")
+    got = kept("virtual")
+    assert got.shape == (4, 20, 30)
+    planes = jvm("def s = WindowManager.getImage('virtual').getStack(); (1..4).collect { s.getPixels(it) as List }")
+    np.testing.assert_array_equal(got.values.reshape(4, -1), np.array(planes) & 0xFFFF)
+    jvm("WindowManager.getImage('virtual').unlock(); null")

@@ -15,7 +15,7 @@ import pandas as pd
 from fijibridge.errors import FijiBridgeWarning
 from fijibridge.rois import Roi
 from fijibridge.verbs import Call, Cells, Image, Param, verb
-from fijibridge.verbs.results import Outlines, Result, Say, ShowCurves, ShowImage, ShowTable
+from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
 
 held = []
 
@@ -91,6 +91,27 @@ def results(image: Image) -> list[Result]:
         Outlines(rois, "image", {"3": "#102030"}),
         Outlines([], "image") if image.shape[0] == 1 else Say("gr\u00fc\u00dfe \u6771"),
     ]
+
+
+@verb("Odd Results...")
+def odd_results(image: Image, kind: str) -> list[Result]:
+    """Return what is at the edge of what there is."""
+    nothing = image.isel({d: 0 for d in image.dims if d not in "yx"}).astype(np.uint16) * 0
+    table = pd.DataFrame(
+        {"label": [1, 2, 3], "size": [np.nan, np.inf, -np.inf], "\u6771 \U0001f642": ["", "\u00e4\t1", "x"]}
+    )
+    many = nothing.astype(np.int32)
+    many[0, 0], many[1, 1] = 65536, 70001
+    made: dict[str, list[Result]] = {
+        "nothing": [ShowLabels(nothing, "none"), Outlines([], "image"), ShowTable(table[:0], "None")],
+        "unmeasured": [Measure([], "image", ("area",))],
+        "table": [ShowTable(table, "Odd")],
+        "labels": [ShowLabels(many, "many")],
+        "limits": [ShowImage(image, "odd", (float("nan"), 1.0))],
+        "curves": [ShowCurves(pd.DataFrame({"loss": [np.nan, np.nan]}), "None")],
+        "texts": [ShowCurves(pd.DataFrame({"loss": [1.0, 2.0]}, index=["a", "b"]), "None")],
+    }
+    return made[kind]
 
 
 @verb("Die...")

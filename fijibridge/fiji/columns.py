@@ -1,0 +1,60 @@
+"""Tables and curves as ImageJ can hold them, without Java: a JVM in this process gets them, or a pipe."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fijibridge.errors import ImageError, SessionError
+
+
+def columns_of(table: pd.DataFrame) -> dict[str, npt.NDArray[np.float64] | list[str]]:
+    """Return the columns of a table by name, an index with a name first: numbers, missing ones NaN, or texts.
+
+    Raises
+    ------
+    SessionError
+        If two have one name, one has none, or holds complex numbers.
+    """
+    if table.index.name is not None:
+        table = table.reset_index()
+    names = [str(name) for name in table.columns]
+    if len(set(names)) < len(names) or not all(name.strip() for name in names):
+        raise SessionError(f"the columns of a table need names that differ; these are {names}")
+    columns: dict[str, npt.NDArray[np.float64] | list[str]] = {}
+    for name, heading in zip(names, table.columns, strict=True):
+        column = table[heading]
+        if pd.api.types.is_complex_dtype(column):
+            raise SessionError(
+                f"column {name!r} holds complex numbers, which ImageJ's tables do not: take real and imag"
+            )
+        if _is_number(column):
+            columns[name] = column.to_numpy(dtype=float, na_value=np.nan)
+        else:
+            columns[name] = ["" if pd.isna(value) else str(value) for value in column]
+    return columns
+
+
+def _is_number(column: pd.Series) -> bool:
+    """Tell what ImageJ can hold as a double; whole numbers beyond 2**53 it cannot, they are shown as text."""
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return False
+    return not (pd.api.types.is_integer_dtype(column) and (column.abs() > 2**53).any())
+
+
+def curves_to_plot(curves: pd.DataFrame) -> tuple[npt.NDArray[np.float64], pd.DataFrame]:
+    """Return the index and the columns of curves as numbers.
+
+    Raises
+    ------
+    ImageError
+        If they are none, or there is nothing to plot.
+    """
+    try:
+        x, numbers = curves.index.to_numpy(float), curves.astype(float)
+    except (TypeError, ValueError) as error:
+        raise ImageError(f"a plot needs numbers, as values and as the index: {error}") from error
+    if not np.isfinite(numbers.to_numpy()).any():
+        raise ImageError("there is nothing to plot: no column holds a number")
+    return x, numbers
