@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing import resource_tracker
 from typing import Any
 
@@ -24,6 +26,10 @@ LARGEST = 1 << 30
 _WHERE = "/dev/shm"
 """Where Linux keeps them: a file system of its own, which is small in containers."""
 
+_NAME = re.compile(r"(psm|wnsm)_\w+")
+"""Of the blocks that Java's Appose and Python make: no other file or shared memory is touched."""
+_TYPES = ("uint8", "uint16", "uint32", "int32", "float32")
+
 _kept: list[SharedMemory] = []
 """Blocks that a verb still looks at after its end; without a name, and gone with the process."""
 
@@ -38,9 +44,37 @@ class Blocks:
     def __init__(self) -> None:
         self._attached: list[SharedMemory] = []
 
-    def add(self, value: Any) -> None:
-        """Be responsible for all blocks in a message, at any depth."""
-        self._attached += list(_shared(value))
+    def __bool__(self) -> bool:
+        return bool(self._attached)
+
+    def attach(self, value: Any) -> Any:
+        """Return a message with the blocks that it names, at any depth; they are freed with the others.
+
+        Raises
+        ------
+        ImageError
+            If there is no such block, or it cannot hold what it should.
+        """
+        if isinstance(value, Mapping):
+            if value.get("appose_type") == "ndarray":
+                return self._attach(value)
+            return {name: self.attach(part) for name, part in value.items()}
+        return [self.attach(part) for part in value] if isinstance(value, list) else value
+
+    def _attach(self, told: Mapping[str, Any]) -> NDArray:
+        try:
+            name, dtype, shape = told["shm"]["name"], told["dtype"], told["shape"]
+            if not isinstance(name, str) or not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of one")
+            if dtype not in _TYPES or not shape or not all(type(n) is int and n > 0 for n in shape):
+                raise ValueError(f"it would be {shape} of {dtype!r}")
+            block = SharedMemory(name=name, rsize=int(told["shm"]["rsize"]))
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise ImageError(f"a block of pixels cannot be had: {error}") from error
+        self._attached.append(block)
+        if np.dtype(dtype).itemsize * math.prod(shape) > block.size:
+            raise ImageError(f"a block of {block.size} bytes cannot hold {shape} of {dtype}")
+        return NDArray(dtype, shape, block)
 
     def put(self, array: npt.NDArray[Any]) -> dict[str, Any] | None:
         """Copy an array into a new block, and return what finds it; None if it is empty.
@@ -96,17 +130,12 @@ def arrays_of(blocks: Sequence[Any]) -> list[npt.NDArray[Any]]:
     Raises
     ------
     ImageError
-        If a block is smaller than what it should hold.
+        If something else is there.
     """
-    arrays = []
-    for block in blocks:
-        if not isinstance(block, NDArray):
-            raise ImageError(f"got {type(block).__name__} in place of a block of pixels")
-        size = np.dtype(block.dtype).itemsize * int(np.prod(block.shape))
-        if size > block.shm.size:
-            raise ImageError(f"a block of {block.shm.size} bytes cannot hold {block.shape} of {block.dtype}")
-        arrays.append(block.ndarray())
-    return arrays
+    other = [type(block).__name__ for block in blocks if not isinstance(block, NDArray)]
+    if other:
+        raise ImageError(f"got {other[0]} in place of a block of pixels")
+    return [block.ndarray() for block in blocks]
 
 
 def _told(block: NDArray) -> dict[str, Any]:
@@ -132,25 +161,14 @@ def _copy(block: NDArray, planes: Sequence[npt.NDArray[Any]]) -> None:
         os.close(file)
 
 
-def _shared(value: Any) -> Iterator[SharedMemory]:
-    if isinstance(value, NDArray):
-        yield value.shm
-    elif isinstance(value, SharedMemory):
-        yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _shared(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _shared(part)
-
-
 def _unlink(block: SharedMemory) -> None:
     try:
         block.unlink()
     except FileNotFoundError:  # the other side was quicker
         if sys.platform != "win32":
             resource_tracker.unregister(f"/{block.name.lstrip('/')}", "shared_memory")
+    except OSError as error:  # of another user, say: whoever called waits for an answer all the same
+        log.warning("shared memory %s cannot be freed: %s", block.name, error)
 
 
 def _closed(block: SharedMemory) -> bool:

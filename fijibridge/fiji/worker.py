@@ -26,7 +26,6 @@ from importlib.metadata import version
 from typing import Any, BinaryIO
 
 import numpy  # noqa: F401 - before anything waits for input: on Windows its import would wait too
-from appose.util import message
 
 from fijibridge.errors import Cancelled, FijiBridgeError, FijiBridgeWarning, OptionError
 from fijibridge.fiji.blocks import Blocks
@@ -73,7 +72,7 @@ class Worker:
         try:
             request = json.loads(line)
             uuid, kind = str(request["task"]), request["requestType"]
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             log.error("a request that makes no sense, %s: %r", error, line[:200])
             return
         if kind == "CANCEL":
@@ -89,8 +88,11 @@ class Worker:
             self._tasks[uuid].start()
 
     def send(self, uuid: str, kind: str, **fields: Any) -> None:
-        """Write a message; nobody may be there any more to read it."""
-        line = json.dumps({"task": uuid, "responseType": kind, **fields}).encode("ascii") + b"\n"
+        """Write a message."""
+        self.write(_line(uuid, kind, **fields))
+
+    def write(self, line: bytes) -> None:
+        """Write a line; nobody may be there any more to read it."""
         with self._writing:
             try:
                 self._answers.write(line)
@@ -100,7 +102,7 @@ class Worker:
 
     def ended(self, task: Task, blocks: Blocks | None) -> None:
         """Forget a task, and keep its results for who reads them."""
-        if blocks is not None:
+        if blocks:
             self._results[task.uuid] = blocks
         del self._tasks[task.uuid]
 
@@ -144,26 +146,27 @@ class Task:
         _working.task = self
         self._worker.send(self.uuid, "LAUNCH")
         came, made = Blocks(), Blocks()
-        kind, fields = self._answer(came, made)
+        kind, line = self._answer(came, made)
         came.free()  # from here on nobody looks at what came
         if kind != "COMPLETION":
             made.free()
         self._worker.ended(self, made if kind == "COMPLETION" else None)
-        self._worker.send(self.uuid, kind, **fields)
+        self._worker.write(line)
 
-    def _answer(self, came: Blocks, made: Blocks) -> tuple[str, dict[str, Any]]:
+    def _answer(self, came: Blocks, made: Blocks) -> tuple[str, bytes]:
         try:
-            return "COMPLETION", {"outputs": self._outputs(came, made)}
+            return "COMPLETION", _line(self.uuid, "COMPLETION", outputs=self._outputs(came, made))
         except Cancelled:
-            return "CANCELATION", {}
+            return "CANCELATION", _line(self.uuid, "CANCELATION")
         except FijiBridgeError as error:
-            return "FAILURE", {"error": str(error)}
+            return "FAILURE", _line(self.uuid, "FAILURE", error=str(error))
         except BaseException as error:
             traceback.print_exc()
             sys.stderr.flush()
             last = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{os.path.basename(last.filename)}, line {last.lineno}"
-            return "FAILURE", {"error": f"{type(error).__name__}: {error} ({place}; all of it is in the log)"}
+            told = f"{type(error).__name__}: {error} ({place}; all of it is in the log)"
+            return "FAILURE", _line(self.uuid, "FAILURE", error=told)
 
     def _outputs(self, came: Blocks, made: Blocks) -> dict[str, Any]:
         inputs = self._inputs if self._inputs is not None else {}
@@ -181,8 +184,7 @@ class Task:
             self._worker.release(str(given.get("task")))
             return {}
         verb = verb_named(self._name)
-        images = _attached(images)
-        came.add(images)
+        images = came.attach(images)
         host = Crossing(images, made)
         perform(verb, {**given, **{name: name for name in images}}, host, self.call)
         notes = [{"kind": "say", "text": text} for text in self._notes]
@@ -198,12 +200,9 @@ class Task:
         self._worker.send(self.uuid, "UPDATE", message=text)
 
 
-def _attached(images: dict[str, Any]) -> dict[str, Any]:
-    """Return what came, with its blocks of memory."""
-    try:
-        return dict(message.decode(json.dumps(images)))
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise OptionError(f"an image came without its pixels: {error}") from error
+def _line(uuid: str, kind: str, **fields: Any) -> bytes:
+    """Return a message as it is written; a number that is none would be nothing that Java reads, and never arrive."""
+    return json.dumps({"task": uuid, "responseType": kind, **fields}, allow_nan=False).encode("ascii") + b"\n"
 
 
 def _hello() -> dict[str, Any]:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,21 @@ def test_it_says_who_it_is(worker):
             "keep_image",
             {"images": {"image": {"blocks": [{"appose_type": "ndarray", "dtype": "uint8", "shape": [4],
                                               "shm": {"appose_type": "shm", "name": "psm_gone", "rsize": 4}}]}}},
-            "without its pixels",
+            "block of pixels cannot be had",
+        ),
+        *(
+            ("keep_image", {"images": {"image": {"blocks": [
+                {"appose_type": "ndarray", "dtype": dtype, "shape": shape,
+                 "shm": {"appose_type": "shm", "name": name, "rsize": 4}}]}}}, words)
+            for name, dtype, shape, words in (
+                ("../../etc/passwd", "uint8", [4], "is no name of one"),
+                ("sem.of_others", "uint8", [4], "is no name of one"),
+                (7, "uint8", [4], "is no name of one"),
+                ("psm_a", "O", [4], "of 'O'"),
+                ("psm_a", "uint8", [-1], "it would be [-1]"),
+                ("psm_a", "uint8", [2**40, "4"], "it would be"),
+                ("psm_a", "uint8", [], "it would be []"),
+            )
         ),
     ],
 )  # fmt: skip
@@ -94,21 +109,43 @@ def test_what_it_refuses(worker, script, inputs, words):
     assert "\n" not in told["error"]
 
 
-def test_an_image_that_is_larger_than_its_memory_is_refused(worker):
-    block = NDArray("uint8", [2, 3])
-    told = {
-        "title": "a", "id": -1, "type": "8-bit", "counts": [1, 1, 1], "height": 2000, "width": 3000, "interval": 0,
-        "pixel_size": [1, 1, 1], "origin": [0, 0, 0], "units": ["pixel"] * 3, "time_unit": "sec",
-        "blocks": [{"appose_type": "ndarray", "dtype": "uint8", "shape": [1, 2000, 3000], "shm": block.shm}],
-    }  # fmt: skip
-    answer = worker("keep_image", given={"path": "/nowhere"}, images={"image": told})
-    assert "cannot hold [1, 2000, 3000]" in answer["error"]
-    block.shm.close()  # the worker has freed it
+IMAGE = {
+    "title": "a", "id": -1, "type": "8-bit", "counts": [1, 1, 1], "height": 2000, "width": 3000, "interval": 0,
+    "pixel_size": [1, 1, 1], "origin": [0, 0, 0], "units": ["pixel"] * 3, "time_unit": "sec",
+}  # fmt: skip
+
+
+def shared(block: NDArray, shape: list[int]) -> dict:
+    return {"appose_type": "ndarray", "dtype": block.dtype, "shape": shape, "shm": block.shm}
+
+
+def forget(block: NDArray) -> None:
+    """Close a block, which the worker has freed."""
+    block.shm.close()
     with pytest.raises(FileNotFoundError):
         block.shm.unlink()
-    from multiprocessing import resource_tracker
-
     resource_tracker.unregister(f"/{block.shm.name}", "shared_memory")
+
+
+def test_an_image_that_is_larger_than_its_memory_is_refused(worker):
+    """And what came before it is freed."""
+    good, small = NDArray("uint8", [1, 2000, 3000]), NDArray("uint8", [2, 3])
+    told = IMAGE | {"counts": [2, 1, 1], "blocks": [shared(good, good.shape), shared(small, good.shape)]}
+    answer = worker("keep_image", given={"path": "/nowhere"}, images={"image": told})
+    assert "cannot hold [1, 2000, 3000]" in answer["error"]
+    forget(good)
+    forget(small)
+
+
+def test_a_number_that_is_none_is_an_error_and_not_a_message_that_java_cannot_read(worker):
+    block = NDArray("uint8", [1, 2, 3])
+    told = IMAGE | {"height": 2, "width": 3, "blocks": [shared(block, [1, 2, 3])]}
+    try:
+        answer = worker("odd_results", given={"kind": "limits"}, images={"image": told})
+    finally:
+        forget(block)
+    assert answer["responseType"] == "FAILURE"
+    assert "JSON" in answer["error"]
 
 
 def test_lines_that_make_no_sense_are_passed_over(worker):
@@ -120,6 +157,7 @@ def test_lines_that_make_no_sense_are_passed_over(worker):
         '{"task": "x"}',
         '{"requestType": "EXECUTE"}',
         '{"task": "x", ',
+        "[" * 100_000,
         "\u00fc\x00",
     ):
         worker.write(line)
