@@ -29,6 +29,7 @@ JARS = (
 )
 DRIVER = Path(__file__).with_name("driver.groovy")
 PACKAGE = Path(__file__).with_name("package")
+collect_ignore = ["package"]  # to look for doctests in it would put it on this process' path, and its verbs in its menu
 
 
 class ScriptFailed(Exception):
@@ -42,12 +43,12 @@ class ScriptFailed(Exception):
 class Jvm:
     """A JVM that runs Groovy."""
 
-    def __init__(self, jars: list[Path], **environment: str):
+    def __init__(self, jars: list[Path], headless: bool = True, **environment: str):
         from fijibridge.fiji.installations import find_java
 
         java = find_java().home / "bin" / "java"
         options = [
-            "-Djava.awt.headless=true",
+            f"-Djava.awt.headless={str(headless).lower()}",
             "-Xmx3g",
             "-XX:TieredStopAtLevel=1",
             "--add-opens=java.base/java.lang=ALL-UNNAMED",
