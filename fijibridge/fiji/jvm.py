@@ -14,11 +14,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from fijibridge.errors import StartError
+from fijibridge.fiji import jars
 from fijibridge.fiji.installations import Java, fiji_places, find_java
 
 log = logging.getLogger("fijibridge")
@@ -79,10 +80,11 @@ def start_embedded(headless: bool, memory: str | None) -> Java:
     """
     java = find_java(display=not headless)
     options = ["--add-opens=java.base/java.lang=ALL-UNNAMED", *_options(headless, memory)]
-    with _scyjava_configured(java, list(EMBEDDED), options, repositories={}) as scyjava:
+    with _scyjava_configured(java, [], options, repositories={}) as scyjava:
         refuse_unreachable(list(EMBEDDED), {})
         scyjava.config.set_java_constraints(fetch="never")
         try:
+            scyjava.config.add_classpath(*map(str, jars.jars_of(EMBEDDED)))
             scyjava.start_jvm()
         except Exception as error:
             raise StartError(
@@ -111,7 +113,8 @@ def start_pyimagej(where: Path | str, mode: str, memory: str | None) -> tuple[Ja
     if endpoints:
         refuse_unreachable(endpoints, repositories)
     # pyimagej appends its own -Djava.awt.headless and --add-opens
-    with _scyjava_configured(java, [], _options(False, memory), repositories) as scyjava_module:
+    alone = jars.in_turn() if endpoints else nullcontext()
+    with alone, _scyjava_configured(java, [], _options(False, memory), repositories) as scyjava_module:
         # fetch="never" crashes pyimagej 1.8.0; with JAVA_HOME set, "auto" downloads nothing
         scyjava_module.config.set_java_constraints(fetch="auto")
         import imagej
@@ -229,9 +232,11 @@ def _advice(endpoints: list[str]) -> str:
 
 
 def is_cached(endpoints: list[str]) -> bool:
-    """Tell whether jgo has resolved these coordinates before: their jars lie in an environment named by the first."""
+    """Tell whether these coordinates were resolved before: by us, or by jgo, in an environment named by the first."""
     import scyjava.config
 
+    if jars.kept(endpoints).is_dir():
+        return True
     group, first, *_ = endpoints[0].split(":")
     folder = Path(scyjava.config.get_cache_dir()).joinpath("envs", *group.split("."), first)
     patterns = []

@@ -1,6 +1,6 @@
 # Labels and measures the cells of the active image with a model: the verbs of FijiBridge in Jython.
-# @ File (label="Model") model
-# @ ImagePlus imp
+#@ File (label="Model") model
+#@ ImagePlus imp
 
 from ij import IJ
 from ij.measure import ResultsTable

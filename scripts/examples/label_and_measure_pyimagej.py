@@ -1,7 +1,7 @@
 # Labels and measures the cells of the active image with a model, in the script editor's language "Python (pyimagej)":
 # this is the Python that started Fiji, with all that is in it.
-# @ File (label="Model") model
-# @ ImagePlus imp
+#@ File (label="Model") model
+#@ ImagePlus imp
 
 import fijibridge as fb
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -251,3 +253,16 @@ def test_interactive_needs_a_display(python):
 def test_no_session_is_running(python):
     done = python("import fijibridge as fb\ntry: fb.current()\nexcept fb.FijiBridgeError as error: print(error)")
     assert "start one with" in done.stdout
+
+
+STARTED = "import fijibridge as fb; print(fb.Fiji.start('embedded', mode='headless').run_macro('return toString(42);'))"
+
+
+@pytest.mark.jvm
+def test_several_processes_may_start_at_once_with_an_empty_cache(tmp_path):
+    (tmp_path / ".m2").symlink_to(Path.home() / ".m2")  # the jars are there, and not yet put together
+    how = {"env": {**os.environ, "HOME": str(tmp_path)}, "text": True, "stdout": subprocess.PIPE, "stderr": -1}
+    started = [subprocess.Popen([sys.executable, "-c", STARTED], **how) for _ in range(4)]
+    told = [process.communicate(timeout=240) for process in started]
+    assert [process.returncode for process in started] == [0] * 4, told
+    assert [out.strip() for out, _ in told] == ["42"] * 4
