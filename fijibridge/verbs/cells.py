@@ -34,10 +34,15 @@ def label_cells(
         ),
     ] = "watershed",
     threshold: Annotated[float, Param("from this probability on it is membrane", low=0, high=1)] = 0.5,
-    sigma: Annotated[float | None, Param("smoothing; not of threshold", "px", low=0)] = None,
+    sigma: Annotated[float | None, Param("smoothing; not of threshold", "px", low=0, label="Smoothing sigma")] = None,
     h: Annotated[
         float | None,
-        Param("how much wider than its necks a cell must be; of minima how much deeper, a probability", "px", low=0),
+        Param(
+            "how much wider than its necks a cell must be; of minima how much deeper, a probability",
+            "px",
+            low=0,
+            label="Least dynamics h",
+        ),
     ] = None,
     beta: Annotated[
         float | None, Param("of agglomeration: mean probability from which on a membrane separates", low=0, high=1)
@@ -50,7 +55,7 @@ def label_cells(
     fill_holes: Annotated[bool, Param("fill what is enclosed by one cell")] = True,
     border: Annotated[Literal["keep", "remove"], Param("cells that touch the border of the image")] = "keep",
     outlines: Annotated[bool, Param("draw the cells over the image too")] = True,
-    manager: Annotated[bool, Param("put them into the ROI Manager too")] = False,
+    manager: Annotated[bool, Param("put them into the ROI Manager too", label="Add to ROI Manager")] = False,
     device: Device = None,
 ) -> list[Result]:
     """Find the cells between membranes, in a prediction or, with a model, in an image.
@@ -184,7 +189,7 @@ def show_errors(
     ] = None,
     thresh: Thresh = 0.5,
     threshold: Annotated[float, Param("from this probability on it is membrane", low=0, high=1)] = 0.5,
-    width: Annotated[float, Param("of the true membranes", "px", low=1)] = 3,
+    width: Annotated[float, Param("of the true membranes", "px", low=1, label="Membrane width")] = 3,
     region: Known = None,
     over: Over = None,
 ) -> list[Result]:

@@ -21,7 +21,9 @@ def save_training_set(
     provenance: Annotated[
         Literal["manual", "corrected", "algorithm", "unknown"], Param("who made the cells")
     ] = "manual",
-    existing: Annotated[Literal["refuse", "replace"], Param("what to do if that image is there already")] = "refuse",
+    existing: Annotated[
+        Literal["refuse", "replace"], Param("what to do if that image is there already", label="If there is one")
+    ] = "refuse",
 ) -> Say:
     """Add an image and its cells to a folder that a network is trained on, with its description, dataset.toml."""
     from fijibridge.dataset import add_to_dataset

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from fijibridge.nn.training import Run
     from fijibridge.nn.unet import UNet
 
-Images: TypeAlias = Annotated[Folder, Param("folder of images with a dataset.toml")]
+Images: TypeAlias = Annotated[Folder, Param("folder of images with a dataset.toml", label="Image folder")]
 Depth: TypeAlias = Annotated[int, Param("poolings of the U-Net", low=1)]
 Channels: TypeAlias = Annotated[int, Param("of the U-Net's first level; each pooling doubles them", low=1)]
-Dims: TypeAlias = Annotated[int, Param("2 for planes, 3 for volumes", low=2, high=3)]
+Dims: TypeAlias = Annotated[int, Param("2 for planes, 3 for volumes", low=2, high=3, label="Dimensions")]
 Batch: TypeAlias = Annotated[int, Param("patches in a batch, of all devices together", low=1)]
 Epochs: TypeAlias = Annotated[int, Param("at most; 0 leaves the network as it is", low=0)]
 NumberFormat: TypeAlias = Annotated[Literal["auto", "32", "bf16", "16"], Param("of the numbers in the network")]
@@ -87,7 +87,7 @@ def planned(
 def train(
     call: Call,
     folder: Images,
-    out: Annotated[NewFolder, Param("folder for the model and the record of the run")],
+    out: Annotated[NewFolder, Param("folder for the model and the record of the run", label="Output folder")],
     start: Annotated[
         Path | None, Param("model or run to go on from, with these images; a new network if left out", kind=Kind.file)
     ] = None,
@@ -98,7 +98,13 @@ def train(
         str | None, Param("side of a patch, or sides such as 16,128,128; 128, and 16 of z, if left out", "px")
     ] = None,
     width: Annotated[
-        float, Param("of the membranes that are drawn between cells; the network's is channels", "px", low=1)
+        float,
+        Param(
+            "of the membranes that are drawn between cells; the network's is channels",
+            "px",
+            low=1,
+            label="Membrane width",
+        ),
     ] = 3,
     target: Annotated[
         Literal["auto", "classes", "labels"],
@@ -107,7 +113,7 @@ def train(
     depth: Depth = 3,
     channels: Channels = 32,
     dims: Dims = 2,
-    lr: Annotated[float, Param("largest learning rate", low=0)] = 0.003,
+    lr: Annotated[float, Param("largest learning rate", low=0, label="Learning rate")] = 0.003,
     sampling: Annotated[str, Param("where patches lie: positions, images, membranes, grid ...")] = "positions",
     augment: Annotated[bool, Param("transform patches at random")] = True,
     metric: Annotated[
@@ -120,7 +126,8 @@ def train(
     forecast: Annotated[bool, Param("say before what it will take, from a short trial")] = True,
     seed: Annotated[int, Param("of the first weights, patches and augmentation", low=0)] = 0,
     existing: Annotated[
-        Literal["refuse", "resume", "replace"], Param("what to do with a run that is in the folder already")
+        Literal["refuse", "resume", "replace"],
+        Param("what to do with a run that is in the folder already", label="If there is one"),
     ] = "refuse",
     device: Device = None,
 ) -> list[Result]:

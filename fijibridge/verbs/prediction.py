@@ -55,15 +55,18 @@ def predict(
 @verb("Predict Folder...", order=21)
 def predict_folder(
     call: Call,
-    input: Annotated[Path, Param("folder of images, or one with a dataset.toml", kind=Kind.folder)],
+    input: Annotated[
+        Path, Param("folder of images, or one with a dataset.toml", kind=Kind.folder, label="Input folder")
+    ],
     model: ModelFile,
-    output: Annotated[NewFolder, Param("folder for {name}_prob.tif")],
+    output: Annotated[NewFolder, Param("folder for {name}_prob.tif", label="Output folder")],
     flips: Flips = False,
     border: Border = "as trained",
     tile: Tile = None,
     precision: Precision = "32",
     existing: Annotated[
-        Literal["refuse", "keep", "replace"], Param("what to do where results are there already")
+        Literal["refuse", "keep", "replace"],
+        Param("what to do where results are there already", label="If there are some"),
     ] = "refuse",
     device: Device = None,
 ) -> Say:

@@ -186,8 +186,8 @@ except fb.FijiBridgeError as error:
     assert "Train U-Net" in str(error)
 choose("Train U-Net...")
 opened = dialog("FijiBridge Train U-Net")
-fill(opened, Folder=os.path.join(FOLDER, "data"), Out=out, Epochs="100000", Batches="2", Batch="2", Depth="1",
-     Channels="2", Forecast=False, Device="cpu", **{"Patch (px)": "32"})
+fill(opened, Epochs="100000", Batches="2", Batch="2", Depth="1", Channels="2", Forecast=False, Device="cpu",
+     **{"Image folder": os.path.join(FOLDER, "data"), "Output folder": out, "Patch (px)": "32"})
 press(opened, "OK")
 from fijibridge.verbs import learning
 run = wait(lambda: learning.running and fiji.training, 60)

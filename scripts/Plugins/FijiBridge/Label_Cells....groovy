@@ -4,8 +4,8 @@
 #@ String (label="Membrane", description="the channel with the membranes: its name, or its number from 1", required=false, value="membrane") membrane
 #@ String (label="Method", description="threshold: connected regions; watershed: closes gaps too; minima, seeded: noise, stacks; agglomeration: weighs whole membranes", choices={"threshold", "watershed", "minima", "seeded", "agglomeration"}, required=false, value="watershed") method
 #@ Double (label="Threshold", description="from this probability on it is membrane", min=0, max=1, required=false, value=0.5) threshold
-#@ String (label="Sigma (px)", description="smoothing; not of threshold", required=false) sigma
-#@ String (label="H (px)", description="how much wider than its necks a cell must be; of minima how much deeper, a probability", required=false) h
+#@ String (label="Smoothing sigma (px)", description="smoothing; not of threshold", required=false) sigma
+#@ String (label="Least dynamics h (px)", description="how much wider than its necks a cell must be; of minima how much deeper, a probability", required=false) h
 #@ String (label="Beta", description="of agglomeration: mean probability from which on a membrane separates", required=false) beta
 #@ Double (label="Min size", description="leave out smaller regions, in the unit below", min=0, required=false, value=0) min_size
 #@ String (label="Max size", description="take out larger regions, in the unit below", required=false) max_size
@@ -15,7 +15,7 @@
 #@ Boolean (label="Fill holes", description="fill what is enclosed by one cell", required=false, value=true) fill_holes
 #@ String (label="Border", description="cells that touch the border of the image", choices={"keep", "remove"}, required=false, value="keep") border
 #@ Boolean (label="Outlines", description="draw the cells over the image too", required=false, value=true) outlines
-#@ Boolean (label="Manager", description="put them into the ROI Manager too", required=false, value=false) manager
+#@ Boolean (label="Add to ROI Manager", description="put them into the ROI Manager too", required=false, value=false) manager
 #@ String (label="Device", description="cpu, cuda, cuda:1, mps; the best there is if left out", required=false) device
 
 import ij.IJ

@@ -1,5 +1,5 @@
 // Say what a training on a folder will do and take: patches, coverage, memory, time. Nothing is trained.
-#@ File (label="Folder", description="folder of images with a dataset.toml", style="directory") folder
+#@ File (label="Image folder", description="folder of images with a dataset.toml", style="directory") folder
 #@ String (label="Patch (px)", description="side of a patch, or sides such as 16,128,128; chosen if left out", required=false) patch
 #@ String (label="Stride (px)", description="from patch to patch, one number or one by axis; chosen if left out", required=false) stride
 #@ String (label="Batch", description="patches in a batch; 8, or with a limit of memory the most that fit", required=false) batch
@@ -7,7 +7,7 @@
 #@ Integer (label="Epochs", description="at most; 0 leaves the network as it is", min=0, required=false, value=30) epochs
 #@ Integer (label="Depth", description="poolings of the U-Net", min=1, required=false, value=3) depth
 #@ Integer (label="Channels", description="of the U-Net's first level; each pooling doubles them", min=1, required=false, value=32) channels
-#@ Integer (label="Dims", description="2 for planes, 3 for volumes", min=2, max=3, required=false, value=2) dims
+#@ Integer (label="Dimensions", description="2 for planes, 3 for volumes", min=2, max=3, required=false, value=2) dims
 #@ String (label="Memory", description="a limit such as 4GB that batch and patch are chosen to keep", required=false) memory
 #@ String (label="Precision", description="of the numbers in the network", choices={"auto", "32", "bf16", "16"}, required=false, value="auto") precision
 #@ Boolean (label="Probe", description="take a few real steps, for a forecast of time and memory", required=false, value=true) probe

@@ -1,12 +1,12 @@
 // Compute the class probabilities of all images of a folder, each into a file of its own.
-#@ File (label="Input", description="folder of images, or one with a dataset.toml", style="directory") input
+#@ File (label="Input folder", description="folder of images, or one with a dataset.toml", style="directory") input
 #@ File (label="Model", description="model file, or the folder of a run", style="both") model
-#@ File (label="Output", description="folder for {name}_prob.tif", style="directory") output
+#@ File (label="Output folder", description="folder for {name}_prob.tif", style="directory") output
 #@ Boolean (label="Flips", description="mean over mirrored images: 4 times the work, 8 times in 3D", required=false, value=false) flips
 #@ String (label="Border", description="beyond the image: what the network learnt to see there, the mirrored image; valid: nothing, smaller", choices={"as trained", "mirror", "valid"}, required=false, value="as trained") border
 #@ String (label="Tile (px)", description="side of the tiles, the largest that fit if left out: memory, not the result", required=false) tile
 #@ String (label="Precision", description="of the numbers in the network; bf16: less memory", choices={"32", "bf16"}, required=false, value="32") precision
-#@ String (label="Existing", description="what to do where results are there already", choices={"refuse", "keep", "replace"}, required=false, value="refuse") existing
+#@ String (label="If there are some", description="what to do where results are there already", choices={"refuse", "keep", "replace"}, required=false, value="refuse") existing
 #@ String (label="Device", description="cpu, cuda, cuda:1, mps; the best there is if left out", required=false) device
 
 import ij.IJ

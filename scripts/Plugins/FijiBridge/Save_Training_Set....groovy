@@ -6,7 +6,7 @@
 #@ String (label="Split", description="what the image is for", choices={"train", "validation", "test"}, required=false, value="train") split
 #@ String (label="Region", description="mask: non-zero where cells were drawn; everywhere if left out. The title of an open image", required=false) region
 #@ String (label="Provenance", description="who made the cells", choices={"manual", "corrected", "algorithm", "unknown"}, required=false, value="manual") provenance
-#@ String (label="Existing", description="what to do if that image is there already", choices={"refuse", "replace"}, required=false, value="refuse") existing
+#@ String (label="If there is one", description="what to do if that image is there already", choices={"refuse", "replace"}, required=false, value="refuse") existing
 
 import ij.IJ
 

@@ -4,7 +4,7 @@
 #@ String (label="Prob", description="the membrane probability that they were found in; their borders if left out. The title of an open image", required=false) prob
 #@ Double (label="Thresh", description="a pair of cells with at least this IoU is a match", min=0, max=1, required=false, value=0.5) thresh
 #@ Double (label="Threshold", description="from this probability on it is membrane", min=0, max=1, required=false, value=0.5) threshold
-#@ Double (label="Width (px)", description="of the true membranes", min=1, required=false, value=3) width
+#@ Double (label="Membrane width (px)", description="of the true membranes", min=1, required=false, value=3) width
 #@ String (label="Region", description="mask: non-zero where the truth is known; everywhere if left out. The title of an open image", required=false) region
 #@ String (label="Over", description="image that gets the outlines; the predicted cells if left out. The title of an open image", required=false) over
 

@@ -1,17 +1,17 @@
 // Train a U-Net on the membranes of a folder's training images.
-#@ File (label="Folder", description="folder of images with a dataset.toml", style="directory") folder
-#@ File (label="Out", description="folder for the model and the record of the run", style="directory") out
+#@ File (label="Image folder", description="folder of images with a dataset.toml", style="directory") folder
+#@ File (label="Output folder", description="folder for the model and the record of the run", style="directory") out
 #@ File (label="Start", description="model or run to go on from, with these images; a new network if left out", style="both", required=false) start
 #@ Integer (label="Epochs", description="at most; 0 leaves the network as it is", min=0, required=false, value=30) epochs
 #@ Integer (label="Batches", description="batches in an epoch", min=1, required=false, value=50) batches
 #@ Integer (label="Batch", description="patches in a batch, of all devices together", min=1, required=false, value=8) batch
 #@ String (label="Patch (px)", description="side of a patch, or sides such as 16,128,128; 128, and 16 of z, if left out", required=false) patch
-#@ Double (label="Width (px)", description="of the membranes that are drawn between cells; the network's is channels", min=1, required=false, value=3) width
+#@ Double (label="Membrane width (px)", description="of the membranes that are drawn between cells; the network's is channels", min=1, required=false, value=3) width
 #@ String (label="Target", description="what is learnt: classes (pixel labels), labels (membranes between cells)", choices={"auto", "classes", "labels"}, required=false, value="auto") target
 #@ Integer (label="Depth", description="poolings of the U-Net", min=1, required=false, value=3) depth
 #@ Integer (label="Channels", description="of the U-Net's first level; each pooling doubles them", min=1, required=false, value=32) channels
-#@ Integer (label="Dims", description="2 for planes, 3 for volumes", min=2, max=3, required=false, value=2) dims
-#@ Double (label="Lr", description="largest learning rate", min=0, required=false, value=0.003) lr
+#@ Integer (label="Dimensions", description="2 for planes, 3 for volumes", min=2, max=3, required=false, value=2) dims
+#@ Double (label="Learning rate", description="largest learning rate", min=0, required=false, value=0.003) lr
 #@ String (label="Sampling", description="where patches lie: positions, images, membranes, grid ...", required=false, value="positions") sampling
 #@ Boolean (label="Augment", description="transform patches at random", required=false, value=true) augment
 #@ String (label="Metric", description="what says which epoch is best: the loss, or F1 of cells", choices={"val_loss", "val_f1"}, required=false, value="val_loss") metric
@@ -19,7 +19,7 @@
 #@ String (label="Precision", description="of the numbers in the network", choices={"auto", "32", "bf16", "16"}, required=false, value="auto") precision
 #@ Boolean (label="Forecast", description="say before what it will take, from a short trial", required=false, value=true) forecast
 #@ Integer (label="Seed", description="of the first weights, patches and augmentation", min=0, required=false, value=0) seed
-#@ String (label="Existing", description="what to do with a run that is in the folder already", choices={"refuse", "resume", "replace"}, required=false, value="refuse") existing
+#@ String (label="If there is one", description="what to do with a run that is in the folder already", choices={"refuse", "resume", "replace"}, required=false, value="refuse") existing
 #@ String (label="Device", description="cpu, cuda, cuda:1, mps; the best there is if left out", required=false) device
 
 import ij.IJ
