@@ -213,7 +213,7 @@ press(offered, "Cancel")
 
 choose("Train U-Net...")  # which fails in the background: there is a run already
 again = dialog("FijiBridge Train U-Net")
-assert read(again)["Out"] == out and read(again)["Epochs"] == "100000"
+assert read(again)["Output folder"] == out and read(again)["Epochs"] == "100000"
 press(again, "OK")
 assert "run 1" in message("FijiBridge Train U-Net...")
 """)  # fmt: skip
