@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import resource_tracker
 from typing import Any
 
@@ -21,8 +22,11 @@ from fijibridge.errors import ImageError
 
 log = logging.getLogger("fijibridge")
 
-LARGEST = 1 << 30
-"""Bytes of a block: Java's buffers end at 2 GiB."""
+BLOCK = 1 << 25
+"""Bytes of a block of several planes: a file is written by one core at a time, so there are several."""
+_AT_ONCE = min(4, os.cpu_count() or 1)
+_BUFFER = 1 << 31
+"""Bytes at which Java's buffers end."""
 _WHERE = "/dev/shm"
 """Where Linux keeps them: a file system of its own, which is small in containers."""
 
@@ -86,29 +90,33 @@ class Blocks:
         """
         if not array.size:
             return None
+        _check_room(array.nbytes)
         made = self._new(array.dtype, array.shape)
         _copy(made, [array])
         return _told(made)
 
     def put_planes(self, planes: Sequence[npt.NDArray[Any]]) -> list[dict[str, Any]]:
-        """Copy planes of one shape into new blocks, as many in each as it holds, and return what finds them."""
-        several = max(1, LARGEST // planes[0].nbytes)
-        made = []
-        for first in range(0, len(planes), several):
-            part = planes[first : first + several]
-            block = self._new(part[0].dtype, (len(part), *part[0].shape))
-            _copy(block, part)
-            made.append(_told(block))
-        return made
+        """Copy planes of one shape into new blocks, as many in each as it holds, and return what finds them.
+
+        Raises
+        ------
+        ImageError
+            If there is not so much shared memory, or a plane is too large for Java.
+        """
+        size = planes[0].nbytes
+        if size >= _BUFFER:
+            raise ImageError(
+                f"a plane of {size / 1e9:.1f} GB is to go to Fiji, which takes 2: take a part of the image"
+            )
+        several = max(1, BLOCK // size)
+        parts = [planes[first : first + several] for first in range(0, len(planes), several)]
+        _check_room(size * len(planes))
+        blocks = [self._new(part[0].dtype, (len(part), *part[0].shape)) for part in parts]
+        with ThreadPoolExecutor(min(len(parts), _AT_ONCE)) as pool:
+            list(pool.map(_copy, blocks, parts))
+        return [_told(block) for block in blocks]
 
     def _new(self, dtype: np.dtype[Any], shape: Sequence[int]) -> NDArray:
-        size = dtype.itemsize * int(np.prod(shape))
-        free = shutil.disk_usage(_WHERE).free if os.path.isdir(_WHERE) else None
-        if free is not None and free < size:  # the first write beyond it would end the process
-            raise ImageError(
-                f"{size / 1e6:.0f} MB are to go to Fiji, and {_WHERE} has {free / 1e6:.0f} MB free: make it larger "
-                "(of a container: --shm-size), or take a part of the image"
-            )
         made = NDArray(str(dtype), list(shape))
         self._attached.append(made.shm)
         return made
@@ -136,6 +144,15 @@ def arrays_of(blocks: Sequence[Any]) -> list[npt.NDArray[Any]]:
     if other:
         raise ImageError(f"got {other[0]} in place of a block of pixels")
     return [block.ndarray() for block in blocks]
+
+
+def _check_room(size: int) -> None:
+    free = shutil.disk_usage(_WHERE).free if os.path.isdir(_WHERE) else None
+    if free is not None and free < size:  # the first write beyond it would end the process
+        raise ImageError(
+            f"{size / 1e6:.0f} MB are to go to Fiji, and {_WHERE} has {free / 1e6:.0f} MB free: make it larger "
+            "(of a container: --shm-size), or take a part of the image"
+        )
 
 
 def _told(block: NDArray) -> dict[str, Any]:

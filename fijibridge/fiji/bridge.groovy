@@ -134,18 +134,16 @@ class Memory {
 
     /** Copies the planes of all blocks into new arrays. */
     static List<Object> planes(List<NDArray> blocks, int size) {
-        List<Object> all = []
+        List<ByteBuffer> parts = []
+        String type = blocks[0].dType().label()
+        long plane = (long) size * blocks[0].dType().bytesPerElement()
         for (NDArray block : blocks) {
             ByteBuffer buffer = block.buffer()
-            String type = block.dType().label()
-            long plane = (long) size * block.dType().bytesPerElement()
-            Object[] found = new Object[block.shape().get(0)]
-            IntStream.range(0, found.length).parallel().forEach { int i ->
-                found[i] = get(part(buffer, i * plane, plane), type, size)
-            }
-            all.addAll(Arrays.asList(found))
+            for (int i = 0; i < block.shape().get(0); i++) parts.add(part(buffer, i * plane, plane))
         }
-        return all
+        Object[] found = new Object[parts.size()]
+        IntStream.range(0, found.length).parallel().forEach { int i -> found[i] = get(parts[i], type, size) }
+        return Arrays.asList(found)
     }
 
     static Object get(ByteBuffer from, String type, int size) {

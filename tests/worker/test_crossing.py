@@ -272,3 +272,14 @@ def test_virtual_stacks_and_locked_images(jvm, run, kept, tmp_path):
     planes = jvm("def s = WindowManager.getImage('virtual').getStack(); (1..4).collect { s.getPixels(it) as List }")
     np.testing.assert_array_equal(got.values.reshape(4, -1), np.array(planes) & 0xFFFF)
     jvm("WindowManager.getImage('virtual').unlock(); null")
+
+
+def test_a_stack_of_several_blocks(jvm, run):
+    jvm("IJ.createImage('a', '8-bit ramp', 3000, 2000, 7).show(); null")
+    jvm("(1..7).each { WindowManager.getImage('a').getStack().getPixels(it)[12345] = it * 10 }; null")
+    run("Give_Back...", image="a", name="b")
+    assert jvm("""
+        def stacks = ['a', 'b'].collect { WindowManager.getImage(it).getStack() }
+        (1..7).collect { i -> Arrays.equals(stacks[0].getPixels(i) as byte[], stacks[1].getPixels(i) as byte[]) }
+    """) == [True] * 7  # fmt: skip
+    assert jvm("WindowManager.getImage('b').getStack().getPixels(7)[12345]") == 70

@@ -1,0 +1,65 @@
+"""Blocks of shared memory: what they refuse, and that they leave nothing behind."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from fijibridge.errors import ImageError
+from fijibridge.fiji import blocks
+from fijibridge.fiji.blocks import Blocks, arrays_of
+from tests.worker.conftest import shared_memory
+
+
+def came(told: dict) -> dict:
+    """Return what finds a block, as Java's Appose writes it."""
+    shm = {"appose_type": "shm", "name": told["block"], "rsize": told["size"]}
+    return {"appose_type": "ndarray", "dtype": told["dtype"], "shape": told["shape"], "shm": shm}
+
+
+def test_planes_come_out_as_they_went_in_and_are_freed(monkeypatch):
+    """Several blocks, the last one not full; planes that do not lie one after the other in memory."""
+    monkeypatch.setattr(blocks, "BLOCK", 5000)
+    stack = np.random.default_rng(0).integers(0, 65536, (7, 40, 60)).astype(np.uint16)[:, ::2, ::2]
+    before = shared_memory()
+    made = Blocks()
+    assert not made
+    told = made.put_planes(list(stack))
+    assert made
+    assert [one["shape"][0] for one in told] == [4, 3]
+    arrays = arrays_of(Blocks().attach([came(one) for one in told]))
+    np.testing.assert_array_equal(np.concatenate(arrays), stack)
+    del arrays
+    assert len(shared_memory() - before) == 2
+    made.free()
+    assert shared_memory() == before
+
+
+def test_a_plane_that_java_cannot_hold_is_refused():
+    before = shared_memory()
+    with pytest.raises(ImageError, match=r"plane of 2\.4 GB .* takes 2"):
+        Blocks().put_planes([np.broadcast_to(np.float32(0), (20_000, 30_000))])
+    assert shared_memory() == before
+
+
+def test_what_does_not_fit_is_refused_before_any_of_it_is_there():
+    before = shared_memory()
+    free = shutil.disk_usage("/dev/shm").free
+    plane = np.broadcast_to(np.uint8(0), (30_000, 30_000))
+    with pytest.raises(ImageError, match=r"--shm-size"):
+        Blocks().put_planes([plane] * (free // plane.nbytes + 1))
+    assert shared_memory() == before
+
+
+def test_planes_are_copied_where_blocks_are_no_files(monkeypatch, tmp_path):
+    """As on macOS and Windows."""
+    monkeypatch.setattr(blocks, "_WHERE", str(tmp_path / "nowhere"))
+    stack = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    made = Blocks()
+    told = made.put_planes(list(stack))
+    (array,) = arrays_of(Blocks().attach([came(one) for one in told]))
+    np.testing.assert_array_equal(array, stack)
+    del array
+    made.free()
