@@ -93,6 +93,26 @@ def test_a_worker_that_is_killed_with_an_image_in_its_hands_frees_it(jvm, run, t
         run("Die...", image="a")
 
 
+def test_escape_while_python_starts_cancels_the_call(jvm, run, home, tmp_path):
+    run("Work...", started=str(tmp_path / "first"), seconds=0.0)
+    pid = int((tmp_path / "first").read_text())
+    os.kill(pid, signal.SIGKILL)
+    assert ended(pid)
+    jvm(BEGIN, path=str(home / FOLDER / "Work....groovy"), place=str(tmp_path / "second"))
+    time.sleep(0.3)
+    jvm("IJ.setKeyDown(java.awt.event.KeyEvent.VK_ESCAPE); null")
+    assert jvm("IJ.getProperty('test.working').join(50000); IJ.getProperty('test.failed')") == "cancelled"
+    run("About")
+
+
+def test_results_that_are_gone_are_told_and_not_made_anew(jvm, run):
+    """As if the worker were killed just after its last word: Appose would make such a block, and reading end Java."""
+    run("About")
+    told = {"block": "psm_00000000", "size": 4, "dtype": "uint8", "shape": [4]}
+    with pytest.raises(ScriptFailed, match="ended before its results were read"):
+        jvm("IJ.getProperty('fijibridge ' + path).bridge.attached([told], [])", path=str(BRIDGE), told=told)
+
+
 def test_a_script_of_another_version_is_refused(jvm, run, tmp_path):
     run("About")
     path = written(tmp_path / "old", "about", version="0.0.1")
