@@ -5,7 +5,8 @@
 A JVM of its own with ImageJ, SciJava and Groovy, and the worker that its scripts start, as in the tests. Each round
 times both sides, one after the other; medians, in brackets least to most.
 
-- A stack of 500 MB from Fiji to Python, and from Python to Fiji, against numpy.copy of the same data.
+- A stack of 500 MB from Fiji to Python, and from Python to Fiji, against numpy.copy of the same data; the way to Fiji
+  also against the JVM's own duplicate() of the stack, which finds new memory in Java as it does.
 - Label Cells with a model on 1024 x 1024 pixels, by its script, from the call to the labels in their window, against
   the same verb called in Python.
 """
@@ -100,6 +101,10 @@ def stacks(jvm: other.Jvm, scripts: Path, rounds: int) -> None:
     compare("500 MB to Python / numpy.copy", lambda: script("Look_At...", there), array.copy, rounds)
     script("Hold_Copy...", there)
     compare("500 MB to Fiji / numpy.copy", lambda: script("Bring...", "[:]"), array.copy, rounds)
+    duplicate = "WindowManager.getImage('stack').duplicate(); null"
+    compare(
+        "500 MB to Fiji / duplicate() in the JVM", lambda: script("Bring...", "[:]"), lambda: jvm(duplicate), rounds
+    )
     assert jvm("WindowManager.getImage('brought').getStack().getVoxel(1000, 7, 59)") == jvm(
         "WindowManager.getImage('stack').getStack().getVoxel(1000, 7, 59)"
     )
