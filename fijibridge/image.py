@@ -39,6 +39,7 @@ _SAME = {  # the micro sign and the Greek mu look alike
     "millimetre": "mm",
 }
 _MANY = 8  # parts that a single cell does not have
+_SCATTERED = 4  # parts that cells do not have on average
 
 Array: TypeAlias = "npt.NDArray[Any] | xr.DataArray"
 ImageT = TypeVar("ImageT", xr.DataArray, npt.NDArray[Any])
@@ -411,6 +412,29 @@ def as_truth(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
         raise ImageError(
             f"{name} has one id, {only}, for {regions} separate regions: it is a binary mask, not a label image: "
             "number its regions first, with skimage.measure.label(mask, connectivity=1)"
+        )
+    return array
+
+
+def as_cells(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
+    """Return a label image as a plain integer array: :func:`as_truth`, and no image of grey values.
+
+    Raises
+    ------
+    ImageError
+        Also where values lie in many separate regions each, as grey values do and cells do not.
+    """
+    array = as_truth(labels, name)
+    if not array.size or array.ndim > 3:
+        return array
+    from skimage.measure import label
+
+    regions = int(label(array, connectivity=1, background=0, return_num=True)[1])
+    ids = len(np.unique(array[array > 0]))
+    if regions > _SCATTERED * max(ids, 1) and regions > _MANY:
+        raise ImageError(
+            f"{name} has {ids} values in {regions} separate regions: it looks like an image of grey values, not like a "
+            "label image, in which each cell has a number of its own"
         )
     return array
 

@@ -12,6 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)  # machines are noisy: nothing is timed in a test
+settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parent.parent
 MUST_RUN = ("jvm", "gui", "data", "browser")

@@ -60,6 +60,7 @@ class OnFiles:
         self.out = None if out is None else Path(out)
         self.written: list[Path] = []
         self._inputs: dict[str, xr.DataArray] = {}
+        self._read: set[Path] = set()
         self._tables: dict[str, tuple[Path, pd.DataFrame]] = {}
         if self.out is not None:
             _look_at(self.out, overwrite)
@@ -77,6 +78,7 @@ class OnFiles:
         if not isinstance(value, str | os.PathLike) or not str(value):
             raise OptionError(f"{value!r} is no path; expected an image file")
         path = Path(value)
+        self._read.add(path.resolve())
         if parameter.kind is Kind.cells and path.suffix.lower() in _ROIS:
             image = self._drawn(path, next(iter(taken.values()), None))
         else:
@@ -141,7 +143,7 @@ class OnFiles:
             )
 
     def _free(self, name: str, ending: str) -> Path:
-        """Return the path of a result: no other result of this call has it, whatever signs its name holds.
+        """Return the path of a result: no other result of this call has it, and no input is there.
 
         Raises
         ------
@@ -152,7 +154,7 @@ class OnFiles:
             raise OptionError(f"there is no folder for the result {name!r}: say --out")
         base = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name).strip(" .") or "result"
         path, number = self.out / f"{base}{ending}", 2
-        while path in self.written:
+        while path in self.written or path.resolve() in self._read:
             path, number = self.out / f"{base}_{number}{ending}", number + 1
         make_folder(self.out)
         self.written.append(path)

@@ -118,7 +118,9 @@ class Calls:
                     jpype.JClass("ij.IJ").resetEscape()
                     self._work(verb, values, host, caller)
                 return
-            except OptionError as error:
+            except Cancelled:
+                raise
+            except FijiBridgeError as error:
                 jpype.JClass("ij.IJ").showMessage(verb.command, dialogs.wrapped(_told(verb.command, error)))
 
     def _work(self, verb: Verb, values: Mapping[str, Any], host: FijiHost, caller: Caller) -> None:

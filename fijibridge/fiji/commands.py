@@ -7,7 +7,7 @@ import threading
 
 import jpype
 
-from fijibridge.errors import MacroError
+from fijibridge.errors import Cancelled, MacroError
 from fijibridge.fiji import javaside
 
 
@@ -44,6 +44,8 @@ def run_macro(code: str, argument: str = "") -> str:
     cause = causes.pop(threading.get_ident(), None)
     if isinstance(cause, KeyboardInterrupt):
         raise cause
+    if isinstance(cause, Cancelled):
+        raise MacroError(f"the macro was cancelled: {cause}") from cause
     if interpreter.wasError() or interpreter.told is not None:
         raise MacroError(_told(str(interpreter.told or interpreter.getErrorMessage()))) from cause
     if result is not None and str(result) == "[aborted]":

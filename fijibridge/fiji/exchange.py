@@ -99,6 +99,7 @@ def image_of(array: npt.NDArray[Any], facts: Facts, keep: Sequence[str]) -> xr.D
 
 
 def _unit_of(name: str) -> str:
+    name = name.strip()  # a file without a unit of its resolution has a blank
     return "um" if name.lower() in _MICRO else "pixel" if name in ("", "pixels") else name
 
 

@@ -72,8 +72,10 @@ class FijiHost:
                 if colors is not None:
                     imp.setLut(images.make_lut(LookupTable.of(np.asarray(colors))))
                     imp.updateAndDraw()
+                fiji.select(int(imp.getID()))  # a window that is used again is not the active one by itself
             case ShowLabels(labels, name):
-                _made_here(fiji.show_labels(labels, name=_title(name)))
+                imp = _made_here(fiji.show_labels(labels, name=_title(name)))
+                fiji.select(int(imp.getID()))
             case Outlines():
                 self._outline(result)
             case ShowTable(table, name, add, select_in):
@@ -96,6 +98,8 @@ class FijiHost:
             overlays.outline(imp, outlines.rois, None)
         if outlines.manager and self._fiji.mode == "interactive":
             overlays.add_to_manager(overlays.to_java(outlines.rois, imp))
+        elif outlines.manager:
+            self._fiji.log("Without windows ImageJ has no ROI Manager: the cells are the overlay of the image")
 
     def _open(self, parameter: str) -> int:
         """Return the id of the image that a parameter named."""

@@ -176,6 +176,14 @@ def measure_cells(
     """Measure cells with ImageJ's own Measure, a row each in the table Results, label = id of the cell."""
     from fijibridge.rois import labels_to_rois
 
+    plane = (image.sizes["y"], image.sizes["x"])
+    if cells.shape[-2:] != plane:
+        raise OptionError(
+            f"the cells are {cells.shape[-2:]}, the image is {plane} (y, x) pixels: they belong to another"
+        )
+    channels = image.sizes.get("c", 1)
+    if channel is not None and channel > channels:
+        raise OptionError(f"channel is {channel}; the image has {channels}")
     names = tuple(measurements.replace(",", " ").split())
     return Measure(labels_to_rois(cells), "image", names, None if channel is None else channel - 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from fijibridge.errors import OptionError
 from fijibridge.verbs.parameters import Cells, Image, NewFolder, Param
 from fijibridge.verbs.prediction import stem
 from fijibridge.verbs.registry import verb
@@ -26,12 +27,15 @@ def save_training_set(
     ] = "refuse",
 ) -> Say:
     """Add an image and its cells to a folder that a network is trained on, with its description, dataset.toml."""
-    from fijibridge.dataset import add_to_dataset
+    from fijibridge.dataset import FILE_NAME, Dataset, add_to_dataset
 
+    called = name or stem(image)
+    if existing == "refuse" and (folder / FILE_NAME).is_file() and called in Dataset.open(folder):
+        raise OptionError(
+            f"{folder} has an image {called!r} already: existing=replace replaces it, name=... adds another"
+        )
     arrays = {"image": image, "labels": cells} | ({} if region is None else {"region": region})
-    saved = add_to_dataset(
-        folder, name or stem(image), arrays, split=split, provenance=provenance, overwrite=existing == "replace"
-    )
+    saved = add_to_dataset(folder, called, arrays, split=split, provenance=provenance, overwrite=existing == "replace")
     return Say(str(saved))
 
 

@@ -60,10 +60,9 @@ def plan(
     device: Device = None,
 ) -> Say:
     """Say what a training on a folder will do and take: patches, coverage, memory, time. Nothing is trained."""
-    from fijibridge.dataset import Dataset
     from fijibridge.nn.planning import plans
 
-    dataset = Dataset.open(folder)
+    dataset = described(folder)
     with working(call, device) as chosen:
         arguments = planned(
             dataset, patch=patch, stride=stride, depth=depth, channels=channels, dims=dims, memory=memory,
@@ -136,10 +135,12 @@ def train(
     From the menu it goes on in the background, and Stop Training ends it; a macro waits for its end. Whatever ends it,
     the model and the record are in the folder: a run that was broken off goes on with existing = resume.
     """
-    from fijibridge.dataset import Dataset
     from fijibridge.nn.training import Settings, starting
+    from fijibridge.record import is_run
 
-    dataset = Dataset.open(folder)
+    dataset = described(folder)
+    if existing == "refuse" and is_run(out):
+        raise OptionError(f"{out} has a run: existing=resume goes on with it, existing=replace loses it")
     settings = Settings.of(
         epochs=epochs, batches=batches, batch=batch, patch=sides("patch", patch, dims), width=width, target=target,
         lr=lr, sampling=sampling, augment=augment, metric=metric, patience=patience, precision=precision,
@@ -162,6 +163,24 @@ def train(
             return _followed(run, call)
         finally:
             running.remove(run)
+
+
+def described(folder: Path) -> Dataset:
+    """Open a folder that has its description.
+
+    Raises
+    ------
+    OptionError
+        If it has none; it says how to make one.
+    """
+    from fijibridge.dataset import FILE_NAME, Dataset
+
+    if not (folder / FILE_NAME).is_file():
+        raise OptionError(
+            f"{folder} has no {FILE_NAME}: Save Training Set makes a folder with one, and 'fijibridge describe "
+            f"{folder} --write' makes one for images that lie there"
+        )
+    return Dataset.open(folder)
 
 
 @verb("Stop Training", order=11)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
+from fijibridge.errors import OptionError
 from fijibridge.verbs.parameters import File, Image, Kind, NewFolder, Param
 from fijibridge.verbs.registry import Call, verb
 from fijibridge.verbs.results import Say, ShowImage
@@ -72,7 +73,14 @@ def predict_folder(
 ) -> Say:
     """Compute the class probabilities of all images of a folder, each into a file of its own."""
     from fijibridge.nn.prediction import predict_files
+    from fijibridge.nn.prediction.folders import results_there
 
+    there = results_there(input, output) if existing == "refuse" else []
+    if there:
+        raise OptionError(
+            f"{len(there)} results are in {output} already, such as {there[0].name}: existing=keep leaves them as they "
+            "are, existing=replace makes them anew"
+        )
     with working(call, device) as chosen:
         written = predict_files(
             loaded(model), input, output, resume=existing == "keep", overwrite=existing == "replace",

@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from fijibridge.errors import Cancelled, OptionError, VerbError
-from fijibridge.verbs.parameters import Cells, Kind, Parameter, parameters_of
+from fijibridge.verbs.parameters import INPUTS, Cells, Kind, Parameter, parameters_of
 from fijibridge.verbs.results import Result, results_of
 
 log = logging.getLogger("fijibridge")
@@ -45,6 +45,8 @@ class Call:
     ) -> None:
         self._progress, self._say, self._cancelled = progress, say, cancelled
         self.stop = threading.Event()
+        self.name = ""
+        """What is called, for those who wait for it."""
 
     def progress(self, done: int, steps: int) -> None:
         """Tell that so many steps of all are done."""
@@ -153,12 +155,24 @@ class Verb:
 
     def run(self, values: Mapping[str, Any], call: Call) -> list[Result]:
         """Call the function with values of the right types, and return what it found."""
+        call.name = call.name or self.command.removesuffix("...")
         arguments = dict(values)
         if self.call_parameter is not None:
             arguments[self.call_parameter] = call
         found = self.function(**arguments)
         first = next((p.name for p in self.parameters if p.kind is Kind.image), None)
-        return results_of(found, self.title.removesuffix("..."), first, self.gives_labels)
+        inputs = {
+            p.name: values[p.name] for p in self.parameters if p.kind in INPUTS and values.get(p.name) is not None
+        }
+        return results_of(found, self.title.removesuffix("..."), first, self.gives_labels, _own_name(self.name, inputs))
+
+
+def _own_name(verb: str, inputs: Mapping[str, Any]) -> dict[str, str]:
+    """Return what results are called that still have the name of an input, which they came from."""
+    from fijibridge.verbs.prediction import stem
+
+    named = [image for image in inputs.values() if getattr(image, "name", None) is not None]
+    return {str(image.name): f"{stem(image)}_{verb}" for image in named}
 
 
 _registered: dict[str, Verb] = {}

@@ -129,7 +129,9 @@ class Say:
 Result: TypeAlias = ShowImage | ShowLabels | Outlines | ShowTable | ShowCurves | Measure | Say
 
 
-def results_of(value: Any, name: str, first_image: str | None, labels: bool = False) -> list[Result]:
+def results_of(
+    value: Any, name: str, first_image: str | None, labels: bool = False, renamed: Mapping[str, str] | None = None
+) -> list[Result]:
     """Return what a verb's function returned as results: an array as an image, a DataFrame as a table, text as words.
 
     Parameters
@@ -142,6 +144,8 @@ def results_of(value: Any, name: str, first_image: str | None, labels: bool = Fa
         The parameter whose image gets ROIs.
     labels
         Whether the function says that its arrays are label images.
+    renamed
+        What an array is called that still has the name of an input.
 
     Raises
     ------
@@ -165,14 +169,14 @@ def results_of(value: Any, name: str, first_image: str | None, labels: bool = Fa
         return [Say(value)]
     if isinstance(value, xr.DataArray | np.ndarray):
         image = as_image(value)
-        own = str(image.name) if image.name is not None else name
+        own = name if image.name is None else (renamed or {}).get(str(image.name), str(image.name))
         return [ShowLabels(image, own) if labels else ShowImage(image, own)]
     if isinstance(value, list | tuple):
         if value and all(isinstance(part, Roi) for part in value):
             if first_image is None:
                 raise VerbError(f"{name} returned ROIs, and has no image to put them over")
             return [Outlines(value, first_image)]
-        return [result for part in value for result in results_of(part, name, first_image, labels)]
+        return [result for part in value for result in results_of(part, name, first_image, labels, renamed)]
     raise VerbError(
         f"{name} returned {type(value).__name__}; expected an array, a DataFrame, text, ROIs, one of "
         "fijibridge.verbs' results, or several of these"

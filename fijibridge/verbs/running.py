@@ -77,7 +77,7 @@ def prepared(verb: Verb, given: Mapping[str, Any], host: Host) -> dict[str, Any]
 
 def taken(parameters: list[Parameter], values: Mapping[str, Any], host: Host) -> dict[str, xr.DataArray]:
     """Return the inputs among values as arrays, images first, so that ROIs find the image that they lie on."""
-    from fijibridge.image import as_labels
+    from fijibridge.image import as_cells
 
     inputs = [p for p in parameters if p.kind in INPUTS and values.get(p.name) is not None]
     arrays: dict[str, xr.DataArray] = {}
@@ -86,7 +86,7 @@ def taken(parameters: list[Parameter], values: Mapping[str, Any], host: Host) ->
         try:
             image = host.take(parameter, values[parameter.name], arrays)
             if parameter.kind is Kind.cells:
-                image = image.copy(data=as_labels(image, str(image.name)))
+                image = image.copy(data=as_cells(image, str(image.name)))
             arrays[parameter.name] = image
         except Cancelled:
             raise
@@ -116,19 +116,25 @@ def calibrated(arrays: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:
 # --- devices, in turn -------------------------------------------------------------------------------
 
 _turns: dict[str, threading.Lock] = {}
+_working: dict[str, str] = {}
 _making = threading.Lock()
+_TOLD_EVERY = 20  # tenths of a second
 
 
 @contextmanager
 def in_turn(device: str, call: Call) -> Iterator[None]:
-    """Let one call at a time work on a device; the others wait, are told so, and can be cancelled meanwhile."""
+    """Let one call at a time work on a device; the others wait, are told for whom, and can be cancelled meanwhile."""
     with _making:
         lock = _turns.setdefault(device, threading.Lock())
-    if not lock.acquire(blocking=False):
-        call.say(f"waiting for another call that works on {device}")
-        while not lock.acquire(timeout=0.1):
-            call.check()
+    waited = 0
+    while not lock.acquire(timeout=0.1 if waited else 0):
+        if waited % _TOLD_EVERY == 0:  # again and again: who works tells how far it is in the same place
+            call.say(f"waiting for {_working.get(device, 'another call')} that works on {device}")
+        waited += 1
+        call.check()
     try:
+        _working[device] = call.name or "another call"
         yield
     finally:
+        _working.pop(device, None)
         lock.release()

@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 
 import fijibridge as fb
 from fijibridge.app.cli import app
+from fijibridge.app.on_files import OnFiles
 from fijibridge.errors import DatasetError, FijiBridgeError, OptionError
 from fijibridge.files import read_image, write_image
 from fijibridge.rois import read_rois
+from fijibridge.verbs import ShowImage, verb_named
 from tests.conftest import ROOT
 
 
@@ -196,8 +198,11 @@ def test_a_verb_of_a_package_is_there_without_more(package, folder, tmp_path):
     done = subprocess.run([*command, *map(str, arguments)], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "counted" in done.stdout
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a_b.csv", "dots.tif"]
-    assert (read_image(tmp_path / "out" / "dots.tif").values != 0).tolist() == [[False, False], [True, True]]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a_b.csv", "dots_bright_pixels.tif"]
+    assert (read_image(tmp_path / "out" / "dots_bright_pixels.tif").values != 0).tolist() == [
+        [False, False],
+        [True, True],
+    ]
     assert pd.read_csv(tmp_path / "out" / "a_b.csv")["bright"].tolist() == [2, 2], "a row was added"
 
 
@@ -226,3 +231,14 @@ def test_ctrl_c_stops_a_prediction_and_leaves_nothing(tmp_path):
 
 def _ctrl_c_works() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_a_result_never_takes_the_place_of_an_input(tmp_path):
+    image = fb.as_image(np.eye(4, dtype=np.uint8), name="a")
+    write_image(tmp_path / "a.tif", image)
+    before = (tmp_path / "a.tif").read_bytes()
+    host = OnFiles(tmp_path, overwrite=True)
+    host.take(verb_named("predict")["image"], tmp_path / "a.tif", {})
+    host.give(ShowImage(image * 2, "a"))
+    assert (tmp_path / "a.tif").read_bytes() == before
+    assert (read_image(tmp_path / "a_2.tif").values == 2 * np.eye(4)).all()

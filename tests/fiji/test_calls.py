@@ -260,8 +260,10 @@ def test_what_a_verb_returns_is_shown(clean, raw, own):
     assert clean.table("Several")["n"].tolist() == [int((raw.values > 200).sum())]
     assert [roi.bounds for roi in clean.rois("overlay", "raw.tif")] == [(4, 0, 6, 2)]
     assert (clean.array("raw.tif") == raw.values).all(), "what no verb made is not replaced"
-    assert clean.titles() == ["raw.tif", "bright", "raw.tif-1", "raw.tif-2"]
-    assert clean.image("raw.tif-1").dtype == np.uint16
+    assert clean.titles() == ["raw.tif", "bright", "raw_everything"]
+    assert clean.image("raw_everything").dtype == np.uint16
+    assert clean.run_macro('run("FijiBridge Several...", "image=raw.tif"); return getTitle();') == "bright"
+    assert clean.run_macro('run("FijiBridge Everything...", "image=raw.tif"); return getTitle();') == "raw_everything"
 
 
 def test_the_training_that_a_macro_began_is_at_hand(clean, tmp_path):

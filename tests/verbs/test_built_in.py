@@ -11,7 +11,7 @@ import torch
 
 import fijibridge as fb
 from fijibridge.cells.outlines import matching_rois
-from fijibridge.errors import Cancelled, DatasetError, ImageError, ModelError, OptionError, TrainingError
+from fijibridge.errors import Cancelled, ImageError, ModelError, OptionError, TrainingError
 from fijibridge.files import write_image
 from fijibridge.nn.model import Model
 from fijibridge.nn.training import Settings
@@ -162,7 +162,7 @@ def test_predict_folder(tissue, model, tmp_path):
     assert said == Say(f"2 predictions in {tmp_path / 'out'}")
     written = fb.files.read_image(tmp_path / "out" / "a_prob.tif")
     np.testing.assert_allclose(written.values, fb.predict(model, tissue.image[:64]).values, atol=1e-6)
-    with pytest.raises(DatasetError, match="are there already"):
+    with pytest.raises(OptionError, match="existing=keep leaves them"):
         call("predict_folder", **folders)
     (tmp_path / "out" / "a_prob.tif").write_text("kept")
     (tmp_path / "out" / "b_prob.tif").unlink()
@@ -212,7 +212,7 @@ def test_show_errors(host, tissue, cells, prob):
 
 
 def test_measure_cells_says_what_is_measured_where(host, cells):
-    (result,) = call("measure_cells", host(), cells="found", image="raw", measurements="area, mean", channel="2")
+    (result,) = call("measure_cells", host(), cells="found", image="prob", measurements="area, mean", channel="2")
     assert isinstance(result, Measure)
     assert (result.on, tuple(result.measurements), result.channel) == ("image", ("area", "mean"), 1)
     assert len(result.rois) == cells.max()
@@ -220,6 +220,33 @@ def test_measure_cells_says_what_is_measured_where(host, cells):
     from fijibridge.fiji.measuring import MEASUREMENTS
 
     assert (tuple(result.measurements), result.channel) == (MEASUREMENTS, None)
+    with pytest.raises(OptionError, match="channel is 2; the image has 1"):
+        call("measure_cells", host(), cells="found", image="raw", channel=2)
+
+
+def test_cells_are_not_measured_on_an_image_of_another_size(host):
+    given = host()
+    given.images["raw"] = given.images["raw"][:20]
+    with pytest.raises(OptionError, match="they belong to another"):
+        call("measure_cells", given, cells="found", image="raw")
+
+
+@pytest.mark.parametrize("kind", ["mask", "grey values"])
+def test_what_is_no_label_image_is_no_cells(host, kind):
+    given = host()
+    if kind == "mask":
+        given.images["found"] = (given.images["found"] > 0).astype(np.uint8) * 255
+    else:
+        given.images["found"] = given.images["raw"]
+    with pytest.raises(
+        OptionError, match="it is a binary mask" if kind == "mask" else "it looks like an image of grey"
+    ):
+        call("match_labels", given, true="truth", predicted="found")
+
+
+def test_a_folder_without_a_description_says_how_to_get_one(tmp_path):
+    with pytest.raises(OptionError, match="Save Training Set makes a folder with one"):
+        call("plan", folder=str(tmp_path))
 
 
 def test_save_training_set(host, tissue, tmp_path):
@@ -232,7 +259,7 @@ def test_save_training_set(host, tissue, tmp_path):
     assert (saved.names("train"), saved.names("validation")) == (["evl"], ["second"])
     assert [item.provenance for item in saved] == ["manual", "algorithm"]
     assert (saved["evl"].labels().values == tissue.labels.values).all()
-    with pytest.raises(DatasetError, match="has an image 'evl' already"):
+    with pytest.raises(OptionError, match="existing=replace replaces it, name="):
         call("save_training_set", host(), image="raw", cells="truth", folder=str(folder))
     call("save_training_set", host(), image="prob", cells="truth", folder=str(folder), name="evl", existing="replace")
     assert fb.Dataset.open(folder)["evl"].image().sizes["c"] == 2
@@ -290,13 +317,13 @@ def test_a_run_that_is_there_is_refused_replaced_or_resumed(folder, tmp_path):
     pressed._progress = lambda done, steps: pressed.stop.set() if done >= 4 else None
     _, said = call("train_u_net", None, pressed, **{**given, "epochs": 40})
     assert said.text.startswith("cancelled by the user after")
-    with pytest.raises(TrainingError, match="did not come to its end"):
+    with pytest.raises(OptionError, match="has a run: existing=resume goes on with it"):
         call("train_u_net", **{**given, "epochs": 40})
     begun = len(fb.read_record(tmp_path / "run").curves)
     _, said = call("train_u_net", **{**given, "epochs": 40}, existing="resume")
     assert said.text.startswith("all 40 epochs done")
     assert len(fb.read_record(tmp_path / "run").curves) == 41 > begun
-    with pytest.raises(TrainingError, match="holds a finished run"):
+    with pytest.raises(OptionError, match="has a run: existing=resume goes on with it"):
         call("train_u_net", **given)
     _, said = call("train_u_net", **given, existing="replace")
     assert said.text.startswith("all 2 epochs done")

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from fijibridge.nn.model import Model
     from fijibridge.nn.training import Run
 
-_OURS = ("_prob", "_cells")
+_NO_IMAGES = ("_prob", "_cells", "_labels", "_classes", "_region", "_roi", "_mask")
+"""How names of files end that are results or truth, in a folder that does not say what is what."""
 
 
 class _Read(Protocol):
@@ -60,7 +61,8 @@ def predict_files(
         As :func:`fijibridge.predict` takes it.
     inputs
         A data set, an image file, a folder, or several of these, or items of a data set. Of a folder with a
-        ``dataset.toml``, its images; of another, all its image files but ``*_prob`` and ``*_cells``, which are results.
+        ``dataset.toml``, its images; of another, all its image files but results (``*_prob``, ``*_cells``) and truth
+        (``*_labels``, ``*_classes``, ``*_region``, ``*_roi``, ``*_mask``).
     out
         Folder for ``{name}_prob.tif``.
     zarr
@@ -88,7 +90,7 @@ def predict_files(
     """
     sources = _sources(inputs)
     loaded = as_model(model)
-    targets = {s.name: Path(out) / f"{s.name}_prob{'.ome.zarr' if zarr else '.tif'}" for s in sources}
+    targets = _targets(sources, out, zarr)
     there = {name for name, target in targets.items() if target.exists()}
     if there and not resume and not overwrite:
         raise DatasetError(
@@ -108,6 +110,16 @@ def predict_files(
         if progress is not None and len(left) > 1:
             progress(number + 1, len(left))
     return targets
+
+
+def results_there(inputs: str | os.PathLike[str], out: str | os.PathLike[str]) -> list[Path]:
+    """Return the results of :func:`predict_files` that are in their folder already."""
+    return [target for target in _targets(_sources(inputs), out, False).values() if target.exists()]
+
+
+def _targets(sources: Sequence[_Source], out: str | os.PathLike[str], zarr: bool) -> dict[str, Path]:
+    """Return where the result of each image is to be."""
+    return {s.name: Path(out) / f"{s.name}_prob{'.ome.zarr' if zarr else '.tif'}" for s in sources}
 
 
 def _remove(target: Path) -> None:
@@ -160,13 +172,13 @@ def _images_of(one: Any) -> Sequence[_Source]:
 def _files_of(folder: Path) -> list[_Source]:
     found = [p for p in sorted(folder.iterdir()) if _is_image(p)]
     if not found:
-        raise DatasetError(f"no image file in {folder}; looked for {', '.join(SUFFIXES)}, without results of our own")
+        raise DatasetError(f"no image file in {folder}; looked for {', '.join(SUFFIXES)}, but no results and no truth")
     return [source for path in found for source in _images_of(path)]
 
 
 def _is_image(path: Path) -> bool:
     known = path.suffix.lower() in SUFFIXES and (path.is_file() or is_zarr(path))
-    return known and not path.name.startswith(".") and not _stem(path).endswith(_OURS)
+    return known and not path.name.startswith(".") and not _stem(path).endswith(_NO_IMAGES)
 
 
 def _stem(path: Path) -> str:
