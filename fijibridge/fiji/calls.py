@@ -34,6 +34,10 @@ class Caller(IntEnum):
     person = javaside.PERSON
     script = javaside.SCRIPT
     macro = javaside.MACRO
+    python = javaside.PYTHON
+
+
+_MACROS = (Caller.macro, Caller.python)
 
 
 class Calls:
@@ -88,14 +92,14 @@ class Calls:
     def _perform(self, verb: Verb, caller: Caller) -> None:
         """Find out what a verb is to do, and do it."""
         options = None if caller is Caller.person else jpype.JClass("ij.Macro").getOptions()
-        if caller is not Caller.macro:
+        if caller not in _MACROS:
             jpype.JClass("ij.IJ").resetEscape()  # a macro does it itself
-        if options is None and verb.parameters and self._interactive and not _runs_in_python(caller):
+        if options is None and verb.parameters and self._interactive and caller is not Caller.python:
             self._ask(verb, caller)
             return
         given: Mapping[str, str] = {} if options is None else read_options(str(options))
-        if caller is Caller.macro:
-            given = _with_variables(given)
+        if caller in _MACROS:
+            given = _with_variables(given, _macro_of(caller))
         host = FijiHost(self._fiji)
         values = prepared(verb, given, host)
         if verb.long and caller is Caller.person:
@@ -178,7 +182,7 @@ class Calls:
     def _failed(self, command: str, caller: Caller, error: BaseException) -> str | None:
         """Tell that a command failed, and return why what called it must end; an empty text if that was asked for."""
         _leave_to_us(command)
-        if _runs_in_python(caller):
+        if caller is Caller.python:
             commands.causes[threading.get_ident()] = error
         if isinstance(error, Cancelled):
             self._fiji.status("cancelled")
@@ -191,19 +195,23 @@ class Calls:
             self._fiji.status("")
             jpype.JClass("ij.IJ").showMessage(command, dialogs.wrapped(told))
             return None
-        in_dialog = caller is Caller.macro and self._interactive and not _runs_in_python(caller)
-        return dialogs.wrapped(told) if in_dialog else told
+        return dialogs.wrapped(told) if caller is Caller.macro and self._interactive else told
 
 
 def _end(caller: Caller, why: str) -> Any:
     """End the macro that called, or return the exception that ends the script."""
     macro = jpype.JClass("ij.Macro")
-    if caller is Caller.macro:
+    running = _macro_of(caller)
+    if running is not None:
         try:
-            javaside.interpreter().end(why)
+            javaside.interpreter().end(running, why)
         except jpype.JClass("java.lang.RuntimeException") as error:
             return error
         return None
+    if caller in _MACROS:  # ImageJ lost sight of it, while another one ran in another thread
+        if why:
+            jpype.JClass("ij.IJ").showMessage("Macro Error", why)
+        return javaside.failure()(macro.MACRO_CANCELED)
     if caller is Caller.person:
         return jpype.JClass("java.lang.RuntimeException")(why or macro.MACRO_CANCELED)
     # what IJ.run does at its end, which is not reached
@@ -227,10 +235,12 @@ def _give(results: list[Result], host: FijiHost) -> None:
         host.give(result)
 
 
-def _runs_in_python(caller: Caller) -> bool:
-    """Tell whether the macro that called is one of ``fiji.run_macro``, which waits for no person."""
-    macro = jpype.JClass("ij.macro.Interpreter").getInstance()
-    return caller is Caller.macro and isinstance(macro, javaside.interpreter())
+def _macro_of(caller: Caller) -> Any:
+    """Return the interpreter of the macro that called; None if none did, or nobody knows which one."""
+    if caller is Caller.python:
+        return commands.macro_here()
+    macro = jpype.JClass("ij.macro.Interpreter").getInstance() if caller is Caller.macro else None
+    return None if isinstance(macro, javaside.interpreter()) else macro  # else it is one of another thread
 
 
 def _leave_to_us(command: str) -> None:
@@ -242,15 +252,14 @@ def _leave_to_us(command: str) -> None:
         recorder.disableCommandRecording()
 
 
-def _with_variables(given: Mapping[str, str]) -> dict[str, str]:
-    """Replace values such as ``&model`` by what the variable of the macro holds.
+def _with_variables(given: Mapping[str, str], macro: Any) -> dict[str, str]:
+    """Replace values such as ``&model`` by what the variable of that name of the macro holds.
 
     Raises
     ------
     OptionError
         If the macro has no such variable.
     """
-    macro = jpype.JClass("ij.macro.Interpreter").getInstance()
     found = {}
     for name, value in given.items():
         variable = re.fullmatch(r"&([A-Za-z_]\w*)", value)

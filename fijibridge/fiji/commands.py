@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from typing import Any
 
 import jpype
 
@@ -31,6 +32,7 @@ def run_macro(code: str, argument: str = "") -> str:
     headless = jpype.JClass("ij.IJ").getInstance() is None
     images = interpreter_class.keepImages() if headless else None
     interpreter = interpreter_class()
+    outer, _here.macro = macro_here(), interpreter
     try:
         result = interpreter.run(code, argument)
     except jpype.JClass("java.lang.RuntimeException") as error:
@@ -39,6 +41,7 @@ def run_macro(code: str, argument: str = "") -> str:
         if not interpreter.wasError() and str(error.getMessage()) != str(jpype.JClass("ij.Macro").MACRO_CANCELED):
             raise MacroError(f"the macro failed: {error}") from error
     finally:
+        _here.macro = outer
         if images is not None:
             interpreter_class.restoreImages(images)
     cause = causes.pop(threading.get_ident(), None)
@@ -51,6 +54,17 @@ def run_macro(code: str, argument: str = "") -> str:
     if result is not None and str(result) == "[aborted]":
         raise MacroError("the macro was aborted")
     return "" if result is None else str(result)
+
+
+_here = threading.local()
+
+
+def macro_here() -> Any:
+    """Return the interpreter of the macro that :func:`run_macro` runs in this thread; None if it runs none.
+
+    ImageJ knows the one that began last, of whichever thread.
+    """
+    return getattr(_here, "macro", None)
 
 
 causes: dict[int, BaseException] = {}

@@ -68,13 +68,15 @@ class FijiHost:
         fiji = self._fiji
         match result:
             case ShowImage(image, name, limits, colors):
-                imp = _made_here(fiji.show(image, name=_title(name), limits=limits))
+                with windows.one_at_a_time():
+                    imp = _made_here(fiji.show(image, name=_title(name), limits=limits))
                 if colors is not None:
                     imp.setLut(images.make_lut(LookupTable.of(np.asarray(colors))))
                     imp.updateAndDraw()
                 fiji.select(int(imp.getID()))  # a window that is used again is not the active one by itself
             case ShowLabels(labels, name):
-                imp = _made_here(fiji.show_labels(labels, name=_title(name)))
+                with windows.one_at_a_time():
+                    imp = _made_here(fiji.show_labels(labels, name=_title(name)))
                 fiji.select(int(imp.getID()))
             case Outlines():
                 self._outline(result)

@@ -6,6 +6,7 @@ needed. Its compiler knows plain Java 1.4: no generics, no ``for (x : xs)``, no 
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from typing import Any
 
@@ -116,9 +117,7 @@ public void abort(String message) {
 }
 """
 _END = """
-public static void end(String message) {
-    ij.macro.Interpreter macro = getInstance();
-    if (macro == null) return;  // Escape has ended it already
+public static void end(ij.macro.Interpreter macro, String message) {
     if (message.length() > 0) macro.abort(message);
     if (macro instanceof ij.macro.FijiBridgeInterpreter) ((ij.macro.FijiBridgeInterpreter) macro).told = "cancelled";
     macro.ignoreErrors = true;
@@ -152,7 +151,7 @@ def interpreter() -> Any:
     too if the end of its text was reached (``getTitle(``); without a main window ``IJ.getImage`` then ends the process
     (System.exit), for which Python would wait for ever. Here it is an error of the macro.
 
-    ``end`` ends the macro that runs, whoever interprets it: with a message as an error, with an empty one quietly.
+    ``end`` ends a macro, whoever interprets it: with a message as an error, with an empty one quietly.
     """
     parent = "ij.macro.Interpreter"
     methods = (_QUIET, _ABORT, _END, _KEEP, _RESTORE)
@@ -161,8 +160,9 @@ def interpreter() -> Any:
 
 # --- commands that Python performs ------------------------------------------------------------------
 
-PERSON, SCRIPT, MACRO = 0, 1, 2
-"""Who called a command: somebody in a menu, a script or Java by ``IJ.run``, a macro by ``run``."""
+PERSON, SCRIPT, MACRO, PYTHON = 0, 1, 2, 3
+"""Who called a command: somebody in a menu, a script or Java by ``IJ.run``, a macro by ``run`` that ImageJ
+runs, one that Python runs."""
 
 _CALLER = """
 private static int caller() {
@@ -170,7 +170,12 @@ private static int caller() {
     for (int i = 0; i < frames.length; i++) {
         if (!frames[i].getClassName().equals("ij.IJ") || !frames[i].getMethodName().equals("run")) continue;
         String above = i + 1 < frames.length ? frames[i + 1].getClassName() : "";
-        if (!above.equals("ij.IJ")) return above.startsWith("ij.macro.") ? 2 : 1;
+        if (above.equals("ij.IJ")) continue;
+        if (!above.startsWith("ij.macro.")) return 1;
+        int at = i + 1;
+        while (at < frames.length && !frames[at].getMethodName().equals("run")) at++;
+        while (at < frames.length && frames[at].getClassName().equals("ij.macro.Interpreter")) at++;
+        return at == frames.length || frames[at].getClassName().startsWith("org.jpype.") ? 3 : 2;
     }
     return 0;
 }
@@ -215,11 +220,25 @@ def failure() -> Any:
     )  # fmt: skip
 
 
+_made: dict[str, Any] = {}
+_making = threading.RLock()
+
+
 def _make(
     name: str, neighbour: str, parent: str | None = None, fields: tuple[str, ...] = (), methods: tuple[str, ...] = (),
     constructors: tuple[str, ...] = (), interfaces: tuple[str, ...] = (),
 ) -> Any:  # fmt: skip
-    """Compile a class into the package of a neighbour class."""
+    """Compile a class into the package of a neighbour class, once: two threads may ask for it at the same time."""
+    with _making:
+        if name not in _made:
+            _made[name] = _compiled(name, neighbour, parent, fields, methods, constructors, interfaces)
+        return _made[name]
+
+
+def _compiled(
+    name: str, neighbour: str, parent: str | None, fields: tuple[str, ...], methods: tuple[str, ...],
+    constructors: tuple[str, ...], interfaces: tuple[str, ...],
+) -> Any:  # fmt: skip
     beside = jpype.JClass(neighbour)
     pool = jpype.JClass("javassist.ClassPool").getDefault()
     pool.appendClassPath(jpype.JClass("javassist.ClassClassPath")(beside.class_))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Set
 from typing import Any
 
 import jpype
@@ -15,6 +17,9 @@ NAME = "FijiBridge"
 _ENTRY = 'ij.plugin.FijiBridge("{}")'
 _GROUPS = (20, 30, 90, 100)
 """Where a new part of the menu begins, by the order of verbs: prediction, cells, the program, those of the user."""
+
+_entering = threading.RLock()
+"""Verbs come from any thread; it is not held while the event thread is waited for, which may want it too."""
 
 
 class Menu:
@@ -32,13 +37,15 @@ class Menu:
 
     def enter(self) -> None:
         """Enter the verbs that there are, in place of those that were entered before."""
-        verbs = all_verbs()
-        commands = _commands()
-        _remove_ours(commands)
-        for verb in verbs:
-            commands.put(verb.command, _ENTRY.format(verb.name))
+        all_verbs()  # which reads them first, and must not wait meanwhile for who enters them
+        with _entering:
+            verbs = all_verbs()
+            commands = _commands()
+            for verb in verbs:
+                commands.put(verb.command, _ENTRY.format(verb.name))
+            _remove_ours(commands, {verb.command for verb in verbs})  # never all of them: a macro may be calling one
         if self._interactive:
-            on_event_thread(lambda: _fill(verbs))
+            on_event_thread(lambda: _fill(all_verbs()))
             self._watch()
 
     def leave(self) -> None:
@@ -47,7 +54,8 @@ class Menu:
             frame, listener = self._watched
             frame.removeWindowListener(listener)
             self._watched = None
-        _remove_ours(_commands())
+        with _entering:
+            _remove_ours(_commands(), set())
         if self._interactive:
             on_event_thread(lambda: _fill([]))
 
@@ -81,8 +89,8 @@ def _ours(commands: Any) -> list[str]:
     return [str(e.getKey()) for e in commands.entrySet() if str(e.getValue()).startswith("ij.plugin.FijiBridge(")]
 
 
-def _remove_ours(commands: Any) -> None:
-    for name in _ours(commands):
+def _remove_ours(commands: Any, but: Set[str]) -> None:
+    for name in set(_ours(commands)) - but:
         commands.remove(name)
 
 

@@ -221,7 +221,7 @@ class Showing(Pulling):
         add
             Add the rows to those of the table of that name, if one is open.
         """
-        from fijibridge.fiji import tables
+        from fijibridge.fiji import tables, windows
 
         self._ready()
         if not isinstance(frame, pd.DataFrame):
@@ -229,11 +229,12 @@ class Showing(Pulling):
                 raise SessionError(f"show_table takes a DataFrame, or a mapping of columns, not {type(frame).__name__}")
             frame = pd.DataFrame(frame)
         imp = None if select_in is None else self._find(select_in)
-        there = tables.find_table(name) if add else None
-        if there is not None:
-            rows = frame if frame.index.name is None else frame.reset_index()
-            frame = pd.concat([tables.to_dataframe(there), rows], ignore_index=True)
-        tables.show(tables.from_dataframe(frame), name, self.mode == "interactive")
+        with windows.one_at_a_time():  # else two threads add to the same rows, and those of one are lost
+            there = tables.find_table(name) if add else None
+            if there is not None:
+                rows = frame if frame.index.name is None else frame.reset_index()
+                frame = pd.concat([tables.to_dataframe(there), rows], ignore_index=True)
+            tables.show(tables.from_dataframe(frame), name, self.mode == "interactive")
         if imp is None:
             tables.unfollow(name)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Annotated
 
 import jpype
@@ -310,3 +311,115 @@ def test_a_title_that_no_macro_can_write_is_refused(own):
     own("Told...", told)
     with pytest.raises(OptionError, match="cannot be written in a macro"):
         recorded(verbs.verb_named("told"), {"text": "a ]["}, in_script=False)
+
+
+def together(*works):
+    """Do several things at once, each in a thread of its own, and return what became of each."""
+    found = [None] * len(works)
+    start = threading.Barrier(len(works))
+
+    def one(n, work):
+        start.wait(10)
+        try:
+            found[n] = work()
+        except BaseException as error:  # also pytest's own
+            found[n] = error
+
+    threads = [threading.Thread(target=one, args=item) for item in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return found
+
+
+def test_calls_of_several_threads_lose_no_result_of_each_other(clean, raw, own):
+    def row(image: Image, n: int) -> list[object]:
+        return [
+            xr.full_like(image, n).rename("taken"),
+            verbs.ShowTable(pd.DataFrame({"n": [n]}), "Rows", add=True),
+        ]
+
+    def calls(first):
+        for n in range(first, first + 10):
+            clean.run_macro(f'run("FijiBridge Row...", "image=raw.tif n={n}");')
+
+    own("Row...", row)
+    clean.show(raw, name="taken")
+    assert together(*(lambda first=first: calls(first) for first in (0, 10, 20))) == [None] * 3
+    made = [clean.array(title).max() for title in clean.titles() if title not in ("raw.tif", "taken")]
+    assert (sorted(clean.table("Rows")["n"]), sorted(made)) == (list(range(30)), list(range(30)))
+
+
+@pytest.fixture
+def meeting(own):
+    """Where two threads meet, and a verb that goes there and then fails if it is told to."""
+    place = threading.Barrier(2)
+
+    def meet(times: int = 1, fail: str = "") -> None:
+        for _ in range(times):
+            place.wait(10)
+        if fail:
+            raise fb.FijiBridgeError(fail)
+
+    own("Meet...", meet)
+    return place
+
+
+def test_an_error_ends_the_macro_that_it_is_of_while_others_run(clean, meeting):
+    def failing():
+        with pytest.raises(MacroError, match="of the first"):
+            clean.run_macro('run("FijiBridge Meet...", "times=2 fail=[of the first]"); return "went on";')
+        meeting.wait(10)
+        meeting.wait(10)
+
+    def going_on():
+        meeting.wait(10)
+        return clean.run_macro(
+            'run("FijiBridge Meet...", "times=2"); x = "1"; run("FijiBridge Meet...", "times=&x"); return "went on";'
+        )
+
+    assert together(failing, going_on) == [None, "went on"]
+
+
+def test_a_macro_of_imagejs_own_ends_by_its_error_while_python_runs_another(clean, meeting, own, capfd):
+    done = []
+
+    def never() -> None:
+        done.append(1)
+
+    def in_imagej():
+        code = 'run("FijiBridge Meet...", "times=2 fail=[of its own]"); run("FijiBridge Never");'
+        ended = str(jpype.JClass("ij.IJ").runMacro(code))
+        meeting.wait(10)
+        return ended
+
+    def in_python():
+        meeting.wait(10)
+        return clean.run_macro('run("FijiBridge Meet...", "times=2"); return "went on";')
+
+    own("Never", never)
+    assert together(in_imagej, in_python) == ["[aborted]", "went on"]
+    assert not done
+    assert "of its own" in capfd.readouterr().out
+
+
+def test_a_verb_stays_a_command_while_others_come_and_go(clean, own):
+    told = []
+
+    def steady(n: int) -> None:
+        told.append(n)
+
+    def come_and_go(title):
+        while len(told) < 150:
+            verbs.verb(title)(lambda: None)
+            unregister(title.lower())
+
+    own("Steady...", steady)
+
+    def calls():
+        for n in range(150):
+            clean.run_macro(f'run("FijiBridge Steady...", "n={n}");')
+
+    assert together(calls, lambda: come_and_go("Fleeting"), lambda: come_and_go("Passing")) == [None] * 3
+    assert told == list(range(150))
