@@ -127,7 +127,7 @@ def labels(jvm: other.Jvm, scripts: Path, folder: Path, rounds: int) -> None:
     prob = fb.predict(str(model), image)
     options = {"model": str(model), "threshold": float(prob[1].quantile(0.8))}
     call = "script(path, given + [image: WindowManager.getImage('image'), model: new File(given.model)]); null"
-    path = str(scripts / "Label_Cells....groovy")
+    path = str(scripts / "FijiBridge_Label_Cells....groovy")
     compare(
         "Label Cells, 1024 x 1024 / the verb in Python", lambda: jvm(call, path=path, given=options),
         lambda: perform(verb_named("label_cells"), options | {"image": "image"}, Host(image)), rounds,

@@ -143,7 +143,16 @@ def arrays_of(blocks: Sequence[Any]) -> list[npt.NDArray[Any]]:
     other = [type(block).__name__ for block in blocks if not isinstance(block, NDArray)]
     if other:
         raise ImageError(f"got {other[0]} in place of a block of pixels")
-    return [block.ndarray() for block in blocks]
+    return [_array(block) for block in blocks]
+
+
+def _array(block: NDArray) -> npt.NDArray[Any]:
+    """Return what is in a block, which cannot be unmapped while somebody looks at it.
+
+    ``numpy.ndarray(buffer=...)``, and so Appose's own, holds no claim on the memory: whoever kept such an array would
+    read memory that is gone, which ends the process.
+    """
+    return np.frombuffer(block.shm.buf, block.dtype, math.prod(block.shape)).reshape(block.shape)
 
 
 def _check_room(size: int) -> None:
@@ -164,7 +173,7 @@ def _copy(block: NDArray, planes: Sequence[npt.NDArray[Any]]) -> None:
     """Copy planes into a block: where it is a file, by writing that, which spares a fault for each of its pages."""
     place = os.path.join(_WHERE, block.shm.name)
     if not os.path.isfile(place):
-        for into, plane in zip(block.ndarray().reshape(len(planes), *planes[0].shape), planes, strict=True):
+        for into, plane in zip(_array(block).reshape(len(planes), *planes[0].shape), planes, strict=True):
             into[...] = plane
         return
     file = os.open(place, os.O_WRONLY)

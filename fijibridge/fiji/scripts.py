@@ -69,9 +69,9 @@ def file_name(verb: Verb) -> str:
     --------
     >>> from fijibridge.verbs import verb_named
     >>> file_name(verb_named("train_u_net"))
-    'Train_U-Net....groovy'
+    'FijiBridge_Train_U-Net....groovy'
     """
-    return verb.title.replace(" ", "_") + ".groovy"
+    return verb.command.replace(" ", "_") + ".groovy"
 
 
 def script(verb: Verb, python: str = "", bridge: str = "", version: str = "") -> str:

@@ -45,8 +45,8 @@ def test_what_is_installed_is_taken_out_again_and_nothing_else(home):
     done = scripts.install(home)
     names = {p.name for p in done.folder.glob("*.groovy")}
     assert names == set(done.written) == set(made())
-    assert {"Predict....groovy", "Train_U-Net....groovy", "About.groovy"} <= names
-    text = (done.folder / "Predict....groovy").read_text(encoding="ascii")
+    assert {"FijiBridge_Predict....groovy", "FijiBridge_Train_U-Net....groovy", "FijiBridge_About.groovy"} <= names
+    text = (done.folder / "FijiBridge_Predict....groovy").read_text(encoding="ascii")
     assert f"python = '{sys.executable}'" in text
     assert version("fijibridge") in text
     assert not done.kept
@@ -64,32 +64,32 @@ def test_twice_is_once(home):
 
 def test_what_the_user_changed_is_kept_and_said(home):
     folder = scripts.install(home).folder
-    (folder / "Plan....groovy").write_text("// better")
+    (folder / "FijiBridge_Plan....groovy").write_text("// better")
     (folder / "notes.txt").write_text("mine")
-    (folder / "About.groovy").unlink()
+    (folder / "FijiBridge_About.groovy").unlink()
     again = scripts.install(home)
-    assert again.kept == ["Plan....groovy"]
-    assert "About.groovy" in again.written
+    assert again.kept == ["FijiBridge_Plan....groovy"]
+    assert "FijiBridge_About.groovy" in again.written
     gone = scripts.uninstall(home)
     assert gone.kept == []  # what was kept at the second time is no longer ours
-    assert sorted(p.name for p in folder.iterdir()) == ["Plan....groovy", "notes.txt"]
-    assert (folder / "Plan....groovy").read_text() == "// better"
+    assert sorted(p.name for p in folder.iterdir()) == ["FijiBridge_Plan....groovy", "notes.txt"]
+    assert (folder / "FijiBridge_Plan....groovy").read_text() == "// better"
 
 
 def test_what_was_changed_is_not_taken_out(home):
     folder = scripts.install(home).folder
-    (folder / "Plan....groovy").write_text("// better")
-    assert scripts.uninstall(home).kept == ["Plan....groovy"]
-    assert [p.name for p in folder.iterdir()] == ["Plan....groovy"]
+    (folder / "FijiBridge_Plan....groovy").write_text("// better")
+    assert scripts.uninstall(home).kept == ["FijiBridge_Plan....groovy"]
+    assert [p.name for p in folder.iterdir()] == ["FijiBridge_Plan....groovy"]
 
 
 def test_a_script_of_the_same_name_is_not_overwritten(home):
     folder = home / scripts.FOLDER
     folder.mkdir()
-    (folder / "Predict....groovy").write_text("// somebody's")
-    assert scripts.install(home).kept == ["Predict....groovy"]
+    (folder / "FijiBridge_Predict....groovy").write_text("// somebody's")
+    assert scripts.install(home).kept == ["FijiBridge_Predict....groovy"]
     scripts.uninstall(home)
-    assert (folder / "Predict....groovy").read_text() == "// somebody's"
+    assert (folder / "FijiBridge_Predict....groovy").read_text() == "// somebody's"
 
 
 def test_a_verb_that_comes_and_goes(home):
@@ -100,11 +100,11 @@ def test_a_verb_that_comes_and_goes(home):
 
     try:
         folder = scripts.install(home).folder
-        assert "'count_spots'" in (folder / "Count_Spots....groovy").read_text()
+        assert "'count_spots'" in (folder / "FijiBridge_Count_Spots....groovy").read_text()
     finally:
         unregister("count_spots")
-    assert scripts.install(home).removed == ["Count_Spots....groovy"]
-    assert not (folder / "Count_Spots....groovy").exists()
+    assert scripts.install(home).removed == ["FijiBridge_Count_Spots....groovy"]
+    assert not (folder / "FijiBridge_Count_Spots....groovy").exists()
 
 
 def test_an_installation_that_breaks_off_can_be_done_again_and_taken_out(home, monkeypatch):
@@ -161,7 +161,7 @@ def test_a_manifest_that_names_files_elsewhere_removes_none(home):
     scripts.install(home)
     path = home / scripts.FOLDER / scripts.MANIFEST
     told = json.loads(path.read_text())
-    told["files"]["../Mine.groovy"] = told["files"].pop("About.groovy")
+    told["files"]["../Mine.groovy"] = told["files"].pop("FijiBridge_About.groovy")
     path.write_text(json.dumps(told))
     with pytest.raises(StartError, match="other folders"):
         scripts.uninstall(home)

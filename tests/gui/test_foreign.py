@@ -54,7 +54,7 @@ def run(jvm, home):  # noqa: F811
             script(path, given.collectEntries { name, value -> [name, image(name, value)] })
             null
             """,
-            path=str(home / FOLDER / f"{name}.groovy"), given=values,
+            path=str(home / FOLDER / f"FijiBridge_{name}.groovy"), given=values,
         )  # fmt: skip
 
     return script
@@ -144,7 +144,7 @@ TOLD = """
 
 
 def test_an_error_is_a_dialog_and_its_trace_is_in_the_log(jvm, home):  # noqa: F811
-    told, logged = jvm("def values = { [:] }\n" + TOLD, path=str(home / FOLDER / "Break....groovy"))
+    told, logged = jvm("def values = { [:] }\n" + TOLD, path=str(home / FOLDER / "FijiBridge_Break....groovy"))
     assert "ZeroDivisionError: division by zero (spoken.py, line" in told
     assert "return 1 / 0" in logged
 
@@ -156,5 +156,5 @@ def test_an_image_that_was_closed_is_told(jvm, home):  # noqa: F811
     onEventThread { imp.close() }
     def values = { [image: imp] }
     """
-    told, _ = jvm(close + TOLD, path=str(home / FOLDER / "Look_At....groovy"))
+    told, _ = jvm(close + TOLD, path=str(home / FOLDER / "FijiBridge_Look_At....groovy"))
     assert told == "'zu' is closed"

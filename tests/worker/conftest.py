@@ -138,7 +138,7 @@ def run(jvm, home) -> Callable[..., Any]:
                 [name, name in images ? WindowManager.getImage(value) : name in files ? new File(value) : value]
             })
             """,
-            path=str(home / FOLDER / f"{name}.groovy"), given=values,
+            path=str(home / FOLDER / f"FijiBridge_{name}.groovy"), given=values,
         )  # fmt: skip
 
     return script

@@ -29,10 +29,12 @@ def test_planes_come_out_as_they_went_in_and_are_freed(monkeypatch):
     told = made.put_planes(list(stack))
     assert made
     assert [one["shape"][0] for one in told] == [4, 3]
-    arrays = arrays_of(Blocks().attach([came(one) for one in told]))
+    came_in = Blocks()
+    arrays = arrays_of(came_in.attach([came(one) for one in told]))
     np.testing.assert_array_equal(np.concatenate(arrays), stack)
-    del arrays
     assert len(shared_memory() - before) == 2
+    del arrays
+    came_in.free()
     made.free()
     assert shared_memory() == before
 
@@ -59,7 +61,19 @@ def test_planes_are_copied_where_blocks_are_no_files(monkeypatch, tmp_path):
     stack = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     made = Blocks()
     told = made.put_planes(list(stack))
-    (array,) = arrays_of(Blocks().attach([came(one) for one in told]))
+    came_in = Blocks()
+    (array,) = arrays_of(came_in.attach([came(one) for one in told]))
     np.testing.assert_array_equal(array, stack)
     del array
     made.free()
+
+
+def test_what_somebody_still_looks_at_stays_mapped():
+    """A verb may keep an image that came to it: the name of its memory is gone then, and its pixels are not."""
+    before = shared_memory()
+    made, came_in = Blocks(), Blocks()
+    (array,) = arrays_of(came_in.attach([came(made.put(np.arange(100_000, dtype=np.float32)))]))
+    made.free()
+    came_in.free()
+    assert shared_memory() == before
+    np.testing.assert_array_equal(array, np.arange(100_000))

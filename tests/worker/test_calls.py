@@ -65,7 +65,7 @@ def picture(jvm, run, kept):
 
 def test_scijava_reads_what_the_verbs_say(jvm, home):
     for verb in all_verbs():
-        path = home / FOLDER / (verb.title.replace(" ", "_") + ".groovy")
+        path = home / FOLDER / (verb.command.replace(" ", "_") + ".groovy")
         read = jvm("parameters(path)", path=str(path))
         assert list(read) == [parameter.name for parameter in verb.parameters], verb.name
         for parameter in verb.parameters:
@@ -89,7 +89,7 @@ def test_scijava_reads_what_the_verbs_say(jvm, home):
 
 def test_fiji_finds_the_menu_items(jvm, home):
     found = jvm("menu(folder)", folder=str(home / "scripts"))
-    assert {f"Plugins > FijiBridge > {verb.title}" for verb in all_verbs()} <= set(found)
+    assert {f"Plugins > FijiBridge > {verb.command}" for verb in all_verbs()} <= set(found)
 
 
 def test_predicting(run, kept, picture, model):
@@ -244,7 +244,7 @@ def test_two_calls_at_once(jvm, run, home, tmp_path):
         threads*.join()
         null
         """,
-        path=str(home / FOLDER / "Work....groovy"), started=[str(p) for p in paths],
+        path=str(home / FOLDER / "FijiBridge_Work....groovy"), started=[str(p) for p in paths],
     )  # fmt: skip
     first, second = (path.read_text() for path in paths)
     assert first == second

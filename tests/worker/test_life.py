@@ -70,7 +70,7 @@ BEGIN = """
 
 def test_a_worker_that_is_killed_fails_its_call_and_the_next_one_works(jvm, run, home, tmp_path):
     jvm("IJ.createImage('a', '8-bit ramp', 2000, 1000, 10).show(); null")
-    jvm(BEGIN, path=str(home / FOLDER / "Work....groovy"), place=str(tmp_path / "pid"))
+    jvm(BEGIN, path=str(home / FOLDER / "FijiBridge_Work....groovy"), place=str(tmp_path / "pid"))
     pid = appeared(tmp_path / "pid")
     os.kill(pid, signal.SIGKILL)
     told = jvm("IJ.getProperty('test.working').join(); IJ.getProperty('test.failed')")
@@ -98,7 +98,7 @@ def test_escape_while_python_starts_cancels_the_call(jvm, run, home, tmp_path):
     pid = int((tmp_path / "first").read_text())
     os.kill(pid, signal.SIGKILL)
     assert ended(pid)
-    jvm(BEGIN, path=str(home / FOLDER / "Work....groovy"), place=str(tmp_path / "second"))
+    jvm(BEGIN, path=str(home / FOLDER / "FijiBridge_Work....groovy"), place=str(tmp_path / "second"))
     time.sleep(0.3)
     jvm("IJ.setKeyDown(java.awt.event.KeyEvent.VK_ESCAPE); null")
     assert jvm("IJ.getProperty('test.working').join(50000); IJ.getProperty('test.failed')") == "cancelled"
@@ -135,7 +135,7 @@ def test_an_environment_that_is_gone_is_told(jvm, tmp_path):
 
 
 def test_a_script_that_was_copied_is_told_to_be_installed(jvm):
-    path = Path(__file__).resolve().parents[2] / "scripts" / "Plugins" / "FijiBridge" / "About.groovy"
+    path = Path(__file__).resolve().parents[2] / "scripts" / "Plugins" / "FijiBridge" / "FijiBridge_About.groovy"
     with pytest.raises(ScriptFailed, match="must be installed"):
         jvm("script(path, [:])", path=str(path))
 
