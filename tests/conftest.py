@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads of two processes would only get in each other's way
+
 settings.register_profile("untimed", deadline=None)  # machines are noisy: nothing is timed in a test
 settings.load_profile("untimed")
 
@@ -93,9 +96,16 @@ def python() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the fixtures that they use, so that `-m 'not gui'` selects what one expects."""
+    """Mark tests by the fixtures that they use, so that `-m 'not gui'` selects what one expects.
+
+    Those of a file run in one process, one after the other; so do those of all files that look at windows, or at what
+    is left in shared memory.
+    """
     for item in items:
+        folder = next((name for name in ("gui", "worker") if f"tests/{name}/" in item.nodeid), None)
+        item.add_marker(pytest.mark.xdist_group(folder or item.nodeid.split("::")[0]))
         names = getattr(item, "fixturenames", ())
         for fixture, mark in (("fiji", "jvm"), ("display", "gui"), ("data", "data")):
             if fixture in names:

@@ -30,6 +30,8 @@ _HELP_LINES = 3
 _HINT = "What a field is for is told here."
 
 _NEVER = "\0"
+_TRUE, _FOUND = ("truth", "_gt", "label", "cells"), ("cells", "label", "seg")
+"""Words in the titles of label images of people, and of programs."""
 
 
 # --- what is offered --------------------------------------------------------------------------------
@@ -61,10 +63,18 @@ def _offered_image(parameter: Parameter, last: str, free: list[str]) -> str:
     if parameter.optional:
         return last if last in choices else NONE
     known = parameter.kind is Kind.cells and last in choices
-    chosen = last if known else next(iter([*free, *choices]), "")
+    likely = _named_as_cells(parameter, free) if parameter.kind is Kind.cells else []
+    chosen = last if known else next(iter([*likely, *free, *choices]), "")
     if chosen in free:
         free.remove(chosen)
     return chosen
+
+
+def _named_as_cells(parameter: Parameter, titles: list[str]) -> list[str]:
+    """Return the titles that say of themselves that they are label images, the likeliest first."""
+    words = _TRUE if parameter.name.startswith("true") else _FOUND
+    ranks = {t: next((n for n, word in enumerate(words) if word in t.lower()), len(words)) for t in titles}
+    return sorted((t for t in titles if ranks[t] < len(words)), key=lambda t: ranks[t])
 
 
 def remember(verb: Verb, texts: Mapping[str, str]) -> None:
