@@ -233,37 +233,26 @@ class Events:
 def wait_for_user(title: str, text: str) -> bool:
     """Show ImageJ's dialog that does not block Fiji, and wait for it; Ctrl-C closes it."""
     dialog = jpype.JClass("ij.gui.WaitForUserDialog")(title, text)
-    closed, refused = threading.Event(), threading.Event()
+    ended, refused = threading.Event(), threading.Event()
 
     def refuse(event: Any) -> None:
         refused.set()
         dialog.close()
 
-    nothing = dict.fromkeys(
-        (
-            "windowOpened",
-            "windowClosed",
-            "windowIconified",
-            "windowDeiconified",
-            "windowActivated",
-            "windowDeactivated",
-        ),
-        lambda event: None,
-    )
-    dialog.addWindowListener(jpype.JProxy("java.awt.event.WindowListener", dict=nothing | {"windowClosing": refuse}))
+    names = "Opened", "Iconified", "Deiconified", "Activated", "Deactivated"
+    methods: dict[str, Any] = dict.fromkeys((f"window{name}" for name in names), lambda event: None)
+    # its show waits for ever if the dialog is closed before that has begun to wait
+    methods |= {"windowClosing": refuse, "windowClosed": lambda event: ended.set()}
+    dialog.addWindowListener(jpype.JProxy("java.awt.event.WindowListener", dict=methods))
 
     def show() -> None:
         dialog.show()
-        closed.set()
+        ended.set()
 
     threading.Thread(target=show, name="fijibridge-dialog", daemon=True).start()
-    opened = False
     try:
-        while not closed.wait(0.1):
-            visible = bool(dialog.isVisible())
-            if opened and not visible:
-                break  # closed before it had begun to wait, which it would then do for ever
-            opened = opened or visible
+        while not ended.wait(0.1):
+            pass
     except KeyboardInterrupt:
         dialog.close()
         raise
