@@ -96,16 +96,22 @@ def python() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the fixtures that they use, so that `-m 'not gui'` selects what one expects.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Let the tests of a file run in one process, and so those of all files that look at windows or shared memory."""
+    from xdist.scheduler import LoadScopeScheduling
 
-    Those of a file run in one process, one after the other; so do those of all files that look at windows, or at what
-    is left in shared memory.
-    """
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            together = nodeid.startswith(("tests/gui/", "tests/worker/"))
+            return "windows" if together else nodeid.split("::")[0]
+
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the fixtures that they use, so that `-m 'not gui'` selects what one expects."""
     for item in items:
-        folder = next((name for name in ("gui", "worker") if f"tests/{name}/" in item.nodeid), None)
-        item.add_marker(pytest.mark.xdist_group(folder or item.nodeid.split("::")[0]))
         names = getattr(item, "fixturenames", ())
         for fixture, mark in (("fiji", "jvm"), ("display", "gui"), ("data", "data")):
             if fixture in names:

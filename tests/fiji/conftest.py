@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-
 import jpype
 import numpy as np
 import pytest
+
+from fijibridge.fiji.jars import jars_of
 
 ENGINES = {
     "beanshell": "org.apache-extras.beanshell:bsh:2.0b6",
@@ -31,11 +31,7 @@ def engine_class():
 
     def load(language: str, name: str):
         if language not in loaders:
-            import jgo
-
-            logging.getLogger("jgo").setLevel(logging.ERROR)
-            jars = jgo.build(ENGINES[language]).all_jars
-            urls = [jpype.JClass("java.io.File")(str(jar)).toURI().toURL() for jar in jars]
+            urls = [jpype.JClass("java.io.File")(str(jar)).toURI().toURL() for jar in jars_of([ENGINES[language]])]
             parent = jpype.JClass("ij.IJ").class_.getClassLoader()
             loaders[language] = jpype.JClass("java.net.URLClassLoader")(
                 jpype.JArray(jpype.JClass("java.net.URL"))(urls), parent

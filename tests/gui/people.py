@@ -9,7 +9,7 @@ from typing import Any
 import jpype
 
 
-def wait(done: Callable[[], Any], seconds: float = 20) -> Any:
+def wait(done: Callable[[], Any], seconds: float = 60) -> Any:
     """Wait for something to be, and return it."""
     end = time.monotonic() + seconds
     while not (found := done()):

@@ -14,6 +14,7 @@ def test_showing_again_keeps_window_zoom_slice_and_overlay(python, display):
         fiji.add_rois([fb.Roi.rectangle(3, 3, 9, 9, name="1")])
         imp.setSlice(4)
         canvas.zoomIn(10, 10); canvas.zoomIn(10, 10)
+        time.sleep(1)  # the window follows
         zoom, part = canvas.getMagnification(), canvas.getSrcRect()
         seen = (part.x, part.y, part.width, part.height)
         assert fiji.show(255 - stack, name="s") == "s"

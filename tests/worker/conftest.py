@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import pickle
 import subprocess
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 
 from fijibridge.app.scripts import FOLDER
+from fijibridge.fiji.jars import jars_of
 
 JARS = (
     "net.imagej:ij:1.54p",
@@ -85,11 +85,7 @@ def jars() -> list[Path]:
 
 def find_jars() -> list[Path]:
     """Return the jars of a Fiji's core, from Maven Central or the user's cache."""
-    import jgo
-
-    logging.getLogger("jgo").setLevel(logging.ERROR)
-    found = jgo.build("+".join(JARS), resolver=jgo.maven.PythonResolver(lenient=True))
-    return sorted(Path(found.path).glob("*/*.jar"))
+    return jars_of(JARS)
 
 
 @pytest.fixture(scope="session")
