@@ -46,7 +46,8 @@ def save_patches(sampler: PatchSampler, path: str | PathLike[str], batches: int 
 
     Examples
     --------
-    >>>     >>> from fijibridge.nn.patches import Sample
+    >>> import tempfile
+    >>> from fijibridge.nn.patches import Sample
     >>> image = np.random.default_rng(0).random((1, 40, 40), np.float32)
     >>> sampler = PatchSampler([Sample(image, np.zeros((40, 40), np.uint8))], (16, 16), batch=4, batches=3)
     >>> path = save_patches(sampler, Path(tempfile.mkdtemp()) / "patches.zarr")
