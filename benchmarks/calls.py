@@ -95,7 +95,7 @@ def stacks(jvm: other.Jvm, scripts: Path, rounds: int) -> None:
     array = np.broadcast_to(np.arange(width, dtype=np.uint16), SHAPE).copy()
 
     def script(name: str, values: str) -> None:
-        jvm(f"script(path, {values}); null", path=str(scripts / f"{name}.groovy"))
+        jvm(f"script(path, {values}); null", path=str(scripts / f"FijiBridge_{name}.groovy"))
 
     there = "[image: WindowManager.getImage('stack')]"
     compare("500 MB to Python / numpy.copy", lambda: script("Look_At...", there), array.copy, rounds)
