@@ -16,12 +16,11 @@ from skimage.io import imsave
 from fijibridge.app.console import console
 from fijibridge.app.plots import columns_by_index, save_figure
 from fijibridge.app.tables import save_table, table_text
-from fijibridge.cells.diagnosis.corrections import labels_from_corrected
+from fijibridge.cells.diagnosis.corrections import drawn_cells
 from fijibridge.errors import DatasetError, OptionError
 from fijibridge.files import atomic, make_folder, read_image, write_image
 from fijibridge.image import values
 from fijibridge.rois import read_rois, write_rois
-from fijibridge.rois.roi import AREAS
 from fijibridge.verbs import (
     Measure,
     Outlines,
@@ -90,11 +89,10 @@ class OnFiles:
         """Draw the areas in a file of ROIs as cells."""
         if over is None:
             raise OptionError(f"{path} holds ROIs, and there is no image that they lie on; expected a label image")
-        areas = [roi for roi in read_rois(path) if roi.kind in AREAS]
-        if not areas:
+        cells = drawn_cells(read_rois(path), over)
+        if cells is None:
             raise OptionError(f"{path} holds no areas; expected the outlines of cells")
-        frame = over.isel(c=0, drop=True) if "c" in over.dims else over
-        return labels_from_corrected(areas, frame.copy(data=np.zeros(frame.shape, np.uint16))).rename(path.stem)
+        return cells.rename(path.stem)
 
     def give(self, result: Result) -> None:
         """Write a result, or say it."""

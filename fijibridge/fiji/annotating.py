@@ -14,8 +14,7 @@ import xarray as xr
 from fijibridge.errors import ImageError, RoiError
 from fijibridge.fiji.working import Working
 from fijibridge.image import Array, as_image, as_labels
-from fijibridge.rois import Roi, labels_to_rois, rois_to_mask
-from fijibridge.rois.roi import AREAS
+from fijibridge.rois import labels_to_rois, rois_to_mask
 
 if TYPE_CHECKING:
     from fijibridge.dataset import Dataset
@@ -216,16 +215,15 @@ class Annotating(Working):
         return [title for title in self.titles() if title in with_cells - used]
 
     def _cells_of(self, title: str, image: xr.DataArray, labelled: str | None, alone: bool) -> xr.DataArray:
+        from fijibridge.cells.diagnosis.corrections import drawn_cells
         from fijibridge.fiji import overlays
 
         if labelled is not None:
-            nothing = _without_cells(image)
             array = as_labels(self.image(labelled), labelled)
-            if array.shape != nothing.shape:
-                raise ImageError(
-                    f"{labelled!r} has shape {array.shape}, but {title!r} {nothing.shape} (without channels)"
-                )
-            return nothing.copy(data=array)
+            shape = tuple(n for d, n in image.sizes.items() if d != "c")
+            if array.shape != shape:
+                raise ImageError(f"{labelled!r} has shape {array.shape}, but {title!r} {shape} (without channels)")
+            return _spatial(image, array)
         found = self._java_rois("overlay", title) or (self._java_rois("manager", title) if alone else [])
         cells = drawn_cells(overlays.from_java(found), image)
         if cells is None:
@@ -239,19 +237,6 @@ class Annotating(Working):
         selected = overlays.from_java(self._java_rois("image", title))
         known = rois_to_mask([roi.at() for roi in selected], shape) if selected else np.ones(shape, bool)
         return _spatial(image, known.astype(np.uint8))
-
-
-def drawn_cells(rois: Sequence[Roi], image: xr.DataArray) -> xr.DataArray | None:
-    """Return the areas among ROIs over an image as its label image, one named by a number has that id; None without."""
-    from fijibridge.cells.diagnosis.corrections import labels_from_corrected
-
-    areas = [roi for roi in rois if roi.kind in AREAS]
-    return labels_from_corrected(areas, _without_cells(image)) if areas else None
-
-
-def _without_cells(image: xr.DataArray) -> xr.DataArray:
-    """Return a label image of an image that has no cell."""
-    return _spatial(image, np.zeros([n for d, n in image.sizes.items() if d != "c"], np.uint16))
 
 
 def _spatial(image: xr.DataArray, array: npt.NDArray[Any]) -> xr.DataArray:

@@ -183,7 +183,7 @@ class Calls:
         """Tell that a command failed, and return why what called it must end; an empty text if that was asked for."""
         _leave_to_us(command)
         if caller is Caller.python:
-            commands.causes[threading.get_ident()] = error
+            commands.note_cause(error)
         if isinstance(error, Cancelled):
             self._fiji.status("cancelled")
             return None if caller is Caller.person and self._interactive else ""
@@ -216,9 +216,9 @@ def _end(caller: Caller, why: str) -> Any:
         return jpype.JClass("java.lang.RuntimeException")(why or macro.MACRO_CANCELED)
     # what IJ.run does at its end, which is not reached
     macro.setOptions(None)
-    running = jpype.JClass("ij.IJ").class_.getDeclaredField("macroRunning")
-    running.setAccessible(True)
-    running.setBoolean(None, False)
+    flag = jpype.JClass("ij.IJ").class_.getDeclaredField("macroRunning")
+    flag.setAccessible(True)
+    flag.setBoolean(None, False)
     return javaside.failure()(why or macro.MACRO_CANCELED)
 
 

@@ -27,7 +27,7 @@ def run_macro(code: str, argument: str = "") -> str:
         If Ctrl-C stopped a command of fijibridge.
     """
     _check_brackets(code)
-    causes.pop(threading.get_ident(), None)
+    _here.cause = None
     interpreter_class = javaside.interpreter()
     headless = jpype.JClass("ij.IJ").getInstance() is None
     images = interpreter_class.keepImages() if headless else None
@@ -44,7 +44,7 @@ def run_macro(code: str, argument: str = "") -> str:
         _here.macro = outer
         if images is not None:
             interpreter_class.restoreImages(images)
-    cause = causes.pop(threading.get_ident(), None)
+    cause, _here.cause = _here.cause, None
     if isinstance(cause, KeyboardInterrupt):
         raise cause
     if isinstance(cause, Cancelled):
@@ -67,8 +67,10 @@ def macro_here() -> Any:
     return getattr(_here, "macro", None)
 
 
-causes: dict[int, BaseException] = {}
-"""What a command of fijibridge raised within a macro that :func:`run_macro` runs, by the thread's number."""
+def note_cause(error: BaseException) -> None:
+    """Keep what a command of fijibridge raised, for :func:`run_macro`, which runs the macro in this thread."""
+    _here.cause = error
+
 
 _PLACE = re.compile(r"(?P<message>.*) in line (?P<number>\d+)\n(?:\t\t\(called from .*\)\n)* \n(?P<line>.*)", re.DOTALL)
 

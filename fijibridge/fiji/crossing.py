@@ -18,7 +18,7 @@ from fijibridge.fiji.exchange import MODES, Facts, image_of, shown, signed_range
 from fijibridge.fiji.measurements import measurement_constants, places_of
 from fijibridge.image import DIMS, LookupTable, as_image, as_labels, imagej_pixels
 from fijibridge.rois import Roi
-from fijibridge.rois.roi import AREAS, argb
+from fijibridge.rois.roi import argb
 from fijibridge.verbs.parameters import Parameter
 from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
 
@@ -176,7 +176,7 @@ def cells_from(told: Mapping[str, Any]) -> xr.DataArray:
     ImageError
         If what was told makes no sense.
     """
-    from fijibridge.cells.diagnosis.corrections import labels_from_corrected
+    from fijibridge.cells.diagnosis.corrections import drawn_cells
 
     try:
         nothing = np.broadcast_to(np.zeros((), np.uint16), _shape(told)).swapaxes(1, 2)
@@ -186,12 +186,10 @@ def cells_from(told: Mapping[str, Any]) -> xr.DataArray:
         rois = [Roi(data[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
     except (KeyError, TypeError, ValueError) as error:
         raise ImageError(f"Fiji told of ROIs what makes no sense: {error!r}") from error
-    areas = [roi for roi in rois if roi.kind in AREAS]
-    if not areas:
+    cells = drawn_cells(rois, image)
+    if cells is None:
         raise RoiError(f"{told['title']!r} has no cells there: none of {len(rois)} ROIs is an area")
-    one = image.isel(c=0, drop=True) if "c" in image.dims else image
-    empty = xr.DataArray(np.zeros(one.shape, np.uint16), dims=one.dims, coords=one.coords)
-    return labels_from_corrected(areas, empty).rename(str(told["title"]))
+    return cells.rename(str(told["title"]))
 
 
 def _shape(told: Mapping[str, Any]) -> tuple[int, ...]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from fijibridge.cells.diagnosis.corrections import drawn_cells
 from fijibridge.errors import NoImageError, RoiError
 from fijibridge.fiji import images, overlays, windows
-from fijibridge.fiji.annotating import drawn_cells
 from fijibridge.image import LookupTable
 from fijibridge.verbs.parameters import Kind, Parameter
 from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
