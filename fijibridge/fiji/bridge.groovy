@@ -53,6 +53,11 @@ class Told extends RuntimeException {
     Told(String message) { super(message) }
 }
 
+/** A process that ended before it began what it was asked for. */
+class Gone extends Told {
+    Gone(String message) { super(message) }
+}
+
 /** Pixels and other numbers, between Java's arrays and shared memory. */
 @CompileStatic
 class Memory {
@@ -253,7 +258,15 @@ class Bridge {
             Map<String, ImagePlus> open = [:]
             Map told = taken(images, cells, values, open, sent)
             Map given = values.findAll { it.key !in images && it.key !in cells }.collectEntries { [it.key, plain(it.value)] }
-            receive(worker, worker.task(verb, [given: given.findAll { it.value != null }, images: told]), open)
+            Map inputs = [given: given.findAll { it.value != null }, images: told]
+            try {
+                receive(worker, worker.task(verb, inputs), open)
+            } catch (Gone gone) {
+                // killed a moment ago, it still looked alive
+                leave(worker)
+                worker = this.worker(version)
+                receive(worker, worker.task(verb, inputs), open)
+            }
         } catch (Stopped stopped) {
             IJ.showStatus("FijiBridge: ${stopped.message}")
             refuse(stopped.message, false)
@@ -313,6 +326,11 @@ class Bridge {
         hello = await(started, started.task(':hello'))
     }
 
+    /** Forgets a worker that is gone, so that the next call starts one. */
+    private synchronized void leave(Service gone) {
+        if (service.is(gone)) service = null
+    }
+
     /** Ends the worker; what still works in it is cancelled, a training saved. */
     synchronized void close() {
         if (service != null && service.isAlive()) service.close()
@@ -322,8 +340,10 @@ class Bridge {
     /** Waits for a task, tells how far it is, cancels it if Escape is pressed, and returns its outputs. */
     private Map await(Service python, Service.Task task) {
         CountDownLatch done = new CountDownLatch(1)
+        boolean began = false
         int lines = python.errorLines().size()
         task.listen { event ->
+            began = began || event.responseType == Service.ResponseType.LAUNCH
             if (event.message) IJ.showStatus("FijiBridge: ${event.message}")
             if (event.maximum > 0) IJ.showProgress((int) event.current, (int) event.maximum)
             if (task.status.isFinished()) done.countDown()
@@ -345,8 +365,10 @@ class Bridge {
         if (status == 'CANCELED') throw new Stopped('cancelled')
         if (status == 'CRASHED') {
             log(python, lines)
-            throw new Told("the Python process of FijiBridge ended while it worked (what it said last is in the log). The " +
-                'next call starts a new one')
+            if (cancelled && !began) throw new Stopped('cancelled')
+            String ended = 'the Python process of FijiBridge ended while it worked (what it said last is in the log). The ' +
+                'next call starts a new one'
+            throw began ? new Told(ended) : new Gone(ended)
         }
         if (task.error ==~ /(?s).*is in the log\)/) {
             Thread.sleep(200)  // what it says comes by another way

@@ -26,7 +26,9 @@ pytestmark = pytest.mark.jvm
 
 def appeared(path: Path) -> int:
     """Wait for the file in which a worker writes that it works, and return its process."""
+    last = time.monotonic() + 100
     while not path.exists() or not path.read_text():
+        assert time.monotonic() < last, "no worker began"
         time.sleep(0.02)
     return int(path.read_text())
 
@@ -57,7 +59,7 @@ def written(folder: Path, name: str, **told: str) -> str:
 
 
 BEGIN = """
-    failed = null
+    IJ.setProperty('test.failed', null)
     working = Thread.start {
         try { new GroovyShell(new Binding(script: script, path: path, place: place)).evaluate(
             'script(path, [started: place, seconds: 60.0d])') }
@@ -85,6 +87,19 @@ def test_a_worker_that_is_killed_between_two_calls_is_started_anew(jvm, run, tmp
         os.kill(int((tmp_path / name).read_text()), signal.SIGKILL)
         assert ended(int((tmp_path / name).read_text()))
     assert (tmp_path / "first").read_text() != (tmp_path / "second").read_text()
+
+
+def test_a_worker_that_ends_before_it_begins_is_started_anew_for_the_same_call(jvm, run, home, tmp_path):
+    """As one that was killed a moment ago and still looks alive."""
+    run("Work...", started=str(tmp_path / "first"), seconds=0.0)
+    pid = int((tmp_path / "first").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    jvm(BEGIN, path=str(home / FOLDER / "FijiBridge_Work....groovy"), place=str(tmp_path / "second"))
+    time.sleep(1)  # until it was asked; if that takes longer, it is started anew before
+    os.kill(pid, signal.SIGKILL)
+    assert appeared(tmp_path / "second") != pid
+    jvm("IJ.setKeyDown(java.awt.event.KeyEvent.VK_ESCAPE); null")
+    assert jvm("IJ.getProperty('test.working').join(50000); IJ.getProperty('test.failed')") == "cancelled"
 
 
 def test_a_worker_that_is_killed_with_an_image_in_its_hands_frees_it(jvm, run, tmp_path):
