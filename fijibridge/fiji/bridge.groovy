@@ -589,6 +589,7 @@ class Bridge {
             if (told.limits != null) imp.setDisplayRange(told.limits[0], told.limits[1])
         }
         ImagePlus shown = inWindow(imp)
+        if (told.first != null) shown.setC(told.first)
         if (told.paint) shown.setOverlay(painted(planes, told))
         else if (shown.getOverlay()?.toArray()?.any { it.getName() == PAINT }) shown.setOverlay(null)
     }
@@ -713,12 +714,12 @@ class Bridge {
         return table
     }
 
-    /** Shows columns of whole numbers without decimals, others with four. */
+    /** Shows columns of whole numbers, and gaps, without decimals, others with four. */
     private static void decimals(ResultsTable table) {
         table.getHeadings().each { heading ->
             int index = table.getColumnIndex(heading)
             double[] column = index < 0 ? null : table.getColumnAsDoubles(index)
-            if (column != null) table.setDecimalPlaces(index, column.every { it == Math.rint(it) } ? 0 : 4)
+            if (column != null) table.setDecimalPlaces(index, column.every { Double.isNaN(it) || it == Math.rint(it) } ? 0 : 4)
         }
     }
 

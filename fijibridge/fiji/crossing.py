@@ -96,7 +96,7 @@ class Crossing:
             "time_unit": told.time_unit, "function": told.function, "info": told.info, "properties": told.properties,
             "luts": [table.data.hex() for table in told.luts], "ranges": told.ranges, "mode": told.mode,
             "limits": limits, "colors": None if result.colors is None else LookupTable.of(result.colors).data.hex(),
-            "paint": False, "blocks": self._blocks.put_planes(planes),
+            "first": result.first_number(), "paint": False, "blocks": self._blocks.put_planes(planes),
         }  # fmt: skip
 
     def _labels(self, result: ShowLabels) -> dict[str, Any]:

@@ -67,9 +67,12 @@ class FijiHost:
         """Show a result."""
         fiji = self._fiji
         match result:
-            case ShowImage(image, name, limits, colors):
+            case ShowImage(image, name, limits, colors, _):
                 with windows.one_at_a_time():
                     imp = _made_here(fiji.show(image, name=_title(name), limits=limits))
+                number = result.first_number()
+                if number is not None:
+                    imp.setC(number)
                 if colors is not None:
                     imp.setLut(images.make_lut(LookupTable.of(np.asarray(colors))))
                     imp.updateAndDraw()

@@ -58,13 +58,13 @@ def from_dataframe(frame: pd.DataFrame) -> Any:
 
 
 def _set_decimals(table: Any) -> None:
-    """Show columns of whole numbers without decimals, others with four."""
+    """Show columns of whole numbers, and gaps, without decimals, others with four."""
     for heading in (str(h) for h in table.getHeadings()):
         index = int(table.getColumnIndex(heading))
         found = table.getColumnAsDoubles(index) if index >= 0 else None
         if found is not None:
             numbers = np.array(found[:], float)
-            table.setDecimalPlaces(index, 0 if (numbers == np.round(numbers)).all() else 4)
+            table.setDecimalPlaces(index, 0 if ((numbers == np.round(numbers)) | np.isnan(numbers)).all() else 4)
 
 
 kept: dict[str, Any] = {}

@@ -179,7 +179,7 @@ def _read(source: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         with safe_open(source, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("fijibridge", "null"))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{source} is not a readable safetensors file: {error}") from error
     if about is None:
         raise ModelError(f"{source} was not written by fijibridge: it does not say which network its weights are for")

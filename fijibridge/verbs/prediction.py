@@ -50,7 +50,7 @@ def predict(
     """
     with working(call, device) as chosen:
         prob = predicted(image, model, call, flips, border, tile, precision, chosen)
-    return ShowImage(prob, f"{stem(image)}_prob", limits=(0.0, 1.0))
+    return ShowImage(prob, f"{stem(image)}_prob", limits=(0.0, 1.0), first="membrane")
 
 
 @verb("Predict Folder...", order=21)

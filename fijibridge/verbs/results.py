@@ -29,12 +29,20 @@ class ShowImage:
         What is black and what is white; found from the pixels if left out.
     colors
         A lookup table, (256, 3) uint8; grey if left out.
+    first
+        Name of the channel that is seen first; the first of all if left out.
     """
 
     image: xr.DataArray
     name: str
     limits: tuple[float, float] | None = None
     colors: Any = None
+    first: str | None = None
+
+    def first_number(self) -> int | None:
+        """Return the number of the channel that is seen first, from 1; None if the image has none of that name."""
+        names = list(map(str, self.image["c"].values)) if "c" in self.image.coords and "c" in self.image.dims else []
+        return names.index(self.first) + 1 if self.first in names else None
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,7 @@ def test_a_macro_predicts_what_python_predicts(clean, raw, model):
     assert shown.coords["c"].values.tolist() == ["background", "membrane"]
     imp = clean._find("raw_prob")
     assert (imp.getDisplayRangeMin(), imp.getDisplayRangeMax()) == (0, 1)
+    assert imp.getC() == 2, "membranes are seen first"
 
 
 def test_the_active_image_is_taken_if_none_is_named(clean, raw, model):

@@ -20,6 +20,11 @@ def test_round_trip_of_numbers_text_and_missing_values():
     assert back["text"].tolist() == frame["text"].tolist()
 
 
+def test_whole_numbers_have_no_decimals_also_beside_gaps():
+    table = from_dataframe(pd.DataFrame({"id": [3.0, np.nan], "share": [0.5, np.nan]}))
+    assert [str(table.getStringValue(name, 0)) for name in ("id", "share")] == ["3", "0.5000"]
+
+
 def test_many_columns_and_no_rows():
     frame = pd.DataFrame(np.arange(600.0).reshape(2, 300), columns=[f"c{i}" for i in range(300)])
     pd.testing.assert_frame_equal(to_dataframe(from_dataframe(frame)), frame)

@@ -80,6 +80,15 @@ def test_the_slope_is_that_of_the_last_epochs():
     assert two.slope is None  # what was before the first step is no part of the end
 
 
+def test_a_loss_that_has_turned_is_not_improving_though_a_line_through_its_end_falls():
+    val = [2.0, 1.5, 1.2, 0.9, 0.7, 0.5, 0.51, 0.53]
+    ending = explain(curves(FALLING[:8], val), "")
+    assert ending.slope < -0.01 * 1.5
+    assert ending.looks_like == "converged"
+    assert ending.evidence == ("val_loss has not been better for 2 epochs",)
+    assert explain(curves(FALLING[:7], val[:7]), "").looks_like == "still improving"  # one worse epoch is noise
+
+
 def test_the_best_epoch_is_never_the_one_before_the_first_step():
     ending = explain(curves([0.5, 0.6, 0.55], [0.1, 0.4, 0.3]), "")
     assert (ending.best_epoch, ending.best) == (2, 0.3)

@@ -362,6 +362,12 @@ def test_a_header_that_says_it_is_huge(tmp_path):
         fb.Model.load(tmp_path / "m.safetensors")
 
 
+def test_a_description_that_is_nested_without_end(tmp_path):
+    save_file({"w": torch.zeros(1)}, tmp_path / "m.safetensors", {"fijibridge": "[" * 100_000})
+    with pytest.raises(ModelError, match="not a readable safetensors file"):
+        fb.Model.load(tmp_path / "m.safetensors")
+
+
 @pytest.mark.parametrize("cut", [0, 4, 9, 0.5, -1])
 def test_a_model_file_that_was_cut_short(pair, tmp_path, cut):
     file = fb.Model(small_net(), ("other", "membrane")).save(tmp_path / "m.safetensors")

@@ -92,7 +92,7 @@ def test_fiji_finds_the_menu_items(jvm, home):
     assert {f"Plugins > FijiBridge > {verb.command}" for verb in all_verbs()} <= set(found)
 
 
-def test_predicting(run, kept, picture, model):
+def test_predicting(jvm, run, kept, picture, model):
     run("Predict...", image="zellen \u00e4.tif", model=str(model))
     (expected,) = called("predict", image=picture, model=str(model))
     assert isinstance(expected, ShowImage)
@@ -101,6 +101,7 @@ def test_predicting(run, kept, picture, model):
     assert list(got.coords["c"].values) == ["other", "membrane"]
     assert fb.pixel_size(got) == fb.pixel_size(picture)
     assert got.attrs["imagej"]["display_ranges"][0] == (0.0, 1.0)
+    assert jvm("WindowManager.getCurrentImage().getC()") == 2, "membranes are seen first"
 
 
 def test_labelling_shows_the_cells_in_their_colours_and_over_the_image(jvm, run, kept, picture, model):

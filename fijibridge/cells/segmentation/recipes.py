@@ -117,8 +117,8 @@ def _pixel_area(prob: Array, unit: str) -> float:
     own = calibration.unit(prob) if isinstance(prob, xr.DataArray) else calibration.PIXEL
     if own == calibration.PIXEL:
         raise ImageError(
-            f"sizes in {unit!r} need a pixel size, and prob has none: give it one with "
-            "fijibridge.as_image(prob, pixel_size=0.2, unit='um'), or say the sizes in pixels, unit='px'"
+            f"sizes in {unit!r} need a pixel size, and prob has none: give it one (in Fiji Image > Properties..., in "
+            "Python fijibridge.as_image(prob, pixel_size=0.2, unit='um')), or say the sizes in pixels, unit px"
         )
     if usual_unit(unit[:-1]) != usual_unit(own) or unit[-1:] != str(prob.ndim):
         raise ImageError(f"sizes in {unit!r} do not fit prob of {prob.ndim} axes in {own}: use '{own}{prob.ndim}'")

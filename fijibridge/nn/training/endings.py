@@ -15,6 +15,8 @@ Looks = Literal[
 ]  # fmt: skip
 WINDOW = 5
 """Epochs over which a slope is taken."""
+_LATE = 2
+"""Epochs without a better one, from which on nothing improves."""
 
 _ADVICE: Mapping[str, tuple[str, ...]] = {
     "untrained": ("train for at least one epoch",),
@@ -113,7 +115,7 @@ def explain(
     its range above its lowest; *overfitting*: the validation loss ended above its lowest by more than a tenth while the
     training loss went on falling; *weak model*: the training loss lost less than a fifth of its value before the first
     step, or stayed above 0.6 with a flat end; *still improving*: the watched metric changed for the better by more than
-    1 % of its range an epoch at the end; else *converged*.
+    1 % of its range an epoch at the end, and was best in one of the last two epochs; else *converged*.
 
     Examples
     --------
@@ -170,14 +172,35 @@ def _looks(history: pd.DataFrame, watched: str, slope: float | None, warm: bool)
             f"val_loss was lowest, {val[low]:.3g}, at epoch {low}, and is {val[-1]:.3g} at the end",
             f"train_loss went on from {train[low]:.3g} to {train[-1]:.3g}",
         ]
-    improving = slope is not None and _gain(slope, watched) > 0.01 * float(np.nanmax(curve) - np.nanmin(curve))
+    improving = _improves(curve, watched, slope)
     if (not warm and train[-1] > 0.8 * train[0]) or (train[-1] > 0.6 and not improving):
         return "weak model", [f"train_loss fell from {train[0]:.3g} before the first step to {train[-1]:.3g} only"]
-    if improving and slope is not None:
+    if improving:
         return "still improving", [f"{watched} changes by {slope:+.2g} an epoch at the end"]
     if not np.isfinite(val[1:]).any():
         return "unknown", [f"train_loss is {train[-1]:.3g}, and there is no validation"]
-    return "converged", [f"{watched} changes by {slope or 0:+.2g} an epoch at the end"]
+    return "converged", [_end(curve, watched, slope)]
+
+
+def _improves(curve: np.ndarray[Any, Any], watched: str, slope: float | None) -> bool:
+    """Whether the metric gets better at the end: a line may still fall where the last epochs have turned."""
+    if slope is None or _gain(slope, watched) <= 0.01 * float(np.nanmax(curve) - np.nanmin(curve)):
+        return False
+    return _since_best(curve, watched) < _LATE
+
+
+def _since_best(curve: np.ndarray[Any, Any], watched: str) -> int:
+    """Return for how many epochs with a value it has not been better."""
+    learnt = curve[1:][np.isfinite(curve[1:])]
+    best = learnt.argmax() if higher_is_better(watched) else learnt.argmin()
+    return len(learnt) - 1 - int(best)
+
+
+def _end(curve: np.ndarray[Any, Any], watched: str, slope: float | None) -> str:
+    since = _since_best(curve, watched)
+    if since >= _LATE:
+        return f"{watched} has not been better for {since} epochs"
+    return f"{watched} changes by {slope or 0:+.2g} an epoch at the end"
 
 
 def _path(train: np.ndarray[Any, Any]) -> str:

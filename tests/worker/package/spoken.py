@@ -79,7 +79,9 @@ def hold(image: Image) -> str:
 @verb("Results...")
 def results(image: Image) -> list[Result]:
     """Return one of each."""
-    table = pd.DataFrame({"label": [3, 5], "size": [1.5, np.nan], "outcome": ["matched", "missed \u00e4"]})
+    table = pd.DataFrame(
+        {"label": [3, 5], "true": [4, np.nan], "size": [1.5, np.nan], "outcome": ["matched", "missed \u00e4"]}
+    )
     curves = pd.DataFrame(
         {"loss": [3.0, 2.0, np.nan], "val_loss": [4.0, 3.0, 2.5]}, index=pd.Index([0, 1, 2], name="epoch")
     )
