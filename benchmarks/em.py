@@ -30,15 +30,9 @@ SETTINGS = {
 CELLS = {"method": "agglomeration", "sigma": 0.5, "h": 1, "beta": 0.76, "threshold": 0.25, "grow": 1, "min_size": 40}
 
 
-def large(labels: np.ndarray) -> np.ndarray:
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = LEAST
-    return np.where(sizes[labels] >= LEAST, labels, 0)
-
-
 def matched(items: list, cells: list[np.ndarray]) -> pd.DataFrame:  # type: ignore[type-arg]
     return fb.match_table(
-        {item.name: fb.match_labels(large(item.labels().values), large(found))
+        {item.name: fb.match_labels(item.labels(), found, min_size=LEAST)
          for item, found in zip(items, cells, strict=True)}
     )  # fmt: skip
 

@@ -141,6 +141,7 @@ def match_labels(
     predicted: Predicted,
     thresh: Thresh = 0.5,
     region: Known = None,
+    min_size: Annotated[int, Param("leave out smaller cells, true and predicted", "px", low=0)] = 0,
     over: Over = None,
     table: Annotated[str, Param("name of the table that gets a row for this image")] = "Matches",
 ) -> list[Result]:
@@ -151,7 +152,7 @@ def match_labels(
     from fijibridge.cells.matching import matches
     from fijibridge.cells.outlines import matching_rois
 
-    found = matches.match_labels(true, predicted, thresh, region=region)
+    found = matches.match_labels(true, predicted, thresh, region=region, min_size=min_size)
     rois, colors = matching_rois(found, true, predicted)
     where = "predicted" if over is None else "over"
     named = stem(predicted if over is None else over).removesuffix("_cells")

@@ -100,6 +100,8 @@ def test_tune_says_the_options_of_label(folder, done, here, tmp_path):
     here("label", out / "pred", "--out", tmp_path, *(f"--{o.strip()}" for o in options.split("--")))
     here("match", folder, *PATTERNS, "--split=test", "--pred", tmp_path, "--csv", tmp_path / "m.csv")
     assert pd.read_csv(tmp_path / "m.csv")["f1"].iloc[-1] == pytest.approx(table["f1"].max())
+    here("match", folder, *PATTERNS, "--split=test", "--pred", tmp_path, "--min-size=9999", "--csv", tmp_path / "n.csv")
+    assert pd.read_csv(tmp_path / "n.csv")["GT"].iloc[-1] == 0, "there is no cell so large"
     bad = here("tune", out / "pred", folder, *PATTERNS, "--split=test", "--threshold=0.3;0.5", status=2)
     assert "expected numbers with commas" in " ".join(bad.replace("│", " ").split())
 

@@ -112,8 +112,9 @@ def test_commands_have_the_options_of_their_verbs(name, verb, lacking):
     assert lacking <= {parameter.name for parameter in parameters_of(verb, Call)[0]}
 
 
-def test_matching_has_the_thresh_of_its_verb():
+@pytest.mark.parametrize("name", ["thresh", "min_size"])
+def test_matching_has_the_options_of_its_verb(name):
     context = typer.main.get_command(app).make_context("fijibridge", ["match", "--help"], resilient_parsing=True)
-    (thresh,) = [o for o in context.command.get_command(context, "match").params if o.name == "thresh"]
-    assert thresh.help == help_of(verb_named("match_labels")["thresh"])
-    assert thresh.default == verb_named("match_labels")["thresh"].default
+    (option,) = [o for o in context.command.get_command(context, "match").params if o.name == name]
+    assert option.help == help_of(verb_named("match_labels")[name])
+    assert option.default == verb_named("match_labels")[name].default

@@ -201,9 +201,27 @@ def test_the_truth_matches_itself_in_any_region(true, region):
     assert m.fp == m.fn == 0
 
 
+@given(labels, labels, st.integers(0, 6), st.sampled_from([0.3, 0.5]))
+def test_small_cells_are_left_out_as_if_they_were_not_there(true, pred, least, thresh):
+    def large(image):
+        ids, sizes = np.unique(image, return_counts=True)
+        return np.where(np.isin(image, ids[sizes >= least]), image, 0)
+
+    assert match_labels(true, pred, thresh, min_size=least) == match_labels(large(true), large(pred), thresh)
+
+
+def test_the_size_of_a_cell_is_also_what_lies_where_nothing_is_known():
+    true = np.array([[1, 1, 1, 0, 2, 0]])
+    region = np.array([[1, 1, 0, 1, 1, 1]])
+    m = match_labels(true, true, region=region, min_size=3)
+    assert m.pairs == ((1, 1),)
+    assert m.scores == (1.0,)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        ({"min_size": -1}, "min_size is -1"),
         ({"pred": np.zeros((2, 2), int)}, "shape"),
         ({"thresh": 0}, "thresh"),
         ({"criterion": "dice"}, "dice"),

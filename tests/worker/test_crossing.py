@@ -164,7 +164,8 @@ def test_results_of_every_kind_reach_fiji(jvm, run):
     """
     both = jvm(columns, name="Both")
     assert both == {
-        "label": ["3", "5"] * 2, "true": ["4", "NaN"] * 2, "size": ["1.5000", "NaN"] * 2, "outcome": ["matched", "missed \u00e4"] * 2
+        "label": ["3", "5"] * 2, "true": ["4", "NaN"] * 2, "size": ["1.5000", "NaN"] * 2,
+        "outcome": ["matched", "missed \u00e4"] * 2
     }  # fmt: skip
     assert jvm(columns, name="Results") == {"label": ["3", "5"]}
     overlay = """

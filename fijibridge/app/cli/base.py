@@ -45,6 +45,7 @@ ValidationNames = Annotated[
     list[str] | None, typer.Option("--validation", help="name of an image to watch; repeat; only with --image")
 ]
 Thresh = Annotated[float, option_of(cells.match_labels, "thresh")]
+LeastSize = Annotated[int, option_of(cells.match_labels, "min_size")]
 Csv = Annotated[Path | None, typer.Option(help="write the table here too")]
 SplitName = Annotated[Split | None, typer.Option("--split", help="only these images")]
 Device = Annotated[str | None, option_of(learning.train, "device")]

@@ -14,6 +14,7 @@ from fijibridge.app.cli.base import (
     Folder,
     ImagePattern,
     LabelsPattern,
+    LeastSize,
     RegionPattern,
     Split,
     SplitName,
@@ -155,6 +156,7 @@ def match(
     validation: ValidationNames = None,
     split: SplitName = None,
     thresh: Thresh = 0.5,
+    min_size: LeastSize = 0,
     csv: Csv = None,
 ) -> None:
     """Match predicted cells to the true ones: matched, GT, predicted, image."""
@@ -164,7 +166,7 @@ def match(
 
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
     items = chosen(dataset, split, truth=True)
-    matchings = {item.name: _matching(item, pred / f"{item.name}_cells.tif", thresh) for item in items}
+    matchings = {item.name: _matching(item, pred / f"{item.name}_cells.tif", thresh, min_size) for item in items}
     table = fb.match_table(matchings)
     console.print(tables.table_text(table), soft_wrap=True)
     console.print(scored(thresh, dataset))
@@ -172,7 +174,7 @@ def match(
         tables.save_table(csv, table)
 
 
-def _matching(item: Item, pred: Path, thresh: float) -> Matching:
+def _matching(item: Item, pred: Path, thresh: float, min_size: int) -> Matching:
     """Match the cells in a file to the true ones of an image."""
     import fijibridge as fb
     from fijibridge.files import read_image
@@ -181,6 +183,6 @@ def _matching(item: Item, pred: Path, thresh: float) -> Matching:
     true, known = item.labels(), item.region()
     region = None if known is None else values(known)
     try:
-        return fb.match_labels(values(true), values(read_image(pred)), thresh, region=region)
+        return fb.match_labels(values(true), values(read_image(pred)), thresh, region=region, min_size=min_size)
     except ImageError as error:
         raise DatasetError(f"{item.paths['labels']} (true) and {pred} (pred): {error}") from error

@@ -177,14 +177,16 @@ def _ratio(numerator: float, denominator: float) -> float:
 
 @overload
 def match_labels(
-    true: Array, pred: Array, thresh: float = 0.5, criterion: str = "iou", region: Array | None = None
-) -> Matching: ...
+    true: Array, pred: Array, thresh: float = 0.5, criterion: str = "iou", region: Array | None = None,
+    min_size: int = 0,
+) -> Matching: ...  # fmt: skip
 
 
 @overload
 def match_labels(
-    true: Array, pred: Array, thresh: Sequence[float], criterion: str = "iou", region: Array | None = None
-) -> tuple[Matching, ...]: ...
+    true: Array, pred: Array, thresh: Sequence[float], criterion: str = "iou", region: Array | None = None,
+    min_size: int = 0,
+) -> tuple[Matching, ...]: ...  # fmt: skip
 
 
 def match_labels(
@@ -193,6 +195,7 @@ def match_labels(
     thresh: float | Sequence[float] = 0.5,
     criterion: str = "iou",
     region: Array | None = None,
+    min_size: int = 0,
 ) -> Matching | tuple[Matching, ...]:
     """Match predicted cells to true ones.
 
@@ -208,6 +211,8 @@ def match_labels(
     region
         Where the truth is known (non-zero). Pixels outside count nowhere, and cells, true and predicted, with
         more than half of their pixels outside are left out.
+    min_size
+        Cells of fewer pixels, true and predicted, are left out: of truth with slivers that are no cells.
 
     Returns
     -------
@@ -216,7 +221,7 @@ def match_labels(
     Raises
     ------
     ImageError
-        If shapes, axes or pixel sizes differ, or an image is no label image.
+        If shapes, axes or pixel sizes differ, an image is no label image, or a number makes no sense.
 
     Notes
     -----
@@ -240,7 +245,7 @@ def match_labels(
     for value in thresholds:
         if not 0 < value <= 1:
             raise ImageError(f"thresh is {value:g}; expected a score above 0, at most 1")
-    overlaps = count_overlaps(true, pred, region)
+    overlaps = count_overlaps(true, pred, region, min_size)
     score = _scores(overlaps.cells, criterion)
     common = _whatever_the_threshold(overlaps)
     matchings = tuple(_matching(overlaps, score, criterion, value, common) for value in thresholds)

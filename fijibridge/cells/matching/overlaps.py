@@ -27,7 +27,8 @@ class Overlaps:
     true, pred, pixels : numpy.ndarray
         One entry per pair that shares pixels, ordered by true id, then by predicted id; ``int64``.
     dropped, dropped_true : numpy.ndarray
-        Predicted and true ids with more than half of their pixels where the truth is unknown: they are no cells here.
+        Predicted and true ids with more than half of their pixels where the truth is unknown, and those with fewer
+        pixels than was asked for: they are no cells here.
     """
 
     true: Ints
@@ -88,7 +89,7 @@ class CellOverlaps:
         return self.pixels / (self.true_size[self.row] + self.pred_size[self.column] - self.pixels)
 
 
-def count_overlaps(true: Array, pred: Array, region: Array | None = None) -> Overlaps:
+def count_overlaps(true: Array, pred: Array, region: Array | None = None, min_size: int = 0) -> Overlaps:
     """Count the pixels that each pair of ids shares.
 
     Parameters
@@ -98,6 +99,8 @@ def count_overlaps(true: Array, pred: Array, region: Array | None = None) -> Ove
         volumes may be larger than memory.
     region
         Where the truth is known (non-zero); pixels outside are left out.
+    min_size
+        Cells with fewer pixels, outside the region too, are dropped.
 
     Raises
     ------
@@ -116,6 +119,8 @@ def count_overlaps(true: Array, pred: Array, region: Array | None = None) -> Ove
     [(0, 7, 1), (1, 7, 2), (2, 0, 1)]
     """
     same_shape(true=true, pred=pred, **({} if region is None else {"region": region}))
+    if not min_size >= 0:
+        raise ImageError(f"min_size is {min_size}; expected a number of pixels, at least 0")
     known, unknown, unknown_true = [], [], []
     for part in _slabs(true.shape, max(_chunk(true), _chunk(pred))):
         t, p, length, k = _runs(
@@ -128,8 +133,8 @@ def count_overlaps(true: Array, pred: Array, region: Array | None = None) -> Ove
         unknown.append(_counted(nothing, p[~k], length[~k]))
         unknown_true.append(_counted(nothing, t[~k], length[~k]))
     t, p, pixels = _counted(*_joined(known))
-    outside = (_mostly_unknown(ids, pixels, *_joined(u)[1:]) for ids, u in ((p, unknown), (t, unknown_true)))
-    return Overlaps(t, p, pixels, *outside)
+    dropped = (_dropped(ids, pixels, *_joined(u)[1:], min_size) for ids, u in ((p, unknown), (t, unknown_true)))
+    return Overlaps(t, p, pixels, *dropped)
 
 
 def _chunk(image: Array) -> int:
@@ -193,12 +198,12 @@ def _joined(parts: list[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
     return true, pred, pixels
 
 
-def _mostly_unknown(cells: Ints, pixels: Ints, unknown: Ints, unknown_pixels: Ints) -> Ints:
-    """Return the ids with more than half of their pixels outside the region."""
+def _dropped(cells: Ints, pixels: Ints, unknown: Ints, unknown_pixels: Ints, min_size: int) -> Ints:
+    """Return the ids with more than half of their pixels outside the region, or with too few in all."""
     ids, index = np.unique(np.concatenate([cells, unknown]), return_inverse=True)
     inside = _summed(index[: len(cells)], pixels, len(ids))
     outside = _summed(index[len(cells) :], unknown_pixels, len(ids))
-    return ids[(ids > 0) & (outside > inside)]
+    return ids[(ids > 0) & ((outside > inside) | (inside + outside < min_size))]
 
 
 def _ids(ids: Ints) -> Ints:

@@ -261,8 +261,8 @@ def _check(
     channels, expected = image.sizes.get("c", 1), known.in_channels
     if channels != expected:
         raise ModelError(
-            f"the network was trained on {expected} channel{'s' * (expected > 1)}, the image has {channels}: take the same "
-            "(in Python image.isel(c=0); in Fiji Image > Duplicate..., an RGB image by Image > Type > 8-bit first)"
+            f"the network was trained on {expected} channel{'s' * (expected > 1)}, the image has {channels}: take as "
+            "many (in Python image.isel(c=0); in Fiji Image > Duplicate..., an RGB image by Image > Type > 8-bit first)"
         )
     if len(classes) != known.n_outputs:
         raise ModelError(f"the model names {len(classes)} classes, its network has {known.n_outputs} output channels")

@@ -3,6 +3,7 @@
 #@ String (label="Predicted", description="the predicted cells. The title of an open label image, or 'ROI Manager', or 'overlay' for the areas drawn there") predicted
 #@ Double (label="Thresh", description="a pair of cells with at least this IoU is a match", min=0, max=1, required=false, value=0.5) thresh
 #@ String (label="Region", description="mask: non-zero where the truth is known; everywhere if left out. The title of an open image", required=false) region
+#@ Integer (label="Min size (px)", description="leave out smaller cells, true and predicted", min=0, required=false, value=0) min_size
 #@ String (label="Over", description="image that gets the outlines; the predicted cells if left out. The title of an open image", required=false) over
 #@ String (label="Table", description="name of the table that gets a row for this image", required=false, value="Matches") table
 
@@ -28,5 +29,5 @@ synchronized (IJ) {
         IJ.setProperty(key, [changed: bridge.lastModified(), bridge: shell.evaluate(bridge)])
     }
 }
-def values = ['true', 'predicted', 'thresh', 'region', 'over', 'table'].collectEntries { [it, binding.getVariable(it)] }
+def values = ['true', 'predicted', 'thresh', 'region', 'min_size', 'over', 'table'].collectEntries { [it, binding.getVariable(it)] }
 IJ.getProperty(key).bridge.perform('match_labels', version, ['region', 'over'], ['true', 'predicted'], values)
