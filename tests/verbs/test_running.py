@@ -190,13 +190,37 @@ def test_two_calls_on_a_device_are_never_at_once():
     assert (most[0], len(order)) == (1, 7)
 
 
+def cancelled_while_waiting(device):
+    """Ask for a device that this thread has, in another one, and cancel that; return what it was told."""
+    said, ended = [], []
+    waiting = Call(say=said.append)
+
+    def wait():
+        with pytest.raises(Cancelled), in_turn(device, waiting):
+            pytest.fail("it went on beside another one")
+        ended.append(True)
+
+    threading.Timer(0.3, waiting.stop.set).start()
+    other = threading.Thread(target=wait)
+    other.start()
+    other.join(20)
+    assert ended == [True]
+    return said
+
+
 def test_a_call_that_waits_can_be_cancelled_and_an_error_gives_the_device_back():
     with in_turn("test:2", Call()):
-        waiting = Call()
-        threading.Timer(0.3, waiting.stop.set).start()
-        with pytest.raises(Cancelled), in_turn("test:2", waiting):
-            pytest.fail("it went on beside another one")
+        cancelled_while_waiting("test:2")
     with pytest.raises(ValueError, match="broken"), in_turn("test:2", Call()):
         raise ValueError("broken")
     with in_turn("test:2", Call(say=pytest.fail)):
         pass
+
+
+def test_a_verb_that_works_on_a_device_calls_another_that_does():
+    outer = Call()
+    outer.name = "the outer one"
+    with in_turn("test:3", outer):
+        with in_turn("test:3", Call(say=pytest.fail)):
+            pass
+        assert cancelled_while_waiting("test:3") == ["waiting for the outer one that works on test:3"]
