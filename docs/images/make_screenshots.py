@@ -162,7 +162,6 @@ def shown(candidate: Any, kind: Any) -> bool:
 
 def result(fiji: Any) -> Image.Image:
     """Photograph images with what was found in them, and the table of matches."""
-    fiji._find("evl_01_prob").setC(2)  # the channel of the membranes
     manager = java("ij.WindowManager")
     manager.getWindow("Matches cells").setBounds(20, 900, 300, 90)
     table = manager.getWindow("Matches")
