@@ -112,6 +112,16 @@ def test_without_validation_the_training_loss_is_watched():
     assert explain(curves(FALLING[:6]).drop(columns="val_loss"), "").looks_like == "still improving"
 
 
+@pytest.mark.parametrize("rest", [[NAN] * 5, [float("inf")] * 5])
+def test_a_metric_without_values_after_the_first_step_is_not_watched(rest):
+    history = curves(FALLING[:6], [1.2, 1.0, 0.9, 0.8, 0.7, 0.6], val_f1=[0.0, *rest])
+    ending = explain(history, "", metric="val_f1")
+    assert (ending.metric, ending.best_epoch, ending.best) == ("val_loss", 5, 0.6)
+    assert ending.looks_like == "still improving"
+    alone = explain(history.assign(val_loss=[1.2, *rest]), "", metric="val_f1")
+    assert (alone.metric, alone.best_epoch, alone.best) == ("train_loss", 5, 0.3)
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("train", [[1.0, 0.5, NAN], [1.0, NAN, NAN], [NAN, NAN, NAN], [1.0, 0.4, float("inf")]])
 def test_losses_that_are_no_numbers(train):

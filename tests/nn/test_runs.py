@@ -266,6 +266,38 @@ def test_cells_are_counted_and_the_best_epoch_is_kept(tissue, pair):
     assert run.matches[-1]["f1"] == f1[1], "of the network that is kept"
 
 
+def test_cells_that_are_counted_before_the_first_step_only(pair, tmp_path):
+    calls = []
+
+    def segment(prob):
+        calls.append(prob.shape)
+        return np.where(np.arange(80) < 40, 1, len(calls)) * np.ones((64, 80), int)
+
+    options = {"validation": [pair], "metric": "val_f1", "cells_every": 9, "segment": segment, "out": tmp_path}
+    run = train(small_net(), [pair], **options, **QUICK)
+    assert run.history["val_f1"].isna().tolist() == [False, True, True]
+    assert "all 2 epochs done" in run.stopped_because
+    assert run.ending.metric == "val_loss"
+    assert Model.load(tmp_path).notes["epochs"] == 2
+    assert run.matches[-1]["predicted"] == 2, "of the last epoch, whose weights are kept"
+
+
+def test_what_fails_after_the_last_epoch_does_not_cost_the_model(pair, tmp_path):
+    calls = []
+
+    def segment(prob):
+        calls.append(prob.shape)
+        if len(calls) > 1:
+            raise ValueError("my segmentation has a bug")
+        return np.zeros((64, 80), int)
+
+    options = {"validation": [pair], "cells_every": 9, "segment": segment, "out": tmp_path}
+    with pytest.raises(ValueError, match="my segmentation has a bug"):
+        train(small_net(), [pair], **options, **QUICK)
+    assert Model.load(tmp_path).notes["epochs"] == 2
+    assert "all 2 epochs done" in json.loads((tmp_path / "run.json").read_text())["stopped_because"]
+
+
 def test_the_validation_picture(pair):
     class Watcher:
         pictures = []  # noqa: RUF012

@@ -57,8 +57,8 @@ class Ending:
     advice : tuple of str
         What to try.
     metric, best_epoch, best, patience, slope
-        What was watched (``"train_loss"`` without validation), its best epoch and value (None if there was none), the
-        patience, and its change an epoch over the last five.
+        What was watched (another loss where the metric has no value), its best epoch and value (None if there was
+        none), the patience, and its change an epoch over the last five.
     """
 
     why: str
@@ -100,7 +100,8 @@ def explain(
     why
         What ended it.
     metric
-        The column that was watched; the training loss takes its place where there was no validation.
+        The column that was watched. Where it has no value after the first step, no epoch's weights were kept but the
+        last: ``val_loss`` takes its place, or ``train_loss`` without validation.
     patience
         Epochs without improvement that were allowed.
     min_delta
@@ -124,12 +125,17 @@ def explain(
     >>> explain(curve, "all 7 epochs done").looks_like
     'overfitting'
     """
-    watched = metric if metric in history and history[metric].notna().any() else "train_loss"
+    watched = next((name for name in (metric, "val_loss") if _has_values(history, name)), "train_loss")
     curve = history[watched].to_numpy(float)
     best_epoch, best = _best(history, watched, min_delta)
     slope = _slope(curve)
     looks, evidence = _looks(history, watched, slope, warm)
     return Ending(why, looks, tuple(evidence), _ADVICE[looks], watched, best_epoch, best, patience, slope)
+
+
+def _has_values(history: pd.DataFrame, metric: str) -> bool:
+    """Whether a metric was a number after any epoch: before the first step says nothing of a training."""
+    return metric in history and bool(np.isfinite(history[metric].to_numpy(float)[1:]).any())
 
 
 def _best(history: pd.DataFrame, watched: str, min_delta: float) -> tuple[int | None, float | None]:
@@ -192,6 +198,8 @@ def _improves(curve: np.ndarray[Any, Any], watched: str, slope: float | None) ->
 def _since_best(curve: np.ndarray[Any, Any], watched: str) -> int:
     """Return for how many epochs with a value it has not been better."""
     learnt = curve[1:][np.isfinite(curve[1:])]
+    if not len(learnt):
+        return 0
     best = learnt.argmax() if higher_is_better(watched) else learnt.argmin()
     return len(learnt) - 1 - int(best)
 

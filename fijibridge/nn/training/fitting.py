@@ -142,21 +142,30 @@ def fit(
     state = recorder.best_state or step.judged.state_dict()
     net.load_state_dict(state)
     net.eval()
+    try:
+        _look_back(run, job, recorder, failure, why)
+    finally:  # whatever goes wrong in looking back does not cost the model
+        if run.path is not None and is_first_process():
+            _keep(run, recorder, failure)
+    if failure is not None:
+        raise failure
+
+
+def _look_back(run: Run, job: Job, recorder: Recorder, failure: TrainingError | None, why: str) -> None:
+    """Say why it ended and what it took, and look at what the network that is kept sees."""
+    settings = job.chosen
     run.ending = explain(
         _with_end(recorder.history(), failure), why, metric=settings.metric, patience=settings.patience,
         min_delta=settings.min_delta, warm=job.before is not None,
     )  # fmt: skip
     log.info("training ended: %s", run.ending)
     if failure is not None:
-        _keep_after(run, recorder, failure)
-        raise failure
+        return
     _show_first(run, job, recorder)
     _count_last(run, job, recorder)
     took = run.took()
     if took is not None:
         recorder.say(f"What it took, beside the forecast:\n{took_text(took)}")
-    if run.path is not None and is_first_process():
-        _save(run, recorder.finished)
 
 
 def _forecast(run: Run, job: Job, step: Step, recorder: Recorder) -> None:
@@ -264,16 +273,15 @@ def _with_end(history: pd.DataFrame, failure: TrainingError | None) -> pd.DataFr
     return pd.concat([history, last], ignore_index=True)
 
 
-def _keep_after(run: Run, recorder: Recorder, failure: TrainingError) -> None:
-    """Keep what was learnt before a failure: the model of the best epoch, and the record with its reason.
+def _keep(run: Run, recorder: Recorder, failure: TrainingError | None) -> None:
+    """Keep the model and the record; after a failure the model of the best epoch before it.
 
     Without a whole epoch there is nothing to keep; of weights that are no numbers any more neither.
     """
-    if run.path is None or not is_first_process():
-        return
+    assert run.path is not None
     learnt = len(recorder.rows) > 1 and (recorder.best_state is not None or not isinstance(failure, Diverged))
-    if learnt:
-        _save(run, finished=False)
+    if failure is None or learnt:
+        _save(run, finished=failure is None and recorder.finished)
         return
     try:
         write_record(run.path, run.record())
@@ -302,7 +310,8 @@ def _count_last(run: Run, job: Job, recorder: Recorder) -> None:
     """Keep the match table of the network that is kept, if cells were counted."""
     counter = recorder.judge
     if isinstance(counter, CellCounter) and counter.every is not None and is_first_process():
-        table = counter.table(job.net, recorder.best_epoch)
+        last = max(len(recorder.rows) - 1, 0)
+        table = counter.table(job.net, recorder.best_epoch if recorder.best is not None else last)
         run.matches = [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
 
 
