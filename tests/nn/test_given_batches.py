@@ -54,11 +54,14 @@ def test_a_function_whose_batches_end_within_an_epoch_is_asked_anew(tmp_path):
     np.testing.assert_array_equal(again.history["val_loss"], never.history["val_loss"])
 
 
+def sampler_of(seed=0, **more):
+    image = np.random.default_rng(seed).random((1, 64, 64), np.float32)
+    options = {"batch": 4, "batches": 6} | more
+    return PatchSampler([Sample(image, (image[0] > 0.5).astype(np.uint8))], (16, 16), **options)
+
+
 def saved(tmp_path):
-    rng = np.random.default_rng(0)
-    image = rng.random((1, 64, 64), np.float32)
-    sampler = PatchSampler([Sample(image, (image[0] > 0.5).astype(np.uint8))], (16, 16), batch=4, batches=6)
-    return save_patches(sampler, tmp_path / "patches.zarr")
+    return save_patches(sampler_of(), tmp_path / "patches.zarr")
 
 
 def test_saved_patches_go_on_in_their_order(tmp_path):
@@ -80,6 +83,30 @@ def test_a_stream_that_ends_within_an_epoch_has_no_validation_of_it():
     )  # fmt: skip
     assert run.history["val_loss"].notna().tolist() == [True, True, False]
     assert "the iterable ended after 2 of 4 epochs" in run.stopped_because
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_sampler_validates_each_epoch(tmp_path, fixed):
+    """On the same patches, also after a resumption; every second epoch had the loss of the one before."""
+    watched = sampler_of(1, batches=2, fixed=fixed)
+    options = {"validation": watched, "epochs": 4, "patience": 3, "forecast": False, "observers": []}
+    never = train(small_net(), sampler_of(), **options)
+    assert never.history["val_loss"].nunique() == 5
+    assert "all 4 epochs done" in never.stopped_because
+    out = tmp_path / "run"
+    train(small_net(), sampler_of(), out=out, **(options | {"observers": [StopAt(9)]}))
+    again = train(small_net(), sampler_of(), out=out, resume=True, **options)
+    np.testing.assert_array_equal(again.history["val_loss"], never.history["val_loss"])
+    assert len(list(watched)) == 2
+
+
+def test_epochs_after_a_validation_stream_has_ended_have_no_loss_of_it():
+    run = train(
+        small_net(), lambda: some_batches(3), validation=some_batches(5, 1), epochs=4, batches=3, patience=2,
+        observers=[],
+    )  # fmt: skip
+    assert run.history["val_loss"].notna().tolist() == [False, True, True, False, False]
+    assert "all 4 epochs done" in run.stopped_because
 
 
 def test_a_stream_that_learns_does_not_look_like_a_learning_rate_too_high():

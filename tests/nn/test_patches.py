@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -62,6 +63,15 @@ def test_fixed_patches_are_the_same_in_each_epoch():
     sampler = PatchSampler([coordinates((40, 50))], (16, 16), batches=2, fixed=True)
     a, b = (torch.cat([x for x, _, _ in sampler]) for _ in range(2))
     assert torch.equal(a, b)
+
+
+def test_an_epoch_of_which_somebody_took_all_batches_is_over():
+    """As islice takes them, which never comes back to hear that there is no further one."""
+    sampler = sampler_of([coordinates((40, 50))], (16, 16))
+    first, second = (list(islice(sampler, len(sampler))) for _ in range(2))
+    assert len(first) == len(second) == len(sampler)
+    assert not torch.equal(first[0][0], second[0][0])
+    assert (sampler.epoch, sampler.done) == (1, 4)
 
 
 def test_every_known_pixel_is_as_likely_as_any_other():

@@ -112,6 +112,8 @@ class PatchSampler:
 
     def __iter__(self) -> Iterator[Batch]:
         """Draw one epoch, or what is left of it; the next call draws the next one."""
+        if self.done >= self.batches:  # who counts, as islice does, does not come back for the end
+            self.epoch, self.done = self.epoch + 1, 0
         while self.done < self.batches:
             number, epoch = self.done, self.epoch
             self.done += 1

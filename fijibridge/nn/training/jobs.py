@@ -143,7 +143,9 @@ class Job:
                 "the batches are learnt as they are, so images will be given to the network unscaled by predict: "
                 "pass normalisation= if your batches were scaled"
             )
-        if not _is_nothing(validation):
+        if isinstance(validation, PatchSampler):
+            self.watch = validation
+        elif not _is_nothing(validation):
             self.watch = Given(validation, self.chosen.batches) if not is_pairs(validation) else None
             if self.watch is None:
                 raise TrainingError("data are batches and validation are images: give batches for both")

@@ -140,8 +140,11 @@ class Recorder(Checkpoint):
         if asked:
             trainer.should_stop = True
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Know that there is a loss of this epoch."""
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Know that there is a loss of this epoch: a validation can be without any batch."""
         self._validated = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
