@@ -10,6 +10,7 @@ import torch
 from fijibridge.cells.synthetic import synthetic_epithelium
 from fijibridge.cells.targets.from_labels import membrane_target
 from fijibridge.errors import TrainingError
+from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import PatchSampler, Sample, SavedPatches, save_patches
 from fijibridge.nn.training import explain, train
 from fijibridge.nn.training.checkpoints import LAST
@@ -107,6 +108,26 @@ def test_epochs_after_a_validation_stream_has_ended_have_no_loss_of_it():
     )  # fmt: skip
     assert run.history["val_loss"].notna().tolist() == [False, True, True, False, False]
     assert "all 4 epochs done" in run.stopped_because
+
+
+def test_classes_without_a_name_are_refused_before_a_model_that_cannot_be_loaded():
+    net = UNet(depth=1, width=4, n_classes=3)
+    with pytest.raises(TrainingError, match="has 3 classes but 2 names"):
+        train(net, sampler_of(), epochs=1, forecast=False, observers=[])
+
+
+def test_a_warm_start_on_batches_keeps_the_meaning_of_the_classes_and_the_scale(recwarn):
+    options = {"epochs": 1, "forecast": False, "observers": []}
+    scale = Normalisation(2, 98)
+    first = train(small_net(), sampler_of(), normalisation=scale, **options)
+    for changes, words in (
+        ({"classes": ("membrane", "other")}, "would change its meaning"),
+        ({"normalisation": Normalisation.none()}, "scaled by"),
+    ):
+        with pytest.raises(TrainingError, match=words):
+            train(first, sampler_of(), **changes, **options)
+    assert train(first, sampler_of(), **options).model.normalisation == scale
+    assert not [w for w in recwarn if "pixels" in str(w.message) or "membranes" in str(w.message)]
 
 
 def test_a_stream_that_learns_does_not_look_like_a_learning_rate_too_high():

@@ -133,6 +133,9 @@ class Job:
         }  # fmt: skip
 
     def _take_batches(self, data: Any, validation: Any) -> None:
+        check_classes(self.traits, self.chosen.classes, {})
+        if self.before is not None:
+            check_warm_start(self.before, self.given, None, self.chosen)
         if isinstance(data, PatchSampler):
             self.sampler = data
         else:

@@ -17,7 +17,10 @@ FAR = 3.0
 
 
 def check_warm_start(
-    model: Model, normalisation: Normalisation | None, size: tuple[Mapping[str, float], str], settings: Settings
+    model: Model,
+    normalisation: Normalisation | None,
+    size: tuple[Mapping[str, float], str] | None,
+    settings: Settings,
 ) -> None:
     """Compare what a network was trained on with what it is to be trained on.
 
@@ -28,7 +31,8 @@ def check_warm_start(
     normalisation
         The one that was asked for, if any.
     size
-        Mean pixel size of the new images by axis, and its unit.
+        Mean pixel size of the new images by axis, and its unit; None for batches, of which neither that nor the width
+        of the membranes is known.
     settings
         Of the new training.
 
@@ -52,6 +56,8 @@ def check_warm_start(
             f"the network was trained on images scaled by {model.normalisation}, asked for is {normalisation}: leave "
             "normalisation out, to scale as before"
         )
+    if size is None:
+        return
     _compare_sizes(model, *size)
     width = model.notes.get("width")
     if width is not None and width != settings.width:
