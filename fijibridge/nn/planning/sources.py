@@ -15,6 +15,7 @@ from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.dataset import Dataset, Item
 from fijibridge.errors import TrainingError
 from fijibridge.image import DIMS, as_image, values
+from fijibridge.nn.axes import as_in_image
 from fijibridge.nn.networks import Traits
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Sample
@@ -114,12 +115,17 @@ def _of_shapes(shapes: Sequence[Sequence[int]], watched: Sequence[Sequence[int]]
 def _of_pairs(pairs: Sequence[Any], watched: Sequence[Any], known: Traits) -> Source:
     shapes = [_shape(as_image(pair[0]), known, f"image {n}") for n, pair in enumerate(pairs)]
     began = time.perf_counter()
-    samples = [_sample(as_image(pair[0]), values(pair[1]), known, f"image {n}") for n, pair in enumerate(pairs[:2])]
+    samples = [_sample_of(pair, known, f"image {n}") for n, pair in enumerate(pairs[:2])]
     per_pixel = (time.perf_counter() - began) / sum(math.prod(s) for s in shapes[:2])
     return Source(
         shapes, [_shape(as_image(pair[0]), known, "a validation image") for pair in watched], samples,
         _known_share(samples), per_pixel,
     )  # fmt: skip
+
+
+def _sample_of(pair: Any, known: Traits, name: str) -> Sample:
+    target = values(as_in_image(pair[1], pair[0], f"{name}: the target"))
+    return _sample(as_image(pair[0]), target, known, name)
 
 
 def _of_dataset(data: Dataset, known: Traits) -> Source:

@@ -21,6 +21,7 @@ from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.dataset import Dataset
 from fijibridge.errors import FijiBridgeWarning, TrainingError
 from fijibridge.image import DIMS, Array, as_image, pixel_size, same_shape, unit, values
+from fijibridge.nn.axes import as_in_image
 from fijibridge.nn.networks import Traits
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Batch, Sample
@@ -77,7 +78,18 @@ def _named(data: Any, name: str) -> dict[str, Pair]:
             raise TrainingError(f"{which} is a {type(pair).__name__}; {_EXPECTED}, also of one pair: [(image, target)]")
         if len(pair) not in (2, 3):
             raise TrainingError(f"{which} is {len(pair)} arrays; {_EXPECTED}")
-    return pairs
+    return {which: _in_order(pair, which) for which, pair in pairs.items()}
+
+
+def _in_order(pair: Pair, name: str) -> Pair:
+    """Return a pair whose target and weight have their axes in the order in which those of the image are taken."""
+    image, *others = pair
+    with naming(name):
+        target, *weight = (
+            as_in_image(array, image, f"{name}: the {what}")
+            for what, array in zip(("target", "weight"), others, strict=False)
+        )
+    return (image, target, weight[0]) if weight else (image, target)
 
 
 def check_classes(traits: Traits, classes: Sequence[str], pairs: Mapping[str, Pair]) -> None:
