@@ -74,10 +74,11 @@ def train(
         warm start): it stays as it is.
     data
         A dataset, whose ``train`` images are learnt (their membranes as targets) and whose ``validation`` images
-        are watched; or a list of (image, target) or (image, target, weight). A target holds class ids per pixel,
-        255 = unknown; :func:`fijibridge.membrane_target` makes one. Axes with names may lie in any order. Or anything that gives batches: a
-        :class:`fijibridge.PatchSampler`, a DataLoader, a generator, or a function that returns one, of (x, y) or
-        (x, y, weight): (B, C, ...) floats, (B, ...) class ids, (B, ...) floats. Several devices share each batch.
+        are watched; or a list of (image, target) or (image, target, weight), axes with names in any order. A target
+        holds class ids per pixel, 255 = unknown; :func:`fijibridge.membrane_target` makes one. Or anything that gives
+        batches: a :class:`fijibridge.PatchSampler`, a DataLoader, a generator, or a function that returns one, of
+        (x, y) or (x, y, weight): (B, C, ...) floats, (B, ...) class ids, (B, ...) floats. Several devices share each
+        batch.
     out
         Folder for the run's record, checkpoints and the model.
     overwrite
