@@ -46,6 +46,10 @@ class Host:
         """Return the image."""
         return self.image
 
+    def drawn(self, parameter: Any, value: Any) -> bool:
+        """Tell that it is an image."""
+        return False
+
     def give(self, result: Any) -> None:
         """Do nothing."""
 

@@ -78,12 +78,17 @@ class OnFiles:
             raise OptionError(f"{value!r} is no path; expected an image file")
         path = Path(value)
         self._read.add(path.resolve())
-        if parameter.kind is Kind.cells and path.suffix.lower() in _ROIS:
+        if self.drawn(parameter, value):
             image = self._drawn(path, next(iter(taken.values()), None))
         else:
             image = read_image(value)
         self._inputs[parameter.name] = image
         return image
+
+    def drawn(self, parameter: Parameter, value: Any) -> bool:
+        """Whether cells are a file of ROIs."""
+        named = isinstance(value, str | os.PathLike)
+        return parameter.kind is Kind.cells and named and Path(value).suffix.lower() in _ROIS
 
     def _drawn(self, path: Path, over: xr.DataArray | None) -> xr.DataArray:
         """Draw the areas in a file of ROIs as cells."""

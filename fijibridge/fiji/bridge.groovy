@@ -233,6 +233,12 @@ class Bridge {
     /** Name of what paints a label image with more ids than a lookup table has colours. */
     static final String PAINT = 'fijibridge colours'
 
+    /** Property of the images that a verb made, which its next result of that name replaces. It is not saved with them. */
+    static final String RESULT = 'fijibridge.result'
+
+    /** What is shown is looked for, and made, by one call at a time. */
+    private static final Object SHOWING = new Object()
+
     final String python
     private Service service
     private Map hello = [:]
@@ -286,10 +292,22 @@ class Bridge {
 
     /** Tells a person in a dialog, a macro and a script by ending them. */
     private static void refuse(String message, boolean dialog) {
-        boolean macro = Interpreter.getInstance() != null
+        boolean macro = Interpreter.getInstance() != null && calledByMacro()
         if (macro) Interpreter.getInstance().abort(message)
         if (macro || GraphicsEnvironment.isHeadless() || IJ.getInstance() == null) throw new RuntimeException(message)
         if (dialog) IJ.error('FijiBridge', message)
+    }
+
+    /**
+     * Whether a macro waits for this call, and not for something else, or for nothing: ImageJ keeps but one interpreter
+     * for all threads. Fiji runs a script in a thread of its own, for which the macro's waits there.
+     */
+    private static boolean calledByMacro() {
+        boolean here = Thread.currentThread().getStackTrace().any { it.className == 'ij.macro.Interpreter' }
+        return here || Thread.getAllStackTraces().values().any { frames ->
+            int run = frames.findIndexOf { it.className == 'ij.macro.Functions' && it.methodName == 'doRun' }
+            frames.take(run < 0 ? 0 : run).any { it.methodName == 'runLegacyCompatibleCommand' }
+        }
     }
 
     // --- the process --------------------------------------------------------------------------------
@@ -394,7 +412,10 @@ class Bridge {
     private void receive(Service python, Service.Task task, Map<String, ImagePlus> open) {
         List<NDArray> came = []
         try {
-            attached(await(python, task).results, came).each { show(it, open) }
+            List results = attached(await(python, task).results, came)
+            synchronized (SHOWING) {
+                results.each { show(it, open) }
+            }
         } finally {
             came.each { it.close() }
             if (python.isAlive()) python.task(':release', [given: [task: task.uuid]]).start()
@@ -453,8 +474,10 @@ class Bridge {
         if (value == null || value instanceof ImagePlus) return value
         String title = value.toString().trim()
         if (!title) return null
-        ImagePlus imp = openImages().find { it.getTitle() == title }
-        if (imp == null && title ==~ /-\d+/) imp = WindowManager.getImage(title as int)
+        List<ImagePlus> titled = openImages().findAll { it.getTitle() == title }
+        if (titled.size() > 1)
+            throw new Told("'${title}' means ${titled.size()} open images: say which by its id, one of ${titled*.getID().join(', ')}")
+        ImagePlus imp = titled ? titled[0] : title ==~ /-\d+/ ? WindowManager.getImage(title as int) : null
         if (imp == null)
             throw new Told("no image '${title}' is open; there are ${openImages()*.getTitle().collect { "'${it}'" }.join(', ') ?: 'none'}")
         return imp
@@ -644,8 +667,10 @@ class Bridge {
         } else imp.setDisplayRange(low.doubleValue(), high.doubleValue())
     }
 
-    /** Shows an image in the window of its title if there is one, where the kind of the window allows, else in a new one. */
+    /** Shows a result in the window of that result if there is one, where the kind of the window allows, else in a new one. */
     private static ImagePlus inWindow(ImagePlus made) {
+        made.setTitle(free(made.getTitle()))  // what is drawn by hand may be called so
+        made.setProperty(RESULT, made.getTitle())
         ImagePlus there = openImages().find { it.getTitle() == made.getTitle() }
         if (there == null) {
             made.show()
@@ -669,6 +694,12 @@ class Bridge {
         there.changes = false
         there.updateAndDraw()
         return there
+    }
+
+    /** The title, with -1, -2 ... behind it while an image is called so that no verb made. */
+    private static String free(String title) {
+        Set<String> taken = openImages().findAll { it.getProperty(RESULT) == null }*.getTitle()
+        return taken.contains(title) ? (1..taken.size()).collect { "${title}-${it}".toString() }.find { !(it in taken) } : title
     }
 
     /** An overlay with the colour of each id: a lookup table has but 256 colours, and spreads them. */
@@ -740,21 +771,38 @@ class Bridge {
         }
     }
 
+    /** Adds rows to a table; of what a row has nothing it has a gap there, where ImageJ would write 0. */
     private static ResultsTable joined(ResultsTable there, ResultsTable more) {
-        int before = there.size()
-        more.getHeadings().each { heading ->
-            int index = more.getColumnIndex(heading)
-            double[] numbers = index < 0 ? null : more.getColumnAsDoubles(index)
-            boolean text = numbers == null || (0..<more.size()).any {
-                Double.isNaN(numbers[it]) && !(more.getStringValue(heading, it) in ['NaN', '', 'null'])
-            }
+        int before = there.size(), after = before + more.size()
+        List<String> known = there.getHeadings().toList(), added = more.getHeadings().toList()
+        Map<String, Boolean> text = (known + added).unique().collectEntries { [it, isText(there, it) || isText(more, it)] }
+        added.each { heading ->
+            if (heading !in known) blank(there, heading, 0, before, text[heading])
             for (int row = 0; row < more.size(); row++) {
-                if (text) there.setValue(heading, before + row, more.getStringValue(heading, row))
-                else there.setValue(heading, before + row, numbers[row])
+                if (text[heading]) there.setValue(heading, before + row, more.getStringValue(heading, row))
+                else there.setValue(heading, before + row, more.getValue(heading, row))
             }
         }
+        (known - added).findAll { there.getColumnIndex(it) >= 0 }.each { blank(there, it, before, after, text[it]) }
         decimals(there)
         return there
+    }
+
+    /** Whether a column has texts: ImageJ keeps them beside numbers that are none. */
+    private static boolean isText(ResultsTable table, String heading) {
+        int index = table.getColumnIndex(heading)
+        double[] numbers = index < 0 ? null : table.getColumnAsDoubles(index)
+        if (numbers == null) return heading in table.getHeadings().toList()  // labels of rows
+        return (0..<table.size()).any {
+            Double.isNaN(numbers[it]) && !(table.getStringValue(heading, it) in ['NaN', '', 'null'])
+        }
+    }
+
+    private static void blank(ResultsTable table, String heading, int from, int to, boolean text) {
+        for (int row = from; row < to; row++) {
+            if (text) table.setValue(heading, row, '')
+            else table.setValue(heading, row, Double.NaN)
+        }
     }
 
     /** Selects the cell of a row that is clicked. */

@@ -54,6 +54,10 @@ class Crossing:
             raise OptionError(f"no image came for it; expected {parameter.expected}")
         return cells_from(told) if told.get("rois") is not None else image_from(told)
 
+    def drawn(self, parameter: Parameter, value: Any) -> bool:
+        """Tell that no cells need another image: what is drawn came with the image that it lies on."""
+        return False
+
     def give(self, result: Result) -> None:
         """Make a result ready to be sent."""
         self.results.append(self._told(result))

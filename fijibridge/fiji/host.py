@@ -41,13 +41,17 @@ class FijiHost:
     def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
         """Return the open image of a title, pattern or id, the active one for none, or the cells that are drawn."""
         text = str(value)
-        if parameter.kind is Kind.cells and text.lower() in (MANAGER.lower(), OVERLAY):
+        if self.drawn(parameter, value):
             return self._drawn(parameter, MANAGER if text.lower() == MANAGER.lower() else OVERLAY, taken)
         imp = windows.find(_which(text))
         self._ids[parameter.name] = int(imp.getID())
         title = str(imp.getTitle())
         self.named[parameter.name] = title if len(windows.titled(title)) == 1 else str(imp.getID())
         return self._fiji.image(int(imp.getID()))
+
+    def drawn(self, parameter: Parameter, value: Any) -> bool:
+        """Whether cells are those of the ROI Manager or the overlay."""
+        return parameter.kind is Kind.cells and str(value).lower() in (MANAGER.lower(), OVERLAY)
 
     def _drawn(self, parameter: Parameter, source: str, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
         first = next((name for name in taken if name in self._ids), None)
@@ -86,8 +90,7 @@ class FijiHost:
             case ShowTable(table, name, add, select_in):
                 fiji.show_table(table, name, None if select_in is None else self._open(select_in), add=add)
             case ShowCurves(table, name):
-                if len(table) > 1 and len(table.columns):
-                    fiji.plot_metrics(table, name)
+                fiji.plot_metrics(table, name)
             case Measure(rois, on, measurements, channel):
                 fiji.measure(rois, self._open(on), measurements, channel=channel)
             case Say(text):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from fijibridge.errors import OptionError
 from fijibridge.verbs.parameters import Cells, Image, Kind, Param
 from fijibridge.verbs.prediction import Device, predicted, stem, working
 from fijibridge.verbs.registry import Call, verb
 from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowImage, ShowLabels, ShowTable
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Thresh: TypeAlias = Annotated[float, Param("a pair of cells with at least this IoU is a match", low=0, high=1)]
 Known: TypeAlias = Annotated[Image | None, Param("mask: non-zero where the truth is known; everywhere if left out")]
@@ -84,8 +87,16 @@ def label_cells(
     cells = labelling.label_cells(prob, **options)
     results: list[Result] = [ShowLabels(cells, f"{stem(image).removesuffix('_prob')}_cells")]
     if outlines or manager:
-        results.append(Outlines(labels_to_rois(cells), "image", manager=manager))
+        results.append(Outlines(labels_to_rois(cells), "image", manager=manager) if _flat(cells) else _NOT_DRAWN)
     return results
+
+
+_NOT_DRAWN = Say("No outlines: ROIs are those of planes and stacks, not of a series of stacks in time")
+
+
+def _flat(cells: xr.DataArray) -> bool:
+    """Whether ROIs can lie on an image of these cells."""
+    return cells.ndim <= len("zyx")
 
 
 def labelling_options(*, membrane: str, grow: bool, grow_by: float | None, **others: Any) -> dict[str, Any]:
@@ -153,13 +164,16 @@ def match_labels(
     from fijibridge.cells.outlines import matching_rois
 
     found = matches.match_labels(true, predicted, thresh, region=region, min_size=min_size)
-    rois, colors = matching_rois(found, true, predicted)
     where = "predicted" if over is None else "over"
     named = stem(predicted if over is None else over).removesuffix("_cells")
     row = matches.match_table({named: found}).iloc[:1]
     cells = found.cells().drop(columns="color")
+    outlines: Result = _NOT_DRAWN
+    if _flat(predicted):
+        rois, colors = matching_rois(found, true, predicted)
+        outlines = Outlines(rois, where, colors)
     return [
-        Outlines(rois, where, colors),
+        outlines,
         ShowTable(cells, f"{table} cells", select_in=where),
         ShowTable(row, table, add=True),
     ]
@@ -186,7 +200,10 @@ def measure_cells(
     if channel is not None and channel > channels:
         raise OptionError(f"channel is {channel}; the image has {channels}")
     names = tuple(measurements.replace(",", " ").split())
-    return Measure(labels_to_rois(cells), "image", names, None if channel is None else channel - 1)
+    rois = labels_to_rois(cells)
+    if not rois:
+        raise OptionError(f"cells: {stem(cells)} has none, so there is nothing to measure")
+    return Measure(rois, "image", names, None if channel is None else channel - 1)
 
 
 @verb("Show Errors...", order=60)

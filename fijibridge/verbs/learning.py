@@ -225,7 +225,8 @@ def _followed(run: Run, call: Call) -> list[Result]:
         raise TrainingError(f"the run could not be written: {run.unsaved}")
     curves = run.history.set_index("epoch").drop(columns=["lr", "seconds"]).dropna(axis="columns", how="all")
     told = f"{run.ending}\n{run.seconds:.0f} s. Model and record in {run.path}"
-    return [ShowCurves(curves, "Training curves"), Say(told)]
+    shown: list[Result] = [ShowCurves(curves, "Training curves")] if len(curves) > 1 and len(curves.columns) else []
+    return [*shown, Say(told)]
 
 
 def sides(name: str, text: str | None, dims: int) -> tuple[int, ...] | None:

@@ -83,7 +83,7 @@ def predict_folder(
         )
     with working(call, device) as chosen:
         written = predict_files(
-            loaded(model), input, output, resume=existing == "keep", overwrite=existing == "replace",
+            loaded(model, chosen), input, output, resume=existing == "keep", overwrite=existing == "replace",
             progress=call.progress, tile=tile, flips=flips, border=border, precision=precision, device=chosen,
             cancel=call.cancelled,
         )  # fmt: skip
@@ -99,22 +99,22 @@ def predicted(
 
     call.say(f"predicting {stem(image)}")
     return predicting.predict(
-        loaded(model), image, border=border, flips=flips, tile=tile, precision=precision, device=device,
+        loaded(model, device), image, border=border, flips=flips, tile=tile, precision=precision, device=device,
         progress=call.progress, cancel=call.cancelled,
     )  # fmt: skip
 
 
-def loaded(path: Path) -> Model:
-    """Return the model of a file; the last two stay loaded, until their file changes."""
+def loaded(path: Path, device: str | None) -> Model:
+    """Return the model of a file for a device, its own; the last four stay loaded until a file changes."""
     from fijibridge.nn.model import FILE_NAME
 
     file = path / FILE_NAME if path.is_dir() else path
     stat = file.stat() if file.exists() else None
-    return _loaded(path.resolve(), (stat.st_mtime_ns, stat.st_size) if stat is not None else (0, 0))
+    return _loaded(path.resolve(), device, (stat.st_mtime_ns, stat.st_size) if stat is not None else (0, 0))
 
 
-@lru_cache(maxsize=2)
-def _loaded(path: Path, changed: tuple[int, int]) -> Model:
+@lru_cache(maxsize=4)
+def _loaded(path: Path, device: str | None, changed: tuple[int, int]) -> Model:
     from fijibridge.nn.model import Model
 
     return Model.load(path)

@@ -22,6 +22,9 @@ class Host(Protocol):
     def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
         """Return the image or label image that a value names; `taken` are those before it, by parameter."""
 
+    def drawn(self, parameter: Parameter, value: Any) -> bool:
+        """Whether a value names no image of its own, but cells that are drawn on one: that is taken before."""
+
     def give(self, result: Result) -> None:
         """Show a result, or write it."""
 
@@ -76,13 +79,13 @@ def prepared(verb: Verb, given: Mapping[str, Any], host: Host) -> dict[str, Any]
 
 
 def taken(parameters: list[Parameter], values: Mapping[str, Any], host: Host) -> dict[str, xr.DataArray]:
-    """Return the inputs among values as arrays, images first, so that ROIs find the image that they lie on."""
+    """Return the inputs among values as arrays, images first, so that what is drawn finds the image that it lies on."""
     from fijibridge.image import as_cells
 
     inputs = [p for p in parameters if p.kind in INPUTS and values.get(p.name) is not None]
     arrays: dict[str, xr.DataArray] = {}
     problems = []
-    for parameter in sorted(inputs, key=lambda p: p.kind is Kind.cells):
+    for parameter in sorted(inputs, key=lambda p: (p.kind is Kind.cells, host.drawn(p, values[p.name]))):
         try:
             image = host.take(parameter, values[parameter.name], arrays)
             if parameter.kind is Kind.cells:

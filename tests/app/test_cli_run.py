@@ -114,6 +114,10 @@ def test_matches_are_tables_and_coloured_rois(folder, tmp_path):
     assert len(pd.read_csv(tmp_path / "out" / "Matches cells.csv")) == cells
     colors = {roi.stroke_color for roi in read_rois(tmp_path / "out" / "a_rois.zip")}
     assert len(colors) == 2, "matched and missed"
+    other = ("--true", tmp_path / "drawn.zip", "--predicted", folder / "a_labels.tif")
+    assert run("match-labels", *other, "--out", tmp_path / "other").exit_code == 0
+    table = pd.read_csv(tmp_path / "other" / "Matches.csv")
+    assert table[["matched", "GT", "predicted"]].to_numpy().tolist() == [[cells - 1, cells - 1, cells]]
 
 
 def test_errors_are_a_map_in_colours(folder, tmp_path):

@@ -158,7 +158,19 @@ def test_drawn_areas_are_cells(clean, raw):
     with pytest.raises(MacroError, match="cells: the ROI Manager holds no areas"):
         clean.run_macro('run("FijiBridge Measure Cells...", "cells=[ROI Manager] image=raw.tif");')
     with pytest.raises(MacroError, match="true: the cells are those of the overlay, but of which image"):
-        clean.run_macro('run("FijiBridge Match Labels...", "true=overlay predicted=raw.tif");')
+        clean.run_macro('run("FijiBridge Match Labels...", "true=overlay predicted=overlay");')
+
+
+@pytest.mark.parametrize("drawn", ["true", "predicted"])
+def test_drawn_areas_are_matched_with_a_label_image(clean, drawn):
+    labels = np.zeros((40, 50), np.uint16)
+    labels[3:9, 4:12] = 7
+    clean.show_labels(labels, name="labels")
+    clean.add_rois([fb.Roi.rectangle(4, 3, 8, 6, name="7"), fb.Roi.rectangle(20, 20, 8, 9, name="8")], "labels")
+    other = "predicted" if drawn == "true" else "true"
+    clean.run_macro(f'run("FijiBridge Match Labels...", "{drawn}=overlay {other}=labels");')
+    table = clean.table("Matches")
+    assert (table["matched"].tolist(), table["GT" if drawn == "true" else "predicted"].tolist()) == ([1], [2])
 
 
 def test_all_that_is_wrong_with_a_call_is_said_before_anything_is_done(clean, raw):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 import fijibridge as fb
 from fijibridge.cells.outlines import matching_rois
@@ -98,6 +100,18 @@ def test_label_cells_by_number_of_the_channel_and_without_outlines(host, prob):
             call("label_cells", host(), image="prob", membrane=wrong)
 
 
+def test_series_of_stacks_have_cells_and_matches_but_no_outlines(prob):
+    series = xr.concat([xr.concat([prob[1, :40, :40]] * 2, "z")] * 3, "t")
+    host = Arrays(prob=series.rename("series"))
+    shown, said = call("label_cells", host, image="prob", method="threshold")
+    assert (shown.labels.values == fb.label_cells(series, "threshold").values).all()
+    assert said.text.startswith("No outlines")
+    host.images["cells"] = shown.labels
+    said, cells, matches = call("match_labels", host, true="cells", predicted="cells")
+    assert said.text.startswith("No outlines")
+    assert matches.table["matched"].item() == len(cells.table) == len(np.unique(shown.labels)) - 1
+
+
 def test_label_cells_predicts_first_with_a_model(host, tissue, model):
     told = []
     shown, _ = call("label_cells", host(), Call(say=told.append), image="raw", model=str(model), threshold=0.3)
@@ -141,16 +155,17 @@ def test_a_prediction_is_cancelled_between_tiles(host, model):
 
 
 def test_a_model_stays_loaded_until_its_file_changes(model, tmp_path):
-    first = loaded(model)
-    assert loaded(model) is first
+    first = loaded(model, "cpu")
+    assert loaded(model, "cpu") is first
+    assert loaded(model, "cuda:0") is not first, "each device has its own, which no other call moves"
     torch.manual_seed(5)
     time.sleep(0.01)
     Model(fb.UNet(depth=1, width=4), ("other", "membrane")).save(model)
-    second = loaded(model)
+    second = loaded(model, "cpu")
     assert second is not first
     assert not torch.equal(next(second.net.parameters()), next(first.net.parameters()))
     with pytest.raises(ModelError, match="no model"):
-        loaded(tmp_path / "none")
+        loaded(tmp_path / "none", None)
 
 
 def test_predict_folder(tissue, model, tmp_path):
@@ -222,6 +237,12 @@ def test_measure_cells_says_what_is_measured_where(host, cells):
     assert (tuple(result.measurements), result.channel) == (MEASUREMENTS, None)
     with pytest.raises(OptionError, match="channel is 2; the image has 1"):
         call("measure_cells", host(), cells="found", image="raw", channel=2)
+
+
+def test_without_cells_there_is_nothing_to_measure(cells, prob):
+    host = Arrays(cells=(cells * 0).rename("a.tif"), prob=prob)
+    with pytest.raises(OptionError, match="cells: a has none, so there is nothing to measure"):
+        call("measure_cells", host, cells="cells", image="prob")
 
 
 def test_cells_are_not_measured_on_an_image_of_another_size(host):
@@ -348,6 +369,12 @@ def test_stop_training_ends_one_that_goes_on_in_another_thread(folder, tmp_path)
     assert (tmp_path / "run" / "model.safetensors").is_file()
 
 
+def test_no_epochs_have_no_curves(folder, tmp_path):
+    (said,) = call("train_u_net", folder=str(folder), out=str(tmp_path / "new"), **{**SMALL, "epochs": 0})
+    assert said.text.startswith("epochs=0: the network was left as it was")
+    assert (tmp_path / "new" / "model.safetensors").exists()
+
+
 def test_an_error_of_a_training_is_that_of_the_call(folder, tmp_path):
     with pytest.raises(TrainingError, match="multiple of 2"):
         call("train_u_net", folder=folder, out=str(tmp_path / "run"), **{**SMALL, "patch": "31"})
@@ -376,12 +403,16 @@ def test_sides_of_patches():
         sides("patch", "1.5", 2)
 
 
-def test_devices_of_two_names_are_one(host):
+def test_devices_of_two_names_are_one():
     told = []
-    with working(Call(), "cpu"):
-        waiting = Call(say=lambda text: (told.append(text), waiting.stop.set()))
+    waiting = Call(say=lambda text: (told.append(text), waiting.stop.set()))
+
+    def wait():
         with pytest.raises(Cancelled), working(waiting, "cpu:0"):
             pytest.fail("two calls at once")
+
+    with working(Call(), "cpu"), ThreadPoolExecutor(1) as pool:
+        pool.submit(wait).result(20)
     assert told == ["waiting for another call that works on cpu:0"]
 
 

@@ -25,6 +25,9 @@ class Given:
     def take(self, parameter, value, taken):
         return self.images[parameter.name]
 
+    def drawn(self, parameter, value):
+        return False
+
     def give(self, result):
         self.given.append(result)
 
@@ -231,6 +234,80 @@ def test_wrong_values_are_told_and_nothing_is_done(jvm, run, picture, tmp_path):
         run("Measure_Cells...", cells="fehlt", image="zellen \u00e4.tif")
     with pytest.raises(ScriptFailed, match="no ROIs"):
         run("Measure_Cells...", cells="overlay", image="zellen \u00e4.tif")
+
+
+def test_an_image_of_the_users_is_never_replaced(jvm, run, cells, tmp_path):
+    """Not by a result of its name; the next result of that name replaces the one before."""
+    jvm("def imp = IJ.createImage('a_cells', '16-bit ramp', 50, 40, 1); imp.show(); imp.changes = true; null")
+    prob = (cells == 0).astype(np.float32)
+    write_image(tmp_path / "a_prob.tif", prob)
+    jvm("def imp = IJ.openImage(path); imp.setTitle('a_prob'); imp.show(); null", path=str(tmp_path / "a_prob.tif"))
+    for _ in range(2):
+        run("Label_Cells...", image="a_prob", method="threshold")
+    open_images = "WindowManager.getIDList().collect { WindowManager.getImage(it) }"
+    assert sorted(jvm(f"{open_images}.collect {{ it.getTitle() }}")) == ["a_cells", "a_cells-1", "a_prob"]
+    assert jvm("def imp = WindowManager.getImage('a_cells'); [imp.getStatistics().max > 60000, imp.changes]") == [
+        True,
+        True,
+    ]
+
+
+def test_a_title_of_two_images_is_refused(jvm, run):
+    ids = jvm("(1..2).collect { def imp = IJ.createImage('a', '16-bit black', 9, 8, 1); imp.show(); imp.getID() }")
+    with pytest.raises(ScriptFailed, match=rf"'a' means 2 open images: say which by its id, one of .*{ids[0]}"):
+        run("Match_Labels...", true="a", predicted="a")
+    run("Match_Labels...", true=str(ids[0]), predicted=str(ids[1]))
+
+
+def test_rows_of_calls_at_once_are_all_in_the_table(jvm, run, home):
+    jvm("IJ.createImage('a', '16-bit black', 9, 8, 1).show(); IJ.setProperty('fijibridge.table.M', null); null")
+    jvm(
+        """
+        (1..6).collect { Thread.start {
+            new GroovyShell(new Binding(script: script, path: path)).evaluate(
+                "script(path, [true: 'a', predicted: 'a', table: 'M'])") } }*.join()
+        null
+        """,
+        path=str(home / FOLDER / "FijiBridge_Match_Labels....groovy"),
+    )  # fmt: skip
+    assert jvm("IJ.getProperty('fijibridge.table.M').size()") == 6
+
+
+def test_what_a_row_has_nothing_of_is_a_gap(jvm, run):
+    jvm(
+        """
+        IJ.createImage('a', '16-bit black', 9, 8, 1).show()
+        def table = new ResultsTable()
+        table.incrementCounter()
+        table.addValue('note', 5)
+        table.addValue('by', 'me')
+        IJ.setProperty('fijibridge.table.N', table)
+        null
+        """
+    )
+    run("Match_Labels...", true="a", predicted="a", table="N")
+    rows = jvm(
+        """
+        def table = IJ.getProperty('fijibridge.table.N')
+        (0..<table.size()).collect { row -> ['note', 'by', 'GT', 'image'].collect { table.getStringValue(it, row) } }
+        """
+    )
+    assert rows == [["5", "me", "NaN", ""], ["NaN", "", "0", "a"]]
+
+
+def test_an_error_ends_no_macro_that_did_not_call(jvm, run):
+    jvm(
+        """
+        IJ.setProperty('test.macro', null)
+        IJ.setProperty('test.waits', Thread.start { IJ.setProperty('test.macro', IJ.runMacro(
+            "for (i = 0; i < 40; i++) wait(50); return 'done';")) })
+        while (ij.macro.Interpreter.getInstance() == null) Thread.sleep(10)
+        null
+        """
+    )
+    with pytest.raises(ScriptFailed, match="no image 'gone' is open"):
+        run("Match_Labels...", true="gone", predicted="gone")
+    assert jvm("IJ.getProperty('test.waits').join(); IJ.getProperty('test.macro')") == "done"
 
 
 def test_two_calls_at_once(jvm, run, home, tmp_path):
