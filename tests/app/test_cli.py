@@ -116,6 +116,17 @@ def test_the_command_that_tune_prints_is_exactly_the_tuned_one(folder, done, her
     assert [float(w.split("=")[1]) for w in words[4:]] == [0.123456789, 1234567]
 
 
+def test_label_images_that_are_there_are_kept(done, here, tmp_path):
+    here("label", done[0] / "pred", "--out", tmp_path)
+    (file,) = tmp_path.iterdir()
+    before = file.read_bytes()
+    told = here("label", done[0] / "pred", "--out", tmp_path, "--threshold=0.9", status=2)
+    assert "c_cells.tif: --overwrite replaces them" in " ".join(told.split())
+    assert file.read_bytes() == before
+    here("label", done[0] / "pred", "--out", tmp_path, "--threshold=0.9", "--overwrite")
+    assert file.read_bytes() != before
+
+
 def test_label_takes_all_of_label_cells(done, here, tmp_path):
     prob = read_image(done[0] / "pred" / "c_prob.tif")
     options = ("--method=agglomeration", "--beta=0.4", "--sigma=0.7", "--h=1", "--grow-by=2", "--border=remove",

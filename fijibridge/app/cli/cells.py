@@ -54,6 +54,7 @@ Values = typer.Option(help="values to try, such as 0.3,0.5,0.7")
 def label(
     folder: Predictions,
     out: Annotated[Path | None, typer.Option(help="folder for {name}_cells.tif; the same if left out")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="label images that are there may be lost")] = False,
     **options: Any,
 ) -> None:
     """Find the cells in predicted membranes."""
@@ -64,10 +65,16 @@ def label(
     options = verbs.labelling_options(**options)
     items = fb.Dataset.from_patterns(folder, image="*_prob.tif").items
     target = make_folder(out or folder)
+    files = [target / f"{item.name}_cells.tif" for item in items]
+    there = [file for file in files if file.exists()]
+    if there and not overwrite:
+        raise DatasetError(
+            f"{len(there)} label images are in {target} already, such as {there[0].name}: --overwrite replaces them, "
+            "--out writes into another folder"
+        )
     with bar("labelling") as shown:
-        for number, item in enumerate(items, start=1):
-            cells = fb.label_cells(read_image(item.paths["image"]), **options)
-            write_image(target / f"{item.name}_cells.tif", cells)
+        for number, (item, file) in enumerate(zip(items, files, strict=True), start=1):
+            write_image(file, fb.label_cells(read_image(item.paths["image"]), **options))
             shown.progress(number, len(items))
     console.print(f"{len(items)} label images in {target}")
 
