@@ -110,6 +110,39 @@ def test_epochs_after_a_validation_stream_has_ended_have_no_loss_of_it():
     assert "all 4 epochs done" in run.stopped_because
 
 
+def of_one_side():
+    """Batches of an image that tells left from right, in the same arrays again and again."""
+    target = np.zeros((2, 32, 32), int)
+    target[:, 2:8] = 1
+    x = np.empty((2, 1, 32, 32), np.float32)
+    rng = np.random.default_rng(0)
+    while True:
+        x[...] = target[:, None] + rng.normal(0, 0.1, x.shape)
+        yield x, target
+
+
+def test_a_stream_is_looked_at_before_the_first_step():
+    options = {"epochs": 1, "batches": 4, "observers": []}
+    with pytest.raises(TrainingError, match="fit the images better if those are mirrored in y"):
+        train(small_net(), ((x, y[:, ::-1].copy()) for x, y in of_one_side()), **options)
+    with pytest.raises(TrainingError, match="holds the class id 7"):
+        train(small_net(), ((x, 7 * y) for x, y in of_one_side()), **options)
+    with pytest.raises(TrainingError, match="has 2 channel"):
+        train(small_net(), ((np.repeat(x, 2, 1), y) for x, y in of_one_side()), **options)
+    with pytest.raises(TrainingError, match="gave no batch"):
+        train(small_net(), iter([]), **options)
+
+
+def test_what_was_looked_at_of_a_stream_is_learnt():
+    options = {"epochs": 2, "batches": 6, "observers": []}
+    assert train(small_net(), some_batches(12), **options).history["epoch"].tolist() == [0, 1, 2]
+    once = iter(list(some_batches(17)))  # the loss before the first step takes five of them
+    assert train(small_net(), lambda: once, **options).history["epoch"].tolist() == [0, 1, 2]
+    refilled = train(small_net(), of_one_side(), **options)
+    others = train(small_net(), ((x.copy(), y) for x, y in of_one_side()), **options)
+    np.testing.assert_array_equal(refilled.history["train_loss"], others.history["train_loss"])
+
+
 def test_classes_without_a_name_are_refused_before_a_model_that_cannot_be_loaded():
     net = UNet(depth=1, width=4, n_classes=3)
     with pytest.raises(TrainingError, match="has 3 classes but 2 names"):

@@ -28,7 +28,6 @@ from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Batch, PatchSampler, Sample
 from fijibridge.nn.planning import check_memory, patch_size
 from fijibridge.nn.training.inputs import (
-    as_batch,
     check_classes,
     fingerprint,
     is_pairs,
@@ -126,7 +125,7 @@ class Job:
         if watched:
             batches = _enough(watched, size, chosen.batch)
             self.watch = PatchSampler(watched, size, chosen.batch, batches, False, chosen.seed)
-        check_batches(_first_of(self.sampler, -(-_LOOKED_AT // chosen.batch)))
+        check_batches(_first_of(self.sampler))
         self.about = dict(pairs.about) | {
             "patch": list(size), "images": len(learnt), "validation_images": len(watched),
             "fingerprint": fingerprint(learnt, self.normalisation), "augmentation": _plain(transform),
@@ -152,20 +151,7 @@ class Job:
             self.watch = Given(validation, self.chosen.batches) if not is_pairs(validation) else None
             if self.watch is None:
                 raise TrainingError("data are batches and validation are images: give batches for both")
-        if not isinstance(self.sampler, Given) or self.sampler.stream is None:
-            first = _first_of(self.sampler, 2)
-            if not first:
-                raise TrainingError("the iterable gave no batch")
-            check_batches(first)
-            top = max(int(ids[ids != IGNORE].max(initial=0)) for ids in (_ids(batch[1]) for batch in first))
-            if top >= self.traits.n_classes:
-                raise TrainingError(
-                    f"a batch holds the class id {top}; expected 0 to {self.traits.n_classes - 1}, {IGNORE} = unknown"
-                )
-            if first[0][0].shape[1] != self.traits.in_channels:
-                raise TrainingError(
-                    f"a batch has {first[0][0].shape[1]} channel(s), the network takes {self.traits.in_channels}"
-                )
+        _check_batches(_first_of(self.sampler), self.traits)
         self.about = {"data": type(data).__name__, "provenance": "unknown"}
 
     def judge(self, observers: Sequence[Any]) -> CellCounter | None:
@@ -221,11 +207,26 @@ def _warn_of_missing_classes(samples: Sequence[Sample], classes: Sequence[str]) 
         )
 
 
-def _first_of(sampler: Any, count: int) -> list[Batch]:
-    """Return the first batches, of a sampler without moving it on."""
-    if isinstance(sampler, PatchSampler):
-        return [sampler.batch_at(0, number) for number in range(min(count, len(sampler)))]
-    return [as_batch(batch) for _, batch in zip(range(count), sampler, strict=False)]
+def _first_of(sampler: PatchSampler | Given) -> list[Batch]:
+    """Return as many batches as are looked at, without moving the sampler on."""
+    if isinstance(sampler, Given):
+        return sampler.first(_LOOKED_AT)
+    return [sampler.batch_at(0, number) for number in range(min(-(-_LOOKED_AT // sampler.batch), len(sampler)))]
+
+
+def _check_batches(first: Sequence[Batch], traits: Traits) -> None:
+    """Refuse anyone's batches that do not fit the network, or whose targets do not fit the images."""
+    if not first:
+        raise TrainingError("the iterable gave no batch")
+    check_batches(first)
+    top = max(int(ids[ids != IGNORE].max(initial=0)) for ids in (_ids(y) for _, y, _ in first))
+    if top >= traits.n_classes:
+        raise TrainingError(
+            f"a batch holds the class id {top}; expected 0 to {traits.n_classes - 1}, {IGNORE} = unknown"
+        )
+    channels = next((x.shape[1] for x, _, _ in first if x.shape[1] != traits.in_channels), None)
+    if channels is not None:
+        raise TrainingError(f"a batch has {channels} channel(s), the network takes {traits.in_channels}")
 
 
 def _warn_of_odd_images(samples: Sequence[Sample], patch: Sequence[int] | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sized
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import lightning.pytorch as pl
@@ -39,7 +39,8 @@ class Given(IterableDataset[Batch]):
 
     def __init__(self, batches: Any, most: int):
         self._make = batches if callable(batches) else None
-        self.stream = iter(batches) if isinstance(batches, Iterator) else None
+        self.stream: Iterator[Any] | None = iter(batches) if isinstance(batches, Iterator) else None
+        self._begun: Iterator[Any] | None = None
         self._again: Iterable[Any] | None = None if self._make or self.stream is not None else batches
         self.most = most
         self.ended = False
@@ -61,6 +62,22 @@ class Given(IterableDataset[Batch]):
                 return
             yield as_batch(given)
 
+    def first(self, patches: int) -> list[Batch]:
+        """Return the first batches, of so many patches; they come again, even if their arrays are filled anew."""
+        source = self._anew(0, 0) if self.stream is None else self.stream
+        taken: list[Batch] = []
+        for given in islice(source, patches):
+            x, y, weight = (part.clone() for part in as_batch(given))
+            taken.append((x, y, weight))
+            if sum(len(batch[0]) for batch in taken) >= patches:
+                break
+        again = chain(taken, source)
+        if self.stream is not None:
+            self.stream = again
+        elif self._make:  # a function may return an iterator that it returned before
+            self._begun = again
+        return taken
+
     def rest_of(self, epoch: int, done: int) -> Iterator[Batch]:
         """Go through what is left of an epoch to learn from: what ends within it begins anew, streams do not."""
         if self.stream is None:
@@ -68,6 +85,9 @@ class Given(IterableDataset[Batch]):
         return iter(self)
 
     def _anew(self, epoch: int, done: int) -> Iterator[Any]:
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            return begun
         if isinstance(self._again, SavedPatches):  # which have an order for each epoch
             self._again.load_state_dict({"epoch": epoch, "done": done})
         return iter(self._make() if self._make else self._again or ())
