@@ -69,6 +69,34 @@ def test_a_warm_start_that_loses_what_it_knew():
     assert explain(kept, "").looks_like == "weak model"  # a fresh one that only lost a twentieth
 
 
+def test_a_warm_start_without_validation_is_not_judged_by_the_few_batches_of_its_start():
+    few = curves([0.378, 0.394, 0.41, 0.406, 0.413, 0.407])
+    assert explain(few, "", warm=True).looks_like == "unknown"
+    assert explain(curves([0.3, 0.5, 0.45, 0.44, 0.44, 0.44]), "", warm=True).looks_like == "diverging from its start"
+
+
+def test_noise_of_a_flat_training_loss_is_no_rise():
+    noise = [0.0, 0.008, -0.008, 0.004, -0.006, 0.007]
+    train = [0.4 + n for n in noise]
+    val = [0.5, 0.48, 0.46, 0.44, 0.42, 0.4]
+    assert explain(curves(train, val), "", warm=True).looks_like == "still improving"
+    rising = [0.4 + 20 * n for n in noise]
+    assert explain(curves(rising, val), "", warm=True).looks_like == "learning rate too high"
+
+
+def test_a_warm_start_that_changes_nothing_has_the_validation_loss_of_its_start():
+    """Of validation images of which the last ones are much harder than those of the first batches."""
+    tissue = fb.synthetic_epithelium((64, 64), cell_size=16, photons=400, weak_membranes=0, seed=1)
+    target = fb.membrane_target(tissue.labels, 3)
+    watched = [(tissue.image, target), (tissue.image, 1 - target)] * 6
+    options = {"patch": (32, 32), "batch": 4, "forecast": False, "augment": False, "lr": 1e-12}
+    torch.manual_seed(0)
+    begun = fb.train(fb.UNet(depth=1, width=8, norm="none"), [(tissue.image, target)], epochs=0, **options)
+    run = fb.train(begun, [(tissue.image, target)], validation=watched, epochs=2, batches=4, **options)
+    assert run.history["val_loss"].tolist() == pytest.approx([run.history["val_loss"][0]] * 3, rel=1e-4)
+    assert run.ending.looks_like != "diverging from its start"
+
+
 def test_the_slope_is_that_of_the_last_epochs():
     val = [9.0, 5.0, 1.0, 0.9, 0.8, 0.7, 0.6]
     ending = explain(curves(FALLING[:7], val), "")

@@ -23,8 +23,9 @@ from fijibridge.nn.patches import Batch, Feed, PatchSampler
 from fijibridge.nn.planning.probe import Cost, LossFunction, probe
 from fijibridge.record import compare_forecast
 
+LOOKED_AT = 4
+"""Batches of training, at the most, whose loss is looked at before the first step; of validation it is all."""
 _START_S = 0.6  # Lightning, before its first step
-_BEFORE = 4  # batches of training and of validation whose loss is looked at before the first step
 _WRITE = 300e6  # bytes a second, of a checkpoint
 _SPARE = 64 * 2**20  # bytes of tables, logs, threads
 _SLACK = 0.25  # of the growth seen in the trial: what the allocator does not give back between steps
@@ -191,7 +192,7 @@ def told(
     spent_s, more_bytes, ema
         As in :func:`forecast_training`.
     """
-    before = _BEFORE + min(_BEFORE, checks)
+    before = min(LOOKED_AT, batches) + checks
     setup_s = spent_s + cost.seconds + before * cost.check_s + _START_S
     epoch_s = batches * cost.step_s + checks * cost.check_s + 4 * weights / _WRITE
     on_device = None if cost.device_bytes is None else cost.device_bytes + (weights if ema else 0)

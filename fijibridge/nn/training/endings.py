@@ -112,11 +112,13 @@ def explain(
     Notes
     -----
     The rules, in this order, on losses L: *diverging from its start* (warm starts): the watched loss ended above its
-    value before the first step; *learning rate too high*: not finite, or the training loss rose by more than half of
-    its range above its lowest; *overfitting*: the validation loss ended above its lowest by more than a tenth while the
-    training loss went on falling; *weak model*: the training loss lost less than a fifth of its value before the first
-    step, or stayed above 0.6 with a flat end; *still improving*: the watched metric changed for the better by more than
-    1 % of its range an epoch at the end, and was best in one of the last two epochs; else *converged*.
+    value before the first step, by more than 2 %, or, of the training loss, of which a few batches were looked at then,
+    by more than a fifth; *learning rate too high*: not finite, or the training loss ended above its lowest by more than
+    a tenth and by more than half of its range; *overfitting*: the validation loss ended above its lowest by more than a
+    tenth while the training loss went on falling; *weak model*: the training loss lost less than a fifth of its value
+    before the first step, or stayed above 0.6 with a flat end; *still improving*: the watched metric changed for the
+    better by more than 1 % of its range an epoch at the end, and was best in one of the last two epochs; else
+    *converged*.
 
     Examples
     --------
@@ -165,7 +167,7 @@ def _looks(history: pd.DataFrame, watched: str, slope: float | None, warm: bool)
     train = history["train_loss"].to_numpy(float)
     curve = history[watched].to_numpy(float)
     finite = bool(np.isfinite(train[1:]).all())  # of a stream of batches there is none before the first step
-    if finite and warm and not higher_is_better(watched) and curve[-1] > 1.02 * curve[0]:
+    if finite and warm and _lost(curve, watched):
         return "diverging from its start", [
             f"{watched} was {curve[0]:.3g} before the first step, {curve[-1]:.3g} after"
         ]
@@ -186,6 +188,12 @@ def _looks(history: pd.DataFrame, watched: str, slope: float | None, warm: bool)
     if not np.isfinite(val[1:]).any():
         return "unknown", [f"train_loss is {train[-1]:.3g}, and there is no validation"]
     return "converged", [_end(curve, watched, slope)]
+
+
+def _lost(curve: np.ndarray[Any, Any], watched: str) -> bool:
+    """Whether a loss ended above its start, of which all of the validation was looked at, or little of the training."""
+    margin = 0.02 if watched == "val_loss" else 0.2
+    return not higher_is_better(watched) and bool(curve[-1] > (1 + margin) * curve[0])
 
 
 def _improves(curve: np.ndarray[Any, Any], watched: str, slope: float | None) -> bool:
@@ -219,11 +227,11 @@ def _path(train: np.ndarray[Any, Any]) -> str:
 
 
 def _rose(train: np.ndarray[Any, Any]) -> bool:
+    """Whether the training loss ended well above its lowest: by more than it goes up and down, and by a tenth."""
     train = train[np.isfinite(train)]
     low, high = float(train.min()), float(train.max())
-    return bool(
-        len(train) > 2 and high > low and train[-1] - low > 0.5 * (high - low) and train.argmin() < len(train) - 1
-    )
+    rise = float(train[-1]) - low
+    return len(train) > 2 and rise > 0.5 * (high - low) and rise > 0.1 * abs(low)
 
 
 def _overfits(train: np.ndarray[Any, Any], val: np.ndarray[Any, Any]) -> bool:

@@ -24,6 +24,7 @@ from fijibridge.nn.devices import is_out_of_memory
 from fijibridge.nn.model import FILE_NAME
 from fijibridge.nn.patches import PatchSampler
 from fijibridge.nn.planning import Measurement, forecast_training
+from fijibridge.nn.planning.forecast import LOOKED_AT
 from fijibridge.nn.planning.probe import ADVICE
 from fijibridge.nn.planning.text import took_text
 from fijibridge.nn.prediction import predict
@@ -202,32 +203,38 @@ def _fit_with_lightning(
 
 
 def _before_the_first_step(job: Job, step: Step, recorder: Recorder) -> None:
-    """Keep the losses of the network as it came, and a first checkpoint is not needed: a start is one."""
+    """Keep the losses of the network as it came, and a first checkpoint is not needed: a start is one.
+
+    That of the validation is of all its batches, as after each epoch: of some, it would not be what a later one is
+    compared with.
+    """
     module = step.net
     was = module.training
     module.to(job.device).eval()
-    row = {"epoch": 0.0, "train_loss": _loss_now(job.sampler, step, job), "val_loss": _loss_now(job.watch, step, job)}
+    train_loss, val_loss = _loss_now(job.sampler, step, job, LOOKED_AT), _loss_now(job.watch, step, job)
+    row = {"epoch": 0.0, "train_loss": train_loss, "val_loss": val_loss}
     if job.pairs is not None and job.chosen.cells_every is not None and recorder.judge is not None:
         row |= recorder.judge(module, 0)
     module.train(was)
     recorder.add(row | {"lr": 0.0})
 
 
-def _loss_now(sampler: Any, step: Step, job: Job) -> float:
-    """Return the loss on a few batches, without learning and without using up the draws."""
+def _loss_now(sampler: Any, step: Step, job: Job, most: int | None = None) -> float:
+    """Return the mean loss of an epoch's patches, or of its first batches, without learning or using up the draws."""
     if sampler is None or (isinstance(sampler, Given) and sampler.stream is not None):
         return float("nan")
-    numbers = range(min(4, len(sampler)))
+    numbers = range(len(sampler) if most is None else min(most, len(sampler)))
     batches = (
         (sampler.batch_at(0, n) for n in numbers)
         if isinstance(sampler, PatchSampler)
         else (batch for batch, _ in zip(iter(sampler), numbers, strict=False))
     )
-    losses = []
+    total, patches = 0.0, 0
     with torch.no_grad():
         for x, y, weight in batches:
-            losses.append(float(step.loss(step.net(x.to(job.device)), y.to(job.device), weight.to(job.device))))
-    return sum(losses) / len(losses) if losses else float("nan")
+            loss = step.loss(step.net(x.to(job.device)), y.to(job.device), weight.to(job.device))
+            total, patches = total + len(x) * float(loss), patches + len(x)
+    return total / patches if patches else float("nan")
 
 
 def _why(recorder: Recorder, settings: Settings, job: Job) -> str:

@@ -58,7 +58,9 @@ def test_times_follow_from_the_step(sampler):
 def test_the_sum_is_the_sum_of_its_parts():
     cost = Cost(2.0, 0.5, 10.0, 1000, 400, None, 8, 64, 5)
     assert told(cost, 100, 8, 10, 4, 0, spent_s=3).epoch_s == 205
-    assert told(cost, 100, 8, 10, 4, 0, spent_s=3).total_s == pytest.approx(3 + 10 + 8 * 0.5 + 0.6 + 4 * 205)
+    before = 3 + 10 + 0.6
+    assert told(cost, 100, 8, 10, 4, 0, spent_s=3).total_s == pytest.approx(before + (4 + 10) * 0.5 + 4 * 205)
+    assert told(cost, 3, 8, 0, 0, 0, spent_s=3).total_s == pytest.approx(before + 3 * 0.5), "there are but 3 batches"
     more = told(cost, 1, 8, 0, 1, 0, more_bytes=5000).host_bytes - told(cost, 1, 8, 0, 1, 0).host_bytes
     assert more == 5000
     assert told(cost, 1, 8, 0, 1, 0).host_bytes >= 1000 + 400
