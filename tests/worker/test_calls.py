@@ -310,6 +310,57 @@ def test_an_error_ends_no_macro_that_did_not_call(jvm, run):
     assert jvm("IJ.getProperty('test.waits').join(); IJ.getProperty('test.macro')") == "done"
 
 
+AS_FIJI = """
+    class Hooks extends net.imagej.patcher.LegacyHooks {
+        Closure script
+        List<String> names
+
+        @Override
+        Object interceptRunPlugIn(String name, String arg) {
+            name.endsWith('.groovy') ? runLegacyCompatibleCommand(name) : null
+        }
+
+        /** Runs a script in a thread of its own, with the options of the macro, whose thread waits for it. */
+        Object runLegacyCompatibleCommand(String path) {
+            String options = Macro.getOptions()
+            Map values = names.collectEntries { [it, Macro.getValue(options, it, '')] }
+            def failed = null
+            Thread.start { try { script(path, values) } catch (Exception error) { failed = error } }.join()
+            if (failed != null) throw new RuntimeException(failed)
+            return path
+        }
+    }
+    if (Menus.getCommands() == null) IJ.run('Close All')
+    Menus.getCommands().put('FijiBridge Match Labels...', path)
+    def hooks = new Hooks(script: script, names: ['true', 'predicted', 'table'])
+    IJ.setProperty('test.hooks', net.imagej.patcher.LegacyInjector.installHooks(IJ.classLoader, hooks))
+    null
+"""
+"""What Fiji does for a macro that runs a script, where ImageJ would look for a plugin."""
+
+TOLD = """
+    def before = System.err, told = new ByteArrayOutputStream()
+    System.err = new PrintStream(told, true)
+    try { [IJ.runMacro(macro), told.toString()] }
+    finally { System.err = before }
+"""
+"""What a macro returns, and what ImageJ says of its error."""
+
+
+def test_a_macro_calls_a_script_and_is_ended_by_its_error(jvm, run, home):
+    jvm("IJ.createImage('a', '16-bit black', 9, 8, 1).show(); IJ.setProperty('fijibridge.table.X', null); null")
+    jvm(AS_FIJI, path=str(home / FOLDER / "FijiBridge_Match_Labels....groovy"))
+    macro = "run('FijiBridge Match Labels...', 'true=%s predicted=a table=X'); return 'went on';"
+    try:
+        assert jvm(TOLD, macro=macro % "a") == ["went on", ""]
+        assert jvm("IJ.getProperty('fijibridge.table.X').size()") == 1
+        returned, told = jvm(TOLD, macro=macro % "gone")
+        assert returned != "went on"
+        assert told.startswith("Macro Error: no image 'gone' is open; there are 'a' in line 1")
+    finally:
+        jvm("net.imagej.patcher.LegacyInjector.installHooks(IJ.classLoader, IJ.getProperty('test.hooks')); null")
+
+
 def test_two_calls_at_once(jvm, run, home, tmp_path):
     """Both work at the same time, in one process."""
     paths = [tmp_path / "1", tmp_path / "2"]
