@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -165,6 +165,17 @@ def compare_forecast(forecast: Mapping[str, Any], measured: Mapping[str, Any]) -
     return table.rename_axis("quantity")
 
 
+def membrane_class(names: Sequence[str]) -> int:
+    """Return which class membranes are: the one of that name, or else the second.
+
+    Examples
+    --------
+    >>> membrane_class(("membrane", "cell")), membrane_class(("cytoplasm", "wall"))
+    (0, 1)
+    """
+    return list(names).index(MEMBRANE) if MEMBRANE in names else 1
+
+
 def picture_of(image: Array, prob: Array) -> xr.DataArray:
     """Join an image and the membranes that a network sees in it as channels of one picture.
 
@@ -173,14 +184,16 @@ def picture_of(image: Array, prob: Array) -> xr.DataArray:
     image
         (Y, X) or (Z, Y, X), of several channels with an axis ``c`` in front.
     prob
-        Class probabilities of it, (C, ...); its second channel is shown.
+        Class probabilities of it, (C, ...); the channel named ``"membrane"`` is shown, or else the second.
 
     Returns
     -------
     xarray.DataArray
         ``float32``, the image's channels and ``"membrane"``.
     """
-    raw, seen = as_image(image), as_image(prob).isel(c=1, drop=True)
+    raw, classes = as_image(image), as_image(prob)
+    names = [str(name) for name in classes.c.values] if "c" in classes.coords else []
+    seen = classes.isel(c=membrane_class(names), drop=True)
     grey = raw if "c" in raw.dims else raw.expand_dims("c")
     names = [f"image {n}" for n in range(1, len(grey) + 1)] if len(grey) > 1 else ["image"]
     ordered = grey.transpose("c", *seen.dims).values

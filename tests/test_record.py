@@ -73,6 +73,9 @@ def test_a_picture_joins_image_and_membranes(folder):
     np.testing.assert_array_equal(read.sel(c="image").values, image.values)
     assert (read.sel(c="membrane").values == 0.25).all()
     assert fb.pixel_size(read) == {"y": 0.5, "x": 0.5}
+    names = {"c": ["membrane", "cell"]}
+    named = picture_of(image, fb.as_image(prob, dims="cyx", pixel_size=0.5, unit="um").assign_coords(names))
+    assert (named.sel(c="membrane").values == 1).all()
     two = picture_of(fb.as_image(np.zeros((2, 3, 4)), dims="cyx"), fb.as_image(prob, dims="cyx"))
     assert two.coords["c"].values.tolist() == ["image 1", "image 2", "membrane"]
 

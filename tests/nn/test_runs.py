@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 import fijibridge as fb
+from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.cells.synthetic import synthetic_epithelium
 from fijibridge.cells.targets.from_labels import IGNORE, distance_target, membrane_target
 from fijibridge.errors import FijiBridgeWarning, TrainingError
@@ -280,6 +281,22 @@ def test_cells_that_are_counted_before_the_first_step_only(pair, tmp_path):
     assert run.ending.metric == "val_loss"
     assert Model.load(tmp_path).notes["epochs"] == 2
     assert run.matches[-1]["predicted"] == 2, "of the last epoch, whose weights are kept"
+
+
+def test_membranes_are_the_class_of_that_name(pair, tmp_path):
+    """Of a network that sees membrane everywhere, and a truth whose membranes are class 0."""
+    image, target = pair
+    net = small_net()
+    with torch.no_grad():
+        net.head.weight[:] = 0
+        net.head.bias[:] = torch.tensor([9.0, -9.0])
+    turned = [(image, 1 - target)]
+    options = {"metric": "val_f1", "classes": ("membrane", "cell"), "out": tmp_path}
+    run = train(net, turned, validation=turned, **options, **(QUICK | {"epochs": 0}))
+    cells = label_cells((target == 1).astype(np.float32), grow=False)
+    assert (run.matches[-1]["GT"], run.matches[-1]["predicted"]) == (cells.max(), 0)
+    assert cells.max() > 10
+    assert (run.picture.sel(c="membrane") > 0.99).all()
 
 
 def test_what_fails_after_the_last_epoch_does_not_cost_the_model(pair, tmp_path):

@@ -186,14 +186,15 @@ def _warn_of_nothing(weight: npt.NDArray[np.float32], target: npt.NDArray[Any], 
         )
 
 
-def cells_of(pairs: Pairs) -> dict[str, npt.NDArray[Any]]:
+def cells_of(pairs: Pairs, membrane: int = 1) -> dict[str, npt.NDArray[Any]]:
     """Return the true cells of the watched images; where only a target is known, the regions between its membranes."""
     found = {}
     for name, pair in pairs.watched.items():
         if name in pairs.cells:
             found[name] = pairs.cells[name]
             continue
-        found[name] = values(label_cells((_ids_of(pair) == 1).astype(np.float32), method="threshold", grow=False))
+        membranes = (_ids_of(pair) == membrane).astype(np.float32)
+        found[name] = values(label_cells(membranes, method="threshold", grow=False))
     return found
 
 

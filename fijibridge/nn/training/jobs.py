@@ -42,6 +42,7 @@ from fijibridge.nn.training.recording import Recorder
 from fijibridge.nn.training.scratch import Scratch
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.warm_starts import check_warm_start
+from fijibridge.record import membrane_class
 
 log = logging.getLogger("fijibridge")
 
@@ -161,7 +162,8 @@ class Job:
         shown_to = [observer for observer in observers if hasattr(observer, "picture")]
         if self.chosen.cells_every is None and not shown_to:
             return None
-        return CellCounter(self.as_model, self.pairs, self.chosen.cells_every, self.segment, shown_to)
+        membrane = membrane_class(self.chosen.classes)
+        return CellCounter(self.as_model, self.pairs, self.chosen.cells_every, self.segment, shown_to, membrane)
 
     def as_model(self, net: nn.Module) -> Model:
         """Return the network with all that is needed to use it."""

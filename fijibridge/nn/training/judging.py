@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,9 +27,9 @@ _SHOWN = {"z": 16, "y": 512, "x": 512}  # pixels of an image that are shown, at 
 Segmenter: TypeAlias = Callable[[npt.NDArray[np.float32]], npt.NDArray[Any]]
 
 
-def segment_by_threshold(prob: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+def segment_by_threshold(prob: npt.NDArray[np.float32], membrane: int = 1) -> npt.NDArray[Any]:
     """Return the regions between membranes, of the class probabilities (K, ...)."""
-    return values(label_cells(prob[1], method="threshold", min_size=10))
+    return values(label_cells(prob[membrane], method="threshold", min_size=10))
 
 
 def middle_of(image: xr.DataArray) -> xr.DataArray:
@@ -52,16 +53,18 @@ class CellCounter:
         From class probabilities (K, ...) to cells; regions between membranes if left out.
     shown_to
         Observers with a ``picture``.
+    membrane
+        The class id of membranes.
     """
 
     def __init__(
         self, as_model: Callable[[nn.Module], Model], pairs: Pairs, every: int | None, segment: Segmenter | None,
-        shown_to: Sequence[Any] = (),
+        shown_to: Sequence[Any] = (), membrane: int = 1,
     ):  # fmt: skip
         self.as_model, self.every, self.shown_to = as_model, every, shown_to
-        self.segment = segment or segment_by_threshold
+        self.segment = segment or partial(segment_by_threshold, membrane=membrane)
         self.images = {name: as_image(pair[0]) for name, pair in pairs.watched.items()}
-        self.cells = cells_of(pairs) if every is not None else {}
+        self.cells = cells_of(pairs, membrane) if every is not None else {}
         self.known = known_of(pairs) if every is not None else {}
         self._names = pairs.names
         self._tables: dict[int, pd.DataFrame] = {}
