@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.utils.data import DataLoader, IterableDataset
 
 from fijibridge.cells.synthetic import synthetic_epithelium
 from fijibridge.cells.targets.from_labels import membrane_target
@@ -65,8 +66,10 @@ def saved(tmp_path):
     return save_patches(sampler_of(), tmp_path / "patches.zarr")
 
 
-def test_saved_patches_go_on_in_their_order(tmp_path):
-    path, options = saved(tmp_path), {"epochs": 3, "batches": 6, "observers": []}
+@pytest.mark.parametrize("batches", [6, 4, 8])
+def test_saved_patches_go_on_in_their_order(tmp_path, batches):
+    """Of which there are six batches: an epoch can be less, or more."""
+    path, options = saved(tmp_path), {"epochs": 3, "batches": batches, "observers": []}
     out = tmp_path / "run"
     train(small_net(), SavedPatches(path, 4), out=out, **(options | {"observers": [StopAt(9)]}))
     assert (out / LAST).is_file()
@@ -108,6 +111,47 @@ def test_epochs_after_a_validation_stream_has_ended_have_no_loss_of_it():
     )  # fmt: skip
     assert run.history["val_loss"].notna().tolist() == [False, True, True, False, False]
     assert "all 4 epochs done" in run.stopped_because
+
+
+class Counted:
+    """Batches that say how many they are, and keep which of them were asked for."""
+
+    def __init__(self, count):
+        self.count, self.asked = count, []
+
+    def __len__(self):
+        return self.count
+
+    def __iter__(self):
+        for number, batch in enumerate(some_batches(self.count)):
+            self.asked.append(number)
+            yield batch
+
+
+def test_an_epoch_is_all_that_there_is_unless_batches_are_asked_for():
+    learnt, watched = Counted(60), Counted(55)
+    train(small_net(), learnt, validation=watched, epochs=1, observers=[])
+    assert learnt.asked[-60:] == list(range(60))
+    assert watched.asked[-55:] == list(range(55))
+    learnt, watched = Counted(5), Counted(4)
+    run = train(small_net(), learnt, validation=watched, epochs=2, batches=3, observers=[])
+    assert learnt.asked[-6:] == [0, 1, 2, 0, 1, 2]
+    assert watched.asked[-4:] == [0, 1, 2, 3]
+    assert run.history["epoch"].tolist() == [0, 1, 2]
+    train(small_net(), learnt, epochs=1, batches=7, observers=[])
+    assert learnt.asked[-7:] == [0, 1, 2, 3, 4, 0, 1]
+
+
+class Endless(IterableDataset):
+    def __iter__(self):
+        return ((x[0], y[0]) for x, y in some_batches(100))
+
+
+def test_a_loader_that_does_not_know_its_length():
+    data = DataLoader(Endless(), batch_size=4)
+    run = train(small_net(), data, validation=data, epochs=2, batches=5, observers=[])
+    assert run.history["val_loss"].notna().all()
+    assert "all 2 epochs done" in run.stopped_because
 
 
 def of_one_side():

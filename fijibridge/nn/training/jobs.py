@@ -139,7 +139,8 @@ class Job:
         if isinstance(data, PatchSampler):
             self.sampler = data
         else:
-            self.sampler = Given(data, self.chosen.batches)
+            asked = self.chosen.batches if "batches" in self.chosen.model_fields_set else None
+            self.sampler = Given(data, asked, self.chosen.batches)
         if self.given is None and self.before is None:
             self.normalisation = Normalisation.none()
             log.warning(
@@ -149,7 +150,7 @@ class Job:
         if isinstance(validation, PatchSampler):
             self.watch = validation
         elif not _is_nothing(validation):
-            self.watch = Given(validation, self.chosen.batches) if not is_pairs(validation) else None
+            self.watch = Given(validation, None, self.chosen.batches) if not is_pairs(validation) else None
             if self.watch is None:
                 raise TrainingError("data are batches and validation are images: give batches for both")
         _check_batches(_first_of(self.sampler), self.traits)

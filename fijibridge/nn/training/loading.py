@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Any
 
@@ -35,24 +35,35 @@ class Drawn(IterableDataset[Batch]):
 
 
 class Given(IterableDataset[Batch]):
-    """Anyone's batches: of a function, of an object that can be gone through again, or of a stream that ends."""
+    """Anyone's batches: of a function, of an object that can be gone through again, or of a stream that ends.
 
-    def __init__(self, batches: Any, most: int):
+    Parameters
+    ----------
+    batches
+        What gives them.
+    count
+        Batches of an epoch; None for as many as it says to have.
+    otherwise
+        For an epoch where it does not say.
+    """
+
+    def __init__(self, batches: Any, count: int | None, otherwise: int):
         self._make = batches if callable(batches) else None
         self.stream: Iterator[Any] | None = iter(batches) if isinstance(batches, Iterator) else None
         self._begun: Iterator[Any] | None = None
-        self._again: Iterable[Any] | None = None if self._make or self.stream is not None else batches
-        self.most = most
+        self._again: Any = None if self._make or self.stream is not None else batches
+        said = _length(self._again) if count is None else count
+        self.count = otherwise if said is None else said
         self.ended = False
 
     def __len__(self) -> int:
         """Return the batches of an epoch, at the most."""
-        return min(len(self._again), self.most) if isinstance(self._again, Sized) else self.most
+        return self.count
 
     def __iter__(self) -> Iterator[Batch]:
         """Go through it once, so far as an epoch goes."""
         if self.stream is None:
-            yield from map(as_batch, islice(self._anew(0, 0), len(self)))
+            yield from map(as_batch, islice(self._anew(), len(self)))
             return
         for _ in range(len(self)):
             try:
@@ -64,7 +75,7 @@ class Given(IterableDataset[Batch]):
 
     def first(self, patches: int) -> list[Batch]:
         """Return the first batches, of so many patches; they come again, even if their arrays are filled anew."""
-        source = self._anew(0, 0) if self.stream is None else self.stream
+        source = self._anew() if self.stream is None else self.stream
         taken: list[Batch] = []
         for given in islice(source, patches):
             x, y, weight = (part.clone() for part in as_batch(given))
@@ -80,31 +91,47 @@ class Given(IterableDataset[Batch]):
 
     def rest_of(self, epoch: int, done: int) -> Iterator[Batch]:
         """Go through what is left of an epoch to learn from: what ends within it begins anew, streams do not."""
-        if self.stream is None:
-            return map(as_batch, islice(self._endless(epoch, done), len(self) - done))
-        return iter(self)
+        if self.stream is not None:
+            return iter(self)
+        if isinstance(self._again, SavedPatches):
+            rest = _onwards(self._again, epoch * len(self) + done)
+        else:
+            rest = islice(self._again_and_again(), done, None)
+        return map(as_batch, islice(rest, len(self) - done))
 
-    def _anew(self, epoch: int, done: int) -> Iterator[Any]:
+    def _anew(self) -> Iterator[Any]:
         if self._begun is not None:
             begun, self._begun = self._begun, None
             return begun
-        if isinstance(self._again, SavedPatches):  # which have an order for each epoch
-            self._again.load_state_dict({"epoch": epoch, "done": done})
-        return iter(self._make() if self._make else self._again or ())
+        if isinstance(self._again, SavedPatches):
+            self._again.load_state_dict({"epoch": 0, "done": 0})
+        return iter(self._make() if self._make else self._again)
 
-    def _endless(self, epoch: int, done: int) -> Iterator[Any]:
-        skipped = 0 if isinstance(self._again, SavedPatches) else done
+    def _again_and_again(self) -> Iterator[Any]:
         while True:
             empty = True
-            for given in self._anew(epoch, done - skipped):
+            for given in self._anew():
                 empty = False
-                if skipped:
-                    skipped -= 1
-                else:
-                    yield given
+                yield given
             if empty:
                 self.ended = True
                 return
+
+
+def _length(batches: Any) -> int | None:
+    """Return how many batches there are; None where nothing says it, as of a DataLoader of an IterableDataset."""
+    try:
+        return len(batches)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+def _onwards(saved: SavedPatches, batch: int) -> Iterator[Batch]:
+    """Go through saved patches from a batch on, counted over all times, each of which has an order of its own."""
+    epoch, done = divmod(batch, len(saved))
+    saved.load_state_dict({"epoch": epoch, "done": done})
+    while True:
+        yield from saved
 
 
 class Learnt(IterableDataset[Batch]):

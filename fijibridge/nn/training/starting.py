@@ -78,7 +78,8 @@ def train(
         holds class ids per pixel, 255 = unknown; :func:`fijibridge.membrane_target` makes one. Or anything that gives
         batches: a :class:`fijibridge.PatchSampler`, a DataLoader, a generator, or a function that returns one, of
         (x, y) or (x, y, weight): (B, C, ...) floats, (B, ...) class ids, (B, ...) floats. Several devices share each
-        batch.
+        batch. An epoch is all batches that there are, where their number is known (``len``) and `batches` is left
+        out; else `batches` of them: a generator goes on, anything else begins anew.
     out
         Folder for the run's record, checkpoints and the model.
     overwrite
@@ -89,7 +90,8 @@ def train(
     background
         Return at once: ``run.stop()``, ``run.wait()``, ``run.history``.
     validation
-        Pairs or batches to watch, besides those of a dataset.
+        Pairs or batches to watch, besides those of a dataset: of batches all, where their number is known; of a
+        sampler its first epoch, each time.
     settings
         All settings in one; see :class:`fijibridge.Settings`.
     normalisation
