@@ -19,6 +19,7 @@ import torch
 from fijibridge.cells.synthetic import synthetic_epithelium
 from fijibridge.cells.targets.from_labels import membrane_target
 from fijibridge.errors import FijiBridgeWarning, TrainingError
+from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.model import Model
 from fijibridge.nn.training import train
 from fijibridge.nn.training.checkpoints import LAST
@@ -176,6 +177,47 @@ def test_other_images_are_refused(tmp_path):
     image, target = pair()
     with pytest.raises(TrainingError, match="fingerprint"):
         train(small_net(), [(image.copy(data=image.values[::-1]), target)], out=folder, resume=True, **SETTINGS)
+
+
+class Interrupting:
+    def __init__(self, step):
+        self.step = step
+
+    def progress(self, step, steps):
+        if step == self.step:
+            raise KeyboardInterrupt
+
+    def metrics(self, epoch, values):
+        pass
+
+
+def own_augmentation():
+    def mine(x, y, weight, rng):
+        return x, y, weight
+
+    return mine
+
+
+class Own:
+    def __call__(self, x, y, weight, rng):
+        return x, y, weight
+
+
+@pytest.mark.parametrize("make", [own_augmentation, Own])
+@pytest.mark.parametrize("how", ["augment", "augmentation"])
+def test_an_augmentation_of_ones_own_is_known_again(tmp_path, make, how):
+    """By its name: it lies elsewhere in the memory of another process."""
+
+    def options():
+        custom = make()
+        given = {"custom": custom} if how == "augment" else Augmentation(custom=custom)
+        return SETTINGS | {"batches": 2, "epochs": 2, "out": tmp_path / "run", how: given}
+
+    train(small_net(), [pair()], observers=[Interrupting(3)], **options())
+    kept = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
+    name = "Own" if make is Own else "own_augmentation.<locals>.mine"
+    assert kept["augmentation"]["custom"] == f"{__name__}.{name}"
+    assert "all 2 epochs done" in train(small_net(), [pair()], resume=True, **options()).stopped_because
 
 
 def test_auto_begins_where_there_is_nothing(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 
 from fijibridge.errors import TrainingError
 from fijibridge.files import atomic_folder
+from fijibridge.nn.patches.records import plain
 from fijibridge.nn.patches.sampler import PatchSampler
 from fijibridge.nn.patches.samples import Batch
 
@@ -99,12 +99,10 @@ def _channels(sampler: PatchSampler) -> list[str]:
 
 
 def _about(sampler: PatchSampler, dims: int) -> dict[str, Any]:
-    transformed = {k: v for k, v in asdict(sampler.augmentation).items() if k != "custom"}
-    own = sampler.augmentation.custom
     return {
         "format": _FORMAT, "image_channels": int(sampler.samples[0].image.shape[0]), "dims": dims,
         "patch": list(sampler.patch), "batch": sampler.batch, "seed": sampler.seed, "sampling": sampler.sampling,
-        "augmentation": transformed | {"custom": None if own is None else getattr(own, "__name__", repr(own))},
+        "augmentation": plain(vars(sampler.augmentation)),
         "images": [sample.name for sample in sampler.samples],
     }  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import warnings
@@ -26,6 +25,7 @@ from fijibridge.nn.model import Model
 from fijibridge.nn.networks import Traits
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Batch, PatchSampler, Sample
+from fijibridge.nn.patches.records import plain
 from fijibridge.nn.planning import check_memory, patch_size
 from fijibridge.nn.training.inputs import (
     check_classes,
@@ -129,7 +129,7 @@ class Job:
         check_batches(_first_of(self.sampler))
         self.about = dict(pairs.about) | {
             "patch": list(size), "images": len(learnt), "validation_images": len(watched),
-            "fingerprint": fingerprint(learnt, self.normalisation), "augmentation": _plain(transform),
+            "fingerprint": fingerprint(learnt, self.normalisation), "augmentation": plain(vars(transform)),
         }  # fmt: skip
 
     def _take_batches(self, data: Any, validation: Any) -> None:
@@ -189,12 +189,11 @@ class Job:
         """Return what the record says."""
         config = getattr(self.net, "config", None)
         network = dict(config) if isinstance(config, Mapping) else {"class": type(self.net).__qualname__}
-        chosen = json.loads(self.chosen.model_dump_json())
         more = {
             "normalisation": asdict(self.normalisation), "pixel_size": self.size[0], "unit": self.size[1],
             "device": str(self.device), "world": self.world, "warm_start": self.before is not None,
         }  # fmt: skip
-        return {"network": network, **chosen, **self.about, **more}
+        return {"network": network, **plain(self.chosen.model_dump()), **self.about, **more}
 
 
 def _warn_of_missing_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:
@@ -290,10 +289,6 @@ def _augmentation(asked: bool | dict[str, Any], heads: tuple[str, ...]) -> Augme
     if not asked:
         return replace(Augmentation.none(), heads=heads)
     return Augmentation(elastic=0, heads=heads) if "distance" in heads else Augmentation(heads=heads)
-
-
-def _plain(transform: Augmentation) -> dict[str, Any]:
-    return {k: v if isinstance(v, int | float | bool | tuple | None) else repr(v) for k, v in asdict(transform).items()}
 
 
 def _enough(samples: Sequence[Sample], patch: Sequence[int], batch: int) -> int:
