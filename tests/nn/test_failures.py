@@ -290,6 +290,67 @@ def test_a_real_full_disk_leaves_the_checkpoint_before(python, tmp_path):
     assert len(pd.read_csv(tmp_path / "elsewhere" / "history.csv")) == 4
 
 
+# --- a folder that may be overwritten -------------------------------------------------------------------
+
+
+@pytest.fixture
+def finished(pair, tmp_path):
+    fb.train(small_net(), [pair], validation=[pair], out=tmp_path / "run", **QUICK)
+    logs = tmp_path / "run" / "tensorboard" / "events.out.tfevents.1"
+    logs.parent.mkdir()
+    logs.write_bytes(b"curves")
+    return tmp_path / "run"
+
+
+def content_of(folder):
+    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def nan_loss(output, y, weight):
+    return output.sum() * float("nan")
+
+
+def test_a_run_that_fails_leaves_nothing_of_the_one_that_it_replaces(pair, finished):
+    assert {"model.safetensors", "validation.tif"} < {file.name for file in finished.iterdir()}
+    with pytest.raises(TrainingError, match="the loss became nan"):
+        fb.train(small_net(), [pair], loss=nan_loss, out=finished, overwrite=True, **QUICK)
+    left = content_of(finished)
+    assert {str(name) for name in left} == {"run.json", "history.csv"}
+    assert "the loss became nan" in fb.read_record(finished).stopped_because
+    with pytest.raises(ModelError, match="no model at"):
+        fb.predict(finished, pair[0])
+
+
+@pytest.mark.parametrize("epochs", [0, 3])
+def test_nothing_is_lost_before_all_of_a_new_run_is_looked_at(pair, finished, epochs):
+    before = content_of(finished)
+    image, target = pair
+    options = {"out": finished, "overwrite": True} | QUICK | {"epochs": epochs}
+    with pytest.raises(TrainingError):
+        fb.train(small_net(), [(image, target + 7)], **options)
+    with pytest.raises(TrainingError):
+        fb.train(small_net(), [pair], patience=3, **options)
+    assert content_of(finished) == before
+
+
+def test_memory_that_is_gone_in_the_trial_costs_no_run_before(pair, finished):
+    before = content_of(finished)
+    with pytest.raises(TrainingError, match="lower the batch or the patch"):
+        fb.train(Hungry(0), [pair], out=finished, overwrite=True, **(QUICK | {"forecast": True}))
+    assert content_of(finished) == before
+
+
+@pytest.mark.parametrize("given", [lambda folder: folder, lambda folder: folder / "model.safetensors"])
+def test_a_run_may_replace_the_one_that_it_begins_from(pair, finished, given):
+    old = fb.Model.load(finished)
+    run = fb.train(given(finished), [pair], out=finished, overwrite=True, **(QUICK | {"lr": 1e-12}))
+    new = fb.Model.load(finished)
+    assert same_weights(new.net, run.model.net)
+    for a, b in zip(new.net.parameters(), old.net.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+    assert not (finished / "validation.tif").exists(), "this one watches no image"
+
+
 # --- files from strangers -------------------------------------------------------------------------------
 
 

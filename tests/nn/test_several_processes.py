@@ -68,6 +68,19 @@ print(run.stopped_because)
 """
 
 
+REPLACES = """
+options |= {"validation": [pair], "out": sys.argv[1]}
+if not second:  # the other one is started when this one begins to learn
+    fb.train(fb.UNet(depth=1, width=4), [pair], **options | {"devices": 1, "epochs": 0})
+old = dict(fb.Model.load(sys.argv[1]).net.named_parameters())
+run = fb.train(sys.argv[1], [pair], overwrite=True, lr=1e-12, **options)
+assert all(torch.allclose(w, old[k], atol=1e-6) for k, w in run.model.net.named_parameters())
+if not second:
+    fb.Model.load(sys.argv[1])
+print(run.stopped_because)
+"""
+
+
 @pytest.mark.parametrize(
     ("what", "words"),
     [
@@ -75,8 +88,9 @@ print(run.stopped_because)
         (NAN, "told: the loss became nan"),
         (LOOKS_ON, "all 1 epochs done"),
         (DISK, "all 1 epochs done"),
+        (REPLACES, "all 1 epochs done"),
     ],
-    ids=["clocks", "nan", "looks on", "disk"],
+    ids=["clocks", "nan", "looks on", "disk", "replaces"],
 )
 def test_what_one_process_meets_is_no_end_of_the_others(what, words, tmp_path):
     script = tmp_path / "train.py"

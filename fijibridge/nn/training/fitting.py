@@ -41,6 +41,8 @@ from fijibridge.record import RECORD, picture_of
 
 log = logging.getLogger("fijibridge")
 
+BOARD = "tensorboard"
+"""Folder of the logs for TensorBoard, in that of the run."""
 _TRIAL = 2.0  # seconds of steps on a copy, for the forecast
 
 
@@ -54,7 +56,7 @@ def trainer_of(
     board = tensorboard and recorder.folder is not None
     if board and importlib.util.find_spec("tensorboard") is None:
         raise TrainingError("logs for TensorBoard need the package tensorboard: pip install 'fijibridge[tensorboard]'")
-    logger: Any = TensorBoardLogger(str(recorder.folder), name="", version="tensorboard") if board else False
+    logger: Any = TensorBoardLogger(str(recorder.folder), name="", version=BOARD) if board else False
     return pl.Trainer(
         max_epochs=settings.epochs, accelerator=accelerator, devices=devices if several else which, num_nodes=nodes,
         strategy="ddp" if several and strategy == "auto" else strategy, sync_batchnorm=several and accelerator == "gpu",
@@ -121,18 +123,20 @@ def is_first_process() -> bool:
 
 
 def fit(
-    run: Run, job: Job, step: Step, make_trainer: Callable[[], Any], recorder: Recorder, checkpoint: Path | None
-) -> None:
-    """Fit, and say why it ended; on the training's thread."""
+    run: Run, job: Job, step: Step, make_trainer: Callable[[], Any], recorder: Recorder, checkpoint: Path | None,
+    begin: Callable[[], None],
+) -> None:  # fmt: skip
+    """Fit, and say why it ended; on the training's thread. Before `begin` nothing of a run before is lost."""
     settings, net = job.chosen, job.net
     failure: TrainingError | None = None
     with Measurement(job.device, job.patches) as recorder.measurement:
         if settings.epochs == 0:
             why = "epochs=0: the network was left as it was"
+            begin()
         else:
             _forecast(run, job, step, recorder)
             try:
-                _fit_with_lightning(job, step, make_trainer, recorder, checkpoint)
+                _fit_with_lightning(job, step, make_trainer, recorder, checkpoint, begin)
             except Abandoned:
                 return
             except (RuntimeError, MemoryError) as error:
@@ -187,10 +191,14 @@ def _forecast(run: Run, job: Job, step: Step, recorder: Recorder) -> None:
 
 
 def _fit_with_lightning(
-    job: Job, step: Step, make_trainer: Callable[[], Any], recorder: Recorder, checkpoint: Path | None
-) -> None:
+    job: Job, step: Step, make_trainer: Callable[[], Any], recorder: Recorder, checkpoint: Path | None,
+    begin: Callable[[], None],
+) -> None:  # fmt: skip
     with quiet():
         trainer = make_trainer()
+        begin()
+        if checkpoint is None and job.world > 1 and job.folder is not None:
+            trainer.callbacks.append(_ForgetsModel(job.folder))
         drawn = isinstance(job.sampler, PatchSampler)
         learnt = Drawn(job.sampler, lambda: trainer, True) if drawn else Learnt(job.sampler, lambda: trainer)
         watched = Drawn(job.watch, lambda: trainer, False) if isinstance(job.watch, PatchSampler) else job.watch
@@ -200,6 +208,17 @@ def _fit_with_lightning(
         resumed = str(checkpoint) if checkpoint else None
         step.train()  # Lightning leaves it as it is: a trained network would learn with fixed statistics, no dropout
         trainer.fit(step, loader(learnt), loader(watched), ckpt_path=resumed, weights_only=True)
+
+
+class _ForgetsModel(pl.Callback):
+    """Removes the model of a run before, with which the other processes may begin, once all have come to the fit."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            (self.folder / FILE_NAME).unlink(missing_ok=True)
 
 
 def _before_the_first_step(job: Job, step: Step, recorder: Recorder) -> None:

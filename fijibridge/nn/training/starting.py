@@ -27,7 +27,7 @@ from fijibridge.nn.networks import traits
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.training import processes
 from fijibridge.nn.training.checkpoints import LAST, read_checkpoint
-from fijibridge.nn.training.fitting import aside, fit, is_first_process, precision_of, trainer_of
+from fijibridge.nn.training.fitting import BOARD, aside, fit, is_first_process, precision_of, trainer_of
 from fijibridge.nn.training.inputs import Batches, is_pairs
 from fijibridge.nn.training.jobs import Job
 from fijibridge.nn.training.judging import Segmenter
@@ -38,7 +38,7 @@ from fijibridge.nn.training.scratch import clear_scratch
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.steps import LossFunction, Step
 from fijibridge.observing import Observer, watchers
-from fijibridge.record import HISTORY, RECORD
+from fijibridge.record import HISTORY, PICTURE, RECORD
 
 log = logging.getLogger("fijibridge")
 
@@ -83,7 +83,7 @@ def train(
     out
         Folder for the run's record, checkpoints and the model.
     overwrite
-        Whether `out` may be the folder of a finished run, which is then lost.
+        Whether `out` may be the folder of a finished run, which is lost as soon as all of the new one is looked at.
     resume
         Go on with the run in `out` from its last checkpoint, as if it had never been broken off; ``"auto"``: if there
         is one.
@@ -169,26 +169,36 @@ def train(
     run = Run(lambda: job.model(recorder), recorder, job.settings(), folder)
     run.environment = _environment(job.device, devices, nodes)
     checkpoint = _checkpoint(folder, resume, run.settings)
-    if folder is not None and is_first_process():
-        if checkpoint is None and folder.is_dir():
-            _forget_the_run_before(folder)
-        write_record(folder, run.record() | {"history": []})  # a bad folder costs no run
+    begin = lambda: _begin(run, anew=checkpoint is None, alone=devices * nodes == 1)  # noqa: E731
+    if not _holds_a_run(folder):
+        begin()  # at once: a bad folder costs no run
 
     step = Step(network, own_loss or Loss(chosen.loss, outputs=known.outputs), chosen, chosen.epochs * job.batches)
     trainer = lambda: trainer_of(  # noqa: E731  made on the thread that fits
         chosen, job.device, recorder, devices=devices, nodes=nodes, strategy=strategy, tensorboard=tensorboard
     )
-    work = run.begin(lambda run: fit(run, job, step, trainer, recorder, checkpoint))
+    work = run.begin(lambda run: fit(run, job, step, trainer, recorder, checkpoint, begin))
     if background:
         aside(work)
         return run
     return _foreground(run, work)
 
 
-def _forget_the_run_before(folder: Path) -> None:
-    """Remove what a run that is overwritten could be taken for: its checkpoint, to go on from, and its curves."""
-    for name in (LAST, HISTORY):
-        (folder / name).unlink(missing_ok=True)
+def _holds_a_run(folder: Path | None) -> bool:
+    """Whether a run has left something that is not to be lost before all of a new one is looked at."""
+    return folder is not None and any((folder / name).is_file() for name in (FILE_NAME, LAST, RECORD, HISTORY))
+
+
+def _begin(run: Run, anew: bool, alone: bool) -> None:
+    """Make its folder that of a run: if it begins anew, what is there could be taken for its own and is removed."""
+    folder = run.path
+    if folder is None or not is_first_process():
+        return
+    if anew:
+        left = [LAST, HISTORY, PICTURE, *([FILE_NAME] if alone else [])]  # the others may still have to read the model
+        for old in (*(folder / name for name in left), *(folder / BOARD).glob("events.out.tfevents.*")):
+            old.unlink(missing_ok=True)
+    write_record(folder, run.record() | {"history": []})
 
 
 def _model_of(net: object) -> Model:
