@@ -118,6 +118,26 @@ def test_a_sampler_is_where_it_was_before_the_training(pair):
     assert len(list(sampler)) == 5
 
 
+@pytest.mark.parametrize(("classes", "often"), [(("membrane", "cell"), True), (("cell", "membrane"), False)])
+def test_patches_near_membranes_are_near_the_class_of_that_name(monkeypatch, classes, often):
+    """Class 0 is a narrow strip that few patches would hold by chance."""
+    target = np.ones((128, 128), np.uint8)
+    target[:, 60:64] = 0
+    image = target + np.random.default_rng(0).normal(0, 0.1, target.shape).astype(np.float32)
+    held = []
+    cut = PatchSampler.cut
+
+    def looked_at(self, epoch, number):
+        batch = cut(self, epoch, number)
+        held.extend(bool((y == 0).any()) for y in batch[1])
+        return batch
+
+    monkeypatch.setattr(PatchSampler, "cut", looked_at)
+    settings = SETTINGS | {"epochs": 1, "batch": 16, "batches": 8, "sampling": "membranes", "classes": classes}
+    train(small_net(), [(image, target)], observers=[], **settings)
+    assert (np.mean(held) > 1 / 3) == often
+
+
 def test_targets_that_have_nothing_to_do_with_an_image_are_not_called_turned():
     """In a patch or two a turned image explains such a target better by chance, so that a training was refused."""
     rng = np.random.default_rng(0)

@@ -121,7 +121,7 @@ class Job:
         self.pairs, self.scratch = pairs, scratch
         self.sampler = PatchSampler(
             learnt, size, chosen.batch, _batches(chosen), transform, chosen.seed, sampling=chosen.sampling,
-            stride=chosen.stride, require=chosen.require,
+            stride=chosen.stride, require=chosen.require, membrane=membrane_class(chosen.classes),
         )  # fmt: skip
         if watched:
             batches = _enough(watched, size, chosen.batch)
