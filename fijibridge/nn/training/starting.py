@@ -10,6 +10,7 @@ import platform
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,8 @@ def train(
         batches: a :class:`fijibridge.PatchSampler`, a DataLoader, a generator, or a function that returns one, of
         (x, y) or (x, y, weight): (B, C, ...) floats, (B, ...) class ids, (B, ...) floats. Several devices share each
         batch. An epoch is all batches that there are, where their number is known (``len``) and `batches` is left
-        out; else `batches` of them: a generator goes on, anything else begins anew.
+        out; else `batches` of them: a generator goes on, anything else begins anew. How patches are cut and
+        transformed is then said where the batches are made: settings that would change nothing here are refused.
     out
         Folder for the run's record, checkpoints and the model.
     overwrite
@@ -169,7 +171,7 @@ def train(
     run = Run(lambda: job.model(recorder), recorder, job.settings(), folder)
     run.environment = _environment(job.device, devices, nodes)
     checkpoint = _checkpoint(folder, resume, run.settings)
-    begin = lambda: _begin(run, anew=checkpoint is None, alone=devices * nodes == 1)  # noqa: E731
+    begin = partial(_begin, run, anew=checkpoint is None, alone=devices * nodes == 1)
     if not _holds_a_run(folder):
         begin()  # at once: a bad folder costs no run
 
@@ -194,7 +196,7 @@ def _begin(run: Run, anew: bool, alone: bool) -> None:
     folder = run.path
     if folder is None or not is_first_process():
         return
-    if anew:
+    if anew and folder.is_dir():
         left = [LAST, HISTORY, PICTURE, *([FILE_NAME] if alone else [])]  # the others may still have to read the model
         for old in (*(folder / name for name in left), *(folder / BOARD).glob("events.out.tfevents.*")):
             old.unlink(missing_ok=True)
@@ -227,7 +229,7 @@ def _look_at_folder(folder: Path, overwrite: bool, resume: bool | str) -> None:
 
 _SAME = ("network", "patch", "batch", "batches", "epochs", "lr", "schedule", "seed", "sampling", "stride", "require",
          "augmentation", "loss", "target", "border", "clip", "precision", "ema", "metric", "width", "fingerprint",
-         "normalisation", "classes")  # fmt: skip
+         "normalisation", "classes", "sampler")  # fmt: skip
 
 
 def _checkpoint(folder: Path | None, resume: bool | str, settings: Mapping[str, Any]) -> Path | None:
