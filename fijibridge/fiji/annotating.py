@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fijibridge.errors import ImageError, RoiError
+from fijibridge.errors import FijiBridgeWarning, ImageError, RoiError
 from fijibridge.fiji.working import Working
 from fijibridge.image import Array, as_image, as_labels
 from fijibridge.rois import labels_to_rois, rois_to_mask
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from fijibridge.dataset import Dataset
     from fijibridge.fiji.overlays import Source
     from fijibridge.fiji.windows import Which
+
+
+_EDITED = "fijibridge.edited"
+"""The property of the image whose cells are edited in the ROI Manager."""
+_VARIES = "fijibridge.region"
+"""The property of an image whose known part no selection can hold."""
 
 
 class Annotating(Working):
@@ -55,6 +62,10 @@ class Annotating(Working):
             if manager is not None:
                 manager.reset()
         self.add_rois(rois, int(target.getID()))
+        for imp in self._windows().open_images():
+            imp.setProperty(
+                _EDITED, "manager" if self.mode == "interactive" and imp.getID() == target.getID() else None
+            )
         return str(target.getTitle())
 
     def corrected_cells(
@@ -70,17 +81,21 @@ class Annotating(Working):
             The open image whose ROIs they are; None for the active one.
         source
             Where the edited ones are: ``"manager"``, ``"overlay"``; or ``"labels"``: `title` is a label image, whose
-            pixels were painted. Left out, the ROI Manager if it holds ROIs, else the overlay.
+            pixels were painted. Left out, where :meth:`edit_cells` put them to be edited; else the ROI Manager if it
+            holds ROIs, else the overlay.
 
         Returns
         -------
         xarray.DataArray
             Label image of the shape, axes and calibration of `before`, ``attrs["provenance"]`` = ``"corrected"``. Cells
             keep their ids; new ones, and all but the largest part of a changed one that lies in several (cut by a line
-            of 0), get ids above the highest.
+            of 0), get ids above the highest. They are the overlay of the image from then on, which
+            :meth:`save_training_set` saves.
 
         Raises
         ------
+        RoiError
+            If the ROI Manager was closed in which they were edited.
         ImageError
             If a painted label image has another shape than `before`, or holds values that are no ids.
 
@@ -102,13 +117,28 @@ class Annotating(Working):
                 )
             labels = known.copy(data=as_labels(painted, str(painted.name)))
         else:
-            if title is not None or self.titles():  # the ROI Manager may outlive its image
-                self._target(title, known.shape)
-            rois = overlays.from_java(self._java_rois(source, title))
+            # the ROI Manager may outlive its image
+            target = self._target(title, known.shape) if title is not None or self.titles() else None
+            rois = overlays.from_java(self._edited(source, title, target))
             labels = labels_from_corrected(rois, known)
         labels = separate_parts(labels, list_changes(known, labels)["label"])
         labels.attrs = {"provenance": "corrected"}
+        if source != "labels" and target is not None:
+            overlays.outline(target, labels_to_rois(labels), None)
         return labels
+
+    def _edited(self, source: Source | None, title: Which, target: Any) -> list[Any]:
+        """Return the ROIs of cells that were edited, also if none is left."""
+        from fijibridge.fiji import overlays
+
+        if source is None and target is not None and target.getProperty(_EDITED) is not None:
+            if overlays.manager() is None:
+                raise RoiError(
+                    "the ROI Manager is closed in which the cells were edited, and what was changed there is lost; "
+                    "source='overlay' takes the cells as they were put there"
+                )
+            source = "manager"
+        return self._java_rois(source, title)
 
     def save_training_set(
         self,
@@ -145,7 +175,9 @@ class Annotating(Working):
         Raises
         ------
         RoiError
-            If an image has no cells.
+            If an image has no cells, or `cells` names one that is not saved.
+        ImageError
+            If a region is asked for that differs from slice to slice, which a selection cannot say.
         DatasetError
             If a training set is there already, or a field is wrong.
 
@@ -161,6 +193,9 @@ class Annotating(Working):
             raise RoiError(
                 f"no open image has cells in its overlay: draw some and add them with [b]; open: {self.titles()}"
             )
+        others = [title for title in cells if title not in chosen]
+        if others:
+            raise RoiError(f"cells are named for {others}, but the images that are saved are {chosen}")
         images: dict[str, dict[str, Array]] = {}
         for title in chosen:
             image = self.image(title)
@@ -188,6 +223,11 @@ class Annotating(Working):
         -------
         dict
             Title of the open image by the name of the image.
+
+        Warns
+        -----
+        FijiBridgeWarning
+            If the known region of a stack differs from slice to slice: no selection can show it.
         """
         from fijibridge.dataset import Dataset
         from fijibridge.fiji import overlays
@@ -202,8 +242,23 @@ class Annotating(Working):
                 overlays.outline(imp, labels_to_rois(item.labels()), None)
             known = item.region()
             if known is not None and known.values.any():
-                imp.setRoi(overlays.to_java(labels_to_rois(known.astype(np.uint8)), imp)[0])
+                self._select_known(imp, known.values != 0)
         return titles
+
+    def _select_known(self, imp: Any, known: npt.NDArray[np.bool_]) -> None:
+        from fijibridge.fiji import overlays
+
+        plane = known.reshape(-1, *known.shape[-2:])[0]
+        if not (known == plane).all():
+            imp.setProperty(_VARIES, "slices")
+            warnings.warn(
+                f"the known region of {str(imp.getTitle())!r} differs from slice to slice: no selection can show it, "
+                "and save_training_set(region='selection') cannot save it",
+                FijiBridgeWarning,
+                stacklevel=3,
+            )
+            return
+        imp.setRoi(overlays.to_java([roi.at() for roi in labels_to_rois(plane.astype(np.uint8))], imp)[0])
 
     def _annotated(self, cells: Mapping[str, str]) -> list[str]:
         """Return the titles of the open images that have cells, and are none themselves."""
@@ -224,7 +279,9 @@ class Annotating(Working):
             if array.shape != shape:
                 raise ImageError(f"{labelled!r} has shape {array.shape}, but {title!r} {shape} (without channels)")
             return _spatial(image, array)
-        found = self._java_rois("overlay", title) or (self._java_rois("manager", title) if alone else [])
+        edited = self._find(title).getProperty(_EDITED) is not None and overlays.manager() is not None
+        found = [] if edited else self._java_rois("overlay", title)
+        found = found or (self._java_rois("manager", title) if alone or edited else [])
         cells = drawn_cells(overlays.from_java(found), image)
         if cells is None:
             raise RoiError(f"{title!r} has no cells: draw areas and add them to its overlay with [b]")
@@ -233,6 +290,11 @@ class Annotating(Working):
     def _known_part(self, title: str, image: xr.DataArray) -> xr.DataArray:
         from fijibridge.fiji import overlays
 
+        if self._find(title).getProperty(_VARIES) is not None and self._find(title).getRoi() is None:
+            raise ImageError(
+                f"the known region of {title!r} differs from slice to slice, which no selection says: select one that "
+                "holds for all slices, or save the region with fijibridge.save_dataset"
+            )
         shape = [n for d, n in image.sizes.items() if d != "c"]
         selected = overlays.from_java(self._java_rois("image", title))
         known = rois_to_mask([roi.at() for roi in selected], shape) if selected else np.ones(shape, bool)

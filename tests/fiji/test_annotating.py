@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fijibridge as fb
-from fijibridge.errors import DatasetError, ImageError, RoiError
+from fijibridge.errors import DatasetError, FijiBridgeWarning, ImageError, RoiError
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -131,3 +131,33 @@ def test_a_training_set_needs_cells_and_a_free_folder(fiji, cells, tmp_path):
         fiji.save_training_set(tmp_path, ["raw"])
     with pytest.raises(DatasetError, match="provenance"):
         fiji.save_training_set(tmp_path, ["raw"], overwrite=True, provenance="guessed")
+
+
+def test_a_region_that_differs_from_slice_to_slice_is_no_selection(fiji, tmp_path):
+    """One that does not comes back as it was, on all slices."""
+    labels = np.zeros((3, 30, 30), np.uint16)
+    labels[:, 5:15, 5:15] = 1
+    region = np.zeros(labels.shape, np.uint8)
+    region[:, 2:20, 2:20] = 1
+    images = {"image": fb.as_image(labels.astype(np.uint8), "zyx"), "labels": labels, "region": region}
+    fb.save_dataset(tmp_path / "same", {"v": images}, membranes="bright")
+    fiji.open_training_set(tmp_path / "same")
+    again = fiji.save_training_set(tmp_path / "again", ["v"], region="selection", membranes="bright")
+    assert (again["v"].region().values == region).all()
+    fiji.close_image("v")
+    region[1] = 1
+    fb.save_dataset(tmp_path / "varies", {"v": images}, membranes="bright")
+    with pytest.warns(FijiBridgeWarning, match="'v' differs from slice to slice: no selection can show it"):
+        fiji.open_training_set(tmp_path / "varies")
+    with pytest.raises(ImageError, match="'v' differs from slice to slice"):
+        fiji.save_training_set(tmp_path / "never", ["v"], region="selection", membranes="bright")
+    assert not (tmp_path / "never").exists()
+
+
+def test_cells_of_an_image_that_is_not_saved_are_told(fiji, cells, tmp_path):
+    fiji.show(np.zeros(cells.shape, np.uint8), name="evl.tif")
+    fiji.show_labels(cells, name="truth")
+    with pytest.raises(
+        RoiError, match=r"cells are named for \['evl'\], but the images that are saved are \['evl.tif'\]"
+    ):
+        fiji.save_training_set(tmp_path, ["evl.tif"], cells={"evl": "truth"})
