@@ -10,15 +10,14 @@ from fijibridge.errors import ImageError, SessionError
 
 
 def columns_of(table: pd.DataFrame) -> dict[str, npt.NDArray[np.float64] | list[str]]:
-    """Return the columns of a table by name, an index with a name first: numbers, missing ones NaN, or texts.
+    """Return the columns of a table by name, those of an index with a name first: numbers, missing ones NaN, or texts.
 
     Raises
     ------
     SessionError
         If two have one name, one has none, or holds complex numbers.
     """
-    if table.index.name is not None:
-        table = table.reset_index()
+    table = with_index(table)
     names = [str(name) for name in table.columns]
     if len(set(names)) < len(names) or not all(name.strip() for name in names):
         raise SessionError(f"the columns of a table need names that differ; these are {names}")
@@ -34,6 +33,11 @@ def columns_of(table: pd.DataFrame) -> dict[str, npt.NDArray[np.float64] | list[
         else:
             columns[name] = ["" if pd.isna(value) else str(value) for value in column]
     return columns
+
+
+def with_index(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose index, if it has a name, or several, is its first columns."""
+    return table.reset_index() if any(name is not None for name in table.index.names) else table
 
 
 def _is_number(column: pd.Series) -> bool:

@@ -78,6 +78,9 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
         raise ImageError(f"{title!r} is a virtual stack, which cannot be written to: duplicate it in ImageJ")
     if image.dtype != stack.dtype:
         raise ImageError(f"the pixels are {image.dtype}, those of {title!r} {stack.dtype}: show a new image")
+    if not set(image.dims) <= set(DIMS):
+        raise ImageError(f"the pixels have axes {image.dims}; expected some of {' '.join(DIMS)}")
+    image = image.transpose(*(d for d in DIMS if d in image.dims))
     frame = from_imageplus(imp, lazy=True)
     places = [_place(d, image, frame, stack.shape[i]) for i, d in enumerate(DIMS)]
     array = image.values.reshape([len(p) for p in places])

@@ -125,6 +125,11 @@ class Showing(Pulling):
             raise ImageError("write takes what fiji.image() gave, edited; to show a plain array use fiji.show()")
         if title is None:
             title = image.attrs.get("imagej", {}).get("id")
+            if title is None:
+                raise ImageError(
+                    "the image does not say which open one it was copied from (np.clip and others drop its attrs): say "
+                    "title=..., or keep them, out = image.copy(data=...)"
+                )
         write_back(self._find(title), image)
 
     def show_labels(
@@ -222,6 +227,7 @@ class Showing(Pulling):
             Add the rows to those of the table of that name, if one is open.
         """
         from fijibridge.fiji import tables, windows
+        from fijibridge.fiji.columns import with_index
 
         self._ready()
         if not isinstance(frame, pd.DataFrame):
@@ -232,7 +238,7 @@ class Showing(Pulling):
         with windows.one_at_a_time():  # else two threads add to the same rows, and those of one are lost
             there = tables.find_table(name) if add else None
             if there is not None:
-                rows = frame if frame.index.name is None else frame.reset_index()
+                rows = with_index(frame)
                 frame = pd.concat([tables.to_dataframe(there), rows], ignore_index=True)
             tables.show(tables.from_dataframe(frame), name, self.mode == "interactive")
         if imp is None:

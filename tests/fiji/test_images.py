@@ -204,6 +204,24 @@ def test_writing_back(clean):
         clean.write(part)
 
 
+def test_pixels_are_written_to_their_places_whatever_the_order_of_their_axes(clean):
+    array = np.arange(24, dtype=np.uint16).reshape(4, 6)
+    clean.show(array, name="a")
+    clean.write((clean.image("a") * 2).astype(np.uint16, keep_attrs=True).transpose("x", "y"))
+    assert (clean.array("a") == 2 * array).all()
+
+
+def test_an_image_that_does_not_say_where_it_was_copied_from_is_not_written(clean):
+    clean.show(np.full((4, 6), 7, np.uint8), name="a")
+    clean.show(np.zeros((4, 6), np.uint8), name="active")
+    nameless = clean.image("a").drop_attrs(deep=False)
+    with pytest.raises(ImageError, match="does not say which open one it was copied from"):
+        clean.write(nameless)
+    assert not clean.array("active").any()
+    clean.write(nameless, "active")
+    assert (clean.array("active") == 7).all()
+
+
 def test_writing_back_rgb_and_signed(clean):
     clean.run_macro("newImage('rgb', 'RGB ramp', 20, 10, 2);")
     rgb = clean.image("rgb")

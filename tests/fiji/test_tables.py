@@ -25,6 +25,15 @@ def test_whole_numbers_have_no_decimals_also_beside_gaps():
     assert [str(table.getStringValue(name, 0)) for name in ("id", "share")] == ["3", "0.5000"]
 
 
+def test_all_parts_of_an_index_are_columns(clean):
+    counted = pd.DataFrame({"image": ["a", "a", "b"], "outcome": ["x", "y", "x"], "n": [1, 2, 3]})
+    clean.show_table(counted.groupby(["image", "outcome"]).sum(), "Counted")
+    clean.show_table(counted.groupby(["image", "outcome"]).sum(), "Counted", add=True)
+    pd.testing.assert_frame_equal(
+        clean.table("Counted"), pd.concat([counted, counted], ignore_index=True).astype({"n": float})
+    )
+
+
 def test_many_columns_and_no_rows():
     frame = pd.DataFrame(np.arange(600.0).reshape(2, 300), columns=[f"c{i}" for i in range(300)])
     pd.testing.assert_frame_equal(to_dataframe(from_dataframe(frame)), frame)
