@@ -233,7 +233,10 @@ class Showing(Pulling):
         if not isinstance(frame, pd.DataFrame):
             if not isinstance(frame, Mapping | pd.Series):
                 raise SessionError(f"show_table takes a DataFrame, or a mapping of columns, not {type(frame).__name__}")
-            frame = pd.DataFrame(frame)
+            try:
+                frame = pd.DataFrame(frame)
+            except ValueError as error:
+                raise SessionError(f"these columns make no table, each needs a value per row: {error}") from error
         imp = None if select_in is None else self._find(select_in)
         with windows.one_at_a_time():  # else two threads add to the same rows, and those of one are lost
             there = tables.find_table(name) if add else None

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fijibridge.errors import SessionError
 from fijibridge.fiji.tables import from_dataframe, to_dataframe
 
 pytestmark = pytest.mark.usefixtures("fiji")
@@ -32,6 +33,11 @@ def test_all_parts_of_an_index_are_columns(clean):
     pd.testing.assert_frame_equal(
         clean.table("Counted"), pd.concat([counted, counted], ignore_index=True).astype({"n": float})
     )
+
+
+def test_what_is_no_table_is_told(clean):
+    with pytest.raises(SessionError, match="each needs a value per row"):
+        clean.show_table({"a": 1})
 
 
 def test_many_columns_and_no_rows():
