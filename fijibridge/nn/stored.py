@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import product
 from typing import Any, TypeGuard
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 _PART = 2**24  # elements of a part, at most
+_PIECE = 2**20  # of one of some parts
 
 
 def is_mapped(array: Any) -> TypeGuard[npt.NDArray[Any]]:
@@ -28,10 +30,32 @@ def parts(array: Any) -> Iterator[tuple[slice, ...]]:
     >>> list(parts(np.zeros((2, 3))))
     [(slice(0, 2, None), slice(0, 3, None))]
     """
-    chunks = getattr(array, "chunks", None)
-    sides = [c if isinstance(c, int) else max(c) for c in chunks] if chunks else list(array.shape)
-    while int(np.prod(sides)) > _PART and max(sides) > 1:
-        longest = int(np.argmax(sides))
-        sides[longest] = -(-sides[longest] // 2)
+    sides = _sides(array, _PART)
     for corner in product(*(range(0, n, side) for n, side in zip(array.shape, sides, strict=True))):
         yield tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True))
+
+
+def some_parts(array: Any, count: int) -> Iterator[tuple[slice, ...]]:
+    """Choose parts of an array, none much larger than a chunk or 1 million elements, spread over all of it.
+
+    Examples
+    --------
+    >>> list(some_parts(np.zeros((2, 3)), 5))
+    [(slice(0, 2, None), slice(0, 3, None))]
+    """
+    sides = _sides(array, _PIECE)
+    counts = [-(-n // side) for n, side in zip(array.shape, sides, strict=True)]
+    total = math.prod(counts)
+    for number in np.unique(np.linspace(0, total - 1, min(total, count)).astype(int)):
+        which = np.unravel_index(number, counts)
+        yield tuple(slice(int(w) * s, (int(w) + 1) * s) for w, s in zip(which, sides, strict=True))
+
+
+def _sides(array: Any, most: int) -> list[int]:
+    """Return the sides of an array's chunks, halved until they have no more than so many elements."""
+    chunks = getattr(array, "chunks", None)
+    sides = [c if isinstance(c, int) else max(c) for c in chunks] if chunks else list(array.shape)
+    while math.prod(sides) > most and max(sides) > 1:
+        longest = int(np.argmax(sides))
+        sides[longest] = -(-sides[longest] // 2)
+    return sides

@@ -6,13 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import zarr
 from torch.utils.data import DataLoader, IterableDataset
 
 from fijibridge.cells.synthetic import synthetic_epithelium
 from fijibridge.cells.targets.from_labels import membrane_target
 from fijibridge.errors import TrainingError
+from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import PatchSampler, Sample, SavedPatches, save_patches
+from fijibridge.nn.patches.records import fingerprint_of
 from fijibridge.nn.training import explain, train
 from fijibridge.nn.training.checkpoints import LAST
 from fijibridge.nn.unet import UNet
@@ -56,8 +59,8 @@ def test_a_function_whose_batches_end_within_an_epoch_is_asked_anew(tmp_path):
     np.testing.assert_array_equal(again.history["val_loss"], never.history["val_loss"])
 
 
-def sampler_of(seed=0, **more):
-    image = np.random.default_rng(seed).random((1, 64, 64), np.float32)
+def sampler_of(drawn=0, **more):
+    image = np.random.default_rng(drawn).random((1, 64, 64), np.float32)
     options = {"batch": 4, "batches": 6} | more
     return PatchSampler([Sample(image, (image[0] > 0.5).astype(np.uint8))], (16, 16), **options)
 
@@ -205,6 +208,121 @@ def test_a_warm_start_on_batches_keeps_the_meaning_of_the_classes_and_the_scale(
             train(first, sampler_of(), **changes, **options)
     assert train(first, sampler_of(), **options).model.normalisation == scale
     assert not [w for w in recwarn if "pixels" in str(w.message) or "membranes" in str(w.message)]
+
+
+def test_the_record_says_what_a_sampler_did():
+    sampler = sampler_of(
+        batch=2, batches=5, seed=3, sampling="grid", stride=12, augment=Augmentation(custom=kept_as_is)
+    )
+    run = train(small_net(), sampler, epochs=1, observers=[])
+    used = {"patch": [16, 16], "batch": 2, "batches": 5, "seed": 3, "sampling": "grid", "stride": [12, 12]}
+    assert {name: run.settings[name] for name in used} == used
+    assert run.settings["augmentation"]["custom"].endswith("kept_as_is")
+    assert run.settings["width"] is None
+    assert "width" not in run.model.notes
+    assert run.took().loc["patches", ["forecast", "measured"]].tolist() == [10, 10]
+
+
+def test_the_record_says_what_batches_of_anyone_were():
+    run = train(small_net(), lambda: some_batches(5), epochs=1, batches=3, observers=[])
+    used = {"patch": None, "batch": None, "batches": 3, "sampling": None, "augmentation": None}
+    assert {name: run.settings[name] for name in used} == used
+    assert run.measured["patches"] == 6
+
+
+def of_any_size(first):
+    for side in (first, 16, 32, 24, 16, 32):
+        x = torch.rand(2, 1, side, side, generator=torch.Generator().manual_seed(side))
+        yield x, (x[:, 0] > 0.5).long()
+
+
+def test_batches_of_any_size_go_on(tmp_path):
+    options = {"epochs": 2, "batches": 3, "out": tmp_path / "run"}
+    train(small_net(), of_any_size(16), observers=[StopAt(4)], **options)
+    again = train(small_net(), of_any_size(32), observers=[], resume=True, **options)
+    assert "all 2 epochs done" in again.stopped_because
+
+
+def kept_as_is(x, y, weight, rng):
+    return x, y, weight
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"batch": 64}, r"batch=64 \(it has 4\) would"),
+        ({"patch": (8, 8), "sampling": "membranes"}, r"patch=\[8, 8\] \(it has \[16, 16\]\), sampling=membranes"),
+        ({"batches": 7}, r"batches=7 \(it has 6\)"),
+        ({"augment": {"noise": 1.0}}, "augment would"),
+        ({"augmentation": Augmentation(custom=kept_as_is)}, "augmentation would"),
+        ({"border": {"w0": 10}, "width": 5}, "width=5.0, border"),
+        ({"segment": np.asarray}, "segment would"),
+    ],
+)
+def test_what_would_do_nothing_beside_a_sampler_is_refused(changes, words):
+    with pytest.raises(TrainingError, match=words):
+        train(small_net(), sampler_of(), epochs=1, observers=[], **changes)
+
+
+def test_what_would_do_nothing_beside_batches_is_refused():
+    with pytest.raises(TrainingError, match="data are a function, of which sampling=membranes, augment would"):
+        train(small_net(), lambda: some_batches(5), sampling="membranes", augment=True, observers=[])
+
+
+def test_what_is_said_of_a_sampler_may_be_said_again():
+    same = {"patch": (16, 16), "batch": 4, "batches": 6, "sampling": "grid", "stride": 8, "augment": False, "seed": 7}
+    sampler = sampler_of(augment=False, sampling="grid")
+    run = train(small_net(), sampler, epochs=1, observers=[], forecast=False, **same)
+    assert (run.settings["seed"], run.settings["sampler"]["seed"]) == (7, 0)
+    watched = {"validation": some_batches(4, 1), "batches": 2}  # of which each epoch takes so many
+    assert train(small_net(), sampler_of(), epochs=1, observers=[], forecast=False, **watched).settings["batches"] == 6
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (lambda: sampler_of(1), "fingerprint"),
+        (lambda: sampler_of(0, seed=1), "seed: 0 then, 1 now"),
+        (lambda: sampler_of(0, augment=False), "augmentation"),
+        (lambda: sampler_of(0, fixed=True), "sampler"),
+    ],
+)
+def test_a_run_goes_on_with_the_same_sampler_only(tmp_path, other, words):
+    options = {"epochs": 2, "out": tmp_path / "run", "forecast": False}
+    train(small_net(), sampler_of(), observers=[StopAt(7)], **options)
+    with pytest.raises(TrainingError, match=words):
+        train(small_net(), other(), observers=[], resume=True, **options)
+    assert "all 2 epochs done" in train(small_net(), sampler_of(), resume=True, **options).stopped_because
+
+
+def test_images_are_known_again_wherever_they_lie(tmp_path):
+    """Without reading all of what lies on disk."""
+    image, target = np.random.default_rng(0).random((1, 300, 300), np.float32), np.zeros((300, 300), np.uint8)
+    other = image.copy()
+    other[0, 7, 5] += 1
+    known, changed = fingerprint_of([Sample(image, target)]), fingerprint_of([Sample(other, target)])
+    assert known != changed
+    assert known == fingerprint_of([Sample(image.copy(), target)])
+    store = zarr.create_array(tmp_path / "image.zarr", data=image, chunks=(1, 30, 30))
+    read = Reading(store)
+    on_disk = fingerprint_of(PatchSampler([Sample(read, target)], (16, 16)).samples)
+    assert read.pixels == 64 * 30 * 30
+    store[:] = 2 * image
+    assert fingerprint_of([Sample(store, target)]) != on_disk
+    assert fingerprint_of([Sample(image, target, scaled=lambda x: 2 * x)]) != known
+
+
+class Reading:
+    """An array on disk that keeps how much of it was read."""
+
+    def __init__(self, array):
+        self.array, self.pixels = array, 0
+        self.shape, self.dtype, self.chunks, self.ndim = array.shape, array.dtype, array.chunks, array.ndim
+
+    def __getitem__(self, where):
+        found = self.array[where]
+        self.pixels += found.size
+        return found
 
 
 def test_a_stream_that_learns_does_not_look_like_a_learning_rate_too_high():

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
+
+from fijibridge.nn.patches.caching import Cached
+from fijibridge.nn.patches.samples import Sample
+from fijibridge.nn.stored import is_mapped, some_parts
+
+if TYPE_CHECKING:
+    from fijibridge.nn.patches.sampler import PatchSampler
+
+_PARTS = 64  # of an array on disk that are looked at
+_SIDE = 32  # pixels of the piece by which a scale is known again
 
 
 def plain(value: Any) -> Any:
@@ -27,3 +39,44 @@ def plain(value: Any) -> Any:
         return [plain(part) for part in value]
     kind = value if hasattr(value, "__qualname__") else type(value)
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def described(sampler: PatchSampler) -> dict[str, Any]:
+    """Return how a sampler cuts and transforms patches, by the names of its parameters."""
+    return {
+        "patch": list(sampler.patch), "batch": sampler.batch, "batches": sampler.batches, "seed": sampler.seed,
+        "sampling": sampler.sampling, "stride": None if sampler.grid is None else list(sampler.grid.stride),
+        "require": sampler.require, "membrane": sampler.membrane, "fixed": sampler.fixed,
+        "augmentation": plain(vars(sampler.augmentation)),
+    }  # fmt: skip
+
+
+def fingerprint_of(samples: Sequence[Sample]) -> str:
+    """Return a number that changes with what patches are cut from: a run is resumed on the images that it began with.
+
+    Notes
+    -----
+    Of an array on disk only some parts are read, spread over all of it.
+    """
+    check = 0
+    for sample in samples:
+        for array in (sample.image, sample.target, sample.weight, sample.centres):
+            for piece in () if array is None else _pieces(array):
+                check = zlib.crc32(f"{piece.shape} {piece.dtype}".encode(), check)
+                check = zlib.crc32(np.ascontiguousarray(piece).data, check)
+        if sample.scaled is not None:
+            sides = [min(n, _SIDE) for n in sample.shape]
+            corner = [(n - side) // 2 for n, side in zip(sample.shape, sides, strict=True)]
+            check = zlib.crc32(sample.cut(corner, sides)[0].tobytes(), check)
+    return f"{len(samples)} images, {check:08x}"
+
+
+def _pieces(array: Any) -> Iterator[npt.NDArray[Any]]:
+    """Yield an array in memory, or parts of one on disk."""
+    source = array.array if isinstance(array, Cached) else array
+    if isinstance(source, np.ndarray) and not is_mapped(source):
+        yield source
+        return
+    yield np.array(source.shape)
+    for where in some_parts(source, _PARTS):
+        yield np.asarray(source[where])

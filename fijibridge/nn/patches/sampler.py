@@ -94,6 +94,7 @@ class PatchSampler:
         self.samples = cached(samples, cache)
         self.augmentation = _augmentation(augment)
         self.batch, self.seed, self.sampling, self.fixed = int(batch), int(seed), sampling, fixed
+        self.require, self.membrane = require, membrane
         self.epoch, self.done = 0, 0
         self._rank, self._world = 0, 1
         self.grid: Grid | None = None

@@ -12,7 +12,7 @@ import torch
 
 from fijibridge.errors import TrainingError
 from fijibridge.files import atomic_folder
-from fijibridge.nn.patches.records import plain
+from fijibridge.nn.patches.records import described
 from fijibridge.nn.patches.sampler import PatchSampler
 from fijibridge.nn.patches.samples import Batch
 
@@ -101,9 +101,7 @@ def _channels(sampler: PatchSampler) -> list[str]:
 def _about(sampler: PatchSampler, dims: int) -> dict[str, Any]:
     return {
         "format": _FORMAT, "image_channels": int(sampler.samples[0].image.shape[0]), "dims": dims,
-        "patch": list(sampler.patch), "batch": sampler.batch, "seed": sampler.seed, "sampling": sampler.sampling,
-        "augmentation": plain(vars(sampler.augmentation)),
-        "images": [sample.name for sample in sampler.samples],
+        "images": [sample.name for sample in sampler.samples], **described(sampler),
     }  # fmt: skip
 
 

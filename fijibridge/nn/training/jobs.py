@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, replace
 from dataclasses import fields as dataclass_fields
 from difflib import get_close_matches
@@ -25,7 +25,7 @@ from fijibridge.nn.model import Model
 from fijibridge.nn.networks import Traits
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Batch, PatchSampler, Sample
-from fijibridge.nn.patches.records import plain
+from fijibridge.nn.patches.records import described, fingerprint_of, plain
 from fijibridge.nn.planning import check_memory, patch_size
 from fijibridge.nn.training.inputs import (
     check_classes,
@@ -45,6 +45,11 @@ from fijibridge.nn.training.warm_starts import check_warm_start
 from fijibridge.record import membrane_class
 
 log = logging.getLogger("fijibridge")
+
+_OF_PATCHES = (
+    "patch", "batch", "batches", "sampling", "stride", "require", "target", "width", "border", "cells_every"
+)  # fmt: skip
+"""Settings that say how patches are made of images."""
 
 _LOOKED_AT = 16  # patches: in a few, that a turned image explains the targets better can be chance
 
@@ -89,7 +94,7 @@ class Job:
         if is_pairs(data):
             self._take_pairs(data, validation, augmentation)
         else:
-            self._take_batches(data, validation)
+            self._take_batches(data, validation, augmentation)
         if self.chosen.patience is not None and self.watch is None:
             raise TrainingError(
                 "patience needs validation data: name some in the dataset's split, or pass validation=[...]"
@@ -132,29 +137,70 @@ class Job:
             "fingerprint": fingerprint(learnt, self.normalisation), "augmentation": plain(vars(transform)),
         }  # fmt: skip
 
-    def _take_batches(self, data: Any, validation: Any) -> None:
+    def _take_batches(self, data: Any, validation: Any, augmentation: Augmentation | None) -> None:
         check_classes(self.traits, self.chosen.classes, {})
         if self.before is not None:
             check_warm_start(self.before, self.given, None, self.chosen)
-        if isinstance(data, PatchSampler):
-            self.sampler = data
-        else:
-            asked = self.chosen.batches if "batches" in self.chosen.model_fields_set else None
-            self.sampler = Given(data, asked, self.chosen.batches)
+        self.sampler, self.watch = self._batches_of(data), self._watched_of(validation)
         if self.given is None and self.before is None:
             self.normalisation = Normalisation.none()
             log.warning(
                 "the batches are learnt as they are, so images will be given to the network unscaled by predict: "
                 "pass normalisation= if your batches were scaled"
             )
+        first = _first_of(self.sampler)
+        _check_batches(first, self.traits)
+        used = _used(self.sampler, first[0])
+        self._refuse_what_is_idle(type(data).__name__, used, augmentation)
+        self.chosen = self.chosen.model_copy(update={"batch": used["batch"]})
+        self.about = {"data": type(data).__name__, "provenance": "unknown"} | used
+        if isinstance(data, PatchSampler):
+            self._record_sampler(data)
+        else:
+            self.about |= {"patch": None, "batch": None}  # the next may be of another size
+
+    def _batches_of(self, data: Any) -> PatchSampler | Given:
+        if isinstance(data, PatchSampler):
+            data.share(0, self.world)  # refused now, not in each process
+            return data
+        asked = self.chosen.batches if "batches" in self.chosen.model_fields_set else None
+        return Given(data, asked, self.chosen.batches)
+
+    def _watched_of(self, validation: Any) -> PatchSampler | Given | None:
         if isinstance(validation, PatchSampler):
-            self.watch = validation
-        elif not _is_nothing(validation):
-            self.watch = Given(validation, None, self.chosen.batches) if not is_pairs(validation) else None
-            if self.watch is None:
-                raise TrainingError("data are batches and validation are images: give batches for both")
-        _check_batches(_first_of(self.sampler), self.traits)
-        self.about = {"data": type(data).__name__, "provenance": "unknown"}
+            validation.share(0, self.world)
+            return validation
+        if _is_nothing(validation):
+            return None
+        if is_pairs(validation):
+            raise TrainingError("data are batches and validation are images: give batches for both")
+        return Given(validation, None, self.chosen.batches)
+
+    def _record_sampler(self, sampler: PatchSampler) -> None:
+        if "seed" not in self.chosen.model_fields_set:
+            self.chosen = self.chosen.model_copy(update={"seed": sampler.seed})
+        self.about |= {
+            "images": len(sampler.samples), "fingerprint": fingerprint_of(sampler.samples),
+            "sampler": {"seed": sampler.seed, "fixed": sampler.fixed, "membrane": sampler.membrane},
+        }  # fmt: skip
+
+    def _refuse_what_is_idle(self, kind: str, used: Mapping[str, Any], augmentation: Augmentation | None) -> None:
+        """Refuse what was asked for and would change nothing, because patches are cut elsewhere."""
+        needs_batches = isinstance(self.watch, Given) and not self.watch.says_its_length
+        idle = _idle_settings(self.chosen, {"batches"} if needs_batches else set(), used)
+        asked = augmentation
+        if asked is None and "augment" in self.chosen.model_fields_set:
+            asked = _augmentation(self.chosen.augment, self.heads)
+        done = self.sampler.augmentation if isinstance(self.sampler, PatchSampler) else Augmentation.none()
+        if asked is not None and replace(asked, heads=()) != replace(done, heads=()):
+            idle.append("augment" if augmentation is None else "augmentation")
+        if self.segment is not None:
+            idle.append("segment")
+        if idle:
+            raise TrainingError(
+                f"data are a {kind}, of which {', '.join(idle)} would change nothing: say it where the batches are "
+                "made, or leave it out"
+            )
 
     def judge(self, observers: Sequence[Any]) -> CellCounter | None:
         """Return what counts the cells of the validation images, if that is asked for."""
@@ -178,7 +224,8 @@ class Job:
 
     def notes(self) -> dict[str, Any]:
         """Return what a model says of its origin."""
-        return {k: self.about[k] for k in ("data", "provenance") if k in self.about} | {"width": self.chosen.width}
+        known = {"width": self.chosen.width} | self.about
+        return {name: known[name] for name in ("data", "provenance", "width") if known.get(name) is not None}
 
     def model(self, recorder: Recorder) -> Model:
         """Return the model as it is now."""
@@ -191,7 +238,8 @@ class Job:
         network = dict(config) if isinstance(config, Mapping) else {"class": type(self.net).__qualname__}
         more = {
             "normalisation": asdict(self.normalisation), "pixel_size": self.size[0], "unit": self.size[1],
-            "device": str(self.device), "world": self.world, "warm_start": self.before is not None,
+            "batches": self.batches, "device": str(self.device), "world": self.world,
+            "warm_start": self.before is not None,
         }  # fmt: skip
         return {"network": network, **plain(self.chosen.model_dump()), **self.about, **more}
 
@@ -207,6 +255,28 @@ def _warn_of_missing_classes(samples: Sequence[Sample], classes: Sequence[str]) 
             FijiBridgeWarning,
             stacklevel=4,
         )
+
+
+def _used(sampler: PatchSampler | Given, first: Batch) -> dict[str, Any]:
+    """Return what stands for the settings of patches where these are cut elsewhere; None for what nobody knows."""
+    if isinstance(sampler, PatchSampler):
+        known = described(sampler)
+    else:
+        known = {"patch": list(first[0].shape[2:]), "batch": len(first[0]), "batches": len(sampler)}
+    return {name: known.get(name) for name in (*_OF_PATCHES, "augment", "augmentation")}
+
+
+def _idle_settings(chosen: Settings, needed: Set[str], used: Mapping[str, Any]) -> list[str]:
+    """Say which settings of patches were given, and are not those by which the patches are cut."""
+    idle = []
+    for name in _OF_PATCHES:
+        asked, has = plain(getattr(chosen, name)), used[name]
+        if name not in chosen.model_fields_set - needed or asked is None or asked == has:
+            continue
+        if name == "stride" and has is not None and all(asked == side for side in has):
+            continue
+        idle.append(f"{name}={asked}" if has is None else f"{name}={asked} (it has {has})")
+    return idle
 
 
 def _first_of(sampler: PatchSampler | Given) -> list[Batch]:

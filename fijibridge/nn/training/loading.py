@@ -52,8 +52,9 @@ class Given(IterableDataset[Batch]):
         self.stream: Iterator[Any] | None = iter(batches) if isinstance(batches, Iterator) else None
         self._begun: Iterator[Any] | None = None
         self._again: Any = None if self._make or self.stream is not None else batches
-        said = _length(self._again) if count is None else count
-        self.count = otherwise if said is None else said
+        length = _length(self._again)
+        self.says_its_length = length is not None
+        self.count = count or (otherwise if length is None else length)
         self.ended = False
 
     def __len__(self) -> int:
