@@ -24,7 +24,7 @@ def content(source: Path, key: str | None) -> Content:
     Raises
     ------
     DatasetError
-        If there is no such array, several and no path, or one whose pixels lie in another file.
+        If there is no such array, several and no path, or one whose pixels lie elsewhere.
     """
     import h5py
 
@@ -78,8 +78,9 @@ def _place(file: h5py.File, key: str | None, source: Path) -> str:
     array = file.get(place)
     if not isinstance(array, h5py.Dataset) or array.dtype.kind not in "biuf":
         raise DatasetError(f"{source} has no array of numbers {place!r}; there are {said}")
-    if array.external or (array.is_virtual and any(s.file_name != "." for s in array.virtual_sources())):
-        raise DatasetError(f"{source}: the pixels of {place!r} lie in other files; copy them into this one")
+    if array.external or array.is_virtual:  # what a virtual one is made of, here too, may lie anywhere
+        kind = "lie in other files" if array.external else "are those of other arrays (a virtual one)"
+        raise DatasetError(f"{source}: the pixels of {place!r} {kind}; copy them into this one")
     return place
 
 

@@ -206,9 +206,31 @@ def test_no_link_leads_out_of_an_hdf5(tmp_path):
         file.create_virtual_dataset("virtual", layout)
         file.create_dataset("bytes", (8, 9), "u1", external=[(str(outside), 0, 72)])
     for key in ("external", "soft", "group/raw", "loop", "virtual", "bytes"):
-        with pytest.raises(DatasetError, match=r"link|lie in other files"):
+        with pytest.raises(DatasetError, match=r"link|lie in other files|those of other arrays"):
             read_image(path, key=key)
     assert (read_image(path, key="inside").values == WHOLE).all()
+
+
+@pytest.mark.parametrize("way", ["storage", "link", "twice"])
+def test_no_virtual_array_leads_out_of_an_hdf5(tmp_path, way):
+    """A virtual array of an array of this file, whose own pixels lie elsewhere."""
+    outside = write_hdf5(tmp_path / "outside.h5")
+
+    def virtual(file, name, source):
+        layout = h5py.VirtualLayout((8, 9), "u1")
+        layout[:] = h5py.VirtualSource(".", source, (8, 9))
+        file.create_virtual_dataset(name, layout)
+
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        if way == "link":
+            file["there"] = h5py.ExternalLink(str(outside), "/label")
+        else:
+            file.create_dataset("there", (8, 9), "u1", external=[(str(outside), 0, 72)])
+        virtual(file, "between", "there")
+        virtual(file, "raw", "between" if way == "twice" else "there")
+    with pytest.raises(DatasetError, match=r"those of other arrays .*copy them into this one"):
+        read_image(path, key="raw")
 
 
 @pytest.mark.timeout(60)
