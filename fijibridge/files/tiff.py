@@ -18,26 +18,40 @@ from fijibridge.files.pixels import Box, Content, OnDisk, joined_planes, whole
 from fijibridge.image import DIMS, RGB, channel_names, usual_unit
 
 _OF_MANY_FILES = ("ome", "mmstack", "ndtiff")
+_OF_SCANNERS = ("thumbnail", "macro", "label", "map", "macro image", "label image")
+_MOST_SAID = 6
+_REDUCED, _MASK = 1, 4  # bits of a page's NewSubfileType
 
 
 def content(source: Path) -> Content:
-    """Return what a TIFF says of its first series."""
-    with _series(source) as (file, series):
+    """Return what a TIFF says of its image.
+
+    Raises
+    ------
+    DatasetError
+        If there are several images in it that are no planes of one.
+    """
+    with _series(source) as (file, planes):
+        series = planes[0]
         axes = series.axes.lower().replace("s", "c")
         metadata = dict(file.imagej_metadata or {})
         calibration = _imagej_calibration(file, metadata) if metadata else _ome_calibration(file) if file.is_ome else {}
         shape, dtype = tuple(series.shape), np.dtype(series.dtype)
         chunks = _chunks(series)
+        if len(planes) > 1:  # nobody says which axis they are along
+            axes, shape = "i" + axes, (len(planes), *shape)
+            chunks = (1, *chunks) if series.keyframe.is_tiled else joined_planes(shape, dtype.itemsize)
     channels = shape[axes.index("c")] if "c" in axes else 1
     names = channel_names([str(name) for name in metadata.get("Labels") or ()], channels)
     if names is None and axes.endswith("c") and channels == 3:
         names = list(RGB)
-    pixels = OnDisk(shape, dtype, lambda box: _read(source, shape, box), chunks)
+    pixels = OnDisk(shape, dtype, lambda box: _read(source, box), chunks)
     return Content(pixels, axes if set(axes) <= set(DIMS) else None, calibration, names)
 
 
 @contextmanager
-def _series(source: Path) -> Iterator[tuple[tifffile.TiffFile, tifffile.TiffPageSeries]]:
+def _series(source: Path) -> Iterator[tuple[tifffile.TiffFile, list[tifffile.TiffPageSeries]]]:
+    """Open a TIFF, and give the series that its image is: one, or one for each plane."""
     with tifffile.TiffFile(source) as file:
         if file.is_ome:
             _refuse_names_elsewhere(source, _named_by_ome(file.ome_metadata or ""))
@@ -45,10 +59,41 @@ def _series(source: Path) -> Iterator[tuple[tifffile.TiffFile, tifffile.TiffPage
             index = source.parent / "NDTiff.index"
             _refuse_names_elsewhere(source, ["NDTiff.index"])
             _refuse_names_elsewhere(source, {entry[1] for entry in tifffile.read_ndtiff_index(index)})
-        series = file.series[0]
-        if series.kind in _OF_MANY_FILES:
-            _refuse_names_elsewhere(source, {page.parent.filehandle.path for page in series.pages if page is not None})
+        series = _of_one_image(source, file)
+        for one in series:
+            if one.kind in _OF_MANY_FILES:
+                _refuse_names_elsewhere(source, {page.parent.filehandle.path for page in one.pages if page is not None})
         yield file, series
+
+
+def _of_one_image(source: Path, file: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
+    """Return the series of a file but those of other files and those that show the same smaller.
+
+    Raises
+    ------
+    DatasetError
+        If these are several, and not single pages of one shape and type.
+    """
+    found = list(file.series)
+    if len(found) == 1:
+        return found
+    found = [series for series in found if series.keyframe.parent is file] or found
+    found = [series for n, series in enumerate(found) if n == 0 or not _is_beside(series)]
+    kinds = {(series.shape, series.dtype, series.axes) for series in found}
+    if len(found) > 1 and (len(kinds) > 1 or any(len(series.pages) > 1 or series.kind == "ome" for series in found)):
+        shapes = [str(tuple(series.shape)) for series in found]
+        said = ", ".join(shapes[:_MOST_SAID]) + (" ..." if len(shapes) > _MOST_SAID else "")
+        raise DatasetError(
+            f"{source} holds {len(found)} images of shapes {said}; expected one, or pages of one shape: save each as a "
+            "file of its own (tifffile.imread(file, series=1) reads the second)"
+        )
+    return found
+
+
+def _is_beside(series: tifffile.TiffPageSeries) -> bool:
+    """Whether it is a thumbnail or a mask of the image, or what scanners of slides keep beside it."""
+    known = series.name.lower() in _OF_SCANNERS
+    return known or bool(int(series.keyframe.subfiletype) & (_REDUCED | _MASK))
 
 
 def _named_by_ome(metadata: str) -> set[str]:
@@ -76,17 +121,25 @@ def _chunks(series: tifffile.TiffPageSeries) -> tuple[int, ...]:
     return (1,) * (len(series.shape) - len(inner)) + tuple(inner)
 
 
-def _read(source: Path, shape: tuple[int, ...], box: Box) -> npt.NDArray[Any]:
+def _read(source: Path, box: Box) -> npt.NDArray[Any]:
+    with _series(source) as (file, planes):
+        if len(planes) > 1:
+            parts = [_part(file, plane, box[1:]) for plane in planes[box[0]]]
+            return np.stack(parts) if parts else np.zeros([s.stop - s.start for s in box], planes[0].dtype)
+        return _part(file, planes[0], box)
+
+
+def _part(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, box: Box) -> npt.NDArray[Any]:
     import zarr
 
-    with _series(source) as (file, series):
-        if box == whole(shape) and series.keyframe.parent is file:  # tifffile would read others' offsets in this one
-            return np.asarray(series.asarray())
-        store: Any = series.aszarr()
-        try:
-            return np.asarray(zarr.open_array(store, mode="r")[box])
-        finally:
-            store.close()
+    everything = box == whole(tuple(series.shape))
+    if everything and series.keyframe.parent is file:  # tifffile would read others' offsets in this one
+        return np.asarray(series.asarray())
+    store: Any = series.aszarr()
+    try:
+        return np.asarray(zarr.open_array(store, mode="r")[box])
+    finally:
+        store.close()
 
 
 def _imagej_calibration(file: tifffile.TiffFile, metadata: dict[str, Any]) -> dict[str, Any]:

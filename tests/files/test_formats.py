@@ -60,6 +60,56 @@ def test_a_part_of_a_tiff(tmp_path, write):
     assert (image.values == read_image(tmp_path / "a.tif", "zyx").values).all()
 
 
+def test_pages_written_one_by_one_are_a_stack(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for plane in WHOLE:
+            file.write(plane)
+    image = read_image(tmp_path / "a.tif", lazy=True)
+    assert (image.dims, image.shape, image.dtype) == (("z", "y", "x"), WHOLE.shape, WHOLE.dtype)
+    assert (image[1:, 3:7, ::2].values == WHOLE[1:, 3:7, ::2]).all()
+    assert (read_image(tmp_path / "a.tif", "tyx").values == WHOLE).all()
+
+
+@pytest.mark.parametrize("ome", [True, False])
+def test_several_images_in_a_tiff_are_refused(tmp_path, ome):
+    path = tmp_path / ("a.ome.tif" if ome else "a.tif")
+    with tifffile.TiffWriter(path, ome=ome) as file:
+        file.write(WHOLE, photometric="minisblack", metadata={"axes": "ZYX"})
+        file.write(WHOLE[:2], photometric="minisblack", metadata={"axes": "ZYX"})
+    with pytest.raises(
+        DatasetError, match=r"holds 2 images of shapes \(3, 40, 50\), \(2, 40, 50\).*save each as a file"
+    ):
+        read_image(path)
+
+
+def test_what_lies_beside_an_image_in_a_tiff_is_left_out(tmp_path):
+    """A thumbnail, a picture of the slide's label, and smaller levels of a pyramid."""
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(WHOLE, photometric="minisblack")
+        file.write(WHOLE[0, ::4, ::4].copy(), subfiletype=1)
+    with tifffile.TiffWriter(tmp_path / "b.ome.tif") as file:
+        file.write(WHOLE, subifds=1, metadata={"axes": "ZYX"})
+        file.write(WHOLE[:, ::2, ::2], subfiletype=1)
+        file.write(WHOLE[0, :9, :8], metadata={"axes": "YX", "Name": "label image"})
+    for name in ("a.tif", "b.ome.tif"):
+        assert (read_image(tmp_path / name).values == WHOLE).all()
+
+
+def test_of_a_set_of_ome_tiffs_each_is_the_image_in_it(tmp_path):
+    ids = {n: f"urn:uuid:00000000-0000-0000-0000-00000000000{n}" for n in range(2)}
+    images = "".join(
+        f'<Image ID="Image:{n}" Name="{n}"><Pixels ID="Pixels:{n}" DimensionOrder="XYZCT" Type="uint16" SizeX="50" '
+        f'SizeY="40" SizeZ="1" SizeC="1" SizeT="1"><Channel ID="Channel:{n}:0" SamplesPerPixel="1"/>'
+        f'<TiffData IFD="0" PlaneCount="1"><UUID FileName="{n}.ome.tif">{uuid}</UUID></TiffData></Pixels></Image>'
+        for n, uuid in ids.items()
+    )
+    for n, uuid in ids.items():
+        xml = f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{uuid}">{images}</OME>'
+        tifffile.imwrite(tmp_path / f"{n}.ome.tif", WHOLE[n].astype(np.uint16), description=xml, metadata=None)
+    for n in ids:
+        assert (read_image(tmp_path / f"{n}.ome.tif").values == WHOLE[n]).all()
+
+
 def test_small_pages_are_read_together(tmp_path):
     stack = np.arange(1000 * 64 * 64, dtype=np.uint16).reshape(1000, 64, 64)
     tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack", compression="deflate")
