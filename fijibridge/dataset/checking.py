@@ -22,7 +22,7 @@ from fijibridge.dataset.truth import of_classes, of_labels, of_region
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import SUFFIXES, content
 from fijibridge.files.tiff import plain_unit
-from fijibridge.image import MICROMETRES, last_dims, pixel_size
+from fijibridge.image import MICROMETRES, last_dims, pixel_size, same_shape
 from fijibridge.image import unit as unit_of
 
 _SIZE_TOLERANCE = 0.01
@@ -101,8 +101,12 @@ def _item(item: Item, dataset: Dataset, seen: dict[str, Item]) -> Iterator[Findi
         if found is not None:
             arrays[role] = found
     yield from _axes(item, dataset)
-    yield from _sizes(item, dataset)
-    yield from _shapes(item, dataset, arrays)
+    sizes = list(_sizes(item, dataset))
+    yield from sizes
+    shapes = list(_shapes(item, dataset, arrays))
+    yield from shapes
+    said = {finding.file for finding in (*sizes, *shapes)}
+    yield from (finding for finding in _places(item, dataset, arrays) if finding.file not in said)
     yield from _pixels(item, dataset, arrays, seen)
     yield from _truth(item, dataset, arrays)
     yield from _derivation(item, dataset, arrays)
@@ -272,6 +276,22 @@ def _shapes(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray]) -> It
             yield _finding(
                 "problem", item, dataset, role, what, "crop or resample one of them to the pixels of the other"
             )
+
+
+def _places(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray]) -> Iterator[Finding]:
+    """Look whether truth and image are of one place, as a training does."""
+    for role in _TRUTH:
+        if not {role, "image"} <= arrays.keys() or role not in item.paths:
+            continue
+        try:
+            same_shape(image=_one_channel(arrays["image"]), **{role: _one_channel(arrays[role])})
+        except ImageError as error:
+            todo = "correct the calibration of one of them"
+            yield _finding("problem", item, dataset, role, str(error), todo)
+
+
+def _one_channel(image: xr.DataArray) -> xr.DataArray:
+    return image.isel(c=0, drop=True) if "c" in image.dims else image
 
 
 def _said(sizes: dict[Any, int]) -> str:

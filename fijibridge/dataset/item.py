@@ -16,9 +16,10 @@ from fijibridge.dataset import meanings
 from fijibridge.dataset.description import DerivedFrom, Description, Provenance, Role
 from fijibridge.dataset.members import Members
 from fijibridge.errors import DatasetError, ImageError
+from fijibridge.files import content
 from fijibridge.files.pixels import Content
 from fijibridge.files.tiff import plain_unit
-from fijibridge.image import as_image, as_truth, origin, pixel_size
+from fijibridge.image import PIXEL, SPATIAL, as_image, as_truth, origin, pixel_size
 
 Truth: TypeAlias = Literal["auto", "classes", "labels"]
 """What a target is made from: the pixel labels, the cell labels, or the first that the description names."""
@@ -239,7 +240,7 @@ class Item:
         said = self.content(role)
         with _naming(self.paths[role]):
             pixels: Any = said.pixels.lazy() if lazy else _pixels(said, self.paths[role])
-            image = as_image(pixels, said.dims, **said.calibration, name=self.name)
+            image = as_image(pixels, said.dims, **self._own_word(role, said), name=self.name)
             image = self._calibrated(image)
         names = self.description.channels if role == "image" and self.description.channels else said.channels
         if not names or "c" not in image.dims:
@@ -252,6 +253,16 @@ class Item:
                 f"{', '.join(names)}"
             )
         return image
+
+    def _own_word(self, role: Role, said: Content) -> Mapping[str, Any]:
+        """Return the calibration in the files of a role; where they have no unit, that in the image's own file.
+
+        What belongs to an image has its pixels, and a PNG or a plain TIFF says nothing of theirs.
+        """
+        if role == "image" or is_calibrated(said.calibration):
+            return said.calibration
+        of_image = content(self.paths["image"], self.members["image"].pattern.key).calibration
+        return of_image if any(of_image.values()) else said.calibration
 
     def _calibrated(self, image: xr.DataArray) -> xr.DataArray:
         """Give an image the description's calibration, and its place in the image that it was made from."""
@@ -285,6 +296,12 @@ def sizes_of(description: Description) -> dict[str, float]:
         if isinstance(size, dict)
         else {"y": size, "x": size}
     )
+
+
+def is_calibrated(calibration: Mapping[str, Any]) -> bool:
+    """Whether what a file says of its pixels has a unit of length."""
+    units = calibration.get("unit") or {}
+    return any((units.get(d) if isinstance(units, Mapping) else units) not in (None, PIXEL) for d in SPATIAL)
 
 
 def _pixels(said: Content, path: Path) -> npt.NDArray[Any]:

@@ -3,10 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
+from skimage.io import imsave
 
-from fijibridge.dataset import Dataset
+from fijibridge.dataset import Dataset, check
 from fijibridge.errors import DatasetError
-from fijibridge.image import pixel_size, unit
+from fijibridge.files import write_image
+from fijibridge.image import as_image, origin, pixel_size, same_shape, unit
 
 DESCRIPTION = """
 format = 1
@@ -131,6 +133,38 @@ def test_labels_that_are_none(folder):
     tifffile.imwrite(folder / "a_labels.tif", np.full((8, 9), 0.5, np.float32))
     with pytest.raises(DatasetError, match="a_labels"):
         Dataset.open(folder)["a"].labels()
+
+
+@pytest.mark.parametrize("fields", [{}, {"pixel_size": 0.2, "unit": "um"}, {"unit": "um"}])
+@pytest.mark.parametrize("ends", ["png", "tif"])
+def test_truth_without_a_calibration_has_that_of_its_image(tmp_path, ends, fields):
+    """A crop from Fiji in um, with what belongs to it in files that say nothing of their pixels."""
+    image = as_image(np.arange(72, dtype=np.uint8).reshape(8, 9), pixel_size=0.2, unit="um", origin={"y": 3, "x": 4})
+    write_image(tmp_path / "a_image.tif", image)
+    cells = np.repeat(np.arange(8, dtype=np.uint8), 9).reshape(8, 9)
+    for role, array in (("labels", cells), ("region", (cells > 2).astype(np.uint8)), ("classes", cells % 2)):
+        imsave(tmp_path / f"a_{role}.{ends}", array, check_contrast=False)
+    roles = {role: f"{{name}}_{role}.{ends}" for role in ("labels", "region", "classes")}
+    values = {"classes": {0: "cell", 1: "membrane"}}
+    dataset = Dataset.from_patterns(tmp_path, image="*_image.tif", **roles, values=values, **fields)
+    item = dataset["a"]
+    read = {"labels": item.labels(), "region": item.region(), "classes": item.classes(), "target": item.target()}
+    for array in read.values():
+        assert (pixel_size(array), unit(array)) == (pixel_size(item.image()), "um")
+        assert origin(array) == pytest.approx(origin(item.image()))
+    assert same_shape(image=item.image(), **read) == (8, 9)
+    assert [finding for finding in check(dataset) if finding.severity == "problem"] == []
+
+
+def test_truth_of_another_place_is_a_problem(tmp_path):
+    cells = np.repeat(np.arange(8, dtype=np.uint8), 9).reshape(8, 9)
+    for role, start in (("image", 3), ("labels", 4)):
+        write_image(tmp_path / f"a_{role}.tif", as_image(cells, pixel_size=0.2, unit="um", origin=start))
+    dataset = Dataset.from_patterns(tmp_path, image="*_image.tif", labels="{name}_labels.tif")
+    assert unit(dataset["a"].labels()) == "um"
+    assert origin(dataset["a"].labels()) == pytest.approx({"y": 4, "x": 4}), "its own word"
+    problems = [finding for finding in check(dataset) if finding.severity == "problem"]
+    assert [("crops from different places" in p.what, p.file) for p in problems] == [(True, "a_labels.tif")]
 
 
 def test_real_folder(data):
