@@ -106,7 +106,8 @@ def as_image(
         read before it is needed.
     dims
         The names of the array's axes in its own order, such as ``"yxc"``. Left out, the last ones of
-        ``t c z y x`` are taken: ``(y, x)``, ``(z, y, x)``, ``(c, z, y, x)``.
+        ``t c z y x`` are taken: ``(y, x)``, ``(z, y, x)``, ``(c, z, y, x)``. Axes of a DataArray that keep their
+        names keep their calibration.
     pixel_size
         Distance between neighbouring pixels, in `unit`: one number for y and x, or one per axis. The axis ``t``
         is the frame interval. Axes that the array does not have are allowed: the depth of a single plane.
@@ -165,7 +166,18 @@ def _named_axes(array: npt.ArrayLike | xr.DataArray, dims: str | None) -> xr.Dat
     if len(found) != data.ndim:
         raise ImageError(f"the array has {data.ndim} axes {data.shape} but dims={dims!r} names {len(found)}")
     _check_axes(found)
-    return xr.DataArray(data, dims=found, name=getattr(array, "name", None))
+    coords = _kept(array, found) if isinstance(array, xr.DataArray) else None
+    return xr.DataArray(data, dims=found, coords=coords, name=getattr(array, "name", None))
+
+
+def _kept(image: xr.DataArray, dims: Sequence[str]) -> dict[Hashable, xr.Variable]:
+    """Return the coordinates of those axes whose new names are their old ones, and those of axes that are not there."""
+    same = {old for old, new in zip(image.dims, dims, strict=True) if old == new}
+    return {
+        name: coordinate.variable
+        for name, coordinate in image.coords.items()
+        if set(coordinate.dims) <= same and (coordinate.dims or name not in dims)
+    }
 
 
 def _unread(data: Any) -> Any:

@@ -214,3 +214,19 @@ def test_pixel_types_of_imagej(array, expected):
 def test_what_imagej_cannot_hold_is_refused(array, words):
     with pytest.raises(ImageError, match=words):
         imagej_pixels(array)
+
+
+def test_axes_that_keep_their_names_keep_their_calibration():
+    image = as_image(np.zeros((2, 3, 8, 9)), "tzyx", pixel_size={"t": 30, "z": 2, "y": 0.5, "x": 0.4}, unit="um")
+    image = image[:, 1:, 2:, 3:].isel(t=1)
+    assert as_image(image, "zyx").identical(image)
+    renamed = as_image(image, "cyx")
+    assert (pixel_size(renamed), unit(renamed)) == ({"t": 30, "y": 0.5, "x": 0.4}, "um")
+    assert origin(renamed) == {"t": 30, "y": 1.0, "x": pytest.approx(1.2)}
+    assert "c" not in renamed.coords
+    turned = as_image(image, "zxy")
+    assert (pixel_size(turned), origin(turned)["z"]) == ({"t": 30, "z": 2, "y": 1, "x": 1}, 2)
+    assert pixel_size(as_image(image, "tyx")) == {"t": 1, "y": 0.5, "x": 0.4}
+    assert as_image(image.isel(z=0), "yx", pixel_size=3).z == 2
+    named = as_image(np.zeros((2, 8, 9)), "cyx").assign_coords(c=["membrane", "nuclei"])
+    assert list(as_image(named, "cyx").c.values) == ["membrane", "nuclei"]
