@@ -150,14 +150,12 @@ class Job:
             )
         first = _first_of(self.sampler)
         _check_batches(first, self.traits)
-        used = _used(self.sampler, first[0])
+        used = _used(self.sampler)
         self._refuse_what_is_idle(type(data).__name__, used, augmentation)
-        self.chosen = self.chosen.model_copy(update={"batch": used["batch"]})
+        self.chosen = self.chosen.model_copy(update={"batch": used["batch"] or len(first[0][0])})
         self.about = {"data": type(data).__name__, "provenance": "unknown"} | used
         if isinstance(data, PatchSampler):
             self._record_sampler(data)
-        else:
-            self.about |= {"patch": None, "batch": None}  # the next may be of another size
 
     def _batches_of(self, data: Any) -> PatchSampler | Given:
         if isinstance(data, PatchSampler):
@@ -186,8 +184,10 @@ class Job:
 
     def _refuse_what_is_idle(self, kind: str, used: Mapping[str, Any], augmentation: Augmentation | None) -> None:
         """Refuse what was asked for and would change nothing, because patches are cut elsewhere."""
-        needs_batches = isinstance(self.watch, Given) and not self.watch.says_its_length
-        idle = _idle_settings(self.chosen, {"batches"} if needs_batches else set(), used)
+        fine = {"patch", "batch"} if isinstance(self.sampler, Given) else set()  # of any size, each another perhaps
+        if isinstance(self.watch, Given) and not self.watch.says_its_length:
+            fine.add("batches")
+        idle = _idle_settings(self.chosen, fine, used)
         asked = augmentation
         if asked is None and "augment" in self.chosen.model_fields_set:
             asked = _augmentation(self.chosen.augment, self.heads)
@@ -257,21 +257,18 @@ def _warn_of_missing_classes(samples: Sequence[Sample], classes: Sequence[str]) 
         )
 
 
-def _used(sampler: PatchSampler | Given, first: Batch) -> dict[str, Any]:
+def _used(sampler: PatchSampler | Given) -> dict[str, Any]:
     """Return what stands for the settings of patches where these are cut elsewhere; None for what nobody knows."""
-    if isinstance(sampler, PatchSampler):
-        known = described(sampler)
-    else:
-        known = {"patch": list(first[0].shape[2:]), "batch": len(first[0]), "batches": len(sampler)}
+    known = described(sampler) if isinstance(sampler, PatchSampler) else {"batches": len(sampler)}
     return {name: known.get(name) for name in (*_OF_PATCHES, "augment", "augmentation")}
 
 
-def _idle_settings(chosen: Settings, needed: Set[str], used: Mapping[str, Any]) -> list[str]:
+def _idle_settings(chosen: Settings, fine: Set[str], used: Mapping[str, Any]) -> list[str]:
     """Say which settings of patches were given, and are not those by which the patches are cut."""
     idle = []
     for name in _OF_PATCHES:
         asked, has = plain(getattr(chosen, name)), used[name]
-        if name not in chosen.model_fields_set - needed or asked is None or asked == has:
+        if name not in chosen.model_fields_set - fine or asked is None or asked == has:
             continue
         if name == "stride" and has is not None and all(asked == side for side in has):
             continue
