@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tifffile
 import xarray as xr
 from pydantic import ValidationError
 
@@ -34,6 +35,7 @@ from fijibridge.image import (
 
 _ENDS = {"image": "image", "classes": "classes", "labels": "labels", "region": "region", "prediction": "prob"}
 _CLASSES = {0: "background", 1: "membrane", 255: "ignore"}
+_SOFTWARE = "fijibridge.save_dataset"
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
@@ -56,7 +58,7 @@ def save_dataset(
         ``prediction``. DataArrays keep their calibration; plain arrays take that of their image.
     overwrite
         Whether a description that is there already, and files of the same names, may be replaced. Files that an
-        earlier call saved and this one does not are removed.
+        earlier call saved, and that nobody wrote since, are removed where this one saves none of that name.
     **fields
         Of :class:`fijibridge.Description`, such as ``provenance``, ``membranes``, ``split``.
 
@@ -97,7 +99,7 @@ def save_dataset(
     make_folder(target)
     (target / FILE_NAME).unlink(missing_ok=True)  # from here on the folder is not complete
     for file, array in files.items():
-        write_image(target / file, array)
+        write_image(target / file, array, _SOFTWARE)
     _remove(stale, target, files)
     write_description(target, description)
     return Dataset.open(target)
@@ -174,17 +176,25 @@ def add_to_dataset(
     ready = _checked(_checked_name(name), arrays)
     description = _joined(old, name, ready, split, facts)
     files = {f"{name}_{_ENDS[role]}.tif": array for role, array in ready.items()}
-    before = {member.first for member in old[name].members.values()} if name in old else set()
+    before = _own_files(old, name) if name in old else set()
     _refuse_to_replace(target, (file for file in files if target / file not in before))
     with tempfile.TemporaryDirectory(dir=target, prefix=".new-") as aside:  # all of them, or none
         for file, array in files.items():
-            write_image(Path(aside) / file, array)
+            write_image(Path(aside) / file, array, _SOFTWARE)
         for file in files:
             (Path(aside) / file).replace(target / file)
     write_description(target, description)
     for path in before - {target / file for file in files}:
         path.unlink(missing_ok=True)
     return Dataset.open(target)
+
+
+def _own_files(dataset: Dataset, name: str) -> set[Path]:
+    """Return the files of an image that are named as they are here, and are no other image's."""
+    own = {m.first for role, m in dataset[name].members.items() if m.pattern.text == f"{{name}}_{_ENDS[role]}.tif"}
+    return own - {
+        path for item in dataset if item.name != name for m in item.members.values() for path in m.paths.values()
+    }
 
 
 def _refuse_to_replace(folder: Path, files: Iterable[str]) -> None:
@@ -215,7 +225,7 @@ def _joined(old: Dataset, name: str, arrays: Mapping[str, Array], split: str, fa
     lacking = sorted(roles - set(arrays))
     if own or lacking:
         files[name] = own | ({"without": lacking} if lacking else {})
-    told |= {"files": files} if files else {}
+    told["files"] = files
     if meanings := _meanings(roles, None):
         told["values"] = {**told.get("values", {}), **meanings}
     wanted = {kind: [n for n in told.get("split", {}).get(kind, ()) if n != name] for kind in SPLITS if kind != "train"}
@@ -242,7 +252,7 @@ def _stale(folder: Path, files: Set[str]) -> list[Path]:
         old = []  # what it named, nobody knows: its images are refused below
     ours = {role: f"{{name}}_{end}.tif" for role, end in _ENDS.items()}
     named = {m.first for item in old for role, m in item.members.items() if m.pattern.text == ours[role]}
-    stale = sorted(path for path in named if path.name not in files and path.is_file())
+    stale = sorted(path for path in named if path.name not in files and path.is_file() and _was_saved(path))
     strange = sorted({p.name for p in folder.glob("*_image.tif")} - set(files) - {p.name for p in stale})
     if strange:
         raise DatasetError(
@@ -250,6 +260,15 @@ def _stale(folder: Path, files: Set[str]) -> list[Path]:
             f"{some(strange, 6)}; choose another folder, or move them away"
         )
     return stale
+
+
+def _was_saved(path: Path) -> bool:
+    """Whether a file was written here, and by nobody else since."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            return file.pages.first.software == _SOFTWARE
+    except (OSError, ValueError, tifffile.TiffFileError):
+        return False
 
 
 def _remove(stale: Iterable[Path], folder: Path, files: Iterable[str]) -> None:

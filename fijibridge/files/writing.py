@@ -154,10 +154,11 @@ def _escaped(name: str) -> str:
     return "".join(c if c.isascii() else f"\\u{ord(c):04X}" for c in name)
 
 
-def write_image(path: str | os.PathLike[str], image: Array) -> None:
+def write_image(path: str | os.PathLike[str], image: Array, software: str | None = None) -> None:
     """Write an image as an ImageJ TIFF, with axes, calibration and names of channels, atomically.
 
-    Types that ImageJ does not have are converted or refused as :func:`fijibridge.image.imagej_pixels` says.
+    Types that ImageJ does not have are converted or refused as :func:`fijibridge.image.imagej_pixels` says. `software`
+    is kept in the file as what wrote it.
     """
     image = image if isinstance(image, xr.DataArray) else as_image(image)
     size, start = pixel_size(image), origin(image)
@@ -175,5 +176,6 @@ def write_image(path: str | os.PathLike[str], image: Array) -> None:
     resolution = (1 / size.get("x", 1.0), 1 / size.get("y", 1.0))
     with atomic(path) as temporary:
         tifffile.imwrite(
-            temporary, imagej_pixels(ordered.values), imagej=True, resolution=resolution, metadata=metadata
-        )
+            temporary, imagej_pixels(ordered.values), imagej=True, resolution=resolution, metadata=metadata,
+            software=software,
+        )  # fmt: skip

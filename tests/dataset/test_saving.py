@@ -76,6 +76,24 @@ def test_images_of_others_are_neither_taken_nor_removed(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dataset.toml", "x_image.tif"]
 
 
+def test_a_folder_described_by_hand_loses_no_file(tmp_path):
+    """The names of its files are those of save_dataset, which did not write them."""
+    for name in ("x_image", "x_labels", "y_image"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", RAW)
+    (tmp_path / "dataset.toml").write_text('image = "{name}_image.tif"\nlabels = "{name}_labels.tif"\n')
+    before = files_of(tmp_path)
+    with pytest.raises(DatasetError, match=r"no earlier call saved: x_image\.tif, y_image\.tif"):
+        fb.save_dataset(tmp_path, {"a": {"image": RAW}}, overwrite=True)
+    assert files_of(tmp_path) == before
+
+
+def test_what_was_saved_and_corrected_by_hand_is_not_removed(tmp_path):
+    fb.save_dataset(tmp_path, {n: {"image": RAW, "labels": CELLS} for n in "ab"})
+    tifffile.imwrite(tmp_path / "a_labels.tif", RAW, imagej=True)
+    fb.save_dataset(tmp_path, {"a": {"image": RAW + 1}}, overwrite=True)
+    assert {path.name for path in tmp_path.glob("*.tif")} == {"a_image.tif", "a_labels.tif"}
+
+
 def test_a_failed_overwrite_leaves_the_old(tmp_path):
     fb.save_dataset(tmp_path, {"a": {"image": RAW}})
     images = {"a": {"image": RAW + 1}, "b": {"image": RAW.astype(complex)}}
@@ -274,16 +292,42 @@ def test_files_of_others_are_not_overwritten(tmp_path):
     assert files_of(tmp_path) == {name: data for name, data in before.items() if name != "dataset.toml"}
 
 
+def test_files_told_by_hand_stay_when_their_image_is_replaced(tmp_path):
+    """Labels that two images share, and an image with a name of its own."""
+    for name in ("a_image", "b_image", "overview", "truth", "b_labels"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", RAW)
+    (tmp_path / "dataset.toml").write_text(
+        'image = "{name}_image.tif"\nlabels = "{name}_labels.tif"\n[files.a]\nlabels = "truth.tif"\n'
+        '[files.c]\nimage = "overview.tif"\nlabels = "b_labels.tif"\n'
+    )
+    before = files_of(tmp_path)
+    for name in "ac":
+        assert (fb.add_to_dataset(tmp_path, name, PAIR, overwrite=True)[name].labels() == CELLS).all()
+    after = files_of(tmp_path)
+    assert {name for name in before if before[name] != after.get(name)} == {"a_image.tif", "dataset.toml"}
+
+
+def test_files_of_other_images_are_not_overwritten(tmp_path):
+    fb.save_dataset(tmp_path, {"a": PAIR, "b": {"image": RAW}})
+    toml = (tmp_path / "dataset.toml").read_text()
+    assert 'without = ["labels"]' in toml
+    (tmp_path / "dataset.toml").write_text(toml.replace('without = ["labels"]', 'labels = "a_labels.tif"'))
+    before = files_of(tmp_path)
+    with pytest.raises(DatasetError, match=r"holds a_labels\.tif already"):
+        fb.add_to_dataset(tmp_path, "a", PAIR, overwrite=True)
+    assert files_of(tmp_path) == before
+
+
 def test_a_disk_that_is_full_leaves_the_old(tmp_path, monkeypatch):
     """The second of two files cannot be written."""
     fb.add_to_dataset(tmp_path, "a", PAIR)
     before = files_of(tmp_path)
     write = saving.write_image
 
-    def full(path, array):
+    def full(path, *given):
         if path.name.endswith("labels.tif"):
             raise OSError(28, "No space left on device")
-        write(path, array)
+        write(path, *given)
 
     monkeypatch.setattr(saving, "write_image", full)
     for name, overwrite in (("a", True), ("b", False)):
