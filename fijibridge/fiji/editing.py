@@ -9,6 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import ImageError
+from fijibridge.fiji import overlays
 from fijibridge.fiji.exchange import pack_rgb, plain_pixels
 from fijibridge.fiji.images import from_imageplus
 from fijibridge.fiji.pixels import copy_into_java
@@ -24,7 +25,7 @@ def replace(imp: Any, new: Any, keep_view: bool) -> Any:
     before, after = (tuple(int(n) for n in i.getDimensions(True)) for i in (imp, new))
     same_size = before == after
     if same_size:
-        new.setOverlay(imp.getOverlay())
+        new.setOverlay(overlays.unpainted(imp))
     window = imp.getWindow()
     if bool(imp.isComposite()) != bool(new.isComposite()) or (window is not None and not same_size):
         return _reopened(imp, new, keep_view and before[:2] == after[:2])
@@ -101,6 +102,7 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
                 copy_into_java(plane, pixels)
     imp.changes = True
     imp.updateAndDraw()
+    overlays.repaint(imp)
 
 
 def _as_imagej(plane: npt.NDArray[Any], stack: ImageStack) -> npt.NDArray[Any]:

@@ -14,7 +14,8 @@ from fijibridge.fiji.colors import Colors as Colors
 from fijibridge.fiji.colors import color_index
 from fijibridge.fiji.colors import colors_of as colors_of
 from fijibridge.fiji.colors import palette as palette
-from fijibridge.fiji.pixels import copy_to_java
+from fijibridge.fiji.pixels import copy_from_java, copy_to_java
+from fijibridge.fiji.stacks import ImageStack
 from fijibridge.fiji.windows import headless, on_event_thread
 from fijibridge.rois import Roi
 
@@ -69,6 +70,17 @@ def drawn(imp: Any) -> list[Any]:
     return [] if overlay is None else [roi for roi in overlay.toArray() if str(roi.getName()) != PAINT]
 
 
+def unpainted(imp: Any) -> Any:
+    """Return an image's overlay without what paints its pixels, for other pixels in its window; None without one."""
+    overlay, rois = imp.getOverlay(), drawn(imp)
+    if overlay is None or len(rois) == int(overlay.size()):
+        return overlay
+    kept = jpype.JClass("ij.gui.Overlay")()
+    for roi in rois:
+        kept.add(roi)
+    return kept if rois else None
+
+
 def add_to_overlay(imp: Any, rois: Any) -> None:
     """Add ROIs to an image's overlay, and show it."""
     overlay = imp.getOverlay() or jpype.JClass("ij.gui.Overlay")()
@@ -93,16 +105,38 @@ def add_to_manager(rois: Any) -> None:
 def painted(labels: npt.NDArray[Any]) -> Any:
     """Return an overlay with the colour of each id: a lookup table has but 256 colours, and spreads them."""
     overlay = jpype.JClass("ij.gui.Overlay")()
-    colors = palette().astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     planes = labels if labels.ndim == 3 else labels[None]
     for z, plane in enumerate(planes, start=1):
-        packed = colors[color_index(plane)].astype(np.int32)
-        picture = jpype.JClass("ij.process.ColorProcessor")(plane.shape[1], plane.shape[0], copy_to_java(packed))
-        roi = jpype.JClass("ij.gui.ImageRoi")(0, 0, picture)
+        roi = jpype.JClass("ij.gui.ImageRoi")(0, 0, _picture(plane))
         roi.setName(PAINT)
         roi.setPosition(z if labels.ndim == 3 else 0)
         overlay.add(roi)
     return overlay
+
+
+def repaint(imp: Any, only_shown: bool = False) -> None:
+    """Renew the colours of an image that :func:`painted` covers, after its pixels changed; others are left alone."""
+    overlay = imp.getOverlay()
+    paint = [] if overlay is None else [roi for roi in overlay.toArray() if str(roi.getName()) == PAINT]
+    if not paint:
+        return
+    stack = ImageStack(imp)
+    if stack.rgb:
+        return
+    numbers = [int(imp.getCurrentSlice())] if only_shown else range(1, int(imp.getStackSize()) + 1)
+    for roi in paint:
+        number = int(roi.getPosition()) or 1
+        if number in numbers:
+            plane = np.empty(stack.shape[-2:], stack.dtype)
+            copy_from_java(stack._pixels(number), plane)
+            roi.setProcessor(_picture(plane))
+    imp.draw()
+
+
+def _picture(plane: npt.NDArray[Any]) -> Any:
+    colors = palette().astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    packed = colors[color_index(plane)].astype(np.int32)
+    return jpype.JClass("ij.process.ColorProcessor")(plane.shape[1], plane.shape[0], copy_to_java(packed))
 
 
 def select(imp: Any, roi: Any) -> None:

@@ -28,6 +28,8 @@ _BUILT_IN_LUTS = (
 class Showing(Pulling):
     """The part of a session that shows in Fiji what Python has."""
 
+    _repaints = False
+
     def show(
         self,
         image: Any,
@@ -168,7 +170,10 @@ class Showing(Pulling):
             return imp
 
         imp = self._in_window(made, name, name or "labels", keep_view=True)
-        imp.setOverlay(overlays.painted(array) if array.max(initial=0) > 255 else None)
+        paint = array.max(initial=0) > 255
+        imp.setOverlay(overlays.painted(array) if paint else None)
+        if paint:
+            self._repaint_when_updated()
         if target is not None:
             rois = labels_to_rois(array)
             overlays.outline(target, rois, colors)
@@ -271,6 +276,23 @@ class Showing(Pulling):
 
         self._ready()
         return self._show_plot(histogram_plot(np.asarray(values), bins, name, xlabel), name)
+
+    def _repaint_when_updated(self) -> None:
+        """From now on, renew the colours of label images that are painted by hand; without windows nobody does."""
+        from fijibridge.fiji import overlays, windows
+
+        if self.mode == "headless" or self._repaints:
+            return
+
+        def repaint(event: windows.Event) -> None:
+            for imp in windows.open_images():
+                if int(imp.getID()) == event.id:
+                    overlays.repaint(imp, only_shown=True)
+
+        if self._events is None:
+            self._events = windows.Events()
+        self._events.add("updated", repaint)
+        self._repaints = True
 
     def _select_named(self, image_id: int, name: str, position: int) -> None:
         """Select a ROI of an image that is still open: what a click on a row of a table does."""

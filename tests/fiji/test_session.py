@@ -146,6 +146,30 @@ def test_colours_of_label_images_as_they_are_seen(clean, dtype, cells):
         clean.rois()
 
 
+def seen(fiji, title, place, number=1):
+    imp = fiji._find(title)
+    imp.setSlice(number)
+    return imp.flatten().getProcessor().getPixel(*place) & 0xFFFFFF
+
+
+@pytest.mark.parametrize("planes", [None, 2])
+def test_many_cells_are_seen_as_they_are_after_their_pixels_changed(clean, planes):
+    labels = np.arange(1, 401, dtype=np.uint16).reshape(20, 20)
+    labels = labels if planes is None else np.stack([labels] * planes)
+    clean.show_labels(labels, name="big")
+    clean.add_rois(fb.Roi.rectangle(14, 15, 3, 3, name="mine"), "big")
+    edited = clean.image("big").copy()
+    edited[..., 3:5, :] = 0
+    edited[..., 7, 7] = 2
+    before = seen(clean, "big", (1, 0), planes or 1)
+    clean.write(edited)
+    assert seen(clean, "big", (7, 3), planes or 1) == 0
+    assert seen(clean, "big", (7, 7), planes or 1) == before
+    clean.show(np.zeros_like(labels), name="big")
+    assert [seen(clean, "big", (x, 12), planes or 1) for x in range(20)] == [0] * 20
+    assert [roi.name for roi in clean.rois("overlay", "big")] == ["mine"], "what the user drew stays"
+
+
 def test_rois_both_ways(clean):
     tissue = fb.synthetic_epithelium((80, 90), cell_size=16, seed=3)
     clean.show(tissue.image, name="t")

@@ -192,3 +192,18 @@ def test_the_interactive_demo(python, display, tmp_path):
     )
     assert "interactive" in done.stdout
     assert (tmp_path / "comparison.png").is_file()
+
+
+def test_many_cells_that_are_painted_by_hand_are_seen_so(python, display):
+    run(python, display, """
+        labels = np.arange(1, 401, dtype=np.uint16).reshape(20, 20).repeat(3, 0).repeat(3, 1)
+        fiji.show_labels(np.stack([labels, labels]), name="big")
+        imp = fiji._find("big")
+        fiji.select("big")
+        fiji.run_macro("setSlice(2); setColor(0); fillRect(0, 0, 40, 40); updateDisplay();")
+        assert fiji.array("big")[1, 10, 10] == 0
+        wait(lambda: imp.flatten().getProcessor().getPixel(10, 10) & 0xFFFFFF == 0)
+        assert imp.flatten().getProcessor().getPixel(50, 50) & 0xFFFFFF != 0
+        imp.setSlice(1)
+        assert imp.flatten().getProcessor().getPixel(10, 10) & 0xFFFFFF != 0
+    """)  # fmt: skip
