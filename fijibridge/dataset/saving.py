@@ -22,6 +22,7 @@ from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import make_folder, write_image
 from fijibridge.image import (
     PIXEL,
+    SPATIAL,
     Array,
     as_image,
     as_labels,
@@ -29,6 +30,7 @@ from fijibridge.image import (
     origin,
     pixel_size,
     same_shape,
+    time_unit,
     unit,
     values,
 )
@@ -55,7 +57,8 @@ def save_dataset(
     images
         By the name of the image, its arrays by role: ``image`` (needed), ``labels`` (ids of cells, 0 = background),
         ``classes`` (0 = other, 1 = membrane, 255 = ignore), ``region`` (non-zero where the truth is known),
-        ``prediction``. DataArrays keep their calibration; plain arrays take that of their image.
+        ``prediction``. DataArrays keep their calibration; plain arrays take axes and calibration of their image, a
+        prediction with channels in front where it has one axis more.
     overwrite
         Whether a description that is there already, and files of the same names, may be replaced. Files that an
         earlier call saved, and that nobody wrote since, are removed where this one saves none of that name.
@@ -308,10 +311,13 @@ def _checked(name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 def _stored(role: str, array: Array, reference: xr.DataArray) -> xr.DataArray:
     """Return an array as it is written; a plain one lies where its image lies."""
-    image = as_image(array)
-    if not isinstance(array, xr.DataArray):
+    if isinstance(array, xr.DataArray):
+        image = as_image(array)
+    else:
         sizes, starts = pixel_size(reference), origin(reference)
-        image = as_image(image, pixel_size=sizes, origin=starts, unit=unit(reference))
+        units = {**dict.fromkeys(SPATIAL, unit(reference)), "t": time_unit(reference)}
+        dims = _axes_of_plain(role, np.shape(array), reference)
+        image = as_image(array, dims, pixel_size=sizes, origin=starts, unit=units)
     if role == "labels":
         return image.copy(data=as_labels(image))
     if role == "region":
@@ -319,6 +325,22 @@ def _stored(role: str, array: Array, reference: xr.DataArray) -> xr.DataArray:
     if role == "classes":
         return image.copy(data=_classes(values(image)))
     return image
+
+
+def _axes_of_plain(role: str, shape: tuple[int, ...], reference: xr.DataArray) -> str:
+    """Return the axes of a plain array: those of its image, perhaps with channels in front or where that has them."""
+    axes = "".join(str(d) for d in reference.dims)
+    inner = axes.replace("c", "")
+    if role in ("image", "prediction") and shape == reference.shape:
+        return axes
+    choices = [inner, f"c{inner}"] if role == "prediction" else [inner]
+    fitting = next((dims for dims in choices if len(dims) == len(shape)), None)
+    if fitting is None:
+        raise ImageError(
+            f"image has shape {reference.shape} ({axes}) but {role} {shape}; expected the axes {' or '.join(choices)}: "
+            "bring it to these, or say its own, fijibridge.as_image(array, dims)"
+        )
+    return fitting
 
 
 def _classes(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -7,7 +7,7 @@ import tifffile
 import fijibridge as fb
 from fijibridge.dataset import Dataset, saving
 from fijibridge.errors import DatasetError
-from fijibridge.image import as_image, origin, pixel_size, unit
+from fijibridge.image import as_image, origin, pixel_size, time_unit, unit
 
 RAW = np.arange(80, dtype=np.uint16).reshape(8, 10)
 CELLS = np.repeat(np.arange(8), 10).reshape(8, 10) * 10000
@@ -32,6 +32,29 @@ def test_what_is_saved_is_read(tmp_path):
     assert item.prediction().values == pytest.approx(image.values / 100)
     assert saved["b"].paths.keys() == {"image"}
     assert saved.with_truth() == [saved["a"]]
+
+
+@pytest.mark.parametrize("dims", ["tyx", "tcyx", "tzyx", "zyx"])
+def test_plain_arrays_have_the_axes_of_their_image(tmp_path, dims):
+    sizes = {"t": 30, "z": 2, "y": 0.5, "x": 0.5}
+    units = {"t": "min", "z": "um", "y": "um", "x": "um"}
+    shape = [{"t": 3, "c": 2, "z": 4}.get(d, 8) for d in dims]
+    image = as_image(
+        np.arange(np.prod(shape), dtype=np.uint16).reshape(shape), dims, unit=units,
+        pixel_size={d: s for d, s in sizes.items() if d in dims},
+    )  # fmt: skip
+    cells = np.broadcast_to(np.arange(8)[:, None], [n for n, d in zip(shape, dims, strict=True) if d != "c"])
+    arrays = {"image": image, "labels": cells, "prediction": np.stack([cells, cells]) / 8}
+    item = fb.save_dataset(tmp_path, {"a": arrays})["a"]
+    plain = dims.replace("c", "")
+    assert item.labels().dims == tuple(plain)
+    assert (item.labels().values == cells).all()
+    assert set(item.prediction().dims) == {"c", *plain}
+    assert (item.prediction().transpose("c", *plain).values == np.stack([cells, cells]) / 8).all()
+    assert (pixel_size(item.labels()), time_unit(item.labels())) == (pixel_size(image), time_unit(image))
+    with pytest.raises(DatasetError, match=rf"but labels \(8, 8\); expected the axes {plain}: bring it"):
+        fb.save_dataset(tmp_path / "new", {"a": {"image": image, "labels": cells.reshape(-1, 8, 8)[0]}})
+    assert not (tmp_path / "new").exists()
 
 
 def test_images_of_different_pixel_size_say_their_own(tmp_path):
