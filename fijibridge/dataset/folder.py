@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -150,14 +150,41 @@ def some(names: Sequence[str], most: int = 20) -> str:
 def _items(folder: Path, description: Description) -> list[Item]:
     roles = {role: _found(folder, text) for role, text in _series(description).items()}
     found = _images(folder, description, roles)
-    own = {n: f for n, f in description.files.items() if f.image is not None and "*" not in n}
-    names = sorted({*found, *own})
+    names = sorted({*found, *_named_apart(description)})
     if not names:
         raise DatasetError(f"no file in {folder} fits {description.image!r}; it holds {_some_files(folder)}")
     facts = _facts_by_name(folder, names, description.files)
     splits = _splits(folder, names, description.split)
     items = [_item(folder, name, splits[name], description, facts[name], {"image": found, **roles}) for name in names]
     return _placed(items)
+
+
+def _named_apart(description: Description) -> list[str]:
+    """Return the names of images that say their own file."""
+    return [name for name, facts in description.files.items() if facts.image is not None and "*" not in name]
+
+
+def refuse_misfit(folder: Path, description: Description, coming: Iterable[str]) -> None:
+    """Refuse a description that a folder could not be opened with, before the files of its images are there.
+
+    Raises
+    ------
+    DatasetError
+        Says what is wrong, as opening would.
+    """
+    apart = _named_apart(description)
+    names = sorted({*coming, *apart})
+    facts = _facts_by_name(folder, names, description.files)
+    splits = _splits(folder, names, description.split)
+    for name in apart:
+        _item(folder, name, splits[name], description, facts[name], {})
+    parents = {}
+    for name in names:
+        _name_parts(name, description)
+        derived = [said.derived_from for said in facts[name] if said.derived_from is not None]
+        parents |= {name: derived[-1]} if derived else {}
+    for name in parents:
+        _place(name, parents)
 
 
 def _images(folder: Path, description: Description, roles: Mapping[Role, Mapping[str, Members]]) -> dict[str, Members]:

@@ -16,7 +16,7 @@ import xarray as xr
 from pydantic import ValidationError
 
 from fijibridge.dataset.description import ROLES, SPLITS, Description, Values, said_plainly
-from fijibridge.dataset.folder import Dataset, some
+from fijibridge.dataset.folder import Dataset, refuse_misfit, some
 from fijibridge.dataset.toml import FILE_NAME, write_description
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import make_folder, write_image
@@ -73,8 +73,8 @@ def save_dataset(
     Raises
     ------
     DatasetError
-        If names are no names of files, roles are unknown, shapes differ, a type of pixels cannot be written, or a
-        description, files of these names or other images are there already. Then nothing was written.
+        If names are no names of files, roles are unknown, the fields do not fit the names, shapes differ, a type of
+        pixels cannot be written, or a description, files of these names or other images are there already. Then nothing was written.
 
     Examples
     --------
@@ -95,6 +95,7 @@ def save_dataset(
     if len({name.lower() for name in checked}) < len(checked):
         raise DatasetError("two names differ in upper and lower case only; not all systems can hold both files")
     description = _description(checked, fields)
+    refuse_misfit(target, description, checked)
     files = {f"{name}_{_ENDS[role]}.tif": array for name, arrays in checked.items() for role, array in arrays.items()}
     stale = _stale(target, set(files))
     if not overwrite:
@@ -178,6 +179,7 @@ def add_to_dataset(
         )
     ready = _checked(_checked_name(name), arrays)
     description = _joined(old, name, ready, split, facts)
+    refuse_misfit(target, description, [*old.names(), name])
     files = {f"{name}_{_ENDS[role]}.tif": array for role, array in ready.items()}
     before = _own_files(old, name) if name in old else set()
     _refuse_to_replace(target, (file for file in files if target / file not in before))

@@ -155,12 +155,22 @@ def test_names_that_are_no_names_of_files(tmp_path, name):
         ({"a": {"image": RAW, "classes": RAW > 9}}, {"values": {"classes": {1: "cell"}}}, "values.classes is set"),
         ({"a": {"image": RAW}}, {"image": "*.tif"}, "image is set by the files"),
         ({"a": {"image": RAW}}, {"provenence": "manual"}, "did you mean 'provenance'"),
+        ({"a": {"image": RAW}}, {"split": {"test": ["typo"]}}, "split names typo: no such image in .*there are a"),
+        ({"a": {"image": RAW}}, {"files": {"b": {"membranes": "dark"}}}, "files names b: no such image"),
+        ({"a": {"image": RAW}}, {"files": {"b": {"image": "b.tif"}}}, "its image .*b.tif is no file"),
+        ({"a": {"image": RAW}}, {"files": {"a": {"derived_from": {"item": "a"}}}}, "goes round in a circle"),
+        ({"a": {"image": RAW}}, {"names": "{source}_{position}"}, "does not fit names"),
     ],
 )
 def test_what_cannot_be_saved_leaves_nothing(tmp_path, images, fields, words):
     with pytest.raises(DatasetError, match=words):
         fb.save_dataset(tmp_path / "new", images, **fields)
     assert not (tmp_path / "new").exists()
+    fb.save_dataset(tmp_path / "old", {"x": {"image": RAW}, "y": {"image": RAW}})
+    before = files_of(tmp_path / "old")
+    with pytest.raises(DatasetError, match=words):
+        fb.save_dataset(tmp_path / "old", images, overwrite=True, **fields)
+    assert files_of(tmp_path / "old") == before
 
 
 # --- one image more ---------------------------------------------------------------------------------
@@ -288,6 +298,15 @@ def test_what_cannot_be_added_changes_nothing(tmp_path, name, arrays, options, w
         with pytest.raises(DatasetError, match=words):
             fb.add_to_dataset(tmp_path / "new", name, arrays, **options)
         assert not (tmp_path / "new").exists()
+
+
+def test_a_name_that_does_not_fit_those_of_the_folder_changes_nothing(tmp_path):
+    fb.save_dataset(tmp_path, {"l_1": PAIR, "l_2": PAIR}, names="{source}_{position}")
+    before = files_of(tmp_path)
+    with pytest.raises(DatasetError, match="'foo' does not fit names"):
+        fb.add_to_dataset(tmp_path, "foo", PAIR)
+    assert files_of(tmp_path) == before
+    assert fb.add_to_dataset(tmp_path, "l_3", PAIR)["l_3"].position == 3
 
 
 def test_a_folder_that_somebody_else_described_is_left_alone(tmp_path):
