@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ def cells(labels: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[
         Any shape, whole numbers.
     meanings
         Of single numbers: background, membrane, ignore or instance. Others are cells, and 0 background. If 0 is said to
-        be an instance, it becomes the next free id; all other ids are kept.
+        be an instance, it becomes the next free id without a meaning; all other ids are kept.
 
     Examples
     --------
@@ -37,9 +38,9 @@ def cells(labels: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[
     if not nothing and not moved:
         return array
     if moved:
-        highest = int(array.max()) + 1
-        array = array.astype(np.promote_types(array.dtype, np.min_scalar_type(highest)))
-        array = np.where(array == 0, array.dtype.type(highest), array)
+        free = next(number for number in itertools.count(int(array.max()) + 1) if number not in meanings)
+        array = array.astype(np.promote_types(array.dtype, np.min_scalar_type(free)))
+        array = np.where(array == 0, array.dtype.type(free), array)
     return np.where(np.isin(array, nothing), array.dtype.type(0), array)
 
 

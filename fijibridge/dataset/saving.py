@@ -74,7 +74,8 @@ def save_dataset(
     ------
     DatasetError
         If names are no names of files, roles are unknown, the fields do not fit the names, shapes differ, a type of
-        pixels cannot be written, or a description, files of these names or other images are there already. Then nothing was written.
+        pixels cannot be written, or a description, files of these names or other images are there already.
+        Then nothing was written.
 
     Examples
     --------

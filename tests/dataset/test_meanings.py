@@ -33,6 +33,12 @@ def test_an_instance_of_number_0_gets_a_number_of_its_own():
     assert found.tolist() == [[256, 0], [1, 1]]
 
 
+@pytest.mark.parametrize("told", [{1: "membrane"}, {1: "membrane", 2: "ignore"}, {1: "instance"}])
+def test_an_instance_of_number_0_takes_no_number_that_has_a_meaning(told):
+    found = meanings.cells(np.zeros((2, 3), np.uint8), {0: "instance", **told})
+    assert np.unique(found).tolist() == [1 + len(told)]
+
+
 def test_negative_numbers_can_mean_ignore():
     labels = np.array([[-1, 0, 3]])
     assert meanings.cells(labels, {-1: "ignore"}).tolist() == [[0, 0, 3]]
