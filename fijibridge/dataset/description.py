@@ -102,6 +102,17 @@ class DerivedFrom(_Strict):
         default=1, description="so many pixels of that image became one; one number is for y and x"
     )
 
+    def start(self, axis: str) -> int:
+        """Return the offset along an axis."""
+        return {str(d): n for d, n in self.offset.items()}.get(axis, 0)
+
+    def factor(self, axis: str) -> int:
+        """Return how many pixels of that image are one along an axis."""
+        down = self.downscale
+        return (
+            {str(d): n for d, n in down.items()}.get(axis, 1) if isinstance(down, dict) else down if axis in "yx" else 1
+        )
+
 
 class FileFacts(_Strict):
     """What is different for one image, or for those whose name fits a pattern."""

@@ -178,7 +178,7 @@ def refuse_misfit(folder: Path, description: Description, coming: Iterable[str])
     splits = _splits(folder, names, description.split)
     for name in apart:
         _item(folder, name, splits[name], description, facts[name], {})
-    parents = {}
+    parents: dict[str, DerivedFrom] = {}
     for name in names:
         _name_parts(name, description)
         derived = [said.derived_from for said in facts[name] if said.derived_from is not None]
@@ -356,30 +356,32 @@ def _placed(items: Sequence[Item]) -> list[Item]:
     parents = {item.name: item.derived_from for item in items if item.derived_from is not None}
     places = {name: _place(name, parents) for name in parents}  # refuses circles
     by_name = {item.name: item for item in items}
-    return [
-        replace(item, place=places[item.name], description=_resized(item, by_name)) if item.name in places else item
-        for item in items
-    ]
+    placed = dict(by_name)
+    for name in sorted(places, key=lambda name: len(_chain(name, parents))):  # parents first
+        item = by_name[name]
+        parent = placed.get(parents[name].item)
+        placed[name] = replace(item, place=places[name], description=_resized(item, by_name), parent=parent)
+    return list(placed.values())
 
 
-def _place(name: str, parents: Mapping[str, DerivedFrom]) -> Place:
+def _chain(name: str, parents: Mapping[str, DerivedFrom]) -> list[str]:
+    """Return the names of an image, of the one that it was made from, and so on."""
     chain = [name]
     while chain[-1] in parents:
         chain.append(parents[chain[-1]].item)
         if len(chain) > len(parents) + 1:
             raise DatasetError(f"{name}: derived_from goes round in a circle: {' from '.join(chain[:6])} ...")
+    return chain
+
+
+def _place(name: str, parents: Mapping[str, DerivedFrom]) -> Place:
+    chain = _chain(name, parents)
     offset, factor = dict.fromkeys("zyx", 0), dict.fromkeys("zyx", 1)
     for step in reversed([parents[n] for n in chain[:-1]]):
-        down = _downscale(step)
         for axis in offset:
-            offset[axis] += step.offset.get(axis, 0) * factor[axis]  # type: ignore[call-overload]
-            factor[axis] *= down.get(axis, 1)
+            offset[axis] += step.start(axis) * factor[axis]
+            factor[axis] *= step.factor(axis)
     return Place(offset, factor)
-
-
-def _downscale(step: DerivedFrom) -> dict[str, int]:
-    down = step.downscale
-    return {str(d): n for d, n in down.items()} if isinstance(down, dict) else {"y": down, "x": down}
 
 
 def _resized(item: Item, by_name: Mapping[str, Item]) -> Description:
@@ -391,7 +393,7 @@ def _resized(item: Item, by_name: Mapping[str, Item]) -> Description:
     factor = dict.fromkeys("zyx", 1)
     origin = item
     while origin.derived_from is not None and not origin.own_size:
-        factor = {d: n * _downscale(origin.derived_from).get(d, 1) for d, n in factor.items()}
+        factor = {d: n * origin.derived_from.factor(d) for d, n in factor.items()}
         if origin.derived_from.item not in by_name:
             break
         origin = by_name[origin.derived_from.item]

@@ -19,7 +19,7 @@ from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import content
 from fijibridge.files.pixels import Content
 from fijibridge.files.tiff import plain_unit
-from fijibridge.image import PIXEL, SPATIAL, as_image, as_truth, origin, pixel_size
+from fijibridge.image import PIXEL, SPATIAL, as_image, as_truth, origin, pixel_size, time_unit, unit
 
 Truth: TypeAlias = Literal["auto", "classes", "labels"]
 """What a target is made from: the pixel labels, the cell labels, or the first that the description names."""
@@ -72,6 +72,8 @@ class Item:
         Where it lies in the image that it was made from at first, through all steps.
     own_size : bool
         Whether the pixel size was told for this image by its name, and not for the folder or by a pattern.
+    parent : Item
+        The image of this folder that it was made from, if it was.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Item:
     derived_from: DerivedFrom | None = None
     place: Place = Place()
     own_size: bool = False
+    parent: Item | None = field(default=None, repr=False, compare=False)
 
     @property
     def provenance(self) -> Provenance:
@@ -272,17 +275,37 @@ class Item:
             units = dict.fromkeys("zyx", plain_unit(self.description.unit))
         if self.description.time_unit is not None:
             units["t"] = self.description.time_unit
+        from_parent = self.derived_from is not None and not told and unit(image) == PIXEL
+        image = self._sized_by_parent(image) if from_parent else image
         image = as_image(image, pixel_size=told or None, unit=units or None)
         if self.derived_from is None or any(origin(image).values()):
             return image
-        return as_image(image, origin=self._origin(pixel_size(image)))
+        return as_image(image, origin=self._origin(self.derived_from, pixel_size(image)))
 
-    def _origin(self, sizes: Mapping[str, float]) -> dict[str, float]:
+    def _pixel(self) -> xr.DataArray:
+        """Return a pixel that has size and place of the image's first; no pixels are read."""
+        of_file = content(self.paths["image"], self.members["image"].pattern.key).calibration
+        return self._calibrated(as_image(np.zeros((1, 1)), "yx", **of_file))
+
+    def _sized_by_parent(self, image: xr.DataArray) -> xr.DataArray:
+        """Give an image that nobody tells a pixel size that of the image that it was made from, times the factor."""
+        if self.parent is None or self.derived_from is None:
+            return image
+        pixel = self.parent._pixel()
+        if unit(pixel) == PIXEL:
+            return image
+        sizes = {d: size * self.derived_from.factor(d) for d, size in pixel_size(pixel).items()}
+        return as_image(image, pixel_size=sizes, unit={**dict.fromkeys(SPATIAL, unit(pixel)), "t": time_unit(pixel)})
+
+    def _origin(self, derived: DerivedFrom, sizes: Mapping[str, float]) -> dict[str, float]:
         """Return the centre of the first pixel: of a block of pixels, where they are more than one."""
+        pixel = None if self.parent is None else self.parent._pixel()
+        steps, corner = ({}, {}) if pixel is None else (pixel_size(pixel), origin(pixel))
         starts = {}
         for axis in sizes.keys() - {"t"}:
-            factor = self.place.factor.get(axis, 1)
-            starts[axis] = (self.place.offset.get(axis, 0) + (factor - 1) / 2) * sizes[axis] / factor
+            factor = derived.factor(axis)
+            in_parent = corner.get(axis, 0.0) / steps.get(axis, 1.0) + derived.start(axis) + (factor - 1) / 2
+            starts[axis] = in_parent * sizes[axis] / factor
         return starts
 
 

@@ -167,6 +167,41 @@ def test_truth_of_another_place_is_a_problem(tmp_path):
     assert [("crops from different places" in p.what, p.file) for p in problems] == [(True, "a_labels.tif")]
 
 
+@pytest.mark.parametrize("told", [{}, {"pixel_size": 0.5, "unit": "um"}, {"pixel_size": 500, "unit": "nm"}])
+def test_what_is_made_from_an_image_lies_where_its_file_says(tmp_path, told):
+    """A crop of an image that is a crop itself, a smaller copy of that, and labels, in files that say nothing."""
+    whole = as_image(np.arange(3840.0, dtype=np.float32).reshape(48, 80), pixel_size=0.5, unit="um", origin=100)
+    expected = {"whole": whole, "crop": whole[4:40, 6:66]}
+    expected["small"] = as_image(expected["crop"].coarsen(y=3, x=3).mean(), pixel_size=1.5, unit="um")
+    write_image(tmp_path / "whole.tif", whole)
+    for name in ("crop", "small"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", expected[name].values.astype(np.float32))
+        imsave(tmp_path / f"{name}.png", np.ones(expected[name].shape, np.uint8), check_contrast=False)
+    files = {
+        "whole": {"without": ["labels"]},
+        "crop": {"derived_from": {"item": "whole", "offset": {"y": 4, "x": 6}}},
+        "small": {"derived_from": {"item": "crop", "downscale": 3}},
+    }
+    dataset = Dataset.from_patterns(tmp_path, image="*.tif", labels="{name}.png", files=files, **told)
+    scale = 1000 if told.get("unit") == "nm" else 1
+    for item in dataset:
+        for array in (item.image(), item.image(lazy=True), *([item.labels()] if "labels" in item.paths else [])):
+            assert unit(array) == told.get("unit", "um")
+            for of in (pixel_size, origin):
+                wanted = {d: scale * n for d, n in of(expected[item.name]).items()}
+                assert of(array) == pytest.approx(wanted), (item.name, of)
+    assert [finding for finding in check(dataset) if finding.severity == "problem"] == []
+
+
+def test_the_word_of_a_derived_images_own_file_counts(tmp_path):
+    image = as_image(np.arange(80.0, dtype=np.float32).reshape(8, 10), pixel_size=0.5, unit="um", origin=100)
+    write_image(tmp_path / "a.tif", image)
+    write_image(tmp_path / "b.tif", as_image(image, pixel_size=0.25, origin=7))
+    files = {"b": {"derived_from": {"item": "a", "downscale": 2}}}
+    own = Dataset.from_patterns(tmp_path, image="*.tif", files=files)["b"].image()
+    assert (pixel_size(own), origin(own)) == ({"y": 0.25, "x": 0.25}, {"y": pytest.approx(7), "x": pytest.approx(7)})
+
+
 def test_real_folder(data):
     dataset = Dataset.from_patterns(
         data / "cornea_alizarine", image="*_image.png", labels="{name}_labels.tif", region="{name}_roi.png"
