@@ -25,6 +25,7 @@ Truth: TypeAlias = Literal["auto", "classes", "labels"]
 """What a target is made from: the pixel labels, the cell labels, or the first that the description names."""
 
 _MOST_NAMED = 20
+_NUMBERS: tuple[Role, ...] = ("labels", "classes", "region")
 WANTED = {
     "labels": "the description names no labels; add labels = '{name}_labels.tif'",
     "classes": "the description names no pixel labels; add classes = '{name}_membrane.png' and [values.classes]",
@@ -202,9 +203,8 @@ class Item:
             raise DatasetError(f"{self.name}: {WANTED.get(role, f'the description names no {role}')}")
         self._refuse_missing(role)
         dims = self.description.dims
-        return self.members[role].content(
-            self.description.tiles, dims.get(role) if isinstance(dims, dict) else dims if role == "image" else None
-        )
+        told = dims.get(role) if isinstance(dims, dict) else dims if role == "image" else None
+        return self.members[role].content(self.description.tiles, told, role in _NUMBERS)
 
     def _mask(self) -> xr.DataArray | None:
         if "region" not in self.paths:

@@ -90,9 +90,9 @@ class Members:
         values = {"name": self.name, **dict(zip(self.pattern.series, place, strict=True))}
         return self.folder / self.pattern.fill(values)
 
-    def content(self, tiles: Tiles, dims: str | None = None) -> Content:
-        """Return the whole array, unread; all files are there."""
-        load = partial(_load, key=self.pattern.key, dims=dims)
+    def content(self, tiles: Tiles, dims: str | None = None, numbers: bool = False) -> Content:
+        """Return the whole array, unread; all files are there. `numbers`: those of palettes, not the colours."""
+        load = partial(_load, key=self.pattern.key, dims=dims, numbers=numbers)
         if not self.pattern.series:
             return load(str(self.first))
         axes = [f for f in _AXES if f in self.pattern.series]
@@ -143,8 +143,9 @@ def _order(value: str) -> tuple[bool, int, str]:
     return (True, 0, value) if not value.isdigit() else (False, int(value), value)
 
 
-def _load(path: str, key: str | None, dims: str | None) -> Content:
+def _load(path: str, key: str | None, dims: str | None, numbers: bool) -> Content:
     found = content(path, key)
+    found = found.as_numbers() if numbers else found
     if dims is not None and len(dims) != found.pixels.ndim:
         raise DatasetError(
             f"{path} has {found.pixels.ndim} axes, {found.pixels.shape}, but dims = {dims!r} names {len(dims)}"

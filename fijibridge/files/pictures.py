@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fijibridge.errors import DatasetError
 from fijibridge.files.pixels import Content, OnDisk
 from fijibridge.image import RGB
 
+_WITH_PALETTE = (".png", ".bmp")
 _KNOWN_BY_HEADER = (".png", ".jpg", ".jpeg", ".bmp")
 
 
@@ -19,7 +21,47 @@ def content(source: Path) -> Content:
     shape, dtype = _header(source)
     pixels = OnDisk(shape, dtype, lambda box: _decode(source)[box], shape)
     # these formats have colours last
-    return Content(pixels, "yxc" if len(shape) == 3 else None, {}, RGB if shape[2:] == (3,) else None)
+    names = RGB if shape[2:] == (3,) else None
+    return Content(pixels, "yxc" if len(shape) == 3 else None, {}, names, _numbers(source, shape[:2]))
+
+
+def _numbers(source: Path, shape: tuple[int, ...]) -> OnDisk | None:
+    """Return the numbers that a picture with a palette stores, None of one without."""
+    if source.suffix.lower() not in _WITH_PALETTE:
+        return None
+    from PIL import Image
+
+    with Image.open(source) as picture:
+        indexed = picture.mode == "P"
+    return OnDisk(shape, np.dtype(np.uint8), lambda box: _indices(source)[box], shape) if indexed else None
+
+
+def _indices(source: Path) -> npt.NDArray[np.uint8]:
+    """Read the numbers of a palette's colours.
+
+    Raises
+    ------
+    DatasetError
+        If these are greys that are other numbers: nobody knows which are meant.
+    """
+    from PIL import Image
+
+    with Image.open(source) as picture:
+        found = np.asarray(picture, np.uint8)
+        palette = np.zeros((256, 3), np.uint8)
+        listed = np.reshape(picture.getpalette() or [], (-1, 3))
+        palette[: len(listed)] = listed
+    used = np.flatnonzero(np.bincount(found.ravel(), minlength=256))
+    greys = palette[used, 0]
+    if (palette[used] != greys[:, None]).any() or np.array_equal(greys, used):
+        return found
+    if used[-1] <= 1 and np.array_equal(greys, used * 255):
+        return found * np.uint8(255)  # black and white, as a picture of one bit is read
+    n = int(np.flatnonzero(greys != used)[0])
+    raise DatasetError(
+        f"{source} has a palette of greys that are not the numbers it stores (its {used[n]} is shown as {greys[n]}), "
+        "and nobody knows which are meant: save it without a palette, as a TIFF or a PNG of greys"
+    )
 
 
 def _header(source: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -79,12 +79,21 @@ class Content:
         Of ``pixel_size``, ``origin`` and ``unit``, what is known, as :func:`fijibridge.as_image` takes it.
     channels : list of str, optional
         Names of the channels.
+    numbers : OnDisk, optional
+        What is stored, where the pixels are the colours of a palette that it counts.
     """
 
     pixels: OnDisk
     dims: str | None = None
     calibration: Mapping[str, Any] = field(default_factory=dict)
     channels: Sequence[str] | None = None
+    numbers: OnDisk | None = None
+
+    def as_numbers(self) -> Content:
+        """Return the content whose pixels are what is stored, not its colours."""
+        return (
+            self if self.numbers is None else replace(self, pixels=self.numbers, dims=None, channels=None, numbers=None)
+        )
 
 
 def planes(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import xarray as xr
 
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import hdf5, ome_zarr, pictures, tiff, vendors
-from fijibridge.files.pixels import Box, Content
+from fijibridge.files.pixels import Box, Content, OnDisk
 from fijibridge.image import as_image
 
 TIFF = (".tif", ".tiff")
@@ -92,7 +92,12 @@ def content(path: str | os.PathLike[str], key: str | None = None) -> Content:
         raise DatasetError(f"{source}: {error}") from error
     except Exception as error:
         raise _unreadable(source, error) from error
-    return replace(found, pixels=replace(found.pixels, read=_naming(source, found.pixels.read)))
+    numbers = None if found.numbers is None else _named(source, found.numbers)
+    return replace(found, pixels=_named(source, found.pixels), numbers=numbers)
+
+
+def _named(source: Path, pixels: OnDisk) -> OnDisk:
+    return replace(pixels, read=_naming(source, pixels.read))
 
 
 def _naming(source: Path, read: Callable[[Box], npt.NDArray[Any]]) -> Callable[[Box], npt.NDArray[Any]]:

@@ -6,6 +6,7 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 
 from fijibridge.dataset import Dataset, meanings
 from fijibridge.errors import DatasetError
@@ -43,6 +44,52 @@ def test_negative_numbers_can_mean_ignore():
     labels = np.array([[-1, 0, 3]])
     assert meanings.cells(labels, {-1: "ignore"}).tolist() == [[0, 0, 3]]
     assert meanings.ignored(labels, {-1: "ignore"}).tolist() == [[True, False, False]]
+
+
+def picture_of(path, numbers, palette):
+    picture = Image.fromarray(numbers, mode="P")
+    picture.putpalette(np.asarray(palette, np.uint8).ravel().tolist())
+    picture.save(path)
+
+
+@pytest.mark.parametrize("ends", ["png", "bmp"])
+def test_of_pictures_with_a_palette_the_numbers_count(tmp_path, ends):
+    numbers = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    colours = np.random.default_rng(0).integers(0, 255, (12, 3))
+    for n, role in enumerate(("labels", "classes", "region")):
+        picture_of(tmp_path / f"a_{role}.{ends}", numbers, np.roll(colours, n, 0))
+        picture_of(tmp_path / f"b_{role}.{ends}", numbers, np.repeat(np.arange(12), 3))
+    values = {"classes": {0: "membrane", **dict.fromkeys(range(1, 12), "cell")}}
+    for name in "ab":
+        tifffile.imwrite(tmp_path / f"{name}.tif", IMAGE)
+    roles = {role: f"{{name}}_{role}.{ends}" for role in ("labels", "classes", "region")}
+    for item in Dataset.from_patterns(tmp_path, image="*.tif", **roles, values=values):
+        assert (item.labels().values == numbers).all()
+        assert (item.classes().values == (numbers == 0)).all()
+        assert (item.region().values == (numbers > 0)).all()
+
+
+def test_planes_with_a_palette_are_a_stack_of_numbers(tmp_path):
+    for z in range(3):
+        picture_of(
+            tmp_path / f"a_labels_z{z}.png", IMAGE + np.uint8(z), np.random.default_rng(z).integers(0, 255, (20, 3))
+        )
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([IMAGE] * 3), photometric="minisblack")
+    item = Dataset.from_patterns(tmp_path, image="*.tif", labels="{name}_labels_z{z}.png")["a"]
+    assert (item.labels().values == np.stack([IMAGE, IMAGE + 1, IMAGE + 2])).all()
+
+
+def test_greys_of_a_palette_that_are_other_numbers_are_refused(tmp_path):
+    numbers = np.array([[0, 1, 2], [2, 1, 0], [2, 2, 2], [1, 1, 1], [0, 0, 1]], np.uint8)
+    picture_of(tmp_path / "a_labels.png", numbers, np.repeat([0, 30, 60], 3))
+    picture_of(tmp_path / "a_roi.png", (numbers > 0).astype(np.uint8), np.repeat([0, 255], 3))
+    tifffile.imwrite(tmp_path / "a.tif", np.arange(15).reshape(5, 3))
+    item = Dataset.from_patterns(tmp_path, image="*.tif", labels="{name}_labels.png", region="{name}_roi.png")["a"]
+    with pytest.raises(
+        DatasetError, match=r"a_labels\.png has a palette of greys .*its 1 is shown as 30.*save it without"
+    ):
+        item.labels()
+    assert (item.region().values == (numbers > 0)).all()
 
 
 def folder_with(tmp_path, arrays, toml):
