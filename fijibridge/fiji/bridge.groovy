@@ -196,8 +196,8 @@ class Memory {
         return rows
     }
 
-    /** ImageJ's ROIs, from all their bytes; on a hyperstack a slice is a z, which ImageJ keeps apart from a position. */
-    static Roi[] decode(byte[] data, int[] sizes, int[] colors, boolean hyperstack) {
+    /** ImageJ's ROIs, from all their bytes; a position is a slice or frame where an axis is given: see Bridge.axis. */
+    static Roi[] decode(byte[] data, int[] sizes, int[] colors, String axis) {
         Roi[] rois = new Roi[sizes.length]
         int at = 0
         for (int i = 0; i < sizes.length; i++) {
@@ -209,10 +209,21 @@ class Memory {
             // a group brings its own colour, over the one that is stored
             if (roi.getGroup() > 0 && stroke != 0) roi.setStrokeColor(new Color(stroke, true))
             if (colors.length > 0) roi.setStrokeColor(new Color(colors[i], true))
-            if (hyperstack && !roi.hasHyperStackPosition() && roi.getPosition() > 0) roi.setPosition(0, roi.getPosition(), 0)
+            if (!roi.hasHyperStackPosition() && roi.getPosition() > 0) {
+                if (axis == 'slice') roi.setPosition(0, roi.getPosition(), 0)
+                if (axis == 'frame') roi.setPosition(0, 0, roi.getPosition())
+            }
             rois[i] = roi
         }
         return rois
+    }
+
+    /** A ROI's bytes; one of a frame, but no slice, has that as its position: the plane of the series' label image. */
+    static byte[] encode(Roi roi) {
+        byte[] one = RoiEncoder.saveAsByteArray(roi)
+        int frame = roi.getZPosition() == 0 ? roi.getTPosition() : 0
+        if (one != null && frame > 0) ByteBuffer.wrap(one).putInt(56, frame)
+        return one
     }
 
     /** The colour of each pixel of a label image, 0 black, then round and round the palette. */
@@ -549,7 +560,7 @@ class Bridge {
     private static Map encoded(List<Roi> rois, List<NDArray> sent) {
         List<byte[]> all = []
         // while ImageJ draws a ROI without a colour of its own, it has one
-        onEventThread { all = rois.collect { RoiEncoder.saveAsByteArray(it) }.findAll { it != null } }
+        onEventThread { all = rois.collect { Memory.encode(it) }.findAll { it != null } }
         if (!all) throw new Told('there are no ROIs that could be cells: draw areas and add them')
         ByteArrayOutputStream joined = new ByteArrayOutputStream()
         all.each { joined.write(it, 0, it.length) }
@@ -718,12 +729,19 @@ class Bridge {
         return overlay
     }
 
-    private static Roi[] rois(Map told, boolean hyperstack) {
-        return Memory.decode(Memory.bytes(told.bytes), Memory.ints(told.sizes), Memory.ints((NDArray) told.colors), hyperstack)
+    private static Roi[] rois(Map told, String axis) {
+        return Memory.decode(Memory.bytes(told.bytes), Memory.ints(told.sizes), Memory.ints((NDArray) told.colors), axis)
+    }
+
+    /** Along which axis of an image a plain position counts, as a label image's ROIs have it. */
+    static String axis(ImagePlus imp) {
+        if (imp.getNSlices() > 1) return 'slice'
+        if (imp.getNFrames() > 1) return 'frame'
+        return imp.getNChannels() > 1 ? 'channel' : 'slice'
     }
 
     private static void outline(Map told, ImagePlus imp) {
-        Roi[] rois = rois(told, imp.isHyperStack())
+        Roi[] rois = rois(told, imp.isHyperStack() ? axis(imp) : '')
         if (told.manager && !GraphicsEnvironment.isHeadless()) {
             RoiManager manager = RoiManager.getRoiManager()
             rois.each { manager.add(it, -1) }  // which copies them, before ImageJ draws them
@@ -843,7 +861,7 @@ class Bridge {
     private static void measure(Map told, ImagePlus imp) {
         if (Analyzer.isRedirectImage())
             throw new Told("Analyze > Set Measurements redirects measuring to another image: choose 'Redirect to: None' there")
-        Roi[] rois = rois(told, false)
+        Roi[] rois = rois(told, '')
         int[] slices = rois.collect { slice(imp, it, told.channel) } as int[]
         ImagePlus twin = twin(imp)
         ResultsTable result = table(told.told)
@@ -892,9 +910,9 @@ class Bridge {
         Map place = placed ? [channel: roi.getCPosition(), slice: roi.getZPosition(), frame: roi.getTPosition()]
             : [channel: 0, slice: 0, frame: 0]
         Map counts = [slice: imp.getNSlices(), frame: imp.getNFrames(), channel: imp.getNChannels()]
-        if (roi.getPosition() > 0 && !place.values().any()) place[counts.find { it.value > 1 }?.key ?: 'slice'] = roi.getPosition()
-        place.each { axis, number ->
-            if (number > counts[axis]) throw new Told("a ROI lies on ${axis} ${number}, the image has ${counts[axis]}")
+        if (roi.getPosition() > 0 && !place.values().any()) place[axis(imp)] = roi.getPosition()
+        place.each { along, number ->
+            if (number > counts[along]) throw new Told("a ROI lies on ${along} ${number}, the image has ${counts[along]}")
         }
         if (channel != null && channel > counts.channel)
             throw new Told("channel ${channel}; the image has ${counts.channel}")
@@ -921,7 +939,10 @@ class Follower extends MouseAdapter {
         String name = number == Math.rint(number) ? String.valueOf((long) number) : table.getStringValue('label', row)
         int position = table.columnExists('slice') ? (int) table.getValue('slice', row) : 0
         List<Roi> named = (imp.getOverlay()?.toArray() ?: []).findAll { it.getName() == name } as List<Roi>
-        Roi roi = named.find { position == 0 || it.getPosition() == position || it.getZPosition() == position } ?: named[0]
+        boolean frames = Bridge.axis(imp) == 'frame'
+        Roi roi = named.find {
+            position in [0, it.getPosition(), frames ? it.getTPosition() : it.getZPosition()]
+        } ?: named[0]
         if (roi == null) {
             IJ.showStatus("no ROI '${name}' in the image")
             return

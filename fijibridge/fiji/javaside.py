@@ -15,7 +15,7 @@ import jpype
 # --- many ROIs in one call --------------------------------------------------------------------------
 
 _DECODE = """
-public static ij.gui.Roi[] decode(byte[] data, int[] sizes, int[] colors, boolean hyperstack) {
+public static ij.gui.Roi[] decode(byte[] data, int[] sizes, int[] colors, String axis) {
     ij.gui.Roi[] rois = new ij.gui.Roi[sizes.length];
     int at = 0;
     for (int i = 0; i < sizes.length; i++) {
@@ -28,8 +28,10 @@ public static ij.gui.Roi[] decode(byte[] data, int[] sizes, int[] colors, boolea
         // a group brings its own colour, over the one that is stored
         if (roi.getGroup() > 0 && stroke != 0) roi.setStrokeColor(new java.awt.Color(stroke, true));
         if (colors.length > 0) roi.setStrokeColor(new java.awt.Color(colors[i], true));
-        if (hyperstack && !roi.hasHyperStackPosition() && roi.getPosition() > 0)
-            roi.setPosition(0, roi.getPosition(), 0);
+        if (!roi.hasHyperStackPosition() && roi.getPosition() > 0) {
+            if (axis.equals("slice")) roi.setPosition(0, roi.getPosition(), 0);
+            if (axis.equals("frame")) roi.setPosition(0, 0, roi.getPosition());
+        }
         rois[i] = roi;
     }
     return rois;
@@ -42,6 +44,9 @@ public static Object[] encode(ij.gui.Roi[] rois) {
     for (int i = 0; i < rois.length; i++) {
         byte[] one = ij.io.RoiEncoder.saveAsByteArray(rois[i]);
         if (one == null) throw new IllegalArgumentException("ROI " + i + " cannot be stored: " + rois[i]);
+        int frame = rois[i].getZPosition() == 0 ? rois[i].getTPosition() : 0;
+        // of a series without slices the frame is the plane of the label image
+        for (int b = 0; frame > 0 && b < 4; b++) one[56 + b] = (byte) (frame >> (24 - 8 * b));
         sizes[i] = one.length;
         all.write(one, 0, one.length);
     }

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fijibridge.errors import ImageError, RoiError
-from fijibridge.fiji import javaside
+from fijibridge.fiji import javaside, overlays
 from fijibridge.fiji.measurements import ALL_MEASUREMENTS, MEASUREMENTS, measurement_constants
 from fijibridge.fiji.tables import to_dataframe
 
@@ -103,8 +103,7 @@ def _stack_index(imp: Any, position: int, c: int, z: int, t: int, channel: int |
     counts = {"channel": int(imp.getNChannels()), "slice": int(imp.getNSlices()), "frame": int(imp.getNFrames())}
     place = {"channel": c, "slice": z, "frame": t}
     if position > 0 and not any(place.values()):
-        axis = next((a for a in ("slice", "frame", "channel") if counts[a] > 1), "slice")
-        place[axis] = position
+        place[overlays.position_axis(imp)] = position
     for axis, number in place.items():
         if number > counts[axis]:
             raise ImageError(f"a ROI lies on {axis} {number}, the image has {counts[axis]}")

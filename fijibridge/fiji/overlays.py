@@ -25,7 +25,7 @@ PAINT = "fijibridge colours"
 
 
 def to_java(rois: Sequence[Roi], imp: Any = None, colors: Sequence[int] = ()) -> Any:
-    """Make ImageJ's ROIs, all in one call; on a hyperstack a slice is a z, which ImageJ keeps apart from a position.
+    """Make ImageJ's ROIs, all in one call; on a hyperstack a position is a slice or frame, which ImageJ keeps apart.
 
     Parameters
     ----------
@@ -35,12 +35,35 @@ def to_java(rois: Sequence[Roi], imp: Any = None, colors: Sequence[int] = ()) ->
     data = np.frombuffer(b"".join(roi.to_bytes() for roi in rois), np.uint8)
     sizes = np.array([len(roi.to_bytes()) for roi in rois], np.int32)
     packed = np.array(colors, np.int64).astype(np.uint32).view(np.int32)
-    hyperstack = imp is not None and bool(imp.isHyperStack())
-    return javaside.rois().decode(_bytes(data), _ints(sizes), _ints(packed), hyperstack)
+    axis = position_axis(imp) if imp is not None and bool(imp.isHyperStack()) else ""
+    return javaside.rois().decode(_bytes(data), _ints(sizes), _ints(packed), axis)
+
+
+def position_axis(imp: Any) -> Literal["slice", "frame", "channel"]:
+    """Return along which axis of an image a plain position counts, as a label image's ROIs have it."""
+    if int(imp.getNSlices()) > 1:
+        return "slice"
+    if int(imp.getNFrames()) > 1:
+        return "frame"
+    return "channel" if int(imp.getNChannels()) > 1 else "slice"
+
+
+def depth(imp: Any) -> int:
+    """Return how many planes the label image of an image has."""
+    counts = {"slice": imp.getNSlices(), "frame": imp.getNFrames(), "channel": imp.getNChannels()}
+    return int(counts[position_axis(imp)])
+
+
+def plane_of(imp: Any, roi: Any) -> int:
+    """Return on which plane of an image's label image a ROI lies, from 1; 0 = all."""
+    if not roi.hasHyperStackPosition():
+        return int(roi.getPosition())
+    places = {"slice": roi.getZPosition(), "frame": roi.getTPosition(), "channel": roi.getCPosition()}
+    return int(places[position_axis(imp)])
 
 
 def from_java(rois: Any) -> list[Roi]:
-    """Copy ImageJ's ROIs into Python, all in one call."""
+    """Copy ImageJ's ROIs into Python, all in one call; of one of a frame, but no slice, that is its position too."""
     array = jpype.JArray(jpype.JClass("ij.gui.Roi"))(list(rois))
     # while ImageJ draws a ROI without a colour of its own, it has one
     data, sizes = on_event_thread(lambda: javaside.rois().encode(array))
@@ -142,8 +165,12 @@ def _picture(plane: npt.NDArray[Any]) -> Any:
 def select(imp: Any, roi: Any) -> None:
     """Make a ROI the selection of an image, go to its slice and scroll it into view."""
     if imp.isHyperStack():
-        c, z, t = (int(roi.getCPosition()), int(roi.getZPosition()) or int(roi.getPosition()), int(roi.getTPosition()))
-        imp.setPosition(c or imp.getC(), min(z, imp.getNSlices()) or imp.getZ(), t or imp.getT())
+        place = {"channel": int(roi.getCPosition()), "slice": int(roi.getZPosition()), "frame": int(roi.getTPosition())}
+        if not roi.hasHyperStackPosition():
+            place = {position_axis(imp): int(roi.getPosition())}
+        there = {"channel": imp.getC(), "slice": imp.getZ(), "frame": imp.getT()}
+        counts = {"channel": imp.getNChannels(), "slice": imp.getNSlices(), "frame": imp.getNFrames()}
+        imp.setPosition(*(min(place.get(axis, 0), counts[axis]) or there[axis] for axis in counts))
     elif 0 < int(roi.getPosition()) <= int(imp.getStackSize()):
         imp.setPosition(int(roi.getPosition()))
     imp.setRoi(roi.clone())

@@ -164,7 +164,7 @@ class Pulling(Session):
         manager = overlays.manager()
         for rois in (overlays.drawn(imp), list(manager.getRoisAsArray()) if manager is not None else []):
             found = [roi for roi in rois if str(roi.getName()) == name]
-            here = [roi for roi in found if position in (int(roi.getPosition()), int(roi.getZPosition()))]
+            here = [roi for roi in found if position == overlays.plane_of(imp, roi)]
             if found:
                 return (here or found)[0]
         return None

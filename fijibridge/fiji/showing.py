@@ -319,11 +319,19 @@ class Showing(Pulling):
 
     def _target(self, over: Array | Which, shape: tuple[int, ...]) -> Any:
         """Return the open image to draw on, showing it first if it is an array."""
+        from fijibridge.fiji import overlays
+
         title = over if over is None or isinstance(over, str | int) else self.show(over)
         imp = self._find(title)
         if (int(imp.getHeight()), int(imp.getWidth())) != shape[-2:]:
             raise ImageError(
                 f"labels have shape {shape} but {str(imp.getTitle())!r} is {imp.getHeight()} x {imp.getWidth()} (y, x)"
+            )
+        planes = overlays.depth(imp)
+        if len(shape) == 3 and shape[0] != planes:
+            raise ImageError(
+                f"labels have {shape[0]} slices, {str(imp.getTitle())!r} has {planes}: say over=... the image that "
+                "they were found in"
             )
         return imp
 

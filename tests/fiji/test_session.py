@@ -7,6 +7,7 @@ import pytest
 
 import fijibridge as fb
 from fijibridge.errors import ImageError, MacroError, NoImageError, RoiError, SessionError
+from fijibridge.fiji import overlays
 from fijibridge.files import read_image
 
 
@@ -227,6 +228,47 @@ def test_slices_of_a_hyperstack_both_ways(clean):
     assert (fb.rois_to_labels(back, labels.shape) == labels).all()
     table = clean.measure(back, "h", ["area", "mean"])
     assert table[["slice", "Area", "Mean"]].to_numpy().tolist() == [[1, 4, 0], [3, 9, 20]]
+
+
+@pytest.mark.parametrize("axes", ["tyx", "tcyx", "cyx", "tczyx"])
+def test_cells_of_a_series_lie_on_its_frames_both_ways(clean, axes):
+    """Also where ImageJ has but one slice: its measuring finds them, and they come back as they were."""
+    labels = np.zeros((3, 10, 10), np.uint16)
+    labels[0, 1:4, 1:4], labels[1, 2:5, 2:5], labels[2, 6:9, 6:9], labels[2, 1:3, 1:3] = 7, 7, 7, 9
+    planes, counts = (np.arange(1, 4) * 10).reshape(3, 1, 1), {"t": 3, "c": 2, "z": 3, "y": 10, "x": 10}
+    if axes == "cyx":
+        counts["c"] = 3
+    shape = tuple(counts[axis] for axis in axes)
+    pixels = np.broadcast_to(planes, (3, 10, 10)).astype(np.uint8)
+    pixels = np.broadcast_to(pixels[:, None] if axes == "tcyx" else pixels, shape)
+    clean.show(fb.as_image(pixels, axes), name="s")
+    clean.show_labels(labels, over="s")
+    imp = clean._find("s")
+    lie = [overlays.plane_of(imp, roi) for roi in imp.getOverlay().toArray()]
+    assert lie == [1, 2, 3, 3]
+    assert clean.measure("overlay", "s", ["mean"])["Mean"].tolist() == [10, 20, 30, 30]
+    assert (fb.rois_to_labels(clean.rois("overlay", "s"), labels.shape) == labels).all()
+    assert (clean.corrected_cells(labels, "s", "overlay") == labels).all()
+    assert overlays.plane_of(imp, clean._named_roi(imp, "7", 2)) == 2
+    clean.select("s", "9")
+    assert {"tyx": imp.getT, "tcyx": imp.getT, "cyx": imp.getC, "tczyx": imp.getZ}[axes]() == 3
+
+
+def test_cells_that_are_drawn_on_a_frame_are_cells_of_that_frame(clean):
+    clean.show(fb.as_image(np.zeros((3, 2, 10, 10), np.uint8), "tcyx"), name="s")
+    imp = clean._find("s")
+    imp.setT(2)
+    clean.run_macro("makeRectangle(1, 1, 3, 3); run('Add Selection...');")
+    cells = clean.corrected_cells(np.zeros((3, 10, 10), int), "s", "overlay")
+    assert cells.values.reshape(3, -1).sum(axis=1).tolist() == [0, 9, 0]
+
+
+def test_labels_of_more_slices_than_the_image_has_are_refused(clean):
+    for axes, shape in (("zyx", (3, 8, 8)), ("tcyx", (3, 2, 8, 8)), ("yx", (8, 8))):
+        clean.show(fb.as_image(np.zeros(shape, np.uint8), axes), name="s")
+        with pytest.raises(ImageError, match=r"5 slices, 's' has [13]"):
+            clean.show_labels(np.ones((5, 8, 8), int), over="s")
+    assert clean.titles() == ["s"]
 
 
 @pytest.mark.parametrize("name", ["dev_cornea01", "dev_nuclei512"])

@@ -147,6 +147,18 @@ def test_cells_are_a_label_image_or_the_areas_of_an_overlay(jvm, run, tmp_path, 
     assert cells.max() == 700
 
 
+@pytest.mark.parametrize(("counts", "place"), [((2, 1, 3), [0, 0, 3]), ((2, 3, 1), [0, 3, 0])])
+def test_cells_of_a_series_lie_on_its_frames_both_ways(jvm, run, tmp_path, counts, place):
+    """Of channels, slices and frames; the planes of cells are the slices, or the frames where there is but one."""
+    jvm("IJ.createHyperStack('a', 9, 8, *counts, 8).show(); null", counts=counts)
+    run("Odd_Results...", image="a", kind="series")
+    lies = "WindowManager.getImage('a').getOverlay().get(1).with { [getCPosition(), getZPosition(), getTPosition()] }"
+    assert jvm(lies) == place
+    run("Keep_Cells...", cells="overlay", image="a", path=str(tmp_path / "cells"))
+    cells = pickle.loads((tmp_path / "cells").read_bytes())
+    assert cells.values.reshape(3, -1).sum(axis=1).tolist() == [63, 0, 63]
+
+
 def test_results_of_every_kind_reach_fiji(jvm, run):
     jvm(
         """

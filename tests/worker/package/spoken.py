@@ -106,6 +106,7 @@ def odd_results(image: Image, kind: str) -> list[Result]:
     many[0, 0], many[1, 1] = 65536, 70001
     made: dict[str, list[Result]] = {
         "nothing": [ShowLabels(nothing, "none"), Outlines([], "image"), ShowTable(table[:0], "None")],
+        "series": [Outlines([Roi.rectangle(1, 1, 3, 3, name="7").at(n) for n in (1, 3)], "image")],
         "unmeasured": [Measure([], "image", ("area",))],
         "table": [ShowTable(table, "Odd")],
         "labels": [ShowLabels(many, "many")],
