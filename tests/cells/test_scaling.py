@@ -53,7 +53,8 @@ def test_each_method_is_a_loop_over_blocks(given_):
 @given(images(), st.sampled_from(["mean", "max", "mode"]))
 def test_what_was_enlarged_shrinks_to_itself(given_, method):
     image, factors = given_
-    assert (downscale(upscale(image, factors), factors, method) == image).all()
+    large = as_image(upscale(image, factors), dims="zyx"[-image.ndim :])  # one of 3 px in x is none in colours
+    assert (downscale(large, factors, method) == image).all()
 
 
 @settings(max_examples=60, deadline=None)
