@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jpype
@@ -16,6 +18,8 @@ from fijibridge.fiji.measurements import ALL_MEASUREMENTS, MEASUREMENTS, measure
 from fijibridge.fiji.tables import to_dataframe
 
 __all__ = ["ALL_MEASUREMENTS", "MEASUREMENTS", "measure_rois", "measurement_flags"]
+
+_measuring = threading.Lock()
 
 
 def measurement_flags(names: Sequence[str]) -> int:
@@ -46,12 +50,10 @@ def measure_rois(imp: Any, rois: Any, names: Sequence[str], channel: int | None 
         raise ImageError(
             "Analyze > Set Measurements redirects measuring to another image: choose 'Redirect to: None' there"
         )
-    before = int(analyzer.getMeasurements())
     twin = _twin(imp)
     slices = _stack_indices(imp, rois, channel)
-    analyzer.setMeasurements(measurement_flags(names))
     tables: list[pd.DataFrame] = []
-    try:
+    with _set_to(measurement_flags(names)):
         for index in np.unique(slices):
             here = np.flatnonzero(slices == index)
             overlay = jpype.JClass("ij.gui.Overlay")()
@@ -64,9 +66,20 @@ def measure_rois(imp: Any, rois: Any, names: Sequence[str], channel: int | None 
                     "a ROI has several rows in ImageJ's table (multi-point): measure areas, or single points"
                 )
             tables.append(table.set_index(here))
-    finally:
-        analyzer.setMeasurements(before)
     return pd.concat(tables).sort_index()
+
+
+@contextmanager
+def _set_to(flags: int) -> Iterator[None]:
+    """Set what ImageJ measures, for one thread at a time, and then what the user chose again: it is set once for all."""
+    analyzer = jpype.JClass("ij.plugin.filter.Analyzer")
+    with _measuring:
+        before = int(analyzer.getMeasurements())
+        analyzer.setMeasurements(flags)
+        try:
+            yield
+        finally:
+            analyzer.setMeasurements(before)
 
 
 def _twin(imp: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import jpype
 import numpy as np
 import pandas as pd
@@ -70,6 +72,24 @@ def test_the_users_own_settings_are_left_as_they_were(two_channels, cells):
     before = int(jpype.JClass("ij.plugin.filter.Analyzer").getMeasurements())
     two_channels.measure(cells, "two", ["feret"])
     assert int(jpype.JClass("ij.plugin.filter.Analyzer").getMeasurements()) == before
+
+
+def test_the_users_own_settings_are_left_as_they_were_by_threads(clean):
+    analyzer = jpype.JClass("ij.plugin.filter.Analyzer")
+    clean.run_macro("run('Set Measurements...', 'area median redirect=None decimal=3');")
+    before = int(analyzer.getMeasurements())
+    labels = np.arange(1, 401, dtype=np.uint16).reshape(20, 20).repeat(10, 0).repeat(10, 1)
+    clean.show(labels, name="cells")
+    columns: dict[str, list[list[str]]] = {"area": [], "mean": []}
+
+    def measure(what):
+        for _ in range(25):
+            columns[what].append(clean.measure(labels, "cells", [what], name=what).columns.tolist())
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(measure, columns))
+    assert int(analyzer.getMeasurements()) == before
+    assert columns == {"area": [["label", "Area"]] * 25, "mean": [["label", "Mean"]] * 25}
 
 
 def test_the_results_table_can_be_pulled(two_channels, cells):
