@@ -24,6 +24,9 @@ _BUILT_IN_LUTS = (
 )  # fmt: skip
 """What ImageJ has without its folder of further ones."""
 
+_PLOT = "fijibridge.plot"
+"""Property of a plot: the name that it was asked for, where its title is another because that was taken."""
+
 
 class Showing(Pulling):
     """The part of a session that shows in Fiji what Python has."""
@@ -338,18 +341,26 @@ class Showing(Pulling):
     def _show_plot(self, plot: Any, name: str) -> str:
         from fijibridge.fiji import windows
 
-        there = windows.titled(name)
-        window = there[0].getWindow() if there else None
-        if window is not None and isinstance(window, self._java("ij.gui.PlotWindow")):
-            window.drawPlot(plot)
-            return name
-        for imp in there:
-            imp.close()
-        imp = plot.getImagePlus() if self.mode == "headless" else plot.show().getImagePlus()
-        imp.setTitle(name)
-        if self.mode == "headless":
-            imp.show()
-        return name
+        with windows.one_at_a_time():
+            there = [imp for imp in windows.open_images() if _is_plot(imp, name)]
+            window = there[0].getWindow() if there else None
+            if window is not None and isinstance(window, self._java("ij.gui.PlotWindow")):
+                window.drawPlot(plot)
+                return str(there[0].getTitle())
+            for imp in there:
+                imp.close()
+            title = windows.free_title(name)
+            imp = plot.getImagePlus() if self.mode == "headless" else plot.show().getImagePlus()
+            imp.setTitle(title)
+            imp.setProperty(_PLOT, name)
+            if self.mode == "headless":
+                imp.show()
+            return title
+
+
+def _is_plot(imp: Any, name: str) -> bool:
+    """Tell whether an open image is the plot of a name, and no other image that is called so."""
+    return imp.getProperty("thePlot") is not None and name in (str(imp.getTitle()), str(imp.getProperty(_PLOT)))
 
 
 def _is_lazy(image: Any) -> bool:

@@ -136,6 +136,16 @@ def test_plots_without_windows(clean):
             clean.plot(nothing)
 
 
+def test_a_plot_takes_no_image_away(clean):
+    clean.show(np.zeros((5, 6), np.uint8), name="Plot")
+    clean.show(np.ones((5, 6), np.uint8), name="Histogram")
+    assert clean.plot([1, 2, 3]) == "Plot-1"
+    assert clean.histogram([1, 2, 3]) == "Histogram-1"
+    assert clean.plot([3, 2, 1]) == "Plot-1", "the plot is replaced, not the image"
+    assert sorted(clean.titles()) == ["Histogram", "Histogram-1", "Plot", "Plot-1"]
+    assert clean.array("Plot").shape == clean.array("Histogram").shape == (5, 6)
+
+
 def test_on_the_channel_slice_and_frame_that_a_roi_belongs_to(clean):
     t, c, z = np.ogrid[1:4, 1:3, 1:4]
     values = (100 * t + 10 * c + z).astype(np.float32)[..., None, None] * np.ones((8, 9), np.float32)
