@@ -19,6 +19,7 @@ from fijibridge.nn.patches.records import fingerprint_of
 from fijibridge.nn.training import explain, train
 from fijibridge.nn.training.checkpoints import LAST
 from fijibridge.nn.unet import UNet
+from tests.nn.observers import Interrupting
 
 
 def small_net():
@@ -33,23 +34,11 @@ def some_batches(count, seed=0):
         yield x, (x[:, 0] > 0.5).long()
 
 
-class StopAt:
-    def __init__(self, step):
-        self.step = step
-
-    def progress(self, step, steps):
-        if step == self.step:
-            raise KeyboardInterrupt
-
-    def metrics(self, epoch, values):
-        pass
-
-
 def test_a_function_whose_batches_end_within_an_epoch_is_asked_anew(tmp_path):
     """So that an epoch is what was asked for: it is validated and saved, and the schedule ends with it."""
     out = tmp_path / "run"
     options = {"validation": lambda: some_batches(2, 1), "epochs": 3, "batches": 8, "out": out}
-    stopped = train(small_net(), lambda: some_batches(5), observers=[StopAt(20)], **options)
+    stopped = train(small_net(), lambda: some_batches(5), observers=[Interrupting(20)], **options)
     assert stopped.history["epoch"].tolist() == [0, 1, 2, 3]  # the last of them in part
     again = train(small_net(), lambda: some_batches(5), observers=[], resume=True, **options)
     never = train(small_net(), lambda: some_batches(5), observers=[], **(options | {"out": None}))
@@ -74,7 +63,7 @@ def test_saved_patches_go_on_in_their_order(tmp_path, batches):
     """Of which there are six batches: an epoch can be less, or more."""
     path, options = saved(tmp_path), {"epochs": 3, "batches": batches, "observers": []}
     out = tmp_path / "run"
-    train(small_net(), SavedPatches(path, 4), out=out, **(options | {"observers": [StopAt(9)]}))
+    train(small_net(), SavedPatches(path, 4), out=out, **(options | {"observers": [Interrupting(9)]}))
     assert (out / LAST).is_file()
     again = train(small_net(), SavedPatches(path, 4), out=out, resume=True, **options)
     never = train(small_net(), SavedPatches(path, 4), **options)
@@ -101,7 +90,7 @@ def test_a_sampler_validates_each_epoch(tmp_path, fixed):
     assert never.history["val_loss"].nunique() == 5
     assert "all 4 epochs done" in never.stopped_because
     out = tmp_path / "run"
-    train(small_net(), sampler_of(), out=out, **(options | {"observers": [StopAt(9)]}))
+    train(small_net(), sampler_of(), out=out, **(options | {"observers": [Interrupting(9)]}))
     again = train(small_net(), sampler_of(), out=out, resume=True, **options)
     np.testing.assert_array_equal(again.history["val_loss"], never.history["val_loss"])
     assert len(list(watched)) == 2
@@ -238,7 +227,7 @@ def of_any_size(first):
 
 def test_batches_of_any_size_go_on(tmp_path):
     options = {"epochs": 2, "batches": 3, "out": tmp_path / "run"}
-    train(small_net(), of_any_size(16), observers=[StopAt(4)], **options)
+    train(small_net(), of_any_size(16), observers=[Interrupting(4)], **options)
     again = train(small_net(), of_any_size(32), observers=[], resume=True, **options)
     assert "all 2 epochs done" in again.stopped_because
 
@@ -289,7 +278,7 @@ def test_what_is_said_of_a_sampler_may_be_said_again():
 )
 def test_a_run_goes_on_with_the_same_sampler_only(tmp_path, other, words):
     options = {"epochs": 2, "out": tmp_path / "run", "forecast": False}
-    train(small_net(), sampler_of(), observers=[StopAt(7)], **options)
+    train(small_net(), sampler_of(), observers=[Interrupting(7)], **options)
     with pytest.raises(TrainingError, match=words):
         train(small_net(), other(), observers=[], resume=True, **options)
     assert "all 2 epochs done" in train(small_net(), sampler_of(), resume=True, **options).stopped_because

@@ -24,6 +24,7 @@ from fijibridge.nn.model import Model
 from fijibridge.nn.training import train
 from fijibridge.nn.training.checkpoints import LAST
 from fijibridge.nn.unet import UNet
+from tests.nn.observers import Interrupting
 
 SETTINGS = {"forecast": False, "epochs": 4, "batches": 6, "batch": 4, "patch": (32, 32)}
 
@@ -177,18 +178,6 @@ def test_other_images_are_refused(tmp_path):
     image, target = pair()
     with pytest.raises(TrainingError, match="fingerprint"):
         train(small_net(), [(image.copy(data=image.values[::-1]), target)], out=folder, resume=True, **SETTINGS)
-
-
-class Interrupting:
-    def __init__(self, step):
-        self.step = step
-
-    def progress(self, step, steps):
-        if step == self.step:
-            raise KeyboardInterrupt
-
-    def metrics(self, epoch, values):
-        pass
 
 
 def own_augmentation():
