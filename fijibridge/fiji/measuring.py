@@ -71,7 +71,7 @@ def measure_rois(imp: Any, rois: Any, names: Sequence[str], channel: int | None 
 
 @contextmanager
 def _set_to(flags: int) -> Iterator[None]:
-    """Set what ImageJ measures, for one thread at a time, and then what the user chose again: it is set once for all."""
+    """Set what ImageJ measures, for one thread at a time, and afterwards what the user chose: it is one for all."""
     analyzer = jpype.JClass("ij.plugin.filter.Analyzer")
     with _measuring:
         before = int(analyzer.getMeasurements())
