@@ -25,7 +25,7 @@ _BUILT_IN_LUTS = (
 """What ImageJ has without its folder of further ones."""
 
 _PLOT = "fijibridge.plot"
-"""Property of a plot: the name that it was asked for, where its title is another because that was taken."""
+"""Property of a plot: the name that was asked for, and the title that it got because that was taken."""
 
 
 class Showing(Pulling):
@@ -352,7 +352,7 @@ class Showing(Pulling):
             title = windows.free_title(name)
             imp = plot.getImagePlus() if self.mode == "headless" else plot.show().getImagePlus()
             imp.setTitle(title)
-            imp.setProperty(_PLOT, name)
+            imp.setProperty(_PLOT, f"{name}\n{title}")
             if self.mode == "headless":
                 imp.show()
             return title
@@ -360,7 +360,9 @@ class Showing(Pulling):
 
 def _is_plot(imp: Any, name: str) -> bool:
     """Tell whether an open image is the plot of a name, and no other image that is called so."""
-    return imp.getProperty("thePlot") is not None and name in (str(imp.getTitle()), str(imp.getProperty(_PLOT)))
+    title = str(imp.getTitle())
+    asked = title == name or str(imp.getProperty(_PLOT)) == f"{name}\n{title}"
+    return asked and imp.getProperty("thePlot") is not None
 
 
 def _is_lazy(image: Any) -> bool:

@@ -143,6 +143,9 @@ def test_a_plot_takes_no_image_away(clean):
     assert clean.histogram([1, 2, 3]) == "Histogram-1"
     assert clean.plot([3, 2, 1]) == "Plot-1", "the plot is replaced, not the image"
     assert sorted(clean.titles()) == ["Histogram", "Histogram-1", "Plot", "Plot-1"]
+    clean._find("Plot-1").setTitle("kept")
+    assert clean.plot([1, 2]) == "Plot-1"
+    assert "kept" in clean.titles()
     assert clean.array("Plot").shape == clean.array("Histogram").shape == (5, 6)
 
 
