@@ -849,9 +849,11 @@ class Bridge {
         plot.setColor(Color.black)
         if (names.size() > 1) plot.addLegend(names.join('\n'))
         plot.setLimitsToFit(false)
-        openImages().findAll { it.getTitle() == told.name }.each { it.changes = false; it.close() }
+        String title = free((String) told.name)
+        openImages().findAll { it.getTitle() == title }.each { it.changes = false; it.close() }
         ImagePlus imp = plot.getImagePlus()
-        imp.setTitle(told.name)
+        imp.setTitle(title)
+        imp.setProperty(RESULT, title)
         if (GraphicsEnvironment.isHeadless()) imp.show()
         else plot.show()
     }

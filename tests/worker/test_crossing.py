@@ -193,6 +193,15 @@ def test_results_of_every_kind_reach_fiji(jvm, run):
     assert jvm("printed()").splitlines() == ["gr\u00fc\u00dfe \u6771"] * 2
 
 
+def test_a_plot_takes_no_image_away(jvm, run):
+    jvm("['a', 'Curves'].each { IJ.createImage(it, '8-bit black', 20, 15, 1).show() }; null")
+    for _ in range(2):
+        run("Results...", image="a")
+    titles = jvm("WindowManager.getIDList().collect { WindowManager.getImage(it).getTitle() }")
+    assert sorted(titles) == ["Curves", "Curves-1", "a"]
+    assert jvm("WindowManager.getImage('Curves').getWidth()") == 20
+
+
 def test_imagej_measures_as_it_does_in_this_process(clean, jvm, run, cells, tmp_path):
     """Also in a stack, slice by slice, and in a channel."""
     rng = np.random.default_rng(0)
