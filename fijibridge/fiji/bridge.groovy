@@ -835,7 +835,8 @@ class Bridge {
     private static void plot(Map told) {
         double[][] numbers = Memory.doubles(told.numbers)
         double[] x = numbers[0]
-        Plot plot = new Plot(told.name, told.xlabel, told.ylabel)
+        String title = free((String) told.name)
+        Plot plot = new Plot(title, told.xlabel, told.ylabel)
         List<String> colors = ['#1f77b4', '#d62728', '#2ca02c', '#9467bd', '#ff7f0e', '#17becf'], names = []
         told.names.eachWithIndex { name, i ->
             double[] y = numbers[i + 1]
@@ -849,13 +850,12 @@ class Bridge {
         plot.setColor(Color.black)
         if (names.size() > 1) plot.addLegend(names.join('\n'))
         plot.setLimitsToFit(false)
-        String title = free((String) told.name)
         openImages().findAll { it.getTitle() == title }.each { it.changes = false; it.close() }
         ImagePlus imp = plot.getImagePlus()
         imp.setTitle(title)
-        imp.setProperty(RESULT, title)
         if (GraphicsEnvironment.isHeadless()) imp.show()
-        else plot.show()
+        else imp = plot.show().getImagePlus()
+        imp.setProperty(RESULT, title)
     }
 
     // --- measuring, as fijibridge/fiji/measuring.py does it -----------------------------------------
