@@ -185,6 +185,7 @@ class Working(Judging):
 
     def _measured_on(self, image: Array | Which, cells: Any) -> tuple[Any, int | None]:
         """Return where to measure, and the id under which that is open in Fiji."""
+        from fijibridge.fiji import overlays
         from fijibridge.fiji.images import to_imageplus
 
         if image is None or isinstance(image, str | int):
@@ -200,10 +201,9 @@ class Working(Judging):
                 f"labels have shape {cells.shape}, the image is {imp.getHeight()} x {imp.getWidth()} (y, x)"
             )
         if getattr(cells, "ndim", 2) == 3:
-            counts = int(imp.getNSlices()), int(imp.getNFrames()), int(imp.getNChannels())
-            depth = next((n for n in counts if n > 1), 1)
-            if depth != cells.shape[0]:
-                raise ImageError(f"labels have {cells.shape[0]} slices, the image has {depth}")
+            planes = overlays.depth(imp)
+            if planes != cells.shape[0]:
+                raise ImageError(f"labels have {cells.shape[0]} slices, the image has {planes}")
         return imp, open_id
 
 
