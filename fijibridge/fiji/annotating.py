@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _EDITED = "fijibridge.edited"
 """The property of the image whose cells are edited in the ROI Manager."""
+_PULLED = "pulled"
+"""Its value once the overlay has what was edited there."""
 _VARIES = "fijibridge.region"
 """The property of an image whose known part no selection can hold."""
 
@@ -125,18 +127,13 @@ class Annotating(Working):
         labels.attrs = {"provenance": "corrected"}
         if source != "labels" and target is not None:
             overlays.outline(target, labels_to_rois(labels), None)
+            if target.getProperty(_EDITED) is not None:
+                target.setProperty(_EDITED, _PULLED)
         return labels
 
     def _edited(self, source: Source | None, title: Which, target: Any) -> list[Any]:
         """Return the ROIs of cells that were edited, also if none is left."""
-        from fijibridge.fiji import overlays
-
-        if source is None and target is not None and target.getProperty(_EDITED) is not None:
-            if overlays.manager() is None:
-                raise RoiError(
-                    "the ROI Manager is closed in which the cells were edited, and what was changed there is lost; "
-                    "source='overlay' takes the cells as they were put there"
-                )
+        if source is None and target is not None and _in_manager(target):
             source = "manager"
         return self._java_rois(source, title)
 
@@ -279,7 +276,7 @@ class Annotating(Working):
             if array.shape != shape:
                 raise ImageError(f"{labelled!r} has shape {array.shape}, but {title!r} {shape} (without channels)")
             return _spatial(image, array)
-        edited = self._find(title).getProperty(_EDITED) is not None and overlays.manager() is not None
+        edited = _in_manager(self._find(title))
         found = [] if edited else self._java_rois("overlay", title)
         found = found or (self._java_rois("manager", title) if alone or edited else [])
         cells = drawn_cells(overlays.from_java(found), image)
@@ -299,6 +296,27 @@ class Annotating(Working):
         selected = overlays.from_java(self._java_rois("image", title))
         known = rois_to_mask([roi.at() for roi in selected], shape) if selected else np.ones(shape, bool)
         return _spatial(image, known.astype(np.uint8))
+
+
+def _in_manager(imp: Any) -> bool:
+    """Whether the cells of an image are edited in the ROI Manager.
+
+    Raises
+    ------
+    RoiError
+        If that was closed before they were pulled.
+    """
+    from fijibridge.fiji import overlays
+
+    state = imp.getProperty(_EDITED)
+    if state is None:
+        return False
+    if overlays.manager() is None and str(state) != _PULLED:
+        raise RoiError(
+            "the ROI Manager is closed in which the cells were edited, and what was changed there is lost; "
+            "corrected_cells(source='overlay') takes the cells as they were put there"
+        )
+    return overlays.manager() is not None
 
 
 def _spatial(image: xr.DataArray, array: npt.NDArray[Any]) -> xr.DataArray:

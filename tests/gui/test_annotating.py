@@ -60,5 +60,12 @@ def test_what_was_corrected_is_what_is_saved(python, display, tmp_path):
             assert "the ROI Manager is closed" in str(error)
         else:
             raise AssertionError("the cells of before were taken as corrected")
+        try:
+            fiji.save_training_set(folder + "/lost", ["first"])
+        except fb.errors.RoiError as error:
+            assert "the ROI Manager is closed" in str(error)
+        else:
+            raise AssertionError("the cells of before were saved as corrected")
         assert (fiji.corrected_cells(cells, "first", source="overlay").values == cells).all()
+        assert (fiji.save_training_set(folder + "/kept", ["first"])["first"].labels().values == cells).all()
     """)  # fmt: skip
