@@ -14,7 +14,7 @@ from typing import Any
 from fijibridge.errors import StartError
 from fijibridge.fiji import imglyb_jar, jvm
 from fijibridge.fiji.installations import Java
-from fijibridge.fiji.life import Running, flavor_of
+from fijibridge.fiji.life import Running, flavor_of, is_disposed
 
 log = logging.getLogger("fijibridge")
 
@@ -112,12 +112,11 @@ def _as_gateway(found: Any) -> Any:
         raise StartError(
             f"attach takes the gateway that imagej.init returned, or nothing to find it; got {type(found).__name__}"
         )
-    from fijibridge.fiji.life import is_disposed
-
-    gateway = found if found is not context else jvm.java_class("net.imagej.ImageJ")(context)
-    if is_disposed(gateway):
+    if is_disposed(context):
         raise StartError("this ImageJ2 was quit, its services are gone: call imagej.init again, and attach to that")
-    return gateway
+    if found is not context:
+        return found
+    return jvm.java_class("net.imagej.ImageJ")(context) if imglyb_jar.has_class("net.imagej.ImageJ") else None
 
 
 def _is_patched() -> bool:

@@ -23,7 +23,7 @@ from typing import Any
 
 from fijibridge.errors import StartError
 from fijibridge.fiji import imglyb_jar, jars, startup_cache
-from fijibridge.fiji.installations import Java, fiji_places, find_java
+from fijibridge.fiji.installations import Java, fiji_places, find_java, java_libraries
 
 log = logging.getLogger("fijibridge")
 
@@ -147,8 +147,7 @@ def _start_jpype(java: Java, options: list[str]) -> None:
     """Start the JVM as scyjava does, which would first run ``java -version`` in a process of its own."""
     import jpype.config
 
-    name = {"win32": "jvm.dll", "darwin": "libjvm.dylib"}.get(sys.platform, "libjvm.so")
-    library = next((str(path) for path in sorted(java.home.glob(f"**/server/{name}"))), None)
+    library = next(map(str, java_libraries(java.home)), None)
     java_home = os.environ.get("JAVA_HOME")
     os.environ["JAVA_HOME"] = str(java.home)
     try:

@@ -154,17 +154,17 @@ def flavor_of(gateway: Any) -> str:
 
 def revive(jvm_now: Running) -> None:
     """Give a Fiji whose ImageJ2 was quit a new one, on the same JVM; the old one's services are gone."""
-    if jvm_now.gateway is not None and is_disposed(jvm_now.gateway):
+    if jvm_now.gateway is not None and is_disposed(jvm_now.gateway.getContext()):
         import imagej
 
         jvm_now.gateway = imagej._create_gateway()
 
 
-def is_disposed(gateway: Any) -> bool:
-    """Tell whether an ImageJ2 was quit."""
+def is_disposed(context: Any) -> bool:
+    """Tell whether the ImageJ2 of a SciJava context was quit."""
     field = jvm.java_class("org.scijava.Context").class_.getDeclaredField("disposed")
     field.setAccessible(True)
-    return bool(field.getBoolean(gateway.getContext()))
+    return bool(field.getBoolean(context))
 
 
 # --- what must not end it ---------------------------------------------------------------------------

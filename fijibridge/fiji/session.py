@@ -217,7 +217,7 @@ class Fiji(Trainings):
         """
         if self._gateway is None:
             raise SessionError("plain ImageJ has no ImageJ2 gateway: start a Fiji, Fiji.start()")
-        if life.is_disposed(self._gateway):
+        if life.is_disposed(self._gateway.getContext()):
             raise SessionError("ImageJ2 was quit, its services are gone: Fiji.start() with the same arguments opens it")
         imglyb_jar.say_what_is_lacking()
         return self._gateway
