@@ -61,8 +61,10 @@ def clean(fiji):
 
 
 @pytest.fixture(scope="session")
-def imagej2(tmp_path_factory) -> Path:
-    """A folder that pyimagej starts, of ImageJ and SciJava, without imglyb's jar."""
+def imagej2(tmp_path_factory, where) -> Path:
+    """A folder that pyimagej starts: that of --fiji, else one of ImageJ and SciJava, without imglyb's jar."""
+    if where != "embedded":
+        return Path(where)
     folder = tmp_path_factory.mktemp("imagej2") / "Fiji"
     command = [sys.executable, "-m", "tests.fiji.imagej2", str(folder)]
     subprocess.run(command, check=True, capture_output=True, timeout=300, cwd=ROOT)
