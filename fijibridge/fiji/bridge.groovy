@@ -134,6 +134,9 @@ class Carried extends RuntimeException {
 
 /** What ImageJ does not show. */
 class Hidden {
+    /** Classes by which Java and Groovy call others. */
+    static final String RUNTIME = /(java|jdk|sun|groovy|org\.codehaus\.groovy|org\.apache\.groovy)\..*/
+
     static java.lang.reflect.Field field(Class type, String name) {
         def field = type.getDeclaredField(name)
         field.setAccessible(true)
@@ -144,7 +147,7 @@ class Hidden {
     static boolean calledBy(String name) {
         // classes of this file are in no package
         def frames = new Throwable().getStackTrace().findAll { it.className =~ /\./ }
-        return frames.find { !(it.className ==~ /(java|jdk|groovy|org\.codehaus\.groovy|org\.apache\.groovy)\..*/) }?.className == name
+        return frames.find { !(it.className ==~ RUNTIME) }?.className == name
     }
 }
 
@@ -184,7 +187,7 @@ class Caller {
         List<StackTraceElement> frames = caller?.getStackTrace() ?: []
         int call = frames.findIndexOf { it.methodName == 'runLegacyCompatibleCommand' }
         // if it runs anything else meanwhile, it is something else that waits for this
-        boolean waits = call >= 0 && frames.take(call).every { it.className ==~ /(java|jdk|sun)\..*/ }
+        boolean waits = call >= 0 && frames.take(call).every { it.className ==~ Hidden.RUNTIME }
         int run = waits ? frames.findIndexOf(call) { it.className == 'ij.IJ' && it.methodName == 'run' } : -1
         if (run < 0) return interactive() ? PERSON : MODULE
         return frames.drop(run).find { it.className != 'ij.IJ' }?.className?.startsWith('ij.macro.') ? MACRO : SCRIPT
