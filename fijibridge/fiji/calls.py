@@ -285,14 +285,14 @@ def perform_here(asked: str) -> str:
     Parameters
     ----------
     asked
-        JSON with ``what``: ``"hello"``; ``"read"`` and ``"write"``, see :mod:`fijibridge.fiji.answering`; or ``"perform"``
-        with ``verb`` and ``given``, values by name.
+        JSON with ``what``: ``"hello"``; ``"read"`` and ``"write"``, see :mod:`fijibridge.fiji.answering`; or
+        ``"perform"`` with ``verb`` and ``given``, values by name.
 
     Returns
     -------
     str
-        JSON, one of ``{"done": ...}``, ``{"error": message}``, ``{"cancelled": true}``; of a process that has no session
-        ``"hello"`` says no version.
+        JSON, one of ``{"done": ...}``, ``{"error": message}``, ``{"cancelled": true}``. ``"hello"`` says the version,
+        or nothing if there is no session.
     """
     request = json.loads(str(asked))
     what = request.pop("what")

@@ -20,6 +20,7 @@ from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves,
 if TYPE_CHECKING:
     from fijibridge.fiji.session import Fiji
 
+
 class FijiHost:
     """Where one call of a verb takes its inputs, and gives what it found.
 

@@ -99,7 +99,8 @@ def _field(parameter: Parameter) -> str:
     return (
         f"[name: {_quoted(parameter.name)}, kind: {_quoted(parameter.kind)}, title: {_quoted(parameter.title)}, "
         f"unit: {_quoted(parameter.unit)}, usual: {usual}, optional: {_flag(parameter.optional)}, "
-        f"wide: {_flag(is_wide(parameter))}, choices: {_list(parameter.choices)}, told: {_quoted(described(parameter))}]"
+        f"wide: {_flag(is_wide(parameter))}, choices: {_list(parameter.choices)}, "
+        f"told: {_quoted(described(parameter))}]"
     )
 
 

@@ -64,7 +64,7 @@ class Jvm:
             stdout=subprocess.PIPE, env={**os.environ, **environment}, text=True, encoding="ascii", cwd=folder,
         )  # fmt: skip
 
-    def __call__(self, code: str, **values: Any) -> Any:
+    def __call__(self, code: str, /, **values: Any) -> Any:
         """Run Groovy code with some variables, and return its value."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None

@@ -10,7 +10,7 @@ import fijibridge as fb
 from fijibridge.app.scripts import FOLDER
 from fijibridge.fiji.colors import palette
 from fijibridge.files.writing import write_image
-from fijibridge.verbs import Kind, ShowImage, ShowLabels, all_verbs, perform, verb_named
+from fijibridge.verbs import ShowImage, ShowLabels, all_verbs, perform, verb_named
 from tests.worker.conftest import ScriptFailed
 
 pytestmark = pytest.mark.jvm
@@ -309,7 +309,9 @@ def test_a_macro_calls_a_script_and_is_ended_by_its_error(jvm, run):
     assert jvm("IJ.getProperty('fijibridge.table.X').size()") == 1
     returned, told = jvm(TOLD, macro=macro % "gone")
     assert returned != "went on"
-    assert told.startswith("Macro Error: FijiBridge Match Labels...: true: no open image 'gone'; open are ['a'] in line 1")
+    assert told.startswith(
+        "Macro Error: FijiBridge Match Labels...: true: no open image 'gone'; open are ['a'] in line 1"
+    )
     assert jvm("WindowManager.getImageTitles() as List") == ["a"]
 
 
