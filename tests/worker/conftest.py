@@ -57,6 +57,7 @@ class Jvm:
             "-XX:+UseG1GC",  # as everywhere but where fijibridge starts Java
             "-XX:TieredStopAtLevel=1",
             "--add-opens=java.base/java.lang=ALL-UNNAMED",
+            f"-Duser.home={folder}",  # whose preferences are nobody's
         ]
         path = os.pathsep.join(map(str, jars))
         self.process = subprocess.Popen(
