@@ -253,8 +253,18 @@ class Caller {
                 }
                 throw ending(Macro.MACRO_CANCELED)
             default:
+                if (kind == MODULE) endProcess(message)
                 throw ending(quietly && kind == SCRIPT ? Macro.MACRO_CANCELED : message)
         }
+    }
+
+    /** Ends a Fiji without windows whose command line runs the script: it would go on, and end as if all were well. */
+    private void endProcess(String message) {
+        boolean commandLine = waiting.size() == 1 &&
+            waiting[0].getStackTrace().any { it.className == 'org.scijava.run.console.RunArgument' }
+        if (interactive() || !commandLine) return
+        System.err.println(message)
+        Thread.startDaemon('FijiBridge-End') { System.exit(1) }.join(200)
     }
 
     private Exception ending(String message) {
@@ -789,6 +799,8 @@ class Bridge {
                 worker = this.worker(version)
                 receive(worker, worker.task(verb.name, inputs), open, caller, recorded)
             }
+            if (verb.name == 'train_u_net')
+                ['predict', 'predict_folder'].each { Prefs.set("fijibridge.${it}.model", given.out.toString()) }
         } finally {
             sent.each { it.close() }
         }

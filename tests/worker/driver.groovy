@@ -11,12 +11,15 @@ import groovy.json.JsonSlurper
 import net.imagej.patcher.LegacyInjector
 import org.codehaus.groovy.jsr223.GroovyScriptEngineImpl
 import org.scijava.Context
+import org.scijava.console.ConsoleService
 import org.scijava.module.ModuleService
 import org.scijava.object.ObjectService
+import org.scijava.run.RunService
 import org.scijava.script.AbstractScriptLanguage
 import org.scijava.script.ScriptFinder
 import org.scijava.script.ScriptInfo
 import org.scijava.script.ScriptService
+import org.scijava.startup.StartupService
 import org.scijava.thread.ThreadService
 
 import java.util.concurrent.Callable
@@ -65,7 +68,7 @@ class Hooks extends net.imagej.patcher.LegacyHooks {
 }
 
 class Scripts {
-    final Context context = new Context(ScriptService, ObjectService, ThreadService)
+    final Context context = new Context(ScriptService, ObjectService, ThreadService, ConsoleService, RunService, StartupService)
     final Hooks hooks = new Hooks(context: context)
 
     Scripts() {
