@@ -302,17 +302,20 @@ def perform_here(asked: str) -> str:
         fiji = current()
     except FijiBridgeError as error:
         return json.dumps({"done": {}} if what == "hello" else {"error": str(error)})
+    command = str(request.get("verb"))
+    done: dict[str, Any]
     try:
         if what == "hello":
-            done: dict[str, Any] = {"version": version("fijibridge")}
-        elif what == "perform":
-            verb = verb_named(request["verb"])
-            done = {"named": fiji._calls.perform_for_script(verb, request["given"])}
+            done = {"version": version("fijibridge")}
         else:
-            done = {"read": answering.read, "write": answering.write}[what](request)
+            verb = verb_named(command)
+            command = verb.command
+            if what == "perform":
+                done = {"named": fiji._calls.perform_for_script(verb, request["given"])}
+            else:
+                done = {"read": answering.read, "write": answering.write}[what](request)
     except Cancelled:
         return json.dumps({"cancelled": True})
     except BaseException as error:  # nothing may leave for scyjava, which would print it and answer nothing
-        name = str(request.get("verb", ""))
-        return json.dumps({"error": fiji._calls.told(name, error)})
+        return json.dumps({"error": fiji._calls.told(command, error)})
     return json.dumps({"done": done})
