@@ -36,12 +36,18 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["FIJIBRIDGE_TEST_FIJI"] = config.getoption("--fiji")  # the tests' own processes read it too
 
 
+@pytest.fixture(scope="session")
+def where() -> str:
+    """The Fiji that the tests of the bridge run in: the folder of --fiji, else the embedded ImageJ."""
+    return os.environ.get("FIJIBRIDGE_TEST_FIJI", "embedded")
+
+
 @pytest.fixture
-def fiji() -> object:
-    """The embedded ImageJ (or the Fiji of --fiji), headless: started once, opened again where a test closed it."""
+def fiji(where) -> object:
+    """The Fiji of the tests, headless: started once, opened again where a test closed it."""
     import fijibridge as fb
 
-    return fb.Fiji.start(os.environ.get("FIJIBRIDGE_TEST_FIJI", "embedded"), mode="headless")
+    return fb.Fiji.start(where, mode="headless")
 
 
 @pytest.fixture
@@ -81,13 +87,16 @@ def display() -> Iterator[str]:
 
 
 @pytest.fixture
-def python() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run code in a Python of its own, with a time limit; its exit status must be the one expected."""
+def python(where) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run code in a Python of its own, with a time limit; its exit status must be the one expected.
+
+    ``WHERE`` in it is the Fiji of the tests.
+    """
 
     def run(code: str, *, timeout: float = 120, status: int = 0, **environment: str | None):
         env = {k: v for k, v in {**os.environ, **environment}.items() if v is not None}
         done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(code)],
+            [sys.executable, "-c", f"WHERE = {where!r}\n{textwrap.dedent(code)}"],
             env=env, capture_output=True, text=True, timeout=timeout, cwd=ROOT,
         )  # fmt: skip
         assert done.returncode == status, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -118,12 +118,12 @@ def test_a_spawned_process_has_a_fiji_of_its_own(python, tmp_path):
         import fijibridge as fb
 
         def work(value):
-            fiji = fb.Fiji.start("embedded", mode="headless")
+            fiji = fb.Fiji.start(WHERE, mode="headless")
             fiji.show(np.full((3, 3), value, np.uint8), name="mine")
             return int(fiji.array("mine").sum())
 
         if __name__ == "__main__":
-            fiji = fb.Fiji.start("embedded", mode="headless")
+            fiji = fb.Fiji.start(WHERE, mode="headless")
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 print(pool.map(work, [2]), fiji.titles())
     """))  # fmt: skip
