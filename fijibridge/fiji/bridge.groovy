@@ -1138,7 +1138,7 @@ class Bridge {
             case 'image': showImage(told, caller); break
             case 'outlines': outline(told, still(open, told.over)); break
             case 'table': showTable(table(told), told.name, told.add, told.select_in == null ? null : open[told.select_in]); break
-            case 'curves': plot(told); break
+            case 'curves': plot(told, caller); break
             case 'measure': measure(told, still(open, told.on)); break
             case 'say': IJ.log(told.text); break
             default: throw new Told("Python gave ${told.kind}, which this script does not know")
@@ -1384,7 +1384,7 @@ class Bridge {
         if (imp != null) panel.addMouseListener(new Follower(panel, imp))
     }
 
-    private static void plot(Map told) {
+    private static void plot(Map told, Caller caller) {
         double[][] numbers = Memory.doubles(told.numbers)
         double[] x = numbers[0]
         String title = free((String) told.name)
@@ -1408,6 +1408,7 @@ class Bridge {
         if (GraphicsEnvironment.isHeadless()) imp.show()
         else imp = plot.show().getImagePlus()
         imp.setProperty(RESULT, title)
+        caller.activate(imp)
     }
 
     // --- measuring, as fijibridge/fiji/measuring.py does it -----------------------------------------

@@ -242,6 +242,8 @@ CHOOSE = """
 
 def test_the_dialogs_show_what_the_verbs_say(jvm, folder):
     jvm(BEGIN, folder=str(folder))
+    # a training offers its model to them
+    jvm("['predict', 'predict_folder'].each { Prefs.set('fijibridge.' + it + '.model', null) }; null")
     for verb in all_verbs():
         if not verb.parameters:
             continue
@@ -310,6 +312,18 @@ def test_a_person_corrects_what_was_wrong_and_is_remembered(jvm, folder):
         offered
     """
     assert jvm(CHOOSE + again) == "0.4"
+
+
+def test_the_model_of_a_training_is_offered_by_the_next_prediction(jvm, folder):
+    done(jvm, folder, "macro", "FijiBridge Train U-Net...")
+    offered = """
+        choose('FijiBridge Predict...')
+        def shown = dialog('FijiBridge Predict')
+        def offered = shown.getStringFields()[0].getText()
+        press(shown, 'cancel')
+        offered
+    """
+    assert jvm(CHOOSE + offered) == "new"
 
 
 def test_what_a_person_remembers_is_no_default_of_a_macro(jvm, folder):

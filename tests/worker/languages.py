@@ -67,8 +67,11 @@ BEGIN = """
     ij.plugin.filter.Analyzer.setResultsTable(new ResultsTable())
     if (ij.IJ.getInstance() != null && IJ.getLog() != null) IJ.log("\\\\Clear")
     printed()
-    ['evl_01_cells.tif', 'evl_01.tif'].each { IJ.openImage(folder + '/' + it).show() }
-    if (IJ.getInstance() != null) WindowManager.setCurrentWindow(WindowManager.getImage('evl_01.tif').getWindow())
+    ['evl_01_cells.tif', 'evl_01.tif'].each {
+        def imp = IJ.openImage(folder + '/' + it)
+        imp.show()
+        imp.waitTillActivated()
+    }
     null
 """
 CALL = """
