@@ -10,7 +10,7 @@ import fijibridge as fb
 from fijibridge.app.scripts import FOLDER
 from fijibridge.fiji.colors import palette
 from fijibridge.files.writing import write_image
-from fijibridge.verbs import Kind, ShowImage, ShowLabels, all_verbs, perform, verb_named
+from fijibridge.verbs import ShowImage, ShowLabels, all_verbs, perform, verb_named
 from tests.worker.conftest import ScriptFailed
 
 pytestmark = pytest.mark.jvm
@@ -66,28 +66,10 @@ def picture(jvm, run, kept):
     return kept("zellen \u00e4.tif")
 
 
-def test_scijava_reads_what_the_verbs_say(jvm, home):
+def test_the_scripts_have_no_parameters_that_scijava_would_ask_for_or_keep(jvm, home):
     for verb in all_verbs():
         path = home / FOLDER / (verb.command.replace(" ", "_") + ".groovy")
-        read = jvm("parameters(path)", path=str(path))
-        assert list(read) == [parameter.name for parameter in verb.parameters], verb.name
-        for parameter in verb.parameters:
-            item = read[parameter.name]
-            assert item["required"] == parameter.required
-            assert item["label"].startswith(parameter.title)
-            assert item["description"].startswith(parameter.help.replace('"', "'"))
-            if (
-                parameter.kind in (Kind.integer, Kind.number)
-                and parameter.default is not None
-                and not parameter.optional
-            ):
-                assert (item["minimum"], item["maximum"]) == (parameter.low, parameter.high)
-            if not parameter.required and parameter.default is not None:
-                assert parameter.read(item["value"]) == parameter.default
-            if parameter.kind is Kind.choice:
-                assert tuple(c for c in item["choices"] if c) == parameter.choices
-            style = {Kind.file: "both", Kind.folder: "directory", Kind.new_folder: "directory"}.get(parameter.kind)
-            assert item["style"] == style
+        assert jvm("info(path).inputs().size()", path=str(path)) == 0, verb.name
 
 
 def test_fiji_finds_the_menu_items(jvm, home):
@@ -230,7 +212,7 @@ def test_wrong_values_are_told_and_nothing_is_done(jvm, run, picture, tmp_path):
         run("Predict...", image="zellen \u00e4.tif", model=str(tmp_path / "gibt es nicht"), tile="-3")
     assert "there is no such file" in str(told.value)
     assert "tile is -3" in str(told.value)
-    with pytest.raises(ScriptFailed, match=r"no image 'fehlt' is open; there are 'zellen \u00e4\.tif'"):
+    with pytest.raises(ScriptFailed, match=r"cells: no open image 'fehlt'; open are \['zellen \u00e4\.tif'\]"):
         run("Measure_Cells...", cells="fehlt", image="zellen \u00e4.tif")
     with pytest.raises(ScriptFailed, match="no ROIs"):
         run("Measure_Cells...", cells="overlay", image="zellen \u00e4.tif")
@@ -305,60 +287,101 @@ def test_an_error_ends_no_macro_that_did_not_call(jvm, run):
         null
         """
     )
-    with pytest.raises(ScriptFailed, match="no image 'gone' is open"):
+    with pytest.raises(ScriptFailed, match="no open image 'gone'"):
         run("Match_Labels...", true="gone", predicted="gone")
     assert jvm("IJ.getProperty('test.waits').join(); IJ.getProperty('test.macro')") == "done"
 
 
-AS_FIJI = """
-    class Hooks extends net.imagej.patcher.LegacyHooks {
-        Closure script
-        List<String> names
-
-        @Override
-        Object interceptRunPlugIn(String name, String arg) {
-            name.endsWith('.groovy') ? runLegacyCompatibleCommand(name) : null
-        }
-
-        /** Runs a script in a thread of its own, with the options of the macro, whose thread waits for it. */
-        Object runLegacyCompatibleCommand(String path) {
-            String options = Macro.getOptions()
-            Map values = names.collectEntries { [it, Macro.getValue(options, it, '')] }
-            def failed = null
-            Thread.start { try { script(path, values) } catch (Exception error) { failed = error } }.join()
-            if (failed != null) throw new RuntimeException(failed)
-            return path
-        }
-    }
-    if (Menus.getCommands() == null) IJ.run('Close All')
-    Menus.getCommands().put('FijiBridge Match Labels...', path)
-    def hooks = new Hooks(script: script, names: ['true', 'predicted', 'table'])
-    IJ.setProperty('test.hooks', net.imagej.patcher.LegacyInjector.installHooks(IJ.classLoader, hooks))
-    null
-"""
-"""What Fiji does for a macro that runs a script, where ImageJ would look for a plugin."""
-
 TOLD = """
     def before = System.err, told = new ByteArrayOutputStream()
     System.err = new PrintStream(told, true)
-    try { [IJ.runMacro(macro), told.toString()] }
+    try { [speak('macro', macro), told.toString()] }
     finally { System.err = before }
 """
 """What a macro returns, and what ImageJ says of its error."""
 
 
-def test_a_macro_calls_a_script_and_is_ended_by_its_error(jvm, run, home):
+def test_a_macro_calls_a_script_and_is_ended_by_its_error(jvm, run):
+    """And its images stay, which live in a list of ImageJ's without windows."""
     jvm("IJ.createImage('a', '16-bit black', 9, 8, 1).show(); IJ.setProperty('fijibridge.table.X', null); null")
-    jvm(AS_FIJI, path=str(home / FOLDER / "FijiBridge_Match_Labels....groovy"))
     macro = "run('FijiBridge Match Labels...', 'true=%s predicted=a table=X'); return 'went on';"
-    try:
-        assert jvm(TOLD, macro=macro % "a") == ["went on", ""]
-        assert jvm("IJ.getProperty('fijibridge.table.X').size()") == 1
-        returned, told = jvm(TOLD, macro=macro % "gone")
-        assert returned != "went on"
-        assert told.startswith("Macro Error: no image 'gone' is open; there are 'a' in line 1")
-    finally:
-        jvm("net.imagej.patcher.LegacyInjector.installHooks(IJ.classLoader, IJ.getProperty('test.hooks')); null")
+    returned, told = jvm(TOLD, macro=macro % "a")
+    assert returned == "went on"
+    assert "Macro Error" not in told
+    assert jvm("IJ.getProperty('fijibridge.table.X').size()") == 1
+    returned, told = jvm(TOLD, macro=macro % "gone")
+    assert returned != "went on"
+    assert told.startswith(
+        "Macro Error: FijiBridge Match Labels...: true: no open image 'gone'; open are ['a'] in line 1"
+    )
+    assert jvm("WindowManager.getImageTitles() as List") == ["a"]
+
+
+def test_a_macro_calls_with_its_variables(jvm, run):
+    jvm("IJ.createImage('a 1', '16-bit black', 9, 8, 1).show(); IJ.setProperty('fijibridge.table.V', null); null")
+    macro = "t = 'a 1'; run('FijiBridge Match Labels...', 'true=&t predicted=[a 1] table=V'); return 'went on';"
+    returned, told = jvm(TOLD, macro=macro)
+    assert returned == "went on"
+    assert "Macro Error" not in told
+    assert jvm("IJ.getProperty('fijibridge.table.V').size()") == 1
+    returned, told = jvm(TOLD, macro=macro.replace("&t", "&u"))
+    assert returned != "went on"
+    assert "FijiBridge Match Labels...: true is &u, but the macro has no variable 'u' in line 1" in told
+
+
+def test_code_gives_a_script_images_and_files_of_its_own(jvm, run, picture, model, home):
+    """As scripts of version 0.1 had them, when they declared their parameters; what is left out has its default."""
+    jvm(
+        "script(path, [image: WindowManager.getImage(title), model: new File(model), flips: true]); null",
+        path=str(home / FOLDER / "FijiBridge_Predict....groovy"), title="zellen \u00e4.tif", model=str(model),
+    )  # fmt: skip
+    assert "zellen \u00e4_prob" in jvm("WindowManager.getImageTitles() as List")
+    with pytest.raises(ScriptFailed, match=r"FijiBridge Predict\.\.\.: model is missing; expected a file"):
+        run("Predict...", flips=True)
+
+
+def test_the_active_image_is_that_of_who_called(jvm, run):
+    """SciJava's threads keep the image that was active in what they ran last, also when it is closed."""
+    found = jvm(
+        """
+        def made = ['a', 'b', 'c'].collect { IJ.createImage(it, '8-bit white', 9, 8, 1) }
+        made*.show()
+        def give = "'FijiBridge Give Back...', "
+        def seen = []
+        // a script selects an image in its thread, and another one closes it
+        speak('groovy', "ij.IJ.selectWindow(" + made[0].getID() + ")")
+        made[0].close()
+        seen << speak('groovy', "ij.IJ.run(${give}'name=back'); ij.IJ.getImage().getTitle()")
+        seen << speak('macro', "selectImage('b'); run(${give}'name=of_b'); return getTitle();")
+        seen << speak('groovy', "ij.IJ.run(ij.WindowManager.getImage('b'), ${give}'name=b_again'); 'x'")
+        WindowManager.getImage('back').close()
+        WindowManager.getImage('b_again').close()
+        // in all threads that are in use, what is active is open
+        def threads = (1..6).collect { context.service('org.scijava.thread.ThreadService').run({
+            Thread.sleep(100); WindowManager.getCurrentImage() } as java.util.concurrent.Callable) }
+        seen << threads*.get().every { it == null || WindowManager.getImage(it.getID()) != null }
+        seen
+        """
+    )
+    assert found == ["back", "of_b", "x", True]
+
+
+def test_a_python_that_started_fiji_and_has_no_fijibridge_is_not_asked(jvm, run):
+    """Nor one with another version: the worker does the work."""
+    stand_in = """
+        def seen = []
+        def objects = context.service('org.scijava.object.ObjectService')
+        def runner = { asked -> seen << asked.script; answer } as java.util.function.Function
+        objects.addObject(runner, 'PythonScriptRunner')
+        try {
+            IJ.createImage('a', '8-bit white', 9, 8, 1).show()
+            speak('macro', "run('FijiBridge Give Back...', 'image=a name=back');")
+            [WindowManager.getImage('back') != null, seen.size() > 0]
+        } finally { objects.getObjects(java.util.function.Function).each { objects.removeObject(it) } }
+    """
+    for answer in (None, '{"done": {}}', '{"done": {"version": "0.0.1"}}'):
+        jvm("WindowManager.getIDList()?.each { WindowManager.getImage(it).close() }; null")
+        assert jvm(stand_in, answer=answer) == [True, True]
 
 
 def test_two_calls_at_once(jvm, run, home, tmp_path):
