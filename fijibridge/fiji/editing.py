@@ -15,6 +15,7 @@ from fijibridge.fiji.images import from_imageplus
 from fijibridge.fiji.pixels import copy_into_java
 from fijibridge.fiji.stacks import COLOR_RGB, ImageStack
 from fijibridge.image import DIMS, origin, pixel_size
+from fijibridge.imagej_attrs import imagej_info
 
 
 def replace(imp: Any, new: Any, keep_view: bool) -> Any:
@@ -126,7 +127,7 @@ def _place(axis: str, image: xr.DataArray, frame: xr.DataArray, size: int) -> ra
             mine = [names.index(str(n)) for n in np.atleast_1d(image.coords["c"].values) if str(n) in names]
             if len(mine) == count and mine == list(range(mine[0], mine[0] + count)):
                 return range(mine[0], mine[0] + count)
-        first = image.attrs.get("imagej", {}).get("channel")
+        first = imagej_info(image).get("channel")
         if first is not None and names is None and count == 1:
             return range(first, first + 1)
         raise ImageError(f"the pixels have {count} channel(s), the open image {size}: write all channels, or one")

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from fijibridge.image import Array, LookupTable
+from fijibridge.imagej_attrs import imagej_text
 from fijibridge.record import NOT_MEASURED, picture_of
 
 if TYPE_CHECKING:
@@ -172,9 +173,9 @@ def with_look(picture: xr.DataArray) -> xr.DataArray:
     channels = picture.transpose("c", ...).values[:images]
     ranges = [tuple(float(v) for v in np.nanpercentile(one, (0.5, 99.5))) for one in channels]
     shown = picture.astype(np.float32)
-    shown.attrs["imagej"] = {
-        "type": "32-bit", "mode": "composite", "luts": [*[gray] * images, red], "display_ranges": [*ranges, (0.0, 1.0)],
-    }  # fmt: skip
+    look = {"type": "32-bit", "mode": "composite", "luts": [*[gray] * images, red],
+            "display_ranges": [*ranges, (0.0, 1.0)]}  # fmt: skip
+    shown.attrs["imagej"] = imagej_text(look)
     return shown
 
 

@@ -125,15 +125,16 @@ class Showing(Pulling):
             If the pixels do not fit.
         """
         from fijibridge.fiji.editing import write_back
+        from fijibridge.fiji.images import open_id
 
         if not isinstance(image, xr.DataArray):
             raise ImageError("write takes what fiji.image() gave, edited; to show a plain array use fiji.show()")
         if title is None:
-            title = image.attrs.get("imagej", {}).get("id")
+            title = open_id(image)
             if title is None:
                 raise ImageError(
-                    "the image does not say which open one it was copied from (np.clip and others drop its attrs): say "
-                    "title=..., or keep them, out = image.copy(data=...)"
+                    "the image does not say which open one it was copied from in this session (np.clip and others drop "
+                    "its attrs): say title=..., or keep them, out = image.copy(data=...)"
                 )
         write_back(self._find(title), image)
 

@@ -10,7 +10,7 @@ import pandas as pd
 from fijibridge.errors import ImageError, MacroError, RoiError, SessionError
 from fijibridge.fiji.judging import Judging
 from fijibridge.fiji.measurements import places_of
-from fijibridge.image import Array, as_image
+from fijibridge.image import Array, as_image, in_order
 from fijibridge.rois import Roi, labels_to_rois
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Working(Judging):
         """
         from fijibridge.fiji import measuring, overlays
 
+        cells = in_order(cells)
         rois = self._cells(cells, image)
         imp, open_id = self._measured_on(image, cells)
         java = overlays.to_java(rois)
@@ -185,16 +186,15 @@ class Working(Judging):
 
     def _measured_on(self, image: Array | Which, cells: Any) -> tuple[Any, int | None]:
         """Return where to measure, and the id under which that is open in Fiji."""
-        from fijibridge.fiji import overlays
-        from fijibridge.fiji.images import to_imageplus
+        from fijibridge.fiji import images, overlays
 
         if image is None or isinstance(image, str | int):
             imp = self._find(image)
             open_id: int | None = int(imp.getID())
         else:
             source = as_image(image)
-            imp = to_imageplus(source, str(source.name or "image"))
-            came_from = source.attrs.get("imagej", {}).get("id")
+            imp = images.to_imageplus(source, str(source.name or "image"))
+            came_from = images.open_id(source)
             open_id = came_from if came_from in self.ids() else None
         if hasattr(cells, "shape") and (int(imp.getHeight()), int(imp.getWidth())) != tuple(cells.shape[-2:]):
             raise ImageError(

@@ -103,7 +103,7 @@ def test_predicting(jvm, run, kept, picture, model):
     np.testing.assert_array_equal(got.values, expected.image.values)
     assert list(got.coords["c"].values) == ["other", "membrane"]
     assert fb.pixel_size(got) == fb.pixel_size(picture)
-    assert got.attrs["imagej"]["display_ranges"][0] == (0.0, 1.0)
+    assert fb.imagej_info(got)["display_ranges"][0] == (0.0, 1.0)
     assert jvm("WindowManager.getCurrentImage().getC()") == 2, "membranes are seen first"
 
 
@@ -116,7 +116,7 @@ def test_labelling_shows_the_cells_in_their_colours_and_over_the_image(jvm, run,
     got = kept(labels.name)
     assert len(np.unique(labels.labels)) > 3
     np.testing.assert_array_equal(got.values, labels.labels.values)
-    np.testing.assert_array_equal(got.attrs["imagej"]["luts"][0].colors, palette())
+    np.testing.assert_array_equal(fb.imagej_info(got)["luts"][0].colors, palette())
     names = jvm("WindowManager.getImage(title).getOverlay().toArray()*.getName()", title="zellen \u00e4.tif")
     assert names == [roi.name for roi in outlines.rois]
     before = jvm("WindowManager.getIDList() as List")
