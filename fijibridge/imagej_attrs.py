@@ -39,7 +39,8 @@ def imagej_info(image: Any) -> dict[str, Any]:
         that id, ``path`` (str) of its file, ``luts`` (a list of :class:`fijibridge.image.LookupTable`, one for each
         channel), ``display_ranges`` (a list of two floats each), ``mode`` (``"composite"``, ``"color"`` or
         ``"grayscale"``), ``channel`` (int, of a single one out of several), ``slice_labels`` (a list of str), ``info``
-        (str), ``properties`` (a dict of str) and ``calibration_function`` (a dict: ``function``, ``coefficients``, ``unit``).
+        (str), ``properties`` (a dict of str) and ``calibration_function`` (a dict of ``function``, ``coefficients`` and
+        ``unit``).
         A new one each time. What is not of that kind is left out: the text may come from a file.
 
     See Also

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import ImageError
-from fijibridge.fiji import overlays
+from fijibridge.fiji import datasets, overlays
 from fijibridge.fiji.exchange import pack_rgb, plain_pixels
 from fijibridge.fiji.images import from_imageplus
 from fijibridge.fiji.pixels import copy_into_java
@@ -42,6 +42,7 @@ def replace(imp: Any, new: Any, keep_view: bool) -> Any:
         imp.setSlice(1)
     imp.changes = False
     imp.updateAndDraw()
+    datasets.refresh(imp)
     return imp
 
 
@@ -103,6 +104,7 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
                 copy_into_java(plane, pixels)
     imp.changes = True
     imp.updateAndDraw()
+    datasets.refresh(imp)
     overlays.repaint(imp)
 
 

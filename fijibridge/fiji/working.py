@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import xarray as xr
 
 from fijibridge.errors import ImageError, MacroError, RoiError, SessionError
 from fijibridge.fiji.judging import Judging
@@ -61,7 +62,7 @@ class Working(Judging):
         """
         from fijibridge.fiji import measuring, overlays
 
-        cells = in_order(cells)
+        cells = in_order(cells) if isinstance(cells, xr.DataArray) else cells
         rois = self._cells(cells, image)
         imp, open_id = self._measured_on(image, cells)
         java = overlays.to_java(rois)

@@ -14,6 +14,7 @@ import fijibridge as fb
 from fijibridge.errors import ImageError, NoImageError
 from fijibridge.image import LookupTable
 from fijibridge.imagej_attrs import imagej_text
+from tests.test_others_axes import of_pyimagej
 
 SIZES = {"t": 2, "c": 3, "z": 4, "y": 11, "x": 13}
 
@@ -382,3 +383,32 @@ def test_a_virtual_plane_may_be_made_of_planes_of_fijis(clean):
 
     clean.show(da.map_blocks(plane, chunks=((1,) * 6, 600, 600), dtype=np.uint8), name="made")
     assert (clean.array("made") == source * 2).all()
+
+
+def test_images_of_pyimagej_are_shown_labelled_and_measured(clean):
+    tissue = fb.synthetic_epithelium((60, 80), cell_size=20, seed=5)
+    image, labels = of_pyimagej(tissue.image), of_pyimagej(tissue.labels)
+    clean.show(tissue.image, name="ours")
+    clean.show(image, name="theirs")
+    ours, theirs = clean.image("ours"), clean.image("theirs")
+    xr.testing.assert_equal(theirs, ours)
+    assert fb.pixel_size(theirs) == fb.pixel_size(ours)
+    clean.show_labels(labels, name="labels", over="theirs")
+    assert (clean.array("labels") == tissue.labels.values).all()
+    outlines = fb.rois_to_labels(clean.rois("overlay", "theirs"), tissue.labels.shape)
+    assert (outlines == tissue.labels.values).all()
+    expected = clean.measure(tissue.labels, tissue.image, ["mean", "area"])
+    got = clean.measure(labels, image, ["mean", "area"])
+    assert got.to_numpy().tolist() == expected.to_numpy().tolist()
+    across = tissue.labels.transpose("x", "y")
+    assert clean.measure(across, tissue.image.T, ["mean"])["Mean"].tolist() == expected["Mean"].tolist()
+    assert (clean.corrected_cells(labels, "theirs", "overlay").values == tissue.labels.values).all()
+    matching = fb.match_labels(labels, clean.image("labels"))
+    assert clean.show_matches(matching, labels, labels, over="theirs") is not None
+    stack = fb.as_image(
+        np.arange(2 * 3 * 2 * 4 * 5, dtype=np.uint16).reshape(2, 3, 2, 4, 5), "tczyx", pixel_size={"t": 3.0}
+    )
+    clean.show(of_pyimagej(stack), name="stack")
+    assert (clean.array("stack") == stack.values).all()
+    assert clean._find("stack").getCalibration().frameInterval == 3
+    assert clean._find("stack").getStack().getSliceLabel(1) is None
