@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fijibridge.errors import SessionError
-from fijibridge.fiji import life
+from fijibridge.fiji import jvm, life
 from fijibridge.fiji.installations import Java
 from fijibridge.fiji.life import Mode
 
@@ -38,6 +38,11 @@ class Session:
         life.refuse_forked()
         if self.closed:
             raise SessionError("this Fiji session was closed: start one with fijibridge.Fiji.start()")
+        jvm.prepare_thread()
+        if self.mode == "headless":
+            from fijibridge.fiji import commands
+
+            commands.restore_images()
 
     def _java(self, name: str) -> Any:
         self._ready()

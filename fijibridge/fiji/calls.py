@@ -60,8 +60,7 @@ class Calls:
         """Make the verbs commands, also after ImageJ's main window was opened anew."""
         javaside.plugin().callee = self._callee
         if not self._interactive:
-            # else an image that is shown within IJ.run is shown nowhere
-            jpype.JClass("ij.macro.Interpreter").batchMode = True
+            commands.keep_images()  # else an image that is shown within IJ.run is shown nowhere
         self._menu.enter()
         if self._stop_listening is None:
             self._stop_listening = on_change(self._menu.enter)
@@ -72,6 +71,7 @@ class Calls:
             self._stop_listening()
             self._stop_listening = None
         self._menu.leave()
+        commands.release_images()
         javaside.plugin().callee = None
 
     # --- a call -------------------------------------------------------------------------------------

@@ -29,8 +29,6 @@ def run_macro(code: str, argument: str = "") -> str:
     _check_brackets(code)
     _here.cause = None
     interpreter_class = javaside.interpreter()
-    headless = jpype.JClass("ij.IJ").getInstance() is None
-    images = interpreter_class.keepImages() if headless else None
     interpreter = interpreter_class()
     outer, _here.macro = macro_here(), interpreter
     try:
@@ -42,8 +40,7 @@ def run_macro(code: str, argument: str = "") -> str:
             raise MacroError(f"the macro failed: {error}") from error
     finally:
         _here.macro = outer
-        if images is not None:
-            interpreter_class.restoreImages(images)
+        restore_images()
     cause, _here.cause = _here.cause, None
     if isinstance(cause, KeyboardInterrupt):
         raise cause
@@ -54,6 +51,31 @@ def run_macro(code: str, argument: str = "") -> str:
     if result is not None and str(result) == "[aborted]":
         raise MacroError("the macro was aborted")
     return "" if result is None else str(result)
+
+
+_kept: list[Any] = []
+"""The two lists in which ImageJ's interpreter has the open images where there are no windows."""
+
+
+def keep_images() -> None:
+    """Without windows: enter images that are shown into ImageJ's list, and hold on to that list."""
+    if not _kept:
+        _kept.append(javaside.interpreter().keepImages())
+    restore_images()
+
+
+def restore_images() -> None:
+    """Without windows: bring back the open images that ImageJ forgot.
+
+    An error in any macro, and ``setBatchMode(false)`` in one, make ImageJ drop its list of them.
+    """
+    if _kept:
+        javaside.interpreter().restoreImages(_kept[0])
+
+
+def release_images() -> None:
+    """Leave the list of open images to ImageJ alone."""
+    _kept.clear()
 
 
 _here = threading.local()

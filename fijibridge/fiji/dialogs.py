@@ -107,7 +107,7 @@ def _open_images() -> list[str]:
 
 
 def _active() -> int:
-    imp = jpype.JClass("ij.WindowManager").getCurrentImage()
+    imp = windows.current_image()
     return 0 if imp is None else int(imp.getID())
 
 

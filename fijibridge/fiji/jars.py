@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fijibridge.fiji import startup_cache
 from fijibridge.files import atomic_folder
 
 if TYPE_CHECKING:
@@ -24,33 +24,35 @@ ANOTHER_WITHIN = 300.0
 
 def kept(endpoints: Sequence[str]) -> Path:
     """Return the folder in which the jars of coordinates are, once they have been put together."""
-    import scyjava.config
-
-    coordinates = "+".join(endpoints)
     group, artifact, *_ = endpoints[0].split(":")
-    key = hashlib.sha256(coordinates.encode()).hexdigest()[:16]
-    return Path(scyjava.config.get_cache_dir()) / "fijibridge" / f"{group}.{artifact}-{key}"
+    return startup_cache.cache() / f"{group}.{artifact}-{startup_cache.key_of(['+'.join(endpoints)])}"
 
 
-def jars_of(endpoints: Sequence[str]) -> list[Path]:
+def jars_of(endpoints: Sequence[str], repositories: Mapping[str, str] | None = None) -> list[Path]:
     """Return the jars of coordinates and of all that they need, from Maven Central the first time.
+
+    Parameters
+    ----------
+    endpoints
+        Maven coordinates.
+    repositories
+        Repositories besides Maven Central, by name.
 
     Notes
     -----
     jgo makes its own folder anew at each call: it takes the jars out and puts them in again. A process that runs on
     them meanwhile finds classes missing, so ours is made once and stays as it is.
     """
-    import jgo
-    import scyjava.config
-
     folder = kept(endpoints)
     if not folder.is_dir():
+        import jgo
+
         with in_turn():
             if not folder.is_dir():
                 # as scyjava does it
                 made = jgo.build(
-                    endpoint="+".join(endpoints), cache_dir=scyjava.config.get_cache_dir(), repositories={},
-                    resolver=jgo.maven.PythonResolver(lenient=True),
+                    endpoint="+".join(endpoints), cache_dir=startup_cache.cache().parent,
+                    repositories=dict(repositories or {}), resolver=jgo.maven.PythonResolver(lenient=True),
                 )  # fmt: skip
                 with atomic_folder(folder) as whole:
                     for jar in (*made.jars_dir.glob("*.jar"), *made.modules_dir.glob("*.jar")):
@@ -78,10 +80,9 @@ def in_turn() -> Iterator[None]:
 
 
 def _lock() -> BaseFileLock | None:
-    import scyjava.config
     from filelock import FileLock, Timeout
 
-    cache = Path(scyjava.config.get_cache_dir())
+    cache = startup_cache.cache().parent
     try:
         cache.mkdir(parents=True, exist_ok=True)
         lock = FileLock(cache / "fijibridge.lock")

@@ -6,11 +6,19 @@ needed. Its compiler knows plain Java 1.4: no generics, no ``for (x : xs)``, no 
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jpype
+
+from fijibridge.fiji import jars, startup_cache
+
+log = logging.getLogger("fijibridge")
 
 # --- many ROIs in one call --------------------------------------------------------------------------
 
@@ -140,8 +148,18 @@ public static Object[] keepImages() {
 _RESTORE = """
 public static void restoreImages(Object[] kept) {
     batchMode = true;
-    imageTable = (java.util.Vector) kept[0];
-    imageActivations = (java.util.Vector) kept[1];
+    java.util.Vector images = (java.util.Vector) kept[0];
+    java.util.Vector activations = (java.util.Vector) kept[1];
+    if (imageTable != images && imageTable != null)
+        for (int i = 0; i < imageTable.size(); i++)
+            if (!images.contains(imageTable.get(i))) images.add(imageTable.get(i));
+    if (imageActivations != activations && imageActivations != null)
+        for (int i = 0; i < imageActivations.size(); i++) {
+            activations.remove(imageActivations.get(i));
+            activations.add(imageActivations.get(i));
+        }
+    imageTable = images;
+    imageActivations = activations;
 }
 """
 
@@ -225,6 +243,21 @@ def failure() -> Any:
     )  # fmt: skip
 
 
+# --- from source to class ---------------------------------------------------------------------------
+
+_JAVASSIST = "org.javassist:javassist:3.30.2-GA"
+"""For a JVM that has no javassist, of somebody who started plain ImageJ."""
+
+_JAVA_11 = 55
+"""Version of class files that all Javas since 11 load."""
+
+_DEFINE = """
+public static Class define(Class neighbour, byte[] code) {
+    return java.lang.invoke.MethodHandles.privateLookupIn(neighbour, java.lang.invoke.MethodHandles.lookup())
+        .defineClass(code);
+}
+"""
+
 _made: dict[str, Any] = {}
 _making = threading.RLock()
 
@@ -236,25 +269,115 @@ def _make(
     """Compile a class into the package of a neighbour class, once: two threads may ask for it at the same time."""
     with _making:
         if name not in _made:
-            _made[name] = _compiled(name, neighbour, parent, fields, methods, constructors, interfaces)
+            source = _Source(name, neighbour, parent, fields, methods, constructors, interfaces)
+            _made[name] = _loaded(source)
         return _made[name]
 
 
-def _compiled(
-    name: str, neighbour: str, parent: str | None, fields: tuple[str, ...], methods: tuple[str, ...],
-    constructors: tuple[str, ...], interfaces: tuple[str, ...],
-) -> Any:  # fmt: skip
-    beside = jpype.JClass(neighbour)
-    pool = jpype.JClass("javassist.ClassPool").getDefault()
-    pool.appendClassPath(jpype.JClass("javassist.ClassClassPath")(beside.class_))
-    made = pool.makeClass(name, pool.get(parent)) if parent else pool.makeClass(name)
-    for interface in interfaces:
+@dataclass(frozen=True)
+class _Source:
+    """A class as javassist is to compile it."""
+
+    name: str
+    neighbour: str
+    parent: str | None = None
+    fields: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    constructors: tuple[str, ...] = ()
+    interfaces: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The name of its compiled form: another one for each source, and for each ImageJ that it extends."""
+        version = jpype.JClass("ij.ImageJ").class_.getField("VERSION").get(None)
+        return startup_cache.key_of([self, version, _JAVA_11])
+
+
+def _loaded(source: _Source) -> Any:
+    """Load a class from the cache, or compile it; a cache that cannot be written to is passed over."""
+    if _exists(source.name):  # an earlier start in this JVM, by another copy of this package
+        return jpype.JClass(source.name)
+    code = startup_cache.read_class(source.name, source.key)
+    if code is None:
+        code = bytes(_compiled(source).toBytecode())
+        try:
+            startup_cache.keep_class(source.name, source.key, code)
+        except OSError as error:
+            log.debug("%s is compiled anew in each process: %s", source.name, error)
+    try:
+        _define(jpype.JClass(source.neighbour).class_, code)
+    except OSError:
+        _compiled(source).toClass(jpype.JClass(source.neighbour).class_)
+    return jpype.JClass(source.name)
+
+
+def _exists(name: str) -> bool:
+    try:
+        jpype.JClass(name)
+    except TypeError:
+        return False
+    return True
+
+
+def _define(neighbour: Any, code: bytes) -> None:
+    """Put a class into the package and the class loader of another one.
+
+    Raises
+    ------
+    OSError
+        If the class that does it is in no cache and cannot be put there.
+    """
+    define = _definer()
+    define.define(neighbour, jpype.JArray(jpype.JByte)(code))
+
+
+@cache
+def _definer() -> Any:
+    """Return the class that defines others; ``MethodHandles.lookup`` needs a caller written in Java."""
+    source = _Source("fijibridge.Definer", "java.lang.Object", methods=(_DEFINE,))
+    code = startup_cache.read_class(source.name, source.key)
+    if code is None:
+        startup_cache.keep_class(source.name, source.key, bytes(_compiled(source).toBytecode()))
+    return _child_class([startup_cache.class_folder(source.key)], source.name)
+
+
+def _child_class(places: Sequence[Path], name: str) -> Any:
+    """Return a class from jars or folders that are not on the class path."""
+    urls = [jpype.JClass("java.io.File")(str(place)).toURI().toURL() for place in places]
+    loader_class = jpype.JClass("java.net.URLClassLoader")
+    loader = loader_class(jpype.JArray(jpype.JClass("java.net.URL"))(urls), _ij_loader())
+    return jpype.JClass(loader.loadClass(name))
+
+
+def _ij_loader() -> Any:
+    return jpype.JClass("ij.IJ").class_.getClassLoader()
+
+
+@cache
+def _javassist() -> Callable[[str], Any]:
+    """Return what finds javassist's classes: on the class path, as in Fiji, else in its own jar."""
+    if _exists("javassist.ClassPool"):
+        return lambda name: jpype.JClass(f"javassist.{name}")
+    from fijibridge.fiji.jvm import refuse_unreachable
+
+    refuse_unreachable([_JAVASSIST], {})
+    loader = _child_class(jars.jars_of([_JAVASSIST]), "javassist.ClassPool").class_.getClassLoader()
+    return lambda name: jpype.JClass(loader.loadClass(f"javassist.{name}"))
+
+
+def _compiled(source: _Source) -> Any:
+    """Compile a class with javassist."""
+    find = _javassist()
+    pool = find("ClassPool")(True)
+    pool.appendClassPath(find("ClassClassPath")(jpype.JClass("ij.IJ").class_))
+    made = pool.makeClass(source.name, pool.get(source.parent)) if source.parent else pool.makeClass(source.name)
+    made.getClassFile().setMajorVersion(_JAVA_11)  # else that of this Java, which an older one cannot load
+    for interface in source.interfaces:
         made.addInterface(pool.get(interface))
-    for source in fields:
-        made.addField(jpype.JClass("javassist.CtField").make(source, made))
-    for source in constructors:
-        made.addConstructor(jpype.JClass("javassist.CtNewConstructor").make(source, made))
-    for source in methods:
-        made.addMethod(jpype.JClass("javassist.CtNewMethod").make(source, made))
-    made.toClass(beside.class_)
-    return jpype.JClass(name)
+    for field in source.fields:
+        made.addField(find("CtField").make(field, made))
+    for constructor in source.constructors:
+        made.addConstructor(find("CtNewConstructor").make(constructor, made))
+    for method in source.methods:
+        made.addMethod(find("CtNewMethod").make(method, made))
+    return made

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from fijibridge.cells.diagnosis.pixel_errors import error_colors
-from fijibridge.cells.outlines import gap_points, matching_rois
 from fijibridge.fiji.showing import Showing
 from fijibridge.image import Array, LookupTable, as_image, same_shape
 
@@ -43,6 +41,7 @@ class Judging(Showing):
         pandas.DataFrame
             ``label`` (name of the ROI), ``outcome``, ``true``, ``predicted``, ``score``.
         """
+        from fijibridge.cells.outlines import matching_rois
         from fijibridge.fiji import overlays
 
         same_shape(true=true, pred=pred)
@@ -77,6 +76,8 @@ class Judging(Showing):
         str
             The summary.
         """
+        from fijibridge.cells.diagnosis.pixel_errors import error_colors
+        from fijibridge.cells.outlines import gap_points
         from fijibridge.fiji import images, overlays
 
         errors = as_image(diagnosis.errors)

@@ -6,12 +6,15 @@ pyimagej), and "embedded": plain ImageJ from Maven Central, small and quick.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import re
 import socket
+import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -19,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from fijibridge.errors import StartError
-from fijibridge.fiji import jars
-from fijibridge.fiji.installations import Java, fiji_places, find_java
+from fijibridge.fiji import imglyb_jar, jars, startup_cache
+from fijibridge.fiji.installations import Java, fiji_places, find_java, java_libraries
 
 log = logging.getLogger("fijibridge")
 
@@ -34,6 +37,45 @@ def is_running() -> bool:
     """Tell whether this process has a JVM, ours or anybody's."""
     jpype = sys.modules.get("jpype")
     return bool(jpype is not None and jpype.isJVMStarted())
+
+
+_prepared = threading.local()
+
+
+def prepare_thread() -> None:
+    """Give this thread the class loader of ImageJ if it has none.
+
+    JPype attaches Python's threads without one, and Swing's looks then find none of their classes: the first window
+    that such a thread opens fails.
+    """
+    if getattr(_prepared, "done", False):
+        return
+    thread = java_class("java.lang.Thread").currentThread()
+    if thread.getContextClassLoader() is None:
+        thread.setContextClassLoader(java_class("ij.IJ").class_.getClassLoader())
+    _prepared.done = True
+
+
+EVENTS = (
+    "java.awt.AWTEvent", "java.awt.event.ActionEvent", "java.awt.event.AdjustmentEvent",
+    "java.awt.event.ComponentEvent", "java.awt.event.ContainerEvent", "java.awt.event.FocusEvent",
+    "java.awt.event.HierarchyEvent", "java.awt.event.InputEvent", "java.awt.event.InputMethodEvent",
+    "java.awt.event.InvocationEvent", "java.awt.event.ItemEvent", "java.awt.event.KeyEvent",
+    "java.awt.event.MouseEvent", "java.awt.event.MouseWheelEvent", "java.awt.event.PaintEvent",
+    "java.awt.event.TextEvent", "java.awt.event.WindowEvent",
+)  # fmt: skip
+"""AWT's classes of events, whose initialisers wait for AWT's lock."""
+
+
+def initialise_events() -> None:
+    """Initialise AWT's event classes before the first window is open.
+
+    A listener that is made off AWT's thread initialises its event's class, which waits for AWT's lock. AWT's thread,
+    which holds the lock while it handles an event, waits for the same class: both wait for ever.
+    """
+    loader = java_class("java.lang.ClassLoader").getSystemClassLoader()
+    for name in EVENTS:
+        java_class("java.lang.Class").forName(name, True, loader)
 
 
 def display_problem() -> str | None:
@@ -78,22 +120,92 @@ def start_embedded(headless: bool, memory: str | None) -> Java:
     StartError
         If the jars are in no cache and Maven Central does not answer.
     """
+    import jpype
+
     java = find_java(display=not headless)
     options = ["--add-opens=java.base/java.lang=ALL-UNNAMED", *_options(headless, memory)]
-    with _scyjava_configured(java, [], options, repositories={}) as scyjava:
-        refuse_unreachable(list(EMBEDDED), {})
-        scyjava.config.set_java_constraints(fetch="never")
-        try:
-            scyjava.config.add_classpath(*map(str, jars.jars_of(EMBEDDED)))
-            scyjava.start_jvm()
-        except Exception as error:
-            raise StartError(
-                f"ImageJ ({', '.join(EMBEDDED)}) could not be started with {java}: {error}. "
-                "It comes from Maven Central the first time: is there a network?"
-            ) from error
-    # Before any class of ij.* is loaded: without it a headless IJ.run dies in AWT menus.
-    _java_class("net.imagej.patcher.LegacyInjector").preinit()
+    refuse_unreachable(list(EMBEDDED), {})
+    try:
+        found = jars.jars_of(EMBEDDED)
+        patched = startup_cache.patched_jar(found, headless)
+        options += _archive_options(java)
+        # one jar is opened before ImageJ's own, so its classes are taken
+        jpype.addClassPath(str(patched)) if patched.is_file() else None
+        for jar in found:
+            jpype.addClassPath(str(jar))
+        _start_jpype(java, [*_user_options(), *options])
+    except Exception as error:
+        raise StartError(
+            f"ImageJ ({', '.join(EMBEDDED)}) could not be started with {java}: {error}. "
+            "It comes from Maven Central the first time: is there a network?"
+        ) from error
+    _patch(patched, headless)
     return java
+
+
+def _start_jpype(java: Java, options: list[str]) -> None:
+    """Start the JVM as scyjava does, which would first run ``java -version`` in a process of its own."""
+    import jpype.config
+
+    library = next(map(str, java_libraries(java.home)), None)
+    java_home = os.environ.get("JAVA_HOME")
+    os.environ["JAVA_HOME"] = str(java.home)
+    try:
+        jpype.startJVM(*options, jvmpath=library, interrupt=True)
+    except BaseException:
+        _restore_environment("JAVA_HOME", java_home)
+        raise
+    jpype.config.onexit = False
+    jpype.config.free_resources = False
+    atexit.register(_shut_down)
+
+
+def _shut_down() -> None:
+    """End the JVM when Python ends: its windows first, which would keep it alive."""
+    import jpype
+
+    if not jpype.isJVMStarted():
+        return
+    if "scyjava" in sys.modules:
+        sys.modules["scyjava"].shutdown_jvm()  # which also calls back whoever asked scyjava for it
+        return
+    for window in java_class("java.awt.Window").getWindows():
+        window.dispose()
+    jpype.shutdownJVM()
+
+
+def _user_options() -> list[str]:
+    """Return the JVM options that the user gave scyjava."""
+    config = sys.modules.get("scyjava.config")
+    return [] if config is None else list(config.get_options())
+
+
+def _archive_options(java: Java) -> list[str]:
+    """Return the options that let a Java without an archive of its classes use the one in our cache."""
+    archive = startup_cache.class_archive(java)
+    if archive is None:
+        return []
+    if not archive.is_file():
+        try:
+            startup_cache.write_class_archive(java, archive)
+        except (OSError, subprocess.SubprocessError) as error:
+            log.debug("Java's classes are parsed at each start: %s", error)
+            return []
+    return ["-Xshare:auto", f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off"]
+
+
+def _patch(patched: Path, headless: bool) -> None:
+    """Patch ImageJ's classes if they were not loaded patched, and keep them for the next start.
+
+    Before any class of ij.* is loaded: without it a headless IJ.run dies in AWT menus.
+    """
+    if patched.is_file():
+        return
+    java_class("net.imagej.patcher.LegacyInjector").preinit()
+    try:
+        startup_cache.write_patched_jar(patched, headless)
+    except OSError as error:
+        log.debug("ImageJ's classes are patched at each start: %s", error)
 
 
 def start_pyimagej(where: Path | str, mode: str, memory: str | None) -> tuple[Java, Any]:
@@ -119,8 +231,7 @@ def start_pyimagej(where: Path | str, mode: str, memory: str | None) -> tuple[Ja
         scyjava_module.config.set_java_constraints(fetch="auto")
         import imagej
 
-        # imglyb registers a Maven endpoint at its import: even a local folder would go online
-        scyjava_module.config.endpoints.clear()
+        imglyb_jar.prepare(folder, repositories)
         target = str(folder) if folder is not None else endpoints if len(endpoints) > 1 else endpoints[0]
         try:
             return java, imagej.init(target, mode=mode)
@@ -233,12 +344,10 @@ def _advice(endpoints: list[str]) -> str:
 
 def is_cached(endpoints: list[str]) -> bool:
     """Tell whether these coordinates were resolved before: by us, or by jgo, in an environment named by the first."""
-    import scyjava.config
-
     if jars.kept(endpoints).is_dir():
         return True
     group, first, *_ = endpoints[0].split(":")
-    folder = Path(scyjava.config.get_cache_dir()).joinpath("envs", *group.split("."), first)
+    folder = startup_cache.cache().parent.joinpath("envs", *group.split("."), first)
     patterns = []
     for endpoint in endpoints:
         _, artifact, *version = endpoint.split(":")
@@ -252,7 +361,8 @@ def _repositories_told(endpoints: list[str], repositories: dict[str, str]) -> st
     return f". Asked: Maven Central, {', '.join(repositories)}. " + _advice(endpoints)
 
 
-def _java_class(name: str) -> Any:
+def java_class(name: str) -> Any:
+    """Return a Java class by its name."""
     import jpype
 
     return jpype.JClass(name)

@@ -15,11 +15,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from fijibridge.errors import SessionError, StartError
 from fijibridge.fiji import installations, jvm
+from fijibridge.fiji.installations import Java
 
 log = logging.getLogger("fijibridge")
 
@@ -27,8 +29,40 @@ Mode = Literal["headless", "interactive"]
 
 _COORDINATE = r"[\w.-]+:[\w.-]+(:[\w.-]+)*"
 
-started: dict[str, Any] = {}
-"""What this process' JVM was started with; empty before."""
+
+@dataclass
+class Running:
+    """The JVM of this process, and what runs in it.
+
+    Attributes
+    ----------
+    where
+        The Fiji folder, Maven coordinates or ``"embedded"`` that it was started with; None for one that was joined.
+    mode
+        ``"headless"`` or ``"interactive"``.
+    java
+        The Java it runs on.
+    gateway
+        The ImageJ2 gateway, None for plain ImageJ.
+    flavor
+        ``"fiji"``, ``"imagej2"``, ``"imagej"`` (plain ImageJ that was joined) or ``"embedded"``.
+    ours
+        Whether fijibridge started it, and so ends it.
+    """
+
+    where: str | Path | None
+    mode: Mode
+    java: Java
+    gateway: Any
+    flavor: str
+    ours: bool = True
+
+
+running: Running | None = None
+"""What runs in this process, None before the first start."""
+
+_failed: str | None = None
+"""Why a start left a JVM that cannot be used."""
 
 _forked = False
 
@@ -60,30 +94,35 @@ def resolved(where: str | os.PathLike[str] | None) -> str | Path:
     return installations.fiji_folder(text)
 
 
-def refuse_another(wanted: dict[str, Any], memory: str | None) -> None:
-    """Refuse what the JVM that is running is not."""
-    if "failed" in started:
+def refuse_another(where: str | Path, mode: Mode, memory: str | None) -> None:
+    """Refuse to start what the running JVM is not.
+
+    Raises
+    ------
+    StartError
+        If another kind or mode runs, if somebody else started the JVM, or if an earlier start failed.
+    """
+    if _failed is not None:
         raise StartError(
-            f"an earlier start failed, and left a JVM that cannot be used ({started['failed']}): start a fresh Python"
+            f"an earlier start failed, and left a JVM that cannot be used ({_failed}): start a fresh Python"
         )
-    if not started:
+    if running is None or not running.ours:
         raise StartError(
-            "this process already runs a JVM that fijibridge did not start. A process has one JVM: start Fiji first, "
-            "in a fresh Python"
+            "this process already runs a JVM that fijibridge did not start, and a process has one JVM. Join the ImageJ "
+            "in it: fijibridge.Fiji.attach(). To start Fiji, use a fresh Python"
         )
-    running = {k: started[k] for k in wanted}
-    if running != wanted:
-        raise StartError(f"this process already runs {_told(running)}; {_told(wanted)} needs a fresh Python process")
+    if (running.where, running.mode) != (where, mode):
+        there = f"Fiji.start({str(running.where)!r}, mode={running.mode!r})"
+        raise StartError(
+            f"this process already runs {there}; Fiji.start({str(where)!r}, mode={mode!r}) needs a fresh Python process"
+        )
     if memory is not None:
         log.warning("memory=%s is ignored: the JVM of this process is already running", memory)
 
 
-def _told(kind: dict[str, Any]) -> str:
-    return f"Fiji.start({str(kind['where'])!r}, mode={kind['mode']!r})"
-
-
-def start(where: str | Path, mode: Mode, memory: str | None) -> None:
+def start(where: str | Path, mode: Mode, memory: str | None) -> Running:
     """Start the JVM, and note what was started."""
+    global running, _failed
     try:
         if where == "embedded":
             java, gateway = jvm.start_embedded(headless=mode == "headless", memory=memory), None
@@ -91,18 +130,41 @@ def start(where: str | Path, mode: Mode, memory: str | None) -> None:
             java, gateway = jvm.start_pyimagej(where, mode, memory)
     except Exception as error:
         if jvm.is_running():
-            started["failed"] = str(error)
+            _failed = str(error)
         raise
-    started.update(where=where, mode=mode, java=java, gateway=gateway, flavor=_flavor(gateway))
     _hold_exit()
+    running = Running(where, mode, java, gateway, flavor_of(gateway))
+    return running
 
 
-def _flavor(gateway: Any) -> str:
+def join(found: Running) -> Running:
+    """Note what was found running in this process."""
+    global running
+    running = found
+    return running
+
+
+def flavor_of(gateway: Any) -> str:
     """Tell Fiji from a plain ImageJ2 by the application that registered itself."""
     if gateway is None:
         return "embedded"
     names = [str(app.getTitle()) for app in gateway.app().getApps().values()]
     return "fiji" if "Fiji" in names else "imagej2"
+
+
+def revive(jvm_now: Running) -> None:
+    """Give a Fiji whose ImageJ2 was quit a new one, on the same JVM; the old one's services are gone."""
+    if jvm_now.gateway is not None and is_disposed(jvm_now.gateway.getContext()):
+        import imagej
+
+        jvm_now.gateway = imagej._create_gateway()
+
+
+def is_disposed(context: Any) -> bool:
+    """Tell whether the ImageJ2 of a SciJava context was quit."""
+    field = jvm.java_class("org.scijava.Context").class_.getDeclaredField("disposed")
+    field.setAccessible(True)
+    return bool(field.getBoolean(context))
 
 
 # --- what must not end it ---------------------------------------------------------------------------
@@ -119,7 +181,7 @@ def refuse_forked() -> None:
 
 def _note_fork() -> None:
     global _forked
-    _forked = bool(started)
+    _forked = jvm.is_running()
 
 
 if hasattr(os, "register_at_fork"):
@@ -170,7 +232,8 @@ def _leave() -> None:
     if _exit_held.is_set():
         _outlive_java()  # it is ending already; the exit status stays Python's
         return
-    close_everything(started["mode"] == "interactive")
+    assert running is not None
+    close_everything(running.mode == "interactive")
     wait_until(lambda: not _lasting_threads(), _STAY)
     if _lasting_threads():
         _outlive_java()
@@ -213,9 +276,10 @@ def open_window() -> None:
     """Open ImageJ's main window, whose closing must not end Python."""
     import jpype
 
-    gateway, ij = started["gateway"], jpype.JClass("ij.IJ")
-    if gateway is not None:
-        gateway.ui().showUI()
+    assert running is not None
+    ij = jpype.JClass("ij.IJ")
+    if running.gateway is not None:
+        running.gateway.ui().showUI()
     elif ij.getInstance() is None:
         main = jpype.JClass("ij.ImageJ")
         main(main.STANDALONE)
@@ -249,7 +313,7 @@ def close_everything(interactive: bool) -> None:
             # close() clears what ImageJ remembers of a window (the ROI Manager), dispose() does not
             window.close() if hasattr(window, "close") else window.dispose()
     frame = jpype.JClass("ij.IJ").getInstance()
-    if frame is not None and started["gateway"] is None:
+    if frame is not None and (running is None or running.gateway is None):
         frame.exitWhenQuitting(False)
         frame.quit()  # on a thread of its own
         wait_until(lambda: jpype.JClass("ij.IJ").getInstance() is None)

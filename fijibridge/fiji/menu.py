@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import threading
 from collections.abc import Set
 from typing import Any
@@ -10,6 +12,8 @@ import jpype
 
 from fijibridge.fiji.windows import on_event_thread
 from fijibridge.verbs.registry import Verb, all_verbs
+
+log = logging.getLogger("fijibridge")
 
 NAME = "FijiBridge"
 """Of the menu."""
@@ -34,6 +38,8 @@ class Menu:
     def __init__(self, interactive: bool):
         self._interactive = interactive
         self._watched: tuple[Any, Any] | None = None
+        self._replaced: dict[str, str] = {}
+        self._hidden: list[Any] = []
 
     def enter(self) -> None:
         """Enter the verbs that there are, in place of those that were entered before."""
@@ -42,22 +48,28 @@ class Menu:
             verbs = all_verbs()
             commands = _commands()
             for verb in verbs:
-                commands.put(verb.command, _ENTRY.format(verb.name))
+                before = commands.put(verb.command, _ENTRY.format(verb.name))
+                if before is not None and not _is_ours(before):
+                    self._replaced[verb.command] = str(before)
             _remove_ours(commands, {verb.command for verb in verbs})  # never all of them: a macro may be calling one
         if self._interactive:
-            on_event_thread(lambda: _fill(all_verbs()))
+            on_event_thread(lambda: self._fill(all_verbs()))
             self._watch()
 
     def leave(self) -> None:
-        """Take the verbs out again."""
+        """Take the verbs out again; what they replaced, scripts of the same names, comes back."""
         if self._watched is not None:
             frame, listener = self._watched
             frame.removeWindowListener(listener)
             self._watched = None
         with _entering:
-            _remove_ours(_commands(), set())
+            commands = _commands()
+            _remove_ours(commands, set())
+            for name, entry in self._replaced.items():
+                commands.put(name, entry)
+            self._replaced.clear()
         if self._interactive:
-            on_event_thread(lambda: _fill([]))
+            on_event_thread(lambda: self._fill([]))
 
     def _watch(self) -> None:
         """Look whether the commands are still there when the person comes back to the main window.
@@ -74,6 +86,52 @@ class Menu:
         frame.addWindowListener(listener)
         self._watched = frame, listener
 
+    def _fill(self, verbs: list[Verb]) -> None:
+        """Fill our part of the Plugins menu; without verbs it is as it was before."""
+        plugins = jpype.JClass("ij.Menus").getImageJMenu("Plugins")
+        if plugins is None:
+            return
+        items = [plugins.getItem(i) for i in range(int(plugins.getItemCount()))]
+        submenu = jpype.JClass("java.awt.Menu")
+        menu = next((i for i in items if isinstance(i, submenu) and str(i.getLabel()) == NAME), None)
+        if menu is not None and str(menu.getName()) != _OURS:  # of installed scripts, which do the same
+            self._hidden = [menu.getItem(i) for i in range(int(menu.getItemCount()))]
+            menu.setName(_OURS)
+        if not verbs:
+            self._restore(plugins, menu)
+            return
+        if menu is None:
+            menu = plugins.add(submenu(NAME))
+            menu.setName(_OURS)
+        menu.removeAll()
+        frame = jpype.JClass("ij.IJ").getInstance()
+        group = None
+        for verb in verbs:
+            here = sum(verb.order >= begin for begin in _GROUPS)
+            if group is not None and here != group:
+                menu.addSeparator()
+            group = here
+            item = jpype.JClass("java.awt.MenuItem")(verb.title)
+            item.setActionCommand(verb.command)
+            item.addActionListener(frame)
+            menu.add(item)
+
+    def _restore(self, plugins: Any, menu: Any) -> None:
+        if menu is None:
+            return
+        menu.removeAll()
+        if not self._hidden:
+            plugins.remove(menu)
+            return
+        for item in self._hidden:
+            menu.add(item)
+        menu.setName(NAME)
+        self._hidden = []
+
+
+_OURS = "fijibridge"
+"""Name, not label, of the menu while its items are ours."""
+
 
 def _commands() -> Any:
     """Return ImageJ's table of commands, which it reads for the first command only where there are no windows."""
@@ -81,41 +139,40 @@ def _commands() -> Any:
     if menus.getCommands() is None:
         init = jpype.JClass("ij.IJ").class_.getDeclaredMethod("init")  # as IJ.run does before the first command
         init.setAccessible(True)
-        init.invoke(None)
+        try:
+            init.invoke(None)
+        except jpype.JClass("java.lang.reflect.InvocationTargetException"):
+            _read_commands()
     return menus.getCommands()
 
 
+def _read_commands() -> None:
+    """Make the table of commands of a plain ImageJ that cannot make menus, as it has no windows and no patches."""
+    log.warning(
+        "this ImageJ runs without windows and without ij1-patcher: fijibridge's commands work, and those of "
+        "ImageJ's property file; Edit > Invert and some others do not. They need net.imagej:ij1-patcher on the class "
+        "path and the JVM option --add-opens=java.base/java.lang=ALL-UNNAMED"
+    )
+    properties = jpype.JClass("java.util.Properties")()
+    properties.load(jpype.JClass("ij.IJ").class_.getResourceAsStream("/IJ_Props.txt"))
+    table = jpype.JClass("java.util.Hashtable")()
+    for value in properties.values():
+        entry = re.fullmatch(r'"(?P<label>[^"[]+)(\[\w+\])?"\s*,\s*(?P<plugin>[\w.]+(\(".*"\))?)', str(value).strip())
+        if entry is not None:
+            table.put(entry["label"], entry["plugin"])
+    field = jpype.JClass("ij.Menus").class_.getDeclaredField("pluginsTable")
+    field.setAccessible(True)
+    field.set(None, table)
+
+
 def _ours(commands: Any) -> list[str]:
-    return [str(e.getKey()) for e in commands.entrySet() if str(e.getValue()).startswith("ij.plugin.FijiBridge(")]
+    return [str(e.getKey()) for e in commands.entrySet() if _is_ours(e.getValue())]
+
+
+def _is_ours(entry: Any) -> bool:
+    return str(entry).startswith("ij.plugin.FijiBridge(")
 
 
 def _remove_ours(commands: Any, but: Set[str]) -> None:
     for name in set(_ours(commands)) - but:
         commands.remove(name)
-
-
-def _fill(verbs: list[Verb]) -> None:
-    """Fill our part of the Plugins menu; without verbs it goes."""
-    plugins = jpype.JClass("ij.Menus").getImageJMenu("Plugins")
-    if plugins is None:
-        return
-    items = [plugins.getItem(i) for i in range(int(plugins.getItemCount()))]
-    menu = next((i for i in items if isinstance(i, jpype.JClass("java.awt.Menu")) and str(i.getLabel()) == NAME), None)
-    if not verbs:
-        if menu is not None:
-            plugins.remove(menu)
-        return
-    if menu is None:
-        menu = plugins.add(jpype.JClass("java.awt.Menu")(NAME))
-    menu.removeAll()
-    frame = jpype.JClass("ij.IJ").getInstance()
-    group = None
-    for verb in verbs:
-        here = sum(verb.order >= begin for begin in _GROUPS)
-        if group is not None and here != group:
-            menu.addSeparator()
-        group = here
-        item = jpype.JClass("java.awt.MenuItem")(verb.title)
-        item.setActionCommand(verb.command)
-        item.addActionListener(frame)
-        menu.add(item)

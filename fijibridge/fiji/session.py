@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from fijibridge.errors import SessionError
-from fijibridge.fiji import jvm, life
+from fijibridge.fiji import attachment, imglyb_jar, jvm, life
 from fijibridge.fiji.installations import Java
 from fijibridge.fiji.life import Mode
 from fijibridge.fiji.trainings import Trainings
@@ -19,16 +19,18 @@ _lock = threading.RLock()
 
 
 def current() -> Fiji:
-    """Return the running session, also from Fiji's own script editor.
+    """Return the running session, also from Fiji's own script editor; join an ImageJ that somebody else started.
 
     Raises
     ------
     SessionError
         If none is running.
     """
-    if _current is None or _current.closed:
-        raise SessionError("no Fiji is running in this process: start one with fijibridge.Fiji.start()")
-    return _current
+    if _current is not None and not _current.closed:
+        return _current
+    if jvm.is_running() and (life.running is None or not life.running.ours):
+        return Fiji.attach()
+    raise SessionError("no Fiji is running in this process: start one with fijibridge.Fiji.start()")
 
 
 class Fiji(Trainings):
@@ -58,11 +60,10 @@ class Fiji(Trainings):
 
     def __init__(self, flavor: str, mode: Mode, java: Java, gateway: Any):
         super().__init__(flavor, mode, java, gateway)
-        ij1 = str(self._java("ij.IJ").getVersion()).split("/")[-1]
         from fijibridge.fiji.calls import Calls
 
         self._calls = Calls(self)
-        self.version = f"{gateway.getVersion()}/{ij1}" if gateway is not None else ij1
+        self.version = self._version()
 
     @classmethod
     def start(
@@ -91,25 +92,79 @@ class Fiji(Trainings):
         StartError
             If it cannot be had, or another kind or mode is running. Nothing else is started in its place.
         """
-        global _current
         life.refuse_forked()
         with _lock:
             mode = life.checked_mode(mode)
-            wanted = {"where": life.resolved(where), "mode": mode}
+            wanted = life.resolved(where)
             if jvm.is_running():
-                life.refuse_another(wanted, memory)
+                life.refuse_another(wanted, mode, memory)
             else:
-                life.start(wanted["where"], mode, memory)
-            if _current is None or _current.closed:
-                _current = cls(life.started["flavor"], mode, life.started["java"], life.started["gateway"])
-                add_watcher(_current.watch)
+                life.start(wanted, mode, memory)
+            assert life.running is not None
+            life.revive(life.running)
             if mode == "interactive":
+                jvm.initialise_events()
                 life.open_window()  # which the user may have closed
-            _current._calls.enter()
-            return _current
+            return cls._entered(life.running)
+
+    @classmethod
+    def attach(cls, ij: Any = None) -> Fiji:
+        """Join the Fiji or ImageJ that already runs in this process.
+
+        Somebody else started it: a script by ``imagej.init(...)``, Fiji's own Python mode, napari-imagej, or
+        ``scyjava.start_jvm``. It stays theirs: :meth:`close` leaves it open, and removes only what this session added,
+        its listeners and its menu.
+
+        Parameters
+        ----------
+        ij
+            What ``imagej.init`` returned. Left out, the SciJava context of this process is looked for; plain ImageJ is
+            joined if there is none. Nothing is created.
+
+        Returns
+        -------
+        Fiji
+            The running session if there is one.
+
+        Raises
+        ------
+        StartError
+            If no JVM with ImageJ runs in this process.
+        """
+        life.refuse_forked()
+        with _lock:
+            if life.running is not None and life.running.ours:
+                return cls._entered(life.running)
+            found = attachment.find(ij)
+            attachment.report_missing_options()
+            if found.mode == "interactive":
+                jvm.initialise_events()
+            return cls._entered(life.join(found))
+
+    @classmethod
+    def _entered(cls, running: life.Running) -> Fiji:
+        """Return the session of what runs, with its verbs in the menu."""
+        global _current
+        jvm.prepare_thread()
+        if _current is None or _current.closed:
+            _current = cls(running.flavor, running.mode, running.java, running.gateway)
+            add_watcher(_current.watch)
+        _current._gateway = running.gateway
+        _current._calls.enter()
+        return _current
+
+    def _version(self) -> str:
+        ij1 = str(self._java("ij.IJ").getVersion()).split("/")[-1]
+        if self._gateway is None:
+            return ij1
+        version = str(self._gateway.getVersion())
+        return version if version.endswith(f"/{ij1}") else f"{version}/{ij1}"
 
     def close(self) -> None:
-        """Close all images and windows without asking to save; the JVM and Python live on."""
+        """Close all images and windows without asking to save; the JVM and Python live on.
+
+        Of an ImageJ that was joined by :meth:`attach` everything stays open.
+        """
         if self.closed:
             return
         self._calls.leave()
@@ -117,7 +172,11 @@ class Fiji(Trainings):
         remove_watcher(self.watch)
         if self._events is not None:
             self._events.close()
-        life.close_everything(self.mode == "interactive")
+        from fijibridge.fiji import tables
+
+        tables.unfollow_all()
+        if life.running is not None and life.running.ours:
+            life.close_everything(self.mode == "interactive")
 
     def __enter__(self) -> Fiji:
         """Return the session; it is closed at the end of the block."""
@@ -154,8 +213,11 @@ class Fiji(Trainings):
         Raises
         ------
         SessionError
-            In the embedded ImageJ, which has none.
+            In plain ImageJ, which has none, and after ImageJ2 was quit.
         """
         if self._gateway is None:
-            raise SessionError("the embedded ImageJ has no ImageJ2 gateway: start a Fiji, Fiji.start()")
+            raise SessionError("plain ImageJ has no ImageJ2 gateway: start a Fiji, Fiji.start()")
+        if life.is_disposed(self._gateway.getContext()):
+            raise SessionError("ImageJ2 was quit, its services are gone: Fiji.start() with the same arguments opens it")
+        imglyb_jar.say_what_is_lacking()
         return self._gateway

@@ -128,6 +128,13 @@ def unfollow(name: str) -> None:
             follower.selected = lambda label, position: None
 
 
+def unfollow_all() -> None:
+    """Take our listeners off all tables."""
+    for follower in _followed.values():
+        follower.stop()
+    _followed.clear()
+
+
 def follow(name: str, selected: Selected) -> None:
     """Call back with the label, and the slice or 0, of the row that the user clicks."""
     panel = panel_of(name)
@@ -150,6 +157,9 @@ class _Follower:
         nothing = dict.fromkeys(("mouseClicked", "mousePressed", "mouseEntered", "mouseExited"), lambda event: None)
         self._mouse = jpype.JProxy("java.awt.event.MouseListener", dict=nothing | {"mouseReleased": self._chosen})
         panel.addMouseListener(self._mouse)
+
+    def stop(self) -> None:
+        self.panel.removeMouseListener(self._mouse)
 
     def _chosen(self, _: Any) -> None:
         table, row = self.panel.getResultsTable(), int(self.panel.getSelectionStart())

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 import jpype
 
 from fijibridge.errors import NoImageError, SessionError
+from fijibridge.fiji.jvm import prepare_thread
 
 log = logging.getLogger("fijibridge")
 
@@ -64,7 +65,7 @@ def find(which: Which) -> Any:
         If there is none, or several.
     """
     if which is None:
-        active = jpype.JClass("ij.WindowManager").getCurrentImage()
+        active = current_image()
         if active is None:
             raise NoImageError("no image is open in Fiji")
         return active
@@ -81,6 +82,27 @@ def find(which: Which) -> Any:
         several = {int(i.getID()): str(i.getTitle()) for i in found}
         raise NoImageError(f"{which!r} means {len(found)} open images: say which by its id, one of {several}")
     return found[0]
+
+
+def current_image() -> Any:
+    """Return the active image, None if there is none.
+
+    A thread that ran a macro or a verb keeps the image that was active there, also after it was closed: such a one is
+    forgotten.
+    """
+    manager = jpype.JClass("ij.WindowManager")
+    kept = manager.getTempCurrentImage()
+    if kept is not None and int(kept.getID()) not in [int(i) for i in manager.getIDList() or ()]:
+        manager.setTempCurrentImage(None)
+    return manager.getCurrentImage()
+
+
+def activate(imp: Any) -> None:
+    """Make an image without a window the active one, for all threads."""
+    manager = jpype.JClass("ij.WindowManager")
+    jpype.JClass("ij.macro.Interpreter").activateImage(imp)
+    # what this thread had as its own active image comes before that
+    manager.setTempCurrentImage(None if manager.getTempCurrentImage() is None else imp)
 
 
 _showing = threading.RLock()
@@ -216,6 +238,7 @@ class Events:
         self._queue.put(event)
 
     def _tell(self) -> None:
+        prepare_thread()
         while True:
             event = self._queue.get()
             if event is None:
@@ -246,6 +269,7 @@ def wait_for_user(title: str, text: str) -> bool:
     dialog.addWindowListener(jpype.JProxy("java.awt.event.WindowListener", dict=methods))
 
     def show() -> None:
+        prepare_thread()
         dialog.show()
         ended.set()
 

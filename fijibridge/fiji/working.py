@@ -99,7 +99,7 @@ class Working(Judging):
         if imp.getWindow() is not None:
             self._java("ij.IJ").selectWindow(imp.getID())
         else:
-            self._java("ij.WindowManager").setTempCurrentImage(imp)
+            self._windows().activate(imp)
         if java is not None:
             overlays.select(imp, java)
 

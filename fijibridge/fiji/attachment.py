@@ -1,0 +1,153 @@
+"""Find the ImageJ that somebody else started in this process: by ``imagej.init``, Fiji's Python mode, napari-imagej.
+
+Nothing is created here: no SciJava context, no ImageJ window, no exit hook. Only jpype and ``ij.*`` are used, since
+importing pyimagej beside a running JVM runs start-up hooks that may fail.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from fijibridge.errors import StartError
+from fijibridge.fiji import imglyb_jar, jvm
+from fijibridge.fiji.installations import Java
+from fijibridge.fiji.life import Running, flavor_of, is_disposed
+
+log = logging.getLogger("fijibridge")
+
+_EFFECTS = {
+    "-Xrs": "Java handles Ctrl-C and SIGTERM: they may end the process without KeyboardInterrupt and 'finally'",
+    "-XX:+UseParallelGC": "Java's default collector handles large planes slowly: pushing stacks takes longer",
+    "-XX:ErrorFile": "if Java crashes, its report lies in the working directory",
+}
+"""JVM options of our own start, and what happens without them."""
+
+_reported: set[str] = set()
+
+
+def find(gateway: Any = None) -> Running:
+    """Return the ImageJ that runs in this process.
+
+    Parameters
+    ----------
+    gateway
+        What ``imagej.init`` returned, or a SciJava context; left out, the context that exists is looked for, and
+        plain ImageJ is taken if there is none.
+
+    Raises
+    ------
+    StartError
+        If no JVM runs, or none with ImageJ's classes.
+    """
+    if not jvm.is_running():
+        raise StartError("no JVM runs in this process, so there is no Fiji to join: start one, fijibridge.Fiji.start()")
+    if not imglyb_jar.has_class("ij.IJ"):
+        raise StartError(
+            "the JVM of this process has no ImageJ (class ij.IJ): start it with ImageJ 1.x on the class path, for "
+            "example imagej.init(..., add_legacy=True), or use Fiji.start() in a fresh Python"
+        )
+    headless = bool(jvm.java_class("java.awt.GraphicsEnvironment").isHeadless())
+    if headless:
+        _patch()
+    found = _as_gateway(_context() if gateway is None else gateway)
+    return Running(
+        where=None, mode="headless" if headless else "interactive", java=_java(), gateway=found,
+        flavor="imagej" if found is None else flavor_of(found), ours=False,
+    )  # fmt: skip
+
+
+def _java() -> Java:
+    """Describe the Java that runs."""
+    system = jvm.java_class("java.lang.System")
+    version = int(str(system.getProperty("java.specification.version")).removeprefix("1."))
+    return Java(Path(str(system.getProperty("java.home"))), version, "running JVM")
+
+
+# --- the gateway ------------------------------------------------------------------------------------
+
+
+def _context() -> Any:
+    """Return the SciJava context that exists, None for plain ImageJ.
+
+    ImageJ2's hooks in ImageJ 1.x know it. The hooks of ij1-patcher alone would create one, so they are not asked.
+    """
+    if not imglyb_jar.has_class("org.scijava.Context"):
+        return None
+    if _is_patched():
+        ij = jvm.java_class("ij.IJ")
+        hooks = ij.class_.getField("_hooks").get(None)
+        if hooks is not None and str(hooks.getClass().getName()) == "net.imagej.legacy.DefaultLegacyHooks":
+            return ij.runPlugIn("org.scijava.Context", "")
+    return _listed_context()
+
+
+def _listed_context() -> Any:
+    """Return the newest context that is not disposed, from SciJava's own list."""
+    context_class = jvm.java_class("org.scijava.Context")
+    fields = {str(field.getName()): field for field in context_class.class_.getDeclaredFields()}
+    if "CONTEXTS" not in fields or "disposed" not in fields:  # of a SciJava before 2.90
+        return None
+    fields["CONTEXTS"].setAccessible(True)
+    fields["disposed"].setAccessible(True)
+    alive = [c for c in list(fields["CONTEXTS"].get(None).keySet()) if not fields["disposed"].getBoolean(c)]
+    return alive[-1] if alive else None
+
+
+def _as_gateway(found: Any) -> Any:
+    """Return the ImageJ2 gateway around a context; None for plain ImageJ.
+
+    Raises
+    ------
+    StartError
+        If it is neither a gateway nor a context, or one that was quit.
+    """
+    if found is None:
+        return None
+    context_class = jvm.java_class("org.scijava.Context") if imglyb_jar.has_class("org.scijava.Context") else None
+    context = found if context_class is None else getattr(found, "getContext", lambda: found)()
+    if context_class is None or not isinstance(context, context_class):
+        raise StartError(
+            f"attach takes the gateway that imagej.init returned, or nothing to find it; got {type(found).__name__}"
+        )
+    if is_disposed(context):
+        raise StartError("this ImageJ2 was quit, its services are gone: call imagej.init again, and attach to that")
+    if found is not context:
+        return found
+    return jvm.java_class("net.imagej.ImageJ")(context) if imglyb_jar.has_class("net.imagej.ImageJ") else None
+
+
+def _is_patched() -> bool:
+    """Tell whether ij1-patcher changed ImageJ's classes."""
+    return any(str(field.getName()) == "_hooks" for field in jvm.java_class("ij.IJ").class_.getFields())
+
+
+def _patch() -> None:
+    """Patch plain ImageJ to run without windows, if ij1-patcher is there and ImageJ's classes are not loaded yet."""
+    name = "net.imagej.patcher.LegacyInjector"
+    if imglyb_jar.has_class("org.scijava.Context") or not imglyb_jar.has_class(name):
+        return
+    try:
+        jvm.java_class(name).preinit()
+    except jvm.java_class("java.lang.RuntimeException") as error:
+        log.debug("ImageJ's classes stay as they are: %s", error)
+
+
+# --- what the JVM lacks -----------------------------------------------------------------------------
+
+
+def report_missing_options() -> list[str]:
+    """Log, once a process, each JVM option that our own start would have set and that is missing, with its effect."""
+    if not imglyb_jar.has_class("java.lang.management.ManagementFactory"):
+        return []
+    given = jvm.java_class("java.lang.management.ManagementFactory").getRuntimeMXBean().getInputArguments()
+    arguments = [str(argument) for argument in given]
+    missing = [o for o in _EFFECTS if not any(a.split("=")[0] == o for a in arguments) and o not in _reported]
+    if sys.platform == "win32" and "-Xrs" in missing:
+        missing.remove("-Xrs")  # Windows has no signals that Java would take
+    for option in missing:
+        log.warning("this JVM was started without %s: %s", option, _EFFECTS[option])
+    _reported.update(missing)
+    return missing

@@ -1,0 +1,141 @@
+"""The Java half of imglyb, which pyimagej uses to share numpy arrays with ImageJ2.
+
+No Fiji ships it and Maven Central lacks it, but imglyb's start-up callbacks in scyjava expect it. Here it is used where
+it can be had, and its callbacks are left out where it cannot; fijibridge itself copies pixels without it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from fijibridge.fiji import jars, startup_cache
+
+log = logging.getLogger("fijibridge")
+
+_GROUP, _NAME = "net.imglib2", "imglib2-imglyb"
+_CLASS = "net.imglib2.python.Helpers"
+_ANSWER_WITHIN = 3.0
+"""Seconds that a repository has to say whether it has the jar; the start waits for it."""
+
+LACKING = (
+    "imglib2-imglyb is not on the class path, so these calls of pyimagej fail for numpy and xarray arrays: "
+    "ij.py.to_dataset, ij.py.to_img, ij.py.to_java, and ij.op() on arrays. fijibridge's own calls work without it. Put "
+    "imglib2-imglyb-*.jar (from SciJava's repository) into Fiji's folder 'jars' to have them"
+)
+"""What does not work without the jar, and how to get it."""
+
+missing = False
+"""Whether the JVM was started without the jar."""
+
+
+def prepare(folder: Path | None, repositories: dict[str, str]) -> None:
+    """Before scyjava starts the JVM: provide the jar if it can be had, and let imglyb's callbacks depend on it.
+
+    Parameters
+    ----------
+    folder
+        The Fiji folder that is started; None for a start from Maven.
+    repositories
+        Maven repositories besides Maven Central, by name.
+    """
+    import imglyb.config
+    import scyjava.config
+
+    coordinate = f"{_GROUP}:{_NAME}:{imglyb.config.get_imglib2_imglyb_version()}"
+    scyjava.config.endpoints.clear()  # imglyb registered its own: even a local folder would go online
+    if folder is None:
+        if _is_served(coordinate, repositories):
+            scyjava.config.endpoints.append(coordinate)
+    elif not any((folder / "jars").glob(f"**/{_NAME}-*.jar")):
+        jar = _found(coordinate, repositories)
+        if jar is not None:
+            scyjava.config.add_classpath(str(jar))
+    _guard_callbacks()
+
+
+def _found(coordinate: str, repositories: dict[str, str]) -> Path | None:
+    """Return the jar from a cache of this machine, else from a repository; its dependencies are Fiji's own."""
+    if not (jars.kept([coordinate]).is_dir() or _is_served(coordinate, repositories)):
+        return None
+    try:
+        every = jars.jars_of([coordinate], repositories)
+    except Exception as error:  # jgo's errors have no common class
+        log.info("%s could not be fetched: %s", coordinate, error)
+        return None
+    return next((jar for jar in every if jar.name.startswith(_NAME)), None)
+
+
+def _is_served(coordinate: str, repositories: dict[str, str]) -> bool:
+    """Ask each repository whether it has the jar; remember a no for the day, since the start waits for the answer."""
+    import requests
+
+    group, name, version = coordinate.split(":")
+    note = startup_cache.cache() / f"{name}-{version}-{startup_cache.key_of(repositories.values())}.missing"
+    if note.is_file() and time.time() - note.stat().st_mtime < 24 * 3600:
+        return False
+
+    def has_it(url: str) -> bool:
+        place = f"{url.rstrip('/')}/{group.replace('.', '/')}/{name}/{version}/{name}-{version}.jar"
+        try:
+            return bool(requests.head(place, timeout=_ANSWER_WITHIN, allow_redirects=True).ok)
+        except requests.RequestException:
+            return False
+
+    with ThreadPoolExecutor(max(1, len(repositories))) as pool:
+        if any(pool.map(has_it, repositories.values())):
+            return True
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.touch()
+    except OSError as error:
+        log.debug("asked again at the next start: %s", error)
+    return False
+
+
+def _guard_callbacks() -> None:
+    """Let imglyb's start-up callbacks run only if their class is there: one that raises spoils the process."""
+    import scyjava._jvm
+
+    callbacks: list[Callable[[], Any]] = scyjava._jvm._startup_callbacks
+    theirs = [c for c in callbacks if str(getattr(c, "__module__", "")).split(".")[0] == "imglyb"]
+    if not theirs:
+        return
+
+    def guarded() -> None:
+        global missing
+        missing = not has_class(_CLASS)
+        if missing:
+            log.info("%s", LACKING)
+            return
+        for callback in theirs:
+            callback()
+
+    callbacks[:] = [c for c in callbacks if c not in theirs] + [guarded]
+
+
+def say_what_is_lacking() -> None:
+    """Warn, once a process, of what does not work without the jar."""
+    global _said
+    if missing and not _said:
+        _said = True
+        log.warning("%s", LACKING)
+
+
+_said = False
+
+
+def has_class(name: str) -> bool:
+    """Tell whether the running JVM has a class, without initialising it."""
+    import jpype
+
+    loader = jpype.JClass("java.lang.ClassLoader").getSystemClassLoader()
+    try:
+        jpype.JClass("java.lang.Class").forName(name, False, loader)
+    except jpype.JClass("java.lang.ClassNotFoundException"):
+        return False
+    return True
