@@ -1,16 +1,21 @@
 /*
  * What the scripts in Fiji's menu share: one Python process for all of them, and what crosses to it and back.
  *
- * The scripts load this file from the environment that they were installed from, once for each Fiji: see perform().
+ * The scripts load this file from the environment that they were installed from, once for each Fiji: see call().
  * Images, ROIs and tables cross in shared memory, which both sides free; the rest is Appose's protocol, of which
  * fijibridge/fiji/worker.py is the other end.
  */
+import groovy.json.JsonOutput
+import groovy.json.JsonSlurper
 import groovy.transform.CompileStatic
 import ij.CompositeImage
 import ij.IJ
 import ij.ImagePlus
 import ij.ImageStack
+import ij.Macro
+import ij.Prefs
 import ij.WindowManager
+import ij.gui.GenericDialog
 import ij.gui.ImageRoi
 import ij.gui.Overlay
 import ij.gui.Plot
@@ -22,6 +27,7 @@ import ij.measure.Calibration
 import ij.measure.Measurements
 import ij.measure.ResultsTable
 import ij.plugin.filter.Analyzer
+import ij.plugin.frame.Recorder
 import ij.plugin.frame.RoiManager
 import ij.process.ColorProcessor
 import ij.process.LUT
@@ -33,6 +39,7 @@ import org.apposed.appose.SharedMemory
 import java.awt.Color
 import java.awt.EventQueue
 import java.awt.GraphicsEnvironment
+import java.awt.event.FocusListener
 import java.awt.event.MouseAdapter
 import java.awt.event.MouseEvent
 import java.nio.ByteBuffer
@@ -41,7 +48,12 @@ import java.nio.channels.FileChannel
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.TimeUnit
 import java.util.concurrent.atomic.AtomicInteger
+import java.util.function.Function
 import java.util.stream.IntStream
+
+import javax.script.ScriptContext
+import javax.script.ScriptException
+import javax.script.SimpleScriptContext
 
 /** A call that was cancelled: by Escape, or by a macro that ends. */
 class Stopped extends RuntimeException {
@@ -56,6 +68,407 @@ class Told extends RuntimeException {
 /** A process that ended before it began what it was asked for. */
 class Gone extends Told {
     Gone(String message) { super(message) }
+}
+
+// --- errors that end who called ---------------------------------------------------------------------
+
+/**
+ * Ends the SciJava module of a script. SciJava catches and logs what a script throws; but it asks a ScriptException for
+ * its cause there, and what is thrown by that leaves the module.
+ */
+class Ending extends ScriptException {
+    private final Refused refused
+
+    Ending(Refused refused) {
+        super(refused.getMessage())
+        this.refused = refused
+    }
+
+    @Override
+    synchronized Throwable getCause() {
+        if (Hidden.calledBy('org.scijava.script.ScriptModule')) throw refused
+        return null
+    }
+}
+
+/** The error of a module. It is no RuntimeException, which SciJava would wrap into one that does not say why. */
+class Refused extends Exception {
+    private final Thread caller
+
+    /**
+     * @param caller thread of a script that called by IJ.run; null for code that waits for the module itself
+     */
+    Refused(String message, Thread caller) {
+        super(message, null, false, false)
+        this.caller = caller
+    }
+
+    /** The text; in the thread of the script, which asks when it wraps this, an exception that ImageJ lets through. */
+    @Override
+    String toString() {
+        if (caller != null && Thread.currentThread().is(caller)) throw new Carried(getMessage())
+        return getMessage()
+    }
+}
+
+/** Reaches a script that called by IJ.run: ImageJ's Executer catches what a command throws, and asks for its message. */
+class Carried extends RuntimeException {
+    private final String text
+
+    Carried(String text) {
+        super(text)
+        this.text = text
+    }
+
+    @Override
+    String getMessage() {
+        if (!Hidden.calledBy('ij.Executer')) return text
+        // what IJ.run does at its end, which is not reached
+        Macro.setOptions(null)
+        Hidden.field(IJ, 'macroRunning').setBoolean(null, false)
+        ImagePlus own = WindowManager.getTempCurrentImage()
+        if (own != null && WindowManager.getImage(own.getID()) == null) WindowManager.setTempCurrentImage(null)
+        throw new RuntimeException(text)
+    }
+}
+
+/** What ImageJ does not show. */
+class Hidden {
+    /** Classes by which Java and Groovy call others. */
+    static final String RUNTIME = /(java|jdk|sun|groovy|org\.codehaus\.groovy|org\.apache\.groovy)\..*/
+
+    static java.lang.reflect.Field field(Class type, String name) {
+        def field = type.getDeclaredField(name)
+        field.setAccessible(true)
+        return field
+    }
+
+    /** Whether the method that asks was called by one of a class. */
+    static boolean calledBy(String name) {
+        // classes of this file are in no package
+        def frames = new Throwable().getStackTrace().findAll { it.className =~ /\./ }
+        return frames.find { !(it.className ==~ RUNTIME) }?.className == name
+    }
+}
+
+/** Who called a verb, and what they gave. */
+class Caller {
+    static final String PERSON = 'person', MACRO = 'macro', SCRIPT = 'script', MODULE = 'module'
+
+    /** PERSON in the menu, MACRO by run, SCRIPT by IJ.run, MODULE by SciJava's services or its command line. */
+    final String kind
+    /** Options of a macro or a script; null without. */
+    final String options
+    /** Values that SciJava was given, by name. */
+    final Map<String, Object> inputs
+    /** The macro that waits, as far as ImageJ knows it. */
+    final Interpreter macro
+    /** The module of SciJava that the script is; null without. */
+    final Object module
+    /** Threads that wait for this one, the nearest first. */
+    private final List<Thread> waiting = []
+
+    Caller(Object module, List<String> names, Map<String, Object> values = [:]) {
+        this.module = module
+        def threads = module?.context()?.getService('org.scijava.thread.ThreadService')
+        Thread next = threads?.getParent(Thread.currentThread())
+        while (next != null && !(next in waiting)) {
+            waiting << next
+            next = threads.getParent(next)
+        }
+        inputs = names.findAll { module?.isInputResolved(it) && module.getInput(it) != null }.collectEntries { [it, module.getInput(it)] } + values
+        kind = inputs ? MODULE : kindOf(waiting[0])
+        macro = kind == MACRO ? Interpreter.getInstance() : null
+        // those of this thread's own caller: Fiji's Macro.getOptions() goes on to who called that one
+        options = kind in [MACRO, SCRIPT] ? (String) Hidden.field(Macro, 'table').get(null).get(waiting[0]) : null
+    }
+
+    private static String kindOf(Thread caller) {
+        List<StackTraceElement> frames = caller?.getStackTrace() ?: []
+        int call = frames.findIndexOf { it.methodName == 'runLegacyCompatibleCommand' }
+        // if it runs anything else meanwhile, it is something else that waits for this
+        boolean waits = call >= 0 && frames.take(call).every { it.className ==~ Hidden.RUNTIME }
+        int run = waits ? frames.findIndexOf(call) { it.className == 'ij.IJ' && it.methodName == 'run' } : -1
+        if (run < 0) return interactive() ? PERSON : MODULE
+        return frames.drop(run).find { it.className != 'ij.IJ' }?.className?.startsWith('ij.macro.') ? MACRO : SCRIPT
+    }
+
+    static boolean interactive() { !GraphicsEnvironment.isHeadless() && IJ.getInstance() != null }
+
+    /** Whether there is nothing to go by but what a person says. */
+    boolean asks() { options == null && !inputs && kind != MODULE && interactive() }
+
+    /** What the macro's variables hold that options name as &name. */
+    Map<String, String> variables() {
+        Map<String, String> found = [:]
+        (options =~ /&([A-Za-z_]\w*)/).each { all, name ->
+            String held = macro?.getVariableAsString(name)
+            if (held != null) found[name] = held
+        }
+        return found
+    }
+
+    /** The image that is active for who called, whose thread may have one of its own. */
+    ImagePlus image() {
+        ImagePlus own = waiting ? (ImagePlus) Hidden.field(WindowManager, 'tempImageTable').get(null).get(waiting[0]) : null
+        return own?.getProcessor() == null ? WindowManager.getCurrentImage() : own
+    }
+
+    /** Lets this thread have the same active image: SciJava's keep that of what they ran last, closed or not. */
+    void enter() {
+        if (!waiting) return
+        WindowManager.setTempCurrentImage(null)
+        WindowManager.setTempCurrentImage(image())
+    }
+
+    void leave() {
+        if (waiting) WindowManager.setTempCurrentImage(null)
+    }
+
+    /** Makes an image the active one, in the threads of who called too. */
+    void activate(ImagePlus imp) {
+        if (imp == null || imp.getProcessor() == null) return
+        boolean batch = Interpreter.isBatchMode()
+        if (batch) Interpreter.activateImage(imp)
+        else if (imp.getWindow() != null) {
+            imp.getWindow().toFront()
+            WindowManager.setCurrentWindow(imp.getWindow())
+        }
+        // without windows the last one is active: what a thread holds would outlive the image
+        ImagePlus held = batch && interactive() ? imp : null
+        [Thread.currentThread(), *waiting].each { WindowManager.setTempCurrentImage(it, held) }
+    }
+
+    /** Ends who called, or tells the person; quietly if that was asked for. */
+    void end(String command, String message, boolean quietly) {
+        switch (kind) {
+            case PERSON:
+                if (!quietly) plainly { IJ.showMessage(command, Form.wrapped(message)) }
+                return
+            case MACRO:
+                if (macro == null && !quietly) plainly { IJ.showMessage('Macro Error', message) }
+                if (macro != null) {
+                    stop(interactive() ? Form.wrapped(message) : message, quietly)
+                    return
+                }
+                throw ending(Macro.MACRO_CANCELED)
+            default:
+                throw ending(quietly && kind == SCRIPT ? Macro.MACRO_CANCELED : message)
+        }
+    }
+
+    private Exception ending(String message) {
+        Refused refused = new Refused(message, kind == MODULE ? null : waiting[0])
+        return module == null ? new RuntimeException(message) : new Ending(refused)
+    }
+
+    /** Ends a macro, by its own error if there is something to tell; without windows ImageJ would forget all images then. */
+    private void stop(String message, boolean quietly) {
+        def kept = interactive() ? [:] : ['imageTable', 'imageActivations'].collectEntries { [it, Hidden.field(Interpreter, it).get(null)] }
+        if (!quietly) plainly {
+            try { macro.abort(message) } catch (RuntimeException ended) { }
+        }
+        Hidden.field(Interpreter, 'ignoreErrors').setBoolean(macro, true)
+        Hidden.field(Interpreter, 'done').setBoolean(macro, true)
+        kept.each { name, value -> Hidden.field(Interpreter, name).set(null, value) }
+    }
+
+    /** Does something in a thread of its own: in SciJava's ImageJ finds the options of a macro, and opens no dialog. */
+    static Object plainly(Closure work) {
+        Object found = null
+        Throwable thrown = null
+        Thread thread = Thread.start('FijiBridge-Dialog') {
+            Thread here = Thread.currentThread()
+            if (here.getContextClassLoader() == null) here.setContextClassLoader(IJ.getClassLoader())
+            try { found = work() } catch (Throwable error) { thrown = error }
+        }
+        thread.join()
+        if (thrown != null) throw thrown
+        return found
+    }
+}
+
+/** The dialog of a verb, as fijibridge/fiji/dialogs.py makes it, with the same memory. */
+class Form {
+    static final String NEVER = '\0', NONE = 'none', MANAGER = 'ROI Manager', OVERLAY = 'overlay'
+    static final int WIDE = 40, NARROW = 8, LINE = 84, MANY = 9, HELP_LINES = 3
+    static final String HINT = 'What a field is for is told here.'
+    static final List<String> INPUTS = ['image', 'cells'], PATHS = ['file', 'folder', 'new folder'], NUMBERS = ['integer', 'number']
+
+    private final Map verb
+    private final GenericDialog dialog
+    private final Map<Map, Object> fields = [:]
+
+    static String key(Map verb, Map parameter) { "fijibridge.${verb.name}.${parameter.name}" }
+
+    /** The text of each field: what was chosen last, else the default, and images that are open. */
+    static Map<String, String> offered(Map verb, ImagePlus active) {
+        List<String> free = titles().values().toList()
+        String first = active == null ? null : titles()[active.getID()]
+        if (free.remove(first)) free.add(0, first)
+        Map<String, String> texts = [:]
+        verb.parameters.sort(false) { it.kind == 'image' ? 0 : 1 }.each { parameter ->
+            String last = Prefs.get(key(verb, parameter), NEVER)
+            boolean known = last != NEVER && (parameter.kind != 'choice' || last in parameter.choices)
+            texts[parameter.name] = parameter.kind in INPUTS ? offeredImage(parameter, last, free) : known ? last : parameter.usual ?: ''
+        }
+        return texts
+    }
+
+    private static String offeredImage(Map parameter, String last, List<String> free) {
+        List<String> choices = choices(parameter)
+        if (parameter.optional) return last in choices ? last : NONE
+        boolean cells = parameter.kind == 'cells'
+        List<String> likely = cells ? namedAsCells(parameter, free) : []
+        String chosen = cells && last in choices ? last : (likely + free + choices + [''])[0]
+        free.remove(chosen)
+        return chosen
+    }
+
+    /** Titles that say of themselves that they are label images, the likeliest first. */
+    private static List<String> namedAsCells(Map parameter, List<String> titles) {
+        List<String> words = parameter.name.startsWith('true') ? ['truth', '_gt', 'label', 'cells'] : ['cells', 'label', 'seg']
+        Closure rank = { String title -> words.findIndexOf { title.toLowerCase().contains(it) } }
+        return titles.findAll { rank(it) >= 0 }.sort(false) { rank(it) }
+    }
+
+    static void remember(Map verb, Map<String, String> texts) {
+        verb.parameters.each { parameter ->
+            String text = texts[parameter.name]
+            Prefs.set(key(verb, parameter), text == parameter.usual || parameter.kind == 'image' ? null : text)
+        }
+        Prefs.savePreferences()
+    }
+
+    /** Titles by id, of images that share one their ids. */
+    static Map<Integer, String> titles() {
+        Map<Integer, String> titles = Bridge.openImages().collectEntries { [it.getID(), it.getTitle()] }
+        return titles.collectEntries { id, title -> [id, titles.values().count(title) == 1 ? title : String.valueOf(id)] }
+    }
+
+    private static List<String> choices(Map parameter) {
+        List<String> found = parameter.kind in INPUTS ? titles().values().toList() : parameter.choices
+        if (parameter.kind == 'cells') {
+            RoiManager manager = RoiManager.getInstance2()
+            found = found + (manager != null && manager.getCount() > 0 ? [MANAGER, OVERLAY] : [OVERLAY, MANAGER])
+        }
+        return parameter.optional ? [NONE, *found] : found
+    }
+
+    /** Asks a person, and returns the text of each field; null if they want none of it. */
+    static Map<String, String> ask(Map verb, Map<String, String> texts) {
+        return (Map<String, String>) Caller.plainly {
+            Form form = new Form(verb, texts)
+            form.dialog.showDialog()
+            form.dialog.wasCanceled() ? null : form.texts()
+        }
+    }
+
+    private Form(Map verb, Map<String, String> texts) {
+        this.verb = verb
+        dialog = new GenericDialog(verb.command - ~/\.\.\.$/)
+        dialog.addMessage(wrapped((String) verb.summary))
+        int narrow = verb.parameters.count { !it.wide }
+        boolean beside = false
+        verb.parameters.each { parameter ->
+            boolean small = narrow >= MANY && !parameter.wide
+            if (small && beside) dialog.addToSameRow()
+            beside = small && !beside
+            fields[parameter] = add(parameter, texts[parameter.name])
+        }
+        // as wide as what will be told there: a label is measured when the dialog opens
+        dialog.addMessage(([HINT.padRight(LINE + LINE.intdiv(3))] + [' '] * (HELP_LINES - 1)).join('\n'))
+        def told = dialog.getMessage()
+        FocusListener listener = [focusLost: { }, focusGained: { event ->
+            Map parameter = fields.find { it.value.is(event.getComponent()) }?.key
+            List<String> lines = parameter == null ? [HINT] : wrapped("${parameter.title}: ${parameter.told}").split('\n').take(HELP_LINES).toList()
+            told.setText((lines + [' '] * (HELP_LINES - lines.size())).join('\n'))
+        }] as FocusListener
+        fields.values().each { it.addFocusListener(listener) }
+        dialog.addHelp((String) verb.help)
+    }
+
+    private Object add(Map parameter, String text) {
+        String label = parameter.title
+        if (parameter.unit && parameter.kind == 'text') label += " (${parameter.unit})"
+        if (parameter.kind == 'flag') {
+            dialog.addCheckbox(label, text == 'true')
+            return dialog.getCheckboxes().lastElement()
+        }
+        label += ':'
+        if (parameter.kind == 'choice' || parameter.kind in INPUTS) {
+            List<String> choices = choices(parameter)
+            dialog.addChoice(label, (choices ?: ['']) as String[], text in choices ? text : null)
+            return dialog.getChoices().lastElement()
+        }
+        if (parameter.kind in NUMBERS) dialog.addNumericField(label, Double.NaN, 0, NARROW, (String) parameter.unit)
+        else if (parameter.kind == 'file') dialog.addFileField(label, '', WIDE)
+        else if (parameter.kind in PATHS) dialog.addDirectoryField(label, '', WIDE)
+        else dialog.addStringField(label, '', parameter.wide ? WIDE : NARROW)
+        def field = (parameter.kind in NUMBERS ? dialog.getNumericFields() : dialog.getStringFields()).lastElement()
+        field.setText(text)
+        return field
+    }
+
+    private Map<String, String> texts() {
+        return fields.collectEntries { parameter, field ->
+            String text
+            if (parameter.kind == 'flag') text = field.getState() ? 'true' : 'false'
+            else if (parameter.kind == 'choice' || parameter.kind in INPUTS) {
+                text = field.getSelectedItem() ?: ''
+                if (parameter.optional && text == NONE) text = ''
+            } else text = field.getText().trim()
+            [parameter.name, text]
+        }
+    }
+
+    /** A message in lines that fit a dialog. */
+    static String wrapped(String text) {
+        return text.split('\n', -1).collect { part ->
+            List<String> lines = ['']
+            part.split(/\s+/).each { word ->
+                if (lines[-1] && lines[-1].length() + 1 + word.length() > LINE) lines << word
+                else lines[-1] = lines[-1] ? "${lines[-1]} ${word}".toString() : word
+            }
+            lines.join('\n') ?: ' '
+        }.join('\n')
+    }
+}
+
+/** The Python that started this Fiji, if it has our package in the version of the script: it does the work itself then. */
+class Here {
+    /** What scyjava's runner of scripts reads. */
+    static class Asked {
+        public final String script = "__import__('fijibridge.fiji.calls', fromlist=['calls']).perform_here(asked)"
+        public final Map<String, Object> vars
+        public final ScriptContext scriptContext = new SimpleScriptContext()
+
+        Asked(Map<String, Object> vars) {
+            this.vars = vars
+            scriptContext.setErrorWriter(new StringWriter())  // that there is no such package is no error
+        }
+    }
+
+    private final Function runner
+
+    private Here(Function runner) { this.runner = runner }
+
+    static Here find(Object module, String version) {
+        def objects = module?.context()?.getService('org.scijava.object.ObjectService')
+        Function runner = objects?.getObjects(Function)?.find { objects.getName(it) == 'PythonScriptRunner' }
+        Here here = runner == null ? null : new Here(runner)
+        return here?.ask([what: 'hello'])?.version == version ? here : null
+    }
+
+    /** What fijibridge.fiji.calls.perform_here answers; null if there is none. */
+    Map ask(Map request) {
+        Object told = runner.apply(new Asked([asked: JsonOutput.toJson(request)]))
+        if (told == null) return null
+        Map answer = (Map) new JsonSlurper().parseText(told.toString())
+        if (answer.cancelled) throw new Stopped('cancelled')
+        if (answer.error != null) throw new Told((String) answer.error)
+        return (Map) answer.done
+    }
 }
 
 /** Pixels and other numbers, between Java's arrays and shared memory. */
@@ -258,67 +671,158 @@ class Bridge {
     Bridge(String python) { this.python = python }
 
     /**
-     * Calls a verb with the values of a script's parameters.
+     * Calls a verb, asks for its parameters where a person does, and ends who called if it fails.
      *
-     * @param verb name of the verb
+     * @param verb its name, its command, and what its dialog shows
      * @param version of fijibridge, by which the script was made
-     * @param images names of the parameters that are images
-     * @param cells names of the parameters that are label images, or say where cells are drawn
-     * @param values of all parameters, by name
+     * @param variables of the script, among which SciJava puts its module
      */
+    void call(Map verb, String version, Binding variables) {
+        String key = 'org.scijava.script.ScriptModule'
+        Object module = null
+        try { module = variables.getVariable(key) } catch (MissingPropertyException none) { }
+        serve(verb, version, new Caller(module, verb.parameters*.name))
+    }
+
+    /** As the scripts of fijibridge 0.1 call a verb, with the values of their parameters. */
     void perform(String verb, String version, List<String> images, List<String> cells, Map<String, Object> values) {
+        List parameters = values.keySet().collect { [name: it, kind: it in images ? 'image' : it in cells ? 'cells' : 'text'] }
+        Map described = [name: verb, command: 'FijiBridge', long: false, parameters: parameters]
+        serve(described, version, new Caller(null, [], values.findAll { it.value != null && it.value != '' }))
+    }
+
+    private void serve(Map verb, String version, Caller caller) {
         working.incrementAndGet()
-        List<NDArray> sent = []
+        caller.enter()
         try {
-            IJ.resetEscape()
-            Service worker = worker(version)
-            Map<String, ImagePlus> open = [:]
-            Map told = taken(images, cells, values, open, sent)
-            Map given = values.findAll { it.key !in images && it.key !in cells }.collectEntries { [it.key, plain(it.value)] }
-            Map inputs = [given: given.findAll { it.value != null }, images: told]
-            try {
-                receive(worker, worker.task(verb, inputs), open)
-            } catch (Gone gone) {
-                // killed a moment ago, it still looked alive
-                leave(worker)
-                worker = this.worker(version)
-                receive(worker, worker.task(verb, inputs), open)
-            }
+            if (caller.kind != Caller.MACRO) IJ.resetEscape()  // a macro does it itself
+            if (caller.asks() && verb.parameters) ask(verb, version, caller)
+            else work(verb, read(verb, version, caller), version, caller)
         } catch (Stopped stopped) {
             IJ.showStatus("FijiBridge: ${stopped.message}")
-            refuse(stopped.message, false)
+            caller.end(verb.command, stopped.message, true)
         } catch (Told error) {
-            refuse(error.message, true)
+            caller.end(verb.command, told(verb, error), false)
         } catch (Exception error) {
             StringWriter trace = new StringWriter()
             error.printStackTrace(new PrintWriter(trace))
             IJ.log("FijiBridge: ${trace}")
-            refuse("${error.class.simpleName}: ${error.message} (all of it is in the log)", true)
+            caller.end(verb.command, "${verb.command}: ${error.class.simpleName}: ${error.message} (all of it is in the log)", false)
         } finally {
-            sent.each { it.close() }
+            leaveToUs(verb)
+            caller.leave()
             working.decrementAndGet()
             IJ.showProgress(1.0d)
         }
     }
 
-    /** Tells a person in a dialog, a macro and a script by ending them. */
-    private static void refuse(String message, boolean dialog) {
-        boolean macro = Interpreter.getInstance() != null && calledByMacro()
-        if (macro) Interpreter.getInstance().abort(message)
-        if (macro || GraphicsEnvironment.isHeadless() || IJ.getInstance() == null) throw new RuntimeException(message)
-        if (dialog) IJ.error('FijiBridge', message)
+    /** Lets a person fill the dialog until it can be done. */
+    private void ask(Map verb, String version, Caller caller) {
+        Map<String, String> texts = Form.offered(verb, caller.image())
+        while (true) {
+            texts = Form.ask(verb, texts)
+            if (texts == null) throw new Stopped('cancelled')
+            boolean began = false
+            try {
+                Map given = answer(version, caller, 'read', [verb: verb.name, given: texts]).given
+                taken(verb, given, caller, null)
+                Form.remember(verb, texts)
+                IJ.resetEscape()
+                began = true
+                work(verb, given, version, caller)
+                return
+            } catch (Told error) {
+                if (began && verb.long) throw error
+                Caller.plainly { IJ.showMessage((String) verb.command, Form.wrapped(told(verb, error))) }
+            }
+        }
     }
 
-    /**
-     * Whether a macro waits for this call, and not for something else, or for nothing: ImageJ keeps but one interpreter
-     * for all threads. Fiji runs a script in a thread of its own, for which the macro's waits there.
-     */
-    private static boolean calledByMacro() {
-        boolean here = Thread.currentThread().getStackTrace().any { it.className == 'ij.macro.Interpreter' }
-        return here || Thread.getAllStackTraces().values().any { frames ->
-            int run = frames.findIndexOf { it.className == 'ij.macro.Functions' && it.methodName == 'doRun' }
-            frames.take(run < 0 ? 0 : run).any { it.methodName == 'runLegacyCompatibleCommand' }
+    private static String told(Map verb, Exception error) {
+        return error.message.startsWith(verb.command) ? error.message : "${verb.command}: ${error.message}"
+    }
+
+    /** What was given, by name, as Python reads it. */
+    private Map read(Map verb, String version, Caller caller) {
+        Map asked = caller.options != null
+            ? [verb: verb.name, options: caller.options, variables: caller.variables()]
+            : [verb: verb.name, given: caller.inputs.collectEntries { [it.key, plain(it.value)] }.findAll { it.value != null }]
+        return answer(version, caller, 'read', asked).given
+    }
+
+    /** Asks the Python that works for this Fiji about options. */
+    private Map answer(String version, Caller caller, String what, Map asked) {
+        Here here = Here.find(caller.module, version)
+        if (here != null) return here.ask([what: what, *: asked])
+        Service worker = worker(version)
+        try {
+            return await(worker, worker.task(":${what}", [given: asked]))
+        } catch (Gone gone) {  // killed a moment ago, it still looked alive
+            leave(worker)
+            worker = this.worker(version)
+            return await(worker, worker.task(":${what}", [given: asked]))
         }
+    }
+
+    private void work(Map verb, Map given, String version, Caller caller) {
+        Here here = Here.find(caller.module, version)
+        if (here != null) {
+            ImagePlus before = WindowManager.getCurrentImage()
+            Map named = here.ask([what: 'perform', verb: verb.name, given: named(given, caller)]).named
+            record(verb, [*: given, *: named], version, caller)
+            ImagePlus after = WindowManager.getCurrentImage()
+            if (!after.is(before)) caller.activate(after)
+            return
+        }
+        List<NDArray> sent = []
+        try {
+            Service worker = worker(version)
+            Map<String, ImagePlus> open = [:]
+            Map<String, String> names = [:]
+            Map images = taken(verb, given, caller, sent, open, names)
+            Map inputs = [given: given.findAll { name, value -> !(kind(verb, name) in Form.INPUTS) }, images: images]
+            Closure recorded = { record(verb, [*: given, *: names], version, caller) }
+            try {
+                receive(worker, worker.task(verb.name, inputs), open, caller, recorded)
+            } catch (Gone gone) {
+                leave(worker)
+                worker = this.worker(version)
+                receive(worker, worker.task(verb.name, inputs), open, caller, recorded)
+            }
+        } finally {
+            sent.each { it.close() }
+        }
+    }
+
+    private static String kind(Map verb, String name) { verb.parameters.find { it.name == name }?.kind }
+
+    /** Given values, images that SciJava gave as such by their ids. */
+    private static Map named(Map given, Caller caller) {
+        return given.collectEntries { name, value ->
+            [name, caller.inputs[name] instanceof ImagePlus ? String.valueOf(caller.inputs[name].getID()) : value]
+        }
+    }
+
+    // --- the recorder -------------------------------------------------------------------------------
+
+    /** Writes a call into the recorder, if it is open, as it is read. */
+    private void record(Map verb, Map given, String version, Caller caller) {
+        if (!IJ.recording() || (caller.kind != Caller.PERSON && !Recorder.recordInMacros)) return
+        String line
+        boolean script = Recorder.scriptMode()
+        try {
+            String options = answer(version, caller, 'write', [verb: verb.name, given: given]).options
+            String call = options || script ? "\"${verb.command}\", \"${Recorder.fixString(options)}\"" : "\"${verb.command}\""
+            line = script ? "IJ.run(${call});\n" : "run(${call});\n"
+        } catch (Told error) {
+            line = "// ${verb.command}: ${error.message}\n"
+        }
+        Recorder.recordString(line)
+    }
+
+    /** Keeps the recorder from writing a command by itself when it is over, without what it was given. */
+    private static void leaveToUs(Map verb) {
+        if (IJ.recording() && Recorder.getCommand() == verb.command) Recorder.disableCommandRecording()
     }
 
     // --- the process --------------------------------------------------------------------------------
@@ -420,12 +924,13 @@ class Bridge {
         said.drop(from).takeRight(200).each { IJ.log(it) }
     }
 
-    private void receive(Service python, Service.Task task, Map<String, ImagePlus> open) {
+    private void receive(Service python, Service.Task task, Map<String, ImagePlus> open, Caller caller, Closure recorded) {
         List<NDArray> came = []
         try {
             List results = attached(await(python, task).results, came)
+            recorded()
             synchronized (SHOWING) {
-                results.each { show(it, open) }
+                results.each { show(it, open, caller) }
             }
         } finally {
             came.each { it.close() }
@@ -450,51 +955,85 @@ class Bridge {
 
     // --- what goes ----------------------------------------------------------------------------------
 
+    /** A value that SciJava was given, as JSON can say it; an image by its id. */
     private static Object plain(Object value) {
+        if (value instanceof ImagePlus) return String.valueOf(value.getID())
         if (value instanceof File) return value.getPath() ? value.getAbsolutePath() : null
-        if (value instanceof CharSequence) return value.toString().trim() ?: null
-        return value
+        if (value instanceof Number || value instanceof Boolean) return value
+        return value.toString().trim() ?: null
     }
 
-    /** Describes the inputs, with their pixels or ROIs; `open` gets the image of each, by parameter. */
-    private static Map taken(List<String> images, List<String> cells, Map values, Map<String, ImagePlus> open, List sent) {
-        Map told = [:]
-        images.each { name ->
-            ImagePlus imp = named(values[name])
-            if (imp != null) open[name] = imp
-        }
+    /**
+     * Describes the inputs, with their pixels or ROIs, unless they are only looked for.
+     *
+     * @param open gets the image of each, by parameter
+     * @param names gets what the recorder calls each
+     */
+    private static Map taken(Map verb, Map given, Caller caller, List sent, Map<String, ImagePlus> open = [:], Map<String, String> names = [:]) {
+        List<String> problems = []
         Map<String, String> drawn = [:]
-        cells.each { name ->
-            String title = values[name] instanceof ImagePlus ? null : (values[name] ?: '').toString().trim()
-            if (title?.toLowerCase() in ['roi manager', 'overlay']) drawn[name] = title.toLowerCase()
-            else if (title != '') open[name] = named(values[name])
+        verb.parameters.findAll { it.kind in Form.INPUTS }.sort(false) { it.kind == 'image' ? 0 : 1 }.each { parameter ->
+            String name = parameter.name, text = (given[name] ?: '').toString().trim()
+            Object value = caller.inputs[name] instanceof ImagePlus ? caller.inputs[name] : text
+            String where = [Form.MANAGER, Form.OVERLAY].find { it.equalsIgnoreCase(text) }
+            if (parameter.kind == 'cells' && where != null) drawn[name] = where
+            else if (value || (parameter.kind == 'image' && !parameter.optional)) {
+                try {
+                    open[name] = value ? named(value) : active(caller)
+                    names[name] = Form.titles()[open[name].getID()] ?: String.valueOf(open[name].getID())
+                } catch (Told error) {
+                    problems << "${name}: ${error.message}".toString()
+                }
+            }
         }
-        open.each { name, imp -> told[name] = described(imp) + [blocks: Memory.send(imp, type(imp), sent)] }
-        ImagePlus first = open ? open.values()[0] : WindowManager.getCurrentImage()
+        ImagePlus first = open ? open.values()[0] : null
         drawn.each { name, where ->
-            if (first == null) throw new Told("${name}: the cells are those of the ${where}, but of which image? Open it")
+            if (first == null && !problems && caller.image() == null)
+                problems << "${name}: the cells are those of the ${where}, but of which image? Give the verb an image".toString()
+        }
+        if (problems) throw new Told(problems.join('; '))
+        if (sent == null) return [:]
+        first = first ?: caller.image()
+        Map told = open.collectEntries { name, imp -> [name, described(imp) + [blocks: Memory.send(imp, type(imp), sent)]] }
+        drawn.each { name, where ->
             open[name] = first
+            names[name] = where
             told[name] = described(first) + [rois: encoded(rois(first, where), sent)]
         }
         return told
     }
 
-    /** The open image of a title or an id; null for nothing. */
-    private static ImagePlus named(Object value) {
-        if (value instanceof ImagePlus && value.getProcessor() == null) throw new Told("'${value.getTitle()}' is closed")
-        if (value == null || value instanceof ImagePlus) return value
-        String title = value.toString().trim()
-        if (!title) return null
-        List<ImagePlus> titled = openImages().findAll { it.getTitle() == title }
-        if (titled.size() > 1)
-            throw new Told("'${title}' means ${titled.size()} open images: say which by its id, one of ${titled*.getID().join(', ')}")
-        ImagePlus imp = titled ? titled[0] : title ==~ /-\d+/ ? WindowManager.getImage(title as int) : null
-        if (imp == null)
-            throw new Told("no image '${title}' is open; there are ${openImages()*.getTitle().collect { "'${it}'" }.join(', ') ?: 'none'}")
+    private static ImagePlus active(Caller caller) {
+        ImagePlus imp = caller.image()
+        if (imp == null) throw new Told('no image is open in Fiji')
         return imp
     }
 
-    private static List<ImagePlus> openImages() {
+    /** The open image of a title, a pattern or an id. */
+    private static ImagePlus named(Object value) {
+        if (value instanceof ImagePlus) {
+            if (value.getProcessor() == null) throw new Told("'${value.getTitle()}' is closed")
+            return value
+        }
+        String title = value.toString()
+        List<ImagePlus> images = openImages(), found = images.findAll { it.getTitle() == title }
+        if (!found && title ==~ /-\d+/) found = images.findAll { it.getID() == (title as int) }
+        if (!found) found = images.findAll { it.getTitle() ==~ pattern(title) }
+        String quoted = "'${title}'"
+        if (!found) throw new Told("no open image ${quoted}; open are [${images.collect { "'${it.getTitle()}'" }.join(', ')}]")
+        if (found.size() > 1) {
+            String several = found.collect { "${it.getID()}: '${it.getTitle()}'" }.join(', ')
+            throw new Told("${quoted} means ${found.size()} open images: say which by its id, one of {${several}}")
+        }
+        return found[0]
+    }
+
+    /** A pattern with * and ? as a regular expression. */
+    private static String pattern(String text) {
+        return text.collect { it == '*' ? '.*' : it == '?' ? '.' : java.util.regex.Pattern.quote(it) }.join('')
+    }
+
+    static List<ImagePlus> openImages() {
         return (WindowManager.getIDList() ?: [] as int[]).collect { WindowManager.getImage(it) }.findAll { it != null }
     }
 
@@ -551,7 +1090,7 @@ class Bridge {
     }
 
     private static List<Roi> rois(ImagePlus imp, String where) {
-        if (where == 'overlay') return (imp.getOverlay()?.toArray() ?: []).findAll { it.getName() != PAINT } as List<Roi>
+        if (where == Form.OVERLAY) return (imp.getOverlay()?.toArray() ?: []).findAll { it.getName() != PAINT } as List<Roi>
         RoiManager manager = GraphicsEnvironment.isHeadless() ? null : RoiManager.getInstance2()
         if (manager == null) throw new Told('the ROI Manager is not open')
         return manager.getRoisAsArray() as List<Roi>
@@ -582,9 +1121,9 @@ class Bridge {
 
     // --- what comes back ----------------------------------------------------------------------------
 
-    private static void show(Map told, Map<String, ImagePlus> open) {
+    private static void show(Map told, Map<String, ImagePlus> open, Caller caller) {
         switch (told.kind) {
-            case 'image': showImage(told); break
+            case 'image': showImage(told, caller); break
             case 'outlines': outline(told, still(open, told.over)); break
             case 'table': showTable(table(told), told.name, told.add, told.select_in == null ? null : open[told.select_in]); break
             case 'curves': plot(told); break
@@ -607,7 +1146,7 @@ class Bridge {
         return new LUT(new java.awt.image.IndexColorModel(8, 256, bands[0], bands[1], bands[2]), low, high)
     }
 
-    private static void showImage(Map told) {
+    private static void showImage(Map told, Caller caller) {
         List<Object> planes = Memory.planes(told.blocks, told.width * told.height)
         ImageStack stack = new ImageStack(told.width, told.height)
         planes.eachWithIndex { pixels, i -> stack.addSlice(told.labels ? told.labels[i] : null, pixels) }
@@ -626,6 +1165,7 @@ class Bridge {
         if (told.first != null) shown.setC(told.first)
         if (told.paint) shown.setOverlay(painted(planes, told))
         else if (shown.getOverlay()?.toArray()?.any { it.getName() == PAINT }) shown.setOverlay(null)
+        caller.activate(shown)  // a window that is used again is not the active one by itself
     }
 
     private static void calibrate(ImagePlus imp, Map told) {

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import re
 import threading
 import traceback
 from collections.abc import Callable, Mapping
 from enum import IntEnum
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import jpype
 
 from fijibridge.errors import Cancelled, FijiBridgeError, OptionError
-from fijibridge.fiji import commands, dialogs, javaside
+from fijibridge.fiji import answering, commands, dialogs, javaside
+from fijibridge.fiji.forms import wrapped
 from fijibridge.fiji.host import FijiHost
 from fijibridge.fiji.menu import Menu
-from fijibridge.verbs.options import read_options
+from fijibridge.verbs.options import read_options, with_variables
 from fijibridge.verbs.parameters import INPUTS
 from fijibridge.verbs.registry import Call, Verb, on_change, verb_named
 from fijibridge.verbs.results import Result
@@ -99,7 +101,7 @@ class Calls:
             return
         given: Mapping[str, str] = {} if options is None else read_options(str(options))
         if caller in _MACROS:
-            given = _with_variables(given, _macro_of(caller))
+            given = with_variables(given, _variables_of(_macro_of(caller)))
         host = FijiHost(self._fiji)
         values = prepared(verb, given, host)
         if verb.long and caller is Caller.person:
@@ -125,7 +127,7 @@ class Calls:
             except Cancelled:
                 raise
             except FijiBridgeError as error:
-                jpype.JClass("ij.IJ").showMessage(verb.command, dialogs.wrapped(_told(verb.command, error)))
+                jpype.JClass("ij.IJ").showMessage(verb.command, wrapped(_told(verb.command, error)))
 
     def _work(self, verb: Verb, values: Mapping[str, Any], host: FijiHost, caller: Caller) -> None:
         """Perform a verb while the caller waits, and show what it found."""
@@ -177,6 +179,24 @@ class Calls:
             line = f"// {verb.command}: {error}\n"
         recorder.recordString(line)
 
+    # --- a script in Fiji's menu --------------------------------------------------------------------
+
+    def perform_for_script(self, verb: Verb, given: Mapping[str, Any]) -> dict[str, str]:
+        """Perform a verb while a script of Fiji's menu waits, and return what its inputs are called."""
+        host = FijiHost(self._fiji)
+        values = prepared(verb, given, host)
+        escape = jpype.JClass("ij.IJ").escapePressed
+        results = self._run(verb, values, Call(self._fiji.progress, self._fiji.status, lambda: bool(escape())))
+        _give(results, host)
+        return host.named
+
+    def told(self, command: str, error: BaseException) -> str:
+        """Return what is told of an error; the traceback of one that nobody expected is in Fiji's log."""
+        if not isinstance(error, FijiBridgeError):
+            log.debug("%s failed", command, exc_info=error)
+            self._fiji.log("".join(traceback.format_exception(error)))
+        return _told(command, error)
+
     # --- what goes wrong ----------------------------------------------------------------------------
 
     def _failed(self, command: str, caller: Caller, error: BaseException) -> str | None:
@@ -187,15 +207,12 @@ class Calls:
         if isinstance(error, Cancelled):
             self._fiji.status("cancelled")
             return None if caller is Caller.person and self._interactive else ""
-        told = _told(command, error)
-        if not isinstance(error, FijiBridgeError):
-            log.debug("%s failed", command, exc_info=error)
-            self._fiji.log("".join(traceback.format_exception(error)))
+        told = self.told(command, error)
         if caller is Caller.person and self._interactive:
             self._fiji.status("")
-            jpype.JClass("ij.IJ").showMessage(command, dialogs.wrapped(told))
+            jpype.JClass("ij.IJ").showMessage(command, wrapped(told))
             return None
-        return dialogs.wrapped(told) if caller is Caller.macro and self._interactive else told
+        return wrapped(told) if caller is Caller.macro and self._interactive else told
 
 
 def _end(caller: Caller, why: str) -> Any:
@@ -252,21 +269,50 @@ def _leave_to_us(command: str) -> None:
         recorder.disableCommandRecording()
 
 
-def _with_variables(given: Mapping[str, str], macro: Any) -> dict[str, str]:
-    """Replace values such as ``&model`` by what the variable of that name of the macro holds.
+def _variables_of(macro: Any) -> Callable[[str], str | None]:
+    """Return what looks up the variables of a macro, as texts."""
 
-    Raises
-    ------
-    OptionError
-        If the macro has no such variable.
+    def held(name: str) -> str | None:
+        value = None if macro is None else macro.getVariableAsString(name)
+        return None if value is None else str(value)
+
+    return held
+
+
+def perform_here(asked: str) -> str:
+    """Answer a script in the menu of the Fiji that this process started: Fiji's Python mode.
+
+    Parameters
+    ----------
+    asked
+        JSON with ``what``: ``"hello"``; ``"read"`` and ``"write"``, see :mod:`fijibridge.fiji.answering`; or ``"perform"``
+        with ``verb`` and ``given``, values by name.
+
+    Returns
+    -------
+    str
+        JSON, one of ``{"done": ...}``, ``{"error": message}``, ``{"cancelled": true}``; of a process that has no session
+        ``"hello"`` says no version.
     """
-    found = {}
-    for name, value in given.items():
-        variable = re.fullmatch(r"&([A-Za-z_]\w*)", value)
-        if variable is not None:
-            held = None if macro is None else macro.getVariableAsString(variable[1])
-            if held is None:
-                raise OptionError(f"{name} is {value}, but the macro has no variable {variable[1]!r}")
-            value = str(held)
-        found[name] = value
-    return found
+    request = json.loads(str(asked))
+    what = request.pop("what")
+    try:
+        from fijibridge.fiji.session import current
+
+        fiji = current()
+    except FijiBridgeError as error:
+        return json.dumps({"done": {}} if what == "hello" else {"error": str(error)})
+    try:
+        if what == "hello":
+            done: dict[str, Any] = {"version": version("fijibridge")}
+        elif what == "perform":
+            verb = verb_named(request["verb"])
+            done = {"named": fiji._calls.perform_for_script(verb, request["given"])}
+        else:
+            done = {"read": answering.read, "write": answering.write}[what](request)
+    except Cancelled:
+        return json.dumps({"cancelled": True})
+    except BaseException as error:  # nothing may leave for scyjava, which would print it and answer nothing
+        name = str(request.get("verb", ""))
+        return json.dumps({"error": fiji._calls.told(name, error)})
+    return json.dumps({"done": done})

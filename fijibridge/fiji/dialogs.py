@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -11,19 +10,13 @@ import jpype
 
 from fijibridge.errors import Cancelled
 from fijibridge.fiji import overlays, windows
-from fijibridge.fiji.host import MANAGER, OVERLAY
+from fijibridge.fiji.forms import LINE, MANAGER, NARROW, NONE, OVERLAY, described, help_page, is_wide, preference
 from fijibridge.verbs.options import write_options
 from fijibridge.verbs.parameters import INPUTS, PATHS, Kind, Parameter
 from fijibridge.verbs.registry import Verb
 
-NONE = "none"
-"""What a list of images offers for one that may be left out."""
-
 _WIDE = 40
 """Columns of a field for a path."""
-_NARROW = 8
-_LINE = 84
-"""Characters in a line of a message."""
 _MANY = 9
 """From so many short fields on, two lie side by side: the dialog is to fit a small screen."""
 _HELP_LINES = 3
@@ -47,7 +40,7 @@ def offered(verb: Verb) -> dict[str, str]:
         free.insert(0, active)
     # images first, so that the active one is what a verb works on
     for parameter in sorted(verb.parameters, key=lambda p: p.kind is not Kind.image):
-        last = str(jpype.JClass("ij.Prefs").get(_key(verb, parameter), _NEVER))
+        last = str(jpype.JClass("ij.Prefs").get(preference(verb, parameter), _NEVER))
         if parameter.kind in INPUTS:
             texts[parameter.name] = _offered_image(parameter, last, free)
         elif last != _NEVER and (parameter.kind is not Kind.choice or last in parameter.choices):
@@ -83,17 +76,13 @@ def remember(verb: Verb, texts: Mapping[str, str]) -> None:
     for parameter in verb.parameters:
         text = texts[parameter.name]
         usual = not parameter.required and text == parameter.text(parameter.default)
-        prefs.set(_key(verb, parameter), None if usual or parameter.kind is Kind.image else text)
+        prefs.set(preference(verb, parameter), None if usual or parameter.kind is Kind.image else text)
     prefs.savePreferences()
 
 
 def offer(verb: Verb, parameter: str, text: str) -> None:
     """Let a verb's dialog offer a value the next time."""
-    jpype.JClass("ij.Prefs").set(_key(verb, verb[parameter]), text)
-
-
-def _key(verb: Verb, parameter: Parameter) -> str:
-    return f"fijibridge.{verb.name}.{parameter.name}"
+    jpype.JClass("ij.Prefs").set(preference(verb, verb[parameter]), text)
 
 
 def _titles() -> dict[int, str]:
@@ -145,7 +134,7 @@ def ask(verb: Verb, texts: Mapping[str, str]) -> dict[str, str]:
         If the person wants none of it.
     """
     dialog = jpype.JClass("ij.gui.GenericDialog")(verb.command.removesuffix("..."))
-    dialog.addMessage(textwrap.fill(verb.summary, _LINE))
+    dialog.addMessage(textwrap.fill(verb.summary, LINE))
     form = _Form(dialog, verb, texts)
     dialog.addHelp(help_page(verb))
     dialog.showDialog()
@@ -164,16 +153,16 @@ class _Form:
     def __init__(self, dialog: Any, verb: Verb, texts: Mapping[str, str]):
         self._dialog = dialog
         self._fields: dict[Parameter, Any] = {}
-        short = sum(not _is_wide(p) for p in verb.parameters)
+        short = sum(not is_wide(p) for p in verb.parameters)
         beside = False
         for parameter in verb.parameters:
-            narrow = short >= _MANY and not _is_wide(parameter)
+            narrow = short >= _MANY and not is_wide(parameter)
             if narrow and beside:
                 dialog.addToSameRow()
             beside = narrow and not beside
             self._fields[parameter] = self._add(parameter, texts[parameter.name])
         # as wide as what will be told there: a label is measured when the dialog opens
-        dialog.addMessage("\n".join([_HINT.ljust(_LINE + _LINE // 3), *[" "] * (_HELP_LINES - 1)]))
+        dialog.addMessage("\n".join([_HINT.ljust(LINE + LINE // 3), *[" "] * (_HELP_LINES - 1)]))
         self._help = dialog.getMessage()
         focused = {"focusLost": lambda event: None, "focusGained": self._focused}
         self._listener = jpype.JProxy("java.awt.event.FocusListener", dict=focused)
@@ -194,14 +183,14 @@ class _Form:
             dialog.addChoice(label, choices or [""], text if text in choices else None)
             return dialog.getChoices().lastElement()
         if parameter.kind in (Kind.integer, Kind.number):
-            dialog.addNumericField(label, float("nan"), 0, _NARROW, parameter.unit)
+            dialog.addNumericField(label, float("nan"), 0, NARROW, parameter.unit)
             field = dialog.getNumericFields().lastElement()
         elif parameter.kind in PATHS:
             add = dialog.addFileField if parameter.kind is Kind.file else dialog.addDirectoryField
             add(label, "", _WIDE)
             field = dialog.getStringFields().lastElement()
         else:
-            dialog.addStringField(label, "", _WIDE if _is_wide(parameter) else _NARROW)
+            dialog.addStringField(label, "", _WIDE if is_wide(parameter) else NARROW)
             field = dialog.getStringFields().lastElement()
         field.setText(text)
         return field
@@ -215,14 +204,8 @@ class _Form:
         source = event.getComponent()
         parameter = next((p for p, field in self._fields.items() if field.equals(source)), None)
         told = _HINT if parameter is None else f"{parameter.title}: {described(parameter)}"
-        lines = textwrap.wrap(told, _LINE)[:_HELP_LINES]
+        lines = textwrap.wrap(told, LINE)[:_HELP_LINES]
         self._help.setText("\n".join([*lines, *[" "] * (_HELP_LINES - len(lines))]))
-
-
-def _is_wide(parameter: Parameter) -> bool:
-    """Tell whether a field needs a row of its own."""
-    long_text = parameter.kind is Kind.text and len(parameter.text(parameter.default or "")) > _NARROW * 2
-    return parameter.kind in (*PATHS, *INPUTS) or (long_text and not parameter.required)
 
 
 def _text(parameter: Parameter, field: Any) -> str:
@@ -232,42 +215,6 @@ def _text(parameter: Parameter, field: Any) -> str:
         chosen = str(field.getSelectedItem() or "")
         return "" if parameter.optional and chosen == NONE else chosen
     return str(field.getText()).strip()
-
-
-# --- help -------------------------------------------------------------------------------------------
-
-
-def described(parameter: Parameter) -> str:
-    """Return what a parameter is for, what it takes, and what it is by itself."""
-    words = [parameter.help] if parameter.help else []
-    if not words or parameter.kind in (Kind.integer, Kind.number):
-        words.append(parameter.expected)
-    if parameter.kind is Kind.cells:
-        words.append(f"or the areas of the {MANAGER} or the {OVERLAY} of the verb's first image")
-    if not parameter.required and parameter.default is not None:
-        words.append(f"default {parameter.text(parameter.default)}")
-    return "; ".join(words)
-
-
-def help_page(verb: Verb) -> str:
-    """Return what the Help button shows: HTML as Java's old viewer knows it."""
-    rows = "".join(
-        f"<tr><td valign=top><b>{html.escape(p.title)}</b></td><td valign=top><tt>{p.name}</tt></td>"
-        f"<td>{html.escape(described(p))}</td></tr>"
-        for p in verb.parameters
-    )
-    needed = {p.name: f"[{p.title}]" for p in verb.parameters if p.required}
-    call = f'run("{verb.command}", "{" ".join(f"{name}={value}" for name, value in needed.items())}");'
-    paragraphs = "".join(f"<p>{html.escape(part)}</p>" for part in verb.help.split("\n\n"))
-    return (
-        f"<html><h2>{html.escape(verb.title.removesuffix('...'))}</h2>{paragraphs}"
-        f"<table cellpadding=3 width=640>{rows}</table><p>In a macro: <tt>{html.escape(call)}</tt></p>"
-    )
-
-
-def wrapped(text: str) -> str:
-    """Return a message in lines that fit a dialog."""
-    return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, _LINE) or [" "])
 
 
 def recorded(verb: Verb, values: Mapping[str, Any], in_script: bool) -> str:

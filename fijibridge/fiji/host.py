@@ -12,16 +12,13 @@ import xarray as xr
 from fijibridge.cells.diagnosis.corrections import drawn_cells
 from fijibridge.errors import NoImageError, RoiError
 from fijibridge.fiji import images, overlays, windows
+from fijibridge.fiji.forms import MANAGER, OVERLAY
 from fijibridge.image import LookupTable
 from fijibridge.verbs.parameters import Kind, Parameter
 from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
 
 if TYPE_CHECKING:
     from fijibridge.fiji.session import Fiji
-
-MANAGER, OVERLAY = "ROI Manager", "overlay"
-"""What names cells that are no label image: the areas of the verb's first image there."""
-
 
 class FijiHost:
     """Where one call of a verb takes its inputs, and gives what it found.

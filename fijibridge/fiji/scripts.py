@@ -1,36 +1,46 @@
 """The Groovy scripts by which a Fiji that Python did not start calls verbs: one for each, made from its parameters.
 
 ``python -m fijibridge.fiji.scripts FOLDER`` writes them there, not installed: those in ``scripts/Plugins/FijiBridge``.
+
+They have no ``#@`` parameters: SciJava would open a dialog for each one that a macro leaves out, and would share its
+last value with every script that has a parameter of that name.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from fijibridge.verbs import Kind, Parameter, Verb, all_verbs
+from fijibridge.fiji.forms import described, help_page, is_wide
+from fijibridge.verbs import Parameter, Verb, all_verbs
 
 BRIDGE = Path(__file__).with_name("bridge.groovy")
 """What the scripts share; they load it from here."""
 
-_TYPES = {
-    Kind.image: "ImagePlus", Kind.cells: "String", Kind.file: "File", Kind.folder: "File", Kind.new_folder: "File",
-    Kind.integer: "Integer", Kind.number: "Double", Kind.choice: "String", Kind.flag: "Boolean", Kind.text: "String",
-}  # fmt: skip
-_STYLES = {Kind.file: "both", Kind.folder: "directory", Kind.new_folder: "directory"}
-
-_BODY = """
+_SCRIPT = """\
+// {summary}
 import ij.IJ
+import ij.Macro
+import ij.macro.Interpreter
 
 // Made by fijibridge from its verb {name}: "fijibridge install-scripts" writes python and bridge.
 def version = {version}, python = {python}, bridge = new File({bridge})
+def verb = [
+    name: {quoted}, command: {command}, long: {long},
+    summary: {told},
+    help: {help},
+    parameters: [{parameters}],
+]
 if (!bridge.isFile()) {{
     def message = python
         ? "the Python environment of FijiBridge is gone, there is no ${{bridge}}: install fijibridge again, and run "
         : 'this script was copied, but it must be installed, to know its Python: run '
     message += "'fijibridge install-scripts PATH_TO_FIJI'"
-    IJ.error('FijiBridge', message)
+    def macro = Macro.getOptions() == null ? null : Interpreter.getInstance()
+    if (macro == null) IJ.error('FijiBridge', message)
+    else Thread.start {{ try {{ macro.abort(message) }} catch (RuntimeException ended) {{ }} }}.join()
     throw new RuntimeException(message)
 }}
 // one worker for all scripts; a bridge that was updated while Fiji runs is loaded anew
@@ -43,8 +53,7 @@ synchronized (IJ) {{
         IJ.setProperty(key, [changed: bridge.lastModified(), bridge: shell.evaluate(bridge)])
     }}
 }}
-def values = {names}.collectEntries {{ [it, binding.getVariable(it)] }}
-IJ.getProperty(key).bridge.perform({quoted}, version, {images}, {cells}, values)
+IJ.getProperty(key).bridge.call(verb, version, binding)
 """
 
 
@@ -75,52 +84,27 @@ def file_name(verb: Verb) -> str:
 
 
 def script(verb: Verb, python: str = "", bridge: str = "", version: str = "") -> str:
-    """Return the Groovy script of a verb, its parameters as SciJava's ``#@`` lines."""
-    lines = [_line(parameter) for parameter in verb.parameters]
-    body = _BODY.format(
-        name=verb.name, quoted=_quoted(verb.name), version=_quoted(version), python=_quoted(python),
-        bridge=_quoted(bridge), names=_names(verb.parameters),
-        images=_names([p for p in verb.parameters if p.kind is Kind.image]),
-        cells=_names([p for p in verb.parameters if p.kind is Kind.cells]),
+    """Return the Groovy script of a verb, with all that its dialog shows."""
+    lines = "".join(f"\n        {_field(parameter)}," for parameter in verb.parameters)
+    return _SCRIPT.format(
+        summary=_ascii(verb.summary), name=verb.name, version=_quoted(version), python=_quoted(python),
+        bridge=_quoted(bridge), quoted=_quoted(verb.name), command=_quoted(verb.command), long=_flag(verb.long),
+        told=_quoted(verb.summary), help=_quoted(help_page(verb)), parameters=f"{lines}\n    " if lines else "",
     )  # fmt: skip
-    return "\n".join([f"// {_ascii(verb.summary)}", *lines]) + "\n" + body
 
 
-def _line(parameter: Parameter) -> str:
-    """Return what SciJava makes a field of a dialog, a macro option and a script's variable of."""
-    kind = parameter.kind
-    told = parameter.help
-    attributes = [f"label={_attribute(parameter.title + (f' ({parameter.unit})' if parameter.unit else ''))}"]
-    as_text = kind in (Kind.integer, Kind.number) and (parameter.optional or parameter.default is None)
-    if kind is Kind.image and not parameter.required:
-        as_text, told = True, f"{told}. The title of an open image"
-    elif kind is Kind.cells:
-        told = f"{told}. The title of an open label image, or 'ROI Manager', or 'overlay' for the areas drawn there"
-    attributes.append(f"description={_attribute(told)}")
-    if kind in _STYLES:
-        attributes.append(f'style="{_STYLES[kind]}"')
-    if kind in (Kind.integer, Kind.number) and not as_text:
-        limits = (("min", parameter.low), ("max", parameter.high))
-        attributes += [f"{name}={limit:g}" for name, limit in limits if limit is not None]
-    if kind is Kind.choice:
-        choices = ["", *parameter.choices] if parameter.optional else parameter.choices
-        attributes.append("choices={" + ", ".join(_attribute(choice) for choice in choices) + "}")
-    if not parameter.required:
-        attributes.append("required=false")
-        if parameter.default is not None:
-            attributes.append(f"value={_value(parameter, as_text)}")
-    return f"#@ {'String' if as_text else _TYPES[kind]} ({', '.join(attributes)}) {parameter.name}"
+def _field(parameter: Parameter) -> str:
+    """Return what the bridge must know of a parameter, as Groovy writes it."""
+    usual = "null" if parameter.required else _quoted(parameter.text(parameter.default))
+    return (
+        f"[name: {_quoted(parameter.name)}, kind: {_quoted(parameter.kind)}, title: {_quoted(parameter.title)}, "
+        f"unit: {_quoted(parameter.unit)}, usual: {usual}, optional: {_flag(parameter.optional)}, "
+        f"wide: {_flag(is_wide(parameter))}, choices: {_list(parameter.choices)}, told: {_quoted(described(parameter))}]"
+    )
 
 
-def _value(parameter: Parameter, as_text: bool) -> str:
-    text = parameter.text(parameter.default)
-    plain = parameter.kind in (Kind.integer, Kind.number, Kind.flag) and not as_text
-    return text if plain else _attribute(text)
-
-
-def _attribute(text: str) -> str:
-    """Return a text as the value of an attribute; SciJava ends it at the next quotation mark."""
-    return '"' + _ascii(text).replace("\\", "/").replace('"', "'") + '"'
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _ascii(text: str) -> str:
@@ -134,8 +118,8 @@ def _quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def _names(parameters: list[Parameter]) -> str:
-    return "[" + ", ".join(_quoted(parameter.name) for parameter in parameters) + "]"
+def _list(texts: Sequence[str]) -> str:
+    return "[" + ", ".join(map(_quoted, texts)) + "]"
 
 
 if __name__ == "__main__":

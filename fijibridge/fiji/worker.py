@@ -5,8 +5,9 @@ are in shared memory. It is not Appose's own worker, which runs any code that co
 and nothing else. It opens no port, and it ends when the other end of its pipe does.
 
 A message to it: ``{"task": id, "requestType": "EXECUTE", "script": name of a verb, "inputs": {"given": options,
-"images": by parameter}}``, or ``"requestType": "CANCEL"``. Two names are no verbs: ``:hello``, which says who is there,
-and ``:release``, which frees the results of the task that ``given`` names; until then they are kept for who reads them.
+"images": by parameter}}``, or ``"requestType": "CANCEL"``. Four names are no verbs: ``:hello`` says who is there;
+``:read`` and ``:write`` turn the options of a macro into values and back, see :mod:`fijibridge.fiji.answering`;
+``:release`` frees the results of the task that ``given`` names, which are kept until then for who reads them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import Any, BinaryIO
 import numpy  # noqa: F401 - before anything waits for input: on Windows its import would wait too
 
 from fijibridge.errors import Cancelled, FijiBridgeError, FijiBridgeWarning, OptionError
+from fijibridge.fiji import answering
 from fijibridge.fiji.blocks import Blocks
 from fijibridge.fiji.crossing import Crossing
 from fijibridge.verbs import Call, perform, verb_named
@@ -36,7 +38,7 @@ log = logging.getLogger("fijibridge")
 
 VERSION = version("fijibridge")
 """Of the code that runs: an update on disk does not change it."""
-HELLO, RELEASE = ":hello", ":release"
+HELLO, READ, WRITE, RELEASE = ":hello", ":read", ":write", ":release"
 TELLS_EVERY = 0.1
 """Seconds between two messages of how far a call is."""
 ENDS_WITHIN = 300.0
@@ -183,6 +185,10 @@ class Task:
         if self._name == RELEASE:
             self._worker.release(str(given.get("task")))
             return {}
+        if self._name == READ:
+            return answering.read(given)
+        if self._name == WRITE:
+            return answering.write(given)
         verb = verb_named(self._name)
         images = came.attach(images)
         host = Crossing(images, made)

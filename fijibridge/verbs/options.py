@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fijibridge.errors import OptionError
@@ -11,6 +11,7 @@ from fijibridge.verbs.parameters import Kind
 from fijibridge.verbs.registry import Verb
 
 _KEY = re.compile(r"\s*([A-Za-z_]\w*)")
+_VARIABLE = re.compile(r"&([A-Za-z_]\w*)")
 
 
 def read_options(text: str) -> dict[str, str]:
@@ -43,6 +44,38 @@ def read_options(text: str) -> dict[str, str]:
             raise OptionError(f"options {text!r}: {name} is given twice")
         options[name] = value
     return options
+
+
+def with_variables(given: Mapping[str, str], held: Callable[[str], str | None]) -> dict[str, str]:
+    """Replace values such as ``&model`` by what the macro's variable of that name holds.
+
+    Parameters
+    ----------
+    given
+        Options, as :func:`read_options` returns them.
+    held
+        Returns the value of a variable as text; None if the macro has no such variable.
+
+    Raises
+    ------
+    OptionError
+        If the macro has no such variable.
+
+    Examples
+    --------
+    >>> with_variables({"model": "&path", "threshold": "0.5"}, {"path": "/m.safetensors"}.get)
+    {'model': '/m.safetensors', 'threshold': '0.5'}
+    """
+    found = {}
+    for name, value in given.items():
+        variable = _VARIABLE.fullmatch(value)
+        if variable is not None:
+            text = held(variable[1])
+            if text is None:
+                raise OptionError(f"{name} is {value}, but the macro has no variable {variable[1]!r}")
+            value = text
+        found[name] = value
+    return found
 
 
 def _value(text: str, at: int) -> tuple[str, int]:

@@ -18,15 +18,19 @@ import pytest
 
 from fijibridge.app.scripts import FOLDER
 from fijibridge.fiji.jars import jars_of
+from tests.fiji.conftest import ENGINES
 
 JARS = (
     "net.imagej:ij:1.54p",
     "net.imagej:ij1-patcher:2.0.0",
     "org.scijava:scijava-common:2.100.1",
     "org.apposed:appose:0.9.0",  # brings Groovy
+    "org.apache.groovy:groovy-jsr223:4.0.23",
     "org.scijava:parsington:3.1.0",
     "net.java.dev.jna:jna:5.14.0",  # as new as jna-platform
+    "com.formdev:flatlaf:3.6.1",  # how Fiji looks
 )
+LANGUAGES = ("macro", "groovy", "beanshell", "jython", "javascript")
 DRIVER = Path(__file__).with_name("driver.groovy")
 PACKAGE = Path(__file__).with_name("package")
 collect_ignore = ["package"]  # to look for doctests in it would put it on this process' path, and its verbs in its menu
@@ -43,20 +47,21 @@ class ScriptFailed(Exception):
 class Jvm:
     """A JVM that runs Groovy."""
 
-    def __init__(self, jars: list[Path], headless: bool = True, **environment: str):
+    def __init__(self, jars: list[Path], folder: Path, headless: bool = True, **environment: str):
         from fijibridge.fiji.installations import find_java
 
         java = find_java().home / "bin" / "java"
         options = [
             f"-Djava.awt.headless={str(headless).lower()}",
             "-Xmx3g",
+            "-XX:+UseG1GC",  # as everywhere but where fijibridge starts Java
             "-XX:TieredStopAtLevel=1",
             "--add-opens=java.base/java.lang=ALL-UNNAMED",
         ]
         path = os.pathsep.join(map(str, jars))
         self.process = subprocess.Popen(
             [java, *options, "-cp", path, "groovy.ui.GroovyMain", DRIVER], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, env={**os.environ, **environment}, text=True, encoding="ascii",
+            stdout=subprocess.PIPE, env={**os.environ, **environment}, text=True, encoding="ascii", cwd=folder,
         )  # fmt: skip
 
     def __call__(self, code: str, **values: Any) -> Any:
@@ -84,8 +89,9 @@ def jars() -> list[Path]:
 
 
 def find_jars() -> list[Path]:
-    """Return the jars of a Fiji's core, from Maven Central or the user's cache."""
-    return jars_of(JARS)
+    """Return the jars of a Fiji's core and of its languages, from Maven Central or the user's cache."""
+    languages = [jar for name, found in ENGINES.items() if name != "groovy" for jar in jars_of([found])]
+    return [*jars_of(JARS), *languages]
 
 
 @pytest.fixture(scope="session")
@@ -107,35 +113,28 @@ def home(tmp_path_factory, environment) -> Path:
 
 
 @pytest.fixture(scope="session")
-def jvm(jars, environment) -> Iterator[Jvm]:
-    """A running ImageJ of its own; the worker starts with the first call."""
-    running = Jvm(jars, **environment)
+def jvm(jars, environment, home) -> Iterator[Jvm]:
+    """A running ImageJ of its own, without windows; the worker starts with the first call."""
+    running = Jvm(jars, home, **environment)
+    running("menu(folder)", folder=str(home / "scripts"))
     yield running
     running.close()
 
 
+CLOSE = """
+    def open = WindowManager.getIDList()?.collect { WindowManager.getImage(it) }
+    open.each { it.changes = false; it.close() }
+    null
+"""
+
+
 @pytest.fixture
 def run(jvm, home) -> Callable[..., Any]:
-    """Run the script of a verb as Fiji does; an image is given by its title. No image is open before."""
-    jvm(
-        """
-        def open = WindowManager.getIDList()?.collect { WindowManager.getImage(it) }
-        open.each { it.changes = false; it.close() }
-        null
-        """
-    )
+    """Run the script of a verb with values of its parameters, as SciJava's services do; no image is open before."""
+    jvm(CLOSE)
 
     def script(name: str, /, **values: Any) -> None:
-        jvm(
-            """
-            def images = parameters(path).findAll { it.value.type == 'ImagePlus' }.keySet()
-            def files = parameters(path).findAll { it.value.type == 'File' }.keySet()
-            script(path, given.collectEntries { name, value ->
-                [name, name in images ? WindowManager.getImage(value) : name in files ? new File(value) : value]
-            })
-            """,
-            path=str(home / FOLDER / f"FijiBridge_{name}.groovy"), given=values,
-        )  # fmt: skip
+        jvm("script(path, given); null", path=str(home / FOLDER / f"FijiBridge_{name}.groovy"), given=values)
 
     return script
 

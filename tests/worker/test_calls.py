@@ -66,28 +66,10 @@ def picture(jvm, run, kept):
     return kept("zellen \u00e4.tif")
 
 
-def test_scijava_reads_what_the_verbs_say(jvm, home):
+def test_the_scripts_have_no_parameters_that_scijava_would_ask_for_or_keep(jvm, home):
     for verb in all_verbs():
         path = home / FOLDER / (verb.command.replace(" ", "_") + ".groovy")
-        read = jvm("parameters(path)", path=str(path))
-        assert list(read) == [parameter.name for parameter in verb.parameters], verb.name
-        for parameter in verb.parameters:
-            item = read[parameter.name]
-            assert item["required"] == parameter.required
-            assert item["label"].startswith(parameter.title)
-            assert item["description"].startswith(parameter.help.replace('"', "'"))
-            if (
-                parameter.kind in (Kind.integer, Kind.number)
-                and parameter.default is not None
-                and not parameter.optional
-            ):
-                assert (item["minimum"], item["maximum"]) == (parameter.low, parameter.high)
-            if not parameter.required and parameter.default is not None:
-                assert parameter.read(item["value"]) == parameter.default
-            if parameter.kind is Kind.choice:
-                assert tuple(c for c in item["choices"] if c) == parameter.choices
-            style = {Kind.file: "both", Kind.folder: "directory", Kind.new_folder: "directory"}.get(parameter.kind)
-            assert item["style"] == style
+        assert jvm("info(path).inputs().size()", path=str(path)) == 0, verb.name
 
 
 def test_fiji_finds_the_menu_items(jvm, home):
@@ -230,7 +212,7 @@ def test_wrong_values_are_told_and_nothing_is_done(jvm, run, picture, tmp_path):
         run("Predict...", image="zellen \u00e4.tif", model=str(tmp_path / "gibt es nicht"), tile="-3")
     assert "there is no such file" in str(told.value)
     assert "tile is -3" in str(told.value)
-    with pytest.raises(ScriptFailed, match=r"no image 'fehlt' is open; there are 'zellen \u00e4\.tif'"):
+    with pytest.raises(ScriptFailed, match=r"cells: no open image 'fehlt'; open are \['zellen \u00e4\.tif'\]"):
         run("Measure_Cells...", cells="fehlt", image="zellen \u00e4.tif")
     with pytest.raises(ScriptFailed, match="no ROIs"):
         run("Measure_Cells...", cells="overlay", image="zellen \u00e4.tif")
@@ -305,60 +287,40 @@ def test_an_error_ends_no_macro_that_did_not_call(jvm, run):
         null
         """
     )
-    with pytest.raises(ScriptFailed, match="no image 'gone' is open"):
+    with pytest.raises(ScriptFailed, match="no open image 'gone'"):
         run("Match_Labels...", true="gone", predicted="gone")
     assert jvm("IJ.getProperty('test.waits').join(); IJ.getProperty('test.macro')") == "done"
 
 
-AS_FIJI = """
-    class Hooks extends net.imagej.patcher.LegacyHooks {
-        Closure script
-        List<String> names
-
-        @Override
-        Object interceptRunPlugIn(String name, String arg) {
-            name.endsWith('.groovy') ? runLegacyCompatibleCommand(name) : null
-        }
-
-        /** Runs a script in a thread of its own, with the options of the macro, whose thread waits for it. */
-        Object runLegacyCompatibleCommand(String path) {
-            String options = Macro.getOptions()
-            Map values = names.collectEntries { [it, Macro.getValue(options, it, '')] }
-            def failed = null
-            Thread.start { try { script(path, values) } catch (Exception error) { failed = error } }.join()
-            if (failed != null) throw new RuntimeException(failed)
-            return path
-        }
-    }
-    if (Menus.getCommands() == null) IJ.run('Close All')
-    Menus.getCommands().put('FijiBridge Match Labels...', path)
-    def hooks = new Hooks(script: script, names: ['true', 'predicted', 'table'])
-    IJ.setProperty('test.hooks', net.imagej.patcher.LegacyInjector.installHooks(IJ.classLoader, hooks))
-    null
-"""
-"""What Fiji does for a macro that runs a script, where ImageJ would look for a plugin."""
-
 TOLD = """
     def before = System.err, told = new ByteArrayOutputStream()
     System.err = new PrintStream(told, true)
-    try { [IJ.runMacro(macro), told.toString()] }
+    try { [speak('macro', macro), told.toString()] }
     finally { System.err = before }
 """
 """What a macro returns, and what ImageJ says of its error."""
 
 
-def test_a_macro_calls_a_script_and_is_ended_by_its_error(jvm, run, home):
+def test_a_macro_calls_a_script_and_is_ended_by_its_error(jvm, run):
+    """And its images stay, which live in a list of ImageJ's without windows."""
     jvm("IJ.createImage('a', '16-bit black', 9, 8, 1).show(); IJ.setProperty('fijibridge.table.X', null); null")
-    jvm(AS_FIJI, path=str(home / FOLDER / "FijiBridge_Match_Labels....groovy"))
     macro = "run('FijiBridge Match Labels...', 'true=%s predicted=a table=X'); return 'went on';"
-    try:
-        assert jvm(TOLD, macro=macro % "a") == ["went on", ""]
-        assert jvm("IJ.getProperty('fijibridge.table.X').size()") == 1
-        returned, told = jvm(TOLD, macro=macro % "gone")
-        assert returned != "went on"
-        assert told.startswith("Macro Error: no image 'gone' is open; there are 'a' in line 1")
-    finally:
-        jvm("net.imagej.patcher.LegacyInjector.installHooks(IJ.classLoader, IJ.getProperty('test.hooks')); null")
+    assert jvm(TOLD, macro=macro % "a") == ["went on", ""]
+    assert jvm("IJ.getProperty('fijibridge.table.X').size()") == 1
+    returned, told = jvm(TOLD, macro=macro % "gone")
+    assert returned != "went on"
+    assert told.startswith("Macro Error: FijiBridge Match Labels...: true: no open image 'gone'; open are ['a'] in line 1")
+    assert jvm("WindowManager.getImageTitles() as List") == ["a"]
+
+
+def test_a_macro_calls_with_its_variables(jvm, run):
+    jvm("IJ.createImage('a 1', '16-bit black', 9, 8, 1).show(); IJ.setProperty('fijibridge.table.V', null); null")
+    macro = "t = 'a 1'; run('FijiBridge Match Labels...', 'true=&t predicted=[a 1] table=V'); return 'went on';"
+    assert jvm(TOLD, macro=macro) == ["went on", ""]
+    assert jvm("IJ.getProperty('fijibridge.table.V').size()") == 1
+    returned, told = jvm(TOLD, macro=macro.replace("&t", "&u"))
+    assert returned != "went on"
+    assert "FijiBridge Match Labels...: true is &u, but the macro has no variable 'u' in line 1" in told
 
 
 def test_two_calls_at_once(jvm, run, home, tmp_path):

@@ -1,15 +1,24 @@
 // Say which versions run, on which device.
-
 import ij.IJ
+import ij.Macro
+import ij.macro.Interpreter
 
 // Made by fijibridge from its verb about: "fijibridge install-scripts" writes python and bridge.
 def version = '', python = '', bridge = new File('')
+def verb = [
+    name: 'about', command: 'FijiBridge About', long: false,
+    summary: 'Say which versions run, on which device.',
+    help: '<html><h2>About</h2><p>Say which versions run, on which device.</p><table cellpadding=3 width=640></table><p>In a macro: <tt>run(&quot;FijiBridge About&quot;, &quot;&quot;);</tt></p>',
+    parameters: [],
+]
 if (!bridge.isFile()) {
     def message = python
         ? "the Python environment of FijiBridge is gone, there is no ${bridge}: install fijibridge again, and run "
         : 'this script was copied, but it must be installed, to know its Python: run '
     message += "'fijibridge install-scripts PATH_TO_FIJI'"
-    IJ.error('FijiBridge', message)
+    def macro = Macro.getOptions() == null ? null : Interpreter.getInstance()
+    if (macro == null) IJ.error('FijiBridge', message)
+    else Thread.start { try { macro.abort(message) } catch (RuntimeException ended) { } }.join()
     throw new RuntimeException(message)
 }
 // one worker for all scripts; a bridge that was updated while Fiji runs is loaded anew
@@ -22,5 +31,4 @@ synchronized (IJ) {
         IJ.setProperty(key, [changed: bridge.lastModified(), bridge: shell.evaluate(bridge)])
     }
 }
-def values = [].collectEntries { [it, binding.getVariable(it)] }
-IJ.getProperty(key).bridge.perform('about', version, [], [], values)
+IJ.getProperty(key).bridge.call(verb, version, binding)

@@ -1,22 +1,32 @@
 // Match predicted cells to the true ones: matched, GT, predicted, image, precision, recall, F1 ...
-#@ String (label="True", description="the true cells. The title of an open label image, or 'ROI Manager', or 'overlay' for the areas drawn there") true
-#@ String (label="Predicted", description="the predicted cells. The title of an open label image, or 'ROI Manager', or 'overlay' for the areas drawn there") predicted
-#@ Double (label="Thresh", description="a pair of cells with at least this IoU is a match", min=0, max=1, required=false, value=0.5) thresh
-#@ String (label="Region", description="mask: non-zero where the truth is known; everywhere if left out. The title of an open image", required=false) region
-#@ Integer (label="Min size (px)", description="leave out smaller cells, true and predicted", min=0, required=false, value=0) min_size
-#@ String (label="Over", description="image that gets the outlines; the predicted cells if left out. The title of an open image", required=false) over
-#@ String (label="Table", description="name of the table that gets a row for this image", required=false, value="Matches") table
-
 import ij.IJ
+import ij.Macro
+import ij.macro.Interpreter
 
 // Made by fijibridge from its verb match_labels: "fijibridge install-scripts" writes python and bridge.
 def version = '', python = '', bridge = new File('')
+def verb = [
+    name: 'match_labels', command: 'FijiBridge Match Labels...', long: false,
+    summary: 'Match predicted cells to the true ones: matched, GT, predicted, image, precision, recall, F1 ...',
+    help: '<html><h2>Match Labels</h2><p>Match predicted cells to the true ones: matched, GT, predicted, image, precision, recall, F1 ...</p><p>Outlines: matched green, missed orange, extra pink, split yellow, merged blue.</p><table cellpadding=3 width=640><tr><td valign=top><b>True</b></td><td valign=top><tt>true</tt></td><td>the true cells; or the areas of the ROI Manager or the overlay of the verb&#x27;s first image</td></tr><tr><td valign=top><b>Predicted</b></td><td valign=top><tt>predicted</tt></td><td>the predicted cells; or the areas of the ROI Manager or the overlay of the verb&#x27;s first image</td></tr><tr><td valign=top><b>Thresh</b></td><td valign=top><tt>thresh</tt></td><td>a pair of cells with at least this IoU is a match; a number from 0 to 1; default 0.5</td></tr><tr><td valign=top><b>Region</b></td><td valign=top><tt>region</tt></td><td>mask: non-zero where the truth is known; everywhere if left out</td></tr><tr><td valign=top><b>Min size</b></td><td valign=top><tt>min_size</tt></td><td>leave out smaller cells, true and predicted; a whole number of at least 0 (px); default 0</td></tr><tr><td valign=top><b>Over</b></td><td valign=top><tt>over</tt></td><td>image that gets the outlines; the predicted cells if left out</td></tr><tr><td valign=top><b>Table</b></td><td valign=top><tt>table</tt></td><td>name of the table that gets a row for this image; default Matches</td></tr></table><p>In a macro: <tt>run(&quot;FijiBridge Match Labels...&quot;, &quot;true=[True] predicted=[Predicted]&quot;);</tt></p>',
+    parameters: [
+        [name: 'true', kind: 'cells', title: 'True', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'the true cells; or the areas of the ROI Manager or the overlay of the verb\'s first image'],
+        [name: 'predicted', kind: 'cells', title: 'Predicted', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'the predicted cells; or the areas of the ROI Manager or the overlay of the verb\'s first image'],
+        [name: 'thresh', kind: 'number', title: 'Thresh', unit: '', usual: '0.5', optional: false, wide: false, choices: [], told: 'a pair of cells with at least this IoU is a match; a number from 0 to 1; default 0.5'],
+        [name: 'region', kind: 'image', title: 'Region', unit: '', usual: '', optional: true, wide: true, choices: [], told: 'mask: non-zero where the truth is known; everywhere if left out'],
+        [name: 'min_size', kind: 'integer', title: 'Min size', unit: 'px', usual: '0', optional: false, wide: false, choices: [], told: 'leave out smaller cells, true and predicted; a whole number of at least 0 (px); default 0'],
+        [name: 'over', kind: 'image', title: 'Over', unit: '', usual: '', optional: true, wide: true, choices: [], told: 'image that gets the outlines; the predicted cells if left out'],
+        [name: 'table', kind: 'text', title: 'Table', unit: '', usual: 'Matches', optional: false, wide: false, choices: [], told: 'name of the table that gets a row for this image; default Matches'],
+    ],
+]
 if (!bridge.isFile()) {
     def message = python
         ? "the Python environment of FijiBridge is gone, there is no ${bridge}: install fijibridge again, and run "
         : 'this script was copied, but it must be installed, to know its Python: run '
     message += "'fijibridge install-scripts PATH_TO_FIJI'"
-    IJ.error('FijiBridge', message)
+    def macro = Macro.getOptions() == null ? null : Interpreter.getInstance()
+    if (macro == null) IJ.error('FijiBridge', message)
+    else Thread.start { try { macro.abort(message) } catch (RuntimeException ended) { } }.join()
     throw new RuntimeException(message)
 }
 // one worker for all scripts; a bridge that was updated while Fiji runs is loaded anew
@@ -29,5 +39,4 @@ synchronized (IJ) {
         IJ.setProperty(key, [changed: bridge.lastModified(), bridge: shell.evaluate(bridge)])
     }
 }
-def values = ['true', 'predicted', 'thresh', 'region', 'min_size', 'over', 'table'].collectEntries { [it, binding.getVariable(it)] }
-IJ.getProperty(key).bridge.perform('match_labels', version, ['region', 'over'], ['true', 'predicted'], values)
+IJ.getProperty(key).bridge.call(verb, version, binding)

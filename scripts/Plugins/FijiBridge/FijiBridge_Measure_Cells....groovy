@@ -1,19 +1,29 @@
 // Measure cells with ImageJ's own Measure, a row each in the table Results, label = id of the cell.
-#@ String (label="Cells", description="the cells to be measured. The title of an open label image, or 'ROI Manager', or 'overlay' for the areas drawn there") cells
-#@ ImagePlus (label="Image", description="where they are measured") image
-#@ String (label="Measurements", description="names of Analyze > Set Measurements, with spaces between", required=false, value="area mean std_dev min_max centroid perimeter ellipse shape feret integrated") measurements
-#@ String (label="Channel", description="to measure in, from 1; the one that is shown if left out", required=false) channel
-
 import ij.IJ
+import ij.Macro
+import ij.macro.Interpreter
 
 // Made by fijibridge from its verb measure_cells: "fijibridge install-scripts" writes python and bridge.
 def version = '', python = '', bridge = new File('')
+def verb = [
+    name: 'measure_cells', command: 'FijiBridge Measure Cells...', long: false,
+    summary: 'Measure cells with ImageJ\'s own Measure, a row each in the table Results, label = id of the cell.',
+    help: '<html><h2>Measure Cells</h2><p>Measure cells with ImageJ&#x27;s own Measure, a row each in the table Results, label = id of the cell.</p><table cellpadding=3 width=640><tr><td valign=top><b>Cells</b></td><td valign=top><tt>cells</tt></td><td>the cells to be measured; or the areas of the ROI Manager or the overlay of the verb&#x27;s first image</td></tr><tr><td valign=top><b>Image</b></td><td valign=top><tt>image</tt></td><td>where they are measured</td></tr><tr><td valign=top><b>Measurements</b></td><td valign=top><tt>measurements</tt></td><td>names of Analyze &gt; Set Measurements, with spaces between; default area mean std_dev min_max centroid perimeter ellipse shape feret integrated</td></tr><tr><td valign=top><b>Channel</b></td><td valign=top><tt>channel</tt></td><td>to measure in, from 1; the one that is shown if left out; a whole number of at least 1</td></tr></table><p>In a macro: <tt>run(&quot;FijiBridge Measure Cells...&quot;, &quot;cells=[Cells] image=[Image]&quot;);</tt></p>',
+    parameters: [
+        [name: 'cells', kind: 'cells', title: 'Cells', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'the cells to be measured; or the areas of the ROI Manager or the overlay of the verb\'s first image'],
+        [name: 'image', kind: 'image', title: 'Image', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'where they are measured'],
+        [name: 'measurements', kind: 'text', title: 'Measurements', unit: '', usual: 'area mean std_dev min_max centroid perimeter ellipse shape feret integrated', optional: false, wide: true, choices: [], told: 'names of Analyze > Set Measurements, with spaces between; default area mean std_dev min_max centroid perimeter ellipse shape feret integrated'],
+        [name: 'channel', kind: 'integer', title: 'Channel', unit: '', usual: '', optional: true, wide: false, choices: [], told: 'to measure in, from 1; the one that is shown if left out; a whole number of at least 1'],
+    ],
+]
 if (!bridge.isFile()) {
     def message = python
         ? "the Python environment of FijiBridge is gone, there is no ${bridge}: install fijibridge again, and run "
         : 'this script was copied, but it must be installed, to know its Python: run '
     message += "'fijibridge install-scripts PATH_TO_FIJI'"
-    IJ.error('FijiBridge', message)
+    def macro = Macro.getOptions() == null ? null : Interpreter.getInstance()
+    if (macro == null) IJ.error('FijiBridge', message)
+    else Thread.start { try { macro.abort(message) } catch (RuntimeException ended) { } }.join()
     throw new RuntimeException(message)
 }
 // one worker for all scripts; a bridge that was updated while Fiji runs is loaded anew
@@ -26,5 +36,4 @@ synchronized (IJ) {
         IJ.setProperty(key, [changed: bridge.lastModified(), bridge: shell.evaluate(bridge)])
     }
 }
-def values = ['cells', 'image', 'measurements', 'channel'].collectEntries { [it, binding.getVariable(it)] }
-IJ.getProperty(key).bridge.perform('measure_cells', version, ['image'], ['cells'], values)
+IJ.getProperty(key).bridge.call(verb, version, binding)

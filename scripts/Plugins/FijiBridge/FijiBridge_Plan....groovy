@@ -1,28 +1,38 @@
 // Say what a training on a folder will do and take: patches, coverage, memory, time. Nothing is trained.
-#@ File (label="Image folder", description="folder of images with a dataset.toml", style="directory") folder
-#@ String (label="Patch (px)", description="side of a patch, or sides such as 16,128,128; chosen if left out", required=false) patch
-#@ String (label="Stride (px)", description="from patch to patch, one number or one by axis; chosen if left out", required=false) stride
-#@ String (label="Batch", description="patches in a batch; 8, or with a limit of memory the most that fit", required=false) batch
-#@ String (label="Batches", description="batches in an epoch, at random places; the grid of the stride if left out", required=false) batches
-#@ Integer (label="Epochs", description="at most; 0 leaves the network as it is", min=0, required=false, value=30) epochs
-#@ Integer (label="Depth", description="poolings of the U-Net", min=1, required=false, value=3) depth
-#@ Integer (label="Channels", description="of the U-Net's first level; each pooling doubles them", min=1, required=false, value=32) channels
-#@ Integer (label="Dimensions", description="2 for planes, 3 for volumes", min=2, max=3, required=false, value=2) dims
-#@ String (label="Memory", description="a limit such as 4GB that batch and patch are chosen to keep", required=false) memory
-#@ String (label="Precision", description="of the numbers in the network", choices={"auto", "32", "bf16", "16"}, required=false, value="auto") precision
-#@ Boolean (label="Probe", description="take a few real steps, for a forecast of time and memory", required=false, value=true) probe
-#@ String (label="Device", description="cpu, cuda, cuda:1, mps; the best there is if left out", required=false) device
-
 import ij.IJ
+import ij.Macro
+import ij.macro.Interpreter
 
 // Made by fijibridge from its verb plan: "fijibridge install-scripts" writes python and bridge.
 def version = '', python = '', bridge = new File('')
+def verb = [
+    name: 'plan', command: 'FijiBridge Plan...', long: false,
+    summary: 'Say what a training on a folder will do and take: patches, coverage, memory, time. Nothing is trained.',
+    help: '<html><h2>Plan</h2><p>Say what a training on a folder will do and take: patches, coverage, memory, time. Nothing is trained.</p><table cellpadding=3 width=640><tr><td valign=top><b>Image folder</b></td><td valign=top><tt>folder</tt></td><td>folder of images with a dataset.toml</td></tr><tr><td valign=top><b>Patch</b></td><td valign=top><tt>patch</tt></td><td>side of a patch, or sides such as 16,128,128; chosen if left out</td></tr><tr><td valign=top><b>Stride</b></td><td valign=top><tt>stride</tt></td><td>from patch to patch, one number or one by axis; chosen if left out</td></tr><tr><td valign=top><b>Batch</b></td><td valign=top><tt>batch</tt></td><td>patches in a batch; 8, or with a limit of memory the most that fit; a whole number of at least 1</td></tr><tr><td valign=top><b>Batches</b></td><td valign=top><tt>batches</tt></td><td>batches in an epoch, at random places; the grid of the stride if left out; a whole number of at least 1</td></tr><tr><td valign=top><b>Epochs</b></td><td valign=top><tt>epochs</tt></td><td>at most; 0 leaves the network as it is; a whole number of at least 0; default 30</td></tr><tr><td valign=top><b>Depth</b></td><td valign=top><tt>depth</tt></td><td>poolings of the U-Net; a whole number of at least 1; default 3</td></tr><tr><td valign=top><b>Channels</b></td><td valign=top><tt>channels</tt></td><td>of the U-Net&#x27;s first level; each pooling doubles them; a whole number of at least 1; default 32</td></tr><tr><td valign=top><b>Dimensions</b></td><td valign=top><tt>dims</tt></td><td>2 for planes, 3 for volumes; a whole number from 2 to 3; default 2</td></tr><tr><td valign=top><b>Memory</b></td><td valign=top><tt>memory</tt></td><td>a limit such as 4GB that batch and patch are chosen to keep</td></tr><tr><td valign=top><b>Precision</b></td><td valign=top><tt>precision</tt></td><td>of the numbers in the network; default auto</td></tr><tr><td valign=top><b>Probe</b></td><td valign=top><tt>probe</tt></td><td>take a few real steps, for a forecast of time and memory; default true</td></tr><tr><td valign=top><b>Device</b></td><td valign=top><tt>device</tt></td><td>cpu, cuda, cuda:1, mps; the best there is if left out</td></tr></table><p>In a macro: <tt>run(&quot;FijiBridge Plan...&quot;, &quot;folder=[Image folder]&quot;);</tt></p>',
+    parameters: [
+        [name: 'folder', kind: 'folder', title: 'Image folder', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'folder of images with a dataset.toml'],
+        [name: 'patch', kind: 'text', title: 'Patch', unit: 'px', usual: '', optional: true, wide: false, choices: [], told: 'side of a patch, or sides such as 16,128,128; chosen if left out'],
+        [name: 'stride', kind: 'text', title: 'Stride', unit: 'px', usual: '', optional: true, wide: false, choices: [], told: 'from patch to patch, one number or one by axis; chosen if left out'],
+        [name: 'batch', kind: 'integer', title: 'Batch', unit: '', usual: '', optional: true, wide: false, choices: [], told: 'patches in a batch; 8, or with a limit of memory the most that fit; a whole number of at least 1'],
+        [name: 'batches', kind: 'integer', title: 'Batches', unit: '', usual: '', optional: true, wide: false, choices: [], told: 'batches in an epoch, at random places; the grid of the stride if left out; a whole number of at least 1'],
+        [name: 'epochs', kind: 'integer', title: 'Epochs', unit: '', usual: '30', optional: false, wide: false, choices: [], told: 'at most; 0 leaves the network as it is; a whole number of at least 0; default 30'],
+        [name: 'depth', kind: 'integer', title: 'Depth', unit: '', usual: '3', optional: false, wide: false, choices: [], told: 'poolings of the U-Net; a whole number of at least 1; default 3'],
+        [name: 'channels', kind: 'integer', title: 'Channels', unit: '', usual: '32', optional: false, wide: false, choices: [], told: 'of the U-Net\'s first level; each pooling doubles them; a whole number of at least 1; default 32'],
+        [name: 'dims', kind: 'integer', title: 'Dimensions', unit: '', usual: '2', optional: false, wide: false, choices: [], told: '2 for planes, 3 for volumes; a whole number from 2 to 3; default 2'],
+        [name: 'memory', kind: 'text', title: 'Memory', unit: '', usual: '', optional: true, wide: false, choices: [], told: 'a limit such as 4GB that batch and patch are chosen to keep'],
+        [name: 'precision', kind: 'choice', title: 'Precision', unit: '', usual: 'auto', optional: false, wide: false, choices: ['auto', '32', 'bf16', '16'], told: 'of the numbers in the network; default auto'],
+        [name: 'probe', kind: 'flag', title: 'Probe', unit: '', usual: 'true', optional: false, wide: false, choices: [], told: 'take a few real steps, for a forecast of time and memory; default true'],
+        [name: 'device', kind: 'text', title: 'Device', unit: '', usual: '', optional: true, wide: false, choices: [], told: 'cpu, cuda, cuda:1, mps; the best there is if left out'],
+    ],
+]
 if (!bridge.isFile()) {
     def message = python
         ? "the Python environment of FijiBridge is gone, there is no ${bridge}: install fijibridge again, and run "
         : 'this script was copied, but it must be installed, to know its Python: run '
     message += "'fijibridge install-scripts PATH_TO_FIJI'"
-    IJ.error('FijiBridge', message)
+    def macro = Macro.getOptions() == null ? null : Interpreter.getInstance()
+    if (macro == null) IJ.error('FijiBridge', message)
+    else Thread.start { try { macro.abort(message) } catch (RuntimeException ended) { } }.join()
     throw new RuntimeException(message)
 }
 // one worker for all scripts; a bridge that was updated while Fiji runs is loaded anew
@@ -35,5 +45,4 @@ synchronized (IJ) {
         IJ.setProperty(key, [changed: bridge.lastModified(), bridge: shell.evaluate(bridge)])
     }
 }
-def values = ['folder', 'patch', 'stride', 'batch', 'batches', 'epochs', 'depth', 'channels', 'dims', 'memory', 'precision', 'probe', 'device'].collectEntries { [it, binding.getVariable(it)] }
-IJ.getProperty(key).bridge.perform('plan', version, [], [], values)
+IJ.getProperty(key).bridge.call(verb, version, binding)

@@ -1,22 +1,32 @@
 // Compute the class probabilities of an image, such as membrane or not.
-#@ ImagePlus (label="Image", description="the image to be predicted") image
-#@ File (label="Model", description="model file, or the folder of a run", style="both") model
-#@ Boolean (label="Flips", description="mean over mirrored images: 4 times the work, 8 times in 3D", required=false, value=false) flips
-#@ String (label="Border", description="beyond the image: what the network learnt to see there, the mirrored image; valid: nothing, smaller", choices={"as trained", "mirror", "valid"}, required=false, value="as trained") border
-#@ String (label="Tile (px)", description="side of the tiles, the largest that fit if left out: memory, not the result", required=false) tile
-#@ String (label="Precision", description="of the numbers in the network; bf16: less memory", choices={"32", "bf16"}, required=false, value="32") precision
-#@ String (label="Device", description="cpu, cuda, cuda:1, mps; the best there is if left out", required=false) device
-
 import ij.IJ
+import ij.Macro
+import ij.macro.Interpreter
 
 // Made by fijibridge from its verb predict: "fijibridge install-scripts" writes python and bridge.
 def version = '', python = '', bridge = new File('')
+def verb = [
+    name: 'predict', command: 'FijiBridge Predict...', long: false,
+    summary: 'Compute the class probabilities of an image, such as membrane or not.',
+    help: '<html><h2>Predict</h2><p>Compute the class probabilities of an image, such as membrane or not.</p><p>The result has a channel for each class, and keeps the image&#x27;s pixel size and place. Images of any size are\npredicted tile by tile, equal to the whole.</p><table cellpadding=3 width=640><tr><td valign=top><b>Image</b></td><td valign=top><tt>image</tt></td><td>the image to be predicted</td></tr><tr><td valign=top><b>Model</b></td><td valign=top><tt>model</tt></td><td>model file, or the folder of a run</td></tr><tr><td valign=top><b>Flips</b></td><td valign=top><tt>flips</tt></td><td>mean over mirrored images: 4 times the work, 8 times in 3D; default false</td></tr><tr><td valign=top><b>Border</b></td><td valign=top><tt>border</tt></td><td>beyond the image: what the network learnt to see there, the mirrored image; valid: nothing, smaller; default as trained</td></tr><tr><td valign=top><b>Tile</b></td><td valign=top><tt>tile</tt></td><td>side of the tiles, the largest that fit if left out: memory, not the result; a whole number of at least 1 (px)</td></tr><tr><td valign=top><b>Precision</b></td><td valign=top><tt>precision</tt></td><td>of the numbers in the network; bf16: less memory; default 32</td></tr><tr><td valign=top><b>Device</b></td><td valign=top><tt>device</tt></td><td>cpu, cuda, cuda:1, mps; the best there is if left out</td></tr></table><p>In a macro: <tt>run(&quot;FijiBridge Predict...&quot;, &quot;image=[Image] model=[Model]&quot;);</tt></p>',
+    parameters: [
+        [name: 'image', kind: 'image', title: 'Image', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'the image to be predicted'],
+        [name: 'model', kind: 'file', title: 'Model', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'model file, or the folder of a run'],
+        [name: 'flips', kind: 'flag', title: 'Flips', unit: '', usual: 'false', optional: false, wide: false, choices: [], told: 'mean over mirrored images: 4 times the work, 8 times in 3D; default false'],
+        [name: 'border', kind: 'choice', title: 'Border', unit: '', usual: 'as trained', optional: false, wide: false, choices: ['as trained', 'mirror', 'valid'], told: 'beyond the image: what the network learnt to see there, the mirrored image; valid: nothing, smaller; default as trained'],
+        [name: 'tile', kind: 'integer', title: 'Tile', unit: 'px', usual: '', optional: true, wide: false, choices: [], told: 'side of the tiles, the largest that fit if left out: memory, not the result; a whole number of at least 1 (px)'],
+        [name: 'precision', kind: 'choice', title: 'Precision', unit: '', usual: '32', optional: false, wide: false, choices: ['32', 'bf16'], told: 'of the numbers in the network; bf16: less memory; default 32'],
+        [name: 'device', kind: 'text', title: 'Device', unit: '', usual: '', optional: true, wide: false, choices: [], told: 'cpu, cuda, cuda:1, mps; the best there is if left out'],
+    ],
+]
 if (!bridge.isFile()) {
     def message = python
         ? "the Python environment of FijiBridge is gone, there is no ${bridge}: install fijibridge again, and run "
         : 'this script was copied, but it must be installed, to know its Python: run '
     message += "'fijibridge install-scripts PATH_TO_FIJI'"
-    IJ.error('FijiBridge', message)
+    def macro = Macro.getOptions() == null ? null : Interpreter.getInstance()
+    if (macro == null) IJ.error('FijiBridge', message)
+    else Thread.start { try { macro.abort(message) } catch (RuntimeException ended) { } }.join()
     throw new RuntimeException(message)
 }
 // one worker for all scripts; a bridge that was updated while Fiji runs is loaded anew
@@ -29,5 +39,4 @@ synchronized (IJ) {
         IJ.setProperty(key, [changed: bridge.lastModified(), bridge: shell.evaluate(bridge)])
     }
 }
-def values = ['image', 'model', 'flips', 'border', 'tile', 'precision', 'device'].collectEntries { [it, binding.getVariable(it)] }
-IJ.getProperty(key).bridge.perform('predict', version, ['image'], [], values)
+IJ.getProperty(key).bridge.call(verb, version, binding)

@@ -1,24 +1,34 @@
 // Compute the class probabilities of all images of a folder, each into a file of its own.
-#@ File (label="Input folder", description="folder of images, or one with a dataset.toml", style="directory") input
-#@ File (label="Model", description="model file, or the folder of a run", style="both") model
-#@ File (label="Output folder", description="folder for {name}_prob.tif", style="directory") output
-#@ Boolean (label="Flips", description="mean over mirrored images: 4 times the work, 8 times in 3D", required=false, value=false) flips
-#@ String (label="Border", description="beyond the image: what the network learnt to see there, the mirrored image; valid: nothing, smaller", choices={"as trained", "mirror", "valid"}, required=false, value="as trained") border
-#@ String (label="Tile (px)", description="side of the tiles, the largest that fit if left out: memory, not the result", required=false) tile
-#@ String (label="Precision", description="of the numbers in the network; bf16: less memory", choices={"32", "bf16"}, required=false, value="32") precision
-#@ String (label="If there are some", description="what to do where results are there already", choices={"refuse", "keep", "replace"}, required=false, value="refuse") existing
-#@ String (label="Device", description="cpu, cuda, cuda:1, mps; the best there is if left out", required=false) device
-
 import ij.IJ
+import ij.Macro
+import ij.macro.Interpreter
 
 // Made by fijibridge from its verb predict_folder: "fijibridge install-scripts" writes python and bridge.
 def version = '', python = '', bridge = new File('')
+def verb = [
+    name: 'predict_folder', command: 'FijiBridge Predict Folder...', long: false,
+    summary: 'Compute the class probabilities of all images of a folder, each into a file of its own.',
+    help: '<html><h2>Predict Folder</h2><p>Compute the class probabilities of all images of a folder, each into a file of its own.</p><table cellpadding=3 width=640><tr><td valign=top><b>Input folder</b></td><td valign=top><tt>input</tt></td><td>folder of images, or one with a dataset.toml</td></tr><tr><td valign=top><b>Model</b></td><td valign=top><tt>model</tt></td><td>model file, or the folder of a run</td></tr><tr><td valign=top><b>Output folder</b></td><td valign=top><tt>output</tt></td><td>folder for {name}_prob.tif</td></tr><tr><td valign=top><b>Flips</b></td><td valign=top><tt>flips</tt></td><td>mean over mirrored images: 4 times the work, 8 times in 3D; default false</td></tr><tr><td valign=top><b>Border</b></td><td valign=top><tt>border</tt></td><td>beyond the image: what the network learnt to see there, the mirrored image; valid: nothing, smaller; default as trained</td></tr><tr><td valign=top><b>Tile</b></td><td valign=top><tt>tile</tt></td><td>side of the tiles, the largest that fit if left out: memory, not the result; a whole number of at least 1 (px)</td></tr><tr><td valign=top><b>Precision</b></td><td valign=top><tt>precision</tt></td><td>of the numbers in the network; bf16: less memory; default 32</td></tr><tr><td valign=top><b>If there are some</b></td><td valign=top><tt>existing</tt></td><td>what to do where results are there already; default refuse</td></tr><tr><td valign=top><b>Device</b></td><td valign=top><tt>device</tt></td><td>cpu, cuda, cuda:1, mps; the best there is if left out</td></tr></table><p>In a macro: <tt>run(&quot;FijiBridge Predict Folder...&quot;, &quot;input=[Input folder] model=[Model] output=[Output folder]&quot;);</tt></p>',
+    parameters: [
+        [name: 'input', kind: 'folder', title: 'Input folder', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'folder of images, or one with a dataset.toml'],
+        [name: 'model', kind: 'file', title: 'Model', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'model file, or the folder of a run'],
+        [name: 'output', kind: 'new folder', title: 'Output folder', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'folder for {name}_prob.tif'],
+        [name: 'flips', kind: 'flag', title: 'Flips', unit: '', usual: 'false', optional: false, wide: false, choices: [], told: 'mean over mirrored images: 4 times the work, 8 times in 3D; default false'],
+        [name: 'border', kind: 'choice', title: 'Border', unit: '', usual: 'as trained', optional: false, wide: false, choices: ['as trained', 'mirror', 'valid'], told: 'beyond the image: what the network learnt to see there, the mirrored image; valid: nothing, smaller; default as trained'],
+        [name: 'tile', kind: 'integer', title: 'Tile', unit: 'px', usual: '', optional: true, wide: false, choices: [], told: 'side of the tiles, the largest that fit if left out: memory, not the result; a whole number of at least 1 (px)'],
+        [name: 'precision', kind: 'choice', title: 'Precision', unit: '', usual: '32', optional: false, wide: false, choices: ['32', 'bf16'], told: 'of the numbers in the network; bf16: less memory; default 32'],
+        [name: 'existing', kind: 'choice', title: 'If there are some', unit: '', usual: 'refuse', optional: false, wide: false, choices: ['refuse', 'keep', 'replace'], told: 'what to do where results are there already; default refuse'],
+        [name: 'device', kind: 'text', title: 'Device', unit: '', usual: '', optional: true, wide: false, choices: [], told: 'cpu, cuda, cuda:1, mps; the best there is if left out'],
+    ],
+]
 if (!bridge.isFile()) {
     def message = python
         ? "the Python environment of FijiBridge is gone, there is no ${bridge}: install fijibridge again, and run "
         : 'this script was copied, but it must be installed, to know its Python: run '
     message += "'fijibridge install-scripts PATH_TO_FIJI'"
-    IJ.error('FijiBridge', message)
+    def macro = Macro.getOptions() == null ? null : Interpreter.getInstance()
+    if (macro == null) IJ.error('FijiBridge', message)
+    else Thread.start { try { macro.abort(message) } catch (RuntimeException ended) { } }.join()
     throw new RuntimeException(message)
 }
 // one worker for all scripts; a bridge that was updated while Fiji runs is loaded anew
@@ -31,5 +41,4 @@ synchronized (IJ) {
         IJ.setProperty(key, [changed: bridge.lastModified(), bridge: shell.evaluate(bridge)])
     }
 }
-def values = ['input', 'model', 'output', 'flips', 'border', 'tile', 'precision', 'existing', 'device'].collectEntries { [it, binding.getVariable(it)] }
-IJ.getProperty(key).bridge.perform('predict_folder', version, [], [], values)
+IJ.getProperty(key).bridge.call(verb, version, binding)

@@ -1,23 +1,33 @@
 // Add an image and its cells to a folder that a network is trained on, with its description, dataset.toml.
-#@ ImagePlus (label="Image", description="the image to learn from") image
-#@ String (label="Cells", description="its cells: a label image, the areas in the ROI Manager, or the image's overlay. The title of an open label image, or 'ROI Manager', or 'overlay' for the areas drawn there") cells
-#@ File (label="Folder", description="gets them, beside those that it has; made if it is not there", style="directory") folder
-#@ String (label="Name", description="of the image in the folder; its title if left out", required=false) name
-#@ String (label="Split", description="what the image is for", choices={"train", "validation", "test"}, required=false, value="train") split
-#@ String (label="Region", description="mask: non-zero where cells were drawn; everywhere if left out. The title of an open image", required=false) region
-#@ String (label="Provenance", description="who made the cells", choices={"manual", "corrected", "algorithm", "unknown"}, required=false, value="manual") provenance
-#@ String (label="If there is one", description="what to do if that image is there already", choices={"refuse", "replace"}, required=false, value="refuse") existing
-
 import ij.IJ
+import ij.Macro
+import ij.macro.Interpreter
 
 // Made by fijibridge from its verb save_training_set: "fijibridge install-scripts" writes python and bridge.
 def version = '', python = '', bridge = new File('')
+def verb = [
+    name: 'save_training_set', command: 'FijiBridge Save Training Set...', long: false,
+    summary: 'Add an image and its cells to a folder that a network is trained on, with its description, dataset.toml.',
+    help: '<html><h2>Save Training Set</h2><p>Add an image and its cells to a folder that a network is trained on, with its description, dataset.toml.</p><table cellpadding=3 width=640><tr><td valign=top><b>Image</b></td><td valign=top><tt>image</tt></td><td>the image to learn from</td></tr><tr><td valign=top><b>Cells</b></td><td valign=top><tt>cells</tt></td><td>its cells: a label image, the areas in the ROI Manager, or the image&#x27;s overlay; or the areas of the ROI Manager or the overlay of the verb&#x27;s first image</td></tr><tr><td valign=top><b>Folder</b></td><td valign=top><tt>folder</tt></td><td>gets them, beside those that it has; made if it is not there</td></tr><tr><td valign=top><b>Name</b></td><td valign=top><tt>name</tt></td><td>of the image in the folder; its title if left out</td></tr><tr><td valign=top><b>Split</b></td><td valign=top><tt>split</tt></td><td>what the image is for; default train</td></tr><tr><td valign=top><b>Region</b></td><td valign=top><tt>region</tt></td><td>mask: non-zero where cells were drawn; everywhere if left out</td></tr><tr><td valign=top><b>Provenance</b></td><td valign=top><tt>provenance</tt></td><td>who made the cells; default manual</td></tr><tr><td valign=top><b>If there is one</b></td><td valign=top><tt>existing</tt></td><td>what to do if that image is there already; default refuse</td></tr></table><p>In a macro: <tt>run(&quot;FijiBridge Save Training Set...&quot;, &quot;image=[Image] cells=[Cells] folder=[Folder]&quot;);</tt></p>',
+    parameters: [
+        [name: 'image', kind: 'image', title: 'Image', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'the image to learn from'],
+        [name: 'cells', kind: 'cells', title: 'Cells', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'its cells: a label image, the areas in the ROI Manager, or the image\'s overlay; or the areas of the ROI Manager or the overlay of the verb\'s first image'],
+        [name: 'folder', kind: 'new folder', title: 'Folder', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'gets them, beside those that it has; made if it is not there'],
+        [name: 'name', kind: 'text', title: 'Name', unit: '', usual: '', optional: true, wide: false, choices: [], told: 'of the image in the folder; its title if left out'],
+        [name: 'split', kind: 'choice', title: 'Split', unit: '', usual: 'train', optional: false, wide: false, choices: ['train', 'validation', 'test'], told: 'what the image is for; default train'],
+        [name: 'region', kind: 'image', title: 'Region', unit: '', usual: '', optional: true, wide: true, choices: [], told: 'mask: non-zero where cells were drawn; everywhere if left out'],
+        [name: 'provenance', kind: 'choice', title: 'Provenance', unit: '', usual: 'manual', optional: false, wide: false, choices: ['manual', 'corrected', 'algorithm', 'unknown'], told: 'who made the cells; default manual'],
+        [name: 'existing', kind: 'choice', title: 'If there is one', unit: '', usual: 'refuse', optional: false, wide: false, choices: ['refuse', 'replace'], told: 'what to do if that image is there already; default refuse'],
+    ],
+]
 if (!bridge.isFile()) {
     def message = python
         ? "the Python environment of FijiBridge is gone, there is no ${bridge}: install fijibridge again, and run "
         : 'this script was copied, but it must be installed, to know its Python: run '
     message += "'fijibridge install-scripts PATH_TO_FIJI'"
-    IJ.error('FijiBridge', message)
+    def macro = Macro.getOptions() == null ? null : Interpreter.getInstance()
+    if (macro == null) IJ.error('FijiBridge', message)
+    else Thread.start { try { macro.abort(message) } catch (RuntimeException ended) { } }.join()
     throw new RuntimeException(message)
 }
 // one worker for all scripts; a bridge that was updated while Fiji runs is loaded anew
@@ -30,5 +40,4 @@ synchronized (IJ) {
         IJ.setProperty(key, [changed: bridge.lastModified(), bridge: shell.evaluate(bridge)])
     }
 }
-def values = ['image', 'cells', 'folder', 'name', 'split', 'region', 'provenance', 'existing'].collectEntries { [it, binding.getVariable(it)] }
-IJ.getProperty(key).bridge.perform('save_training_set', version, ['image', 'region'], ['cells'], values)
+IJ.getProperty(key).bridge.call(verb, version, binding)

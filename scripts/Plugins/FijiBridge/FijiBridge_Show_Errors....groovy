@@ -1,23 +1,33 @@
 // Find out where predicted cells are wrong, and why: wrong pixels, lost cells, broken membranes.
-#@ String (label="True", description="the true cells. The title of an open label image, or 'ROI Manager', or 'overlay' for the areas drawn there") true
-#@ String (label="Predicted", description="the predicted cells. The title of an open label image, or 'ROI Manager', or 'overlay' for the areas drawn there") predicted
-#@ String (label="Prob", description="the membrane probability that they were found in; their borders if left out. The title of an open image", required=false) prob
-#@ Double (label="Thresh", description="a pair of cells with at least this IoU is a match", min=0, max=1, required=false, value=0.5) thresh
-#@ Double (label="Threshold", description="from this probability on it is membrane", min=0, max=1, required=false, value=0.5) threshold
-#@ Double (label="Membrane width (px)", description="of the true membranes", min=1, required=false, value=3) width
-#@ String (label="Region", description="mask: non-zero where the truth is known; everywhere if left out. The title of an open image", required=false) region
-#@ String (label="Over", description="image that gets the outlines; the predicted cells if left out. The title of an open image", required=false) over
-
 import ij.IJ
+import ij.Macro
+import ij.macro.Interpreter
 
 // Made by fijibridge from its verb show_errors: "fijibridge install-scripts" writes python and bridge.
 def version = '', python = '', bridge = new File('')
+def verb = [
+    name: 'show_errors', command: 'FijiBridge Show Errors...', long: false,
+    summary: 'Find out where predicted cells are wrong, and why: wrong pixels, lost cells, broken membranes.',
+    help: '<html><h2>Show Errors</h2><p>Find out where predicted cells are wrong, and why: wrong pixels, lost cells, broken membranes.</p><p>Error map: membranes that were missed red, those that are none blue, unknown pixels grey. A point lies on each\nbroken membrane, the costliest first.</p><table cellpadding=3 width=640><tr><td valign=top><b>True</b></td><td valign=top><tt>true</tt></td><td>the true cells; or the areas of the ROI Manager or the overlay of the verb&#x27;s first image</td></tr><tr><td valign=top><b>Predicted</b></td><td valign=top><tt>predicted</tt></td><td>the predicted cells; or the areas of the ROI Manager or the overlay of the verb&#x27;s first image</td></tr><tr><td valign=top><b>Prob</b></td><td valign=top><tt>prob</tt></td><td>the membrane probability that they were found in; their borders if left out</td></tr><tr><td valign=top><b>Thresh</b></td><td valign=top><tt>thresh</tt></td><td>a pair of cells with at least this IoU is a match; a number from 0 to 1; default 0.5</td></tr><tr><td valign=top><b>Threshold</b></td><td valign=top><tt>threshold</tt></td><td>from this probability on it is membrane; a number from 0 to 1; default 0.5</td></tr><tr><td valign=top><b>Membrane width</b></td><td valign=top><tt>width</tt></td><td>of the true membranes; a number of at least 1 (px); default 3</td></tr><tr><td valign=top><b>Region</b></td><td valign=top><tt>region</tt></td><td>mask: non-zero where the truth is known; everywhere if left out</td></tr><tr><td valign=top><b>Over</b></td><td valign=top><tt>over</tt></td><td>image that gets the outlines; the predicted cells if left out</td></tr></table><p>In a macro: <tt>run(&quot;FijiBridge Show Errors...&quot;, &quot;true=[True] predicted=[Predicted]&quot;);</tt></p>',
+    parameters: [
+        [name: 'true', kind: 'cells', title: 'True', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'the true cells; or the areas of the ROI Manager or the overlay of the verb\'s first image'],
+        [name: 'predicted', kind: 'cells', title: 'Predicted', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'the predicted cells; or the areas of the ROI Manager or the overlay of the verb\'s first image'],
+        [name: 'prob', kind: 'image', title: 'Prob', unit: '', usual: '', optional: true, wide: true, choices: [], told: 'the membrane probability that they were found in; their borders if left out'],
+        [name: 'thresh', kind: 'number', title: 'Thresh', unit: '', usual: '0.5', optional: false, wide: false, choices: [], told: 'a pair of cells with at least this IoU is a match; a number from 0 to 1; default 0.5'],
+        [name: 'threshold', kind: 'number', title: 'Threshold', unit: '', usual: '0.5', optional: false, wide: false, choices: [], told: 'from this probability on it is membrane; a number from 0 to 1; default 0.5'],
+        [name: 'width', kind: 'number', title: 'Membrane width', unit: 'px', usual: '3', optional: false, wide: false, choices: [], told: 'of the true membranes; a number of at least 1 (px); default 3'],
+        [name: 'region', kind: 'image', title: 'Region', unit: '', usual: '', optional: true, wide: true, choices: [], told: 'mask: non-zero where the truth is known; everywhere if left out'],
+        [name: 'over', kind: 'image', title: 'Over', unit: '', usual: '', optional: true, wide: true, choices: [], told: 'image that gets the outlines; the predicted cells if left out'],
+    ],
+]
 if (!bridge.isFile()) {
     def message = python
         ? "the Python environment of FijiBridge is gone, there is no ${bridge}: install fijibridge again, and run "
         : 'this script was copied, but it must be installed, to know its Python: run '
     message += "'fijibridge install-scripts PATH_TO_FIJI'"
-    IJ.error('FijiBridge', message)
+    def macro = Macro.getOptions() == null ? null : Interpreter.getInstance()
+    if (macro == null) IJ.error('FijiBridge', message)
+    else Thread.start { try { macro.abort(message) } catch (RuntimeException ended) { } }.join()
     throw new RuntimeException(message)
 }
 // one worker for all scripts; a bridge that was updated while Fiji runs is loaded anew
@@ -30,5 +40,4 @@ synchronized (IJ) {
         IJ.setProperty(key, [changed: bridge.lastModified(), bridge: shell.evaluate(bridge)])
     }
 }
-def values = ['true', 'predicted', 'prob', 'thresh', 'threshold', 'width', 'region', 'over'].collectEntries { [it, binding.getVariable(it)] }
-IJ.getProperty(key).bridge.perform('show_errors', version, ['prob', 'region', 'over'], ['true', 'predicted'], values)
+IJ.getProperty(key).bridge.call(verb, version, binding)

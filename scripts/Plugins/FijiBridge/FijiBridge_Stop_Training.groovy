@@ -1,15 +1,24 @@
 // End the training that goes on after its current step; its model and record are saved.
-
 import ij.IJ
+import ij.Macro
+import ij.macro.Interpreter
 
 // Made by fijibridge from its verb stop_training: "fijibridge install-scripts" writes python and bridge.
 def version = '', python = '', bridge = new File('')
+def verb = [
+    name: 'stop_training', command: 'FijiBridge Stop Training', long: false,
+    summary: 'End the training that goes on after its current step; its model and record are saved.',
+    help: '<html><h2>Stop Training</h2><p>End the training that goes on after its current step; its model and record are saved.</p><table cellpadding=3 width=640></table><p>In a macro: <tt>run(&quot;FijiBridge Stop Training&quot;, &quot;&quot;);</tt></p>',
+    parameters: [],
+]
 if (!bridge.isFile()) {
     def message = python
         ? "the Python environment of FijiBridge is gone, there is no ${bridge}: install fijibridge again, and run "
         : 'this script was copied, but it must be installed, to know its Python: run '
     message += "'fijibridge install-scripts PATH_TO_FIJI'"
-    IJ.error('FijiBridge', message)
+    def macro = Macro.getOptions() == null ? null : Interpreter.getInstance()
+    if (macro == null) IJ.error('FijiBridge', message)
+    else Thread.start { try { macro.abort(message) } catch (RuntimeException ended) { } }.join()
     throw new RuntimeException(message)
 }
 // one worker for all scripts; a bridge that was updated while Fiji runs is loaded anew
@@ -22,5 +31,4 @@ synchronized (IJ) {
         IJ.setProperty(key, [changed: bridge.lastModified(), bridge: shell.evaluate(bridge)])
     }
 }
-def values = [].collectEntries { [it, binding.getVariable(it)] }
-IJ.getProperty(key).bridge.perform('stop_training', version, [], [], values)
+IJ.getProperty(key).bridge.call(verb, version, binding)

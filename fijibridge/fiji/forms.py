@@ -1,0 +1,62 @@
+"""What a dialog shows of a verb, without Java: for the dialogs of this process, and for the scripts of other Fijis."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+
+from fijibridge.verbs.parameters import INPUTS, PATHS, Kind, Parameter
+from fijibridge.verbs.registry import Verb
+
+MANAGER, OVERLAY = "ROI Manager", "overlay"
+"""What names cells that are no label image: the areas of the verb's first image there."""
+NONE = "none"
+"""What a list of images offers for one that may be left out."""
+LINE = 84
+"""Characters in a line of a message."""
+NARROW = 8
+"""Columns of a field for a number or a short text."""
+
+
+def preference(verb: Verb, parameter: Parameter) -> str:
+    """Return the key under which ImageJ's preferences hold the last value of a parameter."""
+    return f"fijibridge.{verb.name}.{parameter.name}"
+
+
+def is_wide(parameter: Parameter) -> bool:
+    """Tell whether a field needs a row of its own."""
+    long_text = parameter.kind is Kind.text and len(parameter.text(parameter.default or "")) > NARROW * 2
+    return parameter.kind in (*PATHS, *INPUTS) or (long_text and not parameter.required)
+
+
+def described(parameter: Parameter) -> str:
+    """Return what a parameter is for, what it takes, and what it is by itself."""
+    words = [parameter.help] if parameter.help else []
+    if not words or parameter.kind in (Kind.integer, Kind.number):
+        words.append(parameter.expected)
+    if parameter.kind is Kind.cells:
+        words.append(f"or the areas of the {MANAGER} or the {OVERLAY} of the verb's first image")
+    if not parameter.required and parameter.default is not None:
+        words.append(f"default {parameter.text(parameter.default)}")
+    return "; ".join(words)
+
+
+def help_page(verb: Verb) -> str:
+    """Return what the Help button shows: HTML as Java's old viewer knows it."""
+    rows = "".join(
+        f"<tr><td valign=top><b>{html.escape(p.title)}</b></td><td valign=top><tt>{p.name}</tt></td>"
+        f"<td>{html.escape(described(p))}</td></tr>"
+        for p in verb.parameters
+    )
+    needed = {p.name: f"[{p.title}]" for p in verb.parameters if p.required}
+    call = f'run("{verb.command}", "{" ".join(f"{name}={value}" for name, value in needed.items())}");'
+    paragraphs = "".join(f"<p>{html.escape(part)}</p>" for part in verb.help.split("\n\n"))
+    return (
+        f"<html><h2>{html.escape(verb.title.removesuffix('...'))}</h2>{paragraphs}"
+        f"<table cellpadding=3 width=640>{rows}</table><p>In a macro: <tt>{html.escape(call)}</tt></p>"
+    )
+
+
+def wrapped(text: str) -> str:
+    """Return a message in lines that fit a dialog."""
+    return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, LINE) or [" "])
