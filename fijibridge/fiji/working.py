@@ -166,13 +166,14 @@ class Working(Judging):
         MacroError
             If ImageJ refuses it.
         """
-        from fijibridge.fiji import commands
+        from fijibridge.fiji import commands, keeping
 
         self._ready()
         if not isinstance(code, str) or not isinstance(argument, str):
             raise MacroError(
                 f"a macro and its argument are texts, not {type(code).__name__}, {type(argument).__name__}"
             )
+        keeping.wait_until_noted()
         return commands.run_macro(code, argument)
 
     def _cells(self, cells: Any, image: Any) -> list[Roi]:
