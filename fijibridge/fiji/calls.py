@@ -180,7 +180,7 @@ class Calls:
             return
         inputs = {p.name for p in verb.parameters if p.kind in INPUTS}
         written = {name: host.named.get(name) if name in inputs else value for name, value in values.items()}
-        if host.overwrite:
+        if host.replaced:
             written[OVERWRITE.name] = True
         try:
             line = dialogs.recorded(verb, written, bool(recorder.scriptMode()))
@@ -198,7 +198,7 @@ class Calls:
         results = self._run(verb, values, Call(self._fiji.progress, self._fiji.status, lambda: bool(escape())))
         _prepare(verb, values, results, host)
         _give(results, host)
-        return host.named | ({OVERWRITE.name: "true"} if host.overwrite else {})
+        return host.named | ({OVERWRITE.name: "true"} if host.replaced else {})
 
     def told(self, command: str, error: BaseException) -> str:
         """Return what is told of an error; the traceback of one that nobody expected is in Fiji's log."""

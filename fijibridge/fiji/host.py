@@ -38,7 +38,7 @@ class FijiHost:
         self._fiji = fiji
         self.overwrite = overwrite
         self._ask = ask
-        self._places: dict[str, str] = {}
+        self._answers: dict[str, bool] = {}
         self._ids: dict[str, int] = {}
         self.named: dict[str, str] = {}
         """What each input is called, so that a macro that is recorded does not depend on which image is active."""
@@ -73,16 +73,26 @@ class FijiHost:
         return cells.rename(taken[first].name)
 
     def prepare(self, results: Sequence[Result]) -> None:
-        """Find out where each image is to be shown, before any is: what was changed is not replaced unasked.
+        """Ask the person about what they changed and did not save, before anything is shown.
 
         Raises
         ------
         Cancelled
-            If a person who is asked wants none of it.
+            If they want none of it.
         """
-        for result in results:
-            if isinstance(result, ShowImage | ShowLabels):
-                self._places[result.name] = self._place(result.name)
+        names = {result.name for result in results if isinstance(result, ShowImage | ShowLabels)}
+        for name in sorted(names) if self._ask is not None and not self.overwrite else ():
+            there = windows.titled(name)
+            if len(there) == 1 and there[0].getProperty(_RESULT) is not None and keeping.unsaved(there[0]):
+                answer = self._ask(name)
+                if answer is None:
+                    raise Cancelled("cancelled")
+                self._answers[name] = answer
+
+    @property
+    def replaced(self) -> bool:
+        """Whether what was changed is replaced, which a macro must say to do the same."""
+        return self.overwrite or any(self._answers.values())
 
     def _place(self, name: str) -> str:
         """Return the title under which a result is shown: its name, if it is free or what is called so may go."""
@@ -92,19 +102,14 @@ class FijiHost:
         made = all(imp.getProperty(_RESULT) is not None for imp in there)
         taken = not made and any(int(imp.getID()) in self._ids.values() for imp in there)
         if len(there) > 1 or taken or not (made or self.overwrite):
-            return _free_result(name)
-        if self.overwrite or not keeping.unsaved(there[0]):
+            return windows.free_title(name)
+        if self.overwrite or self._answers.get(name, False) or not keeping.unsaved(there[0]):
             return name
-        if self._ask is not None:
-            answer = self._ask(name)
-            if answer is None:
-                raise Cancelled("cancelled")
-            self.overwrite = self.overwrite or answer
-            return name if answer else _free_result(name)
         free = _free_result(name)
-        self._fiji.log(
-            f"FijiBridge: {name!r} was changed and is not saved: the result is {free!r} (overwrite=true replaces it)"
-        )
+        if name not in self._answers:
+            self._fiji.log(
+                f"FijiBridge: {name!r} was changed and is not saved: the result is {free!r} (overwrite=true replaces it)"
+            )
         return free
 
     def give(self, result: Result) -> None:
@@ -113,7 +118,7 @@ class FijiHost:
         match result:
             case ShowImage(image, name, limits, colors, _):
                 with windows.one_at_a_time():
-                    imp = _made_here(fiji.show(image, name=self._title(name), limits=limits, overwrite=True))
+                    imp = _made_here(fiji.show(image, name=self._place(name), limits=limits, overwrite=True))
                 number = result.first_number()
                 if number is not None:
                     imp.setC(number)
@@ -123,7 +128,7 @@ class FijiHost:
                 fiji.select(int(imp.getID()))  # a window that is used again is not the active one by itself
             case ShowLabels(labels, name):
                 with windows.one_at_a_time():
-                    imp = _made_here(fiji.show_labels(labels, name=self._title(name), overwrite=True))
+                    imp = _made_here(fiji.show_labels(labels, name=self._place(name), overwrite=True))
                 fiji.select(int(imp.getID()))
             case Outlines():
                 self._outline(result)
@@ -135,9 +140,6 @@ class FijiHost:
                 fiji.measure(rois, self._open(on), measurements, channel=channel)
             case Say(text):
                 fiji.log(text)
-
-    def _title(self, name: str) -> str:
-        return self._places[name] if name in self._places else self._place(name)
 
     def _outline(self, outlines: Outlines) -> None:
         imp = windows.find(self._open(outlines.over))

@@ -123,7 +123,7 @@ def stack() -> Any:
 
 _SUM = """
 public static int sum(Object pixels) {
-    java.util.zip.CRC32C sum = new java.util.zip.CRC32C();
+    java.util.zip.CRC32 sum = new java.util.zip.CRC32();
     if (pixels instanceof byte[]) {
         sum.update((byte[]) pixels, 0, ((byte[]) pixels).length);
         return (int) sum.getValue();
