@@ -1344,6 +1344,8 @@ class Bridge {
             if (told.limits != null) imp.setDisplayRange(told.limits[0], told.limits[1])
         }
         imp.setTitle(title)
+        // ImageJ forgets what Edit > Undo would undo when another window becomes the active one
+        caller.activate(openImages().find { it.getTitle() == title })
         ImagePlus shown = inWindow(imp)
         if (told.first != null) shown.setC(told.first)
         if (told.paint) shown.setOverlay(painted(planes, told))

@@ -220,7 +220,8 @@ def _text(parameter: Parameter, field: Any) -> str:
 def may_replace(title: str) -> bool | None:
     """Ask a person whether an open image that was changed may be replaced; None if they want nothing at all."""
     text = (
-        f"{title!r} was changed and is not saved.\nReplace it by the new result (Edit > Undo brings a single plane back),\n"
+        f"{title!r} was changed and is not saved.\n"
+        "Replace it by the new result (Edit > Undo brings a single plane back),\n"
         "or keep it, and open the result beside it?"
     )
     dialog = jpype.JClass("ij.gui.YesNoCancelDialog")(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jpype
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -146,11 +145,14 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
 def _put(imp: Any, number: int, pixels: Any) -> None:
     """Give a plane an array of pixels; the one that it had is not changed."""
     if int(imp.getStackSize()) == 1:
+        keeping.prepare_undo(imp)
         processor = imp.getProcessor()
-        processor.setSnapshotPixels(processor.getPixels())
-        processor.setPixels(pixels)
-        undo = jpype.JClass("ij.Undo")
-        undo.setup(undo.FILTER, imp)  # Edit > Undo takes the snapshot
+        stack = keeping.empty_like(imp.getStack())
+        stack.setColorModel(processor.getColorModel())
+        stack.setPixels(pixels, 1)
+        new = stack.getProcessor(1)
+        new.setMinAndMax(processor.getMin(), processor.getMax())
+        imp.setProcessor(None, new)
     else:
         imp.getStack().setPixels(pixels, number)
         if int(imp.getCurrentSlice()) == number:

@@ -20,6 +20,7 @@ from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves,
 if TYPE_CHECKING:
     from fijibridge.fiji.session import Fiji
 
+
 class FijiHost:
     """Where one call of a verb takes its inputs, and gives what it found.
 
@@ -81,7 +82,9 @@ class FijiHost:
             If they want none of it.
         """
         names = {result.name for result in results if isinstance(result, ShowImage | ShowLabels)}
-        for name in sorted(names) if self._ask is not None and not self.overwrite else ():
+        if self._ask is None or self.overwrite:
+            return
+        for name in sorted(names):
             there = windows.titled(name)
             if len(there) == 1 and there[0].getProperty(_RESULT) is not None and keeping.unsaved(there[0]):
                 answer = self._ask(name)
@@ -107,10 +110,19 @@ class FijiHost:
             return name
         free = _free_result(name)
         if name not in self._answers:
-            self._fiji.log(
-                f"FijiBridge: {name!r} was changed and is not saved: the result is {free!r} (overwrite=true replaces it)"
-            )
+            told = f"{name!r} was changed and is not saved: the result is {free!r} (overwrite=true replaces it)"
+            self._fiji.log(f"FijiBridge: {told}")
         return free
+
+    def _activated(self, name: str) -> str:
+        """Return the title under which a result is shown; an open image of it is the active one from now on.
+
+        ImageJ forgets what Edit > Undo would undo when another window becomes the active one.
+        """
+        title = self._place(name)
+        for imp in windows.titled(title):
+            self._fiji.select(int(imp.getID()))
+        return title
 
     def give(self, result: Result) -> None:
         """Show a result."""
@@ -118,7 +130,8 @@ class FijiHost:
         match result:
             case ShowImage(image, name, limits, colors, _):
                 with windows.one_at_a_time():
-                    imp = _made_here(fiji.show(image, name=self._place(name), limits=limits, overwrite=True))
+                    title = self._activated(name)
+                    imp = _made_here(fiji.show(image, name=title, limits=limits, overwrite=True))
                 number = result.first_number()
                 if number is not None:
                     imp.setC(number)
@@ -128,7 +141,7 @@ class FijiHost:
                 fiji.select(int(imp.getID()))  # a window that is used again is not the active one by itself
             case ShowLabels(labels, name):
                 with windows.one_at_a_time():
-                    imp = _made_here(fiji.show_labels(labels, name=self._place(name), overwrite=True))
+                    imp = _made_here(fiji.show_labels(labels, name=self._activated(name), overwrite=True))
                 fiji.select(int(imp.getID()))
             case Outlines():
                 self._outline(result)
@@ -167,12 +180,14 @@ _RESULT = "fijibridge.result"
 
 
 def _free_result(name: str) -> str:
-    """Return the name with -1, -2 ... behind it: the first that is free, or is that of a result that may be replaced."""
+    """Return the name with the first of -1, -2 ... that is free, or that of a result that may be replaced."""
     count = 1
     while True:
         title = f"{name}-{count}"
         there = windows.titled(title)
-        if not there or (len(there) == 1 and there[0].getProperty(_RESULT) is not None and not keeping.unsaved(there[0])):
+        if not there or (
+            len(there) == 1 and there[0].getProperty(_RESULT) is not None and not keeping.unsaved(there[0])
+        ):
             return title
         count += 1
 

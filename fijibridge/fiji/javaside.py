@@ -154,6 +154,7 @@ public Object call() {
 }
 """
 
+
 @cache
 def sums() -> Any:
     """Return ``ij.FijiBridgeSums``: a number for the pixels of a plane; as a Callable, those of all its planes."""

@@ -13,8 +13,8 @@ from fijibridge.fiji import javaside, overlays
 from fijibridge.fiji.pixels import each_plane
 
 BEFORE = "fijibridge.before"
-"""Property of an image: a SoftReference to what it was before the last push, an ImagePlus that is not shown. Java forgets
-it when it needs the memory. fiji/bridge.groovy keeps it under the same name."""
+"""Property of an image: a SoftReference to what it was before the last push, an ImagePlus that is not shown. Java
+forgets it when it needs the memory. fiji/bridge.groovy keeps it under the same name."""
 
 _PUSHED = "fijibridge.pushed"
 """Property of an image whose pixels Python or a verb put there: a number for each plane of them, when it is known."""
@@ -182,7 +182,7 @@ def taken_back(imp: Any) -> Any:
 
 
 def paint_as(imp: Any, overlay: Any) -> None:
-    """Give an image the colours of ids of an overlay that it had, in place of those of the pixels that were replaced."""
+    """Give an image the colours of ids of an overlay that it had, in place of those that it has now."""
     paint = [] if overlay is None else [roi for roi in overlay.toArray() if str(roi.getName()) == overlays.PAINT]
     drawn = overlays.drawn(imp)
     if not paint and len(drawn) == (0 if imp.getOverlay() is None else int(imp.getOverlay().size())):

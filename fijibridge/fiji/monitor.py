@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from fijibridge.errors import UnsavedError
 from fijibridge.image import Array, LookupTable
 from fijibridge.imagej_attrs import imagej_text
 from fijibridge.record import NOT_MEASURED, picture_of
@@ -114,6 +115,9 @@ class TrainingMonitor:
             return
         try:
             draw(known)
+        except UnsavedError:  # somebody painted in it: it is theirs from now on
+            del self._titles[kind]
+            self._in_window(kind, draw)
         except Exception:
             if known in self._fiji.titles():
                 raise

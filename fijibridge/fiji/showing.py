@@ -55,8 +55,8 @@ class Showing(Pulling):
             calibration and, if it came from Fiji, its look. Types that ImageJ does not have are converted without a
             wrong value, see :func:`fijibridge.image.imagej_pixels`.
         name
-            Its title. An open image of that title is replaced in place, which :meth:`undo` takes back. Left out, a new window is titled with the
-            DataArray's own name, or ``"image"``.
+            Its title. An open image of that title is replaced in place, which :meth:`undo` takes back. Left out, a new
+            window is titled with the DataArray's own name, or ``"image"``.
         lut
             A lookup table of ImageJ, such as ``"Fire"`` or ``"Grays"``.
         limits
@@ -81,7 +81,7 @@ class Showing(Pulling):
         Raises
         ------
         UnsavedError
-            If the open image of that title was changed and is not saved. What only :meth:`write` changed is no such one.
+            If the open image of that title was changed and is not saved, and not by :meth:`write`.
         """
         from fijibridge.fiji import images
 
@@ -115,14 +115,20 @@ class Showing(Pulling):
                 there = windows.find(name)  # which says so if there are several
                 if not overwrite and keeping.unsaved(there):
                     raise UnsavedError(
-                        f"the open image {name!r} was changed and is not saved, and would be replaced: save it, show this "
-                        "one under another name, or say overwrite=True"
+                        f"the open image {name!r} was changed and is not saved, and would be replaced: save it, show "
+                        "this one under another name, or say overwrite=True"
                     )
                 return editing.replace(there, made(name), keep_view)
             imp = made(windows.free_title(otherwise))
             keeping.note_pushed(imp)
             imp.show()
             return imp
+
+    def _kept_or(self, name: str) -> str:
+        """Return a title under which nothing is lost: the name, or a free one if somebody changed what is called so."""
+        from fijibridge.fiji import keeping, windows
+
+        return windows.free_title(name) if any(map(keeping.unsaved, windows.titled(name))) else name
 
     def write(self, image: xr.DataArray, title: Which = None) -> None:
         """Write edited pixels back into the open image that they were copied from.
@@ -156,7 +162,7 @@ class Showing(Pulling):
         write_back(self._find(title), image)
 
     def undo(self, title: str | int | None = None) -> str:
-        """Take back what :meth:`show`, :meth:`show_labels`, :meth:`write` or a verb did last to an open image or a table.
+        """Take back what :meth:`show`, :meth:`write` or a verb did last to an open image or a table.
 
         A second call does it again. Of single planes *Edit > Undo* does the same, until ImageJ needs it for something
         else. What was replaced is kept as long as Java does not need the memory.

@@ -187,7 +187,10 @@ class Parameter:
 
 
 OVERWRITE = Parameter(
-    "overwrite", Kind.flag, False, help="replace an open image that is called as a result is, also one with unsaved changes"
+    "overwrite",
+    Kind.flag,
+    False,
+    help="replace an open image that is called as a result is, also one with unsaved changes",
 )
 """What every verb with images to show takes in macros and scripts, beside its own parameters."""
 

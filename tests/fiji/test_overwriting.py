@@ -12,6 +12,7 @@ import pytest
 import fijibridge as fb
 from fijibridge.errors import ImageError, MacroError, UnsavedError
 from fijibridge.fiji import keeping
+from fijibridge.fiji.monitor import TrainingMonitor
 from fijibridge.verbs import Cells, Image, ShowImage, unregister
 
 PAINT = "selectImage('%s'); run('Select None'); setColor(99); drawLine(1, 1, 3, 3); updateDisplay();"
@@ -111,7 +112,7 @@ def test_a_push_is_undone_and_done_again(clean, kind):
     image = fb.as_image(images()[kind], pixel_size=0.5, unit="um", origin={"y": 2.0})
     clean.show(image, name="a")
     before = clean.image("a")
-    with pytest.raises(ImageError, match="nothing to undo in 'a'.*nothing of it was replaced"):
+    with pytest.raises(ImageError, match=r"nothing to undo in 'a'.*nothing of it was replaced"):
         clean.undo("a")
     other = image.copy(data=image.values[..., ::-1, :])
     clean.show(other, name="a")
@@ -279,7 +280,9 @@ def test_a_macro_keeps_what_was_changed_and_says_so(clean, bright, capfd):
     assert (clean.array("bright-1") > 0).sum() > (first > 0).sum()
     jpype.JClass("java.lang.System").out.flush()
     told = [line for line in capfd.readouterr().out.splitlines() if "bright" in line]
-    assert told == ["FijiBridge: 'bright' was changed and is not saved: the result is 'bright-1' (overwrite=true replaces it)"]
+    assert told == [
+        "FijiBridge: 'bright' was changed and is not saved: the result is 'bright-1' (overwrite=true replaces it)"
+    ]
     clean.run_macro(call % " above=50")
     assert clean.titles() == ["i", "bright", "twice", "bright-1"], "which is replaced the next time"
     clean.run_macro(call % " overwrite=true")
@@ -307,3 +310,36 @@ def test_overwrite_replaces_what_the_user_opened_too_but_no_input(clean, bright)
 def test_verbs_that_show_no_image_do_not_know_the_option(clean):
     with pytest.raises(MacroError, match="no option 'overwrite'"):
         clean.run_macro("run('FijiBridge About', 'overwrite=true');")
+
+
+def test_what_somebody_painted_in_what_a_diagnosis_or_a_training_shows_stays(clean, cells):
+    clean.show(cells, name="raw")
+    diagnosis = fb.diagnose(cells, np.roll(cells, 2, axis=1))
+    for _ in range(2):
+        clean.show_diagnosis(diagnosis, cells, np.roll(cells, 2, axis=1), over="raw")
+    assert clean.titles() == ["raw", "Diagnosis errors"]
+    clean.run_macro(PAINT % "Diagnosis errors")
+    clean.show_diagnosis(diagnosis, cells, np.roll(cells, 2, axis=1), over="raw")
+    assert clean.titles() == ["raw", "Diagnosis errors", "Diagnosis errors-1"]
+    monitor = TrainingMonitor(clean)
+    picture = fb.as_image(np.random.default_rng(0).random((2, 20, 30), np.float32), "cyx")
+    for _ in range(2):
+        monitor._draw_picture(picture)
+    assert clean.titles("Training*") == ["Training picture"]
+    clean.run_macro(PAINT % "Training picture")
+    painted = clean.array("Training picture")
+    for _ in range(2):
+        monitor._draw_picture(picture)
+    assert clean.titles("Training*") == ["Training picture", "Training picture-1"]
+    assert (clean.array("Training picture") == painted).all()
+
+
+def test_two_images_of_a_results_name_stay(clean, bright):
+    """Also if a verb made both: nobody knows which one is meant."""
+    clean.show(np.full((6, 8), 200, np.uint8), name="i")
+    clean.run_macro("run('FijiBridge Own Cells...', 'image=i'); run('Duplicate...', 'title=own');")
+    ids = clean.ids("own")
+    for number in ids:
+        clean._find(number).setProperty("fijibridge.result", "own")
+    clean.run_macro("run('FijiBridge Own Cells...', 'image=i overwrite');")
+    assert clean.titles() == ["i", "own", "own", "own-1"]

@@ -309,7 +309,9 @@ def test_a_macro_calls_a_script_and_is_ended_by_its_error(jvm, run):
     assert jvm("IJ.getProperty('fijibridge.table.X').size()") == 1
     returned, told = jvm(TOLD, macro=macro % "gone")
     assert returned != "went on"
-    assert told.startswith("Macro Error: FijiBridge Match Labels...: true: no open image 'gone'; open are ['a'] in line 1")
+    assert told.startswith(
+        "Macro Error: FijiBridge Match Labels...: true: no open image 'gone'; open are ['a'] in line 1"
+    )
     assert jvm("WindowManager.getImageTitles() as List") == ["a"]
 
 
@@ -408,7 +410,7 @@ def test_a_result_that_was_changed_is_kept_or_replaced_if_that_is_asked_for(jvm,
     assert jvm(corner % "a_cells") == found
     before = "WindowManager.getImage('a_cells').getProperty('fijibridge.before').get()"
     assert jvm(f"{before}.getProcessor().get(0, 0)") == 77, "a copy of what was replaced is kept"
-    jvm("IJ.selectWindow('a_cells'); WindowManager.setTempCurrentImage(WindowManager.getImage('a_cells')); IJ.run('Undo'); null")
+    jvm("WindowManager.setTempCurrentImage(WindowManager.getImage('a_cells')); IJ.run('Undo'); null")
     assert jvm(corner % "a_cells") == 77, "and ImageJ's own Undo brings it back"
 
 
@@ -417,5 +419,8 @@ def test_overwrite_replaces_what_no_verb_made_too(jvm, run, cells, tmp_path):
     write_image(tmp_path / "a_prob.tif", (cells == 0).astype(np.float32))
     jvm("def imp = IJ.openImage(path); imp.setTitle('a_prob'); imp.show(); null", path=str(tmp_path / "a_prob.tif"))
     run("Label_Cells...", image="a_prob", method="threshold", overwrite=True)
-    assert jvm("WindowManager.getIDList().collect { WindowManager.getImage(it).getTitle() }.sort()") == ["a_cells", "a_prob"]
+    assert jvm("WindowManager.getIDList().collect { WindowManager.getImage(it).getTitle() }.sort()") == [
+        "a_cells",
+        "a_prob",
+    ]
     assert jvm("WindowManager.getImage('a_cells').getStatistics().max") < 60000
