@@ -86,6 +86,7 @@ _HOME = {
     "save_dataset": "dataset",
     "separate_parts": "cells.diagnosis.corrections",
     "synthetic_epithelium": "cells.synthetic",
+    "thumbnail": "displays",
     "train": "nn.training",
     "tune_segmentation": "cells.segmentation.tuning",
     "verb": "verbs",
@@ -171,6 +172,7 @@ __all__ = [
     "save_patches",
     "separate_parts",
     "synthetic_epithelium",
+    "thumbnail",
     "train",
     "tune_segmentation",
     "upscale",
@@ -205,6 +207,7 @@ if TYPE_CHECKING:
     from fijibridge.cells.targets.from_membranes import labels_from_membranes
     from fijibridge.cells.targets.weights import class_weights, weight_map
     from fijibridge.dataset import Dataset, Description, add_to_dataset, check, describe, save_dataset
+    from fijibridge.displays import thumbnail
     from fijibridge.errors import FijiBridgeError
     from fijibridge.fiji.session import Fiji, current
     from fijibridge.image import as_image, pixel_size
