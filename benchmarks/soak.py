@@ -64,12 +64,13 @@ def soak(given: argparse.Namespace) -> list[dict[str, float]]:
     from fijibridge.files import write_image
 
     torch.set_num_threads(1)
+    torch.manual_seed(0)
     fiji = fb.Fiji.start(given.fiji, mode="interactive")
     tissue = fb.synthetic_epithelium()
     folder = Path(tempfile.mkdtemp())
     write_image(folder / "evl.tif", tissue.image)
     target = fb.membrane_target(tissue.labels, width=3)
-    run = fb.train(fb.UNet(depth=1, width=4), [(tissue.image, target)], epochs=1, batches=5, observers=[])
+    run = fb.train(fb.UNet(depth=2, width=8), [(tissue.image, target)], epochs=5, batches=20, observers=[])
     ij = jpype.JClass("ij.IJ")
     rows: list[dict[str, float]] = []
     began, rounds, minute = time.monotonic(), 0, 0
