@@ -64,6 +64,7 @@ _HOME = {
     "fit_patch": "nn.planning",
     "forecast_training": "nn.planning",
     "grow_labels": "cells.segmentation.growing",
+    "imagej_info": "imagej_attrs",
     "label_cells": "cells.segmentation.labelling",
     "label_cells_tiled": "cells.segmentation.stitching",
     "labels_from_membranes": "cells.targets.from_membranes",
@@ -85,6 +86,7 @@ _HOME = {
     "save_dataset": "dataset",
     "separate_parts": "cells.diagnosis.corrections",
     "synthetic_epithelium": "cells.synthetic",
+    "thumbnail": "displays",
     "train": "nn.training",
     "tune_segmentation": "cells.segmentation.tuning",
     "verb": "verbs",
@@ -147,6 +149,7 @@ __all__ = [
     "fit_patch",
     "forecast_training",
     "grow_labels",
+    "imagej_info",
     "label_cells",
     "label_cells_tiled",
     "labels_from_membranes",
@@ -169,6 +172,7 @@ __all__ = [
     "save_patches",
     "separate_parts",
     "synthetic_epithelium",
+    "thumbnail",
     "train",
     "tune_segmentation",
     "upscale",
@@ -203,9 +207,11 @@ if TYPE_CHECKING:
     from fijibridge.cells.targets.from_membranes import labels_from_membranes
     from fijibridge.cells.targets.weights import class_weights, weight_map
     from fijibridge.dataset import Dataset, Description, add_to_dataset, check, describe, save_dataset
+    from fijibridge.displays import thumbnail
     from fijibridge.errors import FijiBridgeError
     from fijibridge.fiji.session import Fiji, current
     from fijibridge.image import as_image, pixel_size
+    from fijibridge.imagej_attrs import imagej_info
     from fijibridge.nn.augmentation import Augmentation
     from fijibridge.nn.exchange import export_model
     from fijibridge.nn.model import Model

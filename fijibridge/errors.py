@@ -7,6 +7,7 @@ Every error derives from :class:`FijiBridgeError` and from the built-in that fit
     ├── StartError        (RuntimeError)   Java or Fiji cannot be started as asked
     ├── SessionError      (RuntimeError)   no running session, or one that cannot do this
     ├── NoImageError      (LookupError)    no open image of that title
+    ├── UnsavedError      (RuntimeError)   an open image with unsaved changes would be replaced
     ├── MacroError        (RuntimeError)   ImageJ refused a macro or command
     ├── ImageError        (ValueError)     axes, shape, type or calibration of an image do not fit
     ├── RoiError          (ValueError)     a ROI that cannot be read, written or filled
@@ -38,6 +39,10 @@ class SessionError(FijiBridgeError, RuntimeError):
 
 class NoImageError(FijiBridgeError, LookupError):
     """No open image fits the title."""
+
+
+class UnsavedError(FijiBridgeError, RuntimeError):
+    """An open image that somebody changed and did not save would be replaced."""
 
 
 class MacroError(FijiBridgeError, RuntimeError):

@@ -11,13 +11,16 @@ case, absent ones left out). Every axis but ``c`` has a coordinate, the position
     ({'y': 1.0, 'x': 1.5}, {'y': 0.5, 'x': 0.5})
 
 The size of an axis that is not in the array (the voxel depth of a single plane) lives on as a scalar coordinate.
+
+The axes of other libraries are known by their names: ``t pln row col ch`` of pyimagej's ``ij.py.from_java``, ``TCZYX``
+of bioio, ``Channel`` and the like become these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +34,14 @@ PIXEL = "pixel"
 RGB = ("red", "green", "blue")
 MICROMETRES = {"nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6, "inch": 25400.0}
 """Units of length that are understood, and how many micrometres each is."""
+_ALIASES = {
+    **dict.fromkeys(("t", "time", "times", "frame", "frames"), "t"),
+    **dict.fromkeys(("c", "ch", "channel", "channels"), "c"),
+    **dict.fromkeys(("z", "pln", "plane", "planes", "slice", "slices"), "z"),
+    **dict.fromkeys(("y", "row", "rows"), "y"),
+    **dict.fromkeys(("x", "col", "cols", "column", "columns"), "x"),
+}
+"""What others call the axes, in lower case: pyimagej ``row col pln ch t``, ImageJ2 ``X Y Z Channel Time``."""
 _SAME = {  # the micro sign and the Greek mu look alike
     **dict.fromkeys(("\u00b5m", "\u03bcm", "micron", "microns", "micrometer", "micrometre"), "um"),
     "nanometer": "nm",
@@ -102,7 +113,8 @@ def as_image(
     ----------
     array
         Any array of 2 to 5 dimensions, or a DataArray, whose own axes and calibration are kept where no
-        argument replaces them. A dask array stays one, and what lies in chunks (zarr, HDF5) becomes one: nothing is
+        argument replaces them; those of pyimagej's ``ij.py.from_java``, ``(t, pln, row, col, ch)``, are known too.
+        A dask array stays one, and what lies in chunks (zarr, HDF5) becomes one: nothing is
         read before it is needed.
     dims
         The names of the array's axes in its own order, such as ``"yxc"``. Left out, the last ones of
@@ -134,11 +146,10 @@ def as_image(
     ('z', 'y', 'x')
     >>> as_image(np.zeros((20, 30, 3)), dims="yxc").sizes
     Frozen({'c': 3, 'y': 20, 'x': 30})
+    >>> as_image(xr.DataArray(np.zeros((20, 30, 3)), dims=("row", "col", "ch"))).dims
+    ('c', 'y', 'x')
     """
-    image = _named_axes(array, dims)
-    ordered = tuple(d for d in DIMS if d in image.dims)
-    if image.dims != ordered:
-        image = image.transpose(*ordered)
+    image = _in_order(_named_axes(with_our_axes(array), dims))
     sizes, origins, units = _calibration(image)
     new_sizes = _per_axis(pixel_size, "pixel_size")
     # a crop stays as many pixels away from its image's corner when their size is corrected
@@ -153,6 +164,91 @@ def as_image(
     if bad:
         raise ImageError(f"pixel size of axis {bad[0]!r} is {sizes[bad[0]]}; it must be a positive number")
     return _with_coordinates(image, sizes, origins, units, image.name if name is None else name)
+
+
+@overload
+def in_order(image: xr.DataArray) -> xr.DataArray: ...
+
+
+@overload
+def in_order(image: npt.NDArray[Any]) -> npt.NDArray[Any]: ...
+
+
+@overload
+def in_order(image: Array) -> Array: ...
+
+
+def in_order(image: Array) -> Array:
+    """Return an image with the axes of a DataArray in the order ``t c z y x``, whatever others call them.
+
+    What it does not know is returned as it is, and so is a plain array, whose axes have no names.
+    """
+    if not isinstance(image, xr.DataArray):
+        return image
+    named = with_our_axes(image)
+    return _in_order(named) if set(named.dims) <= set(DIMS) else named
+
+
+def _in_order(image: xr.DataArray) -> xr.DataArray:
+    ordered = tuple(d for d in DIMS if d in image.dims)
+    return image if image.dims == ordered else image.transpose(*ordered)
+
+
+@overload
+def with_our_axes(image: xr.DataArray) -> xr.DataArray: ...
+
+
+@overload
+def with_our_axes(image: Any) -> Any: ...
+
+
+def with_our_axes(image: Any) -> Any:
+    """Return a DataArray whose axes have other names under ours; anything else, and one with axes unknown, as it is.
+
+    Coordinates stay, but numbers of channels, which are no names; of the attributes those that are plain values.
+    """
+    if not isinstance(image, xr.DataArray) or set(image.dims) <= set(DIMS):
+        return image
+    found = {d: _ALIASES.get(str(d).lower(), str(d)) for d in image.dims}
+    if not set(found.values()) <= set(DIMS) or len(set(found.values())) < len(found):
+        return image
+    renames = {old: new for old, new in found.items() if old != new}
+    # coordinates without an axis, such as the depth of a single plane, may have such names too
+    renames |= {
+        name: new
+        for name in image.coords
+        if name not in found
+        and (new := _ALIASES.get(str(name).lower())) is not None
+        and new not in (*found.values(), *image.coords)
+    }
+    renamed = image.rename(renames)
+    if "c" in renamed.coords and np.issubdtype(renamed.coords["c"].dtype, np.number):
+        renamed = renamed.drop_vars("c")
+    told = image.attrs.get("imagej")
+    for old, new in found.items():
+        step = told.get(f"{old}_axis_scale") if isinstance(told, Mapping) else None  # of older versions of pyimagej
+        if step and new in renamed.coords and new != "c":
+            renamed = renamed.assign_coords({new: renamed.coords[new].assign_attrs(pixel_size=float(step))})
+    return renamed.drop_attrs(deep=False).assign_attrs(plain_attrs(image.attrs))
+
+
+def plain_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return those attributes that files can hold: texts, numbers, and arrays and lists of them.
+
+    Examples
+    --------
+    >>> plain_attrs({"a": 1, "b": [2.5, "x"], "c": {"d": 1}, "e": None})
+    {'a': 1, 'b': [2.5, 'x']}
+    """
+    return {str(name): value for name, value in attrs.items() if _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "biufUS"
+    if type(value) in (list, tuple):
+        return all(type(one) in (str, bool, int, float) or isinstance(one, np.generic) for one in value)
+    return type(value) in (str, bytes, bool, int, float) or isinstance(value, np.generic)
 
 
 def _named_axes(array: npt.ArrayLike | xr.DataArray, dims: str | None) -> xr.DataArray:
@@ -249,15 +345,27 @@ def _with_coordinates(
 def _calibration(image: xr.DataArray) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:
     """Read sizes, origins and units back from the coordinates, which crops and block means keep right."""
     sizes, origins, units = {}, {}, {}
+    image = with_our_axes(image)
     for d in ("t", *SPATIAL):
         if d not in image.coords:
             continue
-        coordinate = image.coords[d]
+        coordinate = _undated(image.coords[d])
         values = np.atleast_1d(coordinate.values).astype(float)
         origins[d] = float(values[0])
         units[d] = str(coordinate.attrs.get("units", PIXEL if d != "t" else "frame"))
         sizes[d] = _step(d, values, coordinate.attrs.get("pixel_size"))
     return sizes, origins, units
+
+
+def _undated(coordinate: xr.DataArray) -> xr.DataArray:
+    """Return a coordinate as numbers again that xarray read from a file as spans of time, in the unit of the file."""
+    if coordinate.dtype.kind != "m":
+        return coordinate
+    unit = str(coordinate.encoding.get("units", "seconds"))
+    seconds = coordinate.values / np.timedelta64(1, "ns") * 1e-9
+    each = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0, "milliseconds": 1e-3}
+    kept = unit if unit in each else "seconds"
+    return coordinate.copy(data=seconds / each[kept]).assign_attrs(units=kept)
 
 
 def _step(dim: str, values: npt.NDArray[np.float64], stored: float | None) -> float:
@@ -334,6 +442,7 @@ def like(array: npt.NDArray[Any], image: ImageT, name: str | None = None) -> Ima
     """
     if not isinstance(image, xr.DataArray):
         return array
+    image = in_order(image)
     spatial: list[Hashable] = [d for d in image.dims if d != "c"]
     dims = ["c", *spatial] if array.ndim == len(spatial) + 1 else spatial
     order = [d for d in DIMS if d in dims]
@@ -343,7 +452,8 @@ def like(array: npt.NDArray[Any], image: ImageT, name: str | None = None) -> Ima
 
 
 def values(image: Array) -> npt.NDArray[Any]:
-    """Return the pixels as a plain numpy array, in the order of the image's axes."""
+    """Return the pixels as a plain numpy array; those of a DataArray in the order ``t c z y x``."""
+    image = in_order(image)
     return np.asarray(image.values if isinstance(image, xr.DataArray) else image)
 
 
@@ -355,7 +465,7 @@ def same_shape(**images: Array) -> tuple[int, ...]:
     ImageError
         Names the two that differ.
     """
-    (first, reference), *rest = images.items()
+    (first, reference), *rest = ((name, in_order(image)) for name, image in images.items())
     for other, image in rest:
         if image.shape != reference.shape:
             raise ImageError(

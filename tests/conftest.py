@@ -61,6 +61,17 @@ def clean(fiji):
 
 
 @pytest.fixture(scope="session")
+def imagej2(tmp_path_factory, where) -> Path:
+    """A folder that pyimagej starts: that of --fiji, else one of ImageJ and SciJava, without imglyb's jar."""
+    if where != "embedded":
+        return Path(where)
+    folder = tmp_path_factory.mktemp("imagej2") / "Fiji"
+    command = [sys.executable, "-m", "tests.fiji.imagej2", str(folder)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300, cwd=ROOT)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real images; the tests that need it are skipped without it."""
     folder = Path(os.environ.get("FIJIBRIDGE_DATA", ROOT.parent / "shared" / "data"))
@@ -122,7 +133,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by the fixtures that they use, so that `-m 'not gui'` selects what one expects."""
     for item in items:
         names = getattr(item, "fixturenames", ())
-        for fixture, mark in (("fiji", "jvm"), ("display", "gui"), ("data", "data")):
+        for fixture, mark in (("fiji", "jvm"), ("imagej2", "jvm"), ("display", "gui"), ("data", "data")):
             if fixture in names:
                 item.add_marker(mark)
 

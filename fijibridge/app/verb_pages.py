@@ -27,6 +27,8 @@ from the command line, with the same names, defaults and checks everywhere. [fij
   `name=false`.
 - In Fiji, an image is the title of an open one, the active one if left out. Cells are the title of a label image, or
   `ROI Manager` or `overlay`, whose areas they are.
+- In Fiji, a result replaces the result of that name from before, and nothing else; `overwrite=true` lets it replace any
+  open image of that name, also one that was changed and is not saved. All verbs take that which show images.
 - On the command line, `fijibridge run VERB`, images are files; cells are a label image, or a file of ROIs (`.zip`,
   `.roi`) over the first image. Results are written into the folder `--out`: images and label images as TIFF, ROIs as a
   zip that the ROI Manager opens, tables as CSV, curves as CSV and PNG. A folder that holds files already is refused,

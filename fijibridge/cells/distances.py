@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from fijibridge import image as calibration
 from fijibridge.errors import ImageError
-from fijibridge.image import MICROMETRES, Array, usual_unit
+from fijibridge.image import MICROMETRES, Array, in_order, usual_unit
 
 Floats = npt.NDArray[np.float32]
 Spacing = tuple[float, ...]
@@ -36,6 +36,7 @@ def spacing(image: Array, name: str = "labels") -> Spacing:
     ImageError
         If the axes are not (y, x) or (z, y, x).
     """
+    image = in_order(image)
     if not isinstance(image, xr.DataArray):
         if np.ndim(image) not in (2, 3):
             raise ImageError(f"{name} has shape {np.shape(image)}; expected (Y, X) or (Z, Y, X)")

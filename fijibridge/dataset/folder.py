@@ -137,9 +137,23 @@ class Dataset:
         """Who made the truth, of all images: ``"manual"``, or ``"algorithm and manual"``."""
         return " and ".join(sorted({item.provenance for item in self.items}))
 
+    def _repr_html_(self) -> str:
+        from fijibridge import displays
+
+        shown = self.items[:20]
+        more = len(self.items) - len(shown)
+        parts = [displays.facts(map(_row, shown))]
+        parts += [displays.paragraph(f"and {more} more")] if more else []
+        return displays.page(repr(self), *parts)
+
     def __repr__(self) -> str:
         counts = ", ".join(f"{len(self.split(s))} {s}" for s in SPLITS if self.split(s))
         return f"Dataset({str(self.folder)!r}: {counts}, truth: {self.provenance})"
+
+
+def _row(item: Item) -> tuple[str, str]:
+    made = f", of {item.source}" if item.source else ""
+    return item.name, f"{item.split}: {', '.join(item.paths)}{made}"
 
 
 def some(names: Sequence[str], most: int = 20) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -15,7 +15,7 @@ from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
 from fijibridge.dataset import meanings
 from fijibridge.dataset.description import DerivedFrom, Description, Provenance, Role
 from fijibridge.dataset.members import Members
-from fijibridge.errors import DatasetError, ImageError
+from fijibridge.errors import DatasetError, FijiBridgeError, ImageError
 from fijibridge.files import content
 from fijibridge.files.pixels import Content
 from fijibridge.files.tiff import plain_unit
@@ -25,6 +25,7 @@ Truth: TypeAlias = Literal["auto", "classes", "labels"]
 """What a target is made from: the pixel labels, the cell labels, or the first that the description names."""
 
 _MOST_NAMED = 20
+_SHOWN = 2**25  # pixels of an image that a notebook shows
 _NUMBERS: tuple[Role, ...] = ("labels", "classes", "region")
 WANTED = {
     "labels": "the description names no labels; add labels = '{name}_labels.tif'",
@@ -93,6 +94,29 @@ class Item:
     def provenance(self) -> Provenance:
         """Who made the truth: manual, corrected, algorithm or unknown."""
         return self.description.provenance
+
+    def _repr_html_(self) -> str:
+        from fijibridge import displays
+
+        told = {"split": self.split, "truth": self.provenance}
+        told |= {"source": self.source} if self.source else {}
+        files = {role: f"{path}{'' if path.exists() else ' (missing)'}" for role, path in self.paths.items()}
+        return displays.page(f"Item {self.name}", displays.facts(told | files), displays.pictures(self._pictures()))
+
+    def _pictures(self) -> Iterator[tuple[str, str, bytes]]:
+        """Yield small pictures of what can be read, unless it is large."""
+        from fijibridge import displays
+
+        for role in ("image", "labels"):
+            try:
+                image = self.image(lazy=True)
+                if role not in self.paths or image.size > _SHOWN:
+                    continue
+                image = image if role == "image" else self.labels()
+                told = f"{' x '.join(map(str, image.shape))} {image.dtype}"
+                yield role, told, displays.thumbnail(image.rename(role)).png
+            except (FijiBridgeError, OSError):  # a notebook shows what there is
+                continue
 
     def image(self, lazy: bool = False) -> xr.DataArray:
         """Read the intensities.

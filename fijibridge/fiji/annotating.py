@@ -14,7 +14,7 @@ import xarray as xr
 
 from fijibridge.errors import FijiBridgeWarning, ImageError, RoiError
 from fijibridge.fiji.working import Working
-from fijibridge.image import Array, as_image, as_labels
+from fijibridge.image import Array, as_image, as_labels, in_order
 from fijibridge.rois import labels_to_rois, rois_to_mask
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Annotating(Working):
         from fijibridge.cells.diagnosis.corrections import labels_from_corrected, list_changes, separate_parts
         from fijibridge.fiji import overlays
 
-        known = before if isinstance(before, xr.DataArray) else as_image(before)
+        known = in_order(before) if isinstance(before, xr.DataArray) else as_image(before)
         if source == "labels":
             painted = self.image(title)
             if painted.shape != known.shape:

@@ -21,6 +21,7 @@ class Session:
         self._gateway = gateway
         self.closed = False
         self._events: Events | None = None
+        self._tables_before: dict[str, Any] = {}
 
     def progress(self, done: int, total: int) -> None:
         """Move Fiji's progress bar, as in ``fb.predict(..., progress=fiji.progress)``; at `total` it vanishes."""

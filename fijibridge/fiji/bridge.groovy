@@ -14,12 +14,14 @@ import ij.ImagePlus
 import ij.ImageStack
 import ij.Macro
 import ij.Prefs
+import ij.Undo
 import ij.WindowManager
 import ij.gui.GenericDialog
 import ij.gui.ImageRoi
 import ij.gui.Overlay
 import ij.gui.Plot
 import ij.gui.Roi
+import ij.gui.YesNoCancelDialog
 import ij.io.RoiDecoder
 import ij.io.RoiEncoder
 import ij.macro.Interpreter
@@ -42,14 +44,18 @@ import java.awt.GraphicsEnvironment
 import java.awt.event.FocusListener
 import java.awt.event.MouseAdapter
 import java.awt.event.MouseEvent
+import java.lang.ref.SoftReference
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.nio.channels.FileChannel
+import java.util.concurrent.Callable
 import java.util.concurrent.CountDownLatch
+import java.util.concurrent.FutureTask
 import java.util.concurrent.TimeUnit
 import java.util.concurrent.atomic.AtomicInteger
 import java.util.function.Function
 import java.util.stream.IntStream
+import java.util.zip.CRC32
 
 import javax.script.ScriptContext
 import javax.script.ScriptException
@@ -662,6 +668,176 @@ class Memory {
     }
 }
 
+/** What a result replaces: whether somebody's unsaved work is in it, and how it comes back. As fiji/keeping.py has it. */
+class Keeping {
+    /** Property of an image: what it was before it was replaced, an ImagePlus that is not shown, as long as there is memory. */
+    static final String BEFORE = 'fijibridge.before'
+
+    /** Property of an image whose pixels a verb put there: a number for each plane of them, when it is known. */
+    static final String PUSHED = 'fijibridge.pushed'
+
+    /** ImageJ's own flag does not say of what the paintbrush paints that it was changed. */
+    static boolean unsaved(ImagePlus imp) {
+        def pushed = imp.getProperty(PUSHED)
+        if (pushed == null || imp.getStack().isVirtual()) return imp.changes
+        if (Arrays.equals((int[]) pushed.get(), Sums.of(arrays(imp)))) return false
+        return imp.changes || !imp.getOriginalFileInfo()?.fileName
+    }
+
+    static void notePushed(ImagePlus imp) {
+        List<Object> planes = arrays(imp)
+        FutureTask numbers = new FutureTask({ Sums.of(planes) } as Callable)
+        imp.setProperty(PUSHED, numbers)
+        Thread.startDaemon('fijibridge-pixels') { numbers.run() }
+    }
+
+    /** Of a single plane that of its processor: the stack may hold an older one. */
+    static List<Object> arrays(ImagePlus imp) {
+        ImageStack stack = imp.getStack()
+        return stack.getSize() == 1 ? [imp.getProcessor().getPixels()] : (1..stack.getSize()).collect { stack.getPixels(it) }
+    }
+
+    /** An image that is not shown, with the same arrays of pixels, calibration, look and overlay. */
+    static ImagePlus copy(ImagePlus imp) {
+        ImageStack stack = imp.getStack()
+        if (stack.getSize() == 1 && !stack.isVirtual()) {
+            stack = new ImageStack(imp.getWidth(), imp.getHeight())
+            stack.addSlice(imp.getStack().getSliceLabel(1), imp.getProcessor().getPixels())
+            stack.setColorModel(imp.getProcessor().getColorModel())
+        }
+        ImagePlus kept = new ImagePlus(imp.getTitle(), stack)
+        int[] dims = imp.getDimensions(true)
+        kept.setDimensions(dims[2], dims[3], dims[4])
+        kept.setOpenAsHyperStack(imp.isHyperStack())
+        kept.setCalibration(imp.getCalibration().copy())
+        if (imp.isComposite()) {
+            kept = new CompositeImage(kept, ((CompositeImage) imp).getMode())
+            ((CompositeImage) kept).setLuts(imp.getLuts())
+        } else if (imp.getType() != ImagePlus.COLOR_RGB) {
+            kept.setLut(imp.getProcessor().getLut())
+            kept.setDisplayRange(imp.getDisplayRangeMin(), imp.getDisplayRangeMax())
+        }
+        kept.setOverlay(imp.getOverlay())
+        ['Info', PUSHED].each { kept.setProperty(it, imp.getProperty(it)) }
+        kept.changes = imp.changes
+        return kept
+    }
+
+    static void keep(ImagePlus imp, ImagePlus before) {
+        imp.setProperty(BEFORE, new SoftReference(before))
+    }
+
+    /** Lets Edit > Undo bring back the pixels that a single plane has now. */
+    static void prepareUndo(ImagePlus imp) {
+        // which holds the processor, and makes no copy
+        if (imp.getStackSize() == 1 && !imp.getStack().isVirtual()) Undo.setup(Undo.TYPE_CONVERSION, imp)
+        else Undo.reset()
+    }
+
+    /** Brings the Dataset up to date that ImageJ2 made of an image, which is a copy. Plain ImageJ has none. */
+    static void refreshDataset(ImagePlus imp) {
+        ClassLoader loader = Thread.currentThread().getContextClassLoader() ?: IJ.getClassLoader()
+        Class type
+        try { type = Class.forName('net.imagej.legacy.LegacyService', true, loader) } catch (ClassNotFoundException none) { return }
+        def legacy = IJ.runPlugIn('org.scijava.Context', '')?.getService(type)
+        def display = legacy?.getImageMap()?.lookupDisplay(imp)
+        if (display == null) return
+        def make = { String name, Object[] given ->
+            Class.forName("net.imagej.legacy.translate.${name}", true, type.getClassLoader()).newInstance(given)
+        }
+        make('Harmonizer', legacy.getContext(), make('ImageTranslator', legacy)).updateDisplay(display, imp)
+    }
+
+    /** Whether an image that was changed may be replaced; null if the person wants nothing at all. */
+    static Boolean asked(String title) {
+        String text = "'${title}' was changed and is not saved.\nReplace it by the new result (Edit > Undo brings a single " +
+            'plane back),\nor keep it, and open the result beside it?'
+        return (Boolean) Caller.plainly {
+            def dialog = new YesNoCancelDialog(IJ.getInstance(), 'FijiBridge', text, ' Replace ', ' Keep Both ')
+            dialog.cancelPressed() ? null : dialog.yesPressed()
+        }
+    }
+}
+
+/** Under which title each image of a call is shown: an open one that was changed, or no verb made, is not replaced unasked. */
+class Places {
+    private final List<ImagePlus> inputs
+    private final Caller caller
+    private final Map<String, String> known = [:]
+    boolean overwrite
+
+    Places(List<ImagePlus> inputs, boolean overwrite, Caller caller) {
+        this.inputs = inputs
+        this.overwrite = overwrite
+        this.caller = caller
+    }
+
+    String find(String name) {
+        if (!(name in known)) known[name] = place(name)
+        return known[name]
+    }
+
+    private String place(String name) {
+        List<ImagePlus> there = titled(name)
+        if (!there) return name
+        boolean made = there.every { it.getProperty(Bridge.RESULT) != null }
+        boolean taken = !made && there.any { image -> inputs.any { it.is(image) } }
+        if (there.size() > 1 || taken || !(made || overwrite)) return free(name)
+        if (overwrite || !Keeping.unsaved(there[0])) return name
+        if (caller.kind == Caller.PERSON && Caller.interactive()) {
+            Boolean answer = Keeping.asked(name)
+            if (answer == null) throw new Stopped('cancelled')
+            overwrite = overwrite || answer
+            return answer ? name : free(name)
+        }
+        String title = free(name)
+        IJ.log("FijiBridge: '${name}' was changed and is not saved: the result is '${title}' (overwrite=true replaces it)")
+        return title
+    }
+
+    /** The name with -1, -2 ... behind it: the first that is free, or is that of a result that may be replaced. */
+    private static String free(String name) {
+        for (int count = 1; ; count++) {
+            String title = "${name}-${count}"
+            List<ImagePlus> there = titled(title)
+            boolean mayGo = there.size() == 1 && there[0].getProperty(Bridge.RESULT) != null && !Keeping.unsaved(there[0])
+            if (!there || mayGo) return title
+        }
+    }
+
+    private static List<ImagePlus> titled(String title) { Bridge.openImages().findAll { it.getTitle() == title } }
+}
+
+/** A number for the pixels of each plane, the same as ij.FijiBridgeSums in fiji/javaside.py. */
+@CompileStatic
+class Sums {
+    static int[] of(List<Object> planes) {
+        int[] sums = new int[planes.size()]
+        IntStream.range(0, sums.length).parallel().forEach { int i -> sums[i] = sum(planes[i]) }
+        return sums
+    }
+
+    static int sum(Object pixels) {
+        CRC32 sum = new CRC32()
+        if (pixels instanceof byte[]) {
+            sum.update((byte[]) pixels, 0, ((byte[]) pixels).length)
+            return (int) sum.getValue()
+        }
+        ByteBuffer bytes = ByteBuffer.allocateDirect(1 << 18).order(ByteOrder.nativeOrder())
+        int width = pixels instanceof short[] ? 2 : 4, length = java.lang.reflect.Array.getLength(pixels)
+        int several = (1 << 18).intdiv(width)
+        for (int first = 0; first < length; first += several) {
+            int count = Math.min(several, length - first)
+            bytes.clear()
+            Memory.put(bytes, pixels, first, count)
+            bytes.position(0)
+            bytes.limit(count * width)
+            sum.update(bytes)
+        }
+        return (int) sum.getValue()
+    }
+}
+
 /** One Python process, for all scripts of this Fiji that were installed from one environment. */
 class Bridge {
     /** Name of what paints a label image with more ids than a lookup table has colours. */
@@ -691,7 +867,7 @@ class Bridge {
         String key = 'org.scijava.script.ScriptModule'
         Object module = null
         try { module = variables.getVariable(key) } catch (MissingPropertyException none) { }
-        serve(verb, version, new Caller(module, verb.parameters*.name))
+        serve(verb, version, new Caller(module, (verb.parameters*.name + 'overwrite').unique()))
     }
 
     /** As the scripts of fijibridge 0.1 call a verb, with the values of their parameters. */
@@ -778,7 +954,7 @@ class Bridge {
         Here here = Here.find(caller.module, version)
         if (here != null) {
             ImagePlus before = WindowManager.getCurrentImage()
-            Map named = here.ask([what: 'perform', verb: verb.name, given: named(given, caller)]).named
+            Map named = here.ask([what: 'perform', verb: verb.name, given: named(given, caller), person: caller.kind == Caller.PERSON]).named
             record(verb, [*: given, *: named], version, caller)
             ImagePlus after = WindowManager.getCurrentImage()
             if (!after.is(before)) caller.activate(after)
@@ -791,13 +967,17 @@ class Bridge {
             Map<String, String> names = [:]
             Map images = taken(verb, given, caller, sent, open, names)
             Map inputs = [given: given.findAll { name, value -> !(kind(verb, name) in Form.INPUTS) }, images: images]
-            Closure recorded = { record(verb, [*: given, *: names], version, caller) }
+            boolean overwrite = kind(verb, 'overwrite') == null && "${given.overwrite}".toLowerCase() in ['true', '1', 'yes']
+            Places places = new Places(open.values().toList(), overwrite, caller)
+            Closure recorded = {
+                record(verb, [*: given, *: names, *: places.overwrite ? [overwrite: 'true'] : [:]], version, caller)
+            }
             try {
-                receive(worker, worker.task(verb.name, inputs), open, caller, recorded)
+                receive(worker, worker.task(verb.name, inputs), open, caller, places, recorded)
             } catch (Gone gone) {
                 leave(worker)
                 worker = this.worker(version)
-                receive(worker, worker.task(verb.name, inputs), open, caller, recorded)
+                receive(worker, worker.task(verb.name, inputs), open, caller, places, recorded)
             }
             if (verb.name == 'train_u_net')
                 ['predict', 'predict_folder'].each { Prefs.set("fijibridge.${it}.model", given.out.toString()) }
@@ -936,13 +1116,15 @@ class Bridge {
         said.drop(from).takeRight(200).each { IJ.log(it) }
     }
 
-    private void receive(Service python, Service.Task task, Map<String, ImagePlus> open, Caller caller, Closure recorded) {
+    private void receive(Service python, Service.Task task, Map<String, ImagePlus> open, Caller caller, Places places,
+            Closure recorded) {
         List<NDArray> came = []
         try {
             List results = attached(await(python, task).results, came)
+            results.findAll { it.kind == 'image' }.each { places.find((String) it.name) }
             recorded()
             synchronized (SHOWING) {
-                results.each { show(it, open, caller) }
+                results.each { show(it, open, caller, places) }
             }
         } finally {
             came.each { it.close() }
@@ -1133,9 +1315,9 @@ class Bridge {
 
     // --- what comes back ----------------------------------------------------------------------------
 
-    private static void show(Map told, Map<String, ImagePlus> open, Caller caller) {
+    private static void show(Map told, Map<String, ImagePlus> open, Caller caller, Places places) {
         switch (told.kind) {
-            case 'image': showImage(told, caller); break
+            case 'image': showImage(told, caller, places.find((String) told.name)); break
             case 'outlines': outline(told, still(open, told.over)); break
             case 'table': showTable(table(told), told.name, told.add, told.select_in == null ? null : open[told.select_in]); break
             case 'curves': plot(told, caller); break
@@ -1158,7 +1340,7 @@ class Bridge {
         return new LUT(new java.awt.image.IndexColorModel(8, 256, bands[0], bands[1], bands[2]), low, high)
     }
 
-    private static void showImage(Map told, Caller caller) {
+    private static void showImage(Map told, Caller caller, String title) {
         List<Object> planes = Memory.planes(told.blocks, told.width * told.height)
         ImageStack stack = new ImageStack(told.width, told.height)
         planes.eachWithIndex { pixels, i -> stack.addSlice(told.labels ? told.labels[i] : null, pixels) }
@@ -1173,6 +1355,9 @@ class Bridge {
             imp.setLut(lut(told.colors, 0, 255))
             if (told.limits != null) imp.setDisplayRange(told.limits[0], told.limits[1])
         }
+        imp.setTitle(title)
+        // ImageJ forgets what Edit > Undo would undo when another window becomes the active one
+        caller.activate(openImages().find { it.getTitle() == title })
         ImagePlus shown = inWindow(imp)
         if (told.first != null) shown.setC(told.first)
         if (told.paint) shown.setOverlay(painted(planes, told))
@@ -1232,30 +1417,39 @@ class Bridge {
 
     /** Shows a result in the window of that result if there is one, where the kind of the window allows, else in a new one. */
     private static ImagePlus inWindow(ImagePlus made) {
-        made.setTitle(free(made.getTitle()))  // what is drawn by hand may be called so
         made.setProperty(RESULT, made.getTitle())
         ImagePlus there = openImages().find { it.getTitle() == made.getTitle() }
         if (there == null) {
+            Keeping.notePushed(made)
             made.show()
             return made
         }
+        ImagePlus before = Keeping.copy(there)
         boolean same = Arrays.equals(there.getDimensions(true), made.getDimensions(true))
         if (same) made.setOverlay(there.getOverlay())
         if (there.isComposite() != made.isComposite() || (there.getWindow() != null && !same)) {
             def where = there.getWindow()?.getLocation()
             there.changes = false
+            there.setIgnoreFlush(true)  // else its pixels were gone, which are kept
             there.close()
+            Keeping.notePushed(made)
+            Keeping.keep(made, before)
             made.show()
             if (where != null) made.getWindow()?.setLocation(where)
             return made
         }
         double low = made.getDisplayRangeMin(), high = made.getDisplayRangeMax()
         Roi selection = there.getRoi()
+        Keeping.prepareUndo(there)
         there.setImage(made)
         if (!there.isComposite() && there.getType() != ImagePlus.COLOR_RGB) there.setDisplayRange(low, high)
         if (selection != null) there.setRoi(selection)
+        there.setProperty(RESULT, made.getTitle())
+        Keeping.notePushed(there)
+        Keeping.keep(there, before)
         there.changes = false
         there.updateAndDraw()
+        Keeping.refreshDataset(there)
         return there
     }
 

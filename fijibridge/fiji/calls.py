@@ -19,7 +19,7 @@ from fijibridge.fiji.forms import wrapped
 from fijibridge.fiji.host import FijiHost
 from fijibridge.fiji.menu import Menu
 from fijibridge.verbs.options import read_options, with_variables
-from fijibridge.verbs.parameters import INPUTS
+from fijibridge.verbs.parameters import INPUTS, OVERWRITE
 from fijibridge.verbs.registry import Call, Verb, on_change, verb_named
 from fijibridge.verbs.results import Result
 from fijibridge.verbs.running import prepared
@@ -102,7 +102,7 @@ class Calls:
         given: Mapping[str, str] = {} if options is None else read_options(str(options))
         if caller in _MACROS:
             given = with_variables(given, _variables_of(_macro_of(caller)))
-        host = FijiHost(self._fiji)
+        host = self._host(caller is Caller.person)
         values = prepared(verb, given, host)
         if verb.long and caller is Caller.person:
             self._begin(verb, values, host)
@@ -114,7 +114,7 @@ class Calls:
         texts = dialogs.offered(verb)
         while True:
             texts = dialogs.ask(verb, texts)
-            host = FijiHost(self._fiji)
+            host = self._host(caller is Caller.person)
             try:
                 values = prepared(verb, texts, host)
                 dialogs.remember(verb, texts)
@@ -129,11 +129,16 @@ class Calls:
             except FijiBridgeError as error:
                 jpype.JClass("ij.IJ").showMessage(verb.command, wrapped(_told(verb.command, error)))
 
+    def _host(self, person: bool) -> FijiHost:
+        """Return the host of a call; a person is asked before what they changed is replaced."""
+        return FijiHost(self._fiji, ask=dialogs.may_replace if person and self._interactive else None)
+
     def _work(self, verb: Verb, values: Mapping[str, Any], host: FijiHost, caller: Caller) -> None:
         """Perform a verb while the caller waits, and show what it found."""
         escape = jpype.JClass("ij.IJ").escapePressed
         call = Call(self._fiji.progress, self._fiji.status, lambda: bool(escape()))
         results = self._run(verb, values, call)
+        _prepare(verb, values, results, host)
         self._record(verb, values, host, caller)
         _give(results, host)
         _leave_to_us(verb.command)  # only now: while a command goes on, windows that it opens are not recorded
@@ -143,7 +148,9 @@ class Calls:
 
         def work() -> None:
             try:
-                _give(self._run(verb, values, Call(self._fiji.progress, self._fiji.status)), host)
+                results = self._run(verb, values, Call(self._fiji.progress, self._fiji.status))
+                _prepare(verb, values, results, host)
+                _give(results, host)
             except BaseException as error:
                 if not self._fiji.closed:
                     self._failed(verb.command, Caller.person, error)
@@ -173,6 +180,8 @@ class Calls:
             return
         inputs = {p.name for p in verb.parameters if p.kind in INPUTS}
         written = {name: host.named.get(name) if name in inputs else value for name, value in values.items()}
+        if host.replaced:
+            written[OVERWRITE.name] = True
         try:
             line = dialogs.recorded(verb, written, bool(recorder.scriptMode()))
         except OptionError as error:
@@ -181,14 +190,15 @@ class Calls:
 
     # --- a script in Fiji's menu --------------------------------------------------------------------
 
-    def perform_for_script(self, verb: Verb, given: Mapping[str, Any]) -> dict[str, str]:
+    def perform_for_script(self, verb: Verb, given: Mapping[str, Any], person: bool = False) -> dict[str, str]:
         """Perform a verb while a script of Fiji's menu waits, and return what its inputs are called."""
-        host = FijiHost(self._fiji)
+        host = self._host(person)
         values = prepared(verb, given, host)
         escape = jpype.JClass("ij.IJ").escapePressed
         results = self._run(verb, values, Call(self._fiji.progress, self._fiji.status, lambda: bool(escape())))
+        _prepare(verb, values, results, host)
         _give(results, host)
-        return host.named
+        return host.named | ({OVERWRITE.name: "true"} if host.replaced else {})
 
     def told(self, command: str, error: BaseException) -> str:
         """Return what is told of an error; the traceback of one that nobody expected is in Fiji's log."""
@@ -247,6 +257,12 @@ def _told(command: str, error: BaseException) -> str:
         return f"{command}: {type(error).__name__}: {error} (its traceback is in the log)"
     told = str(error) or type(error).__name__
     return told if told.startswith(command) else f"{command}: {told}"
+
+
+def _prepare(verb: Verb, values: Mapping[str, Any], results: list[Result], host: FijiHost) -> None:
+    """Find out where images are to be shown, before any is."""
+    host.overwrite = OVERWRITE in verb.options and bool(values.get(OVERWRITE.name, False))
+    host.prepare(results)
 
 
 def _give(results: list[Result], host: FijiHost) -> None:
@@ -313,7 +329,8 @@ def perform_here(asked: str) -> str:
             verb = verb_named(command)
             command = verb.command
             if what == "perform":
-                done = {"named": fiji._calls.perform_for_script(verb, request["given"])}
+                person = bool(request.get("person", False))
+                done = {"named": fiji._calls.perform_for_script(verb, request["given"], person)}
             else:
                 done = {"read": answering.read, "write": answering.write}[what](request)
     except Cancelled:

@@ -217,6 +217,19 @@ def _text(parameter: Parameter, field: Any) -> str:
     return str(field.getText()).strip()
 
 
+def may_replace(title: str) -> bool | None:
+    """Ask a person whether an open image that was changed may be replaced; None if they want nothing at all."""
+    text = (
+        f"{title!r} was changed and is not saved.\n"
+        "Replace it by the new result (Edit > Undo brings a single plane back),\n"
+        "or keep it, and open the result beside it?"
+    )
+    dialog = jpype.JClass("ij.gui.YesNoCancelDialog")(
+        jpype.JClass("ij.IJ").getInstance(), "FijiBridge", text, " Replace ", " Keep Both "
+    )
+    return None if bool(dialog.cancelPressed()) else bool(dialog.yesPressed())
+
+
 def recorded(verb: Verb, values: Mapping[str, Any], in_script: bool) -> str:
     """Return the line that the recorder writes for a call.
 

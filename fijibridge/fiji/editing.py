@@ -9,12 +9,13 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import ImageError
-from fijibridge.fiji import overlays
+from fijibridge.fiji import datasets, keeping, overlays
 from fijibridge.fiji.exchange import pack_rgb, plain_pixels
 from fijibridge.fiji.images import from_imageplus
-from fijibridge.fiji.pixels import copy_into_java
+from fijibridge.fiji.pixels import copy_to_java
 from fijibridge.fiji.stacks import COLOR_RGB, ImageStack
 from fijibridge.image import DIMS, origin, pixel_size
+from fijibridge.imagej_attrs import imagej_info
 
 
 def replace(imp: Any, new: Any, keep_view: bool) -> Any:
@@ -24,11 +25,16 @@ def replace(imp: Any, new: Any, keep_view: bool) -> Any:
     """
     before, after = (tuple(int(n) for n in i.getDimensions(True)) for i in (imp, new))
     same_size = before == after
+    kept = keeping.copy_of(imp)
     if same_size:
         new.setOverlay(overlays.unpainted(imp))
     window = imp.getWindow()
     if bool(imp.isComposite()) != bool(new.isComposite()) or (window is not None and not same_size):
-        return _reopened(imp, new, keep_view and before[:2] == after[:2])
+        new = _reopened(imp, new, keep_view and before[:2] == after[:2])
+        keeping.note_pushed(new)
+        keeping.keep(new, kept)
+        return new
+    keeping.prepare_undo(imp)
     limits = float(new.getDisplayRangeMin()), float(new.getDisplayRangeMax())
     selection = imp.getRoi()
     imp.setImage(new)
@@ -39,8 +45,11 @@ def replace(imp: Any, new: Any, keep_view: bool) -> Any:
     if window is not None and not keep_view:
         window.getCanvas().unzoom()
         imp.setSlice(1)
+    keeping.keep(imp, kept)
+    keeping.note_pushed(imp)
     imp.changes = False
     imp.updateAndDraw()
+    datasets.refresh(imp)
     return imp
 
 
@@ -51,6 +60,7 @@ def _reopened(imp: Any, new: Any, keep_view: bool) -> Any:
     zoom = float(window.getCanvas().getMagnification()) if window is not None else 1.0
     place = int(imp.getC()), int(imp.getZ()), int(imp.getT())
     imp.changes = False
+    imp.setIgnoreFlush(True)  # else its pixels were gone, which are kept
     imp.close()
     new.show()
     if keep_view:
@@ -63,6 +73,23 @@ def _reopened(imp: Any, new: Any, keep_view: bool) -> Any:
             new.getCanvas().setSourceRect(part)
             new.repaintWindow()
     return new
+
+
+def undo(imp: Any) -> Any:
+    """Give an image back what it was before it was last replaced or written to, and return what is open afterwards.
+
+    Raises
+    ------
+    ImageError
+        If it was not, or what it was is gone.
+    """
+    before = keeping.taken_back(imp)
+    overlay = before.getOverlay()
+    open_now = replace(imp, before, keep_view=True)
+    keeping.paint_as(open_now, overlay)
+    keeping.as_before(open_now, before)
+    open_now.updateAndDraw()
+    return open_now
 
 
 def write_back(imp: Any, image: xr.DataArray) -> None:
@@ -90,19 +117,46 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
         raise ImageError("an RGB image is written with all three channels")
     whole = len(rows) == stack.shape[3] and len(columns) == stack.shape[4]
     depth = stack.shape[2]
+    old = keeping.empty_like(imp.getStack())
+    arrays = keeping.arrays_of(imp)
+    for n, pixels in enumerate(arrays, start=1):
+        old.setPixels(pixels, n)
+    kept, changed = keeping.copy_of(imp, old), bool(imp.changes)
+    written: dict[int, tuple[Any, Any]] = {}
     for i, t in enumerate(t_range):
         for k, z in enumerate(z_range):
             for j, c in enumerate(range(1) if stack.rgb else c_range):
-                pixels = stack._pixels((t * depth + z) * stack.channels + c + 1)
+                number = (t * depth + z) * stack.channels + c + 1
                 plane = _as_imagej(array[i, :, k] if stack.rgb else array[i, j, k], stack)
                 if not whole:
                     under = _whole_plane(stack, t, c, z)
                     under[rows.start : rows.stop, columns.start : columns.stop] = plane
                     plane = under
-                copy_into_java(plane, pixels)
+                written[number] = arrays[number - 1], copy_to_java(plane)
+                _put(imp, number, written[number][1])
+    keeping.keep(imp, kept)
+    keeping.note_written(imp, written, changed)
     imp.changes = True
     imp.updateAndDraw()
+    datasets.refresh(imp)
     overlays.repaint(imp)
+
+
+def _put(imp: Any, number: int, pixels: Any) -> None:
+    """Give a plane an array of pixels; the one that it had is not changed."""
+    if int(imp.getStackSize()) == 1:
+        keeping.prepare_undo(imp)
+        processor = imp.getProcessor()
+        stack = keeping.empty_like(imp.getStack())
+        stack.setColorModel(processor.getColorModel())
+        stack.setPixels(pixels, 1)
+        new = stack.getProcessor(1)
+        new.setMinAndMax(processor.getMin(), processor.getMax())
+        imp.setProcessor(None, new)
+    else:
+        imp.getStack().setPixels(pixels, number)
+        if int(imp.getCurrentSlice()) == number:
+            imp.getProcessor().setPixels(pixels)
 
 
 def _as_imagej(plane: npt.NDArray[Any], stack: ImageStack) -> npt.NDArray[Any]:
@@ -126,7 +180,7 @@ def _place(axis: str, image: xr.DataArray, frame: xr.DataArray, size: int) -> ra
             mine = [names.index(str(n)) for n in np.atleast_1d(image.coords["c"].values) if str(n) in names]
             if len(mine) == count and mine == list(range(mine[0], mine[0] + count)):
                 return range(mine[0], mine[0] + count)
-        first = image.attrs.get("imagej", {}).get("channel")
+        first = imagej_info(image).get("channel")
         if first is not None and names is None and count == 1:
             return range(first, first + 1)
         raise ImageError(f"the pixels have {count} channel(s), the open image {size}: write all channels, or one")

@@ -23,6 +23,7 @@ from fijibridge.image import (
     time_unit,
     unit,
 )
+from fijibridge.imagej_attrs import imagej_info, keep_info
 
 MODES = {1: "composite", 2: "color", 3: "grayscale"}
 """How several channels are shown, by ImageJ's number."""
@@ -53,7 +54,7 @@ class Facts:
     interval, time_unit
         Between frames; 0 if unknown.
     about
-        What becomes ``attrs["imagej"]``.
+        What :func:`fijibridge.imagej_info` returns of it.
     """
 
     title: str
@@ -94,7 +95,7 @@ def image_of(array: npt.NDArray[Any], facts: Facts, keep: Sequence[str]) -> xr.D
     channels = RGB if facts.rgb else channel_names(labels, facts.channels) if labels else None
     if channels is not None and "c" in image.dims:
         image = image.assign_coords(c=list(channels))
-    image.attrs["imagej"] = facts.about
+    keep_info(image, facts.about)
     return image
 
 
@@ -162,7 +163,7 @@ def shown(image: xr.DataArray, mode: str | None = None) -> Shown:
     Parameters
     ----------
     image
-        What :func:`image_of` put into ``attrs["imagej"]`` counts as far as it still fits type and channels.
+        What :func:`fijibridge.imagej_info` says of it counts as far as it still fits type and channels.
     mode
         How several channels are shown; as they were if left out.
 
@@ -178,7 +179,7 @@ def shown(image: xr.DataArray, mode: str | None = None) -> Shown:
         raise ImageError(f"a plane of {height} x {width} has more than the 2**31 pixels of ImageJ: show a part of it")
     about, rgb, signed = _fitting(image), _is_rgb(image), image.dtype == np.int16
     sizes, origins = pixel_size(image), origin(image)
-    timed = "t" in image.dims and time_unit(image) != "frame"
+    timed = "t" in image.dims and (time_unit(image) != "frame" or sizes["t"] != 1)
     ranges = [(float(low), float(high)) for low, high in about.get("display_ranges", [])]
     wanted = mode if mode is not None else about.get("mode")
     return Shown(
@@ -202,13 +203,14 @@ def _imagej_unit(image: xr.DataArray, axis: str) -> str | None:
 
 
 def _fitting(image: xr.DataArray) -> dict[str, Any]:
-    """Return what ``attrs["imagej"]`` says, without what no longer fits the pixels."""
-    about = dict(image.attrs.get("imagej", {}))
+    """Return what ImageJ knew of an image, without what no longer fits the pixels."""
+    about = imagej_info(image)
     kinds = {"uint8": ("8-bit", "8-bit color", "RGB"), "uint16": ("16-bit",), "int16": ("signed 16-bit",),
              "float32": ("32-bit",)}  # fmt: skip
     channels = image.sizes.get("c", 1)
     same = about.get("type") in kinds.get(str(image.dtype), ())
-    if not same or len(about.get("luts", ())) not in (1, channels):
+    counts = {len(about.get(name, ())) for name in ("luts", "display_ranges")}
+    if not same or len(counts) > 1 or not counts <= {1, channels}:
         for name in ("luts", "display_ranges", "mode", "calibration_function"):
             about.pop(name, None)
     return about

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from fijibridge.cells.diagnosis.corrections import drawn_cells
-from fijibridge.errors import NoImageError, RoiError
-from fijibridge.fiji import images, overlays, windows
+from fijibridge.errors import Cancelled, NoImageError, RoiError
+from fijibridge.fiji import images, keeping, overlays, windows
 from fijibridge.fiji.forms import MANAGER, OVERLAY
 from fijibridge.image import LookupTable
 from fijibridge.verbs.parameters import Kind, Parameter
@@ -28,10 +28,18 @@ class FijiHost:
     ----------
     fiji
         The session.
+    overwrite
+        Whether an open image that is called as a result is may be replaced, whoever made or changed it.
+    ask
+        Asks a person whether the open image of a title, which was changed, may be replaced: None for neither that nor
+        anything else. Left out, nobody is asked, and it is kept.
     """
 
-    def __init__(self, fiji: Fiji):
+    def __init__(self, fiji: Fiji, overwrite: bool = False, ask: Callable[[str], bool | None] | None = None):
         self._fiji = fiji
+        self.overwrite = overwrite
+        self._ask = ask
+        self._answers: dict[str, bool] = {}
         self._ids: dict[str, int] = {}
         self.named: dict[str, str] = {}
         """What each input is called, so that a macro that is recorded does not depend on which image is active."""
@@ -65,13 +73,65 @@ class FijiHost:
         self.named[parameter.name] = source
         return cells.rename(taken[first].name)
 
+    def prepare(self, results: Sequence[Result]) -> None:
+        """Ask the person about what they changed and did not save, before anything is shown.
+
+        Raises
+        ------
+        Cancelled
+            If they want none of it.
+        """
+        names = {result.name for result in results if isinstance(result, ShowImage | ShowLabels)}
+        if self._ask is None or self.overwrite:
+            return
+        for name in sorted(names):
+            there = windows.titled(name)
+            if len(there) == 1 and there[0].getProperty(_RESULT) is not None and keeping.unsaved(there[0]):
+                answer = self._ask(name)
+                if answer is None:
+                    raise Cancelled("cancelled")
+                self._answers[name] = answer
+
+    @property
+    def replaced(self) -> bool:
+        """Whether what was changed is replaced, which a macro must say to do the same."""
+        return self.overwrite or any(self._answers.values())
+
+    def _place(self, name: str) -> str:
+        """Return the title under which a result is shown: its name, if it is free or what is called so may go."""
+        there = windows.titled(name)
+        if not there:
+            return name
+        made = all(imp.getProperty(_RESULT) is not None for imp in there)
+        taken = not made and any(int(imp.getID()) in self._ids.values() for imp in there)
+        if len(there) > 1 or taken or not (made or self.overwrite):
+            return windows.free_title(name)
+        if self.overwrite or self._answers.get(name, False) or not keeping.unsaved(there[0]):
+            return name
+        free = _free_result(name)
+        if name not in self._answers:
+            told = f"{name!r} was changed and is not saved: the result is {free!r} (overwrite=true replaces it)"
+            self._fiji.log(f"FijiBridge: {told}")
+        return free
+
+    def _activated(self, name: str) -> str:
+        """Return the title under which a result is shown; an open image of it is the active one from now on.
+
+        ImageJ forgets what Edit > Undo would undo when another window becomes the active one.
+        """
+        title = self._place(name)
+        for imp in windows.titled(title):
+            self._fiji.select(int(imp.getID()))
+        return title
+
     def give(self, result: Result) -> None:
         """Show a result."""
         fiji = self._fiji
         match result:
             case ShowImage(image, name, limits, colors, _):
                 with windows.one_at_a_time():
-                    imp = _made_here(fiji.show(image, name=_title(name), limits=limits))
+                    title = self._activated(name)
+                    imp = _made_here(fiji.show(image, name=title, limits=limits, overwrite=True))
                 number = result.first_number()
                 if number is not None:
                     imp.setC(number)
@@ -81,7 +141,7 @@ class FijiHost:
                 fiji.select(int(imp.getID()))  # a window that is used again is not the active one by itself
             case ShowLabels(labels, name):
                 with windows.one_at_a_time():
-                    imp = _made_here(fiji.show_labels(labels, name=_title(name)))
+                    imp = _made_here(fiji.show_labels(labels, name=self._activated(name), overwrite=True))
                 fiji.select(int(imp.getID()))
             case Outlines():
                 self._outline(result)
@@ -119,10 +179,17 @@ _RESULT = "fijibridge.result"
 """The property of images that a verb made, which its next result of that name replaces. It is not saved with them."""
 
 
-def _title(name: str) -> str:
-    """Return what a result is to be called: its name, unless an image is called so that no verb made."""
-    made = all(imp.getProperty(_RESULT) is not None for imp in windows.titled(name))
-    return name if made else windows.free_title(name)
+def _free_result(name: str) -> str:
+    """Return the name with the first of -1, -2 ... that is free, or that of a result that may be replaced."""
+    count = 1
+    while True:
+        title = f"{name}-{count}"
+        there = windows.titled(title)
+        if not there or (
+            len(there) == 1 and there[0].getProperty(_RESULT) is not None and not keeping.unsaved(there[0])
+        ):
+            return title
+        count += 1
 
 
 def _made_here(title: str) -> Any:

@@ -1,11 +1,13 @@
 """Images: between ImageJ's ImagePlus and our DataArrays, with all that belongs to them.
 
 Slices are read with ``getPixels``, never through ``ij.py.from_java``, whose cache is stale after a crop. What ImageJ
-knows of an image and xarray has no place for is kept in ``image.attrs["imagej"]``, see :func:`from_imageplus`.
+knows of an image and xarray has no place for is kept as text in ``image.attrs["imagej"]``, which
+:func:`fijibridge.imagej_info` reads.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,8 +21,12 @@ from fijibridge.fiji.exchange import MODES, Facts, Shown, image_of, shown, signe
 from fijibridge.fiji.pixels import copy_to_java, each_plane
 from fijibridge.fiji.stacks import COLOR_256, COLOR_RGB, GRAY8, GRAY16, ArrayStack, ImageStack, virtual_dtype
 from fijibridge.image import DIMS, LookupTable
+from fijibridge.imagej_attrs import imagej_info, keep_info
 
 Region = Mapping[str, int | slice]
+
+_SESSION = uuid.uuid4().hex
+"""Ids of images begin anew with each JVM, and a process has one: an id of another one is not that of the image."""
 
 _TYPE_NAMES = {GRAY8: "8-bit", GRAY16: "16-bit", COLOR_256: "8-bit color", COLOR_RGB: "RGB"}
 
@@ -46,10 +52,8 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
         ``uint8`` (8-bit and indexed colour: the index), ``uint16``, ``int16`` (signed 16-bit calibration),
         ``float32``; RGB as three ``uint8`` channels. Axes of length 1 are left out; pixel size, origin, unit and
         frame interval are those of its calibration, names of channels those of its slice labels.
-        ``attrs["imagej"]`` has, where there is one: ``id`` and ``type`` of the image, ``path`` of its file, ``luts``
-        (a :class:`fijibridge.image.LookupTable` per channel), ``display_ranges``, ``mode`` (composite, color,
-        grayscale), ``slice_labels``, ``info``, ``properties`` and a ``calibration_function`` of grey values (which are
-        handed out raw).
+        :func:`fijibridge.imagej_info` returns what else ImageJ knows of it: lookup tables, display ranges, labels of
+        slices and the like. Grey values are handed out raw, whatever their calibration function.
     """
     stack = ImageStack(imp)
     keep = [d for d, n in zip(DIMS, stack.shape, strict=True) if n > 1 or d in "yx"]
@@ -62,16 +66,27 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
             n if d in "yx" or (d == "c" and stack.rgb) else 1 for d, n in zip(DIMS, stack.shape, strict=True)
         )
         squeeze = tuple(slice(None) if d in keep else 0 for d in DIMS)
+        about = imagej_info(frame)
         frame = frame.copy(deep=False, data=_dask_array(stack, chunks)[squeeze])
-        return frame if region is None else frame.isel(_checked(region, frame))
+        frame = frame if region is None else frame.isel(_checked(region, frame))
+        keep_info(frame, about)
+        return frame
     index: dict[str, int | slice] = dict.fromkeys(DIMS, slice(None)) | {d: 0 for d in DIMS if d not in keep}
     region = _checked(region or {}, frame)
     index |= region
-    frame = frame.isel(region)
+    about = imagej_info(frame)
     channels = range(stack.shape[1])[index["c"]]
     if isinstance(channels, int) or len(channels) == 1:  # a single one has no axis that says which
-        frame.attrs["imagej"]["channel"] = channels if isinstance(channels, int) else channels[0]
-    return frame.copy(deep=False, data=stack[tuple(index[d] for d in DIMS)])
+        about["channel"] = channels if isinstance(channels, int) else channels[0]
+    part = frame.isel(region).copy(deep=False, data=stack[tuple(index[d] for d in DIMS)])
+    keep_info(part, about)
+    return part
+
+
+def open_id(image: xr.DataArray) -> int | None:
+    """Return the ImageJ id of the image that this one was copied from in this session; None if it was not."""
+    about = imagej_info(image)
+    return about.get("id") if about.get("session", _SESSION) == _SESSION else None
 
 
 def _dask_array(stack: ImageStack, chunks: tuple[int, ...]) -> Any:
@@ -114,7 +129,7 @@ def _facts(imp: Any, stack: ImageStack) -> Facts:
 
 def _about(imp: Any, cal: Any, stack: ImageStack) -> dict[str, Any]:
     """Collect what ImageJ knows of an image beyond its pixels and its calibration."""
-    about: dict[str, Any] = {"id": int(imp.getID()), "type": _type_name(stack)}
+    about: dict[str, Any] = {"id": int(imp.getID()), "type": _type_name(stack), "session": _SESSION}
     java = imp.getStack()
     labels = [str(java.getSliceLabel(n + 1) or "") for n in range(int(java.getSize()))]
     if any(labels):
@@ -173,8 +188,8 @@ def to_imageplus(image: xr.DataArray, title: str, virtual: bool = False, mode: s
     ----------
     image
         See :func:`fijibridge.image.imagej_pixels` for the types; ``int16`` becomes ImageJ's signed 16 bits, and
-        three ``uint8`` channels named red, green, blue become RGB. What :func:`from_imageplus` put into
-        ``attrs["imagej"]`` is put back, as far as it fits.
+        three ``uint8`` channels named red, green, blue become RGB. What :func:`fijibridge.imagej_info` says of it is
+        put back, as far as it fits.
     title
         Of the new image.
     virtual

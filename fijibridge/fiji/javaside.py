@@ -119,6 +119,51 @@ def stack() -> Any:
     return _make("ij.FijiBridgeStack", "ij.VirtualStack", "ij.VirtualStack", _STACK_FIELDS, _STACK, (constructor,))
 
 
+# --- whether pixels are still those that they were --------------------------------------------------
+
+_SUM = """
+public static int sum(Object pixels) {
+    java.util.zip.CRC32 sum = new java.util.zip.CRC32();
+    if (pixels instanceof byte[]) {
+        sum.update((byte[]) pixels, 0, ((byte[]) pixels).length);
+        return (int) sum.getValue();
+    }
+    // Java sums bytes only; through a buffer it is several times as fast as number by number
+    java.nio.ByteBuffer bytes = java.nio.ByteBuffer.allocateDirect(1 << 18).order(java.nio.ByteOrder.nativeOrder());
+    int width = pixels instanceof short[] ? 2 : 4;
+    int length = java.lang.reflect.Array.getLength(pixels), several = (1 << 18) / width;
+    for (int first = 0; first < length; first += several) {
+        int count = Math.min(several, length - first);
+        bytes.clear();
+        if (pixels instanceof short[]) bytes.asShortBuffer().put((short[]) pixels, first, count);
+        else if (pixels instanceof float[]) bytes.asFloatBuffer().put((float[]) pixels, first, count);
+        else bytes.asIntBuffer().put((int[]) pixels, first, count);
+        bytes.limit(count * width);
+        sum.update(bytes);
+    }
+    return (int) sum.getValue();
+}
+"""
+_SUMS = """
+public Object call() {
+    Object[] planes = arrays;
+    arrays = null;
+    int[] sums = new int[planes.length];
+    for (int i = 0; i < planes.length; i++) sums[i] = sum(planes[i]);
+    return sums;
+}
+"""
+
+
+@cache
+def sums() -> Any:
+    """Return ``ij.FijiBridgeSums``: a number for the pixels of a plane; as a Callable, those of all its planes."""
+    return _make(
+        "ij.FijiBridgeSums", "ij.IJ", None, ("public Object[] arrays;",), (_SUM, _SUMS),
+        ("public FijiBridgeSums() {}",), ("java.util.concurrent.Callable",),
+    )  # fmt: skip
+
+
 # --- an interpreter that survives its macro ---------------------------------------------------------
 
 _QUIET = "void showError(String title, String message, String[] variables) { this.told = message; }"

@@ -82,7 +82,7 @@ class Judging(Showing):
 
         errors = as_image(diagnosis.errors)
         target = self._target(over, tuple(errors.shape))  # before the errors become the active image
-        title = self.show(errors, name=f"{name} errors", limits=(0, 255))
+        title = self.show(errors, name=self._kept_or(f"{name} errors"), limits=(0, 255))
         open_id = int(target.getID())
         self.show_matches(diagnosis.matching, true, pred, over=open_id, name=f"{name} cells")
         gaps, points = gap_points(diagnosis.gaps)

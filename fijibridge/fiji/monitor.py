@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from fijibridge.errors import UnsavedError
 from fijibridge.image import Array, LookupTable
+from fijibridge.imagej_attrs import imagej_text
 from fijibridge.record import NOT_MEASURED, picture_of
 
 if TYPE_CHECKING:
@@ -113,6 +115,9 @@ class TrainingMonitor:
             return
         try:
             draw(known)
+        except UnsavedError:  # somebody painted in it: it is theirs from now on
+            del self._titles[kind]
+            self._in_window(kind, draw)
         except Exception:
             if known in self._fiji.titles():
                 raise
@@ -172,9 +177,9 @@ def with_look(picture: xr.DataArray) -> xr.DataArray:
     channels = picture.transpose("c", ...).values[:images]
     ranges = [tuple(float(v) for v in np.nanpercentile(one, (0.5, 99.5))) for one in channels]
     shown = picture.astype(np.float32)
-    shown.attrs["imagej"] = {
-        "type": "32-bit", "mode": "composite", "luts": [*[gray] * images, red], "display_ranges": [*ranges, (0.0, 1.0)],
-    }  # fmt: skip
+    look = {"type": "32-bit", "mode": "composite", "luts": [*[gray] * images, red],
+            "display_ranges": [*ranges, (0.0, 1.0)]}  # fmt: skip
+    shown.attrs["imagej"] = imagej_text(look)
     return shown
 
 

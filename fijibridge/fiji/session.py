@@ -187,6 +187,12 @@ class Fiji(Trainings):
     ) -> None:
         self.close()
 
+    def _repr_html_(self) -> str:
+        from fijibridge import displays
+
+        shown = [] if self.closed else [_small(imp) for imp in self._windows().open_images()[:_MOST_SHOWN]]
+        return displays.page(repr(self), displays.pictures(filter(None, shown)))
+
     def __repr__(self) -> str:
         state = "closed" if self.closed else self.mode
         return f"<Fiji {self.flavor} {self.version}, {state}, Java {self.java.version} from {self.java.source}>"
@@ -221,3 +227,29 @@ class Fiji(Trainings):
             raise SessionError("ImageJ2 was quit, its services are gone: Fiji.start() with the same arguments opens it")
         imglyb_jar.say_what_is_lacking()
         return self._gateway
+
+
+_MOST_SHOWN = 24
+"""Images that a notebook shows of a session."""
+
+
+def _small(imp: Any) -> tuple[str, str, bytes] | None:
+    """Return title, size and a small picture of an open image as it is on the screen; None if it was just closed."""
+    import jpype
+
+    from fijibridge.displays import SIDE
+
+    try:
+        whole = imp.getImage()
+        width, height = int(imp.getWidth()), int(imp.getHeight())
+        scale = min(SIDE / max(width, height), 1.0)
+        wide, high = max(round(width * scale), 1), max(round(height * scale), 1)
+        small = jpype.JClass("java.awt.image.BufferedImage")(wide, high, 1)  # TYPE_INT_RGB
+        small.createGraphics().drawImage(whole, 0, 0, wide, high, None)
+        file = jpype.JClass("java.io.ByteArrayOutputStream")()
+        jpype.JClass("javax.imageio.ImageIO").write(small, "png", file)
+        sides = [n for n in (int(n) for n in imp.getDimensions(True)[2:]) if n > 1]
+        told = f"{' x '.join(map(str, [width, height, *sides]))}, {int(imp.getBitDepth())}-bit"
+        return str(imp.getTitle()), told, bytes(file.toByteArray())
+    except (jpype.JException, AttributeError, TypeError):
+        return None

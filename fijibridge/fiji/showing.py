@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from fijibridge.errors import ImageError, RoiError, SessionError
+from fijibridge.errors import ImageError, RoiError, SessionError, UnsavedError
 from fijibridge.fiji.pulling import Pulling
 from fijibridge.image import RGB, Array, LookupTable, as_image, as_labels, imagej_pixels
 from fijibridge.rois import Roi, labels_to_rois
@@ -44,6 +44,7 @@ class Showing(Pulling):
         virtual: bool | None = None,
         new: bool = False,
         keep_view: bool = True,
+        overwrite: bool = False,
     ) -> str:
         """Show an array as an image in Fiji.
 
@@ -54,8 +55,8 @@ class Showing(Pulling):
             calibration and, if it came from Fiji, its look. Types that ImageJ does not have are converted without a
             wrong value, see :func:`fijibridge.image.imagej_pixels`.
         name
-            Its title. An open image of that title is replaced in place. Left out, a new window is titled with the
-            DataArray's own name, or ``"image"``.
+            Its title. An open image of that title is replaced in place, which :meth:`undo` takes back. Left out, a new
+            window is titled with the DataArray's own name, or ``"image"``.
         lut
             A lookup table of ImageJ, such as ``"Fire"`` or ``"Grays"``.
         limits
@@ -69,11 +70,18 @@ class Showing(Pulling):
             Open a new window even if there is one of that title.
         keep_view
             Keep zoom and slice of a window that is replaced.
+        overwrite
+            Replace an image that somebody changed in Fiji and did not save.
 
         Returns
         -------
         str
             The title, made unique as ImageJ does it (``"image-1"``).
+
+        Raises
+        ------
+        UnsavedError
+            If the open image of that title was changed and is not saved, and not by :meth:`write`.
         """
         from fijibridge.fiji import images
 
@@ -92,20 +100,35 @@ class Showing(Pulling):
                 images.set_limits(imp, limits)
             return imp
 
-        imp = self._in_window(made, None if new else name, name or str(source.name or "image"), keep_view)
+        otherwise = name or str(source.name or "image")
+        imp = self._in_window(made, None if new else name, otherwise, keep_view, overwrite)
         return str(imp.getTitle())
 
-    def _in_window(self, made: Callable[[str], Any], name: str | None, otherwise: str, keep_view: bool) -> Any:
+    def _in_window(
+        self, made: Callable[[str], Any], name: str | None, otherwise: str, keep_view: bool, overwrite: bool
+    ) -> Any:
         """Show an image in the window of that name if there is one, else in a new one, and return what is open."""
-        from fijibridge.fiji import editing, windows
+        from fijibridge.fiji import editing, keeping, windows
 
         with windows.one_at_a_time():
             if name is not None and windows.titled(name):
                 there = windows.find(name)  # which says so if there are several
+                if not overwrite and keeping.unsaved(there):
+                    raise UnsavedError(
+                        f"the open image {name!r} was changed and is not saved, and would be replaced: save it, show "
+                        "this one under another name, or say overwrite=True"
+                    )
                 return editing.replace(there, made(name), keep_view)
             imp = made(windows.free_title(otherwise))
+            keeping.note_pushed(imp)
             imp.show()
             return imp
+
+    def _kept_or(self, name: str) -> str:
+        """Return a title under which nothing is lost: the name, or a free one if somebody changed what is called so."""
+        from fijibridge.fiji import keeping, windows
+
+        return windows.free_title(name) if any(map(keeping.unsaved, windows.titled(name))) else name
 
     def write(self, image: xr.DataArray, title: Which = None) -> None:
         """Write edited pixels back into the open image that they were copied from.
@@ -125,20 +148,59 @@ class Showing(Pulling):
             If the pixels do not fit.
         """
         from fijibridge.fiji.editing import write_back
+        from fijibridge.fiji.images import open_id
 
         if not isinstance(image, xr.DataArray):
             raise ImageError("write takes what fiji.image() gave, edited; to show a plain array use fiji.show()")
         if title is None:
-            title = image.attrs.get("imagej", {}).get("id")
+            title = open_id(image)
             if title is None:
                 raise ImageError(
-                    "the image does not say which open one it was copied from (np.clip and others drop its attrs): say "
-                    "title=..., or keep them, out = image.copy(data=...)"
+                    "the image does not say which open one it was copied from in this session (np.clip and others drop "
+                    "its attrs): say title=..., or keep them, out = image.copy(data=...)"
                 )
         write_back(self._find(title), image)
 
+    def undo(self, title: str | int | None = None) -> str:
+        """Take back what :meth:`show`, :meth:`write` or a verb did last to an open image or a table.
+
+        A second call does it again. Of single planes *Edit > Undo* does the same, until ImageJ needs it for something
+        else. What was replaced is kept as long as Java does not need the memory.
+
+        Parameters
+        ----------
+        title
+            Of the image; its id, or None for the active one. Or of a table, if no image is called so.
+
+        Returns
+        -------
+        str
+            The title of what was taken back.
+
+        Raises
+        ------
+        ImageError
+            If there is nothing to take back.
+        NoImageError
+            If there is no such image.
+        """
+        from fijibridge.fiji import editing, tables, windows
+
+        self._ready()
+        with windows.one_at_a_time():
+            if isinstance(title, str) and title in self._tables_before and not windows.matching(title):
+                self.show_table(tables.to_dataframe(self._tables_before[title]), title)
+                return title
+            return str(editing.undo(self._find(title)).getTitle())
+
     def show_labels(
-        self, labels: Array, over: Array | Which = None, name: str | None = None, colors: Colors | None = None
+        self,
+        labels: Array,
+        over: Array | Which = None,
+        name: str | None = None,
+        colors: Colors | None = None,
+        *,
+        overwrite: bool = False,
     ) -> str:
         """Show a label image in distinct colours, and the cells' outlines over the image that they were found in.
 
@@ -153,11 +215,18 @@ class Showing(Pulling):
         colors
             Of the outlines, by id, as matplotlib knows them: ``{7: "red"}``; the others are yellow. Left out, each id
             has its own, that of the label image.
+        overwrite
+            Replace a label image that somebody painted in and did not save.
 
         Returns
         -------
         str
             Title of the label image.
+
+        Raises
+        ------
+        UnsavedError
+            If the open image of that title was changed and is not saved.
         """
         from fijibridge.fiji import images, overlays
 
@@ -172,7 +241,7 @@ class Showing(Pulling):
             imp.setDisplayRange(0, 255)
             return imp
 
-        imp = self._in_window(made, name, name or "labels", keep_view=True)
+        imp = self._in_window(made, name, name or "labels", True, overwrite)
         paint = array.max(initial=0) > 255
         imp.setOverlay(overlays.painted(array) if paint else None)
         if paint:
@@ -217,7 +286,7 @@ class Showing(Pulling):
         *,
         add: bool = False,
     ) -> None:
-        """Show a DataFrame as a table in Fiji; the one of that name is replaced, in its window.
+        """Show a DataFrame as a table in Fiji; the one of that name is replaced, in its window, until :meth:`undo`.
 
         ``"Results"`` is the table that ImageJ's own Measure writes to. Without a display ImageJ has only that one; the
         others are kept by the session, where :meth:`table` and :meth:`tables` find them and macros do not.
@@ -247,10 +316,11 @@ class Showing(Pulling):
                 raise SessionError(f"these columns make no table, each needs a value per row: {error}") from error
         imp = None if select_in is None else self._find(select_in)
         with windows.one_at_a_time():  # else two threads add to the same rows, and those of one are lost
-            there = tables.find_table(name) if add else None
+            there = tables.find_table(name)
             if there is not None:
-                rows = with_index(frame)
-                frame = pd.concat([tables.to_dataframe(there), rows], ignore_index=True)
+                self._tables_before[name] = there.clone()
+                if add:
+                    frame = pd.concat([tables.to_dataframe(there), with_index(frame)], ignore_index=True)
             tables.show(tables.from_dataframe(frame), name, self.mode == "interactive")
         if imp is None:
             tables.unfollow(name)

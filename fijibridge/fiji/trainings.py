@@ -69,7 +69,7 @@ class Trainings(Annotating):
             self.plot_metrics(record.curves, f"{title} curves")
         picture = record.picture
         if picture is not None:
-            self.show(with_look(picture), name=f"{title} picture")
+            self.show(with_look(picture), name=self._kept_or(f"{title} picture"))
         if self.mode == "interactive":
             for kind, table in _tables(record).items():
                 self.show_table(table, f"{title} {kind}")

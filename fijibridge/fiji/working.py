@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import xarray as xr
 
 from fijibridge.errors import ImageError, MacroError, RoiError, SessionError
 from fijibridge.fiji.judging import Judging
 from fijibridge.fiji.measurements import places_of
-from fijibridge.image import Array, as_image
+from fijibridge.image import Array, as_image, in_order
 from fijibridge.rois import Roi, labels_to_rois
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Working(Judging):
         """
         from fijibridge.fiji import measuring, overlays
 
+        cells = in_order(cells) if isinstance(cells, xr.DataArray) else cells
         rois = self._cells(cells, image)
         imp, open_id = self._measured_on(image, cells)
         java = overlays.to_java(rois)
@@ -164,13 +166,14 @@ class Working(Judging):
         MacroError
             If ImageJ refuses it.
         """
-        from fijibridge.fiji import commands
+        from fijibridge.fiji import commands, keeping
 
         self._ready()
         if not isinstance(code, str) or not isinstance(argument, str):
             raise MacroError(
                 f"a macro and its argument are texts, not {type(code).__name__}, {type(argument).__name__}"
             )
+        keeping.wait_until_noted()
         return commands.run_macro(code, argument)
 
     def _cells(self, cells: Any, image: Any) -> list[Roi]:
@@ -185,16 +188,15 @@ class Working(Judging):
 
     def _measured_on(self, image: Array | Which, cells: Any) -> tuple[Any, int | None]:
         """Return where to measure, and the id under which that is open in Fiji."""
-        from fijibridge.fiji import overlays
-        from fijibridge.fiji.images import to_imageplus
+        from fijibridge.fiji import images, overlays
 
         if image is None or isinstance(image, str | int):
             imp = self._find(image)
             open_id: int | None = int(imp.getID())
         else:
             source = as_image(image)
-            imp = to_imageplus(source, str(source.name or "image"))
-            came_from = source.attrs.get("imagej", {}).get("id")
+            imp = images.to_imageplus(source, str(source.name or "image"))
+            came_from = images.open_id(source)
             open_id = came_from if came_from in self.ids() else None
         if hasattr(cells, "shape") and (int(imp.getHeight()), int(imp.getWidth())) != tuple(cells.shape[-2:]):
             raise ImageError(

@@ -18,7 +18,7 @@ import tifffile
 import xarray as xr
 
 from fijibridge.errors import DatasetError
-from fijibridge.image import Array, as_image, imagej_pixels, origin, pixel_size, time_unit, unit
+from fijibridge.image import Array, as_image, imagej_pixels, in_order, origin, pixel_size, time_unit, unit
 
 log = logging.getLogger("fijibridge")
 
@@ -160,7 +160,7 @@ def write_image(path: str | os.PathLike[str], image: Array, software: str | None
     Types that ImageJ does not have are converted or refused as :func:`fijibridge.image.imagej_pixels` says. `software`
     is kept in the file as what wrote it.
     """
-    image = image if isinstance(image, xr.DataArray) else as_image(image)
+    image = in_order(image) if isinstance(image, xr.DataArray) else as_image(image)
     size, start = pixel_size(image), origin(image)
     # ImageJ's order of axes in a file; tifffile wants exactly it
     ordered = image.transpose(*(d for d in "tzcyx" if d in image.dims))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xarray as xr
 
 from fijibridge.errors import TrainingError
-from fijibridge.image import DIMS, Array, as_image
+from fijibridge.image import DIMS, Array, as_image, with_our_axes
 
 _UNNAMED = "dim_"  # how xarray calls axes to which nobody gave a name
 
@@ -34,6 +34,7 @@ def as_in_image(array: Array, image: Array, name: str) -> Array:
     >>> as_in_image(across, across, "the target").shape
     (4, 6)
     """
+    array = with_our_axes(array)
     if not isinstance(array, xr.DataArray) or all(str(d).startswith(_UNNAMED) for d in array.dims):
         return array
     expected = [d for d in as_image(image).dims if d != "c"]

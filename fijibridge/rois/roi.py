@@ -279,6 +279,38 @@ class Roi:
     def __hash__(self) -> int:
         return hash(self._bytes)
 
+    def _repr_html_(self) -> str:
+        from fijibridge import displays
+
+        told: dict[str, Any] = {
+            "kind": self.kind,
+            "x": "{0} to {2}".format(*self.bounds),
+            "y": "{1} to {3}".format(*self.bounds),
+        }
+        told |= {"slice": self.position} if self.position else {}
+        told |= {"group": self.group} if self.group else {}
+        return displays.page(f"Roi {self.name}", displays.facts(told | self.properties), self._picture())
+
+    def _picture(self) -> str:
+        """Return its outline as an SVG; empty for a kind that has none."""
+        from fijibridge import displays
+
+        left, top, right, bottom = self.bounds
+        color = (self.stroke_color or "#0072b2")[:7]
+        if self.kind == "oval":
+            turn = np.linspace(0, 2 * np.pi, 73)[:, None]
+            sides = np.array([right - left, bottom - top]) / 2
+            parts = [np.array([left, top]) + sides * (1 + np.concatenate([np.cos(turn), np.sin(turn)], axis=1))]
+        elif self.kind == "point":
+            cross = np.array([(-1, 0), (1, 0), (0, 0), (0, -1), (0, 1)]) * max(right - left, bottom - top, 1) / 40
+            parts = [cross + place for place in self.paths()[0][:500]]
+        else:
+            try:
+                parts = self.paths()
+            except RoiError:
+                return ""
+        return displays.outline(parts, self.kind in AREAS, self.bounds, color)
+
     def __repr__(self) -> str:
         left, top, right, bottom = self.bounds
         return f"Roi({self.name!r}, {self.kind}, x {left}..{right}, y {top}..{bottom})"

@@ -109,7 +109,7 @@ def write_options(verb: Verb, values: Mapping[str, Any]) -> str:
     'image=[a 1.tif] model=/m.safetensors flips'
     """
     words = []
-    for parameter in verb.parameters:
+    for parameter in verb.options:
         if parameter.name not in values:
             continue
         value = values[parameter.name]

@@ -186,6 +186,15 @@ class Parameter:
         return str(value)
 
 
+OVERWRITE = Parameter(
+    "overwrite",
+    Kind.flag,
+    False,
+    help="replace an open image that is called as a result is, also one with unsaved changes",
+)
+"""What every verb with images to show takes in macros and scripts, beside its own parameters."""
+
+
 # --- values -----------------------------------------------------------------------------------------
 
 

@@ -13,8 +13,8 @@ from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from fijibridge.errors import Cancelled, OptionError, VerbError
-from fijibridge.verbs.parameters import INPUTS, Cells, Kind, Parameter, parameters_of
-from fijibridge.verbs.results import Result, results_of
+from fijibridge.verbs.parameters import INPUTS, OVERWRITE, Cells, Kind, Parameter, parameters_of
+from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowTable, results_of
 
 log = logging.getLogger("fijibridge")
 
@@ -116,6 +116,19 @@ class Verb:
         """The first line of the help."""
         return self.help.split("\n", 1)[0]
 
+    @property
+    def shows_images(self) -> bool:
+        """Whether there may be images among its results: unless its function says that it returns something else."""
+        told = typing.get_type_hints(self.function).get("return")
+        others = (Say, str, type(None), Measure, Outlines, ShowTable, ShowCurves)
+        return told not in others and getattr(told, "__name__", "") not in ("DataFrame", "Series")
+
+    @property
+    def options(self) -> list[Parameter]:
+        """What macros and scripts may give: its parameters, and those that all verbs of its kind have."""
+        own = any(parameter.name == OVERWRITE.name for parameter in self.parameters)
+        return [*self.parameters, *([OVERWRITE] if self.shows_images and not own else [])]
+
     def __getitem__(self, name: str) -> Parameter:
         """Return the parameter of that name."""
         for parameter in self.parameters:
@@ -124,18 +137,21 @@ class Verb:
         raise KeyError(name)
 
     def read(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the value of each parameter, from texts or values.
+        """Return the value of each parameter, from texts or values; and of other options if they are given.
 
         Raises
         ------
         OptionError
             If options are unknown, missing or wrong; all of them are told.
         """
-        known = [parameter.name for parameter in self.parameters]
+        options = self.options
+        known = [parameter.name for parameter in options]
         problems = [f"no option {name!r}; there are {', '.join(known)}" for name in given if name not in known]
         values: dict[str, Any] = {}
-        for parameter in self.parameters:
+        for parameter in options:
             value = given.get(parameter.name)
+            if parameter is OVERWRITE and value is None:
+                continue
             if value is None and parameter.kind is Kind.image and parameter.required:
                 value = ""  # the active image
             elif value is None and not parameter.required:
@@ -156,7 +172,8 @@ class Verb:
     def run(self, values: Mapping[str, Any], call: Call) -> list[Result]:
         """Call the function with values of the right types, and return what it found."""
         call.name = call.name or self.command.removesuffix("...")
-        arguments = dict(values)
+        own = {parameter.name for parameter in self.parameters}
+        arguments = {name: value for name, value in values.items() if name in own}
         if self.call_parameter is not None:
             arguments[self.call_parameter] = call
         found = self.function(**arguments)

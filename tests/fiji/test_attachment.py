@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-
-from tests.conftest import ROOT
 
 pytestmark = pytest.mark.jvm
 
@@ -48,8 +42,8 @@ assert fiji.titles() == ["a", "cells"], fiji.titles()
 assert (fiji.array("a") == image).all()
 assert [r.name for r in fiji.rois("overlay", "a")] == ["4", "9"]
 assert fiji.measure(labels, "a")["Area"].tolist() == [72, 250]
-rows = fiji.run_macro("run('FijiBridge Measure Cells...', 'cells=cells image=a measurements=area'); return '' + nResults;")
-assert rows == "2", rows
+MACRO = "run('FijiBridge Measure Cells...', 'cells=cells image=a measurements=area'); return '' + nResults;"
+assert fiji.run_macro(MACRO) == "2"
 try:
     fiji.run_macro("selectImage('a'); run('FijiBridge Measure Cells...', 'cells=nope image=a');")
     raise SystemExit("no error")
@@ -117,6 +111,8 @@ def menu():
     return [str(plugins.getItem(i).getLabel()) for i in range(plugins.getItemCount())]
 def ours(listeners):
     return sum(type(listener).__name__ == "_JProxy" for listener in listeners)
+def followers(panel):
+    return sum(ours(part.getMouseListeners()) for part in panel.getComponents())
 
 before = menu()
 fiji = fb.Fiji.attach()
@@ -136,10 +132,10 @@ while not seen and time.monotonic() < end:
 assert seen == ["later"], seen
 fiji.show_table({"label": [4, 9]}, "Mine", select_in="a")
 panel = Manager.getWindow("Mine").getTextPanel()
-assert ours(IJ.getInstance().getWindowListeners()) == ours(panel.getMouseListeners()) == 1
+assert ours(IJ.getInstance().getWindowListeners()) == followers(panel) == 1
 fiji.close()
 assert menu() == before
-assert ours(IJ.getInstance().getWindowListeners()) == ours(panel.getMouseListeners()) == 0
+assert ours(IJ.getInstance().getWindowListeners()) == followers(panel) == 0
 assert IJ.getInstance() is not None and IJ.getInstance().isVisible()
 assert Manager.getImageCount() == 3
 """
@@ -215,15 +211,6 @@ def test_what_we_started_is_joined_too(python):
 # --- ImageJ2 ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def imagej2(tmp_path_factory) -> Path:
-    """A folder that pyimagej starts, of ImageJ and SciJava, without imglyb's jar."""
-    folder = tmp_path_factory.mktemp("imagej2") / "Fiji"
-    command = [sys.executable, "-m", "tests.fiji.imagej2", str(folder)]
-    subprocess.run(command, check=True, capture_output=True, timeout=300, cwd=ROOT)
-    return folder
-
-
 def test_a_fiji_without_imglybs_jar_starts_and_says_what_is_lacking(python, imagej2):
     done = python(
         f"""
@@ -293,33 +280,117 @@ def test_fiji_comes_back_after_imagej2_was_quit(python, imagej2):
     )
 
 
+# pyimagej without our start, on a machine that cannot fetch imglyb's jar
+INIT = """
+import os, scyjava, scyjava._jvm, scyjava.config, imagej
+hooks = scyjava._jvm._startup_callbacks
+hooks[:] = [h for h in hooks if not str(getattr(h, "__module__", "")).startswith("imglyb")]
+scyjava.config.endpoints.clear()
+scyjava.config.set_java_constraints(fetch="auto")
+from fijibridge.fiji.installations import find_java
+os.environ["JAVA_HOME"] = str(find_java(display=MODE != "headless").home)
+import numpy as np
+import fijibridge as fb
+
+labels = np.zeros((40, 50), np.uint16)
+labels[2:10, 3:12], labels[20:30, 20:45] = 4, 9
+image = np.arange(2000, dtype=np.float32).reshape(40, 50)
+"""
+
+
 def test_what_imagej_init_returned_is_joined(python, imagej2):
     python(
-        f"""
-        import scyjava, scyjava._jvm, scyjava.config, imagej
-        hooks = scyjava._jvm._startup_callbacks
-        hooks[:] = [h for h in hooks if not str(getattr(h, "__module__", "")).startswith("imglyb")]
-        scyjava.config.endpoints.clear()
-        scyjava.config.set_java_constraints(fetch="auto")
-        import os
-        from fijibridge.fiji.installations import find_java
-        os.environ["JAVA_HOME"] = str(find_java().home)
-        ij = imagej.init({str(imagej2)!r}, mode="headless")
-        before = list(scyjava._jvm._shutdown_callbacks)
-        import numpy as np, fijibridge as fb
-        fiji = fb.Fiji.attach(ij)
-        assert fiji.ij is ij and fiji.version == "2.17.0/1.54p" and fiji.flavor == "imagej2"
-        fiji.show(np.eye(9, dtype=np.uint8), name="a")
-        assert fiji.run_macro("selectImage('a'); run('Invert'); return '' + getPixel(0, 0);") == "254"
-        fiji.close()
-        assert scyjava._jvm._shutdown_callbacks == before
-        found = fb.current()  # the same context, found and not made anew
-        assert found.ij.getContext().equals(ij.getContext())
-        for wrong in ("gateway", 7):
-            try:
-                fb.Fiji.attach(wrong)
-                raise SystemExit("attached to " + repr(wrong))
-            except fb.FijiBridgeError as error:
-                assert "imagej.init" in str(error), error
-        """
+        f"MODE, HOME = 'headless', {str(imagej2)!r}"
+        + INIT
+        + """
+ij = imagej.init(HOME, mode="headless")
+before = list(scyjava._jvm._shutdown_callbacks)
+fiji = fb.Fiji.attach(ij)
+assert fiji.ij is ij and fiji.version == "2.17.0/1.54p" and fiji.flavor in ("imagej2", "fiji")
+"""
+        + USE
+        + """
+assert fiji.run_macro("selectImage('a'); run('Invert'); return '' + getPixel(0, 0);") == "1999"
+scyjava.jimport("ij.IJ").runMacro("nonsense(1);")
+assert fiji.titles() == ["a", "cells"]
+fiji.close()
+assert scyjava._jvm._shutdown_callbacks == before
+found = fb.current()  # the same context, found and not made anew
+assert found.ij.getContext().equals(ij.getContext())
+for wrong in ("gateway", 7):
+    try:
+        fb.Fiji.attach(wrong)
+        raise SystemExit("attached to " + repr(wrong))
+    except fb.FijiBridgeError as error:
+        assert "imagej.init" in str(error), error
+"""
+    )
+
+
+def test_imagej_init_in_a_thread_with_windows_is_joined(python, imagej2, display):
+    """As napari-imagej does it; training beside it shows its curves, and closing leaves all windows open."""
+    python(
+        f"MODE, HOME = 'interactive', {str(imagej2)!r}"
+        + INIT
+        + """
+import threading
+made = []
+thread = threading.Thread(target=lambda: made.append(imagej.init(HOME, mode="interactive")))
+thread.start()
+thread.join()
+ij = made[0]
+Window = scyjava.jimport("java.awt.Window")
+fiji = fb.current()
+assert fiji.mode == "interactive" and fiji.ij.getContext().equals(ij.getContext())
+assert not [w for w in Window.getWindows() if w.isVisible()], "a window that nobody asked for"
+fiji.close()
+IJ = scyjava.jimport("ij.IJ")
+ij.ui().showUI()
+if IJ.getInstance() is None:
+    scyjava.jimport("ij.ImageJ")()
+fiji = fb.Fiji.attach(ij)
+"""
+        + USE
+        + """
+plugins = scyjava.jimport("ij.Menus").getImageJMenu("Plugins")
+assert [str(plugins.getItem(i).getLabel()) for i in range(plugins.getItemCount())].count("FijiBridge") == 1
+target = fb.membrane_target(labels, width=1)
+fb.train(fb.UNet(depth=1, width=2), [(image, target)], epochs=2, batches=2, patch=(16, 16))
+assert "Training curves" in fiji.titles(), fiji.titles()
+fiji.close()
+assert IJ.getInstance() is not None and IJ.getInstance().isVisible()
+assert ij.script().getLanguages() is not None
+"""
+        + END,
+        DISPLAY=display,
+        timeout=200,
+    )
+
+
+def test_a_python_script_in_fijis_python_mode_finds_its_fiji(python, imagej2):
+    """Scripts in the language Python run in Java's threads, by the object that pyimagej enters into ImageJ2."""
+    python(
+        f"MODE, HOME = 'headless', {str(imagej2)!r}"
+        + INIT
+        + """
+import jpype
+ij = imagej.init(HOME, mode="headless")
+objects = ij.context().service("org.scijava.object.ObjectService")
+Function = scyjava.jimport("java.util.function.Function")
+assert "PythonScriptRunner" in [str(objects.getName(o)) for o in objects.getObjects(Function)]
+script = "\\n".join((
+    "import numpy as np", "import fijibridge as fb", "fiji = fb.current()",
+    "fiji.show(np.full((6, 7), 3, np.uint8), name='from a script')", "",
+))
+languages = [str(language.getLanguageName()) for language in ij.script().getLanguages()]
+if "Python" in languages:  # scripting-python, as in Fiji
+    evaluate = ij.script().getLanguageByName("Python").getScriptEngine().eval
+else:
+    evaluate = lambda text: exec(text, {})
+running = jpype.JClass("java.lang.Thread")(jpype.JProxy("java.lang.Runnable", dict={"run": lambda: evaluate(script)}))
+running.start()
+running.join()
+assert fb.current().titles() == ["from a script"], fb.current().titles()
+assert fb.current().array("from a script").tolist() == [[3] * 7] * 6
+"""
     )

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 import fijibridge as fb
 from fijibridge.errors import ImageError, NoImageError
 from fijibridge.image import LookupTable
+from fijibridge.imagej_attrs import imagej_text
+from tests.test_others_axes import of_pyimagej
 
 SIZES = {"t": 2, "c": 3, "z": 4, "y": 11, "x": 13}
 
@@ -57,7 +59,7 @@ def test_a_region_is_the_region_of_the_whole_copied_or_lazy(fiji, image, data):
                 assert whole.coords[axis].attrs.get("units") == image.coords[axis].attrs.get("units")
         region = region_of(data.draw, whole)
         part = fiji.image(title, region=region)
-        part.attrs["imagej"].pop("channel", None)
+        part.attrs["imagej"] = imagej_text({k: v for k, v in fb.imagej_info(part).items() if k != "channel"})
         xr.testing.assert_identical(part, whole.isel(region))
         lazy = fiji.image(title, lazy=True)
         assert isinstance(lazy.data, da.Array)
@@ -128,7 +130,7 @@ def test_looks_survive_the_round_trip(clean):
         setMetadata('Info', 'made by a macro');
     """)
     first = clean.image("h")
-    about = first.attrs["imagej"]
+    about = fb.imagej_info(first)
     assert about["mode"] == "composite"
     assert about["display_ranges"] == [(10, 200), (5, 77)]
     assert about["properties"]["stain"] == "ZO-1"
@@ -136,11 +138,11 @@ def test_looks_survive_the_round_trip(clean):
     assert about["slice_labels"][0].startswith("first")
     clean.show(first, name="again")
     again = clean.image("again")
-    assert again.attrs["imagej"] | {"id": about["id"]} == about
+    assert fb.imagej_info(again) | {"id": about["id"]} == about
     one_channel = clean.image("h", region={"c": 0})
-    assert "luts" in one_channel.attrs["imagej"], "what no longer fits is left out when it is shown"
+    assert "luts" in fb.imagej_info(one_channel), "what no longer fits is left out when it is shown"
     clean.show(one_channel, name="one")
-    assert clean.image("one").attrs["imagej"].get("mode") is None
+    assert fb.imagej_info(clean.image("one")).get("mode") is None
 
 
 @pytest.mark.parametrize("kind", ["8-bit", "16-bit", "32-bit"])
@@ -149,10 +151,10 @@ def test_lookup_tables_and_inverted_ones(clean, kind):
     first = clean.image("a")
     clean.show(first, name="b")
     again = clean.image("b")
-    assert again.attrs["imagej"]["luts"] == first.attrs["imagej"]["luts"]
-    assert again.attrs["imagej"]["display_ranges"] == first.attrs["imagej"]["display_ranges"]
+    assert fb.imagej_info(again)["luts"] == fb.imagej_info(first)["luts"]
+    assert fb.imagej_info(again)["display_ranges"] == fb.imagej_info(first)["display_ranges"]
     assert (again.values == first.values).all(), "an inverted table inverts no value"
-    assert first.attrs["imagej"]["luts"][0].colors.shape == (256, 3)
+    assert fb.imagej_info(first)["luts"][0].colors.shape == (256, 3)
 
 
 def test_grey_values_with_a_calibration_function(clean):
@@ -160,10 +162,10 @@ def test_grey_values_with_a_calibration_function(clean):
     calibration = clean._find("od").getCalibration()
     calibration.setFunction(calibration.STRAIGHT_LINE, jpype.JArray(jpype.JDouble)([0.5, 0.02]), "O.D.")
     first = clean.image("od")
-    function = first.attrs["imagej"]["calibration_function"]
+    function = fb.imagej_info(first)["calibration_function"]
     assert function["unit"] == "O.D."
     clean.show(first, name="again")
-    assert clean.image("again").attrs["imagej"]["calibration_function"] == function
+    assert fb.imagej_info(clean.image("again"))["calibration_function"] == function
     mean = clean.measure([fb.Roi.rectangle(0, 0, 30, 20, name="1")], "again", ["mean"])["Mean"].iloc[0]
     assert mean == pytest.approx(first.values.mean() * function["coefficients"][1] + function["coefficients"][0])
 
@@ -334,9 +336,9 @@ def test_a_lazy_array_stays_what_it_was(clean):
 
 def test_limits_are_in_pythons_values_and_for_all_channels(clean):
     clean.show(np.zeros((4, 5), np.int16), name="s", limits=(-100, 100))
-    assert clean.image("s").attrs["imagej"]["display_ranges"] == [(-100, 100)]
+    assert fb.imagej_info(clean.image("s"))["display_ranges"] == [(-100, 100)]
     clean.show(np.zeros((2, 1, 4, 5), np.float32), name="c", mode="composite", limits=(3, 40))
-    assert clean.image("c").attrs["imagej"]["display_ranges"] == [(3, 40), (3, 40)]
+    assert fb.imagej_info(clean.image("c"))["display_ranges"] == [(3, 40), (3, 40)]
     with pytest.raises(ImageError, match="one channel"):
         clean.show(np.zeros((2, 1, 4, 5), np.float32), mode="composite", lut="Fire")
     with pytest.raises(ImageError, match="two numbers"):
@@ -381,3 +383,32 @@ def test_a_virtual_plane_may_be_made_of_planes_of_fijis(clean):
 
     clean.show(da.map_blocks(plane, chunks=((1,) * 6, 600, 600), dtype=np.uint8), name="made")
     assert (clean.array("made") == source * 2).all()
+
+
+def test_images_of_pyimagej_are_shown_labelled_and_measured(clean):
+    tissue = fb.synthetic_epithelium((60, 80), cell_size=20, seed=5)
+    image, labels = of_pyimagej(tissue.image), of_pyimagej(tissue.labels)
+    clean.show(tissue.image, name="ours")
+    clean.show(image, name="theirs")
+    ours, theirs = clean.image("ours"), clean.image("theirs")
+    xr.testing.assert_equal(theirs, ours)
+    assert fb.pixel_size(theirs) == fb.pixel_size(ours)
+    clean.show_labels(labels, name="labels", over="theirs")
+    assert (clean.array("labels") == tissue.labels.values).all()
+    outlines = fb.rois_to_labels(clean.rois("overlay", "theirs"), tissue.labels.shape)
+    assert (outlines == tissue.labels.values).all()
+    expected = clean.measure(tissue.labels, tissue.image, ["mean", "area"])
+    got = clean.measure(labels, image, ["mean", "area"])
+    assert got.to_numpy().tolist() == expected.to_numpy().tolist()
+    across = tissue.labels.transpose("x", "y")
+    assert clean.measure(across, tissue.image.T, ["mean"])["Mean"].tolist() == expected["Mean"].tolist()
+    assert (clean.corrected_cells(labels, "theirs", "overlay").values == tissue.labels.values).all()
+    matching = fb.match_labels(labels, clean.image("labels"))
+    assert clean.show_matches(matching, labels, labels, over="theirs") is not None
+    stack = fb.as_image(
+        np.arange(2 * 3 * 2 * 4 * 5, dtype=np.uint16).reshape(2, 3, 2, 4, 5), "tczyx", pixel_size={"t": 3.0}
+    )
+    clean.show(of_pyimagej(stack), name="stack")
+    assert (clean.array("stack") == stack.values).all()
+    assert clean._find("stack").getCalibration().frameInterval == 3
+    assert clean._find("stack").getStack().getSliceLabel(1) is None

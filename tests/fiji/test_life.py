@@ -110,9 +110,9 @@ def test_a_forked_process_is_told_to_spawn(python):
 
 
 @pytest.mark.jvm
-def test_a_spawned_process_has_a_fiji_of_its_own(python, tmp_path):
+def test_a_spawned_process_has_a_fiji_of_its_own(where, tmp_path):
     script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent("""
+    script.write_text(f"WHERE = {where!r}\n" + textwrap.dedent("""
         import multiprocessing
         import numpy as np
         import fijibridge as fb

@@ -35,8 +35,8 @@ def test_a_training_is_seen_in_fiji_without_being_asked_for(clean, pair):
     assert clean.image().name == "mine", "the active image is still the user's"
     shown = clean.image("Training picture")
     np.testing.assert_allclose(shown.sel(c="membrane").values, run.picture.sel(c="membrane").values)
-    assert shown.attrs["imagej"]["mode"] == "composite"
-    assert shown.attrs["imagej"]["display_ranges"][-1] == (0.0, 1.0)
+    assert fb.imagej_info(shown)["mode"] == "composite"
+    assert fb.imagej_info(shown)["display_ranges"][-1] == (0.0, 1.0)
     fb.train(small_net(), [pair], **QUICK)
     assert clean.titles()[3:] == ["Training curves-1"], (
         "each training has windows of its own, a picture if it validates"

@@ -114,10 +114,16 @@ def read(opened: Any) -> dict[str, str | bool]:
 
 def press(opened: Any, button: str) -> None:
     """Press a button of a dialog, "OK", "Cancel" or "Help", and wait until it is closed unless it is help."""
-    found = [b for b in opened.getButtons() if b is not None and str(b.getLabel()).strip() == button]
+    found = [b for b in _buttons(opened) if b is not None and str(b.getLabel()).strip() == button]
     _act(found[0], button)
     if button != "Help":
         _closed(opened)
+
+
+def _buttons(opened: Any) -> list[Any]:
+    if hasattr(opened, "getButtons"):
+        return list(opened.getButtons())
+    return [c for c in _inside(opened) if isinstance(c, jpype.JClass("java.awt.Button"))]
 
 
 def texts(opened: Any) -> str:

@@ -78,7 +78,7 @@ def test_plain_arrays_and_axes_without_names_lie_as_the_image_does():
         assert (sample.target == target).all()
 
 
-@pytest.mark.parametrize("dims", [("row", "x"), ("z", "y", "x"), ("a", "b", "y", "x")])
+@pytest.mark.parametrize("dims", [("phase", "x"), ("z", "y", "x"), ("a", "b", "y", "x")])
 @pytest.mark.parametrize("which", [1, 2])
 def test_other_axes_are_refused(dims, which):
     arrays = list(square())
@@ -91,7 +91,7 @@ def test_other_axes_are_refused(dims, which):
 def test_an_image_of_other_axes_is_named():
     image, target, _ = square()
     with pytest.raises(ImageError, match="image 0: axes are"):
-        pairs_of((xr.DataArray(image, dims=("row", "x")), across(target)), fb.UNet(depth=1, width=2))
+        pairs_of((xr.DataArray(image, dims=("phase", "x")), across(target)), fb.UNet(depth=1, width=2))
 
 
 def test_a_plan_takes_them_too():

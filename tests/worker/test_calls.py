@@ -85,7 +85,7 @@ def test_predicting(jvm, run, kept, picture, model):
     np.testing.assert_array_equal(got.values, expected.image.values)
     assert list(got.coords["c"].values) == ["other", "membrane"]
     assert fb.pixel_size(got) == fb.pixel_size(picture)
-    assert got.attrs["imagej"]["display_ranges"][0] == (0.0, 1.0)
+    assert fb.imagej_info(got)["display_ranges"][0] == (0.0, 1.0)
     assert jvm("WindowManager.getCurrentImage().getC()") == 2, "membranes are seen first"
 
 
@@ -98,7 +98,7 @@ def test_labelling_shows_the_cells_in_their_colours_and_over_the_image(jvm, run,
     got = kept(labels.name)
     assert len(np.unique(labels.labels)) > 3
     np.testing.assert_array_equal(got.values, labels.labels.values)
-    np.testing.assert_array_equal(got.attrs["imagej"]["luts"][0].colors, palette())
+    np.testing.assert_array_equal(fb.imagej_info(got)["luts"][0].colors, palette())
     names = jvm("WindowManager.getImage(title).getOverlay().toArray()*.getName()", title="zellen \u00e4.tif")
     assert names == [roi.name for roi in outlines.rois]
     before = jvm("WindowManager.getIDList() as List")
@@ -439,3 +439,47 @@ def test_an_image_that_a_verb_keeps_is_freed(jvm, run):
     run("Hold...", image="a")
     run("Hold...", image="a")
     assert jvm("printed()").splitlines()[-1] == f"2 held, {2 * 255 * 1200}"
+
+
+def test_a_result_that_was_changed_is_kept_or_replaced_if_that_is_asked_for(jvm, run, cells, tmp_path):
+    """Also if it was changed with the paintbrush, of which ImageJ's own flag says nothing."""
+    write_image(tmp_path / "a_prob.tif", (cells == 0).astype(np.float32))
+    jvm("def imp = IJ.openImage(path); imp.setTitle('a_prob'); imp.show(); null", path=str(tmp_path / "a_prob.tif"))
+    paint = """
+        def imp = WindowManager.getImage('a_cells'), ip = imp.getProcessor()
+        ip.set(0, 0, 77); imp.changes = false; imp.updateAndDraw(); null
+    """
+    titles = "WindowManager.getIDList().collect { WindowManager.getImage(it).getTitle() }.sort()"
+    corner = "WindowManager.getImage('%s').getProcessor().get(0, 0)"
+    for _ in range(2):
+        run("Label_Cells...", image="a_prob", method="threshold")
+    found = jvm(corner % "a_cells")
+    assert jvm(titles) == ["a_cells", "a_prob"]
+    jvm(paint)
+    for _ in range(2):
+        run("Label_Cells...", image="a_prob", method="threshold")
+    assert jvm(titles) == ["a_cells", "a_cells-1", "a_prob"]
+    assert jvm(corner % "a_cells") == 77
+    assert jvm(corner % "a_cells-1") == found
+    macro = 'run("FijiBridge Label Cells...", "image=a_prob method=threshold%s");'
+    jvm("IJ.runMacro(macro); null", macro=macro % "")
+    assert jvm(corner % "a_cells") == 77
+    jvm("IJ.runMacro(macro); null", macro=macro % " overwrite=true")
+    assert jvm(titles) == ["a_cells", "a_cells-1", "a_prob"]
+    assert jvm(corner % "a_cells") == found
+    before = "WindowManager.getImage('a_cells').getProperty('fijibridge.before').get()"
+    assert jvm(f"{before}.getProcessor().get(0, 0)") == 77, "a copy of what was replaced is kept"
+    jvm("WindowManager.setTempCurrentImage(WindowManager.getImage('a_cells')); IJ.run('Undo'); null")
+    assert jvm(corner % "a_cells") == 77, "and ImageJ's own Undo brings it back"
+
+
+def test_overwrite_replaces_what_no_verb_made_too(jvm, run, cells, tmp_path):
+    jvm("IJ.createImage('a_cells', '16-bit ramp', 50, 40, 1).show(); null")
+    write_image(tmp_path / "a_prob.tif", (cells == 0).astype(np.float32))
+    jvm("def imp = IJ.openImage(path); imp.setTitle('a_prob'); imp.show(); null", path=str(tmp_path / "a_prob.tif"))
+    run("Label_Cells...", image="a_prob", method="threshold", overwrite=True)
+    assert jvm("WindowManager.getIDList().collect { WindowManager.getImage(it).getTitle() }.sort()") == [
+        "a_cells",
+        "a_prob",
+    ]
+    assert jvm("WindowManager.getImage('a_cells').getStatistics().max") < 60000

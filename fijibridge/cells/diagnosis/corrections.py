@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
-from scipy import ndimage
 
 from fijibridge.cells.matching.overlaps import count_overlaps
 from fijibridge.errors import ImageError
-from fijibridge.image import Array, ImageT, as_labels, like
+from fijibridge.image import Array, ImageT, as_labels, in_order, like
 from fijibridge.rois import Roi, labels_to_rois, rois_to_labels
 from fijibridge.rois.roi import AREAS
 
@@ -21,6 +20,7 @@ from fijibridge.rois.roi import AREAS
 def drawn_cells(rois: Iterable[Roi], image: xr.DataArray) -> xr.DataArray | None:
     """Return the areas among ROIs over an image as its label image, one named by a number has that id; None without."""
     areas = [roi for roi in rois if roi.kind in AREAS]
+    image = in_order(image)
     one = image.isel(c=0, drop=True) if "c" in image.dims else image
     nothing = xr.DataArray(np.zeros(one.shape, np.uint16), dims=one.dims, coords=one.coords)
     return labels_from_corrected(areas, nothing) if areas else None
@@ -98,6 +98,8 @@ def separate_parts(labels: ImageT, only: Iterable[int] | None = None) -> ImageT:
     >>> separate_parts(np.array([[5, 5, 0, 5, 0, 2]]))
     array([[5, 5, 0, 6, 0, 2]])
     """
+    from scipy import ndimage
+
     array = as_labels(labels)
     free = int(array.max(initial=0)) + 1
     result = array.copy()
@@ -118,6 +120,8 @@ def separate_parts(labels: ImageT, only: Iterable[int] | None = None) -> ImageT:
 
 
 def _boxes(labels: npt.NDArray[Any]) -> list[tuple[int, tuple[slice, ...]]]:
+    from scipy import ndimage
+
     ids, numbered = np.unique(labels, return_inverse=True)
     first = 1 if ids.size and ids[0] == 0 else 0
     boxes = ndimage.find_objects(numbered.reshape(labels.shape).astype(np.int32) + 1 - first)

@@ -14,7 +14,7 @@ from skimage.segmentation import expand_labels
 from fijibridge.cells.matching.overlaps import Ints, Overlaps, count_overlaps
 from fijibridge.cells.neighbours import ahead
 from fijibridge.errors import ImageError
-from fijibridge.image import Array, as_labels, pixel_size, same_shape, values
+from fijibridge.image import Array, as_labels, in_order, pixel_size, same_shape, values
 
 Mask = npt.NDArray[np.bool_]
 
@@ -165,6 +165,7 @@ def _ratio(numerator: float, denominator: float) -> float:
 
 def _sampling(image: Array) -> tuple[float, ...]:
     """Return the distance of neighbouring pixels along each axis, in pixels of x."""
+    image = in_order(image)
     if not isinstance(image, xr.DataArray):
         return (1.0,) * image.ndim
     sizes = pixel_size(image)

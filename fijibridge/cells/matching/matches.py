@@ -130,6 +130,18 @@ class Matching:
         """Mean of `seg_scores`, the Cell Tracking Challenge's SEG (Maška et al. 2014, section 2.3)."""
         return _ratio(sum(self.seg_scores), len(self.seg_scores))
 
+    def _repr_html_(self) -> str:
+        from fijibridge import displays
+
+        told = {
+            "criterion": f"{self.criterion} of at least {self.thresh:g}", "true cells": self.n_true,
+            "predicted cells": self.n_pred, "matched": self.tp, "missed": self.fn, "extra": self.fp,
+            "precision": self.precision, "recall": self.recall, "F1": self.f1,
+            "panoptic quality": self.panoptic_quality, "SEG": self.seg, "splits": len(self.splits),
+            "merges": len(self.merges),
+        }  # fmt: skip
+        return displays.page("Matching", displays.facts(told))
+
     def cells(self) -> pd.DataFrame:
         """Return what became of each cell, a row per match and per cell of either image without one.
 

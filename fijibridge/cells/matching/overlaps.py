@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 
 from fijibridge.errors import ImageError
-from fijibridge.image import Array, as_labels, same_shape
+from fijibridge.image import Array, as_labels, in_order, same_shape
 
 Ints = npt.NDArray[np.int64]
 _SLAB = 2**22  # pixels that are looked at together
@@ -118,6 +118,7 @@ def count_overlaps(true: Array, pred: Array, region: Array | None = None, min_si
     >>> list(zip(overlaps.true.tolist(), overlaps.pred.tolist(), overlaps.pixels.tolist()))
     [(0, 7, 1), (1, 7, 2), (2, 0, 1)]
     """
+    true, pred, region = in_order(true), in_order(pred), None if region is None else in_order(region)
     same_shape(true=true, pred=pred, **({} if region is None else {"region": region}))
     if not min_size >= 0:
         raise ImageError(f"min_size is {min_size}; expected a number of pixels, at least 0")

@@ -13,7 +13,7 @@ from fijibridge.cells.segmentation.partition import finish, partition
 from fijibridge.cells.segmentation.recipes import Recipe, make_recipe
 from fijibridge.cells.segmentation.regions import Summary, with_gaps_numbered
 from fijibridge.errors import ImageError
-from fijibridge.image import ImageT, like, refuse_channels_last, values
+from fijibridge.image import ImageT, in_order, like, refuse_channels_last, values
 
 __all__ = ["Labels", "grow_labels", "label_cells"]
 
@@ -156,6 +156,7 @@ def numbers_without_gaps(keep: npt.NDArray[np.bool_], size: npt.NDArray[np.int64
 def membrane_of(prob: ImageT, membrane: int | str) -> ImageT:
     """Return the channel with the membranes, with its calibration and unread as it is."""
     if isinstance(prob, xr.DataArray):
+        prob = in_order(prob)
         return _channel(prob, membrane) if "c" in prob.dims else prob
     array = prob
     refuse_channels_last(array.shape)

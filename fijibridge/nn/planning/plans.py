@@ -23,7 +23,7 @@ from fijibridge.nn.planning.forecast import Forecast, forecast_training
 from fijibridge.nn.planning.memory import last_side, next_side, patch_size
 from fijibridge.nn.planning.receptive import ReceptiveField, receptive_field
 from fijibridge.nn.planning.sources import Source, source_of
-from fijibridge.nn.planning.text import plan_text
+from fijibridge.nn.planning.text import plan_rows, plan_text
 
 _BATCH = 8
 _MOST = 128  # patches in a batch that is chosen
@@ -100,6 +100,12 @@ class Plan:
 
     def __str__(self) -> str:
         return plan_text(self)
+
+    def _repr_html_(self) -> str:
+        from fijibridge import displays
+
+        notes = [displays.paragraph(f"note: {note}") for note in self.notes]
+        return displays.page(f"Plan: {self.network}", displays.facts(plan_rows(self)), *notes)
 
 
 def plan(

@@ -19,11 +19,12 @@ _WIDTH = 18
 
 def plan_text(made: Plan) -> str:
     """Set a plan as a table."""
-    lines = [made.network, *(f"  {name:<{_WIDTH}}{value}" for name, value in _rows(made))]
+    lines = [made.network, *(f"  {name:<{_WIDTH}}{value}" for name, value in plan_rows(made))]
     return "\n".join([*lines, *(f"  note: {note}" for note in made.notes)])
 
 
-def _rows(made: Plan) -> Iterator[tuple[str, str]]:
+def plan_rows(made: Plan) -> Iterator[tuple[str, str]]:
+    """Yield what a plan says, by name."""
     field = made.receptive_field
     yield "images", _images(made.images)
     if made.watched:

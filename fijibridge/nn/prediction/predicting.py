@@ -17,7 +17,7 @@ import xarray as xr
 from fijibridge.errors import Cancelled, FijiBridgeWarning, ImageError, ModelError
 from fijibridge.files.new_zarr import new_ome_zarr
 from fijibridge.files.reading import read_image
-from fijibridge.image import DIMS, Array, as_image, pixel_size, unit
+from fijibridge.image import DIMS, Array, as_image, in_order, pixel_size, unit
 from fijibridge.machine import available_memory
 from fijibridge.nn.devices import device_of
 from fijibridge.nn.model import Model
@@ -124,7 +124,7 @@ def predict(
     """
     model = as_model(model)
     source = read_image(image, lazy=True) if isinstance(image, str | os.PathLike) else image
-    source = source if isinstance(source, xr.DataArray) else as_image(source)
+    source = in_order(source) if isinstance(source, xr.DataArray) else as_image(source)
     known = model.traits
     spatial = DIMS[-known.dims :]
     _check(source, known, spatial, model.classes, border, tile, precision)

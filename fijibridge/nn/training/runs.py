@@ -182,6 +182,17 @@ class Run:
         """End it after the current step, without a result."""
         self._recorder.abandoned = True
 
+    def _repr_html_(self) -> str:
+        from fijibridge import displays
+
+        history = self.history
+        state = f"epoch {max(len(history) - 1, 0)}, going on" if self.running else self.stopped_because or "failed"
+        told = {"state": state, "seconds": round(self.seconds, 1), "folder": self.path or "not saved"}
+        told |= {"not written": self.unsaved} if self.unsaved else {}
+        names = [name for name in history.columns if str(name).endswith("loss") or name == "val_f1"]
+        lines = displays.curves({str(name): history[name].astype(float).tolist() for name in names})
+        return displays.page("Run", displays.facts(told), lines, displays.rows(history))
+
     def __repr__(self) -> str:
         state = f"epoch {max(len(self._recorder.rows) - 1, 0)}, going on" if self.running else self.stopped_because
         return f"Run({str(self.path) if self.path else 'not saved'!r}: {state}, {self.seconds:.0f} s)"
