@@ -36,12 +36,18 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["FIJIBRIDGE_TEST_FIJI"] = config.getoption("--fiji")  # the tests' own processes read it too
 
 
+@pytest.fixture(scope="session")
+def where() -> str:
+    """The Fiji that the tests of the bridge run in: the folder of --fiji, else the embedded ImageJ."""
+    return os.environ.get("FIJIBRIDGE_TEST_FIJI", "embedded")
+
+
 @pytest.fixture
-def fiji() -> object:
-    """The embedded ImageJ (or the Fiji of --fiji), headless: started once, opened again where a test closed it."""
+def fiji(where) -> object:
+    """The Fiji of the tests, headless: started once, opened again where a test closed it."""
     import fijibridge as fb
 
-    return fb.Fiji.start(os.environ.get("FIJIBRIDGE_TEST_FIJI", "embedded"), mode="headless")
+    return fb.Fiji.start(where, mode="headless")
 
 
 @pytest.fixture
@@ -52,6 +58,17 @@ def clean(fiji):
     life.close_everything(interactive=False)
     yield fiji
     life.close_everything(interactive=False)
+
+
+@pytest.fixture(scope="session")
+def imagej2(tmp_path_factory, where) -> Path:
+    """A folder that pyimagej starts: that of --fiji, else one of ImageJ and SciJava, without imglyb's jar."""
+    if where != "embedded":
+        return Path(where)
+    folder = tmp_path_factory.mktemp("imagej2") / "Fiji"
+    command = [sys.executable, "-m", "tests.fiji.imagej2", str(folder)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300, cwd=ROOT)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -81,13 +98,16 @@ def display() -> Iterator[str]:
 
 
 @pytest.fixture
-def python() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run code in a Python of its own, with a time limit; its exit status must be the one expected."""
+def python(where) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run code in a Python of its own, with a time limit; its exit status must be the one expected.
+
+    ``WHERE`` in it is the Fiji of the tests.
+    """
 
     def run(code: str, *, timeout: float = 120, status: int = 0, **environment: str | None):
         env = {k: v for k, v in {**os.environ, **environment}.items() if v is not None}
         done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(code)],
+            [sys.executable, "-c", f"WHERE = {where!r}\n{textwrap.dedent(code)}"],
             env=env, capture_output=True, text=True, timeout=timeout, cwd=ROOT,
         )  # fmt: skip
         assert done.returncode == status, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -113,7 +133,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by the fixtures that they use, so that `-m 'not gui'` selects what one expects."""
     for item in items:
         names = getattr(item, "fixturenames", ())
-        for fixture, mark in (("fiji", "jvm"), ("display", "gui"), ("data", "data")):
+        for fixture, mark in (("fiji", "jvm"), ("imagej2", "jvm"), ("display", "gui"), ("data", "data")):
             if fixture in names:
                 item.add_marker(mark)
 

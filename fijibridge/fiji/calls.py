@@ -301,14 +301,14 @@ def perform_here(asked: str) -> str:
     Parameters
     ----------
     asked
-        JSON with ``what``: ``"hello"``; ``"read"`` and ``"write"``, see :mod:`fijibridge.fiji.answering`; or ``"perform"``
-        with ``verb`` and ``given``, values by name.
+        JSON with ``what``: ``"hello"``; ``"read"`` and ``"write"``, see :mod:`fijibridge.fiji.answering`; or
+        ``"perform"`` with ``verb`` and ``given``, values by name.
 
     Returns
     -------
     str
-        JSON, one of ``{"done": ...}``, ``{"error": message}``, ``{"cancelled": true}``; of a process that has no session
-        ``"hello"`` says no version.
+        JSON, one of ``{"done": ...}``, ``{"error": message}``, ``{"cancelled": true}``. ``"hello"`` says the version,
+        or nothing if there is no session.
     """
     request = json.loads(str(asked))
     what = request.pop("what")
@@ -318,18 +318,21 @@ def perform_here(asked: str) -> str:
         fiji = current()
     except FijiBridgeError as error:
         return json.dumps({"done": {}} if what == "hello" else {"error": str(error)})
+    command = str(request.get("verb"))
+    done: dict[str, Any]
     try:
         if what == "hello":
-            done: dict[str, Any] = {"version": version("fijibridge")}
-        elif what == "perform":
-            verb = verb_named(request["verb"])
-            person = bool(request.get("person", False))
-            done = {"named": fiji._calls.perform_for_script(verb, request["given"], person)}
+            done = {"version": version("fijibridge")}
         else:
-            done = {"read": answering.read, "write": answering.write}[what](request)
+            verb = verb_named(command)
+            command = verb.command
+            if what == "perform":
+                person = bool(request.get("person", False))
+                done = {"named": fiji._calls.perform_for_script(verb, request["given"], person)}
+            else:
+                done = {"read": answering.read, "write": answering.write}[what](request)
     except Cancelled:
         return json.dumps({"cancelled": True})
     except BaseException as error:  # nothing may leave for scyjava, which would print it and answer nothing
-        name = str(request.get("verb", ""))
-        return json.dumps({"error": fiji._calls.told(name, error)})
+        return json.dumps({"error": fiji._calls.told(command, error)})
     return json.dumps({"done": done})

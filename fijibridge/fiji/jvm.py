@@ -33,6 +33,12 @@ ANSWER_WITHIN = 10.0
 """Seconds that a Maven repository has to answer before it counts as unreachable."""
 
 
+def has_dynalink(java: Java) -> bool:
+    """Tell whether a Java has the module that Fiji's JavaScript needs, by its ``release`` file."""
+    modules = re.search(r'^MODULES="(.*)"', (java.home / "release").read_text(errors="replace"), re.MULTILINE)
+    return modules is None or "jdk.dynalink" in modules[1].split()
+
+
 def is_running() -> bool:
     """Tell whether this process has a JVM, ours or anybody's."""
     jpype = sys.modules.get("jpype")
@@ -221,6 +227,11 @@ def start_pyimagej(where: Path | str, mode: str, memory: str | None) -> tuple[Ja
     repositories = dict(scyjava.config.get_repositories())
     folder = where if isinstance(where, Path) else None
     java = find_java(folder, display=mode != "headless")
+    if not has_dynalink(java):
+        log.warning(
+            "Java %s from %s lacks the module jdk.dynalink: this Fiji cannot run JavaScript. Use the Java that Fiji "
+            "brings, or a whole JDK: set JAVA_HOME", java.version, java.source,
+        )  # fmt: skip
     endpoints = [] if folder is not None else str(where).split("+")
     if endpoints:
         refuse_unreachable(endpoints, repositories)

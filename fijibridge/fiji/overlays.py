@@ -120,9 +120,13 @@ def outline(imp: Any, rois: Sequence[Roi], colors: Colors | None) -> None:
 
 def add_to_manager(rois: Any) -> None:
     """Add ROIs to the ROI Manager, each on its own slice. They are not shown by it: the overlay does."""
-    opened = jpype.JClass("ij.plugin.frame.RoiManager").getRoiManager()
-    javaside.rois().manage(opened, rois)
-    opened.runCommand("Show None")
+
+    def add() -> None:
+        opened = jpype.JClass("ij.plugin.frame.RoiManager").getRoiManager()
+        javaside.rois().manage(opened, rois)
+        opened.runCommand("Show None")
+
+    on_event_thread(add)  # else Swing may draw its list while that changes
 
 
 def painted(labels: npt.NDArray[Any]) -> Any:

@@ -25,6 +25,8 @@ import ij.IJ
 import ij.Macro
 import ij.macro.Interpreter
 
+import javax.script.ScriptException
+
 // Made by fijibridge from its verb {name}: "fijibridge install-scripts" writes python and bridge.
 def version = {version}, python = {python}, bridge = new File({bridge})
 def verb = [
@@ -39,9 +41,13 @@ if (!bridge.isFile()) {{
         : 'this script was copied, but it must be installed, to know its Python: run '
     message += "'fijibridge install-scripts PATH_TO_FIJI'"
     def macro = Macro.getOptions() == null ? null : Interpreter.getInstance()
-    if (macro == null) IJ.error('FijiBridge', message)
-    else Thread.start {{ try {{ macro.abort(message) }} catch (RuntimeException ended) {{ }} }}.join()
-    throw new RuntimeException(message)
+    if (macro != null) Thread.start {{ try {{ macro.abort(message) }} catch (RuntimeException ended) {{ }} }}.join()
+    else IJ.error('FijiBridge', message)
+    Macro.abort()
+    // SciJava only logs what a script throws; but it asks such an exception for its cause
+    throw new ScriptException(message) {{
+        synchronized Throwable getCause() {{ throw new Exception(getMessage()) }}
+    }}
 }}
 // one worker for all scripts; a bridge that was updated while Fiji runs is loaded anew
 def key = 'fijibridge ' + bridge.path
@@ -99,7 +105,8 @@ def _field(parameter: Parameter) -> str:
     return (
         f"[name: {_quoted(parameter.name)}, kind: {_quoted(parameter.kind)}, title: {_quoted(parameter.title)}, "
         f"unit: {_quoted(parameter.unit)}, usual: {usual}, optional: {_flag(parameter.optional)}, "
-        f"wide: {_flag(is_wide(parameter))}, choices: {_list(parameter.choices)}, told: {_quoted(described(parameter))}]"
+        f"wide: {_flag(is_wide(parameter))}, choices: {_list(parameter.choices)}, "
+        f"told: {_quoted(described(parameter))}]"
     )
 
 

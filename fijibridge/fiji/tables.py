@@ -159,7 +159,9 @@ class _Follower:
         panel.addMouseListener(self._mouse)
 
     def stop(self) -> None:
-        self.panel.removeMouseListener(self._mouse)
+        """Listen no more."""
+        for part in self.panel.getComponents():  # ImageJ's panel adds listeners to its canvas, and removes none there
+            part.removeMouseListener(self._mouse)
 
     def _chosen(self, _: Any) -> None:
         table, row = self.panel.getResultsTable(), int(self.panel.getSelectionStart())

@@ -11,7 +11,6 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-from scipy.interpolate import CubicSpline
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -172,6 +171,8 @@ def spline(vertices: Floats, closed: bool) -> Floats:
     Natural cubic splines of x and y over the square root of the distance between vertices; a closed one is continued
     by up to 7 vertices at both ends.
     """
+    from scipy.interpolate import CubicSpline  # slow to import, and few ROIs are splines
+
     points = np.concatenate([vertices, vertices[:1]]) if closed else vertices
     steps = np.sqrt(np.linalg.norm(np.diff(points.astype(np.float32), axis=0), axis=1)).astype(np.float32)
     nodes = np.concatenate([[0], np.cumsum(np.maximum(steps, np.float32(0.001)), dtype=np.float32)]).astype(float)

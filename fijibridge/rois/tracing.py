@@ -6,8 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 Ints = npt.NDArray[np.int64]
 
@@ -128,6 +126,9 @@ def _walk(following: Ints, owner: Ints, place: Ints) -> tuple[Ints, Ints]:
     Returns the members in this order, and where in it each loop begins; the loops are sorted by their owner and, from
     large to small, by the place where they begin.
     """
+    from scipy.sparse import csr_array  # not needed to read ROIs, and slow to import
+    from scipy.sparse.csgraph import breadth_first_order, connected_components
+
     n = len(following)
     edges = csr_array((np.ones(n, np.int8), following.astype(np.int32), np.arange(n + 1, dtype=np.int32)), (n, n))
     n_loops, loop = connected_components(edges, connection="strong")

@@ -10,3 +10,4 @@ def cells = IJ.getImage().getTitle()
 IJ.run("FijiBridge Measure Cells...", "cells=[${cells}] image=[${imp.getTitle()}]")
 def areas = ResultsTable.getResultsTable().getColumn("Area")
 IJ.log("${areas.length} cells, mean area ${areas.sum() / areas.length}")
+IJ.selectWindow(imp.getID())  // active again, for the next run

@@ -6,6 +6,7 @@ run("FijiBridge Label Cells...", "image=[" + image + "] model=[" + model + "] th
 cells = getTitle();
 run("FijiBridge Measure Cells...", "cells=[" + cells + "] image=[" + image + "]");
 print(nResults + " cells, mean area " + mean_area());
+selectImage(image);  // active again, for the next run
 
 function mean_area() {
     sum = 0;

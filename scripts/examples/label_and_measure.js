@@ -11,3 +11,4 @@ IJ.run("FijiBridge Measure Cells...", "cells=[" + cells + "] image=[" + imp.getT
 var areas = ResultsTable.getResultsTable().getColumn("Area"), sum = 0;
 for (var i = 0; i < areas.length; i++) sum += areas[i];
 IJ.log(areas.length + " cells, mean area " + sum / areas.length);
+IJ.selectWindow(imp.getID());  // active again, for the next run

@@ -10,3 +10,4 @@ cells = IJ.getImage().getTitle()
 IJ.run("FijiBridge Measure Cells...", "cells=[%s] image=[%s]" % (cells, imp.getTitle()))
 areas = ResultsTable.getResultsTable().getColumn("Area")
 IJ.log("%d cells, mean area %s" % (len(areas), sum(areas) / len(areas)))
+IJ.selectWindow(imp.getID())  # active again, for the next run

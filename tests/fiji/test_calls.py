@@ -64,7 +64,7 @@ def test_each_verb_is_a_command_until_the_session_ends(python):
         import sys
         import fijibridge as fb
         from fijibridge.verbs import all_verbs
-        fiji = fb.Fiji.start("embedded", mode="headless")
+        fiji = fb.Fiji.start(WHERE, mode="headless")
         import jpype
         table = jpype.JClass("ij.Menus").getCommands()
         assert "torch" not in sys.modules, "loaded before anybody asked for it"
@@ -76,7 +76,7 @@ def test_each_verb_is_a_command_until_the_session_ends(python):
             jpype.JClass("ij.IJ").runPlugIn("ij.plugin.FijiBridge", "about")  # and says that it was closed
         except jpype.JException:
             pass
-        fiji = fb.Fiji.start("embedded", mode="headless")
+        fiji = fb.Fiji.start(WHERE, mode="headless")
         assert table.get("FijiBridge About") == 'ij.plugin.FijiBridge("about")'
         fiji.run_macro('run("FijiBridge About");')
     """)

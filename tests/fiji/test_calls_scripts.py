@@ -125,7 +125,7 @@ def test_a_script_on_a_thread_of_javas_calls_while_python_waits(session, evaluat
     assert session.titles() == ["prob", "raw", "cells"]
 
 
-def test_two_scripts_at_once_each_have_their_own_options_and_errors(session, evaluate):
+def test_two_scripts_at_once_each_have_their_own_options_and_errors(session, evaluate, where):
     code = f"""
         import ij.IJ
         def caught = Collections.synchronizedList([])
@@ -139,4 +139,4 @@ def test_two_scripts_at_once_each_have_their_own_options_and_errors(session, eva
     """
     failed = [int(i) for i in evaluate["groovy"](code)]
     assert failed == [1, 3, 5, 7]
-    assert fb.Fiji.start("embedded", mode="headless").titles() == ["prob", "raw", "cells", "prob_cells"]
+    assert fb.Fiji.start(where, mode="headless").titles() == ["prob", "raw", "cells", "prob_cells"]

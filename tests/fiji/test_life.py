@@ -110,20 +110,20 @@ def test_a_forked_process_is_told_to_spawn(python):
 
 
 @pytest.mark.jvm
-def test_a_spawned_process_has_a_fiji_of_its_own(python, tmp_path):
+def test_a_spawned_process_has_a_fiji_of_its_own(where, tmp_path):
     script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent("""
+    script.write_text(f"WHERE = {where!r}\n" + textwrap.dedent("""
         import multiprocessing
         import numpy as np
         import fijibridge as fb
 
         def work(value):
-            fiji = fb.Fiji.start("embedded", mode="headless")
+            fiji = fb.Fiji.start(WHERE, mode="headless")
             fiji.show(np.full((3, 3), value, np.uint8), name="mine")
             return int(fiji.array("mine").sum())
 
         if __name__ == "__main__":
-            fiji = fb.Fiji.start("embedded", mode="headless")
+            fiji = fb.Fiji.start(WHERE, mode="headless")
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 print(pool.map(work, [2]), fiji.titles())
     """))  # fmt: skip

@@ -86,7 +86,7 @@ def test_ctrl_c_leaves_python_fiji_and_the_run(python, tmp_path):
     done = python(
         f"""
         import os, signal, time, fijibridge as fb
-        fiji = fb.Fiji.start("embedded", mode="headless")
+        fiji = fb.Fiji.start(WHERE, mode="headless")
         tissue = fb.synthetic_epithelium((64, 80), cell_size=16, seed=1)
         pair = (tissue.image, fb.membrane_target(tissue.labels, 3))
         class Press:

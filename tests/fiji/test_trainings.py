@@ -186,7 +186,7 @@ def test_python_ends_in_good_order_while_it_trains(python):
         import torch
         import fijibridge as fb
         fb.Run  # trainings are loaded before Java is
-        fiji = fb.Fiji.start("embedded", mode="headless")
+        fiji = fb.Fiji.start(WHERE, mode="headless")
         tissue = fb.synthetic_epithelium((64, 80), cell_size=16, seed=1)
         pair = tissue.image, fb.membrane_target(tissue.labels, 3)
         run = fb.train(fb.UNet(depth=1, width=4), [pair], validation=[pair], background=True, epochs=10_000, batches=4,

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from fijibridge.app.scripts import FOLDER
-from tests.worker.conftest import Jvm, environment, find_jars, home  # noqa: F401 - fixtures
+from fijibridge.fiji.forms import NONE, described
+from fijibridge.verbs import Kind, all_verbs
+from tests.worker.conftest import CLOSE, Jvm, ScriptFailed, environment, find_jars, home  # noqa: F401 - fixtures
+from tests.worker.languages import BEGIN, LANGUAGES, LINES, check, code, compared, done, prepared
 
 pytestmark = pytest.mark.jvm
 
@@ -34,28 +37,28 @@ HELPERS = """
 
 
 @pytest.fixture(scope="module")
-def jvm(display, environment):  # noqa: F811
-    """ImageJ with its window, in a JVM of its own."""
-    running = Jvm(find_jars(), headless=False, DISPLAY=display, **environment)
-    running("new ImageJ(ImageJ.STANDALONE).exitWhenQuitting(false); null")
-    yield lambda code, **values: running(HELPERS + code, **values)
+def jvm(display, environment, home):  # noqa: F811
+    """ImageJ with its window, in a JVM of its own that looks as Fiji does."""
+    running = Jvm(find_jars(), home, headless=False, DISPLAY=display, **environment)
+    running(
+        """
+        javax.swing.UIManager.setLookAndFeel(new com.formdev.flatlaf.FlatLightLaf())
+        new ImageJ(ImageJ.STANDALONE).exitWhenQuitting(false)
+        menu(folder)
+        """,
+        folder=str(home / "scripts"),
+    )
+    yield lambda code, /, **values: running(HELPERS + code, **values)
     running.close()
 
 
 @pytest.fixture
 def run(jvm, home):  # noqa: F811
-    """Run the script of a verb, its images given by their titles."""
+    """Run the script of a verb with values of its parameters, as SciJava's services do; no image is open before."""
+    jvm(CLOSE)
 
     def script(name, /, **values):
-        jvm(
-            """
-            def images = parameters(path).findAll { it.value.type == 'ImagePlus' }.keySet()
-            def image = { name, value -> name in images ? WindowManager.getImage(value) : value }
-            script(path, given.collectEntries { name, value -> [name, image(name, value)] })
-            null
-            """,
-            path=str(home / FOLDER / f"FijiBridge_{name}.groovy"), given=values,
-        )  # fmt: skip
+        jvm("script(path, given); null", path=str(home / FOLDER / f"FijiBridge_{name}.groovy"), given=values)
 
     return script
 
@@ -132,29 +135,249 @@ def test_cells_go_into_the_roi_manager_and_come_back_as_they_were_corrected(jvm,
     assert area == [float((cells == n).sum()) for n in (1, 3)]
 
 
-TOLD = """
-    def dialog = null
-    def calling = Thread.start { script(path, values()) }
-    wait { dialog = java.awt.Window.getWindows().find { it instanceof java.awt.Dialog && it.isVisible() } }
-    def lines = dialog.@label.@lines as List
-    onEventThread { dialog.dispose() }
-    calling.join(20000)
-    [lines.join(' '), IJ.getLog()]
+# --- who calls --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(home):  # noqa: F811
+    return prepared(home)
+
+
+NOTHING = "FijiBridge Stop Training"
+TOLD = "FijiBridge Predict...: model is '/nowhere': there is no such file"
+
+
+@pytest.fixture(scope="module")
+def expected(jvm, folder):
+    """What each line of docs/verbs.md does when a macro calls it."""
+    found = {command: done(jvm, folder, "macro", command) for command in LINES if command != NOTHING}
+    for command, one in found.items():
+        check(command, one)
+    return {command: compared(one) for command, one in found.items()}
+
+
+@pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "macro"])
+def test_every_line_works_and_gives_the_same_as_from_a_macro(jvm, folder, expected, language):
+    for command in expected:
+        found = done(jvm, folder, language, command)
+        check(command, found)
+        assert compared(found) == expected[command], command
+
+
+def test_an_error_ends_a_macro_with_imagejs_own_message(jvm, folder):
+    jvm(BEGIN, folder=str(folder))
+    macro = code("macro", "FijiBridge Predict...", "model=/nowhere").replace("; ", ";\n")
+    returned, dialogs = jvm("watching { speak('macro', code) }", code=f"\n{macro}")
+    assert returned != "went on"
+    (told,) = dialogs.items()
+    assert told[0] == "Macro Error"
+    assert told[1].startswith(f"{TOLD} in line 2\n")
+    assert jvm("WindowManager.getImageTitles() as List") == ["evl_01_cells.tif", "evl_01.tif"]
+
+
+@pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "macro"])
+def test_an_error_is_an_exception_of_a_script_and_no_dialog(jvm, folder, language):
+    jvm(BEGIN, folder=str(folder))
+    caught = """
+        def caught = null
+        def told = watching { try { speak(language, code) } catch (Throwable error) { caught = error } }
+        def trace = new StringWriter()
+        caught?.printStackTrace(new PrintWriter(trace))
+        [told[1], trace.toString()]
+    """
+    dialogs, trace = jvm(caught, language=language, code=code(language, "FijiBridge Predict...", "model=/nowhere"))
+    assert dialogs == {}
+    assert TOLD in trace
+
+
+def test_an_image_that_was_closed_is_told(jvm, home):  # noqa: F811
+    """And so is every error to code that gives a script its inputs."""
+    with pytest.raises(ScriptFailed, match=r"FijiBridge Look At\.\.\.: image: 'zu' is closed"):
+        jvm(
+            """
+            IJ.createImage('zu', '16-bit ramp', 20, 15, 3).show()
+            def imp = WindowManager.getImage('zu')
+            onEventThread { imp.close() }
+            script(path, [image: imp])
+            """,
+            path=str(home / FOLDER / "FijiBridge_Look_At....groovy"),
+        )
+
+
+# --- a person ---------------------------------------------------------------------------------------
+
+CHOOSE = """
+    def dialog = { title ->
+        def found = null
+        wait {
+            def open = java.awt.Window.getWindows().findAll { it instanceof java.awt.Dialog && it.isVisible() }
+            found = open.find { it.title == title }
+        }
+        found
+    }
+    def fields = { shown ->
+        def all = [shown.getChoices(), shown.getStringFields(), shown.getNumericFields(), shown.getCheckboxes()]
+        all.collectMany { (it ?: []) as List }
+    }
+    def press = { shown, name ->
+        def event = new java.awt.event.ActionEvent(shown.@"${name}", 1001, '')
+        onEventThread { shown.actionPerformed(event) }
+    }
+    def value = { field ->
+        if (field instanceof java.awt.Choice) return field.getSelectedItem()
+        field instanceof java.awt.Checkbox ? field.getState() : field.getText()
+    }
+    def told = { title ->
+        def shown = dialog(title)
+        def lines = shown.@label.@lines as List
+        onEventThread { shown.dispose() }
+        lines.join(' ')
+    }
+    def labelled = {
+        wait { WindowManager.getImage('evl_01_cells') != null && IJ.getImage().getTitle() == 'evl_01_cells' }
+    }
+    def choose = { command -> IJ.doCommand(command) }
 """
 
 
-def test_an_error_is_a_dialog_and_its_trace_is_in_the_log(jvm, home):  # noqa: F811
-    told, logged = jvm("def values = { [:] }\n" + TOLD, path=str(home / FOLDER / "FijiBridge_Break....groovy"))
+def test_the_dialogs_show_what_the_verbs_say(jvm, folder):
+    jvm(BEGIN, folder=str(folder))
+    # a training offers its model to them
+    jvm("['predict', 'predict_folder'].each { Prefs.set('fijibridge.' + it + '.model', null) }; null")
+    for verb in all_verbs():
+        if not verb.parameters:
+            continue
+        shown, told = jvm(
+            CHOOSE
+            + """
+            choose(command)
+            def shown = dialog(command - '...')
+            def help = fields(shown).collect { field ->
+                field.getFocusListeners()*.focusGained(new java.awt.event.FocusEvent(field, 1004))
+                def message = shown.getMessage()
+                (message instanceof java.awt.Label ? [message.getText()] : message.@lines as List).join(' ').trim()
+            }
+            def found = [fields(shown).collect { value(it) }, help]
+            press(shown, 'cancel')
+            found
+            """,
+            command=verb.command,
+        )
+        kinds = (
+            (Kind.image, Kind.cells, Kind.choice), (Kind.file, Kind.folder, Kind.new_folder, Kind.text),
+            (Kind.integer, Kind.number), (Kind.flag,),
+        )  # fmt: skip
+        ordered = [p for kind in kinds for p in verb.parameters if p.kind in kind]
+        assert len(shown) == len(ordered), verb.name
+        for parameter, value, help in zip(ordered, shown, told, strict=True):
+            assert help == " ".join(f"{parameter.title}: {described(parameter)}".split()), (verb.name, parameter.name)
+            if parameter.kind in (Kind.image, Kind.cells):
+                assert value in ((NONE,) if parameter.optional else ("evl_01.tif", "evl_01_cells.tif"))
+            elif parameter.kind is Kind.flag:
+                assert value == parameter.default
+            else:
+                usual = "" if parameter.required else parameter.text(parameter.default)
+                assert value == (NONE if parameter.kind is Kind.choice and not usual else usual)
+
+
+def test_a_person_corrects_what_was_wrong_and_is_remembered(jvm, folder):
+    """By the keys of a Fiji that Python started, and of nothing that SciJava keeps."""
+    jvm(BEGIN, folder=str(folder))
+    found = jvm(
+        CHOOSE
+        + """
+        choose('FijiBridge Label Cells...')
+        def shown = dialog('FijiBridge Label Cells')
+        shown.getNumericFields()[0].setText('0.4')
+        shown.getNumericFields()[1].setText('much')
+        press(shown, 'okay')
+        def why = told('FijiBridge Label Cells...')
+        shown = dialog('FijiBridge Label Cells')
+        def kept = shown.getNumericFields()[0].getText()
+        shown.getNumericFields()[1].setText('')
+        press(shown, 'okay')
+        labelled()
+        [why, kept, *['threshold', 'sigma'].collect { Prefs.get('fijibridge.label_cells.' + it, 'usual') }]
+        """
+    )
+    assert found == [
+        "FijiBridge Label Cells...: sigma is 'much'; expected a number of at least 0 (px)", "0.4", "0.4", "usual"
+    ]  # fmt: skip
+    again = """
+        choose('FijiBridge Label Cells...')
+        def shown = dialog('FijiBridge Label Cells')
+        def offered = shown.getNumericFields()[0].getText()
+        press(shown, 'cancel')
+        Prefs.set('fijibridge.label_cells.threshold', null)
+        offered
+    """
+    assert jvm(CHOOSE + again) == "0.4"
+
+
+def test_the_model_of_a_training_is_offered_by_the_next_prediction(jvm, folder):
+    done(jvm, folder, "macro", "FijiBridge Train U-Net...")
+    offered = """
+        choose('FijiBridge Predict...')
+        def shown = dialog('FijiBridge Predict')
+        def offered = shown.getStringFields()[0].getText()
+        press(shown, 'cancel')
+        offered
+    """
+    assert jvm(CHOOSE + offered) == "new"
+
+
+def test_what_a_person_remembers_is_no_default_of_a_macro(jvm, folder):
+    jvm(BEGIN, folder=str(folder))
+    jvm("[method: 'threshold', grow: 'false'].each { Prefs.set('fijibridge.label_cells.' + it.key, it.value) }; null")
+    try:
+        jvm("speak('macro', code)", code=code("macro", "FijiBridge Label Cells...", "image=evl_01.tif"))
+        grown = jvm("WindowManager.getImage('evl_01_cells').getStatistics().histogram16[0]")
+        assert grown == 24, "the cells were grown, until a gap of 1 px is left"
+    finally:
+        jvm("['method', 'grow'].each { Prefs.set('fijibridge.label_cells.' + it, null) }; null")
+
+
+def test_an_error_is_a_dialog_for_a_person_and_its_trace_is_in_the_log(jvm, home):  # noqa: F811
+    jvm(CLOSE)
+    told, logged = jvm(
+        CHOOSE
+        + """
+        choose('FijiBridge Break...')
+        press(dialog('FijiBridge Break'), 'okay')
+        def why = told('FijiBridge Break...')
+        press(dialog('FijiBridge Break'), 'cancel')
+        [why, IJ.getLog()]
+        """
+    )
     assert "ZeroDivisionError: division by zero (spoken.py, line" in told
     assert "return 1 / 0" in logged
 
 
-def test_an_image_that_was_closed_is_told(jvm, home):  # noqa: F811
-    close = """
-    IJ.createImage('zu', '16-bit ramp', 20, 15, 3).show()
-    def imp = WindowManager.getImage('zu')
-    onEventThread { imp.close() }
-    def values = { [image: imp] }
-    """
-    told, _ = jvm(close + TOLD, path=str(home / FOLDER / "FijiBridge_Look_At....groovy"))
-    assert told == "'zu' is closed"
+@pytest.mark.parametrize(("mode", "line"), [
+    ("Macro", 'run("FijiBridge Label Cells...", "image=evl_01.tif threshold=0.4");'),
+    ("JavaScript", 'IJ.run("FijiBridge Label Cells...", "image=evl_01.tif threshold=0.4");'),
+])  # fmt: skip
+def test_the_recorder_writes_a_call_as_it_is_read(jvm, folder, mode, line):
+    jvm(BEGIN, folder=str(folder))
+    recorded = jvm(
+        CHOOSE
+        + """
+        def recorder = null
+        onEventThread { recorder = new ij.plugin.frame.Recorder() }
+        try {
+            onEventThread {
+                recorder.@mode.select(mode)
+                recorder.itemStateChanged(new java.awt.event.ItemEvent(recorder.@mode, 701, mode, 1))
+            }
+            choose('FijiBridge Label Cells...')
+            def shown = dialog('FijiBridge Label Cells')
+            shown.getNumericFields()[0].setText('0.4')
+            press(shown, 'okay')
+            labelled()
+            Thread.sleep(300)
+            recorder.getText()
+        } finally { onEventThread { recorder.close() }; Prefs.set('fijibridge.label_cells.threshold', null) }
+        """,
+        mode=mode,
+    )
+    assert [text for text in recorded.splitlines() if "Label Cells" in text] == [line]

@@ -57,6 +57,7 @@ class Jvm:
             "-XX:+UseG1GC",  # as everywhere but where fijibridge starts Java
             "-XX:TieredStopAtLevel=1",
             "--add-opens=java.base/java.lang=ALL-UNNAMED",
+            f"-Duser.home={folder}",  # whose preferences are nobody's
         ]
         path = os.pathsep.join(map(str, jars))
         self.process = subprocess.Popen(
@@ -64,7 +65,7 @@ class Jvm:
             stdout=subprocess.PIPE, env={**os.environ, **environment}, text=True, encoding="ascii", cwd=folder,
         )  # fmt: skip
 
-    def __call__(self, code: str, **values: Any) -> Any:
+    def __call__(self, code: str, /, **values: Any) -> Any:
         """Run Groovy code with some variables, and return its value."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None

@@ -10,7 +10,7 @@ import fijibridge as fb
 from fijibridge.app.scripts import FOLDER
 from fijibridge.fiji.colors import palette
 from fijibridge.files.writing import write_image
-from fijibridge.verbs import Kind, ShowImage, ShowLabels, all_verbs, perform, verb_named
+from fijibridge.verbs import ShowImage, ShowLabels, all_verbs, perform, verb_named
 from tests.worker.conftest import ScriptFailed
 
 pytestmark = pytest.mark.jvm
@@ -305,7 +305,9 @@ def test_a_macro_calls_a_script_and_is_ended_by_its_error(jvm, run):
     """And its images stay, which live in a list of ImageJ's without windows."""
     jvm("IJ.createImage('a', '16-bit black', 9, 8, 1).show(); IJ.setProperty('fijibridge.table.X', null); null")
     macro = "run('FijiBridge Match Labels...', 'true=%s predicted=a table=X'); return 'went on';"
-    assert jvm(TOLD, macro=macro % "a") == ["went on", ""]
+    returned, told = jvm(TOLD, macro=macro % "a")
+    assert returned == "went on"
+    assert "Macro Error" not in told
     assert jvm("IJ.getProperty('fijibridge.table.X').size()") == 1
     returned, told = jvm(TOLD, macro=macro % "gone")
     assert returned != "went on"
@@ -318,11 +320,68 @@ def test_a_macro_calls_a_script_and_is_ended_by_its_error(jvm, run):
 def test_a_macro_calls_with_its_variables(jvm, run):
     jvm("IJ.createImage('a 1', '16-bit black', 9, 8, 1).show(); IJ.setProperty('fijibridge.table.V', null); null")
     macro = "t = 'a 1'; run('FijiBridge Match Labels...', 'true=&t predicted=[a 1] table=V'); return 'went on';"
-    assert jvm(TOLD, macro=macro) == ["went on", ""]
+    returned, told = jvm(TOLD, macro=macro)
+    assert returned == "went on"
+    assert "Macro Error" not in told
     assert jvm("IJ.getProperty('fijibridge.table.V').size()") == 1
     returned, told = jvm(TOLD, macro=macro.replace("&t", "&u"))
     assert returned != "went on"
     assert "FijiBridge Match Labels...: true is &u, but the macro has no variable 'u' in line 1" in told
+
+
+def test_code_gives_a_script_images_and_files_of_its_own(jvm, run, picture, model, home):
+    """As scripts of version 0.1 had them, when they declared their parameters; what is left out has its default."""
+    jvm(
+        "script(path, [image: WindowManager.getImage(title), model: new File(model), flips: true]); null",
+        path=str(home / FOLDER / "FijiBridge_Predict....groovy"), title="zellen \u00e4.tif", model=str(model),
+    )  # fmt: skip
+    assert "zellen \u00e4_prob" in jvm("WindowManager.getImageTitles() as List")
+    with pytest.raises(ScriptFailed, match=r"FijiBridge Predict\.\.\.: model is missing; expected a file"):
+        run("Predict...", flips=True)
+
+
+def test_the_active_image_is_that_of_who_called(jvm, run):
+    """SciJava's threads keep the image that was active in what they ran last, also when it is closed."""
+    found = jvm(
+        """
+        def made = ['a', 'b', 'c'].collect { IJ.createImage(it, '8-bit white', 9, 8, 1) }
+        made*.show()
+        def give = "'FijiBridge Give Back...', "
+        def seen = []
+        // a script selects an image in its thread, and another one closes it
+        speak('groovy', "ij.IJ.selectWindow(" + made[0].getID() + ")")
+        made[0].close()
+        seen << speak('groovy', "ij.IJ.run(${give}'name=back'); ij.IJ.getImage().getTitle()")
+        seen << speak('macro', "selectImage('b'); run(${give}'name=of_b'); return getTitle();")
+        seen << speak('groovy', "ij.IJ.run(ij.WindowManager.getImage('b'), ${give}'name=b_again'); 'x'")
+        WindowManager.getImage('back').close()
+        WindowManager.getImage('b_again').close()
+        // in all threads that are in use, what is active is open
+        def threads = (1..6).collect { context.service('org.scijava.thread.ThreadService').run({
+            Thread.sleep(100); WindowManager.getCurrentImage() } as java.util.concurrent.Callable) }
+        seen << threads*.get().every { it == null || WindowManager.getImage(it.getID()) != null }
+        seen
+        """
+    )
+    assert found == ["back", "of_b", "x", True]
+
+
+def test_a_python_that_started_fiji_and_has_no_fijibridge_is_not_asked(jvm, run):
+    """Nor one with another version: the worker does the work."""
+    stand_in = """
+        def seen = []
+        def objects = context.service('org.scijava.object.ObjectService')
+        def runner = { asked -> seen << asked.script; answer } as java.util.function.Function
+        objects.addObject(runner, 'PythonScriptRunner')
+        try {
+            IJ.createImage('a', '8-bit white', 9, 8, 1).show()
+            speak('macro', "run('FijiBridge Give Back...', 'image=a name=back');")
+            [WindowManager.getImage('back') != null, seen.size() > 0]
+        } finally { objects.getObjects(java.util.function.Function).each { objects.removeObject(it) } }
+    """
+    for answer in (None, '{"done": {}}', '{"done": {"version": "0.0.1"}}'):
+        jvm("WindowManager.getIDList()?.each { WindowManager.getImage(it).close() }; null")
+        assert jvm(stand_in, answer=answer) == [True, True]
 
 
 def test_two_calls_at_once(jvm, run, home, tmp_path):

@@ -149,10 +149,38 @@ def test_an_environment_that_is_gone_is_told(jvm, tmp_path):
         jvm("script(path, [:])", path=path)
 
 
+def test_an_environment_that_is_gone_ends_macros_and_scripts(jvm, run, tmp_path):
+    path = written(tmp_path / "gone", "about", bridge="/gone/bridge.groovy", python="/gone/python")
+    jvm("def own = Menus.getCommands(); IJ.setProperty('test.own', own['FijiBridge About']); null")
+    jvm("menu(folder)", folder=str(Path(path).parent))
+    try:
+        call = "run('FijiBridge About', 'x=1'); return 'went on'"
+        assert jvm("speak('macro', call)", call=call) != "went on"
+        with pytest.raises(ScriptFailed, match="Macro canceled"):
+            jvm("speak('groovy', call)", call="ij.IJ.run('FijiBridge About')")
+    finally:
+        jvm("Menus.getCommands()['FijiBridge About'] = IJ.getProperty('test.own'); null")
+    run("About")
+
+
 def test_a_script_that_was_copied_is_told_to_be_installed(jvm):
     path = Path(__file__).resolve().parents[2] / "scripts" / "Plugins" / "FijiBridge" / "FijiBridge_About.groovy"
     with pytest.raises(ScriptFailed, match="must be installed"):
         jvm("script(path, [:])", path=str(path))
+
+
+def test_an_error_ends_a_fiji_that_only_runs_the_script(jars, environment, home, tmp_path):
+    """As ``fiji --headless --run SCRIPT 'name=value'`` does; else the next command of a shell would go on."""
+    jvm = Jvm(jars, tmp_path, **environment)
+    run = """
+        context.service('org.scijava.console.ConsoleService').processArgs('--run', path, given)
+        context.service('org.scijava.startup.StartupService').executeOperations()
+        Thread.sleep(10000)
+        null
+    """
+    path = home / FOLDER / "FijiBridge_Predict_Folder....groovy"
+    with pytest.raises(AssertionError, match="the JVM ended with 1"):
+        jvm(run, path=str(path), given=f'input="{tmp_path}",model="/nowhere",output="{tmp_path}/out"')
 
 
 @pytest.fixture

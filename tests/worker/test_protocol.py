@@ -208,3 +208,21 @@ def test_it_ends_with_its_pipe_and_what_works_is_cancelled(tmp_path):
     pipe.process.send_signal(signal.SIGINT)  # Ctrl-C in the terminal of Fiji is for Fiji
     pipe.process.stdin.close()
     assert pipe.process.wait(30) == 0
+
+
+def test_options_are_read_and_written_as_in_python(worker):
+    """By the rules of macros, with what the macro's variables hold; all that is wrong is told, and nothing is done."""
+    asked = {"verb": "predict", "options": "image=[a b.tif] model=&m flips ", "variables": {"m": str(PACKAGE)}}
+    given = {"image": "a b.tif", "model": str(PACKAGE), "flips": "true"}
+    assert worker(":read", given=asked)["outputs"] == {"given": given}
+    written = worker(":write", given={"verb": "predict", "given": given})["outputs"]["options"]
+    assert written == f"image=[a b.tif] model={PACKAGE} flips"
+    assert worker(":write", given={"verb": "about", "given": {}})["outputs"] == {"options": ""}
+    assert worker(":write", given={"verb": "predict", "given": {"model": str(PACKAGE)}})["responseType"] == "COMPLETION"
+    wrong = worker(":read", given={"verb": "predict", "options": "modell=x tile=-3"})["error"]
+    assert wrong.startswith("FijiBridge Predict...: no option 'modell'")
+    assert "model is missing" in wrong
+    assert "tile is -3" in wrong
+    assert "no variable 'm'" in worker(":read", given=asked | {"variables": {}})["error"]
+    assert "expected values by name" in worker(":read", given={"verb": "predict", "given": [1]})["error"]
+    assert "there is no" in worker(":read", given={"verb": "nobody", "given": {}})["error"]

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
-from scipy import ndimage
 
 from fijibridge.cells.matching.overlaps import count_overlaps
 from fijibridge.errors import ImageError
@@ -99,6 +98,8 @@ def separate_parts(labels: ImageT, only: Iterable[int] | None = None) -> ImageT:
     >>> separate_parts(np.array([[5, 5, 0, 5, 0, 2]]))
     array([[5, 5, 0, 6, 0, 2]])
     """
+    from scipy import ndimage
+
     array = as_labels(labels)
     free = int(array.max(initial=0)) + 1
     result = array.copy()
@@ -119,6 +120,8 @@ def separate_parts(labels: ImageT, only: Iterable[int] | None = None) -> ImageT:
 
 
 def _boxes(labels: npt.NDArray[Any]) -> list[tuple[int, tuple[slice, ...]]]:
+    from scipy import ndimage
+
     ids, numbered = np.unique(labels, return_inverse=True)
     first = 1 if ids.size and ids[0] == 0 else 0
     boxes = ndimage.find_objects(numbered.reshape(labels.shape).astype(np.int32) + 1 - first)

@@ -3,6 +3,8 @@ import ij.IJ
 import ij.Macro
 import ij.macro.Interpreter
 
+import javax.script.ScriptException
+
 // Made by fijibridge from its verb match_labels: "fijibridge install-scripts" writes python and bridge.
 def version = '', python = '', bridge = new File('')
 def verb = [
@@ -25,9 +27,13 @@ if (!bridge.isFile()) {
         : 'this script was copied, but it must be installed, to know its Python: run '
     message += "'fijibridge install-scripts PATH_TO_FIJI'"
     def macro = Macro.getOptions() == null ? null : Interpreter.getInstance()
-    if (macro == null) IJ.error('FijiBridge', message)
-    else Thread.start { try { macro.abort(message) } catch (RuntimeException ended) { } }.join()
-    throw new RuntimeException(message)
+    if (macro != null) Thread.start { try { macro.abort(message) } catch (RuntimeException ended) { } }.join()
+    else IJ.error('FijiBridge', message)
+    Macro.abort()
+    // SciJava only logs what a script throws; but it asks such an exception for its cause
+    throw new ScriptException(message) {
+        synchronized Throwable getCause() { throw new Exception(getMessage()) }
+    }
 }
 // one worker for all scripts; a bridge that was updated while Fiji runs is loaded anew
 def key = 'fijibridge ' + bridge.path

@@ -1,0 +1,30 @@
+"""The languages in which a Fiji runs scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fijibridge.fiji import jvm
+
+
+def runnable(gateway: Any) -> dict[str, str]:
+    """Return the script languages of an ImageJ2 by name, each with the reason why its Java cannot run it, else "".
+
+    Parameters
+    ----------
+    gateway
+        The ImageJ2 gateway.
+    """
+    return {str(language.getLanguageName()): _problem(language) for language in gateway.script().getLanguages()}
+
+
+def _problem(language: Any) -> str:
+    try:
+        engine = language.getScriptEngine()
+        if engine is None:
+            return "it has no engine"
+        if str(language.getLanguageName()) == "JavaScript":
+            engine.eval("1")  # only now Nashorn asks for what some Javas lack
+    except jvm.java_class("java.lang.Throwable") as error:
+        return "this Java lacks the module jdk.dynalink" if "dynalink" in str(error) else str(error)
+    return ""
