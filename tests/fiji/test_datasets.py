@@ -72,8 +72,7 @@ def test_what_is_drawn_and_selected_stays(clean):
     pulled = clean.image("a")
     clean.write(pulled + np.uint8(1))
     clean.show(pulled, name="a", overwrite=True)
-    assert [roi.name for roi in clean.rois("overlay", "a")][
-        0
-    ] == "x"  # imagej-legacy may add the selection, at any time
+    names = [roi.name for roi in clean.rois("overlay", "a")]
+    assert names[0] == "x", "imagej-legacy may add the selection, at any time"
     assert clean.rois("image", "a")[0].bounds == (4, 4, 7, 7)
     assert_seen(clean, "a", dataset)
