@@ -734,18 +734,40 @@ class Keeping {
         else Undo.reset()
     }
 
+    /**
+     * Draws an image whose pixels were changed. imagej-legacy adds the selection to the overlay, or takes both away, when it
+     * draws or looks up an image that has a Dataset: they are put back.
+     */
+    static void redraw(ImagePlus imp, Roi[] drawn, Roi selection) {
+        imp.updateAndDraw()
+        refreshDataset(imp)
+        if (!Arrays.equals(drawn, imp.getOverlay()?.toArray() ?: new Roi[0])) {
+            Overlay again = new Overlay()
+            drawn.each { again.add(it) }
+            imp.setOverlay(drawn ? again : null)
+        }
+        if (selection != null && imp.getRoi() == null) imp.setRoi(selection)
+    }
+
     /** Brings the Dataset up to date that ImageJ2 made of an image, which is a copy. Plain ImageJ has none. */
     static void refreshDataset(ImagePlus imp) {
         ClassLoader loader = Thread.currentThread().getContextClassLoader() ?: IJ.getClassLoader()
         Class type
         try { type = Class.forName('net.imagej.legacy.LegacyService', true, loader) } catch (ClassNotFoundException none) { return }
         def legacy = IJ.runPlugIn('org.scijava.Context', '')?.getService(type)
-        def display = legacy?.getImageMap()?.lookupDisplay(imp)
+        if (legacy == null || !legacy.getImageMap().getImagePlusInstances().contains(imp)) return
+        def display = legacy.getImageMap().lookupDisplay(imp)
         if (display == null) return
-        def make = { String name, Object[] given ->
-            Class.forName("net.imagej.legacy.translate.${name}", true, type.getClassLoader()).newInstance(given)
-        }
-        make('Harmonizer', legacy.getContext(), make('ImageTranslator', legacy)).updateDisplay(display, imp)
+        Closure named = { String name -> Class.forName("net.imagej.${name}", true, type.getClassLoader()) }
+        def displays = legacy.getContext().getService(named('display.ImageDisplayService'))
+        // as imagej-legacy's own Harmonizer does it, which also takes the overlay away
+        def added = named('legacy.translate.ImageTranslator').newInstance(legacy).createDisplay(imp)
+        def fresh = displays.getActiveDataset(added), dataset = displays.getActiveDataset(display)
+        dataset.setImgPlus(fresh.getImgPlus())
+        dataset.setRGBMerged(fresh.isRGBMerged())
+        dataset.setName(imp.getTitle())
+        dataset.getProperties().remove('ij1-image-plus')  // else the image is among the properties of its own Dataset
+        added.close()
     }
 
     /** Whether an image that was changed may be replaced; null if the person wants nothing at all. */
@@ -1441,6 +1463,7 @@ class Bridge {
         double low = made.getDisplayRangeMin(), high = made.getDisplayRangeMax()
         Roi selection = there.getRoi()
         Keeping.prepareUndo(there)
+        Roi[] drawn = made.getOverlay()?.toArray() ?: new Roi[0]
         there.setImage(made)
         if (!there.isComposite() && there.getType() != ImagePlus.COLOR_RGB) there.setDisplayRange(low, high)
         if (selection != null) there.setRoi(selection)
@@ -1448,8 +1471,7 @@ class Bridge {
         Keeping.notePushed(there)
         Keeping.keep(there, before)
         there.changes = false
-        there.updateAndDraw()
-        Keeping.refreshDataset(there)
+        Keeping.redraw(there, drawn, selection)
         return there
     }
 

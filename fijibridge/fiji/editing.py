@@ -35,6 +35,7 @@ def replace(imp: Any, new: Any, keep_view: bool) -> Any:
         keeping.keep(new, kept)
         return new
     keeping.prepare_undo(imp)
+    drawn = _drawn(new)
     limits = float(new.getDisplayRangeMin()), float(new.getDisplayRangeMax())
     selection = imp.getRoi()
     imp.setImage(new)
@@ -48,8 +49,7 @@ def replace(imp: Any, new: Any, keep_view: bool) -> Any:
     keeping.keep(imp, kept)
     keeping.note_pushed(imp)
     imp.changes = False
-    imp.updateAndDraw()
-    datasets.refresh(imp)
+    datasets.redraw(imp, drawn, selection)
     return imp
 
 
@@ -122,6 +122,7 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
     for n, pixels in enumerate(arrays, start=1):
         old.setPixels(pixels, n)
     kept, changed = keeping.copy_of(imp, old), bool(imp.changes)
+    drawn, selection = _drawn(imp), imp.getRoi()
     written: dict[int, tuple[Any, Any]] = {}
     for i, t in enumerate(t_range):
         for k, z in enumerate(z_range):
@@ -137,9 +138,13 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
     keeping.keep(imp, kept)
     keeping.note_written(imp, written, changed)
     imp.changes = True
-    imp.updateAndDraw()
-    datasets.refresh(imp)
+    datasets.redraw(imp, drawn, selection)
     overlays.repaint(imp)
+
+
+def _drawn(imp: Any) -> list[Any]:
+    overlay = imp.getOverlay()
+    return [] if overlay is None else list(overlay.toArray())
 
 
 def _put(imp: Any, number: int, pixels: Any) -> None:

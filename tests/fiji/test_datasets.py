@@ -30,6 +30,8 @@ def assert_seen(fiji, title, dataset):
         access.setPosition(jpype.JArray(jpype.JLong)(place[::-1]))
         assert access.get().getRealDouble() == image.values[place]
     assert array.size == np.prod(sides)
+    properties = [str(name) for name in dataset.getProperties().keySet()]
+    assert "ij1-image-plus" not in properties, "pyimagej's from_java would go round and round"
 
 
 @pytest.mark.parametrize("axes", ["yx", "zyx", "cyx", "tczyx"])
@@ -60,3 +62,17 @@ def test_datasets_follow_label_images(clean):
     dataset = dataset_of(clean, "cells")
     clean.show_labels(labels[::-1] * 20, name="cells")
     assert_seen(clean, "cells", dataset)
+
+
+def test_what_is_drawn_and_selected_stays(clean):
+    clean.show(np.zeros((9, 9), np.uint8), name="a")
+    dataset = dataset_of(clean, "a")
+    clean.add_rois([fb.Roi.rectangle(1, 1, 2, 2, name="x")], "a")
+    clean.run_macro("selectImage('a'); makeRectangle(4, 4, 3, 3);")
+    pulled = clean.image("a")
+    clean.write(pulled + np.uint8(1))
+    clean.show(pulled, name="a", overwrite=True)
+    names = [roi.name for roi in clean.rois("overlay", "a")]
+    assert names[0] == "x", "imagej-legacy may add the selection, at any time"
+    assert clean.rois("image", "a")[0].bounds == (4, 4, 7, 7)
+    assert_seen(clean, "a", dataset)
