@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def find(gateway: Any = None) -> Running:
     Raises
     ------
     StartError
-        If no JVM runs, or none with ImageJ's classes.
+        If no JVM runs, or none with ImageJ's classes, or with an ImageJ2 that was not started.
     """
     if not jvm.is_running():
         raise StartError("no JVM runs in this process, so there is no Fiji to join: start one, fijibridge.Fiji.start()")
@@ -49,10 +50,15 @@ def find(gateway: Any = None) -> Running:
             "the JVM of this process has no ImageJ (class ij.IJ): start it with ImageJ 1.x on the class path, for "
             "example imagej.init(..., add_legacy=True), or use Fiji.start() in a fresh Python"
         )
+    found = _as_gateway(context() if gateway is None else gateway)
+    if found is None and imglyb_jar.has_class("net.imagej.legacy.LegacyService"):
+        raise StartError(
+            "ImageJ2 lies on the class path of this JVM, but was not started, or was quit: call imagej.init(...) first "
+            "(in the JVM that runs), then fijibridge.Fiji.attach()"
+        )
     headless = bool(jvm.java_class("java.awt.GraphicsEnvironment").isHeadless())
     if headless:
         _patch()
-    found = _as_gateway(_context() if gateway is None else gateway)
     return Running(
         where=None, mode="headless" if headless else "interactive", java=_java(), gateway=found,
         flavor="imagej" if found is None else flavor_of(found), ours=False,
@@ -69,31 +75,33 @@ def _java() -> Java:
 # --- the gateway ------------------------------------------------------------------------------------
 
 
-def _context() -> Any:
+def context() -> Any:
     """Return the SciJava context that exists, None for plain ImageJ.
 
     ImageJ2's hooks in ImageJ 1.x know it. The hooks of ij1-patcher alone would create one, so they are not asked.
     """
     if not imglyb_jar.has_class("org.scijava.Context"):
         return None
+    listed = _listed_contexts()
+    if listed is not None and not listed:
+        return None  # and no class of ImageJ's is loaded for it, which ImageJ2 could not patch any more
     if _is_patched():
         ij = jvm.java_class("ij.IJ")
         hooks = ij.class_.getField("_hooks").get(None)
         if hooks is not None and str(hooks.getClass().getName()) == "net.imagej.legacy.DefaultLegacyHooks":
             return ij.runPlugIn("org.scijava.Context", "")
-    return _listed_context()
+    return listed[-1] if listed else None
 
 
-def _listed_context() -> Any:
-    """Return the newest context that is not disposed, from SciJava's own list."""
+def _listed_contexts() -> list[Any] | None:
+    """Return the contexts that are not disposed, by SciJava's own list; None if it has none, before version 2.90."""
     context_class = jvm.java_class("org.scijava.Context")
     fields = {str(field.getName()): field for field in context_class.class_.getDeclaredFields()}
-    if "CONTEXTS" not in fields or "disposed" not in fields:  # of a SciJava before 2.90
+    if "CONTEXTS" not in fields or "disposed" not in fields:
         return None
     fields["CONTEXTS"].setAccessible(True)
     fields["disposed"].setAccessible(True)
-    alive = [c for c in list(fields["CONTEXTS"].get(None).keySet()) if not fields["disposed"].getBoolean(c)]
-    return alive[-1] if alive else None
+    return [c for c in list(fields["CONTEXTS"].get(None).keySet()) if not fields["disposed"].getBoolean(c)]
 
 
 def _as_gateway(found: Any) -> Any:
@@ -107,18 +115,19 @@ def _as_gateway(found: Any) -> Any:
     if found is None:
         return None
     context_class = jvm.java_class("org.scijava.Context") if imglyb_jar.has_class("org.scijava.Context") else None
-    context = found if context_class is None else getattr(found, "getContext", lambda: found)()
-    if context_class is None or not isinstance(context, context_class):
+    inner = found if context_class is None else getattr(found, "getContext", lambda: found)()
+    if context_class is None or not isinstance(inner, context_class):
         raise StartError(
             f"attach takes the gateway that imagej.init returned, or nothing to find it; got {type(found).__name__}"
         )
-    if is_disposed(context):
+    if is_disposed(inner):
         raise StartError("this ImageJ2 was quit, its services are gone: call imagej.init again, and attach to that")
-    if found is not context:
+    if found is not inner:
         return found
-    return jvm.java_class("net.imagej.ImageJ")(context) if imglyb_jar.has_class("net.imagej.ImageJ") else None
+    return jvm.java_class("net.imagej.ImageJ")(inner) if imglyb_jar.has_class("net.imagej.ImageJ") else None
 
 
+@cache
 def _is_patched() -> bool:
     """Tell whether ij1-patcher changed ImageJ's classes."""
     return any(str(field.getName()) == "_hooks" for field in jvm.java_class("ij.IJ").class_.getFields())

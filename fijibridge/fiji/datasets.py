@@ -7,6 +7,8 @@ from typing import Any
 
 import jpype
 
+from fijibridge.fiji.attachment import context
+
 log = logging.getLogger("fijibridge")
 
 
@@ -63,5 +65,5 @@ def _legacy_service() -> Any:
         service = jpype.JClass("net.imagej.legacy.LegacyService")
     except TypeError:  # no such class
         return None
-    context = jpype.JClass("ij.IJ").runPlugIn("org.scijava.Context", "")
-    return None if context is None else context.getService(service.class_)
+    found = context()
+    return None if found is None else found.getService(service.class_)

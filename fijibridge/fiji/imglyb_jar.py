@@ -130,12 +130,8 @@ _said = False
 
 
 def has_class(name: str) -> bool:
-    """Tell whether the running JVM has a class, without initialising it."""
+    """Tell whether the class path of the running JVM has a class, without loading it."""
     import jpype
 
     loader = jpype.JClass("java.lang.ClassLoader").getSystemClassLoader()
-    try:
-        jpype.JClass("java.lang.Class").forName(name, False, loader)
-    except jpype.JClass("java.lang.ClassNotFoundException"):
-        return False
-    return True
+    return loader.getResource(name.replace(".", "/") + ".class") is not None

@@ -47,8 +47,11 @@ def make(folder: Path) -> Path:
         gateway.addConstructor(jpype.JClass("javassist.CtNewConstructor").make(constructor, gateway))
     gateway.addMethod(jpype.JClass("javassist.CtNewMethod").make(VERSION, gateway))
     gateway.makeClassInitializer().setBody(PATCH)
+    legacy = pool.makeClass("net.imagej.legacy.LegacyService")  # by which ImageJ2 is told from SciJava alone
+    legacy.getClassFile().setMajorVersion(55)
     with zipfile.ZipFile(folder / "jars" / "imagej-2.17.0.jar", "w") as jar:
-        jar.writestr("net/imagej/ImageJ.class", bytes(gateway.toBytecode()))
+        for made in (gateway, legacy):
+            jar.writestr(str(made.getName()).replace(".", "/") + ".class", bytes(made.toBytecode()))
     return folder
 
 

@@ -411,3 +411,30 @@ assert fb.current().titles() == ["from a script"], fb.current().titles()
 assert fb.current().array("from a script").tolist() == [[3] * 7] * 6
 """
     )
+
+
+def test_an_imagej2_that_was_not_started_is_left_alone(python, imagej2):
+    """Loading a class of ImageJ's would keep ImageJ2 from patching it."""
+    python(
+        f"MODE, HOME = 'headless', {str(imagej2)!r}"
+        + INIT
+        + """
+import glob
+for jar in glob.glob(f"{HOME}/jars/**/*.jar", recursive=True):
+    scyjava.config.add_classpath(jar)
+scyjava.config.add_option("-Djava.awt.headless=true")
+scyjava.config.add_option("--add-opens=java.base/java.lang=ALL-UNNAMED")
+scyjava.start_jvm()
+for attempt in (fb.current, fb.Fiji.attach):
+    try:
+        attempt()
+        raise SystemExit("joined what was not started")
+    except fb.FijiBridgeError as error:
+        assert "call imagej.init(...) first" in str(error), error
+ij = imagej.init(HOME, mode="headless")
+fiji = fb.current()
+assert fiji.ij.getContext().equals(ij.getContext())
+fiji.show(image, name="a")
+assert fiji.run_macro("selectImage('a'); run('Invert'); return '' + getPixel(0, 0);") == "1999"
+"""
+    )
