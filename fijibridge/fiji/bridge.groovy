@@ -1596,7 +1596,10 @@ class Bridge {
         def window = WindowManager.getWindow(name)
         if (!(window instanceof TextWindow)) return
         def panel = window.getTextPanel()
-        panel.getMouseListeners().findAll { it instanceof Follower }.each { panel.removeMouseListener(it) }
+        // ImageJ's panel adds listeners to its canvas, and removes none there
+        panel.getComponents().each { part ->
+            part.getMouseListeners().findAll { it instanceof Follower }.each { part.removeMouseListener(it) }
+        }
         if (imp != null) panel.addMouseListener(new Follower(panel, imp))
     }
 

@@ -234,6 +234,8 @@ def _end(caller: Caller, why: str) -> Any:
             javaside.interpreter().end(running, why)
         except jpype.JClass("java.lang.RuntimeException") as error:
             return error
+        finally:
+            commands.restore_images()
         return None
     if caller in _MACROS:  # ImageJ lost sight of it, while another one ran in another thread
         if why:

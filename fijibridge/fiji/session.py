@@ -146,6 +146,10 @@ class Fiji(Trainings):
         """Return the session of what runs, with its verbs in the menu."""
         global _current
         jvm.prepare_thread()
+        if running.mode == "interactive":
+            from fijibridge.fiji.windows import on_event_thread
+
+            on_event_thread(jvm.prepare_thread)  # which has the loader of whoever called AWT first
         if _current is None or _current.closed:
             _current = cls(running.flavor, running.mode, running.java, running.gateway)
             add_watcher(_current.watch)

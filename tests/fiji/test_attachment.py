@@ -8,7 +8,7 @@ pytestmark = pytest.mark.jvm
 
 # a JVM as others start it: Java's default collector, without -Xrs, ij1-patcher and javassist
 BARE = """
-import logging, sys
+import logging, os, sys
 import jpype
 from fijibridge.fiji.installations import find_java, java_libraries
 from fijibridge.fiji.jars import jars_of
@@ -24,6 +24,13 @@ library = str(java_libraries(find_java(display=not HEADLESS).home)[0])
 ij = [str(jar) for jar in jars_of(EMBEDDED) if jar.name.startswith("ij-")]
 jpype.startJVM(*(["-Djava.awt.headless=true"] if HEADLESS else []), jvmpath=library, classpath=ij)
 IJ, Manager = jpype.JClass("ij.IJ"), jpype.JClass("ij.WindowManager")
+
+def failed(*error):
+    sys.__excepthook__(*error)
+    sys.stderr.flush()
+    os._exit(1)  # windows would keep Java alive
+
+sys.excepthook = failed
 if not HEADLESS:
     jpype.JClass("ij.ImageJ")()
 
@@ -145,12 +152,22 @@ assert Manager.getImageCount() == 3
 
 
 def test_threads_of_python_open_windows(python, display):
-    """JPype attaches them without a class loader, and Swing finds no class of its look."""
+    """JPype attaches them without a class loader, and Swing finds no class of its look; nor does AWT's thread."""
+    opened = 'jpype.JClass("ij.ImageJ")()'
+    assert opened in BARE
+    in_a_thread = "import threading; t = threading.Thread(target=jpype.JClass('ij.ImageJ')); t.start(); t.join()"
     python(
         "HEADLESS = False"
-        + BARE
+        + BARE.replace(opened, in_a_thread)
         + """
-import threading
+def loader():
+    return jpype.JClass("java.lang.Thread").currentThread().getContextClassLoader()
+def loader_of_awt():
+    found = []
+    run = jpype.JProxy("java.lang.Runnable", dict={"run": lambda: found.append(loader())})
+    jpype.JClass("java.awt.EventQueue").invokeAndWait(run)
+    return found[0]
+assert loader_of_awt() is None
 jpype.JClass("javax.swing.UIManager").setLookAndFeel("javax.swing.plaf.metal.MetalLookAndFeel")
 fiji = fb.Fiji.attach()
 fiji.show(image, name="a")
@@ -158,14 +175,14 @@ loaders, errors = [], []
 def work():
     try:
         fiji.add_rois(fb.labels_to_rois(labels), "a")  # opens the ROI Manager
-        loaders.append(jpype.JClass("java.lang.Thread").currentThread().getContextClassLoader())
+        loaders.append(loader())
     except BaseException as error:
         errors.append(error)
 thread = threading.Thread(target=work)
 thread.start()
 thread.join()
 assert not errors, errors
-assert loaders[0] is not None
+assert loaders[0] is not None and loader_of_awt() is not None
 assert len(fiji.rois("manager")) == 2
 """
         + END,

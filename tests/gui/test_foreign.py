@@ -82,12 +82,13 @@ def test_tables_plots_and_rois_have_their_windows(jvm, run):
         wait { 'Both' in titles() && 'Results' in titles() }
         def both = WindowManager.getWindow('Both').getTextPanel()
         [WindowManager.getImageTitles() as List, titles(),
-            both.getLineCount(), WindowManager.getImage('Curves').getWindow().class.simpleName]
+            both.getLineCount(), WindowManager.getImage('Curves').getWindow().class.simpleName,
+            both.getComponents().collect { it.getMouseListeners().count { it.class.simpleName == 'Follower' } }.sum()]
         """
     )
     assert sorted(shown[0]) == ["Curves", "bild"]
     assert sorted(title for title in shown[1] if title in ("Both", "Results")) == ["Both", "Results"]
-    assert shown[2:] == [4, "PlotWindow"]
+    assert shown[2:] == [4, "PlotWindow", 1]
 
 
 def test_a_click_on_a_row_selects_its_cell(jvm, run):

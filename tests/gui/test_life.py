@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
+import jpype
+
+from fijibridge.fiji.jvm import EVENTS
+from tests.conftest import ROOT
 from tests.gui.test_windows import run
 
 
@@ -83,3 +89,45 @@ def test_a_script_that_leaves_windows_open_ends(python, display):
         fiji.plot([1, 2, 3])
         jpype.JClass("ij.plugin.frame.Editor")().create("unsaved.ijm", "a text")
     """)  # fmt: skip
+
+
+BEFORE_WINDOWS = """
+import jpype
+import fijibridge as fb
+from fijibridge.fiji import jvm, life
+
+def waiting():
+    field = jpype.JClass("sun.misc.Unsafe").class_.getDeclaredField("theUnsafe")
+    field.setAccessible(True)
+    loader = jpype.JClass("java.lang.ClassLoader").getSystemClassLoader()
+    for_name = jpype.JClass("java.lang.Class").forName
+    return [n for n in jvm.EVENTS if field.get(None).shouldBeInitialized(for_name(n, False, loader))]
+
+opened, found = life.open_window, []
+def open_window():
+    found.append(waiting())
+    opened()
+life.open_window = open_window
+"""
+
+
+def test_event_classes_are_initialised_before_the_first_window(python, display):
+    """Else a listener made in Python and AWT's thread may wait for each other for ever."""
+    python(BEFORE_WINDOWS + """
+fb.Fiji.start(WHERE, mode="interactive")
+assert found == [[]], found
+""", DISPLAY=display)  # fmt: skip
+    python(BEFORE_WINDOWS + """
+jvm.initialise_events = lambda: None
+fb.Fiji.start(WHERE, mode="interactive")
+assert "java.awt.event.MouseEvent" in found[0], found
+""", DISPLAY=display)  # fmt: skip
+
+
+def test_the_events_of_all_listeners_are_among_them(fiji):
+    source = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "fijibridge").rglob("*.py"))
+    listeners = set(re.findall(r'JProxy\(\s*"(java\.awt\.event\.\w+Listener)"', source))
+    assert len(listeners) >= 3
+    for name in listeners:
+        for method in jpype.JClass(name).class_.getMethods():
+            assert str(method.getParameterTypes()[0].getName()) in EVENTS

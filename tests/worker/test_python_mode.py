@@ -16,13 +16,18 @@ import scyjava
 from scyjava._script import enable_python_scripting
 
 import fijibridge as fb
+from fijibridge.fiji.installations import find_java
 from fijibridge.fiji.scripts import BRIDGE, file_name, script
 from fijibridge.verbs import Cells, Image, verb, verb_named
 from tests.worker.conftest import DRIVER, find_jars
 
+# as Fiji's launcher does it, through pyimagej: with nothing of ours
+os.environ["JAVA_HOME"] = str(find_java().home)
+scyjava.config.set_java_constraints(fetch="never")
 scyjava.config.add_classpath(*map(str, find_jars()))
-fiji = fb.Fiji.start("embedded", mode="headless")
+scyjava.start_jvm(["-Djava.awt.headless=true", "--add-opens=java.base/java.lang=ALL-UNNAMED"])
 import jpype
+jpype.JClass("net.imagej.patcher.LegacyInjector").preinit()
 
 @verb("Double It...")
 def double_it(image: Image, times: int = 2) -> Image:
@@ -39,6 +44,7 @@ made = verb_named("double_it")
 
 shell = jpype.JClass("groovy.lang.GroovyShell")(jpype.JClass("ij.IJ").class_.getClassLoader())
 scripts = shell.evaluate(jpype.JClass("java.io.File")(str(DRIVER.with_name("fiji.groovy"))))
+fiji = fb.current()
 scripts.menu(str(folder.parents[1]))
 enable_python_scripting(scripts.getContext())
 fiji.show(np.full((5, 6), 7, np.uint8), name="seven")
@@ -83,3 +89,17 @@ print(fiji.titles())
         "FijiBridge Double It...: image: no open image 'gone'; open are ['seven']",
         "['seven']",
     ]
+
+
+def test_an_error_of_a_macro_that_somebody_runs_keeps_the_images_from_the_second_call_on(here):
+    """Then the session has joined, and its own commands are called instead of the scripts."""
+    said = here(
+        """
+fiji._calls.enter()
+assert str(jpype.JClass("ij.Menus").getCommands().get(made.command)).startswith("ij.plugin.FijiBridge")
+print(scripts.speak("macro", "run('FijiBridge Double It...', 'times=many'); return 'went on';"))
+print([str(title) for title in jpype.JClass("ij.WindowManager").getImageTitles()])
+"""
+    )
+    assert said[0] != "went on"
+    assert said[1] == "['seven']"

@@ -1,0 +1,108 @@
+"""Files that spare work at the next start; each start is a process of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fijibridge.fiji import jars, startup_cache
+from fijibridge.fiji.installations import Java
+from fijibridge.fiji.jvm import EMBEDDED, has_dynalink
+
+pytestmark = pytest.mark.jvm
+
+START = """
+import numpy as np, jpype, fijibridge as fb
+from fijibridge.fiji import jvm, startup_cache
+patched = []
+java_class = jvm.java_class
+def noted(name):
+    patched.append(name)
+    return java_class(name)
+jvm.java_class = noted
+fiji = fb.Fiji.start("embedded", mode="headless")
+fiji.show(np.arange(6, dtype=np.uint8).reshape(2, 3), name="a")
+assert fiji.run_macro("selectImage('a'); run('Invert'); return '' + getPixel(2, 1);") == "250"
+table = jpype.JClass("ij.Menus").getCommands()
+assert table.get("FijiBridge About") == 'ij.plugin.FijiBridge("about")'
+jpype.JClass("ij.plugin.FijiBridge")  # can be loaded
+print("patched" if "net.imagej.patcher.LegacyInjector" in patched else "taken from the cache")
+print(sorted(p.name.split("-")[0] for p in startup_cache.cache().iterdir() if not p.name.startswith("net.imagej")))
+"""
+
+
+@pytest.fixture
+def home(tmp_path) -> Path:
+    """A home that has the jars, and nothing else in its cache."""
+    place = tmp_path / "home" / ".jgo" / "fijibridge" / jars.kept(EMBEDDED).name
+    place.mkdir(parents=True)
+    for jar in jars.jars_of(EMBEDDED):
+        shutil.copy2(jar, place / jar.name)
+    return tmp_path / "home"
+
+
+def test_the_second_start_takes_what_the_first_kept(python, home):
+    first = python(START, HOME=str(home)).stdout.splitlines()
+    assert first[0] == "patched"
+    assert first[1].startswith("['classes', 'classes', 'classes', ")
+    assert "patched" in first[1]
+    second = python(START, HOME=str(home)).stdout.splitlines()
+    assert second == ["taken from the cache", first[1]]
+
+
+def test_a_java_without_an_archive_of_its_classes_gets_one(python, home):
+    """The wheel's Java; it says nothing about the archive, and the second start opens it."""
+    alone = {"HOME": str(home), "JAVA_HOME": None, "PATH": "/nowhere"}
+    first = python(START, **alone)
+    assert "java" in first.stdout.splitlines()[1]
+    opened = """
+import jpype
+with open("/proc/self/maps") as maps:
+    print("archive in use:", any(".jsa" in line for line in maps))
+"""
+    second = python(START + opened, **alone)
+    assert second.stdout.splitlines()[-1] == "archive in use: True"
+    assert first.stderr == second.stderr == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_a_cache_that_can_only_be_read_is_done_without(python, home):
+    """A folder in the place of each file stands for it: root may write anywhere."""
+    cache = home / ".jgo" / "fijibridge"
+    blocked = """
+    import fijibridge.fiji.startup_cache as cache_module
+    from contextlib import contextmanager
+    @contextmanager
+    def refused(path):
+        raise PermissionError(f"read-only: {path}")
+        yield
+    cache_module.atomic = refused
+    """
+    for _ in range(2):
+        done = python("\n".join(line[4:] for line in blocked.splitlines()) + START, HOME=str(home))
+        assert done.stdout.splitlines()[0] == "patched"
+    assert [p.name for p in cache.iterdir()] == [jars.kept(EMBEDDED).name]
+
+
+def test_other_jars_or_another_mode_need_another_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(startup_cache, "cache", lambda: tmp_path)
+    jar = tmp_path / "ij-1.54p.jar"
+    jar.write_bytes(b"one")
+    first = startup_cache.patched_jar([jar], headless=True)
+    assert first != startup_cache.patched_jar([jar], headless=False)
+    assert first == startup_cache.patched_jar([jar], headless=True)
+    jar.write_bytes(b"another")
+    assert first != startup_cache.patched_jar([jar], headless=True)
+
+
+def test_javascript_needs_a_module(tmp_path):
+    release = tmp_path / "release"
+    release.write_text('JAVA_VERSION="21.0.8"\nMODULES="java.base java.desktop"\n')
+    assert not has_dynalink(Java(tmp_path, 21, "JAVA_HOME"))
+    release.write_text('JAVA_VERSION="21.0.8"\nMODULES="java.base jdk.dynalink"\n')
+    assert has_dynalink(Java(tmp_path, 21, "JAVA_HOME"))
+    release.write_text('JAVA_VERSION="21.0.8"\n')
+    assert has_dynalink(Java(tmp_path, 21, "JAVA_HOME")), "who does not say is believed to have it"
