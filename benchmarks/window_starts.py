@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -89,6 +91,7 @@ def start(given: argparse.Namespace, display: str) -> tuple[float, tuple[int, ..
     try:
         out, err = child.communicate(timeout=given.within)
     except subprocess.TimeoutExpired:
+        print("  hangs:", waiting_for(child.pid), flush=True)
         child.kill()
         child.communicate()
         return given.within, None
@@ -96,6 +99,15 @@ def start(given: argparse.Namespace, display: str) -> tuple[float, tuple[int, ..
     if line is None:
         raise SystemExit(f"the start failed: {err[-2000:]}")
     return time.monotonic() - began, tuple(map(int, line.split()[1:]))
+
+
+def waiting_for(pid: int) -> str:
+    """Return what the threads of a JVM wait for, by jstack: a class being initialised, of a real deadlock."""
+    if shutil.which("jstack") is None:
+        return "no jstack on the path to tell why"
+    told = subprocess.run(["jstack", str(pid)], capture_output=True, text=True, timeout=60).stdout
+    monitors = set(re.findall(r"Class initialization monitor for (\S+)", told))
+    return f"a thread waits for the initialisation of {', '.join(sorted(monitors))}" if monitors else "no such wait"
 
 
 def wander(display: str, middle: tuple[int, int], over: threading.Event) -> None:
