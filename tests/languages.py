@@ -42,8 +42,8 @@ GROWN = [20 * 24 / 4, 19 * 24 / 4]
 
 
 def code(language: str, command: str, options: str) -> str:
-    """Return a call in a language."""
-    return _IN[language].replace("{call}", f'"{command}", "{options}"' if options else f'"{command}"')
+    """Return a call in a language, which may be said with who runs it before: "SciJava groovy"."""
+    return _IN[language.split()[-1]].replace("{call}", f'"{command}", "{options}"' if options else f'"{command}"')
 
 
 def prepared(folder: Path) -> Path:

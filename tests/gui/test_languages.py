@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.engines import HERE, check_failed
+from tests.engines import check_failed, ways
 from tests.languages import WRONG, prepared
 
 
@@ -20,28 +20,28 @@ def found(python, display, tmp_path_factory):
         from pathlib import Path
 
         import fijibridge as fb
-        from tests.engines import HERE, Engines
+        from tests.engines import Engines, ways
         from tests.languages import WRONG
 
         folder = Path({str(folder)!r})
         fb.Fiji.start(WHERE, mode="interactive")
         engines = Engines()
-        lines = {{language: engines.all_done(folder, language) for language in HERE}}
-        errors = {{language: [engines.failed(folder, language, *call) for call in WRONG] for language in HERE}}
+        lines = {{language: engines.all_done(folder, language) for language in ways()}}
+        errors = {{language: [engines.failed(folder, language, *call) for call in WRONG] for language in ways()}}
         (folder / "found.json").write_text(json.dumps([lines, errors]))
         """,
         DISPLAY=display,
-        timeout=400,
+        timeout=550,
     )
     return json.loads((folder / "found.json").read_text())
 
 
-@pytest.mark.parametrize("language", HERE)
+@pytest.mark.parametrize("language", ways())
 def test_every_line_works_without_a_dialog_and_gives_the_same_as_headless(found, lines, language):
     assert found[0][language] == lines
 
 
-@pytest.mark.parametrize("language", HERE)
+@pytest.mark.parametrize("language", ways())
 def test_an_error_ends_what_called_with_its_message_and_images_stay_open(found, language):
     for (command, _), why, one in zip(WRONG, WRONG.values(), found[1][language], strict=True):
         check_failed(language, command, why, True, one)
