@@ -21,6 +21,8 @@ settings.register_profile("untimed", deadline=None)  # machines are noisy: nothi
 settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parent.parent
+MARKS = {"fiji": "jvm", "engines": "jvm", "imagej2": "jvm", "display": "gui", "data": "data"}
+"""What tests are marked as by the fixtures that they use."""
 MUST_RUN = ("jvm", "gui", "data", "browser")
 _skipped: list[str] = []
 
@@ -61,6 +63,29 @@ def clean(fiji):
 
 
 @pytest.fixture(scope="session")
+def engines(where):
+    """The languages of ImageJ's scripts, in the Fiji of the tests, headless."""
+    import fijibridge as fb
+    from tests.engines import Engines
+
+    fb.Fiji.start(where, mode="headless")
+    return Engines()
+
+
+@pytest.fixture(scope="session")
+def lines(engines, where, tmp_path_factory):
+    """What each line of docs/verbs.md does when a macro of ImageJ's calls it, in the Fiji of the tests, headless."""
+    import fijibridge as fb
+    from fijibridge.fiji import life
+    from tests.languages import prepared
+
+    fb.Fiji.start(where, mode="headless")
+    found = engines.all_done(prepared(tmp_path_factory.mktemp("lines")), "macro")
+    life.close_everything(interactive=False)
+    return found
+
+
+@pytest.fixture(scope="session")
 def imagej2(tmp_path_factory, where) -> Path:
     """A folder that pyimagej starts: that of --fiji, else one of ImageJ and SciJava, without imglyb's jar."""
     if where != "embedded":
@@ -97,7 +122,7 @@ def display() -> Iterator[str]:
     server.wait(10)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def python(where) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run code in a Python of its own, with a time limit; its exit status must be the one expected.
 
@@ -133,7 +158,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by the fixtures that they use, so that `-m 'not gui'` selects what one expects."""
     for item in items:
         names = getattr(item, "fixturenames", ())
-        for fixture, mark in (("fiji", "jvm"), ("imagej2", "jvm"), ("display", "gui"), ("data", "data")):
+        for fixture, mark in MARKS.items():
             if fixture in names:
                 item.add_marker(mark)
 

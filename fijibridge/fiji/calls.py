@@ -235,7 +235,7 @@ def _end(caller: Caller, why: str) -> Any:
         except jpype.JClass("java.lang.RuntimeException") as error:
             return error
         finally:
-            commands.restore_images()
+            commands.restore_images()  # before what runs the macro goes on: scripts of Java's do not ask us
         return None
     if caller in _MACROS:  # ImageJ lost sight of it, while another one ran in another thread
         if why:

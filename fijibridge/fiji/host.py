@@ -148,7 +148,10 @@ class FijiHost:
             case ShowTable(table, name, add, select_in):
                 fiji.show_table(table, name, None if select_in is None else self._open(select_in), add=add)
             case ShowCurves(table, name):
-                fiji.plot_metrics(table, name)
+                title = fiji.plot_metrics(table, name)
+                if self._ask is None:  # else it is a person's, who works on meanwhile
+                    for imp in windows.titled(title):
+                        fiji.select(int(imp.getID()))
             case Measure(rois, on, measurements, channel):
                 fiji.measure(rois, self._open(on), measurements, channel=channel)
             case Say(text):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fijibridge as fb
-from tests.fiji.conftest import ENGINES
+from tests.engines import JARS
 
 MEASURE = '"FijiBridge Measure Cells...", "cells=cells image=raw measurements=[area mean]"'
 WRONG = '"FijiBridge Predict...", "image=raw model=/nowhere"'
@@ -85,7 +85,7 @@ def session(clean):
     return clean
 
 
-@pytest.mark.parametrize("language", ENGINES)
+@pytest.mark.parametrize("language", JARS)
 def test_a_script_calls_a_verb_and_finds_its_table(session, evaluate, language):
     assert float(evaluate[language](GOOD[language])) == 2
     table = session.table()
@@ -94,7 +94,7 @@ def test_a_script_calls_a_verb_and_finds_its_table(session, evaluate, language):
     assert table["Mean"].tolist() == [6, 14]
 
 
-@pytest.mark.parametrize("language", ENGINES)
+@pytest.mark.parametrize("language", JARS)
 def test_an_error_is_an_exception_of_the_script_that_says_what_is_wrong(session, evaluate, language):
     assert str(evaluate[language](CAUGHT[language])) == TOLD
     with pytest.raises(jpype.JException) as caught:

@@ -10,8 +10,9 @@ import pytest
 from fijibridge.app.scripts import FOLDER
 from fijibridge.fiji.forms import NONE, described
 from fijibridge.verbs import Kind, all_verbs
+from tests.languages import BEGIN, LANGUAGES, WRONG, code, prepared
 from tests.worker.conftest import CLOSE, Jvm, ScriptFailed, environment, find_jars, home  # noqa: F401 - fixtures
-from tests.worker.languages import BEGIN, LANGUAGES, LINES, check, code, compared, done, prepared
+from tests.worker.languages import all_done, done
 
 pytestmark = pytest.mark.jvm
 
@@ -144,30 +145,18 @@ def folder(home):  # noqa: F811
     return prepared(home)
 
 
-NOTHING = "FijiBridge Stop Training"
-TOLD = "FijiBridge Predict...: model is '/nowhere': there is no such file"
+CALL, WHY = next(iter(WRONG.items()))
+TOLD = f"{CALL[0]}: {WHY}"
 
 
-@pytest.fixture(scope="module")
-def expected(jvm, folder):
-    """What each line of docs/verbs.md does when a macro calls it."""
-    found = {command: done(jvm, folder, "macro", command) for command in LINES if command != NOTHING}
-    for command, one in found.items():
-        check(command, one)
-    return {command: compared(one) for command, one in found.items()}
-
-
-@pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "macro"])
-def test_every_line_works_and_gives_the_same_as_from_a_macro(jvm, folder, expected, language):
-    for command in expected:
-        found = done(jvm, folder, language, command)
-        check(command, found)
-        assert compared(found) == expected[command], command
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_line_works_and_gives_the_same_as_in_pythons_own_fiji(jvm, folder, lines, language):
+    assert all_done(jvm, folder, language) == lines
 
 
 def test_an_error_ends_a_macro_with_imagejs_own_message(jvm, folder):
     jvm(BEGIN, folder=str(folder))
-    macro = code("macro", "FijiBridge Predict...", "model=/nowhere").replace("; ", ";\n")
+    macro = code("macro", *CALL).replace("; ", ";\n")
     returned, dialogs = jvm("watching { speak('macro', code) }", code=f"\n{macro}")
     assert returned != "went on"
     (told,) = dialogs.items()
@@ -186,7 +175,7 @@ def test_an_error_is_an_exception_of_a_script_and_no_dialog(jvm, folder, languag
         caught?.printStackTrace(new PrintWriter(trace))
         [told[1], trace.toString()]
     """
-    dialogs, trace = jvm(caught, language=language, code=code(language, "FijiBridge Predict...", "model=/nowhere"))
+    dialogs, trace = jvm(caught, language=language, code=code(language, *CALL))
     assert dialogs == {}
     assert TOLD in trace
 

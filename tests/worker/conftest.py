@@ -18,7 +18,7 @@ import pytest
 
 from fijibridge.app.scripts import FOLDER
 from fijibridge.fiji.jars import jars_of
-from tests.fiji.conftest import ENGINES
+from tests.engines import JARS as ENGINES
 
 JARS = (
     "net.imagej:ij:1.54p",
@@ -30,7 +30,6 @@ JARS = (
     "net.java.dev.jna:jna:5.14.0",  # as new as jna-platform
     "com.formdev:flatlaf:3.6.1",  # how Fiji looks
 )
-LANGUAGES = ("macro", "groovy", "beanshell", "jython", "javascript")
 DRIVER = Path(__file__).with_name("driver.groovy")
 PACKAGE = Path(__file__).with_name("package")
 collect_ignore = ["package"]  # to look for doctests in it would put it on this process' path, and its verbs in its menu

@@ -63,8 +63,10 @@ class Hooks extends net.imagej.patcher.LegacyHooks {
 class Scripts {
     final Context context = new Context(ScriptService, ObjectService, ThreadService, ConsoleService, RunService, StartupService)
     final Hooks hooks = new Hooks(context: context)
+    final Object engines
 
-    Scripts() {
+    Scripts(Object engines) {
+        this.engines = engines
         ScriptService service = context.service(ScriptService)
         service.addAlias(Class.forName('ij.ImagePlus'))
         service.getIndex().add(new GroovyScripts(), true)
@@ -91,59 +93,19 @@ class Scripts {
 
     /** Runs code in a thread of SciJava's, as Fiji runs scripts. */
     Object speak(String language, String code) {
-        return quietly { context.service(ThreadService).run({ "${language}"(code) } as Callable).get() }
+        return quietly { context.service(ThreadService).run({ engines."${language}"(code) } as Callable).get() }
     }
 
     private static Object quietly(Closure work) {
         try { return work() } catch (ExecutionException error) { throw error.cause }
     }
 
-    Object macro(String code) { ij.IJ.runMacro(code) }
-
-    Object groovy(String code) { new GroovyShell(getClass().classLoader).evaluate(code) }
-
-    Object beanshell(String code) {
-        def interpreter = new bsh.Interpreter()
-        interpreter.setClassLoader(getClass().classLoader)
-        return interpreter.eval(code)
-    }
-
-    Object javascript(String code) {
-        def javascript = org.mozilla.javascript.Context.enter()
-        try {
-            def result = javascript.evaluateString(new org.mozilla.javascript.ImporterTopLevel(javascript), code, 'script', 1, null)
-            return org.mozilla.javascript.Context.jsToJava(result, Object)
-        } finally {
-            org.mozilla.javascript.Context.exit()
-        }
-    }
-
-    Object jython(String code) {
-        def given = new Properties()
-        given.setProperty('python.import.site', 'false')
-        given.setProperty('python.cachedir.skip', 'true')
-        org.python.util.PythonInterpreter.initialize(System.properties, given, [] as String[])
-        def interpreter = new org.python.util.PythonInterpreter()
-        interpreter.exec(code)
-        return interpreter.get('result', Object)
-    }
-
     /** Does something, closes each dialog that opens meanwhile, and returns [result, what the dialogs said, by title]. */
-    static List watching(Closure work) {
-        def told = [:], ended = false
-        def watcher = Thread.start {
-            while (!ended) {
-                java.awt.Window.getWindows().findAll { it instanceof java.awt.Dialog && it.isVisible() }.each { dialog ->
-                    Thread.sleep(100)
-                    told[dialog.title] = dialog.components.findAll { it.class.simpleName == 'MultiLineLabel' }
-                        .collect { (it.@lines as List).join('\n') }.join('\n')
-                    java.awt.EventQueue.invokeAndWait { dialog.dispose() }
-                }
-                Thread.sleep(20)
-            }
-        }
-        try { return [work(), told] } finally { ended = true; watcher.join() }
+    List watching(Closure work) {
+        def watcher = engines.watch()
+        try { return [work(), watcher.told] } finally { watcher.stop() }
     }
 }
 
-new Scripts()
+def beside = new File(getClass().protectionDomain.codeSource.location.toURI()).parentFile
+new Scripts(new GroovyShell(getClass().classLoader).evaluate(new File(beside.parentFile, 'engines.groovy')))

@@ -1,145 +1,27 @@
-"""Every call of docs/verbs.md, in each language of Fiji's script editor, and what it must do."""
+"""The lines of docs/verbs.md in a Fiji that Python did not start."""
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from tests import languages
 
-import fijibridge as fb
-from fijibridge.files.writing import write_image
-from tests.conftest import ROOT
-from tests.networks import brightness
-
-LANGUAGES = ("macro", "groovy", "beanshell", "jython", "javascript")
-_IN = {
-    "macro": 'run({call}); return "went on";',
-    "groovy": 'ij.IJ.run({call}); "went on"',
-    "beanshell": 'ij.IJ.run({call}); "went on"',
-    "jython": 'from ij import IJ\nIJ.run({call})\nresult = "went on"',
-    "javascript": 'Packages.ij.IJ.run({call}); "went on"',
-}
-LINES = dict(
-    re.findall(r'^run\("(FijiBridge [^"]*)"(?:, "([^"]*)")?\);$', (ROOT / "docs" / "verbs.md").read_text("utf-8"), re.M)
-)
-"""The calls by their commands: the options of each, those of a training made quick."""
-del LINES["FijiBridge Bright Cells..."]  # a verb of the reader's own
-LINES["FijiBridge Train U-Net..."] += " epochs=1 batches=1 batch=1 depth=1 channels=2 patch=16 forecast=false"
-LINES["FijiBridge Plan..."] += " probe=false"
-
-AREAS = [17 * 14 / 4, 17 * 14 / 4]
-"""Of the two cells that are drawn, in um²."""
-GROWN = [20 * 24 / 4, 19 * 24 / 4]
-"""Of those that are found, which grow until a gap of 1 px is left between them."""
-
-
-def code(language: str, command: str, options: str) -> str:
-    """Return a call in a language."""
-    return _IN[language].replace("{call}", f'"{command}", "{options}"' if options else f'"{command}"')
-
-
-def prepared(folder: Path) -> Path:
-    """Make what the lines name, in the folder that they count from."""
-    image = np.full((24, 40), 0.9, np.float32)
-    cells = np.zeros((24, 40), np.uint16)
-    for label, column in ((1, 3), (2, 23)):
-        image[3:20, column : column + 14], cells[3:20, column : column + 14] = label / 10, label
-    both = {"image": image, "labels": cells}
-    arrays = {name: fb.as_image(array, pixel_size=0.5, unit="um") for name, array in both.items()}
-    write_image(folder / "evl_01.tif", arrays["image"])
-    write_image(folder / "evl_01_cells.tif", arrays["labels"])
-    brightness(folder / "runs" / "evl" / "model.safetensors")
-    fb.save_dataset(folder / "images", {"a": arrays, "b": arrays}, provenance="manual", split={"validation": ["b"]})
-    return folder
-
-
-BEGIN = """
-    WindowManager.getIDList()?.each { def imp = WindowManager.getImage(it); imp.changes = false; imp.close() }
-    ['Results', 'Matches', 'Cells', 'Errors'].each { name ->
-        IJ.setProperty('fijibridge.table.' + name, null)
-        def window = WindowManager.getWindow(name)
-        if (window instanceof ij.text.TextWindow) java.awt.EventQueue.invokeAndWait { window.close(false) }
-    }
-    ij.plugin.filter.Analyzer.setResultsTable(new ResultsTable())
-    if (ij.IJ.getInstance() != null && IJ.getLog() != null) IJ.log("\\\\Clear")
-    printed()
-    ['evl_01_cells.tif', 'evl_01.tif'].each {
-        def imp = IJ.openImage(folder + '/' + it)
-        imp.show()
-        imp.waitTillActivated()
-    }
-    null
-"""
-CALL = """
-    def told = watching { speak(language, code) }
-    def open = WindowManager.getIDList().collect { WindowManager.getImage(it) }
-    def images = open.sort { it.getTitle() }.collect { imp ->
-        double sum = 0
-        (1..imp.getStackSize()).each { n ->
-            def ip = imp.getStack().getProcessor(n)
-            (0..<ip.getPixelCount()).each { sum += ip.getf(it) * (it % 7 + 1) }
-        }
-        [imp.getTitle(), imp.getDimensions() as List, Math.round(sum * 100), imp.getOverlay()?.size() ?: 0]
-    }
-    boolean windows = IJ.getInstance() != null
-    def tables = ['Results', 'Matches'].collectEntries { name ->
-        def table = name == 'Results' ? ResultsTable.getResultsTable()
-            : windows ? ResultsTable.getResultsTable(name) : IJ.getProperty('fijibridge.table.' + name)
-        [name, table == null ? [:] : table.getHeadings().collectEntries { heading ->
-            [heading, (0..<table.size()).collect { row -> table.getStringValue(heading, row) }] }]
-    }
-    def said = windows ? IJ.getLog() : printed()
-    [told: told, images: images, tables: tables, active: IJ.getImage().getTitle(), said: said ?: '']
-"""
+_KEPT = "def kept = { IJ.getProperty('fijibridge.table.' + it) }\n"
+_FORGET = "['Results', 'Matches', 'Cells', 'Errors'].each { IJ.setProperty('fijibridge.table.' + it, null) }"
 
 
 def done(jvm: Callable[..., Any], folder: Path, language: str, command: str) -> dict[str, Any]:
     """Run a line in a language, and return what came out."""
-    shutil.rmtree(folder / "new", ignore_errors=True)
-    jvm(BEGIN, folder=str(folder))
-    found = jvm(CALL, language=language, code=code(language, command, LINES[command]))
-    found["files"] = sorted(str(p.relative_to(folder / "new")) for p in (folder / "new").rglob("*.t*"))
-    return found
+
+    def told(language: str, code: str) -> Any:
+        return jvm("watching { speak(language, code) }", language=language, code=code)
+
+    jvm(_FORGET)
+    return languages.done(lambda code, **values: jvm(_KEPT + code, **values), told, folder, language, command)
 
 
-def check(command: str, found: dict[str, Any]) -> None:
-    """Look whether a line did what it must do."""
-    returned, dialogs = found["told"]
-    assert returned == "went on"
-    assert dialogs == {}
-    titles = {image[0]: image[1:] for image in found["images"]}
-    match command.removeprefix("FijiBridge ").removesuffix("..."):
-        case "Save Training Set":
-            assert "dataset.toml" in found["files"]
-        case "Plan":
-            assert "patch" in found["said"]
-        case "Train U-Net":
-            assert "Model and record in" in found["said"]
-        case "Predict":
-            assert titles["evl_01_prob"][0] == [40, 24, 2, 1, 1]
-            assert found["active"] == "evl_01_prob"
-        case "Predict Folder":
-            assert found["files"] == ["a_prob.tif", "b_prob.tif"]
-        case "Label Cells":
-            assert titles["evl_01_cells"][0] == [40, 24, 1, 1, 1]
-            assert titles["evl_01.tif"][2] == 2
-            assert found["active"] == "evl_01_cells"
-        case "Match Labels":
-            assert found["tables"]["Matches"]["matched"] == ["2"]
-        case "Measure Cells":
-            assert [float(area) for area in found["tables"]["Results"]["Area"]] == AREAS
-        case "Show Errors":
-            assert len(titles) > 2
-        case "About":
-            assert found["said"].startswith(f"fijibridge {fb.__version__}, Python")
-        case other:
-            raise AssertionError(f"nobody knows what {other} must do")
-
-
-def compared(found: dict[str, Any]) -> dict[str, Any]:
-    """Return what must be equal in all languages, with windows and without."""
-    return {name: value for name, value in found.items() if name not in ("told", "said")}
+def all_done(jvm: Callable[..., Any], folder: Path, language: str) -> dict[str, Any]:
+    """Run all lines that work in a language, check them, and return what came out and must be equal everywhere."""
+    return languages.all_done(lambda command: done(jvm, folder, language, command))

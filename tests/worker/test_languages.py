@@ -6,14 +6,11 @@ import pytest
 
 from tests.fiji.test_examples import EXAMPLES, GIVEN, parts
 from tests.fiji.test_examples import LANGUAGES as BY_SUFFIX
+from tests.languages import BEGIN, GROWN, LANGUAGES, LINES, WRONG, code, prepared
 from tests.worker.conftest import ScriptFailed
-from tests.worker.languages import BEGIN, GROWN, LANGUAGES, LINES, check, code, compared, done, prepared
+from tests.worker.languages import all_done
 
 pytestmark = pytest.mark.jvm
-
-NOTHING = "FijiBridge Stop Training"
-WRONG = ("FijiBridge Predict...", "model=/nowhere")
-TOLD = "FijiBridge Predict...: model is '/nowhere': there is no such file"
 
 
 @pytest.fixture(scope="session")
@@ -21,36 +18,22 @@ def folder(home):
     return prepared(home)
 
 
-@pytest.fixture(scope="session")
-def expected(jvm, folder):
-    """What each line does when a macro calls it."""
-    found = {command: done(jvm, folder, "macro", command) for command in LINES if command != NOTHING}
-    for command, one in found.items():
-        check(command, one)
-    return {command: compared(one) for command, one in found.items()}
-
-
 def test_the_page_has_a_line_for_each_verb():
     assert len(LINES) == 11
 
 
-@pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "macro"])
-def test_every_line_works_and_gives_the_same_as_from_a_macro(jvm, folder, expected, language):
-    for command in expected:
-        found = done(jvm, folder, language, command)
-        check(command, found)
-        assert compared(found) == expected[command], command
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_line_works_and_gives_the_same_as_in_pythons_own_fiji(jvm, folder, lines, language):
+    assert all_done(jvm, folder, language) == lines
 
 
 @pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "macro"])
 def test_an_error_is_an_exception_of_the_script(jvm, folder, language):
     jvm(BEGIN, folder=str(folder))
-    with pytest.raises(ScriptFailed) as caught:
-        jvm("speak(language, code)", language=language, code=code(language, *WRONG))
-    assert TOLD in caught.value.trace
-    with pytest.raises(ScriptFailed) as caught:
-        jvm("speak(language, code)", language=language, code=code(language, NOTHING, ""))
-    assert f"{NOTHING}: no training goes on" in caught.value.trace
+    for (command, options), why in WRONG.items():
+        with pytest.raises(ScriptFailed) as caught:
+            jvm("speak(language, code)", language=language, code=code(language, command, options))
+        assert f"{command}: {why}" in caught.value.trace
     assert jvm("[IJ.macroRunning(), Macro.getOptions(), WindowManager.getImageTitles() as List]") == [
         False, None, ["evl_01_cells.tif", "evl_01.tif"]]  # fmt: skip
 
