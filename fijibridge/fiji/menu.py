@@ -38,6 +38,7 @@ class Menu:
     def __init__(self, interactive: bool):
         self._interactive = interactive
         self._watched: tuple[Any, Any] | None = None
+        self._opening: Any = None
         self._replaced: dict[str, str] = {}
         self._hidden: list[Any] = []
 
@@ -62,6 +63,9 @@ class Menu:
             frame, listener = self._watched
             frame.removeWindowListener(listener)
             self._watched = None
+        if self._opening is not None:
+            jpype.JClass("java.awt.Toolkit").getDefaultToolkit().removeAWTEventListener(self._opening)
+            self._opening = None
         with _entering:
             commands = _commands()
             _remove_ours(commands, set())
@@ -76,6 +80,7 @@ class Menu:
 
         ImageJ forgets them where it makes its menus anew, as for Help > Refresh Menus, and says so in a dialog.
         """
+        self._await_window()
         frame = jpype.JClass("ij.IJ").getInstance()
         if frame is None or (self._watched is not None and self._watched[0].equals(frame)):
             return
@@ -85,6 +90,21 @@ class Menu:
         listener = jpype.JProxy("java.awt.event.WindowListener", dict=methods)
         frame.addWindowListener(listener)
         self._watched = frame, listener
+
+    def _await_window(self) -> None:
+        """Enter the verbs again when a main window opens: who started ImageJ may open it later, with new menus."""
+        if self._opening is not None:
+            return
+        opened = int(jpype.JClass("java.awt.event.WindowEvent").WINDOW_OPENED)
+
+        def dispatched(event: Any) -> None:
+            frame = jpype.JClass("ij.IJ").getInstance()
+            if int(event.getID()) == opened and frame is not None and frame.equals(event.getSource()):
+                self.enter()
+
+        self._opening = jpype.JProxy("java.awt.event.AWTEventListener", dict={"eventDispatched": dispatched})
+        mask = jpype.JClass("java.awt.AWTEvent").WINDOW_EVENT_MASK
+        jpype.JClass("java.awt.Toolkit").getDefaultToolkit().addAWTEventListener(self._opening, mask)
 
     def _fill(self, verbs: list[Verb]) -> None:
         """Fill our part of the Plugins menu; without verbs it is as it was before."""

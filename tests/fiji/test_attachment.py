@@ -360,11 +360,20 @@ Window = scyjava.jimport("java.awt.Window")
 fiji = fb.current()
 assert fiji.mode == "interactive" and fiji.ij.getContext().equals(ij.getContext())
 assert not [w for w in Window.getWindows() if w.isVisible()], "a window that nobody asked for"
-fiji.close()
-IJ = scyjava.jimport("ij.IJ")
-ij.ui().showUI()
+IJ, Menus = scyjava.jimport("ij.IJ"), scyjava.jimport("ij.Menus")
+ij.ui().showUI()  # later, by who started it
 if IJ.getInstance() is None:
     scyjava.jimport("ij.ImageJ")()
+import time
+def entered():
+    plugins = Menus.getImageJMenu("Plugins")
+    labels = [str(plugins.getItem(i).getLabel()) for i in range(plugins.getItemCount())]
+    return labels.count("FijiBridge") == 1 and "FijiBridge About" in Menus.getCommands()
+end = time.monotonic() + 20
+while not entered() and time.monotonic() < end:
+    time.sleep(0.1)
+assert entered()
+fiji.close()
 fiji = fb.Fiji.attach(ij)
 """
         + USE
