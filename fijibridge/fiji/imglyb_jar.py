@@ -23,8 +23,8 @@ _ANSWER_WITHIN = 3.0
 """Seconds that a repository has to say whether it has the jar; the start waits for it."""
 
 LACKING = (
-    "imglib2-imglyb is not on the class path, so these calls of pyimagej fail for numpy and xarray arrays: "
-    "ij.py.to_dataset, ij.py.to_img, ij.py.to_java, and ij.op() on arrays. fijibridge's own calls work without it. Put "
+    "imglib2-imglyb is not on the class path, so these calls of pyimagej fail: ij.py.from_java of an image, and "
+    "ij.py.to_dataset, ij.py.to_img, ij.py.to_java and ij.op() of arrays. fijibridge's own calls work without it. Put "
     "imglib2-imglyb-*.jar (from SciJava's repository) into Fiji's folder 'jars' to have them"
 )
 """What does not work without the jar, and how to get it."""
@@ -55,7 +55,7 @@ def prepare(folder: Path | None, repositories: dict[str, str]) -> None:
         jar = _found(coordinate, repositories)
         if jar is not None:
             scyjava.config.add_classpath(str(jar))
-    _guard_callbacks()
+    guard_callbacks()
 
 
 def _found(coordinate: str, repositories: dict[str, str]) -> Path | None:
@@ -79,16 +79,19 @@ def _is_served(coordinate: str, repositories: dict[str, str]) -> bool:
     if note.is_file() and time.time() - note.stat().st_mtime < 24 * 3600:
         return False
 
-    def has_it(url: str) -> bool:
+    def status(url: str) -> int:
         place = f"{url.rstrip('/')}/{group.replace('.', '/')}/{name}/{version}/{name}-{version}.jar"
         try:
-            return bool(requests.head(place, timeout=_ANSWER_WITHIN, allow_redirects=True).ok)
+            return int(requests.head(place, timeout=_ANSWER_WITHIN, allow_redirects=True).status_code)
         except requests.RequestException:
-            return False
+            return 0
 
     with ThreadPoolExecutor(max(1, len(repositories))) as pool:
-        if any(pool.map(has_it, repositories.values())):
-            return True
+        answers = list(pool.map(status, repositories.values()))
+    if 200 in answers:
+        return True
+    if 0 in answers:  # who does not answer today may do so at the next start
+        return False
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
         note.touch()
@@ -97,7 +100,7 @@ def _is_served(coordinate: str, repositories: dict[str, str]) -> bool:
     return False
 
 
-def _guard_callbacks() -> None:
+def guard_callbacks() -> None:
     """Let imglyb's start-up callbacks run only if their class is there: one that raises spoils the process."""
     import scyjava._jvm
 
@@ -121,7 +124,7 @@ def _guard_callbacks() -> None:
 def say_what_is_lacking() -> None:
     """Warn, once a process, of what does not work without the jar."""
     global _said
-    if missing and not _said:
+    if not _said and not has_class(_CLASS):
         _said = True
         log.warning("%s", LACKING)
 

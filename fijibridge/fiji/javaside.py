@@ -342,6 +342,23 @@ def _loaded(source: _Source) -> Any:
     """Load a class from the cache, or compile it; a cache that cannot be written to is passed over."""
     if _exists(source.name):  # an earlier start in this JVM, by another copy of this package
         return jpype.JClass(source.name)
+    neighbour = jpype.JClass(source.neighbour).class_
+    try:
+        _define(neighbour, _code(source))
+    except (OSError, *_refusals()) as error:
+        log.debug("%s is compiled anew: %s", source.name, error)
+        startup_cache.drop_class(source.name, source.key)
+        _compiled(source).toClass(neighbour)
+    return jpype.JClass(source.name)
+
+
+def _refusals() -> tuple[Any, ...]:
+    """Return what Java throws at a class file that is none, such as one of a disk that was full."""
+    return jpype.JClass("java.lang.LinkageError"), jpype.JClass("java.lang.ClassNotFoundException")
+
+
+def _code(source: _Source) -> bytes:
+    """Return a compiled class, from the cache or for it."""
     code = startup_cache.read_class(source.name, source.key)
     if code is None:
         code = bytes(_compiled(source).toBytecode())
@@ -349,11 +366,7 @@ def _loaded(source: _Source) -> Any:
             startup_cache.keep_class(source.name, source.key, code)
         except OSError as error:
             log.debug("%s is compiled anew in each process: %s", source.name, error)
-    try:
-        _define(jpype.JClass(source.neighbour).class_, code)
-    except OSError:
-        _compiled(source).toClass(jpype.JClass(source.neighbour).class_)
-    return jpype.JClass(source.name)
+    return code
 
 
 def _exists(name: str) -> bool:
@@ -380,10 +393,16 @@ def _define(neighbour: Any, code: bytes) -> None:
 def _definer() -> Any:
     """Return the class that defines others; ``MethodHandles.lookup`` needs a caller written in Java."""
     source = _Source("fijibridge.Definer", "java.lang.Object", methods=(_DEFINE,))
-    code = startup_cache.read_class(source.name, source.key)
-    if code is None:
-        startup_cache.keep_class(source.name, source.key, bytes(_compiled(source).toBytecode()))
-    return _child_class([startup_cache.class_folder(source.key)], source.name)
+    for last in (False, True):
+        if startup_cache.read_class(source.name, source.key) is None:
+            startup_cache.keep_class(source.name, source.key, bytes(_compiled(source).toBytecode()))
+        try:
+            return _child_class([startup_cache.class_folder(source.key)], source.name)
+        except _refusals():
+            if last:
+                raise
+            startup_cache.drop_class(source.name, source.key)
+    raise AssertionError("the second round returns or raises")
 
 
 def _child_class(places: Sequence[Path], name: str) -> Any:

@@ -74,7 +74,7 @@ EVENTS = (
 
 
 def initialise_events() -> None:
-    """Initialise AWT's event classes before the first window is open.
+    """Initialise AWT's event classes, before we open a window or make a listener.
 
     A listener that is made off AWT's thread initialises its event's class, which waits for AWT's lock. AWT's thread,
     which holds the lock while it handles an event, waits for the same class: both wait for ever.
@@ -135,9 +135,8 @@ def start_embedded(headless: bool, memory: str | None) -> Java:
         found = jars.jars_of(EMBEDDED)
         patched = startup_cache.patched_jar(found, headless)
         options += _archive_options(java)
-        # one jar is opened before ImageJ's own, so its classes are taken
-        jpype.addClassPath(str(patched)) if patched.is_file() else None
-        for jar in found:
+        # the patched jar is opened before ImageJ's own, so its classes are taken
+        for jar in [*([patched] if patched.is_file() else []), *found]:
             jpype.addClassPath(str(jar))
         _start_jpype(java, [*_user_options(), *options])
     except Exception as error:
@@ -164,6 +163,10 @@ def _start_jpype(java: Java, options: list[str]) -> None:
     jpype.config.onexit = False
     jpype.config.free_resources = False
     atexit.register(_shut_down)
+    if "scyjava" in sys.modules:  # who imported it before expects its converters
+        imglyb_jar.guard_callbacks()
+        for callback in sys.modules["scyjava._jvm"]._startup_callbacks:
+            callback()
 
 
 def _shut_down() -> None:
@@ -201,16 +204,20 @@ def _archive_options(java: Java) -> list[str]:
 
 
 def _patch(patched: Path, headless: bool) -> None:
-    """Patch ImageJ's classes if they were not loaded patched, and keep them for the next start.
+    """Patch ImageJ's classes unless they come from the patched jar, and keep them for the next start.
 
-    Before any class of ij.* is loaded: without it a headless IJ.run dies in AWT menus.
+    Java is asked, and not the file system: another process may just have written the jar, and Java passes over one that
+    it cannot read. Before any class of ij.* is loaded: without patches a headless IJ.run dies in AWT menus.
     """
-    if patched.is_file():
+    import jpype
+
+    place = java_class("java.lang.ClassLoader").getSystemClassLoader().getResource("ij/IJ.class")
+    if patched.name in str(place):
         return
     java_class("net.imagej.patcher.LegacyInjector").preinit()
     try:
         startup_cache.write_patched_jar(patched, headless)
-    except OSError as error:
+    except (OSError, jpype.JException) as error:  # a full disk is an exception of Java's
         log.debug("ImageJ's classes are patched at each start: %s", error)
 
 

@@ -161,8 +161,13 @@ def revive(jvm_now: Running) -> None:
 
 
 def is_disposed(context: Any) -> bool:
-    """Tell whether the ImageJ2 of a SciJava context was quit."""
-    field = jvm.java_class("org.scijava.Context").class_.getDeclaredField("disposed")
+    """Tell whether the ImageJ2 of a SciJava context was quit; SciJava before version 2.93 does not know."""
+    import jpype
+
+    try:
+        field = jvm.java_class("org.scijava.Context").class_.getDeclaredField("disposed")
+    except jpype.JClass("java.lang.NoSuchFieldException"):
+        return False
     field.setAccessible(True)
     return bool(field.getBoolean(context))
 

@@ -1,6 +1,7 @@
 """Files that spare work at the next start: patched ImageJ classes, classes of our own, Java's archive of classes.
 
-Each file is whole or not there. Where the cache cannot be written to, the work is done again at each start.
+Each file is written whole or not at all; one that Java refuses is made anew. Where the cache cannot be written to, the
+work is done again at each start.
 """
 
 from __future__ import annotations
@@ -93,6 +94,14 @@ def keep_class(name: str, key: str, code: bytes) -> None:
     """Keep a compiled class for later processes."""
     with atomic(_class_file(name, key)) as whole:
         whole.write_bytes(code)
+
+
+def drop_class(name: str, key: str) -> None:
+    """Remove a kept class that Java refused."""
+    try:
+        _class_file(name, key).unlink(missing_ok=True)
+    except OSError as error:
+        log.debug("%s stays in the cache: %s", name, error)
 
 
 def class_folder(key: str) -> Path:

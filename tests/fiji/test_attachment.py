@@ -261,7 +261,7 @@ def test_callbacks_of_imglyb_run_where_its_class_is_there(python):
         scyjava.when_jvm_starts(other)
         scyjava.when_jvm_starts(setup)
         imglyb_jar._CLASS = "java.lang.String"
-        imglyb_jar._guard_callbacks()
+        imglyb_jar.guard_callbacks()
         for callback in list(scyjava._jvm._startup_callbacks):
             assert getattr(callback, "__module__", "") != "imglyb.accesses"
         from fijibridge.fiji.installations import find_java, java_libraries

@@ -106,3 +106,49 @@ def test_javascript_needs_a_module(tmp_path):
     assert has_dynalink(Java(tmp_path, 21, "JAVA_HOME"))
     release.write_text('JAVA_VERSION="21.0.8"\n')
     assert has_dynalink(Java(tmp_path, 21, "JAVA_HOME")), "who does not say is believed to have it"
+
+
+@pytest.mark.parametrize("broken", ["patched-*.jar", "classes-*/**/*.class"])
+def test_a_broken_file_in_the_cache_is_made_anew(python, home, broken):
+    cache = home / ".jgo" / "fijibridge"
+    python(START, HOME=str(home))
+    files = list(cache.glob(broken))
+    sizes = [file.stat().st_size for file in files]
+    assert files
+    for file in files:
+        file.write_bytes(file.read_bytes()[:60])
+    again = python(START, HOME=str(home)).stdout.splitlines()
+    assert again[0] == ("patched" if broken.startswith("patched") else "taken from the cache")
+    python(START, HOME=str(home))
+    assert [file.stat().st_size for file in files] == sizes
+
+
+def test_a_jar_that_another_process_wrote_meanwhile_is_not_taken_for_ours(python, home):
+    """It was not there when the class path was made, and is when the JVM runs."""
+    python(START, HOME=str(home))
+    cache = home / ".jgo" / "fijibridge"
+    (jar,) = cache.glob("patched-*.jar")
+    hidden = jar.rename(cache / "hidden")
+    meanwhile = f"""
+import os, jpype
+start = jpype.startJVM
+def started(*arguments, **options):
+    os.rename({str(hidden)!r}, {str(jar)!r})
+    return start(*arguments, **options)
+jpype.startJVM = started
+"""
+    assert python(meanwhile + START, HOME=str(home)).stdout.splitlines()[0] == "patched"
+
+
+def test_scyjava_converts_where_it_was_imported_before(python):
+    python(
+        """
+        import scyjava
+        seen = []
+        scyjava.when_jvm_starts(lambda: seen.append("started"))
+        import fijibridge as fb
+        fb.Fiji.start("embedded", mode="headless")
+        assert seen == ["started"]
+        assert str(scyjava.to_java([1, 2])) == "[1, 2]"
+        """
+    )
