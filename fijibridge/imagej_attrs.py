@@ -146,7 +146,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 
 
 def keep_info(image: xr.DataArray, info: Mapping[str, Any]) -> None:
-    """Store such information with an image, so that ``image.attrs["imagej"]["id"]`` works as in version 0.1."""
+    """Store such information with an image, so that ``image.attrs["imagej"]["id"]``, as of version 0.1, works on it."""
     attrs = _Attrs(image.attrs)
     attrs[KEY] = imagej_text(info)
     image.variable._attrs = attrs  # xarray's own setter would make a plain dict of it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -175,16 +176,18 @@ def torch() -> Finding:
 
 
 _TRIAL = """
-import sys
+import json, sys
 import numpy as np
 import fijibridge as fb
 with fb.Fiji.start(sys.argv[1], mode="headless") as fiji:
     fiji.show(np.eye(3, dtype=np.uint8), name="x")
     assert fiji.array("x").sum() == 3
-    print(fiji.version, "on Java", fiji.java.version, "from", fiji.java.source)
+    languages = {}
     if fiji.flavor != "embedded":
         from fijibridge.fiji.languages import runnable
-        print("\\n".join(f"{name}: {why or 'runs'}" for name, why in runnable(fiji.ij).items()))
+        languages = runnable(fiji.ij)
+    found = f"{fiji.version} on Java {fiji.java.version} from {fiji.java.source}"
+    print("\\nfijibridge:" + json.dumps({"found": found, "languages": languages}))
 """
 
 
@@ -212,20 +215,23 @@ def _tried(what: str, where: str, name: str) -> Finding:
     if done.returncode:
         last = (done.stderr.strip() or "nothing was said").splitlines()[-1]
         return Finding(what, "problem", f"exit status {done.returncode}: {last}", "see the findings above")
-    version, *languages = done.stdout.strip().splitlines()
-    found = f"{name} {version}, in {time.monotonic() - began:.1f} s"
-    if not languages:
+    line = next((line for line in done.stdout.splitlines() if line.startswith(_ANSWER)), None)  # plugins print too
+    if line is None:
+        return Finding(
+            what, "problem", f"it said nothing of itself: {done.stdout.strip()[-200:]}", "see the findings above"
+        )
+    told = json.loads(line.removeprefix(_ANSWER))
+    found = f"{name} {told['found']}, in {time.monotonic() - began:.1f} s"
+    if not told["languages"]:
         return Finding(what, "ok", found)
-    runs = [line.removesuffix(": runs") for line in languages if line.endswith(": runs")]
-    fails = [line for line in languages if not line.endswith(": runs")]
-    found += f"; scripts in {', '.join(runs)}"
-    return (
-        Finding(what, "note", f"{found}; not in {'; '.join(fails)}", _JAVA_ADVICE)
-        if fails
-        else Finding(what, "ok", found)
-    )
+    found += f"; scripts in {', '.join(language for language, why in told['languages'].items() if not why)}"
+    fails = [f"{language}: {why}" for language, why in told["languages"].items() if why]
+    if fails:
+        return Finding(what, "note", f"{found}; not in {'; '.join(fails)}", _JAVA_ADVICE)
+    return Finding(what, "ok", found)
 
 
+_ANSWER = "fijibridge:"
 _JAVA_ADVICE = "use the Java that Fiji brings (in its folder 'java'), or a whole JDK: set JAVA_HOME"
 
 

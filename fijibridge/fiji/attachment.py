@@ -29,7 +29,7 @@ _EFFECTS = {
 _reported: set[str] = set()
 
 
-def find(gateway: Any = None) -> Running:
+def find(gateway: Any = None, known: Running | None = None) -> Running:
     """Return the ImageJ that runs in this process.
 
     Parameters
@@ -37,6 +37,8 @@ def find(gateway: Any = None) -> Running:
     gateway
         What ``imagej.init`` returned, or a SciJava context; left out, the context that exists is looked for, and
         plain ImageJ is taken if there is none.
+    known
+        What was joined before: its gateway is kept if its context is the one that is found.
 
     Raises
     ------
@@ -51,6 +53,8 @@ def find(gateway: Any = None) -> Running:
             "example imagej.init(..., add_legacy=True), or use Fiji.start() in a fresh Python"
         )
     found = _as_gateway(context() if gateway is None else gateway)
+    if gateway is None and known is not None and _same(known.gateway, found):
+        found = known.gateway
     if found is None and imglyb_jar.has_class("net.imagej.legacy.LegacyService"):
         raise StartError(
             "ImageJ2 lies on the class path of this JVM, but was not started, or was quit: call imagej.init(...) first "
@@ -63,6 +67,25 @@ def find(gateway: Any = None) -> Running:
         where=None, mode="headless" if headless else "interactive", java=_java(), gateway=found,
         flavor="imagej" if found is None else flavor_of(found), ours=False,
     )  # fmt: skip
+
+
+def refuse_another(gateway: Any, running: Running) -> None:
+    """Refuse to join another ImageJ2 than the one that we started.
+
+    Raises
+    ------
+    StartError
+        If a gateway is given that is not of this ImageJ2.
+    """
+    if gateway is not None and not _same(_as_gateway(gateway), running.gateway):
+        raise StartError(
+            "this process runs a Fiji that fijibridge started, and the gateway given is of another ImageJ2"
+        )
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two gateways are of one ImageJ2."""
+    return one is not None and other is not None and bool(one.getContext().equals(other.getContext()))
 
 
 def _java() -> Java:
@@ -90,11 +113,13 @@ def context() -> Any:
         hooks = ij.class_.getField("_hooks").get(None)
         if hooks is not None and str(hooks.getClass().getName()) == "net.imagej.legacy.DefaultLegacyHooks":
             return ij.runPlugIn("org.scijava.Context", "")
-    return listed[-1] if listed else None
+    if listed and len(listed) > 1:
+        raise StartError(f"{len(listed)} SciJava contexts run in this process: say which, Fiji.attach(ij)")
+    return listed[0] if listed else None
 
 
 def _listed_contexts() -> list[Any] | None:
-    """Return the contexts that are not disposed, by SciJava's own list; None if it has none, before version 2.90."""
+    """Return the contexts that are not disposed, by SciJava's own list; None if it has none, before version 2.98."""
     context_class = jvm.java_class("org.scijava.Context")
     fields = {str(field.getName()): field for field in context_class.class_.getDeclaredFields()}
     if "CONTEXTS" not in fields or "disposed" not in fields:

@@ -7,6 +7,7 @@ from typing import Any
 
 import jpype
 
+from fijibridge.errors import StartError
 from fijibridge.fiji.attachment import context
 
 log = logging.getLogger("fijibridge")
@@ -65,5 +66,8 @@ def _legacy_service() -> Any:
         service = jpype.JClass("net.imagej.legacy.LegacyService")
     except TypeError:  # no such class
         return None
-    found = context()
+    try:
+        found = context()
+    except StartError:  # several, of which none is ImageJ's
+        return None
     return None if found is None else found.getService(service.class_)

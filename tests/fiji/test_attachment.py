@@ -215,6 +215,11 @@ def test_what_we_started_is_joined_too(python):
         import fijibridge as fb
         fiji = fb.Fiji.start("embedded", mode="headless")
         assert fb.Fiji.attach() is fiji
+        try:
+            fb.Fiji.attach("gateway")
+            raise SystemExit("attached to a text")
+        except fb.FijiBridgeError as error:
+            assert "imagej.init" in str(error), error
         fiji.close()
         try:
             fb.current()
@@ -340,6 +345,16 @@ for wrong in ("gateway", 7):
         raise SystemExit("attached to " + repr(wrong))
     except fb.FijiBridgeError as error:
         assert "imagej.init" in str(error), error
+assert fb.Fiji.attach(ij) is found and found.ij is ij
+assert fb.Fiji.attach() is found and found.ij is ij
+ij.getContext().dispose()
+try:
+    found.ij
+    raise SystemExit("a gateway that was quit")
+except fb.FijiBridgeError as error:
+    assert "imagej.init()" in str(error), error
+again = imagej.init(HOME, mode="headless")
+assert fb.current() is found and found.ij.getContext().equals(again.getContext())
 """
     )
 

@@ -343,3 +343,28 @@ def test_two_images_of_a_results_name_stay(clean, bright):
         clean._find(number).setProperty("fijibridge.result", "own")
     clean.run_macro("run('FijiBridge Own Cells...', 'image=i overwrite');")
     assert clean.titles() == ["i", "own", "own", "own-1"]
+
+
+@pytest.mark.parametrize("kind", ["8-bit", "stack"])
+def test_what_was_written_and_undone_is_nobodys_work(clean, kind):
+    image = images()[kind]
+    clean.show(image, name="a")
+    pulled = clean.image("a")
+    pulled.values[..., 2, 2] += 1
+    clean.write(pulled)
+    clean.undo("a")
+    clean.show(image, name="a")  # nobody changed it
+    clean.write(pulled)
+    clean.run_macro(PAINT % "a")
+    with pytest.raises(UnsavedError):
+        clean.show(image, name="a")
+
+
+def test_a_macro_waits_until_pushed_pixels_are_known(clean):
+    """Of many megabytes a thread of Java's makes the numbers, while Python goes on."""
+    clean.show(np.zeros((60, 1024, 1024), np.uint8), name="large")
+    assert len(keeping._noting) == 1
+    clean.run_macro("selectImage('large'); setSlice(60); setPixel(5, 5, 9);")
+    assert keeping._noting == []
+    with pytest.raises(UnsavedError):
+        clean.show(np.zeros((60, 1024, 1024), np.uint8), name="large")

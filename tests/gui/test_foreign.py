@@ -19,7 +19,7 @@ pytestmark = pytest.mark.jvm
 HELPERS = """
     def onEventThread = { work -> java.awt.EventQueue.invokeAndWait(work) }
     def wait = { done ->
-        def last = System.currentTimeMillis() + 20000
+        def last = System.currentTimeMillis() + 60000
         while (!done()) { assert System.currentTimeMillis() < last : 'it did not happen in time'; Thread.sleep(20) }
     }
     def manager = { ij.plugin.frame.RoiManager.getInstance2() }
