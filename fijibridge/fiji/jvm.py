@@ -194,10 +194,17 @@ def _archive_options(java: Java) -> list[str]:
     archive = startup_cache.class_archive(java)
     if archive is None:
         return []
+    failed = archive.with_suffix(".failed")
+    if failed.is_file():
+        return []
     if not archive.is_file():
         try:
             startup_cache.write_class_archive(java, archive)
-        except (OSError, subprocess.SubprocessError) as error:
+        except subprocess.SubprocessError as error:
+            log.info("this Java cannot write an archive of its classes, and is not asked again: %s", error)
+            failed.touch()
+            return []
+        except OSError as error:
             log.debug("Java's classes are parsed at each start: %s", error)
             return []
     return ["-Xshare:auto", f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off"]

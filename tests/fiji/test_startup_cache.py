@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from fijibridge.fiji import jars, startup_cache
+from fijibridge.fiji import jars, jvm, startup_cache
 from fijibridge.fiji.installations import Java
 from fijibridge.fiji.jvm import EMBEDDED, has_dynalink
 
@@ -152,3 +153,17 @@ def test_scyjava_converts_where_it_was_imported_before(python):
         assert str(scyjava.to_java([1, 2])) == "[1, 2]"
         """
     )
+
+
+def test_a_java_that_cannot_write_an_archive_is_asked_once(tmp_path, monkeypatch):
+    asked = []
+
+    def fails(java, path):
+        asked.append(path)
+        raise subprocess.CalledProcessError(1, "java")
+
+    monkeypatch.setattr(startup_cache, "class_archive", lambda java: tmp_path / "java-1.jsa")
+    monkeypatch.setattr(startup_cache, "write_class_archive", fails)
+    for _ in range(2):
+        assert jvm._archive_options(Java(tmp_path, 21, "JAVA_HOME")) == []
+    assert len(asked) == 1
