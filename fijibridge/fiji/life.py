@@ -14,7 +14,8 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -157,7 +158,34 @@ def revive(jvm_now: Running) -> None:
     if jvm_now.gateway is not None and is_disposed(jvm_now.gateway.getContext()):
         import imagej
 
-        jvm_now.gateway = imagej._create_gateway()
+        with _images_set_aside():
+            jvm_now.gateway = imagej._create_gateway()
+
+
+@contextmanager
+def _images_set_aside() -> Iterator[None]:
+    """Hide open images from an ImageJ2 that starts: its services look at them before they are complete, and fail."""
+    manager = jvm.java_class("ij.WindowManager")
+    images, active, front = (_field(manager, name) for name in ("imageList", "currentWindow", "frontWindow"))
+    windows, current = images.get(None), active.get(None)
+    kept = list(windows)
+    windows.clear()
+    manager.setTempCurrentImage(None)
+    active.set(None, None)
+    front.set(None, None)
+    try:
+        yield
+    finally:
+        for window in kept:
+            windows.add(window)
+        if current is not None:
+            manager.setCurrentWindow(current)
+
+
+def _field(owner: Any, name: str) -> Any:
+    field = owner.class_.getDeclaredField(name)
+    field.setAccessible(True)
+    return field
 
 
 def is_disposed(context: Any) -> bool:
@@ -165,10 +193,9 @@ def is_disposed(context: Any) -> bool:
     import jpype
 
     try:
-        field = jvm.java_class("org.scijava.Context").class_.getDeclaredField("disposed")
+        field = _field(jvm.java_class("org.scijava.Context"), "disposed")
     except jpype.JClass("java.lang.NoSuchFieldException"):
         return False
-    field.setAccessible(True)
     return bool(field.getBoolean(context))
 
 

@@ -131,3 +131,21 @@ def test_the_events_of_all_listeners_are_among_them(fiji):
     for name in listeners:
         for method in jpype.JClass(name).class_.getMethods():
             assert str(method.getParameterTypes()[0].getName()) in EVENTS
+
+
+def test_fiji_comes_back_after_a_quit_and_what_was_shown_meanwhile_stays(python, display):
+    """ImageJ2's services fail at images that are open while they begin."""
+    run(python, display, """
+        IJ = jpype.JClass("ij.IJ")
+        for attempt in range(2):
+            fiji.show(np.zeros((20, 30), np.uint8), name="before")
+            IJ.getInstance().exitWhenQuitting(False)
+            IJ.getInstance().quit()
+            wait(lambda: IJ.getInstance() is None)
+            fiji.show(np.full((20, 30), 5, np.uint8), name="meanwhile")
+            assert fb.Fiji.start(WHERE, mode="interactive") is fiji
+            assert IJ.getInstance() is not None and IJ.getInstance().isVisible()
+            assert "meanwhile" in fiji.titles()
+            assert fiji.run_macro("selectImage('meanwhile'); run('Invert'); return '' + getPixel(0, 0);") == "250"
+            fiji.close_image("meanwhile")
+    """)  # fmt: skip
