@@ -38,7 +38,9 @@ class Session:
     def _ready(self) -> None:
         life.refuse_forked()
         if self.closed:
-            raise SessionError("this Fiji session was closed: start one with fijibridge.Fiji.start()")
+            ours = life.running is None or life.running.ours
+            again = "start one with fijibridge.Fiji.start()" if ours else "join it again, fijibridge.Fiji.attach()"
+            raise SessionError(f"this Fiji session was closed: {again}")
         jvm.prepare_thread()
         if self.mode == "headless":
             from fijibridge.fiji import commands

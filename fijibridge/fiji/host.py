@@ -67,7 +67,9 @@ class FijiHost:
         found = overlays.from_java(self._fiji._java_rois("manager" if source == MANAGER else "overlay", which))
         cells = drawn_cells(found, taken[first])
         if cells is None:
-            told = "areas are added to it with [t]" if source == MANAGER else "areas are added to it with [b]"
+            told = f"areas are added to it with [{'t' if source == MANAGER else 'b'}]"
+            if source == MANAGER and self._fiji.mode == "headless":
+                told = f"without windows there is none, use the {OVERLAY}"
             raise RoiError(f"the {source} holds no areas that could be the cells of {taken[first].name!r}: {told}")
         self._ids[parameter.name] = which
         self.named[parameter.name] = source

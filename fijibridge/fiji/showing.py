@@ -116,7 +116,7 @@ class Showing(Pulling):
                 if not overwrite and keeping.unsaved(there):
                     raise UnsavedError(
                         f"the open image {name!r} was changed and is not saved, and would be replaced: save it, show "
-                        "this one under another name, or say overwrite=True"
+                        "this one under another name or in a new window, new=True, or say overwrite=True"
                     )
                 return editing.replace(there, made(name), keep_view)
             imp = made(windows.free_title(otherwise))
