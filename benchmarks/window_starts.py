@@ -49,7 +49,7 @@ def main() -> None:
     given = options.parse_args()
     read, write = os.pipe()
     size = f"{SCREEN[0]}x{SCREEN[1]}x24"
-    server = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", size], pass_fds=[write])
+    server = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", size, "-noreset"], pass_fds=[write])
     os.close(write)
     with os.fdopen(read) as pipe:
         display = f":{pipe.readline().strip()}"
