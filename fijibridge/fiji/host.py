@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from fijibridge.cells.diagnosis.corrections import drawn_cells
 from fijibridge.errors import Cancelled, NoImageError, RoiError
 from fijibridge.fiji import images, keeping, overlays, windows
 from fijibridge.fiji.forms import MANAGER, OVERLAY
@@ -60,6 +59,8 @@ class FijiHost:
         return parameter.kind is Kind.cells and str(value).lower() in (MANAGER.lower(), OVERLAY)
 
     def _drawn(self, parameter: Parameter, source: str, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
+        from fijibridge.cells.diagnosis.corrections import drawn_cells  # scipy comes with it
+
         first = next((name for name in taken if name in self._ids), None)
         if first is None:
             raise RoiError(f"the cells are those of the {source}, but of which image? Give the verb an image")
