@@ -55,7 +55,6 @@ scyjava.config.set_java_constraints(fetch="auto")
 from fijibridge.fiji.installations import find_java
 from pathlib import Path
 os.environ["JAVA_HOME"] = str(find_java(Path(sys.argv[1])).home)
-began = time.perf_counter()
 ij = imagej.init(sys.argv[1], mode="headless")
 done()
 """
