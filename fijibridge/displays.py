@@ -1,4 +1,4 @@
-"""What notebooks show of our objects: HTML in which everything is escaped, and small pictures as PNG.
+"""Displays of our objects in notebooks: HTML in which everything is escaped, and small pictures as PNG.
 
 Nothing here is imported before a notebook asks an object how it looks.
 """

@@ -41,7 +41,7 @@ _ALIASES = {
     **dict.fromkeys(("y", "row", "rows"), "y"),
     **dict.fromkeys(("x", "col", "cols", "column", "columns"), "x"),
 }
-"""What others call the axes, in lower case: pyimagej ``row col pln ch t``, ImageJ2 ``X Y Z Channel Time``."""
+"""Names of the axes in other programs, in lower case: pyimagej ``row col pln ch t``, ImageJ2 ``X Y Z Channel Time``."""
 _SAME = {  # the micro sign and the Greek mu look alike
     **dict.fromkeys(("\u00b5m", "\u03bcm", "micron", "microns", "micrometer", "micrometre"), "um"),
     "nanometer": "nm",

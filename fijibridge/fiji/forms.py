@@ -1,4 +1,4 @@
-"""What a dialog shows of a verb, without Java: for the dialogs of this process, and for the scripts of other Fijis."""
+"""Contents of a verb's dialog, without Java: for dialogs of this process, and for the scripts of other Fijis."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fijibridge.verbs.parameters import INPUTS, PATHS, Kind, Parameter
 from fijibridge.verbs.registry import Verb
 
 MANAGER, OVERLAY = "ROI Manager", "overlay"
-"""What names cells that are no label image: the areas of the verb's first image there."""
+"""Names for cells that are areas drawn on the verb's first image, not a label image."""
 NONE = "none"
-"""What a list of images offers for one that may be left out."""
+"""Entry in a list of images for an optional image that is left out."""
 LINE = 84
 """Characters in a line of a message."""
 NARROW = 8

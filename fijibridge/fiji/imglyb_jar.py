@@ -27,7 +27,7 @@ LACKING = (
     "ij.py.to_dataset, ij.py.to_img, ij.py.to_java and ij.op() of arrays. fijibridge's own calls work without it. Put "
     "imglib2-imglyb-*.jar (from SciJava's repository) into Fiji's folder 'jars' to have them"
 )
-"""What does not work without the jar, and how to get it."""
+"""Message: the calls that fail without the jar, and how to get it."""
 
 missing = False
 """Whether the JVM was started without the jar."""

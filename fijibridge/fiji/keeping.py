@@ -1,4 +1,4 @@
-"""What a push replaces: whether somebody's unsaved work is in it, and how it comes back."""
+"""Unsaved work in images that a push would replace, and undoing a push."""
 
 from __future__ import annotations
 

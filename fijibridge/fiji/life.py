@@ -60,7 +60,7 @@ class Running:
 
 
 running: Running | None = None
-"""What runs in this process, None before the first start."""
+"""The JVM of this process, None before the first start."""
 
 _failed: str | None = None
 """Why a start left a JVM that cannot be used."""
