@@ -52,7 +52,7 @@ hooks = scyjava._jvm._startup_callbacks
 hooks[:] = [h for h in hooks if not str(getattr(h, "__module__", "")).startswith("imglyb")]
 scyjava.config.endpoints.clear()
 scyjava.config.set_java_constraints(fetch="auto")
-from fijibridge.fiji.installations import find_java
+from fijibridge.imagej.installations import find_java
 from pathlib import Path
 os.environ["JAVA_HOME"] = str(find_java(Path(sys.argv[1])).home)
 ij = imagej.init(sys.argv[1], mode="headless")
@@ -62,7 +62,7 @@ done()
 # as somebody who has pyimagej or napari loaded: numpy, pandas and xarray are there before
 ATTACH = """
 import numpy, pandas, xarray, jpype
-from fijibridge.fiji.installations import find_java, java_libraries
+from fijibridge.imagej.installations import find_java, java_libraries
 jars = sys.argv[1].split(os.pathsep)
 jpype.startJVM("-Djava.awt.headless=true", jvmpath=str(java_libraries(find_java().home)[0]), classpath=jars)
 jpype.JClass("ij.IJ").getVersion()

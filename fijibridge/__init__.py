@@ -64,7 +64,7 @@ _HOME = {
     "fit_patch": "nn.planning",
     "forecast_training": "nn.planning",
     "grow_labels": "cells.segmentation.growing",
-    "imagej_info": "imagej_attrs",
+    "imagej_info": "imagej.metadata",
     "label_cells": "cells.segmentation.labelling",
     "label_cells_tiled": "cells.segmentation.stitching",
     "labels_from_membranes": "cells.targets.from_membranes",
@@ -211,7 +211,7 @@ if TYPE_CHECKING:
     from fijibridge.errors import FijiBridgeError
     from fijibridge.fiji.session import Fiji, current
     from fijibridge.image import as_image, pixel_size
-    from fijibridge.imagej_attrs import imagej_info
+    from fijibridge.imagej.metadata import imagej_info
     from fijibridge.nn.augmentation import Augmentation
     from fijibridge.nn.exchange import export_model
     from fijibridge.nn.model import Model

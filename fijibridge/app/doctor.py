@@ -17,7 +17,8 @@ from typing import Literal
 
 from fijibridge.app import scripts
 from fijibridge.errors import StartError
-from fijibridge.fiji import installations, jvm
+from fijibridge.fiji import jvm
+from fijibridge.imagej import installations
 from fijibridge.machine import total_memory
 
 State = Literal["ok", "note", "problem"]

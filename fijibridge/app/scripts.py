@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from fijibridge.errors import StartError
-from fijibridge.fiji.installations import is_fiji
 from fijibridge.fiji.scripts import BRIDGE, scripts
 from fijibridge.files.writing import atomic, write_json
+from fijibridge.imagej.installations import is_fiji
 
 FOLDER = Path("scripts", "Plugins", "FijiBridge")
 """Of a Fiji: its scripts become the menu Plugins > FijiBridge."""

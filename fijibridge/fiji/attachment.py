@@ -14,8 +14,8 @@ from typing import Any
 
 from fijibridge.errors import StartError
 from fijibridge.fiji import imglyb_jar, jvm
-from fijibridge.fiji.installations import Java
 from fijibridge.fiji.life import Running, flavor_of, is_disposed
+from fijibridge.imagej.installations import Java
 
 log = logging.getLogger("fijibridge")
 

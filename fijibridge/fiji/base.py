@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from fijibridge.errors import SessionError
 from fijibridge.fiji import jvm, life
-from fijibridge.fiji.installations import Java
 from fijibridge.fiji.life import Mode
+from fijibridge.imagej.installations import Java
 
 if TYPE_CHECKING:
     from fijibridge.fiji.windows import Events, Which

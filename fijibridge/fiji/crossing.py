@@ -13,10 +13,10 @@ import xarray as xr
 from fijibridge.errors import ImageError, OptionError, RoiError
 from fijibridge.fiji.blocks import Blocks, arrays_of
 from fijibridge.fiji.colors import colors_of, palette
-from fijibridge.fiji.columns import columns_of, curves_to_plot
-from fijibridge.fiji.exchange import MODES, Facts, image_of, shown, signed_ranges, stored_pixels
-from fijibridge.fiji.measurements import measurement_constants, places_of
 from fijibridge.image import DIMS, LookupTable, as_image, as_labels, imagej_pixels
+from fijibridge.imagej.hyperstack import MODES, Facts, image_of, shown, signed_ranges, stored_pixels
+from fijibridge.imagej.measurements import measurement_constants, places_of
+from fijibridge.imagej.tables import columns_of, curves_to_plot
 from fijibridge.rois import Roi
 from fijibridge.rois.roi import argb
 from fijibridge.verbs.parameters import Parameter

@@ -10,12 +10,12 @@ import xarray as xr
 
 from fijibridge.errors import ImageError
 from fijibridge.fiji import datasets, keeping, overlays
-from fijibridge.fiji.exchange import pack_rgb, plain_pixels
 from fijibridge.fiji.images import from_imageplus
 from fijibridge.fiji.pixels import copy_to_java
 from fijibridge.fiji.stacks import COLOR_RGB, ImageStack
 from fijibridge.image import DIMS, origin, pixel_size
-from fijibridge.imagej_attrs import imagej_info
+from fijibridge.imagej.hyperstack import pack_rgb, plain_pixels
+from fijibridge.imagej.metadata import imagej_info
 
 
 def replace(imp: Any, new: Any, keep_view: bool) -> Any:

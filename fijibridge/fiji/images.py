@@ -17,11 +17,11 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import ImageError
-from fijibridge.fiji.exchange import MODES, Facts, Shown, image_of, shown, signed_ranges, stored_pixels
 from fijibridge.fiji.pixels import copy_to_java, each_plane
 from fijibridge.fiji.stacks import COLOR_256, COLOR_RGB, GRAY8, GRAY16, ArrayStack, ImageStack, virtual_dtype
 from fijibridge.image import DIMS, LookupTable
-from fijibridge.imagej_attrs import imagej_info, keep_info
+from fijibridge.imagej.hyperstack import MODES, Facts, Shown, image_of, shown, signed_ranges, stored_pixels
+from fijibridge.imagej.metadata import imagej_info, keep_info
 
 Region = Mapping[str, int | slice]
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from fijibridge.errors import StartError
 from fijibridge.fiji import imglyb_jar, jars, startup_cache
-from fijibridge.fiji.installations import Java, fiji_places, find_java, java_libraries
+from fijibridge.imagej.installations import Java, fiji_places, find_java, java_libraries
 
 log = logging.getLogger("fijibridge")
 

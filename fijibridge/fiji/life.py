@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fijibridge.errors import SessionError, StartError
-from fijibridge.fiji import installations, jvm
-from fijibridge.fiji.installations import Java
+from fijibridge.fiji import jvm
+from fijibridge.imagej import installations
+from fijibridge.imagej.installations import Java
 
 log = logging.getLogger("fijibridge")
 

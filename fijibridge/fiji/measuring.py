@@ -14,8 +14,8 @@ import pandas as pd
 
 from fijibridge.errors import ImageError, RoiError
 from fijibridge.fiji import javaside, overlays
-from fijibridge.fiji.measurements import ALL_MEASUREMENTS, MEASUREMENTS, measurement_constants
 from fijibridge.fiji.tables import to_dataframe
+from fijibridge.imagej.measurements import ALL_MEASUREMENTS, MEASUREMENTS, measurement_constants
 
 __all__ = ["ALL_MEASUREMENTS", "MEASUREMENTS", "measure_rois", "measurement_flags"]
 

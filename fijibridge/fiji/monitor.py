@@ -14,7 +14,7 @@ import xarray as xr
 
 from fijibridge.errors import UnsavedError
 from fijibridge.image import Array, LookupTable
-from fijibridge.imagej_attrs import imagej_text
+from fijibridge.imagej.metadata import imagej_text
 from fijibridge.record import NOT_MEASURED, picture_of
 
 if TYPE_CHECKING:

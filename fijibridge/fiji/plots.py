@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fijibridge.errors import ImageError
-from fijibridge.fiji.columns import curves_to_plot
+from fijibridge.imagej.tables import curves_to_plot
 
 _COLORS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf")
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from fijibridge.errors import SessionError
 from fijibridge.fiji import attachment, imglyb_jar, jvm, life
-from fijibridge.fiji.installations import Java
 from fijibridge.fiji.life import Mode
 from fijibridge.fiji.trainings import Trainings
+from fijibridge.imagej.installations import Java
 from fijibridge.observing import add_watcher, remove_watcher
 
 _current: Fiji | None = None
@@ -51,7 +51,7 @@ class Fiji(Trainings):
         ``"2.17.0/1.54p"`` of ImageJ2 and ImageJ, ``"1.54p"`` for the embedded one.
     mode : str
         ``"headless"`` or ``"interactive"``.
-    java : fijibridge.fiji.installations.Java
+    java : fijibridge.imagej.installations.Java
         The Java it runs on.
 
     Notes

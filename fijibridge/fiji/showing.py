@@ -304,7 +304,7 @@ class Showing(Pulling):
             Add the rows to those of the table of that name, if one is open.
         """
         from fijibridge.fiji import tables, windows
-        from fijibridge.fiji.columns import with_index
+        from fijibridge.imagej.tables import with_index
 
         self._ready()
         if not isinstance(frame, pd.DataFrame):

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from fijibridge.errors import ImageError
 from fijibridge.fiji import javaside
-from fijibridge.fiji.exchange import pack_rgb
 from fijibridge.fiji.pixels import copy_from_java, copy_to_java, each_plane
+from fijibridge.imagej.hyperstack import pack_rgb
 
 log = logging.getLogger("fijibridge")
 

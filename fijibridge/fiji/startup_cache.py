@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from fijibridge.fiji.installations import Java
 from fijibridge.files import atomic
+from fijibridge.imagej.installations import Java
 
 log = logging.getLogger("fijibridge")
 

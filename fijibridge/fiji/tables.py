@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fijibridge.fiji.columns import columns_of
 from fijibridge.fiji.windows import headless
+from fijibridge.imagej.tables import columns_of
 
 LABEL = "label"
 """The column that names a row's cell."""

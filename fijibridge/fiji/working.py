@@ -10,8 +10,8 @@ import xarray as xr
 
 from fijibridge.errors import ImageError, MacroError, RoiError, SessionError
 from fijibridge.fiji.judging import Judging
-from fijibridge.fiji.measurements import places_of
 from fijibridge.image import Array, as_image, in_order
+from fijibridge.imagej.measurements import places_of
 from fijibridge.rois import Roi, labels_to_rois
 
 if TYPE_CHECKING:

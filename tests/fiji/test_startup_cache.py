@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from fijibridge.fiji import jars, jvm, startup_cache
-from fijibridge.fiji.installations import Java
 from fijibridge.fiji.jvm import EMBEDDED, has_dynalink
+from fijibridge.imagej.installations import Java
 
 pytestmark = pytest.mark.jvm
 

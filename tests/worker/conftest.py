@@ -47,7 +47,7 @@ class Jvm:
     """A JVM that runs Groovy."""
 
     def __init__(self, jars: list[Path], folder: Path, headless: bool = True, **environment: str):
-        from fijibridge.fiji.installations import find_java
+        from fijibridge.imagej.installations import find_java
 
         java = find_java().home / "bin" / "java"
         options = [

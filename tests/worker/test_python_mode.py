@@ -16,7 +16,7 @@ import scyjava
 from scyjava._script import enable_python_scripting
 
 import fijibridge as fb
-from fijibridge.fiji.installations import find_java
+from fijibridge.imagej.installations import find_java
 from fijibridge.fiji.scripts import BRIDGE, file_name, script
 from fijibridge.verbs import Cells, Image, verb, verb_named
 from tests.worker.conftest import DRIVER, find_jars

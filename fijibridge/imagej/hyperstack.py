@@ -23,7 +23,7 @@ from fijibridge.image import (
     time_unit,
     unit,
 )
-from fijibridge.imagej_attrs import imagej_info, keep_info
+from fijibridge.imagej.metadata import imagej_info, keep_info
 
 MODES = {1: "composite", 2: "color", 3: "grayscale"}
 """How several channels are shown, by ImageJ's number."""

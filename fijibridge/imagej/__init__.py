@@ -1,0 +1,1 @@
+"""ImageJ's vocabulary: hyperstacks, tables, measurements, installations. Needs no Java."""
