@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 import fijibridge as fb
-from fijibridge.app.scripts import FOLDER
 from fijibridge.verbs import perform, verb_named
+from fijibridge.worker.installation import FOLDER
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.worker import conftest as other

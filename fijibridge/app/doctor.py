@@ -15,11 +15,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from fijibridge.app import scripts
 from fijibridge.errors import StartError
 from fijibridge.fiji import jvm
 from fijibridge.imagej import installations
 from fijibridge.machine import total_memory
+from fijibridge.worker import installation
 
 State = Literal["ok", "note", "problem"]
 START_WITHIN = 120
@@ -127,7 +127,7 @@ def installed() -> Finding:
         if folder is None:
             mend = "fijibridge install-scripts PATH_TO_FIJI puts FijiBridge into the menu of a Fiji that lies elsewhere"
             return Finding("scripts in Fiji", "note", "no Fiji was found to look into", mend)
-        found, mend, works = scripts.pair(folder)
+        found, mend, works = installation.pair(folder)
     except StartError as error:
         return Finding("scripts in Fiji", "problem", str(error), "see what is said of Fiji above")
     return Finding("scripts in Fiji", "problem" if not works else "note" if mend else "ok", found, mend)
@@ -240,7 +240,7 @@ def worker() -> Finding:
     """Start the worker that a Fiji's scripts call, as they do."""
     began = time.monotonic()
     try:
-        told = scripts.hello(timeout=START_WITHIN)
+        told = installation.hello(timeout=START_WITHIN)
     except StartError as error:
         return Finding("worker", "problem", str(error), "see the findings above")
     found = f"fijibridge {told['version']} answers Fiji's scripts, works on {told['device']}"

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from fijibridge.app import doctor, scripts
+from fijibridge.app import doctor
 from fijibridge.app.cli import app
 from fijibridge.errors import StartError
-from fijibridge.fiji.scripts import scripts as made
 from fijibridge.verbs import Image, unregister, verb
+from fijibridge.worker import installation
+from fijibridge.worker.scripts import scripts as made
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -37,12 +38,12 @@ def files(home: Path) -> dict[str, bytes]:
 
 def test_the_scripts_of_the_repository_are_those_that_the_verbs_make():
     there = {p.name: p.read_text() for p in (ROOT / "scripts" / "Plugins" / "FijiBridge").glob("*.groovy")}
-    assert there == made(), "run: python -m fijibridge.fiji.scripts scripts/Plugins/FijiBridge"
+    assert there == made(), "run: python -m fijibridge.worker.scripts scripts/Plugins/FijiBridge"
 
 
 def test_what_is_installed_is_taken_out_again_and_nothing_else(home):
     before = files(home)
-    done = scripts.install(home)
+    done = installation.install(home)
     names = {p.name for p in done.folder.glob("*.groovy")}
     assert names == set(done.written) == set(made())
     assert {"FijiBridge_Predict....groovy", "FijiBridge_Train_U-Net....groovy", "FijiBridge_About.groovy"} <= names
@@ -50,45 +51,45 @@ def test_what_is_installed_is_taken_out_again_and_nothing_else(home):
     assert f"python = '{sys.executable}'" in text
     assert version("fijibridge") in text
     assert not done.kept
-    assert scripts.uninstall(home).removed == sorted(names)
+    assert installation.uninstall(home).removed == sorted(names)
     assert files(home) == before
     assert not done.folder.exists()
 
 
 def test_twice_is_once(home):
-    scripts.install(home)
+    installation.install(home)
     before = files(home)
-    assert scripts.install(home).kept == []
+    assert installation.install(home).kept == []
     assert files(home) == before
 
 
 def test_what_the_user_changed_is_kept_and_said(home):
-    folder = scripts.install(home).folder
+    folder = installation.install(home).folder
     (folder / "FijiBridge_Plan....groovy").write_text("// better")
     (folder / "notes.txt").write_text("mine")
     (folder / "FijiBridge_About.groovy").unlink()
-    again = scripts.install(home)
+    again = installation.install(home)
     assert again.kept == ["FijiBridge_Plan....groovy"]
     assert "FijiBridge_About.groovy" in again.written
-    gone = scripts.uninstall(home)
+    gone = installation.uninstall(home)
     assert gone.kept == []  # what was kept at the second time is no longer ours
     assert sorted(p.name for p in folder.iterdir()) == ["FijiBridge_Plan....groovy", "notes.txt"]
     assert (folder / "FijiBridge_Plan....groovy").read_text() == "// better"
 
 
 def test_what_was_changed_is_not_taken_out(home):
-    folder = scripts.install(home).folder
+    folder = installation.install(home).folder
     (folder / "FijiBridge_Plan....groovy").write_text("// better")
-    assert scripts.uninstall(home).kept == ["FijiBridge_Plan....groovy"]
+    assert installation.uninstall(home).kept == ["FijiBridge_Plan....groovy"]
     assert [p.name for p in folder.iterdir()] == ["FijiBridge_Plan....groovy"]
 
 
 def test_a_script_of_the_same_name_is_not_overwritten(home):
-    folder = home / scripts.FOLDER
+    folder = home / installation.FOLDER
     folder.mkdir()
     (folder / "FijiBridge_Predict....groovy").write_text("// somebody's")
-    assert scripts.install(home).kept == ["FijiBridge_Predict....groovy"]
-    scripts.uninstall(home)
+    assert installation.install(home).kept == ["FijiBridge_Predict....groovy"]
+    installation.uninstall(home)
     assert (folder / "FijiBridge_Predict....groovy").read_text() == "// somebody's"
 
 
@@ -99,17 +100,17 @@ def test_a_verb_that_comes_and_goes(home):
         return "7"
 
     try:
-        folder = scripts.install(home).folder
+        folder = installation.install(home).folder
         assert "'count_spots'" in (folder / "FijiBridge_Count_Spots....groovy").read_text()
     finally:
         unregister("count_spots")
-    assert scripts.install(home).removed == ["FijiBridge_Count_Spots....groovy"]
+    assert installation.install(home).removed == ["FijiBridge_Count_Spots....groovy"]
     assert not (folder / "FijiBridge_Count_Spots....groovy").exists()
 
 
 def test_an_installation_that_breaks_off_can_be_done_again_and_taken_out(home, monkeypatch):
     before = files(home)
-    real, count = scripts.atomic, 0
+    real, count = installation.atomic, 0
 
     def full(path):
         nonlocal count
@@ -118,14 +119,14 @@ def test_an_installation_that_breaks_off_can_be_done_again_and_taken_out(home, m
             raise OSError(28, "No space left on device")
         return real(path)
 
-    monkeypatch.setattr(scripts, "atomic", full)
+    monkeypatch.setattr(installation, "atomic", full)
     with pytest.raises(StartError, match="No space left"):
-        scripts.install(home)
-    assert len(list((home / scripts.FOLDER).glob("*.groovy"))) == 3
+        installation.install(home)
+    assert len(list((home / installation.FOLDER).glob("*.groovy"))) == 3
     monkeypatch.undo()
-    scripts.uninstall(home)
+    installation.uninstall(home)
     assert files(home) == before
-    assert scripts.install(home).kept == []
+    assert installation.install(home).kept == []
 
 
 @pytest.mark.parametrize("given", [".", "Fiji.app", "Fiji.app/Contents/MacOS/fiji-macosx", ".."])
@@ -135,12 +136,12 @@ def test_the_layouts_of_a_fiji(tmp_path, given):
     (bundle / "jars" / "ij-1.54p.jar").touch()
     (bundle / "Contents" / "MacOS").mkdir(parents=True)
     place = {".": tmp_path, "..": bundle / "plugins"}.get(given, tmp_path / given)
-    assert scripts.fiji_home(place) == bundle
+    assert installation.fiji_home(place) == bundle
 
 
 def test_a_bundle_beside_the_jars(home):
     (home / "Fiji.app" / "Contents" / "MacOS").mkdir(parents=True)
-    assert scripts.fiji_home(home / "Fiji.app") == home
+    assert installation.fiji_home(home / "Fiji.app") == home
 
 
 def test_what_is_no_fiji_is_refused_and_nothing_written(tmp_path):
@@ -149,22 +150,22 @@ def test_what_is_no_fiji_is_refused_and_nothing_written(tmp_path):
     assert "no Fiji" in str(result.exception)
     assert not any(tmp_path.iterdir())
     with pytest.raises(StartError, match="no Fiji"):
-        scripts.uninstall(tmp_path)
+        installation.uninstall(tmp_path)
 
 
 def test_nothing_installed(home):
     with pytest.raises(StartError, match="nothing of fijibridge is installed"):
-        scripts.uninstall(home)
+        installation.uninstall(home)
 
 
 def test_a_manifest_that_names_files_elsewhere_removes_none(home):
-    scripts.install(home)
-    path = home / scripts.FOLDER / scripts.MANIFEST
+    installation.install(home)
+    path = home / installation.FOLDER / installation.MANIFEST
     told = json.loads(path.read_text())
     told["files"]["../Mine.groovy"] = told["files"].pop("FijiBridge_About.groovy")
     path.write_text(json.dumps(told))
     with pytest.raises(StartError, match="other folders"):
-        scripts.uninstall(home)
+        installation.uninstall(home)
     assert (home / "scripts" / "Plugins" / "Mine.groovy").exists()
 
 
@@ -189,9 +190,9 @@ def test_the_doctor_looks_at_the_pair(home, monkeypatch):
     monkeypatch.setenv("FIJI_HOME", str(home))
     assert doctor.installed().state == "note"
     assert "install-scripts" in doctor.installed().mend
-    folder = scripts.install(home).folder
+    folder = installation.install(home).folder
     assert doctor.installed().state == "ok"
-    path = folder / scripts.MANIFEST
+    path = folder / installation.MANIFEST
     told = json.loads(path.read_text())
     path.write_text(json.dumps({**told, "python": "/gone/python"}))
     assert (doctor.installed().state, "/gone/python" in doctor.installed().found) == ("note", True)
@@ -206,6 +207,6 @@ def test_the_doctor_looks_at_the_pair(home, monkeypatch):
 
 def test_a_worker_that_cannot_start_is_told(monkeypatch):
     with pytest.raises(StartError, match="cannot be started"):
-        scripts.hello("/gone/python")
+        installation.hello("/gone/python")
     with pytest.raises(StartError, match="did not answer"):
-        scripts.hello(timeout=0.01)
+        installation.hello(timeout=0.01)

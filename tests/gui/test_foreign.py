@@ -7,9 +7,9 @@ import pickle
 import numpy as np
 import pytest
 
-from fijibridge.app.scripts import FOLDER
 from fijibridge.fiji.forms import NONE, described
 from fijibridge.verbs import Kind, all_verbs
+from fijibridge.worker.installation import FOLDER
 from tests.languages import BEGIN, LANGUAGES, WRONG, code, prepared
 from tests.worker.conftest import CLOSE, Jvm, ScriptFailed, environment, find_jars, home  # noqa: F401 - fixtures
 from tests.worker.languages import all_done, done

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fijibridge.app.scripts import FOLDER
 from fijibridge.fiji.jars import jars_of
+from fijibridge.worker.installation import FOLDER
 from tests.engines import JARS as ENGINES
 
 JARS = (

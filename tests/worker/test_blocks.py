@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fijibridge.errors import ImageError
-from fijibridge.fiji import blocks
-from fijibridge.fiji.blocks import Blocks, arrays_of
+from fijibridge.worker import shared_memory as worker_shared_memory
+from fijibridge.worker.shared_memory import Blocks, arrays_of
 from tests.worker.conftest import shared_memory
 
 
@@ -21,7 +21,7 @@ def came(told: dict) -> dict:
 
 def test_planes_come_out_as_they_went_in_and_are_freed(monkeypatch):
     """Several blocks, the last one not full; planes that do not lie one after the other in memory."""
-    monkeypatch.setattr(blocks, "BLOCK", 5000)
+    monkeypatch.setattr(worker_shared_memory, "BLOCK", 5000)
     stack = np.random.default_rng(0).integers(0, 65536, (7, 40, 60)).astype(np.uint16)[:, ::2, ::2]
     before = shared_memory()
     made = Blocks()
@@ -57,7 +57,7 @@ def test_what_does_not_fit_is_refused_before_any_of_it_is_there():
 
 def test_planes_are_copied_where_blocks_are_no_files(monkeypatch, tmp_path):
     """As on macOS and Windows."""
-    monkeypatch.setattr(blocks, "_WHERE", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(worker_shared_memory, "_WHERE", str(tmp_path / "nowhere"))
     stack = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     made = Blocks()
     told = made.put_planes(list(stack))

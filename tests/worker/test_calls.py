@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import fijibridge as fb
-from fijibridge.app.scripts import FOLDER
 from fijibridge.fiji.colors import palette
 from fijibridge.files.writing import write_image
 from fijibridge.verbs import ShowImage, ShowLabels, all_verbs, perform, verb_named
+from fijibridge.worker.installation import FOLDER
 from tests.worker.conftest import ScriptFailed
 
 pytestmark = pytest.mark.jvm

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import fijibridge as fb
-from fijibridge.app.scripts import FOLDER
-from fijibridge.fiji.scripts import BRIDGE, file_name, script
 from fijibridge.files.writing import write_image
 from fijibridge.verbs import all_verbs, unregister, verb_named
+from fijibridge.worker.installation import FOLDER
+from fijibridge.worker.scripts import BRIDGE, file_name, script
 from tests.worker.conftest import Jvm, ScriptFailed
 
 pytestmark = pytest.mark.jvm

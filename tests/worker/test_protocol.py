@@ -24,7 +24,7 @@ class Pipe:
 
     def __init__(self):
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "fijibridge.fiji.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-P", "-m", "fijibridge.worker.process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(PACKAGE), "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         self.number = 0

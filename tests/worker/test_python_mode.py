@@ -17,7 +17,7 @@ from scyjava._script import enable_python_scripting
 
 import fijibridge as fb
 from fijibridge.imagej.installations import find_java
-from fijibridge.fiji.scripts import BRIDGE, file_name, script
+from fijibridge.worker.scripts import BRIDGE, file_name, script
 from fijibridge.verbs import Cells, Image, verb, verb_named
 from tests.worker.conftest import DRIVER, find_jars
 

@@ -16,7 +16,7 @@ FijiFolder = Annotated[Path, typer.Argument(metavar="PATH_TO_FIJI", help="the fo
 def install_scripts(fiji: FijiFolder) -> None:
     """Put FijiBridge into the menu Plugins of a Fiji: its items call this Python. Run it again after an update."""
     from fijibridge.app.console import console
-    from fijibridge.app.scripts import APPOSE, install
+    from fijibridge.worker.installation import APPOSE, install
 
     done = install(fiji)
     console.print(f"{len(done.written)} scripts in {done.folder}; after a restart of Fiji: Plugins > FijiBridge")
@@ -33,7 +33,7 @@ def install_scripts(fiji: FijiFolder) -> None:
 def uninstall_scripts(fiji: FijiFolder) -> None:
     """Take FijiBridge out of the menu of a Fiji: exactly what install-scripts put there."""
     from fijibridge.app.console import console
-    from fijibridge.app.scripts import uninstall
+    from fijibridge.worker.installation import uninstall
 
     done = uninstall(fiji)
     console.print(f"{len(done.removed)} scripts removed from {done.folder}")

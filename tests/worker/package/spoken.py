@@ -120,7 +120,7 @@ def odd_results(image: Image, kind: str) -> list[Result]:
 @verb("Die...")
 def die(image: Image) -> ShowImage:
     """Be killed, with an image in the hands and another one made."""
-    from fijibridge.fiji.blocks import Blocks
+    from fijibridge.worker.shared_memory import Blocks
 
     Blocks().put(np.zeros(1_000_000))
     os.kill(os.getpid(), 9)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from fijibridge.errors import StartError
-from fijibridge.fiji.scripts import BRIDGE, scripts
 from fijibridge.files.writing import atomic, write_json
 from fijibridge.imagej.installations import is_fiji
+from fijibridge.worker.scripts import BRIDGE, scripts
 
 FOLDER = Path("scripts", "Plugins", "FijiBridge")
 """Of a Fiji: its scripts become the menu Plugins > FijiBridge."""
@@ -169,7 +169,7 @@ def hello(python: str = sys.executable, timeout: float = 120) -> dict[str, Any]:
         If it says nothing, or not what it should.
     """
     request = json.dumps({"task": "1", "requestType": "EXECUTE", "script": ":hello"}) + "\n"
-    command = [python, "-P", "-m", "fijibridge.fiji.worker"]
+    command = [python, "-P", "-m", "fijibridge.worker.process"]
     try:
         done = subprocess.run(command, input=request, capture_output=True, text=True, timeout=timeout, cwd=Path.home())
         answer = json.loads(done.stdout.splitlines()[-1])

@@ -11,7 +11,6 @@ import pandas as pd
 import xarray as xr
 
 from fijibridge.errors import ImageError, OptionError, RoiError
-from fijibridge.fiji.blocks import Blocks, arrays_of
 from fijibridge.fiji.colors import colors_of, palette
 from fijibridge.image import DIMS, LookupTable, as_image, as_labels, imagej_pixels
 from fijibridge.imagej.hyperstack import MODES, Facts, image_of, shown, signed_ranges, stored_pixels
@@ -21,6 +20,7 @@ from fijibridge.rois import Roi
 from fijibridge.rois.roi import argb
 from fijibridge.verbs.parameters import Parameter
 from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
+from fijibridge.worker.shared_memory import Blocks, arrays_of
 
 _TYPES = {"8-bit": np.uint8, "8-bit color": np.uint8, "16-bit": np.uint16, "signed 16-bit": np.uint16,
           "32-bit": np.float32, "RGB": np.uint32}  # fmt: skip

@@ -3,7 +3,7 @@
  *
  * The scripts load this file from the environment that they were installed from, once for each Fiji: see call().
  * Images, ROIs and tables cross in shared memory, which both sides free; the rest is Appose's protocol, of which
- * fijibridge/fiji/worker.py is the other end.
+ * fijibridge/worker/process.py is the other end.
  */
 import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
@@ -1061,7 +1061,7 @@ class Bridge {
             throw new Told("the Python environment of FijiBridge is gone: there is no ${python}. Install fijibridge again, and " +
                 "run 'fijibridge install-scripts PATH_TO_FIJI'")
         IJ.showStatus('FijiBridge: starting Python ...')
-        Service started = new Service(new File(System.getProperty('user.dir')), python, '-P', '-m', 'fijibridge.fiji.worker')
+        Service started = new Service(new File(System.getProperty('user.dir')), python, '-P', '-m', 'fijibridge.worker.process')
         Exception failed = null
         // its threads inherit that they do not keep Java from ending
         Thread starting = Thread.startDaemon('FijiBridge-Start') {

@@ -1,6 +1,6 @@
 """Python at work for a Fiji that it did not start: calls of verbs come in over a pipe, results go back through it.
 
-``python -m fijibridge.fiji.worker`` speaks Appose's protocol, a line of JSON for each message; pixels, ROIs and tables
+``python -m fijibridge.worker.process`` speaks Appose's protocol, a line of JSON for each message; pixels, ROIs and tables
 are in shared memory. It is not Appose's own worker, which runs any code that comes: this one knows the names of verbs
 and nothing else. It opens no port, and it ends when the other end of its pipe does.
 
@@ -30,9 +30,9 @@ import numpy  # noqa: F401 - before anything waits for input: on Windows its imp
 
 from fijibridge.errors import Cancelled, FijiBridgeError, FijiBridgeWarning, OptionError
 from fijibridge.fiji import answering
-from fijibridge.fiji.blocks import Blocks
-from fijibridge.fiji.crossing import Crossing
 from fijibridge.verbs import Call, perform, verb_named
+from fijibridge.worker.host import Crossing
+from fijibridge.worker.shared_memory import Blocks
 
 log = logging.getLogger("fijibridge")
 

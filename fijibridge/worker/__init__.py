@@ -1,0 +1,1 @@
+"""Python at work for a Fiji that runs in another process. Needs no Java."""
