@@ -1,8 +1,8 @@
 """Python at work for a Fiji that it did not start: calls of verbs come in over a pipe, results go back through it.
 
-``python -m fijibridge.worker.process`` speaks Appose's protocol, a line of JSON for each message; pixels, ROIs and tables
-are in shared memory. It is not Appose's own worker, which runs any code that comes: this one knows the names of verbs
-and nothing else. It opens no port, and it ends when the other end of its pipe does.
+``python -m fijibridge.worker.process`` speaks Appose's protocol, a line of JSON for each message. Pixels, ROIs and
+tables are in shared memory. It is not Appose's own worker, which runs any code that comes: this one knows the names
+of verbs and nothing else. It opens no port, and it ends when the other end of its pipe does.
 
 A message to it: ``{"task": id, "requestType": "EXECUTE", "script": name of a verb, "inputs": {"given": options,
 "images": by parameter}}``, or ``"requestType": "CANCEL"``. Four names are no verbs: ``:hello`` says who is there;

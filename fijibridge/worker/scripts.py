@@ -1,6 +1,6 @@
 """The Groovy scripts by which a Fiji that Python did not start calls verbs: one for each, made from its parameters.
 
-``python -m fijibridge.worker.scripts FOLDER`` writes them there, not installed: those in ``scripts/Plugins/FijiBridge``.
+``python -m fijibridge.worker.scripts FOLDER`` writes them there, not installed, as in ``scripts/Plugins/FijiBridge``.
 
 They have no ``#@`` parameters: SciJava would open a dialog for each one that a macro leaves out, and would share its
 last value with every script that has a parameter of that name.
