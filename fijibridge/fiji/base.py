@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fijibridge.errors import SessionError
-from fijibridge.fiji import jvm, life
-from fijibridge.fiji.life import Mode
+from fijibridge.fiji.jvm import lifetime, startup
+from fijibridge.fiji.jvm.lifetime import Mode
 from fijibridge.imagej.installations import Java
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ class Session:
         self._java("ij.IJ").log(str(text))
 
     def _ready(self) -> None:
-        life.refuse_forked()
+        lifetime.refuse_forked()
         if self.closed:
-            ours = life.running is None or life.running.ours
+            ours = lifetime.running is None or lifetime.running.ours
             again = "start one with fijibridge.Fiji.start()" if ours else "join it again, fijibridge.Fiji.attach()"
             raise SessionError(f"this Fiji session was closed: {again}")
-        jvm.prepare_thread()
+        startup.prepare_thread()
         if self.mode == "headless":
             from fijibridge.fiji import commands
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import jpype
 
 from fijibridge.errors import Cancelled, FijiBridgeError, OptionError
-from fijibridge.fiji import answering, commands, dialogs, javaside
+from fijibridge.fiji import answering, commands, dialogs
 from fijibridge.fiji.forms import wrapped
 from fijibridge.fiji.host import FijiHost
+from fijibridge.fiji.jvm import compiled
 from fijibridge.fiji.menu import Menu
 from fijibridge.verbs.options import read_options, with_variables
 from fijibridge.verbs.parameters import INPUTS, OVERWRITE
@@ -33,10 +34,10 @@ log = logging.getLogger("fijibridge")
 class Caller(IntEnum):
     """Who called a command."""
 
-    person = javaside.PERSON
-    script = javaside.SCRIPT
-    macro = javaside.MACRO
-    python = javaside.PYTHON
+    person = compiled.PERSON
+    script = compiled.SCRIPT
+    macro = compiled.MACRO
+    python = compiled.PYTHON
 
 
 _MACROS = (Caller.macro, Caller.python)
@@ -60,7 +61,7 @@ class Calls:
 
     def enter(self) -> None:
         """Make the verbs commands, also after ImageJ's main window was opened anew."""
-        javaside.plugin().callee = self._callee
+        compiled.plugin().callee = self._callee
         if not self._interactive:
             commands.keep_images()  # else an image that is shown within IJ.run is shown nowhere
         self._menu.enter()
@@ -74,7 +75,7 @@ class Calls:
             self._stop_listening = None
         self._menu.leave()
         commands.release_images()
-        javaside.plugin().callee = None
+        compiled.plugin().callee = None
 
     # --- a call -------------------------------------------------------------------------------------
 
@@ -231,7 +232,7 @@ def _end(caller: Caller, why: str) -> Any:
     running = _macro_of(caller)
     if running is not None:
         try:
-            javaside.interpreter().end(running, why)
+            compiled.interpreter().end(running, why)
         except jpype.JClass("java.lang.RuntimeException") as error:
             return error
         finally:
@@ -240,7 +241,7 @@ def _end(caller: Caller, why: str) -> Any:
     if caller in _MACROS:  # ImageJ lost sight of it, while another one ran in another thread
         if why:
             jpype.JClass("ij.IJ").showMessage("Macro Error", why)
-        return javaside.failure()(macro.MACRO_CANCELED)
+        return compiled.failure()(macro.MACRO_CANCELED)
     if caller is Caller.person:
         return jpype.JClass("java.lang.RuntimeException")(why or macro.MACRO_CANCELED)
     # what IJ.run does at its end, which is not reached
@@ -248,7 +249,7 @@ def _end(caller: Caller, why: str) -> Any:
     flag = jpype.JClass("ij.IJ").class_.getDeclaredField("macroRunning")
     flag.setAccessible(True)
     flag.setBoolean(None, False)
-    return javaside.failure()(why or macro.MACRO_CANCELED)
+    return compiled.failure()(why or macro.MACRO_CANCELED)
 
 
 def _told(command: str, error: BaseException) -> str:
@@ -275,7 +276,7 @@ def _macro_of(caller: Caller) -> Any:
     if caller is Caller.python:
         return commands.macro_here()
     macro = jpype.JClass("ij.macro.Interpreter").getInstance() if caller is Caller.macro else None
-    return None if isinstance(macro, javaside.interpreter()) else macro  # else it is one of another thread
+    return None if isinstance(macro, compiled.interpreter()) else macro  # else it is one of another thread
 
 
 def _leave_to_us(command: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import jpype
 
 from fijibridge.errors import StartError
-from fijibridge.fiji.attachment import context
+from fijibridge.fiji.jvm.attachment import context
 
 log = logging.getLogger("fijibridge")
 

@@ -8,7 +8,8 @@ from typing import Any
 import jpype
 
 from fijibridge.errors import ImageError
-from fijibridge.fiji import javaside, overlays
+from fijibridge.fiji import overlays
+from fijibridge.fiji.jvm import compiled
 from fijibridge.fiji.pixels import each_plane
 
 BEFORE = "fijibridge.before"
@@ -39,7 +40,7 @@ def unsaved(imp: Any) -> bool:
     arrays = arrays_of(imp)
     known = pushed.get()
     if len(known) == len(arrays):
-        found = each_plane(javaside.sums().sum, arrays, int(imp.getSizeInBytes()))
+        found = each_plane(compiled.sums().sum, arrays, int(imp.getSizeInBytes()))
         if all(int(a) == int(b) for a, b in zip(found, known, strict=True)):
             return False
     file = imp.getOriginalFileInfo()
@@ -51,7 +52,7 @@ def note_pushed(imp: Any) -> None:
     if bool(imp.getStack().isVirtual()):
         imp.setProperty(_PUSHED, None)
         return
-    work = javaside.sums()()
+    work = compiled.sums()()
     work.arrays = jpype.JArray(jpype.JObject)(arrays_of(imp))
     numbers = jpype.JClass("java.util.concurrent.FutureTask")(work)
     imp.setProperty(_PUSHED, numbers)
@@ -87,7 +88,7 @@ def note_written(imp: Any, written: Mapping[int, tuple[Any, Any]], was_changed: 
         if not was_changed:
             note_pushed(imp)
         return
-    known, number = pushed.get().clone(), javaside.sums().sum  # what can be undone has the numbers of before
+    known, number = pushed.get().clone(), compiled.sums().sum  # what can be undone has the numbers of before
     for plane, (before, now) in written.items():
         if plane <= len(known) and int(known[plane - 1]) == int(number(before)):
             known[plane - 1] = number(now)

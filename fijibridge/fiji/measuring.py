@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from fijibridge.errors import ImageError, RoiError
-from fijibridge.fiji import javaside, overlays
+from fijibridge.fiji import overlays
+from fijibridge.fiji.jvm import compiled
 from fijibridge.fiji.tables import to_dataframe
 from fijibridge.imagej.measurements import ALL_MEASUREMENTS, MEASUREMENTS, measurement_constants
 
@@ -58,7 +59,7 @@ def measure_rois(imp: Any, rois: Any, names: Sequence[str], channel: int | None 
             here = np.flatnonzero(slices == index)
             overlay = jpype.JClass("ij.gui.Overlay")()
             part = rois if len(here) == len(rois) else jpype.JArray(jpype.JClass("ij.gui.Roi"))([rois[i] for i in here])
-            javaside.rois().add(overlay, part)
+            compiled.rois().add(overlay, part)
             twin.setSliceWithoutUpdate(int(index))
             table = to_dataframe(overlay.measure(twin))
             if len(table) != len(here):

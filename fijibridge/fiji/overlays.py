@@ -9,11 +9,11 @@ import jpype
 import numpy as np
 import numpy.typing as npt
 
-from fijibridge.fiji import javaside
 from fijibridge.fiji.colors import Colors as Colors
 from fijibridge.fiji.colors import color_index
 from fijibridge.fiji.colors import colors_of as colors_of
 from fijibridge.fiji.colors import palette as palette
+from fijibridge.fiji.jvm import compiled
 from fijibridge.fiji.pixels import copy_from_java, copy_to_java
 from fijibridge.fiji.stacks import ImageStack
 from fijibridge.fiji.windows import headless, on_event_thread
@@ -36,7 +36,7 @@ def to_java(rois: Sequence[Roi], imp: Any = None, colors: Sequence[int] = ()) ->
     sizes = np.array([len(roi.to_bytes()) for roi in rois], np.int32)
     packed = np.array(colors, np.int64).astype(np.uint32).view(np.int32)
     axis = position_axis(imp) if imp is not None and bool(imp.isHyperStack()) else ""
-    return javaside.rois().decode(_bytes(data), _ints(sizes), _ints(packed), axis)
+    return compiled.rois().decode(_bytes(data), _ints(sizes), _ints(packed), axis)
 
 
 def position_axis(imp: Any) -> Literal["slice", "frame", "channel"]:
@@ -66,7 +66,7 @@ def from_java(rois: Any) -> list[Roi]:
     """Copy ImageJ's ROIs into Python, all in one call; of one of a frame, but no slice, that is its position too."""
     array = jpype.JArray(jpype.JClass("ij.gui.Roi"))(list(rois))
     # while ImageJ draws a ROI without a colour of its own, it has one
-    data, sizes = on_event_thread(lambda: javaside.rois().encode(array))
+    data, sizes = on_event_thread(lambda: compiled.rois().encode(array))
     everything = np.array(data[:], np.int8).tobytes()
     ends = np.cumsum(np.array(sizes[:], np.int64)).tolist()
     return [Roi(everything[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
@@ -107,7 +107,7 @@ def unpainted(imp: Any) -> Any:
 def add_to_overlay(imp: Any, rois: Any) -> None:
     """Add ROIs to an image's overlay, and show it."""
     overlay = imp.getOverlay() or jpype.JClass("ij.gui.Overlay")()
-    javaside.rois().add(overlay, rois)
+    compiled.rois().add(overlay, rois)
     imp.setOverlay(overlay)
 
 
@@ -123,7 +123,7 @@ def add_to_manager(rois: Any) -> None:
 
     def add() -> None:
         opened = jpype.JClass("ij.plugin.frame.RoiManager").getRoiManager()
-        javaside.rois().manage(opened, rois)
+        compiled.rois().manage(opened, rois)
         opened.runCommand("Show None")
 
     on_event_thread(add)  # else Swing may draw its list while that changes

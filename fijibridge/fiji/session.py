@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Any
 
 from fijibridge.errors import SessionError
-from fijibridge.fiji import attachment, imglyb_jar, jvm, life
-from fijibridge.fiji.life import Mode
+from fijibridge.fiji.jvm import attachment, imglyb_jar, lifetime, startup
+from fijibridge.fiji.jvm.lifetime import Mode
 from fijibridge.fiji.trainings import Trainings
 from fijibridge.imagej.installations import Java
 from fijibridge.observing import add_watcher, remove_watcher
@@ -28,16 +28,16 @@ def current() -> Fiji:
     """
     if _current is not None and not _current.closed and not _is_stale():
         return _current
-    if jvm.is_running() and (life.running is None or not life.running.ours):
+    if startup.is_running() and (lifetime.running is None or not lifetime.running.ours):
         return Fiji.attach()
     raise SessionError("no Fiji is running in this process: start one with fijibridge.Fiji.start()")
 
 
 def _is_stale() -> bool:
     """Tell whether the ImageJ2 that was joined was quit; who started it may have made another one meanwhile."""
-    running = life.running
+    running = lifetime.running
     joined = running is not None and not running.ours and running.gateway is not None
-    return bool(joined and running is not None and life.is_disposed(running.gateway.getContext()))
+    return bool(joined and running is not None and lifetime.is_disposed(running.gateway.getContext()))
 
 
 class Fiji(Trainings):
@@ -99,21 +99,21 @@ class Fiji(Trainings):
         StartError
             If it cannot be had, or another kind or mode is running. Nothing else is started in its place.
         """
-        life.refuse_forked()
+        lifetime.refuse_forked()
         with _lock:
-            mode = life.checked_mode(mode)
-            wanted = life.resolved(where)
-            if jvm.is_running():
-                life.refuse_another(wanted, mode, memory)
+            mode = lifetime.checked_mode(mode)
+            wanted = lifetime.resolved(where)
+            if startup.is_running():
+                lifetime.refuse_another(wanted, mode, memory)
             else:
-                life.start(wanted, mode, memory)
-            assert life.running is not None
-            life.revive(life.running)
-            session = cls._of(life.running)
+                lifetime.start(wanted, mode, memory)
+            assert lifetime.running is not None
+            lifetime.revive(lifetime.running)
+            session = cls._of(lifetime.running)
         # without the lock: AWT's thread may be waiting for it
         if mode == "interactive":
-            jvm.initialise_events()
-            life.open_window()  # which the user may have closed
+            startup.initialise_events()
+            lifetime.open_window()  # which the user may have closed
         return session._entered()
 
     @classmethod
@@ -140,25 +140,25 @@ class Fiji(Trainings):
         StartError
             If no JVM with ImageJ runs in this process, or `ij` is not what runs in it.
         """
-        life.refuse_forked()
+        lifetime.refuse_forked()
         with _lock:
-            running = life.running
+            running = lifetime.running
             if running is not None and running.ours:
-                life.revive(running)
+                lifetime.revive(running)
                 attachment.refuse_another(ij, running)
             else:
-                running = life.join(attachment.find(ij, running))
+                running = lifetime.join(attachment.find(ij, running))
                 attachment.report_missing_options()
             session = cls._of(running)
         if running.mode == "interactive":
-            jvm.initialise_events()
+            startup.initialise_events()
         return session._entered()
 
     @classmethod
-    def _of(cls, running: life.Running) -> Fiji:
+    def _of(cls, running: lifetime.Running) -> Fiji:
         """Return the session of what runs, a new one if the last was closed."""
         global _current
-        jvm.prepare_thread()
+        startup.prepare_thread()
         if _current is None or _current.closed:
             _current = cls(running.flavor, running.mode, running.java, running.gateway)
             add_watcher(_current.watch)
@@ -172,7 +172,7 @@ class Fiji(Trainings):
         if self.mode == "interactive":
             from fijibridge.fiji.windows import on_event_thread
 
-            on_event_thread(jvm.prepare_thread)  # AWT's thread has the class loader, or none, of its first caller
+            on_event_thread(startup.prepare_thread)  # AWT's thread has the class loader, or none, of its first caller
         self._calls.enter()
         return self
 
@@ -198,8 +198,8 @@ class Fiji(Trainings):
         from fijibridge.fiji import tables
 
         tables.unfollow_all()
-        if life.running is not None and life.running.ours:
-            life.close_everything(self.mode == "interactive")
+        if lifetime.running is not None and lifetime.running.ours:
+            lifetime.close_everything(self.mode == "interactive")
 
     def __enter__(self) -> Fiji:
         """Return the session; it is closed at the end of the block."""
@@ -246,8 +246,8 @@ class Fiji(Trainings):
         """
         if self._gateway is None:
             raise SessionError("plain ImageJ has no ImageJ2 gateway: start a Fiji, Fiji.start()")
-        if life.is_disposed(self._gateway.getContext()):
-            ours = life.running is not None and life.running.ours
+        if lifetime.is_disposed(self._gateway.getContext()):
+            ours = lifetime.running is not None and lifetime.running.ours
             again = "Fiji.start() with the same arguments opens it" if ours else "imagej.init(), then Fiji.attach()"
             raise SessionError(f"ImageJ2 was quit, its services are gone: {again}")
         imglyb_jar.say_what_is_lacking()

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 import jpype
 
 from fijibridge.errors import NoImageError, SessionError
-from fijibridge.fiji.jvm import prepare_thread
+from fijibridge.fiji.jvm.startup import prepare_thread
 
 log = logging.getLogger("fijibridge")
 

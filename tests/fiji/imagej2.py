@@ -27,7 +27,7 @@ def make(folder: Path) -> Path:
     """Make the folder: ``jars``, ``plugins``, and no imglib2-imglyb, as in every Fiji."""
     import jpype
 
-    from fijibridge.fiji.jars import jars_of
+    from fijibridge.fiji.jvm.jars import jars_of
     from fijibridge.imagej.installations import find_java, java_libraries
 
     jars = jars_of(JARS)

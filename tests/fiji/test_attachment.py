@@ -11,8 +11,8 @@ BARE = """
 import logging, os, sys
 import jpype
 from fijibridge.imagej.installations import find_java, java_libraries
-from fijibridge.fiji.jars import jars_of
-from fijibridge.fiji.jvm import EMBEDDED
+from fijibridge.fiji.jvm.jars import jars_of
+from fijibridge.fiji.jvm.startup import EMBEDDED
 
 class Said(logging.Handler):
     lines = []
@@ -256,7 +256,7 @@ def test_callbacks_of_imglyb_run_where_its_class_is_there(python):
     python(
         """
         import scyjava, scyjava._jvm
-        from fijibridge.fiji import imglyb_jar
+        from fijibridge.fiji.jvm import imglyb_jar
         ran = []
         def setup():
             ran.append("imglyb")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fijibridge.fiji import jars, jvm, startup_cache
-from fijibridge.fiji.jvm import EMBEDDED, has_dynalink
+from fijibridge.fiji.jvm import jars, startup, startup_cache
+from fijibridge.fiji.jvm.startup import EMBEDDED, has_dynalink
 from fijibridge.imagej.installations import Java
 
 pytestmark = pytest.mark.jvm
@@ -74,7 +74,7 @@ def test_a_cache_that_can_only_be_read_is_done_without(python, home):
     """A folder in the place of each file stands for it: root may write anywhere."""
     cache = home / ".jgo" / "fijibridge"
     blocked = """
-    import fijibridge.fiji.startup_cache as cache_module
+    import fijibridge.fiji.jvm.startup_cache as cache_module
     from contextlib import contextmanager
     @contextmanager
     def refused(path):
@@ -165,5 +165,5 @@ def test_a_java_that_cannot_write_an_archive_is_asked_once(tmp_path, monkeypatch
     monkeypatch.setattr(startup_cache, "class_archive", lambda java: tmp_path / "java-1.jsa")
     monkeypatch.setattr(startup_cache, "write_class_archive", fails)
     for _ in range(2):
-        assert jvm._archive_options(Java(tmp_path, 21, "JAVA_HOME")) == []
+        assert startup._archive_options(Java(tmp_path, 21, "JAVA_HOME")) == []
     assert len(asked) == 1

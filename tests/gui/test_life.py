@@ -6,7 +6,7 @@ import re
 
 import jpype
 
-from fijibridge.fiji.jvm import EVENTS
+from fijibridge.fiji.jvm.startup import EVENTS
 from tests.conftest import ROOT
 from tests.gui.test_windows import run
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from fijibridge.errors import StartError
-from fijibridge.fiji import imglyb_jar, jars, startup_cache
+from fijibridge.fiji.jvm import imglyb_jar, jars, startup_cache
 from fijibridge.imagej.installations import Java, fiji_places, find_java, java_libraries
 
 log = logging.getLogger("fijibridge")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fijibridge.fiji import startup_cache
+from fijibridge.fiji.jvm import startup_cache
 from fijibridge.files import atomic_folder
 
 if TYPE_CHECKING:

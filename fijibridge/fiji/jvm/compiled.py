@@ -16,7 +16,7 @@ from typing import Any
 
 import jpype
 
-from fijibridge.fiji import jars, startup_cache
+from fijibridge.fiji.jvm import jars, startup_cache
 
 log = logging.getLogger("fijibridge")
 
@@ -422,7 +422,7 @@ def _javassist() -> Callable[[str], Any]:
     """Return what finds javassist's classes: on the class path, as in Fiji, else in its own jar."""
     if _exists("javassist.ClassPool"):
         return lambda name: jpype.JClass(f"javassist.{name}")
-    from fijibridge.fiji.jvm import refuse_unreachable
+    from fijibridge.fiji.jvm.startup import refuse_unreachable
 
     refuse_unreachable([_JAVASSIST], {})
     loader = _child_class(jars.jars_of([_JAVASSIST]), "javassist.ClassPool").class_.getClassLoader()

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fijibridge.fiji import jars, startup_cache
+from fijibridge.fiji.jvm import jars, startup_cache
 
 log = logging.getLogger("fijibridge")
 

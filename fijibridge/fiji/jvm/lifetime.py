@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fijibridge.errors import SessionError, StartError
-from fijibridge.fiji import jvm
+from fijibridge.fiji.jvm import startup
 from fijibridge.imagej import installations
 from fijibridge.imagej.installations import Java
 
@@ -75,10 +75,10 @@ _forked = False
 def checked_mode(mode: Mode | None) -> Mode:
     """Return the mode that is meant; refuse windows that cannot be."""
     if mode is None:
-        return "interactive" if jvm.display_problem() is None else "headless"
+        return "interactive" if startup.display_problem() is None else "headless"
     if mode not in ("headless", "interactive"):
         raise StartError(f"mode={mode!r}; expected 'headless' or 'interactive'")
-    problem = jvm.display_problem() if mode == "interactive" else None
+    problem = startup.display_problem() if mode == "interactive" else None
     if problem is not None:
         raise StartError(f"mode='interactive' needs a display: {problem}")
     return mode
@@ -87,7 +87,7 @@ def checked_mode(mode: Mode | None) -> Mode:
 def resolved(where: str | os.PathLike[str] | None) -> str | Path:
     """Return 'embedded', a Fiji folder, or Maven coordinates."""
     if where is None:
-        return installations.find_fiji() or jvm.FIJI_COORDINATES
+        return installations.find_fiji() or startup.FIJI_COORDINATES
     text = os.fspath(where)
     if text == "embedded":
         return text
@@ -127,11 +127,11 @@ def start(where: str | Path, mode: Mode, memory: str | None) -> Running:
     global running, _failed
     try:
         if where == "embedded":
-            java, gateway = jvm.start_embedded(headless=mode == "headless", memory=memory), None
+            java, gateway = startup.start_embedded(headless=mode == "headless", memory=memory), None
         else:
-            java, gateway = jvm.start_pyimagej(where, mode, memory)
+            java, gateway = startup.start_pyimagej(where, mode, memory)
     except Exception as error:
-        if jvm.is_running():
+        if startup.is_running():
             _failed = str(error)
         raise
     _hold_exit()
@@ -166,7 +166,7 @@ def revive(jvm_now: Running) -> None:
 @contextmanager
 def _images_set_aside() -> Iterator[None]:
     """Hide open images from an ImageJ2 that starts: its services look at them before they are complete, and fail."""
-    manager = jvm.java_class("ij.WindowManager")
+    manager = startup.java_class("ij.WindowManager")
     images, active, front = (_field(manager, name) for name in ("imageList", "currentWindow", "frontWindow"))
     windows, current = images.get(None), active.get(None)
     kept = list(windows)
@@ -194,7 +194,7 @@ def is_disposed(context: Any) -> bool:
     import jpype
 
     try:
-        field = _field(jvm.java_class("org.scijava.Context"), "disposed")
+        field = _field(startup.java_class("org.scijava.Context"), "disposed")
     except jpype.JClass("java.lang.NoSuchFieldException"):
         return False
     return bool(field.getBoolean(context))
@@ -214,7 +214,7 @@ def refuse_forked() -> None:
 
 def _note_fork() -> None:
     global _forked
-    _forked = jvm.is_running()
+    _forked = startup.is_running()
 
 
 if hasattr(os, "register_at_fork"):

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fijibridge.errors import StartError
-from fijibridge.fiji import imglyb_jar, jvm
-from fijibridge.fiji.life import Running, flavor_of, is_disposed
+from fijibridge.fiji.jvm import imglyb_jar, startup
+from fijibridge.fiji.jvm.lifetime import Running, flavor_of, is_disposed
 from fijibridge.imagej.installations import Java
 
 log = logging.getLogger("fijibridge")
@@ -45,7 +45,7 @@ def find(gateway: Any = None, known: Running | None = None) -> Running:
     StartError
         If no JVM runs, or none with ImageJ's classes, or with an ImageJ2 that was not started.
     """
-    if not jvm.is_running():
+    if not startup.is_running():
         raise StartError("no JVM runs in this process, so there is no Fiji to join: start one, fijibridge.Fiji.start()")
     if not imglyb_jar.has_class("ij.IJ"):
         raise StartError(
@@ -60,7 +60,7 @@ def find(gateway: Any = None, known: Running | None = None) -> Running:
             "ImageJ2 lies on the class path of this JVM, but was not started, or was quit: call imagej.init(...) first "
             "(in the JVM that runs), then fijibridge.Fiji.attach()"
         )
-    headless = bool(jvm.java_class("java.awt.GraphicsEnvironment").isHeadless())
+    headless = bool(startup.java_class("java.awt.GraphicsEnvironment").isHeadless())
     if headless:
         _patch()
     return Running(
@@ -90,7 +90,7 @@ def _same(one: Any, other: Any) -> bool:
 
 def _java() -> Java:
     """Describe the Java that runs."""
-    system = jvm.java_class("java.lang.System")
+    system = startup.java_class("java.lang.System")
     version = int(str(system.getProperty("java.specification.version")).removeprefix("1."))
     return Java(Path(str(system.getProperty("java.home"))), version, "running JVM")
 
@@ -109,7 +109,7 @@ def context() -> Any:
     if listed is not None and not listed:
         return None  # and no class of ImageJ's is loaded for it, which ImageJ2 could not patch any more
     if _is_patched():
-        ij = jvm.java_class("ij.IJ")
+        ij = startup.java_class("ij.IJ")
         hooks = ij.class_.getField("_hooks").get(None)
         if hooks is not None and str(hooks.getClass().getName()) == "net.imagej.legacy.DefaultLegacyHooks":
             return ij.runPlugIn("org.scijava.Context", "")
@@ -120,7 +120,7 @@ def context() -> Any:
 
 def _listed_contexts() -> list[Any] | None:
     """Return the contexts that are not disposed, by SciJava's own list; None if it has none, before version 2.98."""
-    context_class = jvm.java_class("org.scijava.Context")
+    context_class = startup.java_class("org.scijava.Context")
     fields = {str(field.getName()): field for field in context_class.class_.getDeclaredFields()}
     if "CONTEXTS" not in fields or "disposed" not in fields:
         return None
@@ -139,7 +139,7 @@ def _as_gateway(found: Any) -> Any:
     """
     if found is None:
         return None
-    context_class = jvm.java_class("org.scijava.Context") if imglyb_jar.has_class("org.scijava.Context") else None
+    context_class = startup.java_class("org.scijava.Context") if imglyb_jar.has_class("org.scijava.Context") else None
     inner = found if context_class is None else getattr(found, "getContext", lambda: found)()
     if context_class is None or not isinstance(inner, context_class):
         raise StartError(
@@ -149,13 +149,13 @@ def _as_gateway(found: Any) -> Any:
         raise StartError("this ImageJ2 was quit, its services are gone: call imagej.init again, and attach to that")
     if found is not inner:
         return found
-    return jvm.java_class("net.imagej.ImageJ")(inner) if imglyb_jar.has_class("net.imagej.ImageJ") else None
+    return startup.java_class("net.imagej.ImageJ")(inner) if imglyb_jar.has_class("net.imagej.ImageJ") else None
 
 
 @cache
 def _is_patched() -> bool:
     """Tell whether ij1-patcher changed ImageJ's classes."""
-    return any(str(field.getName()) == "_hooks" for field in jvm.java_class("ij.IJ").class_.getFields())
+    return any(str(field.getName()) == "_hooks" for field in startup.java_class("ij.IJ").class_.getFields())
 
 
 def _patch() -> None:
@@ -164,8 +164,8 @@ def _patch() -> None:
     if imglyb_jar.has_class("org.scijava.Context") or not imglyb_jar.has_class(name):
         return
     try:
-        jvm.java_class(name).preinit()
-    except jvm.java_class("java.lang.RuntimeException") as error:
+        startup.java_class(name).preinit()
+    except startup.java_class("java.lang.RuntimeException") as error:
         log.debug("ImageJ's classes stay as they are: %s", error)
 
 
@@ -176,7 +176,7 @@ def report_missing_options() -> list[str]:
     """Log, once a process, each JVM option that our own start would have set and that is missing, with its effect."""
     if not imglyb_jar.has_class("java.lang.management.ManagementFactory"):
         return []
-    given = jvm.java_class("java.lang.management.ManagementFactory").getRuntimeMXBean().getInputArguments()
+    given = startup.java_class("java.lang.management.ManagementFactory").getRuntimeMXBean().getInputArguments()
     arguments = [str(argument) for argument in given]
     missing = [o for o in _EFFECTS if not any(a.split("=")[0] == o for a in arguments) and o not in _reported]
     if sys.platform == "win32" and "-Xrs" in missing:
