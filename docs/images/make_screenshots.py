@@ -139,12 +139,12 @@ def menu() -> Image.Image:
 
 def dialog(verb: str, **texts: str) -> Image.Image:
     """Open the dialog of a verb, with texts as if they had been used last, photograph it, and cancel it."""
-    from fijibridge.fiji import dialogs
+    from fijibridge.fiji.menu import dialog as menu_dialog
     from fijibridge.verbs import verb_named
 
     made = verb_named(verb)
     for name, text in texts.items():
-        dialogs.offer(made, name, text)
+        menu_dialog.offer(made, name, text)
     java("ij.IJ").doCommand(made.command)
     generic = java("ij.gui.GenericDialog")
     opened = wait(lambda: next((w for w in java("java.awt.Window").getWindows() if shown(w, generic)), None))

@@ -67,7 +67,7 @@ class Fiji(Trainings):
 
     def __init__(self, flavor: str, mode: Mode, java: Java, gateway: Any):
         super().__init__(flavor, mode, java, gateway)
-        from fijibridge.fiji.calls import Calls
+        from fijibridge.fiji.menu.call import Calls
 
         self._calls = Calls(self)
         self.version = self._version()

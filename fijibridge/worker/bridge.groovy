@@ -304,7 +304,7 @@ class Caller {
     }
 }
 
-/** The dialog of a verb, as fijibridge/fiji/dialogs.py makes it, with the same memory. */
+/** The dialog of a verb, as fijibridge/fiji/menu/dialog.py makes it, with the same memory. */
 class Form {
     static final String NEVER = '\0', NONE = 'none', MANAGER = 'ROI Manager', OVERLAY = 'overlay'
     static final int WIDE = 40, NARROW = 8, LINE = 84, MANY = 9, HELP_LINES = 3
@@ -455,7 +455,7 @@ class Form {
 class Here {
     /** What scyjava's runner of scripts reads. */
     static class Asked {
-        public final String script = "__import__('fijibridge.fiji.calls', fromlist=['calls']).perform_here(asked)"
+        public final String script = "__import__('fijibridge.fiji.menu.call', fromlist=['calls']).perform_here(asked)"
         public final Map<String, Object> vars
         public final ScriptContext scriptContext = new SimpleScriptContext()
 
@@ -476,7 +476,7 @@ class Here {
         return here?.ask([what: 'hello'])?.version == version ? here : null
     }
 
-    /** What fijibridge.fiji.calls.perform_here answers; null if there is none. */
+    /** What fijibridge.fiji.menu.call.perform_here answers; null if there is none. */
     Map ask(Map request) {
         Object told = runner.apply(new Asked([asked: JsonOutput.toJson(request)]))
         if (told == null) return null

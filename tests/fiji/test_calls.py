@@ -15,7 +15,7 @@ import xarray as xr
 import fijibridge as fb
 from fijibridge import verbs
 from fijibridge.errors import Cancelled, MacroError, OptionError
-from fijibridge.fiji.dialogs import recorded
+from fijibridge.fiji.menu.dialog import recorded
 from fijibridge.verbs import Call, Cells, Image, Param, unregister
 
 

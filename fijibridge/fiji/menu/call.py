@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import jpype
 
 from fijibridge.errors import Cancelled, FijiBridgeError, OptionError
-from fijibridge.fiji import answering, commands, dialogs
+from fijibridge.fiji import answering, commands
 from fijibridge.fiji.forms import wrapped
-from fijibridge.fiji.host import FijiHost
 from fijibridge.fiji.jvm import compiled
-from fijibridge.fiji.menu import Menu
+from fijibridge.fiji.menu import dialog
+from fijibridge.fiji.menu.entries import Menu
+from fijibridge.fiji.menu.host import FijiHost
 from fijibridge.verbs.options import read_options, with_variables
 from fijibridge.verbs.parameters import INPUTS, OVERWRITE
 from fijibridge.verbs.registry import Call, Verb, on_change, verb_named
@@ -112,13 +113,13 @@ class Calls:
 
     def _ask(self, verb: Verb, caller: Caller) -> None:
         """Let a person fill the dialog until it can be done."""
-        texts = dialogs.offered(verb)
+        texts = dialog.offered(verb)
         while True:
-            texts = dialogs.ask(verb, texts)
+            texts = dialog.ask(verb, texts)
             host = self._host(caller is Caller.person)
             try:
                 values = prepared(verb, texts, host)
-                dialogs.remember(verb, texts)
+                dialog.remember(verb, texts)
                 if verb.long and caller is Caller.person:
                     self._begin(verb, values, host)
                 else:
@@ -132,7 +133,7 @@ class Calls:
 
     def _host(self, person: bool) -> FijiHost:
         """Return the host of a call; a person is asked before what they changed is replaced."""
-        return FijiHost(self._fiji, ask=dialogs.may_replace if person and self._interactive else None)
+        return FijiHost(self._fiji, ask=dialog.may_replace if person and self._interactive else None)
 
     def _work(self, verb: Verb, values: Mapping[str, Any], host: FijiHost, caller: Caller) -> None:
         """Perform a verb while the caller waits, and show what it found."""
@@ -169,7 +170,7 @@ class Calls:
                 self._fiji.progress(1, 1)
         if verb.name == "train_u_net":
             for other in ("predict", "predict_folder"):
-                dialogs.offer(verb_named(other), "model", str(values["out"]))
+                dialog.offer(verb_named(other), "model", str(values["out"]))
         return results
 
     def _record(self, verb: Verb, values: Mapping[str, Any], host: FijiHost, caller: Caller) -> None:
@@ -184,7 +185,7 @@ class Calls:
         if host.replaced:
             written[OVERWRITE.name] = True
         try:
-            line = dialogs.recorded(verb, written, bool(recorder.scriptMode()))
+            line = dialog.recorded(verb, written, bool(recorder.scriptMode()))
         except OptionError as error:
             line = f"// {verb.command}: {error}\n"
         recorder.recordString(line)

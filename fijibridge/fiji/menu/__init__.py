@@ -1,0 +1,1 @@
+"""Verbs in ImageJ's menu: entries, dialogs, calls."""
