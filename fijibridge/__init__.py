@@ -19,7 +19,7 @@ _HOME = {
     "Diagnosis": "cells.diagnosis.overview",
     "Ending": "nn.training",
     "Epithelium": "cells.synthetic",
-    "Fiji": "fiji.session",
+    "Fiji": "fiji.session.fiji",
     "FijiBridgeError": "errors",
     "Forecast": "nn.planning",
     "IGNORE": "cells.targets.from_labels",
@@ -52,7 +52,7 @@ _HOME = {
     "compare_runs": "app.comparison",
     "compare_tables": "cells.diagnosis.corrections",
     "confirm_receptive_field": "nn.planning",
-    "current": "fiji.session",
+    "current": "fiji.session.fiji",
     "describe": "dataset",
     "diagnose": "cells.diagnosis.overview",
     "distance_target": "cells.targets.from_labels",
@@ -209,7 +209,7 @@ if TYPE_CHECKING:
     from fijibridge.dataset import Dataset, Description, add_to_dataset, check, describe, save_dataset
     from fijibridge.displays import thumbnail
     from fijibridge.errors import FijiBridgeError
-    from fijibridge.fiji.session import Fiji, current
+    from fijibridge.fiji.session.fiji import Fiji, current
     from fijibridge.image import as_image, pixel_size
     from fijibridge.imagej.metadata import imagej_info
     from fijibridge.nn.augmentation import Augmentation

@@ -138,7 +138,7 @@ class OnFiles:
 
     def _measured(self, result: Measure) -> pd.DataFrame:
         """Let the embedded ImageJ measure, without a display."""
-        from fijibridge.fiji.session import Fiji
+        from fijibridge.fiji.session.fiji import Fiji
 
         with Fiji.start("embedded", mode="headless") as fiji:
             return fiji.measure(

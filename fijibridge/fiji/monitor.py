@@ -18,7 +18,7 @@ from fijibridge.imagej.metadata import imagej_text
 from fijibridge.record import NOT_MEASURED, picture_of
 
 if TYPE_CHECKING:
-    from fijibridge.fiji.trainings import Trainings
+    from fijibridge.fiji.session.trainings import Trainings
 
 log = logging.getLogger("fijibridge")
 

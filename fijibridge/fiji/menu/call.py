@@ -27,7 +27,7 @@ from fijibridge.verbs.results import Result
 from fijibridge.verbs.running import prepared
 
 if TYPE_CHECKING:
-    from fijibridge.fiji.session import Fiji
+    from fijibridge.fiji.session.fiji import Fiji
 
 log = logging.getLogger("fijibridge")
 
@@ -317,7 +317,7 @@ def perform_here(asked: str) -> str:
     request = json.loads(str(asked))
     what = request.pop("what")
     try:
-        from fijibridge.fiji.session import current
+        from fijibridge.fiji.session.fiji import current
 
         fiji = current()
     except FijiBridgeError as error:

@@ -17,7 +17,7 @@ from fijibridge.verbs.parameters import Kind, Parameter
 from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
 
 if TYPE_CHECKING:
-    from fijibridge.fiji.session import Fiji
+    from fijibridge.fiji.session.fiji import Fiji
 
 
 class FijiHost:

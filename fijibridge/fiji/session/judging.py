@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from fijibridge.fiji.showing import Showing
+from fijibridge.fiji.session.showing import Showing
 from fijibridge.image import Array, LookupTable, as_image, same_shape
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from fijibridge.errors import ImageError, RoiError, SessionError
-from fijibridge.fiji.base import Session
+from fijibridge.fiji.session.base import Session
 from fijibridge.rois import Roi
 
 if TYPE_CHECKING:

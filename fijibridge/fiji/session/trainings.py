@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fijibridge.fiji.annotating import Annotating
+from fijibridge.fiji.session.annotating import Annotating
 from fijibridge.record import Record, Recorded, read_record
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import FijiBridgeWarning, ImageError, RoiError
-from fijibridge.fiji.working import Working
+from fijibridge.fiji.session.working import Working
 from fijibridge.image import Array, as_image, as_labels, in_order
 from fijibridge.rois import labels_to_rois, rois_to_mask
 

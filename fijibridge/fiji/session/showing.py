@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from fijibridge.errors import ImageError, RoiError, SessionError, UnsavedError
-from fijibridge.fiji.pulling import Pulling
+from fijibridge.fiji.session.pulling import Pulling
 from fijibridge.image import RGB, Array, LookupTable, as_image, as_labels, imagej_pixels
 from fijibridge.rois import Roi, labels_to_rois
 

@@ -10,7 +10,7 @@ from typing import Any
 from fijibridge.errors import SessionError
 from fijibridge.fiji.jvm import attachment, imglyb_jar, lifetime, startup
 from fijibridge.fiji.jvm.lifetime import Mode
-from fijibridge.fiji.trainings import Trainings
+from fijibridge.fiji.session.trainings import Trainings
 from fijibridge.imagej.installations import Java
 from fijibridge.observing import add_watcher, remove_watcher
 

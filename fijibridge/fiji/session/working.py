@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from fijibridge.errors import ImageError, MacroError, RoiError, SessionError
-from fijibridge.fiji.judging import Judging
+from fijibridge.fiji.session.judging import Judging
 from fijibridge.image import Array, as_image, in_order
 from fijibridge.imagej.measurements import places_of
 from fijibridge.rois import Roi, labels_to_rois

@@ -1,0 +1,1 @@
+"""Class ``Fiji``: what a user types, sorted by noun."""
