@@ -21,8 +21,8 @@ from skimage.draw import polygon2mask
 from skimage.measure import find_contours
 
 import fijibridge as fb
-from fijibridge.fiji import overlays
-from fijibridge.fiji.measuring import MEASUREMENTS, measurement_flags
+from fijibridge.fiji import rois as fiji_rois
+from fijibridge.fiji.analyzer import MEASUREMENTS, measurement_flags
 
 
 def tissue(cells: int, side: int, seed: int = 0) -> np.ndarray:
@@ -85,7 +85,7 @@ def race(fiji: fb.Fiji, labels: np.ndarray, rounds: int) -> None:
 
     def push() -> None:
         imp.setOverlay(None)
-        overlays.add_to_overlay(imp, overlays.to_java(fb.labels_to_rois(labels)))
+        fiji_rois.add_to_overlay(imp, fiji_rois.to_java(fb.labels_to_rois(labels)))
 
     def push_plain() -> None:
         overlay = jpype.JClass("ij.gui.Overlay")()

@@ -28,7 +28,7 @@ def main() -> None:
         "2048 x 2048 float32": rng.random((2048, 2048), np.float32),
         "50 x 2048 x 2048 uint16": rng.integers(0, 60000, (50, 2048, 2048), np.uint16),
     }
-    from fijibridge.fiji.images import to_imageplus
+    from fijibridge.fiji.imageplus import to_imageplus
 
     head()
     for name, array in data.items():

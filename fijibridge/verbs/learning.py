@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from fijibridge.errors import OptionError, TrainingError
-from fijibridge.observing import watchers
+from fijibridge.observers import watchers
 from fijibridge.verbs.parameters import Folder, Kind, NewFolder, Param
 from fijibridge.verbs.prediction import Device, working
 from fijibridge.verbs.registry import Call, verb

@@ -116,7 +116,7 @@ class Measure:
     on
         Name of the parameter on whose image.
     measurements
-        Names out of :data:`fijibridge.fiji.measuring.ALL_MEASUREMENTS`.
+        Names out of :data:`fijibridge.fiji.analyzer.ALL_MEASUREMENTS`.
     channel
         Index of the channel, from 0; the one that is shown if left out.
     """

@@ -1630,7 +1630,7 @@ class Bridge {
         caller.activate(imp)
     }
 
-    // --- measuring, as fijibridge/fiji/measuring.py does it -----------------------------------------
+    // --- measuring, as fijibridge/fiji/analyzer.py does it -----------------------------------------
 
     private static void measure(Map told, ImagePlus imp) {
         if (Analyzer.isRedirectImage())

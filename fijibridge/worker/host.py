@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from fijibridge.colors import colors_of, palette
 from fijibridge.errors import ImageError, OptionError, RoiError
-from fijibridge.fiji.colors import colors_of, palette
 from fijibridge.image import DIMS, LookupTable, as_image, as_labels, imagej_pixels
 from fijibridge.imagej.hyperstack import MODES, Facts, image_of, shown, signed_ranges, stored_pixels
 from fijibridge.imagej.measurements import measurement_constants, places_of
@@ -143,7 +143,7 @@ class Crossing:
 
 
 def image_from(told: Mapping[str, Any]) -> xr.DataArray:
-    """Return the image that Fiji told of, as :func:`fijibridge.fiji.images.from_imageplus` returns one of its own.
+    """Return the image that Fiji told of, as :func:`fijibridge.fiji.imageplus.from_imageplus` returns one of its own.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ import pytest
 
 import fijibridge as fb
 from fijibridge.errors import FijiBridgeError, ImageError, RoiError, SessionError
-from fijibridge.fiji.measuring import ALL_MEASUREMENTS
+from fijibridge.fiji.analyzer import ALL_MEASUREMENTS
 
 
 @pytest.fixture

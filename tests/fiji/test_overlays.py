@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import fijibridge as fb
 from fijibridge.errors import RoiError
-from fijibridge.fiji import overlays
+from fijibridge.fiji import rois as fiji_rois
 from fijibridge.rois import Roi
 
 SIZE = 48
@@ -135,7 +135,7 @@ def test_every_kind_keeps_its_bytes_and_has_imagejs_pixels(fiji, kind):
         decoded = decode(stored)  # what a file would give
         roi = Roi.from_bytes(bytes(stored))
         # ImageJ does not always store what it has read as it was, but always in the same way
-        assert overlays.from_java(overlays.to_java([roi])) == overlays.from_java([decode(stored)])
+        assert fiji_rois.from_java(fiji_rois.to_java([roi])) == fiji_rois.from_java([decode(stored)])
         if kind not in ("spline", "spline-fitted polyline", "rotated rectangle"):  # computed anew when decoded
             bounds = decoded.getBounds()
             assert roi.bounds == (bounds.x, bounds.y, bounds.x + bounds.width, bounds.y + bounds.height)
@@ -154,11 +154,11 @@ def test_what_a_roi_carries(fiji):
     java.setStrokeColor(jpype.JClass("java.awt.Color")(10, 20, 30, 128))
     java.setStrokeWidth(2.5)
     java.setProperty("source", "by hand")
-    (roi,) = overlays.from_java([java])
+    (roi,) = fiji_rois.from_java([java])
     assert (roi.name, roi.hyperstack_position, roi.position) == ("cell 7", (2, 3, 4), 3)
     assert (roi.stroke_color, roi.fill_color, roi.stroke_width, roi.group) == ("#0a141e80", "#010203ff", 2.5, 9)
     assert roi.properties == {"source": "by hand"}
-    (back,) = overlays.to_java([roi])
+    (back,) = fiji_rois.to_java([roi])
     assert str(back.getName()) == "cell 7"
     assert (back.getCPosition(), back.getZPosition(), back.getTPosition()) == (2, 3, 4)
     assert back.getStrokeColor().getRGB() == java.getStrokeColor().getRGB()
@@ -168,13 +168,13 @@ def test_what_a_roi_carries(fiji):
 def test_what_python_changes_imagej_sees(fiji):
     roi = Roi.rectangle(1, 2, 3, 4, name="a")
     styled = roi.styled(stroke="red", fill="#00ff0080", width=3, properties={"k": "v"}).renamed("longer name")
-    (java,) = overlays.to_java([styled.at(z=2, c=1)])
+    (java,) = fiji_rois.to_java([styled.at(z=2, c=1)])
     assert str(java.getName()) == "longer name"
     assert (java.getStrokeWidth(), java.getZPosition()) == (3.0, 2)
     assert int(java.getFillColor().getRGB()) & 0xFFFFFFFF == 0x8000FF00
     assert str(java.getProperty("k")) == "v"
-    assert overlays.from_java([java])[0].name == "longer name"
-    (grouped,) = overlays.to_java([roi.styled(group=5)])  # a group brings its own colour
+    assert fiji_rois.from_java([java])[0].name == "longer name"
+    (grouped,) = fiji_rois.to_java([roi.styled(group=5)])  # a group brings its own colour
     assert grouped.getGroup() == 5
 
 
@@ -182,10 +182,10 @@ def test_counters_of_points(fiji):
     java = jpype.JClass("ij.gui.PointRoi")(3.0, 4.0)
     java.setCounter(2)
     java.addPoint(7.0, 8.0)
-    (roi,) = overlays.from_java([java])
+    (roi,) = fiji_rois.from_java([java])
     assert roi.kind == "point"
     assert roi.counters[1] == 2
-    assert overlays.from_java(overlays.to_java([roi])) == [roi]
+    assert fiji_rois.from_java(fiji_rois.to_java([roi])) == [roi]
 
 
 @pytest.mark.parametrize("kind", ["text", "image", "angle", "arrow"])
@@ -196,9 +196,9 @@ def test_kinds_without_pixels_travel_and_say_so(fiji, kind):
         "angle": lambda: polygon([(1, 1), (9, 1), (9, 7)], "ANGLE"),
         "arrow": lambda: jpype.JClass("ij.gui.Arrow")(1.0, 2.0, 9.0, 9.0),
     }[kind]()
-    (roi,) = overlays.from_java([java])
+    (roi,) = fiji_rois.from_java([java])
     assert roi.kind == kind
-    (again,) = overlays.to_java([roi])
+    (again,) = fiji_rois.to_java([roi])
     assert again.getClass() == java.getClass()
     assert again.getBounds().equals(java.getBounds())
     with pytest.raises(RoiError):
@@ -209,8 +209,8 @@ def test_outlines_of_labels_are_stored_as_imagej_stores_them(fiji):
     labels = np.random.default_rng(0).integers(0, 4, (30, 30)).astype(np.uint32)
     labels[0, 0] = 123456
     rois = fb.labels_to_rois(labels)
-    assert overlays.from_java(overlays.to_java(rois)) == rois
-    for roi, java in zip(rois, overlays.to_java(rois), strict=True):
+    assert fiji_rois.from_java(fiji_rois.to_java(rois)) == rois
+    for roi, java in zip(rois, fiji_rois.to_java(rois), strict=True):
         mask = java.getMask()
         filled = (
             java.getBounds().width * java.getBounds().height
@@ -227,7 +227,7 @@ def test_points_on_slices_of_their_own(fiji):
     points.addPoint(stack, 7.0, 8.0)
     stack.setSlice(4)
     points.addPoint(stack, 9.0, 8.0)
-    (roi,) = overlays.from_java([points])
+    (roi,) = fiji_rois.from_java([points])
     assert roi.point_positions[1:] == [2, 4]
     mask = fb.rois_to_mask([roi], (4, 20, 20))
     assert mask[1, 8, 7]

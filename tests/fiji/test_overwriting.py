@@ -11,7 +11,7 @@ import pytest
 
 import fijibridge as fb
 from fijibridge.errors import ImageError, MacroError, UnsavedError
-from fijibridge.fiji import keeping
+from fijibridge.fiji import undo
 from fijibridge.fiji.monitor import TrainingMonitor
 from fijibridge.verbs import Cells, Image, ShowImage, unregister
 
@@ -207,10 +207,10 @@ def test_what_was_is_held_by_reference_and_softly(clean):
     imp = clean._find("a")
     first = imp.getStack()
     clean.show(stack + 1, name="a")
-    reference = imp.getProperty(keeping.BEFORE)
+    reference = imp.getProperty(undo.BEFORE)
     assert isinstance(reference, jpype.JClass("java.lang.ref.SoftReference"))
     assert reference.get().getStack().equals(first), "no copy"
-    assert reference.get().getProperty(keeping.BEFORE) is None, "and no chain of all that ever was"
+    assert reference.get().getProperty(undo.BEFORE) is None, "and no chain of all that ever was"
     reference.clear()
     with pytest.raises(ImageError, match="needed the memory"):
         clean.undo("a")
@@ -363,8 +363,8 @@ def test_what_was_written_and_undone_is_nobodys_work(clean, kind):
 def test_a_macro_waits_until_pushed_pixels_are_known(clean):
     """Of many megabytes a thread of Java's makes the numbers, while Python goes on."""
     clean.show(np.zeros((60, 1024, 1024), np.uint8), name="large")
-    assert len(keeping._noting) == 1
+    assert len(undo._noting) == 1
     clean.run_macro("selectImage('large'); setSlice(60); setPixel(5, 5, 9);")
-    assert keeping._noting == []
+    assert undo._noting == []
     with pytest.raises(UnsavedError):
         clean.show(np.zeros((60, 1024, 1024), np.uint8), name="large")

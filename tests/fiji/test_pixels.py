@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fijibridge.errors import ImageError
-from fijibridge.fiji.images import from_imageplus, to_imageplus
+from fijibridge.fiji.imageplus import from_imageplus, to_imageplus
 from fijibridge.fiji.pixels import copy_from_java, copy_to_java
 from fijibridge.image import as_image, origin, pixel_size, time_unit, unit
 

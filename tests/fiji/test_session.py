@@ -9,7 +9,7 @@ import pytest
 
 import fijibridge as fb
 from fijibridge.errors import ImageError, MacroError, NoImageError, RoiError, SessionError
-from fijibridge.fiji import overlays
+from fijibridge.fiji import rois as fiji_rois
 from fijibridge.files import read_image
 
 
@@ -251,12 +251,12 @@ def test_cells_of_a_series_lie_on_its_frames_both_ways(clean, axes):
     clean.show(fb.as_image(pixels, axes), name="s")
     clean.show_labels(labels, over="s")
     imp = clean._find("s")
-    lie = [overlays.plane_of(imp, roi) for roi in imp.getOverlay().toArray()]
+    lie = [fiji_rois.plane_of(imp, roi) for roi in imp.getOverlay().toArray()]
     assert lie == [1, 2, 3, 3]
     assert clean.measure("overlay", "s", ["mean"])["Mean"].tolist() == [10, 20, 30, 30]
     assert (fb.rois_to_labels(clean.rois("overlay", "s"), labels.shape) == labels).all()
     assert (clean.corrected_cells(labels, "s", "overlay") == labels).all()
-    assert overlays.plane_of(imp, clean._named_roi(imp, "7", 2)) == 2
+    assert fiji_rois.plane_of(imp, clean._named_roi(imp, "7", 2)) == 2
     clean.select("s", "9")
     assert {"tyx": imp.getT, "tcyx": imp.getT, "cyx": imp.getC, "tczyx": imp.getZ}[axes]() == 3
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import fijibridge as fb
-from fijibridge import observing
+from fijibridge import observers
 from fijibridge.errors import TrainingError
 
 QUICK = {"epochs": 3, "batches": 4, "batch": 2, "patch": (32, 32), "forecast": False}
@@ -110,14 +110,14 @@ def test_python_stays_usable_while_it_trains(clean, pair):
 
 
 def test_the_session_forgets_trainings_when_it_is_closed(fiji):
-    assert observing._factories.count(fiji.watch) == 1
+    assert observers._factories.count(fiji.watch) == 1
     assert fb.Fiji.start(fiji_of_the_tests(), mode="headless") is fiji
-    assert observing._factories.count(fiji.watch) == 1
+    assert observers._factories.count(fiji.watch) == 1
     fiji.close()
-    assert fiji.watch not in observing._factories
-    assert not observing.watchers()
+    assert fiji.watch not in observers._factories
+    assert not observers.watchers()
     again = fb.Fiji.start(fiji_of_the_tests(), mode="headless")
-    assert observing._factories.count(again.watch) == 1
+    assert observers._factories.count(again.watch) == 1
 
 
 def test_a_run_made_elsewhere_is_shown(clean, pair, tmp_path, python):

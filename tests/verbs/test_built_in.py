@@ -232,7 +232,7 @@ def test_measure_cells_says_what_is_measured_where(host, cells):
     assert (result.on, tuple(result.measurements), result.channel) == ("image", ("area", "mean"), 1)
     assert len(result.rois) == cells.max()
     (result,) = call("measure_cells", host(), cells="found", image="raw")
-    from fijibridge.fiji.measuring import MEASUREMENTS
+    from fijibridge.fiji.analyzer import MEASUREMENTS
 
     assert (tuple(result.measurements), result.channel) == (MEASUREMENTS, None)
     with pytest.raises(OptionError, match="channel is 2; the image has 1"):

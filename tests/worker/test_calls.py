@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import fijibridge as fb
-from fijibridge.fiji.colors import palette
+from fijibridge.colors import palette
 from fijibridge.files.writing import write_image
 from fijibridge.verbs import ShowImage, ShowLabels, all_verbs, perform, verb_named
 from fijibridge.worker.installation import FOLDER

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import fijibridge as fb
-from fijibridge.fiji.colors import palette
-from fijibridge.fiji.images import from_imageplus, to_imageplus
+from fijibridge.colors import palette
+from fijibridge.fiji.imageplus import from_imageplus, to_imageplus
 from fijibridge.rois import Roi
 from tests.worker.conftest import ScriptFailed
 

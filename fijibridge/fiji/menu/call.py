@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import jpype
 
 from fijibridge.errors import Cancelled, FijiBridgeError, OptionError
-from fijibridge.fiji import answering, commands
+from fijibridge.fiji import answering, macros
 from fijibridge.fiji.forms import wrapped
 from fijibridge.fiji.jvm import compiled
 from fijibridge.fiji.menu import dialog
@@ -64,7 +64,7 @@ class Calls:
         """Make the verbs commands, also after ImageJ's main window was opened anew."""
         compiled.plugin().callee = self._callee
         if not self._interactive:
-            commands.keep_images()  # else an image that is shown within IJ.run is shown nowhere
+            macros.keep_images()  # else an image that is shown within IJ.run is shown nowhere
         self._menu.enter()
         if self._stop_listening is None:
             self._stop_listening = on_change(self._menu.enter)
@@ -75,7 +75,7 @@ class Calls:
             self._stop_listening()
             self._stop_listening = None
         self._menu.leave()
-        commands.release_images()
+        macros.release_images()
         compiled.plugin().callee = None
 
     # --- a call -------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ class Calls:
         """Tell that a command failed, and return why what called it must end; an empty text if that was asked for."""
         _leave_to_us(command)
         if caller is Caller.python:
-            commands.note_cause(error)
+            macros.note_cause(error)
         if isinstance(error, Cancelled):
             self._fiji.status("cancelled")
             return None if caller is Caller.person and self._interactive else ""
@@ -237,7 +237,7 @@ def _end(caller: Caller, why: str) -> Any:
         except jpype.JClass("java.lang.RuntimeException") as error:
             return error
         finally:
-            commands.restore_images()  # before what runs the macro goes on: scripts of Java's do not ask us
+            macros.restore_images()  # before what runs the macro goes on: scripts of Java's do not ask us
         return None
     if caller in _MACROS:  # ImageJ lost sight of it, while another one ran in another thread
         if why:
@@ -275,7 +275,7 @@ def _give(results: list[Result], host: FijiHost) -> None:
 def _macro_of(caller: Caller) -> Any:
     """Return the interpreter of the macro that called; None if none did, or nobody knows which one."""
     if caller is Caller.python:
-        return commands.macro_here()
+        return macros.macro_here()
     macro = jpype.JClass("ij.macro.Interpreter").getInstance() if caller is Caller.macro else None
     return None if isinstance(macro, compiled.interpreter()) else macro  # else it is one of another thread
 

@@ -9,7 +9,7 @@ from typing import Any
 import jpype
 
 from fijibridge.errors import Cancelled
-from fijibridge.fiji import overlays, windows
+from fijibridge.fiji import rois, windows
 from fijibridge.fiji.forms import LINE, MANAGER, NARROW, NONE, OVERLAY, described, help_page, is_wide, preference
 from fijibridge.verbs.options import write_options
 from fijibridge.verbs.parameters import INPUTS, PATHS, Kind, Parameter
@@ -112,7 +112,7 @@ def _choices(parameter: Parameter) -> list[str]:
 
 def _drawn() -> list[str]:
     """Return where areas are drawn that could be cells: those that are empty last."""
-    manager = overlays.manager()
+    manager = rois.manager()
     filled = manager is not None and int(manager.getCount()) > 0
     return [MANAGER, OVERLAY] if filled else [OVERLAY, MANAGER]
 

@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from fijibridge.errors import Cancelled, NoImageError, RoiError
-from fijibridge.fiji import images, keeping, overlays, windows
+from fijibridge.fiji import imageplus, undo, windows
+from fijibridge.fiji import rois as fiji_rois
 from fijibridge.fiji.forms import MANAGER, OVERLAY
 from fijibridge.image import LookupTable
 from fijibridge.verbs.parameters import Kind, Parameter
@@ -65,7 +66,7 @@ class FijiHost:
         if first is None:
             raise RoiError(f"the cells are those of the {source}, but of which image? Give the verb an image")
         which = self._ids[first]
-        found = overlays.from_java(self._fiji._java_rois("manager" if source == MANAGER else "overlay", which))
+        found = fiji_rois.from_java(self._fiji._java_rois("manager" if source == MANAGER else "overlay", which))
         cells = drawn_cells(found, taken[first])
         if cells is None:
             told = f"areas are added to it with [{'t' if source == MANAGER else 'b'}]"
@@ -89,7 +90,7 @@ class FijiHost:
             return
         for name in sorted(names):
             there = windows.titled(name)
-            if len(there) == 1 and there[0].getProperty(_RESULT) is not None and keeping.unsaved(there[0]):
+            if len(there) == 1 and there[0].getProperty(_RESULT) is not None and undo.unsaved(there[0]):
                 answer = self._ask(name)
                 if answer is None:
                     raise Cancelled("cancelled")
@@ -109,7 +110,7 @@ class FijiHost:
         taken = not made and any(int(imp.getID()) in self._ids.values() for imp in there)
         if len(there) > 1 or taken or not (made or self.overwrite):
             return windows.free_title(name)
-        if self.overwrite or self._answers.get(name, False) or not keeping.unsaved(there[0]):
+        if self.overwrite or self._answers.get(name, False) or not undo.unsaved(there[0]):
             return name
         free = _free_result(name)
         if name not in self._answers:
@@ -139,7 +140,7 @@ class FijiHost:
                 if number is not None:
                     imp.setC(number)
                 if colors is not None:
-                    imp.setLut(images.make_lut(LookupTable.of(np.asarray(colors))))
+                    imp.setLut(imageplus.make_lut(LookupTable.of(np.asarray(colors))))
                     imp.updateAndDraw()
                 fiji.select(int(imp.getID()))  # a window that is used again is not the active one by itself
             case ShowLabels(labels, name):
@@ -163,13 +164,13 @@ class FijiHost:
     def _outline(self, outlines: Outlines) -> None:
         imp = windows.find(self._open(outlines.over))
         if outlines.colors:
-            known = overlays.colors_of(outlines.rois, None)
+            known = fiji_rois.colors_of(outlines.rois, None)
             distinct = {roi.name: f"#{c & 0xFFFFFF:06x}" for roi, c in zip(outlines.rois, known, strict=True)}
-            overlays.outline(imp, outlines.rois, distinct | dict(outlines.colors))
+            fiji_rois.outline(imp, outlines.rois, distinct | dict(outlines.colors))
         else:
-            overlays.outline(imp, outlines.rois, None)
+            fiji_rois.outline(imp, outlines.rois, None)
         if outlines.manager and self._fiji.mode == "interactive":
-            overlays.add_to_manager(overlays.to_java(outlines.rois, imp))
+            fiji_rois.add_to_manager(fiji_rois.to_java(outlines.rois, imp))
         elif outlines.manager:
             self._fiji.log("Without windows ImageJ has no ROI Manager: the cells are the overlay of the image")
 
@@ -191,9 +192,7 @@ def _free_result(name: str) -> str:
     while True:
         title = f"{name}-{count}"
         there = windows.titled(title)
-        if not there or (
-            len(there) == 1 and there[0].getProperty(_RESULT) is not None and not keeping.unsaved(there[0])
-        ):
+        if not there or (len(there) == 1 and there[0].getProperty(_RESULT) is not None and not undo.unsaved(there[0])):
             return title
         count += 1
 

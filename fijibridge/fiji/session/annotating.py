@@ -19,7 +19,7 @@ from fijibridge.rois import labels_to_rois, rois_to_mask
 
 if TYPE_CHECKING:
     from fijibridge.dataset import Dataset
-    from fijibridge.fiji.overlays import Source
+    from fijibridge.fiji.rois import Source
     from fijibridge.fiji.windows import Which
 
 
@@ -54,13 +54,13 @@ class Annotating(Working):
         In the ROI Manager: click a cell and drag its outline or paint it with the selection brush, then *Update*;
         *Delete* removes it; a new outline is added with [t]. To cut a cell in two, delete it and draw both.
         """
-        from fijibridge.fiji import overlays
+        from fijibridge.fiji import rois as fiji_rois
 
         target = self._target(title, as_labels(cells).shape)
         rois = labels_to_rois(cells)
         target.setOverlay(None)
         if self.mode == "interactive":
-            manager = overlays.manager()
+            manager = fiji_rois.manager()
             if manager is not None:
                 manager.reset()
         self.add_rois(rois, int(target.getID()))
@@ -107,7 +107,7 @@ class Annotating(Working):
         fijibridge.save_dataset : keep them, with their provenance.
         """
         from fijibridge.cells.diagnosis.corrections import labels_from_corrected, list_changes, separate_parts
-        from fijibridge.fiji import overlays
+        from fijibridge.fiji import rois as fiji_rois
 
         known = in_order(before) if isinstance(before, xr.DataArray) else as_image(before)
         if source == "labels":
@@ -121,12 +121,12 @@ class Annotating(Working):
         else:
             # the ROI Manager may outlive its image
             target = self._target(title, known.shape) if title is not None or self.titles() else None
-            rois = overlays.from_java(self._edited(source, title, target))
+            rois = fiji_rois.from_java(self._edited(source, title, target))
             labels = labels_from_corrected(rois, known)
         labels = separate_parts(labels, list_changes(known, labels)["label"])
         labels.attrs = {"provenance": "corrected"}
         if source != "labels" and target is not None:
-            overlays.outline(target, labels_to_rois(labels), None)
+            fiji_rois.outline(target, labels_to_rois(labels), None)
             if target.getProperty(_EDITED) is not None:
                 target.setProperty(_EDITED, _PULLED)
         return labels
@@ -227,7 +227,7 @@ class Annotating(Working):
             If the known region of a stack differs from slice to slice: no selection can show it.
         """
         from fijibridge.dataset import Dataset
-        from fijibridge.fiji import overlays
+        from fijibridge.fiji import rois as fiji_rois
 
         dataset = folder if isinstance(folder, Dataset) else Dataset.open(folder)
         titles = {}
@@ -236,14 +236,14 @@ class Annotating(Working):
             title = titles[name] = self.show(item.image(), name=name, new=True)
             imp = self._find(title)
             if not item.missing("labels"):
-                overlays.outline(imp, labels_to_rois(item.labels()), None)
+                fiji_rois.outline(imp, labels_to_rois(item.labels()), None)
             known = item.region()
             if known is not None and known.values.any():
                 self._select_known(imp, known.values != 0)
         return titles
 
     def _select_known(self, imp: Any, known: npt.NDArray[np.bool_]) -> None:
-        from fijibridge.fiji import overlays
+        from fijibridge.fiji import rois as fiji_rois
 
         plane = known.reshape(-1, *known.shape[-2:])[0]
         if not (known == plane).all():
@@ -255,20 +255,20 @@ class Annotating(Working):
                 stacklevel=3,
             )
             return
-        imp.setRoi(overlays.to_java([roi.at() for roi in labels_to_rois(plane.astype(np.uint8))], imp)[0])
+        imp.setRoi(fiji_rois.to_java([roi.at() for roi in labels_to_rois(plane.astype(np.uint8))], imp)[0])
 
     def _annotated(self, cells: Mapping[str, str]) -> list[str]:
         """Return the titles of the open images that have cells, and are none themselves."""
-        from fijibridge.fiji import overlays
+        from fijibridge.fiji import rois as fiji_rois
 
         used = set(cells.values())
-        drawn = [imp for imp in self._windows().open_images() if overlays.drawn(imp)]
+        drawn = [imp for imp in self._windows().open_images() if fiji_rois.drawn(imp)]
         with_cells = {str(imp.getTitle()) for imp in drawn} | set(cells)
         return [title for title in self.titles() if title in with_cells - used]
 
     def _cells_of(self, title: str, image: xr.DataArray, labelled: str | None, alone: bool) -> xr.DataArray:
         from fijibridge.cells.diagnosis.corrections import drawn_cells
-        from fijibridge.fiji import overlays
+        from fijibridge.fiji import rois as fiji_rois
 
         if labelled is not None:
             array = as_labels(self.image(labelled), labelled)
@@ -279,13 +279,13 @@ class Annotating(Working):
         edited = _in_manager(self._find(title))
         found = [] if edited else self._java_rois("overlay", title)
         found = found or (self._java_rois("manager", title) if alone or edited else [])
-        cells = drawn_cells(overlays.from_java(found), image)
+        cells = drawn_cells(fiji_rois.from_java(found), image)
         if cells is None:
             raise RoiError(f"{title!r} has no cells: draw areas and add them to its overlay with [b]")
         return cells
 
     def _known_part(self, title: str, image: xr.DataArray) -> xr.DataArray:
-        from fijibridge.fiji import overlays
+        from fijibridge.fiji import rois as fiji_rois
 
         if self._find(title).getProperty(_VARIES) is not None and self._find(title).getRoi() is None:
             raise ImageError(
@@ -293,7 +293,7 @@ class Annotating(Working):
                 "holds for all slices, or save the region with fijibridge.save_dataset"
             )
         shape = [n for d, n in image.sizes.items() if d != "c"]
-        selected = overlays.from_java(self._java_rois("image", title))
+        selected = fiji_rois.from_java(self._java_rois("image", title))
         known = rois_to_mask([roi.at() for roi in selected], shape) if selected else np.ones(shape, bool)
         return _spatial(image, known.astype(np.uint8))
 
@@ -306,17 +306,17 @@ def _in_manager(imp: Any) -> bool:
     RoiError
         If that was closed before they were pulled.
     """
-    from fijibridge.fiji import overlays
+    from fijibridge.fiji import rois as fiji_rois
 
     state = imp.getProperty(_EDITED)
     if state is None:
         return False
-    if overlays.manager() is None and str(state) != _PULLED:
+    if fiji_rois.manager() is None and str(state) != _PULLED:
         raise RoiError(
             "the ROI Manager is closed in which the cells were edited, and what was changed there is lost; "
             "corrected_cells(source='overlay') takes the cells as they were put there"
         )
-    return overlays.manager() is not None
+    return fiji_rois.manager() is not None
 
 
 def _spatial(image: xr.DataArray, array: npt.NDArray[Any]) -> xr.DataArray:

@@ -43,9 +43,9 @@ class Session:
             raise SessionError(f"this Fiji session was closed: {again}")
         startup.prepare_thread()
         if self.mode == "headless":
-            from fijibridge.fiji import commands
+            from fijibridge.fiji import macros
 
-            commands.restore_images()
+            macros.restore_images()
 
     def _java(self, name: str) -> Any:
         self._ready()

@@ -12,7 +12,7 @@ from fijibridge.fiji.jvm import attachment, imglyb_jar, lifetime, startup
 from fijibridge.fiji.jvm.lifetime import Mode
 from fijibridge.fiji.session.trainings import Trainings
 from fijibridge.imagej.installations import Java
-from fijibridge.observing import add_watcher, remove_watcher
+from fijibridge.observers import add_watcher, remove_watcher
 
 _current: Fiji | None = None
 _lock = threading.RLock()

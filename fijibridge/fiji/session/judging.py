@@ -42,12 +42,12 @@ class Judging(Showing):
             ``label`` (name of the ROI), ``outcome``, ``true``, ``predicted``, ``score``.
         """
         from fijibridge.cells.outlines import matching_rois
-        from fijibridge.fiji import overlays
+        from fijibridge.fiji import rois as fiji_rois
 
         same_shape(true=true, pred=pred)
         rois, colors = matching_rois(matching, true, pred)
         target = self._target(over, tuple(as_image(pred).shape))
-        overlays.outline(target, rois, colors)
+        fiji_rois.outline(target, rois, colors)
         table = matching.cells().drop(columns="color")
         self.show_table(table, name, select_in=int(target.getID()))
         return table
@@ -78,7 +78,8 @@ class Judging(Showing):
         """
         from fijibridge.cells.diagnosis.pixel_errors import error_colors
         from fijibridge.cells.outlines import gap_points
-        from fijibridge.fiji import images, overlays
+        from fijibridge.fiji import imageplus
+        from fijibridge.fiji import rois as fiji_rois
 
         errors = as_image(diagnosis.errors)
         target = self._target(over, tuple(errors.shape))  # before the errors become the active image
@@ -87,12 +88,12 @@ class Judging(Showing):
         self.show_matches(diagnosis.matching, true, pred, over=open_id, name=f"{name} cells")
         gaps, points = gap_points(diagnosis.gaps)
         if points:
-            colors = overlays.colors_of(points, dict.fromkeys(gaps["label"], "#ffffff"))
-            overlays.add_to_overlay(target, overlays.to_java(points, target, colors))
+            colors = fiji_rois.colors_of(points, dict.fromkeys(gaps["label"], "#ffffff"))
+            fiji_rois.add_to_overlay(target, fiji_rois.to_java(points, target, colors))
         self.show_table(diagnosis.cells.drop(columns="color"), f"{name} cells", select_in=open_id)
         self.show_table(gaps, f"{name} gaps", select_in=open_id)
         imp = self._find(title)
-        imp.setLut(images.make_lut(LookupTable.of(error_colors())))
+        imp.setLut(imageplus.make_lut(LookupTable.of(error_colors())))
         imp.updateAndDraw()
         self.log(diagnosis.summary)
         return diagnosis.summary

@@ -15,7 +15,7 @@ from fijibridge.fiji.session.base import Session
 from fijibridge.rois import Roi
 
 if TYPE_CHECKING:
-    from fijibridge.fiji.overlays import Source
+    from fijibridge.fiji.rois import Source
     from fijibridge.fiji.windows import Which
 
 
@@ -54,7 +54,7 @@ class Pulling(Session):
         Returns
         -------
         xarray.DataArray
-            Axes out of ``t c z y x``, calibrated; see :func:`fijibridge.fiji.images.from_imageplus`.
+            Axes out of ``t c z y x``, calibrated; see :func:`fijibridge.fiji.imageplus.from_imageplus`.
 
         Raises
         ------
@@ -63,7 +63,7 @@ class Pulling(Session):
         ImageError
             If the region lies outside.
         """
-        from fijibridge.fiji.images import from_imageplus
+        from fijibridge.fiji.imageplus import from_imageplus
 
         imp = self._find(title)
         if region == "roi":
@@ -74,7 +74,7 @@ class Pulling(Session):
 
     def images(self, pattern: str | None = None) -> list[xr.DataArray]:
         """Copy all open images, or those that fit a pattern, into Python, in the order of :meth:`titles`."""
-        from fijibridge.fiji.images import from_imageplus
+        from fijibridge.fiji.imageplus import from_imageplus
 
         return [from_imageplus(imp) for imp in self._windows().matching(pattern)]
 
@@ -98,7 +98,7 @@ class Pulling(Session):
         RoiError
             If there are none.
         """
-        from fijibridge.fiji.overlays import from_java
+        from fijibridge.fiji.rois import from_java
 
         found = self._java_rois(source, title)
         if not found:
@@ -129,18 +129,18 @@ class Pulling(Session):
         return to_dataframe(table)
 
     def _java_rois(self, source: Source | None, title: Which) -> list[Any]:
-        from fijibridge.fiji import overlays
+        from fijibridge.fiji import rois as fiji_rois
 
         if source not in (None, "manager", "overlay", "image"):
             raise RoiError(f"source={source!r}; expected 'manager', 'overlay' or 'image'")
         self._ready()
         if source in (None, "manager"):
-            manager = overlays.manager()
+            manager = fiji_rois.manager()
             if (manager is not None and int(manager.getCount())) or source == "manager":
                 return list(manager.getRoisAsArray()) if manager is not None else []
         imp = self._find(title)
         if source in (None, "overlay"):
-            drawn = overlays.drawn(imp)
+            drawn = fiji_rois.drawn(imp)
             if drawn or source == "overlay":
                 return drawn
         roi = imp.getRoi()
@@ -148,23 +148,23 @@ class Pulling(Session):
 
     def _no_roi(self, source: Source | None, title: Which) -> str:
         """Say where ROIs were looked for, and which images have some."""
-        from fijibridge.fiji import overlays
+        from fijibridge.fiji import rois as fiji_rois
 
         image = "" if source == "manager" else f" of {str(self._find(title).getTitle())!r}"
         where = {None: "the ROI Manager, the overlay or the selection", "manager": "the ROI Manager",
                  "overlay": "the overlay", "image": "the selection"}[source]  # fmt: skip
-        others = [str(i.getTitle()) for i in self._windows().open_images() if overlays.drawn(i)]
+        others = [str(i.getTitle()) for i in self._windows().open_images() if fiji_rois.drawn(i)]
         told = f"; the overlay of {others} has some: say title=..." if others else ""
         return f"no ROI in {where}{image}: draw one, or add it to the ROI Manager with [t]{told}"
 
     def _named_roi(self, imp: Any, name: str, position: int = 0) -> Any:
         """Return the ROI of a name (and slice), of the image's overlay or else the ROI Manager; None without one."""
-        from fijibridge.fiji import overlays
+        from fijibridge.fiji import rois as fiji_rois
 
-        manager = overlays.manager()
-        for rois in (overlays.drawn(imp), list(manager.getRoisAsArray()) if manager is not None else []):
+        manager = fiji_rois.manager()
+        for rois in (fiji_rois.drawn(imp), list(manager.getRoisAsArray()) if manager is not None else []):
             found = [roi for roi in rois if str(roi.getName()) == name]
-            here = [roi for roi in found if position == overlays.plane_of(imp, roi)]
+            here = [roi for roi in found if position == fiji_rois.plane_of(imp, roi)]
             if found:
                 return (here or found)[0]
         return None

@@ -16,7 +16,7 @@ from fijibridge.image import RGB, Array, LookupTable, as_image, as_labels, image
 from fijibridge.rois import Roi, labels_to_rois
 
 if TYPE_CHECKING:
-    from fijibridge.fiji.overlays import Colors
+    from fijibridge.fiji.rois import Colors
     from fijibridge.fiji.windows import Which
 
 _BUILT_IN_LUTS = (
@@ -83,7 +83,7 @@ class Showing(Pulling):
         UnsavedError
             If the open image of that title was changed and is not saved, and not by :meth:`write`.
         """
-        from fijibridge.fiji import images
+        from fijibridge.fiji import imageplus
 
         self._ready()
         name = None if name is None else str(name)
@@ -93,11 +93,11 @@ class Showing(Pulling):
             _check_mode(source, mode)
 
         def made(title: str) -> Any:
-            imp = images.to_imageplus(source, title, virtual, mode)
+            imp = imageplus.to_imageplus(source, title, virtual, mode)
             if lut is not None:
                 self._set_lut(imp, lut)
             if limits is not None:
-                images.set_limits(imp, limits)
+                imageplus.set_limits(imp, limits)
             return imp
 
         otherwise = name or str(source.name or "image")
@@ -108,27 +108,29 @@ class Showing(Pulling):
         self, made: Callable[[str], Any], name: str | None, otherwise: str, keep_view: bool, overwrite: bool
     ) -> Any:
         """Show an image in the window of that name if there is one, else in a new one, and return what is open."""
-        from fijibridge.fiji import editing, keeping, windows
+        from fijibridge.fiji import undo as fiji_undo
+        from fijibridge.fiji import updates, windows
 
         with windows.one_at_a_time():
             if name is not None and windows.titled(name):
                 there = windows.find(name)  # which says so if there are several
-                if not overwrite and keeping.unsaved(there):
+                if not overwrite and fiji_undo.unsaved(there):
                     raise UnsavedError(
                         f"the open image {name!r} was changed and is not saved, and would be replaced: save it, show "
                         "this one under another name or in a new window, new=True, or say overwrite=True"
                     )
-                return editing.replace(there, made(name), keep_view)
+                return updates.replace(there, made(name), keep_view)
             imp = made(windows.free_title(otherwise))
-            keeping.note_pushed(imp)
+            fiji_undo.note_pushed(imp)
             imp.show()
             return imp
 
     def _kept_or(self, name: str) -> str:
         """Return a title under which nothing is lost: the name, or a free one if somebody changed what is called so."""
-        from fijibridge.fiji import keeping, windows
+        from fijibridge.fiji import undo as fiji_undo
+        from fijibridge.fiji import windows
 
-        return windows.free_title(name) if any(map(keeping.unsaved, windows.titled(name))) else name
+        return windows.free_title(name) if any(map(fiji_undo.unsaved, windows.titled(name))) else name
 
     def write(self, image: xr.DataArray, title: Which = None) -> None:
         """Write edited pixels back into the open image that they were copied from.
@@ -147,8 +149,8 @@ class Showing(Pulling):
         ImageError
             If the pixels do not fit.
         """
-        from fijibridge.fiji.editing import write_back
-        from fijibridge.fiji.images import open_id
+        from fijibridge.fiji.imageplus import open_id
+        from fijibridge.fiji.updates import write_back
 
         if not isinstance(image, xr.DataArray):
             raise ImageError("write takes what fiji.image() gave, edited; to show a plain array use fiji.show()")
@@ -184,14 +186,14 @@ class Showing(Pulling):
         NoImageError
             If there is no such image.
         """
-        from fijibridge.fiji import editing, tables, windows
+        from fijibridge.fiji import tables, updates, windows
 
         self._ready()
         with windows.one_at_a_time():
             if isinstance(title, str) and title in self._tables_before and not windows.matching(title):
                 self.show_table(tables.to_dataframe(self._tables_before[title]), title)
                 return title
-            return str(editing.undo(self._find(title)).getTitle())
+            return str(updates.undo(self._find(title)).getTitle())
 
     def show_labels(
         self,
@@ -228,7 +230,8 @@ class Showing(Pulling):
         UnsavedError
             If the open image of that title was changed and is not saved.
         """
-        from fijibridge.fiji import images, overlays
+        from fijibridge.fiji import imageplus
+        from fijibridge.fiji import rois as fiji_rois
 
         self._ready()
         source = as_image(labels)
@@ -236,19 +239,19 @@ class Showing(Pulling):
         target = None if over is None else self._target(over, array.shape)
 
         def made(title: str) -> Any:
-            imp = images.to_imageplus(source.copy(data=imagej_pixels(array)).drop_attrs(deep=False), title)
-            imp.setLut(images.make_lut(LookupTable.of(overlays.palette())))
+            imp = imageplus.to_imageplus(source.copy(data=imagej_pixels(array)).drop_attrs(deep=False), title)
+            imp.setLut(imageplus.make_lut(LookupTable.of(fiji_rois.palette())))
             imp.setDisplayRange(0, 255)
             return imp
 
         imp = self._in_window(made, name, name or "labels", True, overwrite)
         paint = array.max(initial=0) > 255
-        imp.setOverlay(overlays.painted(array) if paint else None)
+        imp.setOverlay(fiji_rois.painted(array) if paint else None)
         if paint:
             self._repaint_when_updated()
         if target is not None:
             rois = labels_to_rois(array)
-            overlays.outline(target, rois, colors)
+            fiji_rois.outline(target, rois, colors)
         return str(imp.getTitle())
 
     def add_rois(self, rois: Iterable[Roi] | Roi, title: Which = None, colors: Colors | None = None) -> None:
@@ -263,7 +266,7 @@ class Showing(Pulling):
         colors
             By name, as matplotlib knows them: ``{"7": "red"}``. Left out, each keeps its own.
         """
-        from fijibridge.fiji import overlays
+        from fijibridge.fiji import rois as fiji_rois
 
         items = [rois] if isinstance(rois, Roi) else list(rois)
         wrong = next((r for r in items if not isinstance(r, Roi)), None)
@@ -272,11 +275,11 @@ class Showing(Pulling):
                 f"add_rois takes fijibridge.Roi, not {type(wrong).__name__}: labels_to_rois(labels) makes them"
             )
         imp = self._find(title)
-        painted = [] if colors is None else overlays.colors_of(items, colors)
-        java = overlays.to_java(items, imp, painted)
+        painted = [] if colors is None else fiji_rois.colors_of(items, colors)
+        java = fiji_rois.to_java(items, imp, painted)
         if self.mode == "interactive":
-            overlays.add_to_manager(java)  # which copies them, before ImageJ draws them
-        overlays.add_to_overlay(imp, java)
+            fiji_rois.add_to_manager(java)  # which copies them, before ImageJ draws them
+        fiji_rois.add_to_overlay(imp, java)
 
     def show_table(
         self,
@@ -352,7 +355,8 @@ class Showing(Pulling):
 
     def _repaint_when_updated(self) -> None:
         """From now on, renew the colours of label images that are painted by hand; without windows nobody does."""
-        from fijibridge.fiji import overlays, windows
+        from fijibridge.fiji import rois as fiji_rois
+        from fijibridge.fiji import windows
 
         if self.mode == "headless" or self._repaints:
             return
@@ -360,7 +364,7 @@ class Showing(Pulling):
         def repaint(event: windows.Event) -> None:
             for imp in windows.open_images():
                 if int(imp.getID()) == event.id:
-                    overlays.repaint(imp, only_shown=True)
+                    fiji_rois.repaint(imp, only_shown=True)
 
         if self._events is None:
             self._events = windows.Events()
@@ -369,14 +373,15 @@ class Showing(Pulling):
 
     def _select_named(self, image_id: int, name: str, position: int) -> None:
         """Select a ROI of an image that is still open: what a click on a row of a table does."""
-        from fijibridge.fiji import overlays, windows
+        from fijibridge.fiji import rois as fiji_rois
+        from fijibridge.fiji import windows
 
         imp = next((i for i in windows.open_images() if int(i.getID()) == image_id), None)
         roi = None if imp is None else self._named_roi(imp, name, position)
         if roi is None:
             self.status(f"no ROI {name!r} in the image that was measured")
         else:
-            overlays.select(imp, roi)
+            fiji_rois.select(imp, roi)
 
     def _set_lut(self, imp: Any, lut: str) -> None:
         if imp.isComposite():
@@ -392,7 +397,7 @@ class Showing(Pulling):
 
     def _target(self, over: Array | Which, shape: tuple[int, ...]) -> Any:
         """Return the open image to draw on, showing it first if it is an array."""
-        from fijibridge.fiji import overlays
+        from fijibridge.fiji import rois as fiji_rois
 
         title = over if over is None or isinstance(over, str | int) else self.show(over)
         imp = self._find(title)
@@ -400,7 +405,7 @@ class Showing(Pulling):
             raise ImageError(
                 f"labels have shape {shape} but {str(imp.getTitle())!r} is {imp.getHeight()} x {imp.getWidth()} (y, x)"
             )
-        planes = overlays.depth(imp)
+        planes = fiji_rois.depth(imp)
         if len(shape) == 3 and shape[0] != planes:
             raise ImageError(
                 f"labels have {shape[0]} slices, {str(imp.getTitle())!r} has {planes}: say over=... the image that "

@@ -15,7 +15,7 @@ from fijibridge.imagej.measurements import places_of
 from fijibridge.rois import Roi, labels_to_rois
 
 if TYPE_CHECKING:
-    from fijibridge.fiji.overlays import Source
+    from fijibridge.fiji.rois import Source
     from fijibridge.fiji.windows import Callback, Kind, Which
 
 
@@ -41,8 +41,8 @@ class Working(Judging):
             Where to measure: an array, or the title or id of an open image; None for the active one. Its pixel size
             gives the units.
         measurements
-            Names out of :data:`fijibridge.fiji.measuring.ALL_MEASUREMENTS`; those of
-            :data:`fijibridge.fiji.measuring.MEASUREMENTS` if left out.
+            Names out of :data:`fijibridge.fiji.analyzer.ALL_MEASUREMENTS`; those of
+            :data:`fijibridge.fiji.analyzer.MEASUREMENTS` if left out.
         channel
             Index (from 0) or name of the channel to measure in; the one that is shown if left out.
         name
@@ -60,13 +60,14 @@ class Working(Judging):
         -----
         It is ``ij.plugin.filter.Analyzer`` that measures, the code behind Analyze ▸ Measure.
         """
-        from fijibridge.fiji import measuring, overlays
+        from fijibridge.fiji import analyzer
+        from fijibridge.fiji import rois as fiji_rois
 
         cells = in_order(cells) if isinstance(cells, xr.DataArray) else cells
         rois = self._cells(cells, image)
         imp, open_id = self._measured_on(image, cells)
-        java = overlays.to_java(rois)
-        table = measuring.measure_rois(imp, java, measurements or measuring.MEASUREMENTS, _channel_number(imp, channel))
+        java = fiji_rois.to_java(rois)
+        table = analyzer.measure_rois(imp, java, measurements or analyzer.MEASUREMENTS, _channel_number(imp, channel))
         for column, places in places_of(rois).items():
             table.insert(0, column, places)
         names = [r.name for r in rois]
@@ -86,12 +87,12 @@ class Working(Judging):
         roi
             A ROI, or the name of one in its overlay or the ROI Manager. It is scrolled into view, on its slice.
         """
-        from fijibridge.fiji import overlays
+        from fijibridge.fiji import rois as fiji_rois
 
         imp = self._find(title)
         java = None
         if isinstance(roi, Roi):
-            java = overlays.to_java([roi], imp)[0]
+            java = fiji_rois.to_java([roi], imp)[0]
         elif roi is not None:
             java = self._named_roi(imp, roi)
             if java is None:
@@ -101,7 +102,7 @@ class Working(Judging):
         else:
             self._windows().activate(imp)
         if java is not None:
-            overlays.select(imp, java)
+            fiji_rois.select(imp, java)
 
     def close_image(self, title: Which = None) -> None:
         """Close an open image without asking to save it."""
@@ -166,15 +167,15 @@ class Working(Judging):
         MacroError
             If ImageJ refuses it.
         """
-        from fijibridge.fiji import commands, keeping
+        from fijibridge.fiji import macros, undo
 
         self._ready()
         if not isinstance(code, str) or not isinstance(argument, str):
             raise MacroError(
                 f"a macro and its argument are texts, not {type(code).__name__}, {type(argument).__name__}"
             )
-        keeping.wait_until_noted()
-        return commands.run_macro(code, argument)
+        undo.wait_until_noted()
+        return macros.run_macro(code, argument)
 
     def _cells(self, cells: Any, image: Any) -> list[Roi]:
         if isinstance(cells, str):
@@ -188,22 +189,23 @@ class Working(Judging):
 
     def _measured_on(self, image: Array | Which, cells: Any) -> tuple[Any, int | None]:
         """Return where to measure, and the id under which that is open in Fiji."""
-        from fijibridge.fiji import images, overlays
+        from fijibridge.fiji import imageplus
+        from fijibridge.fiji import rois as fiji_rois
 
         if image is None or isinstance(image, str | int):
             imp = self._find(image)
             open_id: int | None = int(imp.getID())
         else:
             source = as_image(image)
-            imp = images.to_imageplus(source, str(source.name or "image"))
-            came_from = images.open_id(source)
+            imp = imageplus.to_imageplus(source, str(source.name or "image"))
+            came_from = imageplus.open_id(source)
             open_id = came_from if came_from in self.ids() else None
         if hasattr(cells, "shape") and (int(imp.getHeight()), int(imp.getWidth())) != tuple(cells.shape[-2:]):
             raise ImageError(
                 f"labels have shape {cells.shape}, the image is {imp.getHeight()} x {imp.getWidth()} (y, x)"
             )
         if getattr(cells, "ndim", 2) == 3:
-            planes = overlays.depth(imp)
+            planes = fiji_rois.depth(imp)
             if planes != cells.shape[0]:
                 raise ImageError(f"labels have {cells.shape[0]} slices, the image has {planes}")
         return imp, open_id

@@ -25,7 +25,7 @@ from fijibridge.nn.model import FILE_NAME, Model
 from fijibridge.nn.training.recording import Recorder
 from fijibridge.nn.training.runs import Run
 from fijibridge.nn.training.settings import Settings
-from fijibridge.observing import Observer, watchers
+from fijibridge.observers import Observer, watchers
 from fijibridge.record import HISTORY, PICTURE, RECORD
 
 log = logging.getLogger("fijibridge")

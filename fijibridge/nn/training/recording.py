@@ -24,7 +24,7 @@ from fijibridge.nn.training.checkpoints import LAST
 from fijibridge.nn.training.endings import higher_is_better
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.steps import Step
-from fijibridge.observing import Observer
+from fijibridge.observers import Observer
 from fijibridge.record import HISTORY
 
 log = logging.getLogger("fijibridge")

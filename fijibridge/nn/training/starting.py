@@ -38,7 +38,7 @@ from fijibridge.nn.training.runs import Run, write_record
 from fijibridge.nn.training.scratch import clear_scratch
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.steps import LossFunction, Step
-from fijibridge.observing import Observer, watchers
+from fijibridge.observers import Observer, watchers
 from fijibridge.record import HISTORY, PICTURE, RECORD
 
 log = logging.getLogger("fijibridge")

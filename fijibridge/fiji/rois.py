@@ -9,10 +9,10 @@ import jpype
 import numpy as np
 import numpy.typing as npt
 
-from fijibridge.fiji.colors import Colors as Colors
-from fijibridge.fiji.colors import color_index
-from fijibridge.fiji.colors import colors_of as colors_of
-from fijibridge.fiji.colors import palette as palette
+from fijibridge.colors import Colors as Colors
+from fijibridge.colors import color_index
+from fijibridge.colors import colors_of as colors_of
+from fijibridge.colors import palette as palette
 from fijibridge.fiji.jvm import compiled
 from fijibridge.fiji.pixels import copy_from_java, copy_to_java
 from fijibridge.fiji.stacks import ImageStack

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fijibridge.errors import ImageError, RoiError
-from fijibridge.fiji import overlays
+from fijibridge.fiji import rois as fiji_rois
 from fijibridge.fiji.jvm import compiled
 from fijibridge.fiji.tables import to_dataframe
 from fijibridge.imagej.measurements import ALL_MEASUREMENTS, MEASUREMENTS, measurement_constants
@@ -117,7 +117,7 @@ def _stack_index(imp: Any, position: int, c: int, z: int, t: int, channel: int |
     counts = {"channel": int(imp.getNChannels()), "slice": int(imp.getNSlices()), "frame": int(imp.getNFrames())}
     place = {"channel": c, "slice": z, "frame": t}
     if position > 0 and not any(place.values()):
-        place[overlays.position_axis(imp)] = position
+        place[fiji_rois.position_axis(imp)] = position
     for axis, number in place.items():
         if number > counts[axis]:
             raise ImageError(f"a ROI lies on {axis} {number}, the image has {counts[axis]}")

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import ImageError
-from fijibridge.fiji import datasets, keeping, overlays
-from fijibridge.fiji.images import from_imageplus
+from fijibridge.fiji import datasets, rois
+from fijibridge.fiji import undo as fiji_undo
+from fijibridge.fiji.imageplus import from_imageplus
 from fijibridge.fiji.pixels import copy_to_java
 from fijibridge.fiji.stacks import COLOR_RGB, ImageStack
 from fijibridge.image import DIMS, origin, pixel_size
@@ -25,16 +26,16 @@ def replace(imp: Any, new: Any, keep_view: bool) -> Any:
     """
     before, after = (tuple(int(n) for n in i.getDimensions(True)) for i in (imp, new))
     same_size = before == after
-    kept = keeping.copy_of(imp)
+    kept = fiji_undo.copy_of(imp)
     if same_size:
-        new.setOverlay(overlays.unpainted(imp))
+        new.setOverlay(rois.unpainted(imp))
     window = imp.getWindow()
     if bool(imp.isComposite()) != bool(new.isComposite()) or (window is not None and not same_size):
         new = _reopened(imp, new, keep_view and before[:2] == after[:2])
-        keeping.note_pushed(new)
-        keeping.keep(new, kept)
+        fiji_undo.note_pushed(new)
+        fiji_undo.keep(new, kept)
         return new
-    keeping.prepare_undo(imp)
+    fiji_undo.prepare_undo(imp)
     drawn = _drawn(new)
     limits = float(new.getDisplayRangeMin()), float(new.getDisplayRangeMax())
     selection = imp.getRoi()
@@ -46,8 +47,8 @@ def replace(imp: Any, new: Any, keep_view: bool) -> Any:
     if window is not None and not keep_view:
         window.getCanvas().unzoom()
         imp.setSlice(1)
-    keeping.keep(imp, kept)
-    keeping.note_pushed(imp)
+    fiji_undo.keep(imp, kept)
+    fiji_undo.note_pushed(imp)
     imp.changes = False
     datasets.redraw(imp, drawn, selection)
     return imp
@@ -83,11 +84,11 @@ def undo(imp: Any) -> Any:
     ImageError
         If it was not, or what it was is gone.
     """
-    before = keeping.taken_back(imp)
+    before = fiji_undo.taken_back(imp)
     overlay = before.getOverlay()
     open_now = replace(imp, before, keep_view=True)
-    keeping.paint_as(open_now, overlay)
-    keeping.as_before(open_now, before)
+    fiji_undo.paint_as(open_now, overlay)
+    fiji_undo.as_before(open_now, before)
     open_now.updateAndDraw()
     return open_now
 
@@ -117,11 +118,11 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
         raise ImageError("an RGB image is written with all three channels")
     whole = len(rows) == stack.shape[3] and len(columns) == stack.shape[4]
     depth = stack.shape[2]
-    old = keeping.empty_like(imp.getStack())
-    arrays = keeping.arrays_of(imp)
+    old = fiji_undo.empty_like(imp.getStack())
+    arrays = fiji_undo.arrays_of(imp)
     for n, pixels in enumerate(arrays, start=1):
         old.setPixels(pixels, n)
-    kept, changed = keeping.copy_of(imp, old), bool(imp.changes)
+    kept, changed = fiji_undo.copy_of(imp, old), bool(imp.changes)
     drawn, selection = _drawn(imp), imp.getRoi()
     written: dict[int, tuple[Any, Any]] = {}
     for i, t in enumerate(t_range):
@@ -135,11 +136,11 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
                     plane = under
                 written[number] = arrays[number - 1], copy_to_java(plane)
                 _put(imp, number, written[number][1])
-    keeping.keep(imp, kept)
-    keeping.note_written(imp, written, changed)
+    fiji_undo.keep(imp, kept)
+    fiji_undo.note_written(imp, written, changed)
     imp.changes = True
     datasets.redraw(imp, drawn, selection)
-    overlays.repaint(imp)
+    rois.repaint(imp)
 
 
 def _drawn(imp: Any) -> list[Any]:
@@ -150,9 +151,9 @@ def _drawn(imp: Any) -> list[Any]:
 def _put(imp: Any, number: int, pixels: Any) -> None:
     """Give a plane an array of pixels; the one that it had is not changed."""
     if int(imp.getStackSize()) == 1:
-        keeping.prepare_undo(imp)
+        fiji_undo.prepare_undo(imp)
         processor = imp.getProcessor()
-        stack = keeping.empty_like(imp.getStack())
+        stack = fiji_undo.empty_like(imp.getStack())
         stack.setColorModel(processor.getColorModel())
         stack.setPixels(pixels, 1)
         new = stack.getProcessor(1)

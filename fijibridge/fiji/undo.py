@@ -8,7 +8,7 @@ from typing import Any
 import jpype
 
 from fijibridge.errors import ImageError
-from fijibridge.fiji import overlays
+from fijibridge.fiji import rois
 from fijibridge.fiji.jvm import compiled
 from fijibridge.fiji.pixels import each_plane
 
@@ -183,8 +183,8 @@ def taken_back(imp: Any) -> Any:
 
 def paint_as(imp: Any, overlay: Any) -> None:
     """Give an image the colours of ids of an overlay that it had, in place of those that it has now."""
-    paint = [] if overlay is None else [roi for roi in overlay.toArray() if str(roi.getName()) == overlays.PAINT]
-    drawn = overlays.drawn(imp)
+    paint = [] if overlay is None else [roi for roi in overlay.toArray() if str(roi.getName()) == rois.PAINT]
+    drawn = rois.drawn(imp)
     if not paint and len(drawn) == (0 if imp.getOverlay() is None else int(imp.getOverlay().size())):
         return
     made = jpype.JClass("ij.gui.Overlay")()
