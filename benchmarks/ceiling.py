@@ -19,8 +19,8 @@ from ratios import compare, head
 from skimage.measure import block_reduce
 
 import fijibridge as fb
-from fijibridge.app.tables import table_text
 from fijibridge.files import read_image
+from fijibridge.reports.tables import table_text
 
 
 def speed(rounds: int) -> None:

@@ -23,9 +23,9 @@ from skimage.morphology import local_minima, reconstruction
 from skimage.segmentation import watershed
 
 import fijibridge as fb
-from fijibridge.app.tables import table_text
 from fijibridge.cells.matching.matches import Matching
 from fijibridge.dataset import Item
+from fijibridge.reports.tables import table_text
 
 TEST = ("15", "18", "21", "29")
 PATTERNS = {"image": "*_image.png", "labels": "{name}_labels.tif", "region": "{name}_roi.png"}

@@ -20,7 +20,7 @@ import torch
 from cornea import classical
 
 import fijibridge as fb
-from fijibridge.app.tables import table_text
+from fijibridge.reports.tables import table_text
 
 TEST = ("03", "08", "13", "18", "23")
 LEAST = 50

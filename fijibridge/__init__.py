@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Agreement": "cells.matching.agreement",
     "Augmentation": "nn.augmentation",
-    "Comparison": "app.comparison",
+    "Comparison": "reports.comparison",
     "Dataset": "dataset",
     "Description": "dataset",
     "Diagnosis": "cells.diagnosis.overview",
@@ -48,8 +48,8 @@ _HOME = {
     "class_target": "cells.targets.from_labels",
     "class_weights": "cells.targets.weights",
     "compare_labels": "cells.matching.agreement",
-    "compare_predictions": "app.differences",
-    "compare_runs": "app.comparison",
+    "compare_predictions": "reports.predictions",
+    "compare_runs": "reports.comparison",
     "compare_tables": "cells.diagnosis.corrections",
     "confirm_receptive_field": "nn.planning",
     "current": "fiji.session.fiji",
@@ -80,7 +80,7 @@ _HOME = {
     "read_record": "record",
     "read_rois": "rois",
     "receptive_field": "nn.planning",
-    "report_run": "app.run_report",
+    "report_run": "reports.run",
     "rois_to_labels": "rois",
     "rois_to_mask": "rois",
     "save_dataset": "dataset",
@@ -182,9 +182,6 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from fijibridge.app.comparison import Comparison, compare_runs
-    from fijibridge.app.differences import compare_predictions
-    from fijibridge.app.run_report import report_run
     from fijibridge.cells.diagnosis.corrections import compare_tables, list_changes, separate_parts
     from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
     from fijibridge.cells.diagnosis.pixel_errors import error_map
@@ -233,6 +230,9 @@ if TYPE_CHECKING:
     from fijibridge.nn.training import Ending, Run, Settings, train
     from fijibridge.nn.unet import UNet
     from fijibridge.record import Record, read_record
+    from fijibridge.reports.comparison import Comparison, compare_runs
+    from fijibridge.reports.predictions import compare_predictions
+    from fijibridge.reports.run import report_run
     from fijibridge.rois import Roi, labels_to_rois, read_rois, rois_to_labels, rois_to_mask, write_rois
     from fijibridge.verbs import verb
 

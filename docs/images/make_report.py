@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 import fijibridge as fb
-from fijibridge.app.report import Case, write_report
+from fijibridge.reports.segmentation import Case, write_report
 
 
 def case(name: str, seed: int, holes: int) -> Case:

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import xarray as xr
 
 import fijibridge as fb
-from fijibridge.app import pictures, tables
 from fijibridge.app.console import Clock, bar, console
 from fijibridge.files import make_folder, write_image, write_json
+from fijibridge.reports import pictures, tables
 from fijibridge.rois import write_rois
 
 GOAL = 0.95

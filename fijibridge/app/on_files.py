@@ -14,12 +14,12 @@ import xarray as xr
 from skimage.io import imsave
 
 from fijibridge.app.console import console
-from fijibridge.app.plots import columns_by_index, save_figure
-from fijibridge.app.tables import save_table, table_text
 from fijibridge.cells.diagnosis.corrections import drawn_cells
 from fijibridge.errors import DatasetError, OptionError
 from fijibridge.files import atomic, make_folder, read_image, write_image
 from fijibridge.image import values
+from fijibridge.reports.plots import columns_by_index, save_figure
+from fijibridge.reports.tables import save_table, table_text
 from fijibridge.rois import read_rois, write_rois
 from fijibridge.verbs import (
     Measure,

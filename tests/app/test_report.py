@@ -14,9 +14,9 @@ from PIL import Image
 
 import fijibridge as fb
 from fijibridge.app.cli import main
-from fijibridge.app.report import PROVENANCE, Case, write_report
 from fijibridge.cells.matching.matches import COLORS
 from fijibridge.errors import ImageError
+from fijibridge.reports.segmentation import PROVENANCE, Case, write_report
 
 
 def case(name: str = "one", **changed) -> Case:

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import fijibridge as fb
-from fijibridge.app.report import PROVENANCE
 from fijibridge.errors import DatasetError, TrainingError
 from fijibridge.record import picture_of
+from fijibridge.reports.segmentation import PROVENANCE
 from tests.app.test_cli import here  # noqa: F401  the command line in this process
 
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 import fijibridge as fb
-from fijibridge.app.plots import plot_ceiling
 from fijibridge.cells.scaling.ceiling import METHODS, _membranes, ceiling
 from fijibridge.errors import ImageError
 from fijibridge.files import read_image
+from fijibridge.reports.plots import plot_ceiling
 
 
 def grid(size: int, count: int = 4, gap: int = 1) -> np.ndarray:

@@ -116,7 +116,7 @@ def test_bad_input(arguments, words):
 
 
 def test_the_plot_shows_the_table(images, tmp_path):
-    from fijibridge.app.plots import plot_tuning
+    from fijibridge.reports.plots import plot_tuning
 
     probs, truths = images
     grid = {"threshold": (0.3, 0.4, 0.5), "h": (1, 2), "min_size": (0, 20)}

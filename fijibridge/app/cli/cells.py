@@ -105,10 +105,10 @@ def tune(
 ) -> None:
     """Choose the parameters of label on images with known cells (the split validation, unless you say another)."""
     import fijibridge as fb
-    from fijibridge.app import plots, tables
     from fijibridge.app.console import console
     from fijibridge.files import read_image
     from fijibridge.image import values
+    from fijibridge.reports import plots, tables
 
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
     items = chosen(dataset, split, truth=True)
@@ -168,8 +168,8 @@ def match(
 ) -> None:
     """Match predicted cells to the true ones: matched, GT, predicted, image."""
     import fijibridge as fb
-    from fijibridge.app import tables
     from fijibridge.app.console import console
+    from fijibridge.reports import tables
 
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
     items = chosen(dataset, split, truth=True)

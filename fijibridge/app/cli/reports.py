@@ -25,8 +25,8 @@ from fijibridge.app.cli.base import (
 from fijibridge.errors import DatasetError
 
 if TYPE_CHECKING:
-    from fijibridge.app.report import Case
     from fijibridge.dataset import Item
+    from fijibridge.reports.segmentation import Case
 
 Label = Annotated[
     str | None,
@@ -65,10 +65,10 @@ def report(
     device: Device = None,
 ) -> None:
     """Write a report, of a run: curves, ending, cells found, settings; of predictions: where and why cells are lost."""
-    from fijibridge.app import tables
     from fijibridge.app.console import bar, console
-    from fijibridge.app.report import write_report
     from fijibridge.record import is_run
+    from fijibridge.reports import tables
+    from fijibridge.reports.segmentation import write_report
 
     if pred is None:
         if not is_run(folder):
@@ -112,8 +112,8 @@ def _report_run(
     run: Path, out: Path, csv: Path | None, data: Path | None, patterns: dict[str, Any], **options: Any
 ) -> None:
     import fijibridge as fb
-    from fijibridge.app import tables
     from fijibridge.app.console import console
+    from fijibridge.reports import tables
 
     dataset = None if data is None else open_dataset(data, **patterns)
     table = fb.report_run(run, out, data=dataset, **options)
@@ -132,9 +132,9 @@ def _labelling(text: str | None) -> dict[str, Any] | None:
 
 
 def _case(item: Item, pred: Path) -> Case:
-    from fijibridge.app.report import Case
     from fijibridge.files import read_image
     from fijibridge.image import PIXEL, unit, values
+    from fijibridge.reports.segmentation import Case
 
     found = read_image(pred / f"{item.name}_cells.tif")
     prob, region = pred / f"{item.name}_prob.tif", item.region()
@@ -174,9 +174,9 @@ def compare(
     """Set runs side by side: settings, curves, endings, cells found in the same images; or two predictions."""
     import fijibridge as fb
     from fijibridge.app.console import console
-    from fijibridge.app.tables import save_table
     from fijibridge.files import make_folder
     from fijibridge.record import is_run
+    from fijibridge.reports.tables import save_table
 
     given: dict[str, Any] = {
         "image": image, "labels": labels, "region": region, "test": test, "validation": validation,

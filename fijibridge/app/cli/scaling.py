@@ -44,8 +44,8 @@ def ceiling(
 ) -> None:
     """Tell how far images can be downscaled, from the true cells alone: the best match that can be reached."""
     import fijibridge as fb
-    from fijibridge.app import plots, tables
     from fijibridge.app.console import console
+    from fijibridge.reports import plots, tables
 
     numbers, names = _numbers(factors), [name.strip() for name in methods.split(",")]
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)

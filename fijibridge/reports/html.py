@@ -49,7 +49,7 @@ def inline(picture: npt.NDArray[np.float64] | Figure) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("fijibridge.app", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=PackageLoader("fijibridge.reports", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["number"] = _number

@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pandas as pd
 
 import fijibridge
-from fijibridge.app import pages, pictures, plots
 from fijibridge.cells.diagnosis.corrections import compare_tables
 from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
 from fijibridge.cells.diagnosis.pixel_errors import EXTRA_MEMBRANE, MISSED_MEMBRANE
@@ -21,6 +20,7 @@ from fijibridge.cells.matching.matches import COLORS, Matching, match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, as_image, values
+from fijibridge.reports import html, pictures, plots
 
 PROVENANCE = {
     "manual": "The truth was drawn by hand.",
@@ -149,7 +149,7 @@ def write_report(
     if not sections:
         raise ImageError("there is no image to report on")
     table = match_table(matchings).assign(ap=match_table(curves)["ap"])
-    pages.write_page(
+    html.write_page(
         path,
         "report.html.j2",
         title=title,
@@ -157,8 +157,8 @@ def write_report(
         provenance=_provenance(sections),
         table=table,
         beside=None if before is None else compare_tables(before, table),
-        curve=pages.inline(plots.match_curve(curves)),
-        correlation=pages.inline(plots.error_correlation(correlations)),
+        curve=html.inline(plots.match_curve(curves)),
+        correlation=html.inline(plots.error_correlation(correlations)),
         colors=COLORS,
         sections=sections,
     )
@@ -205,7 +205,7 @@ def _section(case: Case, found: Diagnosis[Any], membrane: int | str) -> tuple[_S
         name=case.name,
         summary=found.summary,
         shown="" if z is None else f"slice {z + 1} of {case.true.shape[0]}, the one with most wrong cells",
-        layers={name: pages.inline(picture) for name, picture in layers.items()},
+        layers={name: html.inline(picture) for name, picture in layers.items()},
         counts=m.outcomes(),
         agreement={
             "F1": m.f1, "panoptic quality": m.panoptic_quality, "SEG": m.seg,
@@ -214,7 +214,7 @@ def _section(case: Case, found: Diagnosis[Any], membrane: int | str) -> tuple[_S
             "boundary F": a.boundary_f,
         },
         enrichment=found.enrichment,
-        gaps=[dict(row, picture=pages.inline(_crop(case, row))) for row in _worst(found.gaps)],
+        gaps=[dict(row, picture=html.inline(_crop(case, row))) for row in _worst(found.gaps)],
         provenance=case.provenance,
         note=case.note,
     )  # fmt: skip

@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from fijibridge.app.trials import LABEL
 from fijibridge.cells.matching.matches import match_labels
 from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.dataset.folder import some
@@ -21,6 +20,7 @@ from fijibridge.errors import DatasetError, FijiBridgeWarning, ImageError
 from fijibridge.files import SUFFIXES, read_image
 from fijibridge.image import Array, as_image, values
 from fijibridge.record import MEMBRANE
+from fijibridge.reports.trials import LABEL
 
 COLUMNS = ["image", "max difference", "mean difference", "classes differ", "cells a", "cells b", "matched", "f1"]
 _NO_CLASS = ("distance", "affinity")

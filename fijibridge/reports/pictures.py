@@ -12,9 +12,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from skimage.segmentation import find_boundaries
 
-from fijibridge.app.plots import plain_name, save_figure
 from fijibridge.cells.matching.matches import Matching
 from fijibridge.image import Array, as_image, values
+from fijibridge.reports.plots import plain_name, save_figure
 
 Colours = npt.NDArray[np.float64]
 

@@ -11,16 +11,16 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from fijibridge.app import pages, pictures, plots
-from fijibridge.app.comparison import Shown
-from fijibridge.app.records import flat_settings, settings_table
-from fijibridge.app.report import PROVENANCE
-from fijibridge.app.trials import AnyRun, Contender, learnt_by, match_item, slice_shown, unseen_images
 from fijibridge.cells.matching.matches import COLORS, Matching, match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
 from fijibridge.dataset import Dataset, Item
 from fijibridge.image import values
 from fijibridge.record import MEMBRANE, Record
+from fijibridge.reports import html, pictures, plots
+from fijibridge.reports.comparison import Shown
+from fijibridge.reports.segmentation import PROVENANCE
+from fijibridge.reports.settings import flat_settings, settings_table
+from fijibridge.reports.trials import AnyRun, Contender, learnt_by, match_item, slice_shown, unseen_images
 
 _MOST_SHOWN = 12  # images; the table has all
 
@@ -83,7 +83,7 @@ def report_run(
     groups = {item.name: item.split for item in items}
     table = match_table(matchings, groups if len(set(groups.values())) > 1 else None)
     took = record.took()
-    pages.write_page(
+    html.write_page(
         path, "run.html.j2", title=f"Training {record.name}", told=record.told(), ending=record.ending, notes=notes,
         provenance=_provenance(record), history=record.history, thresh=thresh, colors=COLORS, table=table,
         matches=record.matches, took=None if took is None else took.reset_index(), shown=shown,
@@ -91,7 +91,7 @@ def report_run(
         environment=pd.DataFrame(
             [(k, str(v)) for k, v in flat_settings(record.environment).items()], columns=["what", "value"]
         ),
-        curves=pages.inline(plots.run_curves({record.name: record.curves})) if len(record.curves.columns) else None,
+        curves=html.inline(plots.run_curves({record.name: record.curves})) if len(record.curves.columns) else None,
     )  # fmt: skip
     return table
 
@@ -112,7 +112,7 @@ def _try(item: Item, contender: Contender, thresh: float, pictured: bool) -> tup
     }  # fmt: skip
     words = f"{item.split}: {matching.tp} of {matching.n_true} cells found, F1 {matching.f1:.3f}"
     more = pictures.outcome_words(matching)
-    inline = {name: pages.inline(picture) for name, picture in layers.items()}
+    inline = {name: html.inline(picture) for name, picture in layers.items()}
     return Shown(item.name, f"{words}; {more}" if more else words, inline), matching
 
 
@@ -121,7 +121,7 @@ def _left(record: Record) -> dict[str, str]:
     picture = record.picture
     if picture is None:
         return {}
-    return {str(name): pages.inline(_plane(picture, str(name))) for name in picture.coords["c"].values}
+    return {str(name): html.inline(_plane(picture, str(name))) for name in picture.coords["c"].values}
 
 
 def _plane(picture: xr.DataArray, channel: str) -> npt.NDArray[np.float64]:

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fijibridge.app import pictures
 from fijibridge.cells.matching.matches import Matching, match_labels
 from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.dataset import Dataset, Item
@@ -19,6 +18,7 @@ from fijibridge.errors import DatasetError, FijiBridgeError, ImageError
 from fijibridge.files import read_image
 from fijibridge.image import as_image, values
 from fijibridge.record import MODEL, Record, Recorded, read_record
+from fijibridge.reports import pictures
 
 if TYPE_CHECKING:
     from fijibridge.nn.model import Model

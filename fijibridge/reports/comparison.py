@@ -14,10 +14,17 @@ import pandas as pd
 import xarray as xr
 from matplotlib import colormaps
 
-from fijibridge.app import pages, pictures, plots, tables
-from fijibridge.app.differences import COLUMNS, difference
-from fijibridge.app.records import differing_settings, endings_table
-from fijibridge.app.trials import (
+from fijibridge.cells.matching.matches import COLORS, Matching, match_table
+from fijibridge.cells.segmentation.labelling import membrane_of
+from fijibridge.dataset import Dataset, Item
+from fijibridge.errors import TrainingError
+from fijibridge.files import make_folder, write_image
+from fijibridge.image import values
+from fijibridge.record import Record
+from fijibridge.reports import html, pictures, plots, tables
+from fijibridge.reports.predictions import COLUMNS, difference
+from fijibridge.reports.settings import differing_settings, endings_table
+from fijibridge.reports.trials import (
     LABEL,
     AnyRun,
     Contender,
@@ -26,13 +33,6 @@ from fijibridge.app.trials import (
     slice_shown,
     unseen_images,
 )
-from fijibridge.cells.matching.matches import COLORS, Matching, match_table
-from fijibridge.cells.segmentation.labelling import membrane_of
-from fijibridge.dataset import Dataset, Item
-from fijibridge.errors import TrainingError
-from fijibridge.files import make_folder, write_image
-from fijibridge.image import values
-from fijibridge.record import Record
 
 PAGE = "comparison.html"
 _BESIDE = ("matched", "predicted", "f1", "pq", "splits", "merges")
@@ -93,11 +93,11 @@ class Comparison:
         for name in ("settings", "endings", "matches", "differences"):
             if len(table := getattr(self, name)):
                 tables.save_table(target / f"{name}.csv", table)
-        pages.write_page(
+        html.write_page(
             target / PAGE, "comparison.html.j2", title=f"Runs {', '.join(self.records)}", thresh=self.thresh,
             told={name: record.told() for name, record in self.records.items()}, settings=self.settings,
             endings=self.endings, matches=self.matches, differences=self.differences, notes=self.notes,
-            curves=pages.inline(plots.run_curves({name: r.curves for name, r in self.records.items()})),
+            curves=html.inline(plots.run_curves({name: r.curves for name, r in self.records.items()})),
             colors=COLORS, shown=self.shown,
         )  # fmt: skip
         return target / PAGE
@@ -219,7 +219,7 @@ def _try(
         layers[runs] = _difference_picture(pictures.plane_of(minus, z))
         if target is not None:
             write_image(target / "differences" / f"{item.name}_{runs.replace(' ', '')}.tif", minus)
-    return Shown(item.name, "; ".join(words), {name: pages.inline(picture) for name, picture in layers.items()})
+    return Shown(item.name, "; ".join(words), {name: html.inline(picture) for name, picture in layers.items()})
 
 
 def _difference_picture(difference: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

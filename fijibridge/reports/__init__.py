@@ -1,0 +1,1 @@
+"""Reports, pictures and plots of images, cells and trainings."""
