@@ -24,7 +24,7 @@ class Loss:
     kind
         Of the classes: ``"cross_entropy+dice"``, or one of the two.
     outputs
-        Which channels of the network's output are what, as :func:`fijibridge.nn.networks.traits` tells.
+        Which channels of the network's output are what, as :func:`fijibridge.nn.traits.traits` tells.
     distance, affinity
         How much these heads count beside the classes.
 

@@ -19,8 +19,8 @@ from torch import nn
 
 from fijibridge.errors import ModelError
 from fijibridge.files import atomic
-from fijibridge.nn.networks import Traits, traits
 from fijibridge.nn.normalisation import Normalisation
+from fijibridge.nn.traits import Traits, traits
 from fijibridge.nn.unet import UNet
 from fijibridge.record import MODEL
 

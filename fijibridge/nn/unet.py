@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fijibridge.errors import ModelError
-from fijibridge.nn.networks import Traits
+from fijibridge.nn.traits import Traits
 
 Norm: TypeAlias = Literal["batch", "instance", "group", "none"]
 Padding: TypeAlias = Literal["same", "valid"]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fijibridge.errors import ModelError
-from fijibridge.nn.networks import Traits, traits
+from fijibridge.nn.traits import Traits, traits
 from fijibridge.nn.unet import UNet
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from fijibridge.errors import ModelError
-from fijibridge.nn.networks import traits
 from fijibridge.nn.prediction.geometry import Axis, axes_of, lines, reflected, split, tiles
+from fijibridge.nn.traits import traits
 from fijibridge.nn.unet import UNet
 
 axes = st.builds(

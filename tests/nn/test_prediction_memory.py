@@ -11,9 +11,9 @@ from torch import nn
 
 from fijibridge.errors import DeviceError, FijiBridgeWarning, ImageError
 from fijibridge.nn.model import Model
-from fijibridge.nn.networks import Traits, traits
 from fijibridge.nn.prediction import memory, predict, predicting
 from fijibridge.nn.prediction.geometry import axes_of
+from fijibridge.nn.traits import Traits, traits
 from fijibridge.nn.unet import UNet
 
 

@@ -14,11 +14,11 @@ from fijibridge.errors import TrainingError
 from fijibridge.machine import available_memory, resident_memory
 from fijibridge.nn.devices import device_of, memory
 from fijibridge.nn.losses import Loss
-from fijibridge.nn.networks import Traits, traits
 from fijibridge.nn.patches import Batch
 from fijibridge.nn.planning.forecast import host_bound
 from fijibridge.nn.planning.memory import fits, last_side, patch_size, training_memory
 from fijibridge.nn.planning.probe import LossFunction, OutOfMemory, probe
+from fijibridge.nn.traits import Traits, traits
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 _TRIES = 8

@@ -18,9 +18,9 @@ from torch import nn
 from fijibridge.errors import TrainingError
 from fijibridge.machine import PeakMemory
 from fijibridge.nn.losses import Loss
-from fijibridge.nn.networks import traits
 from fijibridge.nn.patches import Batch, Feed, PatchSampler
 from fijibridge.nn.planning.probe import Cost, LossFunction, probe
+from fijibridge.nn.traits import traits
 from fijibridge.record import compare_forecast
 
 LOOKED_AT = 4

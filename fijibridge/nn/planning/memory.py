@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fijibridge.errors import ModelError, TrainingError
 from fijibridge.nn.devices import memory
-from fijibridge.nn.networks import Traits, traits
+from fijibridge.nn.traits import Traits, traits
 
 _SIDE = 128  # of a patch, pixels
 _SLICES = 16

@@ -16,9 +16,9 @@ from fijibridge.dataset import Dataset, Item
 from fijibridge.errors import TrainingError
 from fijibridge.image import DIMS, as_image, values
 from fijibridge.nn.axes import as_in_image
-from fijibridge.nn.networks import Traits
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Sample
+from fijibridge.nn.traits import Traits
 
 _EXPECTED = "a Dataset, a list of (image, target), or a list of image shapes such as [(576, 768)]"
 _TRY_S = 2.0  # seconds that may go into reading images for the trial

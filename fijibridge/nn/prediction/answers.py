@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fijibridge.errors import ModelError
-from fijibridge.nn.networks import Traits
+from fijibridge.nn.traits import Traits
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "classes": lambda t: torch.softmax(t, dim=1),

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from fijibridge.errors import ModelError
-from fijibridge.nn.networks import Traits
 from fijibridge.nn.planning import receptive_field
+from fijibridge.nn.traits import Traits
 from fijibridge.nn.unet import UNet
 
 Border: TypeAlias = Literal["as trained", "mirror", "valid"]

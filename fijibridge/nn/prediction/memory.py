@@ -14,8 +14,8 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.overrides import TorchFunctionMode
 
 from fijibridge.nn.devices import memory
-from fijibridge.nn.networks import Traits
 from fijibridge.nn.prediction.geometry import Axis, Border, lines
+from fijibridge.nn.traits import Traits
 
 _MOST = {"cpu": 2**31, "cuda": 2**33, "mps": 2**31}  # bytes of one tile: larger ones are no faster
 _WORKSPACE = {"cpu": 1.3, "cuda": 2.0, "mps": 2.0}  # what convolutions need beside their results, a factor

@@ -15,7 +15,6 @@ from torch import nn
 
 from fijibridge.errors import DeviceError, FijiBridgeWarning, ModelError
 from fijibridge.nn.devices import is_out_of_memory
-from fijibridge.nn.networks import Traits
 from fijibridge.nn.prediction.answers import answer
 from fijibridge.nn.prediction.geometry import Axis, Border, Tile, axes_of, axes_of_whole, decided, split, tiles
 from fijibridge.nn.prediction.memory import (
@@ -26,6 +25,7 @@ from fijibridge.nn.prediction.memory import (
     pixels,
 )
 from fijibridge.nn.prediction.planes import Plane
+from fijibridge.nn.traits import Traits
 
 _TYPES = {"32": torch.float32, "bf16": torch.bfloat16}
 PRECISIONS = tuple(_TYPES)
@@ -149,7 +149,7 @@ class Tiling:
         if tuple(output.shape[1:]) != expected:
             raise ModelError(
                 f"of {tuple(line.length for line in tile)} px the network made {tuple(output.shape[1:])}; expected "
-                f"{expected}: give it an attribute traits (fijibridge.nn.networks.Traits) with its divisor and shrink"
+                f"{expected}: give it an attribute traits (fijibridge.nn.traits.Traits) with its divisor and shrink"
             )
 
     def _halve(self) -> None:

@@ -22,12 +22,12 @@ from fijibridge.dataset import Dataset
 from fijibridge.errors import FijiBridgeWarning, TrainingError
 from fijibridge.image import DIMS, Array, as_image, pixel_size, same_shape, unit, values
 from fijibridge.nn.axes import as_in_image
-from fijibridge.nn.networks import Traits
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Batch, Sample
 from fijibridge.nn.training.reading import Pair, Pairs, naming, one_channel, read_dataset
 from fijibridge.nn.training.scratch import Scratch
 from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.traits import Traits
 
 Batches: TypeAlias = Iterable[Any] | Callable[[], Iterable[Any]]
 _EXPECTED = "expected a list of (image, target) or (image, target, weight)"

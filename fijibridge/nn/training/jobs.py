@@ -22,7 +22,6 @@ from fijibridge.errors import FijiBridgeWarning, TrainingError
 from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.augmentation.guard import check_augmentation, check_batches
 from fijibridge.nn.model import Model
-from fijibridge.nn.networks import Traits
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Batch, PatchSampler, Sample
 from fijibridge.nn.patches.records import described, fingerprint_of, plain
@@ -42,6 +41,7 @@ from fijibridge.nn.training.recording import Recorder
 from fijibridge.nn.training.scratch import Scratch
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.warm_starts import check_warm_start
+from fijibridge.nn.traits import Traits
 from fijibridge.record import membrane_class
 
 log = logging.getLogger("fijibridge")

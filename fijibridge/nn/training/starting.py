@@ -24,7 +24,6 @@ from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.devices import device_of
 from fijibridge.nn.losses import Loss
 from fijibridge.nn.model import FILE_NAME, Model
-from fijibridge.nn.networks import traits
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.training import processes
 from fijibridge.nn.training.checkpoints import LAST, read_checkpoint
@@ -38,6 +37,7 @@ from fijibridge.nn.training.runs import Run, write_record
 from fijibridge.nn.training.scratch import clear_scratch
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.steps import LossFunction, Step
+from fijibridge.nn.traits import traits
 from fijibridge.observers import Observer, watchers
 from fijibridge.record import HISTORY, PICTURE, RECORD
 

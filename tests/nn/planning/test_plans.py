@@ -231,7 +231,7 @@ def test_of_a_dataset(data):
         split={"test": ["15"], "validation": ["18"]},
     )  # fmt: skip
     net = UNet(depth=1, width=2)
-    from fijibridge.nn.networks import traits
+    from fijibridge.nn.traits import traits
 
     source = source_of(folder, (), traits(net))
     assert source.shapes == [(576, 768)] * 16

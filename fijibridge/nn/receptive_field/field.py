@@ -10,9 +10,9 @@ import numpy as np
 from torch import nn
 
 from fijibridge.errors import ModelError
-from fijibridge.nn.planning.following import CannotFollow, follow
-from fijibridge.nn.planning.gradient import Form, reach, shape_of
-from fijibridge.nn.planning.spans import Span
+from fijibridge.nn.receptive_field.gradient import Form, reach, shape_of
+from fijibridge.nn.receptive_field.propagation import CannotFollow, follow
+from fijibridge.nn.receptive_field.spans import Span
 
 _LONGEST = 20_000  # pixels a side; a network that sees farther sees all there is
 _PERIODS = 16  # longest period that is looked for in a network that does not tell its divisor
@@ -206,7 +206,7 @@ def _takes_nothing(net: nn.Module, form: Form) -> ModelError:
     return ModelError(
         f"{type(net).__name__} was given {form.dims}D images of {form.channels} channel(s) and of many sizes, and took "
         "none, or gave none of their size (or smaller by the same on both sides) back: if it is right, give it an "
-        "attribute traits (fijibridge.nn.networks.Traits) that says what it takes"
+        "attribute traits (fijibridge.nn.traits.Traits) that says what it takes"
     )
 
 

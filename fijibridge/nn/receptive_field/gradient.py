@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from fijibridge.errors import ModelError
-from fijibridge.nn.planning.spans import Span
+from fijibridge.nn.receptive_field.spans import Span
 
 _CONVOLUTIONS = {2: (nn.Conv2d, nn.ConvTranspose2d), 3: (nn.Conv3d, nn.ConvTranspose3d)}
 
@@ -45,7 +45,7 @@ def shape_of(net: nn.Module) -> Form:
                 )
     raise ModelError(
         f"{type(net).__name__} has no convolution that says how many axes and channels it takes: give it an attribute "
-        "traits (fijibridge.nn.networks.Traits)"
+        "traits (fijibridge.nn.traits.Traits)"
     )
 
 

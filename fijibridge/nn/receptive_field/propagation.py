@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from fijibridge.nn.planning.spans import (
+from fijibridge.nn.receptive_field.spans import (
     Span,
     averaged,
     convolved,

@@ -78,7 +78,7 @@ def traits(net: nn.Module) -> Traits:
     if first is None or _DIMS[type(first)] == 1:
         raise ModelError(
             f"{type(net).__name__} has no 2D or 3D convolution that would tell what images it takes: give it an "
-            "attribute traits = fijibridge.nn.networks.Traits(dims=..., in_channels=..., outputs=..., divisor=...)"
+            "attribute traits = fijibridge.nn.traits.Traits(dims=..., in_channels=..., outputs=..., divisor=...)"
         )
     dims, channels = _DIMS[type(first)], int(first.in_channels)  # type: ignore[arg-type]
     with _untouched(net):

@@ -1,0 +1,1 @@
+"""The receptive field of a network, followed layer by layer and confirmed by its gradient."""
