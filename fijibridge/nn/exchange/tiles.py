@@ -9,8 +9,8 @@ from torch import nn
 
 from fijibridge.errors import ModelError
 from fijibridge.image import DIMS
+from fijibridge.nn.memory import last_side, next_side
 from fijibridge.nn.planning import receptive_field
-from fijibridge.nn.planning.memory import last_side, next_side
 from fijibridge.nn.traits import traits
 
 _TEST_SIDE = {"z": 32, "y": 256, "x": 256}

@@ -14,9 +14,9 @@ from fijibridge.errors import TrainingError
 from fijibridge.machine import available_memory, resident_memory
 from fijibridge.nn.devices import device_of, memory
 from fijibridge.nn.losses import Loss
+from fijibridge.nn.memory import fits, last_side, patch_size, training_memory
 from fijibridge.nn.patches import Batch
 from fijibridge.nn.planning.forecast import host_bound
-from fijibridge.nn.planning.memory import fits, last_side, patch_size, training_memory
 from fijibridge.nn.planning.probe import LossFunction, OutOfMemory, probe
 from fijibridge.nn.traits import Traits, traits
 

@@ -17,14 +17,14 @@ from fijibridge.errors import DeviceError, FijiBridgeWarning, ModelError
 from fijibridge.nn.devices import is_out_of_memory
 from fijibridge.nn.prediction.answers import answer
 from fijibridge.nn.prediction.geometry import Axis, Border, Tile, axes_of, axes_of_whole, decided, split, tiles
-from fijibridge.nn.prediction.memory import (
+from fijibridge.nn.prediction.planes import Plane
+from fijibridge.nn.prediction_memory import (
     bytes_per_pixel,
     fits,
     fitting_sides,
     normalises_by_image,
     pixels,
 )
-from fijibridge.nn.prediction.planes import Plane
 from fijibridge.nn.traits import Traits
 
 _TYPES = {"32": torch.float32, "bf16": torch.bfloat16}
