@@ -18,9 +18,9 @@ from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.devices import device_of, memory
 from fijibridge.nn.memory import last_side, next_side, patch_size
 from fijibridge.nn.patches import PatchSampler
-from fijibridge.nn.planning.fitting import bytes_of, fit_batch, fit_patch
 from fijibridge.nn.planning.forecast import Forecast, forecast_training
-from fijibridge.nn.planning.sources import Source, source_of
+from fijibridge.nn.planning.images import Source, source_of
+from fijibridge.nn.planning.limits import bytes_of, fit_batch, fit_patch
 from fijibridge.nn.planning.text import plan_rows, plan_text
 from fijibridge.nn.receptive_field.field import ReceptiveField, receptive_field
 from fijibridge.nn.traits import Traits, traits

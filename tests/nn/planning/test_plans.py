@@ -14,8 +14,8 @@ import fijibridge as fb
 from fijibridge.errors import TrainingError
 from fijibridge.nn.patches import PatchSampler, Sample
 from fijibridge.nn.planning import fit_batch, fit_patch, patch_size, plan, training_memory
-from fijibridge.nn.planning.fitting import _largest, bytes_of
-from fijibridge.nn.planning.sources import source_of
+from fijibridge.nn.planning.images import source_of
+from fijibridge.nn.planning.limits import _largest, bytes_of
 from fijibridge.nn.planning.text import bytes_text, seconds_text
 from fijibridge.nn.unet import UNet
 
@@ -185,8 +185,8 @@ def test_fit_batch_and_patch():
 
 def test_a_larger_limit_never_gives_less(monkeypatch):
     """With steps whose memory is known: 100 bytes a patch above 1000."""
-    monkeypatch.setattr("fijibridge.nn.planning.fitting._Trial.bytes", lambda self, patch, batch: 1000 + 100 * batch)
-    monkeypatch.setattr("fijibridge.nn.planning.fitting.training_memory", lambda net, patch, batch: 0)
+    monkeypatch.setattr("fijibridge.nn.planning.limits._Trial.bytes", lambda self, patch, batch: 1000 + 100 * batch)
+    monkeypatch.setattr("fijibridge.nn.planning.limits.training_memory", lambda net, patch, batch: 0)
     net = UNet(depth=1, width=2)
     found = [fit_batch(net, (16, 16), memory_limit=limit, device="cpu") for limit in (1100, 1199, 1500, 4000)]
     assert found == [1, 1, 5, 30]
