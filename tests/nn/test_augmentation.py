@@ -9,8 +9,8 @@ import torch
 from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import TrainingError
 from fijibridge.nn.augmentation import Augmentation
+from fijibridge.nn.augmentation.alignment import check_augmentation, check_batches
 from fijibridge.nn.augmentation.geometry import Warp, resample, turned
-from fijibridge.nn.augmentation.guard import check_augmentation, check_batches
 
 STILL = Augmentation.none()
 WARPED = replace(STILL, rotation=45, scale=0.3, elastic=3, smoothness=8, share=1)
@@ -212,7 +212,7 @@ def test_the_guard_stops_wrong_ones(custom):
 
 def test_the_guard_stops_a_broken_augmentation(monkeypatch):
     monkeypatch.setattr(
-        "fijibridge.nn.augmentation.transformation.resample", lambda batch, *_: (batch[0].flip(-1), *batch[1:])
+        "fijibridge.nn.augmentation.augmentation.resample", lambda batch, *_: (batch[0].flip(-1), *batch[1:])
     )
     with pytest.raises(TrainingError, match="moves image and target apart"):
         check_augmentation(Augmentation(share=1), (32, 32))

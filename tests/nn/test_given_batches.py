@@ -15,7 +15,7 @@ from fijibridge.errors import TrainingError
 from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import PatchSampler, Sample, SavedPatches, save_patches
-from fijibridge.nn.patches.records import fingerprint_of
+from fijibridge.nn.patches.fingerprint import fingerprint_of
 from fijibridge.nn.training import explain, train
 from fijibridge.nn.training.checkpoints import LAST
 from fijibridge.nn.unet import UNet

@@ -1,5 +1,5 @@
 """One drawn transformation for image, target and weight together."""
 
-from fijibridge.nn.augmentation.transformation import Augmentation
+from fijibridge.nn.augmentation.augmentation import Augmentation
 
 __all__ = ["Augmentation"]

@@ -20,11 +20,11 @@ from torch import nn
 from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import FijiBridgeWarning, TrainingError
 from fijibridge.nn.augmentation import Augmentation
-from fijibridge.nn.augmentation.guard import check_augmentation, check_batches
+from fijibridge.nn.augmentation.alignment import check_augmentation, check_batches
 from fijibridge.nn.model import Model
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Batch, PatchSampler, Sample
-from fijibridge.nn.patches.records import described, fingerprint_of, plain
+from fijibridge.nn.patches.fingerprint import described, fingerprint_of, plain
 from fijibridge.nn.planning import check_memory, patch_size
 from fijibridge.nn.training.inputs import (
     check_classes,

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from fijibridge.nn.patches.sample import Batch
 from fijibridge.nn.patches.sampler import PatchSampler
-from fijibridge.nn.patches.samples import Batch
 
 
 class Feed:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import TrainingError
-from fijibridge.nn.augmentation.transformation import Augmentation, Batch
+from fijibridge.nn.augmentation.augmentation import Augmentation, Batch
 
 _PATCHES = 8
 _OFFSET = 256  # above all class ids, so that no position is taken for "unknown"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fijibridge.nn.patches.caching import Cached
-from fijibridge.nn.patches.samples import Sample
+from fijibridge.nn.patches.chunk_cache import Cached
+from fijibridge.nn.patches.sample import Sample
 from fijibridge.nn.stored import is_mapped, some_parts
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import torch
 
 from fijibridge.errors import TrainingError
 from fijibridge.files import atomic_folder
-from fijibridge.nn.patches.records import described
+from fijibridge.nn.patches.fingerprint import described
+from fijibridge.nn.patches.sample import Batch
 from fijibridge.nn.patches.sampler import PatchSampler
-from fijibridge.nn.patches.samples import Batch
 
 _FORMAT = "fijibridge patches 1"
 _EXACT = 2**24  # float32 holds each integer up to it

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import TrainingError
-from fijibridge.nn.patches.samples import Sample, Slices
+from fijibridge.nn.patches.sample import Sample, Slices
 
 Sampling: TypeAlias = Literal["positions", "images", "locations", "weighted", "membranes", "grid"]
 Place: TypeAlias = tuple[int, tuple[int, ...]]

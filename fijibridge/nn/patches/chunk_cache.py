@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fijibridge.nn.patches.samples import Sample
+from fijibridge.nn.patches.sample import Sample
 
 
 class Chunks:
