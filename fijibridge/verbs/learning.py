@@ -135,7 +135,7 @@ def train(
     From the menu it goes on in the background, and Stop Training ends it; a macro waits for its end. Whatever ends it,
     the model and the record are in the folder: a run that was broken off goes on with existing = resume.
     """
-    from fijibridge.nn.training import Settings, starting
+    from fijibridge.nn.training import Settings, trainer
     from fijibridge.record import is_run
 
     dataset = described(folder)
@@ -153,7 +153,7 @@ def train(
             batch=settings.batch, seed=seed,
         )  # fmt: skip
     with working(call, device) as chosen:
-        run = starting.train(
+        run = trainer.train(
             net, dataset, out=out, overwrite=existing == "replace", resume="auto" if existing == "resume" else False,
             settings=settings, device=chosen, background=True, observers=[*watchers(), Telling(call)],
         )  # fmt: skip

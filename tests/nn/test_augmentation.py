@@ -228,7 +228,7 @@ def cornea(data):
     """Batches of real images: dark membranes, partly annotated."""
     import fijibridge as fb
     from fijibridge.nn.patches import PatchSampler
-    from fijibridge.nn.training.inputs import read_pairs, samples_of
+    from fijibridge.nn.training.data import read_pairs, samples_of
     from fijibridge.nn.training.settings import Settings
 
     dataset = fb.Dataset.from_patterns(

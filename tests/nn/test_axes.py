@@ -9,7 +9,7 @@ import xarray as xr
 import fijibridge as fb
 from fijibridge.errors import ImageError, TrainingError
 from fijibridge.nn.planning.images import source_of
-from fijibridge.nn.training.inputs import cells_of, check_classes, known_of, read_pairs, samples_of
+from fijibridge.nn.training.data import cells_of, check_classes, known_of, read_pairs, samples_of
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.traits import traits
 

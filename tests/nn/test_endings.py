@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import fijibridge as fb
-from fijibridge.nn.training.endings import WINDOW, explain
+from fijibridge.nn.training.verdict import WINDOW, explain
 
 NAN = float("nan")
 

@@ -16,8 +16,8 @@ import fijibridge as fb
 from fijibridge.cells.synthetic import synthetic_epithelium
 from fijibridge.errors import TrainingError
 from fijibridge.files import write_image
-from fijibridge.nn.training import scratch
-from fijibridge.nn.training.scratch import Scratch
+from fijibridge.nn.training import spill
+from fijibridge.nn.training.spill import Scratch
 
 QUICK = {"epochs": 2, "batches": 3, "batch": 2, "patch": (32, 32), "forecast": False}
 
@@ -62,7 +62,7 @@ def test_a_run_is_the_same_from_memory_and_from_disk(tmp_path, monkeypatch, bord
     data = fb.save_dataset(tmp_path / "data", images, provenance="manual", split={"validation": ["c"]})
     settings = QUICK | {"border": border, "metric": "val_f1"}
     whole = fb.train(net(), data, **settings)
-    monkeypatch.setattr(scratch, "available_memory", lambda: 4000)
+    monkeypatch.setattr(spill, "available_memory", lambda: 4000)
     opened = []
     monkeypatch.setattr(
         np.lib.format, "open_memmap", lambda *a, _f=np.lib.format.open_memmap, **k: opened.append(a) or _f(*a, **k)
@@ -103,7 +103,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
         import sys
         import torch
         import fijibridge as fb
-        from fijibridge.nn.training import scratch
+        from fijibridge.nn.training import spill as scratch
 
         class Watch:
             def progress(self, step, steps):

@@ -12,7 +12,7 @@ BEGIN = """
 import os, sys, types, time, torch
 import fijibridge as fb
 from fijibridge.errors import TrainingError
-from fijibridge.nn.training import recording
+from fijibridge.nn.training import recorder as recording
 torch.set_num_threads(1)
 tissue = fb.synthetic_epithelium((64, 80), cell_size=16, seed=1)
 pair = (tissue.image, fb.membrane_target(tissue.labels, 3))

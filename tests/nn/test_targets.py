@@ -11,7 +11,7 @@ from fijibridge.cells.synthetic import synthetic_epithelium
 from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import DatasetError, FijiBridgeWarning, TrainingError
 from fijibridge.files import write_image
-from fijibridge.nn.training.inputs import read_pairs
+from fijibridge.nn.training.data import read_pairs
 from fijibridge.nn.training.settings import Settings
 
 QUICK = {"epochs": 1, "batches": 2, "batch": 2, "patch": (32, 32), "forecast": False}

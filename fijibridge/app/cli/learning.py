@@ -67,10 +67,10 @@ def train(
 ) -> None:
     """Train a U-Net on the membranes of a folder's training images."""
     from fijibridge.app.console import bar, console
-    from fijibridge.nn.training.fitting import is_first_process
+    from fijibridge.nn.training.loop import is_first_process
 
     if job is not None:
-        from fijibridge.nn.training.processes import train_job
+        from fijibridge.nn.training.separate_process import train_job
 
         train_job(job)
         return

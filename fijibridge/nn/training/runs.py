@@ -19,8 +19,8 @@ from fijibridge.errors import TrainingError
 from fijibridge.files import atomic, make_folder, write_image, write_json
 from fijibridge.nn.model import FILE_NAME, Model
 from fijibridge.nn.planning import Forecast
-from fijibridge.nn.training.endings import Ending
-from fijibridge.nn.training.recording import Recorder
+from fijibridge.nn.training.recorder import Recorder
+from fijibridge.nn.training.verdict import Ending
 from fijibridge.record import HISTORY, PICTURE, RECORD
 
 _going_on: weakref.WeakSet[Run] = weakref.WeakSet()

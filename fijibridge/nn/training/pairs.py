@@ -16,8 +16,8 @@ from fijibridge.cells.targets.weights import class_weights, weight_map
 from fijibridge.dataset import Dataset, Item
 from fijibridge.errors import ImageError, TrainingError
 from fijibridge.image import Array, same_shape, values
-from fijibridge.nn.training.scratch import Scratch
 from fijibridge.nn.training.settings import Border, Settings
+from fijibridge.nn.training.spill import Scratch
 from fijibridge.nn.traits import Traits
 
 Pair: TypeAlias = tuple[Array, Array] | tuple[Array, Array, Array]

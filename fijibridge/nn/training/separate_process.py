@@ -22,7 +22,7 @@ from fijibridge.dataset import Dataset
 from fijibridge.errors import TrainingError
 from fijibridge.files import make_folder, read_image, write_json
 from fijibridge.nn.model import FILE_NAME, Model
-from fijibridge.nn.training.recording import Recorder
+from fijibridge.nn.training.recorder import Recorder
 from fijibridge.nn.training.runs import Run
 from fijibridge.nn.training.settings import Settings
 from fijibridge.observers import Observer, watchers
@@ -52,7 +52,7 @@ def train_elsewhere(
     TrainingError
         If data, network or arguments cannot be given to another process.
     """
-    from fijibridge.nn.training.fitting import aside
+    from fijibridge.nn.training.loop import aside
 
     folder = _folder(data, out, others)
     write_job(
@@ -120,7 +120,7 @@ def train_job(path: str | os.PathLike[str], observers: Sequence[Observer] = ()) 
         If it is no job.
     """
     from fijibridge.dataset import Description
-    from fijibridge.nn.training.starting import train
+    from fijibridge.nn.training.trainer import train
 
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # inherited from a Python in the background
     if ignored and threading.current_thread() is threading.main_thread():
@@ -206,7 +206,7 @@ def _take_rows(recorder: Recorder, folder: Path, began: float) -> None:
 
 
 def _take_record(run: Run, folder: Path) -> None:
-    from fijibridge.nn.training.endings import Ending
+    from fijibridge.nn.training.verdict import Ending
 
     record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     ending = record["ending"]

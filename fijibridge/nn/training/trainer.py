@@ -25,18 +25,18 @@ from fijibridge.nn.devices import device_of
 from fijibridge.nn.losses import Loss
 from fijibridge.nn.model import FILE_NAME, Model
 from fijibridge.nn.normalisation import Normalisation
-from fijibridge.nn.training import processes
+from fijibridge.nn.training import separate_process
 from fijibridge.nn.training.checkpoints import LAST, read_checkpoint
-from fijibridge.nn.training.fitting import BOARD, aside, fit, is_first_process, precision_of, trainer_of
-from fijibridge.nn.training.inputs import Batches, is_pairs
-from fijibridge.nn.training.jobs import Job
-from fijibridge.nn.training.judging import Segmenter
-from fijibridge.nn.training.reading import Pair
-from fijibridge.nn.training.recording import Recorder
+from fijibridge.nn.training.data import Batches, is_pairs
+from fijibridge.nn.training.job import Job
+from fijibridge.nn.training.loop import BOARD, aside, fit, is_first_process, precision_of, trainer_of
+from fijibridge.nn.training.module import LossFunction, Step
+from fijibridge.nn.training.pairs import Pair
+from fijibridge.nn.training.recorder import Recorder
 from fijibridge.nn.training.runs import Run, write_record
-from fijibridge.nn.training.scratch import clear_scratch
 from fijibridge.nn.training.settings import Settings
-from fijibridge.nn.training.steps import LossFunction, Step
+from fijibridge.nn.training.spill import clear_scratch
+from fijibridge.nn.training.validation import Segmenter
 from fijibridge.nn.traits import traits
 from fijibridge.observers import Observer, watchers
 from fijibridge.record import HISTORY, PICTURE, RECORD
@@ -143,8 +143,8 @@ def train(
         raise TrainingError(f"a batch of {chosen.batch} patches cannot be shared by {devices * nodes} devices equally")
     where = device_of(device)
     precision_of(chosen.precision, where)  # refused before anything is read
-    if processes.needed(devices, nodes):
-        return processes.train_elsewhere(
+    if separate_process.needed(devices, nodes):
+        return separate_process.train_elsewhere(
             net, data, chosen, out=out, overwrite=overwrite, resume=resume, background=background, device=device,
             devices=devices, nodes=nodes, strategy=strategy, tensorboard=tensorboard, observers=observers,
             others={"validation": validation or None, "normalisation": normalisation, "loss": own_loss,

@@ -21,9 +21,9 @@ from fijibridge.errors import FijiBridgeWarning, TrainingError
 from fijibridge.files import atomic
 from fijibridge.nn.planning import Measurement
 from fijibridge.nn.training.checkpoints import LAST
-from fijibridge.nn.training.endings import higher_is_better
+from fijibridge.nn.training.module import Step
 from fijibridge.nn.training.settings import Settings
-from fijibridge.nn.training.steps import Step
+from fijibridge.nn.training.verdict import higher_is_better
 from fijibridge.observers import Observer
 from fijibridge.record import HISTORY
 

@@ -18,8 +18,8 @@ from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.image import as_image, values
 from fijibridge.nn.model import Model
 from fijibridge.nn.prediction import predict
-from fijibridge.nn.training.inputs import cells_of, known_of
-from fijibridge.nn.training.reading import Pairs
+from fijibridge.nn.training.data import cells_of, known_of
+from fijibridge.nn.training.pairs import Pairs
 
 _SHARE = 20  # a picture takes at most a twentieth of the time
 _SHOWN = {"z": 16, "y": 512, "x": 512}  # pixels of an image that are shown, at most

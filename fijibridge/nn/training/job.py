@@ -26,7 +26,8 @@ from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Batch, PatchSampler, Sample
 from fijibridge.nn.patches.fingerprint import described, fingerprint_of, plain
 from fijibridge.nn.planning import check_memory, patch_size
-from fijibridge.nn.training.inputs import (
+from fijibridge.nn.training.batches import Given
+from fijibridge.nn.training.data import (
     check_classes,
     fingerprint,
     is_pairs,
@@ -34,13 +35,12 @@ from fijibridge.nn.training.inputs import (
     read_pairs,
     samples_of,
 )
-from fijibridge.nn.training.judging import CellCounter, Segmenter
-from fijibridge.nn.training.loading import Given
-from fijibridge.nn.training.reading import Pairs
-from fijibridge.nn.training.recording import Recorder
-from fijibridge.nn.training.scratch import Scratch
+from fijibridge.nn.training.pairs import Pairs
+from fijibridge.nn.training.recorder import Recorder
 from fijibridge.nn.training.settings import Settings
-from fijibridge.nn.training.warm_starts import check_warm_start
+from fijibridge.nn.training.spill import Scratch
+from fijibridge.nn.training.validation import CellCounter, Segmenter
+from fijibridge.nn.training.warm_start import check_warm_start
 from fijibridge.nn.traits import Traits
 from fijibridge.record import membrane_class
 

@@ -28,15 +28,15 @@ from fijibridge.nn.planning.forecast import LOOKED_AT
 from fijibridge.nn.planning.probe import ADVICE
 from fijibridge.nn.planning.text import took_text
 from fijibridge.nn.prediction import predict
+from fijibridge.nn.training.batches import Drawn, Given, Learnt, loader
 from fijibridge.nn.training.checkpoints import LAST, AtomicCheckpoints
-from fijibridge.nn.training.endings import explain
-from fijibridge.nn.training.jobs import Job
-from fijibridge.nn.training.judging import CellCounter, middle_of
-from fijibridge.nn.training.loading import Drawn, Given, Learnt, loader
-from fijibridge.nn.training.recording import Abandoned, Diverged, Recorder, tell_unsaved
+from fijibridge.nn.training.job import Job
+from fijibridge.nn.training.module import Step
+from fijibridge.nn.training.recorder import Abandoned, Diverged, Recorder, tell_unsaved
 from fijibridge.nn.training.runs import Run, write_record
 from fijibridge.nn.training.settings import Settings
-from fijibridge.nn.training.steps import Step
+from fijibridge.nn.training.validation import CellCounter, middle_of
+from fijibridge.nn.training.verdict import explain
 from fijibridge.record import RECORD, picture_of
 
 log = logging.getLogger("fijibridge")

@@ -24,9 +24,9 @@ from fijibridge.image import DIMS, Array, as_image, pixel_size, same_shape, unit
 from fijibridge.nn.axes import as_in_image
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Batch, Sample
-from fijibridge.nn.training.reading import Pair, Pairs, naming, one_channel, read_dataset
-from fijibridge.nn.training.scratch import Scratch
+from fijibridge.nn.training.pairs import Pair, Pairs, naming, one_channel, read_dataset
 from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.training.spill import Scratch
 from fijibridge.nn.traits import Traits
 
 Batches: TypeAlias = Iterable[Any] | Callable[[], Iterable[Any]]

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from fijibridge.errors import TrainingError
 from fijibridge.nn.patches import Batch, Feed, SavedPatches
-from fijibridge.nn.training.inputs import as_batch
+from fijibridge.nn.training.data import as_batch
 
 
 class Drawn(IterableDataset[Batch]):
