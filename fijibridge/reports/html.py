@@ -49,8 +49,8 @@ def inline(picture: npt.NDArray[np.float64] | Figure) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("fijibridge.reports", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
+        loader=PackageLoader("fijibridge.reports", "templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["number"] = _number
     environment.globals["zip"] = zip

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from fijibridge.errors import ModelError
 from fijibridge.nn.planning import ReceptiveField, confirm_receptive_field, receptive_field
-from fijibridge.nn.receptive_field import field as receptive_field_field
+from fijibridge.nn.receptive_field import field as field_module
 from fijibridge.nn.traits import Traits
 from fijibridge.nn.unet import UNet
 
@@ -94,9 +94,7 @@ def test_known_fields(name, size, halo):
 @pytest.mark.parametrize("norm", ["instance", "group", "none"])
 def test_a_normalisation_changes_no_field_and_is_followed(norm, monkeypatch):
     expected = receptive_field(UNet(depth=2, width=4))
-    monkeypatch.setattr(
-        receptive_field_field, "confirm_receptive_field", lambda net: pytest.fail("the slow way was gone")
-    )
+    monkeypatch.setattr(field_module, "confirm_receptive_field", lambda net: pytest.fail("the slow way was gone"))
     assert receptive_field(UNet(depth=2, width=4, norm=norm)) == expected
 
 
