@@ -59,7 +59,7 @@ _HOME = {
     "downscale": "cells.scaling.resampling",
     "error_worth": "nn.patches",
     "error_map": "cells.diagnosis.pixel_errors",
-    "export_model": "nn.exchange",
+    "export_model": "nn.export",
     "fit_batch": "nn.planning",
     "fit_patch": "nn.planning",
     "forecast_training": "nn.planning",
@@ -210,7 +210,7 @@ if TYPE_CHECKING:
     from fijibridge.image import as_image, pixel_size
     from fijibridge.imagej.metadata import imagej_info
     from fijibridge.nn.augmentation import Augmentation
-    from fijibridge.nn.exchange import export_model
+    from fijibridge.nn.export import export_model
     from fijibridge.nn.model import Model
     from fijibridge.nn.normalisation import Normalisation
     from fijibridge.nn.patches import PatchSampler, Sample, SavedPatches, save_patches

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from fijibridge.arrays import parts
 from fijibridge.errors import ModelError
 from fijibridge.image import Array, as_image
-from fijibridge.nn.stored import parts
 
 Levels: TypeAlias = tuple[tuple[float, float], ...]
 _BINS = 2**16

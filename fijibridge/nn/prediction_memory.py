@@ -14,7 +14,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.overrides import TorchFunctionMode
 
 from fijibridge.nn.devices import memory
-from fijibridge.nn.prediction.geometry import Axis, Border, lines
+from fijibridge.nn.prediction.tiles import Axis, Border, lines
 from fijibridge.nn.traits import Traits
 
 _MOST = {"cpu": 2**31, "cuda": 2**33, "mps": 2**31}  # bytes of one tile: larger ones are no faster

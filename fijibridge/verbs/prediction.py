@@ -73,7 +73,7 @@ def predict_folder(
 ) -> Say:
     """Compute the class probabilities of all images of a folder, each into a file of its own."""
     from fijibridge.nn.prediction import predict_files
-    from fijibridge.nn.prediction.folders import results_there
+    from fijibridge.nn.prediction.files import results_there
 
     there = results_there(input, output) if existing == "refuse" else []
     if there:
@@ -95,10 +95,10 @@ def predicted(
     tile: int | None = None, precision: str = "32", device: str | None = None,
 ) -> xr.DataArray:  # fmt: skip
     """Predict an image, telling the call how far it is."""
-    from fijibridge.nn.prediction import predicting
+    from fijibridge.nn.prediction import predictor
 
     call.say(f"predicting {stem(image)}")
-    return predicting.predict(
+    return predictor.predict(
         loaded(model, device), image, border=border, flips=flips, tile=tile, precision=precision, device=device,
         progress=call.progress, cancel=call.cancelled,
     )  # fmt: skip

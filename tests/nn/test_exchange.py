@@ -18,8 +18,8 @@ import fijibridge as fb
 from fijibridge.app.cli import main
 from fijibridge.errors import ModelError
 from fijibridge.files import read_image, write_image
-from fijibridge.nn.exchange.script import read_script
-from fijibridge.nn.exchange.tiles import tiles_of
+from fijibridge.nn.export.tiles import tiles_of
+from fijibridge.nn.export.torchscript import read_script
 
 TOLD = {"authors": "Ada Lovelace", "license": "CC-BY-4.0"}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from fijibridge.errors import ModelError
-from fijibridge.nn.prediction.geometry import Axis, axes_of, lines, reflected, split, tiles
+from fijibridge.nn.prediction.tiles import Axis, axes_of, lines, reflected, split, tiles
 from fijibridge.nn.traits import traits
 from fijibridge.nn.unet import UNet
 

@@ -12,8 +12,8 @@ from torch import nn
 from fijibridge.errors import DeviceError, FijiBridgeWarning, ImageError
 from fijibridge.nn import prediction_memory
 from fijibridge.nn.model import Model
-from fijibridge.nn.prediction import predict, predicting
-from fijibridge.nn.prediction.geometry import axes_of
+from fijibridge.nn.prediction import predict, predictor
+from fijibridge.nn.prediction.tiles import axes_of
 from fijibridge.nn.traits import Traits, traits
 from fijibridge.nn.unet import UNet
 
@@ -149,7 +149,7 @@ def test_an_image_stays_in_one_piece_where_it_must_and_memory_is_enough(norm, mo
 
 
 def test_a_result_that_does_not_fit_is_refused_before_work_starts(monkeypatch):
-    monkeypatch.setattr(predicting, "available_memory", lambda: 10_000)
+    monkeypatch.setattr(predictor, "available_memory", lambda: 10_000)
     with pytest.raises(ImageError, match=r"takes .* GiB, of .* free: .*out='name.ome.zarr'"):
         predict(Model(UNet(depth=1, width=2), ("a", "b")), noise(60, 60))
 

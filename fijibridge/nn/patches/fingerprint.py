@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fijibridge.arrays import is_mapped, some_parts
 from fijibridge.nn.patches.chunk_cache import Cached
 from fijibridge.nn.patches.sample import Sample
-from fijibridge.nn.stored import is_mapped, some_parts
 
 if TYPE_CHECKING:
     from fijibridge.nn.patches.sampler import PatchSampler

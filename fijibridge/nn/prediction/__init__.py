@@ -1,6 +1,6 @@
 """Images in, what a network says of each pixel out: tile by tile, equal to the whole."""
 
-from fijibridge.nn.prediction.folders import predict_files
-from fijibridge.nn.prediction.predicting import predict
+from fijibridge.nn.prediction.files import predict_files
+from fijibridge.nn.prediction.predictor import predict
 
 __all__ = ["predict", "predict_files"]

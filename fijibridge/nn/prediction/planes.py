@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from fijibridge.arrays import is_mapped
 from fijibridge.nn.normalisation import Levels, Normalisation, check_finite
-from fijibridge.nn.prediction.geometry import Line, reflected
-from fijibridge.nn.stored import is_mapped
+from fijibridge.nn.prediction.tiles import Line, reflected
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from torch import nn
 
 from fijibridge.errors import DeviceError, FijiBridgeWarning, ModelError
 from fijibridge.nn.devices import is_out_of_memory
-from fijibridge.nn.prediction.answers import answer
-from fijibridge.nn.prediction.geometry import Axis, Border, Tile, axes_of, axes_of_whole, decided, split, tiles
+from fijibridge.nn.prediction.activations import answer
 from fijibridge.nn.prediction.planes import Plane
+from fijibridge.nn.prediction.tiles import Axis, Border, Tile, axes_of, axes_of_whole, decided, split, tiles
 from fijibridge.nn.prediction_memory import (
     bytes_per_pixel,
     fits,

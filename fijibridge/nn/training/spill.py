@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fijibridge.arrays import is_mapped, parts
 from fijibridge.errors import TrainingError
 from fijibridge.machine import available_memory
-from fijibridge.nn.stored import is_mapped, parts
 
 _PREFIX = ".fijibridge-images-"
 _UNKNOWN = 2**33  # bytes, where the system does not say what is free

@@ -12,8 +12,8 @@ import torch
 
 from fijibridge.errors import ModelError
 from fijibridge.image import usual_unit
-from fijibridge.nn.exchange.script import SCRIPT
-from fijibridge.nn.exchange.tiles import Tiles
+from fijibridge.nn.export.tiles import Tiles
+from fijibridge.nn.export.torchscript import SCRIPT
 from fijibridge.nn.model import FILE_NAME, Model
 
 Authors: TypeAlias = str | Mapping[str, str] | Sequence[str | Mapping[str, str]]

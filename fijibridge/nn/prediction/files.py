@@ -19,7 +19,7 @@ from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import make_folder, read_image, write_image
 from fijibridge.files.ome_zarr import is_zarr
 from fijibridge.files.reading import SUFFIXES, split_key
-from fijibridge.nn.prediction.predicting import Progress, as_model, predict
+from fijibridge.nn.prediction.predictor import Progress, as_model, predict
 
 if TYPE_CHECKING:
     from fijibridge.nn.model import Model

@@ -20,11 +20,11 @@ import xarray as xr
 from fijibridge.errors import ModelError
 from fijibridge.files import atomic, atomic_folder
 from fijibridge.image import DIMS, Array, as_image
-from fijibridge.nn.exchange.description import Authors, authors_of, check_package, describe_model, documentation
-from fijibridge.nn.exchange.script import SCRIPT, answer_of, read_script, script_of
-from fijibridge.nn.exchange.tiles import Tiles, tiles_of
+from fijibridge.nn.export.description import Authors, authors_of, check_package, describe_model, documentation
+from fijibridge.nn.export.tiles import Tiles, tiles_of
+from fijibridge.nn.export.torchscript import SCRIPT, answer_of, read_script, script_of
 from fijibridge.nn.model import FILE_NAME, Model
-from fijibridge.nn.prediction.predicting import as_model
+from fijibridge.nn.prediction.predictor import as_model
 from fijibridge.nn.unet import UNet
 
 if TYPE_CHECKING:

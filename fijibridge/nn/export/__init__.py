@@ -1,5 +1,5 @@
 """Models in the format of bioimage.io, which Fiji, QuPath, ilastik and others run."""
 
-from fijibridge.nn.exchange.package import export_model
+from fijibridge.nn.export.package import export_model
 
 __all__ = ["export_model"]

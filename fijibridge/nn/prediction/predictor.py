@@ -21,9 +21,9 @@ from fijibridge.image import DIMS, Array, as_image, in_order, pixel_size, unit
 from fijibridge.machine import available_memory
 from fijibridge.nn.devices import device_of
 from fijibridge.nn.model import Model
-from fijibridge.nn.prediction.answers import check_flips
-from fijibridge.nn.prediction.geometry import BORDERS, Border
+from fijibridge.nn.prediction.activations import check_flips
 from fijibridge.nn.prediction.planes import planes
+from fijibridge.nn.prediction.tiles import BORDERS, Border
 from fijibridge.nn.prediction.tiling import PRECISIONS, Tiling, evaluating
 from fijibridge.nn.traits import Traits
 from fijibridge.nn.unet import UNet
