@@ -50,7 +50,7 @@ _HOME = {
     "compare_labels": "cells.matching.agreement",
     "compare_predictions": "reports.predictions",
     "compare_runs": "reports.comparison",
-    "compare_tables": "cells.diagnosis.corrections",
+    "compare_tables": "cells.corrections",
     "confirm_receptive_field": "nn.planning",
     "current": "fiji.session.fiji",
     "describe": "dataset",
@@ -63,13 +63,13 @@ _HOME = {
     "fit_batch": "nn.planning",
     "fit_patch": "nn.planning",
     "forecast_training": "nn.planning",
-    "grow_labels": "cells.segmentation.growing",
+    "grow_labels": "cells.segmentation.flooding",
     "imagej_info": "imagej.metadata",
     "label_cells": "cells.segmentation.labelling",
-    "label_cells_tiled": "cells.segmentation.stitching",
-    "labels_from_membranes": "cells.targets.from_membranes",
+    "label_cells_tiled": "cells.segmentation.tiled",
+    "labels_from_membranes": "cells.segmentation.from_membranes",
     "labels_to_rois": "rois",
-    "list_changes": "cells.diagnosis.corrections",
+    "list_changes": "cells.corrections",
     "match_labels": "cells.matching.matches",
     "match_table": "cells.matching.matches",
     "membrane_target": "cells.targets.from_labels",
@@ -84,7 +84,7 @@ _HOME = {
     "rois_to_labels": "rois",
     "rois_to_mask": "rois",
     "save_dataset": "dataset",
-    "separate_parts": "cells.diagnosis.corrections",
+    "separate_parts": "cells.corrections",
     "synthetic_epithelium": "cells.synthetic",
     "thumbnail": "displays",
     "train": "nn.training",
@@ -182,16 +182,17 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from fijibridge.cells.diagnosis.corrections import compare_tables, list_changes, separate_parts
+    from fijibridge.cells.corrections import compare_tables, list_changes, separate_parts
     from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
     from fijibridge.cells.diagnosis.pixel_errors import error_map
     from fijibridge.cells.matching.agreement import Agreement, compare_labels
     from fijibridge.cells.matching.matches import Matching, average_precision, match_labels, match_table
     from fijibridge.cells.scaling.ceiling import ceiling
     from fijibridge.cells.scaling.resampling import downscale, upscale
-    from fijibridge.cells.segmentation.growing import grow_labels
+    from fijibridge.cells.segmentation.flooding import grow_labels
+    from fijibridge.cells.segmentation.from_membranes import labels_from_membranes
     from fijibridge.cells.segmentation.labelling import label_cells
-    from fijibridge.cells.segmentation.stitching import label_cells_tiled
+    from fijibridge.cells.segmentation.tiled import label_cells_tiled
     from fijibridge.cells.segmentation.tuning import Tuning, tune_segmentation
     from fijibridge.cells.synthetic import Epithelium, synthetic_epithelium
     from fijibridge.cells.targets.from_labels import (
@@ -201,7 +202,6 @@ if TYPE_CHECKING:
         distance_target,
         membrane_target,
     )
-    from fijibridge.cells.targets.from_membranes import labels_from_membranes
     from fijibridge.cells.targets.weights import class_weights, weight_map
     from fijibridge.dataset import Dataset, Description, add_to_dataset, check, describe, save_dataset
     from fijibridge.displays import thumbnail

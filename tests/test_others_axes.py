@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import fijibridge as fb
-from fijibridge.cells.diagnosis.corrections import drawn_cells
+from fijibridge.cells.corrections import drawn_cells
 from fijibridge.files import read_image, write_image
 from fijibridge.image import as_labels, in_order, origin, plain_attrs, unit, with_our_axes
 

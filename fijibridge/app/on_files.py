@@ -14,7 +14,7 @@ import xarray as xr
 from skimage.io import imsave
 
 from fijibridge.app.console import console
-from fijibridge.cells.diagnosis.corrections import drawn_cells
+from fijibridge.cells.corrections import drawn_cells
 from fijibridge.errors import DatasetError, OptionError
 from fijibridge.files import atomic, make_folder, read_image, write_image
 from fijibridge.image import values

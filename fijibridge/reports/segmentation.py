@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 import fijibridge
-from fijibridge.cells.diagnosis.corrections import compare_tables
+from fijibridge.cells.corrections import compare_tables
 from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
 from fijibridge.cells.diagnosis.pixel_errors import EXTRA_MEMBRANE, MISSED_MEMBRANE
 from fijibridge.cells.matching.matches import COLORS, Matching, match_table

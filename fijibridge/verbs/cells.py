@@ -160,8 +160,8 @@ def match_labels(
 
     Outlines: matched green, missed orange, extra pink, split yellow, merged blue.
     """
+    from fijibridge.cells.diagnosis.rois import matching_rois
     from fijibridge.cells.matching import matches
-    from fijibridge.cells.outlines import matching_rois
 
     found = matches.match_labels(true, predicted, thresh, region=region, min_size=min_size)
     where = "predicted" if over is None else "over"
@@ -226,7 +226,7 @@ def show_errors(
     """
     from fijibridge.cells.diagnosis.overview import diagnose
     from fijibridge.cells.diagnosis.pixel_errors import error_colors
-    from fijibridge.cells.outlines import gap_points, matching_rois
+    from fijibridge.cells.diagnosis.rois import gap_points, matching_rois
     from fijibridge.image import as_image
 
     found = diagnose(true, predicted, prob, region, thresh=thresh, threshold=threshold, width=width)

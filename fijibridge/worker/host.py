@@ -180,7 +180,7 @@ def cells_from(told: Mapping[str, Any]) -> xr.DataArray:
     ImageError
         If what was told makes no sense.
     """
-    from fijibridge.cells.diagnosis.corrections import drawn_cells
+    from fijibridge.cells.corrections import drawn_cells
 
     try:
         nothing = np.broadcast_to(np.zeros((), np.uint16), _shape(told)).swapaxes(1, 2)

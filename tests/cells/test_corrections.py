@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from fijibridge.cells.diagnosis.corrections import compare_tables, labels_from_corrected, list_changes, separate_parts
+from fijibridge.cells.corrections import compare_tables, labels_from_corrected, list_changes, separate_parts
 from fijibridge.cells.matching.matches import match_labels, match_table
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image, pixel_size

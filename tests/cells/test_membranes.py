@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from fijibridge.cells.matching.matches import match_labels
+from fijibridge.cells.segmentation.from_membranes import labels_from_membranes
 from fijibridge.cells.synthetic import synthetic_epithelium
-from fijibridge.cells.targets.from_membranes import labels_from_membranes
 from fijibridge.errors import ImageError
 from fijibridge.files import read_image
 from fijibridge.image import as_image, pixel_size

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from fijibridge.cells.segmentation.labelling import label_cells
-from fijibridge.cells.segmentation.stitching import label_cells_tiled
+from fijibridge.cells.segmentation.tiled import label_cells_tiled
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image, pixel_size, unit
 

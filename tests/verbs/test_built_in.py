@@ -12,7 +12,7 @@ import torch
 import xarray as xr
 
 import fijibridge as fb
-from fijibridge.cells.outlines import matching_rois
+from fijibridge.cells.diagnosis.rois import matching_rois
 from fijibridge.errors import Cancelled, ImageError, ModelError, OptionError, TrainingError
 from fijibridge.files import write_image
 from fijibridge.nn.model import Model

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fijibridge.cells.distances import Spacing
 from fijibridge.cells.neighbours import ahead
-from fijibridge.cells.segmentation.growing import UNSURE, Floats, Labels
+from fijibridge.cells.segmentation.flooding import UNSURE, Floats, Labels
 
 Ints = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]

@@ -10,7 +10,17 @@ from scipy import ndimage
 
 from fijibridge.cells.distances import Spacing, to_sources
 from fijibridge.cells.neighbours import ahead
-from fijibridge.cells.segmentation.growing import UNSURE, Floats, Labels, Mask, Open, near, on_open_side, room, sortable
+from fijibridge.cells.segmentation.flooding import (
+    UNSURE,
+    Floats,
+    Labels,
+    Mask,
+    Open,
+    near,
+    on_open_side,
+    room,
+    sortable,
+)
 
 Ints = npt.NDArray[np.int64]
 TRUNCATE = 4.0

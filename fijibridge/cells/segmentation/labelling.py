@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fijibridge.cells.segmentation.growing import grow_labels
+from fijibridge.cells.segmentation.flooding import grow_labels
 from fijibridge.cells.segmentation.partition import finish, partition
 from fijibridge.cells.segmentation.recipes import Recipe, make_recipe
 from fijibridge.cells.segmentation.regions import Summary, with_gaps_numbered

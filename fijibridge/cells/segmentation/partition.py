@@ -1,7 +1,7 @@
 """A membrane probability cut into cells by each of the methods, for a whole image or for a piece of it.
 
 Two steps: :func:`partition` finds the cells, :func:`finish` grows those that are kept, or cuts a gap between them. In a
-piece, what may depend on pixels beyond its open sides is :data:`~fijibridge.cells.segmentation.growing.UNSURE`.
+piece, what may depend on pixels beyond its open sides is :data:`~fijibridge.cells.segmentation.flooding.UNSURE`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from scipy import ndimage
 from fijibridge.cells.distances import to_sources
 from fijibridge.cells.segmentation.agglomeration import join_weak
 from fijibridge.cells.segmentation.basins import Basins, find_basins, find_minima, smooth
-from fijibridge.cells.segmentation.growing import (
+from fijibridge.cells.segmentation.flooding import (
     UNSURE,
     Floats,
     Labels,

@@ -16,7 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fijibridge.cells.neighbours import ahead
-from fijibridge.cells.segmentation.growing import Labels
+from fijibridge.cells.segmentation.flooding import Labels
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

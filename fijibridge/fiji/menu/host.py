@@ -60,7 +60,7 @@ class FijiHost:
         return parameter.kind is Kind.cells and str(value).lower() in (MANAGER.lower(), OVERLAY)
 
     def _drawn(self, parameter: Parameter, source: str, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
-        from fijibridge.cells.diagnosis.corrections import drawn_cells  # scipy comes with it
+        from fijibridge.cells.corrections import drawn_cells  # scipy comes with it
 
         first = next((name for name in taken if name in self._ids), None)
         if first is None:

@@ -106,7 +106,7 @@ class Annotating(Working):
         fijibridge.list_changes : what was changed.
         fijibridge.save_dataset : keep them, with their provenance.
         """
-        from fijibridge.cells.diagnosis.corrections import labels_from_corrected, list_changes, separate_parts
+        from fijibridge.cells.corrections import labels_from_corrected, list_changes, separate_parts
         from fijibridge.fiji import rois as fiji_rois
 
         known = in_order(before) if isinstance(before, xr.DataArray) else as_image(before)
@@ -267,7 +267,7 @@ class Annotating(Working):
         return [title for title in self.titles() if title in with_cells - used]
 
     def _cells_of(self, title: str, image: xr.DataArray, labelled: str | None, alone: bool) -> xr.DataArray:
-        from fijibridge.cells.diagnosis.corrections import drawn_cells
+        from fijibridge.cells.corrections import drawn_cells
         from fijibridge.fiji import rois as fiji_rois
 
         if labelled is not None:

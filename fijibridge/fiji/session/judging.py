@@ -41,7 +41,7 @@ class Judging(Showing):
         pandas.DataFrame
             ``label`` (name of the ROI), ``outcome``, ``true``, ``predicted``, ``score``.
         """
-        from fijibridge.cells.outlines import matching_rois
+        from fijibridge.cells.diagnosis.rois import matching_rois
         from fijibridge.fiji import rois as fiji_rois
 
         same_shape(true=true, pred=pred)
@@ -77,7 +77,7 @@ class Judging(Showing):
             The summary.
         """
         from fijibridge.cells.diagnosis.pixel_errors import error_colors
-        from fijibridge.cells.outlines import gap_points
+        from fijibridge.cells.diagnosis.rois import gap_points
         from fijibridge.fiji import imageplus
         from fijibridge.fiji import rois as fiji_rois
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fijibridge.cells.segmentation.growing import UNSURE, Labels, Open
+from fijibridge.cells.segmentation.flooding import UNSURE, Labels, Open
 from fijibridge.cells.segmentation.labelling import checked, membrane_of, numbers_without_gaps, refuse_classes
 from fijibridge.cells.segmentation.partition import finish, partition
 from fijibridge.cells.segmentation.recipes import Recipe, check_names, make_recipe
@@ -42,7 +42,7 @@ class Piece:
     box : tuple of slice
         With the halo, cut off at the border of the image.
     sides : tuple
-        Where the image goes on beyond the box, :data:`~fijibridge.cells.segmentation.growing.Open`.
+        Where the image goes on beyond the box, :data:`~fijibridge.cells.segmentation.flooding.Open`.
     """
 
     core: Box
