@@ -19,15 +19,15 @@ A pattern of labels or regions holds ``{name}``, or ``*`` in the same meaning: e
 needed where they are read, to train and to match; a prediction does without. All that it can say: ``docs/dataset.md``.
 """
 
-from fijibridge.dataset.checking import check
+from fijibridge.dataset.checks.check import check
+from fijibridge.dataset.checks.findings import Finding, together
+from fijibridge.dataset.checks.leaks import leaks
+from fijibridge.dataset.dataset import Dataset
 from fijibridge.dataset.description import SPLITS, Description, Split
-from fijibridge.dataset.findings import Finding, together
-from fijibridge.dataset.folder import Dataset
-from fijibridge.dataset.guessing import Guess, describe
+from fijibridge.dataset.guess.guess import Guess, describe
 from fijibridge.dataset.item import Item
-from fijibridge.dataset.leaks import leaks
-from fijibridge.dataset.saving import add_to_dataset, save_dataset
 from fijibridge.dataset.toml import FILE_NAME, as_toml, read_description, schema, write_description
+from fijibridge.dataset.writer import add_to_dataset, save_dataset
 
 __all__ = [
     "FILE_NAME",

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
-from fijibridge.dataset import meanings
+from fijibridge.dataset import values
 from fijibridge.dataset.description import DerivedFrom, Description, Provenance, Role
 from fijibridge.dataset.members import Members
 from fijibridge.errors import DatasetError, FijiBridgeError, ImageError
@@ -143,7 +143,7 @@ class Item:
         """
         stored = self._numbers("labels")
         with _naming(self.paths["labels"]):
-            return stored.copy(data=as_truth(meanings.cells(stored.values, self.description.values.labels)))
+            return stored.copy(data=as_truth(values.cells(stored.values, self.description.values.labels)))
 
     def classes(self) -> xr.DataArray:
         """Read the pixel labels: ``uint8``, 0 = other, 1 = membrane, 255 = ignore.
@@ -155,7 +155,7 @@ class Item:
         """
         stored = self._numbers("classes")
         with _naming(self.paths["classes"]):
-            return stored.copy(data=meanings.classes(stored.values, self.description.values.classes))
+            return stored.copy(data=values.classes(stored.values, self.description.values.classes))
 
     def target(self, width: float = 3, source: Truth = "auto") -> xr.DataArray:
         """Return what a network is to learn: ``uint8``, 0 = other, 1 = membrane, 255 = unknown.
@@ -235,14 +235,14 @@ class Item:
             return None
         stored = self._numbers("region")
         with _naming(self.paths["region"]):
-            return stored.copy(data=meanings.known(stored.values, self.description.values.region))
+            return stored.copy(data=values.known(stored.values, self.description.values.region))
 
     def _unless_ignored(self, role: Role) -> xr.DataArray | None:
         told: dict[int, Any] = getattr(self.description.values, role)
         if role not in self.members or "ignore" not in told.values():
             return None
         stored = self._numbers(role)
-        return stored.copy(data=~meanings.ignored(stored.values, told))
+        return stored.copy(data=~values.ignored(stored.values, told))
 
     def _refuse_missing(self, role: Role) -> None:
         lost = self.missing(role)

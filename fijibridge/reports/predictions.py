@@ -15,7 +15,7 @@ import xarray as xr
 
 from fijibridge.cells.matching.matches import match_labels
 from fijibridge.cells.segmentation.labelling import label_cells
-from fijibridge.dataset.folder import some
+from fijibridge.dataset.dataset import some
 from fijibridge.errors import DatasetError, FijiBridgeWarning, ImageError
 from fijibridge.files import SUFFIXES, read_image
 from fijibridge.image import Array, as_image, values

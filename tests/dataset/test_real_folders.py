@@ -12,7 +12,8 @@ import tifffile
 from skimage.io import imread
 
 import fijibridge as fb
-from fijibridge.dataset import Dataset, leaks
+from fijibridge.dataset import Dataset
+from fijibridge.dataset.checks import leaks
 from fijibridge.image import pixel_size, unit
 
 pytestmark = pytest.mark.data

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 import fijibridge as fb
-from fijibridge.dataset import Dataset, saving
+from fijibridge.dataset import Dataset, writer
 from fijibridge.errors import DatasetError
 from fijibridge.image import as_image, origin, pixel_size, time_unit, unit
 
@@ -364,14 +364,14 @@ def test_a_disk_that_is_full_leaves_the_old(tmp_path, monkeypatch):
     """The second of two files cannot be written."""
     fb.add_to_dataset(tmp_path, "a", PAIR)
     before = files_of(tmp_path)
-    write = saving.write_image
+    write = writer.write_image
 
     def full(path, *given):
         if path.name.endswith("labels.tif"):
             raise OSError(28, "No space left on device")
         write(path, *given)
 
-    monkeypatch.setattr(saving, "write_image", full)
+    monkeypatch.setattr(writer, "write_image", full)
     for name, overwrite in (("a", True), ("b", False)):
         with pytest.raises(OSError, match="No space left"):
             fb.add_to_dataset(tmp_path, name, {"image": RAW + 1, "labels": CELLS}, overwrite=overwrite)

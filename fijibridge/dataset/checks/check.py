@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from fijibridge.dataset.checks.findings import Finding
+from fijibridge.dataset.checks.leaks import leaks, made_from
+from fijibridge.dataset.checks.truth import of_classes, of_labels, of_region
+from fijibridge.dataset.dataset import Dataset, some
 from fijibridge.dataset.description import Role
-from fijibridge.dataset.findings import Finding
-from fijibridge.dataset.folder import Dataset, some
 from fijibridge.dataset.item import Item, sizes_of
-from fijibridge.dataset.leaks import leaks, made_from
 from fijibridge.dataset.toml import FILE_NAME, SCHEMA_NAME
-from fijibridge.dataset.truth import of_classes, of_labels, of_region
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import SUFFIXES, content
 from fijibridge.files.tiff import plain_unit
@@ -45,7 +45,7 @@ def check(folder: str | os.PathLike[str] | Dataset) -> list[Finding]:
     Returns
     -------
     list of Finding
-        Problems first; :func:`fijibridge.dataset.findings.together` tells once what is the same for many images.
+        Problems first; :func:`fijibridge.dataset.checks.findings.together` tells once what is the same for many images.
 
     Examples
     --------

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from fijibridge.dataset.findings import Finding
-from fijibridge.dataset.folder import Dataset
+from fijibridge.dataset.checks.findings import Finding
+from fijibridge.dataset.dataset import Dataset
 from fijibridge.dataset.item import Item
 
 _MOST_NAMED = 5

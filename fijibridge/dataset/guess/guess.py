@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fijibridge.dataset import looks
+from fijibridge.dataset.checks import statistics
+from fijibridge.dataset.dataset import Dataset, some
 from fijibridge.dataset.description import ROLES, Description, Role
-from fijibridge.dataset.families import Family, families
-from fijibridge.dataset.folder import Dataset, some
-from fijibridge.dataset.meanings import MEMBRANE
+from fijibridge.dataset.guess.families import Family, families
 from fijibridge.dataset.patterns import Pattern
 from fijibridge.dataset.toml import FILE_NAME, as_toml, write_description
+from fijibridge.dataset.values import MEMBRANE
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import content
 from fijibridge.image import last_dims
@@ -318,7 +318,7 @@ def _membranes(folder: Path, notes: _Notes) -> None:
             seen.append(found)
         if len(seen) == _LOOKED_AT:
             break
-    words = {looks.polarity(value) for value in seen}
+    words = {statistics.polarity(value) for value in seen}
     if len(words) == 1:
         notes.fields["membranes"] = words.pop()
         notes.evidence.append(
@@ -340,7 +340,7 @@ def _item_contrast(item: Any) -> float | None:
             continue
         truth = item.labels().values if role == "labels" else item.classes().values == MEMBRANE
         if image.shape == truth.shape:
-            look = looks.contrast if role == "labels" else looks.class_contrast
+            look = statistics.contrast if role == "labels" else statistics.class_contrast
             found = look(image.values, truth)
             if found is not None:
                 return found

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fijibridge.dataset import looks
-from fijibridge.dataset.meanings import IGNORE, MEMBRANE
+from fijibridge.dataset.checks import statistics
+from fijibridge.dataset.values import IGNORE, MEMBRANE
 
 Said: TypeAlias = "tuple[Literal['problem', 'note'], str, str]"
 """Severity, what was found, what to do."""
@@ -72,7 +72,7 @@ def _of_frame(
     array: npt.NDArray[np.int_], known: npt.NDArray[np.bool_] | None, image: xr.DataArray | None, membranes: str
 ) -> Iterator[Said]:
     yield from _parts(array)
-    left_out = looks.unlabelled(array, known)
+    left_out = statistics.unlabelled(array, known)
     if left_out:
         what = f"{left_out} gap(s) between cells are large enough for a cell that has no label"
         yield "note", what, "look at them; cells left out count as false positives of a prediction"
@@ -81,11 +81,11 @@ def _of_frame(
 
 def _most_parts(labels: xr.DataArray) -> int:
     frames = [labels.isel(t=t).values for t in range(labels.sizes["t"])] if "t" in labels.dims else [labels.values]
-    return max(looks.most_parts(frame) for frame in frames)
+    return max(statistics.most_parts(frame) for frame in frames)
 
 
 def _parts(array: npt.NDArray[np.int_]) -> Iterator[Said]:
-    found = looks.parts(array)
+    found = statistics.parts(array)
     if not found.several:
         return
     sides = "sides (4 neighbours)" if array.ndim == 2 else "faces (6 neighbours)"
@@ -135,8 +135,8 @@ def _polarity(
     truth = labels if labels is not None else membranes
     if truth is None or pixels.shape != truth.shape or truth.ndim not in (2, 3):
         return
-    found = looks.contrast(pixels, truth) if membranes is None else looks.class_contrast(pixels, membranes)
-    word = looks.polarity(found)
+    found = statistics.contrast(pixels, truth) if membranes is None else statistics.class_contrast(pixels, membranes)
+    word = statistics.polarity(found)
     if found is not None and word != told:
         what = f"membranes look {word} ({found:+.2f} standard deviations), the description says {told}"
         yield "note", what, "correct membranes in the description, or see whether image and truth belong together"

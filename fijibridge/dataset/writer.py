@@ -15,8 +15,8 @@ import tifffile
 import xarray as xr
 from pydantic import ValidationError
 
+from fijibridge.dataset.dataset import Dataset, refuse_misfit, some
 from fijibridge.dataset.description import ROLES, SPLITS, Description, Values, said_plainly
-from fijibridge.dataset.folder import Dataset, refuse_misfit, some
 from fijibridge.dataset.toml import FILE_NAME, write_description
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import make_folder, write_image

@@ -1,0 +1,1 @@
+"""A first description of a folder, guessed from its files."""
