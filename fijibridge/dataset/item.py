@@ -17,7 +17,7 @@ from fijibridge.dataset.description import DerivedFrom, Description, Provenance,
 from fijibridge.dataset.members import Members
 from fijibridge.errors import DatasetError, FijiBridgeError, ImageError
 from fijibridge.files import content
-from fijibridge.files.pixels import Content
+from fijibridge.files.lazy_array import Content
 from fijibridge.files.tiff import plain_unit
 from fijibridge.image import PIXEL, SPATIAL, as_image, as_truth, origin, pixel_size, time_unit, unit
 

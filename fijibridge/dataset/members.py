@@ -13,7 +13,7 @@ from fijibridge.dataset.description import Tiles
 from fijibridge.dataset.patterns import Pattern
 from fijibridge.errors import DatasetError
 from fijibridge.files import content
-from fijibridge.files.pixels import Content
+from fijibridge.files.lazy_array import Content
 from fijibridge.files.series import grid, mosaic, stacked
 from fijibridge.image import last_dims
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fijibridge.errors import DatasetError
-from fijibridge.files.pixels import Content, OnDisk
+from fijibridge.files.lazy_array import Content, OnDisk
 from fijibridge.image import DIMS
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fijibridge.errors import DatasetError
-from fijibridge.files.pixels import Content, OnDisk
+from fijibridge.files.lazy_array import Content, OnDisk
 from fijibridge.files.tiff import plain_unit
 from fijibridge.image import DIMS
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fijibridge.errors import DatasetError
-from fijibridge.files.pixels import Content, OnDisk
+from fijibridge.files.lazy_array import Content, OnDisk
 from fijibridge.image import RGB
 
 _WITH_PALETTE = (".png", ".bmp")

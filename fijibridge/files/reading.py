@@ -13,14 +13,14 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import DatasetError, ImageError
-from fijibridge.files import hdf5, ome_zarr, pictures, tiff, vendors
-from fijibridge.files.pixels import Box, Content, OnDisk
+from fijibridge.files import bioio, hdf5, ome_zarr, pictures, tiff
+from fijibridge.files.lazy_array import Box, Content, OnDisk
 from fijibridge.image import as_image
 
 TIFF = (".tif", ".tiff")
 HDF5 = (".h5", ".hdf5", ".hdf")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
-SUFFIXES = (*TIFF, *HDF5, *PICTURES, *vendors.SUFFIXES, ".zarr")
+SUFFIXES = (*TIFF, *HDF5, *PICTURES, *bioio.SUFFIXES, ".zarr")
 """Ends of the names of files that :func:`read_image` is made for; others are tried as pictures."""
 
 
@@ -127,8 +127,8 @@ def _content(source: Path, key: str | None) -> Content:
         raise DatasetError(f"{source} is a folder; expected an image file, or a zarr with its metadata")
     if suffix in HDF5:
         return hdf5.content(source, key)
-    if suffix in vendors.SUFFIXES:
-        return vendors.content(source, key)
+    if suffix in bioio.SUFFIXES:
+        return bioio.content(source, key)
     if key:
         raise DatasetError(f"{source} has no parts, but {key!r} names one: leave out what follows the ':'")
     return tiff.content(source) if suffix in TIFF else pictures.content(source)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fijibridge.errors import DatasetError
-from fijibridge.files.pixels import Box, Content, OnDisk, planes
+from fijibridge.files.lazy_array import Box, Content, OnDisk, planes
 from fijibridge.image import last_dims
 
 

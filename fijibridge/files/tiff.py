@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tifffile
 
 from fijibridge.errors import DatasetError
-from fijibridge.files.pixels import Box, Content, OnDisk, joined_planes, whole
+from fijibridge.files.lazy_array import Box, Content, OnDisk, joined_planes, whole
 from fijibridge.image import DIMS, RGB, channel_names, usual_unit
 
 _OF_MANY_FILES = ("ome", "mmstack", "ndtiff")

@@ -16,7 +16,7 @@ from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi, roiread
 
 from fijibridge.errors import RoiError
 from fijibridge.files import atomic
-from fijibridge.rois import filling, format
+from fijibridge.rois import format, rasterization
 
 Floats = npt.NDArray[np.float64]
 
@@ -254,23 +254,23 @@ class Roi:
         """
         head, kind = self.header, self.kind
         if kind == "composite":
-            parts = filling.path_parts(format.floats(self._bytes, format.HEADER, head.shape_size))
+            parts = rasterization.path_parts(format.floats(self._bytes, format.HEADER, head.shape_size))
             return [part[:-1] if len(part) > 1 and (part[0] == part[-1]).all() else part for part in parts]
         if kind == "rectangle":
             if head.arc:
-                return [filling.rounded_rectangle(*self.bounds, head.arc)]
+                return [rasterization.rounded_rectangle(*self.bounds, head.arc)]
             left, top, right, bottom = self.bounds
             return [np.array([(left, top), (right, top), (right, bottom), (left, bottom)], float)]
         if kind in ("line", "arrow"):
             return [format.floats(self._bytes, 18, 4).reshape(2, 2)]
         if kind == "rotated_rect" and head.type == format.FREEHAND:  # else it is a polygon for ImageJ too
             ends = format.floats(self._bytes, 18, 4).reshape(2, 2)
-            return [filling.rotated_rectangle(ends[0], ends[1], float(format.floats(self._bytes, 52, 1)[0]))]
+            return [rasterization.rotated_rectangle(ends[0], ends[1], float(format.floats(self._bytes, 52, 1)[0]))]
         if kind in ("oval", "text", "image", "none"):
             raise RoiError(f"{self!r} has no vertices")
         points = format.vertices(self._bytes, head)
         if head.options & format.SPLINE_FIT:
-            return [filling.spline(points, closed=kind in AREAS)]
+            return [rasterization.spline(points, closed=kind in AREAS)]
         return [points]
 
     def __eq__(self, other: object) -> bool:

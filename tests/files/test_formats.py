@@ -20,7 +20,7 @@ from skimage.io import imsave
 
 from fijibridge.errors import DatasetError
 from fijibridge.files import read_image, split_key
-from fijibridge.files.pixels import OnDisk
+from fijibridge.files.lazy_array import OnDisk
 from fijibridge.image import origin, pixel_size, unit
 
 WHOLE = np.arange(3 * 40 * 50, dtype=np.uint16).reshape(3, 40, 50)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fijibridge.errors import RoiError
 from fijibridge.image import Array, as_labels
-from fijibridge.rois import filling, format
+from fijibridge.rois import format, rasterization
 from fijibridge.rois.roi import AREAS, LINES, Roi
 from fijibridge.rois.tracing import trace
 
@@ -120,19 +120,19 @@ def _fill(image: npt.NDArray[Any], rois: Sequence[Roi], ids: Ints) -> None:
     runs = _runs(rois)
     stack = image if image.ndim == 3 else image[None]
     if image.ndim == 2:
-        filling.write_runs(image, runs, ids)
+        rasterization.write_runs(image, runs, ids)
         return
     slices = np.array([r.position for r in rois], np.int64)[runs[0]]
     if slices.size and slices.max() > len(stack):
         raise RoiError(f"a ROI lies on slice {slices.max()} of a stack of {len(stack)}")
     for z in range(len(stack)):
-        filling.write_runs(stack[z], runs[:, (slices == z + 1) | (slices == 0)], ids)
+        rasterization.write_runs(stack[z], runs[:, (slices == z + 1) | (slices == 0)], ids)
 
 
-def _runs(rois: Sequence[Roi]) -> filling.Runs:
+def _runs(rois: Sequence[Roi]) -> rasterization.Runs:
     """Scan all ROIs: the many with whole-number vertices at once, the others one by one."""
     plain: list[int] = []
-    others: list[filling.Runs] = []
+    others: list[rasterization.Runs] = []
     for number, roi in enumerate(rois):
         if format.plain(roi.header):
             plain.append(number)
@@ -140,15 +140,15 @@ def _runs(rois: Sequence[Roi]) -> filling.Runs:
         if roi.kind not in AREAS:
             raise RoiError(f"{roi!r} has no area to fill: draw lines with rois_to_mask(rois, shape, width=...)")
         if roi.kind == "oval":
-            others.append(filling.oval_runs(*roi.bounds, number))
+            others.append(rasterization.oval_runs(*roi.bounds, number))
             continue
         parts = roi.paths()
         starts = np.cumsum([0, *map(len, parts)])
-        others.append(filling.polygon_runs(np.concatenate(parts), starts, np.full(len(parts), number)))
+        others.append(rasterization.polygon_runs(np.concatenate(parts), starts, np.full(len(parts), number)))
     heads = [rois[i].header for i in plain]
     vertices = format.plain_vertices([rois[i].to_bytes() for i in plain], heads)
     starts = np.cumsum([0, *(h.n for h in heads)])
-    runs = filling.polygon_runs(vertices, starts, np.array(plain, np.int64))
+    runs = rasterization.polygon_runs(vertices, starts, np.array(plain, np.int64))
     if not others:
         return runs
     together = np.concatenate([runs, *others], axis=1)
@@ -158,12 +158,12 @@ def _runs(rois: Sequence[Roi]) -> filling.Runs:
 def _draw_line(plane: npt.NDArray[np.bool_], roi: Roi) -> None:
     points = roi.paths()[0]
     if roi.kind == "line" and roi.stroke_width > 1:
-        corners = filling.wide_line(points[0], points[1], roi.stroke_width)
-        runs = filling.polygon_runs(corners, np.array([0, len(corners)]), np.zeros(1, np.int64))
-        filling.write_runs(plane, runs, [1])
+        corners = rasterization.wide_line(points[0], points[1], roi.stroke_width)
+        runs = rasterization.polygon_runs(corners, np.array([0, len(corners)]), np.zeros(1, np.int64))
+        rasterization.write_runs(plane, runs, [1])
         return
     width = int(np.floor(roi.stroke_width + 0.5)) if roi.stroke_width > 1 else 1
-    _mark(plane, *filling.line_pixels(points, width, plane.shape))
+    _mark(plane, *rasterization.line_pixels(points, width, plane.shape))
 
 
 def _draw_points(mask: npt.NDArray[np.bool_], roi: Roi) -> None:
@@ -187,7 +187,7 @@ def _mark(plane: npt.NDArray[np.bool_], x: Ints, y: Ints) -> None:
 def _draw_wide(plane: npt.NDArray[np.bool_], roi: Roi, width: float) -> None:
     for path in roi.paths():
         closed = np.concatenate([path, path[:1]]) if roi.kind in AREAS else path
-        filling.draw_disc_line(plane, closed, max(width, 1.0) / 2)
+        rasterization.draw_disc_line(plane, closed, max(width, 1.0) / 2)
 
 
 def labels_to_rois(labels: Array) -> list[Roi]:

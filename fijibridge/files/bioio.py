@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from fijibridge.errors import DatasetError
-from fijibridge.files.pixels import Content, OnDisk
+from fijibridge.files.lazy_array import Content, OnDisk
 
 SUFFIXES = (".czi", ".lif", ".nd2", ".oib", ".oif", ".dv", ".vsi", ".sldy", ".ims", ".lof")
 
