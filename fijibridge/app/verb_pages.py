@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from fijibridge.app.cli.running import command_name, only_says
 from fijibridge.verbs import Kind, Parameter, Verb, all_verbs
-from fijibridge.verbs.options import write_options
+from fijibridge.verbs.macro_options import write_options
 
 _EXAMPLES = {
     Kind.image: "evl_01.tif", Kind.cells: "evl_01_cells.tif", Kind.file: "runs/evl/model.safetensors",

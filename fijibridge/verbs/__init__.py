@@ -4,10 +4,10 @@ A verb is defined once, as a Python function whose parameters say what they take
 options, command line, Groovy script and page in the docs are made from that. :mod:`.registry` is where to start.
 """
 
+from fijibridge.verbs.invocation import Host, perform
 from fijibridge.verbs.parameters import Cells, File, Folder, Image, Kind, NewFolder, Param, Parameter
 from fijibridge.verbs.registry import Call, Verb, all_verbs, register, unregister, verb, verb_named
 from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
-from fijibridge.verbs.running import Host, perform
 
 __all__ = [
     "Call",

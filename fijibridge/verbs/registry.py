@@ -301,7 +301,6 @@ def all_verbs() -> list[Verb]:
     with _reading:
         if not _found:
             _found = True
-            from fijibridge.verbs import cells, folders, learning, prediction  # noqa: F401 - they register themselves
 
             for entry in entry_points(group=ENTRY_POINTS):
                 try:

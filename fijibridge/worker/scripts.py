@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fijibridge.fiji.forms import described, help_page, is_wide
 from fijibridge.verbs import Parameter, Verb, all_verbs
+from fijibridge.verbs.dialog_fields import described, help_page, is_wide
 
 BRIDGE = Path(__file__).with_name("bridge.groovy")
 """What the scripts share; they load it from here."""

@@ -10,10 +10,10 @@ from fijibridge.app.cli import app
 from fijibridge.app.cli.options import help_of, takes
 from fijibridge.errors import OptionError
 from fijibridge.verbs import Call, Image, Param, verb_named
-from fijibridge.verbs.cells import label_cells
-from fijibridge.verbs.learning import plan, train
 from fijibridge.verbs.parameters import parameters_of
 from fijibridge.verbs.prediction import predict_folder
+from fijibridge.verbs.segmentation import label_cells
+from fijibridge.verbs.training import plan, train
 
 
 def called(

@@ -10,7 +10,7 @@ from fijibridge.app.cli import app
 from fijibridge.app.verb_pages import markdown
 from fijibridge.image import as_image
 from fijibridge.verbs import Say, all_verbs, perform, unregister, verb_named
-from fijibridge.verbs.options import read_options
+from fijibridge.verbs.macro_options import read_options
 from tests.conftest import ROOT
 from tests.verbs.conftest import Arrays
 

@@ -7,8 +7,8 @@ import pickle
 import numpy as np
 import pytest
 
-from fijibridge.fiji.forms import NONE, described
 from fijibridge.verbs import Kind, all_verbs
+from fijibridge.verbs.dialog_fields import NONE, described
 from fijibridge.worker.installation import FOLDER
 from tests.languages import BEGIN, LANGUAGES, WRONG, code, prepared
 from tests.worker.conftest import CLOSE, Jvm, ScriptFailed, environment, find_jars, home  # noqa: F401 - fixtures

@@ -200,7 +200,7 @@ opened = dialog("FijiBridge Train U-Net")
 fill(opened, Epochs="100000", Batches="2", Batch="2", Depth="1", Channels="2", Forecast=False, Device="cpu",
      **{"Image folder": os.path.join(FOLDER, "data"), "Output folder": out, "Patch (px)": "32"})
 press(opened, "OK")
-from fijibridge.verbs import learning
+from fijibridge.verbs import training as learning
 run = wait(lambda: learning.running and fiji.training, 60)
 wait(lambda: len(run.history) > 2, 60)
 recorded = str(jpype.JClass("ij.plugin.frame.Recorder").getInstance().getText())

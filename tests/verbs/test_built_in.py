@@ -29,9 +29,9 @@ from fijibridge.verbs import (
     perform,
     verb_named,
 )
-from fijibridge.verbs import learning as learning_verbs
-from fijibridge.verbs.learning import sides
+from fijibridge.verbs import training as learning_verbs
 from fijibridge.verbs.prediction import loaded, stem, working
+from fijibridge.verbs.training import sides
 from tests.verbs.conftest import Arrays
 
 

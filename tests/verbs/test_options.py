@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from fijibridge.errors import OptionError
 from fijibridge.verbs import Verb, verb_named
-from fijibridge.verbs.options import quoted, read_options, write_options
+from fijibridge.verbs.macro_options import quoted, read_options, write_options
 from fijibridge.verbs.parameters import parameters_of
 from fijibridge.verbs.registry import Call
 

@@ -23,9 +23,9 @@ from fijibridge.verbs import (
     Verb,
     perform,
 )
+from fijibridge.verbs.invocation import in_turn
 from fijibridge.verbs.parameters import parameters_of
 from fijibridge.verbs.results import results_of
-from fijibridge.verbs.running import in_turn
 from tests.verbs.conftest import Arrays
 
 

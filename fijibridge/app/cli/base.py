@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fijibridge.app.cli.options import option_of
-from fijibridge.verbs import cells, learning
+from fijibridge.verbs import segmentation, training
 
 if TYPE_CHECKING:
     from fijibridge.dataset import Dataset, Item
@@ -44,12 +44,12 @@ TestNames = Annotated[
 ValidationNames = Annotated[
     list[str] | None, typer.Option("--validation", help="name of an image to watch; repeat; only with --image")
 ]
-Thresh = Annotated[float, option_of(cells.match_labels, "thresh")]
-LeastSize = Annotated[int, option_of(cells.match_labels, "min_size")]
+Thresh = Annotated[float, option_of(segmentation.match_labels, "thresh")]
+LeastSize = Annotated[int, option_of(segmentation.match_labels, "min_size")]
 Csv = Annotated[Path | None, typer.Option(help="write the table here too")]
 SplitName = Annotated[Split | None, typer.Option("--split", help="only these images")]
-Device = Annotated[str | None, option_of(learning.train, "device")]
-Seed = Annotated[int, option_of(learning.train, "seed")]
+Device = Annotated[str | None, option_of(training.train, "device")]
+Seed = Annotated[int, option_of(training.train, "seed")]
 
 
 @app.callback(invoke_without_command=True)

@@ -29,7 +29,7 @@ from fijibridge.app.cli.base import (
 )
 from fijibridge.app.cli.options import takes
 from fijibridge.errors import DatasetError, ImageError
-from fijibridge.verbs import cells as verbs
+from fijibridge.verbs import segmentation as verbs
 
 if TYPE_CHECKING:
     from fijibridge.cells.matching.matches import Matching

@@ -21,8 +21,8 @@ from fijibridge.app.cli.base import (
 )
 from fijibridge.app.cli.options import takes
 from fijibridge.errors import TrainingError
-from fijibridge.verbs import learning as verbs
 from fijibridge.verbs import prediction as predicting
+from fijibridge.verbs import training as verbs
 
 if TYPE_CHECKING:
     from fijibridge.dataset import Dataset

@@ -18,7 +18,7 @@ from fijibridge.app.cli.base import (
     open_dataset,
 )
 from fijibridge.app.cli.options import takes
-from fijibridge.verbs import learning as verbs
+from fijibridge.verbs import training as verbs
 
 
 @app.command()

@@ -126,7 +126,7 @@ def _report_run(
 
 
 def _labelling(text: str | None) -> dict[str, Any] | None:
-    from fijibridge.verbs.cells import labelling_of
+    from fijibridge.verbs.segmentation import labelling_of
 
     return None if text is None else labelling_of(text)
 

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any
 import jpype
 
 from fijibridge.errors import Cancelled, FijiBridgeError, OptionError
-from fijibridge.fiji import answering, macros
-from fijibridge.fiji.forms import wrapped
+from fijibridge.fiji import macros
 from fijibridge.fiji.jvm import compiled
 from fijibridge.fiji.menu import dialog
 from fijibridge.fiji.menu.entries import Menu
 from fijibridge.fiji.menu.host import FijiHost
-from fijibridge.verbs.options import read_options, with_variables
+from fijibridge.verbs import script_options
+from fijibridge.verbs.dialog_fields import wrapped
+from fijibridge.verbs.invocation import prepared
+from fijibridge.verbs.macro_options import read_options, with_variables
 from fijibridge.verbs.parameters import INPUTS, OVERWRITE
 from fijibridge.verbs.registry import Call, Verb, on_change, verb_named
 from fijibridge.verbs.results import Result
-from fijibridge.verbs.running import prepared
 
 if TYPE_CHECKING:
     from fijibridge.fiji.session.fiji import Fiji
@@ -305,7 +306,7 @@ def perform_here(asked: str) -> str:
     Parameters
     ----------
     asked
-        JSON with ``what``: ``"hello"``; ``"read"`` and ``"write"``, see :mod:`fijibridge.fiji.answering`; or
+        JSON with ``what``: ``"hello"``; ``"read"`` and ``"write"``, see :mod:`fijibridge.verbs.script_options`; or
         ``"perform"`` with ``verb`` and ``given``, values by name.
 
     Returns
@@ -334,7 +335,7 @@ def perform_here(asked: str) -> str:
                 person = bool(request.get("person", False))
                 done = {"named": fiji._calls.perform_for_script(verb, request["given"], person)}
             else:
-                done = {"read": answering.read, "write": answering.write}[what](request)
+                done = {"read": script_options.read, "write": script_options.write}[what](request)
     except Cancelled:
         return json.dumps({"cancelled": True})
     except BaseException as error:  # nothing may leave for scyjava, which would print it and answer nothing

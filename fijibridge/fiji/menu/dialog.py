@@ -10,8 +10,18 @@ import jpype
 
 from fijibridge.errors import Cancelled
 from fijibridge.fiji import rois, windows
-from fijibridge.fiji.forms import LINE, MANAGER, NARROW, NONE, OVERLAY, described, help_page, is_wide, preference
-from fijibridge.verbs.options import write_options
+from fijibridge.verbs.dialog_fields import (
+    LINE,
+    MANAGER,
+    NARROW,
+    NONE,
+    OVERLAY,
+    described,
+    help_page,
+    is_wide,
+    preference,
+)
+from fijibridge.verbs.macro_options import write_options
 from fijibridge.verbs.parameters import INPUTS, PATHS, Kind, Parameter
 from fijibridge.verbs.registry import Verb
 

@@ -229,11 +229,11 @@ class Fiji(Trainings):
         SessionError
             If none was begun.
         """
-        from fijibridge.verbs import learning
+        from fijibridge.verbs import training as verbs_training
 
-        if not learning.latest:
+        if not verbs_training.latest:
             raise SessionError("no training was begun in Fiji: choose Plugins > FijiBridge > Train U-Net...")
-        return learning.latest[0]
+        return verbs_training.latest[0]
 
     @property
     def ij(self) -> Any:

@@ -128,7 +128,7 @@ def labelling_of(text: str) -> dict[str, Any]:
     >>> labelling_of("method=minima threshold=0.4")["method"]
     'minima'
     """
-    from fijibridge.verbs.options import read_options
+    from fijibridge.verbs.macro_options import read_options
     from fijibridge.verbs.registry import verb_named
 
     others = ("image", "model", "outlines", "manager", "device")

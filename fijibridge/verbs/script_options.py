@@ -10,7 +10,7 @@ from typing import Any
 
 from fijibridge.errors import OptionError
 from fijibridge.verbs import Verb, verb_named
-from fijibridge.verbs.options import read_options, with_variables, write_options
+from fijibridge.verbs.macro_options import read_options, with_variables, write_options
 from fijibridge.verbs.parameters import INPUTS
 
 
