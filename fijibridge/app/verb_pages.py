@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from fijibridge.app.cli.running import command_name, only_says
+from fijibridge.app.cli.verbs import command_name, only_says
 from fijibridge.verbs import Kind, Parameter, Verb, all_verbs
 from fijibridge.verbs.macro_options import write_options
 

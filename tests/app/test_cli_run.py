@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import fijibridge as fb
 from fijibridge.app.cli import app
-from fijibridge.app.on_files import OnFiles
+from fijibridge.app.file_host import OnFiles
 from fijibridge.errors import DatasetError, FijiBridgeError, OptionError
 from fijibridge.files import read_image, write_image
 from fijibridge.rois import read_rois

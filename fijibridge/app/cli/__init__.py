@@ -7,16 +7,16 @@ import sys
 import warnings
 
 from fijibridge.app.cli import (
-    cells,
-    exchange,
-    folders,
-    installing,
-    learning,
+    dataset,
+    export,
     planning,
     reports,
-    running,
     scaling,
-    session,
+    scripts,
+    segmentation,
+    setup,
+    training,
+    verbs,
 )
 from fijibridge.app.cli.base import app
 from fijibridge.errors import Cancelled, FijiBridgeError, FijiBridgeWarning

@@ -95,7 +95,7 @@ def run_verb(verb: Verb, given: dict[str, Any]) -> None:
         Whatever is wrong with the options, or the verb raises.
     """
     from fijibridge.app.console import bar, console
-    from fijibridge.app.on_files import OnFiles
+    from fijibridge.app.file_host import OnFiles
 
     known = {parameter.name for parameter in verb.parameters}
     host = OnFiles(given.get("out"), overwrite="out" in known or bool(given.get("overwrite")))
