@@ -17,6 +17,7 @@ from fijibridge.app.console import console
 from fijibridge.cells.corrections import drawn_cells
 from fijibridge.errors import DatasetError, OptionError
 from fijibridge.files import atomic, make_folder, read_image, write_image
+from fijibridge.files.names import stem
 from fijibridge.image import values
 from fijibridge.reports.plots import columns_by_index, save_figure
 from fijibridge.reports.tables import save_table, table_text
@@ -33,7 +34,6 @@ from fijibridge.verbs import (
     ShowTable,
 )
 from fijibridge.verbs.parameters import Kind
-from fijibridge.verbs.prediction import stem
 
 _ROIS = (".zip", ".roi")
 _ROWS = 20

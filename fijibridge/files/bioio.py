@@ -11,8 +11,6 @@ import xarray as xr
 from fijibridge.errors import DatasetError
 from fijibridge.files.lazy_array import Content, OnDisk
 
-SUFFIXES = (".czi", ".lif", ".nd2", ".oib", ".oif", ".dv", ".vsi", ".sldy", ".ims", ".lof")
-
 
 def content(source: Path, key: str | None) -> Content:
     """Return what a scene of the file says of itself; axes of length 1 but y and x are left out.

@@ -15,13 +15,8 @@ import xarray as xr
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import bioio, hdf5, ome_zarr, pictures, tiff
 from fijibridge.files.lazy_array import Box, Content, OnDisk
+from fijibridge.files.names import HDF5, MICROSCOPES, TIFF
 from fijibridge.image import as_image
-
-TIFF = (".tif", ".tiff")
-HDF5 = (".h5", ".hdf5", ".hdf")
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
-SUFFIXES = (*TIFF, *HDF5, *PICTURES, *bioio.SUFFIXES, ".zarr")
-"""Ends of the names of files that :func:`read_image` is made for; others are tried as pictures."""
 
 
 def read_image(
@@ -127,7 +122,7 @@ def _content(source: Path, key: str | None) -> Content:
         raise DatasetError(f"{source} is a folder; expected an image file, or a zarr with its metadata")
     if suffix in HDF5:
         return hdf5.content(source, key)
-    if suffix in bioio.SUFFIXES:
+    if suffix in MICROSCOPES:
         return bioio.content(source, key)
     if key:
         raise DatasetError(f"{source} has no parts, but {key!r} names one: leave out what follows the ':'")

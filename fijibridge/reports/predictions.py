@@ -18,6 +18,7 @@ from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.dataset.dataset import some
 from fijibridge.errors import DatasetError, FijiBridgeWarning, ImageError
 from fijibridge.files import SUFFIXES, read_image
+from fijibridge.files.names import stem
 from fijibridge.image import Array, as_image, values
 from fijibridge.record import MEMBRANE
 from fijibridge.reports.trials import LABEL
@@ -149,15 +150,11 @@ def _files_of_one_name(one: Path, other: Path) -> list[tuple[Path, Path]]:
 def _images_in(folder: Path) -> dict[str, Path]:
     """Return the predictions in a folder by their names; all images if none is named as one."""
     images = {path.name: path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES}
-    return {name: path for name, path in images.items() if _stem(path).endswith(_ENDING)} or images
+    return {name: path for name, path in images.items() if stem(path).endswith(_ENDING)} or images
 
 
 def _name_of(path: Path) -> str:
-    return _stem(path).removesuffix(_ENDING)
-
-
-def _stem(path: Path) -> str:
-    return path.stem.removesuffix(".ome")  # of .ome.zarr, .ome.tif
+    return stem(path).removesuffix(_ENDING)
 
 
 def _as_prediction(array: Any) -> xr.DataArray:

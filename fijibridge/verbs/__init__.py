@@ -4,6 +4,7 @@ A verb is defined once, as a Python function whose parameters say what they take
 options, command line, Groovy script and page in the docs are made from that. :mod:`.registry` is where to start.
 """
 
+from fijibridge.verbs import built_in  # noqa: F401 - registers the verbs of fijibridge
 from fijibridge.verbs.invocation import Host, perform
 from fijibridge.verbs.parameters import Cells, File, Folder, Image, Kind, NewFolder, Param, Parameter
 from fijibridge.verbs.registry import Call, Verb, all_verbs, register, unregister, verb, verb_named

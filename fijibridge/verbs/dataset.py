@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from fijibridge.errors import OptionError
 from fijibridge.verbs.parameters import Cells, Image, NewFolder, Param
-from fijibridge.verbs.prediction import stem
 from fijibridge.verbs.registry import verb
 from fijibridge.verbs.results import Say
 
@@ -28,6 +27,7 @@ def save_training_set(
 ) -> Say:
     """Add an image and its cells to a folder that a network is trained on, with its description, dataset.toml."""
     from fijibridge.dataset import FILE_NAME, Dataset, add_to_dataset
+    from fijibridge.files.names import stem
 
     called = name or stem(image)
     if existing == "refuse" and (folder / FILE_NAME).is_file() and called in Dataset.open(folder):

@@ -48,6 +48,8 @@ def predict(
     The result has a channel for each class, and keeps the image's pixel size and place. Images of any size are
     predicted tile by tile, equal to the whole.
     """
+    from fijibridge.files.names import stem
+
     with working(call, device) as chosen:
         prob = predicted(image, model, call, flips, border, tile, precision, chosen)
     return ShowImage(prob, f"{stem(image)}_prob", limits=(0.0, 1.0), first="membrane")
@@ -95,6 +97,7 @@ def predicted(
     tile: int | None = None, precision: str = "32", device: str | None = None,
 ) -> xr.DataArray:  # fmt: skip
     """Predict an image, telling the call how far it is."""
+    from fijibridge.files.names import stem
     from fijibridge.nn.prediction import predictor
 
     call.say(f"predicting {stem(image)}")
@@ -128,12 +131,3 @@ def working(call: Call, device: str | None) -> Iterator[str]:
     chosen = device_of(device)
     with in_turn(f"{chosen.type}:{chosen.index or 0}", call):  # "cuda" is "cuda:0"
         yield str(chosen)
-
-
-def stem(image: xr.DataArray) -> str:
-    """Return the name of an image without the ending of its file."""
-    from fijibridge.files.reading import SUFFIXES
-
-    name = str(image.name or "image")
-    ending = next((s for s in sorted(SUFFIXES, key=len, reverse=True) if name.lower().endswith(s)), "")
-    return name[: len(name) - len(ending)] or name

@@ -186,16 +186,32 @@ class Verb:
 
 def _own_name(verb: str, inputs: Mapping[str, Any]) -> dict[str, str]:
     """Return what results are called that still have the name of an input, which they came from."""
-    from fijibridge.verbs.prediction import stem
+    from fijibridge.files.names import stem
 
     named = [image for image in inputs.values() if getattr(image, "name", None) is not None]
-    return {str(image.name): f"{stem(image)}_{verb}" for image in named}
+    return {str(image.name): f"{stem(str(image.name))}_{verb}" for image in named}
 
 
 _registered: dict[str, Verb] = {}
 _changed: list[Callable[[], None]] = []
 _reading = threading.RLock()
-_found = False
+
+
+def _load_packages() -> None:
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            entry.load()
+        except Exception as error:
+            log.warning("the verbs of %s could not be loaded: %s: %s", entry, type(error).__name__, error)
+
+
+_sources: list[Callable[[], None]] = [_load_packages]
+"""Functions that register verbs, each called once, when verbs are first asked for."""
+
+
+def load_on_first_use(source: Callable[[], None]) -> None:
+    """Call a function that registers verbs when verbs are first asked for, before those of other packages."""
+    _sources.insert(0, source)
 
 
 def verb(title: str, *, order: float = 100.0, help: str | None = None, long: bool = False) -> Callable[[F], F]:
@@ -297,16 +313,9 @@ def on_change(tell: Callable[[], None]) -> Callable[[], None]:
 
 def all_verbs() -> list[Verb]:
     """Return all verbs: those of fijibridge, of packages that bring some, and those that were registered here."""
-    global _found
     with _reading:
-        if not _found:
-            _found = True
-
-            for entry in entry_points(group=ENTRY_POINTS):
-                try:
-                    entry.load()
-                except Exception as error:
-                    log.warning("the verbs of %s could not be loaded: %s: %s", entry, type(error).__name__, error)
+        while _sources:
+            _sources.pop(0)()
     return sorted(_registered.values(), key=lambda made: (made.order, made.title))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from fijibridge.errors import OptionError
 from fijibridge.verbs.parameters import Cells, Image, Kind, Param
-from fijibridge.verbs.prediction import Device, predicted, stem, working
+from fijibridge.verbs.prediction import Device, predicted, working
 from fijibridge.verbs.registry import Call, verb
 from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowImage, ShowLabels, ShowTable
 
@@ -67,6 +67,7 @@ def label_cells(
     """
     from fijibridge.cells.segmentation import labelling
     from fijibridge.cells.segmentation.recipes import make_recipe
+    from fijibridge.files.names import stem
     from fijibridge.rois import labels_to_rois
 
     options = labelling_options(
@@ -162,6 +163,7 @@ def match_labels(
     """
     from fijibridge.cells.diagnosis.rois import matching_rois
     from fijibridge.cells.matching import matches
+    from fijibridge.files.names import stem
 
     found = matches.match_labels(true, predicted, thresh, region=region, min_size=min_size)
     where = "predicted" if over is None else "over"
@@ -189,6 +191,7 @@ def measure_cells(
     channel: Annotated[int | None, Param("to measure in, from 1; the one that is shown if left out", low=1)] = None,
 ) -> Measure:
     """Measure cells with ImageJ's own Measure, a row each in the table Results, label = id of the cell."""
+    from fijibridge.files.names import stem
     from fijibridge.rois import labels_to_rois
 
     plane = (image.sizes["y"], image.sizes["x"])
@@ -227,6 +230,7 @@ def show_errors(
     from fijibridge.cells.diagnosis.overview import diagnose
     from fijibridge.cells.diagnosis.pixel_errors import error_colors
     from fijibridge.cells.diagnosis.rois import gap_points, matching_rois
+    from fijibridge.files.names import stem
     from fijibridge.image import as_image
 
     found = diagnose(true, predicted, prob, region, thresh=thresh, threshold=threshold, width=width)

@@ -13,7 +13,7 @@ from skimage.io import imread
 
 import fijibridge as fb
 from fijibridge.dataset import Dataset
-from fijibridge.dataset.checks import leaks
+from fijibridge.dataset.checks.leaks import leaks
 from fijibridge.image import pixel_size, unit
 
 pytestmark = pytest.mark.data

@@ -17,13 +17,13 @@ pytestmark = pytest.mark.jvm
 
 START = """
 import numpy as np, jpype, fijibridge as fb
-from fijibridge.fiji import jvm, startup_cache
+from fijibridge.fiji.jvm import startup, startup_cache
 patched = []
-java_class = jvm.java_class
+java_class = startup.java_class
 def noted(name):
     patched.append(name)
     return java_class(name)
-jvm.java_class = noted
+startup.java_class = noted
 fiji = fb.Fiji.start("embedded", mode="headless")
 fiji.show(np.arange(6, dtype=np.uint8).reshape(2, 3), name="a")
 assert fiji.run_macro("selectImage('a'); run('Invert'); return '' + getPixel(2, 1);") == "250"

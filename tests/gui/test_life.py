@@ -94,20 +94,20 @@ def test_a_script_that_leaves_windows_open_ends(python, display):
 BEFORE_WINDOWS = """
 import jpype
 import fijibridge as fb
-from fijibridge.fiji import jvm, life
+from fijibridge.fiji.jvm import lifetime, startup
 
 def waiting():
     field = jpype.JClass("sun.misc.Unsafe").class_.getDeclaredField("theUnsafe")
     field.setAccessible(True)
     loader = jpype.JClass("java.lang.ClassLoader").getSystemClassLoader()
     for_name = jpype.JClass("java.lang.Class").forName
-    return [n for n in jvm.EVENTS if field.get(None).shouldBeInitialized(for_name(n, False, loader))]
+    return [n for n in startup.EVENTS if field.get(None).shouldBeInitialized(for_name(n, False, loader))]
 
-opened, found = life.open_window, []
+opened, found = lifetime.open_window, []
 def open_window():
     found.append(waiting())
     opened()
-life.open_window = open_window
+lifetime.open_window = open_window
 """
 
 

@@ -193,7 +193,8 @@ def test_memory_does_not_grow_with_the_image(python, tmp_path):
 LIMITED = """
 import resource, logging, numpy as np, torch
 import fijibridge as fb
-from fijibridge.nn.prediction import tiling, memory
+from fijibridge.nn import prediction_memory as memory
+from fijibridge.nn.prediction import tiling
 torch.set_num_threads(1)
 torch.manual_seed(0)
 model = fb.Model(fb.UNet(1, 2, 1, 32).eval(), ("a", "b"))

@@ -23,17 +23,17 @@ from fijibridge.errors import Cancelled, FijiBridgeError, FijiBridgeWarning
 
 __all__ = [
     "app",
-    "cells",
-    "exchange",
-    "folders",
-    "installing",
-    "learning",
+    "dataset",
+    "export",
     "main",
     "planning",
     "reports",
-    "running",
     "scaling",
-    "session",
+    "scripts",
+    "segmentation",
+    "setup",
+    "training",
+    "verbs",
 ]
 
 

@@ -11,8 +11,8 @@ from fijibridge.dataset.description import Role
 from fijibridge.dataset.patterns import Pattern
 from fijibridge.dataset.toml import FILE_NAME
 from fijibridge.files import SUFFIXES, hdf5
+from fijibridge.files.names import HDF5
 from fijibridge.files.ome_zarr import is_zarr
-from fijibridge.files.reading import HDF5
 
 _WORDS: dict[Role, str] = {
     "image": r"images?|imgs?|raw|intensity|im|input",

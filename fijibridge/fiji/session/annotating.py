@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +13,7 @@ import xarray as xr
 
 from fijibridge.errors import FijiBridgeWarning, ImageError, RoiError
 from fijibridge.fiji.session.working import Working
+from fijibridge.files.names import file_name
 from fijibridge.image import Array, as_image, as_labels, in_order
 from fijibridge.rois import labels_to_rois, rois_to_mask
 
@@ -196,7 +196,7 @@ class Annotating(Working):
         images: dict[str, dict[str, Array]] = {}
         for title in chosen:
             image = self.image(title)
-            name = _file_name(title)
+            name = file_name(title)
             if name in images:
                 raise ImageError(f"two images would be saved as {name!r}: rename one of {chosen}")
             images[name] = {"image": image, "labels": self._cells_of(title, image, cells.get(title), len(chosen) == 1)}
@@ -323,12 +323,3 @@ def _spatial(image: xr.DataArray, array: npt.NDArray[Any]) -> xr.DataArray:
     """Give an array the axes of an image without its channels."""
     one = image.isel(c=0, drop=True) if "c" in image.dims else image
     return xr.DataArray(array, dims=one.dims, coords=one.coords)
-
-
-def _file_name(title: str) -> str:
-    stem, dot, ending = title.rpartition(".")
-    stem = stem if dot and f".{ending.lower()}" in _ENDINGS else title
-    return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", stem).strip(" .") or "image"
-
-
-_ENDINGS = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".czi", ".lif", ".nd2", ".zarr", ".h5", ".avi", ".bmp", ".gif"}

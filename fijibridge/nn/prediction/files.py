@@ -17,8 +17,9 @@ from fijibridge.dataset.item import Item
 from fijibridge.dataset.toml import FILE_NAME
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import make_folder, read_image, write_image
+from fijibridge.files.names import SUFFIXES, stem
 from fijibridge.files.ome_zarr import is_zarr
-from fijibridge.files.reading import SUFFIXES, split_key
+from fijibridge.files.reading import split_key
 from fijibridge.nn.prediction.predictor import Progress, as_model, predict
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _images_of(one: Any) -> Sequence[_Source]:
         return _images_of(Dataset.open(place)) if (place / FILE_NAME).is_file() else _files_of(place)
     if not place.exists():
         raise DatasetError(f"no file or folder {place}")
-    return [_Source(_stem(place), place, partial(read_image, one))]
+    return [_Source(stem(place), place, partial(read_image, one))]
 
 
 def _files_of(folder: Path) -> list[_Source]:
@@ -178,9 +179,4 @@ def _files_of(folder: Path) -> list[_Source]:
 
 def _is_image(path: Path) -> bool:
     known = path.suffix.lower() in SUFFIXES and (path.is_file() or is_zarr(path))
-    return known and not path.name.startswith(".") and not _stem(path).endswith(_NO_IMAGES)
-
-
-def _stem(path: Path) -> str:
-    """Return a file's name without what says its format: ``a`` of ``a.tif``, ``a.ome.tif`` and ``a.ome.zarr``."""
-    return path.stem.removesuffix(".ome")
+    return known and not path.name.startswith(".") and not stem(path).endswith(_NO_IMAGES)

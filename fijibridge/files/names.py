@@ -1,0 +1,49 @@
+"""Names of image files: their suffixes, and what is left of a name without them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+TIFF = (".tif", ".tiff")
+HDF5 = (".h5", ".hdf5", ".hdf")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+MICROSCOPES = (".czi", ".lif", ".nd2", ".oib", ".oif", ".dv", ".vsi", ".sldy", ".ims", ".lof")
+"""Formats of microscopes, read by bioio."""
+SUFFIXES = (*TIFF, *HDF5, *PICTURES, *MICROSCOPES, ".zarr")
+"""Suffixes that :func:`~fijibridge.files.reading.read_image` is made for; other files are tried as pictures."""
+
+_ENDINGS = sorted((*SUFFIXES, *(f".ome{s}" for s in (*TIFF, ".zarr")), ".avi"), key=len, reverse=True)
+
+
+def stem(named: str | Path | xr.DataArray) -> str:
+    """Return the name of an image, or of its file, without the suffix; ``"image"`` for an image without a name.
+
+    Titles may have dots of their own, so that only known suffixes are taken from a string; a path loses any.
+
+    Examples
+    --------
+    >>> stem("a.ome.tif"), stem(Path("data/b.zarr")), stem("cells 2.5 um")
+    ('a', 'b', 'cells 2.5 um')
+    """
+    if isinstance(named, Path):
+        text, unknown = named.name, named.suffix
+    else:
+        text, unknown = (named if isinstance(named, str) else str(named.name or "image")), ""
+    ending = next((s for s in _ENDINGS if text.lower().endswith(s)), unknown)
+    return text[: len(text) - len(ending)] or text
+
+
+def file_name(title: str) -> str:
+    """Return the title of an image as the stem of a file, without characters that a file system refuses.
+
+    Examples
+    --------
+    >>> file_name("plate 1/A1.tif")
+    'plate 1_A1'
+    """
+    return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", stem(title)).strip(" .") or "image"
