@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fijibridge import renames
+
 __version__ = "0.1.0"
 
 _HOME = {

@@ -19,7 +19,8 @@ Every error derives from :class:`FijiBridgeError` and from the built-in that fit
     ├── VerbError         (ValueError)     there is no such verb, or it cannot be made one
     └── Cancelled         (RuntimeError)   something was stopped because somebody asked for it
 
-    FijiBridgeWarning     (UserWarning)    all went on, but you want to know
+    FijiBridgeWarning     (UserWarning)    the work goes on, with something that the user should know
+    └── RenamedWarning    (FutureWarning)  a name of an older version was used; the message has the new one
 """
 
 from __future__ import annotations
@@ -86,4 +87,8 @@ class Cancelled(FijiBridgeError, RuntimeError):
 
 
 class FijiBridgeWarning(UserWarning):
-    """All went on, but there is something that one wants to know."""
+    """Base class of fijibridge's warnings: the work goes on, with something that the user should know."""
+
+
+class RenamedWarning(FijiBridgeWarning, FutureWarning):
+    """A name of an older version was used. It works for one more version; the message has the new name."""

@@ -70,7 +70,7 @@ def test_every_error_is_ours_and_a_builtin():
         assert error.__name__ in errors.__doc__
         if error not in (errors.FijiBridgeError, errors.FijiBridgeWarning):
             ours, builtin = error.__bases__
-            assert ours is errors.FijiBridgeError
+            assert ours is (errors.FijiBridgeWarning if issubclass(error, Warning) else errors.FijiBridgeError)
             assert builtin.__module__ == "builtins"
 
 

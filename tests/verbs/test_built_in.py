@@ -15,6 +15,7 @@ import fijibridge as fb
 from fijibridge.cells.diagnosis.rois import matching_rois
 from fijibridge.errors import Cancelled, ImageError, ModelError, OptionError, TrainingError
 from fijibridge.files import write_image
+from fijibridge.files.names import stem
 from fijibridge.nn.model import Model
 from fijibridge.nn.training import Settings
 from fijibridge.verbs import (
@@ -30,7 +31,7 @@ from fijibridge.verbs import (
     verb_named,
 )
 from fijibridge.verbs import training as learning_verbs
-from fijibridge.verbs.prediction import loaded, stem, working
+from fijibridge.verbs.prediction import loaded, working
 from fijibridge.verbs.training import sides
 from tests.verbs.conftest import Arrays
 

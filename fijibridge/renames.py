@@ -1,0 +1,277 @@
+"""Names of version 0.1 that were renamed: they work for one more version, and warn.
+
+:data:`MODULES` has the modules that moved. A function whose keyword was renamed is decorated with
+:func:`renamed_keywords`, one whose first two arguments changed places with :func:`object_before_path`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.abc
+import importlib.util
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from importlib.machinery import ModuleSpec
+from types import CodeType, ModuleType
+from typing import Any, ParamSpec, TypeVar
+
+from fijibridge.errors import RenamedWarning
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MODULES: dict[str, str] = {
+    "app.cli.cells": "app.cli.segmentation",
+    "app.cli.exchange": "app.cli.export",
+    "app.cli.folders": "app.cli.dataset",
+    "app.cli.installing": "app.cli.scripts",
+    "app.cli.learning": "app.cli.training",
+    "app.cli.running": "app.cli.verbs",
+    "app.cli.session": "app.cli.setup",
+    "app.comparison": "reports.comparison",
+    "app.differences": "reports.predictions",
+    "app.on_files": "app.file_host",
+    "app.pages": "reports.html",
+    "app.pictures": "reports.pictures",
+    "app.plots": "reports.plots",
+    "app.records": "reports.settings",
+    "app.report": "reports.segmentation",
+    "app.run_report": "reports.run",
+    "app.scripts": "worker.installation",
+    "app.tables": "reports.tables",
+    "app.trials": "reports.trials",
+    "cells.diagnosis.corrections": "cells.corrections",
+    "cells.outlines": "cells.diagnosis.rois",
+    "cells.segmentation.growing": "cells.segmentation.flooding",
+    "cells.segmentation.stitching": "cells.segmentation.tiled",
+    "cells.targets.from_membranes": "cells.segmentation.from_membranes",
+    "dataset.checking": "dataset.checks.check",
+    "dataset.families": "dataset.guess.families",
+    "dataset.findings": "dataset.checks.findings",
+    "dataset.folder": "dataset.dataset",
+    "dataset.guessing": "dataset.guess.guess",
+    "dataset.leaks": "dataset.checks.leaks",
+    "dataset.looks": "dataset.checks.statistics",
+    "dataset.meanings": "dataset.values",
+    "dataset.saving": "dataset.writer",
+    "dataset.truth": "dataset.checks.truth",
+    "fiji.annotating": "fiji.session.annotating",
+    "fiji.answering": "verbs.script_options",
+    "fiji.attachment": "fiji.jvm.attachment",
+    "fiji.base": "fiji.session.base",
+    "fiji.blocks": "worker.shared_memory",
+    "fiji.calls": "fiji.menu.call",
+    "fiji.colors": "colors",
+    "fiji.columns": "imagej.tables",
+    "fiji.commands": "fiji.macros",
+    "fiji.crossing": "worker.host",
+    "fiji.dialogs": "fiji.menu.dialog",
+    "fiji.editing": "fiji.updates",
+    "fiji.exchange": "imagej.hyperstack",
+    "fiji.forms": "verbs.dialog_fields",
+    "fiji.host": "fiji.menu.host",
+    "fiji.images": "fiji.imageplus",
+    "fiji.imglyb_jar": "fiji.jvm.imglyb_jar",
+    "fiji.installations": "imagej.installations",
+    "fiji.jars": "fiji.jvm.jars",
+    "fiji.javaside": "fiji.jvm.compiled",
+    "fiji.judging": "fiji.session.judging",
+    "fiji.keeping": "fiji.undo",
+    "fiji.languages": "fiji.jvm.languages",
+    "fiji.life": "fiji.jvm.lifetime",
+    "fiji.measurements": "imagej.measurements",
+    "fiji.measuring": "fiji.analyzer",
+    "fiji.overlays": "fiji.rois",
+    "fiji.pulling": "fiji.session.pulling",
+    "fiji.scripts": "worker.scripts",
+    "fiji.showing": "fiji.session.showing",
+    "fiji.startup_cache": "fiji.jvm.startup_cache",
+    "fiji.trainings": "fiji.session.trainings",
+    "fiji.worker": "worker.process",
+    "fiji.working": "fiji.session.working",
+    "files.pixels": "files.lazy_array",
+    "files.vendors": "files.bioio",
+    "imagej_attrs": "imagej.metadata",
+    "nn.augmentation.guard": "nn.augmentation.alignment",
+    "nn.augmentation.transformation": "nn.augmentation.augmentation",
+    "nn.exchange": "nn.export",
+    "nn.exchange.description": "nn.export.description",
+    "nn.exchange.package": "nn.export.package",
+    "nn.exchange.script": "nn.export.torchscript",
+    "nn.exchange.tiles": "nn.export.tiles",
+    "nn.networks": "nn.traits",
+    "nn.patches.caching": "nn.patches.chunk_cache",
+    "nn.patches.feeding": "nn.patches.prefetcher",
+    "nn.patches.places": "nn.patches.sampling",
+    "nn.patches.records": "nn.patches.fingerprint",
+    "nn.patches.samples": "nn.patches.sample",
+    "nn.patches.saving": "nn.patches.saved",
+    "nn.planning.fitting": "nn.planning.limits",
+    "nn.planning.following": "nn.receptive_field.propagation",
+    "nn.planning.gradient": "nn.receptive_field.gradient",
+    "nn.planning.memory": "nn.memory",
+    "nn.planning.receptive": "nn.receptive_field.field",
+    "nn.planning.sources": "nn.planning.images",
+    "nn.planning.spans": "nn.receptive_field.spans",
+    "nn.prediction.answers": "nn.prediction.activations",
+    "nn.prediction.folders": "nn.prediction.files",
+    "nn.prediction.geometry": "nn.prediction.tiles",
+    "nn.prediction.memory": "nn.prediction_memory",
+    "nn.prediction.predicting": "nn.prediction.predictor",
+    "nn.stored": "arrays",
+    "nn.training.endings": "nn.training.verdict",
+    "nn.training.fitting": "nn.training.loop",
+    "nn.training.inputs": "nn.training.data",
+    "nn.training.jobs": "nn.training.job",
+    "nn.training.judging": "nn.training.validation",
+    "nn.training.loading": "nn.training.batches",
+    "nn.training.processes": "nn.training.separate_process",
+    "nn.training.reading": "nn.training.pairs",
+    "nn.training.recording": "nn.training.recorder",
+    "nn.training.scratch": "nn.training.spill",
+    "nn.training.starting": "nn.training.trainer",
+    "nn.training.steps": "nn.training.module",
+    "nn.training.warm_starts": "nn.training.warm_start",
+    "observing": "observers",
+    "rois.drawing": "rois.labels",
+    "rois.filling": "rois.rasterization",
+    "verbs.cells": "verbs.segmentation",
+    "verbs.folders": "verbs.dataset",
+    "verbs.learning": "verbs.training",
+    "verbs.options": "verbs.macro_options",
+    "verbs.running": "verbs.invocation",
+}
+"""Modules of version 0.1 and where they are now, without the leading ``fijibridge.``."""
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Warn in the line of the user's code that used an old name."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_machinery(frame.f_code.co_filename):
+        frame = frame.f_back
+    warnings.warn_explicit(
+        f"{old} was renamed to {new}", RenamedWarning, frame.f_code.co_filename, frame.f_lineno,
+        module=frame.f_globals.get("__name__", ""), registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )  # fmt: skip
+
+
+def renamed_keywords(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Accept the old names of keywords, given as ``old="new"``, with a warning.
+
+    Examples
+    --------
+    >>> @renamed_keywords(width="membrane_width")
+    ... def target(labels, *, membrane_width=3):
+    ...     return membrane_width
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     target([], width=5), str(caught[0].message)
+    (5, 'width= of target was renamed to membrane_width=')
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            for old, new in names.items():
+                if old in kwargs:
+                    if new in kwargs:
+                        raise TypeError(f"{function.__name__} got {old}= and {new}=, which are one; give {new}=")
+                    warn_renamed(f"{old}= of {function.__name__}", f"{new}=")
+                    kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def object_before_path(function: Callable[P, T]) -> Callable[P, T]:
+    """Accept the old order ``(path, object)`` of the first two arguments, told apart by type, with a warning."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        if len(args) > 1 and _is_path(args[0]) and not _is_path(args[1]):
+            warn_renamed(f"{function.__name__}(path, object)", f"{function.__name__}(object, path)")
+            return function(*(args[1], args[0], *args[2:]), **kwargs)  # type: ignore[arg-type]
+        return function(*args, **kwargs)
+
+    return call
+
+
+def rename_attributes(module: str, names: Mapping[str, str]) -> None:
+    """Give a module attributes that were renamed or moved: old name to ``"module:name"`` without ``fijibridge.``."""
+    here = sys.modules[module]
+
+    class Module(type(here)):  # type: ignore[misc]
+        def __getattr__(self, name: str) -> Any:
+            if name not in names:
+                raise AttributeError(f"module {module!r} has no attribute {name!r}")
+            place, _, new = names[name].partition(":")
+            warn_renamed(f"{module}.{name}", f"fijibridge.{place}.{new}")
+            return getattr(importlib.import_module(f"fijibridge.{place}"), new)
+
+    here.__class__ = Module
+
+
+class RenamedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds modules by their old names, for ``import`` and for ``python -m``."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return how to load a module of an old name; None if it is no old name."""
+        new = self._new(fullname)
+        if new is None:
+            return None
+        found = importlib.util.find_spec(new)
+        return ModuleSpec(fullname, self, origin=None if found is None else found.origin)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Return the module that has the new name: the same object, so that there is one of everything in it."""
+        new = self._of(spec.name)
+        warn_renamed(spec.name, new)
+        module = importlib.import_module(new)
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module back what importing it by another name has replaced."""
+        old = module.__spec__
+        if old is not None and old.loader is self:
+            module.__spec__ = old.loader_state
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """Return the code that ``python -m`` runs."""
+        new = self._of(fullname)
+        warn_renamed(fullname, new)
+        spec = importlib.util.find_spec(new)
+        assert spec is not None
+        assert isinstance(spec.loader, importlib.abc.InspectLoader)
+        return spec.loader.get_code(new)
+
+    @staticmethod
+    def _new(name: str) -> str | None:
+        room, _, short = name.partition(".")
+        return f"fijibridge.{MODULES[short]}" if room == "fijibridge" and short in MODULES else None
+
+    def _of(self, name: str) -> str:
+        new = self._new(name)
+        if new is None:
+            raise ImportError(f"no module {name}")
+        return new
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str | os.PathLike)
+
+
+def _is_machinery(file: str) -> bool:
+    """Say whether a file belongs to this module or to Python's import system."""
+    return file == __file__ or "importlib" in file or file == "<frozen runpy>"
+
+
+# First, because a folder that is left of an old package would be found as a namespace package.
+sys.meta_path.insert(0, RenamedModules())

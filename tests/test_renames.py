@@ -1,0 +1,67 @@
+"""Names of version 0.1 work, and say what they are called now."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+import fijibridge
+from fijibridge import renames
+from fijibridge.errors import RenamedWarning
+
+
+@pytest.mark.parametrize("old", sorted(renames.MODULES))
+def test_an_old_module_is_the_new_one(old):
+    new = importlib.import_module(f"fijibridge.{renames.MODULES[old]}")
+    spec = new.__spec__
+    sys.modules.pop(f"fijibridge.{old}", None)
+    with pytest.warns(RenamedWarning, match=rf"^fijibridge\.{old} was renamed to fijibridge\.{renames.MODULES[old]}$"):
+        assert importlib.import_module(f"fijibridge.{old}") is new
+    assert new.__spec__ is spec
+    assert new.__name__ == f"fijibridge.{renames.MODULES[old]}"
+
+
+def test_no_old_name_hides_a_module():
+    there = {info.name for info in pkgutil.walk_packages(fijibridge.__path__, "fijibridge.")}
+    assert not {f"fijibridge.{old}" for old in renames.MODULES} & there
+    assert {f"fijibridge.{new}" for new in renames.MODULES.values()} <= there
+
+
+def test_the_warning_points_to_the_users_line(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("import sys\nimport fijibridge.observing\n")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert f"{script}:2: RenamedWarning: fijibridge.observing was renamed to fijibridge.observers" in done.stderr
+
+
+def test_old_modules_run_as_programs():
+    done = subprocess.run(
+        [sys.executable, "-m", "fijibridge.fiji.scripts", "--help"], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "fijibridge.fiji.scripts was renamed to fijibridge.worker.scripts" in done.stderr
+
+
+def test_an_old_keyword_and_the_new_one_are_an_error():
+    @renames.renamed_keywords(width="membrane_width")
+    def target(*, membrane_width=3):
+        return membrane_width
+
+    with pytest.raises(TypeError, match="target got width= and membrane_width=, which are one; give membrane_width="):
+        target(width=3, membrane_width=4)
+
+
+def test_both_orders_of_object_and_path():
+    @renames.object_before_path
+    def write(rois, path):
+        return rois, path
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert write([1], Path("a")) == ([1], Path("a"))
+        assert write("a", "b") == ("a", "b")
+    with pytest.warns(RenamedWarning, match=r"write\(path, object\) was renamed to write\(object, path\)"):
+        assert write("a.zip", [1]) == ([1], "a.zip")
