@@ -1,14 +1,21 @@
-"""Arrays that lie on disk: how one tells them, and goes through them in parts."""
+"""Types of arrays, and arrays on disk: tell whether one is, and go through it in parts."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from itertools import product
-from typing import Any, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+Floats32: TypeAlias = npt.NDArray[np.float32]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Labels: TypeAlias = npt.NDArray[np.int32]
+"""Ids of cells, 0 = background."""
 
 _PART = 2**24  # elements of a part, at most
 _PIECE = 2**20  # of one of some parts

@@ -1,4 +1,4 @@
-"""The colours of cells, without Java: a palette, and which of it an id or a ROI has."""
+"""Colours of cells: by outcome of a match, and by id from a palette."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ from fijibridge.rois import Roi
 from fijibridge.rois.roi import argb
 
 Colors = Mapping[Any, str]
+
+OUTCOME_COLORS = {
+    "matched": "#009e73",
+    "missed": "#d55e00",
+    "extra": "#cc79a7",
+    "split": "#f0e442",
+    "merged": "#56b4e9",
+}
+"""Colours of the outcomes of cells, by Okabe and Ito: the colour-blind tell them apart."""
+
+UNKNOWN_COLOR = "#808080"
+"""Colour of predicted cells in places whose truth is unknown; they do not count."""
 
 
 def palette() -> npt.NDArray[np.uint8]:

@@ -457,6 +457,19 @@ def values(image: Array) -> npt.NDArray[Any]:
     return np.asarray(image.values if isinstance(image, xr.DataArray) else image)
 
 
+@overload
+def first_channel(image: xr.DataArray) -> xr.DataArray: ...
+
+
+@overload
+def first_channel(image: Array) -> Array: ...
+
+
+def first_channel(image: Array) -> Array:
+    """Return the first channel of an image, without the axis c; an array without channels as it is."""
+    return image.isel(c=0, drop=True) if isinstance(image, xr.DataArray) and "c" in image.dims else image
+
+
 def same_shape(**images: Array) -> tuple[int, ...]:
     """Check that images have one shape, and return it.
 

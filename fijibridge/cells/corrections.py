@@ -12,7 +12,7 @@ import xarray as xr
 
 from fijibridge.cells.matching.overlaps import count_overlaps
 from fijibridge.errors import ImageError
-from fijibridge.image import Array, ImageT, as_labels, in_order, like
+from fijibridge.image import Array, ImageT, as_labels, first_channel, in_order, like
 from fijibridge.rois import Roi, labels_to_rois, rois_to_labels
 from fijibridge.rois.roi import AREAS
 
@@ -21,7 +21,7 @@ def drawn_cells(rois: Iterable[Roi], image: xr.DataArray) -> xr.DataArray | None
     """Return the areas among ROIs over an image as its label image, one named by a number has that id; None without."""
     areas = [roi for roi in rois if roi.kind in AREAS]
     image = in_order(image)
-    one = image.isel(c=0, drop=True) if "c" in image.dims else image
+    one = first_channel(image)
     nothing = xr.DataArray(np.zeros(one.shape, np.uint16), dims=one.dims, coords=one.coords)
     return labels_from_corrected(areas, nothing) if areas else None
 

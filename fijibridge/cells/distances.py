@@ -19,10 +19,10 @@ import xarray as xr
 from scipy import ndimage
 
 from fijibridge import image as calibration
+from fijibridge.arrays import Floats32
 from fijibridge.errors import ImageError
 from fijibridge.image import MICROMETRES, Array, in_order, usual_unit
 
-Floats = npt.NDArray[np.float32]
 Spacing = tuple[float, ...]
 
 _THREADS = 2  # more gain little: a transform is bound by memory
@@ -90,12 +90,12 @@ def pixel_length(unit: str, image: Array, name: str) -> float:
     return 1 / in_pixels(1.0, unit, image, name)
 
 
-def to_sources(source: npt.NDArray[np.bool_], step: Spacing) -> Floats:
+def to_sources(source: npt.NDArray[np.bool_], step: Spacing) -> Floats32:
     """Return the distance of every pixel from the nearest source, infinite where there is none."""
     return np.sqrt(_squared(source, step))
 
 
-def to_other_labels(labels: npt.NDArray[np.int_], step: Spacing) -> Floats:
+def to_other_labels(labels: npt.NDArray[np.int_], step: Spacing) -> Floats32:
     """Return the distance of every pixel from the nearest one with another value, infinite where there is none.
 
     0 is a value like others, but its pixels themselves get 0.
@@ -104,11 +104,11 @@ def to_other_labels(labels: npt.NDArray[np.int_], step: Spacing) -> Floats:
 
     if labels.size == 0:
         return np.zeros(labels.shape, np.float32)
-    distance: Floats = edt.edt(np.ascontiguousarray(labels), anisotropy=step, parallel=_THREADS)
+    distance: Floats32 = edt.edt(np.ascontiguousarray(labels), anisotropy=step, parallel=_THREADS)
     return distance
 
 
-def two_nearest(labels: npt.NDArray[np.int_], step: Spacing, reach: float = math.inf) -> tuple[Floats, Floats]:
+def two_nearest(labels: npt.NDArray[np.int_], step: Spacing, reach: float = math.inf) -> tuple[Floats32, Floats32]:
     """Return the distances of every pixel from its nearest and its second nearest cell.
 
     Parameters
@@ -146,7 +146,7 @@ def two_nearest(labels: npt.NDArray[np.int_], step: Spacing, reach: float = math
 
 def nearest_other(
     own: npt.NDArray[np.int_], source: npt.NDArray[np.bool_], step: Spacing, reach: float = math.inf
-) -> Floats:
+) -> Floats32:
     """Return the distance of every pixel from the nearest source of another region than its own.
 
     Parameters
@@ -170,7 +170,7 @@ def nearest_other(
 
 def _digits(
     numbers: npt.NDArray[np.int_], source: npt.NDArray[np.bool_], step: Spacing
-) -> Iterator[tuple[Floats, Floats, npt.NDArray[np.bool_]]]:
+) -> Iterator[tuple[Floats32, Floats32, npt.NDArray[np.bool_]]]:
     """For each binary digit: squared distances to the sources with 0 and with 1 there, and each pixel's digit."""
     highest = int(numbers.max()) if numbers.size else 0
     for place in range(max(highest.bit_length(), 1)):
@@ -178,12 +178,12 @@ def _digits(
         yield _squared(source & ~digit, step), _squared(source & digit, step), digit
 
 
-def _squared(source: npt.NDArray[np.bool_], step: Spacing) -> Floats:
+def _squared(source: npt.NDArray[np.bool_], step: Spacing) -> Floats32:
     import edt
 
     if source.size == 0:
         return np.zeros(source.shape, np.float32)
-    squared: Floats = edt.edtsq(~source, anisotropy=step, parallel=_THREADS)
+    squared: Floats32 = edt.edtsq(~source, anisotropy=step, parallel=_THREADS)
     return squared
 
 

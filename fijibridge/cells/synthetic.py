@@ -10,10 +10,9 @@ import xarray as xr
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from fijibridge.arrays import Floats
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image, like
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -29,6 +28,7 @@ from fijibridge.dataset.patterns import Pattern
 from fijibridge.dataset.toml import FILE_NAME, SCHEMA_NAME, read_description
 from fijibridge.errors import DatasetError
 from fijibridge.files.ome_zarr import is_zarr
+from fijibridge.messages import hint, some
 
 _MOST_PATTERNS = 1000
 _OWN = ("membranes", "provenance", "provenance_note", "dims", "pixel_size", "unit", "time_unit", "channels", "tiles")
@@ -156,11 +156,6 @@ def _row(item: Item) -> tuple[str, str]:
     return item.name, f"{item.split}: {', '.join(item.paths)}{made}"
 
 
-def some(names: Sequence[str], most: int = 20) -> str:
-    """Return the first names, and how many there are."""
-    return ", ".join(names[:most]) + (f" ... ({len(names)} in all)" if len(names) > most else "")
-
-
 def _items(folder: Path, description: Description) -> list[Item]:
     roles = {role: _found(folder, text) for role, text in _series(description).items()}
     found = _images(folder, description, roles)
@@ -265,9 +260,7 @@ def _refuse_too_many(where: str, patterns: Mapping[str, object] | Sequence[str])
 def _refuse_none(where: str, text: str, fitting: Sequence[str], folder: Path, names: Sequence[str]) -> None:
     if fitting:
         return
-    close = difflib.get_close_matches(text, names[:1000], 1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise DatasetError(f"{where} names {text}: no such image in {folder}; there are {some(names)}{hint}")
+    raise DatasetError(f"{where} names {text}: no such image in {folder}; there are {some(names)}{hint(text, names)}")
 
 
 def _splits(folder: Path, names: Sequence[str], split: Split) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -10,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from fijibridge.dataset.patterns import Pattern, checked
 from fijibridge.image import DIMS
+from fijibridge.messages import hint
 
 Role: TypeAlias = Literal["image", "classes", "labels", "region", "prediction"]
 ROLES: tuple[Role, ...] = ("image", "classes", "labels", "region", "prediction")
@@ -250,7 +250,5 @@ def _unknown_key(place: Sequence[int | str]) -> str:
     *section, key = map(str, place)
     model = next((_SECTIONS[s] for s in reversed(section) if s in _SECTIONS), Description)
     known = list(model.model_fields)
-    close = difflib.get_close_matches(key[:100], known, 1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
     where = f" in {'.'.join(section)}" if section else ""
-    return f"unknown key {key!r}{where}; expected one of {', '.join(known)}{hint}"
+    return f"unknown key {key!r}{where}; expected one of {', '.join(known)}{hint(key, known)}"

@@ -20,6 +20,7 @@ from fijibridge.files import content
 from fijibridge.files.lazy_array import Content
 from fijibridge.files.tiff import plain_unit
 from fijibridge.image import PIXEL, SPATIAL, as_image, as_truth, origin, pixel_size, time_unit, unit
+from fijibridge.messages import naming
 
 Truth: TypeAlias = Literal["auto", "classes", "labels"]
 """What a target is made from: the pixel labels, the cell labels, or the first that the description names."""
@@ -142,7 +143,7 @@ class Item:
             If there is no such file, or it is no label image.
         """
         stored = self._numbers("labels")
-        with _naming(self.paths["labels"]):
+        with naming(self.paths["labels"], ImageError, becomes=DatasetError):
             return stored.copy(data=as_truth(values.cells(stored.values, self.description.values.labels)))
 
     def classes(self) -> xr.DataArray:
@@ -154,7 +155,7 @@ class Item:
             If there is no such file, or a number in it has no meaning.
         """
         stored = self._numbers("classes")
-        with _naming(self.paths["classes"]):
+        with naming(self.paths["classes"], ImageError, becomes=DatasetError):
             return stored.copy(data=values.classes(stored.values, self.description.values.classes))
 
     def target(self, width: float = 3, source: Truth = "auto") -> xr.DataArray:
@@ -234,7 +235,7 @@ class Item:
         if "region" not in self.paths:
             return None
         stored = self._numbers("region")
-        with _naming(self.paths["region"]):
+        with naming(self.paths["region"], ImageError, becomes=DatasetError):
             return stored.copy(data=values.known(stored.values, self.description.values.region))
 
     def _unless_ignored(self, role: Role) -> xr.DataArray | None:
@@ -260,12 +261,12 @@ class Item:
 
     def _numbers(self, role: Role) -> xr.DataArray:
         stored = self._read(role)
-        with _naming(self.paths[role]):
+        with naming(self.paths[role], ImageError, becomes=DatasetError):
             return _one_number(stored)
 
     def _read(self, role: Role, lazy: bool = False) -> xr.DataArray:
         said = self.content(role)
-        with _naming(self.paths[role]):
+        with naming(self.paths[role], ImageError, becomes=DatasetError):
             pixels: Any = said.pixels.lazy() if lazy else _pixels(said, self.paths[role])
             image = as_image(pixels, said.dims, **self._own_word(role, said), name=self.name)
             image = self._calibrated(image)
@@ -368,17 +369,3 @@ def _one_number(stored: xr.DataArray) -> xr.DataArray:
     if not bool((stored == first).all()):
         raise ImageError(f"has {stored.sizes['c']} channels that differ; expected one number for each pixel")
     return first
-
-
-class _naming:
-    """Say in an error of an image which file it is."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if isinstance(error, ImageError):
-            raise DatasetError(f"{self.path}: {error}") from error

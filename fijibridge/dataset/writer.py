@@ -15,7 +15,7 @@ import tifffile
 import xarray as xr
 from pydantic import ValidationError
 
-from fijibridge.dataset.dataset import Dataset, refuse_misfit, some
+from fijibridge.dataset.dataset import Dataset, refuse_misfit
 from fijibridge.dataset.description import ROLES, SPLITS, Description, Values, said_plainly
 from fijibridge.dataset.toml import FILE_NAME, write_description
 from fijibridge.errors import DatasetError, ImageError
@@ -26,6 +26,7 @@ from fijibridge.image import (
     Array,
     as_image,
     as_labels,
+    first_channel,
     imagej_pixels,
     origin,
     pixel_size,
@@ -34,6 +35,7 @@ from fijibridge.image import (
     unit,
     values,
 )
+from fijibridge.messages import some
 
 _ENDS = {"image": "image", "classes": "classes", "labels": "labels", "region": "region", "prediction": "prob"}
 _CLASSES = {0: "background", 1: "membrane", 255: "ignore"}
@@ -304,7 +306,7 @@ def _checked(name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     try:
         image = as_image(arrays["image"])
         ready: dict[str, Array] = {role: _stored(role, arrays[role], image) for role in ROLES if role in arrays}
-        same_shape(**{role: _one_channel(array) for role, array in ready.items()})
+        same_shape(**{role: first_channel(array) for role, array in ready.items()})
         for array in ready.values():
             imagej_pixels(values(array))
     except ImageError as error:
@@ -351,10 +353,6 @@ def _classes(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     if strange.size:
         raise ImageError(f"classes hold {strange[:6].tolist()}; expected 0 = other, 1 = membrane, 255 = ignore")
     return array.astype(np.uint8)
-
-
-def _one_channel(image: Array) -> Array:
-    return image.isel(c=0, drop=True) if isinstance(image, xr.DataArray) and "c" in image.dims else image
 
 
 def _description(images: Mapping[str, Mapping[str, Array]], fields: Mapping[str, Any]) -> Description:

@@ -14,8 +14,9 @@ import pandas as pd
 import xarray as xr
 from matplotlib import colormaps
 
-from fijibridge.cells.matching.matches import COLORS, Matching, match_table
+from fijibridge.cells.matching.matches import Matching, match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
+from fijibridge.colors import OUTCOME_COLORS
 from fijibridge.dataset import Dataset, Item
 from fijibridge.errors import TrainingError
 from fijibridge.files import make_folder, write_image
@@ -98,7 +99,7 @@ class Comparison:
             told={name: record.told() for name, record in self.records.items()}, settings=self.settings,
             endings=self.endings, matches=self.matches, differences=self.differences, notes=self.notes,
             curves=html.inline(plots.run_curves({name: r.curves for name, r in self.records.items()})),
-            colors=COLORS, shown=self.shown,
+            colors=OUTCOME_COLORS, shown=self.shown,
         )  # fmt: skip
         return target / PAGE
 

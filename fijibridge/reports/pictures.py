@@ -115,7 +115,7 @@ def label_colours(labels: Array) -> Colours:
 def outcome_picture(image: Array, true: Array, pred: Array, matching: Matching) -> Colours:
     """Paint what became of each cell over the image, with the true outlines darkened; (Y, X, 3).
 
-    The colours are those of :data:`fijibridge.cells.matching.matches.COLORS`; true cells cover predicted ones that are
+    The colours are those of :data:`fijibridge.colors.OUTCOME_COLORS`; true cells cover predicted ones that are
     wrong.
     """
     plain = np.repeat(grey(image)[..., None], 3, axis=-1)

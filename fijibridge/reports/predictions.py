@@ -15,11 +15,11 @@ import xarray as xr
 
 from fijibridge.cells.matching.matches import match_labels
 from fijibridge.cells.segmentation.labelling import label_cells
-from fijibridge.dataset.dataset import some
 from fijibridge.errors import DatasetError, FijiBridgeWarning, ImageError
 from fijibridge.files import SUFFIXES, read_image
 from fijibridge.files.names import stem
 from fijibridge.image import Array, as_image, values
+from fijibridge.messages import some
 from fijibridge.record import MEMBRANE
 from fijibridge.reports.trials import LABEL
 

@@ -16,8 +16,9 @@ import fijibridge
 from fijibridge.cells.corrections import compare_tables
 from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
 from fijibridge.cells.diagnosis.pixel_errors import EXTRA_MEMBRANE, MISSED_MEMBRANE
-from fijibridge.cells.matching.matches import COLORS, Matching, match_table
+from fijibridge.cells.matching.matches import Matching, match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
+from fijibridge.colors import OUTCOME_COLORS
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, as_image, values
 from fijibridge.reports import html, pictures, plots
@@ -159,7 +160,7 @@ def write_report(
         beside=None if before is None else compare_tables(before, table),
         curve=html.inline(plots.match_curve(curves)),
         correlation=html.inline(plots.error_correlation(correlations)),
-        colors=COLORS,
+        colors=OUTCOME_COLORS,
         sections=sections,
     )
     if png is not None:
@@ -248,9 +249,9 @@ def _crop(case: Case, gap: dict[str, Any]) -> npt.NDArray[np.float64]:
     z = int(gap["z"]) if "z" in gap else None
     raw, true, pred = (pictures.plane_of(a, z) for a in (case.image, case.true, case.pred))
     picture = np.repeat(pictures.grey(raw)[..., None], 3, axis=-1)
-    pictures.draw_outline(picture, pred == gap["predicted"], COLORS["merged"])
+    pictures.draw_outline(picture, pred == gap["predicted"], OUTCOME_COLORS["merged"])
     for name in ("true_a", "true_b"):
-        pictures.draw_outline(picture, true == gap[name], COLORS["matched"])
+        pictures.draw_outline(picture, true == gap[name], OUTCOME_COLORS["matched"])
     y, x = int(gap["y"]), int(gap["x"])
     picture = picture[max(0, y - _AROUND) : y + _AROUND, max(0, x - _AROUND) : x + _AROUND]
     return picture.repeat(3, axis=0).repeat(3, axis=1)

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fijibridge.arrays import Ints
 from fijibridge.errors import RoiError
 from fijibridge.image import Array, as_labels
 from fijibridge.rois import format, rasterization
 from fijibridge.rois.roi import AREAS, LINES, Roi
 from fijibridge.rois.tracing import trace
-
-Ints = npt.NDArray[np.int64]
 
 
 def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int]) -> npt.NDArray[Any]:

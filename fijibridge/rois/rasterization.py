@@ -12,8 +12,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from fijibridge.arrays import Floats, Ints
+
 Runs = npt.NDArray[np.int64]
 """Rows of (owner, y, first x, x behind the last), ordered by owner."""
 

@@ -14,11 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi, roiread
 
+from fijibridge.arrays import Floats
 from fijibridge.errors import RoiError
 from fijibridge.files import atomic
 from fijibridge.rois import format, rasterization
-
-Floats = npt.NDArray[np.float64]
 
 AREAS = ("polygon", "rectangle", "oval", "freehand", "traced", "composite", "ellipse", "rotated_rect")
 LINES = ("line", "polyline", "freeline")

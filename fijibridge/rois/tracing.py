@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from fijibridge.arrays import Ints
 
 
 class Outlines(NamedTuple):

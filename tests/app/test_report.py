@@ -14,7 +14,7 @@ from PIL import Image
 
 import fijibridge as fb
 from fijibridge.app.cli import main
-from fijibridge.cells.matching.matches import COLORS
+from fijibridge.colors import OUTCOME_COLORS
 from fijibridge.errors import ImageError
 from fijibridge.reports.segmentation import PROVENANCE, Case, write_report
 
@@ -79,7 +79,7 @@ def test_a_browser_shows_it(written, tmp_path):
     )
     seen = np.asarray(Image.open(shot).convert("RGB"))
     for kind in ("matched", "merged"):
-        key = tuple(int(COLORS[kind][i : i + 2], 16) for i in (1, 3, 5))
+        key = tuple(int(OUTCOME_COLORS[kind][i : i + 2], 16) for i in (1, 3, 5))
         assert (seen == key).all(axis=-1).sum() > 100, f"the key of {kind} is not on the page"
     picture = np.asarray(Image.open(_layer(written[0] / "report.html", tmp_path)).convert("RGB"))
     rows = np.unique(picture.reshape(-1, 3), axis=0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fijibridge as fb
-from fijibridge.cells.matching.matches import COLORS
+from fijibridge.colors import OUTCOME_COLORS
 from fijibridge.errors import ImageError
 
 
@@ -26,7 +26,7 @@ def test_matches_as_outlines_and_table(shown, cells):
     }  # fmt: skip
     rois = {roi.name: roi.stroke_color for roi in shown.rois("overlay", "two")}
     assert set(rois) == {"4", "9", "5", "missed 700"}
-    assert rois["missed 700"] == f"{COLORS['missed']}ff"
+    assert rois["missed 700"] == f"{OUTCOME_COLORS['missed']}ff"
     assert rois["4"] == rois["9"] != rois["5"]
 
 
@@ -41,7 +41,7 @@ def test_merged_and_split_cells_have_their_own_colours(shown, cells):
         "split 9": "split", "20": "split", "21": "split", "22": "split",
     }  # fmt: skip
     colors = {roi.name: roi.stroke_color for roi in shown.rois("overlay", "two")}
-    assert colors == {row.label: f"{COLORS[row.outcome]}ff" for row in table.itertuples()}
+    assert colors == {row.label: f"{OUTCOME_COLORS[row.outcome]}ff" for row in table.itertuples()}
 
 
 def test_a_diagnosis_as_images_outlines_and_gaps(shown, capfd):

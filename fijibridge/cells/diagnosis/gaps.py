@@ -13,12 +13,11 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from fijibridge.arrays import Ints, Mask
 from fijibridge.cells.matching.matches import Matching
 from fijibridge.cells.neighbours import ahead
 from fijibridge.image import Array, as_labels, same_shape, values
 
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.int64]
 _SLACK = 2  # how far, in pixels, a predicted membrane may lie beside the true one
 _COLUMNS = ("predicted", "true_a", "true_b", "length", "of", "stretches", "lowest", "regained")

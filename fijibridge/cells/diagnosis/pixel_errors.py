@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import fft, ndimage
 
+from fijibridge.arrays import Floats, Mask
 from fijibridge.cells.matching.agreement import boundary
 from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
 from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
@@ -17,8 +18,6 @@ from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
 RIGHT, EXTRA_MEMBRANE, MISSED_MEMBRANE = 0, 1, 2
 """Codes of :func:`error_map`; 255 (:data:`fijibridge.IGNORE`) where the truth is unknown."""
 
-Mask = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 _NEAR = 2  # pixels around a membrane that are near it
 _MOST = 200_000  # wrong pixels that a permutation test looks at
 

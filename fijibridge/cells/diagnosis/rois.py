@@ -5,11 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from fijibridge.cells.matching.matches import Matching
+from fijibridge.colors import UNKNOWN_COLOR
 from fijibridge.image import Array
 from fijibridge.rois import Roi, labels_to_rois
-
-ELSEWHERE = "#808080"
-"""The colour of predicted cells that lie where nothing is known, and count nowhere."""
 
 
 def matching_rois(matching: Matching, true: Array, pred: Array) -> tuple[list[Roi], dict[str, str]]:
@@ -27,7 +25,7 @@ def matching_rois(matching: Matching, true: Array, pred: Array) -> tuple[list[Ro
     rois
         Named by the predicted id, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` of a true one.
     colors
-        ``"#rrggbb"`` by name, out of :data:`fijibridge.cells.matching.matches.COLORS`, or :data:`ELSEWHERE`.
+        ``"#rrggbb"`` by name, out of :data:`fijibridge.colors.OUTCOME_COLORS`, or :data:`UNKNOWN_COLOR`.
     """
     table = matching.cells()
     lost = table[table["predicted"].isna()]
@@ -35,7 +33,7 @@ def matching_rois(matching: Matching, true: Array, pred: Array) -> tuple[list[Ro
     truth = [roi.renamed(names[roi.name]) for roi in labels_to_rois(true) if roi.name in names]
     rois = [*labels_to_rois(pred), *truth]
     colors = dict(zip(table["label"], table["color"], strict=True))
-    return rois, {roi.name: colors.get(roi.name, ELSEWHERE) for roi in rois}
+    return rois, {roi.name: colors.get(roi.name, UNKNOWN_COLOR) for roi in rois}
 
 
 def gap_points(gaps: pd.DataFrame) -> tuple[pd.DataFrame, list[Roi]]:

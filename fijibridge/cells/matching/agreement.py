@@ -11,12 +11,11 @@ import xarray as xr
 from scipy import ndimage
 from skimage.segmentation import expand_labels
 
-from fijibridge.cells.matching.overlaps import Ints, Overlaps, count_overlaps
+from fijibridge.arrays import Ints, Mask
+from fijibridge.cells.matching.overlaps import Overlaps, count_overlaps
 from fijibridge.cells.neighbours import ahead
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, as_labels, in_order, pixel_size, same_shape, values
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -7,28 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any, overload
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from fijibridge.cells.matching.overlaps import CellOverlaps, Ints, Overlaps, count_overlaps
+from fijibridge.arrays import Floats, Ints
+from fijibridge.cells.matching.overlaps import CellOverlaps, Overlaps, count_overlaps
+from fijibridge.colors import OUTCOME_COLORS
 from fijibridge.errors import ImageError
 from fijibridge.image import Array
 
-Floats = npt.NDArray[np.float64]
 Groups = tuple[tuple[int, tuple[int, ...]], ...]
 """A cell and the cells of the other image that lie in it."""
-
-COLORS = {
-    "matched": "#009e73",
-    "missed": "#d55e00",
-    "extra": "#cc79a7",
-    "split": "#f0e442",
-    "merged": "#56b4e9",
-}
-"""What became of a cell, and the colour in which it is drawn: Okabe and Ito's, which the colour-blind tell apart."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +141,7 @@ class Matching:
         pandas.DataFrame
             ``label`` (the predicted id, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` of a true one), ``outcome``,
             ``true`` and ``predicted`` ids (``Int64``, missing where there is none), ``score`` (then NaN), and the
-            ``color`` to draw it in, out of :data:`COLORS`. Of the cells without a match, a true one is ``merged`` if it
+            ``color`` of its outcome in :data:`OUTCOME_COLORS`. Of the cells without a match, a true one is ``merged`` if it
             lies in a predicted cell with others, ``split`` if two predicted ones lie in it, else ``missed``; a
             predicted one is ``merged`` if two true ones lie in it, ``split`` if it is a piece of a true one, else
             ``extra``.
@@ -166,13 +157,13 @@ class Matching:
         table = pd.DataFrame(rows, columns=["label", "outcome", "true", "predicted", "score"])
         ids = {name: pd.array(table[name].tolist(), dtype="Int64") for name in ("true", "predicted")}
         table = table.astype({"score": float}).assign(**ids)
-        return table.assign(color=table["outcome"].map(COLORS))
+        return table.assign(color=table["outcome"].map(OUTCOME_COLORS))
 
     def outcomes(self) -> dict[str, int]:
-        """Count the true cells by outcome, and the predicted ones that are ``extra``; the keys are those of COLORS."""
+        """Count the true cells by outcome, and the predicted ones that are ``extra``."""
         cells = self.cells()
         counted = cells.loc[cells["true"].notna() | (cells["outcome"] == "extra"), "outcome"].value_counts()
-        return {kind: int(counted.get(kind, 0)) for kind in COLORS}
+        return {kind: int(counted.get(kind, 0)) for kind in OUTCOME_COLORS}
 
 
 def _outcomes(

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
 
+from fijibridge.arrays import Ints
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, as_labels, in_order, same_shape
 
-Ints = npt.NDArray[np.int64]
 _SLAB = 2**22  # pixels that are looked at together
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
 
+from fijibridge.arrays import Mask
 from fijibridge.cells.distances import spacing
 from fijibridge.cells.matching.matches import match_labels
 from fijibridge.cells.neighbours import ahead
@@ -28,7 +29,6 @@ _COUNTS = ["matched", "n_true", "n_pred", "right", "known"]
 
 Images: TypeAlias = "Array | Sequence[Array] | Mapping[str, Array]"
 Labels: TypeAlias = "npt.NDArray[Any]"
-Mask: TypeAlias = "npt.NDArray[np.bool_]"
 
 
 def ceiling(

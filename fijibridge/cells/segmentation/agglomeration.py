@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fijibridge.arrays import Floats, Floats32, Ints, Labels
 from fijibridge.cells.distances import Spacing
 from fijibridge.cells.neighbours import ahead
-from fijibridge.cells.segmentation.flooding import UNSURE, Floats, Labels
-
-Ints = npt.NDArray[np.int64]
-Doubles = npt.NDArray[np.float64]
+from fijibridge.cells.segmentation.flooding import UNSURE
 
 
 @dataclass(frozen=True)
@@ -32,11 +30,11 @@ class Boundaries:
 
     a: Ints
     b: Ints
-    mean: Doubles
-    length: Doubles
+    mean: Floats
+    length: Floats
 
 
-def find_boundaries(labels: Labels, prob: Floats, step: Spacing) -> Boundaries:
+def find_boundaries(labels: Labels, prob: Floats32, step: Spacing) -> Boundaries:
     """Measure the boundaries between all regions that touch; 0 is no region, :data:`UNSURE` is one.
 
     Examples
@@ -53,9 +51,9 @@ def find_boundaries(labels: Labels, prob: Floats, step: Spacing) -> Boundaries:
     return Boundaries(pair // n - 1, pair % n - 1, total / np.maximum(length, 1e-300), length)
 
 
-def _faces(labels: Labels, prob: Floats, step: Spacing) -> tuple[Ints, Ints, Doubles, Doubles]:
+def _faces(labels: Labels, prob: Floats32, step: Spacing) -> tuple[Ints, Ints, Floats, Floats]:
     """Return the ids at both sides of each pixel side between two regions, its membrane and its area."""
-    parts: list[tuple[Ints, Ints, Doubles, Doubles]] = []
+    parts: list[tuple[Ints, Ints, Floats, Floats]] = []
     for axis in range(labels.ndim):
         first, second = ahead(axis, labels.ndim)
         one, other = labels[first], labels[second]
@@ -68,7 +66,7 @@ def _faces(labels: Labels, prob: Floats, step: Spacing) -> tuple[Ints, Ints, Dou
     return low, high, membrane, area
 
 
-def join_weak(labels: Labels, prob: Floats, beta: float, step: Spacing) -> Labels:
+def join_weak(labels: Labels, prob: Floats32, beta: float, step: Spacing) -> Labels:
     """Join regions until the mean membrane probability between any two that touch is at least `beta`.
 
     Parameters

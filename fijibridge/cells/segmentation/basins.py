@@ -5,24 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
+from fijibridge.arrays import Floats32, Ints, Labels, Mask
 from fijibridge.cells.distances import Spacing, to_sources
 from fijibridge.cells.neighbours import ahead
-from fijibridge.cells.segmentation.flooding import (
-    UNSURE,
-    Floats,
-    Labels,
-    Mask,
-    Open,
-    near,
-    on_open_side,
-    room,
-    sortable,
-)
+from fijibridge.cells.segmentation.flooding import UNSURE, Open, near, on_open_side, room, sortable
 
-Ints = npt.NDArray[np.int64]
 TRUNCATE = 4.0
 """Gaussian kernels end after so many standard deviations, scipy's own default."""
 
@@ -42,11 +31,11 @@ class Basins:
     """
 
     labels: Labels
-    depth: Floats
-    peak: Floats
+    depth: Floats32
+    peak: Floats32
 
 
-def smooth(image: Floats, sigma: float, step: Spacing, sides: Open) -> tuple[Floats, Mask | None]:
+def smooth(image: Floats32, sigma: float, step: Spacing, sides: Open) -> tuple[Floats32, Mask | None]:
     """Smooth a piece of an image with a Gaussian of `sigma` pixels of x.
 
     Returns
@@ -56,7 +45,7 @@ def smooth(image: Floats, sigma: float, step: Spacing, sides: Open) -> tuple[Flo
     """
     if sigma == 0:
         return image, None
-    smoothed: Floats = ndimage.gaussian_filter(image, [sigma / s for s in step], truncate=TRUNCATE)
+    smoothed: Floats32 = ndimage.gaussian_filter(image, [sigma / s for s in step], truncate=TRUNCATE)
     if not any(map(any, sides)):
         return smoothed, None
     return smoothed, on_open_side(image.shape, sides, reach(sigma, step))
@@ -99,7 +88,7 @@ def find_basins(inside: Mask, sigma: float, h: float, step: Spacing, sides: Open
     return _merged(summit, doubt, depth, inside, h)
 
 
-def find_minima(relief: Floats, h: float, sides: Open, unsure: Mask | None) -> Basins:
+def find_minima(relief: Floats32, h: float, sides: Open, unsure: Mask | None) -> Basins:
     """Cut an image into one basin for each minimum of the relief that is deeper by h than the lowest way out of it."""
     everything = np.ones(relief.shape, bool)
     doubtful = on_open_side(relief.shape, sides)
@@ -109,13 +98,13 @@ def find_minima(relief: Floats, h: float, sides: Open, unsure: Mask | None) -> B
     return _merged(summit, doubt, 1 - relief, everything, h)
 
 
-def _depth(inside: Mask, step: Spacing) -> Floats:
+def _depth(inside: Mask, step: Spacing) -> Floats32:
     if inside.all():
         return np.ones(inside.shape, np.float32)
     return to_sources(~inside, step)
 
 
-def _summits(depth: Floats, inside: Mask, doubtful: Mask | None) -> tuple[Ints, Mask | None]:
+def _summits(depth: Floats32, inside: Mask, doubtful: Mask | None) -> tuple[Ints, Mask | None]:
     """Return for each pixel inside the place of the maximum above it (flat), and where that is not sure."""
     place = np.arange(depth.size, dtype=np.int64).reshape(depth.shape)
     key = sortable(depth.reshape(-1)).reshape(depth.shape)
@@ -154,7 +143,7 @@ def _followed(target: Ints, inside: Mask, doubt: Mask | None) -> tuple[Ints, Mas
     return summit, unsure | (doubt & ~inside)
 
 
-def _merged(summit: Ints, doubt: Mask | None, depth: Floats, inside: Mask, h: float) -> Basins:
+def _merged(summit: Ints, doubt: Mask | None, depth: Floats32, inside: Mask, h: float) -> Basins:
     """Join the basins whose summit does not stand out; they have the order of their summits."""
     ids, basin = _numbered(summit, inside, doubt)
     flat = depth.reshape(-1)
@@ -184,7 +173,7 @@ def _numbered(summit: Ints, inside: Mask, doubt: Mask | None) -> tuple[Ints, Int
     return ids, basin
 
 
-def _saddles(basin: Ints, depth: Floats) -> tuple[Ints, Ints, Floats]:
+def _saddles(basin: Ints, depth: Floats32) -> tuple[Ints, Ints, Floats32]:
     """Return for each pair of basins that touch the greatest depth on the way between them, greatest first."""
     pairs, levels = [], []
     n = int(basin.max(initial=0)) + 1
@@ -202,7 +191,7 @@ def _saddles(basin: Ints, depth: Floats) -> tuple[Ints, Ints, Floats]:
     return pair[chosen] // n, pair[chosen] % n, level[chosen]
 
 
-def _joined(a: Ints, b: Ints, saddle: Floats, peaks: Floats, h: float) -> tuple[Labels, Floats]:
+def _joined(a: Ints, b: Ints, saddle: Floats32, peaks: Floats32, h: float) -> tuple[Labels, Floats32]:
     """Join basins from the greatest saddle down; return the label of each basin and the peak of each label."""
     n = len(peaks)
     land, group = list(range(n)), list(range(n))  # what is connected so far; what is one cell

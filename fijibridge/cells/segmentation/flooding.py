@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fijibridge.arrays import Floats32, Labels, Mask
 from fijibridge.cells.distances import Spacing, spacing, to_sources
 from fijibridge.cells.neighbours import ahead
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
 
-Labels = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 Open = tuple[tuple[bool, bool], ...]
 """For each axis: does the image go on before the first, and after the last pixel of this piece?"""
 
@@ -76,7 +74,7 @@ def _small_ids(labels: npt.NDArray[Any]) -> Labels:
     return np.ascontiguousarray(labels, np.int32)
 
 
-def grow(labels: Labels, heights: Floats | None, distance: float, step: Spacing, sides: Open, cut: bool) -> Labels:
+def grow(labels: Labels, heights: Floats32 | None, distance: float, step: Spacing, sides: Open, cut: bool) -> Labels:
     """Grow labels in a piece of an image; with `cut`, labels that touched before get their gap too.
 
     Returns
@@ -95,7 +93,7 @@ def grow(labels: Labels, heights: Floats | None, distance: float, step: Spacing,
     return with_gaps(grown, relief, away, labels > 0, cut)
 
 
-def flood(heights: Floats, second: Floats | None, markers: Labels, mask: Mask) -> Labels:
+def flood(heights: Floats32, second: Floats32 | None, markers: Labels, mask: Mask) -> Labels:
     """Give every pixel of the mask the label of the marker from which water reaches it first.
 
     Parameters
@@ -126,7 +124,7 @@ def flood(heights: Floats, second: Floats | None, markers: Labels, mask: Mask) -
     return result
 
 
-def _order(heights: Floats, second: Floats | None, mask: Mask) -> npt.NDArray[np.float64]:
+def _order(heights: Floats32, second: Floats32 | None, mask: Mask) -> npt.NDArray[np.float64]:
     """Return the places of the mask's pixels in the order from low to high, from 1, no two alike."""
     where = np.flatnonzero(mask)
     key = sortable(heights.reshape(-1)[where]).astype(np.uint64) << np.uint64(32)
@@ -137,14 +135,14 @@ def _order(heights: Floats, second: Floats | None, mask: Mask) -> npt.NDArray[np
     return order
 
 
-def sortable(numbers: Floats) -> npt.NDArray[np.uint32]:
+def sortable(numbers: Floats32) -> npt.NDArray[np.uint32]:
     """Return whole numbers in the same order as floats (the bits of IEEE 754, negative ones turned over)."""
     bits = np.ascontiguousarray(numbers + np.float32(0), np.float32).view(np.uint32)  # + 0: no negative zero
     sign = np.uint32(0x80000000)
     return np.where(bits & sign, ~bits, bits | sign)
 
 
-def with_gaps(grown: Labels, heights: Floats, second: Floats | None, kept: Mask, cut: bool) -> Labels:
+def with_gaps(grown: Labels, heights: Floats32, second: Floats32 | None, kept: Mask, cut: bool) -> Labels:
     """Give up one of any two neighbouring pixels of different labels: the higher one, but none that is `kept`.
 
     With `cut`, of two that are both kept the higher one is given up all the same.
@@ -164,7 +162,7 @@ def with_gaps(grown: Labels, heights: Floats, second: Floats | None, kept: Mask,
     return np.where(lost, np.int32(0), grown)
 
 
-def _is_higher(heights: Floats, second: Floats | None, one: Any, other: Any) -> Mask:
+def _is_higher(heights: Floats32, second: Floats32 | None, one: Any, other: Any) -> Mask:
     """Return whether pixels are above others, which lie behind them in the array."""
     above: Mask = heights[one] > heights[other]
     if second is not None:
@@ -182,7 +180,7 @@ def near(mask: Mask) -> Mask:
     return result
 
 
-def room(shape: tuple[int, ...], step: Spacing, sides: Open) -> Floats:
+def room(shape: tuple[int, ...], step: Spacing, sides: Open) -> Floats32:
     """Return the distance of every pixel from the nearest pixel beyond an open side, infinite without one."""
     result = np.full(shape, np.inf, np.float32)
     for axis, (n, size, (low, high)) in enumerate(zip(shape, step, sides, strict=True)):

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from fijibridge.arrays import Labels
 from fijibridge.cells.segmentation.flooding import grow_labels
 from fijibridge.cells.segmentation.partition import finish, partition
 from fijibridge.cells.segmentation.recipes import Recipe, make_recipe
@@ -16,8 +17,6 @@ from fijibridge.errors import ImageError
 from fijibridge.image import ImageT, in_order, like, refuse_channels_last, values
 
 __all__ = ["Labels", "grow_labels", "label_cells"]
-
-Labels = npt.NDArray[np.int32]
 
 
 def label_cells(

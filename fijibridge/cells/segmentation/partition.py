@@ -9,25 +9,15 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from fijibridge.arrays import Floats32, Labels, Mask
 from fijibridge.cells.distances import to_sources
 from fijibridge.cells.segmentation.agglomeration import join_weak
 from fijibridge.cells.segmentation.basins import Basins, find_basins, find_minima, smooth
-from fijibridge.cells.segmentation.flooding import (
-    UNSURE,
-    Floats,
-    Labels,
-    Mask,
-    Open,
-    flood,
-    grow,
-    on_open_side,
-    room,
-    with_gaps,
-)
+from fijibridge.cells.segmentation.flooding import UNSURE, Open, flood, grow, on_open_side, room, with_gaps
 from fijibridge.cells.segmentation.recipes import Recipe
 
 
-def partition(prob: Floats, recipe: Recipe, sides: Open) -> Labels:
+def partition(prob: Floats32, recipe: Recipe, sides: Open) -> Labels:
     """Find the cells of a piece of an image.
 
     Returns
@@ -48,7 +38,7 @@ def partition(prob: Floats, recipe: Recipe, sides: Open) -> Labels:
     return join_weak(cells, prob, recipe.beta, recipe.step) if recipe.method == "agglomeration" else cells
 
 
-def finish(cells: Labels, prob: Floats, recipe: Recipe, sides: Open) -> Labels:
+def finish(cells: Labels, prob: Floats32, recipe: Recipe, sides: Open) -> Labels:
     """Grow the cells of a piece until a gap of 1 px is left, or as far as the recipe says."""
     if recipe.covers:
         return _uncovered(cells, prob, recipe, sides)
@@ -61,7 +51,7 @@ def components(inside: Mask) -> Labels:
     return labels
 
 
-def _seeded(prob: Floats, recipe: Recipe, sides: Open) -> Labels:
+def _seeded(prob: Floats32, recipe: Recipe, sides: Open) -> Labels:
     """Flood the smoothed probability from the middle of each basin."""
     relief, unsure = smooth(prob, recipe.sigma, recipe.step, sides)
     inside = relief < recipe.threshold
@@ -96,7 +86,7 @@ def _middles(basins: Basins, h: float) -> Labels:
     return seeds
 
 
-def _uncovered(cells: Labels, prob: Floats, recipe: Recipe, sides: Open) -> Labels:
+def _uncovered(cells: Labels, prob: Floats32, recipe: Recipe, sides: Open) -> Labels:
     """Leave of cells that cover the image what lies inside or near it, with a gap between neighbours."""
     relief, unsure = smooth(prob, recipe.sigma, recipe.step, sides)
     inside = (cells > 0) & (relief < recipe.threshold)

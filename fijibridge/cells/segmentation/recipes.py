@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from fijibridge.cells.distances import Spacing, spacing
 from fijibridge.cells.segmentation.regions import Rules
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, usual_unit
+from fijibridge.messages import did_you_mean
 
 PARAMETERS = (
     "threshold", "sigma", "h", "beta", "grow", "min_size", "max_size", "unit", "fill_holes", "border",
@@ -91,9 +91,8 @@ def check_names(names: Iterable[str]) -> None:
     """Refuse names that are no parameters of :func:`fijibridge.label_cells`."""
     unknown = [name for name in names if name not in PARAMETERS]
     if unknown:
-        close = difflib.get_close_matches(unknown[0], PARAMETERS, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(PARAMETERS)}"
-        raise ImageError(f"{unknown[0]!r} is no parameter of label_cells: {hint}")
+        guess = did_you_mean(unknown[0], PARAMETERS) or f"there are {', '.join(PARAMETERS)}"
+        raise ImageError(f"{unknown[0]!r} is no parameter of label_cells: {guess}")
 
 
 def _of_method(method: str, given: Mapping[str, float | None]) -> dict[str, float]:

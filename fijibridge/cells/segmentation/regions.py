@@ -15,11 +15,8 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from fijibridge.arrays import Ints, Labels, Mask
 from fijibridge.cells.neighbours import ahead
-from fijibridge.cells.segmentation.flooding import Labels
-
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 def with_gaps_numbered(cells: Labels) -> Labels:

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fijibridge.cells.segmentation.flooding import UNSURE, Labels, Open
+from fijibridge.arrays import Labels
+from fijibridge.cells.segmentation.flooding import UNSURE, Open
 from fijibridge.cells.segmentation.labelling import checked, membrane_of, numbers_without_gaps, refuse_classes
 from fijibridge.cells.segmentation.partition import finish, partition
 from fijibridge.cells.segmentation.recipes import Recipe, check_names, make_recipe

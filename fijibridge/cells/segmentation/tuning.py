@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from fijibridge.arrays import Labels
 from fijibridge.cells.matching.matches import Matching, match_labels, match_table
-from fijibridge.cells.segmentation.labelling import Labels, checked, from_partition, membrane_of
+from fijibridge.cells.segmentation.labelling import checked, from_partition, membrane_of
 from fijibridge.cells.segmentation.partition import partition
 from fijibridge.cells.segmentation.recipes import DEFAULTS, Recipe, check_names, make_recipe
 from fijibridge.errors import ImageError

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import xarray as xr
 from scipy import ndimage
 
+from fijibridge.arrays import Floats32
 from fijibridge.cells.distances import (
-    Floats,
     Spacing,
     in_pixels,
     nearest_other,
@@ -238,7 +238,7 @@ def _membrane_and_owner(
 
 
 def _near_midline(
-    owner: npt.NDArray[np.int64], outside: Floats, width: float, max_gap: float, step: Spacing
+    owner: npt.NDArray[np.int64], outside: Floats32, width: float, max_gap: float, step: Spacing
 ) -> npt.NDArray[np.bool_]:
     """Return where b - a of the notes of membrane_target is at most the width, or the step from slice to slice."""
     reach = 1.01 * (width + max_gap + 2 * max(step))
@@ -252,7 +252,7 @@ def _near_midline(
     return twice <= slack * np.maximum(along, width)
 
 
-def _own_cell(labels: npt.NDArray[np.int_], max_gap: float, step: Spacing) -> tuple[npt.NDArray[np.int64], Floats]:
+def _own_cell(labels: npt.NDArray[np.int_], max_gap: float, step: Spacing) -> tuple[npt.NDArray[np.int64], Floats32]:
     """Give every pixel the id of its nearest cell, -1 in wide background, and its distance from that cell's edge."""
     labels = labels.astype(np.int64)
     if not labels.any():
@@ -270,7 +270,7 @@ def _own_cell(labels: npt.NDArray[np.int_], max_gap: float, step: Spacing) -> tu
     return owner, outside
 
 
-def _edge_distance(measure: Callable[[Spacing], Floats], step: Spacing) -> tuple[Floats, Floats | np.float32]:
+def _edge_distance(measure: Callable[[Spacing], Floats32], step: Spacing) -> tuple[Floats32, Floats32 | np.float32]:
     """Shorten distances between pixel centres by the half step to the edge of the pixel that they lead to.
 
     Where steps differ, a step depends on the direction: it is the distance over its length in steps. That length is
@@ -305,7 +305,7 @@ def _region(labels: Array, region: Array) -> npt.NDArray[np.bool_]:
     return known
 
 
-def _largest_in_cell(distance: Floats, labels: npt.NDArray[np.int_]) -> Floats:
+def _largest_in_cell(distance: Floats32, labels: npt.NDArray[np.int_]) -> Floats32:
     ids, place = np.unique(labels, return_inverse=True)
     largest = np.zeros(len(ids), np.float32)
     np.maximum.at(largest, place.reshape(-1), distance.reshape(-1))

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fijibridge.cells.distances import Floats, Spacing, in_pixels, spacing, two_nearest
+from fijibridge.arrays import Floats32
+from fijibridge.cells.distances import Spacing, in_pixels, spacing, two_nearest
 from fijibridge.cells.neighbours import ahead
 from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import ImageError
@@ -148,7 +149,7 @@ def class_weights(target: Array | Sequence[Array], n_classes: int | None = None)
     return weights.astype(np.float32)
 
 
-def _class_term(classes: npt.NDArray[np.int_], class_balance: bool | npt.ArrayLike) -> Floats:
+def _class_term(classes: npt.NDArray[np.int_], class_balance: bool | npt.ArrayLike) -> Floats32:
     """Return wc of equation 2."""
     per_class = class_weights(classes) if class_balance is True else np.asarray(class_balance, np.float32)
     known = classes[classes != IGNORE]
@@ -178,7 +179,7 @@ def _refuse_touching(cells: npt.NDArray[np.int_]) -> None:
             )
 
 
-def _border_term(cells: npt.NDArray[np.int_], w0: float, sigma: float, step: Spacing) -> Floats:
+def _border_term(cells: npt.NDArray[np.int_], w0: float, sigma: float, step: Spacing) -> Floats32:
     """Return the second term of equation 2."""
     weights = np.zeros(cells.shape, np.float32)
     if w0 <= _UNSEEN or not cells.any():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -15,15 +14,16 @@ import xarray as xr
 from fijibridge.dataset.checks.findings import Finding
 from fijibridge.dataset.checks.leaks import leaks, made_from
 from fijibridge.dataset.checks.truth import of_classes, of_labels, of_region
-from fijibridge.dataset.dataset import Dataset, some
+from fijibridge.dataset.dataset import Dataset
 from fijibridge.dataset.description import Role
 from fijibridge.dataset.item import Item, sizes_of
 from fijibridge.dataset.toml import FILE_NAME, SCHEMA_NAME
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import SUFFIXES, content
 from fijibridge.files.tiff import plain_unit
-from fijibridge.image import MICROMETRES, last_dims, pixel_size, same_shape
+from fijibridge.image import MICROMETRES, first_channel, last_dims, pixel_size, same_shape
 from fijibridge.image import unit as unit_of
+from fijibridge.messages import hint, some
 
 _SIZE_TOLERANCE = 0.01
 _FEW_PIXELS = 4
@@ -284,14 +284,10 @@ def _places(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray]) -> It
         if not {role, "image"} <= arrays.keys() or role not in item.paths:
             continue
         try:
-            same_shape(image=_one_channel(arrays["image"]), **{role: _one_channel(arrays[role])})
+            same_shape(image=first_channel(arrays["image"]), **{role: first_channel(arrays[role])})
         except ImageError as error:
             todo = "correct the calibration of one of them"
             yield _finding("problem", item, dataset, role, str(error), todo)
-
-
-def _one_channel(image: xr.DataArray) -> xr.DataArray:
-    return image.isel(c=0, drop=True) if "c" in image.dims else image
 
 
 def _said(sizes: dict[Any, int]) -> str:
@@ -338,9 +334,8 @@ def _derivation(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray]) -
     if derived is None:
         return
     if derived.item not in dataset:
-        close = difflib.get_close_matches(derived.item, dataset.names()[:1000], 1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        what = f"derived_from names {derived.item!r}, which is no image of this folder{hint}"
+        guess = hint(derived.item, dataset.names())
+        what = f"derived_from names {derived.item!r}, which is no image of this folder{guess}"
         yield _finding("note", item, dataset, "image", what, "correct the name, unless that image lies elsewhere")
         return
     if "image" not in arrays:

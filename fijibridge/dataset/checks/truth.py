@@ -11,6 +11,7 @@ import xarray as xr
 
 from fijibridge.dataset.checks import statistics
 from fijibridge.dataset.values import IGNORE, MEMBRANE
+from fijibridge.image import first_channel
 
 Said: TypeAlias = "tuple[Literal['problem', 'note'], str, str]"
 """Severity, what was found, what to do."""
@@ -131,7 +132,7 @@ def _polarity(
     """Compare how membranes look with what the description says."""
     if image is None or told == "unknown":
         return
-    pixels = (image.isel(c=0, drop=True) if "c" in image.dims else image).values
+    pixels = first_channel(image).values
     truth = labels if labels is not None else membranes
     if truth is None or pixels.shape != truth.shape or truth.ndim not in (2, 3):
         return

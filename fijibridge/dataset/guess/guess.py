@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fijibridge.dataset.checks import statistics
-from fijibridge.dataset.dataset import Dataset, some
+from fijibridge.dataset.dataset import Dataset
 from fijibridge.dataset.description import ROLES, Description, Role
 from fijibridge.dataset.guess.families import Family, families
 from fijibridge.dataset.patterns import Pattern
@@ -21,7 +21,8 @@ from fijibridge.dataset.toml import FILE_NAME, as_toml, write_description
 from fijibridge.dataset.values import MEMBRANE
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import content
-from fijibridge.image import last_dims
+from fijibridge.image import first_channel, last_dims
+from fijibridge.messages import some
 
 _LOOKED_AT = 3
 _MOST_WITHOUT = 50
@@ -332,7 +333,7 @@ def _membranes(folder: Path, notes: _Notes) -> None:
 def _item_contrast(item: Any) -> float | None:
     """Return the contrast by the cells, and where they do not touch, by the pixel labels."""
     image = item.image(lazy=True)
-    image = image.isel(c=0, drop=True) if "c" in image.dims else image
+    image = first_channel(image)
     if image.size > _MOST_PIXELS or image.ndim not in (2, 3):
         return None
     for role in ("labels", "classes"):

@@ -14,7 +14,7 @@ import xarray as xr
 from fijibridge.errors import FijiBridgeWarning, ImageError, RoiError
 from fijibridge.fiji.session.working import Working
 from fijibridge.files.names import file_name
-from fijibridge.image import Array, as_image, as_labels, in_order
+from fijibridge.image import Array, as_image, as_labels, first_channel, in_order
 from fijibridge.rois import labels_to_rois, rois_to_mask
 
 if TYPE_CHECKING:
@@ -321,5 +321,5 @@ def _in_manager(imp: Any) -> bool:
 
 def _spatial(image: xr.DataArray, array: npt.NDArray[Any]) -> xr.DataArray:
     """Give an array the axes of an image without its channels."""
-    one = image.isel(c=0, drop=True) if "c" in image.dims else image
+    one = first_channel(image)
     return xr.DataArray(array, dims=one.dims, coords=one.coords)

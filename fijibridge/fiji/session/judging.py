@@ -32,7 +32,7 @@ class Judging(Showing):
         over
             The image that gets the outlines as its overlay: of the predicted cells, and of the true ones without a
             match (named ``"missed 7"``, ``"merged 7"``, ``"split 7"``), in the colours of
-            :data:`fijibridge.cells.matching.matches.COLORS`.
+            :data:`fijibridge.colors.OUTCOME_COLORS`.
         name
             Title of the table.
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from fijibridge.arrays import Ints
+
 _NOWHERE = np.iinfo(np.int64).max // 4
 
 

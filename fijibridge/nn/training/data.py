@@ -19,12 +19,13 @@ import xarray as xr
 from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.dataset import Dataset
-from fijibridge.errors import FijiBridgeWarning, TrainingError
-from fijibridge.image import DIMS, Array, as_image, pixel_size, same_shape, unit, values
+from fijibridge.errors import FijiBridgeWarning, ImageError, TrainingError
+from fijibridge.image import DIMS, Array, as_image, first_channel, pixel_size, same_shape, unit, values
+from fijibridge.messages import naming
 from fijibridge.nn.axes import as_in_image
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Batch, Sample
-from fijibridge.nn.training.pairs import Pair, Pairs, naming, one_channel, read_dataset
+from fijibridge.nn.training.pairs import Pair, Pairs, read_dataset
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.spill import Scratch
 from fijibridge.nn.traits import Traits
@@ -84,7 +85,7 @@ def _named(data: Any, name: str) -> dict[str, Pair]:
 def _in_order(pair: Pair, name: str) -> Pair:
     """Return a pair whose target and weight have their axes in the order in which those of the image are taken."""
     image, *others = pair
-    with naming(name):
+    with naming(name, ImageError):
         target, *weight = (
             as_in_image(array, image, f"{name}: the {what}")
             for what, array in zip(("target", "weight"), others, strict=False)
@@ -152,8 +153,8 @@ def _sample(pair: Pair, traits: Traits, normalisation: Normalisation, scratch: S
             f"{name}: the network also learns {', '.join(h for h in traits.outputs if h != 'classes')}, but its target "
             f"has the class ids only: expected ({1 + extra}, ...), the class ids in front"
         )
-    with naming(name):
-        same_shape(image=one_channel(source), target=target[0] if extra else target)
+    with naming(name, ImageError):
+        same_shape(image=first_channel(source), target=target[0] if extra else target)
     ordered = source if "c" in source.dims else source.expand_dims("c")
     pixels = _cuttable(ordered.transpose("c", *spatial), scratch)
     weight = _cuttable(pair[2], scratch) if len(pair) == 3 else None

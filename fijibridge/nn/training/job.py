@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, replace
 from dataclasses import fields as dataclass_fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from torch import nn
 
 from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import FijiBridgeWarning, TrainingError
+from fijibridge.messages import did_you_mean
 from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.augmentation.alignment import check_augmentation, check_batches
 from fijibridge.nn.model import Model
@@ -350,9 +350,9 @@ def _augmentation(asked: bool | dict[str, Any], heads: tuple[str, ...]) -> Augme
             return Augmentation(**fields)
         except TypeError as error:
             known = [field.name for field in dataclass_fields(Augmentation)]
-            close = [match for name in asked if name not in known for match in get_close_matches(name, known, 1)]
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
-            raise TrainingError(f"augment: {error}; {hint}") from error
+            unknown = next((name for name in asked if name not in known), "")
+            guess = did_you_mean(unknown, known) or f"there are {', '.join(known)}"
+            raise TrainingError(f"augment: {error}; {guess}") from error
     if not asked:
         return replace(Augmentation.none(), heads=heads)
     return Augmentation(elastic=0, heads=heads) if "distance" in heads else Augmentation(heads=heads)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -15,7 +14,8 @@ from fijibridge.cells.targets.from_labels import distance_target
 from fijibridge.cells.targets.weights import class_weights, weight_map
 from fijibridge.dataset import Dataset, Item
 from fijibridge.errors import ImageError, TrainingError
-from fijibridge.image import Array, same_shape, values
+from fijibridge.image import Array, first_channel, same_shape, values
+from fijibridge.messages import naming
 from fijibridge.nn.training.settings import Border, Settings
 from fijibridge.nn.training.spill import Scratch
 from fijibridge.nn.traits import Traits
@@ -88,9 +88,11 @@ def _check_labels(items: Sequence[Item], settings: Settings, traits: Traits) -> 
 
 def _pair(item: Item, settings: Settings, traits: Traits, scratch: Scratch) -> Pair:
     """Read an image and what is to be learnt from it."""
-    with naming(f"{_path(item)} and {', '.join(p.name for role, p in item.paths.items() if role != 'image')}"):
+    with naming(
+        f"{_path(item)} and {', '.join(p.name for role, p in item.paths.items() if role != 'image')}", ImageError
+    ):
         image, target = item.image(lazy=True), item.target(settings.width, settings.target)
-        same_shape(image=one_channel(image), target=target)
+        same_shape(image=first_channel(image), target=target)
         kept = image.copy(data=scratch.keep(image.data))
         return kept, scratch.keep(_with_heads(target, item, traits))
 
@@ -121,17 +123,3 @@ def _with_heads(target: xr.DataArray, item: Item, traits: Traits) -> npt.NDArray
     more = {"distance": lambda: distance_target(item.labels()).values, "affinity": lambda: item.labels().values}
     channels = [more[head]() for head in traits.outputs if head in more]
     return np.stack([target.values, *channels]).astype(np.float32) if channels else target.values
-
-
-def one_channel(image: xr.DataArray) -> xr.DataArray:
-    """Return the image without its channels."""
-    return image.isel(c=0, drop=True) if "c" in image.dims else image
-
-
-@contextmanager
-def naming(what: str) -> Iterator[None]:
-    """Say in an image's error which one it is."""
-    try:
-        yield
-    except ImageError as error:
-        raise ImageError(f"{what}: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fijibridge.cells.targets.from_labels import CLASSES
 from fijibridge.errors import TrainingError
+from fijibridge.messages import hint
 
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -170,9 +170,7 @@ def _plain(value: Any) -> Any:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name[:100], known, 1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"a training has no setting {name!r}; it has {', '.join(known)}{hint}"
+    return f"a training has no setting {name!r}; it has {', '.join(known)}{hint(name, known)}"
 
 
 def _mistakes(error: ValidationError) -> str:

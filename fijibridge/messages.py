@@ -1,0 +1,61 @@
+"""Parts of error messages: hints at names, short lists, and where an error comes from."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from fijibridge.errors import FijiBridgeError
+
+_LONGEST = 100  # characters of a name that are compared; difflib is slow on long ones
+_COMPARED = 1000  # names
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``"did you mean 'depth'?"`` for the known name that is closest, or ``""`` if none is close.
+
+    Examples
+    --------
+    >>> did_you_mean("dept", ["width", "depth"])
+    "did you mean 'depth'?"
+    >>> did_you_mean("colour", ["width", "depth"])
+    ''
+    """
+    close = difflib.get_close_matches(name[:_LONGEST], list(known)[:_COMPARED], 1)
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'depth'?"``, to stand at the end of a sentence, or ``""``."""
+    guess = did_you_mean(name, known)
+    return f"; {guess}" if guess else ""
+
+
+def some(names: Sequence[str], most: int = 20) -> str:
+    """Return the first names, and how many there are.
+
+    Examples
+    --------
+    >>> some(["a", "b", "c"], 2)
+    'a, b ... (3 in all)'
+    """
+    return ", ".join(names[:most]) + (f" ... ({len(names)} in all)" if len(names) > most else "")
+
+
+@contextmanager
+def naming(what: object, kind: type[FijiBridgeError], becomes: type[FijiBridgeError] | None = None) -> Iterator[None]:
+    """Put a name before the message of an error of a kind, which may become one of another kind.
+
+    Examples
+    --------
+    >>> from fijibridge.errors import ImageError
+    >>> with naming("image 7", ImageError):
+    ...     raise ImageError("it has no pixels")
+    Traceback (most recent call last):
+    fijibridge.errors.ImageError: image 7: it has no pixels
+    """
+    try:
+        yield
+    except kind as error:
+        raise (becomes or type(error))(f"{what}: {error}") from error
