@@ -141,8 +141,8 @@ class Matching:
         pandas.DataFrame
             ``label`` (the predicted id, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` of a true one), ``outcome``,
             ``true`` and ``predicted`` ids (``Int64``, missing where there is none), ``score`` (then NaN), and the
-            ``color`` of its outcome in :data:`OUTCOME_COLORS`. Of the cells without a match, a true one is ``merged`` if it
-            lies in a predicted cell with others, ``split`` if two predicted ones lie in it, else ``missed``; a
+            ``color`` of its outcome in :data:`OUTCOME_COLORS`. Of the cells without a match, a true one is ``merged``
+            if it lies in a predicted cell with others, ``split`` if two predicted ones lie in it, else ``missed``; a
             predicted one is ``merged`` if two true ones lie in it, ``split`` if it is a piece of a true one, else
             ``extra``.
         """
