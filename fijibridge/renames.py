@@ -129,7 +129,7 @@ MODULES: dict[str, str] = {
     "nn.training.judging": "nn.training.validation",
     "nn.training.loading": "nn.training.batches",
     "nn.training.processes": "nn.training.separate_process",
-    "nn.training.reading": "nn.training.pairs",
+    "nn.training.reading": "nn.training.data",
     "nn.training.recording": "nn.training.recorder",
     "nn.training.scratch": "nn.training.spill",
     "nn.training.starting": "nn.training.trainer",

@@ -71,9 +71,10 @@ def train(
     from fijibridge.record import with_current_names
 
     if job is not None:
+        import fijibridge as fb
         from fijibridge.nn.training.separate_process import train_job
 
-        train_job(job)
+        train_job(job, fb.train)
         return
     if folder is None or out is None:
         raise typer.BadParameter("give the folder of the images, and --out for the folder of the run")
