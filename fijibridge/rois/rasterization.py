@@ -137,9 +137,8 @@ def ellipse(start: Floats, end: Floats, ratio: float) -> tuple[Floats, tuple[int
     """
     (dx, dy), (x, y) = end - start, (start + end) / 2
     major = math.sqrt(dx * dx + dy * dy)
-    turn = (
-        math.atan2(dy, dx) * 180.0 / math.pi / 180.0 * math.pi
-    )  # ImageJ goes through degrees, and so do its roundings
+    # Through degrees, for the same rounding as ImageJ.
+    turn = math.atan2(dy, dx) * 180.0 / math.pi / 180.0 * math.pi
     points = []
     for i in range(72):
         angle = i * 360.0 / 72 / 180.0 * math.pi

@@ -17,6 +17,7 @@ from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi, roiread
 from fijibridge.arrays import Floats
 from fijibridge.errors import RoiError
 from fijibridge.files import atomic
+from fijibridge.renames import object_before_path
 from fijibridge.rois import format, rasterization
 
 AREAS = ("polygon", "rectangle", "oval", "freehand", "traced", "composite", "ellipse", "rotated_rect")
@@ -422,7 +423,8 @@ def read_rois(path: str | os.PathLike[str]) -> list[Roi]:
     return found
 
 
-def write_rois(path: str | os.PathLike[str], rois: Iterable[Roi]) -> None:
+@object_before_path
+def write_rois(rois: Iterable[Roi], path: str | os.PathLike[str]) -> None:
     """Write one ROI as ``.roi``, or any number as a ``RoiSet.zip`` that the ROI Manager opens.
 
     The file is replaced as a whole. ROIs of one name get ``-1``, ``-2`` ... behind it in the zip, as

@@ -165,12 +165,13 @@ def match_labels(
     """
     from fijibridge.cells.diagnosis.rois import matching_rois
     from fijibridge.cells.matching import matches
+    from fijibridge.cells.matching.table import match_table
     from fijibridge.files.names import stem
 
-    found = matches.match_labels(true, predicted, thresh, region=region, min_size=min_size)
+    found = matches.match_labels(true, predicted, thresh=thresh, region=region, min_size=min_size)
     where = "predicted" if over is None else "over"
     named = stem(predicted if over is None else over).removesuffix("_cells")
-    row = matches.match_table({named: found}).iloc[:1]
+    row = match_table({named: found}).iloc[:1]
     cells = found.cells().drop(columns="color")
     outlines: Result = _NOT_DRAWN
     if _flat(predicted):
@@ -235,7 +236,9 @@ def show_errors(
     from fijibridge.files.names import stem
     from fijibridge.image import as_image
 
-    found = diagnose(true, predicted, prob, region, thresh=thresh, threshold=threshold, width=width)
+    found = diagnose(
+        true, predicted, prob=prob, region=region, thresh=thresh, membrane_threshold=threshold, membrane_width=width
+    )
     rois, colors = matching_rois(found.matching, true, predicted)
     gaps, points = gap_points(found.gaps)
     where = "predicted" if over is None else "over"
