@@ -13,7 +13,7 @@ from typing import Any
 import jpype
 
 from fijibridge.fiji import tables
-from fijibridge.fiji.jvm.jars import jars_of
+from fijibridge.java.jars import jars_of
 from tests import languages
 
 JARS = {

@@ -11,7 +11,7 @@ BARE = """
 import logging, os, sys
 import jpype
 from fijibridge.imagej.installations import find_java, java_libraries
-from fijibridge.fiji.jvm.jars import jars_of
+from fijibridge.java.jars import jars_of
 from fijibridge.fiji.jvm.startup import EMBEDDED
 
 class Said(logging.Handler):

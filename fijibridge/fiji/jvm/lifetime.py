@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from fijibridge.errors import SessionError, StartError
 from fijibridge.fiji.jvm import startup
+from fijibridge.fiji.jvm.reflection import java_class, private_field
 from fijibridge.imagej import installations
 from fijibridge.imagej.installations import Java
 
@@ -166,8 +167,8 @@ def revive(jvm_now: Running) -> None:
 @contextmanager
 def _images_set_aside() -> Iterator[None]:
     """Hide open images from an ImageJ2 that starts: its services look at them before they are complete, and fail."""
-    manager = startup.java_class("ij.WindowManager")
-    images, active, front = (_field(manager, name) for name in ("imageList", "currentWindow", "frontWindow"))
+    manager = java_class("ij.WindowManager")
+    images, active, front = (private_field(manager, name) for name in ("imageList", "currentWindow", "frontWindow"))
     windows, current = images.get(None), active.get(None)
     kept = list(windows)
     windows.clear()
@@ -183,18 +184,12 @@ def _images_set_aside() -> Iterator[None]:
             manager.setCurrentWindow(current)
 
 
-def _field(owner: Any, name: str) -> Any:
-    field = owner.class_.getDeclaredField(name)
-    field.setAccessible(True)
-    return field
-
-
 def is_disposed(context: Any) -> bool:
     """Tell whether the ImageJ2 of a SciJava context was quit; SciJava before version 2.93 does not know."""
     import jpype
 
     try:
-        field = _field(startup.java_class("org.scijava.Context"), "disposed")
+        field = private_field(java_class("org.scijava.Context"), "disposed")
     except jpype.JClass("java.lang.NoSuchFieldException"):
         return False
     return bool(field.getBoolean(context))
