@@ -152,14 +152,24 @@ def _compile(part: Part, target: Target, compiler: Path, out: Path) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Compile the classes of a part, and print where they are."""
+    print(json.dumps(answer(arguments)))
+
+
+def answer(arguments: Sequence[str]) -> dict[str, object]:
+    """Return where the classes of a part are, or the error.
+
+    Parameters
+    ----------
+    arguments
+        As on the command line: part, home and version of Java, version of ImageJ, jars.
+    """
     part, java, java_version, imagej_version, *path = arguments
     target = Target(Path(java), java_version, imagej_version, tuple(map(Path, path)))
     try:
         folder, temporary = compiled("foreign" if part == "foreign" else "session", target)
-        answer: dict[str, object] = {"classes": str(folder), "temporary": temporary}
+        return {"classes": str(folder), "temporary": temporary}
     except StartError as error:
-        answer = {"error": str(error)}
-    print(json.dumps(answer))
+        return {"error": str(error)}
 
 
 if __name__ == "__main__":

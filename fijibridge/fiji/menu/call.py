@@ -20,6 +20,7 @@ from fijibridge.fiji.jvm.reflection import private_field
 from fijibridge.fiji.menu import dialog
 from fijibridge.fiji.menu.entries import Menu
 from fijibridge.fiji.menu.host import FijiHost
+from fijibridge.java import compiler
 from fijibridge.verbs import script_options
 from fijibridge.verbs.dialog_fields import wrapped
 from fijibridge.verbs.invocation import prepared
@@ -305,7 +306,7 @@ def perform_here(asked: str) -> str:
     Parameters
     ----------
     asked
-        JSON with ``what``: ``"hello"``; ``"read"`` and ``"write"``, see :mod:`fijibridge.verbs.script_options`; or
+        JSON with ``what``: ``"hello"``; ``"classes"`` with ``target``, see :mod:`fijibridge.java.compiler`; ``"read"`` and ``"write"``, see :mod:`fijibridge.verbs.script_options`; or
         ``"perform"`` with ``verb`` and ``given``, values by name.
 
     Returns
@@ -327,6 +328,8 @@ def perform_here(asked: str) -> str:
     try:
         if what == "hello":
             done = {"version": version("fijibridge")}
+        elif what == "classes":
+            done = compiler.answer(request["target"])
         else:
             verb = verb_named(command)
             command = verb.command
