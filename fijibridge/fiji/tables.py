@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fijibridge.fiji.jvm import classes
+from fijibridge.fiji.jvm.lifetime import state
 from fijibridge.fiji.windows import headless
 from fijibridge.imagej.tables import columns_of
 
@@ -45,17 +46,13 @@ def from_dataframe(frame: pd.DataFrame) -> Any:
     return classes.tables().of(len(frame), names, jpype.JArray(jpype.JObject)(arrays))
 
 
-kept: dict[str, Any] = {}
-"""The tables but ``Results`` that are open without a display, where ImageJ has no place for them."""
-
-
 def find_table(name: str) -> Any:
     """Return the open ResultsTable of a title; None if there is none."""
     if name == "Results":
         table = jpype.JClass("ij.measure.ResultsTable").getResultsTable()
         return table if int(table.size()) else None
     if headless():
-        return kept.get(name)
+        return state.tables.get(name)
     panel = panel_of(name)
     return None if panel is None else panel.getResultsTable()
 
@@ -71,7 +68,7 @@ def panel_of(name: str) -> Any:
 def table_names() -> list[str]:
     """Return the titles of the open tables."""
     if headless():
-        return [*(["Results"] if find_table("Results") is not None else []), *kept]
+        return [*(["Results"] if find_table("Results") is not None else []), *state.tables]
     windows = jpype.JClass("ij.WindowManager").getNonImageWindows() or ()
     text = jpype.JClass("ij.text.TextWindow")
     return [
@@ -82,7 +79,7 @@ def table_names() -> list[str]:
 def show(table: Any, name: str, interactive: bool) -> None:
     """Show a ResultsTable, in the window of that title if it is open."""
     if not interactive and name != "Results":
-        kept[name] = table
+        state.tables[name] = table
     if name == "Results":
         # which empties the window, and forgets the decimals
         jpype.JClass("ij.plugin.filter.Analyzer").setResultsTable(table)
