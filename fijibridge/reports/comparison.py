@@ -14,7 +14,8 @@ import pandas as pd
 import xarray as xr
 from matplotlib import colormaps
 
-from fijibridge.cells.matching.matches import Matching, match_table
+from fijibridge.cells.matching.matches import Matching
+from fijibridge.cells.matching.table import match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
 from fijibridge.colors import OUTCOME_COLORS
 from fijibridge.dataset import Dataset, Item
