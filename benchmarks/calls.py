@@ -121,7 +121,7 @@ def labels(jvm: other.Jvm, scripts: Path, folder: Path, rounds: int) -> None:
     import torch
 
     from fijibridge.cells.synthetic import synthetic_epithelium
-    from fijibridge.files.writing import write_image
+    from fijibridge.files.writer import write_image
 
     torch.manual_seed(0)
     image = synthetic_epithelium((1024, 1024), seed=0).image

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import fijibridge as fb
-from fijibridge.files.writing import write_image
+from fijibridge.files.writer import write_image
 from tests.conftest import ROOT
 from tests.networks import brightness
 

@@ -15,7 +15,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 MICROSCOPES = (".czi", ".lif", ".nd2", ".oib", ".oif", ".dv", ".vsi", ".sldy", ".ims", ".lof")
 """Formats of microscopes, read by bioio."""
 SUFFIXES = (*TIFF, *HDF5, *PICTURES, *MICROSCOPES, ".zarr")
-"""Suffixes that :func:`~fijibridge.files.reading.read_image` is made for; other files are tried as pictures."""
+"""Suffixes that :func:`~fijibridge.files.reader.read_image` is made for; other files are tried as pictures."""
 
 _ENDINGS = sorted((*SUFFIXES, *(f".ome{s}" for s in (*TIFF, ".zarr")), ".avi"), key=len, reverse=True)
 

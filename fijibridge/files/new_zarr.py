@@ -15,7 +15,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import ImageError
-from fijibridge.files.writing import atomic_folder
+from fijibridge.files.writer import atomic_folder
 from fijibridge.image import origin, pixel_size, time_unit, unit
 
 _TYPES = {"t": "time", "c": "channel"}

@@ -113,7 +113,7 @@ def _pixels(source: Path, array: zarr.Array[Any], key: str | None) -> OnDisk:
 def _open(source: Path, key: str | None) -> zarr.Group | zarr.Array[Any]:
     import zarr
 
-    from fijibridge.files._store import InsideStore
+    from fijibridge.files.zarr_store import InsideStore
 
     place = (key or "").strip("/")
     if ".." in place.split("/"):

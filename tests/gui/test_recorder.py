@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 import fijibridge as fb
-from fijibridge.files.writing import write_image
+from fijibridge.files.writer import write_image
 from tests.gui.test_menu import window  # noqa: F401 - a fixture
 
 PREPARE = """

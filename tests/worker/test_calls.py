@@ -8,7 +8,7 @@ import torch
 
 import fijibridge as fb
 from fijibridge.colors import palette
-from fijibridge.files.writing import write_image
+from fijibridge.files.writer import write_image
 from fijibridge.verbs import ShowImage, ShowLabels, all_verbs, perform, verb_named
 from fijibridge.worker.installation import FOLDER
 from tests.worker.conftest import ScriptFailed

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fijibridge as fb
-from fijibridge.files.writing import write_image
+from fijibridge.files.writer import write_image
 from fijibridge.verbs import all_verbs, unregister, verb_named
 from fijibridge.worker.installation import FOLDER
 from fijibridge.worker.scripts import BRIDGE, file_name, script

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fijibridge.dataset.checks import statistics
 from fijibridge.dataset.dataset import Dataset
 from fijibridge.dataset.description import ROLES, Description, Role
-from fijibridge.dataset.guess.families import Family, families
+from fijibridge.dataset.guess.file_groups import Family, families
 from fijibridge.dataset.patterns import Pattern
 from fijibridge.dataset.toml import FILE_NAME, as_toml, write_description
 from fijibridge.dataset.values import MEMBRANE

@@ -16,7 +16,7 @@ import xarray as xr
 
 from fijibridge.errors import Cancelled, FijiBridgeWarning, ImageError, ModelError
 from fijibridge.files.new_zarr import new_ome_zarr
-from fijibridge.files.reading import read_image
+from fijibridge.files.reader import read_image
 from fijibridge.image import DIMS, Array, as_image, in_order, pixel_size, unit
 from fijibridge.machine import available_memory
 from fijibridge.nn.devices import device_of
