@@ -54,7 +54,7 @@ class Record:
     history : pandas.DataFrame
         One row per epoch from 0, before the first step: epoch, train_loss, val_loss, lr, seconds, perhaps val_f1.
     ending : dict or None
-        The fields of :class:`fijibridge.Ending`; None while it goes on, or if it was broken off.
+        The fields of :class:`fijibridge.nn.training.Ending`; None while it goes on, or if it was broken off.
     seconds : float
         Wall time.
     forecast, measured : dict or None
@@ -154,7 +154,7 @@ def is_run(path: str | os.PathLike[str]) -> bool:
 
 
 def compare_forecast(forecast: Mapping[str, Any], measured: Mapping[str, Any]) -> pd.DataFrame:
-    """Set what was forecast beside what was measured; see :meth:`fijibridge.Forecast.compare`."""
+    """Set what was forecast beside what was measured; see :meth:`fijibridge.nn.planning.Forecast.compare`."""
     rows = {
         name: (_number(value), _number(measured.get(name)))
         for name, value in forecast.items()

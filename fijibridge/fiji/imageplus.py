@@ -19,8 +19,9 @@ import xarray as xr
 from fijibridge.errors import ImageError
 from fijibridge.fiji.pixels import copy_to_java, each_plane
 from fijibridge.fiji.stacks import COLOR_256, COLOR_RGB, GRAY8, GRAY16, ArrayStack, ImageStack, virtual_dtype
-from fijibridge.image import DIMS, LookupTable
+from fijibridge.image import DIMS
 from fijibridge.imagej.hyperstack import MODES, Facts, Shown, image_of, shown, signed_ranges, stored_pixels
+from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.imagej.metadata import imagej_info, keep_info
 
 Region = Mapping[str, int | slice]

@@ -1,4 +1,8 @@
-"""Image files: TIFF, OME-Zarr, HDF5, pictures and what bioio knows are read; TIFF is written, whole or not at all."""
+"""Image files.
+
+:func:`read_image` reads TIFF, OME-Zarr, HDF5, PNG and the like, and through bioio the formats of microscopes.
+:func:`write_image` writes ImageJ TIFF. Every file is written whole or not at all: :func:`atomic`.
+"""
 
 from fijibridge.files.names import SUFFIXES
 from fijibridge.files.reader import content, read_image, split_key

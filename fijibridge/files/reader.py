@@ -1,10 +1,11 @@
-"""Which reader for which file."""
+"""Reader of image files of any known format."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,18 +31,24 @@ def read_image(
     Parameters
     ----------
     path
-        The file; for an array or scene inside of it ``"file.h5:/raw"``.
+        The file; ``"file.h5:/raw"`` for an array or scene inside it.
     dims
-        Its axes in their own order, where the file does not say them or says them wrong.
+        Axes in the file's order, such as ``"zyx"``, where the file does not name them or names them wrongly.
     key
-        The array or scene inside of the file, instead of ``:/raw`` in `path`.
+        Array or scene inside the file, in place of ``:/raw`` in `path`.
     lazy
-        Give a dask array: nothing is read before it is needed, and then only what is.
+        Return a dask array, whose chunks are read when they are computed.
+
+    Returns
+    -------
+    xarray.DataArray
+        Axes in the order ``t c z y x``, with pixel size, origin, unit and names of channels as far as the file holds
+        them. Its name is the file's stem.
 
     Raises
     ------
     DatasetError
-        If the file is missing, cannot be read, or does not say which axis is which.
+        If the file is missing, cannot be read, or its axes are unclear.
 
     Examples
     --------
@@ -53,22 +60,16 @@ def read_image(
     (('y', 'x'), (2, 9))
     """
     source, inside = split_key(path)
-    said = content(source, key or inside)
-    try:
-        pixels = said.pixels.lazy() if lazy else said.pixels[...]
-        image = as_image(pixels, dims or said.dims, **said.calibration, name=source.stem)
-    except ImageError as error:
-        raise DatasetError(f"{source}: {error}") from error
-    except DatasetError:
-        raise
-    except Exception as error:
-        raise _unreadable(source, error) from error
-    named = said.channels is not None and image.sizes.get("c", 1) == len(said.channels) > 1
-    return image.assign_coords(c=list(said.channels or ())) if named else image
+    found = content(source, key or inside)
+    with _naming_file(source):
+        pixels = found.pixels.lazy() if lazy else found.pixels[...]
+        image = as_image(pixels, dims or found.dims, **found.calibration, name=source.stem)
+    named = found.channels is not None and image.sizes.get("c", 1) == len(found.channels) > 1
+    return image.assign_coords(c=list(found.channels or ())) if named else image
 
 
 def content(path: str | os.PathLike[str], key: str | None = None) -> Content:
-    """Return what a file says of its image, without reading the pixels.
+    """Return the metadata and the unread pixels of a file.
 
     Raises
     ------
@@ -79,39 +80,34 @@ def content(path: str | os.PathLike[str], key: str | None = None) -> Content:
     key = key or inside
     if not source.is_file() and not source.is_dir():
         raise DatasetError(f"no file {source}")
-    try:
+    with _naming_file(source):
         found = _content(source, key)
-    except DatasetError:
-        raise
-    except ImageError as error:
-        raise DatasetError(f"{source}: {error}") from error
-    except Exception as error:
-        raise _unreadable(source, error) from error
     numbers = None if found.numbers is None else _named(source, found.numbers)
     return replace(found, pixels=_named(source, found.pixels), numbers=numbers)
 
 
 def _named(source: Path, pixels: OnDisk) -> OnDisk:
-    return replace(pixels, read=_naming(source, pixels.read))
-
-
-def _naming(source: Path, read: Callable[[Box], npt.NDArray[Any]]) -> Callable[[Box], npt.NDArray[Any]]:
-    """Say which file is broken, where pixels are read long after the file was opened."""
+    """Return the array with errors that name the file: pixels may be read long after it was opened."""
+    read = pixels.read
 
     def named(box: Box) -> npt.NDArray[Any]:
-        try:
+        with _naming_file(source):
             return read(box)
-        except DatasetError:
-            raise
-        except Exception as error:
-            raise _unreadable(source, error) from error
 
-    return named
+    return replace(pixels, read=named)
 
 
-def _unreadable(source: Path, error: Exception) -> DatasetError:
-    """Say that a file is broken: the readers raise nearly anything on one."""
-    return DatasetError(f"{source} cannot be read as an image: {error or type(error).__name__}")
+@contextmanager
+def _naming_file(source: Path) -> Iterator[None]:
+    """Turn any error into a DatasetError that names the file: on a broken one readers raise exceptions of any type."""
+    try:
+        yield
+    except DatasetError:
+        raise
+    except ImageError as error:
+        raise DatasetError(f"{source}: {error}") from error
+    except Exception as error:
+        raise DatasetError(f"{source} cannot be read as an image: {str(error) or type(error).__name__}") from error
 
 
 def _content(source: Path, key: str | None) -> Content:
@@ -119,18 +115,18 @@ def _content(source: Path, key: str | None) -> Content:
     if ome_zarr.is_zarr(source):
         return ome_zarr.content(source, key)
     if source.is_dir():
-        raise DatasetError(f"{source} is a folder; expected an image file, or a zarr with its metadata")
+        raise DatasetError(f"{source} is a folder; expected an image file, or a zarr folder with its metadata")
     if suffix in HDF5:
         return hdf5.content(source, key)
     if suffix in MICROSCOPES:
         return bioio.content(source, key)
     if key:
-        raise DatasetError(f"{source} has no parts, but {key!r} names one: leave out what follows the ':'")
+        raise DatasetError(f"{source} is a format without inner paths; leave out ':{key}'")
     return tiff.content(source) if suffix in TIFF else pictures.content(source)
 
 
 def split_key(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
-    """Split ``"file.h5:/raw"`` into the file and the path inside of it.
+    """Split ``"file.h5:/raw"`` into the file and the path inside it.
 
     Examples
     --------
@@ -139,7 +135,7 @@ def split_key(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     ('file.h5', '/raw/0')
     """
     text = os.fspath(path)
-    found = re.match(r"^(.{2,}?):[/\\](.*)$", text)  # one letter before the colon is a drive
+    found = re.match(r"^(.{2,}?):[/\\](.*)$", text)  # a single letter before the colon is a drive of Windows
     if found is None:
         return Path(text), None
     return Path(found[1]), "/" + found[2].replace("\\", "/")

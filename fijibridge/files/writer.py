@@ -1,4 +1,4 @@
-"""Files that are whole or not there: all are written beside their place and then moved into it."""
+"""Writers of files and folders, whole or not at all: each is written beside its path, then moved there."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import xarray as xr
 
 from fijibridge.errors import DatasetError
 from fijibridge.image import Array, as_image, imagej_pixels, in_order, origin, pixel_size, time_unit, unit
+from fijibridge.renames import object_before_path
 
 log = logging.getLogger("fijibridge")
 
@@ -27,7 +28,7 @@ _PARTIAL = ".partial"
 
 @contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path in the same folder, moved to `path` at the end, removed on an error.
+    """Yield a temporary path in the same folder, which is moved to `path` at the end and removed on an error.
 
     Examples
     --------
@@ -46,7 +47,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb+") as file:
+        with temporary.open("rb+") as file:  # on disk before the old file is replaced
             os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:
@@ -56,15 +57,15 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike[str], replace: bool = False) -> Iterator[Path]:
-    """Give an empty folder beside `path`, moved to `path` at the end, removed on an error.
+    """Yield an empty folder beside `path`, which is moved to `path` at the end and removed on an error.
 
     Parameters
     ----------
     path
-        Until the end its content lies in ``.NAME-….partial``; only a process that is killed leaves that behind, and
-        the next one warns of it.
+        Until the end its content lies in ``.NAME-….partial``. Only a killed process leaves that behind; the next call
+        logs a warning.
     replace
-        Whether what is there is replaced. It is removed when the new one is at its place.
+        Replace an existing file or folder, which is removed once the new folder is in place.
 
     Examples
     --------
@@ -79,7 +80,7 @@ def atomic_folder(path: str | os.PathLike[str], replace: bool = False) -> Iterat
     target.parent.mkdir(parents=True, exist_ok=True)
     hidden = f".{target.name[:80]}-"
     for left in target.parent.glob(f"{glob.escape(hidden)}*{_PARTIAL}"):
-        log.warning("%s is of a process that was killed, or that still writes: remove it if none does", left)
+        log.warning("%s belongs to a process that was killed or is still writing: remove it if none is running", left)
     folder = Path(tempfile.mkdtemp(prefix=hidden, suffix=_PARTIAL, dir=target.parent))
     try:
         yield folder
@@ -94,7 +95,7 @@ def atomic_folder(path: str | os.PathLike[str], replace: bool = False) -> Iterat
 
 
 def _swap(folder: Path, target: Path) -> None:
-    """Put a folder into the place of another, or of a file, which is removed then, or put back on an error."""
+    """Move a folder to the path of an existing folder or file, which is removed, or restored on an error."""
     old = folder.with_name(folder.name + ".old")
     target.rename(old)
     try:
@@ -115,12 +116,12 @@ def _umask() -> int:
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
-    """Make a folder for results, where there is none yet.
+    """Make a folder for results if it does not exist.
 
     Raises
     ------
     DatasetError
-        If a file is in its place, or it cannot be made.
+        If the path is a file, or the folder cannot be made.
     """
     folder = Path(path)
     try:
@@ -141,28 +142,50 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 
 def _plain_number(value: Any) -> Any:
-    """Return numpy's numbers and paths as what JSON knows."""
+    """Return numpy numbers and paths as types of JSON."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    raise TypeError(f"{type(value).__name__} has no place in JSON")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def _escaped(name: str) -> str:
-    """Write what is not ASCII as ImageJ does it: an ImageJ TIFF holds ASCII only."""
+    """Escape non-ASCII characters as ImageJ does: an ImageJ TIFF holds ASCII only."""
     return "".join(c if c.isascii() else f"\\u{ord(c):04X}" for c in name)
 
 
-def write_image(path: str | os.PathLike[str], image: Array, software: str | None = None) -> None:
+@object_before_path
+def write_image(image: Array, path: str | os.PathLike[str], software: str | None = None) -> None:
     """Write an image as an ImageJ TIFF, with axes, calibration and names of channels, atomically.
 
-    Types that ImageJ does not have are converted or refused as :func:`fijibridge.image.imagej_pixels` says. `software`
-    is kept in the file as what wrote it.
+    Parameters
+    ----------
+    image
+        Array or DataArray, as :func:`fijibridge.as_image` takes it. Types that ImageJ lacks are converted without loss
+        or refused: see :func:`fijibridge.image.imagej_pixels`.
+    path
+        File to write; its folder is made if needed.
+    software
+        Name of the writing program, stored in the file.
+
+    Raises
+    ------
+    ImageError
+        If the axes are unclear, or no pixel type of ImageJ holds the values.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fijibridge.files import read_image
+    >>> file = Path(tempfile.mkdtemp()) / "a.tif"
+    >>> write_image(as_image(np.zeros((8, 9), np.uint8), pixel_size=0.5, unit="um"), file)
+    >>> pixel_size(read_image(file))
+    {'y': 0.5, 'x': 0.5}
     """
     image = in_order(image) if isinstance(image, xr.DataArray) else as_image(image)
     size, start = pixel_size(image), origin(image)
-    # ImageJ's order of axes in a file; tifffile wants exactly it
+    # the order of axes in an ImageJ file, which tifffile requires
     ordered = image.transpose(*(d for d in "tzcyx" if d in image.dims))
     metadata: dict[str, Any] = {"axes": "".join(map(str, ordered.dims)).upper(), "unit": _escaped(unit(image))}
     metadata |= {f"{d}origin": -start[d] / size[d] for d in "xyz" if start.get(d)}

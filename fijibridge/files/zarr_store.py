@@ -1,4 +1,4 @@
-"""A zarr folder of which no link leads out."""
+"""A zarr store that reads no file outside its folder, not even through a symbolic link."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fijibridge.errors import DatasetError
 
 
 class InsideStore(LocalStore):
-    """Reads files of a folder, after a look at each that it really lies in there."""
+    """A read-only folder. Each path is resolved before it is opened."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root, read_only=True)
@@ -38,4 +38,4 @@ class InsideStore(LocalStore):
     def _refuse_outside(self, key: str) -> None:
         path = (self._real / key).resolve()
         if not path.is_relative_to(self._real):
-            raise DatasetError(f"{self.root}: {key!r} leads out of it, to {path}")
+            raise DatasetError(f"{self.root}: {key!r} points outside this folder, to {path}; copy the data into it")

@@ -14,7 +14,6 @@ from fijibridge.errors import ImageError
 from fijibridge.image import (
     DIMS,
     RGB,
-    LookupTable,
     as_image,
     channel_names,
     imagej_pixels,
@@ -23,6 +22,7 @@ from fijibridge.image import (
     time_unit,
     unit,
 )
+from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.imagej.metadata import imagej_info, keep_info
 
 MODES = {1: "composite", 2: "color", 3: "grayscale"}

@@ -15,7 +15,7 @@ from typing import Any
 import xarray as xr
 
 from fijibridge.errors import ImageError
-from fijibridge.image import LookupTable
+from fijibridge.imagej.lookup_table import LookupTable
 
 KEY = "imagej"
 """Name of the attribute."""

@@ -12,8 +12,9 @@ import xarray as xr
 
 from fijibridge.colors import colors_of, palette
 from fijibridge.errors import ImageError, OptionError, RoiError
-from fijibridge.image import DIMS, LookupTable, as_image, as_labels, imagej_pixels
+from fijibridge.image import DIMS, as_image, as_labels, imagej_pixels
 from fijibridge.imagej.hyperstack import MODES, Facts, image_of, shown, signed_ranges, stored_pixels
+from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.imagej.measurements import measurement_constants, places_of
 from fijibridge.imagej.tables import columns_of, curves_to_plot
 from fijibridge.rois import Roi

@@ -116,7 +116,7 @@ def copied(tmp_path, data):
 def test_no_folder_has_a_problem(copied, name):
     if name == "mdck_zo1":
         pytest.importorskip("bioio_czi")
-    findings = fb.check(copied(name, FOLDERS[name]))
+    findings = fb.check_dataset(copied(name, FOLDERS[name]))
     assert [str(f) for f in findings if f.severity == "problem"] == []
     if name == "mdck_zo1":
         assert any("the same pixels as 'as_acquired'" in f.what for f in findings)  # as is true
@@ -206,7 +206,7 @@ def test_wingdisc(copied, data):
 def test_nuclei(copied):
     folder = copied("nuclei_stardist", NUCLEI)
     assert len(np.unique(Dataset.open(folder)["dsb_like_512"].labels())) - 1 == 125
-    assert any("58 of the ids up to 183 are not used" in finding.what for finding in fb.check(folder))
+    assert any("58 of the ids up to 183 are not used" in finding.what for finding in fb.check_dataset(folder))
 
 
 ROLES = {
@@ -227,7 +227,7 @@ ROLES = {
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_guess_names_the_right_roles(copied, name):
     folder = copied(name)
-    guess = fb.describe(folder)
+    guess = fb.describe_dataset(folder)
     guess.write()
     described = Dataset.open(folder).description
     found = {role: getattr(described, role) for role in ("image", "labels", "classes", "region", "prediction")}

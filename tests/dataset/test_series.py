@@ -88,7 +88,7 @@ def test_numbers_that_leave_no_series(tmp_path):
     for z in (1, 2, 99999999):
         tifffile.imwrite(tmp_path / f"a_z{z}.tif", WHOLE[0, 0, 0])
     item = Dataset.from_patterns(tmp_path, image="{name}_z{z}.tif")["a"]
-    with pytest.raises(DatasetError, match=r"\{z\} in .* goes from 1 to 99999999, in 3 files"):
+    with pytest.raises(DatasetError, match=r"\{z\} in .* runs from 1 to 99999999, with 3 files"):
         item.image()
 
 
@@ -104,7 +104,7 @@ def test_an_axis_that_files_and_names_both_have(tmp_path):
     for z in range(2):
         tifffile.imwrite(tmp_path / f"a_z{z}.tif", WHOLE[0, 0], imagej=True, metadata={"axes": "ZYX"})
     item = Dataset.from_patterns(tmp_path, image="{name}_z{z}.tif")["a"]
-    with pytest.raises(DatasetError, match="has an axis 'z'"):
+    with pytest.raises(DatasetError, match="has the axis 'z'"):
         item.image()
     frames = Dataset.from_patterns(tmp_path, image="{name}_z{z}.tif", dims="cyx")["a"].image()
     assert frames.dims == ("c", "z", "y", "x")
@@ -161,7 +161,7 @@ def test_tiles_by_offsets_with_planes(tmp_path):
     assert image.shape == (2, 6, 7)
     assert image[1].values.tolist() == [[2] * 4 + [0] * 3] * 2 + [[2] * 3 + [8] * 4] * 2 + [[0] * 3 + [8] * 4] * 2
     told = Dataset.from_patterns(tmp_path, image="{name}_{tile}_z{z}.tif", tiles={"offsets": {"left": [0, 0]}})
-    with pytest.raises(DatasetError, match=r"no place is said for the tile\(s\) right: \[tiles.offsets\]"):
+    with pytest.raises(DatasetError, match=r"the tile\(s\) right have no offset: add lines to \[tiles.offsets\]"):
         told["a"].image()
     (tmp_path / "a_left_z1.tif").unlink()
     with pytest.raises(DatasetError, match="a_left_z1"):

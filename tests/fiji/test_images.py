@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import fijibridge as fb
 from fijibridge.errors import ImageError, NoImageError
-from fijibridge.image import LookupTable
+from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.imagej.metadata import imagej_text
 from tests.test_others_axes import of_pyimagej
 

@@ -211,8 +211,8 @@ def test_valid_convolutions(pair):
 @pytest.mark.parametrize("heads", [("distance",), ("affinity",), ("distance", "affinity")])
 def test_heads_learn_from_a_dataset(tissue, tmp_path, heads):
     for name in ("a", "b"):
-        write_image(tmp_path / f"{name}_image.tif", tissue.image)
-        write_image(tmp_path / f"{name}_labels.tif", tissue.labels)
+        write_image(tissue.image, tmp_path / f"{name}_image.tif")
+        write_image(tissue.labels, tmp_path / f"{name}_labels.tif")
     data = fb.Dataset.from_patterns(
         tmp_path, image="*_image.tif", labels="{name}_labels.tif", split={"validation": ["b"]}
     )
@@ -478,8 +478,8 @@ def test_schedules(pair, schedule):
 @pytest.fixture
 def folder(tissue, tmp_path):
     for name in ("a", "b"):
-        write_image(tmp_path / "images" / f"{name}_image.tif", tissue.image)
-        write_image(tmp_path / "images" / f"{name}_labels.tif", tissue.labels)
+        write_image(tissue.image, tmp_path / "images" / f"{name}_image.tif")
+        write_image(tissue.labels, tmp_path / "images" / f"{name}_labels.tif")
     (tmp_path / "images" / "dataset.toml").write_text(
         'format = 1\nimage = "*_image.tif"\nlabels = "{name}_labels.tif"\n[split]\nvalidation = ["b"]\n'
     )

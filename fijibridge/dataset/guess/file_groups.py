@@ -1,4 +1,4 @@
-"""Files of a folder sorted by what they have in common: candidates for the roles of a description."""
+"""Groups of files with a common pattern: candidates for the roles of a description."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _TILE = re.compile(r"(?:(?<=[_\-. ])|^)(y|x|row|col)(\d+)(?=[_\-. ]|$)", re.IGNO
 
 
 @dataclass(frozen=True)
-class Family:
-    """Files that differ in a name, and in the numbers of a series.
+class FileGroup:
+    """Files that differ in the image's name and in the numbers of a series only.
 
     Attributes
     ----------
     pattern : str
-        That they fit.
+        Pattern that they fit.
     role : str, optional
-        That a word in their names speaks for.
+        Role that a word in their names stands for.
     word : str
-        This word.
+        That word.
     files : dict
-        The first file of each name.
+        First file of each image, by name.
     count : int
-        How many files there are.
+        Number of files.
     """
 
     pattern: str
@@ -50,8 +50,8 @@ class Family:
     count: int
 
 
-def families(folder: Path) -> list[Family]:
-    """Sort the image files of a folder, and of the folders in it, by patterns."""
+def file_groups(folder: Path) -> list[FileGroup]:
+    """Group the image files of a folder, and of the folders in it, by patterns."""
     groups: dict[tuple[str, Role | None, str], dict[str, Path]] = {}
     counts: dict[str, int] = {}
     members = _series_members(folder)
@@ -61,14 +61,16 @@ def families(folder: Path) -> list[Family]:
                 continue
             groups.setdefault((pattern, role, word), {}).setdefault(name, path)
             counts[pattern] = counts.get(pattern, 0) + 1
-    return [Family(p, role, word, files, counts[p]) for (p, role, word), files in sorted(groups.items(), key=str)]
+    return [FileGroup(p, role, word, files, counts[p]) for (p, role, word), files in sorted(groups.items(), key=str)]
 
 
 def _kinds(path: Path, folder: Path, in_series: bool) -> Iterable[tuple[str, str, Role | None, str]]:
-    """Yield pattern, name of the image, role and its word for a file, or for each array in it."""
+    """Return pattern, name of the image, role and its word for a file, or for each array in an HDF5 file."""
     place = path.relative_to(folder).as_posix()
     pattern, name, role, word = _read_name(place, in_series)
-    if (Pattern(pattern).match(place) or {}).get("name", "") != name:  # a name with separators in odd places
+    if (Pattern(pattern).match(place) or {}).get(
+        "name", ""
+    ) != name:  # the guess does not lead back to the name: take the whole stem
         pattern, name, role, word = f"{place[: -len(path.name)]}{{name}}{path.suffix}", path.stem, None, ""
     if path.suffix.lower() not in HDF5:
         return [(pattern, name, role, word)]
@@ -81,7 +83,7 @@ def _kinds(path: Path, folder: Path, in_series: bool) -> Iterable[tuple[str, str
 
 
 def _series_members(folder: Path) -> dict[Path, bool]:
-    """Return all image files, and whether others differ from it in the number of a series only."""
+    """Return all image files, and for each whether another one differs only in the number of a series."""
     paths = list(_files(folder))
     bare: dict[Path, Path] = {p: p.with_name(_without_series(p.name)) for p in paths}
     shared: dict[Path, int] = {}
@@ -106,12 +108,12 @@ def _files(folder: Path) -> Iterable[Path]:
 
 def _is_image(path: Path) -> bool:
     if path.is_symlink() or path.name.startswith(".") or set(path.name) & set("{}*\\:"):
-        return False  # hidden, or no pattern can name it
+        return False  # hidden, or not to be named by a pattern
     return path.suffix.lower() in SUFFIXES or is_zarr(path)
 
 
 def _read_name(path: str, in_series: bool) -> tuple[str, str, Role | None, str]:
-    """Return pattern, name of the image, and the role with the word that speaks for it."""
+    """Return pattern, name of the image, and the role with the word that stands for it."""
     head, slash, file = path.rpartition("/")
     stem, dot, suffix = file.rpartition(".")
     if stem.lower().endswith(".ome"):
@@ -146,7 +148,7 @@ def _role_of(token: str) -> Role | None:
 def _by_word(
     tokens: Sequence[str], place: int, head: str, suffix: str, role: Role
 ) -> tuple[str, str, Role | None, str]:
-    """Split a name at the word that tells its role: what comes before names the image, else what follows."""
+    """Split a file name at the word of its role: the part before it is the image's name, else the part after."""
     word = tokens[place]
     before, after = "".join(tokens[: max(place - 1, 0)]), "".join(tokens[place + 2 :])
     if before:
@@ -156,7 +158,12 @@ def _by_word(
     if after:
         name, tail = _name_before_series(after)
         return f"{head}{word}{tokens[place + 1]}{'{name}' if name else ''}{tail}{suffix}", name, role, word
-    return f"{{name}}/{word}{suffix}", head.rstrip("/"), role, word  # a folder for each image; without one, no pattern
+    return (
+        f"{{name}}/{word}{suffix}",
+        head.rstrip("/"),
+        role,
+        word,
+    )  # one folder per image; files in the top folder fit no pattern then
 
 
 def _name_before_series(text: str) -> tuple[str, str]:

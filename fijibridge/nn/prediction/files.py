@@ -107,7 +107,7 @@ def predict_files(
             _remove(target)
             predict(loaded, image, out=target, progress=told, **options)
         else:
-            write_image(target, predict(loaded, image, progress=told, **options))
+            write_image(predict(loaded, image, progress=told, **options), target)
         if progress is not None and len(left) > 1:
             progress(number + 1, len(left))
     return targets
