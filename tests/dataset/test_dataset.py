@@ -5,8 +5,9 @@ import pytest
 import tifffile
 from skimage.io import imsave
 
+import fijibridge as fb
 from fijibridge.dataset import Dataset, check_dataset
-from fijibridge.errors import DatasetError
+from fijibridge.errors import DatasetError, RenamedWarning
 from fijibridge.files import write_image
 from fijibridge.image import as_image, origin, pixel_size, same_shape, unit
 
@@ -208,3 +209,9 @@ def test_real_folder(data):
     )
     assert len(dataset) == 18
     assert sum(len(np.unique(item.labels())) - 1 for item in dataset) == 6034
+
+
+@pytest.mark.parametrize("old", ["check", "describe"])
+def test_old_names_work_and_warn(old):
+    with pytest.warns(RenamedWarning, match=rf"fijibridge\.dataset\.{old} was renamed to fijibridge\.dataset\.{old}_"):
+        assert getattr(fb.dataset, old) is getattr(fb, f"{old}_dataset")

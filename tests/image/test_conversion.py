@@ -3,11 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fijibridge.errors import ImageError
 from fijibridge.image import (
     as_image,
     like,
     origin,
     pixel_size,
+    single_channel,
     unit,
 )
 
@@ -75,3 +77,12 @@ def test_axes_that_keep_their_names_keep_their_calibration():
     assert as_image(image.isel(z=0), "yx", pixel_size=3).z == 2
     named = as_image(np.zeros((2, 8, 9)), "cyx").assign_coords(c=["membrane", "nuclei"])
     assert list(as_image(named, "cyx").c.values) == ["membrane", "nuclei"]
+
+
+def test_labels_saved_as_a_colour_image_have_one_number_per_pixel():
+    plane = np.arange(6).reshape(2, 3)
+    grey = as_image(np.stack([plane] * 3), "cyx")
+    assert (single_channel(grey) == plane).all()
+    assert single_channel(as_image(plane)).dims == ("y", "x")
+    with pytest.raises(ImageError, match="3 channels that differ; expected one number for each pixel"):
+        single_channel(as_image(np.stack([plane, plane, plane + 1]), "cyx"))

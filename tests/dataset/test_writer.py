@@ -6,7 +6,7 @@ import tifffile
 
 import fijibridge as fb
 from fijibridge.dataset import Dataset, writer
-from fijibridge.errors import DatasetError
+from fijibridge.errors import DatasetError, RenamedWarning
 from fijibridge.image import as_image, origin, pixel_size, time_unit, unit
 
 RAW = np.arange(80, dtype=np.uint16).reshape(8, 10)
@@ -391,3 +391,10 @@ def test_what_a_folder_says_of_itself_stays(tmp_path):
     assert [item.provenance for item in saved] == ["corrected", "corrected", "manual"]
     assert saved.names("test") == ["b"]
     assert saved["b"].description.membranes == "bright"
+
+
+def test_the_old_order_of_folder_and_images_works_and_warns(tmp_path):
+    words = r"save_dataset\(path, object\) was renamed to save_dataset\(object, path\)"
+    with pytest.warns(RenamedWarning, match=words):
+        saved = fb.save_dataset(tmp_path, {"a": {"image": RAW}})
+    assert saved.names() == ["a"]

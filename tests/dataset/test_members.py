@@ -5,13 +5,10 @@ import itertools
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from skimage.io import imsave
 
 from fijibridge.dataset import Dataset
 from fijibridge.errors import DatasetError
-from fijibridge.files.series import grid
 from fijibridge.image import pixel_size
 
 WHOLE = np.arange(2 * 3 * 4 * 5 * 6, dtype=np.uint16).reshape(2, 3, 4, 5, 6)  # t c z y x
@@ -120,19 +117,6 @@ def test_a_folder_that_is_one_image(tmp_path):
     assert dataset.names() == ["embryo"]
     assert (dataset["embryo"].image().values == WHOLE[0, 0]).all()
     assert dataset["embryo"].labels().shape == (4, 5, 6)
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    rows=st.lists(st.integers(1, 5), min_size=1, max_size=3),
-    columns=st.lists(st.integers(1, 5), min_size=1, max_size=3),
-)
-def test_tiles_without_overlap_are_the_whole(rows, columns):
-    shapes = {(r, c): (rows[r], columns[c]) for r in range(len(rows)) for c in range(len(columns))}
-    covered = np.zeros((sum(rows), sum(columns)), int)
-    for cell, (y, x) in grid(shapes, (0, 0)).items():
-        covered[y : y + shapes[cell][0], x : x + shapes[cell][1]] += 1
-    assert (covered == 1).all()
 
 
 @pytest.mark.parametrize("lazy", [False, True])
