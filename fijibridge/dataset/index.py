@@ -105,15 +105,15 @@ def _facts_by_name(folder: Path, names: Sequence[str], files: Mapping[str, FileF
     patterns = {text: facts for text, facts in files.items() if "*" in text}
     _refuse_too_many("files", patterns)
     facts: dict[str, list[FileFacts]] = {name: [] for name in names}
-    for text, said in patterns.items():
+    for text, entry in patterns.items():
         fitting = [name for name in names if fnmatchcase(name, _literal(text))]
         _refuse_none("files", text, fitting, folder, names)
         for name in fitting:
-            facts[name].append(said)
-    for name, said in files.items():
+            facts[name].append(entry)
+    for name, entry in files.items():
         if name not in patterns:
             _refuse_none("files", name, [name] if name in facts else [], folder, names)
-            facts[name].append(said)
+            facts[name].append(entry)
     return facts
 
 

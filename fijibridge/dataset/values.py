@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fijibridge.arrays import Mask
 from fijibridge.errors import ImageError
 
 OTHER, MEMBRANE, IGNORE = 0, 1, 255
@@ -44,7 +45,7 @@ def cells(labels: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[
     return np.where(np.isin(array, nothing), array.dtype.type(0), array)
 
 
-def ignored(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[np.bool_]:
+def ignored(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> Mask:
     """Return the mask of numbers that mean ignore."""
     return np.isin(array, [value for value, meaning in meanings.items() if meaning == "ignore"])
 
@@ -71,7 +72,7 @@ def classes(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray
     return out
 
 
-def known(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[np.bool_]:
+def known(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> Mask:
     """Return the mask of known truth: non-zero pixels, or those whose number means known.
 
     Raises

@@ -259,19 +259,19 @@ def _description(images: Mapping[str, Mapping[str, Array]], fields: Mapping[str,
     fixed = sorted({"format", *ROLES} & set(fields))
     if fixed:
         raise DatasetError(f"{fixed[0]} is set by the files that are written; leave it out")
-    said: dict[str, Any] = {"image": "{name}_image.tif", **_calibration(images), **fields}
+    data: dict[str, Any] = {"image": "{name}_image.tif", **_calibration(images), **fields}
     roles = {role for arrays in images.values() for role in arrays}
-    said |= {role: f"{{name}}_{_ENDS[role]}.tif" for role in ROLES if role in roles}
+    data |= {role: f"{{name}}_{_ENDS[role]}.tif" for role in ROLES if role in roles}
     if meanings := _meanings(roles, fields.get("values")):
-        said["values"] = meanings
-    files = {str(name): dict(facts) for name, facts in dict(said.get("files", {})).items()}
+        data["values"] = meanings
+    files = {str(name): dict(facts) for name, facts in dict(data.get("files", {})).items()}
     for name, arrays in images.items():
         lacking = sorted(roles - set(arrays))
         if lacking:
             files.setdefault(name, {})["without"] = lacking
     if files:
-        said["files"] = files
-    return _validated(said)
+        data["files"] = files
+    return _validated(data)
 
 
 def _joined(old: Dataset, name: str, arrays: Mapping[str, Array], split: str, facts: Mapping[str, Any]) -> Description:
@@ -279,27 +279,27 @@ def _joined(old: Dataset, name: str, arrays: Mapping[str, Array], split: str, fa
 
     Fields that describe the folder stay; what differs for the new image goes to its entry in ``files``.
     """
-    said = old.description.model_dump(exclude_unset=True, by_alias=True)
+    data = old.description.model_dump(exclude_unset=True, by_alias=True)
     others = [other for other in old.names() if other != name]
-    roles = {role for role in ROLES if said.get(role)} | set(arrays)
-    said |= {role: f"{{name}}_{_ENDS[role]}.tif" for role in roles}
-    files = {key: dict(entry) for key, entry in said.get("files", {}).items() if key != name}
+    roles = {role for role in ROLES if data.get(role)} | set(arrays)
+    data |= {role: f"{{name}}_{_ENDS[role]}.tif" for role in roles}
+    files = {key: dict(entry) for key, entry in data.get("files", {}).items() if key != name}
     for other in others:  # a role that is new in the folder is missing for the older images
         lacking = sorted(role for role in roles if role not in old[other].members)
         if lacking:
             files.setdefault(other, {})["without"] = lacking
     known = _calibration({name: arrays})
-    if not known and "pixel_size" in said:  # an uncalibrated image must not take the folder's pixel size
+    if not known and "pixel_size" in data:  # an uncalibrated image must not take the folder's pixel size
         known = {"pixel_size": pixel_size(as_image(arrays["image"])), "unit": PIXEL}
-    own = {key: value for key, value in {**known, **facts}.items() if said.get(key) != value}
+    own = {key: value for key, value in {**known, **facts}.items() if data.get(key) != value}
     lacking = sorted(roles - set(arrays))
     if own or lacking:
         files[name] = own | ({"without": lacking} if lacking else {})
-    said["files"] = files
+    data["files"] = files
     if meanings := _meanings(roles, None):
-        said["values"] = {**said.get("values", {}), **meanings}
-    said["split"] = {**said.get("split", {}), **_split_with(said.get("split", {}), name, split)}
-    return _validated(said)
+        data["values"] = {**data.get("values", {}), **meanings}
+    data["split"] = {**data.get("split", {}), **_split_with(data.get("split", {}), name, split)}
+    return _validated(data)
 
 
 def _split_with(old: Mapping[str, Any], name: str, split: str) -> dict[str, list[str]]:
@@ -310,20 +310,20 @@ def _split_with(old: Mapping[str, Any], name: str, split: str) -> dict[str, list
     return names
 
 
-def _validated(said: Mapping[str, Any]) -> Description:
+def _validated(data: Mapping[str, Any]) -> Description:
     try:
-        return Description.model_validate(said)
+        return Description.model_validate(data)
     except ValidationError as error:
         raise DatasetError(error_text(error)) from error
 
 
 def _meanings(roles: Set[str], given: Any) -> dict[str, Any]:
     """Return the given meanings of numbers, and those of the classes that are written."""
-    said = given.model_dump(exclude_unset=True) if isinstance(given, Values) else dict(given or {})
-    for role in sorted({"classes", "region"} & roles & set(said)):
-        if role == "region" or {int(n): meaning for n, meaning in said[role].items()} != CLASSES:
+    data = given.model_dump(exclude_unset=True) if isinstance(given, Values) else dict(given or {})
+    for role in sorted({"classes", "region"} & roles & set(data)):
+        if role == "region" or {int(n): meaning for n, meaning in data[role].items()} != CLASSES:
             raise DatasetError(f"values.{role} is set by the files that are written; leave it out")
-    return {**said, **({"classes": CLASSES} if "classes" in roles else {})}
+    return {**data, **({"classes": CLASSES} if "classes" in roles else {})}
 
 
 def _calibration(images: Mapping[str, Mapping[str, Array]]) -> dict[str, Any]:

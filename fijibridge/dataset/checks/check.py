@@ -114,7 +114,7 @@ def _read(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray]) -> Iter
 
 
 def _lacks_files(item: Item, role: Role) -> bool:
-    """Return whether files of a role are missing, or their numbers are no series."""
+    """Return whether files of a role are missing, or their numbers do not form a series."""
     try:
         return bool(item.missing(role))
     except DatasetError:

@@ -1,4 +1,4 @@
-"""Crops against the images that they are said to be made from."""
+"""Crops, compared with the images that they were made from."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fijibridge.arrays import Mask
+
 _LEAST_PIXELS = 50
 _LEAST_SHARE = 0.2  # share of the cells' outlines that run between two cells
 _TISSUE = 0.5  # share of the known area that cells cover
@@ -69,7 +71,7 @@ def _counted(labels: npt.NDArray[Any], connectivity: int) -> tuple[npt.NDArray[A
     return np.unique(labels.ravel()[first[1:]], return_counts=True)
 
 
-def unlabelled(labels: npt.NDArray[Any], known: npt.NDArray[np.bool_] | None = None) -> int:
+def unlabelled(labels: npt.NDArray[Any], known: Mask | None = None) -> int:
     """Count gaps between cells, away from the border, that are large enough for a small cell.
 
     A gap is large enough if a circle (in 3D a sphere) of half a typical cell's radius fits. The typical cell is the one
@@ -121,14 +123,14 @@ def contrast(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float | None:
     return _difference(image, _between(ids, 3) | between & (ids == 0), inside)
 
 
-def class_contrast(image: npt.NDArray[Any], membranes: npt.NDArray[np.bool_]) -> float | None:
+def class_contrast(image: npt.NDArray[Any], membranes: Mask) -> float | None:
     """Return the mean brightness of membranes in pixel labels minus that beside them, in standard deviations."""
     from scipy import ndimage
 
     return _difference(image, membranes, ~ndimage.binary_dilation(membranes, iterations=2))
 
 
-def _between(ids: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.bool_]:
+def _between(ids: npt.NDArray[np.int64], width: int) -> Mask:
     """Return the pixels with two cells in a window of `width` pixels."""
     from scipy import ndimage
 
@@ -136,7 +138,7 @@ def _between(ids: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.bool_]:
     return np.asarray((lowest < ndimage.maximum_filter(ids, width)) & (lowest > 0))
 
 
-def _difference(image: npt.NDArray[Any], on: npt.NDArray[np.bool_], off: npt.NDArray[np.bool_]) -> float | None:
+def _difference(image: npt.NDArray[Any], on: Mask, off: Mask) -> float | None:
     if min(on.sum(), off.sum()) < _LEAST_PIXELS:
         return None
     spread = float(image[on | off].std())
