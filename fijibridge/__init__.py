@@ -33,13 +33,14 @@ _HOME = {
     "as_image": "image",
     "average_precision": "cells.matching.matches",
     "ceiling": "cells.scaling.ceiling",
+    "changed_cells": "cells.corrections",
     "check_dataset": "dataset",
     "class_target": "cells.targets.from_labels",
     "class_weights": "cells.targets.weights",
     "compare_labels": "cells.matching.agreement",
     "compare_predictions": "reports.predictions",
     "compare_runs": "reports.comparison",
-    "compare_tables": "cells.corrections",
+    "compare_match_tables": "cells.corrections",
     "current": "fiji.session.fiji",
     "describe_dataset": "dataset",
     "diagnose": "cells.diagnosis.overview",
@@ -54,9 +55,8 @@ _HOME = {
     "label_cells_tiled": "cells.segmentation.tiled",
     "labels_from_membranes": "cells.segmentation.from_membranes",
     "labels_to_rois": "rois",
-    "list_changes": "cells.corrections",
     "match_labels": "cells.matching.matches",
-    "match_table": "cells.matching.matches",
+    "match_table": "cells.matching.table",
     "membrane_target": "cells.targets.from_labels",
     "pixel_size": "image",
     "plan": "nn.planning",
@@ -70,7 +70,7 @@ _HOME = {
     "rois_to_labels": "rois",
     "rois_to_mask": "rois",
     "save_dataset": "dataset",
-    "separate_parts": "cells.corrections",
+    "split_parts": "cells.corrections",
     "synthetic_epithelium": "cells.synthetic",
     "thumbnail": "displays",
     "train": "nn.training",
@@ -130,13 +130,14 @@ __all__ = [
     "as_image",
     "average_precision",
     "ceiling",
+    "changed_cells",
     "check_dataset",
     "class_target",
     "class_weights",
     "compare_labels",
+    "compare_match_tables",
     "compare_predictions",
     "compare_runs",
-    "compare_tables",
     "current",
     "describe_dataset",
     "diagnose",
@@ -151,7 +152,6 @@ __all__ = [
     "label_cells_tiled",
     "labels_from_membranes",
     "labels_to_rois",
-    "list_changes",
     "match_labels",
     "match_table",
     "membrane_target",
@@ -168,7 +168,7 @@ __all__ = [
     "rois_to_mask",
     "save_dataset",
     "save_patches",
-    "separate_parts",
+    "split_parts",
     "synthetic_epithelium",
     "thumbnail",
     "train",
@@ -181,11 +181,12 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from fijibridge.cells.corrections import compare_tables, list_changes, separate_parts
+    from fijibridge.cells.corrections import changed_cells, compare_match_tables, split_parts
     from fijibridge.cells.diagnosis.overview import diagnose
     from fijibridge.cells.diagnosis.pixel_errors import error_map
     from fijibridge.cells.matching.agreement import compare_labels
-    from fijibridge.cells.matching.matches import average_precision, match_labels, match_table
+    from fijibridge.cells.matching.matches import average_precision, match_labels
+    from fijibridge.cells.matching.table import match_table
     from fijibridge.cells.scaling.ceiling import ceiling
     from fijibridge.cells.scaling.resampling import downscale, upscale
     from fijibridge.cells.segmentation.flooding import grow_labels

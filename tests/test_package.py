@@ -19,14 +19,14 @@ PUBLIC = {
     "PatchSampler", "Roi", "Run", "Sample", "SavedPatches", "Settings",
     "UNet", "__version__", "add_to_dataset", "affinity_target", "as_image", "average_precision",
     "ceiling", "check_dataset",
-    "class_target", "class_weights", "compare_labels", "compare_predictions", "compare_runs", "compare_tables",
+    "class_target", "class_weights", "compare_labels", "compare_predictions", "compare_runs", "compare_match_tables",
     "current", "describe_dataset", "diagnose", "distance_target", "downscale", "error_map",
     "error_worth", "export_model", "grow_labels", "imagej_info",
     "label_cells",
-    "label_cells_tiled", "labels_from_membranes", "labels_to_rois", "list_changes", "match_labels", "match_table",
+    "label_cells_tiled", "labels_from_membranes", "labels_to_rois", "changed_cells", "match_labels", "match_table",
     "membrane_target", "pixel_size", "plan", "predict", "predict_files", "read_image", "read_record", "read_rois",
     "receptive_field", "report_run", "rois_to_labels", "rois_to_mask", "save_dataset", "save_patches",
-    "separate_parts", "synthetic_epithelium", "thumbnail", "train", "tune_segmentation", "upscale", "verb",
+    "split_parts", "synthetic_epithelium", "thumbnail", "train", "tune_segmentation", "upscale", "verb",
     "weight_map", "write_image", "write_rois",
 }  # fmt: skip
 
@@ -47,9 +47,12 @@ def test_each_public_name_loads_and_is_documented(name):
 def test_old_public_names_work_and_warn(old):
     home, _, new = fb._RENAMED[old].partition(":")
     module = f"fijibridge.{home}" if home else "fijibridge"
-    with pytest.warns(RenamedWarning, match=rf"^fijibridge\.{old} was renamed to {re.escape(module)}\.{new}$"):
+    with pytest.warns(
+        RenamedWarning, match=rf"^fijibridge\.{old} was renamed to {re.escape(module)}\.{new}$"
+    ) as caught:
         thing = getattr(fb, old)
     assert thing is getattr(importlib.import_module(module), new)
+    assert caught[0].filename == __file__
 
 
 def test_unknown_name():

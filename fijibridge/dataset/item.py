@@ -182,7 +182,7 @@ class Item:
             If there is no such file, or it holds a number without a meaning.
         """
         if source == "labels" or (source == "auto" and "classes" not in self.paths):
-            return membrane_target(self.labels(), membrane_width, self.region())
+            return membrane_target(self.labels(), membrane_width, region=self.region())
         target, known = self.classes(), self.region()
         if known is None:
             return target

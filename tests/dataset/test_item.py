@@ -137,6 +137,6 @@ def test_a_mask_saved_in_colours_is_read_if_they_are_equal(tmp_path):
 def test_the_old_keyword_of_target_works_and_warns(tmp_path):
     arrays = {"a_image.tif": IMAGE, "a_labels.tif": np.tile(np.array([1, 1, 2, 2], np.uint8), (3, 1))}
     item = folder_with(tmp_path, arrays, 'image = "*_image.tif"\nlabels = "*_labels.tif"\n')
-    with pytest.warns(RenamedWarning, match="width= of target was renamed to membrane_width="):
+    with pytest.warns(RenamedWarning, match=r"width= of Item\.target was renamed to membrane_width="):
         old = item.target(width=1)
     assert (old == item.target(membrane_width=1)).all()

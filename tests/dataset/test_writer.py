@@ -394,7 +394,8 @@ def test_what_a_folder_says_of_itself_stays(tmp_path):
 
 
 def test_the_old_order_of_folder_and_images_works_and_warns(tmp_path):
+    old: tuple = (tmp_path, {"a": {"image": RAW}})
     words = r"save_dataset\(path, object\) was renamed to save_dataset\(object, path\)"
     with pytest.warns(RenamedWarning, match=words):
-        saved = fb.save_dataset(tmp_path, {"a": {"image": RAW}})
+        saved = fb.save_dataset(*old)
     assert saved.names() == ["a"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fijibridge.fiji.jvm import startup
+from fijibridge.java.jars import is_cached
 
 UNREACHABLE = """
 import time
@@ -143,12 +143,12 @@ def test_what_was_resolved_before(tmp_path, monkeypatch):
     jars = tmp_path / "envs" / "net" / "imagej" / "imagej" / "0123" / "jars"
     jars.mkdir(parents=True)
     (jars / "imagej-common-2.1.jar").touch()
-    assert not startup.is_cached(["net.imagej:imagej"])
+    assert not is_cached(["net.imagej:imagej"])
     (jars / "imagej-2.17.0.jar").touch()
-    assert startup.is_cached(["net.imagej:imagej"])
-    assert startup.is_cached(["net.imagej:imagej:2.17.0"])
-    assert not startup.is_cached(["net.imagej:imagej:2.16.0"])
-    assert not startup.is_cached(["net.imagej:imagej", "net.preibisch:BigStitcher"])
+    assert is_cached(["net.imagej:imagej"])
+    assert is_cached(["net.imagej:imagej:2.17.0"])
+    assert not is_cached(["net.imagej:imagej:2.16.0"])
+    assert not is_cached(["net.imagej:imagej", "net.preibisch:BigStitcher"])
 
 
 def test_interactive_needs_a_display(python):

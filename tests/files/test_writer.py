@@ -63,6 +63,7 @@ def test_a_folder_for_results(tmp_path):
 
 
 def test_the_old_order_of_image_and_path_works_and_warns(tmp_path):
+    old = (tmp_path / "a.tif", np.eye(8, dtype=np.uint8))
     with pytest.warns(RenamedWarning, match=r"write_image\(path, object\) was renamed to write_image\(object, path\)"):
-        write_image(tmp_path / "a.tif", np.eye(8, dtype=np.uint8))
+        write_image(*old)
     assert (read_image(tmp_path / "a.tif") == np.eye(8)).all()
