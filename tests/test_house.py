@@ -18,9 +18,9 @@ MOST_LINES = 500
 ESTABLISHED = {
     # nouns of the field
     "ceiling", "flooding", "labelling", "matching", "planning", "resampling", "sampling", "scaling", "tiling",
-    "tracing", "training", "tuning",
-    # short for compiled classes, saved patches, tiled segmentation
-    "compiled", "saved", "tiled",
+    "tracing", "training", "tuning", "watershed",
+    # short for compiled classes, saved patches, seeded and tiled segmentation
+    "compiled", "saved", "seeded", "tiled",
 }  # fmt: skip
 """Names of modules that look like participles, and are nouns."""
 
@@ -36,6 +36,7 @@ SAME_STEM = {
     "files": "files: the room, predictions of files",
     "host": "hosts of verbs: Fiji's menu, the worker",
     "labels": "label images: their check, their ROIs",
+    "parameters": "parameters of segmentation methods, and of verbs",
     "pictures": "PNG and the like: read, and drawn for reports",
     "pixels": "pixels in Java, and their check in a data set",
     "planning": "planning: the room, its command",
