@@ -213,7 +213,7 @@ def workers(folder):
     ("change", "words"),
     [
         ({"out": None}, "give out="),
-        ({"segment": lambda prob: prob}, "cannot be given segment"),
+        ({"segment": lambda prob: prob}, "cannot receive segment"),
         ({"loss": lambda *_: 0}, "cannot be given loss"),
         ({"data": [(np.zeros((64, 64)), np.zeros((64, 64), np.uint8))]}, "reads its images from a folder"),
     ],

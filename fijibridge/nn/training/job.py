@@ -439,8 +439,8 @@ def _refuse_idle(
         idle.append("segment")
     if idle:
         raise TrainingError(
-            f"data are a {type(inputs.data).__name__}, on which {', '.join(idle)} would have no effect: give them where "
-            "the batches are made, or leave them out"
+            f"data are a {type(inputs.data).__name__}, on which {', '.join(idle)} would have no effect: give them "
+            "where the batches are made, or leave them out"
         )
 
 
