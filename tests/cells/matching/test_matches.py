@@ -202,8 +202,12 @@ def test_bad_input(arguments, words):
 def test_positions_of_version_0_1_work_and_warn():
     true, pred = np.array([[1, 1, 0, 2, 2, 2]]), np.array([[7, 7, 0, 8, 0, 0]])
     expected = match_labels(true, pred, thresh=0.3, criterion="iot")
-    with pytest.warns(RenamedWarning, match="argument 3 of match_labels is keyword-only now: thresh="):
+    with pytest.warns(RenamedWarning) as caught:
         assert match_labels(true, pred, 0.3, "iot") == expected
+    assert [str(warning.message) for warning in caught] == [
+        "argument 3 of match_labels is keyword-only now: thresh=",
+        "argument 4 of match_labels is keyword-only now: criterion=",
+    ]
 
 
 def test_old_names_of_the_module():
