@@ -81,8 +81,8 @@ MODULES: dict[str, str] = {
     "fiji.images": "fiji.imageplus",
     "fiji.imglyb_jar": "fiji.jvm.imglyb_jar",
     "fiji.installations": "imagej.installations",
-    "fiji.jars": "fiji.jvm.jars",
-    "fiji.javaside": "fiji.jvm.compiled",
+    "fiji.jars": "java.jars",
+    "fiji.javaside": "fiji.jvm.classes",
     "fiji.judging": "fiji.session.judging",
     "fiji.keeping": "fiji.undo",
     "fiji.languages": "fiji.jvm.languages",
@@ -134,7 +134,7 @@ MODULES: dict[str, str] = {
     "nn.training.judging": "nn.training.validation",
     "nn.training.loading": "nn.training.batches",
     "nn.training.processes": "nn.training.separate_process",
-    "nn.training.reading": "nn.training.pairs",
+    "nn.training.reading": "nn.training.data",
     "nn.training.recording": "nn.training.recorder",
     "nn.training.scratch": "nn.training.spill",
     "nn.training.starting": "nn.training.trainer",
@@ -181,13 +181,15 @@ def renamed_keywords(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        name = function.__qualname__.rpartition("<locals>.")[2].removesuffix(".__init__")
+
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
             for old, new in names.items():
                 if old in kwargs:
                     if new in kwargs:
-                        raise TypeError(f"{function.__name__} got {old}= and {new}=, which are one; give {new}=")
-                    warn_renamed(f"{old}= of {function.__name__}", f"{new}=")
+                        raise TypeError(f"{name} got {old}= and {new}=, which are one; give {new}=")
+                    warn_renamed(f"{old}= of {name}", f"{new}=")
                     kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 

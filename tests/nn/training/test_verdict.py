@@ -48,7 +48,7 @@ def test_the_evidence_has_the_numbers():
     ending = explain(CASES["overfitting"][0], "early stop", patience=5)
     assert ending.evidence == (
         "val_loss was lowest, 0.6, at epoch 3, and is 0.9 at the end",
-        "train_loss went on from 0.45 to 0.24",
+        "train_loss kept falling, from 0.45 to 0.24",
     )
     assert (ending.metric, ending.best_epoch, ending.best, ending.patience) == ("val_loss", 3, 0.6, 5)
     assert explain(CASES["learning rate too high"][0], "").evidence == ("the training loss went from 0.3 to 1.4",)
@@ -113,7 +113,7 @@ def test_a_loss_that_has_turned_is_not_improving_though_a_line_through_its_end_f
     ending = explain(curves(FALLING[:8], val), "")
     assert ending.slope < -0.01 * 1.5
     assert ending.looks_like == "converged"
-    assert ending.evidence == ("val_loss has not been better for 2 epochs",)
+    assert ending.evidence == ("val_loss has not improved for 2 epochs",)
     assert explain(curves(FALLING[:7], val[:7]), "").looks_like == "still improving"  # one worse epoch is noise
 
 
@@ -187,3 +187,16 @@ def test_the_best_epoch_is_the_one_whose_weights_were_kept():
     assert explain(curve, "done").best_epoch == 4
     told = explain(curve, "done", min_delta=0.01)
     assert (told.best_epoch, told.best) == (3, 0.4)
+
+
+def test_a_stream_that_learns_does_not_look_like_a_learning_rate_too_high():
+    curve = pd.DataFrame({"epoch": range(6), "train_loss": [np.nan, 1, 0.6, 0.4, 0.3, 0.2], "val_loss": np.nan})
+    assert explain(curve, "done").looks_like == "still improving"
+
+
+def test_a_slope_over_epochs_of_which_some_were_not_counted():
+    f1 = [0, np.nan, 0.2, np.nan, 0.4, np.nan, 0.6]
+    curve = pd.DataFrame({"epoch": range(7), "train_loss": np.linspace(1, 0.3, 7), "val_f1": f1})
+    ending = explain(curve, "done", metric="val_f1")
+    assert ending.slope == pytest.approx(0.1)
+    assert ending.looks_like == "still improving"
