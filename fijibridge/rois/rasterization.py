@@ -232,7 +232,7 @@ def spline(vertices: Floats, closed: bool) -> Floats:
     lengths = np.maximum(lengths, np.float32(0.001))
     nodes = np.concatenate([np.zeros(1, np.float32), np.cumsum(lengths, dtype=np.float32)])
     count = max(100, int(_length(vertices, closed) / 2))
-    at = np.arange(count) * (float(nodes[-1]) / (count - 1))
+    at: Floats = np.arange(count, dtype=float) * (float(nodes[-1]) / (count - 1))
     if closed:
         n, extra = len(nodes), min(7, len(nodes) - 1)
         before, after = nodes[n - extra - 1 : n - 1] - nodes[-1], nodes[1 : extra + 1] + nodes[-1]

@@ -92,7 +92,7 @@ KINDS = {
     "points": points(1).map(lambda p: (a_points, (p,))),
 }
 
-# Found by long random runs. ImageJ stores the vertices of an ellipse, but computes them again when it reads one; and this
+# Found by long random runs. ImageJ stores the vertices of an ellipse, but computes them again when it reads one. This
 # spline is a sliver, whose pixels the last bits of its points decide.
 FOUND = {
     "ellipse": [("ij.gui.EllipseRoi", (0.0, 0.0, 2.0, 18.0, 0.5))],
