@@ -214,7 +214,7 @@ def workers(folder):
     [
         ({"out": None}, "give out="),
         ({"segment": lambda prob: prob}, "cannot receive segment"),
-        ({"loss": lambda *_: 0}, "cannot be given loss"),
+        ({"loss": lambda *_: 0}, "cannot receive loss"),
         ({"data": [(np.zeros((64, 64)), np.zeros((64, 64), np.uint8))]}, "reads its images from a folder"),
     ],
 )
