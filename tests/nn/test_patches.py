@@ -14,7 +14,7 @@ from fijibridge.errors import TrainingError
 from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.patches import Feed, PatchSampler, Sample
 from fijibridge.nn.patches.chunk_cache import Cached, Chunks
-from fijibridge.nn.patches.sampling import Grid, error_worth
+from fijibridge.nn.patches.places import Grid, error_worth
 
 
 def coordinates(shape: tuple[int, int], number: int = 0, known: np.ndarray | None = None) -> Sample:

@@ -3,7 +3,7 @@
 from fijibridge.nn.patches.prefetcher import Feed
 from fijibridge.nn.patches.sample import Batch, Sample
 from fijibridge.nn.patches.sampler import PatchSampler
-from fijibridge.nn.patches.sampling import error_worth
+from fijibridge.nn.patches.places import error_worth
 from fijibridge.nn.patches.saved import SavedPatches, save_patches
 
 __all__ = ["Batch", "Feed", "PatchSampler", "Sample", "SavedPatches", "error_worth", "save_patches"]

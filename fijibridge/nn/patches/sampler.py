@@ -15,7 +15,7 @@ from fijibridge.errors import TrainingError
 from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.patches.chunk_cache import cached
 from fijibridge.nn.patches.sample import Batch, Sample, check_samples
-from fijibridge.nn.patches.sampling import Drawn, Grid, Place, check_sampling, worth_of
+from fijibridge.nn.patches.places import Drawn, Grid, Place, check_sampling, worth_of
 
 
 class PatchSampler:
