@@ -1,187 +1,85 @@
-"""Where patches lie: drawn by what a pixel is worth, or in a grid. Geometry and sums, no list of all positions."""
+"""Places of patches: drawn at random by a sampling density, or on a regular grid."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
-from scipy import ndimage
 
-from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import TrainingError
-from fijibridge.nn.patches.sample import Sample, Slices
+from fijibridge.nn.patches.density import DensityMap
+from fijibridge.nn.patches.sample import Sample
+from fijibridge.nn.patches.sampling import SamplingMode
+from fijibridge.renames import rename_attributes
 
-Sampling: TypeAlias = Literal["positions", "images", "locations", "weighted", "membranes", "grid"]
 Place: TypeAlias = tuple[int, tuple[int, ...]]
-"""Number of an image, and the corner of a patch in it."""
+"""Index of an image, and the corner (first pixel) of a patch in it."""
 
-_BLOCK = 4096  # pixels of a block along each image's first axis, about: sums are kept for these only
-_SLAB = 2**22  # pixels that are read at a time to sum them
-_NEAR = 3  # pixels: how far from a membrane "membranes" still likes a centre
-_LIKED = 10.0  # how much more
 _TRIES = 1000
 
 
-class Worth:
-    """What the pixels of an image are worth as centres of patches, summed over blocks.
-
-    Parameters
-    ----------
-    sample
-        The image.
-    of
-        The worth of each pixel of a part of it, 0 for never.
-    """
-
-    def __init__(self, sample: Sample, of: Callable[[Sample, Slices], npt.NDArray[Any]]):
-        self.sample, self._of = sample, of
-        rest = max(math.prod(sample.shape[1:]), 1)
-        self.rows = max(_BLOCK // rest, 1)
-        slab = max(_SLAB // rest // self.rows, 1) * self.rows
-        self.sums = np.cumsum(np.concatenate([self._sums(start, slab) for start in range(0, sample.shape[0], slab)]))
-
-    @property
-    def total(self) -> float:
-        """Of all pixels."""
-        return float(self.sums[-1])
-
-    def draw(self, rng: np.random.Generator) -> tuple[int, ...]:
-        """Return a pixel, each as likely as it is worth."""
-        aim = rng.random() * self.total
-        block = min(int(np.searchsorted(self.sums, aim, side="right")), len(self.sums) - 1)
-        worth = self._part(block * self.rows, (block + 1) * self.rows)
-        within = np.cumsum(worth.reshape(-1), dtype=float)
-        aim = (aim - (self.sums[block - 1] if block else 0.0)) / (within[-1] or 1) * within[-1]
-        flat = int(min(np.searchsorted(within, aim, side="right"), np.flatnonzero(worth.reshape(-1))[-1]))
-        place = np.unravel_index(flat, worth.shape)
-        return (int(place[0]) + block * self.rows, *(int(p) for p in place[1:]))
-
-    def _sums(self, start: int, slab: int) -> npt.NDArray[np.float64]:
-        worth = self._part(start, start + slab)
-        rows = worth.reshape(len(worth), -1).sum(axis=1, dtype=float)
-        return np.add.reduceat(rows, range(0, len(rows), self.rows))
-
-    def _part(self, start: int, stop: int) -> npt.NDArray[Any]:
-        where = (slice(start, min(stop, self.sample.shape[0])), *(slice(0, n) for n in self.sample.shape[1:]))
-        worth = self._of(self.sample, where)
-        return worth if self.sample.centres is None else worth * np.asarray(self.sample.centres[where])
-
-
-def flat(sample: Sample, where: Slices) -> npt.NDArray[Any]:
-    """Return the same worth for every pixel of known truth."""
-    return np.asarray(sample.classes(where) != IGNORE)
-
-
-def by_weight(sample: Sample, where: Slices) -> npt.NDArray[Any]:
-    """Return the weight of each pixel of known truth."""
-    weights = sample.weights(where)
-    if weights is None:
-        raise TrainingError(f"{sample.name or 'a sample'} has no weight image, by which sampling='weighted' draws")
-    return np.where(flat(sample, where), weights, 0)
-
-
-def near_membranes(membrane: int) -> Callable[[Sample, Slices], npt.NDArray[Any]]:
-    """Return the worth by which pixels up to 3 px from a membrane are drawn ten times as often as others."""
-
-    def worth(sample: Sample, where: Slices) -> npt.NDArray[Any]:
-        first, last = where[0].start, where[0].stop
-        above, below = min(_NEAR, first), min(_NEAR, sample.shape[0] - last)
-        wider = (slice(first - above, last + below), *where[1:])
-        classes = sample.classes(wider)
-        near = ndimage.maximum_filter(classes == membrane, size=2 * _NEAR + 1)
-        liked = np.where(classes == IGNORE, 0.0, np.where(near, _LIKED, 1.0))
-        return liked[above : len(liked) - below]
-
-    return worth
-
-
-def worth_of(sampling: str, membrane: int) -> Callable[[Sample, Slices], npt.NDArray[Any]]:
-    """Return what pixels are worth in a way of sampling."""
-    return {"weighted": by_weight, "membranes": near_membranes(membrane)}.get(sampling, flat)
-
-
-def error_worth(errors: npt.ArrayLike, reach: float = 8, floor: float = 0.05) -> npt.NDArray[np.float32]:
-    """Return where to look again: high around wrong pixels, low but never 0 elsewhere.
-
-    Parameters
-    ----------
-    errors
-        True or non-zero where a prediction was wrong: ``fijibridge.diagnose(...).errors``, or a mask.
-    reach
-        Standard deviation of the Gaussian around a wrong pixel, in pixels.
-    floor
-        Worth of a pixel far from all errors; the highest is 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``float32``, to be given as ``Sample(..., centres=...)``.
-
-    Examples
-    --------
-    >>> errors = np.zeros((64, 64)); errors[16, 16] = 1
-    >>> worth = error_worth(errors)
-    >>> float(worth[16, 16]), round(float(worth[60, 60]), 2)
-    (1.0, 0.05)
-    """
-    density = ndimage.gaussian_filter((np.asarray(errors) != 0).astype(np.float32), reach, truncate=3)
-    highest = float(density.max())
-    return np.asarray(floor + (1 - floor) * (density / highest if highest else density), np.float32)
-
-
-class Drawn:
+class RandomPlaces:
     """Places drawn at random.
 
     Parameters
     ----------
     samples, patch
-        Images, and the sides of a patch.
-    sampling
-        ``"images"``: every image as likely as any other; ``"locations"``: the images in turn; else by the worth of
-        their pixels.
-    worth
-        Of pixels.
+        Images, and the sides of a patch in pixels.
+    mode
+        Sampling mode: its density and its choice of the image.
+    membrane
+        Class id of membranes.
     wanted
-        A class id of which a patch must hold a pixel, None for any patch.
+        Class id of which a patch must hold a pixel; None for any patch.
+
+    Raises
+    ------
+    TrainingError
+        If no pixel of any image can be the centre of a patch.
     """
 
     def __init__(
-        self, samples: Sequence[Sample], patch: Sequence[int], sampling: str,
-        worth: Callable[[Sample, Slices], npt.NDArray[Any]], wanted: int | None = None,
+        self, samples: Sequence[Sample], patch: Sequence[int], mode: SamplingMode, membrane: int = 1,
+        wanted: int | None = None,
     ):  # fmt: skip
-        self.samples, self.patch, self.sampling, self.wanted = samples, patch, sampling, wanted
-        self.worths = [Worth(sample, worth) for sample in samples]
-        totals = np.array([w.total for w in self.worths])
+        self.samples, self.patch, self.mode, self.wanted = samples, patch, mode, wanted
+        self.maps = [DensityMap(sample, mode.density_function(), membrane) for sample in samples]
+        totals = np.array([density.total for density in self.maps])
         self.useful = np.flatnonzero(totals > 0)
         if not len(self.useful):
             raise TrainingError(
-                "no pixel of any image may be the centre of a patch: none has a known truth (check regions and label "
-                "files), or all are worth nothing (weight, centres)"
+                "no pixel of any image can be the centre of a patch: none has a known truth (check regions and label "
+                "files), or weight or centres are 0 everywhere"
             )
-        even = sampling in ("images", "locations")
-        self.likely = np.ones(len(self.useful)) if even else totals[self.useful]
-        self.likely = self.likely / self.likely.sum()
+        likely = totals[self.useful] if mode.images == "by density" else np.ones(len(self.useful))
+        self.probabilities = likely / likely.sum()
 
     def place(self, number: int, rng: np.random.Generator) -> Place:
-        """Draw the place of an epoch's patch of that number."""
+        """Draw the place of patch `number` of an epoch.
+
+        Raises
+        ------
+        TrainingError
+            If no patch with a pixel of the wanted class is found in 1000 tries.
+        """
         for _ in range(_TRIES):
-            if self.sampling == "locations":
+            if self.mode.images == "in turn":
                 which = int(self.useful[number % len(self.useful)])
             else:
-                which = int(rng.choice(self.useful, p=self.likely))
+                which = int(rng.choice(self.useful, p=self.probabilities))
             sample = self.samples[which]
-            centre = self.worths[which].draw(rng)
+            centre = self.maps[which].draw(rng)
+            # Moved into the image; where the image is smaller than the patch, the corner is 0.
             corner = tuple(
                 min(max(c - p // 2, 0), max(n - p, 0)) for c, p, n in zip(centre, self.patch, sample.shape, strict=True)
             )
             if self.wanted is None or self._holds(sample, corner):
                 return which, corner
         raise TrainingError(
-            f"no patch with a pixel of class {self.wanted} was found in {_TRIES} tries: leave require out, or look "
-            "whether the targets hold any"
+            f"no patch with a pixel of class {self.wanted} was found in {_TRIES} tries: leave require out, or check "
+            "that the targets hold that class"
         )
 
     def _holds(self, sample: Sample, corner: Sequence[int]) -> bool:
@@ -190,33 +88,27 @@ class Drawn:
 
 
 class Grid:
-    """Places in a regular grid, each once an epoch, in an order that the epoch's seed says.
+    """Places on a regular grid, each once an epoch, in an order that depends on a seed.
 
     Parameters
     ----------
     samples, patch
-        Images, and the sides of a patch.
+        Images, and the sides of a patch in pixels.
     stride
-        Pixels from one patch to the next, by axis; the last of a row ends with the image.
+        Distance between neighbouring patches along each axis, in pixels; the last of a row ends with the image.
     """
 
     def __init__(self, samples: Sequence[Sample], patch: Sequence[int], stride: Sequence[int]):
         self.samples, self.patch, self.stride = samples, patch, stride
-        self.counts = [tuple(self._steps(n, p, s) for n, p, s in self._axes(sample)) for sample in samples]
+        self.counts = [grid_shape(sample.shape, patch, stride) for sample in samples]
         self.ends = np.cumsum([math.prod(count) for count in self.counts])
 
     def __len__(self) -> int:
+        """Return the number of places in all images."""
         return int(self.ends[-1])
 
-    def _axes(self, sample: Sample) -> Iterator[tuple[int, int, int]]:
-        return zip(sample.shape, self.patch, self.stride, strict=True)
-
-    @staticmethod
-    def _steps(size: int, patch: int, stride: int) -> int:
-        return 1 + math.ceil(max(size - patch, 0) / stride)
-
     def at(self, number: int) -> Place:
-        """Return the place of that number."""
+        """Return a place by its index, counted through all images in row-major order."""
         which = int(np.searchsorted(self.ends, number, side="right"))
         within = number - (int(self.ends[which - 1]) if which else 0)
         steps = np.unravel_index(within, self.counts[which])
@@ -227,36 +119,73 @@ class Grid:
         return which, tuple(corner)
 
     def shuffled(self, number: int, seed: Sequence[int]) -> Place:
-        """Return the place that comes as that number in an epoch: a permutation that needs no memory.
+        """Return the place that comes as number `number` in the random order of a seed."""
+        return self.at(permuted(number, len(self), seed))
 
-        Notes
-        -----
-        A Feistel network of four rounds over the next power of four, walked until it lands inside (Black and Rogaway
-        2002, "Ciphers with arbitrary finite domains").
-        """
-        bits = max((len(self) - 1).bit_length(), 2)
-        half = (bits + 1) // 2
-        mask = (1 << half) - 1
-        keys = np.random.default_rng(list(seed)).integers(1 << 62, size=4)
-        while True:
-            left, right = number >> half, number & mask
-            for key in keys:
-                mixed = (right * 0x9E3779B97F4A7C15 + int(key)) & (2**64 - 1)
-                mixed ^= mixed >> 29
-                mixed = (mixed * 0xBF58476D1CE4E5B9) & (2**64 - 1)
-                left, right = right, left ^ ((mixed >> 32) & mask)
-            number = (left << half) | right
-            if number < len(self):
-                return self.at(number)
+    def _axes(self, sample: Sample) -> Iterator[tuple[int, int, int]]:
+        return zip(sample.shape, self.patch, self.stride, strict=True)
 
 
-def check_sampling(sampling: str) -> None:
-    """Refuse a name that is not known.
+def grid_shape(shape: Sequence[int], patch: Sequence[int], stride: Sequence[int]) -> tuple[int, ...]:
+    """Return the number of patches along each axis of an image, which together hold all its pixels.
+
+    Examples
+    --------
+    >>> grid_shape((100, 16), (16, 16), (8, 8))
+    (12, 1)
+    """
+    return tuple(1 + math.ceil(max(n - p, 0) / s) for n, p, s in zip(shape, patch, stride, strict=True))
+
+
+def strides_of(stride: int | Sequence[int], dims: int) -> tuple[int, ...]:
+    """Return a stride for each axis.
 
     Raises
     ------
     TrainingError
-        Says which there are.
+        If there is neither one number nor one for each axis, or one is below 1.
     """
-    if sampling not in get_args(Sampling):
-        raise TrainingError(f"sampling is {sampling!r}; expected one of {', '.join(get_args(Sampling))}")
+    steps = (stride,) * dims if isinstance(stride, int | np.integer) else tuple(stride)
+    if len(steps) != dims or any(int(step) < 1 for step in steps):
+        raise TrainingError(f"stride is {stride}; expected one number of at least 1, or {dims}, one for each axis")
+    return tuple(int(step) for step in steps)
+
+
+def permuted(number: int, count: int, seed: Sequence[int]) -> int:
+    """Return element `number` of a pseudo-random permutation of ``range(count)``.
+
+    Notes
+    -----
+    A Feistel network of four rounds on the next power of four, with cycle walking (Black and Rogaway 2002, "Ciphers
+    with arbitrary finite domains"). ``default_rng(seed).permutation(count)`` would say it in a line; this order stays
+    because runs and saved samplers of version 0.1 are resumed in it.
+
+    Examples
+    --------
+    >>> [permuted(n, 6, (7, 0)) for n in range(6)]
+    [1, 3, 2, 4, 5, 0]
+    """
+    bits = max((count - 1).bit_length(), 2)
+    half = (bits + 1) // 2
+    mask = (1 << half) - 1
+    keys = np.random.default_rng(list(seed)).integers(1 << 62, size=4)
+    while True:
+        left, right = number >> half, number & mask
+        # A round swaps the halves and mixes one into the other. It can be undone whatever the mixing does, so the
+        # rounds map the numbers below 4**half one to one onto themselves.
+        for key in keys:
+            mixed = (right * 0x9E3779B97F4A7C15 + int(key)) & (2**64 - 1)
+            mixed ^= mixed >> 29
+            mixed = (mixed * 0xBF58476D1CE4E5B9) & (2**64 - 1)
+            left, right = right, left ^ ((mixed >> 32) & mask)
+        number = (left << half) | right
+        # Outside of the range, the rounds are applied again: following a cycle of a one-to-one map from inside, the
+        # first number inside is met by no other start.
+        if number < count:
+            return number
+
+
+rename_attributes(__name__, {
+    "Sampling": "nn.patches.sampling:Sampling", "check_sampling": "nn.patches.sampling:check_sampling",
+    "error_worth": "nn.patches.density:weight_errors",
+})  # fmt: skip
