@@ -161,7 +161,7 @@ def test_nothing_changes_nothing():
     [
         ({"rotation": -1}, "rotation is -1"),
         ({"noise": float("nan")}, "noise is nan"),
-        ({"share": 2}, "share is at most 1"),
+        ({"share": 2}, "expected share up to 1"),
     ],
 )
 def test_strengths_that_make_no_sense(fields, words):
@@ -206,7 +206,7 @@ def test_the_guard_lets_right_ones_pass(patch):
 @pytest.mark.parametrize("custom", [mirror_image, shift_target, forget_weight])
 def test_the_guard_stops_wrong_ones(custom):
     for seed in range(5):
-        with pytest.raises(TrainingError, match=r"your own augmentation moves (image|weight) and target apart"):
+        with pytest.raises(TrainingError, match=r"the custom augmentation moves (image|weight) and target apart"):
             check_augmentation(Augmentation(custom=custom), (32, 32), seed)
 
 

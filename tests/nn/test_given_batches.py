@@ -159,7 +159,7 @@ def of_one_side():
 
 def test_a_stream_is_looked_at_before_the_first_step():
     options = {"epochs": 1, "batches": 4, "observers": []}
-    with pytest.raises(TrainingError, match="fit the images better if those are mirrored in y"):
+    with pytest.raises(TrainingError, match="fit the images better if the images are mirrored in y"):
         train(small_net(), ((x, y[:, ::-1].copy()) for x, y in of_one_side()), **options)
     with pytest.raises(TrainingError, match="holds the class id 7"):
         train(small_net(), ((x, 7 * y) for x, y in of_one_side()), **options)

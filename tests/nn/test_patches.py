@@ -13,7 +13,7 @@ from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import TrainingError
 from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.patches import Feed, PatchSampler, Sample
-from fijibridge.nn.patches.chunk_cache import Cached, Chunks
+from fijibridge.nn.patches.chunk_cache import CachedArray, ChunkCache
 from fijibridge.nn.patches.density import weight_errors
 from fijibridge.nn.patches.places import Grid
 
@@ -355,8 +355,8 @@ def test_parts_of_a_cached_array_are_its_own(data):
     shape = data.draw(st.tuples(*[st.integers(1, 12)] * 3))
     chunks = data.draw(st.tuples(*[st.integers(1, 7)] * 3))
     pixels = np.arange(np.prod(shape)).reshape(shape)
-    room = Chunks(data.draw(st.sampled_from([0, 100, 1000, 10**6])))
-    array = Cached(Counted(pixels, chunks), room)
+    room = ChunkCache(data.draw(st.sampled_from([0, 100, 1000, 10**6])))
+    array = CachedArray(Counted(pixels, chunks), room)
     for _ in range(4):
         key = tuple(
             data.draw(st.one_of(st.integers(0, n - 1), st.slices(n).filter(lambda s: s.step != 0))) for n in shape
@@ -380,9 +380,9 @@ def test_a_chunk_is_read_once_while_there_is_room():
 
 
 def test_what_was_not_asked_for_longest_goes_first():
-    room = Chunks(3 * 8)
+    room = ChunkCache(3 * 8)
     source = Counted(np.arange(5), (1,))
-    array = Cached(source, room)
+    array = CachedArray(source, room)
     for number in (0, 1, 2, 0, 3, 0, 2):
         assert array[number] == number
     assert source.reads == 4

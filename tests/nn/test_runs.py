@@ -146,7 +146,7 @@ def test_the_pair_guard_looks_at_anyones_batches(tissue):
     target = membrane_target(tissue.labels, 3)
     target[:, :40] = 0
     image = tissue.image.copy(data=np.where(np.arange(80) < 40, 0, tissue.image.values))
-    with pytest.raises(TrainingError, match="fit the images better if those are mirrored in x"):
+    with pytest.raises(TrainingError, match="fit the images better if the images are mirrored in x"):
         train(small_net(), lambda: mirrored(image, target), normalisation=Normalisation(), **QUICK)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from fijibridge.errors import TrainingError
 from fijibridge.nn.patches import PatchSampler, Sample
 from fijibridge.nn.planning import Forecast, Measurement, forecast_training
-from fijibridge.nn.planning.forecast import told
+from fijibridge.nn.planning.forecast import extrapolate
 from fijibridge.nn.planning.probe import Cost, OutOfMemory, probe
 from fijibridge.nn.unet import UNet
 
@@ -57,13 +57,15 @@ def test_times_follow_from_the_step(sampler):
 
 def test_the_sum_is_the_sum_of_its_parts():
     cost = Cost(2.0, 0.5, 10.0, 1000, 400, None, 8, 64, 5)
-    assert told(cost, 100, 8, 10, 4, 0, spent_s=3).epoch_s == 205
+    assert extrapolate(cost, 100, 8, 10, 4, 0, spent_s=3).epoch_s == 205
     before = 3 + 10 + 0.6
-    assert told(cost, 100, 8, 10, 4, 0, spent_s=3).total_s == pytest.approx(before + (4 + 10) * 0.5 + 4 * 205)
-    assert told(cost, 3, 8, 0, 0, 0, spent_s=3).total_s == pytest.approx(before + 3 * 0.5), "there are but 3 batches"
-    more = told(cost, 1, 8, 0, 1, 0, more_bytes=5000).host_bytes - told(cost, 1, 8, 0, 1, 0).host_bytes
+    assert extrapolate(cost, 100, 8, 10, 4, 0, spent_s=3).total_s == pytest.approx(before + (4 + 10) * 0.5 + 4 * 205)
+    assert extrapolate(cost, 3, 8, 0, 0, 0, spent_s=3).total_s == pytest.approx(before + 3 * 0.5), (
+        "there are but 3 batches"
+    )
+    more = extrapolate(cost, 1, 8, 0, 1, 0, more_bytes=5000).host_bytes - extrapolate(cost, 1, 8, 0, 1, 0).host_bytes
     assert more == 5000
-    assert told(cost, 1, 8, 0, 1, 0).host_bytes >= 1000 + 400
+    assert extrapolate(cost, 1, 8, 0, 1, 0).host_bytes >= 1000 + 400
 
 
 def test_nothing_is_moved(sampler):
@@ -84,9 +86,9 @@ def test_nothing_is_moved(sampler):
 def test_batches_of_one_s_own(sampler):
     batches = list(sampler)[:1]
     assert forecast_training(UNet(depth=1, width=2), batches, epochs=1).patches == 2
-    with pytest.raises(TrainingError, match="use up"):
+    with pytest.raises(TrainingError, match="would consume"):
         forecast_training(UNet(depth=1, width=2), iter(batches))
-    with pytest.raises(TrainingError, match="fewer than it takes"):
+    with pytest.raises(TrainingError, match="it takes two or more"):
         forecast_training(UNet(depth=1, width=2), [], batches=3)
 
 

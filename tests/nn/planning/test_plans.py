@@ -137,7 +137,8 @@ def test_a_limit_that_nothing_keeps():
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ([], "nothing to plan with"), ("folder", "a plan of a str"), ([3], "list of int"), ([(8, 8, 8)], "2 axes"),
+        ([], "no image to plan with"), ("folder", "got a str to plan with"), ([3], "list of int"),
+        ([(8, 8, 8)], "2 spatial axes"),
         ([(np.zeros((2, 8, 8)), np.zeros((8, 8), np.uint8))], "axes|channel"),
     ],
 )  # fmt: skip
