@@ -110,14 +110,14 @@ def test_python_stays_usable_while_it_trains(clean, pair):
 
 
 def test_the_session_forgets_trainings_when_it_is_closed(fiji):
-    assert observers._factories.count(fiji.watch) == 1
+    assert observers.WATCHERS._factories.count(fiji.watch) == 1
     assert fb.Fiji.start(fiji_of_the_tests(), mode="headless") is fiji
-    assert observers._factories.count(fiji.watch) == 1
+    assert observers.WATCHERS._factories.count(fiji.watch) == 1
     fiji.close()
-    assert fiji.watch not in observers._factories
+    assert fiji.watch not in observers.WATCHERS._factories
     assert not observers.watchers()
     again = fb.Fiji.start(fiji_of_the_tests(), mode="headless")
-    assert observers._factories.count(again.watch) == 1
+    assert observers.WATCHERS._factories.count(again.watch) == 1
 
 
 def test_a_run_made_elsewhere_is_shown(clean, pair, tmp_path, python):
@@ -168,7 +168,7 @@ def test_correct_in_fiji_continue_and_set_old_beside_new(clean, tmp_path):
     assert all((v == before[k]).all() for k, v in old.model.net.state_dict().items()), "there is still an old one"
 
     found = fb.compare_runs(tmp_path / "old", tmp_path / "new", data=tmp_path / "first", out=tmp_path / "compared")
-    beside = fb.compare_tables(found.tables["old"], found.tables["new"])
+    beside = fb.compare_match_tables(found.tables["old"], found.tables["new"])
     assert beside["image"].tolist() == ["v", "total validation", "t", "total test", "total"]
     np.testing.assert_allclose(beside["f1 before"], found.matches["f1 old"])
     np.testing.assert_allclose(beside["f1 after"], found.matches["f1 new"])

@@ -25,7 +25,7 @@ from fijibridge.renames import renamed_keywords
 
 if TYPE_CHECKING:
     from fijibridge.nn.model import Model
-    from fijibridge.nn.training import Run
+    from fijibridge.record import Recorded
 
 _NO_IMAGES = ("_prob", "_cells", "_labels", "_classes", "_region", "_roi", "_mask")
 """Endings of names of results and truth, which are no images in a folder without a description."""
@@ -46,7 +46,7 @@ class _Source:
 
 @renamed_keywords(border="padding")
 def predict_files(
-    model: Model | Run | str | os.PathLike[str],
+    model: Model | Recorded | str | os.PathLike[str],
     inputs: Dataset | str | os.PathLike[str] | Iterable[Item | str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
