@@ -98,6 +98,7 @@ _HOME = {
 
 _RENAMED = {
     "compare_tables": "cells.corrections",
+    "error_worth": "nn.patches",
     "list_changes": "cells.corrections",
     "separate_parts": "cells.corrections",
 }

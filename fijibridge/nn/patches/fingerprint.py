@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fijibridge.arrays import is_mapped, some_parts
+from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches.chunk_cache import CachedArray
 from fijibridge.nn.patches.sample import Sample
 
@@ -68,6 +69,19 @@ def fingerprint_of(samples: Sequence[Sample]) -> str:
             sides = [min(n, _SIDE) for n in sample.shape]
             corner = [(n - side) // 2 for n, side in zip(sample.shape, sides, strict=True)]
             check = zlib.crc32(sample.cut(corner, sides)[0].tobytes(), check)
+    return f"{len(samples)} images, {check:08x}"
+
+
+def pixel_fingerprint(samples: Sequence[Sample], normalisation: Normalisation) -> str:
+    """Return a checksum of all pixels and their normalisation, by which a resumed run is compared with its begin.
+
+    It differs from :func:`fingerprint_of`, which also serves arrays on disk, because records of version 0.1 hold both.
+    """
+    check = zlib.crc32(repr(normalisation).encode())
+    for sample in samples:
+        for array in (sample.image, sample.target, sample.weight):
+            if array is not None:
+                check = zlib.crc32(np.ascontiguousarray(array).tobytes(), check)
     return f"{len(samples)} images, {check:08x}"
 
 
