@@ -233,7 +233,7 @@ def _batch_size(sampler: Iterable[Batch], cost: Cost) -> int:
 
 def _endless(sampler: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
     """Yield batches epoch after epoch, without moving the sampler on."""
-    aside = copy.copy(sampler)  # has a position of its own
+    aside = copy.copy(sampler)  # with a separate position
     source = Feed(aside, device) if isinstance(aside, PatchSampler) else aside
     while True:
         count = 0

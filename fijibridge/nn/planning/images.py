@@ -78,7 +78,7 @@ def source_of(data: Any, validation: Any, known: Traits) -> Source:
     Raises
     ------
     TrainingError
-        If there is no image, or the data cannot be planned with.
+        If there is no image, or the data have another form.
     """
     if isinstance(data, Dataset):
         return _of_dataset(data, known)

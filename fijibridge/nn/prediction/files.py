@@ -130,7 +130,7 @@ def _remove(target: Path) -> None:
     if not target.exists():
         return
     if not is_zarr(target):
-        raise ImageError(f"{target} exists and is no zarr: remove it, or choose another folder")
+        raise ImageError(f"{target} exists and is not a zarr: remove it, or choose another folder")
     shutil.rmtree(target)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import fijibridge as fb
-from fijibridge.errors import TrainingError
+from fijibridge.errors import RenamedWarning, TrainingError
 from fijibridge.nn.patches import PatchSampler, Sample
 from fijibridge.nn.planning import plan
 from fijibridge.nn.planning.images import source_of
@@ -179,3 +179,10 @@ def test_command_line(data, python):
     told = json.loads(done.stdout)
     assert (told["patch"], told["stride"], told["coverage_area"]) == ([64, 64], [32, 32], 4.0)
     assert told["batches"] == math.ceil(18 * 17 * 23 / 8)
+
+
+def test_memory_bytes_had_the_name_memory():
+    made = untried(UNet(depth=1, width=2), [(32, 32)])
+    with pytest.warns(RenamedWarning, match="Plan.memory was renamed to Plan.memory_bytes"):
+        assert made.memory == made.memory_bytes
+    assert made.to_dict()["memory"] == made.memory_bytes

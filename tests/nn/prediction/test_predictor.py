@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fijibridge.errors import Cancelled, DeviceError, FijiBridgeWarning, ImageError, ModelError
+from fijibridge.errors import Cancelled, DeviceError, FijiBridgeWarning, ImageError, ModelError, RenamedWarning
 from fijibridge.files import read_image, write_image
 from fijibridge.image import as_image, origin, pixel_size, time_unit, unit
 from fijibridge.nn.model import Model, Normalisation
@@ -420,3 +420,10 @@ def test_memory_does_not_grow_with_the_image(python, tmp_path):
     assert growth[10240]["result"] > 800e6
     assert growth[10240]["growth"] < 150e6
     assert growth[10240]["growth"] < growth[2048]["growth"] + 60e6
+
+
+def test_padding_had_the_name_border():
+    image = noise(20, 20)
+    with pytest.warns(RenamedWarning, match="border= of predict was renamed to padding="):
+        found = predict(model(), image, border="mirror")
+    xr.testing.assert_identical(found, predict(model(), image, padding="mirror"))
