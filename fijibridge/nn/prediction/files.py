@@ -19,7 +19,7 @@ from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import make_folder, read_image, write_image
 from fijibridge.files.names import SUFFIXES, stem
 from fijibridge.files.ome_zarr import is_zarr
-from fijibridge.files.reading import split_key
+from fijibridge.files.reader import split_key
 from fijibridge.nn.prediction.predictor import Progress, as_model, predict
 from fijibridge.renames import renamed_keywords
 
@@ -109,7 +109,7 @@ def predict_files(
             _remove(target)
             predict(loaded, image, out=target, progress=of_tiles, **options)
         else:
-            write_image(target, predict(loaded, image, progress=of_tiles, **options))
+            write_image(predict(loaded, image, progress=of_tiles, **options), target)
         if progress is not None and len(left) > 1:
             progress(number + 1, len(left))
     return targets
