@@ -308,7 +308,7 @@ class Caller {
 class Form {
     static final String NEVER = '\0', NONE = 'none', MANAGER = 'ROI Manager', OVERLAY = 'overlay'
     static final int WIDE = 40, NARROW = 8, LINE = 84, MANY = 9, HELP_LINES = 3
-    static final String HINT = 'What a field is for is told here.'
+    static final String HINT = 'Click a field to see its help here.'
     static final List<String> INPUTS = ['image', 'cells'], PATHS = ['file', 'folder', 'new folder'], NUMBERS = ['integer', 'number']
 
     private final Map verb
@@ -455,7 +455,7 @@ class Form {
 class Here {
     /** What scyjava's runner of scripts reads. */
     static class Asked {
-        public final String script = "__import__('fijibridge.fiji.menu.call', fromlist=['calls']).perform_here(asked)"
+        public final String script = "__import__('fijibridge.fiji.session.python_mode', fromlist=['perform_here']).perform_here(asked)"
         public final Map<String, Object> vars
         public final ScriptContext scriptContext = new SimpleScriptContext()
 
@@ -476,7 +476,7 @@ class Here {
         return here?.ask([what: 'hello'])?.version == version ? here : null
     }
 
-    /** What fijibridge.fiji.menu.call.perform_here answers; null if there is none. */
+    /** What fijibridge.fiji.session.python_mode.perform_here answers; null if there is none. */
     Map ask(Map request) {
         Object told = runner.apply(new Asked([asked: JsonOutput.toJson(request)]))
         if (told == null) return null
@@ -1205,7 +1205,7 @@ class Bridge {
         ImagePlus first = open ? open.values()[0] : null
         drawn.each { name, where ->
             if (first == null && !problems && caller.image() == null)
-                problems << "${name}: the cells are those of the ${where}, but of which image? Give the verb an image".toString()
+                problems << "${name}: the cells in the ${where} need an image to lie in: give the verb an image".toString()
         }
         if (problems) throw new Told(problems.join('; '))
         if (sent == null) return [:]

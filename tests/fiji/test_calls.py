@@ -157,7 +157,7 @@ def test_drawn_areas_are_cells(clean, raw):
     assert clean.table()["Area"].tolist() == [30 * 0.25, 72 * 0.25]
     with pytest.raises(MacroError, match="cells: the ROI Manager holds no areas"):
         clean.run_macro('run("FijiBridge Measure Cells...", "cells=[ROI Manager] image=raw.tif");')
-    with pytest.raises(MacroError, match="true: the cells are those of the overlay, but of which image"):
+    with pytest.raises(MacroError, match="true: the cells in the overlay need an image to lie in"):
         clean.run_macro('run("FijiBridge Match Labels...", "true=overlay predicted=overlay");')
 
 

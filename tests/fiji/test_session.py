@@ -256,7 +256,7 @@ def test_cells_of_a_series_lie_on_its_frames_both_ways(clean, axes):
     assert clean.measure("overlay", "s", ["mean"])["Mean"].tolist() == [10, 20, 30, 30]
     assert (fb.rois_to_labels(clean.rois("overlay", "s"), labels.shape) == labels).all()
     assert (clean.corrected_cells(labels, "s", "overlay") == labels).all()
-    assert fiji_rois.plane_of(imp, clean._named_roi(imp, "7", 2)) == 2
+    assert fiji_rois.plane_of(imp, fiji_rois.named_roi(imp, "7", 2)) == 2
     clean.select("s", "9")
     assert {"tyx": imp.getT, "tcyx": imp.getT, "cyx": imp.getC, "tczyx": imp.getZ}[axes]() == 3
 

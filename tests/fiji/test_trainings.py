@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 
+import jpype
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,7 @@ import torch
 import fijibridge as fb
 from fijibridge import observers
 from fijibridge.errors import TrainingError
+from fijibridge.fiji import plots
 
 QUICK = {"epochs": 3, "batches": 4, "batch": 2, "patch": (32, 32), "forecast": False}
 
@@ -71,9 +73,9 @@ def test_the_curves_are_those_of_the_run(clean, pair):
 
 def test_an_error_of_java_is_told_once_and_costs_the_training_nothing(clean, pair, monkeypatch, caplog):
     def broken(*_, **__):
-        raise clean._java("java.lang.IllegalStateException")("no window today")
+        raise jpype.JClass("java.lang.IllegalStateException")("no window today")
 
-    monkeypatch.setattr(type(clean), "plot", broken)
+    monkeypatch.setattr(plots, "line_plot", broken)
     with caplog.at_level(logging.WARNING, "fijibridge"):
         run = fb.train(small_net(), [pair], **QUICK)
     assert len(run.history) == 4
