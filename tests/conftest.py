@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -129,7 +130,7 @@ def python(where) -> Callable[..., subprocess.CompletedProcess[str]]:
     ``WHERE`` in it is the Fiji of the tests.
     """
 
-    def run(code: str, *, timeout: float = 120, status: int = 0, **environment: str | None):
+    def run(code: str, *, timeout: float = 600, status: int = 0, **environment: str | None):
         env = {k: v for k, v in {**os.environ, **environment}.items() if v is not None}
         done = subprocess.run(
             [sys.executable, "-c", f"WHERE = {where!r}\n{textwrap.dedent(code)}"],
@@ -139,6 +140,27 @@ def python(where) -> Callable[..., subprocess.CompletedProcess[str]]:
         return done
 
     return run
+
+
+@pytest.fixture
+def window(python, display, tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run code in a Python of its own with ImageJ's windows, the hands of tests.people, and preferences of its own."""
+    from tests.people import HEAD
+
+    def run(body: str, **environment: str):
+        options = f"-Duser.home={tmp_path}"
+        environment = {"JAVA_TOOL_OPTIONS": options, "FOLDER": str(tmp_path), **environment}
+        return python(HEAD + textwrap.dedent(body), DISPLAY=display, **environment)
+
+    return run
+
+
+@pytest.fixture
+def evaluate(fiji, engines) -> dict[str, Callable[[str], Any]]:
+    """Functions by language that run a script and return its result."""
+    from tests.engines import JARS
+
+    return {language: engines.evaluate(language) for language in JARS}
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -21,7 +21,7 @@ from fijibridge.errors import ImageError
 from fijibridge.fiji.jvm import classes
 from fijibridge.fiji.pixels import copy_to_java, each_plane
 from fijibridge.fiji.stacks import ArrayStack, ImageStack, virtual_dtype
-from fijibridge.image import DIMS, LookupTable
+from fijibridge.image import DIMS, RGB, LookupTable
 from fijibridge.imagej.description import facts_of
 from fijibridge.imagej.hyperstack import Shown, image_of, shown, stored_pixels
 from fijibridge.imagej.metadata import imagej_info, keep_info
@@ -218,3 +218,42 @@ def set_limits(imp: Any, limits: tuple[float, float]) -> None:
 def make_lut(table: LookupTable, low: float = 0.0, high: float = 255.0) -> Any:
     """Return ImageJ's own lookup table."""
     return classes.images().lut(_bytes(table), low, high)
+
+
+_BUILT_IN_LUTS = (
+    "Fire", "Grays", "Ice", "Spectrum", "3-3-2 RGB", "Red", "Green", "Blue", "Cyan", "Magenta", "Yellow", "Red/Green"
+)  # fmt: skip
+"""Lookup tables that ImageJ has without its folder of further ones."""
+
+
+def set_lut(imp: Any, name: str) -> None:
+    """Display an image of one channel with one of ImageJ's lookup tables."""
+    if imp.isComposite():
+        raise ImageError(
+            f"lut={name!r} is for one channel, the image has {imp.getNChannels()}: leave mode= or lut= out"
+        )
+    table = jpype.JClass("ij.plugin.LutLoader").getLut(name)
+    if table is None:
+        names = [str(n) for n in jpype.JClass("ij.IJ").getLuts() or ()] or list(_BUILT_IN_LUTS)
+        raise ImageError(f"ImageJ has no lookup table {name!r}; expected one of {', '.join(names)}")
+    low, high = float(imp.getDisplayRangeMin()), float(imp.getDisplayRangeMax())
+    imp.setLut(jpype.JClass("ij.process.LUT")(table, low, high))
+
+
+def check_mode(image: xr.DataArray, mode: str) -> None:
+    """Refuse a display mode that does not exist or does not fit the image."""
+    if mode not in ("composite", "color", "grayscale"):
+        raise ImageError(f"mode={mode!r}; expected 'composite', 'color' or 'grayscale'")
+    channels = image.sizes.get("c", 1)
+    if "c" in image.coords and tuple(image.coords["c"].values.ravel()) == RGB:
+        raise ImageError(f"mode={mode!r} is for several channels; an RGB image is shown in its colours: leave it out")
+    if channels < 2:
+        raise ImageError(f"mode={mode!r} is for several channels; the image has axes {image.dims}: leave it out")
+
+
+def is_lazy(image: Any) -> bool:
+    """Say whether pixels are outside memory: dask, zarr, HDF5 or a memory map."""
+    if isinstance(image, xr.DataArray):
+        data = image.variable._data
+        return image.chunks is not None or not isinstance(data, np.ndarray) or isinstance(data.base, np.memmap)
+    return isinstance(image, np.memmap) or (hasattr(image, "chunks") and not isinstance(image, np.ndarray))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, cast
 
 import jpype
@@ -13,9 +13,11 @@ from fijibridge.colors import Colors as Colors
 from fijibridge.colors import color_index
 from fijibridge.colors import colors_of as colors_of
 from fijibridge.colors import palette as palette
+from fijibridge.errors import RoiError
+from fijibridge.fiji import windows
 from fijibridge.fiji.jvm import classes
 from fijibridge.fiji.pixels import copy_to_java
-from fijibridge.fiji.windows import headless, on_event_thread
+from fijibridge.fiji.windows import Which, headless, on_event_thread
 from fijibridge.rois import Roi
 
 Source = Literal["manager", "overlay", "image"]
@@ -131,3 +133,117 @@ def _palette() -> Any:
 def select(imp: Any, roi: Any) -> None:
     """Make a ROI the selection of an image, go to its slice and scroll it into view."""
     classes.rois().select(imp, roi)
+
+
+# --- by source and name -----------------------------------------------------------------------------
+
+
+def find_rois(source: Source | None, which: Which) -> list[Any]:
+    """Return ImageJ's ROIs from a source.
+
+    Parameters
+    ----------
+    source
+        See :meth:`fijibridge.Fiji.rois`; None for the first that holds any: ROI Manager, overlay, selection.
+    which
+        The image for overlay and selection.
+    """
+    if source not in (None, "manager", "overlay", "image"):
+        raise RoiError(f"source={source!r}; expected 'manager', 'overlay' or 'image'")
+    if source in (None, "manager"):
+        opened = manager()
+        if (opened is not None and int(opened.getCount())) or source == "manager":
+            return list(opened.getRoisAsArray()) if opened is not None else []
+    imp = windows.find(which)
+    if source in (None, "overlay"):
+        found = drawn(imp)
+        if found or source == "overlay":
+            return found
+    roi = imp.getRoi()
+    return [] if roi is None else [roi]
+
+
+def copy_rois(source: Source | None, which: Which) -> list[Roi]:
+    """Copy the ROIs of a source into Python.
+
+    Raises
+    ------
+    RoiError
+        If there are none.
+    """
+    found = find_rois(source, which)
+    if not found:
+        raise RoiError(_no_roi(source, which))
+    return from_java(found)
+
+
+def _no_roi(source: Source | None, which: Which) -> str:
+    """Return the message that names the places without ROIs, and the images that have some."""
+    image = "" if source == "manager" else f" of {str(windows.find(which).getTitle())!r}"
+    where = {None: "the ROI Manager, the overlay or the selection", "manager": "the ROI Manager",
+             "overlay": "the overlay", "image": "the selection"}[source]  # fmt: skip
+    others = [str(i.getTitle()) for i in windows.open_images() if drawn(i)]
+    hint = f"; the overlay of {others} has some: say title=..." if others else ""
+    return f"no ROI in {where}{image}: draw one, or add it to the ROI Manager with [t]{hint}"
+
+
+def named_roi(imp: Any, name: str, position: int = 0) -> Any:
+    """Return the ROI with a name from the overlay, else the ROI Manager, preferably on a slice; None without one."""
+    opened = manager()
+    for rois in (drawn(imp), list(opened.getRoisAsArray()) if opened is not None else []):
+        found = [roi for roi in rois if str(roi.getName()) == name]
+        here = [roi for roi in found if position == plane_of(imp, roi)]
+        if found:
+            return (here or found)[0]
+    return None
+
+
+def selected_box(imp: Any) -> dict[str, slice]:
+    """Return the bounding box of an image's selection, clipped to the image."""
+    roi = imp.getRoi()
+    if roi is None:
+        raise RoiError(f"region='roi', but nothing is selected in {str(imp.getTitle())!r}")
+    box = roi.getBounds()
+    left, top = max(int(box.x), 0), max(int(box.y), 0)
+    right, bottom = min(int(box.x + box.width), int(imp.getWidth())), min(int(box.y + box.height), int(imp.getHeight()))
+    if right <= left or bottom <= top:
+        raise RoiError(f"region='roi', but the selection of {str(imp.getTitle())!r} lies outside of it")
+    return {"y": slice(top, bottom), "x": slice(left, right)}
+
+
+def add_rois(rois: Iterable[Roi] | Roi, which: Which, colors: Colors | None = None) -> None:
+    """Add ROIs to an image's overlay, and to the ROI Manager where there is a display."""
+    items = [rois] if isinstance(rois, Roi) else list(rois)
+    wrong = next((r for r in items if not isinstance(r, Roi)), None)
+    if wrong is not None:
+        raise RoiError(f"add_rois takes fijibridge.Roi, not {type(wrong).__name__}: labels_to_rois(labels) makes them")
+    imp = windows.find(which)
+    java = to_java(items, imp, [] if colors is None else colors_of(items, colors))
+    if not headless():
+        add_to_manager(java)  # before the overlay, because the manager copies them and ImageJ changes what it draws
+    add_to_overlay(imp, java)
+
+
+def activate_and_select(which: Which, roi: Roi | str | None) -> None:
+    """Make an image the active one, and select a ROI in it: one of ours, or the name of one that Fiji has."""
+    imp = windows.find(which)
+    java = None
+    if isinstance(roi, Roi):
+        java = to_java([roi], imp)[0]
+    elif roi is not None:
+        java = named_roi(imp, roi)
+        if java is None:
+            raise RoiError(f"no ROI {roi!r} in the overlay of {str(imp.getTitle())!r} or the ROI Manager")
+    windows.activate(imp)
+    if java is not None:
+        select(imp, java)
+
+
+def select_named(image_id: int, name: str, position: int) -> None:
+    """Select a ROI by name in an image; write into the status line if image or ROI is gone."""
+    imp = windows.with_id(image_id)
+    roi = None if imp is None else named_roi(imp, name, position)
+    if roi is None:
+        jpype.JClass("ij.IJ").showStatus(f"no ROI {name!r} in the image that was measured")
+    else:
+        select(imp, roi)

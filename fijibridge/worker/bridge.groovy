@@ -20,7 +20,7 @@ import javax.script.SimpleScriptContext
 class Here {
     /** What scyjava's runner of scripts reads. */
     static class Request {
-        public final String script = "__import__('fijibridge.fiji.menu.call', fromlist=['calls']).perform_here(asked)"
+        public final String script = "__import__('fijibridge.fiji.session.python_mode', fromlist=['perform_here']).perform_here(asked)"
         public final Map<String, Object> vars
         public final ScriptContext scriptContext = new SimpleScriptContext()
 
@@ -41,7 +41,7 @@ class Here {
         return here?.ask([what: 'hello'])?.done?.version == version ? here : null
     }
 
-    /** Returns the answer of fijibridge.fiji.menu.call.perform_here: done, error or cancelled; null if there is none. */
+    /** Returns the answer of fijibridge.fiji.session.python_mode.perform_here: done, error or cancelled; null if there is none. */
     Map ask(Map request) {
         Object said = runner.apply(new Request([asked: JsonOutput.toJson(request)]))
         return said == null ? null : (Map) new JsonSlurper().parseText(said.toString())

@@ -119,7 +119,8 @@ def menu():
 def ours(listeners):
     return sum(type(listener).__name__ == "_JProxy" for listener in listeners)
 def followers(panel):
-    found = [str(listener.getClass().getName()) for part in panel.getComponents() for listener in part.getMouseListeners()]
+    parts = panel.getComponents()
+    found = [str(listener.getClass().getName()) for part in parts for listener in part.getMouseListeners()]
     return found.count("fijibridge.RowListener")
 
 before = menu()

@@ -136,7 +136,7 @@ def test_memory_and_java_of_the_wheel(python):
     done = python(
         """
         import fijibridge as fb, jpype
-        fiji = fb.Fiji.start("embedded", mode="headless", memory="300m")
+        fiji = fb.Fiji.start("embedded", mode="headless", heap="300m")
         print(fiji.java.source, jpype.JClass("java.lang.Runtime").getRuntime().maxMemory() >> 20)
         """,
         JAVA_HOME=None,
@@ -192,7 +192,7 @@ def test_a_jvm_that_is_not_ours(python):
     ("arguments", "words"),
     [
         ({"where": "embedded", "mode": "gui"}, "expected 'headless'"),
-        ({"where": "embedded", "mode": "headless", "memory": "lots"}, "'8g'"),
+        ({"where": "embedded", "mode": "headless", "heap": "lots"}, "'8g'"),
         ({"where": "/no/such/Fiji", "mode": "headless"}, "no such folder"),
     ],
 )

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.jvm
 HELPERS = """
     def onEventThread = { work -> java.awt.EventQueue.invokeAndWait(work) }
     def wait = { done ->
-        def last = System.currentTimeMillis() + 60000
+        def last = System.currentTimeMillis() + 240000
         while (!done()) { assert System.currentTimeMillis() < last : 'it did not happen in time'; Thread.sleep(20) }
     }
     def manager = { ij.plugin.frame.RoiManager.getInstance2() }
@@ -364,7 +364,7 @@ def test_the_recorder_writes_a_call_as_it_is_read(jvm, folder, mode, line):
             shown.getNumericFields()[0].setText('0.4')
             press(shown, 'okay')
             labelled()
-            Thread.sleep(300)
+            wait { recorder.getText().contains('Label Cells') }
             recorder.getText()
         } finally { onEventThread { recorder.close() }; Prefs.set('fijibridge.label_cells.threshold', null) }
         """,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fiji.test_examples import EXAMPLES, GIVEN, parts
-from tests.fiji.test_examples import LANGUAGES as BY_SUFFIX
+from tests.journeys.test_examples import EXAMPLES, GIVEN, parts
+from tests.journeys.test_examples import LANGUAGES as BY_SUFFIX
 from tests.languages import BEGIN, GROWN, LANGUAGES, LINES, WRONG, code, prepared
 from tests.worker.conftest import ScriptFailed
 from tests.worker.languages import all_done

@@ -127,8 +127,8 @@ def test_results_that_are_gone_are_told_and_not_made_anew(jvm, run):
     with pytest.raises(ScriptFailed, match="ended before its results were read"):
         jvm(
             """
-            def type = IJ.getProperty('fijibridge ' + python).bridge.class.classLoader.loadClass('fijibridge.foreign.Blocks')
-            def made = type.getDeclaredConstructor()
+            def loader = IJ.getProperty('fijibridge ' + python).bridge.class.classLoader
+            def made = loader.loadClass('fijibridge.foreign.Blocks').getDeclaredConstructor()
             made.setAccessible(true)
             made.newInstance().attached([told])
             """,

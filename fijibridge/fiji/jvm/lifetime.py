@@ -137,7 +137,7 @@ def refuse_another(where: str | Path, mode: Mode, memory: str | None) -> None:
             f"this process already runs {there}; Fiji.start({str(where)!r}, mode={mode!r}) needs a fresh Python process"
         )
     if memory is not None:
-        log.warning("memory=%s is ignored: the JVM of this process is already running", memory)
+        log.warning("heap=%s is ignored: the JVM of this process is already running", memory)
 
 
 def start(where: str | Path, mode: Mode, memory: str | None) -> Running:

@@ -279,7 +279,7 @@ def _options(headless: bool, memory: str | None) -> list[str]:
     ]
     if memory is not None:
         if not re.fullmatch(r"\d+[mMgG]", memory):
-            raise StartError(f"memory={memory!r}; expected a number of megabytes or gigabytes, such as '8g' or '800m'")
+            raise StartError(f"heap={memory!r}; expected a number of megabytes or gigabytes, such as '8g' or '800m'")
         # all of it from the beginning: a heap that grows is collected again and again while it is small
         options += [f"-Xmx{memory}", f"-Xms{memory}"]
     return options

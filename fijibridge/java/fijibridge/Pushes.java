@@ -2,6 +2,7 @@ package fijibridge;
 
 import ij.ImagePlus;
 import ij.Undo;
+import ij.WindowManager;
 import ij.gui.ImageWindow;
 import ij.gui.Roi;
 import ij.io.FileInfo;
@@ -148,6 +149,7 @@ public final class Pushes {
         }
         ImageWindow window = imp.getWindow();
         if (imp.isComposite() != made.isComposite() || (window != null && !sameSize)) {
+            if (WindowManager.getImage(imp.getID()) == null) return imp;  // the user closed it meanwhile
             reopen(imp, made, keepView && before[0] == after[0] && before[1] == after[1]);
             notePushed(made);
             keep(made, kept);

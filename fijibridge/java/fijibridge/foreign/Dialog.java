@@ -25,7 +25,7 @@ import java.util.Vector;
 /** The dialog of a verb: the same as that of fijibridge/fiji/menu/dialog.py, with the same memory. */
 final class Dialog {
     static final String MANAGER = "ROI Manager", OVERLAY = "overlay";
-    private static final String NEVER = "\0", NONE = "none", HINT = "What a field is for is told here.";
+    private static final String NEVER = "\0", NONE = "none", HINT = "Click a field to see its help here.";
     private static final int WIDE = 40, NARROW = 8, LINE = 84, MANY = 9, HELP_LINES = 3;
 
     private final GenericDialog dialog;

@@ -55,7 +55,7 @@ final class Inputs {
         }
         if (open.isEmpty() && problems.isEmpty() && active == null)
             drawn.forEach((name, where) -> problems.add(
-                name + ": the cells are those of the " + where + ", but of which image? Give the verb an image"));
+                name + ": the cells in the " + where + " need an image to lie in: give the verb an image"));
         if (!problems.isEmpty()) throw new UserError(String.join("; ", problems));
     }
 

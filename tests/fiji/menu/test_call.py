@@ -15,23 +15,7 @@ import xarray as xr
 import fijibridge as fb
 from fijibridge import verbs
 from fijibridge.errors import Cancelled, MacroError, OptionError
-from fijibridge.fiji.menu.dialog import recorded
 from fijibridge.verbs import Call, Cells, Image, Param, unregister
-
-
-@pytest.fixture
-def own():
-    """Register verbs for one test."""
-    names = []
-
-    def register(title, function, **more):
-        verbs.verb(title, **more)(function)
-        names.append(title.lower().strip(".").replace(" ", "_"))
-        return function
-
-    yield register
-    for name in names:
-        unregister(name)
 
 
 @pytest.fixture
@@ -157,7 +141,7 @@ def test_drawn_areas_are_cells(clean, raw):
     assert clean.table()["Area"].tolist() == [30 * 0.25, 72 * 0.25]
     with pytest.raises(MacroError, match="cells: the ROI Manager holds no areas"):
         clean.run_macro('run("FijiBridge Measure Cells...", "cells=[ROI Manager] image=raw.tif");')
-    with pytest.raises(MacroError, match="true: the cells are those of the overlay, but of which image"):
+    with pytest.raises(MacroError, match="true: the cells in the overlay need an image to lie in"):
         clean.run_macro('run("FijiBridge Match Labels...", "true=overlay predicted=overlay");')
 
 
@@ -299,40 +283,13 @@ def test_the_training_that_a_macro_began_is_at_hand(clean, tmp_path):
         clean.run_macro('run("FijiBridge Stop Training");')
 
 
-@pytest.mark.parametrize("text", ["plain", "two words", 'a "quoted" one', r"C:\data\new [1]", "", "flips=true"])
-def test_what_is_recorded_is_read_back_as_it_was(clean, own, text):
-    def told(text: str = "usual", number: float | None = None, grow: bool = True) -> None:
-        values.append((text, number, grow))
-
-    values = []
-    own("Told...", told)
-    verb = verbs.verb_named("told")
-    given = {"text": text, "number": 0.1, "grow": False}
-    clean.run_macro(recorded(verb, given, in_script=False))
-    line = recorded(verb, given, in_script=True)
-    assert line.startswith('IJ.run("FijiBridge Told...", "')
-    clean.run_macro(line.replace("IJ.run(", "run("))
-    assert values == [(text, 0.1, False)] * 2
-    usual = {"text": "usual", "number": None, "grow": True}
-    assert recorded(verb, usual, in_script=False) == 'run("FijiBridge Told...", " ");\n', "which asks nothing"
-
-
-def test_a_title_that_no_macro_can_write_is_refused(own):
-    def told(text: str) -> None:
-        pass
-
-    own("Told...", told)
-    with pytest.raises(OptionError, match="cannot be written in a macro"):
-        recorded(verbs.verb_named("told"), {"text": "a ]["}, in_script=False)
-
-
 def together(*works):
     """Do several things at once, each in a thread of its own, and return what became of each."""
     found = [None] * len(works)
     start = threading.Barrier(len(works))
 
     def one(n, work):
-        start.wait(10)
+        start.wait(240)
         try:
             found[n] = work()
         except BaseException as error:  # also pytest's own
@@ -371,7 +328,7 @@ def meeting(own):
 
     def meet(times: int = 1, fail: str = "") -> None:
         for _ in range(times):
-            place.wait(10)
+            place.wait(240)
         if fail:
             raise fb.FijiBridgeError(fail)
 
@@ -383,11 +340,11 @@ def test_an_error_ends_the_macro_that_it_is_of_while_others_run(clean, meeting):
     def failing():
         with pytest.raises(MacroError, match="of the first"):
             clean.run_macro('run("FijiBridge Meet...", "times=2 fail=[of the first]"); return "went on";')
-        meeting.wait(10)
-        meeting.wait(10)
+        meeting.wait(240)
+        meeting.wait(240)
 
     def going_on():
-        meeting.wait(10)
+        meeting.wait(240)
         return clean.run_macro(
             'run("FijiBridge Meet...", "times=2"); x = "1"; run("FijiBridge Meet...", "times=&x"); return "went on";'
         )
@@ -404,11 +361,11 @@ def test_a_macro_of_imagejs_own_ends_by_its_error_while_python_runs_another(clea
     def in_imagej():
         code = 'run("FijiBridge Meet...", "times=2 fail=[of its own]"); run("FijiBridge Never");'
         ended = str(jpype.JClass("ij.IJ").runMacro(code))
-        meeting.wait(10)
+        meeting.wait(240)
         return ended
 
     def in_python():
-        meeting.wait(10)
+        meeting.wait(240)
         return clean.run_macro('run("FijiBridge Meet...", "times=2"); return "went on";')
 
     own("Never", never)
@@ -436,3 +393,116 @@ def test_a_verb_stays_a_command_while_others_come_and_go(clean, own):
 
     assert together(calls, lambda: come_and_go("Fleeting"), lambda: come_and_go("Passing")) == [None] * 3
     assert told == list(range(150))
+
+
+MODEL = """
+import torch
+torch.manual_seed(0)
+model = fb.Model(fb.UNet(depth=1, width=2).eval(), ("background", "membrane"))
+FOLDER = os.environ["FOLDER"]
+PATH = os.path.join(FOLDER, "a model.safetensors")
+model.save(PATH)
+pixels = np.random.default_rng(0).integers(0, 255, (60, 80)).astype(np.uint8)
+"""
+
+
+def test_an_error_is_a_dialog_for_a_person_and_an_end_for_a_macro(window):
+    window("""
+        IJ = jpype.JClass("ij.IJ")
+        choose("Stop Training")
+        assert "no training goes on" in message("FijiBridge Stop Training")
+
+        from fijibridge.verbs import Call, verb
+
+        @verb("Broken")
+        def broken() -> None:
+            raise KeyError("lost")
+
+        choose("Broken")
+        told = message("FijiBridge Broken")
+        assert "KeyError: 'lost'" in told and "its traceback is in the log" in told.replace("\\n", " ")
+        assert "in broken" in str(IJ.getLog())
+
+        # of a macro that Python runs no dialog opens
+        for code, text in (("Stop Training", "no training goes on"), ("Predict...", "model is missing")):
+            try:
+                fiji.run_macro(f'run("FijiBridge {code}");')
+            except fb.FijiBridgeError as error:
+                assert text in str(error), error
+            else:
+                raise AssertionError
+        assert not dialogs()
+
+        # one that runs in Fiji ends with ImageJ's own message
+        jpype.JClass("ij.macro.MacroRunner")('run("FijiBridge Stop Training"); newImage("after", "8-bit", 9, 9, 1);')
+        assert "no training goes on in line 1" in message("Macro Error")
+        ended("Macro$")
+        assert fiji.titles() == []
+
+        begun = []
+
+        @verb("Endless")
+        def endless(call: Call) -> None:
+            begun.append(call)
+            while True:
+                call.check()
+                time.sleep(0.05)
+
+        choose("Endless")
+        wait(lambda: len(begun) == 1)
+        IJ.setKeyDown(jpype.JClass("java.awt.event.KeyEvent").VK_ESCAPE)
+        status = lambda: str(IJ.getInstance().getStatusBar().getComponent(0).getText())
+        wait(lambda: status() == "cancelled")
+        assert not dialogs(), "quietly"
+        IJ.resetEscape()
+        jpype.JClass("ij.macro.MacroRunner")('run("FijiBridge Endless"); newImage("after", "8-bit", 9, 9, 1);')
+        wait(lambda: len(begun) == 2)
+        IJ.setKeyDown(jpype.JClass("java.awt.event.KeyEvent").VK_ESCAPE)
+        ended("Macro$")
+        assert not dialogs() and fiji.titles() == [], "and its macro ends, quietly too"
+    """)
+
+
+def test_a_training_goes_on_in_the_background(window):
+    window(MODEL + """
+tissue = fb.synthetic_epithelium((64, 64), cell_size=16, photons=400, weak_membranes=0, seed=1)
+fb.save_dataset(os.path.join(FOLDER, "data"), {"a": {"image": tissue.image, "labels": tissue.labels}})
+out = os.path.join(FOLDER, "run 1")
+jpype.JClass("ij.plugin.frame.Recorder")()
+try:
+    fiji.training
+except fb.FijiBridgeError as error:
+    assert "Train U-Net" in str(error)
+choose("Train U-Net...")
+opened = dialog("FijiBridge Train U-Net")
+fill(opened, Epochs="100000", Batches="2", Batch="2", Depth="1", Channels="2", Forecast=False, Device="cpu",
+     **{"Image folder": os.path.join(FOLDER, "data"), "Output folder": out, "Patch (px)": "32"})
+press(opened, "OK")
+from fijibridge.verbs import training as learning
+run = wait(lambda: learning.running and fiji.training)
+wait(lambda: len(run.history) > 2)
+recorded = str(jpype.JClass("ij.plugin.frame.Recorder").getInstance().getText())
+# by now ImageJ may have recorded which window came to the front
+call = (f'run("FijiBridge Train U-Net...", "folder={FOLDER}/data out=[{out}] epochs=100000 batches=2 '
+        'batch=2 patch=32 depth=1 channels=2 forecast=false device=cpu");\\n')
+assert recorded.startswith(call), recorded
+jpype.JClass("ij.IJ").setKeyDown(jpype.JClass("java.awt.event.KeyEvent").VK_ESCAPE)
+fiji.show(pixels, name="meanwhile")  # Fiji stays usable
+seen = len(run.history)
+wait(lambda: len(run.history) > seen + 1)
+assert run.running, "Escape is not for it"
+choose("Stop Training")
+wait(lambda: not run.running and not learning.running)
+wait(lambda: f"Model and record in {out}" in str(jpype.JClass("ij.IJ").getLog()))
+assert fiji.training is run and not dialogs()
+choose("Predict...")
+offered = dialog("FijiBridge Predict")
+assert read(offered)["Model"] == out, "the model of the last training is offered"
+press(offered, "Cancel")
+
+choose("Train U-Net...")  # which fails in the background: there is a run already
+again = dialog("FijiBridge Train U-Net")
+assert read(again)["Output folder"] == out and read(again)["Epochs"] == "100000"
+press(again, "OK")
+assert "run 1" in message("FijiBridge Train U-Net...")
+""")  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a person does with ImageJ's menu and dialogs, done by a program in the Pythons that the tests start."""
+"""Hands of a person for tests with windows: choose from ImageJ's menu, fill dialogs, press buttons."""
 
 from __future__ import annotations
 
@@ -8,18 +8,34 @@ from typing import Any
 
 import jpype
 
+HEAD = """
+import os, time
+import numpy as np
+import jpype
+import fijibridge as fb
 
-def wait(done: Callable[[], Any], seconds: float = 60) -> Any:
-    """Wait for something to be, and return it."""
+WHERE = os.environ.get("FIJIBRIDGE_TEST_FIJI", "embedded")
+fiji = fb.Fiji.start(WHERE, mode="interactive")
+WindowManager = jpype.JClass("ij.WindowManager")
+from tests.people import *
+"""
+"""Beginning of a script of the fixture ``window``."""
+
+BOUND = 240.0
+"""Seconds to wait for an event: generous, because no test may depend on the speed of the machine."""
+
+
+def wait(done: Callable[[], Any], seconds: float = BOUND) -> Any:
+    """Wait for a condition, and return its true value."""
     end = time.monotonic() + seconds
     while not (found := done()):
-        assert time.monotonic() < end, "it did not happen in time"
+        assert time.monotonic() < end, f"it did not happen within {seconds:g} s"
         time.sleep(0.05)
     return found
 
 
 def later(work: Callable[[], Any]) -> None:
-    """Do something on Java's event thread, and do not wait for it: a dialog may open."""
+    """Do something on Java's event thread without waiting: a dialog may open."""
     runnable = jpype.JProxy("java.lang.Runnable", dict={"run": lambda: (work(), None)[1]})
     jpype.JClass("java.awt.EventQueue").invokeLater(runnable)
 
@@ -37,7 +53,7 @@ def menu() -> Any:
 
 
 def labels() -> list[str]:
-    """Return what the menu offers, "-" for a line."""
+    """Return the labels of the menu, "-" for a separator."""
     offered = menu()
     return [] if offered is None else [str(offered.getItem(i).getLabel()) for i in range(offered.getItemCount())]
 
@@ -100,7 +116,7 @@ def fill(opened: Any, **values: str | bool) -> None:
 
 
 def read(opened: Any) -> dict[str, str | bool]:
-    """Return what the fields hold."""
+    """Return the values of the fields."""
     held: dict[str, str | bool] = {}
     for name, field in fields(opened).items():
         if isinstance(field, jpype.JClass("java.awt.Checkbox")):
@@ -127,7 +143,7 @@ def _buttons(opened: Any) -> list[Any]:
 
 
 def texts(opened: Any) -> str:
-    """Return all that a dialog says."""
+    """Return all texts of a dialog."""
     if isinstance(opened, jpype.JClass("java.awt.Container")):
         return "\n".join(filter(None, (texts(c) for c in opened.getComponents())))
     if isinstance(opened, jpype.JClass("ij.gui.MultiLineLabel")):
@@ -145,26 +161,34 @@ def close(opened: Any) -> None:
 
 
 def message(title: str) -> str:
-    """Wait for a message, close it, and return what it says."""
+    """Wait for a message, close it, and return its text."""
     opened = dialog(title)
-    told = texts(opened)
+    text = texts(opened)
     close(opened)
-    return told
+    return text
 
 
 def call(label: str, **values: str | bool) -> None:
-    """Call a verb from the menu by its dialog, and wait until it is done."""
+    """Call a verb from the menu by its dialog, and wait until it has ended."""
     choose(label)
     opened = dialog(f"FijiBridge {label.removesuffix('...')}")
     fill(opened, **values)
     press(opened, "OK")
-    _ended(f"FijiBridge {label}")
+    ended(f"FijiBridge {label}")
 
 
-def _ended(command: str) -> None:
-    """Wait for the thread in which ImageJ performs a command."""
+def ended(command: str) -> None:
+    """Wait until the thread of a command has ended, and the event thread has handled its events."""
     alive = jpype.JClass("java.lang.Thread").getAllStackTraces
-    wait(lambda: not any(str(t.getName()) == command and t.isAlive() for t in alive().keySet()), 60)
+    wait(lambda: not any(command in str(t.getName()) and t.isAlive() for t in alive().keySet()))
+    settle()
+
+
+def settle() -> None:
+    """Wait until the event thread has handled the events that are queued."""
+    nothing = jpype.JProxy("java.lang.Runnable", dict={"run": lambda: None})
+    for _ in range(3):  # an event may queue another one
+        jpype.JClass("java.awt.EventQueue").invokeAndWait(nothing)
 
 
 def open_file(path: str) -> None:
@@ -174,7 +198,7 @@ def open_file(path: str) -> None:
     chooser = wait(lambda: next((c for d in dialogs() for c in _inside(d) if _is_chooser(c)), None))
     chosen = jpype.JClass("java.io.File")(path)
     later(lambda: (chooser.setSelectedFile(chosen), chooser.approveSelection()))
-    _ended("Open...")
+    ended("Open...")
 
 
 def _is_chooser(component: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def test_in_the_background_while_fiji_is_used(clean, images, tmp_path):
     run = fb.train(
         small_net(), images, background=True, out=tmp_path, observers=[watcher], **(QUICK | {"epochs": 10_000})
     )
-    assert watcher.first.wait(60)
+    assert watcher.first.wait(240)
     clean.show(images["a"].image(), name="while it trains")
     assert clean.titles() == ["while it trains"]
     prob = fb.predict(run.model, clean.image("while it trains"))
@@ -75,7 +76,7 @@ def test_in_the_background_while_fiji_is_used(clean, images, tmp_path):
         run.wait()
     assert run.running
     run.stop("I have seen enough")
-    assert run.wait(60).stopped_because.startswith("I have seen enough after")
+    assert run.wait(240).stopped_because.startswith("I have seen enough after")
     assert len(run.history) >= 1
     assert np.array_equal(fb.predict(tmp_path, images["a"].image()), fb.predict(run.model, images["a"].image()))
     assert clean.titles() == ["while it trains"]
@@ -93,7 +94,6 @@ def test_ctrl_c_leaves_python_fiji_and_the_run(python, tmp_path):
             def progress(self, step, steps):
                 if step == 6:
                     os.kill(os.getpid(), signal.SIGINT)
-                    time.sleep(0.3)
             def metrics(self, epoch, values):
                 pass
         net = fb.UNet(depth=1, width=4)
@@ -108,15 +108,15 @@ def test_ctrl_c_leaves_python_fiji_and_the_run(python, tmp_path):
         print(fiji.titles(), signal.getsignal(signal.SIGINT) is signal.default_int_handler)
         try:
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(5)
+            time.sleep(240)
         except KeyboardInterrupt:
             print("and Ctrl-C is Python's again")
         """,
-        timeout=200,
+        timeout=600,
     )
     lines = done.stdout.splitlines()
     for line in lines[:2]:
-        assert line.startswith("interrupted by Ctrl-C after 2 of 10000 epochs"), line
+        assert re.match(r"interrupted by Ctrl-C after \d+ of 10000 epochs", line), line
     assert lines[2:] == ["['after'] True", "and Ctrl-C is Python's again"]
     for number in (1, 2):
         assert "Ctrl-C" in json.loads((tmp_path / f"run{number}" / "run.json").read_text())["stopped_because"]
@@ -190,8 +190,8 @@ def test_a_process_that_is_killed_is_told(clean, images, tmp_path):
     for child in children(os.getpid()):
         os.kill(child, signal.SIGKILL)
     with pytest.raises(TrainingError, match=r"killed|SIGKILL"):
-        run.wait(60)
-    deadline = time.monotonic() + 30
+        run.wait(240)
+    deadline = time.monotonic() + 240
     while workers(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not workers(tmp_path), "the second process outlived the first"
@@ -228,7 +228,7 @@ def test_a_job_that_is_none(tmp_path):
     (tmp_path / "job.json").write_text("{}")
     done = subprocess.run(
         [sys.executable, "-m", "fijibridge", "train", "--job", str(tmp_path / "job.json")],
-        capture_output=True, text=True, timeout=100, check=False,
+        capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 2
     assert "is no job of a training" in done.stderr
