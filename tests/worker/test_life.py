@@ -127,12 +127,12 @@ def test_results_that_are_gone_are_told_and_not_made_anew(jvm, run):
     with pytest.raises(ScriptFailed, match="ended before its results were read"):
         jvm(
             """
-            def loader = IJ.getProperty('fijibridge ' + python).bridge.class.classLoader
+            def loader = IJ.getProperty('fijibridge ' + path).@bridge.class.classLoader
             def made = loader.loadClass('fijibridge.foreign.Blocks').getDeclaredConstructor()
             made.setAccessible(true)
             made.newInstance().attached([told])
             """,
-            python=sys.executable, told=told,
+            path=str(BRIDGE), told=told,
         )  # fmt: skip
 
 
@@ -226,3 +226,17 @@ def test_unicode_and_blanks_everywhere_and_the_death_of_fiji(jars, environment, 
         jvm.process.kill()
         jvm.process.wait()
     assert ended(pid)
+
+
+def test_a_script_that_version_0_1_installed_works(jvm, run, tmp_path):
+    """It loads the bridge from the place where that was, and calls what it returns."""
+    text = Path(__file__).with_name("about_0_1.groovy").read_text(encoding="ascii")
+    bridge = BRIDGE.parent.parent / "fiji" / "bridge.groovy"
+    told = f"version = '{version('fijibridge')}', python = '{sys.executable}', bridge = new File('{bridge}')"
+    old = "version = '', python = '', bridge = new File('')"
+    assert old in text
+    path = tmp_path / "FijiBridge_About.groovy"
+    path.write_text(text.replace(old, told), encoding="ascii")
+    jvm("printed(); null")
+    jvm("script(path, [:])", path=str(path))
+    assert "fijibridge" in jvm("printed()")

@@ -22,12 +22,14 @@ def verb = [
     ],
 ]
 if (bridge.isFile()) {
-    def shell = new GroovyShell(this.class.classLoader, new Binding(python: python))
-    return shell.evaluate(bridge).call(verb, version, binding)
+    def loader = ij.IJ.getProperty('fijibridge ' + bridge.path)
+    if (loader?.changed != bridge.lastModified())
+        loader = new GroovyShell(this.class.classLoader, new Binding(python: python)).evaluate(bridge)
+    return loader.call(verb, version, binding)
 }
 // without the bridge: end a macro, a script or SciJava's module by an error
-def message = (python ? "the Python environment of FijiBridge is gone, there is no ${bridge}: install fijibridge again" :
-    'this script was copied, but it must be installed, to know its Python')
+def message = python ? "the Python environment of FijiBridge is gone, there is no ${bridge}: install fijibridge again"
+    : 'this script was copied, but it must be installed, to know its Python'
 message += ", and run 'fijibridge install-scripts PATH_TO_FIJI'"
 def macro = ij.Macro.getOptions() == null ? null : ij.macro.Interpreter.getInstance()
 if (macro != null) Thread.start { try { macro.abort(message) } catch (RuntimeException ended) { } }.join()

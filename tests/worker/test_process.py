@@ -77,27 +77,27 @@ def test_it_says_who_it_is(worker):
         ("predict", {"given": []}, "expected given and images"),
         ("plan", {"given": {"folder": "/", "depth": "__import__('os')"}}, "depth is \"__import__('os')\""),
         ("plan", {"given": {"folder": {"a": 1}}}, "expected a folder"),
-        ("keep_image", {"given": {"path": "/nowhere"}, "images": {"image": {"title": "a"}}}, "makes no sense"),
+        ("keep_image", {"given": {"path": "/nowhere"}, "images": {"image": {"title": "a"}}}, "invalid description"),
         ("keep_image", {"given": {"path": "/nowhere"}, "images": {"image": 7}}, "no image came"),
         ("keep_image", {"given": {"path": "/nowhere"}, "images": {"other": {}}}, "no option 'other'"),
         (
             "keep_image",
             {"images": {"image": {"blocks": [{"appose_type": "ndarray", "dtype": "uint8", "shape": [4],
                                               "shm": {"appose_type": "shm", "name": "psm_gone", "rsize": 4}}]}}},
-            "block of pixels cannot be had",
+            "block of pixels cannot be read",
         ),
         *(
             ("keep_image", {"images": {"image": {"blocks": [
                 {"appose_type": "ndarray", "dtype": dtype, "shape": shape,
                  "shm": {"appose_type": "shm", "name": name, "rsize": 4}}]}}}, words)
             for name, dtype, shape, words in (
-                ("../../etc/passwd", "uint8", [4], "is no name of one"),
-                ("sem.of_others", "uint8", [4], "is no name of one"),
-                (7, "uint8", [4], "is no name of one"),
+                ("../../etc/passwd", "uint8", [4], "is not the name of a block"),
+                ("sem.of_others", "uint8", [4], "is not the name of a block"),
+                (7, "uint8", [4], "is not the name of a block"),
                 ("psm_a", "O", [4], "of 'O'"),
-                ("psm_a", "uint8", [-1], "it would be [-1]"),
-                ("psm_a", "uint8", [2**40, "4"], "it would be"),
-                ("psm_a", "uint8", [], "it would be []"),
+                ("psm_a", "uint8", [-1], "shape [-1]"),
+                ("psm_a", "uint8", [2**40, "4"], "shape [1099511627776"),
+                ("psm_a", "uint8", [], "shape []"),
             )
         ),
     ],
@@ -148,7 +148,7 @@ def test_a_number_that_is_none_is_an_error_and_not_a_message_that_java_cannot_re
     assert "JSON" in answer["error"]
 
 
-def test_lines_that_make_no_sense_are_passed_over(worker):
+def test_invalid_lines_are_ignored(worker):
     for line in (
         "",
         "garbage",
