@@ -41,8 +41,8 @@ _kept: list[SharedMemory] = []
 class Blocks:
     """The blocks of one call, received or made.
 
-    Python's resource tracker, another process, frees them if this process is killed. (Appose's own worker takes them out
-    of the tracker, and then leaves them behind.)
+    Python's resource tracker, another process, frees them if this process is killed. (Appose's own worker takes them
+    out of the tracker, and then leaves them behind.)
     """
 
     def __init__(self) -> None:

@@ -84,7 +84,8 @@ def test_tables_plots_and_rois_have_their_windows(jvm, run):
         def both = WindowManager.getWindow('Both').getTextPanel()
         [WindowManager.getImageTitles() as List, titles(),
             both.getLineCount(), WindowManager.getImage('Curves').getWindow().class.simpleName,
-            both.getComponents().collect { it.getMouseListeners().count { it.class.simpleName == 'RowListener' } }.sum()]
+            both.getComponents().collect { it.getMouseListeners().count { it.class.simpleName == 'RowListener' } }
+                .sum()]
         """
     )
     assert sorted(shown[0]) == ["Curves", "bild"]
