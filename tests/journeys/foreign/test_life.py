@@ -172,7 +172,7 @@ def test_an_environment_that_is_gone_ends_macros_and_scripts(jvm, run, tmp_path)
 
 
 def test_a_script_that_was_copied_is_told_to_be_installed(jvm):
-    path = Path(__file__).resolve().parents[2] / "scripts" / "Plugins" / "FijiBridge" / "FijiBridge_About.groovy"
+    path = Path(__file__).resolve().parents[3] / "scripts" / "Plugins" / "FijiBridge" / "FijiBridge_About.groovy"
     with pytest.raises(ScriptFailed, match="must be installed"):
         jvm("script(path, [:])", path=str(path))
 
