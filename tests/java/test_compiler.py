@@ -101,7 +101,7 @@ def test_an_error_of_the_compiler_is_told(target, empty):
         compiler.compiled("session", wrong)
     assert "could not be compiled" in str(compiler.answer(["session", str(target.java), "17", "1.54p"])["error"])
     gone = Target(empty / "nowhere", target.java_version, "1.54p", target.class_path)
-    with pytest.raises(StartError, match="could not be compiled with .*nowhere"):
+    with pytest.raises(StartError, match=r"could not be compiled with .*nowhere"):
         compiler.compiled("session", gone)
     assert not [path for path in empty.iterdir() if path.name.startswith("classes")]
 

@@ -12,7 +12,6 @@ import pytest
 
 from fijibridge.errors import StartError
 from fijibridge.imagej import installations
-from fijibridge.java.jars import is_cached
 
 
 def fake_java(folder: Path, version: str, windows: bool = True) -> Path:
@@ -227,20 +226,6 @@ def test_a_dead_display_is_told_before_the_jvm_starts(python):
     )
     assert "no X server answers at DISPLAY=:4077" in done.stdout
     assert "headless still starts" in done.stdout
-
-
-def test_what_was_resolved_before(bare, monkeypatch):
-    """A jar of a like name is not the one asked for."""
-    monkeypatch.setattr("scyjava.config._cache_dir", bare)
-    jars = bare / "envs" / "net" / "imagej" / "imagej" / "0123" / "jars"
-    jars.mkdir(parents=True)
-    (jars / "imagej-common-2.1.jar").touch()
-    assert not is_cached(["net.imagej:imagej"])
-    (jars / "imagej-2.17.0.jar").touch()
-    assert is_cached(["net.imagej:imagej"])
-    assert is_cached(["net.imagej:imagej:2.17.0"])
-    assert not is_cached(["net.imagej:imagej:2.16.0"])
-    assert not is_cached(["net.imagej:imagej", "net.preibisch:BigStitcher"])
 
 
 def test_interactive_needs_a_display(python):
