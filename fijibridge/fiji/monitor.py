@@ -217,7 +217,7 @@ def show_record(record: Record, name: str, tables: Tables) -> None:
     if not windows.headless():
         for kind, table in _record_tables(record).items():
             tables.show(table, f"{name} {kind}")
-        jpype.JClass("ij.IJ").log(f"{name}: {record.told()}")
+        jpype.JClass("ij.IJ").log(f"{name}: {record.summary()}")
 
 
 def _record_tables(record: Record) -> dict[str, pd.DataFrame]:

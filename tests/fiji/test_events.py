@@ -84,7 +84,5 @@ def test_an_unknown_event_is_refused(window):
 
 
 def test_events_were_part_of_windows():
-    with pytest.warns(
-        RenamedWarning, match=r"windows.Event was renamed to fijibridge.fiji.events.Event"
-    ):
+    with pytest.warns(RenamedWarning, match=r"windows.Event was renamed to fijibridge.fiji.events.Event"):
         assert windows.Event is events.Event

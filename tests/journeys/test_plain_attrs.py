@@ -92,7 +92,7 @@ def everything_that_makes_images(fiji, folder):
     tissue = fb.synthetic_epithelium((48, 64), cell_size=16, seed=1)
     yield "synthetic image", tissue.image
     yield "synthetic labels", tissue.labels
-    target = fb.membrane_target(tissue.labels, width=3)
+    target = fb.membrane_target(tissue.labels, membrane_width=3)
     yield "membrane_target", target
     yield "distance_target", fb.distance_target(tissue.labels)
     yield "affinity_target", fb.affinity_target(tissue.labels)
@@ -107,7 +107,7 @@ def everything_that_makes_images(fiji, folder):
     prob = fb.predict(run.model, pulled)
     yield "predict", prob
     yield "predict into zarr", fb.predict(run.model, pulled, out=folder / "prob.ome.zarr")
-    cells = fb.label_cells(prob)
+    cells = fb.label_cells(prob, "threshold")
     yield "label_cells", cells
     for name, made in {"downscale": fb.downscale(pulled, 2), "upscale": fb.upscale(pulled, 2)}.items():
         yield name, made

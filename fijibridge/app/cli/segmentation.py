@@ -190,6 +190,6 @@ def _matching(item: Item, pred: Path, thresh: float, min_size: int) -> Matching:
     true, known = item.labels(), item.region()
     region = None if known is None else values(known)
     try:
-        return fb.match_labels(values(true), values(read_image(pred)), thresh, region=region, min_size=min_size)
+        return fb.match_labels(values(true), values(read_image(pred)), thresh=thresh, region=region, min_size=min_size)
     except ImageError as error:
         raise DatasetError(f"{item.paths['labels']} (true) and {pred} (pred): {error}") from error

@@ -13,7 +13,8 @@ import jpype
 
 from fijibridge.errors import Cancelled, FijiBridgeError, OptionError
 from fijibridge.fiji import macros
-from fijibridge.fiji.jvm import compiled
+from fijibridge.fiji.jvm import classes
+from fijibridge.fiji.jvm.reflection import private_field
 from fijibridge.fiji.menu import dialog
 from fijibridge.fiji.menu.entries import Menu
 from fijibridge.fiji.menu.host import FijiHost, Session
@@ -33,10 +34,10 @@ rename_attributes(__name__, {"perform_here": "fiji.session.python_mode:perform_h
 class Caller(IntEnum):
     """Caller of a command."""
 
-    person = compiled.PERSON
-    script = compiled.SCRIPT
-    macro = compiled.MACRO
-    python = compiled.PYTHON
+    person = classes.PERSON
+    script = classes.SCRIPT
+    macro = classes.MACRO
+    python = classes.PYTHON
 
 
 _MACROS = (Caller.macro, Caller.python)
@@ -60,7 +61,7 @@ class Calls:
 
     def enter(self) -> None:
         """Make the verbs commands, also after ImageJ's main window was opened again."""
-        compiled.plugin().callee = self._callee
+        classes.plugin().callee = self._callee
         if not self._interactive:
             macros.keep_images()  # else ImageJ loses images that are shown within IJ.run
         self._menu.enter()
@@ -74,7 +75,7 @@ class Calls:
             self._stop_listening = None
         self._menu.leave()
         macros.release_images()
-        compiled.plugin().callee = None
+        classes.plugin().callee = None
 
     # --- a call -------------------------------------------------------------------------------------
 
@@ -234,7 +235,7 @@ def _end(caller: Caller, why: str) -> Any:
     running = _macro_of(caller)
     if running is not None:
         try:
-            compiled.interpreter().end(running, why)
+            classes.interpreter().end(running, why)
         except jpype.JClass("java.lang.RuntimeException") as error:
             return error
         finally:
@@ -243,15 +244,13 @@ def _end(caller: Caller, why: str) -> Any:
     if caller in _MACROS:  # ImageJ knows only the macro of another thread, which started later
         if why:
             jpype.JClass("ij.IJ").showMessage("Macro Error", why)
-        return compiled.failure()(macro.MACRO_CANCELED)
+        return classes.failure()(macro.MACRO_CANCELED)
     if caller is Caller.person:
         return jpype.JClass("java.lang.RuntimeException")(why or macro.MACRO_CANCELED)
     # the end of IJ.run, which is not reached
     macro.setOptions(None)
-    flag = jpype.JClass("ij.IJ").class_.getDeclaredField("macroRunning")
-    flag.setAccessible(True)
-    flag.setBoolean(None, False)
-    return compiled.failure()(why or macro.MACRO_CANCELED)
+    private_field(jpype.JClass("ij.IJ"), "macroRunning").setBoolean(None, False)
+    return classes.failure()(why or macro.MACRO_CANCELED)
 
 
 def _message(command: str, error: BaseException) -> str:
@@ -278,7 +277,7 @@ def _macro_of(caller: Caller) -> Any:
     if caller is Caller.python:
         return macros.macro_here()
     macro = jpype.JClass("ij.macro.Interpreter").getInstance() if caller is Caller.macro else None
-    return None if isinstance(macro, compiled.interpreter()) else macro  # one of ours belongs to another thread
+    return None if isinstance(macro, classes.interpreter()) else macro  # one of ours belongs to another thread
 
 
 def _stop_recording(command: str) -> None:

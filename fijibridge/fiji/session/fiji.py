@@ -92,9 +92,9 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
                 lifetime.refuse_another(wanted, mode, heap)
             else:
                 lifetime.start(wanted, mode, heap)
-            assert lifetime.running is not None
-            lifetime.revive(lifetime.running)
-            session = _sessions.of(lifetime.running)
+            assert lifetime.state.running is not None
+            lifetime.revive(lifetime.state.running)
+            session = _sessions.of(lifetime.state.running)
         # without the lock, because the event thread may be waiting for it
         if mode == "interactive":
             startup.initialise_events()
@@ -127,7 +127,7 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
         """
         lifetime.refuse_forked()
         with _sessions.lock:
-            running = lifetime.running
+            running = lifetime.state.running
             if running is not None and running.ours:
                 lifetime.revive(running)
                 attachment.refuse_another(ij, running)
@@ -173,7 +173,7 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
         remove_watcher(self.watch)
         self._events.close()
         tables.unfollow_all()
-        if lifetime.running is not None and lifetime.running.ours:
+        if lifetime.state.running is not None and lifetime.state.running.ours:
             lifetime.close_everything(self.mode == "interactive")
 
     def __enter__(self) -> Fiji:
@@ -207,7 +207,7 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
         if self._gateway is None:
             raise SessionError("plain ImageJ has no ImageJ2 gateway: start a Fiji, Fiji.start()")
         if lifetime.is_disposed(self._gateway.getContext()):
-            ours = lifetime.running is not None and lifetime.running.ours
+            ours = lifetime.state.running is not None and lifetime.state.running.ours
             again = "Fiji.start() with the same arguments opens it" if ours else "imagej.init(), then Fiji.attach()"
             raise SessionError(f"ImageJ2 was quit, its services are gone: {again}")
         imglyb_jar.say_what_is_lacking()
@@ -256,14 +256,14 @@ def current() -> Fiji:
     session = _sessions.latest
     if session is not None and not session.closed and not _joined_was_quit():
         return session
-    if startup.is_running() and (lifetime.running is None or not lifetime.running.ours):
+    if startup.is_running() and (lifetime.state.running is None or not lifetime.state.running.ours):
         return Fiji.attach()
     raise SessionError("no Fiji is running in this process: start one with fijibridge.Fiji.start()")
 
 
 def _joined_was_quit() -> bool:
     """Say whether the ImageJ2 that was joined was quit; whoever started it may have made another one."""
-    running = lifetime.running
+    running = lifetime.state.running
     if running is None or running.ours or running.gateway is None:
         return False
     return lifetime.is_disposed(running.gateway.getContext())

@@ -8,6 +8,7 @@ from typing import Any
 
 from fijibridge.errors import Cancelled, FijiBridgeError
 from fijibridge.fiji.session.fiji import Fiji, current
+from fijibridge.java import compiler
 from fijibridge.verbs import script_options
 from fijibridge.verbs.registry import verb_named
 
@@ -18,7 +19,8 @@ def perform_here(asked: str) -> str:
     Parameters
     ----------
     asked
-        JSON with ``what``: ``"hello"``; ``"read"`` and ``"write"``, see :mod:`fijibridge.verbs.script_options`; or
+        JSON with ``what``: ``"hello"``; ``"classes"`` with ``target``, see :mod:`fijibridge.java.compiler`; ``"read"``
+        and ``"write"``, see :mod:`fijibridge.verbs.script_options`; or
         ``"perform"`` with ``verb`` and ``given``, values by name.
 
     Returns
@@ -35,7 +37,7 @@ def perform_here(asked: str) -> str:
         return json.dumps({"done": {}} if what == "hello" else {"error": str(error)})
     command = str(request.get("verb"))
     try:
-        if what != "hello":
+        if what not in ("hello", "classes"):
             command = verb_named(command).command
         return json.dumps({"done": _answer(fiji, what, request)})
     except Cancelled:
@@ -47,6 +49,8 @@ def perform_here(asked: str) -> str:
 def _answer(fiji: Fiji, what: str, request: dict[str, Any]) -> dict[str, Any]:
     if what == "hello":
         return {"version": version("fijibridge")}
+    if what == "classes":
+        return compiler.answer(request["target"])
     if what == "perform":
         verb, person = verb_named(str(request["verb"])), bool(request.get("person", False))
         return {"named": fiji._calls.perform_for_script(verb, request["given"], person)}

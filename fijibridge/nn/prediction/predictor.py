@@ -29,7 +29,7 @@ from fijibridge.nn.traits import Traits
 from fijibridge.nn.unet import UNet
 
 if TYPE_CHECKING:
-    from fijibridge.nn.training import Run
+    from fijibridge.record import Recorded
 
 Progress: TypeAlias = Callable[[int, int], None]
 Cancel: TypeAlias = "threading.Event | Callable[[], bool]"
@@ -39,7 +39,7 @@ _IN_MEMORY = 0.75  # of what is available, for a result
 
 
 def predict(
-    model: Model | Run | str | os.PathLike[str],
+    model: Model | Recorded | str | os.PathLike[str],
     image: Array | str | os.PathLike[str],
     *,
     out: str | os.PathLike[str] | None = None,

@@ -207,8 +207,8 @@ def test_the_record_says_what_a_sampler_did():
     used = {"patch": [16, 16], "batch": 2, "batches": 5, "seed": 3, "sampling": "grid", "stride": [12, 12]}
     assert {name: run.settings[name] for name in used} == used
     assert run.settings["augmentation"]["custom"].endswith("kept_as_is")
-    assert run.settings["width"] is None
-    assert "width" not in run.model.notes
+    assert run.settings["membrane_width"] is None
+    assert "membrane_width" not in run.model.notes
     assert run.took().loc["patches", ["forecast", "measured"]].tolist() == [10, 10]
 
 
@@ -244,7 +244,7 @@ def kept_as_is(x, y, weight, rng):
         ({"batches": 7}, r"batches=7 \(it has 6\)"),
         ({"augment": {"noise": 1.0}}, "augment would"),
         ({"augmentation": Augmentation(custom=kept_as_is)}, "augmentation would"),
-        ({"border": {"w0": 10}, "width": 5}, "width=5.0, border"),
+        ({"border_weight": {"w0": 10}, "membrane_width": 5}, "membrane_width=5.0, border_weight"),
         ({"segment": np.asarray}, "segment would"),
     ],
 )
@@ -254,7 +254,7 @@ def test_what_would_do_nothing_beside_a_sampler_is_refused(changes, words):
 
 
 def test_what_would_do_nothing_beside_batches_is_refused():
-    with pytest.raises(TrainingError, match="data are a function, of which sampling=membranes, augment would"):
+    with pytest.raises(TrainingError, match="data are a function, on which sampling=membranes, augment would"):
         train(small_net(), lambda: some_batches(5), sampling="membranes", augment=True, observers=[])
 
 
