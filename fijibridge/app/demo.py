@@ -14,6 +14,8 @@ import xarray as xr
 
 import fijibridge as fb
 from fijibridge.app.console import Clock, bar, console
+from fijibridge.cells.matching.matches import Matching
+from fijibridge.cells.synthetic import Epithelium
 from fijibridge.files import make_folder, write_image, write_json
 from fijibridge.reports import pictures, tables
 from fijibridge.rois import write_rois
@@ -108,7 +110,7 @@ class _Found:
     true: xr.DataArray
     prob: xr.DataArray
     cells: xr.DataArray
-    matching: fb.Matching
+    matching: Matching
 
 
 def _learn_from_imagej(fiji: fb.Fiji, count: int, seed: int) -> list[tuple[xr.DataArray, xr.DataArray]]:
@@ -124,13 +126,13 @@ def _learn_from_imagej(fiji: fb.Fiji, count: int, seed: int) -> list[tuple[xr.Da
     return pairs
 
 
-def _unseen(count: int, seed: int) -> dict[str, fb.Epithelium]:
+def _unseen(count: int, seed: int) -> dict[str, Epithelium]:
     return {
         f"unseen_{i + 1:02d}": fb.synthetic_epithelium((256, 256), seed=1000 * seed + 500 + i) for i in range(count)
     }
 
 
-def _segment(model: fb.Model, unseen: Mapping[str, fb.Epithelium]) -> dict[str, _Found]:
+def _segment(model: fb.Model, unseen: Mapping[str, Epithelium]) -> dict[str, _Found]:
     found = {}
     for name, tissue in unseen.items():
         prob = fb.predict(model, tissue.image)
@@ -143,7 +145,7 @@ def _f1(found: Mapping[str, _Found]) -> float:
     return float(fb.match_table({name: f.matching for name, f in found.items()})["f1"].iloc[-1])
 
 
-def _threshold_f1(unseen: Mapping[str, fb.Epithelium]) -> float:
+def _threshold_f1(unseen: Mapping[str, Epithelium]) -> float:
     """Return F1 of the best-known plain threshold (Otsu's) on the image from 0 to 1, with the same steps after it."""
     from skimage.filters import threshold_otsu
 
@@ -182,9 +184,9 @@ def _write(found: Mapping[str, _Found], out: Path) -> None:
     ]
     pictures.save_comparison(out / "comparison.png", panels)
     for name, f in found.items():
-        write_image(out / f"{name}.tif", f.image)
-        write_image(out / f"{name}_prob.tif", f.prob)
-        write_image(out / f"{name}_cells.tif", f.cells)
+        write_image(f.image, out / f"{name}.tif")
+        write_image(f.prob, out / f"{name}_prob.tif")
+        write_image(f.cells, out / f"{name}_cells.tif")
 
 
 def _tell(outcome: Outcome, found: Mapping[str, _Found], settings: dict[str, object], out: Path) -> None:

@@ -138,7 +138,7 @@ def save_training_set(
         images[name] = {"image": image, "labels": _cells_of(title, image, cells.get(title), len(chosen) == 1)}
         if region is not None:
             images[name]["region"] = _known_region(title, image)
-    return save_dataset(folder, images, overwrite=overwrite, **fields)
+    return save_dataset(images, folder, overwrite=overwrite, **fields)
 
 
 def open_training_set(folder: str | os.PathLike[str] | Dataset, names: Sequence[str] | None) -> dict[str, str]:

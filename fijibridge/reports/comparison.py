@@ -220,7 +220,7 @@ def _try(
         minus = membrane_of(prob, "membrane") - membrane_of(first, "membrane").values
         layers[runs] = _difference_picture(pictures.plane_of(minus, z))
         if target is not None:
-            write_image(target / "differences" / f"{item.name}_{runs.replace(' ', '')}.tif", minus)
+            write_image(minus, target / "differences" / f"{item.name}_{runs.replace(' ', '')}.tif")
     return Shown(item.name, "; ".join(words), {name: html.inline(picture) for name, picture in layers.items()})
 
 

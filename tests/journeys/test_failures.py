@@ -102,9 +102,9 @@ def test_memory_that_is_gone_at_the_first_step_leaves_no_model(pair, tmp_path):
     assert "all 3 epochs done" in run.stopped_because
 
 
-def test_real_memory(python, tmp_path):
+def test_real_memory(warm_python, tmp_path):
     """A process that may not have more than it has: torch's own error of the CPU."""
-    done = python(
+    done = warm_python.run(
         f"""
         import resource, torch, fijibridge as fb
         torch.set_num_threads(1)
@@ -123,8 +123,7 @@ def test_real_memory(python, tmp_path):
         except fb.FijiBridgeError as error:
             resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
             print(type(error).__name__, error)
-        """,
-        timeout=200,
+        """
     )
     assert done.stdout.startswith("TrainingError memory was not enough in epoch 2 of 3"), done.stdout + done.stderr
     assert "lower the batch or the patch" in done.stdout
@@ -186,8 +185,8 @@ def test_nothing_is_known(pair):
 
 
 def test_one_image_only_in_a_folder(tissue, tmp_path):
-    write_image(tmp_path / "a_image.tif", tissue.image)
-    write_image(tmp_path / "a_labels.tif", tissue.labels)
+    write_image(tissue.image, tmp_path / "a_image.tif")
+    write_image(tissue.labels, tmp_path / "a_labels.tif")
     data = fb.Dataset.from_patterns(tmp_path, image="*_image.tif", labels="{name}_labels.tif")
     run = fb.train(small_net(), data, **QUICK)
     assert "all 3 epochs done" in run.stopped_because
@@ -213,8 +212,8 @@ def test_labels_for_the_image_and_the_image_for_labels(tissue, tmp_path):
     image, labels = tissue.image, tissue.labels
     with pytest.raises(TrainingError, match="class ids 0 to 1 and 255 = unknown"):
         fb.train(small_net(), [(labels, image)], **QUICK)
-    write_image(tmp_path / "a_image.tif", labels)
-    write_image(tmp_path / "a_labels.tif", image.astype(np.float32) + 0.5)
+    write_image(labels, tmp_path / "a_image.tif")
+    write_image(image.astype(np.float32) + 0.5, tmp_path / "a_labels.tif")
     data = fb.Dataset.from_patterns(tmp_path, image="*_image.tif", labels="{name}_labels.tif")
     with pytest.raises((ImageError, DatasetError), match=r"a_labels\.tif"):
         fb.train(small_net(), data, **QUICK)
@@ -255,9 +254,9 @@ def test_x_and_y_of_different_shape(pair):
 # --- the disk -------------------------------------------------------------------------------------------
 
 
-def test_a_real_full_disk_leaves_the_checkpoint_before(python, tmp_path):
+def test_a_real_full_disk_leaves_the_checkpoint_before(warm_python, tmp_path):
     """No file may become larger than a few kB from the second epoch on (RLIMIT_FSIZE)."""
-    done = python(
+    done = warm_python.run(
         f"""
         import resource, signal, warnings, torch, fijibridge as fb
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

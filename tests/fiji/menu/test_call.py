@@ -162,7 +162,7 @@ def test_a_verb_may_itself_run_macros_and_verbs(clean, raw, own):
 
 def test_the_training_that_a_macro_began_is_at_hand(clean, tmp_path):
     tissue = fb.synthetic_epithelium((64, 64), cell_size=16, photons=400, weak_membranes=0, seed=1)
-    fb.save_dataset(tmp_path / "data", {"a": {"image": tissue.image, "labels": tissue.labels}})
+    fb.save_dataset({"a": {"image": tissue.image, "labels": tissue.labels}}, tmp_path / "data")
     clean.run_macro(
         f'run("FijiBridge Train U-Net...", "folder=[{tmp_path / "data"}] out=[{tmp_path / "run"}] epochs=2 batches=2 '
         'batch=2 patch=32 depth=1 channels=2 forecast=false device=cpu");'
@@ -362,7 +362,7 @@ def test_an_error_is_a_dialog_for_a_person_and_an_end_for_a_macro(window):
 def test_a_training_goes_on_in_the_background(window):
     window(MODEL + """
 tissue = fb.synthetic_epithelium((64, 64), cell_size=16, photons=400, weak_membranes=0, seed=1)
-fb.save_dataset(os.path.join(FOLDER, "data"), {"a": {"image": tissue.image, "labels": tissue.labels}})
+fb.save_dataset({"a": {"image": tissue.image, "labels": tissue.labels}}, os.path.join(FOLDER, "data"))
 out = os.path.join(FOLDER, "run 1")
 jpype.JClass("ij.plugin.frame.Recorder")()
 try:

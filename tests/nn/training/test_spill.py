@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gc
-import subprocess
-import sys
-import textwrap
 
 import dask.array as da
 import numpy as np
@@ -59,7 +56,7 @@ def test_a_run_is_the_same_from_memory_and_from_disk(tmp_path, monkeypatch, bord
     for seed, name in enumerate("abc"):
         drawn = synthetic_epithelium((64, 80), cell_size=16, seed=seed)
         images[name] = {"image": drawn.image, "labels": drawn.labels}
-    data = fb.save_dataset(tmp_path / "data", images, provenance="manual", split={"validation": ["c"]})
+    data = fb.save_dataset(images, tmp_path / "data", provenance="manual", split={"validation": ["c"]})
     settings = QUICK | {"border_weight": border, "metric": "val_f1"}
     whole = fb.train(net(), data, **settings)
     monkeypatch.setattr(spill, "available_memory", lambda: 4000)
@@ -97,7 +94,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path):
     assert not left.exists()
 
 
-def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
+def test_memory_does_not_grow_with_the_number_of_images(warm_python, tmp_path):
     """24 images of 1 Mpx with targets are 48 MB; what is mapped is no memory of the process's own (RssAnon)."""
     code = """
         import sys
@@ -126,12 +123,11 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
         folder = tmp_path / str(count)
         folder.mkdir()
         for number in range(count):
-            write_image(folder / f"{number}_image.tif", fb.as_image(image))
-            write_image(folder / f"{number}_classes.tif", fb.as_image((image > 128).astype(np.uint8)))
+            write_image(fb.as_image(image), folder / f"{number}_image.tif")
+            write_image(fb.as_image((image > 128).astype(np.uint8)), folder / f"{number}_classes.tif")
         (folder / "dataset.toml").write_text(
             'image = "*_image.tif"\nclasses = "{name}_classes.tif"\nvalues.classes = {0 = "cell", 1 = "membrane"}\n'
         )
-        command = [sys.executable, "-c", textwrap.dedent(code), str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = warm_python.run(code, folder)
         taken.append(max(int(line) for line in done.stdout.split() if line.isdigit()) / 1024)
     assert taken[1] - taken[0] < 20, taken
