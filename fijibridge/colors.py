@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fijibridge.errors import RoiError
+from fijibridge.palette import color_index, palette
 from fijibridge.rois import Roi
 from fijibridge.rois.roi import argb
 
 Colors = Mapping[Any, str]
+
+__all__ = ["OUTCOME_COLORS", "UNKNOWN_COLOR", "Colors", "color_index", "colors_of", "palette"]
 
 OUTCOME_COLORS = {
     "matched": "#009e73",
@@ -27,27 +29,13 @@ UNKNOWN_COLOR = "#808080"
 """Colour of predicted cells in places whose truth is unknown; they do not count."""
 
 
-def palette() -> npt.NDArray[np.uint8]:
-    """Return black, then 255 colours of the Glasbey palette, each as different as can be from those before."""
-    import colorcet
-
-    colors = np.array([(0, 0, 0), *colorcet.glasbey_bw_minc_20[:255]], float)
-    return (colors * 255).round().astype(np.uint8)
-
-
-def color_index(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the row of the palette for each id: 0 for the background, then round and round."""
-    ids = labels.astype(np.int64)
-    return np.where(ids > 0, (ids - 1) % 255 + 1, 0)
-
-
 def colors_of(rois: Sequence[Roi], colors: Colors | None) -> list[int]:
-    """Return the colour of each ROI, 0xAARRGGBB: that given for its name or id, else of the palette by its number.
+    """Return the colour of each ROI, 0xAARRGGBB: the one given for its name, else one of the palette by its id.
 
     Raises
     ------
     RoiError
-        If a name of `colors` is none of theirs.
+        If `colors` names a ROI that is missing.
     """
     names = [roi.name for roi in rois]
     if colors is None:

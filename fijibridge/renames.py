@@ -1,7 +1,8 @@
 """Names of version 0.1 that were renamed: they work for one more version, and warn.
 
 :data:`MODULES` has the modules that moved. A function whose keyword was renamed is decorated with
-:func:`renamed_keywords`, one whose first two arguments changed places with :func:`object_before_path`.
+:func:`renamed_keywords`, one whose parameters became keyword-only with :func:`keyword_only`, one whose first two
+arguments changed places with :func:`object_before_path`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import functools
 import importlib
 import importlib.abc
 import importlib.util
+import inspect
 import os
 import sys
 import warnings
@@ -45,11 +47,14 @@ MODULES: dict[str, str] = {
     "app.trials": "reports.trials",
     "cells.diagnosis.corrections": "cells.corrections",
     "cells.outlines": "cells.diagnosis.rois",
+    "cells.segmentation.agglomeration": "cells.segmentation.linkage",
     "cells.segmentation.growing": "cells.segmentation.flooding",
+    "cells.segmentation.partition": "cells.segmentation.labelling",
+    "cells.segmentation.recipes": "cells.segmentation.parameters",
     "cells.segmentation.stitching": "cells.segmentation.tiled",
     "cells.targets.from_membranes": "cells.segmentation.from_membranes",
     "dataset.checking": "dataset.checks.check",
-    "dataset.families": "dataset.guess.families",
+    "dataset.families": "dataset.guess.file_groups",
     "dataset.findings": "dataset.checks.findings",
     "dataset.folder": "dataset.dataset",
     "dataset.guessing": "dataset.guess.guess",
@@ -92,8 +97,12 @@ MODULES: dict[str, str] = {
     "fiji.trainings": "fiji.session.training",
     "fiji.worker": "worker.process",
     "fiji.working": "fiji.session.interaction",
+    "files._store": "files.zarr_store",
+    "files.new_zarr": "files.ome_zarr",
     "files.pixels": "files.lazy_array",
+    "files.reading": "files.reader",
     "files.vendors": "files.bioio",
+    "files.writing": "files.writer",
     "imagej_attrs": "imagej.metadata",
     "nn.augmentation.guard": "nn.augmentation.alignment",
     "nn.augmentation.transformation": "nn.augmentation.augmentation",
@@ -129,7 +138,7 @@ MODULES: dict[str, str] = {
     "nn.training.judging": "nn.training.validation",
     "nn.training.loading": "nn.training.batches",
     "nn.training.processes": "nn.training.separate_process",
-    "nn.training.reading": "nn.training.pairs",
+    "nn.training.reading": "nn.training.data",
     "nn.training.recording": "nn.training.recorder",
     "nn.training.scratch": "nn.training.spill",
     "nn.training.starting": "nn.training.trainer",
@@ -145,6 +154,9 @@ MODULES: dict[str, str] = {
     "verbs.running": "verbs.invocation",
 }
 """Modules of version 0.1 and where they are now, without the leading ``fijibridge.``."""
+
+
+_PACKAGE = os.path.join(os.path.dirname(__file__), "__init__.py")
 
 
 def warn_renamed(old: str, new: str) -> None:
@@ -173,15 +185,52 @@ def renamed_keywords(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        name = function.__qualname__.rpartition("<locals>.")[2].removesuffix(".__init__")
+
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
             for old, new in names.items():
                 if old in kwargs:
                     if new in kwargs:
-                        raise TypeError(f"{function.__name__} got {old}= and {new}=, which are one; give {new}=")
-                    warn_renamed(f"{old}= of {function.__name__}", f"{new}=")
+                        raise TypeError(f"{name} got {old}= and {new}=, which are one; give {new}=")
+                    warn_renamed(f"{old}= of {name}", f"{new}=")
                     kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def keyword_only(*names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Accept parameters that are keyword-only now by position, in their old order, with a warning.
+
+    Examples
+    --------
+    >>> @keyword_only("thresh")
+    ... def match(true, pred, *, thresh=0.5):
+    ...     return thresh
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     match([], [], 0.7), str(caught[0].message)
+    (0.7, 'the positional argument 3 of match was renamed to thresh=')
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        count = sum(parameter.kind in kinds for parameter in inspect.signature(function).parameters.values())
+
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            more = args[count:]
+            if len(more) > len(names):
+                raise TypeError(f"{function.__name__} takes {count} positional arguments; {len(args)} were given")
+            for place, (name, value) in enumerate(zip(names, more, strict=False), start=count + 1):
+                if name in kwargs:
+                    raise TypeError(f"{function.__name__} got {name} twice: by position and by name")
+                warn_renamed(f"the positional argument {place} of {function.__name__}", f"{name}=")
+                kwargs[name] = value
+            return function(*args[:count], **kwargs)  # type: ignore[arg-type]
 
         return call
 
@@ -210,8 +259,15 @@ def rename_attributes(module: str, names: Mapping[str, str]) -> None:
             if name not in names:
                 raise AttributeError(f"module {module!r} has no attribute {name!r}")
             place, _, new = names[name].partition(":")
-            warn_renamed(f"{module}.{name}", f"fijibridge.{place}.{new}")
-            return getattr(importlib.import_module(f"fijibridge.{place}"), new)
+            home = f"fijibridge.{place}" if place else "fijibridge"
+            warn_renamed(f"{module}.{name}", f"{home}.{new}")
+            return getattr(importlib.import_module(home), new)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            # importing a module by its old name sets it on the package, where it must not hide a function
+            moved = isinstance(value, ModuleType) and value.__name__ != f"{module}.{name}"
+            if not (moved and name in vars(self)):
+                super().__setattr__(name, value)
 
     here.__class__ = Module
 
@@ -269,8 +325,8 @@ def _is_path(value: Any) -> bool:
 
 
 def _is_machinery(file: str) -> bool:
-    """Say whether a file belongs to this module or to Python's import system."""
-    return file == __file__ or "importlib" in file or file == "<frozen runpy>"
+    """Tell whether a file is this module, the package's own ``__init__``, or part of Python's import system."""
+    return file in (__file__, _PACKAGE) or "importlib" in file or file == "<frozen runpy>"
 
 
 # First, because a folder that is left of an old package would be found as a namespace package.

@@ -115,7 +115,7 @@ def test_a_plan():
 
 def test_a_run(tmp_path):
     tissue = fb.synthetic_epithelium((48, 64), cell_size=16, seed=1)
-    pair = (tissue.image, fb.membrane_target(tissue.labels, width=3))
+    pair = (tissue.image, fb.membrane_target(tissue.labels, membrane_width=3))
     folder = tmp_path / "<b>run"
     run = fb.train(
         fb.UNet(depth=1, width=2), [pair], validation=[pair], epochs=3, batches=1, batch=1, patch=(32, 32), out=folder
@@ -132,7 +132,7 @@ def test_a_dataset_and_an_item(tmp_path):
     tissue = fb.synthetic_epithelium((48, 64), cell_size=16, seed=1)
     name = "a&b'c"
     arrays = {"image": tissue.image, "labels": tissue.labels}
-    saved = fb.save_dataset(tmp_path / "<i>set", {name: arrays, "z": arrays}, provenance="manual")
+    saved = fb.save_dataset({name: arrays, "z": arrays}, tmp_path / "<i>set", provenance="manual")
     told, _ = shown(saved)
     assert name in told
     assert "<i>set" in told

@@ -14,6 +14,8 @@ import xarray as xr
 
 import fijibridge as fb
 from fijibridge.app.console import Clock, bar, console
+from fijibridge.cells.matching.matches import Matching
+from fijibridge.cells.synthetic import Epithelium
 from fijibridge.files import make_folder, write_image, write_json
 from fijibridge.reports import pictures, tables
 from fijibridge.rois import write_rois
@@ -108,7 +110,7 @@ class _Found:
     true: xr.DataArray
     prob: xr.DataArray
     cells: xr.DataArray
-    matching: fb.Matching
+    matching: Matching
 
 
 def _learn_from_imagej(fiji: fb.Fiji, count: int, seed: int) -> list[tuple[xr.DataArray, xr.DataArray]]:
@@ -120,17 +122,17 @@ def _learn_from_imagej(fiji: fb.Fiji, count: int, seed: int) -> list[tuple[xr.Da
         fiji.add_rois(fb.labels_to_rois(tissue.labels), title)
         image, rois = fiji.image(title), fiji.rois(source="overlay", title=title)
         truth = fb.as_image(fb.rois_to_labels(rois, image.shape), pixel_size=fb.pixel_size(image), unit="um")
-        pairs.append((image, fb.membrane_target(truth, width=3)))
+        pairs.append((image, fb.membrane_target(truth, membrane_width=3)))
     return pairs
 
 
-def _unseen(count: int, seed: int) -> dict[str, fb.Epithelium]:
+def _unseen(count: int, seed: int) -> dict[str, Epithelium]:
     return {
         f"unseen_{i + 1:02d}": fb.synthetic_epithelium((256, 256), seed=1000 * seed + 500 + i) for i in range(count)
     }
 
 
-def _segment(model: fb.Model, unseen: Mapping[str, fb.Epithelium]) -> dict[str, _Found]:
+def _segment(model: fb.Model, unseen: Mapping[str, Epithelium]) -> dict[str, _Found]:
     found = {}
     for name, tissue in unseen.items():
         prob = fb.predict(model, tissue.image)
@@ -143,7 +145,7 @@ def _f1(found: Mapping[str, _Found]) -> float:
     return float(fb.match_table({name: f.matching for name, f in found.items()})["f1"].iloc[-1])
 
 
-def _threshold_f1(unseen: Mapping[str, fb.Epithelium]) -> float:
+def _threshold_f1(unseen: Mapping[str, Epithelium]) -> float:
     """Return F1 of the best-known plain threshold (Otsu's) on the image from 0 to 1, with the same steps after it."""
     from skimage.filters import threshold_otsu
 
@@ -171,7 +173,7 @@ def _back_to_imagej(fiji: fb.Fiji, found: Mapping[str, _Found], out: Path) -> No
         fiji.show_table(fb.match_table({name: f.matching for name, f in found.items()}), name="Matches")
     tables.save_table(out / "measurements.csv", pd.concat(measurements))
     first = next(iter(found.values()))
-    write_rois(out / "RoiSet.zip", fb.labels_to_rois(first.cells))
+    write_rois(fb.labels_to_rois(first.cells), out / "RoiSet.zip")
 
 
 def _write(found: Mapping[str, _Found], out: Path) -> None:
@@ -182,9 +184,9 @@ def _write(found: Mapping[str, _Found], out: Path) -> None:
     ]
     pictures.save_comparison(out / "comparison.png", panels)
     for name, f in found.items():
-        write_image(out / f"{name}.tif", f.image)
-        write_image(out / f"{name}_prob.tif", f.prob)
-        write_image(out / f"{name}_cells.tif", f.cells)
+        write_image(f.image, out / f"{name}.tif")
+        write_image(f.prob, out / f"{name}_prob.tif")
+        write_image(f.cells, out / f"{name}_cells.tif")
 
 
 def _tell(outcome: Outcome, found: Mapping[str, _Found], settings: dict[str, object], out: Path) -> None:

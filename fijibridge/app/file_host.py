@@ -106,10 +106,10 @@ class OnFiles:
         elif isinstance(result, ShowImage):
             self._image(result)
         elif isinstance(result, ShowLabels):
-            write_image(self._free(result.name, ".tif"), result.labels)
+            write_image(result.labels, self._free(result.name, ".tif"))
         elif isinstance(result, Outlines):
             colored = [r.styled(stroke=c) if (c := result.colors.get(r.name)) else r for r in result.rois]
-            write_rois(self._free(f"{stem(self._inputs[result.over])}_rois", ".zip"), colored)
+            write_rois(colored, self._free(f"{stem(self._inputs[result.over])}_rois", ".zip"))
         elif isinstance(result, ShowTable):
             self._table(result)
         elif isinstance(result, ShowCurves):
@@ -119,7 +119,7 @@ class OnFiles:
             save_table(self._free("Results", ".csv"), self._measured(result))
 
     def _image(self, result: ShowImage) -> None:
-        write_image(self._free(result.name, ".tif"), result.image)
+        write_image(result.image, self._free(result.name, ".tif"))
         if result.colors is not None and result.image.ndim == 2:  # such colours have no place in the TIFF
             with atomic(self._free(result.name, ".png")) as temporary:
                 imsave(temporary, np.asarray(result.colors)[values(result.image)], check_contrast=False)

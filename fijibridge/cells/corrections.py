@@ -1,4 +1,4 @@
-"""Cells that people corrected: ids for what they drew and cut, what they changed, and tables before and after."""
+"""Cells corrected by hand: their label images, a list of changes, and match tables before and after."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ import xarray as xr
 from fijibridge.cells.matching.overlaps import count_overlaps
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, as_labels, first_channel, in_order, like
+from fijibridge.renames import rename_attributes
 from fijibridge.rois import Roi, labels_to_rois, rois_to_labels
 from fijibridge.rois.roi import AREAS
 
 
 def drawn_cells(rois: Iterable[Roi], image: xr.DataArray) -> xr.DataArray | None:
-    """Return the areas among ROIs over an image as its label image, one named by a number has that id; None without."""
+    """Return the areas among ROIs over an image as a label image, or None if there are none.
+
+    An area named by an integer gets this id.
+    """
     areas = [roi for roi in rois if roi.kind in AREAS]
     image = in_order(image)
     one = first_channel(image)
@@ -32,17 +36,17 @@ def labels_from_corrected(rois: Sequence[Roi], before: ImageT) -> ImageT:
     Parameters
     ----------
     rois
-        Named by the id of their cell; one with another name, or with none, is a new cell. (The outlines of one new
-        cell on several slices need one number as their name.) Where ROIs overlap, one that is not as it was in
-        `before` wins over one that is, and a later one over an earlier one.
+        ROIs named by the id of their cell; one with another name, or without, is a new cell. (The outlines of one new
+        cell on several slices need one integer as their name.) Where ROIs overlap, one that changed since `before` wins
+        over one that did not, and a later one over an earlier one.
     before
-        The cells that they were made from, (Y, X) or (Z, Y, X).
+        Label image from which the ROIs were made, (Y, X) or (Z, Y, X).
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        Label image of the shape of `before`, calibrated if that was. Cells whose ROI is there keep their ids; new ones
-        get ids above all ids of `before`.
+        Label image of the shape of `before`, calibrated if that was. Cells with a ROI keep their ids; new cells get ids
+        above all ids of `before`.
 
     Examples
     --------
@@ -61,6 +65,7 @@ def labels_from_corrected(rois: Sequence[Roi], before: ImageT) -> ImageT:
         else:
             named.append(roi.renamed(str(free)))
             free += 1
+    # Of overlapping ROIs the later one wins: draw those first that are as they were. The sort is stable.
     untouched = {(roi.name, roi.position): roi for roi in labels_to_rois(known)}
     named.sort(key=lambda roi: not _same_outline(roi, untouched.get((roi.name, roi.position))))
     labels = rois_to_labels(named, known.shape) if named else np.zeros(known.shape, np.uint16)
@@ -78,24 +83,25 @@ def _is_id(name: str) -> bool:
     return name.isascii() and name.isdigit() and name == str(int(name)) and int(name) > 0
 
 
-def separate_parts(labels: ImageT, only: Iterable[int] | None = None) -> ImageT:
-    """Give each connected part of a cell an id of its own: what was cut in two with a line of 0 becomes two cells.
+def split_parts(labels: ImageT, only: Iterable[int] | None = None) -> ImageT:
+    """Split cells into their connected parts, such as a cell that was cut in two with a line of 0.
 
     Parameters
     ----------
     labels
         (Y, X) or (Z, Y, X).
     only
-        The ids of the cells to look at; all if left out.
+        Ids of the cells to split; all if left out.
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        The largest part keeps the id, the others get ids above all ids; parts are 4-connected (6-connected in 3D).
+        Labels of the same dtype, wider if ids need it. The largest part keeps the id, the others get ids above all
+        ids; parts are 4-connected (6-connected in 3D).
 
     Examples
     --------
-    >>> separate_parts(np.array([[5, 5, 0, 5, 0, 2]]))
+    >>> split_parts(np.array([[5, 5, 0, 5, 0, 2]]))
     array([[5, 5, 0, 6, 0, 2]])
     """
     from scipy import ndimage
@@ -128,8 +134,8 @@ def _boxes(labels: npt.NDArray[Any]) -> list[tuple[int, tuple[slice, ...]]]:
     return [(int(i), box) for i, box in zip(ids[first:], boxes, strict=True) if box is not None]
 
 
-def list_changes(before: Array, after: Array) -> pd.DataFrame:
-    """List the cells that differ between two label images whose ids mean the same cells.
+def changed_cells(before: Array, after: Array) -> pd.DataFrame:
+    """Return the cells that differ between two label images with corresponding ids.
 
     Returns
     -------
@@ -139,7 +145,7 @@ def list_changes(before: Array, after: Array) -> pd.DataFrame:
 
     Examples
     --------
-    >>> list_changes(np.array([[1, 1, 2, 2]]), np.array([[1, 1, 1, 3]]))
+    >>> changed_cells(np.array([[1, 1, 2, 2]]), np.array([[1, 1, 1, 3]]))
        label   change  gained  lost
     0      1  changed       1     0
     1      2  removed       0     2
@@ -167,19 +173,19 @@ def _sizes(ids: npt.NDArray[np.int64], pixels: npt.NDArray[np.int64]) -> dict[in
     return dict(zip(unique.tolist(), np.bincount(index, pixels).astype(int).tolist(), strict=True))
 
 
-def compare_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """Set a match table beside an older one, image by image.
+def compare_match_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """Compare two match tables, image by image.
 
     Parameters
     ----------
     before, after
-        Of :func:`fijibridge.match_table`.
+        Tables of :func:`fijibridge.match_table`.
 
     Returns
     -------
     pandas.DataFrame
-        ``image``, and for each other column of numbers that both have the value before, after, and the change:
-        ``f1 before``, ``f1 after``, ``f1 change``. An image that is in one table only has NaN in the other's columns.
+        ``image``, and for each numeric column of both tables the value before, after, and the change: ``f1 before``,
+        ``f1 after``, ``f1 change``. An image in one table only has NaN in the columns of the other.
 
     Raises
     ------
@@ -189,7 +195,7 @@ def compare_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> old = pd.DataFrame({"image": ["a"], "f1": [0.5]})
-    >>> print(compare_tables(old, pd.DataFrame({"image": ["a"], "f1": [0.75]})).to_string(index=False))
+    >>> print(compare_match_tables(old, pd.DataFrame({"image": ["a"], "f1": [0.75]})).to_string(index=False))
     image  f1 before  f1 after  f1 change
         a        0.5      0.75       0.25
     """
@@ -206,8 +212,18 @@ def compare_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     result = pd.DataFrame({"image": order})
     for column in columns:
         counted = all(table[column].dtype.kind in "iu" for table in (before, after))
-        kind: Any = "Int64" if counted else "float64"  # counts stay whole numbers beside an image that lacks them
+        kind: Any = "Int64" if counted else "float64"  # counts stay integers, missing or not
         one, other = (table[column].astype(kind).reset_index(drop=True) for table in (old, new))
         result[f"{column} before"], result[f"{column} after"] = one, other
         result[f"{column} change"] = other - one
     return result
+
+
+rename_attributes(
+    __name__,
+    {
+        "compare_tables": "cells.corrections:compare_match_tables",
+        "list_changes": "cells.corrections:changed_cells",
+        "separate_parts": "cells.corrections:split_parts",
+    },
+)

@@ -49,7 +49,7 @@ def edit_cells(cells: Array, which: Which) -> str:
 
 def corrected_cells(before: Array, which: Which, source: Source | Literal["labels"] | None) -> xr.DataArray:
     """Pull edited cells back, see :meth:`fijibridge.Fiji.corrected_cells`."""
-    from fijibridge.cells.corrections import list_changes, separate_parts
+    from fijibridge.cells.corrections import changed_cells, split_parts
 
     known = in_order(before) if isinstance(before, xr.DataArray) else as_image(before)
     target = None
@@ -60,7 +60,7 @@ def corrected_cells(before: Array, which: Which, source: Source | Literal["label
         if which is not None or windows.open_images():
             target = updates.image_to_draw_on(which, known.shape)
         labels = _drawn(known, which, source, target)
-    labels = separate_parts(labels, list_changes(known, labels)["label"])
+    labels = split_parts(labels, changed_cells(known, labels)["label"])
     labels.attrs = {"provenance": "corrected"}
     if target is not None:
         rois.outline(target, labels_to_rois(labels), None)
@@ -138,7 +138,7 @@ def save_training_set(
         images[name] = {"image": image, "labels": _cells_of(title, image, cells.get(title), len(chosen) == 1)}
         if region is not None:
             images[name]["region"] = _known_region(title, image)
-    return save_dataset(folder, images, overwrite=overwrite, **fields)
+    return save_dataset(images, folder, overwrite=overwrite, **fields)
 
 
 def open_training_set(folder: str | os.PathLike[str] | Dataset, names: Sequence[str] | None) -> dict[str, str]:

@@ -11,7 +11,8 @@ from fijibridge.fiji import imageplus, rois, updates, windows
 from fijibridge.fiji.events import Event, Events
 from fijibridge.fiji.tables import Tables
 from fijibridge.fiji.windows import Which
-from fijibridge.image import Array, LookupTable, as_image, as_labels, imagej_pixels, same_shape
+from fijibridge.image import Array, as_image, as_labels, imagej_pixels, same_shape
+from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.rois import labels_to_rois
 
 if TYPE_CHECKING:

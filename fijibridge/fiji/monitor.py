@@ -17,7 +17,8 @@ from fijibridge.errors import UnsavedError
 from fijibridge.fiji import imageplus, plots, updates, windows
 from fijibridge.fiji.jvm.lifetime import Mode
 from fijibridge.fiji.tables import Tables
-from fijibridge.image import Array, LookupTable
+from fijibridge.image import Array
+from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.imagej.metadata import imagej_text
 from fijibridge.record import NOT_MEASURED, Record, picture_of
 
@@ -217,7 +218,7 @@ def show_record(record: Record, name: str, tables: Tables) -> None:
     if not windows.headless():
         for kind, table in _record_tables(record).items():
             tables.show(table, f"{name} {kind}")
-        jpype.JClass("ij.IJ").log(f"{name}: {record.told()}")
+        jpype.JClass("ij.IJ").log(f"{name}: {record.summary()}")
 
 
 def _record_tables(record: Record) -> dict[str, pd.DataFrame]:

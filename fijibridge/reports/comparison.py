@@ -14,7 +14,8 @@ import pandas as pd
 import xarray as xr
 from matplotlib import colormaps
 
-from fijibridge.cells.matching.matches import Matching, match_table
+from fijibridge.cells.matching.matches import Matching
+from fijibridge.cells.matching.table import match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
 from fijibridge.colors import OUTCOME_COLORS
 from fijibridge.dataset import Dataset, Item
@@ -96,7 +97,7 @@ class Comparison:
                 tables.save_table(target / f"{name}.csv", table)
         html.write_page(
             target / PAGE, "comparison.html.j2", title=f"Runs {', '.join(self.records)}", thresh=self.thresh,
-            told={name: record.told() for name, record in self.records.items()}, settings=self.settings,
+            told={name: record.summary() for name, record in self.records.items()}, settings=self.settings,
             endings=self.endings, matches=self.matches, differences=self.differences, notes=self.notes,
             curves=html.inline(plots.run_curves({name: r.curves for name, r in self.records.items()})),
             colors=OUTCOME_COLORS, shown=self.shown,
@@ -219,7 +220,7 @@ def _try(
         minus = membrane_of(prob, "membrane") - membrane_of(first, "membrane").values
         layers[runs] = _difference_picture(pictures.plane_of(minus, z))
         if target is not None:
-            write_image(target / "differences" / f"{item.name}_{runs.replace(' ', '')}.tif", minus)
+            write_image(minus, target / "differences" / f"{item.name}_{runs.replace(' ', '')}.tif")
     return Shown(item.name, "; ".join(words), {name: html.inline(picture) for name, picture in layers.items()})
 
 

@@ -101,7 +101,7 @@ def difference(
         apart = np.abs(values(one).astype(float) - values(other))
         classes = class_of(one, threshold) != class_of(other, threshold)
         first, second = (values(label_cells(image, **label)) for image in (one, other))
-    m = match_labels(first, second, thresh)
+    m = match_labels(first, second, thresh=thresh)
     return {
         "max difference": float(apart.max()), "mean difference": float(apart.mean()),
         "classes differ": float(classes.mean()), "cells a": m.n_true, "cells b": m.n_pred, "matched": m.tp, "f1": m.f1,

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from fijibridge.cells.matching.matches import Matching, match_table
+from fijibridge.cells.matching.matches import Matching
+from fijibridge.cells.matching.table import match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
 from fijibridge.colors import OUTCOME_COLORS
 from fijibridge.dataset import Dataset, Item
@@ -85,7 +86,7 @@ def report_run(
     table = match_table(matchings, groups if len(set(groups.values())) > 1 else None)
     took = record.took()
     html.write_page(
-        path, "run.html.j2", title=f"Training {record.name}", told=record.told(), ending=record.ending, notes=notes,
+        path, "run.html.j2", title=f"Training {record.name}", told=record.summary(), ending=record.ending, notes=notes,
         provenance=_provenance(record), history=record.history, thresh=thresh, colors=OUTCOME_COLORS, table=table,
         matches=record.matches, took=None if took is None else took.reset_index(), shown=shown,
         picture=_left(record), data=_data_facts(record), settings=settings_table(record),

@@ -13,10 +13,11 @@ import numpy.typing as npt
 import pandas as pd
 
 import fijibridge
-from fijibridge.cells.corrections import compare_tables
+from fijibridge.cells.corrections import compare_match_tables
 from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
 from fijibridge.cells.diagnosis.pixel_errors import EXTRA_MEMBRANE, MISSED_MEMBRANE
-from fijibridge.cells.matching.matches import Matching, match_table
+from fijibridge.cells.matching.matches import Matching
+from fijibridge.cells.matching.table import match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
 from fijibridge.colors import OUTCOME_COLORS
 from fijibridge.errors import ImageError
@@ -140,7 +141,9 @@ def write_report(
         if case.name == "total":
             raise ImageError("an image is named 'total', as the last row of the table is: name it otherwise")
         true: Any = case.true
-        found = _diagnosed(case, true, thresh=thresh, threshold=threshold, membrane=membrane, width=width)
+        found = _diagnosed(
+            case, true, thresh=thresh, membrane_threshold=threshold, membrane=membrane, membrane_width=width,
+        )  # fmt: skip
         matchings[case.name] = found.matching
         curves[case.name] = found.curve
         correlations[case.name] = found.correlation
@@ -157,7 +160,7 @@ def write_report(
         thresh=thresh,
         provenance=_provenance(sections),
         table=table,
-        beside=None if before is None else compare_tables(before, table),
+        beside=None if before is None else compare_match_tables(before, table),
         curve=html.inline(plots.match_curve(curves)),
         correlation=html.inline(plots.error_correlation(correlations)),
         colors=OUTCOME_COLORS,
@@ -174,7 +177,7 @@ def _diagnosed(case: Case, true: Any, **settings: Any) -> Diagnosis[Any]:
     if shown != tuple(true.shape):
         raise ImageError(f"{case.name}: the image has shape {shown} but its true cells {tuple(true.shape)}")
     try:
-        return diagnose(true, case.pred, case.prob, case.region, **settings)
+        return diagnose(true, case.pred, prob=case.prob, region=case.region, **settings)
     except ImageError as error:
         raise ImageError(f"{case.name}: {error}") from error
 

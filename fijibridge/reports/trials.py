@@ -91,7 +91,9 @@ def match_item(item: Item, cells: npt.NDArray[Any], thresh: float) -> Matching:
     """Match cells to the true ones of an image, where those are known."""
     known = item.region()
     try:
-        return match_labels(values(item.labels()), cells, thresh, region=None if known is None else values(known))
+        return match_labels(
+            values(item.labels()), cells, thresh=thresh, region=None if known is None else values(known)
+        )
     except ImageError as error:
         raise ImageError(f"{item.name}: {error}") from error
 

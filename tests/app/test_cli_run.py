@@ -33,10 +33,10 @@ def run(*arguments):
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     tissue = fb.synthetic_epithelium((96, 112), cell_size=16, photons=400, weak_membranes=0)
-    write_image(folder / "a.tif", tissue.image)
-    write_image(folder / "a_labels.tif", tissue.labels)
-    prob = fb.membrane_target(tissue.labels, width=3).astype(np.float32)
-    write_image(folder / "a_prob.tif", prob)
+    write_image(tissue.image, folder / "a.tif")
+    write_image(tissue.labels, folder / "a_labels.tif")
+    prob = fb.membrane_target(tissue.labels, membrane_width=3).astype(np.float32)
+    write_image(prob, folder / "a_prob.tif")
     return folder
 
 
@@ -92,7 +92,7 @@ def test_cells_are_those_of_the_repl(folder, tmp_path):
     assert done.exit_code == 0, done.output
     assert {p.name for p in (tmp_path / "new").iterdir()} == {"a_cells.tif", "a_prob_rois.zip"}
     cells = fb.label_cells(read_image(folder / "a_prob.tif"), "seeded", threshold=0.4, h=1, min_size=20, grow=1,
-                           border="remove")  # fmt: skip
+                           edge_cells="remove")  # fmt: skip
     assert cells.max() > 5
     written = read_image(tmp_path / "new" / "a_cells.tif")
     assert (written.values == cells.values).all()
@@ -104,7 +104,7 @@ def test_cells_are_those_of_the_repl(folder, tmp_path):
 def test_matches_are_tables_and_coloured_rois(folder, tmp_path):
     """The predicted cells are the true ones without one of them, as ROIs."""
     truth = read_image(folder / "a_labels.tif")
-    fb.write_rois(tmp_path / "drawn.zip", fb.labels_to_rois(truth.where(truth != 3, 0)))
+    fb.write_rois(fb.labels_to_rois(truth.where(truth != 3, 0)), tmp_path / "drawn.zip")
     arguments = ("--true", folder / "a_labels.tif", "--predicted", tmp_path / "drawn.zip", "--over", folder / "a.tif")
     done = run("match-labels", *arguments, "--out", tmp_path / "out")
     assert done.exit_code == 0, done.output
@@ -180,8 +180,8 @@ def test_all_that_is_wrong_is_told_and_nothing_written(folder, tmp_path):
         run("label-cells", "--image", folder / "a.tif", "--threshold=7", "--min-size=-1", "--out", tmp_path / "new")
     with pytest.raises(OptionError, match=r"true: no file .*t\.tif; predicted: no file .*p\.tif"):
         run("match-labels", "--true", tmp_path / "t.tif", "--predicted", tmp_path / "p.tif", "--out", tmp_path / "new")
-    fb.write_rois(tmp_path / "area.zip", [fb.Roi.rectangle(0, 0, 2, 2)])
-    fb.write_rois(tmp_path / "line.zip", [fb.Roi.line([[0, 0], [2, 2]])])
+    fb.write_rois([fb.Roi.rectangle(0, 0, 2, 2)], tmp_path / "area.zip")
+    fb.write_rois([fb.Roi.line([[0, 0], [2, 2]])], tmp_path / "line.zip")
     area, line = tmp_path / "area.zip", tmp_path / "line.zip"
     with pytest.raises(OptionError, match="no image that they lie on"):
         run("match-labels", "--true", area, "--predicted", area, "--out", tmp_path / "new")
@@ -197,7 +197,7 @@ def test_a_verb_of_a_package_is_there_without_more(package, folder, tmp_path):
     assert listed.splitlines()[-1].split(maxsplit=1) == [
         "bright-pixels", "Mark the pixels of at least a grey value."
     ]  # fmt: skip
-    write_image(tmp_path / "dots.tif", np.array([[1, 2], [3, 4]], np.uint8))
+    write_image(np.array([[1, 2], [3, 4]], np.uint8), tmp_path / "dots.tif")
     arguments = ["bright-pixels", "--image", tmp_path / "dots.tif", "--out", tmp_path / "out"]
     done = subprocess.run([*command, *map(str, arguments)], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -215,7 +215,7 @@ def test_ctrl_c_stops_a_prediction_and_leaves_nothing(tmp_path):
 
     net = fb.UNet(depth=3, width=16)
     Model(net, ("other", "membrane")).save(tmp_path / "m.safetensors")
-    write_image(tmp_path / "large.tif", np.zeros((3000, 3000), np.uint8))
+    write_image(np.zeros((3000, 3000), np.uint8), tmp_path / "large.tif")
     command = [sys.executable, "-m", "fijibridge", "run", "predict", "--image", "large.tif", "--model",
                "m.safetensors", "--tile=64", "--out", "out"]  # fmt: skip
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "FORCE_COLOR": "1"}
@@ -239,7 +239,7 @@ def _ctrl_c_works() -> None:
 
 def test_a_result_never_takes_the_place_of_an_input(tmp_path):
     image = fb.as_image(np.eye(4, dtype=np.uint8), name="a")
-    write_image(tmp_path / "a.tif", image)
+    write_image(image, tmp_path / "a.tif")
     before = (tmp_path / "a.tif").read_bytes()
     host = OnFiles(tmp_path, overwrite=True)
     host.take(verb_named("predict")["image"], tmp_path / "a.tif", {})

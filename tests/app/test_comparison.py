@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
     for seed, name in enumerate(("a", "b", "v", "t")):
         tissue = fb.synthetic_epithelium((64, 80), cell_size=16, photons=400, weak_membranes=0, seed=seed)
         images[name] = {"image": tissue.image, "labels": tissue.labels}
-    fb.save_dataset(folder, images, provenance="manual", split={"validation": ["v"], "test": ["t"]}, overwrite=True)
+    fb.save_dataset(images, folder, provenance="manual", split={"validation": ["v"], "test": ["t"]}, overwrite=True)
     return folder
 
 
@@ -109,7 +109,7 @@ def test_the_page_holds_all_of_it_and_runs_nothing(compared):
 def test_a_prediction_that_lies_in_the_folder_of_a_run_is_taken(runs, folder, tmp_path):
     old, new = (shutil.copytree(run.path, tmp_path / run.path.name) for run in runs)
     truth = fb.Dataset.open(folder)["t"].labels()
-    write_image(new / "t_cells.tif", truth)
+    write_image(truth, new / "t_cells.tif")
     found = fb.compare_runs(old, new, split="test")
     assert found.matches.set_index("image").loc["t", "f1 new"] == 1.0
     found = fb.compare_runs(old, new, split="test", label={"method": "threshold"})
@@ -154,7 +154,7 @@ def test_from_the_command_line(runs, folder, here, tmp_path):  # noqa: F811
     assert (tmp_path / "out" / "comparison.html").is_file()
     for name, run in zip("xy", runs, strict=True):
         prob = fb.predict(run.model, fb.Dataset.open(folder)["t"].image())
-        write_image(tmp_path / name / "t_prob.tif", prob)
+        write_image(prob, tmp_path / name / "t_prob.tif")
     text = here("compare", tmp_path / "x", tmp_path / "y", "-o", tmp_path / "two")
     table = pd.read_csv(tmp_path / "two" / "differences.csv")
     assert table["image"].tolist() == ["t"]
@@ -182,7 +182,7 @@ def test_differences_are_counted_by_hand(tmp_path):
     other[:, 2, 3] = 0.4, 0.6  # another class
     other[:, 5, 10] = 0.25, 0.75  # the same one
     for folder, prob in (("x", one), ("y", other)):
-        write_image(tmp_path / folder / "i_prob.tif", fb.as_image(prob, "cyx").assign_coords(c=["other", "membrane"]))
+        write_image(fb.as_image(prob, "cyx").assign_coords(c=["other", "membrane"]), tmp_path / folder / "i_prob.tif")
     row = fb.compare_predictions(tmp_path / "x", tmp_path / "y").iloc[0]
     assert row["image"] == "i"
     assert row["max difference"] == pytest.approx(0.6)
@@ -208,11 +208,11 @@ def test_predictions_on_disk_as_zarr(runs, folder, tmp_path):
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path):
-    write_image(tmp_path / "x" / "i_prob.tif", np.zeros((4, 5), np.float32))
-    write_image(tmp_path / "y" / "j_prob.tif", np.zeros((4, 5), np.float32))
+    write_image(np.zeros((4, 5), np.float32), tmp_path / "x" / "i_prob.tif")
+    write_image(np.zeros((4, 5), np.float32), tmp_path / "y" / "j_prob.tif")
     with pytest.raises(DatasetError, match="no image of one name"):
         fb.compare_predictions(tmp_path / "x", tmp_path / "y")
-    write_image(tmp_path / "y" / "i_prob.tif", np.zeros((4, 6), np.float32))
+    write_image(np.zeros((4, 6), np.float32), tmp_path / "y" / "i_prob.tif")
     with (
         pytest.raises(ImageError, match=r"i: a has axes .*\(4, 5\).*\(4, 6\)"),
         pytest.warns(FijiBridgeWarning, match=r"left out: j_prob\.tif"),

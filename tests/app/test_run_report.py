@@ -25,7 +25,7 @@ def run(tmp_path_factory):
     for seed, name in enumerate(("a", "v", "t")):
         tissue = fb.synthetic_epithelium((64, 80), cell_size=16, photons=400, weak_membranes=0, seed=seed)
         images[name] = {"image": tissue.image, "labels": tissue.labels}
-    fb.save_dataset(folder, images, provenance="corrected", split={"validation": ["v"], "test": ["t"]}, overwrite=True)
+    fb.save_dataset(images, folder, provenance="corrected", split={"validation": ["v"], "test": ["t"]}, overwrite=True)
     torch.manual_seed(0)
     out = tmp_path_factory.mktemp("runs") / "evl"
     return fb.train(
@@ -99,7 +99,7 @@ def test_a_run_that_was_broken_off_has_a_report(run, tmp_path):
     shutil.copy(run.path / "history.csv", cut)
     fb.report_run(cut, tmp_path / "cut.html")
     page = (tmp_path / "cut.html").read_text(encoding="utf-8")
-    assert "after 3 epoch(s): it goes on, or was broken off" in page
+    assert "after 3 epoch(s): the training still runs, or was interrupted" in page
     assert "cut has no model.safetensors" in page
     assert f"<td>{run.history['train_loss'].iloc[-1]:.4f}</td>" in page
 
@@ -127,7 +127,7 @@ def test_a_volume_shows_its_middle(run, tmp_path):
     run_of_volume = shutil.copytree(run.path, tmp_path / "volume")
     from fijibridge.files import write_image
 
-    write_image(run_of_volume / "validation.tif", picture_of(image, prob))
+    write_image(picture_of(image, prob), run_of_volume / "validation.tif")
     fb.report_run(run_of_volume, tmp_path / "v.html", split="test")
     assert "Picture that the training left" in (tmp_path / "v.html").read_text(encoding="utf-8")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fijibridge.image import LookupTable
 from fijibridge.imagej.description import facts_of
+from fijibridge.imagej.lookup_table import LookupTable
 
 PLAIN = {
     "title": "a", "id": -3, "type": "16-bit", "counts": [2, 3, 4], "height": 5, "width": 6,

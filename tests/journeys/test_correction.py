@@ -20,7 +20,7 @@ def test_correct_in_fiji_continue_and_set_old_beside_new(clean, tmp_path):
     """The way round: train, find cells, a person corrects them in Fiji, train on with them, old beside new."""
     tissues = {n: fb.synthetic_epithelium((96, 96), cell_size=16, photons=400, seed=s) for s, n in enumerate("atv")}
     first = fb.save_dataset(
-        tmp_path / "first", {n: {"image": t.image, "labels": t.labels} for n, t in tissues.items()},
+        {n: {"image": t.image, "labels": t.labels} for n, t in tissues.items()}, tmp_path / "first",
         split={"validation": ["v"], "test": ["t"]}, provenance="manual",
     )  # fmt: skip
     quick = QUICK | {"batches": 12, "batch": 4}
@@ -47,7 +47,7 @@ def test_correct_in_fiji_continue_and_set_old_beside_new(clean, tmp_path):
     assert all((v == before[k]).all() for k, v in old.model.net.state_dict().items()), "there is still an old one"
 
     found = fb.compare_runs(tmp_path / "old", tmp_path / "new", data=tmp_path / "first", out=tmp_path / "compared")
-    beside = fb.compare_tables(found.tables["old"], found.tables["new"])
+    beside = fb.compare_match_tables(found.tables["old"], found.tables["new"])
     assert beside["image"].tolist() == ["v", "total validation", "t", "total test", "total"]
     np.testing.assert_allclose(beside["f1 before"], found.matches["f1 old"])
     np.testing.assert_allclose(beside["f1 after"], found.matches["f1 new"])

@@ -18,7 +18,7 @@ import zarr
 import fijibridge as fb
 from fijibridge.errors import ImageError, NoImageError
 from fijibridge.files import read_image, write_image
-from fijibridge.image import LookupTable
+from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.imagej.metadata import imagej_text
 from fijibridge.record import read_record
 
@@ -75,7 +75,7 @@ def everything_that_makes_images(fiji, folder):
     yield "one plane", fiji.image("16", region={"z": 2})
 
     image = fb.as_image(np.arange(600, dtype=np.uint16).reshape(20, 30), pixel_size=0.5, unit="um", name="a")
-    write_image(folder / "a.tif", image)
+    write_image(image, folder / "a.tif")
     tifffile.imwrite(folder / "plain.tif", image.values)
     tifffile.imwrite(folder / "ome.ome.tif", image.values, metadata={"axes": "YX", "PhysicalSizeX": 0.5})
     from skimage.io import imsave
@@ -92,7 +92,7 @@ def everything_that_makes_images(fiji, folder):
     tissue = fb.synthetic_epithelium((48, 64), cell_size=16, seed=1)
     yield "synthetic image", tissue.image
     yield "synthetic labels", tissue.labels
-    target = fb.membrane_target(tissue.labels, width=3)
+    target = fb.membrane_target(tissue.labels, membrane_width=3)
     yield "membrane_target", target
     yield "distance_target", fb.distance_target(tissue.labels)
     yield "affinity_target", fb.affinity_target(tissue.labels)
@@ -107,7 +107,7 @@ def everything_that_makes_images(fiji, folder):
     prob = fb.predict(run.model, pulled)
     yield "predict", prob
     yield "predict into zarr", fb.predict(run.model, pulled, out=folder / "prob.ome.zarr")
-    cells = fb.label_cells(prob)
+    cells = fb.label_cells(prob, "threshold")
     yield "label_cells", cells
     for name, made in {"downscale": fb.downscale(pulled, 2), "upscale": fb.upscale(pulled, 2)}.items():
         yield name, made
@@ -117,7 +117,7 @@ def everything_that_makes_images(fiji, folder):
     yield "pulled labels", fiji.image("labels")
     fiji.add_rois(fb.labels_to_rois(tissue.labels), "tissue")
     yield "corrected_cells", fiji.corrected_cells(tissue.labels, "tissue", "overlay")
-    saved = fb.save_dataset(folder / "set", {"a": {"image": pulled, "labels": tissue.labels}}, provenance="manual")
+    saved = fb.save_dataset({"a": {"image": pulled, "labels": tissue.labels}}, folder / "set", provenance="manual")
     yield "item.image", saved["a"].image()
     yield "item.labels", saved["a"].labels()
     yield "item.image, lazily", saved["a"].image(lazy=True)

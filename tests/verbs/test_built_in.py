@@ -48,7 +48,7 @@ def tissue():
 @pytest.fixture(scope="module")
 def prob(tissue):
     """As a network predicts it: a channel per class; where membranes are missing, less of them."""
-    membrane = fb.membrane_target(tissue.labels, width=3).astype(np.float32) * 0.8
+    membrane = fb.membrane_target(tissue.labels, membrane_width=3).astype(np.float32) * 0.8
     membrane[:, 60:63] *= 0.3
     channels = np.stack([1 - membrane, membrane])
     return fb.as_image(channels, "cyx", pixel_size=0.2, unit="um", name="evl_prob.tif").assign_coords(
@@ -80,7 +80,7 @@ def test_label_cells(host, prob):
                "max_size": "300", "unit": "um2", "grow_by": "2", "fill_holes": "false", "border": "remove"}  # fmt: skip
     shown, outlines = call("label_cells", host(), image="prob", **options)
     cells = fb.label_cells(prob, "agglomeration", threshold=0.4, sigma=0.7, h=1, beta=0.4, min_size=1, max_size=300,
-                           unit="um2", grow=2, fill_holes=False, border="remove")  # fmt: skip
+                           unit="um2", grow=2, fill_holes=False, edge_cells="remove")  # fmt: skip
     assert cells.max() > 5
     assert isinstance(shown, ShowLabels)
     assert shown.labels.identical(cells)
@@ -125,7 +125,7 @@ def test_what_does_not_fit_is_told_before_a_network_works(host, tmp_path):
     """The model is no model: nobody looks at it."""
     (tmp_path / "none.safetensors").write_text("")
     for given, words in (
-        ({"method": "threshold", "h": 1}, "h is no parameter of the method 'threshold'"),
+        ({"method": "threshold", "h": 1}, "h is not a parameter of the method 'threshold'"),
         ({"grow": False, "grow_by": 2}, "leave one out"),
         ({"min_size": 5, "max_size": 2}, "max_size is 2; expected at least min_size"),
     ):
@@ -172,7 +172,7 @@ def test_a_model_stays_loaded_until_its_file_changes(model, tmp_path):
 def test_predict_folder(tissue, model, tmp_path):
     (tmp_path / "in").mkdir()
     for name in "ab":
-        write_image(tmp_path / "in" / f"{name}.tif", tissue.image[: 64 if name == "a" else 96])
+        write_image(tissue.image[: 64 if name == "a" else 96], tmp_path / "in" / f"{name}.tif")
     folders = {"input": str(tmp_path / "in"), "output": str(tmp_path / "out"), "model": str(model)}
     (said,) = call("predict_folder", **folders)
     assert said == Say(f"2 predictions in {tmp_path / 'out'}")
@@ -191,7 +191,7 @@ def test_predict_folder(tissue, model, tmp_path):
 
 def test_match_labels(host, tissue, cells):
     outlines, of_cells, row = call("match_labels", host(), true="truth", predicted="found", over="raw", thresh="0.6")
-    expected = fb.match_labels(tissue.labels, cells, 0.6)
+    expected = fb.match_labels(tissue.labels, cells, thresh=0.6)
     assert 0 < expected.tp < expected.n_true
     assert row.table.iloc[0].to_dict() == fb.match_table({"evl": expected}).iloc[0].to_dict()
     assert (row.name, row.add) == ("Matches", True)
@@ -213,7 +213,7 @@ def test_match_labels_in_a_region_without_an_image(host, tissue, cells):
 
 
 def test_show_errors(host, tissue, cells, prob):
-    found = fb.diagnose(tissue.labels, cells, prob, thresh=0.5, threshold=0.4, width=3)
+    found = fb.diagnose(tissue.labels, cells, prob=prob, thresh=0.5, membrane_threshold=0.4, membrane_width=3)
     results = call("show_errors", host(), true="truth", predicted="found", prob="prob", threshold=0.4, over="raw")
     assert [type(result) for result in results] == [ShowImage, Outlines, ShowTable, ShowTable, Say]
     errors, outlines, of_cells, gaps, said = results
@@ -298,7 +298,7 @@ def test_about():
 
 @pytest.fixture
 def folder(tissue, tmp_path):
-    fb.save_dataset(tmp_path / "set", {"a": {"image": tissue.image, "labels": tissue.labels}}, provenance="manual")
+    fb.save_dataset({"a": {"image": tissue.image, "labels": tissue.labels}}, tmp_path / "set", provenance="manual")
     return str(tmp_path / "set")
 
 

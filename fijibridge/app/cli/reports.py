@@ -117,7 +117,7 @@ def _report_run(
 
     dataset = None if data is None else open_dataset(data, **patterns)
     table = fb.report_run(run, out, data=dataset, **options)
-    console.print(fb.read_record(run).told(), soft_wrap=True)
+    console.print(fb.read_record(run).summary(), soft_wrap=True)
     if len(table):
         console.print(tables.table_text(table), soft_wrap=True)
     console.print(f"report in {out}")

@@ -52,7 +52,7 @@ def ceiling(
     items = chosen(dataset, split, truth=True)
     truths = {item.name: item.labels() for item in items}
     regions = {item.name: item.region() for item in items}
-    table = fb.ceiling(truths, numbers, names, thresh, region=regions)  # type: ignore[arg-type]
+    table = fb.ceiling(truths, numbers, methods=names, thresh=thresh, region=regions)  # type: ignore[arg-type]
     console.print(tables.table_text(table.round(4)), soft_wrap=True)
     console.print(scored(thresh, dataset))
     console.print(table.attrs["answer"], soft_wrap=True)

@@ -74,7 +74,7 @@ def label(
         )
     with bar("labelling") as shown:
         for number, (item, file) in enumerate(zip(items, files, strict=True), start=1):
-            write_image(file, fb.label_cells(read_image(item.paths["image"]), **options))
+            write_image(fb.label_cells(read_image(item.paths["image"]), **options), file)
             shown.progress(number, len(items))
     console.print(f"{len(items)} label images in {target}")
 
@@ -190,6 +190,6 @@ def _matching(item: Item, pred: Path, thresh: float, min_size: int) -> Matching:
     true, known = item.labels(), item.region()
     region = None if known is None else values(known)
     try:
-        return fb.match_labels(values(true), values(read_image(pred)), thresh, region=region, min_size=min_size)
+        return fb.match_labels(values(true), values(read_image(pred)), thresh=thresh, region=region, min_size=min_size)
     except ImageError as error:
         raise DatasetError(f"{item.paths['labels']} (true) and {pred} (pred): {error}") from error

@@ -1,4 +1,4 @@
-"""How well predicted cells match the true ones."""
+"""Match predicted cells to true ones."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fijibridge.arrays import Floats, Ints
+from fijibridge.cells.matching import THRESH
 from fijibridge.cells.matching.overlaps import CellOverlaps, Overlaps, count_overlaps
 from fijibridge.colors import OUTCOME_COLORS
 from fijibridge.errors import ImageError
 from fijibridge.image import Array
+from fijibridge.renames import keyword_only, rename_attributes
 
 Groups = tuple[tuple[int, tuple[int, ...]], ...]
-"""A cell and the cells of the other image that lie in it."""
+"""Cells, each with the cells of the other image that lie in it."""
 
 
 @dataclass(frozen=True)
 class Matching:
-    """The outcome of :func:`match_labels`, in stardist's words.
+    """Result of :func:`match_labels`, with the names of stardist.
 
     Attributes
     ----------
     criterion, thresh : str, float
-        What made a match.
+        Score and threshold that make a match.
     tp, fp, fn : int
         Matched cells, predicted ones without a match, true ones without a match.
     n_true, n_pred : int
@@ -124,27 +126,27 @@ class Matching:
     def _repr_html_(self) -> str:
         from fijibridge import displays
 
-        told = {
+        facts = {
             "criterion": f"{self.criterion} of at least {self.thresh:g}", "true cells": self.n_true,
             "predicted cells": self.n_pred, "matched": self.tp, "missed": self.fn, "extra": self.fp,
             "precision": self.precision, "recall": self.recall, "F1": self.f1,
             "panoptic quality": self.panoptic_quality, "SEG": self.seg, "splits": len(self.splits),
             "merges": len(self.merges),
         }  # fmt: skip
-        return displays.page("Matching", displays.facts(told))
+        return displays.page("Matching", displays.facts(facts))
 
     def cells(self) -> pd.DataFrame:
-        """Return what became of each cell, a row per match and per cell of either image without one.
+        """Return the outcome of each cell: a row per match, and per cell of either image without a match.
 
         Returns
         -------
         pandas.DataFrame
             ``label`` (the predicted id, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` of a true one), ``outcome``,
-            ``true`` and ``predicted`` ids (``Int64``, missing where there is none), ``score`` (then NaN), and the
-            ``color`` of its outcome in :data:`OUTCOME_COLORS`. Of the cells without a match, a true one is ``merged``
-            if it lies in a predicted cell with others, ``split`` if two predicted ones lie in it, else ``missed``; a
-            predicted one is ``merged`` if two true ones lie in it, ``split`` if it is a piece of a true one, else
-            ``extra``.
+            ``true`` and ``predicted`` ids (``Int64``, missing without a match), ``score`` (NaN without a match), and
+            the ``color`` of its outcome in :data:`~fijibridge.colors.OUTCOME_COLORS`. A true cell without a match is
+            ``merged`` if it lies, by more than half, in a predicted cell with others, ``split`` if two predicted ones
+            lie in it, else ``missed``. A predicted one is ``merged`` if two true ones lie in it, ``split`` if it is a
+            piece of a true one, else ``extra``. Half of a cell is the only limit: there is no share of overlap to tune.
         """
         rows: list[tuple[Any, ...]] = [
             (str(pred), "matched", true, pred, score)
@@ -160,7 +162,7 @@ class Matching:
         return table.assign(color=table["outcome"].map(OUTCOME_COLORS))
 
     def outcomes(self) -> dict[str, int]:
-        """Count the true cells by outcome, and the predicted ones that are ``extra``."""
+        """Count the true cells by outcome, and the predicted cells that are ``extra``."""
         cells = self.cells()
         counted = cells.loc[cells["true"].notna() | (cells["outcome"] == "extra"), "outcome"].value_counts()
         return {kind: int(counted.get(kind, 0)) for kind in OUTCOME_COLORS}
@@ -169,7 +171,7 @@ class Matching:
 def _outcomes(
     ids: Sequence[int], inside: Groups, around: Groups, part: str, whole: str, alone: str
 ) -> list[tuple[int, str]]:
-    """Name the cells that lie in a group `part`, those that hold a group `whole`, and all others `alone`."""
+    """Return the outcome of each id: `part` if it lies in a group, `whole` if it holds a group, else `alone`."""
     parts, wholes = {i for _, members in inside for i in members}, {i for i, _ in around}
     return [(i, part if i in parts else whole if i in wholes else alone) for i in ids]
 
@@ -180,22 +182,24 @@ def _ratio(numerator: float, denominator: float) -> float:
 
 @overload
 def match_labels(
-    true: Array, pred: Array, thresh: float = 0.5, criterion: str = "iou", region: Array | None = None,
+    true: Array, pred: Array, *, thresh: float = THRESH, criterion: str = "iou", region: Array | None = None,
     min_size: int = 0,
 ) -> Matching: ...  # fmt: skip
 
 
 @overload
 def match_labels(
-    true: Array, pred: Array, thresh: Sequence[float], criterion: str = "iou", region: Array | None = None,
+    true: Array, pred: Array, *, thresh: Sequence[float], criterion: str = "iou", region: Array | None = None,
     min_size: int = 0,
 ) -> tuple[Matching, ...]: ...  # fmt: skip
 
 
+@keyword_only("thresh", "criterion", "region", "min_size")
 def match_labels(
     true: Array,
     pred: Array,
-    thresh: float | Sequence[float] = 0.5,
+    *,
+    thresh: float | Sequence[float] = THRESH,
     criterion: str = "iou",
     region: Array | None = None,
     min_size: int = 0,
@@ -205,17 +209,18 @@ def match_labels(
     Parameters
     ----------
     true, pred
-        Label images of one shape, 2D or 3D, 0 = background, ids with any gaps. Lazy ones (dask) are read slab by slab.
+        Label images of equal shape, 2D or 3D, 0 = background, ids with any gaps. Lazy ones (dask) are read slab by
+        slab.
     thresh
-        A pair with a score of at least this is a match; each cell is in one match at most. Several thresholds give
-        a matching each; the pixels are counted once.
+        A pair with at least this score can match; each cell is in at most one match. Several thresholds give one
+        matching each, and count the pixels once.
     criterion
         ``"iou"``: intersection over union; ``"iot"``: over the true cell; ``"iop"``: over the predicted one.
     region
-        Where the truth is known (non-zero). Pixels outside count nowhere, and cells, true and predicted, with
-        more than half of their pixels outside are left out.
+        Mask, non-zero where the truth is known. Other pixels do not count, and cells, true and predicted, with more
+        than half of their pixels outside are left out.
     min_size
-        Cells of fewer pixels, true and predicted, are left out: of truth with slivers that are no cells.
+        Cells of fewer pixels, true and predicted, are left out, for a truth with slivers.
 
     Returns
     -------
@@ -224,14 +229,16 @@ def match_labels(
     Raises
     ------
     ImageError
-        If shapes, axes or pixel sizes differ, an image is no label image, or a number makes no sense.
+        If shapes, axes or pixel sizes differ, an image is not a label image, `thresh` is not between 0 and 1, or the
+        criterion is not known.
 
     Notes
     -----
-    Above an IoU of 0.5 matches are unique. At and below it the number of matches is made as large as possible, as
-    stardist does it, and among equals the sum of the matches' scores (stardist also sums scores below the threshold,
-    which are no matches: counts are equal, sums may differ there); the optimum is found for each group of overlapping
-    cells by itself.
+    Above an IoU of 0.5 matches are unique. At or below it the number of matches is maximal, as in stardist, and among
+    equal numbers the sum of their scores. (stardist also sums scores below the threshold: counts are equal, sums may
+    differ.) The optimum is found separately for each group of overlapping cells.
+
+    Undefined ratios are NaN, where stardist returns 0: the precision of no prediction is not 0.
 
     Examples
     --------
@@ -247,10 +254,10 @@ def match_labels(
     thresholds = [float(t) for t in thresh] if isinstance(thresh, Iterable) else [float(thresh)]
     for value in thresholds:
         if not 0 < value <= 1:
-            raise ImageError(f"thresh is {value:g}; expected a score above 0, at most 1")
-    overlaps = count_overlaps(true, pred, region, min_size)
+            raise ImageError(f"thresh is {value:g}; expected a score above 0 and up to 1")
+    overlaps = count_overlaps(true, pred, region=region, min_size=min_size)
     score = _scores(overlaps.cells, criterion)
-    common = _whatever_the_threshold(overlaps)
+    common = _independent_of_threshold(overlaps)
     matchings = tuple(_matching(overlaps, score, criterion, value, common) for value in thresholds)
     return matchings if several else matchings[0]
 
@@ -276,8 +283,11 @@ def _matching(overlaps: Overlaps, score: Floats, criterion: str, thresh: float, 
     )
 
 
-def _whatever_the_threshold(overlaps: Overlaps) -> dict[str, Any]:
-    """Return splits, merges and the scores of SEG."""
+def _independent_of_threshold(overlaps: Overlaps) -> dict[str, Any]:
+    """Return splits, merges and SEG scores.
+
+    More than half of a cell lies in at most one other cell, so each cell has at most one holder.
+    """
     cells, true, pred = overlaps.cells, overlaps.true_ids, overlaps.pred_ids
     in_true = 2 * cells.pixels > cells.pred_size[cells.column]  # more than half of the predicted cell
     in_pred = 2 * cells.pixels > cells.true_size[cells.row]  # more than half of the true cell
@@ -291,7 +301,7 @@ def _whatever_the_threshold(overlaps: Overlaps) -> dict[str, Any]:
 
 
 def _groups(holders: Ints, members: Ints) -> Groups:
-    """Return each holder of two or more members, with these."""
+    """Return each holder of two or more members, with its members."""
     order = np.lexsort((members, holders))
     ids, start = np.unique(holders[order], return_index=True)
     parts = np.split(members[order], start[1:])
@@ -306,7 +316,9 @@ def _scores(cells: CellOverlaps, criterion: str) -> Floats:
 
 
 def _best(row: Ints, column: Ints, score: Floats) -> Ints:
-    """Choose pairs that share no cell: as many as possible, then with the largest sum of scores."""
+    """Choose pairs that share no cell: as many as possible, and among these the largest sum of scores."""
+    # Usually no cell is in two pairs, and there is nothing to choose. Else the assignment is solved for each connected
+    # group of cells: the cost is cubic in the size of a group, which stays small.
     if len(np.unique(row)) == len(row) and len(np.unique(column)) == len(column):
         return np.arange(len(row))
     rows, row = np.unique(row, return_inverse=True)
@@ -320,9 +332,12 @@ def _best(row: Ints, column: Ints, score: Floats) -> Ints:
 
 
 def _best_of_group(row: Ints, column: Ints, score: Floats) -> Ints:
+    """Choose the best pairs of one group, by an assignment of maximal gain."""
     r, i = np.unique(row, return_inverse=True)
     c, j = np.unique(column, return_inverse=True)
     gain = np.zeros((len(r), len(c)))
+    # A pair gains 1, and its score only a share so small that all scores together stay below 1: the number of pairs
+    # decides first. Pairs below the threshold gain 0, and are dropped if assigned.
     gain[i, j] = 1 + score / (2 * min(len(r), len(c)))
     number = np.full(gain.shape, -1)
     number[i, j] = np.arange(len(row))
@@ -331,7 +346,7 @@ def _best_of_group(row: Ints, column: Ints, score: Floats) -> Ints:
 
 
 def average_precision(matchings: Iterable[Matching]) -> float:
-    """Mean over thresholds of tp / (tp + fp + fn), the score of the nuclei challenges (Caicedo et al. 2019).
+    """Return the mean over thresholds of tp / (tp + fp + fn), the score of the nuclei challenges (Caicedo et al. 2019).
 
     Examples
     --------
@@ -344,106 +359,4 @@ def average_precision(matchings: Iterable[Matching]) -> float:
     return _ratio(sum(values), len(values))
 
 
-def match_table(
-    matchings: Mapping[str, Matching | Sequence[Matching]], groups: Mapping[str, str] | None = None
-) -> pd.DataFrame:
-    """Set out matchings per image, with their total in the last row.
-
-    Parameters
-    ----------
-    matchings
-        By name of the image; or several of one image, at several thresholds: the row is about the first, and the
-        column ``ap`` the mean over all of them.
-    groups
-        Group of each image. Rows are then ordered by group, with a row ``total <group>`` after each.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``matched, GT, predicted, image, precision, recall, f1, pq, seg, splits, merges``: panoptic quality,
-        SEG, the number of true cells that were split and of predicted cells that merge true ones; with several
-        thresholds also ``ap``. The total's ratios are those of the summed counts, not means of the images' ratios.
-
-    Raises
-    ------
-    ImageError
-        If `matchings` is no mapping of names to matchings, they are of different criteria or thresholds, or an image
-        has no group.
-
-    Examples
-    --------
-    >>> labels = np.array([[1, 1, 0, 2]])
-    >>> print(match_table({"a": match_labels(labels, labels)}).iloc[:, :4].to_string(index=False))
-     matched  GT  predicted image
-           2   2          2     a
-           2   2          2 total
-    """
-    by_name = _by_name(matchings)
-    rows = []
-    for group, names in _grouped(list(by_name), groups).items():
-        members = {name: by_name[name] for name in names}
-        rows += [_row(name, found) for name, found in members.items()]
-        if groups is not None:
-            rows.append(_row(f"total {group}", _total(list(members.values()))))
-    if by_name:
-        rows.append(_row("total", _total(list(by_name.values()))))
-    table = pd.DataFrame(rows, columns=["matched", "GT", "predicted", "image", *_MEASURES, "ap"])
-    return table if any(len(m) > 1 for m in by_name.values()) else table.drop(columns="ap")
-
-
-_MEASURES = ("precision", "recall", "f1", "pq", "seg", "splits", "merges")
-
-
-def _by_name(matchings: Any) -> dict[str, tuple[Matching, ...]]:
-    if isinstance(matchings, Mapping):
-        found = {name: (m,) if isinstance(m, Matching) else m for name, m in matchings.items()}
-        if all(isinstance(m, Sequence) and m and all(isinstance(x, Matching) for x in m) for m in found.values()):
-            return {name: tuple(m) for name, m in found.items()}
-    raise ImageError(
-        f"match_table got {_kind(matchings)}; expected a mapping of image names to matchings: "
-        "match_table({'a': match_labels(true, pred)})"
-    )
-
-
-def _kind(thing: object) -> str:
-    """Say what something is, and for a mapping what its values are."""
-    kinds = sorted({type(value).__name__ for value in thing.values()}) if isinstance(thing, Mapping) else []
-    return f"a {type(thing).__name__}" + (f" of {', '.join(kinds)}" if kinds else "")
-
-
-def _grouped(names: list[str], groups: Mapping[str, str] | None) -> dict[str, list[str]]:
-    if groups is None:
-        return {"": names}
-    without = [name for name in names if name not in groups]
-    if without:
-        raise ImageError(f"image {without[0]!r} has no group; expected one for each of {names}")
-    return {group: [n for n in names if groups[n] == group] for group in dict.fromkeys(groups[n] for n in names)}
-
-
-def _row(name: str, found: Sequence[Matching]) -> tuple[Any, ...]:
-    m = found[0]
-    ratios = (m.precision, m.recall, m.f1, m.panoptic_quality, m.seg)
-    return m.tp, m.n_true, m.n_pred, name, *ratios, len(m.splits), len(m.merges), average_precision(found)
-
-
-def _total(found: list[tuple[Matching, ...]]) -> tuple[Matching, ...]:
-    """Sum the matchings of several images, threshold by threshold."""
-    kinds = {tuple((m.criterion, m.thresh) for m in matchings) for matchings in found}
-    if len(kinds) > 1:
-        raise ImageError(f"matchings of different criteria or thresholds cannot be summed: {sorted(kinds)}")
-    return tuple(_sum(same) for same in zip(*found, strict=True))
-
-
-def _sum(matchings: Sequence[Matching]) -> Matching:
-    """Sum the counts; ids of different images say nothing together and are left as they are."""
-    return Matching(
-        criterion=matchings[0].criterion,
-        thresh=matchings[0].thresh,
-        tp=sum(m.tp for m in matchings),
-        fp=sum(m.fp for m in matchings),
-        fn=sum(m.fn for m in matchings),
-        scores=tuple(s for m in matchings for s in m.scores),
-        splits=tuple(s for m in matchings for s in m.splits),
-        merges=tuple(s for m in matchings for s in m.merges),
-        seg_scores=tuple(s for m in matchings for s in m.seg_scores),
-    )
+rename_attributes(__name__, {"COLORS": "colors:OUTCOME_COLORS", "match_table": "cells.matching.table:match_table"})

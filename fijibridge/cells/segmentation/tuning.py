@@ -1,4 +1,4 @@
-"""Parameters of a segmentation, chosen on images whose cells are known."""
+"""Choose the parameters of a segmentation on images whose cells are known."""
 
 from __future__ import annotations
 
@@ -13,33 +13,29 @@ import pandas as pd
 import xarray as xr
 
 from fijibridge.arrays import Labels
-from fijibridge.cells.matching.matches import Matching, match_labels, match_table
-from fijibridge.cells.segmentation.labelling import checked, from_partition, membrane_of
-from fijibridge.cells.segmentation.partition import partition
-from fijibridge.cells.segmentation.recipes import DEFAULTS, Recipe, check_names, make_recipe
+from fijibridge.cells.matching import THRESH
+from fijibridge.cells.matching.matches import Matching, match_labels
+from fijibridge.cells.matching.table import match_table
+from fijibridge.cells.segmentation.flooding import closed
+from fijibridge.cells.segmentation.labelling import checked, complete, find, membrane_of
+from fijibridge.cells.segmentation.methods import DEFAULT_METHOD, get_method, method_names
+from fijibridge.cells.segmentation.parameters import check_names, make_parameters
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, like, values
+from fijibridge.renames import warn_renamed
 
 Images: TypeAlias = "Mapping[str, Array] | Sequence[Array]"
 METRICS = ("f1", "pq", "precision", "recall")
 COUNTS = ("matched", "GT", "predicted")
-_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-_WIDTHS = (0.5, 1.0, 2.0, 3.0)
-GRIDS: Mapping[str, Mapping[str, tuple[float, ...]]] = {
-    "threshold": {"threshold": _THRESHOLDS},
-    "watershed": {"threshold": _THRESHOLDS, "h": _WIDTHS},
-    "minima": {"sigma": (0.5, 1.0, 2.0), "h": (0.02, 0.05, 0.1, 0.2)},  # the threshold matters not while cells grow
-    "seeded": {"threshold": _THRESHOLDS, "h": _WIDTHS},
-    "agglomeration": {"threshold": _THRESHOLDS, "h": _WIDTHS, "beta": (0.3, 0.4, 0.5, 0.6)},
-}
-"""What is tried of each method if nothing else is said; its defaults are among that."""
+GRIDS: Mapping[str, Mapping[str, tuple[float, ...]]] = {name: get_method(name).grid for name in method_names()}
+"""Values that are tried for each method by default; its default parameters are among them."""
 
 _CLOSE = 0.01
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """The outcome of :func:`tune_segmentation`.
+    """Result of :func:`tune_segmentation`.
 
     Attributes
     ----------
@@ -50,9 +46,9 @@ class Tuning:
         Method and parameters of the best combination, as :func:`fijibridge.label_cells` takes them:
         ``label_cells(prob, **tuning.best)``.
     metric : str
-        What was made as large as possible.
+        Metric that was maximised.
     varied : tuple of str
-        The parameters with more than one value.
+        Parameters with more than one value.
     """
 
     table: pd.DataFrame
@@ -67,9 +63,9 @@ class Tuning:
 
     @property
     def flatness(self) -> str:
-        """One sentence on how much the choice matters: in which range the score stays within 0.01 of the best."""
+        """One sentence with the ranges of parameters in which the score stays within 0.01 of the best."""
         near = self.table[self.metric] >= self.score - _CLOSE
-        chosen = ", ".join(f"{name} {_said(self.best[name])}" for name in self.varied) or "the only combination"
+        chosen = ", ".join(f"{name} {_text(self.best[name])}" for name in self.varied) or "the only combination"
         text = (
             f"{self.metric} {self.score:.4f} at {chosen}; {near.sum()} of {len(near)} combinations come within {_CLOSE}"
         )
@@ -77,29 +73,29 @@ class Tuning:
         return f"{text} ({'; '.join(ranges)})." if ranges else f"{text}."
 
     def _range(self, name: str, near: pd.Series[bool]) -> str:
-        """Say between which values of a parameter, the others at their best, the score is near the best."""
+        """Return the values of a parameter, the others at their best, between which the score is near the best."""
         others = [o for o in self.varied if o != name]
         row = near.copy()
         for other in others:
             row &= self.table[other] == self.best[other]
         found = self.table.loc[row, name]
         tried = self.table[name]
-        end = " at the end of what was tried" if self.best[name] in (tried.iloc[0], tried.iloc[-1]) else ""
-        return f"{name} {_said(found.iloc[0])} to {_said(found.iloc[-1])}{end}"
+        end = " at the end of the values tried" if self.best[name] in (tried.iloc[0], tried.iloc[-1]) else ""
+        return f"{name} {_text(found.iloc[0])} to {_text(found.iloc[-1])}{end}"
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
 
 
 def tune_segmentation(
     probs: Images,
     truths: Images,
-    method: str = "watershed",
+    method: str = DEFAULT_METHOD,
     parameters: Mapping[str, Any] | None = None,
     *,
     metric: str = "f1",
-    thresh: float = 0.5,
+    thresh: float = THRESH,
     regions: Mapping[str, Array | None] | Sequence[Array | None] | None = None,
     membrane: int | str = "membrane",
 ) -> Tuning:
@@ -108,21 +104,20 @@ def tune_segmentation(
     Parameters
     ----------
     probs, truths
-        Membrane probabilities as of :func:`fijibridge.label_cells` and label images, by name or in the same order.
-        Images that the network was not trained on: validation images.
-    method
-        As of :func:`fijibridge.label_cells`.
+        Membrane probabilities as for :func:`fijibridge.label_cells` and label images, by name or in the same order.
+        Use images that the network was not trained on, such as validation images.
+    method, membrane
+        As for :func:`fijibridge.label_cells`.
     parameters
         Parameters of :func:`fijibridge.label_cells`, each with the values to try or one fixed value; all combinations
-        are tried, numbers in rising order. If left out, those of the method in :data:`GRIDS`.
+        are tried, numbers in ascending order. If left out, those of the method in :data:`GRIDS`.
     metric
         ``"f1"``, ``"pq"`` (panoptic quality), ``"precision"`` or ``"recall"``, of the counts of all images together.
     thresh
-        A pair of cells with at least this IoU is a match.
+        IoU from which two cells match.
     regions
-        Where the truth is known (non-zero), as of :func:`fijibridge.match_labels`; None for an image: everywhere.
-    membrane
-        As of :func:`fijibridge.label_cells`.
+        Masks, non-zero where the truth is known, as for :func:`fijibridge.match_labels`; None for an image whose truth
+        is known everywhere.
 
     Returns
     -------
@@ -131,13 +126,13 @@ def tune_segmentation(
     Raises
     ------
     ImageError
-        If there are no images, they do not go together, or a parameter or metric is not known.
+        If there are no images, their names or numbers differ, or a parameter or metric is not known.
 
     Notes
     -----
-    Of several best combinations the one in their middle is taken, that with the least sum of squared distances to the
-    others, in steps of the grid: the edge of a plateau is where other images fall off it. Combinations that differ
-    only in growing and sizes share the work before them.
+    Of several best combinations the one in their middle wins: the one with the least sum of squared distances to the
+    others, in steps of the grid. At the edge of a plateau, other images would fall off it. Combinations that differ
+    only in growth and sizes share the search for cells.
 
     Examples
     --------
@@ -157,7 +152,7 @@ def tune_segmentation(
     for name, prob, truth, region in _together(probs, truths, regions):
         channel = membrane_of(prob, membrane)
         for number, labels in _labelled(channel, method, combinations):
-            found[number][name] = match_labels(truth, labels, thresh, region=region)
+            found[number][name] = match_labels(truth, labels, thresh=thresh, region=region)
     rows = [c | _total(m) for c, m in zip(combinations, found, strict=True)]
     table = pd.DataFrame(rows, columns=[*names, *COUNTS, "precision", "recall", "f1", "pq"])
     best = combinations[_middle_of_best(table[metric].to_numpy(float), tuple(map(len, grid)))]
@@ -166,15 +161,17 @@ def tune_segmentation(
 
 
 def _grid(method: str, parameters: Mapping[str, Any] | None) -> tuple[list[str], list[tuple[Any, ...]]]:
-    if method not in DEFAULTS:
-        raise ImageError(f"method {method!r} is not known; choose one of {sorted(DEFAULTS)}")
+    own_grid = get_method(method).grid
     if parameters is None:
-        parameters = GRIDS[method]
+        parameters = own_grid
+    if "border" in parameters:
+        warn_renamed("parameter 'border' of tune_segmentation", "'edge_cells'")
+        parameters = {"edge_cells" if name == "border" else name: tried for name, tried in parameters.items()}
     check_names(parameters)
     grid = [_tried(value) for value in parameters.values()]
     empty = [name for name, tried in zip(parameters, grid, strict=True) if not tried]
     if empty:
-        raise ImageError(f"{empty[0]} has no value to try")
+        raise ImageError(f"{empty[0]} has no value to try; expected at least one")
     return list(parameters), grid
 
 
@@ -189,17 +186,17 @@ def _tried(value: Any) -> tuple[Any, ...]:
 def _together(
     probs: Images, truths: Images, regions: Mapping[str, Array | None] | Sequence[Array | None] | None
 ) -> Iterator[tuple[str, Any, Any, Any]]:
-    """Yield what belongs to each image."""
+    """Yield name, probability, truth and region of each image."""
     named = {"probs": _named(probs), "truths": _named(truths)}
     if regions is not None:
         named["regions"] = _named(regions)
     first = named["probs"]
     if not first:
-        raise ImageError("there are no images to tune on: give at least one probability and its true cells")
+        raise ImageError("no images to tune on; expected at least one probability and its true cells")
     for role, images in named.items():
         if set(images) != set(first):
             alone = sorted(set(images) ^ set(first))
-            raise ImageError(f"probs and {role} do not go together: {alone[0]!r} is in one of them only")
+            raise ImageError(f"probs and {role} differ: {alone[0]!r} is in one of them only")
     for name, prob in first.items():
         yield name, prob, named["truths"][name], named["regions"][name] if regions is not None else None
 
@@ -208,28 +205,24 @@ def _named(images: Any) -> dict[str, Any]:
     if isinstance(images, Mapping):
         return dict(images)
     if isinstance(images, (np.ndarray, xr.DataArray)):
-        raise ImageError("a single image came; expected a list or a mapping of images: [prob]")
+        raise ImageError("got a single image; expected a list or a mapping of images, such as [prob]")
     return {str(i): image for i, image in enumerate(images)}
 
 
 def _labelled(channel: Array, method: str, combinations: list[dict[str, Any]]) -> Iterator[tuple[int, Array]]:
-    """Yield the cells for each combination, those with the same partition one after the other."""
+    """Yield the cells for each combination; those that find the same cells follow each other and share the work."""
     if isinstance(channel, xr.DataArray) and "t" in channel.dims:
         raise ImageError("tune on single frames: prob.isel(t=0) and the true cells of that frame")
     array = checked(values(channel))
-    recipes = [make_recipe(channel, method, **c) for c in combinations]
+    checked_parameters = [make_parameters(channel, method, **c) for c in combinations]
+    keys = [(p.threshold, *p.own.values()) for p in checked_parameters]  # what the cells found depend on
     last: tuple[tuple[float, ...], Labels] | None = None
-    for number in sorted(range(len(recipes)), key=lambda i: _key(recipes[i])):
-        recipe = recipes[number]
-        if last is None or last[0] != _key(recipe):
-            last = _key(recipe), partition(array, recipe, ((False, False),) * array.ndim)
-        labels = from_partition(last[1], array, recipe)
+    for number in sorted(range(len(keys)), key=keys.__getitem__):
+        parameters = checked_parameters[number]
+        if last is None or last[0] != keys[number]:
+            last = keys[number], find(array, parameters, closed(array.ndim))
+        labels = complete(last[1], array, parameters)
         yield number, labels if isinstance(channel, np.ndarray) else like(labels, channel)
-
-
-def _key(recipe: Recipe) -> tuple[float, ...]:
-    """Return what the partition depends on."""
-    return recipe.threshold, recipe.sigma, recipe.h, recipe.beta
 
 
 def _total(matchings: dict[str, Matching]) -> dict[str, Any]:
@@ -237,9 +230,9 @@ def _total(matchings: dict[str, Matching]) -> dict[str, Any]:
 
 
 def _middle_of_best(scores: npt.NDArray[np.float64], shape: tuple[int, ...]) -> int:
-    """Return the best combination, of several the one in their middle."""
+    """Return the index of the best combination; of several the one in their middle."""
     known = np.where(np.isnan(scores), -np.inf, scores)
     tied = np.flatnonzero(known >= known.max() - 1e-12) if np.isfinite(known.max()) else np.arange(len(known))
     steps = np.stack(np.unravel_index(tied, shape), axis=1) if shape else np.zeros((len(tied), 0))
-    centre = steps.mean(axis=0)  # the least sum of squares to all is the least distance from their mean
+    centre = steps.mean(axis=0)  # the nearest to their mean has the least sum of squares
     return int(tied[np.argmin(((steps - centre) ** 2).sum(axis=1))])

@@ -21,9 +21,9 @@ from fijibridge.imagej.installations import Java
 log = logging.getLogger("fijibridge")
 
 _EFFECTS = {
-    "-Xrs": "Java handles Ctrl-C and SIGTERM: they may end the process without KeyboardInterrupt and 'finally'",
-    "-XX:+UseParallelGC": "Java's default collector handles large planes slowly: pushing stacks takes longer",
-    "-XX:ErrorFile": "if Java crashes, its report lies in the working directory",
+    "-Xrs": "Ctrl-C and SIGTERM may end the process without KeyboardInterrupt and 'finally'",
+    "-XX:+UseParallelGC": "showing large stacks takes longer",
+    "-XX:ErrorFile": "a report of a crash of Java is written into the working directory",
 }
 """JVM options that our own start sets, and the effect of their absence."""
 
@@ -173,7 +173,10 @@ def _patch() -> None:
 
 
 def report_missing_options() -> list[str]:
-    """Log each missing JVM option that our own start sets, with its effect, once a process."""
+    """Log once how a JVM differs from one of our own start: the options that it lacks, and their effects.
+
+    In one line, and as a warning only if Ctrl-C is concerned: the JVM works as it is.
+    """
     if not has_class("java.lang.management.ManagementFactory"):
         return []
     given = java_class("java.lang.management.ManagementFactory").getRuntimeMXBean().getInputArguments()
@@ -181,7 +184,9 @@ def report_missing_options() -> list[str]:
     missing = [o for o in _EFFECTS if not any(a.split("=")[0] == o for a in arguments) and o not in _reported]
     if sys.platform == "win32" and "-Xrs" in missing:
         missing.remove("-Xrs")  # Windows has no signals that Java would take
-    for option in missing:
-        log.warning("this JVM was started without %s: %s", option, _EFFECTS[option])
+    if missing:
+        level = logging.WARNING if "-Xrs" in missing else logging.INFO
+        effects = "; ".join(f"{_EFFECTS[option]} ({option})" for option in missing)
+        log.log(level, "joined the JVM of this process, which differs from one of Fiji.start(): %s", effects)
     _reported.update(missing)
     return missing

@@ -263,7 +263,7 @@ def _hold_exit() -> None:
 def _leave() -> None:
     """End Java with Python, without waiting for ever for Java's threads.
 
-    ImageJ never ends some of its threads: those of its filters and of stack windows. Java's shutdown would wait for them.
+    ImageJ never ends the threads of its filters and of stack windows, and Java's shutdown would wait for them.
     """
     import jpype
 

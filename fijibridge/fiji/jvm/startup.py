@@ -1,7 +1,7 @@
 """Start the Java virtual machine of this process; a process can have one only.
 
-There are two kinds, and none replaces the other silently: a real Fiji (a folder or Maven coordinates, through pyimagej),
-and "embedded", plain ImageJ from Maven Central, small and quick.
+There are two kinds, and none replaces the other silently: a real Fiji (a folder or Maven coordinates, through
+pyimagej), and "embedded", plain ImageJ from Maven Central, small and quick.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from fijibridge.fiji import imageplus, undo, windows
 from fijibridge.fiji import rois as fiji_rois
 from fijibridge.fiji.jvm.lifetime import Mode
 from fijibridge.fiji.windows import Which
-from fijibridge.image import Array, LookupTable
+from fijibridge.image import Array
+from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.rois import Roi
 from fijibridge.verbs.dialog_fields import MANAGER, OVERLAY
 from fijibridge.verbs.parameters import Kind, Parameter

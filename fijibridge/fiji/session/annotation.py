@@ -77,7 +77,7 @@ class Annotation(Base):
 
         See Also
         --------
-        fijibridge.list_changes : List the changes.
+        fijibridge.changed_cells : List the changes.
         fijibridge.save_dataset : Save the cells with their provenance.
         """
         self._ready()

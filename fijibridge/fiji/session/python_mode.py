@@ -49,6 +49,8 @@ def perform_here(asked: str) -> str:
 def _answer(fiji: Fiji, what: str, request: dict[str, Any]) -> dict[str, Any]:
     if what == "hello":
         return {"version": version("fijibridge")}
+    if what == "classes":
+        return compiler.answer(request["target"])
     if what == "perform":
         verb, person = verb_named(str(request["verb"])), bool(request.get("person", False))
         return {"named": fiji._calls.perform_for_script(verb, request["given"], person)}

@@ -49,7 +49,7 @@ class Training(Base):
         Returns
         -------
         fijibridge.Record
-            ``record.told()`` is the text written into Fiji's log.
+            ``record.summary()`` is the text written into Fiji's log.
 
         Raises
         ------

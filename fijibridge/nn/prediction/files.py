@@ -19,12 +19,12 @@ from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import make_folder, read_image, write_image
 from fijibridge.files.names import SUFFIXES, stem
 from fijibridge.files.ome_zarr import is_zarr
-from fijibridge.files.reading import split_key
+from fijibridge.files.reader import split_key
 from fijibridge.nn.prediction.predictor import Progress, as_model, predict
 
 if TYPE_CHECKING:
     from fijibridge.nn.model import Model
-    from fijibridge.nn.training import Run
+    from fijibridge.record import Recorded
 
 _NO_IMAGES = ("_prob", "_cells", "_labels", "_classes", "_region", "_roi", "_mask")
 """How names of files end that are results or truth, in a folder that does not say what is what."""
@@ -44,7 +44,7 @@ class _Source:
 
 
 def predict_files(
-    model: Model | Run | str | os.PathLike[str],
+    model: Model | Recorded | str | os.PathLike[str],
     inputs: Dataset | str | os.PathLike[str] | Iterable[Item | str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,
@@ -107,7 +107,7 @@ def predict_files(
             _remove(target)
             predict(loaded, image, out=target, progress=told, **options)
         else:
-            write_image(target, predict(loaded, image, progress=told, **options))
+            write_image(predict(loaded, image, progress=told, **options), target)
         if progress is not None and len(left) > 1:
             progress(number + 1, len(left))
     return targets

@@ -15,8 +15,8 @@ import torch
 import xarray as xr
 
 from fijibridge.errors import Cancelled, FijiBridgeWarning, ImageError, ModelError
-from fijibridge.files.new_zarr import new_ome_zarr
-from fijibridge.files.reading import read_image
+from fijibridge.files.ome_zarr import new_ome_zarr
+from fijibridge.files.reader import read_image
 from fijibridge.image import DIMS, Array, as_image, in_order, pixel_size, unit
 from fijibridge.machine import available_memory
 from fijibridge.nn.devices import device_of
@@ -29,7 +29,7 @@ from fijibridge.nn.traits import Traits
 from fijibridge.nn.unet import UNet
 
 if TYPE_CHECKING:
-    from fijibridge.nn.training import Run
+    from fijibridge.record import Recorded
 
 Progress: TypeAlias = Callable[[int, int], None]
 Cancel: TypeAlias = "threading.Event | Callable[[], bool]"
@@ -39,7 +39,7 @@ _IN_MEMORY = 0.75  # of what is available, for a result
 
 
 def predict(
-    model: Model | Run | str | os.PathLike[str],
+    model: Model | Recorded | str | os.PathLike[str],
     image: Array | str | os.PathLike[str],
     *,
     out: str | os.PathLike[str] | None = None,
@@ -189,7 +189,7 @@ def _result(
         if not os.fspath(out).endswith(".zarr"):
             raise ImageError(
                 f"out is {os.fspath(out)!r}; expected a folder that ends in .zarr. For a TIFF, leave it out and "
-                "fijibridge.files.write_image(path, prob)"
+                "fijibridge.write_image(prob, path)"
             )
         chunks = [min(n, _CHUNK.get(d, 1)) for d, n in sizes.items()]
         with new_ome_zarr(out, sizes, like, dtype=np.float32, chunks=chunks, channels=classes) as array:

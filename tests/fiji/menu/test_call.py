@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import threading
-from typing import Annotated
 
 import jpype
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 import xarray as xr
 
 import fijibridge as fb
 from fijibridge import verbs
 from fijibridge.errors import Cancelled, MacroError, OptionError
-from fijibridge.verbs import Call, Cells, Image, Param, unregister
-
-
-@pytest.fixture
-def model(tmp_path):
-    """A model of a tiny network with random weights, in a file with a space in its name."""
-    torch.manual_seed(0)
-    net = fb.UNet(depth=1, width=2).eval()
-    path = tmp_path / "a model.safetensors"
-    fb.Model(net, ("background", "membrane"), pixel_size={"y": 0.5, "x": 0.5}, unit={"y": "um", "x": "um"}).save(path)
-    return path
-
-
-@pytest.fixture
-def raw(clean):
-    """An open image of noise, 0.5 um a pixel."""
-    pixels = np.random.default_rng(0).integers(0, 255, (40, 50)).astype(np.uint8)
-    image = fb.as_image(pixels, pixel_size=0.5, unit="um", name="raw.tif")
-    clean.show(image, name="raw.tif")
-    return image
+from fijibridge.verbs import Call, Image, unregister
 
 
 def commands() -> dict[str, str]:
@@ -95,66 +74,6 @@ def test_a_macro_predicts_what_python_predicts(clean, raw, model):
     imp = clean._find("raw_prob")
     assert (imp.getDisplayRangeMin(), imp.getDisplayRangeMax()) == (0, 1)
     assert imp.getC() == 2, "membranes are seen first"
-
-
-def test_the_active_image_is_taken_if_none_is_named(clean, raw, model):
-    clean.run_macro(f'p = "{model}"; run("FijiBridge Predict...", "model=&p device=cpu");')
-    assert clean.titles() == ["raw.tif", "raw_prob"]
-    again = clean.ids()
-    clean.run_macro(f'selectImage("raw.tif"); run("FijiBridge Predict...", "model=[{model}] device=cpu");')
-    assert clean.titles() == ["raw.tif", "raw_prob"], "the result of that name is replaced"
-    assert clean.ids() == again
-
-
-def test_cells_are_labelled_outlined_measured_and_matched(clean):
-    tissue = fb.synthetic_epithelium((96, 96), cell_size=24, photons=400, weak_membranes=0, seed=1)
-    truth = tissue.labels
-    prob = xr.DataArray(np.asarray(fb.membrane_target(truth, 3) == 1, np.float32), dims=("y", "x"))
-    clean.show(prob, name="tissue_prob")
-    clean.show_labels(truth, name="truth")
-    clean.run_macro("""
-        t = 0.6;
-        run("FijiBridge Label Cells...", "image=tissue_prob method=threshold threshold=&t grow=false");
-        run("FijiBridge Match Labels...", "true=truth predicted=tissue_cells over=tissue_prob");
-        run("FijiBridge Match Labels...", "true=truth predicted=truth");
-        run("FijiBridge Measure Cells...", "cells=tissue_cells image=tissue_prob measurements=[area mean]");
-    """)
-    cells = fb.label_cells(prob, method="threshold", threshold=0.6, grow=False)
-    assert (clean.image("tissue_cells").values == cells.values).all()
-    matching = fb.match_labels(truth, cells)
-    table = clean.table("Matches")
-    assert table["image"].tolist() == ["tissue_prob", "truth"], "a row is added by each call"
-    assert table["matched"].tolist() == [matching.tp, fb.match_labels(truth, truth).tp]
-    assert set(clean.tables()) == {"Results", "Matches", "Matches cells"}
-    outlined = {roi.name: roi for roi in clean.rois("overlay", "tissue_prob")}
-    assert {str(i) for i in np.unique(cells)[1:]} <= set(outlined)
-    measured = clean.table("Results")
-    ids, pixels = np.unique(cells.values[cells.values > 0], return_counts=True)
-    assert measured["label"].tolist() == ids.tolist()
-    assert measured["Area"].tolist() == pixels.tolist()
-
-
-def test_drawn_areas_are_cells(clean, raw):
-    clean.add_rois([fb.Roi.rectangle(3, 4, 6, 5, name="7"), fb.Roi.rectangle(20, 20, 8, 9, name="drawn")], "raw.tif")
-    clean.run_macro('run("FijiBridge Measure Cells...", "cells=overlay image=raw.tif measurements=area");')
-    assert clean.table()["label"].tolist() == [7, 8]
-    assert clean.table()["Area"].tolist() == [30 * 0.25, 72 * 0.25]
-    with pytest.raises(MacroError, match="cells: the ROI Manager holds no areas"):
-        clean.run_macro('run("FijiBridge Measure Cells...", "cells=[ROI Manager] image=raw.tif");')
-    with pytest.raises(MacroError, match="true: the cells in the overlay need an image to lie in"):
-        clean.run_macro('run("FijiBridge Match Labels...", "true=overlay predicted=overlay");')
-
-
-@pytest.mark.parametrize("drawn", ["true", "predicted"])
-def test_drawn_areas_are_matched_with_a_label_image(clean, drawn):
-    labels = np.zeros((40, 50), np.uint16)
-    labels[3:9, 4:12] = 7
-    clean.show_labels(labels, name="labels")
-    clean.add_rois([fb.Roi.rectangle(4, 3, 8, 6, name="7"), fb.Roi.rectangle(20, 20, 8, 9, name="8")], "labels")
-    other = "predicted" if drawn == "true" else "true"
-    clean.run_macro(f'run("FijiBridge Match Labels...", "{drawn}=overlay {other}=labels");')
-    table = clean.table("Matches")
-    assert (table["matched"].tolist(), table["GT" if drawn == "true" else "predicted"].tolist()) == ([1], [2])
 
 
 def test_all_that_is_wrong_with_a_call_is_said_before_anything_is_done(clean, raw):
@@ -241,32 +160,9 @@ def test_a_verb_may_itself_run_macros_and_verbs(clean, raw, own):
         clean.run_macro('run("FijiBridge Nested...", "image=raw.tif"); run("FijiBridge Inner...", "y=1");')
 
 
-def test_what_a_verb_returns_is_shown(clean, raw, own):
-    def several(image: Image, shift: Annotated[int, Param("to the right", "px", low=0)] = 1) -> list[object]:
-        mask = (image > 200).astype(np.uint8).rename("bright")
-        return [mask, pd.DataFrame({"n": [int(mask.sum())]}), [fb.Roi.rectangle(shift, 0, 2, 2, name="r")]]
-
-    def everything(image: Image) -> Cells:
-        return xr.ones_like(image).astype(np.uint16)  # which has the name of the image
-
-    own("Several...", several)
-    own("Everything...", everything)
-    clean.run_macro('run("FijiBridge Several...", "image=raw.tif shift=4");')
-    clean.run_macro('run("FijiBridge Everything...", "image=raw.tif");')
-    clean.run_macro('run("FijiBridge Everything...", "image=raw.tif");')
-    assert (clean.array("bright") == (raw.values > 200)).all()
-    assert clean.table("Several")["n"].tolist() == [int((raw.values > 200).sum())]
-    assert [roi.bounds for roi in clean.rois("overlay", "raw.tif")] == [(4, 0, 6, 2)]
-    assert (clean.array("raw.tif") == raw.values).all(), "what no verb made is not replaced"
-    assert clean.titles() == ["raw.tif", "bright", "raw_everything"]
-    assert clean.image("raw_everything").dtype == np.uint16
-    assert clean.run_macro('run("FijiBridge Several...", "image=raw.tif"); return getTitle();') == "bright"
-    assert clean.run_macro('run("FijiBridge Everything...", "image=raw.tif"); return getTitle();') == "raw_everything"
-
-
 def test_the_training_that_a_macro_began_is_at_hand(clean, tmp_path):
     tissue = fb.synthetic_epithelium((64, 64), cell_size=16, photons=400, weak_membranes=0, seed=1)
-    fb.save_dataset(tmp_path / "data", {"a": {"image": tissue.image, "labels": tissue.labels}})
+    fb.save_dataset({"a": {"image": tissue.image, "labels": tissue.labels}}, tmp_path / "data")
     clean.run_macro(
         f'run("FijiBridge Train U-Net...", "folder=[{tmp_path / "data"}] out=[{tmp_path / "run"}] epochs=2 batches=2 '
         'batch=2 patch=32 depth=1 channels=2 forecast=false device=cpu");'
@@ -466,7 +362,7 @@ def test_an_error_is_a_dialog_for_a_person_and_an_end_for_a_macro(window):
 def test_a_training_goes_on_in_the_background(window):
     window(MODEL + """
 tissue = fb.synthetic_epithelium((64, 64), cell_size=16, photons=400, weak_membranes=0, seed=1)
-fb.save_dataset(os.path.join(FOLDER, "data"), {"a": {"image": tissue.image, "labels": tissue.labels}})
+fb.save_dataset({"a": {"image": tissue.image, "labels": tissue.labels}}, os.path.join(FOLDER, "data"))
 out = os.path.join(FOLDER, "run 1")
 jpype.JClass("ij.plugin.frame.Recorder")()
 try:

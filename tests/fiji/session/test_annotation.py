@@ -26,7 +26,7 @@ def test_an_overlay_that_was_edited(fiji, cells):
         makeRectangle(32, 2, 5, 5); Roi.setName("a new one"); Overlay.addSelection;
     """)
     after = fiji.corrected_cells(cells, "raw", "overlay")
-    assert fb.list_changes(cells, after).to_numpy().tolist() == [[5, "removed", 0, 100], [10, "added", 25, 0]]
+    assert fb.changed_cells(cells, after).to_numpy().tolist() == [[5, "removed", 0, 100], [10, "added", 25, 0]]
     assert after.attrs["provenance"] == "corrected"
     assert fb.pixel_size(after)["x"] == 0.5
     assert after.coords["y"][0] == 10
@@ -36,7 +36,7 @@ def test_cells_in_parts_that_nobody_touched_stay_as_they_are(fiji, cells):
     scattered = cells.copy(data=np.where(np.arange(40) % 8 < 5, cells, 0))
     fiji.show(np.zeros(cells.shape, np.uint8), name="raw")
     fiji.edit_cells(scattered, "raw")
-    assert fb.list_changes(scattered, fiji.corrected_cells(scattered, "raw", "overlay")).empty
+    assert fb.changed_cells(scattered, fiji.corrected_cells(scattered, "raw", "overlay")).empty
 
 
 def test_a_label_image_that_was_painted(fiji, cells):
@@ -47,7 +47,7 @@ def test_a_label_image_that_was_painted(fiji, cells):
         setColor(77); fillRect(32, 2, 3, 3);
     """)
     after = fiji.corrected_cells(cells, "cells", "labels")
-    changes = fb.list_changes(cells, after).set_index("label")
+    changes = fb.changed_cells(cells, after).set_index("label")
     assert changes["change"].to_dict() == {9: "changed", 77: "added", 78: "added"}
     assert changes.loc[9, "lost"] == 13 + changes.loc[78, "gained"], "a line of 13 px, and the smaller side"
     assert after.dtype.kind in "iu"
@@ -63,7 +63,7 @@ def test_the_way_on_targets_and_a_new_table(fiji, cells, tmp_path):
     truth = fiji.corrected_cells(cells, "raw", "overlay")
     assert (fb.membrane_target(truth) != fb.membrane_target(cells)).any()
     new = fb.match_table({"one": fb.match_labels(truth, pred)})
-    assert fb.compare_tables(old, new).loc[0, ["f1 before", "f1 after"]].tolist() == [0.8, 1.0]
+    assert fb.compare_match_tables(old, new).loc[0, ["f1 before", "f1 after"]].tolist() == [0.8, 1.0]
 
 
 def test_a_stack_keeps_its_slices(fiji):
@@ -140,13 +140,13 @@ def test_a_region_that_differs_from_slice_to_slice_is_no_selection(fiji, tmp_pat
     region = np.zeros(labels.shape, np.uint8)
     region[:, 2:20, 2:20] = 1
     images = {"image": fb.as_image(labels.astype(np.uint8), "zyx"), "labels": labels, "region": region}
-    fb.save_dataset(tmp_path / "same", {"v": images}, membranes="bright")
+    fb.save_dataset({"v": images}, tmp_path / "same", membranes="bright")
     fiji.open_training_set(tmp_path / "same")
     again = fiji.save_training_set(tmp_path / "again", ["v"], region="selection", membranes="bright")
     assert (again["v"].region().values == region).all()
     fiji.close_image("v")
     region[1] = 1
-    fb.save_dataset(tmp_path / "varies", {"v": images}, membranes="bright")
+    fb.save_dataset({"v": images}, tmp_path / "varies", membranes="bright")
     with pytest.warns(FijiBridgeWarning, match="'v' differs from slice to slice: no selection can show it"):
         fiji.open_training_set(tmp_path / "varies")
     with pytest.raises(ImageError, match="'v' differs from slice to slice"):
@@ -178,7 +178,7 @@ def test_cells_are_deleted_drawn_and_changed_in_the_roi_manager(window):
             makeOval(55, 30, 12, 12); roiManager("add");
         ''')
         after = fiji.corrected_cells(cells, "raw")
-        changes = fb.list_changes(cells, after).set_index("label")["change"].to_dict()
+        changes = fb.changed_cells(cells, after).set_index("label")["change"].to_dict()
         assert changes == {2: "changed", 4: "removed", 8: "added"}, changes
         assert {roi.name for roi in fiji.rois("overlay", "raw")} == {"2", "7", "8"}
         fiji.close_image("raw")

@@ -38,5 +38,5 @@ def test_it_consists_of_flat_parts():
 
 
 def test_the_heap_was_called_memory(fiji, where):
-    with pytest.warns(RenamedWarning, match="memory= of start was renamed to heap="):
+    with pytest.warns(RenamedWarning, match="memory= of Fiji.start was renamed to heap="):
         assert fb.Fiji.start(where, mode="headless", memory="300m") is fiji

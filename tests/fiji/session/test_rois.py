@@ -108,7 +108,7 @@ def test_roiset_that_imagej_opens_measures_the_same_areas(clean, tmp_path):
     import zipfile
 
     tissue = fb.synthetic_epithelium((100, 100), seed=2)
-    fb.write_rois(tmp_path / "RoiSet.zip", fb.labels_to_rois(tissue.labels))
+    fb.write_rois(fb.labels_to_rois(tissue.labels), tmp_path / "RoiSet.zip")
     areas = {}
     with zipfile.ZipFile(tmp_path / "RoiSet.zip") as archive:
         for entry in archive.namelist():
@@ -169,7 +169,7 @@ def test_roi_manager(window):
 def test_the_roi_manager_opens_our_zip_and_measures_the_same_areas(window, tmp_path):
     window(f"""
         tissue = fb.synthetic_epithelium((80, 80), cell_size=16)
-        fb.write_rois({str(tmp_path / "RoiSet.zip")!r}, fb.labels_to_rois(tissue.labels))
+        fb.write_rois(fb.labels_to_rois(tissue.labels), {str(tmp_path / "RoiSet.zip")!r})
         fiji.show(np.zeros((80, 80), np.uint8), name="t")
         macro = "roiManager('open', getArgument()); run('Set Measurements...', 'area display redirect=None');"
         fiji.run_macro(macro + "roiManager('deselect'); roiManager('measure');", {str(tmp_path / "RoiSet.zip")!r})
