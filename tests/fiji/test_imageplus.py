@@ -355,7 +355,7 @@ def test_one_channel_and_one_slice_are_written_back_where_they_lay(clean):
     array[1, 2] = 9
     assert (clean.array("a") == array).all()
     placeless = xr.DataArray(part.values, dims=("y", "x"), attrs=part.attrs)
-    with pytest.raises(ImageError, match="where they lie in 'z'"):
+    with pytest.raises(ImageError, match="no coordinates in 'z'"):
         clean.write(placeless)
 
 
