@@ -19,6 +19,7 @@ from fijibridge.nn.patches.fingerprint import fingerprint_of
 from fijibridge.nn.training import train
 from fijibridge.nn.training.checkpoints import LAST
 from fijibridge.nn.unet import UNet
+from tests import trained
 from tests.nn.observers import Interrupting
 from tests.trained import QUICK
 
@@ -366,8 +367,8 @@ def test_any_iterable_of_batches_trains_alike(pair, kind):
         "object": Again(pair), "function": lambda: batches_of(pair), "sampler": sampler,
         "loader": torch.utils.data.DataLoader(list(batches_of(pair)), batch_size=None),
     }[kind]  # fmt: skip
-    run = train(small_net(), data, validation=Again(pair), normalisation=Normalisation(), **QUICK)
-    reference = train(small_net(), Again(pair), validation=Again(pair), normalisation=Normalisation(), **QUICK)
+    run = train(trained.small_net(), data, validation=Again(pair), normalisation=Normalisation(), **QUICK)
+    reference = train(trained.small_net(), Again(pair), validation=Again(pair), normalisation=Normalisation(), **QUICK)
     assert run.history["epoch"].tolist() == [0, 1, 2]
     pd.testing.assert_series_equal(run.history["train_loss"], reference.history["train_loss"])
     pd.testing.assert_series_equal(run.history["val_loss"], reference.history["val_loss"])
