@@ -97,11 +97,11 @@ def memory() -> Finding:
     """Look at the machine's memory, of which Java takes a quarter unless told otherwise."""
     total = total_memory()
     if total is None:
-        return Finding("memory", "note", "the machine does not say how much it has", "start(memory='8g') sets Java's")
+        return Finding("memory", "note", "the machine does not say how much it has", "start(heap='8g') sets Java's")
     heap = total / 4
     told = f"{total / 2**30:.1f} GiB, of which Java takes {heap / 2**30:.1f} at most"
     if heap < 2 * 2**30:
-        return Finding("memory", "note", told, "for large images: Fiji.start(..., memory='4g')")
+        return Finding("memory", "note", told, "for large images: Fiji.start(..., heap='4g')")
     return Finding("memory", "ok", told)
 
 
