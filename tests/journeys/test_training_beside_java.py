@@ -213,8 +213,8 @@ def workers(folder):
     ("change", "words"),
     [
         ({"out": None}, "give out="),
-        ({"segment": lambda prob: prob}, "cannot be given segment"),
-        ({"loss": lambda *_: 0}, "cannot be given loss"),
+        ({"segment": lambda prob: prob}, "cannot receive segment"),
+        ({"loss": lambda *_: 0}, "cannot receive loss"),
         ({"data": [(np.zeros((64, 64)), np.zeros((64, 64), np.uint8))]}, "reads its images from a folder"),
     ],
 )

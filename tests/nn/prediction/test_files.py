@@ -65,9 +65,7 @@ def test_results_are_not_lost(folder, model, tmp_path):
     out = tmp_path / "out"
     first = predict_files(model, folder / "b.tif", out)["b"]
     write_image(np.zeros((2, 20, 30), np.float32), first)
-    with pytest.raises(
-        DatasetError, match=r"1 of 3 results are there already, such as .*b_prob\.tif: resume .*overwrite"
-    ):
+    with pytest.raises(DatasetError, match=r"1 of 3 results exist, such as .*b_prob\.tif: .*resume.*overwrite"):
         predict_files(model, folder, out)
     assert [p.name for p in out.iterdir()] == ["b_prob.tif"], "it is told before anything is done"
     assert list(predict_files(model, folder, out, resume=True)) == ["a", "b", "c"]
@@ -106,7 +104,7 @@ def test_a_single_image_tells_its_tiles(folder, model, tmp_path):
 
 @pytest.mark.parametrize(("inputs", "words"), [
     ("{0}/no.tif", "no file or folder .*no.tif"), ([], "no image to predict"), ("{0}/empty", "no image file in"),
-    (["{0}/a.tif", "{0}/other/a.tif"], "have one name, 'a'"), ([3], "got a int; expected a Dataset"),
+    (["{0}/a.tif", "{0}/other/a.tif"], "have the same name, 'a'"), ([3], "got a int; expected a Dataset"),
 ])  # fmt: skip
 def test_wrong_inputs(inputs, words, folder, model, tmp_path):
     (folder / "empty").mkdir()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import combinations
+import json
+import threading
 
 import numpy as np
 import pytest
@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fijibridge.errors import DeviceError, FijiBridgeWarning, ModelError
-from fijibridge.image import as_image, origin, pixel_size, unit
+from fijibridge.errors import Cancelled, DeviceError, FijiBridgeWarning, ImageError, ModelError, RenamedWarning
+from fijibridge.files import read_image, write_image
+from fijibridge.image import as_image, origin, pixel_size, time_unit, unit
 from fijibridge.nn.model import Model, Normalisation
 from fijibridge.nn.planning import receptive_field
-from fijibridge.nn.prediction import predict
+from fijibridge.nn.prediction import predict, predictor
 from fijibridge.nn.training import train
 from fijibridge.nn.unet import UNet
 
@@ -72,14 +73,14 @@ def test_tiled_is_whole_for_a_network_of_someones_own(net):
     np.testing.assert_allclose(predict(own, image, tile=8).values, whole(own, image), atol=2e-6)
 
 
-@pytest.mark.parametrize("border", ["as trained", "mirror"])
-@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("padding", ["as trained", "mirror"])
+@pytest.mark.parametrize("convolutions", ["same", "valid"])
 @pytest.mark.parametrize("shape", [(1, 1), (5, 61), (64, 64), (70, 33)])
-def test_a_mirrored_border_is_that_of_an_image_continued_by_hand(border, padding, shape):
-    net = Model(UNet(1, 2, 2, 4, padding=padding).eval(), ("a", "b"), Normalisation.none())
+def test_a_mirrored_border_is_that_of_an_image_continued_by_hand(convolutions, padding, shape):
+    net = Model(UNet(1, 2, 2, 4, padding=convolutions).eval(), ("a", "b"), Normalisation.none())
     image, wide = noise(*shape), 60  # a multiple of the divisor, wider than what the network sees
-    tiled = predict(net, image, tile=12, border=border)
-    if padding == "same" and border == "as trained":
+    tiled = predict(net, image, tile=12, padding=padding)
+    if convolutions == "same" and padding == "as trained":
         np.testing.assert_allclose(tiled.values, whole(net, image), atol=2e-6)
         return
     continued = np.pad(image, wide, mode="reflect")
@@ -102,15 +103,15 @@ def test_a_valid_network_gives_what_torch_gives_for_its_middle():
 def test_only_pixels_that_see_no_border_are_left_with_valid(padding):
     net = Model(UNet(1, 2, 2, 4, padding=padding).eval(), ("a", "b"), Normalisation.none())
     image = as_image(noise(90, 75), pixel_size=0.5, unit="um", origin={"x": 10.0})
-    field, found = receptive_field(net.net), predict(net, image, border="valid", tile=16)
+    field, found = receptive_field(net.net), predict(net, image, padding="valid", tile=16)
     assert found.shape == (2, 90 - field.left - field.right, 75 - field.left - field.right)
     assert origin(found) == {"y": 0.5 * field.left, "x": 10 + 0.5 * field.left}
-    part = predict(net, image, border="mirror").sel(y=found.y, x=found.x)
+    part = predict(net, image, padding="mirror").sel(y=found.y, x=found.x)
     np.testing.assert_allclose(found.values, part.values, atol=2e-6)
-    other = predict(net, image.copy(data=np.pad(image.values[1:-1, 1:-1], 1, constant_values=1e4)), border="valid")
+    other = predict(net, image.copy(data=np.pad(image.values[1:-1, 1:-1], 1, constant_values=1e4)), padding="valid")
     assert abs(other - found).max() > 1e-3, "the outermost pixels are seen by some that are left"
-    with pytest.raises(ModelError, match=r"no pixel is left.*border='mirror'"):
-        predict(net, noise(20, 90), border="valid")
+    with pytest.raises(ModelError, match=r"leaves no pixel.*padding='mirror'"):
+        predict(net, noise(20, 90), padding="valid")
 
 
 def test_axes_calibration_and_names_are_kept():
@@ -197,51 +198,6 @@ def test_another_scale_is_told_once_for_an_image():
     assert len(told) == 1
 
 
-def test_the_mean_over_mirrored_images():
-    net, image = model(), noise(41, 30)
-    image = np.pad(image, ((0, 3), (0, 2)))  # sides that are multiples of the divisor
-    turned = [image, image[::-1], image[:, ::-1], image[::-1, ::-1]]
-    back = [lambda a: a, lambda a: a[:, ::-1], lambda a: a[:, :, ::-1], lambda a: a[:, ::-1, ::-1]]
-    mean = np.mean([put(predict(net, each).values) for put, each in zip(back, turned, strict=True)], axis=0)
-    np.testing.assert_allclose(predict(net, image, flips=True, tile=16).values, mean, atol=2e-6)
-    assert abs(mean - predict(net, image).values).max() > 1e-3
-
-
-@pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("padding", ["same", "valid"])
-def test_affinities_of_mirrored_images_by_brute_force(dims, padding):
-    torch.manual_seed(0)
-    net = UNet(1, 2, 1, 4, dims, padding=padding, heads=["distance", "affinity"]).eval()
-    names = ("a", "b", "distance", "z", "y", "x") if dims == 3 else ("a", "b", "distance", "y", "x")
-    own = Model(net, names, Normalisation.none())
-    image = noise(*(6, 10, 8)[-dims:])
-    total, first = np.zeros((len(names), *image.shape)), 3
-    for axes in [a for n in range(dims + 1) for a in combinations(range(dims), n)]:
-        found = np.flip(predict(own, np.flip(image, axes)).values, [a + 1 for a in axes]).copy()
-        for (
-            axis
-        ) in axes:  # the pair of p and the pixel behind it, seen in the mirror, is that of p + 1 and the one before
-            pair = np.moveaxis(found[first + axis], axis, 0)
-            pair[1:] = pair[:-1].copy()
-        total += found
-    inside = tuple(slice(1, None) for _ in range(dims))  # of the first pixels no pair is known in the mirror
-    expected = (total / 2**dims)[(slice(None), *inside)]
-    for tile in (None, 4):
-        result = predict(own, image, flips=True, tile=tile).values
-        np.testing.assert_allclose(result[(slice(None), *inside)], expected, atol=3e-6)
-    np.testing.assert_allclose(result, predict(own, image, flips=True).values, atol=3e-6)
-
-
-def test_what_cannot_be_mirrored_is_refused():
-    class Flow(UNet):
-        @property
-        def traits(self):
-            return replace(super().traits, outputs={"flow": slice(0, 2)})
-
-    with pytest.raises(ModelError, match="'flow' means in a mirrored image"):
-        predict(Model(Flow(depth=1, width=2), ("dy", "dx")), noise(8, 8), flips=True)
-
-
 class Squeezed(nn.Module):
     """Weighs its channels by means over the whole image."""
 
@@ -259,8 +215,8 @@ def test_a_network_that_sees_the_whole_image_is_shown_it_or_refused():
     np.testing.assert_allclose(predict(net, image).values, whole(net, image), atol=2e-6)
     with pytest.raises(ModelError, match=r"40 x 50 px does not go through .* in one piece.*sees the whole image.*tile"):
         predict(net, image, tile=16)
-    with pytest.raises(ModelError, match="border='mirror' needs to know how far"):
-        predict(net, image, border="mirror")
+    with pytest.raises(ModelError, match="padding='mirror' needs the network's receptive field"):
+        predict(net, image, padding="mirror")
 
 
 @pytest.mark.parametrize("norm", ["instance", "group"])
@@ -292,7 +248,7 @@ def test_mixed_precision_is_near():
 
 
 @pytest.mark.parametrize(("more", "words"), [
-    ({"border": "zero"}, "border is 'zero'; expected one of 'as trained', 'mirror', 'valid'"),
+    ({"padding": "zero"}, "padding is 'zero'; expected one of 'as trained', 'mirror', 'valid'"),
     ({"precision": "8"}, "precision is '8'; expected one of '32', 'bf16'"), ({"tile": 0}, "tile is 0"),
 ])  # fmt: skip
 def test_wrong_options(more, words):
@@ -307,3 +263,167 @@ def test_wrong_models_and_images():
         predict(model(), as_image(np.zeros((0, 8))))
     with pytest.raises(ModelError, match=r"expected some of t c z y x"):
         predict(model(), xr.DataArray(noise(2, 8, 8), dims=("well", "y", "x")))
+
+
+def small_model(dims: int = 2, in_channels: int = 1, net: nn.Module | None = None) -> Model:
+    torch.manual_seed(0)
+    return Model(net or UNet(in_channels, 2, 1, 4, dims), ("other", "membrane"))
+
+
+def counts(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 1000, shape).astype(np.uint16)
+
+
+@pytest.mark.parametrize("dims", ["yx", "czyx", "tczyx"])
+@pytest.mark.parametrize("padding", ["as trained", "valid"])
+def test_a_result_on_disk_is_the_one_in_memory(dims, padding, tmp_path):
+    image = as_image(
+        counts(*(2, 2, 3, 60, 70)[-len(dims) :]), dims, pixel_size={"t": 30.0, "z": 2.0, "y": 0.5, "x": 0.25},
+        origin={"y": 7.0}, unit={"z": "um", "y": "um", "x": "um", "t": "sec"}, name="a",
+    )  # fmt: skip
+    net = small_model(in_channels=image.sizes.get("c", 1))
+    here, there = (predict(net, image, padding=padding, out=out, tile=20) for out in (None, tmp_path / "p.ome.zarr"))
+    assert there.chunks is not None, "nothing is read before it is needed"
+    xr.testing.assert_identical(there.compute(), here)
+    assert [pixel_size(there), origin(there), unit(there)] == [pixel_size(here), origin(here), unit(here)]
+    read = read_image(tmp_path / "p.ome.zarr")
+    assert (read.values == here.values).all()
+    assert read.c.values.tolist() == ["other", "membrane"]
+    assert (
+        origin(read)["y"]
+        == origin(here)["y"]
+        == 7.0 + (0.0 if padding == "as trained" else 0.5 * (70 - here.sizes["x"]) / 2)
+    )
+    assert time_unit(read) == time_unit(here) or "t" not in dims
+    assert [p.name for p in tmp_path.iterdir()] == ["p.ome.zarr"]
+
+
+def test_a_path_is_read_as_an_image_and_a_volume_goes_onto_disk(tmp_path):
+    volume = as_image(counts(9, 40, 30), pixel_size={"z": 2.0, "y": 1.0, "x": 1.0}, unit="um")
+    write_image(volume, tmp_path / "v.tif")
+    net = small_model(dims=3)
+    result = predict(net, tmp_path / "v.tif", out=tmp_path / "v.zarr", tile=8)
+    np.testing.assert_allclose(result.values, predict(net, volume).values, atol=2e-6)
+    assert pixel_size(result) == pixel_size(volume)
+
+
+class Broken(UNet):
+    """Does something else from the third tile on."""
+
+    def __init__(self, rest):
+        super().__init__(1, 2, 1, 2)
+        self.rest, self.seen = rest, 0
+
+    def forward(self, x):
+        self.seen += x.numel() > 0
+        return super().forward(x) if self.seen < 3 else self.rest()
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def fail():
+    raise ValueError("the disk is on fire")
+
+
+@pytest.mark.parametrize(("rest", "error"), [(interrupt, KeyboardInterrupt), (fail, ValueError)])
+def test_nothing_is_left_of_what_was_broken_off(rest, error, tmp_path):
+    with pytest.raises(error):
+        predict(small_model(net=Broken(rest).eval()), counts(90, 90), out=tmp_path / "p.zarr", tile=16)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["event", "function"])
+@pytest.mark.parametrize("out", [None, "p.zarr"])
+def test_cancelling_leaves_nothing(kind, out, tmp_path):
+    event, told = threading.Event(), []
+
+    def progress(done: int, total: int) -> None:
+        told.append((done, total))
+        if done == 3:
+            event.set()
+
+    target = None if out is None else tmp_path / out
+    with pytest.raises(Cancelled, match="after 3 of 16 tiles"):
+        predict(
+            small_model(), counts(64, 64), out=target, tile=16, progress=progress,
+            cancel=event if kind == "event" else event.is_set,
+        )  # fmt: skip
+    assert told == [(1, 16), (2, 16), (3, 16)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_not_overwritten(tmp_path):
+    (tmp_path / "p.zarr").mkdir()
+    (tmp_path / "p.zarr" / "mine").write_text("dear")
+    with pytest.raises(ImageError, match=r"p\.zarr is there already: remove it, or choose another"):
+        predict(small_model(), counts(20, 20), out=tmp_path / "p.zarr")
+    assert (tmp_path / "p.zarr" / "mine").read_text() == "dear"
+    with pytest.raises(ImageError, match=r"expected a folder that ends in \.zarr.*write_image"):
+        predict(small_model(), counts(20, 20), out=tmp_path / "p.tif")
+
+
+def test_the_metadata_is_that_of_ome_zarr(tmp_path):
+    image = as_image(counts(20, 30), pixel_size=0.5, unit="um", origin={"x": 3.0})
+    predict(small_model(), image, out=tmp_path / "p.ome.zarr")
+    about = json.loads((tmp_path / "p.ome.zarr" / "zarr.json").read_text())["attributes"]["ome"]
+    (scale,) = about["multiscales"]
+    assert about["version"] == "0.5"
+    assert scale["axes"] == [
+        {"name": "c", "type": "channel"},
+        {"name": "y", "type": "space", "unit": "micrometer"}, {"name": "x", "type": "space", "unit": "micrometer"},
+    ]  # fmt: skip
+    assert scale["datasets"][0]["coordinateTransformations"] == [
+        {"type": "scale", "scale": [1.0, 0.5, 0.5]}, {"type": "translation", "translation": [0.0, 0.0, 3.0]},
+    ]  # fmt: skip
+    assert [c["label"] for c in about["omero"]["channels"]] == ["other", "membrane"]
+
+
+def test_a_result_that_does_not_fit_is_refused_before_work_starts(monkeypatch):
+    monkeypatch.setattr(predictor, "available_memory", lambda: 10_000)
+    with pytest.raises(ImageError, match=r"takes .* GiB, of .* free: .*out='name.ome.zarr'"):
+        predict(Model(UNet(depth=1, width=2), ("a", "b")), noise(60, 60))
+
+
+LARGE = """
+import json, sys, numpy as np, torch, zarr
+import fijibridge as fb
+from fijibridge.machine import PeakMemory
+torch.set_num_threads(1)
+side = {side}
+source = zarr.create_array("{folder}/a.zarr", shape=(side, side), chunks=(512, 512), dtype="uint16")
+block = np.random.default_rng(0).integers(0, 999, (512, 512)).astype(np.uint16)
+for y in range(0, side, 512):
+    for x in range(0, side, 512):
+        source[y : y + 512, x : x + 512] = block
+net = torch.nn.Conv2d(1, 2, 3, padding=1)
+model = fb.Model(net, ("a", "b"))
+fb.predict(model, source[:512, :512], tile=512)
+with PeakMemory() as watch:
+    prob = fb.predict(model, source, out="{folder}/p.ome.zarr", tile=512)
+assert prob.shape == (2, side, side)
+part = prob[:, 700:900, 3:200].values
+expected = fb.predict(fb.Model(net, ("a", "b"), fb.nn.normalisation.Normalisation.none()), np.zeros((8, 8)))
+print(json.dumps({{"growth": watch.growth, "image": source.nbytes, "result": prob.nbytes}}))
+"""
+
+
+def test_memory_does_not_grow_with_the_image(python, tmp_path):
+    """An image of 200 MB with a result of 800 MB."""
+    growth = {}
+    for side in (2048, 10240):
+        (tmp_path / str(side)).mkdir()
+        told = python(LARGE.format(side=side, folder=tmp_path / str(side)), timeout=200, OMP_NUM_THREADS="1")
+        growth[side] = json.loads(told.stdout)
+    assert growth[10240]["image"] > 200e6
+    assert growth[10240]["result"] > 800e6
+    assert growth[10240]["growth"] < 150e6
+    assert growth[10240]["growth"] < growth[2048]["growth"] + 60e6
+
+
+def test_padding_had_the_name_border():
+    image = noise(20, 20)
+    with pytest.warns(RenamedWarning, match="border= of predict was renamed to padding="):
+        found = predict(model(), image, border="mirror")
+    xr.testing.assert_identical(found, predict(model(), image, padding="mirror"))

@@ -218,7 +218,7 @@ def test_all_or_nothing(image, tmp_path):
     folder = fb.export_model(model_of(), tmp_path / "out", image=image, **TOLD)
     before = (folder / "weights.pt").read_bytes()
     other = model_of(fb.UNet(depth=1, width=4))
-    with pytest.raises(ModelError, match="is there already"):
+    with pytest.raises(ModelError, match="exists: choose another path"):
         fb.export_model(other, folder, image=image, **TOLD)
     with pytest.raises(ModelError, match=r"(?s)bioimageio\.spec refuses the model: .*license"):
         fb.export_model(other, folder, image=image, authors="Ada", license="mine", overwrite=True)
@@ -241,11 +241,11 @@ class Branch(Own):
         ({"authors": [{"nam": "Ada"}]}, "dicts of name, affiliation"),
         ({"image": np.zeros((3, 120, 150))}, r"the image has axes .*isel\(t=0\)"),
         ({"image": fb.as_image(np.zeros((3, 120, 150)), "cyx")}, r"3 channel\(s\), the network takes 1"),
-        ({"image": np.ones((40, 150))}, "40 px in y; the network needs 52"),
+        ({"image": np.ones((40, 150))}, "40 px in y; the network needs tiles of at least 52"),
         ({"image": np.full((120, 150), np.nan)}, "NaN"),
         ({"model": "nowhere"}, "no model at nowhere"),
         ({"model": fb.UNet}, "got a type; expected a Model"),
-        ({"model": lambda: model_of(Branch())}, "answers otherwise than the network"),
+        ({"model": lambda: model_of(Branch())}, "the script and the network differ"),
         ({"model": lambda: model_of(normalisation=fb.Normalisation(kind="dataset"))}, "needs fit"),
     ],
 )
