@@ -18,7 +18,7 @@ from typing import Literal
 from fijibridge.errors import StartError
 from fijibridge.fiji.jvm import startup
 from fijibridge.imagej import installations
-from fijibridge.java import jars
+from fijibridge.java import compiler, jars
 from fijibridge.machine import total_memory
 from fijibridge.worker import installation
 
@@ -144,9 +144,11 @@ def display() -> Finding:
 
 
 def maven() -> Finding:
-    """Look whether the embedded ImageJ is on this machine, or can be had."""
-    if jars.is_cached(startup.EMBEDDED):
-        return Finding("embedded ImageJ", "ok", f"{', '.join(startup.EMBEDDED)} in the cache: no network needed")
+    """Check that the embedded ImageJ and the Java compiler are on this machine, or can be fetched."""
+    needed = (startup.EMBEDDED, (compiler.ECJ,))
+    if all(map(jars.is_cached, needed)):
+        found = ", ".join(coordinate for coordinates in needed for coordinate in coordinates)
+        return Finding("embedded ImageJ", "ok", f"{found} in the cache: no network needed")
     try:
         startup.refuse_unreachable(list(startup.EMBEDDED), {})
     except StartError as error:

@@ -112,7 +112,7 @@ def resolved(where: str | os.PathLike[str] | None) -> str | Path:
     return installations.fiji_folder(text)
 
 
-def refuse_another(where: str | Path, mode: Mode, memory: str | None) -> None:
+def refuse_another(where: str | Path, mode: Mode, heap: str | None) -> None:
     """Raise if the running JVM is not the one that is asked for.
 
     Raises
@@ -135,17 +135,17 @@ def refuse_another(where: str | Path, mode: Mode, memory: str | None) -> None:
         raise StartError(
             f"this process already runs {there}; Fiji.start({str(where)!r}, mode={mode!r}) needs a fresh Python process"
         )
-    if memory is not None:
-        log.warning("heap=%s is ignored: the JVM of this process is already running", memory)
+    if heap is not None:
+        log.warning("heap=%s is ignored: the JVM of this process is already running", heap)
 
 
-def start(where: str | Path, mode: Mode, memory: str | None) -> Running:
+def start(where: str | Path, mode: Mode, heap: str | None) -> Running:
     """Start the JVM."""
     try:
         if where == "embedded":
-            java, gateway = startup.start_embedded(headless=mode == "headless", memory=memory), None
+            java, gateway = startup.start_embedded(headless=mode == "headless", heap=heap), None
         else:
-            java, gateway = startup.start_pyimagej(where, mode, memory)
+            java, gateway = startup.start_pyimagej(where, mode, heap)
     except Exception as error:
         if startup.is_running():
             state.failed = str(error)

@@ -117,7 +117,7 @@ def _answers(display: str) -> bool:
     return False
 
 
-def start_embedded(headless: bool, memory: str | None) -> Java:
+def start_embedded(headless: bool, heap: str | None) -> Java:
     """Start a JVM with plain ImageJ, from Maven Central or the local cache.
 
     Raises
@@ -128,7 +128,7 @@ def start_embedded(headless: bool, memory: str | None) -> Java:
     import jpype
 
     java = find_java(display=not headless)
-    options = ["--add-opens=java.base/java.lang=ALL-UNNAMED", *_options(headless, memory)]
+    options = ["--add-opens=java.base/java.lang=ALL-UNNAMED", *_options(headless, heap)]
     refuse_unreachable(list(EMBEDDED), {})
     try:
         found = jars.jars_of(EMBEDDED)
@@ -227,7 +227,7 @@ def _patch(patched: Path, headless: bool) -> None:
         log.debug("ImageJ's classes are patched at each start: %s", error)
 
 
-def start_pyimagej(where: Path | str, mode: str, memory: str | None) -> tuple[Java, Any]:
+def start_pyimagej(where: Path | str, mode: str, heap: str | None) -> tuple[Java, Any]:
     """Start a Fiji, from its folder or from Maven coordinates, and return the Java and the ImageJ2 gateway.
 
     Raises
@@ -250,7 +250,7 @@ def start_pyimagej(where: Path | str, mode: str, memory: str | None) -> tuple[Ja
         refuse_unreachable(endpoints, repositories)
     # pyimagej appends its own -Djava.awt.headless and --add-opens
     alone = jars.in_turn() if endpoints else nullcontext()
-    with alone, _scyjava_configured(java, [], _options(False, memory), repositories) as scyjava_module:
+    with alone, _scyjava_configured(java, [], _options(False, heap), repositories) as scyjava_module:
         # fetch="never" crashes pyimagej 1.8.0; with JAVA_HOME set, "auto" downloads nothing
         scyjava_module.config.set_java_constraints(fetch="auto")
         import imagej
@@ -266,7 +266,7 @@ def start_pyimagej(where: Path | str, mode: str, memory: str | None) -> tuple[Ja
             ) from error
 
 
-def _options(headless: bool, memory: str | None) -> list[str]:
+def _options(headless: bool, heap: str | None) -> list[str]:
     # -Xrs leaves signals to Python: Java would end the process on Ctrl-C, without KeyboardInterrupt and finally.
     # The working directory, Java's default for crash reports, may be read-only.
     report = Path(tempfile.gettempdir()) / "fijibridge_java_crash_%p.log"
@@ -277,11 +277,11 @@ def _options(headless: bool, memory: str | None) -> list[str]:
         f"-XX:ErrorFile={report}",
         *(["-Djava.awt.headless=true"] if headless else []),
     ]
-    if memory is not None:
-        if not re.fullmatch(r"\d+[mMgG]", memory):
-            raise StartError(f"heap={memory!r}; expected a number of megabytes or gigabytes, such as '8g' or '800m'")
+    if heap is not None:
+        if not re.fullmatch(r"\d+[mMgG]", heap):
+            raise StartError(f"heap={heap!r}; expected a number of megabytes or gigabytes, such as '8g' or '800m'")
         # the whole heap at once: a growing one is collected again and again while it is small
-        options += [f"-Xmx{memory}", f"-Xms{memory}"]
+        options += [f"-Xmx{heap}", f"-Xms{heap}"]
     return options
 
 
