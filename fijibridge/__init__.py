@@ -46,7 +46,6 @@ _HOME = {
     "diagnose": "cells.diagnosis.overview",
     "distance_target": "cells.targets.from_labels",
     "downscale": "cells.scaling.resampling",
-    "error_worth": "nn.patches",
     "error_map": "cells.diagnosis.pixel_errors",
     "export_model": "nn.export",
     "grow_labels": "cells.segmentation.flooding",
@@ -77,6 +76,7 @@ _HOME = {
     "tune_segmentation": "cells.segmentation.tuning",
     "verb": "verbs",
     "upscale": "cells.scaling.resampling",
+    "weight_errors": "nn.patches",
     "weight_map": "cells.targets.weights",
     "write_image": "files",
     "write_rois": "rois",
@@ -144,7 +144,6 @@ __all__ = [
     "distance_target",
     "downscale",
     "error_map",
-    "error_worth",
     "export_model",
     "grow_labels",
     "imagej_info",
@@ -175,6 +174,7 @@ __all__ = [
     "tune_segmentation",
     "upscale",
     "verb",
+    "weight_errors",
     "weight_map",
     "write_image",
     "write_rois",
@@ -214,7 +214,7 @@ if TYPE_CHECKING:
     from fijibridge.nn.export import export_model
     from fijibridge.nn.model import Model
     from fijibridge.nn.normalisation import Normalisation
-    from fijibridge.nn.patches import PatchSampler, Sample, SavedPatches, save_patches
+    from fijibridge.nn.patches import PatchSampler, Sample, SavedPatches, save_patches, weight_errors
     from fijibridge.nn.planning import plan, receptive_field
     from fijibridge.nn.prediction import predict, predict_files
     from fijibridge.nn.training import Run, Settings, train

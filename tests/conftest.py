@@ -180,7 +180,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            together = nodeid.startswith(("tests/gui/", "tests/worker/"))
+            together = nodeid.startswith(("tests/gui/", "tests/worker/", "tests/journeys/foreign/"))
             return "windows" if together else nodeid.split("::")[0]
 
     return ByFile(config, log)

@@ -21,13 +21,13 @@ PUBLIC = {
     "ceiling", "check_dataset",
     "class_target", "class_weights", "compare_labels", "compare_predictions", "compare_runs", "compare_match_tables",
     "current", "describe_dataset", "diagnose", "distance_target", "downscale", "error_map",
-    "error_worth", "export_model", "grow_labels", "imagej_info",
+    "export_model", "grow_labels", "imagej_info",
     "label_cells",
     "label_cells_tiled", "labels_from_membranes", "labels_to_rois", "changed_cells", "match_labels", "match_table",
     "membrane_target", "pixel_size", "plan", "predict", "predict_files", "read_image", "read_record", "read_rois",
     "receptive_field", "report_run", "rois_to_labels", "rois_to_mask", "save_dataset", "save_patches",
     "split_parts", "synthetic_epithelium", "thumbnail", "train", "tune_segmentation", "upscale", "verb",
-    "weight_map", "write_image", "write_rois",
+    "weight_errors", "weight_map", "write_image", "write_rois",
 }  # fmt: skip
 
 

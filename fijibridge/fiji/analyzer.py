@@ -1,4 +1,4 @@
-"""Measuring: ImageJ's own Analyzer, on the slice and channel that each cell belongs to."""
+"""Measurements of cells by ImageJ's Analyzer, each on its slice and channel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["ALL_MEASUREMENTS", "MEASUREMENTS", "measure", "measure_rois", "measu
 
 
 def measurement_flags(names: Sequence[str]) -> int:
-    """Return ImageJ's bit set for names of :data:`ALL_MEASUREMENTS`."""
+    """Return ImageJ's flags for names of :data:`ALL_MEASUREMENTS`."""
     constants = jpype.JClass("ij.measure.Measurements")
     flags = 0
     for name in measurement_constants(names):
@@ -102,18 +102,30 @@ def _channel_number(imp: Any, channel: int | str | None) -> int | None:
 
 
 def measure_rois(imp: Any, rois: Any, names: Sequence[str], channel: int | None = None) -> pd.DataFrame:
-    """Let ImageJ's own Analyzer measure ROIs, each on the slice of its position; a row per ROI, in their order.
+    """Measure ROIs with ImageJ's Analyzer, each on the slice of its position.
 
     Parameters
     ----------
     imp
-        An ``ij.ImagePlus``. It is not touched: a second one on the same pixels is measured, so that nothing is drawn.
+        An ``ij.ImagePlus``. It is not touched: a second one on the same pixels is measured.
     rois
-        Java's array of ``ij.gui.Roi``; those without a position are measured on the current slice.
+        Java's array of ``ij.gui.Roi``. ROIs without a position are measured on the current slice.
     names
-        Out of :data:`ALL_MEASUREMENTS`.
+        Names out of :data:`ALL_MEASUREMENTS`.
     channel
-        From 1; the current one if left out.
+        Number from 1; by default the current one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each ROI, in their order.
+
+    Raises
+    ------
+    ImageError
+        If a ROI lies outside the stack, or ImageJ measures in another image.
+    RoiError
+        If a ROI has several rows in ImageJ's table.
     """
     try:
         columns = classes.measuring().measure(imp, rois, measurement_flags(names), channel or 0)

@@ -1,4 +1,4 @@
-"""Plots in Fiji."""
+"""Plots in ImageJ's plot windows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def line_plot(curves: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Any
     Raises
     ------
     ImageError
-        If there is nothing to plot.
+        If no column has a finite number.
     """
     x, curves = curves_to_plot(curves)
     names = jpype.JArray(jpype.JString)([str(name) for name in curves.columns])
@@ -31,7 +31,7 @@ def line_plot(curves: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Any
 
 
 def histogram_plot(values: npt.NDArray[Any], bins: int, title: str, xlabel: str) -> Any:
-    """Return an ``ij.gui.Plot`` with the histogram of some numbers."""
+    """Return an ``ij.gui.Plot`` with the histogram of the finite numbers."""
     numbers = np.asarray(values, float).ravel()
     numbers = numbers[np.isfinite(numbers)]
     if not numbers.size:
@@ -50,7 +50,7 @@ def _doubles(values: npt.ArrayLike) -> Any:
 
 
 def curves_of(data: pd.DataFrame | pd.Series | Mapping[str, Sequence[float]] | npt.ArrayLike) -> pd.DataFrame:
-    """Return what a user hands to ``fiji.plot`` as a DataFrame."""
+    """Convert the argument of ``fiji.plot`` into a DataFrame."""
     if isinstance(data, pd.DataFrame):
         return data
     if isinstance(data, pd.Series):

@@ -22,16 +22,20 @@ from fijibridge.rois import Roi
 
 Source = Literal["manager", "overlay", "image"]
 PAINT = "fijibridge colours"
-"""Name of what paints a label image with more ids than a lookup table has colours."""
+"""Name of the overlay ROI that colours a label image with more ids than a lookup table has colours."""
 
 
 def to_java(rois: Sequence[Roi], imp: Any = None, colors: Sequence[int] = ()) -> Any:
-    """Make ImageJ's ROIs, all in one call; on a hyperstack a position is a slice or frame, which ImageJ keeps apart.
+    """Convert ROIs into ImageJ's, in one call; on a hyperstack a plain position becomes a slice or frame.
 
     Parameters
     ----------
+    rois
+        ROIs of Python.
+    imp
+        The image that they will lie on.
     colors
-        0xAARRGGBB of each, or none.
+        Stroke colours, 0xAARRGGBB, or none.
     """
     data = np.frombuffer(b"".join(roi.to_bytes() for roi in rois), np.uint8)
     sizes = np.array([len(roi.to_bytes()) for roi in rois], np.int32)
@@ -46,13 +50,13 @@ def position_axis(imp: Any) -> Literal["slice", "frame", "channel"]:
 
 
 def depth(imp: Any) -> int:
-    """Return how many planes the label image of an image has."""
+    """Return the number of planes of an image's label image."""
     counts = {"slice": imp.getNSlices(), "frame": imp.getNFrames(), "channel": imp.getNChannels()}
     return int(counts[position_axis(imp)])
 
 
 def plane_of(imp: Any, roi: Any) -> int:
-    """Return on which plane of an image's label image a ROI lies, from 1; 0 = all."""
+    """Return the plane of an image's label image that a ROI lies on, from 1; 0 for all planes."""
     if not roi.hasHyperStackPosition():
         return int(roi.getPosition())
     places = {"slice": roi.getZPosition(), "frame": roi.getTPosition(), "channel": roi.getCPosition()}
@@ -60,9 +64,9 @@ def plane_of(imp: Any, roi: Any) -> int:
 
 
 def from_java(rois: Any) -> list[Roi]:
-    """Copy ImageJ's ROIs into Python, all in one call; of one of a frame, but no slice, that is its position too."""
+    """Copy ImageJ's ROIs into Python, in one call; the position of one with a frame and no slice is the frame."""
     array = jpype.JArray(jpype.JClass("ij.gui.Roi"))(list(rois))
-    # while ImageJ draws a ROI without a colour of its own, it has one
+    # while ImageJ draws a ROI without a colour, it has one
     data, sizes = on_event_thread(lambda: classes.rois().encode(array))
     everything = np.array(data[:], np.int8).tobytes()
     ends = np.cumsum(np.array(sizes[:], np.int64)).tolist()
@@ -78,7 +82,7 @@ def _ints(data: npt.NDArray[np.int32]) -> Any:
 
 
 def manager() -> Any:
-    """Return the ROI Manager if it is open, else None."""
+    """Return the ROI Manager; None if it is not open."""
     if headless():
         return None
     return jpype.JClass("ij.plugin.frame.RoiManager").getInstance2()
@@ -97,14 +101,14 @@ def add_to_overlay(imp: Any, rois: Any) -> None:
 
 
 def outline(imp: Any, rois: Sequence[Roi], colors: Colors | None) -> None:
-    """Make ROIs an image's overlay, in place of the one that it has, each in its colour: see :func:`colors_of`."""
+    """Replace the overlay of an image by ROIs, coloured by :func:`colors_of`."""
     java = to_java(rois, imp, colors_of(rois, colors))
     imp.setOverlay(None)
     add_to_overlay(imp, java)
 
 
 def add_to_manager(rois: Any) -> None:
-    """Add ROIs to the ROI Manager, each on its own slice. They are not shown by it: the overlay does."""
+    """Add ROIs to the ROI Manager, each on its own slice; the overlay shows them, not the manager."""
 
     def add() -> None:
         classes.rois().add(jpype.JClass("ij.plugin.frame.RoiManager").getRoiManager(), rois)

@@ -49,7 +49,7 @@ def from_dataframe(frame: pd.DataFrame) -> Any:
 
 
 def find_table(name: str) -> Any:
-    """Return the open ResultsTable of a title; None if there is none."""
+    """Return the open ResultsTable with a title; None if there is none."""
     if name == "Results":
         table = jpype.JClass("ij.measure.ResultsTable").getResultsTable()
         return table if int(table.size()) else None
@@ -60,7 +60,7 @@ def find_table(name: str) -> Any:
 
 
 def panel_of(name: str) -> Any:
-    """Return the text panel of an open table's window; None if there is none, as without a display."""
+    """Return the text panel of an open table; None if it has no window."""
     if headless():
         return None
     window = jpype.JClass("ij.WindowManager").getWindow(name)
@@ -81,7 +81,7 @@ def show(table: Any, name: str, interactive: bool) -> None:
     if not interactive and name != "Results":
         state.tables[name] = table
     if name == "Results":
-        # which empties the window, and forgets the decimals
+        # this empties the window, and forgets the decimals
         jpype.JClass("ij.plugin.filter.Analyzer").setResultsTable(table)
         classes.tables().setDecimals(table)
     if interactive:

@@ -1,4 +1,4 @@
-"""Changes of an open image: new pixels in its window, and edited ones written back."""
+"""Updates of open images: new pixels in a window, undo, and edited pixels written back."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def image_to_draw_on(over: Array | Which, shape: tuple[int, ...]) -> Any:
 
 
 def replace(imp: Any, new: Any, keep_view: bool) -> Any:
-    """Put a new image into the window of an open one, and return what is open afterwards.
+    """Put a new image into the window of an open one, and return the image that is open afterwards.
 
     Where ImageJ cannot change the kind of a window (composite or not), a new one opens in its place.
     """
@@ -143,12 +143,12 @@ def replace(imp: Any, new: Any, keep_view: bool) -> Any:
 
 
 def undo(imp: Any) -> Any:
-    """Give an image back what it was before it was last replaced or written to, and return what is open afterwards.
+    """Undo the last push or write of an image, and return the image that is open afterwards.
 
     Raises
     ------
     ImageError
-        If it was not, or what it was is gone.
+        If there was none, or Java needed the memory of the earlier pixels.
     """
     before = fiji_undo.taken_back(imp)
     overlay = before.getOverlay()
@@ -183,12 +183,12 @@ def write(image: xr.DataArray, title: Which = None) -> None:
 
 
 def write_back(imp: Any, image: xr.DataArray) -> None:
-    """Write the pixels of an image, or of a region of it, into the ImagePlus that it came from.
+    """Write the pixels of an image, or of a region of it, into the ImagePlus that it was copied from.
 
     Raises
     ------
     ImageError
-        If they do not fit: another type, another pixel size, a place outside or between pixels, a virtual stack.
+        If type or pixel size differ, the region lies outside or between pixels, or the stack is virtual.
     """
     stack = ImageStack(imp)
     title = str(imp.getTitle())
@@ -233,7 +233,7 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
 
 
 def _put(imp: Any, number: int, pixels: Any) -> None:
-    """Give a plane an array of pixels; the one that it had is not changed."""
+    """Replace the array of a plane; the array before is not changed."""
     if int(imp.getStackSize()) == 1:
         fiji_undo.prepare_undo(imp)
         processor = imp.getProcessor()
@@ -260,7 +260,7 @@ def _whole_plane(stack: ImageStack, t: int, c: int, z: int) -> npt.NDArray[Any]:
 
 
 def _place(axis: str, image: xr.DataArray, frame: xr.DataArray, size: int) -> range:
-    """Return where along an axis of the open image the pixels of a part lie."""
+    """Return the indices of a part along an axis of the open image."""
     count = image.sizes.get(axis, 1)
     if axis == "c":
         names = [str(n) for n in frame.coords["c"].values] if "c" in frame.coords else None
@@ -276,7 +276,7 @@ def _place(axis: str, image: xr.DataArray, frame: xr.DataArray, size: int) -> ra
         raise ImageError(f"the pixels have {count} channel(s), the open image {size}: write all channels, or one")
     if axis not in frame.coords or axis not in image.coords:
         if count != size:
-            raise ImageError(f"the pixels do not say where they lie in {axis!r}: keep the coordinates of fiji.image()")
+            raise ImageError(f"the pixels have no coordinates in {axis!r}: keep those of fiji.image()")
         start = 0.0
     else:
         steps, mine_steps = pixel_size(frame), pixel_size(image)

@@ -86,7 +86,7 @@ def predict_folder(
     with working(call, device) as chosen:
         written = predict_files(
             loaded(model, chosen), input, output, resume=existing == "keep", overwrite=existing == "replace",
-            progress=call.progress, tile=tile, flips=flips, border=border, precision=precision, device=chosen,
+            progress=call.progress, tile=tile, flips=flips, padding=border, precision=precision, device=chosen,
             cancel=call.cancelled,
         )  # fmt: skip
     return Say(f"{len(written)} predictions in {output}")
@@ -102,7 +102,7 @@ def predicted(
 
     call.say(f"predicting {stem(image)}")
     return predictor.predict(
-        loaded(model, device), image, border=border, flips=flips, tile=tile, precision=precision, device=device,
+        loaded(model, device), image, padding=border, flips=flips, tile=tile, precision=precision, device=device,
         progress=call.progress, cancel=call.cancelled,
     )  # fmt: skip
 

@@ -143,7 +143,7 @@ def test_predict_takes_all_of_predict(folder, done, here, tmp_path):
     options = ("--tile=32", "--flips", "--border=valid", "--precision=bf16", "--device=cpu")
     here("predict", done[0] / "run", *files, "-o", tmp_path, *options)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a_image_prob.tif", "b_image_prob.tif"]
-    prob = fb.predict(done[0] / "run", read_image(files[1]), tile=32, flips=True, border="valid", precision="bf16",
+    prob = fb.predict(done[0] / "run", read_image(files[1]), tile=32, flips=True, padding="valid", precision="bf16",
                       device="cpu")  # fmt: skip
     assert (read_image(tmp_path / "b_image_prob.tif").values == prob.values).all()
     here("predict", done[0] / "run", *files, "-o", tmp_path, "--resume")
@@ -181,7 +181,7 @@ def test_a_description_instead_of_patterns(folder, tmp_path):
         (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=8192", "--depth=13"), "takes at least"),
         (("predict", "{out}/run", "{folder}/a_image.tif", "--out", "x", "--split=test"), "a_image.tif is a file"),
         (("predict", "{out}/run", "{folder}/no.tif", "--out", "x"), "no file or folder"),
-        (("predict", "{out}/run", "{folder}", PATTERNS[0], "--out", "{out}/pred"), "are there already"),
+        (("predict", "{out}/run", "{folder}", PATTERNS[0], "--out", "{out}/pred"), "results exist"),
         (("predict", "{out}/run", "{folder}", PATTERNS[0], "--out", "{folder}/a_image.tif"), "a_image.tif is a file"),
         (("label", "{out}/pred", "--out={out}/other", "--threshold=5"), "threshold is 5"),
     ],

@@ -84,7 +84,8 @@ def test_tables_plots_and_rois_have_their_windows(jvm, run):
         def both = WindowManager.getWindow('Both').getTextPanel()
         [WindowManager.getImageTitles() as List, titles(),
             both.getLineCount(), WindowManager.getImage('Curves').getWindow().class.simpleName,
-            both.getComponents().collect { it.getMouseListeners().count { it.class.simpleName == 'Follower' } }.sum()]
+            both.getComponents().collect { it.getMouseListeners().count { it.class.simpleName == 'RowListener' } }
+                .sum()]
         """
     )
     assert sorted(shown[0]) == ["Curves", "bild"]
@@ -242,10 +243,14 @@ def test_the_dialogs_show_what_the_verbs_say(jvm, folder):
             + """
             choose(command)
             def shown = dialog(command - '...')
-            def help = fields(shown).collect { field ->
-                field.getFocusListeners()*.focusGained(new java.awt.event.FocusEvent(field, 1004))
-                def message = shown.getMessage()
-                (message instanceof java.awt.Label ? [message.getText()] : message.@lines as List).join(' ').trim()
+            def help = []
+            // on the event thread, on which the dialog gets its own focus at any time
+            onEventThread {
+                help = fields(shown).collect { field ->
+                    field.getFocusListeners()*.focusGained(new java.awt.event.FocusEvent(field, 1004))
+                    def message = shown.getMessage()
+                    (message instanceof java.awt.Label ? [message.getText()] : message.@lines as List).join(' ').trim()
+                }
             }
             def found = [fields(shown).collect { value(it) }, help]
             press(shown, 'cancel')

@@ -24,6 +24,8 @@ def install_scripts(fiji: FijiFolder) -> None:
         console.print(f"removed, their verbs are gone: {', '.join(done.removed)}")
     for name in done.kept:
         console.print(f"kept, for it is not as it was installed: {name}. Remove it to get the new one")
+    if done.compiler:
+        console.print(f"The first call in Fiji will need a network: {done.compiler}.")
     if not done.appose:
         console.print(f"This Fiji has no Appose, by which the scripts speak with Python: {APPOSE}.")
         raise typer.Exit(1)

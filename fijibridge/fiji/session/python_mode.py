@@ -19,9 +19,9 @@ def perform_here(asked: str) -> str:
     Parameters
     ----------
     asked
-        JSON with ``what``: ``"hello"``; ``"classes"`` with ``target``, see :mod:`fijibridge.java.compiler`; ``"read"``
-        and ``"write"``, see :mod:`fijibridge.verbs.script_options`; or
-        ``"perform"`` with ``verb`` and ``given``, values by name.
+        JSON with ``what``: ``"hello"``; ``"classes"`` with ``target``, see :mod:`fijibridge.java.compiler`;
+        ``"read"`` and ``"write"``, see :mod:`fijibridge.verbs.script_options`; or ``"perform"`` with ``verb`` and
+        ``given``, values by name.
 
     Returns
     -------
@@ -54,4 +54,6 @@ def _answer(fiji: Fiji, what: str, request: dict[str, Any]) -> dict[str, Any]:
     if what == "perform":
         verb, person = verb_named(str(request["verb"])), bool(request.get("person", False))
         return {"named": fiji._calls.perform_for_script(verb, request["given"], person)}
+    if what == "classes":
+        return compiler.answer(request["target"])
     return {"read": script_options.read, "write": script_options.write}[what](request)

@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,20 +14,18 @@ from torch import nn
 
 from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import TrainingError
-from fijibridge.messages import did_you_mean
 from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.augmentation.alignment import check_augmentation, check_batches
 from fijibridge.nn.losses import Loss
 from fijibridge.nn.model import Model
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Batch, PatchSampler, Sample
-from fijibridge.nn.patches.fingerprint import fingerprint_of, plain
+from fijibridge.nn.patches.fingerprint import fingerprint_of, pixel_fingerprint, plain
 from fijibridge.nn.planning import check_memory, patch_size
 from fijibridge.nn.training.batches import UserBatches, check_user_batches, idle_settings, used_settings
 from fijibridge.nn.training.data import (
     Pairs,
     check_classes,
-    fingerprint,
     is_pairs,
     mean_pixel_size,
     read_pairs,
@@ -296,7 +293,7 @@ def _from_pairs(
     """Read images and targets, and return samplers of their patches."""
     size = patch_size(net, settings.patch)
     check_memory(net, size, settings.batch, device)
-    transform = given.augmentation or _augmentation(settings.augment, _heads(known))
+    transform = given.augmentation or Augmentation.of(settings.augment, _heads(known))
     check_augmentation(transform, size)
     scratch = Scratch(folder)
     pairs = read_pairs(given.data, given.validation, settings, known, scratch)
@@ -317,7 +314,7 @@ def _from_pairs(
     check_batches(_first_of(learn))
     about = dict(pairs.about) | {
         "patch": list(size), "images": len(learnt), "validation_images": len(watched),
-        "fingerprint": fingerprint(learnt, normalisation), "augmentation": plain(vars(transform)),
+        "fingerprint": pixel_fingerprint(learnt, normalisation), "augmentation": plain(vars(transform)),
     }  # fmt: skip
     watch = _watching(watched, size, settings)
     return _Supply(settings, learn, watch, normalisation, about, pairs, scratch, pixel_size, unit)
@@ -341,28 +338,6 @@ def _watching(watched: Sequence[Sample], size: tuple[int, ...], settings: Settin
 def _heads(known: Traits) -> tuple[str, ...]:
     """Return the heads beside the classes."""
     return tuple(name for name in known.outputs if name != "classes")
-
-
-def _augmentation(asked: bool | dict[str, Any], heads: tuple[str, ...]) -> Augmentation:
-    """Return the augmentation of a setting.
-
-    Raises
-    ------
-    TrainingError
-        If it names an unknown strength.
-    """
-    if isinstance(asked, dict):
-        try:
-            fields: dict[str, Any] = {"heads": heads, **asked}
-            return Augmentation(**fields)
-        except TypeError as error:
-            known = [field.name for field in dataclass_fields(Augmentation)]
-            unknown = next((name for name in asked if name not in known), "")
-            guess = did_you_mean(unknown, known) or f"there are {', '.join(known)}"
-            raise TrainingError(f"augment: {error}; {guess}") from error
-    if not asked:
-        return replace(Augmentation.none(), heads=heads)
-    return Augmentation(elastic=0, heads=heads) if "distance" in heads else Augmentation(heads=heads)
 
 
 # --- batches of the user --------------------------------------------------------------------------------
@@ -431,7 +406,7 @@ def _refuse_idle(
     idle = idle_settings(settings, fine, used)
     asked = given.augmentation
     if asked is None and "augment" in settings.model_fields_set:
-        asked = _augmentation(settings.augment, heads)
+        asked = Augmentation.of(settings.augment, heads)
     done = learn.augmentation if isinstance(learn, PatchSampler) else Augmentation.none()
     if asked is not None and replace(asked, heads=()) != replace(done, heads=()):
         idle.append("augment" if given.augmentation is None else "augmentation")

@@ -160,7 +160,7 @@ def of_one_side():
 
 def test_a_stream_is_looked_at_before_the_first_step():
     options = {"epochs": 1, "batches": 4, "observers": []}
-    with pytest.raises(TrainingError, match="fit the images better if those are mirrored in y"):
+    with pytest.raises(TrainingError, match="fit the images better if the images are mirrored in y"):
         train(small_net(), ((x, y[:, ::-1].copy()) for x, y in of_one_side()), **options)
     with pytest.raises(TrainingError, match="holds the class id 7"):
         train(small_net(), ((x, 7 * y) for x, y in of_one_side()), **options)
@@ -383,7 +383,7 @@ def test_the_pair_guard_looks_at_anyones_batches(tissue):
     target = membrane_target(tissue.labels, 3)
     target[:, :40] = 0
     image = tissue.image.copy(data=np.where(np.arange(80) < 40, 0, tissue.image.values))
-    with pytest.raises(TrainingError, match="fit the images better if those are mirrored in x"):
+    with pytest.raises(TrainingError, match="fit the images better if the images are mirrored in x"):
         train(small_net(), lambda: mirrored(image, target), normalisation=Normalisation(), **QUICK)
 
 
