@@ -25,9 +25,11 @@ ESTABLISHED = {
 """Names of modules that look like participles, and are nouns."""
 
 SAME_STEM = {
+    "annotation": "annotation in Fiji: what it does, and the methods for it",
     "axes": "axes of images, and of what a network takes",
     "base": "what the other modules of a room build on",
     "calibration": "pixel sizes of images, and their check",
+    "cells": "cells: the room, those in Fiji",
     "dataset": "data sets: the room, its verbs, its commands",
     "derivation": "images made from others, and their check",
     "description": "descriptions that go with files: of a data set, of a model",
@@ -35,7 +37,9 @@ SAME_STEM = {
     "fiji": "Fiji: the room, the class",
     "files": "files: the room, predictions of files",
     "host": "hosts of verbs: Fiji's menu, the worker",
+    "images": "images: open in Fiji, of a plan",
     "labels": "label images: their check, their ROIs",
+    "matches": "matches of cells: found, and shown in Fiji",
     "parameters": "parameters of segmentation methods, and of verbs",
     "pictures": "PNG and the like: read, and drawn for reports",
     "pixels": "pixels in Java, and their check in a data set",
