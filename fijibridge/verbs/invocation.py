@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fijibridge.errors import Cancelled, FijiBridgeError, OptionError
+from fijibridge.renames import rename_attributes
 from fijibridge.verbs.parameters import INPUTS, Kind, Parameter
 from fijibridge.verbs.registry import Call, Verb
 from fijibridge.verbs.results import Result
@@ -116,35 +115,4 @@ def calibrated(arrays: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:
     return found
 
 
-# --- devices, in turn -------------------------------------------------------------------------------
-
-_turns: dict[str, threading.RLock] = {}
-_working: dict[str, str] = {}
-_making = threading.Lock()
-_TOLD_EVERY = 20  # tenths of a second
-
-
-@contextmanager
-def in_turn(device: str, call: Call) -> Iterator[None]:
-    """Let one call at a time work on a device; the others wait, are told for whom, and can be cancelled meanwhile.
-
-    A verb that works on it may call another that does, in its own thread.
-    """
-    with _making:
-        lock = _turns.setdefault(device, threading.RLock())
-    waited = 0
-    while not lock.acquire(timeout=0.1 if waited else 0):
-        if waited % _TOLD_EVERY == 0:  # again and again: who works tells how far it is in the same place
-            call.say(f"waiting for {_working.get(device, 'another call')} that works on {device}")
-        waited += 1
-        call.check()
-    before = _working.get(device)
-    try:
-        _working[device] = call.name or "another call"
-        yield
-    finally:
-        if before is None:
-            del _working[device]
-        else:
-            _working[device] = before
-        lock.release()
+rename_attributes(__name__, {"in_turn": "verbs.device_queue:in_turn"})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from fijibridge.errors import OptionError
-from fijibridge.verbs.invocation import in_turn
+from fijibridge.verbs.device_queue import in_turn
 from fijibridge.verbs.parameters import File, Image, Kind, NewFolder, Param
 from fijibridge.verbs.registry import Call, verb
 from fijibridge.verbs.results import Say, ShowImage

@@ -23,7 +23,7 @@ from fijibridge.verbs import (
     Verb,
     perform,
 )
-from fijibridge.verbs.invocation import in_turn
+from fijibridge.verbs.device_queue import in_turn
 from fijibridge.verbs.parameters import parameters_of
 from fijibridge.verbs.results import results_of
 from tests.verbs.conftest import Arrays

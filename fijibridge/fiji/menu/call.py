@@ -19,10 +19,9 @@ from fijibridge.fiji.jvm import compiled
 from fijibridge.fiji.menu import dialog
 from fijibridge.fiji.menu.entries import Menu
 from fijibridge.fiji.menu.host import FijiHost
-from fijibridge.verbs import script_options
 from fijibridge.verbs.dialog_fields import wrapped
 from fijibridge.verbs.invocation import prepared
-from fijibridge.verbs.macro_options import read_options, with_variables
+from fijibridge.verbs.macro_options import read_options, read_request, with_variables, write_request
 from fijibridge.verbs.parameters import INPUTS, OVERWRITE
 from fijibridge.verbs.registry import Call, Verb, on_change, verb_named
 from fijibridge.verbs.results import Result
@@ -306,7 +305,7 @@ def perform_here(asked: str) -> str:
     Parameters
     ----------
     asked
-        JSON with ``what``: ``"hello"``; ``"read"`` and ``"write"``, see :mod:`fijibridge.verbs.script_options`; or
+        JSON with ``what``: ``"hello"``; ``"read"`` and ``"write"``, see :mod:`fijibridge.verbs.macro_options`; or
         ``"perform"`` with ``verb`` and ``given``, values by name.
 
     Returns
@@ -335,7 +334,7 @@ def perform_here(asked: str) -> str:
                 person = bool(request.get("person", False))
                 done = {"named": fiji._calls.perform_for_script(verb, request["given"], person)}
             else:
-                done = {"read": script_options.read, "write": script_options.write}[what](request)
+                done = {"read": read_request, "write": write_request}[what](request)
     except Cancelled:
         return json.dumps({"cancelled": True})
     except BaseException as error:  # nothing may leave for scyjava, which would print it and answer nothing
