@@ -14,7 +14,7 @@ import torch
 import fijibridge as fb
 from fijibridge.errors import DatasetError, FijiBridgeWarning, ImageError, TrainingError
 from fijibridge.files import read_image, write_image
-from tests.app.test_cli import here  # noqa: F401  the command line in this process
+from tests.journeys.test_command_line import here  # noqa: F401  the command line in this process
 
 QUICK = {"batches": 8, "batch": 4, "patch": (32, 32), "forecast": False, "observers": []}
 

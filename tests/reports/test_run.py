@@ -15,7 +15,7 @@ import fijibridge as fb
 from fijibridge.errors import DatasetError, TrainingError
 from fijibridge.record import picture_of
 from fijibridge.reports.segmentation import PROVENANCE
-from tests.app.test_cli import here  # noqa: F401  the command line in this process
+from tests.journeys.test_command_line import here  # noqa: F401  the command line in this process
 
 
 @pytest.fixture(scope="module")
