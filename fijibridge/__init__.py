@@ -9,8 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fijibridge import renames
-
-__version__ = "0.1.0"
+from fijibridge.version import __version__
 
 _HOME = {
     "Agreement": "cells.matching.agreement",
