@@ -110,8 +110,8 @@ def test_plain_attributes():
 
 
 CALLS = {
-    "label_cells": lambda t: fb.label_cells(t["prob"], membrane=1),
-    "label_cells_tiled": lambda t: fb.label_cells_tiled(t["prob"], membrane=1, tile=64),
+    "label_cells": lambda t: fb.label_cells(t["prob"], "threshold", membrane=1),
+    "label_cells_tiled": lambda t: fb.label_cells_tiled(t["prob"], "threshold", membrane=1, tile=64),
     "grow_labels": lambda t: fb.grow_labels(t["labels"]),
     "separate_parts": lambda t: fb.separate_parts(t["labels"]),
     "labels_from_membranes": lambda t: fb.labels_from_membranes(t["mask"]),
@@ -138,7 +138,7 @@ CALLS = {
 
 @pytest.mark.parametrize("name", CALLS)
 def test_whatever_takes_an_image_takes_one_of_pyimagej(tissue, prob, name):
-    cells = fb.label_cells(prob, membrane="membrane").rename("cells")
+    cells = fb.label_cells(prob, "threshold", membrane="membrane").rename("cells")
     mask = fb.membrane_target(tissue.labels, width=3)
     ours = {"image": tissue.image, "labels": tissue.labels, "prob": prob, "cells": cells, "mask": mask}
     ours |= {"plain labels": tissue.labels.values}

@@ -66,17 +66,17 @@ def label_cells(
     Cells get ids from 1; ROIs are named by them.
     """
     from fijibridge.cells.segmentation import labelling
-    from fijibridge.cells.segmentation.recipes import make_recipe
+    from fijibridge.cells.segmentation.parameters import make_parameters
     from fijibridge.files.names import stem
     from fijibridge.rois import labels_to_rois
 
     options = labelling_options(
         method=method, membrane=membrane, threshold=threshold, sigma=sigma, h=h, beta=beta, min_size=min_size,
-        max_size=max_size, unit=unit, grow=grow, grow_by=grow_by, fill_holes=fill_holes, border=border,
+        max_size=max_size, unit=unit, grow=grow, grow_by=grow_by, fill_holes=fill_holes, edge_cells=border,
     )  # fmt: skip
     # what does not fit is told before a network has worked for minutes
     frame = image.isel({axis: 0 for axis in ("t", "c") if axis in image.dims}, drop=True)
-    make_recipe(frame, **{name: value for name, value in options.items() if name != "membrane"})
+    make_parameters(frame, **{name: value for name, value in options.items() if name != "membrane"})
     prob = image
     if model is not None:
         with working(call, device) as chosen:
@@ -113,6 +113,8 @@ def labelling_options(*, membrane: str, grow: bool, grow_by: float | None, **oth
     if membrane.isdecimal() and int(membrane) < 1:
         raise OptionError(f"membrane is {membrane!r}; expected the name of a channel, or its number from 1")
     channel = int(membrane) - 1 if membrane.isdecimal() else membrane
+    if "border" in others:
+        others["edge_cells"] = others.pop("border")
     return {**others, "membrane": channel, "grow": grow and (True if grow_by is None else grow_by)}
 
 

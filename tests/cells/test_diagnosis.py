@@ -91,7 +91,7 @@ def test_errors_at_wrong_cells_are_told_from_errors_anywhere(truth):
 
 def test_gaps_are_found_where_they_were_made(truth, broken):
     prob, places = broken
-    pred = label_cells(prob)
+    pred = label_cells(prob, "threshold")
     gaps = find_gaps(truth, pred, match_labels(truth, pred), prob)
     assert len(places) >= 3
     assert len(gaps[gaps["lowest"] < 0.5]) == len(places)
@@ -107,13 +107,13 @@ def test_gaps_are_found_where_they_were_made(truth, broken):
 def test_closing_the_gaps_wins_back_what_is_promised(truth, broken):
     """Whole membranes at each gap by itself, labelled anew: as many more cells match as the table says."""
     prob, places = broken
-    before = match_labels(truth, label_cells(prob))
-    gaps = find_gaps(truth, label_cells(prob), before, prob)
+    before = match_labels(truth, label_cells(prob, "threshold"))
+    gaps = find_gaps(truth, label_cells(prob, "threshold"), before, prob)
     whole = (membrane_target(truth.values, 3) == 1).astype(np.float32)
     for y, x, pair in places:
         mended = prob.copy()
         mended[y - 3 : y + 4, x - 3 : x + 4] = whole[y - 3 : y + 4, x - 3 : x + 4]
-        after = match_labels(truth, label_cells(mended))
+        after = match_labels(truth, label_cells(mended, "threshold"))
         promised = gaps[(gaps["true_a"] == pair[0]) & (gaps["true_b"] == pair[1])]["regained"].iloc[0]
         assert after.tp - before.tp == promised
 
@@ -152,7 +152,7 @@ def test_a_perfect_prediction_and_no_prediction(truth):
 
 def test_pixels_and_cells_are_set_against_each_other(truth, broken):
     prob, _ = broken
-    found = diagnose(truth, label_cells(prob), as_image(prob))
+    found = diagnose(truth, label_cells(prob, "threshold"), as_image(prob))
     assert found.pixel_accuracy > 0.98 > found.matching.recall
     assert "membranes that are broken" in found.summary
 

@@ -6,13 +6,16 @@ import zarr
 from scipy import ndimage
 
 from fijibridge.cells.matching.matches import match_labels
+from fijibridge.cells.segmentation import labelling
+from fijibridge.cells.segmentation import parameters as segmentation_parameters
 from fijibridge.cells.segmentation.labelling import grow_labels, label_cells
+from fijibridge.cells.segmentation.methods import method_names
 from fijibridge.cells.synthetic import synthetic_epithelium
 from fijibridge.cells.targets.from_labels import membrane_target
-from fijibridge.errors import ImageError
+from fijibridge.errors import FijiBridgeWarning, ImageError, RenamedWarning
 from fijibridge.image import as_image, pixel_size
 
-METHODS = ["threshold", "watershed", "minima", "seeded", "agglomeration"]
+METHODS = method_names()
 
 
 def grid(n: int = 4, side: int = 10) -> np.ndarray:
@@ -31,13 +34,13 @@ def test_one_cell_per_square(method):
 
 def test_numbers_and_truths_of_numpy_are_those_of_python():
     classes = np.stack([1 - grid(), grid()])
-    expected = label_cells(grid())
-    assert (label_cells(classes, membrane=np.int64(1)) == expected).all()
-    assert (label_cells(as_image(classes, dims="cyx"), membrane=np.uint8(1)).values == expected).all()
-    assert (label_cells(grid(), grow=np.True_) == label_cells(grid(), grow=True)).all()
+    expected = label_cells(grid(), "threshold")
+    assert (label_cells(classes, "threshold", membrane=np.int64(1)) == expected).all()
+    assert (label_cells(as_image(classes, dims="cyx"), "threshold", membrane=np.uint8(1)).values == expected).all()
+    assert (label_cells(grid(), "threshold", grow=np.True_) == label_cells(grid(), "threshold", grow=True)).all()
     wide = np.zeros((9, 30))
     wide[:, 10:20] = 1
-    grown, not_grown = (label_cells(wide, grow=np.bool_(grow)) for grow in (True, False))
+    grown, not_grown = (label_cells(wide, "threshold", grow=np.bool_(grow)) for grow in (True, False))
     assert [(found == 0).sum() for found in (grown, not_grown)] == [9, 90]
 
 
@@ -46,9 +49,9 @@ def test_numbers_and_truths_of_numpy_are_those_of_python():
 def test_micrometres_have_many_names(own, asked):
     image = as_image(grid(), pixel_size=0.5, unit=own)
     plain = as_image(grid(), pixel_size=0.5, unit="um")
-    cells = label_cells(image, min_size=20, unit=f"{asked}2")
-    assert cells.values.max() == label_cells(plain, min_size=20, unit="um2").values.max() == 16
-    assert label_cells(image, min_size=25, unit=f"{asked}2").values.max() == 0
+    cells = label_cells(image, "threshold", min_size=20, unit=f"{asked}2")
+    assert cells.values.max() == label_cells(plain, "threshold", min_size=20, unit="um2").values.max() == 16
+    assert label_cells(image, "threshold", min_size=25, unit=f"{asked}2").values.max() == 0
     wide = membrane_target(cells, 2, max_gap=3, unit=asked)
     assert (wide.values == membrane_target(cells, 4, max_gap=6).values).all()
 
@@ -72,9 +75,9 @@ def test_lists_and_arrays_on_disk_give_plain_arrays(tmp_path):
     mapped = np.memmap(tmp_path / "m", np.float32, "w+", shape=prob.shape)
     stored[:], mapped[:] = prob, prob
     for given in (stored, mapped, prob.tolist()):
-        assert (label_cells(given) == label_cells(prob)).all()
-        assert (label_cells(given, membrane=1) == label_cells(prob[1])).all()
-    cells = label_cells(prob)
+        assert (label_cells(given, "threshold") == label_cells(prob, "threshold")).all()
+        assert (label_cells(given, "threshold", membrane=1) == label_cells(prob[1], "threshold")).all()
+    cells = label_cells(prob, "threshold")
     assert (membrane_target(cells.tolist(), 2) == membrane_target(cells, 2)).all()
 
 
@@ -82,14 +85,14 @@ def test_lists_and_arrays_on_disk_give_plain_arrays(tmp_path):
 def test_colours_in_the_last_axis_are_no_slices(membrane):
     colours = np.zeros((60, 60, 3))
     with pytest.raises(ImageError, match="looks like colours in the last axis"):
-        label_cells(colours, membrane=membrane)
-    assert label_cells(as_image(colours, dims="zyx")).shape == colours.shape
+        label_cells(colours, "threshold", membrane=membrane)
+    assert label_cells(as_image(colours, dims="zyx"), "threshold").shape == colours.shape
 
 
 def test_diagonal_membranes_do_not_leak():
     """With 8-connectivity the two halves would be one."""
     prob = np.eye(20)
-    assert label_cells(prob).max() == 2
+    assert label_cells(prob, "threshold").max() == 2
 
 
 def test_a_gap_joins_cells_for_the_threshold_but_not_for_the_watershed():
@@ -126,23 +129,23 @@ def test_growing_a_given_distance():
 def test_small_regions_and_ids_without_gaps():
     prob = grid()
     prob[5, 1:10] = 1  # cuts one square into two of 4 rows
-    labels = label_cells(prob, min_size=40)
+    labels = label_cells(prob, "threshold", min_size=40)
     assert sorted(np.unique(labels)) == list(range(16))
 
 
 def test_channels_by_name_and_index():
     both = np.stack([1 - grid(), grid()])
     named = as_image(both, "cyx", pixel_size=0.5).assign_coords(c=["other", "membrane"])
-    labels = label_cells(named)
+    labels = label_cells(named, "threshold")
     assert labels.dims == ("y", "x")
     assert pixel_size(labels) == {"y": 0.5, "x": 0.5}
-    assert (labels.values == label_cells(both, membrane=1)).all()
-    assert (label_cells(named, membrane=1) == labels).all()
+    assert (labels.values == label_cells(both, "threshold", membrane=1)).all()
+    assert (label_cells(named, "threshold", membrane=1) == labels).all()
     with pytest.raises(ImageError, match="no channel named"):
-        label_cells(named, membrane="wall")
+        label_cells(named, "threshold", membrane="wall")
     for image in (both, named):
         with pytest.raises(ImageError, match="no channel 7"):
-            label_cells(image, membrane=7)
+            label_cells(image, "threshold", membrane=7)
 
 
 def test_each_frame_is_labelled_by_itself():
@@ -157,29 +160,29 @@ def test_each_frame_is_labelled_by_itself():
 def test_classes_without_names_are_not_slices():
     both = np.stack([1 - grid(), grid()])
     with pytest.raises(ImageError, match=r"looks like 2 classes.*membrane=1"):
-        label_cells(both)
+        label_cells(both, "threshold")
     stack = as_image(both, "zyx")
-    assert label_cells(stack).shape == both.shape
+    assert label_cells(stack, "threshold").shape == both.shape
     with pytest.raises(ImageError, match="membrane=<index>"):
-        label_cells(both[:, None])
+        label_cells(both[:, None], "threshold")
 
 
 @pytest.mark.parametrize("image", [np.array([[0, 200]], np.uint8), np.array([[-0.5, 0.5]])])
 def test_what_is_no_probability(image):
-    with pytest.raises(ImageError, match=r"between 0 and 1; came .* to .*: for a raw image predict first"):
-        label_cells(image)
+    with pytest.raises(ImageError, match=r"has values from .* to .*; expected 0 to 1: predict a raw image first"):
+        label_cells(image, "threshold")
 
 
 @pytest.mark.parametrize("threshold", [5, -0.1, np.nan])
 def test_a_threshold_is_a_probability(threshold):
     with pytest.raises(ImageError, match="threshold is"):
-        label_cells(grid(), threshold=threshold)
+        label_cells(grid(), "threshold", threshold=threshold)
 
 
 def test_volumes():
     prob = np.zeros((9, 9, 9))
     prob[4], prob[:, 4], prob[:, :, 4] = 1, 1, 1
-    assert label_cells(prob).max() == 8
+    assert label_cells(prob, "threshold").max() == 8
 
 
 @pytest.mark.parametrize(
@@ -233,22 +236,24 @@ def test_holes_are_filled_unless_they_open_to_the_border_or_hold_a_cell():
     prob[0:3, 20:23] = 1  # at the border of the image
     prob[15:24, 15:24] = 1
     prob[18:21, 18:21] = 0  # a cell within the cell
-    labels = label_cells(prob, grow=False)
+    labels = label_cells(prob, "threshold", grow=False)
     assert (labels[5:8, 5:8] == 1).all()
     assert (labels[0:3, 20:23] == 0).all()
     assert labels[19, 19] == 2
     assert (labels[15:24, 15] == 0).all()
-    small = label_cells(prob, grow=False, min_size=20)  # the inner cell is too small and becomes part of the hole
+    small = label_cells(
+        prob, "threshold", grow=False, min_size=20
+    )  # the inner cell is too small and becomes part of the hole
     assert small.max() == 1
     assert (small[15:24, 15:24] == 1).all()
-    assert (label_cells(prob, grow=False, fill_holes=False)[5:8, 5:8] == 0).all()
+    assert (label_cells(prob, "threshold", grow=False, fill_holes=False)[5:8, 5:8] == 0).all()
 
 
 def test_large_regions_leave_their_place_empty():
     """Background of 40 columns beside cells of 10: nothing grows into it."""
     prob = np.zeros((41, 61))
     prob[::10, :21], prob[:, :21:10] = 1, 1
-    everything, cells = label_cells(prob), label_cells(prob, max_size=100)
+    everything, cells = label_cells(prob, "threshold"), label_cells(prob, "threshold", max_size=100)
     assert everything.max() == cells.max() + 1 == 9
     assert not cells[:, 22:].any()
     assert (cells[:, :20] > 0).sum() == ((everything[:, :20] > 0) & (everything[:, :20] != everything[20, 40])).sum()
@@ -257,7 +262,7 @@ def test_large_regions_leave_their_place_empty():
 def test_cells_at_the_border_are_removed_without_others_growing_there():
     prob = np.zeros((45, 45))
     prob[2::10], prob[:, 2::10] = 1, 1  # 5 x 5 lines: 4 x 4 whole cells, 20 cut ones
-    kept, inner = label_cells(prob), label_cells(prob, border="remove")
+    kept, inner = label_cells(prob, "threshold"), label_cells(prob, "threshold", edge_cells="remove")
     assert (kept.max(), inner.max()) == (36, 16)
     assert not inner[:2].any()
     assert not inner[:, -2:].any()
@@ -266,19 +271,19 @@ def test_cells_at_the_border_are_removed_without_others_growing_there():
 
 def test_sizes_in_micrometres():
     prob = as_image(grid(4, 10), pixel_size=0.5, unit="um")  # cells of 81 px, 20.25 um2
-    assert label_cells(prob, min_size=20.2, unit="um2").max() == 16
-    assert label_cells(prob, min_size=20.3, unit="um2").max() == 0
-    assert label_cells(prob, max_size=20.2, unit="um2").max() == 0
+    assert label_cells(prob, "threshold", min_size=20.2, unit="um2").max() == 16
+    assert label_cells(prob, "threshold", min_size=20.3, unit="um2").max() == 0
+    assert label_cells(prob, "threshold", max_size=20.2, unit="um2").max() == 0
     volume = as_image(np.zeros((4, 5, 6)), pixel_size={"z": 2, "y": 0.5, "x": 0.5}, unit="um")
-    assert label_cells(volume, min_size=59.9, unit="um3").max() == 1
-    assert label_cells(volume, min_size=60.1, unit="um3").max() == 0
+    assert label_cells(volume, "threshold", min_size=59.9, unit="um3").max() == 1
+    assert label_cells(volume, "threshold", min_size=60.1, unit="um3").max() == 0
     for image, wrong, words in (
         (prob.values, "um2", "need a pixel size"),
         (prob, "um3", "use 'um2'"),
         (volume, "nm3", "use 'um3'"),
     ):
         with pytest.raises(ImageError, match=words):
-            label_cells(image, unit=wrong)
+            label_cells(image, "threshold", unit=wrong)
 
 
 def test_distances_follow_the_shape_of_voxels():
@@ -312,14 +317,14 @@ def test_images_without_membranes_or_without_cells(method, value):
 @pytest.mark.parametrize(
     ("method", "parameters", "words"),
     [
-        ("threshold", {"sigma": 1}, "sigma is no parameter of the method 'threshold', which takes threshold"),
-        ("watershed", {"beta": 0.5}, "beta is no parameter"),
+        ("threshold", {"sigma": 1}, "sigma is not a parameter of the method 'threshold', which takes threshold"),
+        ("watershed", {"beta": 0.5}, "beta is not a parameter"),
         ("agglomeration", {"beta": 1.5}, "beta is 1.5"),
         ("seeded", {"sigma": -1}, "sigma is -1"),
         ("seeded", {"h": np.nan}, "h is nan"),
         ("threshold", {"grow": -1}, "grow is -1"),
         ("threshold", {"min_size": 10, "max_size": 5}, "max_size is 5; expected at least min_size"),
-        ("threshold", {"border": "cut"}, "border is 'cut'"),
+        ("threshold", {"edge_cells": "cut"}, "edge_cells is 'cut'"),
     ],
 )
 def test_parameters_out_of_range_or_place(method, parameters, words):
@@ -352,3 +357,25 @@ def test_true_membranes_of_the_cornea_give_its_cells(data, method, number):
     truth, region = read_image(folder / f"{number}_labels.tif").values, read_image(folder / f"{number}_roi.png").values
     prob = read_image(folder / f"{number}_membrane.png").values / 255
     assert match_labels(truth, label_cells(prob, method), region=region).f1 > 0.99
+
+
+def test_without_a_method_it_is_the_watershed_with_one_warning():
+    labelling.default_method.cache_clear()
+    prob = grid()
+    with pytest.warns(FijiBridgeWarning, match="version 0.1 used 'threshold' here") as caught:
+        cells = label_cells(prob)
+    assert caught[0].filename == __file__
+    assert (cells == label_cells(prob, "watershed")).all()
+    assert (label_cells(prob) == cells).all()  # a second warning would be an error
+
+
+def test_border_is_the_old_name_of_edge_cells():
+    with pytest.warns(RenamedWarning, match="border= of label_cells was renamed to edge_cells="):
+        found = label_cells(grid(), "threshold", border="remove")
+    assert (found == label_cells(grid(), "threshold", edge_cells="remove")).all()
+
+
+def test_old_names_of_the_parameters():
+    with pytest.warns(RenamedWarning, match="make_recipe was renamed to fijibridge.cells.segmentation.parameters.make"):
+        recipe = segmentation_parameters.make_recipe(grid(), "watershed")
+    assert recipe == segmentation_parameters.make_parameters(grid(), "watershed")

@@ -57,21 +57,21 @@ cuts = {
     **cuts,
     min_size=st.sampled_from([0, 5, 40]),
     max_size=st.sampled_from([None, 200]),
-    border=st.sampled_from(["keep", "remove"]),
+    edge_cells=st.sampled_from(["keep", "remove"]),
     fill_holes=st.booleans(),
 )
 def test_connected_regions_are_those_of_the_whole_for_any_tile(tile, seed, levels, **parameters):
     """Regions wind through many tiles, enclose each other and touch the border: no halo is needed."""
     prob = noise((48, 57), seed, 1.5, levels)
-    whole = label_cells(prob, grow=False, **parameters)
-    assert (label_cells_tiled(prob, tile=tile, halo=1, grow=False, **parameters) == whole).all()
+    whole = label_cells(prob, "threshold", grow=False, **parameters)
+    assert (label_cells_tiled(prob, "threshold", tile=tile, halo=1, grow=False, **parameters) == whole).all()
 
 
 @settings(max_examples=20, deadline=None)
 @given(**cuts, grow=st.sampled_from([1.0, 2.5, 4.0]))
 def test_growing_by_a_distance_needs_no_more_halo_than_it(tile, seed, levels, threshold, grow):
     prob = noise((48, 57), seed, 1.5, levels)
-    whole = label_cells(prob, grow=grow, threshold=threshold)
+    whole = label_cells(prob, "threshold", grow=grow, threshold=threshold)
     tiled = tiled_or_refused(prob, "threshold", "to grow", tile=tile, halo=12, grow=grow, threshold=threshold)
     assert tiled is None or (tiled == whole).all()
 
@@ -121,8 +121,10 @@ def test_space_without_cells_is_told():
     prob = np.ones((90, 90), np.float32)
     prob[2:5, 2:5] = 0
     with pytest.raises(ImageError, match=r"to grow the cells .* or grow by a number of pixels"):
-        label_cells_tiled(prob, tile=20, halo=4)
-    assert (label_cells_tiled(prob, tile=20, halo=4, grow=2) == label_cells(prob, grow=2)).all()
+        label_cells_tiled(prob, "threshold", tile=20, halo=4)
+    assert (
+        label_cells_tiled(prob, "threshold", tile=20, halo=4, grow=2) == label_cells(prob, "threshold", grow=2)
+    ).all()
 
 
 def test_zarr_in_and_out(tmp_path):
@@ -131,33 +133,33 @@ def test_zarr_in_and_out(tmp_path):
     prob = foam((70, 80), 14, 3)
     stored = zarr.create_array(tmp_path / "prob.zarr", shape=prob.shape, chunks=(32, 32), dtype="float32")
     stored[:] = prob
-    whole = label_cells(prob)
-    written = label_cells_tiled(stored, out=tmp_path / "new" / "cells.zarr", tile=33, halo=20)
+    whole = label_cells(prob, "threshold")
+    written = label_cells_tiled(stored, "threshold", out=tmp_path / "new" / "cells.zarr", tile=33, halo=20)
     assert isinstance(written, zarr.Array)
     assert written.dtype == np.int32
     assert (written[:] == whole).all()
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["cells.zarr"]
     with pytest.raises(ImageError, match="is there already"):
-        label_cells_tiled(stored, out=tmp_path / "new" / "cells.zarr")
+        label_cells_tiled(stored, "threshold", out=tmp_path / "new" / "cells.zarr")
 
 
 def test_calibration_and_channels(tmp_path):
     prob = foam((70, 80), 14, 3)
     both = as_image(np.stack([1 - prob, prob]), "cyx", pixel_size=0.3, unit="um").assign_coords(c=["cell", "membrane"])
     both = both.chunk({"y": 20, "x": 80})
-    whole = label_cells(prob)
-    labels = label_cells_tiled(both, out=tmp_path / "cells.zarr", tile=40, halo=20)
+    whole = label_cells(prob, "threshold")
+    labels = label_cells_tiled(both, "threshold", out=tmp_path / "cells.zarr", tile=40, halo=20)
     assert labels.dims == ("y", "x")
     assert (pixel_size(labels), unit(labels)) == ({"y": 0.3, "x": 0.3}, "um")
     assert (labels.values == whole).all()
-    assert (label_cells_tiled(both.values, membrane=1, tile=40, halo=20) == whole).all()
+    assert (label_cells_tiled(both.values, "threshold", membrane=1, tile=40, halo=20) == whole).all()
 
 
 def test_nothing_is_left_of_a_labelling_that_failed(tmp_path):
     prob = np.zeros((40, 40), np.float32)
     prob[20] = np.nan
     with pytest.raises(ImageError, match="NaN"):
-        label_cells_tiled(prob, out=tmp_path / "cells.zarr", tile=16, halo=4)
+        label_cells_tiled(prob, "threshold", out=tmp_path / "cells.zarr", tile=16, halo=4)
     assert not list(tmp_path.iterdir())
 
 
@@ -167,13 +169,13 @@ def test_nothing_is_left_of_a_labelling_that_failed(tmp_path):
         ({"tile": 0}, "tile is 0"),
         ({"halo": (3, 3, 3)}, "halo is"),
         ({"treshold": 0.4}, "did you mean 'threshold'"),
-        ({"h": 2}, "no parameter of the method 'threshold'"),
+        ({"h": 2}, "not a parameter of the method 'threshold'"),
     ],
 )
 def test_bad_parameters(parameters, words):
     with pytest.raises(ImageError, match=words):
-        label_cells_tiled(np.zeros((8, 8), np.float32), **parameters)
+        label_cells_tiled(np.zeros((8, 8), np.float32), "threshold", **parameters)
     with pytest.raises(ImageError, match="frame by frame"):
-        label_cells_tiled(as_image(np.zeros((2, 8, 8), np.float32), "tyx"))
+        label_cells_tiled(as_image(np.zeros((2, 8, 8), np.float32), "tyx"), "threshold")
     with pytest.raises(ImageError, match="looks like 2 classes"):
-        label_cells_tiled(np.stack([np.ones((8, 8)), np.zeros((8, 8))]))
+        label_cells_tiled(np.stack([np.ones((8, 8)), np.zeros((8, 8))]), "threshold")

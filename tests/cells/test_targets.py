@@ -289,4 +289,4 @@ def test_arrays_on_disk_give_plain_arrays(tmp_path):
             assert isinstance(result, np.ndarray)
             assert (result == work(labels)).all()
     prob = (membrane_target(labels, 2) == 1).astype(np.float32)
-    assert (label_cells(dask.array.from_array(prob)) == label_cells(prob)).all()
+    assert (label_cells(dask.array.from_array(prob), "threshold") == label_cells(prob, "threshold")).all()

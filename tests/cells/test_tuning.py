@@ -8,7 +8,7 @@ from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.cells.segmentation.tuning import GRIDS, tune_segmentation
 from fijibridge.cells.synthetic import synthetic_epithelium
 from fijibridge.cells.targets.from_labels import membrane_target
-from fijibridge.errors import ImageError
+from fijibridge.errors import ImageError, RenamedWarning
 from fijibridge.image import as_image
 
 
@@ -100,8 +100,8 @@ def test_what_is_tried_by_default_is_not_worse_than_the_defaults(images, method)
     [
         ({"metric": "f2"}, "metric 'f2'"),
         ({"method": "magic"}, "magic"),
-        ({"parameters": {"tresh": 1}}, "no parameter of label_cells"),
-        ({"parameters": {"beta": 0.5}}, "no parameter of the method 'watershed'"),
+        ({"parameters": {"tresh": 1}}, "not a parameter of label_cells"),
+        ({"parameters": {"beta": 0.5}}, "not a parameter of the method 'watershed'"),
         ({"method": "minima", "parameters": {"h": 2}}, "h is 2; expected a probability"),
         ({"parameters": {"h": ()}}, "no value to try"),
         ({"probs": {}, "truths": {}}, "no images"),
@@ -113,6 +113,13 @@ def test_bad_input(arguments, words):
     given = {"probs": {"b": np.zeros((9, 9))}, "truths": {"b": np.ones((9, 9), int)}, **arguments}
     with pytest.raises(ImageError, match=words):
         tune_segmentation(**given)
+
+
+def test_border_is_the_old_name_of_edge_cells(images):
+    probs, truths = ({"a": both["a"][:50, :50]} for both in images)
+    with pytest.warns(RenamedWarning, match="parameter 'border' of tune_segmentation was renamed to 'edge_cells'"):
+        tuning = tune_segmentation(probs, truths, "threshold", {"border": ("keep", "remove")})
+    assert tuning.table["edge_cells"].tolist() == ["keep", "remove"]
 
 
 def test_the_plot_shows_the_table(images, tmp_path):

@@ -107,7 +107,7 @@ def everything_that_makes_images(fiji, folder):
     prob = fb.predict(run.model, pulled)
     yield "predict", prob
     yield "predict into zarr", fb.predict(run.model, pulled, out=folder / "prob.ome.zarr")
-    cells = fb.label_cells(prob)
+    cells = fb.label_cells(prob, "threshold")
     yield "label_cells", cells
     for name, made in {"downscale": fb.downscale(pulled, 2), "upscale": fb.upscale(pulled, 2)}.items():
         yield name, made

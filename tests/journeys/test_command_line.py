@@ -132,7 +132,7 @@ def test_label_takes_all_of_label_cells(done, here, tmp_path):
     options = ("--method=agglomeration", "--beta=0.4", "--sigma=0.7", "--h=1", "--grow-by=2", "--border=remove",
                "--unit=um2", "--min-size=0.5", "--max-size=40")  # fmt: skip
     here("label", done[0] / "pred", "--out", tmp_path, *options)
-    cells = fb.label_cells(prob, "agglomeration", beta=0.4, sigma=0.7, h=1, grow=2, border="remove", unit="um2",
+    cells = fb.label_cells(prob, "agglomeration", beta=0.4, sigma=0.7, h=1, grow=2, edge_cells="remove", unit="um2",
                            min_size=0.5, max_size=40)  # fmt: skip
     assert (read_image(tmp_path / "c_cells.tif").values == cells.values).all()
 

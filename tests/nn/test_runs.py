@@ -293,7 +293,7 @@ def test_membranes_are_the_class_of_that_name(pair, tmp_path):
     turned = [(image, 1 - target)]
     options = {"metric": "val_f1", "classes": ("membrane", "cell"), "out": tmp_path}
     run = train(net, turned, validation=turned, **options, **(QUICK | {"epochs": 0}))
-    cells = label_cells((target == 1).astype(np.float32), grow=False)
+    cells = label_cells((target == 1).astype(np.float32), "threshold", grow=False)
     assert (run.matches[-1]["GT"], run.matches[-1]["predicted"]) == (cells.max(), 0)
     assert cells.max() > 10
     assert (run.picture.sel(c="membrane") > 0.99).all()

@@ -80,7 +80,7 @@ def test_label_cells(host, prob):
                "max_size": "300", "unit": "um2", "grow_by": "2", "fill_holes": "false", "border": "remove"}  # fmt: skip
     shown, outlines = call("label_cells", host(), image="prob", **options)
     cells = fb.label_cells(prob, "agglomeration", threshold=0.4, sigma=0.7, h=1, beta=0.4, min_size=1, max_size=300,
-                           unit="um2", grow=2, fill_holes=False, border="remove")  # fmt: skip
+                           unit="um2", grow=2, fill_holes=False, edge_cells="remove")  # fmt: skip
     assert cells.max() > 5
     assert isinstance(shown, ShowLabels)
     assert shown.labels.identical(cells)
@@ -125,7 +125,7 @@ def test_what_does_not_fit_is_told_before_a_network_works(host, tmp_path):
     """The model is no model: nobody looks at it."""
     (tmp_path / "none.safetensors").write_text("")
     for given, words in (
-        ({"method": "threshold", "h": 1}, "h is no parameter of the method 'threshold'"),
+        ({"method": "threshold", "h": 1}, "h is not a parameter of the method 'threshold'"),
         ({"grow": False, "grow_by": 2}, "leave one out"),
         ({"min_size": 5, "max_size": 2}, "max_size is 2; expected at least min_size"),
     ):

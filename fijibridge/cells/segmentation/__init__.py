@@ -1,6 +1,6 @@
 """Cells out of a membrane prediction: found, grown, tuned, and stitched over tiles.
 
-``labelling`` is where one starts to read: a ``recipe`` says what was asked for, ``partition`` finds and grows by it
-(``basins``, ``agglomeration``, ``growing``), ``regions`` decides which cells stay; ``stitching`` does the same tile by
-tile, ``tuning`` over many recipes.
+Read ``labelling`` first: it finds cells by one of the ``methods``, with ``parameters`` checked before. Methods build on
+``basins``, ``seeds``, ``flooding`` and ``linkage``; ``regions`` decides which cells stay. ``tiled`` takes the same
+steps tile by tile, ``tuning`` tries many parameters, and ``from_membranes`` makes cells of membranes drawn by hand.
 """

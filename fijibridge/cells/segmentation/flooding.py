@@ -24,6 +24,12 @@ Open = tuple[tuple[bool, bool], ...]
 """For each axis: does the image go on before the first, and after the last pixel of this piece?"""
 
 UNSURE = -1
+"""Label of pixels whose label may depend on what lies beyond an open side of the piece."""
+
+
+def closed(ndim: int) -> Open:
+    """Return the sides of a whole image: none of them is open."""
+    return ((False, False),) * ndim
 
 
 def grow_labels(labels: ImageT, landscape: Array | None = None, distance: float = np.inf) -> ImageT:
@@ -63,8 +69,7 @@ def grow_labels(labels: ImageT, landscape: Array | None = None, distance: float 
         same_shape(labels=labels, landscape=landscape)
     array = _small_ids(as_labels(labels))
     heights = None if landscape is None else np.ascontiguousarray(values(landscape), np.float32)
-    closed = ((False, False),) * array.ndim
-    grown = grow(array, heights, distance, spacing(labels), closed, cut=False)
+    grown = grow(array, heights, distance, spacing(labels), closed(array.ndim), cut=False)
     return like(grown, labels, name="labels")
 
 

@@ -1,30 +1,37 @@
-"""Cells out of a membrane prediction."""
+"""Cells in a membrane prediction: the function :func:`label_cells`, and the steps that it takes."""
 
 from __future__ import annotations
 
+import functools
+import warnings
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fijibridge.arrays import Labels
-from fijibridge.cells.segmentation.flooding import grow_labels
-from fijibridge.cells.segmentation.partition import finish, partition
-from fijibridge.cells.segmentation.recipes import Recipe, make_recipe
+from fijibridge.arrays import Floats32, Labels
+from fijibridge.cells.distances import to_sources
+from fijibridge.cells.segmentation.basins import smooth
+from fijibridge.cells.segmentation.flooding import UNSURE, Open, closed, grow, grow_labels, room, with_gaps
+from fijibridge.cells.segmentation.methods import DEFAULT_METHOD, THRESHOLD, get_method
+from fijibridge.cells.segmentation.methods.method import Parameters
+from fijibridge.cells.segmentation.parameters import make_parameters
 from fijibridge.cells.segmentation.regions import Summary, with_gaps_numbered
-from fijibridge.errors import ImageError
+from fijibridge.errors import FijiBridgeWarning, ImageError
 from fijibridge.image import ImageT, in_order, like, refuse_channels_last, values
+from fijibridge.renames import renamed_keywords
 
 __all__ = ["Labels", "grow_labels", "label_cells"]
 
 
+@renamed_keywords(border="edge_cells")
 def label_cells(
     prob: ImageT,
-    method: str = "threshold",
+    method: str | None = None,
     *,
     membrane: int | str = "membrane",
-    threshold: float = 0.5,
+    threshold: float = THRESHOLD,
     sigma: float | None = None,
     h: float | None = None,
     beta: float | None = None,
@@ -33,55 +40,60 @@ def label_cells(
     max_size: float | None = None,
     unit: str = "px",
     fill_holes: bool = True,
-    border: str = "keep",
+    edge_cells: str = "keep",
+    **own: float | None,
 ) -> ImageT:
     """Find the cells between membranes.
 
     Parameters
     ----------
     prob
-        Membrane probability between 0 and 1, (Y, X) or (Z, Y, X); or all classes, (C, Y, X) or (C, Z, Y, X), out
-        of which `membrane` is taken. A plain array of three axes is (Z, Y, X), unless `membrane` is an index. Of a
-        DataArray with an axis ``t``, each frame is labelled by itself: an id says nothing about other frames.
+        Membrane probability between 0 and 1, (Y, X) or (Z, Y, X); or the probabilities of all classes, (C, Y, X) or
+        (C, Z, Y, X), of which the channel `membrane` is used. A plain array of three axes is (Z, Y, X), unless
+        `membrane` is an index. The frames of a DataArray with an axis ``t`` are labelled independently: ids do not
+        correspond between frames.
     method
-        ``"threshold"``: connected regions below the threshold; one gap in a membrane makes one cell of two.
-        ``"watershed"``: such regions are cut where they are narrow: every maximum of the distance from the
-        membranes, smoothed by `sigma` (1.5), that stands out by `h` (2) becomes one cell. It closes gaps, and may
-        cut bent cells.
-        ``"minima"``: every minimum of the probability, smoothed by `sigma` (1), that is deeper by `h` (0.05, a
-        probability) than the way to the next becomes one cell. The threshold plays a part only where cells do not grow
-        without a bound. For stacks and for small cells, whose middle is blurred too.
-        ``"seeded"``: the probability, smoothed by `sigma` (0.5), is flooded from the middle of each such cell, so that
-        cells are cut along what membrane there is. For noisy or faint membranes, and stacks.
-        ``"agglomeration"``: cells of ``"seeded"``, with a small `h` (0.5) many too many, are joined while the mean
-        probability along their common boundary is below `beta` (0.5). It weighs whole membranes, not their weakest
-        pixel.
+        ``"threshold"``: connected regions below the threshold; one gap in a membrane merges two cells.
+        ``"watershed"``, the default: cuts such regions where they are narrow. Each maximum of the distance from the
+        membranes, smoothed by `sigma` (1.5), that stands out by `h` (2) becomes one cell. Closes gaps, and may cut
+        bent cells.
+        ``"minima"``: each minimum of the probability, smoothed by `sigma` (1), that is deeper by `h` (0.05, a
+        probability) than the lowest way to the next minimum becomes one cell. The threshold has an effect only where
+        `grow` is limited. For stacks, and for small cells whose middle is blurred.
+        ``"seeded"``: floods the probability, smoothed by `sigma` (0.5), from the middle of each cell that
+        ``"watershed"`` would find with `h` (2), so that cells are cut along faint membranes. For noisy or faint
+        membranes, and stacks.
+        ``"agglomeration"``: starts from too many cells of ``"seeded"`` with a small `h` (0.5), and joins them while the
+        mean probability along their common boundary is below `beta` (0.5). It weighs whole membranes rather than their
+        weakest pixel.
     membrane
-        The channel with the membranes: a name of the DataArray's ``c`` coordinate, or an index. A plain array has
-        channels only where this is an index.
+        Channel with the membranes: a name in the DataArray's ``c`` coordinate, or an index. A plain array has
+        channels only if this is an index.
     threshold
-        Pixels with at least this probability (smoothed, of the last three methods) are membrane.
+        Pixels of at least this probability are membrane; the last three methods smooth it first.
     sigma
-        Standard deviation of the Gaussian smoothing, in pixels. More than 0.5 flattens membranes of 1 px below 0.5.
+        Standard deviation of the Gaussian smoothing, in pixels. Above 0.5 it flattens membranes of 1 px to less than
+        0.5.
     h
-        How far a maximum of the distance, in pixels, or a minimum of the probability must stand out to be a cell of its
-        own.
+        How far a maximum of the distance, in pixels, or a minimum of the probability must stand out to become a cell.
     beta
-        Mean probability, from 0 to 1, from which on a membrane separates two cells.
+        Mean probability, from 0 to 1, from which a membrane separates two cells.
     grow
-        Grow the cells into the membranes until a gap of 1 px is left; a number grows at most so many pixels.
+        Grow the cells into the membranes until a gap of 1 px is left; a number limits the growth, in pixels.
     min_size, max_size
-        Regions of fewer pixels are left out before growing, larger ones (background) after it, so that nothing
-        grows into their place. Sizes are those before growing, with holes filled; of the last three methods those of
-        the areas that touch each other before a gap is cut, and nothing grows into the place of small ones either: it
-        stays unlabelled.
+        Regions of fewer pixels are dropped before growing, larger ones (background) after it, so that nothing
+        grows into their place. Sizes are those before growing, with holes filled. The last three methods compare the
+        areas before the gap between them is cut, and nothing grows into the place of small ones either: it stays
+        unlabelled.
     unit
-        Of the sizes: ``"px"``, or the area or volume in the unit of the pixel size, ``"um2"`` or ``"um3"``.
+        Unit of the sizes: ``"px"``, or an area or volume in the unit of the pixel size, ``"um2"`` or ``"um3"``.
     fill_holes
-        Fill, before growing, what is enclosed by one cell. Cells of the last three methods have no holes; not grown,
-        they lack pixels of at least the threshold.
-    border
-        ``"keep"`` cells that touch the border of the image before growing, or ``"remove"`` them afterwards.
+        Fill holes that lie within one cell, before growing. Cells of the last three methods have no holes; where growth
+        is limited they lack pixels of at least the threshold.
+    edge_cells
+        ``"keep"`` cells that touch the edge of the image before growing, or ``"remove"`` them afterwards.
+    **own
+        Parameters of a method that none of the above takes.
 
     Returns
     -------
@@ -92,16 +104,15 @@ def label_cells(
     Raises
     ------
     ImageError
-        If there is no such channel, values are not finite or not between 0 and 1, a plain array whose first axis
-        sums to 1, as classes do, comes without the index of a channel, or one has colours in its last axis, a
-        parameter is out of its range or belongs to another method, or `unit` is a physical one and there is no pixel
-        size.
+        If the channel does not exist, values are not finite or not between 0 and 1, the first axis of a plain array
+        sums to 1 as classes do and `membrane` is not an index, the last axis of a plain array holds colours, a
+        parameter is out of its range or belongs to another method, or `unit` is physical and there is no pixel size.
 
     Notes
     -----
     Regions are 4-connected (6-connected in 3D): between 1 px thin membranes, 8-connected cells would leak into one.
 
-    Pixels as a length are those of x; where `prob` is calibrated, distances in z and y are scaled by the pixel size,
+    A length in pixels is one of x; where `prob` is calibrated, distances in z and y are scaled by the pixel size,
     so that a sphere in the tissue is one for all methods.
 
     ``"watershed"`` cuts by the dynamics of the distance's maxima (Grimaud 1992), ``"seeded"`` is the distance
@@ -111,49 +122,96 @@ def label_cells(
     Examples
     --------
     >>> prob = np.zeros((3, 7)); prob[:, 3] = 1
-    >>> label_cells(prob)[0]
+    >>> label_cells(prob, "threshold")[0]
     array([1, 1, 1, 0, 2, 2, 2], dtype=int32)
     """
     found = membrane_of(prob if isinstance(prob, xr.DataArray) else values(prob), membrane)
     frame = found.isel(t=0, drop=True) if isinstance(found, xr.DataArray) and "t" in found.dims else found
-    recipe = make_recipe(
-        frame, method, threshold=threshold, sigma=sigma, h=h, beta=beta, grow=grow, min_size=min_size,
-        max_size=max_size, unit=unit, fill_holes=fill_holes, border=border,
+    parameters = make_parameters(
+        frame, method or default_method("label_cells"), threshold=threshold, sigma=sigma, h=h, beta=beta, grow=grow,
+        min_size=min_size, max_size=max_size, unit=unit, fill_holes=fill_holes, edge_cells=edge_cells, **own,
     )  # fmt: skip
     if isinstance(found, xr.DataArray) and "t" in found.dims:
-        frames = [label_array(checked(values(found.isel(t=i))), recipe) for i in range(found.sizes["t"])]
+        frames = [label_array(checked(values(found.isel(t=i))), parameters) for i in range(found.sizes["t"])]
         return like(np.stack(frames), found, name="labels")
-    return like(label_array(checked(values(found)), recipe), found, name="labels")
+    return like(label_array(checked(values(found)), parameters), found, name="labels")
 
 
-def label_array(prob: npt.NDArray[np.float32], recipe: Recipe) -> Labels:
-    """Find the cells of one image, by the steps that stitching does piece by piece."""
-    closed = ((False, False),) * prob.ndim
-    return from_partition(partition(prob, recipe, closed), prob, recipe)
+@functools.cache
+def default_method(function: str) -> str:
+    """Return the default method; warn, once per process and function, that version 0.1 had another one."""
+    warnings.warn(
+        f"{function} without method= uses {DEFAULT_METHOD!r}; version 0.1 used 'threshold' here: name the method, "
+        f"method={DEFAULT_METHOD!r} or method='threshold'",
+        FijiBridgeWarning,
+        stacklevel=4,  # the caller of the function, beyond renamed_keywords
+    )
+    return DEFAULT_METHOD
 
 
-def from_partition(found: Labels, prob: npt.NDArray[np.float32], recipe: Recipe) -> Labels:
-    """Leave out, grow and number the cells that :func:`~fijibridge.cells.segmentation.partition.partition` found."""
-    closed = ((False, False),) * prob.ndim
+def label_array(prob: Floats32, parameters: Parameters) -> Labels:
+    """Find the cells of one image, by the steps that :mod:`~fijibridge.cells.segmentation.tiled` takes tile by tile."""
+    return complete(find(prob, parameters, closed(prob.ndim)), prob, parameters)
+
+
+def find(prob: Floats32, parameters: Parameters, sides: Open) -> Labels:
+    """Find the cells of an image, or of a piece of it, by the method of the parameters.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``int32``, ids from 1, 0 = membrane, :data:`UNSURE` where the result may depend on pixels beyond the open sides.
+        Methods that cover the image give every pixel to a cell.
+    """
+    return get_method(parameters.method).find(prob, parameters, sides)
+
+
+def complete(found: Labels, prob: Floats32, parameters: Parameters) -> Labels:
+    """Drop, grow and number the cells that :func:`find` found in a whole image."""
     signed = with_gaps_numbered(found)
     summary = Summary(prob.shape)
     numbers = summary.numbered(signed)
     summary.add(numbers, (0,) * prob.ndim)
     summary.add_contacts(numbers)
-    verdict = summary.decide(recipe.rules)
-    cells = finish(verdict.growing(numbers), prob, recipe, closed)
+    verdict = summary.decide(parameters.rules)
+    cells = separate(verdict.growing(numbers), prob, parameters, closed(prob.ndim))
     return numbers_without_gaps(verdict.keep, np.bincount(cells.reshape(-1), minlength=len(verdict.keep)))[cells]
 
 
+def separate(cells: Labels, prob: Floats32, parameters: Parameters, sides: Open) -> Labels:
+    """Grow the cells of an image, or of a piece of it, or shrink those that cover it, until gaps of 1 px are left."""
+    if get_method(parameters.method).covers:
+        return _shrink(cells, prob, parameters, sides)
+    return grow(cells, prob, parameters.grow, parameters.step, sides, cut=True)
+
+
+def _shrink(cells: Labels, prob: Floats32, parameters: Parameters, sides: Open) -> Labels:
+    """Cut cells that cover the image back to the pixels below the threshold and the growth allowed around them."""
+    relief, unsure = smooth(prob, parameters.own.get("sigma", 0.0), parameters.step, sides)
+    inside = (cells > 0) & (relief < parameters.threshold)
+    left = cells.copy()
+    if np.isfinite(parameters.grow):
+        away = to_sources(inside, parameters.step)
+        left[away > parameters.grow] = 0
+        # A nearer pixel below the threshold may lie beyond an open side, or where the relief itself is unsure.
+        beyond = room(cells.shape, parameters.step, sides)
+        left[(beyond < away) & (beyond <= parameters.grow)] = UNSURE
+        if unsure is not None and unsure.any():
+            left[to_sources(unsure, parameters.step) <= parameters.grow] = UNSURE
+    if unsure is not None:
+        left[unsure] = UNSURE
+    return with_gaps(left, relief, None, inside, cut=True)
+
+
 def numbers_without_gaps(keep: npt.NDArray[np.bool_], size: npt.NDArray[np.int64]) -> Labels:
-    """Return the last number of each label: 0 for those that are not kept, or have no pixel."""
+    """Return the final id of each label: 0 for labels that are dropped or have no pixel left."""
     there = keep & (size > 0)
     number: Labels = (np.cumsum(there) * there).astype(np.int32)
     return number
 
 
 def membrane_of(prob: ImageT, membrane: int | str) -> ImageT:
-    """Return the channel with the membranes, with its calibration and unread as it is."""
+    """Return the channel with the membranes, calibrated as before, without reading its pixels."""
     if isinstance(prob, xr.DataArray):
         prob = in_order(prob)
         return _channel(prob, membrane) if "c" in prob.dims else prob
@@ -167,24 +225,24 @@ def membrane_of(prob: ImageT, membrane: int | str) -> ImageT:
         refuse_classes(array)
     if array.ndim not in (2, 3):
         raise ImageError(
-            f"membrane probability has shape {array.shape}; expected (Y, X) or (Z, Y, X), or a channel more and "
+            f"membrane probability has shape {array.shape}; expected (Y, X) or (Z, Y, X), or channels before them and "
             "membrane=<index>"
         )
     return array
 
 
 def checked(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Return a probability as ``float32``, or refuse what is none."""
+    """Return a probability as ``float32``; refuse values that are not finite or not between 0 and 1."""
     _check_probability(array)
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
 def refuse_classes(array: npt.NDArray[Any]) -> None:
-    """Refuse a plain (C, Y, X) array that would pass for (Z, Y, X): the probabilities of all classes sum to 1."""
+    """Refuse a plain (C, Y, X) array that would be read as (Z, Y, X): the probabilities of classes sum to 1."""
     if array.ndim == 3 and len(array) > 1 and array.size and np.allclose(array.sum(axis=0, dtype=float), 1, atol=1e-3):
         raise ImageError(
-            f"shape {array.shape} looks like {len(array)} classes, which sum to 1 in each pixel, not like slices: say "
-            "which one the membranes are, label_cells(prob, membrane=1), or that it is a stack, "
+            f"shape {array.shape} looks like {len(array)} classes, which sum to 1 in each pixel, rather than slices: "
+            "name the channel of the membranes, label_cells(prob, membrane=1), or mark it as a stack, "
             "label_cells(fijibridge.as_image(prob, dims='zyx'))"
         )
 
@@ -195,7 +253,7 @@ def _check_probability(array: npt.NDArray[Any]) -> None:
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     if low < -1e-3 or high > 1 + 1e-3:
         raise ImageError(
-            f"a membrane probability lies between 0 and 1; came {low:g} to {high:g}: for a raw image predict first, "
+            f"membrane probability has values from {low:g} to {high:g}; expected 0 to 1: predict a raw image first, "
             "and divide a mask of 0 and 255 by 255"
         )
 
@@ -207,5 +265,5 @@ def _channel(prob: xr.DataArray, name: int | str) -> xr.DataArray:
         return prob.isel(c=name, drop=True)
     names = [str(c) for c in prob.coords["c"].values] if "c" in prob.coords else []
     if name not in names:
-        raise ImageError(f"no channel named {name!r} among {names}: say membrane=<name or index>")
+        raise ImageError(f"no channel named {name!r} among {names}: set membrane=<name or index>")
     return prob.isel(c=names.index(name), drop=True)

@@ -19,6 +19,12 @@ from fijibridge.arrays import Ints, Labels, Mask
 from fijibridge.cells.neighbours import ahead
 
 
+def connected_regions(inside: Mask) -> Labels:
+    """Return regions connected along the sides of pixels, with ids from 1; 0 outside."""
+    labels: Labels = ndimage.label(inside, output=np.int32)[0]
+    return labels
+
+
 def with_gaps_numbered(cells: Labels) -> Labels:
     """Return cells as they are, and what lies between them as -1, -2, ...: zeros that hang together, diagonally too."""
     between = ndimage.label(cells == 0, np.ones((3,) * cells.ndim), output=np.int32)[0]

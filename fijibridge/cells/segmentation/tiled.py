@@ -18,12 +18,22 @@ import xarray as xr
 
 from fijibridge.arrays import Labels
 from fijibridge.cells.segmentation.flooding import UNSURE, Open
-from fijibridge.cells.segmentation.labelling import checked, membrane_of, numbers_without_gaps, refuse_classes
-from fijibridge.cells.segmentation.partition import finish, partition
-from fijibridge.cells.segmentation.recipes import Recipe, check_names, make_recipe
+from fijibridge.cells.segmentation.labelling import (
+    checked,
+    default_method,
+    find,
+    membrane_of,
+    numbers_without_gaps,
+    refuse_classes,
+    separate,
+)
+from fijibridge.cells.segmentation.methods import get_method
+from fijibridge.cells.segmentation.methods.method import Parameters
+from fijibridge.cells.segmentation.parameters import make_parameters
 from fijibridge.cells.segmentation.regions import Summary, Verdict, with_gaps_numbered
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image, like, refuse_channels_last, values
+from fijibridge.renames import renamed_keywords
 
 Box: TypeAlias = tuple[slice, ...]
 Read: TypeAlias = Callable[[Box], npt.NDArray[np.float32]]
@@ -82,9 +92,10 @@ def pieces(shape: tuple[int, ...], tile: tuple[int, ...], halo: tuple[int, ...])
         yield Piece(core, box, sides)
 
 
+@renamed_keywords(border="edge_cells")
 def label_cells_tiled(
     prob: Any,
-    method: str = "threshold",
+    method: str | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
     tile: int | Sequence[int] | None = None,
@@ -141,25 +152,21 @@ def label_cells_tiled(
     Examples
     --------
     >>> prob = np.zeros((9, 40), np.float32); prob[:, ::10] = 1
-    >>> bool((label_cells_tiled(prob, tile=7, halo=4)[4] == label_cells_tiled(prob)[4]).all())
-    True
+    >>> label_cells_tiled(prob, "threshold", tile=7, halo=4)[4, 8:13]
+    array([1, 1, 0, 2, 2], dtype=int32)
     """
-    check_names(parameters)
     image, read = _source(prob, membrane)
-    recipe = make_recipe(image, method, **parameters)
+    checked_parameters = make_parameters(image, method or default_method("label_cells_tiled"), **parameters)
     sizes = _per_axis("tile", tile, _TILE[image.ndim])
     margin = _per_axis("halo", halo, _HALO[image.ndim])
     with _scratch(image.shape, out) as (numbers, result):
-        summary = _find(read, recipe, list(pieces(image.shape, sizes, _for_finding(recipe, margin))), numbers)
-        cut = list(pieces(image.shape, sizes, margin))
-        _grow(read, recipe, cut, numbers, summary.decide(recipe.rules), result)
+        halo_to_find = margin if get_method(checked_parameters.method).needs_halo else (1,) * image.ndim
+        summary = _find(read, checked_parameters, list(pieces(image.shape, sizes, halo_to_find)), numbers)
+        verdict = summary.decide(checked_parameters.rules)
+        _grow(read, checked_parameters, list(pieces(image.shape, sizes, margin)), numbers, verdict, result)
     if out is None:
         return like(result, image, name="labels") if isinstance(prob, xr.DataArray) else result
     return _written(out, image if isinstance(prob, xr.DataArray) else None)
-
-
-def _for_finding(recipe: Recipe, halo: tuple[int, ...]) -> tuple[int, ...]:
-    return (1,) * len(halo) if recipe.method == "threshold" else halo
 
 
 def _per_axis(name: str, given: int | Sequence[int] | None, default: tuple[int, ...]) -> tuple[int, ...]:
@@ -196,11 +203,11 @@ def _source(prob: Any, membrane: int | str) -> tuple[xr.DataArray, Read]:
     return image, read
 
 
-def _find(read: Read, recipe: Recipe, cut: list[Piece], numbers: Labels) -> Summary:
+def _find(read: Read, parameters: Parameters, cut: list[Piece], numbers: Labels) -> Summary:
     """Find the regions of all pieces and write their numbers; those of one region are entered as the same."""
     summary = Summary(numbers.shape)
     for piece in cut:
-        found = partition(read(piece.box), recipe, piece.sides)[piece.within(piece.ring, piece.box)]
+        found = find(read(piece.box), parameters, piece.sides)[piece.within(piece.ring, piece.box)]
         _must_be_sure(found, piece, "find")
         core = piece.within(piece.core, piece.ring)
         local = with_gaps_numbered(found)
@@ -223,14 +230,14 @@ def _translated(local: Labels, part: Labels, numbers: Labels) -> Labels:
     return translated
 
 
-def _grow(read: Read, recipe: Recipe, cut: list[Piece], numbers: Labels, verdict: Verdict, result: Any) -> None:
+def _grow(read: Read, parameters: Parameters, cut: list[Piece], numbers: Labels, verdict: Verdict, result: Any) -> None:
     """Grow the cells of all pieces and write them."""
     keep = verdict.keep
     size = np.zeros(len(keep), np.int64)
     planned = numbers_without_gaps(keep, np.ones_like(size))
     for piece in cut:
         before = verdict.growing(np.asarray(numbers[piece.box]))
-        cells = finish(before, read(piece.box), recipe, piece.sides)
+        cells = separate(before, read(piece.box), parameters, piece.sides)
         _must_be_sure(cells[piece.within(piece.ring, piece.box)], piece, "grow")
         core = cells[piece.within(piece.core, piece.box)]
         size += np.bincount(core.reshape(-1), minlength=len(keep))

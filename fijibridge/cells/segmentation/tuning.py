@@ -14,25 +14,19 @@ import xarray as xr
 
 from fijibridge.arrays import Labels
 from fijibridge.cells.matching.matches import Matching, match_labels, match_table
-from fijibridge.cells.segmentation.labelling import checked, from_partition, membrane_of
-from fijibridge.cells.segmentation.partition import partition
-from fijibridge.cells.segmentation.recipes import DEFAULTS, Recipe, check_names, make_recipe
+from fijibridge.cells.segmentation.flooding import closed
+from fijibridge.cells.segmentation.labelling import checked, complete, find, membrane_of
+from fijibridge.cells.segmentation.methods import DEFAULT_METHOD, get_method, method_names
+from fijibridge.cells.segmentation.parameters import check_names, make_parameters
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, like, values
+from fijibridge.renames import warn_renamed
 
 Images: TypeAlias = "Mapping[str, Array] | Sequence[Array]"
 METRICS = ("f1", "pq", "precision", "recall")
 COUNTS = ("matched", "GT", "predicted")
-_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-_WIDTHS = (0.5, 1.0, 2.0, 3.0)
-GRIDS: Mapping[str, Mapping[str, tuple[float, ...]]] = {
-    "threshold": {"threshold": _THRESHOLDS},
-    "watershed": {"threshold": _THRESHOLDS, "h": _WIDTHS},
-    "minima": {"sigma": (0.5, 1.0, 2.0), "h": (0.02, 0.05, 0.1, 0.2)},  # the threshold matters not while cells grow
-    "seeded": {"threshold": _THRESHOLDS, "h": _WIDTHS},
-    "agglomeration": {"threshold": _THRESHOLDS, "h": _WIDTHS, "beta": (0.3, 0.4, 0.5, 0.6)},
-}
-"""What is tried of each method if nothing else is said; its defaults are among that."""
+GRIDS: Mapping[str, Mapping[str, tuple[float, ...]]] = {name: get_method(name).grid for name in method_names()}
+"""Values that are tried for each method by default; its default parameters are among them."""
 
 _CLOSE = 0.01
 
@@ -95,7 +89,7 @@ def _said(value: Any) -> str:
 def tune_segmentation(
     probs: Images,
     truths: Images,
-    method: str = "watershed",
+    method: str = DEFAULT_METHOD,
     parameters: Mapping[str, Any] | None = None,
     *,
     metric: str = "f1",
@@ -166,10 +160,12 @@ def tune_segmentation(
 
 
 def _grid(method: str, parameters: Mapping[str, Any] | None) -> tuple[list[str], list[tuple[Any, ...]]]:
-    if method not in DEFAULTS:
-        raise ImageError(f"method {method!r} is not known; choose one of {sorted(DEFAULTS)}")
+    own_grid = get_method(method).grid
     if parameters is None:
-        parameters = GRIDS[method]
+        parameters = own_grid
+    if "border" in parameters:
+        warn_renamed("parameter 'border' of tune_segmentation", "'edge_cells'")
+        parameters = {"edge_cells" if name == "border" else name: tried for name, tried in parameters.items()}
     check_names(parameters)
     grid = [_tried(value) for value in parameters.values()]
     empty = [name for name, tried in zip(parameters, grid, strict=True) if not tried]
@@ -217,19 +213,15 @@ def _labelled(channel: Array, method: str, combinations: list[dict[str, Any]]) -
     if isinstance(channel, xr.DataArray) and "t" in channel.dims:
         raise ImageError("tune on single frames: prob.isel(t=0) and the true cells of that frame")
     array = checked(values(channel))
-    recipes = [make_recipe(channel, method, **c) for c in combinations]
+    checked_parameters = [make_parameters(channel, method, **c) for c in combinations]
+    keys = [(p.threshold, *p.own.values()) for p in checked_parameters]  # what the cells found depend on
     last: tuple[tuple[float, ...], Labels] | None = None
-    for number in sorted(range(len(recipes)), key=lambda i: _key(recipes[i])):
-        recipe = recipes[number]
-        if last is None or last[0] != _key(recipe):
-            last = _key(recipe), partition(array, recipe, ((False, False),) * array.ndim)
-        labels = from_partition(last[1], array, recipe)
+    for number in sorted(range(len(keys)), key=keys.__getitem__):
+        parameters = checked_parameters[number]
+        if last is None or last[0] != keys[number]:
+            last = keys[number], find(array, parameters, closed(array.ndim))
+        labels = complete(last[1], array, parameters)
         yield number, labels if isinstance(channel, np.ndarray) else like(labels, channel)
-
-
-def _key(recipe: Recipe) -> tuple[float, ...]:
-    """Return what the partition depends on."""
-    return recipe.threshold, recipe.sigma, recipe.h, recipe.beta
 
 
 def _total(matchings: dict[str, Matching]) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def test_cells_are_those_of_the_repl(folder, tmp_path):
     assert done.exit_code == 0, done.output
     assert {p.name for p in (tmp_path / "new").iterdir()} == {"a_cells.tif", "a_prob_rois.zip"}
     cells = fb.label_cells(read_image(folder / "a_prob.tif"), "seeded", threshold=0.4, h=1, min_size=20, grow=1,
-                           border="remove")  # fmt: skip
+                           edge_cells="remove")  # fmt: skip
     assert cells.max() > 5
     written = read_image(tmp_path / "new" / "a_cells.tif")
     assert (written.values == cells.values).all()
