@@ -58,7 +58,6 @@ _HOME = {
     "diagnose": "cells.diagnosis.overview",
     "distance_target": "cells.targets.from_labels",
     "downscale": "cells.scaling.resampling",
-    "error_worth": "nn.patches",
     "error_map": "cells.diagnosis.pixel_errors",
     "export_model": "nn.export",
     "fit_batch": "nn.planning",
@@ -92,6 +91,7 @@ _HOME = {
     "tune_segmentation": "cells.segmentation.tuning",
     "verb": "verbs",
     "upscale": "cells.scaling.resampling",
+    "weight_errors": "nn.patches",
     "weight_map": "cells.targets.weights",
     "write_rois": "rois",
 }
@@ -144,7 +144,6 @@ __all__ = [
     "distance_target",
     "downscale",
     "error_map",
-    "error_worth",
     "export_model",
     "fit_batch",
     "fit_patch",
@@ -178,6 +177,7 @@ __all__ = [
     "tune_segmentation",
     "upscale",
     "verb",
+    "weight_errors",
     "weight_map",
     "write_rois",
 ]
@@ -214,7 +214,7 @@ if TYPE_CHECKING:
     from fijibridge.nn.export import export_model
     from fijibridge.nn.model import Model
     from fijibridge.nn.normalisation import Normalisation
-    from fijibridge.nn.patches import PatchSampler, Sample, SavedPatches, save_patches
+    from fijibridge.nn.patches import PatchSampler, Sample, SavedPatches, save_patches, weight_errors
     from fijibridge.nn.planning import (
         Forecast,
         Measurement,

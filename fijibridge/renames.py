@@ -109,7 +109,6 @@ MODULES: dict[str, str] = {
     "nn.networks": "nn.traits",
     "nn.patches.caching": "nn.patches.chunk_cache",
     "nn.patches.feeding": "nn.patches.prefetcher",
-    "nn.patches.places": "nn.patches.sampling",
     "nn.patches.records": "nn.patches.fingerprint",
     "nn.patches.samples": "nn.patches.sample",
     "nn.patches.saving": "nn.patches.saved",

@@ -19,13 +19,13 @@ PUBLIC = {
     "ceiling", "check",
     "class_target", "class_weights", "compare_labels", "compare_predictions", "compare_runs", "compare_tables",
     "confirm_receptive_field", "current", "describe", "diagnose", "distance_target", "downscale", "error_map",
-    "error_worth", "export_model", "fit_batch", "fit_patch", "forecast_training", "grow_labels", "imagej_info",
+    "export_model", "fit_batch", "fit_patch", "forecast_training", "grow_labels", "imagej_info",
     "label_cells",
     "label_cells_tiled", "labels_from_membranes", "labels_to_rois", "list_changes", "match_labels", "match_table",
     "membrane_target", "pixel_size", "plan", "predict", "predict_files", "read_record", "read_rois",
     "receptive_field", "report_run", "rois_to_labels", "rois_to_mask", "save_dataset", "save_patches",
     "separate_parts", "synthetic_epithelium", "thumbnail", "train", "tune_segmentation", "upscale", "verb",
-    "weight_map", "write_rois",
+    "weight_errors", "weight_map", "write_rois",
 }  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from fijibridge.errors import TrainingError
 from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.patches import Feed, PatchSampler, Sample
 from fijibridge.nn.patches.chunk_cache import Cached, Chunks
-from fijibridge.nn.patches.sampling import Grid, error_worth
+from fijibridge.nn.patches.density import weight_errors
+from fijibridge.nn.patches.places import Grid
 
 
 def coordinates(shape: tuple[int, int], number: int = 0, known: np.ndarray | None = None) -> Sample:
@@ -172,7 +173,9 @@ def test_centres_only_in_a_region():
 def test_errors_are_looked_at_again():
     errors = np.zeros((100, 100), bool)
     errors[20, 20] = True
-    sample = Sample(np.zeros((1, 100, 100), np.float32), np.zeros((100, 100), np.uint8), centres=error_worth(errors, 4))
+    sample = Sample(
+        np.zeros((1, 100, 100), np.float32), np.zeros((100, 100), np.uint8), centres=weight_errors(errors, 4)
+    )
     rows, columns = np.array([corner for _, corner in places(sampler_of([sample], (1, 1), batches=200))]).T
     share = np.mean(np.hypot(rows - 20, columns - 20) < 16)
     assert 0.2 < share < 0.6  # by chance 0.08
@@ -208,6 +211,24 @@ def test_the_grid_of_an_epoch():
     assert sorted(places(turning)) == sorted(places(turning, 1))
 
 
+@pytest.mark.parametrize(
+    ("sampling", "first"),
+    [
+        ("positions", [(1, (17, 30)), (1, (7, 48)), (0, (1, 13))]),
+        ("images", [(1, (17, 30)), (1, (7, 48)), (0, (1, 13))]),
+        ("locations", [(0, (17, 0)), (1, (17, 23)), (0, (0, 2))]),
+        ("weighted", [(1, (17, 36)), (1, (7, 31)), (0, (2, 12))]),
+        ("membranes", [(1, (17, 0)), (1, (7, 28)), (0, (1, 0))]),
+        ("grid", [(1, (0, 40)), (1, (17, 32)), (1, (0, 48))]),
+    ],
+)
+def test_places_are_those_of_version_0_1(sampling, first):
+    """A run is resumed on the patches that it began with."""
+    samples = [coordinates((40, 50)), coordinates((33, 64), 1)]
+    sampler = PatchSampler(samples, (16, 16), seed=7, sampling=sampling, batch=3, batches=1)
+    assert places(sampler) == first
+
+
 # --- the same patches -----------------------------------------------------------------------------------
 
 
@@ -231,7 +252,7 @@ def test_devices_share_each_batch(full):
     whole = full.batch_at(0, 1)
     parts = [full.share(rank, 2).batch_at(0, 1) for rank in range(2)]
     assert same(whole, [torch.cat(part) for part in zip(*parts, strict=True)])
-    with pytest.raises(TrainingError, match="cannot be shared by 3 devices"):
+    with pytest.raises(TrainingError, match="cannot be shared equally by 3 devices"):
         full.share(0, 3)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fijibridge.errors import TrainingError
+from fijibridge.messages import did_you_mean
 from fijibridge.nn.augmentation.geometry import Warp, resample, turned
 from fijibridge.nn.augmentation.intensity import Look, changed
 
@@ -118,6 +119,36 @@ class Augmentation:
     def symmetries(cls) -> Augmentation:
         """Return the one that flips and turns by 90 degrees only: no value changes."""
         return cls(**cls._still())
+
+    @classmethod
+    def of(cls, asked: bool | Mapping[str, Any] | Augmentation, heads: Sequence[str] = ()) -> Augmentation:
+        """Return the augmentation that a setting ``augment=`` asks for.
+
+        Parameters
+        ----------
+        asked
+            True for the usual strengths, without elastic deformation if a head learns distances; False for none; fields
+            by name; or an augmentation, which is returned as it is.
+        heads
+            What the channels of the target behind the class ids hold.
+
+        Raises
+        ------
+        TrainingError
+            If a field is not known.
+        """
+        if isinstance(asked, Augmentation):
+            return asked
+        if isinstance(asked, Mapping):
+            known = [field.name for field in fields(cls)]
+            unknown = next((name for name in asked if name not in known), None)
+            if unknown is not None:
+                guess = did_you_mean(unknown, known) or f"there are {', '.join(known)}"
+                raise TrainingError(f"augment: there is no field {unknown!r}; {guess}")
+            return cls(**{"heads": tuple(heads), **asked})
+        if not asked:
+            return replace(cls.none(), heads=tuple(heads))
+        return cls(elastic=0.0, heads=tuple(heads)) if "distance" in heads else cls(heads=tuple(heads))
 
     @classmethod
     def _still(cls) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Sample:
         To name it in messages.
     centres : array or None
         (Y, X) or (Z, Y, X) how often a pixel is to be the centre of a patch, times what the way of sampling says: a
-        mask of a region, or :func:`fijibridge.nn.patches.sampling.error_worth`. The same for all if left out.
+        mask of a region, or :func:`fijibridge.weight_errors`. The same for all if left out.
     scaled : callable or None
         Brings the intensities of a cut piece (C, ...) to those that the network takes; None if they are.
     """
