@@ -26,6 +26,8 @@ FORMAT = 1
 MEMBRANE = "membrane"
 NOT_MEASURED = ("lr", "seconds")
 """Columns of a history that are no metrics."""
+RENAMED_SETTINGS: Mapping[str, str] = {"width": "membrane_width", "border": "border_weight"}
+"""Settings of version 0.1 and their names now."""
 
 
 @runtime_checkable
@@ -148,6 +150,17 @@ def read_record(run: Record | Recorded | str | os.PathLike[str]) -> Record:
     return _with_epochs_so_far(_record(folder.resolve().name, folder, told, None))
 
 
+def with_current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored settings with the names of this version.
+
+    Examples
+    --------
+    >>> with_current_names({"width": 3, "epochs": 5})
+    {'membrane_width': 3, 'epochs': 5}
+    """
+    return {RENAMED_SETTINGS.get(name, name): value for name, value in settings.items()}
+
+
 def is_run(path: str | os.PathLike[str]) -> bool:
     """Tell whether a folder is that of a run."""
     return (Path(path) / RECORD).is_file()
@@ -217,7 +230,7 @@ def _record(name: str, path: Path | None, told: Any, picture: xr.DataArray | Non
     return Record(
         name=name,
         path=path,
-        settings=dict(told["settings"]),
+        settings=with_current_names(told["settings"]),
         history=_history(told.get("history") or []),
         ending=ending,
         seconds=float(told.get("seconds") or 0),

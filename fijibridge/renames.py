@@ -176,13 +176,15 @@ def renamed_keywords(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        name = function.__qualname__.rpartition("<locals>.")[2].removesuffix(".__init__")
+
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
             for old, new in names.items():
                 if old in kwargs:
                     if new in kwargs:
-                        raise TypeError(f"{function.__name__} got {old}= and {new}=, which are one; give {new}=")
-                    warn_renamed(f"{old}= of {function.__name__}", f"{new}=")
+                        raise TypeError(f"{name} got {old}= and {new}=, which are one; give {new}=")
+                    warn_renamed(f"{old}= of {name}", f"{new}=")
                     kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 

@@ -1,47 +1,111 @@
-"""What training makes small, over the pixels whose truth is known."""
+"""Losses over the pixels whose truth is known, each defined once in a registry.
+
+Adding a loss takes one function here, decorated with its name, its head and a summary: settings, error messages and the
+documentation list it from :data:`LOSSES`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from fijibridge.cells.targets.from_labels import IGNORE
+from fijibridge.errors import TrainingError
+from fijibridge.messages import hint
+from fijibridge.renames import rename_attributes
 
-Kind: TypeAlias = Literal["cross_entropy+dice", "cross_entropy", "dice"]
+Compute: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""From (channels of a head, target, known) to a scalar; `known` is the weight of a pixel, 0 where truth is unknown."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A loss of one head of a network.
+
+    Attributes
+    ----------
+    name : str
+        Value of the setting `loss`.
+    head : str
+        Head whose channels it takes: ``"classes"``, ``"distance"`` or ``"affinity"``.
+    summary : str
+        One line for the documentation.
+    compute : callable
+        The function.
+    """
+
+    name: str
+    head: str
+    summary: str
+    compute: Compute
+
+
+LOSSES: dict[str, Definition] = {}
+"""All losses by their names. The first one of a head is its default."""
+
+LossName: TypeAlias = str
+"""A key of :data:`LOSSES`."""
+
+
+def define(name: str, head: str, summary: str) -> Callable[[Compute], Compute]:
+    """Enter a function into :data:`LOSSES`."""
+
+    def decorate(compute: Compute) -> Compute:
+        LOSSES[name] = Definition(name, head, summary, compute)
+        return compute
+
+    return decorate
+
+
+def losses_of(head: str) -> dict[str, Definition]:
+    """Return the losses of a head by their names.
+
+    Examples
+    --------
+    >>> list(losses_of("classes"))
+    ['cross_entropy+dice', 'cross_entropy', 'dice']
+    """
+    return {name: loss for name, loss in LOSSES.items() if loss.head == head}
 
 
 @dataclass(frozen=True)
 class Loss:
-    """The loss of all heads of a network.
+    """Loss of all heads of a network.
 
     Parameters
     ----------
     kind
-        Of the classes: ``"cross_entropy+dice"``, or one of the two.
+        Name of the loss of the classes: a key of :data:`LOSSES`.
     outputs
-        Which channels of the network's output are what, as :func:`fijibridge.nn.traits.traits` tells.
+        Channels of each head in the network's output, as in :attr:`fijibridge.nn.traits.Traits.outputs`.
     distance, affinity
-        How much these heads count beside the classes.
+        Weights of these heads; the classes have weight 1.
+
+    Raises
+    ------
+    TrainingError
+        If there is no loss of that name for the classes.
 
     Notes
     -----
     Called with (output, y, weight). `output` is (B, K, ...); y is (B, ...) class ids, or (B, 1 + E, ...) floats with
     the class ids in front and a channel for each further head in the order of `outputs`: distances in pixels for
-    ``distance``, cell ids for ``affinity``. Where the class id is 255 or the weight 0, nothing counts. What is larger
-    than the output (of "valid" convolutions) is cropped to its middle. Distances are compared by the smooth L1 loss,
-    divided by 1 + distance; affinities (whether a pixel and the one before it on an axis are of one cell) by binary
-    cross entropy over pairs of which both ends are known.
+    ``distance``, cell ids for ``affinity``. Pixels of class id 255 or weight 0 do not count. Targets larger than the
+    output (of "valid" convolutions) are cropped to its middle.
     """
 
-    kind: Kind = "cross_entropy+dice"
+    kind: LossName = "cross_entropy+dice"
     outputs: Mapping[str, slice] = field(default_factory=lambda: {"classes": slice(0, 2)})
     distance: float = 1.0
     affinity: float = 1.0
+
+    def __post_init__(self) -> None:
+        _loss_named(self.kind)
 
     def __call__(self, output: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         """Return the loss, a scalar."""
@@ -51,12 +115,10 @@ class Loss:
         target = (y[:, 0] if heads else y).long()
         loss = segmentation_loss(output[:, self.outputs["classes"]], target, weight, self.kind)
         known = ((target != IGNORE) & (weight > 0)).float()
-        for number, name in enumerate(list(self.outputs)[1:], start=1):
-            value = output[:, self.outputs[name]]
-            if name == "distance":
-                loss = loss + self.distance * _distance_loss(value[:, 0], y[:, number], known)
-            else:
-                loss = loss + self.affinity * _affinity_loss(value, y[:, number], known)
+        weights = {"distance": self.distance, "affinity": self.affinity}
+        for number, head in enumerate(list(self.outputs)[1:], start=1):
+            compute = next(iter(losses_of(head).values())).compute
+            loss = loss + weights[head] * compute(output[:, self.outputs[head]], y[:, number], known)
         return loss
 
 
@@ -74,53 +136,88 @@ def centre(array: Tensor, output: Tensor) -> Tensor:
     return array
 
 
-def segmentation_loss(logits: Tensor, target: Tensor, weight: Tensor, kind: Kind = "cross_entropy+dice") -> Tensor:
-    """Return weighted cross entropy plus soft Dice loss, or one of them, over pixels with known truth.
+def segmentation_loss(logits: Tensor, target: Tensor, weight: Tensor, kind: LossName = "cross_entropy+dice") -> Tensor:
+    """Return the loss of the classes over pixels with known truth.
 
     Parameters
     ----------
     logits
         (B, K, ...) floats.
     target
-        (B, ...) class ids, 255 = unknown: such pixels count nowhere.
+        (B, ...) class ids; 255 marks pixels of unknown truth, which do not count.
     weight
-        (B, ...) weight of each pixel; those of weight 0 count nowhere.
+        (B, ...) weight of each pixel; pixels of weight 0 do not count.
     kind
-        ``"cross_entropy+dice"``, ``"cross_entropy"`` or ``"dice"``.
+        Name of a loss of the classes: a key of :data:`LOSSES`.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar.
+
+    Raises
+    ------
+    TrainingError
+        If there is no loss of that name for the classes.
+    """
+    known = torch.where(target == IGNORE, 0.0, weight)
+    return _loss_named(kind).compute(logits, torch.where(known > 0, target, IGNORE), known)
+
+
+def _loss_named(name: str) -> Definition:
+    known = losses_of("classes")
+    if name not in known:
+        raise TrainingError(f"loss is {name!r}; expected one of {', '.join(known)}{hint(name, known)}")
+    return known[name]
+
+
+# --- the registry ---------------------------------------------------------------------------------------
+
+
+@define("cross_entropy+dice", "classes", "sum of the next two")
+def cross_entropy_and_dice(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """Return the sum of cross entropy and soft Dice loss."""
+    return cross_entropy(logits, target, known) + dice(logits, target, known)
+
+
+@define("cross_entropy", "classes", "mean cross entropy per weight")
+def cross_entropy(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """Return the weighted mean of the cross entropy."""
+    entropy = functional.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none")  # (B, ...)
+    return (entropy * known).sum() / known.sum().clamp(min=1e-6)
+
+
+@define("dice", "classes", "1 - mean soft Dice coefficient of the classes; insensitive to rare classes")
+def dice(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """Return the soft Dice loss.
 
     Notes
     -----
-    Dice is 1 - mean over classes of 2 sum(w p t) / sum(w (p + t)) (Milletari et al. 2016, with p instead of p**2).
+    1 - mean over classes of 2 sum(w p t) / sum(w (p + t)) (Milletari et al. 2016, with p instead of p**2).
     """
-    known = torch.where(target == IGNORE, 0.0, weight)
-    target = torch.where(known > 0, target, IGNORE)
-    loss = logits.new_zeros(())
-    if "cross_entropy" in kind:
-        entropy = functional.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none")  # (B, ...)
-        loss = loss + (entropy * known).sum() / known.sum().clamp(min=1e-6)
-    if "dice" in kind:
-        loss = loss + _dice(logits, target, known)
-    return loss
-
-
-def _dice(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
     p = torch.softmax(logits, dim=1)  # (B, K, ...)
     safe = torch.where(target == IGNORE, 0, target)
     t = functional.one_hot(safe, logits.shape[1]).movedim(-1, 1).to(p.dtype)  # (B, K, ...)
-    w = known.unsqueeze(1)
+    w = known.unsqueeze(1)  # (B, 1, ...)
     axes = [0, *range(2, p.ndim)]
-    dice = (2 * (w * p * t).sum(axes) + 1) / ((w * (p + t)).sum(axes) + 1)
-    return 1 - dice.mean()
+    coefficient = (2 * (w * p * t).sum(axes) + 1) / ((w * (p + t)).sum(axes) + 1)  # (K,)
+    return 1 - coefficient.mean()
 
 
-def _distance_loss(found: Tensor, true: Tensor, known: Tensor) -> Tensor:
+@define("relative_distance", "distance", "smooth L1 loss of distances, divided by 1 + distance")
+def relative_distance(found: Tensor, true: Tensor, known: Tensor) -> Tensor:
+    """Return the smooth L1 loss of (B, 1, ...) distances in pixels, divided by 1 + distance."""
     true = torch.where(known > 0, true, 0)
-    difference = functional.smooth_l1_loss(found, true, reduction="none") / (1 + true)
+    difference = functional.smooth_l1_loss(found[:, 0], true, reduction="none") / (1 + true)
     return (difference * known).sum() / known.sum().clamp(min=1)
 
 
-def _affinity_loss(logits: Tensor, cells: Tensor, known: Tensor) -> Tensor:
-    """Return the loss of (B, D, ...) logits, channel d that of a pixel and the one before it on spatial axis d."""
+@define("affinity_entropy", "affinity", "binary cross entropy of affinities, over pairs of pixels known at both ends")
+def affinity_entropy(logits: Tensor, cells: Tensor, known: Tensor) -> Tensor:
+    """Return the binary cross entropy of (B, D, ...) affinities.
+
+    Channel d says whether a pixel and its predecessor along spatial axis d belong to one cell.
+    """
     loss, pairs = logits.new_zeros(()), logits.new_zeros(())
     for channel in range(logits.shape[1]):
         axis, size = channel + 1, cells.shape[channel + 1]
@@ -132,3 +229,6 @@ def _affinity_loss(logits: Tensor, cells: Tensor, known: Tensor) -> Tensor:
         )
         loss, pairs = loss + (entropy * both).sum(), pairs + both.sum()
     return loss / pairs.clamp(min=1)
+
+
+rename_attributes(__name__, {"Kind": "nn.losses:LossName"})

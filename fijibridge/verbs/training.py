@@ -142,7 +142,8 @@ def train(
     if existing == "refuse" and is_run(out):
         raise OptionError(f"{out} has a run: existing=resume goes on with it, existing=replace loses it")
     settings = Settings.of(
-        epochs=epochs, batches=batches, batch=batch, patch=sides("patch", patch, dims), width=width, target=target,
+        epochs=epochs, batches=batches, batch=batch, patch=sides("patch", patch, dims), membrane_width=width,
+        target=target,
         lr=lr, sampling=sampling, augment=augment, metric=metric, patience=patience, precision=precision,
         forecast=forecast, seed=seed,
     )  # fmt: skip

@@ -207,8 +207,8 @@ def test_the_record_says_what_a_sampler_did():
     used = {"patch": [16, 16], "batch": 2, "batches": 5, "seed": 3, "sampling": "grid", "stride": [12, 12]}
     assert {name: run.settings[name] for name in used} == used
     assert run.settings["augmentation"]["custom"].endswith("kept_as_is")
-    assert run.settings["width"] is None
-    assert "width" not in run.model.notes
+    assert run.settings["membrane_width"] is None
+    assert "membrane_width" not in run.model.notes
     assert run.took().loc["patches", ["forecast", "measured"]].tolist() == [10, 10]
 
 

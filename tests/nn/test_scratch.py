@@ -60,7 +60,7 @@ def test_a_run_is_the_same_from_memory_and_from_disk(tmp_path, monkeypatch, bord
         drawn = synthetic_epithelium((64, 80), cell_size=16, seed=seed)
         images[name] = {"image": drawn.image, "labels": drawn.labels}
     data = fb.save_dataset(tmp_path / "data", images, provenance="manual", split={"validation": ["c"]})
-    settings = QUICK | {"border": border, "metric": "val_f1"}
+    settings = QUICK | {"border_weight": border, "metric": "val_f1"}
     whole = fb.train(net(), data, **settings)
     monkeypatch.setattr(spill, "available_memory", lambda: 4000)
     opened = []

@@ -50,7 +50,7 @@ def targets(data, **settings):
 
 def test_pixel_labels_are_learnt_where_there_are_some(folder):
     data = described(folder, "labels", "classes")
-    of_pixels, of_cells = targets(data)[0], targets(data, target="labels", width=3)[0]
+    of_pixels, of_cells = targets(data)[0], targets(data, target="labels", membrane_width=3)[0]
     stored = data["a"].classes().values
     assert (of_pixels == stored).all()
     assert (of_pixels == IGNORE).sum() == 100
@@ -66,8 +66,8 @@ def test_a_folder_with_pixel_labels_only(folder):
     assert fb.plan(net(), data, patch=(32, 32), probe=False).patches > 0
     with pytest.raises(DatasetError, match="names no labels"):
         fb.train(net(), data, target="labels", **QUICK)
-    with pytest.raises(TrainingError, match="border is made from cell labels, and a has none"):
-        fb.train(net(), data, border={}, **QUICK)
+    with pytest.raises(TrainingError, match="border_weight is made from cell labels, and a has none"):
+        fb.train(net(), data, border_weight={}, **QUICK)
     with pytest.raises(TrainingError, match="distance is made from cell labels"):
         fb.train(net(heads=("distance",)), data, **QUICK)
 
@@ -80,7 +80,9 @@ def test_a_folder_with_cell_labels_only(folder):
 
 def test_the_border_weights_of_a_folder_leave_no_pixel_out(folder):
     data = described(folder, "labels", "classes")
-    plain, weighed = (read_pairs(data, (), Settings.of(border=b), net().traits).learnt for b in (None, {"w0": 5}))
+    plain, weighed = (
+        read_pairs(data, (), Settings.of(border_weight=b), net().traits).learnt for b in (None, {"w0": 5})
+    )
     assert all(len(pair) == 2 for pair in plain.values())
     known = [np.asarray(target) != IGNORE for _, target, _ in weighed.values()]
     weights = [weight for *_, weight in weighed.values()]
@@ -96,7 +98,7 @@ def test_the_border_weights_of_a_folder_leave_no_pixel_out(folder):
 def test_training_with_border_weights_finds_the_cells(folder):
     """A map that weighs nothing inside cells teaches nothing about them: everything becomes membrane."""
     data = described(folder, "labels", split='[split]\nvalidation = ["b"]\n')
-    settings = QUICK | {"epochs": 6, "batches": 25, "batch": 4, "border": {"w0": 5}, "seed": 1}
+    settings = QUICK | {"epochs": 6, "batches": 25, "batch": 4, "border_weight": {"w0": 5}, "seed": 1}
     run = fb.train(fb.UNet(depth=2, width=8), data, **settings)
     image, truth = data["b"].image(), data["b"].labels()
     f1 = fb.match_labels(truth, fb.label_cells(fb.predict(run.model, image), "threshold")).f1

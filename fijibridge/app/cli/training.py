@@ -91,6 +91,7 @@ def train(
     """Train a U-Net on the membranes of a folder's training images."""
     from fijibridge.app.console import bar, console
     from fijibridge.nn.training.loop import is_first_process
+    from fijibridge.record import with_current_names
 
     if job is not None:
         from fijibridge.nn.training.separate_process import train_job
@@ -100,7 +101,7 @@ def train(
     if folder is None or out is None:
         raise typer.BadParameter("give the folder of the images, and --out for the folder of the run")
     depth, channels, dims, device = (options[name] for name in ("depth", "channels", "dims", "device"))
-    given = {name: options[name] for name in SETTINGS if options[name] is not None}
+    given = with_current_names({name: options[name] for name in SETTINGS if options[name] is not None})
     if "patch" in given:
         given["patch"] = verbs.sides("patch", given["patch"], dims)
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)

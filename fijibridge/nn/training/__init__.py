@@ -1,8 +1,29 @@
-"""Training a network, on Lightning, with a record that says what happened and why it ended."""
+"""Training of a network: settings, loop, validation, and a record with the reason for its end.
 
-from fijibridge.nn.training.runs import Run
-from fijibridge.nn.training.settings import Border, Settings
-from fijibridge.nn.training.trainer import train
-from fijibridge.nn.training.verdict import Ending, explain
+The names are loaded when they are first used, so that :mod:`fijibridge.nn.training.hyperparameters` needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fijibridge.nn.training.hyperparameters import Border
+    from fijibridge.nn.training.runs import Run
+    from fijibridge.nn.training.settings import Settings
+    from fijibridge.nn.training.trainer import train
+    from fijibridge.nn.training.verdict import Ending, explain
 
 __all__ = ["Border", "Ending", "Run", "Settings", "explain", "train"]
+
+_HOME = {
+    "Border": "hyperparameters", "Ending": "verdict", "Run": "runs", "Settings": "settings", "explain": "verdict",
+    "train": "trainer",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -35,6 +35,7 @@ from fijibridge.nn.training.data import (
     read_pairs,
     samples_of,
 )
+from fijibridge.nn.training.hyperparameters import SETTINGS
 from fijibridge.nn.training.pairs import Pairs
 from fijibridge.nn.training.recorder import Recorder
 from fijibridge.nn.training.settings import Settings
@@ -46,10 +47,8 @@ from fijibridge.record import membrane_class
 
 log = logging.getLogger("fijibridge")
 
-_OF_PATCHES = (
-    "patch", "batch", "batches", "sampling", "stride", "require", "target", "width", "border", "cells_every"
-)  # fmt: skip
-"""Settings that say how patches are made of images."""
+_OF_PATCHES = tuple(name for name, setting in SETTINGS.items() if setting.patches)
+"""Settings that describe how patches are cut from images."""
 
 _LOOKED_AT = 16  # patches: in a few, that a turned image explains the targets better can be chance
 
@@ -224,8 +223,8 @@ class Job:
 
     def notes(self) -> dict[str, Any]:
         """Return what a model says of its origin."""
-        known = {"width": self.chosen.width} | self.about
-        return {name: known[name] for name in ("data", "provenance", "width") if known.get(name) is not None}
+        known = {"membrane_width": self.chosen.membrane_width} | self.about
+        return {name: known[name] for name in ("data", "provenance", "membrane_width") if known.get(name) is not None}
 
     def model(self, recorder: Recorder) -> Model:
         """Return the model as it is now."""

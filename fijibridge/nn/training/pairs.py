@@ -16,7 +16,8 @@ from fijibridge.dataset import Dataset, Item
 from fijibridge.errors import ImageError, TrainingError
 from fijibridge.image import Array, first_channel, same_shape, values
 from fijibridge.messages import naming
-from fijibridge.nn.training.settings import Border, Settings
+from fijibridge.nn.training.hyperparameters import Border
+from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.spill import Scratch
 from fijibridge.nn.traits import Traits
 
@@ -62,11 +63,11 @@ def read_dataset(data: Dataset, settings: Settings, traits: Traits, scratch: Scr
     to_learn, to_watch = (data.with_truth(split, settings.target) for split in ("train", "validation"))
     _check_labels([*to_learn, *to_watch], settings, traits)  # look before the long reading
     learnt, watched = ({_path(i): _pair(i, settings, traits, scratch) for i in items} for items in (to_learn, to_watch))
-    if settings.border is not None and learnt:
+    if settings.border_weight is not None and learnt:
         balance = class_weights([_class_ids(pair[1], traits) for pair in learnt.values()], traits.n_classes)
         for items, pairs in ((to_learn, learnt), (to_watch, watched)):
             for item in items:
-                weighted = _weighted(pairs[_path(item)], item, settings.border, balance, traits, scratch)
+                weighted = _weighted(pairs[_path(item)], item, settings.border_weight, balance, traits, scratch)
                 pairs[_path(item)] = weighted
     cells = {_path(item): scratch.keep(item.labels().values) for item in to_watch if "labels" in item.paths}
     known = {_path(item): item.region() for item in to_watch}
@@ -80,7 +81,9 @@ def read_dataset(data: Dataset, settings: Settings, traits: Traits, scratch: Scr
 
 def _check_labels(items: Sequence[Item], settings: Settings, traits: Traits) -> None:
     """Refuse images without cell labels where more is made from them than a target."""
-    wanted = [head for head in traits.outputs if head != "classes"] + ["border"] * (settings.border is not None)
+    wanted = [head for head in traits.outputs if head != "classes"] + ["border_weight"] * (
+        settings.border_weight is not None
+    )
     without = [item.name for item in items if "labels" not in item.paths]
     if wanted and without:
         raise TrainingError(f"{', '.join(wanted)} is made from cell labels, and {without[0]} has none")
@@ -91,7 +94,7 @@ def _pair(item: Item, settings: Settings, traits: Traits, scratch: Scratch) -> P
     with naming(
         f"{_path(item)} and {', '.join(p.name for role, p in item.paths.items() if role != 'image')}", ImageError
     ):
-        image, target = item.image(lazy=True), item.target(settings.width, settings.target)
+        image, target = item.image(lazy=True), item.target(settings.membrane_width, settings.target)
         same_shape(image=first_channel(image), target=target)
         kept = image.copy(data=scratch.keep(image.data))
         return kept, scratch.keep(_with_heads(target, item, traits))

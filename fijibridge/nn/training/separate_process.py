@@ -129,7 +129,7 @@ def train_job(path: str | os.PathLike[str], observers: Sequence[Observer] = ()) 
     try:
         job = json.loads(file.read_text(encoding="utf-8"))
         data = Dataset(Path(job["folder"]), Description.model_validate(job["description"]))
-        settings, arguments = Settings.of(**job["settings"]), dict(job["arguments"])
+        settings, arguments = Settings.stored(job["settings"]), dict(job["arguments"])
         start = Model.load(file.parent / START)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{file} is no job of a training: {error}") from error

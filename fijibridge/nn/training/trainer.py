@@ -28,6 +28,7 @@ from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.training import separate_process
 from fijibridge.nn.training.checkpoints import LAST, read_checkpoint
 from fijibridge.nn.training.data import Batches, is_pairs
+from fijibridge.nn.training.hyperparameters import SETTINGS
 from fijibridge.nn.training.job import Job
 from fijibridge.nn.training.loop import BOARD, aside, fit, is_first_process, precision_of, trainer_of
 from fijibridge.nn.training.module import LossFunction, Step
@@ -39,11 +40,13 @@ from fijibridge.nn.training.spill import clear_scratch
 from fijibridge.nn.training.validation import Segmenter
 from fijibridge.nn.traits import traits
 from fijibridge.observers import Observer, watchers
-from fijibridge.record import HISTORY, PICTURE, RECORD
+from fijibridge.record import HISTORY, PICTURE, RECORD, RENAMED_SETTINGS, with_current_names
+from fijibridge.renames import renamed_keywords
 
 log = logging.getLogger("fijibridge")
 
 
+@renamed_keywords(**RENAMED_SETTINGS)
 def train(
     net: nn.Module | Model | Run | str | os.PathLike[str],
     data: Dataset | Sequence[Pair] | Batches,
@@ -227,9 +230,11 @@ def _look_at_folder(folder: Path, overwrite: bool, resume: bool | str) -> None:
         )
 
 
-_SAME = ("network", "patch", "batch", "batches", "epochs", "lr", "schedule", "seed", "sampling", "stride", "require",
-         "augmentation", "loss", "target", "border", "clip", "precision", "ema", "metric", "width", "fingerprint",
-         "normalisation", "classes", "sampler")  # fmt: skip
+_SAME = (
+    "network", *(name for name, setting in SETTINGS.items() if setting.resume == "equal"),
+    "augmentation", "fingerprint", "normalisation", "sampler",
+)  # fmt: skip
+"""Entries of a record that must be equal for a run to be resumed."""
 
 
 def _checkpoint(folder: Path | None, resume: bool | str, settings: Mapping[str, Any]) -> Path | None:
@@ -254,6 +259,7 @@ def _checkpoint(folder: Path | None, resume: bool | str, settings: Mapping[str, 
     read_checkpoint(folder / LAST)
     try:
         before = json.loads((folder / RECORD).read_text(encoding="utf-8"))["settings"]
+        before = with_current_names(before)
     except (OSError, ValueError, KeyError) as error:
         raise TrainingError(f"{folder / RECORD} cannot be read, which says how the run began: {error}") from error
     now = json.loads(json.dumps(dict(settings), default=str))

@@ -59,9 +59,9 @@ def check_warm_start(
     if size is None:
         return
     _compare_sizes(model, *size)
-    width = model.notes.get("width")
-    if width is not None and width != settings.width:
-        _warn(f"the network learnt membranes {width:g} px wide, the new targets have {settings.width:g} px")
+    width = model.notes.get("membrane_width", model.notes.get("width"))
+    if width is not None and width != settings.membrane_width:
+        _warn(f"the network learnt membranes {width:g} px wide, the new targets have {settings.membrane_width:g} px")
 
 
 def _compare_sizes(model: Model, size: Mapping[str, float], unit: str) -> None:
