@@ -200,8 +200,8 @@ opened = dialog("FijiBridge Train U-Net")
 fill(opened, Epochs="100000", Batches="2", Batch="2", Depth="1", Channels="2", Forecast=False, Device="cpu",
      **{"Image folder": os.path.join(FOLDER, "data"), "Output folder": out, "Patch (px)": "32"})
 press(opened, "OK")
-from fijibridge.verbs import training as learning
-run = wait(lambda: learning.running and fiji.training, 60)
+from fijibridge.verbs.training import TRAININGS
+run = wait(lambda: TRAININGS.running and fiji.training, 60)
 wait(lambda: len(run.history) > 2, 60)
 recorded = str(jpype.JClass("ij.plugin.frame.Recorder").getInstance().getText())
 # by now ImageJ may have recorded which window came to the front
@@ -214,7 +214,7 @@ seen = len(run.history)
 wait(lambda: len(run.history) > seen + 1, 60)
 assert run.running, "Escape is not for it"
 choose("Stop Training")
-wait(lambda: not run.running and not learning.running, 60)
+wait(lambda: not run.running and not TRAININGS.running, 60)
 wait(lambda: f"Model and record in {out}" in str(jpype.JClass("ij.IJ").getLog()))
 assert fiji.training is run and not dialogs()
 choose("Predict...")

@@ -14,7 +14,6 @@ import torch
 import fijibridge as fb
 from fijibridge.errors import DatasetError, FijiBridgeWarning, ImageError, TrainingError
 from fijibridge.files import read_image, write_image
-from tests.journeys.test_command_line import here  # noqa: F401  the command line in this process
 
 QUICK = {"batches": 8, "batch": 4, "patch": (32, 32), "forecast": False, "observers": []}
 
@@ -126,12 +125,14 @@ def test_what_cannot_be_tried_is_said(runs, folder, tmp_path):
     record["settings"]["data_folder"] = str(tmp_path / "gone")
     (old / "run.json").write_text(json.dumps(record))
     found = fb.compare_runs(old, old)
-    assert "No image was tried: the images cannot be opened" in str(found)
+    assert "No image was tried: the images that the runs were trained on cannot be opened" in str(found)
     assert "Name the folder (data=, --data)" in str(found)
     assert found.endings["run"].is_unique
     shutil.copy(runs[1].path / "model.safetensors", new)
-    note = next(n for n in fb.compare_runs(new, new, data=folder, split="train").notes if n.startswith("a was learnt"))
-    assert note.endswith("what such a run finds there says little.")
+    note = next(
+        n for n in fb.compare_runs(new, new, data=folder, split="train").notes if n.startswith("a is a training image")
+    )
+    assert note.endswith("its score says little about other images.")
     with pytest.raises(TrainingError, match=r"got 1 run\(s\); expected two"):
         fb.compare_runs(old)
     with pytest.raises(DatasetError, match=r"no folder|no description"):
@@ -147,7 +148,7 @@ def test_runs_of_this_process_need_no_folder(folder):
     assert len(found.matches) == 2
 
 
-def test_from_the_command_line(runs, folder, here, tmp_path):  # noqa: F811
+def test_from_the_command_line(runs, folder, here, tmp_path):
     text = here("compare", runs[0].path, runs[1].path, "--split=test", "-o", tmp_path / "out")
     assert re.search(r"lr\s+0.003\s+0.01", text)
     assert re.search(r"image\s+GT\s+matched old\s+matched new\s+matched change\s+f1 old", text)
@@ -210,7 +211,7 @@ def test_predictions_on_disk_as_zarr(runs, folder, tmp_path):
 def test_what_cannot_be_compared_is_refused(tmp_path):
     write_image(tmp_path / "x" / "i_prob.tif", np.zeros((4, 5), np.float32))
     write_image(tmp_path / "y" / "j_prob.tif", np.zeros((4, 5), np.float32))
-    with pytest.raises(DatasetError, match="no image of one name"):
+    with pytest.raises(DatasetError, match="no image with the same name"):
         fb.compare_predictions(tmp_path / "x", tmp_path / "y")
     write_image(tmp_path / "y" / "i_prob.tif", np.zeros((4, 6), np.float32))
     with (

@@ -1,4 +1,4 @@
-"""Verb of prediction: predict."""
+"""Command predict: class probabilities of images."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import Annotated, Any
 
 import typer
 
-from fijibridge.app.cli.base import ImagePattern, SplitName, TestNames, ValidationNames, app, chosen, open_dataset
+from fijibridge.app.cli.base import ImagePattern, SplitName, TestNames, ValidationNames, chosen, open_dataset
 from fijibridge.app.cli.options import takes
-from fijibridge.verbs import prediction as predicting
+from fijibridge.verbs import prediction as verbs
 
 
-@app.command()
-@takes(predicting.predict_folder, without=("input", "model", "output", "existing"), after="split")
+@takes(verbs.predict_folder, without=("input", "model", "output", "existing"), after="split")
 def predict(
     model: Annotated[Path, typer.Argument(help="model file, or the folder of a run")],
-    inputs: Annotated[list[Path], typer.Argument(help="image files, folders of them, or with a dataset.toml")],
+    inputs: Annotated[list[Path], typer.Argument(help="image files, folders of images, or folders with dataset.toml")],
     out: Annotated[Path, typer.Option("--out", "-o", help="folder for {name}_prob.tif")],
     image: ImagePattern = None,
     test: TestNames = None,
     validation: ValidationNames = None,
     split: SplitName = None,
     zarr: Annotated[
-        bool, typer.Option("--zarr", help="{name}_prob.ome.zarr, part by part: for images larger than memory")
+        bool,
+        typer.Option("--zarr", help="write {name}_prob.ome.zarr, part by part, for images larger than memory"),
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="leave out images whose result is there")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="results that are there may be lost")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="skip images that have a result already")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace existing results")] = False,
     **options: Any,
 ) -> None:
-    """Write the class probabilities of images."""
+    """Predict the class probabilities of images, each into a file."""
     import fijibridge as fb
     from fijibridge.app.console import bar, console
 
@@ -45,7 +45,7 @@ def predict(
 def _inputs(
     inputs: list[Path], image: str | None, test: list[str] | None, validation: list[str] | None, split: str | None
 ) -> list[Any]:
-    """Return what is to be predicted: of folders that are chosen from, the items."""
+    """Return the paths, or the chosen images of these folders."""
     if image is None and split is None and not test and not validation:
         return list(inputs)
     folders = [open_dataset(place, image=image, test=test, validation=validation) for place in inputs]

@@ -1,4 +1,4 @@
-"""Verbs of training: plan, train."""
+"""Commands of training: plan, train."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from fijibridge.app.cli.base import (
     RegionPattern,
     TestNames,
     ValidationNames,
-    app,
     open_dataset,
 )
 from fijibridge.app.cli.options import takes
 from fijibridge.errors import TrainingError
+from fijibridge.renames import rename_attributes
 from fijibridge.verbs import training as verbs
 
 if TYPE_CHECKING:
@@ -28,14 +28,6 @@ if TYPE_CHECKING:
     from fijibridge.nn.training import Run, Settings
 
 
-SETTINGS = (
-    "epochs", "batches", "batch", "patch", "width", "target", "lr", "sampling", "augment", "metric", "patience",
-    "precision", "forecast", "seed",
-)  # fmt: skip
-"""Parameters of the verb that are settings: not given, they are what --config says."""
-
-
-@app.command()
 @takes(verbs.plan, without=("folder",), after="validation")
 def plan(
     folder: Folder,
@@ -44,10 +36,10 @@ def plan(
     region: RegionPattern = None,
     test: TestNames = None,
     validation: ValidationNames = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print it as JSON")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the plan as JSON")] = False,
     **options: Any,
 ) -> None:
-    """Say what a training on a folder will do and take: patches, coverage, memory, time. Nothing is trained."""
+    """Estimate patches, coverage, memory and time of a training on a folder, without training."""
     import fijibridge as fb
     from fijibridge.app.console import console
 
@@ -59,40 +51,35 @@ def plan(
     console.print(f"{dataset}\n{made}", highlight=False, soft_wrap=True)
 
 
-@app.command()
-@takes(verbs.train, without=("folder", "out", "start", "existing"), unset=SETTINGS, after="validation")
+@takes(verbs.train, without=("folder", "out", "start", "existing"), unset=verbs.SETTING_NAMES, after="validation")
 def train(
     folder: Annotated[
-        Path | None, typer.Argument(help="folder of images; with a dataset.toml, or say the patterns")
+        Path | None, typer.Argument(help="folder of images with a dataset.toml; or give --image and --labels")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for the model and the record of the run")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="a run in --out may be lost")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace a run in --out")] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="go on with the run in --out, if one was broken off there")
+        bool, typer.Option("--resume", help="continue an interrupted run in --out, if there is one")
     ] = False,
     start: Annotated[
-        Path | None, typer.Option("--from", help="model or run to go on from, with these images (a warm start)")
+        Path | None, typer.Option("--from", help="model or run to continue with these images (a warm start)")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="TOML file of settings (fijibridge.Settings); options given here come before it")
+        Path | None, typer.Option(help="TOML file of settings (fijibridge.Settings); options override it")
     ] = None,
     image: ImagePattern = None,
     labels: LabelsPattern = None,
     region: RegionPattern = None,
     test: TestNames = None,
     validation: ValidationNames = None,
-    devices: Annotated[int, typer.Option(min=1, help="so many of that kind, in a process each")] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="on so many machines")] = 1,
-    strategy: Annotated[str, typer.Option(help="Lightning's name for how several devices work together")] = "auto",
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="logs for TensorBoard in --out too")] = False,
+    devices: Annotated[int, typer.Option(min=1, help="number of devices of that kind, each with a process")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="number of machines")] = 1,
+    strategy: Annotated[str, typer.Option(help="Lightning's strategy for several devices")] = "auto",
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="write logs for TensorBoard to --out too")] = False,
     job: Annotated[Path | None, typer.Option(hidden=True)] = None,
     **options: Any,
 ) -> None:
     """Train a U-Net on the membranes of a folder's training images."""
-    from fijibridge.app.console import bar, console
-    from fijibridge.nn.training.loop import is_first_process
-    from fijibridge.record import with_current_names
-
     if job is not None:
         from fijibridge.nn.training.separate_process import train_job
 
@@ -100,43 +87,40 @@ def train(
         return
     if folder is None or out is None:
         raise typer.BadParameter("give the folder of the images, and --out for the folder of the run")
-    depth, channels, dims, device = (options[name] for name in ("depth", "channels", "dims", "device"))
-    given = with_current_names({name: options[name] for name in SETTINGS if options[name] is not None})
-    if "patch" in given:
-        given["patch"] = verbs.sides("patch", given["patch"], dims)
     dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
+    shape = {name: options[name] for name in ("depth", "channels", "dims", "device")}
+    settings = _settings(config, options)
+    net = start or verbs.unet_for(dataset, settings, **shape)
+    _train(
+        net, dataset, out=out, overwrite=overwrite, resume="auto" if resume else False, settings=settings,
+        device=options["device"], devices=devices, nodes=nodes, strategy=strategy, tensorboard=tensorboard,
+    )  # fmt: skip
+
+
+def _settings(config: Path | None, options: dict[str, Any]) -> Settings:
+    """Read the settings of a file, and override them by the options that were given."""
+    import fijibridge as fb
+
+    base = None if config is None else fb.Settings.read(config)
+    return verbs.settings_of({name: options[name] for name in verbs.SETTING_NAMES}, options["dims"], base)
+
+
+def _train(net: Any, dataset: Dataset, **arguments: Any) -> None:
+    """Train with a progress bar; of several processes only the first prints."""
+    import fijibridge as fb
+    from fijibridge.app.console import bar, console
+    from fijibridge.nn.training.loop import is_first_process
+
     first = is_first_process()
     if first:
         console.print(str(dataset))
-    settings = _settings(config, given)
-    net: Any = start
-    if net is None:
-        net = verbs.new_unet(
-            dataset, depth, channels, dims, n_classes=len(settings.classes), device=device, patch=settings.patch,
-            batch=settings.batch, seed=settings.seed,
-        )  # fmt: skip
     with bar("training") if first else nullcontext() as shown:
-        run = _trained(
-            net, dataset, out=out, overwrite=overwrite, resume="auto" if resume else False, settings=settings,
-            device=device, devices=devices, nodes=nodes, strategy=strategy, tensorboard=tensorboard,
-            observers=[shown] if shown is not None else [],
-        )  # fmt: skip
+        run: Run = fb.train(net, dataset, observers=[shown] if shown is not None else [], **arguments)
     if not first:
         return
-    console.print(f"{run.ending}\n{run.seconds:.0f} s. Model and record in {out}")
+    console.print(f"{run.ending}\n{run.seconds:.0f} s. Model and record in {arguments['out']}")
     if run.unsaved is not None:
-        raise TrainingError(f"the run could not be written: {run.unsaved}")
+        raise TrainingError(f"the run cannot be written: {run.unsaved}")
 
 
-def _trained(net: Any, dataset: Dataset, **arguments: Any) -> Run:
-    import fijibridge as fb
-
-    return fb.train(net, dataset, **arguments)
-
-
-def _settings(config: Path | None, given: dict[str, Any]) -> Settings:
-    import fijibridge as fb
-
-    if config is None:
-        return fb.Settings.of(**({"epochs": 30} | given))
-    return fb.Settings.of(fb.Settings.read(config), **given)
+rename_attributes(__name__, {"predict": "app.cli.prediction:predict"})

@@ -229,11 +229,11 @@ class Fiji(Trainings):
         SessionError
             If none was begun.
         """
-        from fijibridge.verbs import training as verbs_training
+        from fijibridge.verbs.training import TRAININGS
 
-        if not verbs_training.latest:
+        if TRAININGS.latest is None:
             raise SessionError("no training was begun in Fiji: choose Plugins > FijiBridge > Train U-Net...")
-        return verbs_training.latest[0]
+        return TRAININGS.latest
 
     @property
     def ij(self) -> Any:

@@ -1,4 +1,4 @@
-// Measure cells with ImageJ's own Measure, a row each in the table Results, label = id of the cell.
+// Measure cells with ImageJ's own Measure: a row for each cell in the table Results, label = id of the cell.
 import ij.IJ
 import ij.Macro
 import ij.macro.Interpreter
@@ -9,13 +9,13 @@ import javax.script.ScriptException
 def version = '', python = '', bridge = new File('')
 def verb = [
     name: 'measure_cells', command: 'FijiBridge Measure Cells...', long: false,
-    summary: 'Measure cells with ImageJ\'s own Measure, a row each in the table Results, label = id of the cell.',
-    help: '<html><h2>Measure Cells</h2><p>Measure cells with ImageJ&#x27;s own Measure, a row each in the table Results, label = id of the cell.</p><table cellpadding=3 width=640><tr><td valign=top><b>Cells</b></td><td valign=top><tt>cells</tt></td><td>the cells to be measured; or the areas of the ROI Manager or the overlay of the verb&#x27;s first image</td></tr><tr><td valign=top><b>Image</b></td><td valign=top><tt>image</tt></td><td>where they are measured</td></tr><tr><td valign=top><b>Measurements</b></td><td valign=top><tt>measurements</tt></td><td>names of Analyze &gt; Set Measurements, with spaces between; default area mean std_dev min_max centroid perimeter ellipse shape feret integrated</td></tr><tr><td valign=top><b>Channel</b></td><td valign=top><tt>channel</tt></td><td>to measure in, from 1; the one that is shown if left out; a whole number of at least 1</td></tr></table><p>In a macro: <tt>run(&quot;FijiBridge Measure Cells...&quot;, &quot;cells=[Cells] image=[Image]&quot;);</tt></p>',
+    summary: 'Measure cells with ImageJ\'s own Measure: a row for each cell in the table Results, label = id of the cell.',
+    help: '<html><h2>Measure Cells</h2><p>Measure cells with ImageJ&#x27;s own Measure: a row for each cell in the table Results, label = id of the cell.</p><table cellpadding=3 width=640><tr><td valign=top><b>Cells</b></td><td valign=top><tt>cells</tt></td><td>cells to measure; or the areas of the ROI Manager or the overlay of the verb&#x27;s first image</td></tr><tr><td valign=top><b>Image</b></td><td valign=top><tt>image</tt></td><td>image to measure them in</td></tr><tr><td valign=top><b>Measurements</b></td><td valign=top><tt>measurements</tt></td><td>names of Analyze &gt; Set Measurements, separated by spaces; default area mean std_dev min_max centroid perimeter ellipse shape feret integrated</td></tr><tr><td valign=top><b>Channel</b></td><td valign=top><tt>channel</tt></td><td>channel to measure in, from 1; the shown channel if left out; a whole number of at least 1</td></tr></table><p>In a macro: <tt>run(&quot;FijiBridge Measure Cells...&quot;, &quot;cells=[Cells] image=[Image]&quot;);</tt></p>',
     parameters: [
-        [name: 'cells', kind: 'cells', title: 'Cells', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'the cells to be measured; or the areas of the ROI Manager or the overlay of the verb\'s first image'],
-        [name: 'image', kind: 'image', title: 'Image', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'where they are measured'],
-        [name: 'measurements', kind: 'text', title: 'Measurements', unit: '', usual: 'area mean std_dev min_max centroid perimeter ellipse shape feret integrated', optional: false, wide: true, choices: [], told: 'names of Analyze > Set Measurements, with spaces between; default area mean std_dev min_max centroid perimeter ellipse shape feret integrated'],
-        [name: 'channel', kind: 'integer', title: 'Channel', unit: '', usual: '', optional: true, wide: false, choices: [], told: 'to measure in, from 1; the one that is shown if left out; a whole number of at least 1'],
+        [name: 'cells', kind: 'cells', title: 'Cells', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'cells to measure; or the areas of the ROI Manager or the overlay of the verb\'s first image'],
+        [name: 'image', kind: 'image', title: 'Image', unit: '', usual: null, optional: false, wide: true, choices: [], told: 'image to measure them in'],
+        [name: 'measurements', kind: 'text', title: 'Measurements', unit: '', usual: 'area mean std_dev min_max centroid perimeter ellipse shape feret integrated', optional: false, wide: true, choices: [], told: 'names of Analyze > Set Measurements, separated by spaces; default area mean std_dev min_max centroid perimeter ellipse shape feret integrated'],
+        [name: 'channel', kind: 'integer', title: 'Channel', unit: '', usual: '', optional: true, wide: false, choices: [], told: 'channel to measure in, from 1; the shown channel if left out; a whole number of at least 1'],
     ],
 ]
 if (!bridge.isFile()) {
