@@ -69,7 +69,7 @@ def soak(given: argparse.Namespace) -> list[dict[str, float]]:
     tissue = fb.synthetic_epithelium()
     folder = Path(tempfile.mkdtemp())
     write_image(folder / "evl.tif", tissue.image)
-    target = fb.membrane_target(tissue.labels, width=3)
+    target = fb.membrane_target(tissue.labels, membrane_width=3)
     run = fb.train(fb.UNet(depth=2, width=8), [(tissue.image, target)], epochs=5, batches=20, observers=[])
     ij = jpype.JClass("ij.IJ")
     rows: list[dict[str, float]] = []

@@ -65,7 +65,7 @@ def main() -> None:
     for seed in arguments.seeds:
         torch.manual_seed(seed)
         began = time.monotonic()
-        pair = (learnt, fb.membrane_target(learnt_cells, width=2))
+        pair = (learnt, fb.membrane_target(learnt_cells, membrane_width=2))
         run = fb.train(fb.UNet(depth=2, width=12, dims=3), [pair], seed=seed, **SETTINGS)  # type: ignore[arg-type]
         minutes.append((time.monotonic() - began) / 60)
         prob = [fb.predict(run.model, part, flips=True).sel(c="membrane") for part in (learnt, test)]

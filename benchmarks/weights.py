@@ -78,7 +78,7 @@ def golden(folder: Path) -> None:
 def tissue() -> np.ndarray:
     """Return 3,000 cells or so in 2048 x 2048, 1 px membranes between them."""
     labels = fb.synthetic_epithelium((2048, 2048), cell_size=42.5, seed=0).labels.values.copy()
-    labels[fb.membrane_target(labels, width=1) == 1] = 0
+    labels[fb.membrane_target(labels, membrane_width=1) == 1] = 0
     return labels
 
 

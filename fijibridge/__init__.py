@@ -45,13 +45,14 @@ _HOME = {
     "as_image": "image",
     "average_precision": "cells.matching.matches",
     "ceiling": "cells.scaling.ceiling",
+    "changed_cells": "cells.corrections",
     "check": "dataset",
     "class_target": "cells.targets.from_labels",
     "class_weights": "cells.targets.weights",
     "compare_labels": "cells.matching.agreement",
     "compare_predictions": "reports.predictions",
     "compare_runs": "reports.comparison",
-    "compare_tables": "cells.corrections",
+    "compare_match_tables": "cells.corrections",
     "confirm_receptive_field": "nn.planning",
     "current": "fiji.session.fiji",
     "describe": "dataset",
@@ -69,9 +70,8 @@ _HOME = {
     "label_cells_tiled": "cells.segmentation.tiled",
     "labels_from_membranes": "cells.segmentation.from_membranes",
     "labels_to_rois": "rois",
-    "list_changes": "cells.corrections",
     "match_labels": "cells.matching.matches",
-    "match_table": "cells.matching.matches",
+    "match_table": "cells.matching.table",
     "membrane_target": "cells.targets.from_labels",
     "pixel_size": "image",
     "plan": "nn.planning",
@@ -84,7 +84,7 @@ _HOME = {
     "rois_to_labels": "rois",
     "rois_to_mask": "rois",
     "save_dataset": "dataset",
-    "separate_parts": "cells.corrections",
+    "split_parts": "cells.corrections",
     "synthetic_epithelium": "cells.synthetic",
     "thumbnail": "displays",
     "train": "nn.training",
@@ -95,6 +95,13 @@ _HOME = {
     "weight_map": "cells.targets.weights",
     "write_rois": "rois",
 }
+
+_RENAMED = {
+    "compare_tables": "cells.corrections",
+    "list_changes": "cells.corrections",
+    "separate_parts": "cells.corrections",
+}
+"""Names of version 0.1, each with the module that still knows it; they warn."""
 
 __all__ = [
     "IGNORE",
@@ -130,13 +137,14 @@ __all__ = [
     "as_image",
     "average_precision",
     "ceiling",
+    "changed_cells",
     "check",
     "class_target",
     "class_weights",
     "compare_labels",
+    "compare_match_tables",
     "compare_predictions",
     "compare_runs",
-    "compare_tables",
     "confirm_receptive_field",
     "current",
     "describe",
@@ -154,7 +162,6 @@ __all__ = [
     "label_cells_tiled",
     "labels_from_membranes",
     "labels_to_rois",
-    "list_changes",
     "match_labels",
     "match_table",
     "membrane_target",
@@ -170,7 +177,7 @@ __all__ = [
     "rois_to_mask",
     "save_dataset",
     "save_patches",
-    "separate_parts",
+    "split_parts",
     "synthetic_epithelium",
     "thumbnail",
     "train",
@@ -183,11 +190,12 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from fijibridge.cells.corrections import compare_tables, list_changes, separate_parts
+    from fijibridge.cells.corrections import changed_cells, compare_match_tables, split_parts
     from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
     from fijibridge.cells.diagnosis.pixel_errors import error_map
     from fijibridge.cells.matching.agreement import Agreement, compare_labels
-    from fijibridge.cells.matching.matches import Matching, average_precision, match_labels, match_table
+    from fijibridge.cells.matching.matches import Matching, average_precision, match_labels
+    from fijibridge.cells.matching.table import match_table
     from fijibridge.cells.scaling.ceiling import ceiling
     from fijibridge.cells.scaling.resampling import downscale, upscale
     from fijibridge.cells.segmentation.flooding import grow_labels
@@ -239,6 +247,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        return getattr(importlib.import_module(f"fijibridge.{_RENAMED[name]}"), name)
     if name not in _HOME:
         raise AttributeError(f"module 'fijibridge' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"fijibridge.{_HOME[name]}"), name)

@@ -1,7 +1,8 @@
 """Names of version 0.1 that were renamed: they work for one more version, and warn.
 
 :data:`MODULES` has the modules that moved. A function whose keyword was renamed is decorated with
-:func:`renamed_keywords`, one whose first two arguments changed places with :func:`object_before_path`.
+:func:`renamed_keywords`, one whose parameters became keyword-only with :func:`keyword_only`, one whose first two
+arguments changed places with :func:`object_before_path`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import functools
 import importlib
 import importlib.abc
 import importlib.util
+import inspect
 import os
 import sys
 import warnings
@@ -150,6 +152,9 @@ MODULES: dict[str, str] = {
 """Modules of version 0.1 and where they are now, without the leading ``fijibridge.``."""
 
 
+_PACKAGE = os.path.join(os.path.dirname(__file__), "__init__.py")
+
+
 def warn_renamed(old: str, new: str) -> None:
     """Warn in the line of the user's code that used an old name."""
     frame = sys._getframe(1)
@@ -187,6 +192,41 @@ def renamed_keywords(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]
                     warn_renamed(f"{old}= of {name}", f"{new}=")
                     kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def keyword_only(*names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Accept parameters that are keyword-only now by position, in their old order, with a warning.
+
+    Examples
+    --------
+    >>> @keyword_only("thresh")
+    ... def match(true, pred, *, thresh=0.5):
+    ...     return thresh
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     match([], [], 0.7), str(caught[0].message)
+    (0.7, 'the positional argument 3 of match was renamed to thresh=')
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        count = sum(parameter.kind in kinds for parameter in inspect.signature(function).parameters.values())
+
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            more = args[count:]
+            if len(more) > len(names):
+                raise TypeError(f"{function.__name__} takes {count} positional arguments; {len(args)} were given")
+            for place, (name, value) in enumerate(zip(names, more, strict=False), start=count + 1):
+                if name in kwargs:
+                    raise TypeError(f"{function.__name__} got {name} twice: by position and by name")
+                warn_renamed(f"the positional argument {place} of {function.__name__}", f"{name}=")
+                kwargs[name] = value
+            return function(*args[:count], **kwargs)  # type: ignore[arg-type]
 
         return call
 
@@ -274,8 +314,8 @@ def _is_path(value: Any) -> bool:
 
 
 def _is_machinery(file: str) -> bool:
-    """Say whether a file belongs to this module or to Python's import system."""
-    return file == __file__ or "importlib" in file or file == "<frozen runpy>"
+    """Tell whether a file is this module, the package's own ``__init__``, or part of Python's import system."""
+    return file in (__file__, _PACKAGE) or "importlib" in file or file == "<frozen runpy>"
 
 
 # First, because a folder that is left of an old package would be found as a namespace package.

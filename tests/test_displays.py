@@ -115,7 +115,7 @@ def test_a_plan():
 
 def test_a_run(tmp_path):
     tissue = fb.synthetic_epithelium((48, 64), cell_size=16, seed=1)
-    pair = (tissue.image, fb.membrane_target(tissue.labels, width=3))
+    pair = (tissue.image, fb.membrane_target(tissue.labels, membrane_width=3))
     folder = tmp_path / "<b>run"
     run = fb.train(
         fb.UNet(depth=1, width=2), [pair], validation=[pair], epochs=3, batches=1, batch=1, patch=(32, 32), out=folder

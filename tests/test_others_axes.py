@@ -34,7 +34,7 @@ def tissue():
 
 @pytest.fixture(scope="module")
 def prob(tissue):
-    membrane = fb.membrane_target(tissue.labels, width=3).astype(np.float32) * 0.9
+    membrane = fb.membrane_target(tissue.labels, membrane_width=3).astype(np.float32) * 0.9
     both = xr.concat([1 - membrane, membrane], "c").assign_coords(c=["other", "membrane"])
     return fb.as_image(both)
 
@@ -113,9 +113,9 @@ CALLS = {
     "label_cells": lambda t: fb.label_cells(t["prob"], "threshold", membrane=1),
     "label_cells_tiled": lambda t: fb.label_cells_tiled(t["prob"], "threshold", membrane=1, tile=64),
     "grow_labels": lambda t: fb.grow_labels(t["labels"]),
-    "separate_parts": lambda t: fb.separate_parts(t["labels"]),
+    "split_parts": lambda t: fb.split_parts(t["labels"]),
     "labels_from_membranes": lambda t: fb.labels_from_membranes(t["mask"]),
-    "membrane_target": lambda t: fb.membrane_target(t["labels"], width=3),
+    "membrane_target": lambda t: fb.membrane_target(t["labels"], membrane_width=3),
     "class_target": lambda t: fb.class_target(t["labels"]),
     "distance_target": lambda t: fb.distance_target(t["labels"]),
     "affinity_target": lambda t: fb.affinity_target(t["labels"], [(0, -1)]),
@@ -128,9 +128,9 @@ CALLS = {
     "match_labels": lambda t: fb.match_labels(t["labels"], t["cells"]).pairs,
     "match_labels with region": lambda t: fb.match_labels(t["plain labels"], t["cells"], region=t["mask"]).pairs,
     "compare_labels": lambda t: str(fb.compare_labels(t["labels"], t["cells"])),
-    "list_changes": lambda t: fb.list_changes(t["labels"], t["cells"]).to_string(),
-    "error_map": lambda t: fb.error_map(t["labels"], t["mask"], width=3),
-    "diagnose": lambda t: fb.diagnose(t["labels"], t["cells"], t["prob"], membrane=1).matching.pairs,
+    "changed_cells": lambda t: fb.changed_cells(t["labels"], t["cells"]).to_string(),
+    "error_map": lambda t: fb.error_map(t["labels"], t["mask"], membrane_width=3),
+    "diagnose": lambda t: fb.diagnose(t["labels"], t["cells"], prob=t["prob"], membrane=1).matching.pairs,
     "ceiling": lambda t: fb.ceiling([t["labels"]], factors=(2,), methods=("mean",)).to_string(),
     "rois": lambda t: fb.rois_to_labels(fb.labels_to_rois(t["labels"]), in_order(t["labels"]).shape),
 }
@@ -139,7 +139,7 @@ CALLS = {
 @pytest.mark.parametrize("name", CALLS)
 def test_whatever_takes_an_image_takes_one_of_pyimagej(tissue, prob, name):
     cells = fb.label_cells(prob, "threshold", membrane="membrane").rename("cells")
-    mask = fb.membrane_target(tissue.labels, width=3)
+    mask = fb.membrane_target(tissue.labels, membrane_width=3)
     ours = {"image": tissue.image, "labels": tissue.labels, "prob": prob, "cells": cells, "mask": mask}
     ours |= {"plain labels": tissue.labels.values}
     theirs = {k: of_pyimagej(v) if isinstance(v, xr.DataArray) else v for k, v in ours.items()}
@@ -153,7 +153,7 @@ def test_whatever_takes_an_image_takes_one_of_pyimagej(tissue, prob, name):
 
 
 def test_a_network_learns_from_and_predicts_what_pyimagej_gives(tissue, tmp_path):
-    target = fb.membrane_target(tissue.labels, width=3)
+    target = fb.membrane_target(tissue.labels, membrane_width=3)
     net = fb.UNet(depth=1, width=2)
     pairs = [(of_pyimagej(tissue.image), of_pyimagej(target))]
     run = fb.train(net, pairs, epochs=1, batches=1, batch=1, patch=(32, 48), seed=0)

@@ -8,6 +8,7 @@ import yaml
 
 import fijibridge as fb
 from fijibridge import errors
+from fijibridge.errors import RenamedWarning
 
 from .conftest import ROOT
 
@@ -17,14 +18,14 @@ PUBLIC = {
     "PatchSampler", "Plan", "ReceptiveField", "Record", "Roi", "Run", "Sample", "SavedPatches", "Settings",
     "Tuning", "UNet", "__version__", "add_to_dataset", "affinity_target", "as_image", "average_precision",
     "ceiling", "check",
-    "class_target", "class_weights", "compare_labels", "compare_predictions", "compare_runs", "compare_tables",
+    "class_target", "class_weights", "compare_labels", "compare_predictions", "compare_runs", "compare_match_tables",
     "confirm_receptive_field", "current", "describe", "diagnose", "distance_target", "downscale", "error_map",
     "export_model", "fit_batch", "fit_patch", "forecast_training", "grow_labels", "imagej_info",
     "label_cells",
-    "label_cells_tiled", "labels_from_membranes", "labels_to_rois", "list_changes", "match_labels", "match_table",
+    "label_cells_tiled", "labels_from_membranes", "labels_to_rois", "changed_cells", "match_labels", "match_table",
     "membrane_target", "pixel_size", "plan", "predict", "predict_files", "read_record", "read_rois",
     "receptive_field", "report_run", "rois_to_labels", "rois_to_mask", "save_dataset", "save_patches",
-    "separate_parts", "synthetic_epithelium", "thumbnail", "train", "tune_segmentation", "upscale", "verb",
+    "split_parts", "synthetic_epithelium", "thumbnail", "train", "tune_segmentation", "upscale", "verb",
     "weight_errors", "weight_map", "write_rois",
 }  # fmt: skip
 
@@ -39,6 +40,20 @@ def test_each_public_name_loads_and_is_documented(name):
     thing = getattr(fb, name)
     if callable(thing):
         assert thing.__doc__
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("compare_tables", "compare_match_tables"),
+        ("list_changes", "changed_cells"),
+        ("separate_parts", "split_parts"),
+    ],
+)
+def test_renamed_functions_work_and_warn(old, new):
+    with pytest.warns(RenamedWarning, match=f"{old} was renamed to fijibridge.*{new}") as caught:
+        assert getattr(fb, old) is getattr(fb, new)
+    assert caught[0].filename == __file__
 
 
 def test_unknown_name():

@@ -134,7 +134,7 @@ def _training_pairs(fiji: fb.Fiji, count: int, seed: int) -> list[tuple[xr.DataA
         fiji.add_rois(fb.labels_to_rois(tissue.labels), title)
         image, rois = fiji.image(title), fiji.rois(source="overlay", title=title)
         truth = fb.as_image(fb.rois_to_labels(rois, image.shape), pixel_size=fb.pixel_size(image), unit="um")
-        pairs.append((image, fb.membrane_target(truth, width=3)))
+        pairs.append((image, fb.membrane_target(truth, membrane_width=3)))
     return pairs
 
 
@@ -185,7 +185,7 @@ def _back_to_imagej(fiji: fb.Fiji, found: Mapping[str, _Found], out: Path) -> No
         fiji.show_table(fb.match_table({name: f.matching for name, f in found.items()}), name="Matches")
     tables.save_table(pd.concat(measurements), out / "measurements.csv")
     first = next(iter(found.values()))
-    write_rois(out / "RoiSet.zip", fb.labels_to_rois(first.cells))
+    write_rois(fb.labels_to_rois(first.cells), out / "RoiSet.zip")
 
 
 def _write(found: Mapping[str, _Found], out: Path) -> None:

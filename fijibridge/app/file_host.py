@@ -110,7 +110,7 @@ class FileHost:
             write_image(self._free(result.name, ".tif"), result.labels)
         elif isinstance(result, Outlines):
             colored = [r.styled(stroke=c) if (c := result.colors.get(r.name)) else r for r in result.rois]
-            write_rois(self._free(f"{stem(self._inputs[result.over])}_rois", ".zip"), colored)
+            write_rois(colored, self._free(f"{stem(self._inputs[result.over])}_rois", ".zip"))
         elif isinstance(result, ShowTable):
             self._table(result)
         elif isinstance(result, ShowCurves):

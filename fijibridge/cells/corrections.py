@@ -13,6 +13,7 @@ import xarray as xr
 from fijibridge.cells.matching.overlaps import count_overlaps
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, as_labels, first_channel, in_order, like
+from fijibridge.renames import rename_attributes
 from fijibridge.rois import Roi, labels_to_rois, rois_to_labels
 from fijibridge.rois.roi import AREAS
 
@@ -78,7 +79,7 @@ def _is_id(name: str) -> bool:
     return name.isascii() and name.isdigit() and name == str(int(name)) and int(name) > 0
 
 
-def separate_parts(labels: ImageT, only: Iterable[int] | None = None) -> ImageT:
+def split_parts(labels: ImageT, only: Iterable[int] | None = None) -> ImageT:
     """Give each connected part of a cell an id of its own: what was cut in two with a line of 0 becomes two cells.
 
     Parameters
@@ -95,7 +96,7 @@ def separate_parts(labels: ImageT, only: Iterable[int] | None = None) -> ImageT:
 
     Examples
     --------
-    >>> separate_parts(np.array([[5, 5, 0, 5, 0, 2]]))
+    >>> split_parts(np.array([[5, 5, 0, 5, 0, 2]]))
     array([[5, 5, 0, 6, 0, 2]])
     """
     from scipy import ndimage
@@ -128,7 +129,7 @@ def _boxes(labels: npt.NDArray[Any]) -> list[tuple[int, tuple[slice, ...]]]:
     return [(int(i), box) for i, box in zip(ids[first:], boxes, strict=True) if box is not None]
 
 
-def list_changes(before: Array, after: Array) -> pd.DataFrame:
+def changed_cells(before: Array, after: Array) -> pd.DataFrame:
     """List the cells that differ between two label images whose ids mean the same cells.
 
     Returns
@@ -139,7 +140,7 @@ def list_changes(before: Array, after: Array) -> pd.DataFrame:
 
     Examples
     --------
-    >>> list_changes(np.array([[1, 1, 2, 2]]), np.array([[1, 1, 1, 3]]))
+    >>> changed_cells(np.array([[1, 1, 2, 2]]), np.array([[1, 1, 1, 3]]))
        label   change  gained  lost
     0      1  changed       1     0
     1      2  removed       0     2
@@ -167,7 +168,7 @@ def _sizes(ids: npt.NDArray[np.int64], pixels: npt.NDArray[np.int64]) -> dict[in
     return dict(zip(unique.tolist(), np.bincount(index, pixels).astype(int).tolist(), strict=True))
 
 
-def compare_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+def compare_match_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """Set a match table beside an older one, image by image.
 
     Parameters
@@ -189,7 +190,7 @@ def compare_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> old = pd.DataFrame({"image": ["a"], "f1": [0.5]})
-    >>> print(compare_tables(old, pd.DataFrame({"image": ["a"], "f1": [0.75]})).to_string(index=False))
+    >>> print(compare_match_tables(old, pd.DataFrame({"image": ["a"], "f1": [0.75]})).to_string(index=False))
     image  f1 before  f1 after  f1 change
         a        0.5      0.75       0.25
     """
@@ -211,3 +212,13 @@ def compare_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
         result[f"{column} before"], result[f"{column} after"] = one, other
         result[f"{column} change"] = other - one
     return result
+
+
+rename_attributes(
+    __name__,
+    {
+        "compare_tables": "cells.corrections:compare_match_tables",
+        "list_changes": "cells.corrections:changed_cells",
+        "separate_parts": "cells.corrections:split_parts",
+    },
+)

@@ -175,7 +175,7 @@ class Item:
             If there is no such file, or a number in it has no meaning.
         """
         if source == "labels" or (source == "auto" and "classes" not in self.paths):
-            return membrane_target(self.labels(), width, self.region())
+            return membrane_target(self.labels(), width, region=self.region())
         target, known = self.classes(), self.region()
         if known is None:
             return target

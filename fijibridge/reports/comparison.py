@@ -14,7 +14,9 @@ import pandas as pd
 import xarray as xr
 from matplotlib import colormaps
 
-from fijibridge.cells.matching.matches import Matching, match_table
+from fijibridge.cells.matching import THRESH
+from fijibridge.cells.matching.matches import Matching
+from fijibridge.cells.matching.table import match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
 from fijibridge.cells.segmentation.methods import THRESHOLD
 from fijibridge.colors import OUTCOME_COLORS
@@ -65,7 +67,7 @@ class Comparison:
     matches: pd.DataFrame
     differences: pd.DataFrame
     notes: tuple[str, ...]
-    thresh: float = 0.5
+    thresh: float = THRESH
     shown: tuple[ShownImage, ...] = field(default=(), repr=False)
 
     @property
@@ -99,7 +101,7 @@ def compare_runs(
     data: Dataset | str | os.PathLike[str] | None = None,
     split: str | None = None,
     out: str | os.PathLike[str] | None = None,
-    thresh: float = 0.5,
+    thresh: float = THRESH,
     label: Mapping[str, Any] | None = None,
     device: str | None = None,
 ) -> Comparison:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from fijibridge.cells.matching import THRESH
 from fijibridge.cells.matching.matches import match_labels
 from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.cells.segmentation.methods import THRESHOLD
@@ -35,7 +36,7 @@ def compare_predictions(
     a: Array | str | os.PathLike[str],
     b: Array | str | os.PathLike[str],
     *,
-    thresh: float = 0.5,
+    thresh: float = THRESH,
     membrane_threshold: float = THRESHOLD,
     label: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:

@@ -12,7 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from fijibridge.cells.matching.matches import Matching, match_table
+from fijibridge.cells.matching import THRESH
+from fijibridge.cells.matching.matches import Matching
+from fijibridge.cells.matching.table import match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
 from fijibridge.colors import OUTCOME_COLORS
 from fijibridge.dataset import Dataset, Item
@@ -58,7 +60,7 @@ def report_run(
     *,
     data: Dataset | str | os.PathLike[str] | None = None,
     split: str | None = None,
-    thresh: float = 0.5,
+    thresh: float = THRESH,
     label: Mapping[str, Any] | None = None,
     device: str | None = None,
 ) -> pd.DataFrame:

@@ -13,10 +13,12 @@ import numpy.typing as npt
 import pandas as pd
 
 import fijibridge
-from fijibridge.cells.corrections import compare_tables
+from fijibridge.cells.corrections import compare_match_tables
 from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
 from fijibridge.cells.diagnosis.pixel_errors import EXTRA_MEMBRANE, MISSED_MEMBRANE
-from fijibridge.cells.matching.matches import Matching, match_table
+from fijibridge.cells.matching import THRESH
+from fijibridge.cells.matching.matches import Matching
+from fijibridge.cells.matching.table import match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
 from fijibridge.cells.segmentation.methods import THRESHOLD
 from fijibridge.colors import OUTCOME_COLORS
@@ -112,7 +114,7 @@ def write_report(
     path: str | os.PathLike[str],
     cases: Iterable[Case],
     *,
-    thresh: float = 0.5,
+    thresh: float = THRESH,
     membrane_threshold: float = THRESHOLD,
     membrane: int | str = "membrane",
     membrane_width: float = 3,
@@ -153,8 +155,8 @@ def write_report(
     if png is not None and Path(png).suffix.lower() not in (".png", ".pdf", ".svg"):
         raise ImageError(f"{png} ends in {Path(png).suffix!r}; expected a picture that ends in .png, .pdf or .svg")
     options: dict[str, Any] = {
-        "thresh": thresh, "threshold": membrane_threshold, "membrane": membrane,
-        "width": membrane_width,
+        "thresh": thresh, "membrane_threshold": membrane_threshold, "membrane": membrane,
+        "membrane_width": membrane_width,
     }  # fmt: skip
     diagnosed = tuple(_diagnosed(case, options) for case in _checked(cases))
     if not diagnosed:
@@ -189,7 +191,7 @@ def _checked(cases: Iterable[Case]) -> Iterator[Case]:
 def _diagnosed(case: Case, options: dict[str, Any]) -> DiagnosedCase:
     true: Any = case.true
     with naming(case.name, ImageError):
-        found = diagnose(true, case.pred, case.prob, region=case.region, **options)
+        found = diagnose(true, case.pred, prob=case.prob, region=case.region, **options)
     z = _slice_to_show(found)
     raw, seen, pred = (pictures.plane_of(a, z) for a in (case.image, case.true, case.pred))
     outcome = pictures.outcome_picture(raw, seen, pred, found.matching)
@@ -265,7 +267,7 @@ def _matches(report: SegmentationReport) -> dict[str, Any]:
 
 def _beside(report: SegmentationReport) -> dict[str, Any]:
     assert report.before is not None
-    return {"table": compare_tables(report.before, report.table)}
+    return {"table": compare_match_tables(report.before, report.table)}
 
 
 def _curves(report: SegmentationReport) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fijibridge.arrays import Ints
 from fijibridge.errors import RoiError
 from fijibridge.image import Array, as_labels
+from fijibridge.renames import keyword_only, renamed_keywords
 from fijibridge.rois import format, rasterization
 from fijibridge.rois.roi import AREAS, LINES, Roi
 from fijibridge.rois.tracing import trace
@@ -58,7 +59,11 @@ def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int]) -> npt.NDArray[Any
     return labels
 
 
-def rois_to_mask(rois: Sequence[Roi], shape: Sequence[int], width: float | None = None) -> npt.NDArray[np.bool_]:
+@renamed_keywords(width="line_width")
+@keyword_only("line_width")
+def rois_to_mask(
+    rois: Sequence[Roi], shape: Sequence[int], *, line_width: float | None = None
+) -> npt.NDArray[np.bool_]:
     """Draw ROIs as one mask: an annotated region, or membranes drawn as lines.
 
     Parameters
@@ -67,30 +72,30 @@ def rois_to_mask(rois: Sequence[Roi], shape: Sequence[int], width: float | None 
         Areas, lines and points.
     shape
         (Y, X) or (Z, Y, X), as in :func:`rois_to_labels`.
-    width
+    line_width
         Draw lines, and the outlines of areas, this many pixels wide, with round ends. Left out, areas are filled,
         lines have their own stroke width and a point is one pixel: the pixels that Edit ▸ Fill changes in ImageJ.
 
     Raises
     ------
     RoiError
-        For angles, arrows, texts and images, and for points with a `width`.
+        For angles, arrows, texts and images, and for points with a `line_width`.
     """
     mask = np.zeros(tuple(shape), bool)
-    areas = [r for r in rois if width is None and r.kind in AREAS]
+    areas = [r for r in rois if line_width is None and r.kind in AREAS]
     if areas:
         _fill(mask, areas, np.ones(len(areas), np.int64))
     for roi in rois:
-        if width is None and roi.kind in AREAS:
+        if line_width is None and roi.kind in AREAS:
             continue
-        if roi.kind not in ((*AREAS, *LINES) if width is not None else (*LINES, "point")):
+        if roi.kind not in ((*AREAS, *LINES) if line_width is not None else (*LINES, "point")):
             raise RoiError(f"{roi!r} is neither an area nor a line")
-        if width is None and roi.kind == "point":
+        if line_width is None and roi.kind == "point":
             _draw_points(mask, roi)
             continue
         for plane in _planes(mask, roi):
-            if width is not None:
-                _draw_wide(plane, roi, width)
+            if line_width is not None:
+                _draw_wide(plane, roi, line_width)
             else:
                 _draw_line(plane, roi)
     return mask
@@ -137,7 +142,7 @@ def _runs(rois: Sequence[Roi]) -> rasterization.Runs:
             plain.append(number)
             continue
         if roi.kind not in AREAS:
-            raise RoiError(f"{roi!r} has no area to fill: draw lines with rois_to_mask(rois, shape, width=...)")
+            raise RoiError(f"{roi!r} has no area to fill: draw lines with rois_to_mask(rois, shape, line_width=...)")
         if roi.kind == "oval":
             others.append(rasterization.oval_runs(*roi.bounds, number))
             continue

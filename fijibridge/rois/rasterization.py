@@ -120,6 +120,39 @@ def rotated_rectangle(start: Floats, end: Floats, width: float) -> Floats:
     return placed  # ImageJ stores them relative to their bounds, with 32 bits
 
 
+def ellipse(start: Floats, end: Floats, ratio: float) -> tuple[Floats, tuple[int, int, int, int]]:
+    """Return the 72 vertices of an ellipse and its bounds, as ``ij.gui.EllipseRoi`` computes them.
+
+    Parameters
+    ----------
+    start, end
+        (2,) x, y of the ends of its long axis.
+    ratio
+        Length of the short axis as a share of the long one.
+
+    Returns
+    -------
+    vertices, bounds
+        (72, 2) x, y; and left, top, right, bottom in pixels.
+    """
+    (dx, dy), (x, y) = end - start, (start + end) / 2
+    major = math.sqrt(dx * dx + dy * dy)
+    # Through degrees, for the same rounding as ImageJ.
+    turn = math.atan2(dy, dx) * 180.0 / math.pi / 180.0 * math.pi
+    points = []
+    for i in range(72):
+        angle = i * 360.0 / 72 / 180.0 * math.pi
+        along, across = math.cos(angle) * major / 2.0, math.sin(angle) * (major * min(max(ratio, 0.0), 1.0)) / 2.0
+        radius, direction = math.sqrt(along * along + across * across), math.atan2(across, along) + turn
+        points.append((x + math.cos(direction) * radius, y + math.sin(direction) * radius))
+    exact = np.array(points, np.float32)
+    low = np.floor(exact.min(axis=0))
+    extent = (exact.max(axis=0).clip(np.finfo(np.float32).smallest_subnormal) - low).astype(float) + 0.5
+    left, top, width, height = (int(value) for value in (*low, *extent))
+    placed: Floats = (exact - low).astype(float) + low  # ImageJ keeps them relative to their bounds, with 32 bits
+    return placed, (left, top, left + width, top + height)
+
+
 def flattened(control: Floats, flatness: float = 0.01, level: int = 10) -> Floats:
     """Turn a Bezier curve of 3 or 4 control points into points behind its first one.
 

@@ -17,6 +17,7 @@ from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi, roiread
 from fijibridge.arrays import Floats
 from fijibridge.errors import RoiError
 from fijibridge.files import atomic
+from fijibridge.renames import object_before_path
 from fijibridge.rois import format, rasterization
 
 AREAS = ("polygon", "rectangle", "oval", "freehand", "traced", "composite", "ellipse", "rotated_rect")
@@ -140,7 +141,19 @@ class Roi:
             x, y, width, height = format.floats(self._bytes, 18, 4)
             left, top = int(x), int(y)  # towards 0, as ImageJ does
             return left, top, left + math.ceil(width), top + math.ceil(height)
+        if self._is_ellipse:
+            return self._ellipse[1]
         return head.left, head.top, head.right, head.bottom
+
+    @property
+    def _is_ellipse(self) -> bool:
+        return self.header.subtype == format.ELLIPSE and self.header.type == format.FREEHAND
+
+    @cached_property
+    def _ellipse(self) -> tuple[Floats, tuple[int, int, int, int]]:
+        """Vertices and bounds of an ellipse. ImageJ stores vertices too, but computes them again when it reads one."""
+        ends = format.floats(self._bytes, 18, 4).reshape(2, 2)
+        return rasterization.ellipse(ends[0], ends[1], float(format.floats(self._bytes, 52, 1)[0]))
 
     @property
     def position(self) -> int:
@@ -265,6 +278,8 @@ class Roi:
         if kind == "rotated_rect" and head.type == format.FREEHAND:  # else it is a polygon for ImageJ too
             ends = format.floats(self._bytes, 18, 4).reshape(2, 2)
             return [rasterization.rotated_rectangle(ends[0], ends[1], float(format.floats(self._bytes, 52, 1)[0]))]
+        if self._is_ellipse:
+            return [self._ellipse[0]]
         if kind in ("oval", "text", "image", "none"):
             raise RoiError(f"{self!r} has no vertices")
         points = format.vertices(self._bytes, head)
@@ -408,7 +423,8 @@ def read_rois(path: str | os.PathLike[str]) -> list[Roi]:
     return found
 
 
-def write_rois(path: str | os.PathLike[str], rois: Iterable[Roi]) -> None:
+@object_before_path
+def write_rois(rois: Iterable[Roi], path: str | os.PathLike[str]) -> None:
     """Write one ROI as ``.roi``, or any number as a ``RoiSet.zip`` that the ROI Manager opens.
 
     The file is replaced as a whole. ROIs of one name get ``-1``, ``-2`` ... behind it in the zip, as

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
+from fijibridge.cells.matching import THRESH
 from fijibridge.cells.segmentation.methods import (
     DEFAULT_METHOD,
     THRESHOLD,
@@ -173,7 +174,7 @@ def labelling_of(text: str) -> dict[str, Any]:
 def match_labels(
     true: Truth,
     predicted: Predicted,
-    thresh: Thresh = 0.5,
+    thresh: Thresh = THRESH,
     region: Known = None,
     min_size: Annotated[int, Param("ignore smaller cells, true and predicted", "px", low=0)] = 0,
     over: Over = None,
@@ -185,12 +186,13 @@ def match_labels(
     """
     from fijibridge.cells.diagnosis.rois import matching_rois
     from fijibridge.cells.matching import matches
+    from fijibridge.cells.matching.table import match_table
     from fijibridge.files.names import stem
 
     found = matches.match_labels(true, predicted, thresh=thresh, region=region, min_size=min_size)
     where = "predicted" if over is None else "over"
     named = stem(predicted if over is None else over).removesuffix("_cells")
-    row = matches.match_table({named: found}).iloc[:1]
+    row = match_table({named: found}).iloc[:1]
     cells = found.cells().drop(columns="color")
     outlines: Result = _NOT_DRAWN
     if _can_be_drawn(predicted):
@@ -236,7 +238,7 @@ def show_errors(
     prob: Annotated[
         Image | None, Param("membrane probability that the cells were found in; their borders if left out")
     ] = None,
-    thresh: Thresh = 0.5,
+    thresh: Thresh = THRESH,
     membrane_threshold: MembraneThreshold = THRESHOLD,
     membrane_width: MembraneWidth = 3,
     region: Known = None,
@@ -254,8 +256,8 @@ def show_errors(
     from fijibridge.image import as_image
 
     found = diagnose(
-        true, predicted, prob, region=region, thresh=thresh, threshold=membrane_threshold,
-        width=membrane_width,
+        true, predicted, prob=prob, region=region, thresh=thresh, membrane_threshold=membrane_threshold,
+        membrane_width=membrane_width,
     )  # fmt: skip
     rois, colors = matching_rois(found.matching, true, predicted)
     gaps, points = gap_points(found.gaps)

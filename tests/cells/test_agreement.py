@@ -77,7 +77,7 @@ def test_the_edge_of_the_region_is_no_boundary():
     whole = np.kron(np.arange(1, 10).reshape(3, 3), np.ones((8, 8), int))
     region = np.arange(24)[None].repeat(24, axis=0) < 12
     cut = np.where(region, whole, 0)
-    assert compare_labels(cut, whole, region, tolerance=0).boundary_f == 1
+    assert compare_labels(cut, whole, region=region, tolerance=0).boundary_f == 1
 
 
 def test_nothing_to_compare_is_nan_and_bad_tolerances_are_refused():

@@ -41,7 +41,7 @@ def test_error_map_says_what_is_wrong_and_where_nothing_is_known():
     true = np.array([[1, 1, 1, 1, 0, 2, 2, 2, 2]] * 3)
     region = np.ones_like(true)
     region[2] = 0
-    errors = error_map(as_image(true, pixel_size=0.5), np.array([[0, 1, 1, 1, 0, 0, 0, 0, 0]] * 3), region)
+    errors = error_map(as_image(true, pixel_size=0.5), np.array([[0, 1, 1, 1, 0, 0, 0, 0, 0]] * 3), region=region)
     assert errors.values.tolist() == [[0, 1, 1, 0, 2, 2, 0, 0, 0]] * 2 + [[IGNORE] * 9]
     assert pixel_size(errors) == {"y": 0.5, "x": 0.5}
     with pytest.raises(ImageError, match="shape"):
@@ -92,7 +92,7 @@ def test_errors_at_wrong_cells_are_told_from_errors_anywhere(truth):
 def test_gaps_are_found_where_they_were_made(truth, broken):
     prob, places = broken
     pred = label_cells(prob, "threshold")
-    gaps = find_gaps(truth, pred, match_labels(truth, pred), prob)
+    gaps = find_gaps(truth, pred, match_labels(truth, pred), prob=prob)
     assert len(places) >= 3
     assert len(gaps[gaps["lowest"] < 0.5]) == len(places)
     assert (gaps["regained"][gaps["lowest"] >= 0.5] == 0).all(), "a tiny cell that its neighbour grew over"
@@ -108,7 +108,7 @@ def test_closing_the_gaps_wins_back_what_is_promised(truth, broken):
     """Whole membranes at each gap by itself, labelled anew: as many more cells match as the table says."""
     prob, places = broken
     before = match_labels(truth, label_cells(prob, "threshold"))
-    gaps = find_gaps(truth, label_cells(prob, "threshold"), before, prob)
+    gaps = find_gaps(truth, label_cells(prob, "threshold"), before, prob=prob)
     whole = (membrane_target(truth.values, 3) == 1).astype(np.float32)
     for y, x, pair in places:
         mended = prob.copy()
@@ -152,7 +152,7 @@ def test_a_perfect_prediction_and_no_prediction(truth):
 
 def test_pixels_and_cells_are_set_against_each_other(truth, broken):
     prob, _ = broken
-    found = diagnose(truth, label_cells(prob, "threshold"), as_image(prob))
+    found = diagnose(truth, label_cells(prob, "threshold"), prob=as_image(prob))
     assert found.pixel_accuracy > 0.98 > found.matching.recall
     assert "membranes that are broken" in found.summary
 
@@ -184,11 +184,11 @@ def test_what_is_regained_counts_known_pixels_by_the_criterion():
     true[:, :20], true[:, 20:39] = 1, 2
     pred = (np.arange(60) < 55)[None].repeat(10, axis=0).astype(int)
     region = (np.arange(60) < 40)[None].repeat(10, axis=0)
-    matching = match_labels(true, pred, 0.6, region=region)
+    matching = match_labels(true, pred, thresh=0.6, region=region)
     assert find_gaps(true, pred, matching, region=region)["regained"].tolist() == [2]
     chain = np.repeat([1, 2, 3], 10)[None].repeat(8, axis=0)
     one = np.ones_like(chain)
-    held = find_gaps(chain, one, match_labels(chain, one, 0.9, "iot"))
+    held = find_gaps(chain, one, match_labels(chain, one, thresh=0.9, criterion="iot"))
     assert held["regained"].tolist() == [1, 1], "the part of one cell, and that of the two others"
 
 

@@ -13,7 +13,8 @@ from hypothesis.extra import numpy as hnp
 from scipy.optimize import linear_sum_assignment
 
 from fijibridge.cells.matching import overlaps
-from fijibridge.cells.matching.matches import match_labels, match_table
+from fijibridge.cells.matching.matches import match_labels
+from fijibridge.cells.matching.table import match_table
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image
 
@@ -27,7 +28,7 @@ def test_golden_values_of_stardist(data):
         true = tifffile.imread(data / "golden" / "matching" / f"{name}_gt.tif")
         pred = tifffile.imread(data / "golden" / "matching" / f"{name}_pred.tif")
         for thresh, expected in values["stardist"].items():
-            m = match_labels(true, pred, float(thresh))
+            m = match_labels(true, pred, thresh=float(thresh))
             for field, value in expected.items():
                 found = getattr(m, field)
                 if m.tp == 0 and field == "mean_matched_score":
@@ -45,7 +46,7 @@ def test_golden_values_of_cellpose(data):
     name = "dev_cornea_alizarine_15"
     golden = json.loads((data / "golden" / "matching" / "golden.json").read_text())[name]["cellpose"]
     true, pred = (tifffile.imread(data / "golden" / "matching" / f"{name}_{which}.tif") for which in ("gt", "pred"))
-    found = match_labels(true, pred, (0.5, 0.75, 0.9))
+    found = match_labels(true, pred, thresh=(0.5, 0.75, 0.9))
     for field, name in (("accuracy", "ap"), ("tp", "tp"), ("fp", "fp"), ("fn", "fn")):
         assert [getattr(m, field) for m in found] == pytest.approx(golden[name], rel=3e-7)
 
@@ -69,7 +70,7 @@ def test_shifted_discs(shift):
 def test_iou_exactly_at_the_threshold_counts_once():
     """A cell cut in exact halves has two pairs at 0.5: one is a match, the other half is extra."""
     true, pred = np.ones((4, 4), int), np.repeat([[1, 1, 2, 2]], 4, axis=0)
-    m = match_labels(true, pred, 0.5)
+    m = match_labels(true, pred, thresh=0.5)
     assert (m.tp, m.fp, m.fn) == (1, 1, 0)
 
 
@@ -85,7 +86,7 @@ def test_equal_to_the_dense_definition(true, pred, thresh, criterion):
     n = max(min(score.shape), 1)
     rows, columns = linear_sum_assignment(-(score >= thresh).astype(float) - score / (2 * n))
     hits = score[rows, columns] >= thresh
-    m = match_labels(true, pred, thresh, criterion)
+    m = match_labels(true, pred, thresh=thresh, criterion=criterion)
     assert m.tp == hits.sum()
     assert (m.n_true, m.n_pred) == (len(t), len(p))
     assert len({a for a, _ in m.pairs}) == len({b for _, b in m.pairs}) == m.tp
@@ -96,14 +97,14 @@ def test_equal_to_the_dense_definition(true, pred, thresh, criterion):
 @given(labels)
 def test_a_labelling_matches_itself_under_other_names(true):
     renamed = np.where(true > 0, true * 1000 + 7, 0).astype(np.uint32)
-    m = match_labels(true, renamed, 1.0)
+    m = match_labels(true, renamed, thresh=1.0)
     assert m.tp == m.n_true == m.n_pred
     assert math.isnan(m.f1) if m.n_true == 0 else m.f1 == 1
 
 
 @given(labels, labels, st.lists(st.sampled_from([0.2, 0.5, 0.8]), min_size=1, max_size=3))
 def test_several_thresholds_are_one_after_the_other(true, pred, thresholds):
-    assert match_labels(true, pred, thresholds) == tuple(match_labels(true, pred, t) for t in thresholds)
+    assert match_labels(true, pred, thresh=thresholds) == tuple(match_labels(true, pred, thresh=t) for t in thresholds)
 
 
 @given(labels, labels)
@@ -120,7 +121,7 @@ def test_splits_and_merges_change_places_with_the_images(true, pred):
 def test_outcomes_of_all_kinds():
     true = np.array([[1] * 6 + [0] + [2] * 6 + [3] * 6 + [0] + [4] * 6 + [0] + [0] * 3])
     pred = np.array([[5] * 6 + [0] + [6] * 12 + [0] + [7] * 3 + [8] * 3 + [0] + [9] * 3])
-    m = match_labels(true, pred, 0.6)
+    m = match_labels(true, pred, thresh=0.6)
     assert (m.merges, m.splits) == (((6, (2, 3)),), ((4, (7, 8)),))
     assert dict(zip(m.cells()["label"], m.cells()["outcome"], strict=True)) == {
         "5": "matched", "merged 2": "merged", "merged 3": "merged", "split 4": "split",
@@ -132,7 +133,7 @@ def test_outcomes_of_all_kinds():
 
 def test_table_with_groups_and_average_precision():
     true, pred = np.array([[1, 1, 1, 1, 0, 2]]), np.array([[1, 1, 1, 0, 0, 2]])
-    several = match_labels(true, pred, (0.5, 0.9))
+    several = match_labels(true, pred, thresh=(0.5, 0.9))
     table = match_table({"a": several, "b": several, "c": several}, groups={"a": "evl", "c": "evl", "b": "deep"})
     assert table["image"].tolist() == ["a", "c", "total evl", "b", "total deep", "total"]
     assert table["GT"].tolist() == [2, 2, 4, 2, 2, 6]
@@ -155,8 +156,8 @@ def test_volume_on_disk_is_counted_slab_by_slab(tmp_path, monkeypatch):
         stored[name][:] = array
     monkeypatch.setattr(overlaps, "_SLAB", 3 * 20 * 21)
     lazy = {name: as_image(array) for name, array in stored.items()}
-    assert match_labels(lazy["true"], lazy["pred"], 0.05, region=lazy["region"]) == match_labels(
-        true, pred, 0.05, region=region
+    assert match_labels(lazy["true"], lazy["pred"], thresh=0.05, region=lazy["region"]) == match_labels(
+        true, pred, thresh=0.05, region=region
     )
 
 
@@ -207,7 +208,9 @@ def test_small_cells_are_left_out_as_if_they_were_not_there(true, pred, least, t
         ids, sizes = np.unique(image, return_counts=True)
         return np.where(np.isin(image, ids[sizes >= least]), image, 0)
 
-    assert match_labels(true, pred, thresh, min_size=least) == match_labels(large(true), large(pred), thresh)
+    assert match_labels(true, pred, thresh=thresh, min_size=least) == match_labels(
+        large(true), large(pred), thresh=thresh
+    )
 
 
 def test_the_size_of_a_cell_is_also_what_lies_where_nothing_is_known():
@@ -245,4 +248,4 @@ def test_table_has_the_notebooks_columns_and_a_total():
         with pytest.raises(ImageError, match=f"{words}; expected a mapping of image names"):
             match_table(wrong)
     with pytest.raises(ImageError, match="different criteria"):
-        match_table({"a": match_labels(true, true), "b": match_labels(true, true, 0.7)})
+        match_table({"a": match_labels(true, true), "b": match_labels(true, true, thresh=0.7)})

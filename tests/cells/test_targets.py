@@ -29,14 +29,14 @@ def stripes(gap: int) -> np.ndarray:
     [(0, 1, 2), (0, 2, 2), (0, 3, 4), (0, 4, 4), (1, 1, 1), (1, 2, 3), (1, 3, 3), (2, 2, 2), (2, 4, 4), (3, 3, 3)],
 )
 def test_width_across_a_straight_membrane(gap, width, expected):
-    target = membrane_target(stripes(gap), width=width)
+    target = membrane_target(stripes(gap), membrane_width=width)
     assert (target.sum(axis=1) == expected).all()
     columns = np.flatnonzero(target[2])
     assert columns.mean() == pytest.approx(20 + (gap - 1) / 2)
 
 
 def test_a_wide_gap_is_background_with_membranes_at_the_cells():
-    target = membrane_target(stripes(20), width=2, max_gap=6)
+    target = membrane_target(stripes(20), membrane_width=2, max_gap=6)
     assert np.flatnonzero(target[2]).tolist() == [19, 20, 39, 40]
 
 
@@ -51,7 +51,7 @@ def test_colours_in_the_last_axis_are_no_slices():
 def test_outside_the_region_is_ignored():
     region = np.zeros((5, 40))
     region[:, :25] = 255
-    target = membrane_target(stripes(0), width=2, region=region)
+    target = membrane_target(stripes(0), membrane_width=2, region=region)
     assert (target[:, 25:] == IGNORE).all()
     assert set(np.unique(target[:, :25])) == {0, 1}
 
@@ -59,7 +59,7 @@ def test_outside_the_region_is_ignored():
 def test_volumes():
     labels = np.zeros((8, 6, 6), int)
     labels[:4], labels[4:] = 1, 2
-    target = membrane_target(labels, width=2)
+    target = membrane_target(labels, membrane_width=2)
     assert target.sum(axis=0).tolist() == [[2] * 6] * 6
 
 
@@ -72,7 +72,7 @@ def test_calibration_is_kept_and_bad_input_refused():
     labels = as_image(stripes(1), pixel_size=0.3, unit="um")
     assert pixel_size(membrane_target(labels)) == {"y": 0.3, "x": 0.3}
     with pytest.raises(ImageError, match="1 or more"):
-        membrane_target(labels, width=0)
+        membrane_target(labels, membrane_width=0)
     with pytest.raises(ImageError, match="region"):
         membrane_target(labels, region=np.ones((2, 2)))
 
@@ -87,7 +87,7 @@ def test_covers_the_hand_drawn_membranes(data):
     folder = data / "cornea_alizarine"
     labels, drawn = (read_image(folder / f"01_{what}").values for what in ("labels.tif", "membrane.png"))
     region = read_image(folder / "01_roi.png").values
-    target = membrane_target(labels, width=3, region=region)
+    target = membrane_target(labels, membrane_width=3, region=region)
     inside = ndimage.binary_erosion(region > 0, iterations=4)
     assert (target[(drawn > 0) & inside] == 1).mean() > 0.995
     near = ndimage.binary_dilation(drawn > 0, np.ones((3, 3)))
@@ -183,12 +183,12 @@ def test_a_series_is_not_a_stack():
 
 def test_three_classes():
     row = [1] * 10 + [0] * 4 + [2] * 10 + [0] * 20
-    target = class_target(np.array([row] * 3), width=2)
+    target = class_target(np.array([row] * 3), membrane_width=2)
     expected = [2] * 11 + [1] * 2 + [2] * 10 + [1] * 2 + [0] * 19
     assert target[1].tolist() == expected, "what the gap leaves beside its membrane is interior"
     region = np.ones(target.shape)
     region[:, 30:] = 0
-    assert (class_target(np.array([row] * 3), 2, region)[:, 30:] == IGNORE).all()
+    assert (class_target(np.array([row] * 3), 2, region=region)[:, 30:] == IGNORE).all()
     assert (class_target(np.zeros((5, 5), int)) == 0).all()
     assert (class_target(np.ones((5, 5), int)) == 2).all()
 
@@ -245,7 +245,7 @@ def test_affinities_pixel_by_pixel(seed):
     offsets = [tuple(o) for o in rng.integers(-4, 5, (4, labels.ndim)) if any(o)]
     if not offsets:
         return
-    affinities = affinity_target(labels, offsets, known)
+    affinities = affinity_target(labels, offsets, region=known)
     for channel, offset in zip(affinities, offsets, strict=True):
         for here in product(*map(range, labels.shape)):
             there = tuple(np.add(here, offset))

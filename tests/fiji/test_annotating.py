@@ -26,7 +26,7 @@ def test_an_overlay_that_was_edited(fiji, cells):
         makeRectangle(32, 2, 5, 5); Roi.setName("a new one"); Overlay.addSelection;
     """)
     after = fiji.corrected_cells(cells, "raw", "overlay")
-    assert fb.list_changes(cells, after).to_numpy().tolist() == [[5, "removed", 0, 100], [10, "added", 25, 0]]
+    assert fb.changed_cells(cells, after).to_numpy().tolist() == [[5, "removed", 0, 100], [10, "added", 25, 0]]
     assert after.attrs["provenance"] == "corrected"
     assert fb.pixel_size(after)["x"] == 0.5
     assert after.coords["y"][0] == 10
@@ -36,7 +36,7 @@ def test_cells_in_parts_that_nobody_touched_stay_as_they_are(fiji, cells):
     scattered = cells.copy(data=np.where(np.arange(40) % 8 < 5, cells, 0))
     fiji.show(np.zeros(cells.shape, np.uint8), name="raw")
     fiji.edit_cells(scattered, "raw")
-    assert fb.list_changes(scattered, fiji.corrected_cells(scattered, "raw", "overlay")).empty
+    assert fb.changed_cells(scattered, fiji.corrected_cells(scattered, "raw", "overlay")).empty
 
 
 def test_a_label_image_that_was_painted(fiji, cells):
@@ -47,7 +47,7 @@ def test_a_label_image_that_was_painted(fiji, cells):
         setColor(77); fillRect(32, 2, 3, 3);
     """)
     after = fiji.corrected_cells(cells, "cells", "labels")
-    changes = fb.list_changes(cells, after).set_index("label")
+    changes = fb.changed_cells(cells, after).set_index("label")
     assert changes["change"].to_dict() == {9: "changed", 77: "added", 78: "added"}
     assert changes.loc[9, "lost"] == 13 + changes.loc[78, "gained"], "a line of 13 px, and the smaller side"
     assert after.dtype.kind in "iu"
@@ -63,7 +63,7 @@ def test_the_way_on_targets_and_a_new_table(fiji, cells, tmp_path):
     truth = fiji.corrected_cells(cells, "raw", "overlay")
     assert (fb.membrane_target(truth) != fb.membrane_target(cells)).any()
     new = fb.match_table({"one": fb.match_labels(truth, pred)})
-    assert fb.compare_tables(old, new).loc[0, ["f1 before", "f1 after"]].tolist() == [0.8, 1.0]
+    assert fb.compare_match_tables(old, new).loc[0, ["f1 before", "f1 after"]].tolist() == [0.8, 1.0]
 
 
 def test_a_stack_keeps_its_slices(fiji):

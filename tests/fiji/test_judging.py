@@ -35,7 +35,7 @@ def test_merged_and_split_cells_have_their_own_colours(shown, cells):
     halves = np.argwhere(cells == 9)
     for half, place in enumerate(halves):
         pred[tuple(place)] = 20 + half * 3 // len(halves)
-    table = shown.show_matches(fb.match_labels(cells, pred, 1.0), cells, pred, over="two")
+    table = shown.show_matches(fb.match_labels(cells, pred, thresh=1.0), cells, pred, over="two")
     assert dict(zip(table["label"], table["outcome"], strict=True)) == {
         "1": "merged", "merged 4": "merged", "merged 700": "merged",
         "split 9": "split", "20": "split", "21": "split", "22": "split",

@@ -92,7 +92,7 @@ def everything_that_makes_images(fiji, folder):
     tissue = fb.synthetic_epithelium((48, 64), cell_size=16, seed=1)
     yield "synthetic image", tissue.image
     yield "synthetic labels", tissue.labels
-    target = fb.membrane_target(tissue.labels, width=3)
+    target = fb.membrane_target(tissue.labels, membrane_width=3)
     yield "membrane_target", target
     yield "distance_target", fb.distance_target(tissue.labels)
     yield "affinity_target", fb.affinity_target(tissue.labels)

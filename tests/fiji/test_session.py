@@ -372,7 +372,7 @@ def test_roiset_that_imagej_opens_measures_the_same_areas(clean, tmp_path):
     import zipfile
 
     tissue = fb.synthetic_epithelium((100, 100), seed=2)
-    fb.write_rois(tmp_path / "RoiSet.zip", fb.labels_to_rois(tissue.labels))
+    fb.write_rois(fb.labels_to_rois(tissue.labels), tmp_path / "RoiSet.zip")
     areas = {}
     with zipfile.ZipFile(tmp_path / "RoiSet.zip") as archive:
         for entry in archive.namelist():

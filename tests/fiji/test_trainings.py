@@ -168,7 +168,7 @@ def test_correct_in_fiji_continue_and_set_old_beside_new(clean, tmp_path):
     assert all((v == before[k]).all() for k, v in old.model.net.state_dict().items()), "there is still an old one"
 
     found = fb.compare_runs(tmp_path / "old", tmp_path / "new", data=tmp_path / "first", out=tmp_path / "compared")
-    beside = fb.compare_tables(found.tables["old"], found.tables["new"])
+    beside = fb.compare_match_tables(found.tables["old"], found.tables["new"])
     assert beside["image"].tolist() == ["v", "total validation", "t", "total test", "total"]
     np.testing.assert_allclose(beside["f1 before"], found.matches["f1 old"])
     np.testing.assert_allclose(beside["f1 after"], found.matches["f1 new"])

@@ -20,7 +20,7 @@ def test_cells_are_deleted_drawn_and_changed_in_the_roi_manager(python, display)
             makeOval(55, 30, 12, 12); roiManager("add");
         ''')
         after = fiji.corrected_cells(cells, "raw")
-        changes = fb.list_changes(cells, after).set_index("label")["change"].to_dict()
+        changes = fb.changed_cells(cells, after).set_index("label")["change"].to_dict()
         assert changes == {2: "changed", 4: "removed", 8: "added"}, changes
         assert {roi.name for roi in fiji.rois("overlay", "raw")} == {"2", "7", "8"}
         fiji.close_image("raw")

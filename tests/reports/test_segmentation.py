@@ -21,7 +21,7 @@ from fijibridge.reports.segmentation import PROVENANCE, Case, write_report
 
 def case(name: str = "one", **changed) -> Case:
     drawn = fb.synthetic_epithelium((96, 128), cell_size=20, seed=1)
-    prob = (np.asarray(fb.membrane_target(drawn.labels, 3)) == 1).astype(np.float32)
+    prob = (np.asarray(fb.membrane_target(drawn.labels, membrane_width=3)) == 1).astype(np.float32)
     prob[30:36, 20:70] = 0
     pred = fb.label_cells(prob, "threshold")
     return Case(name, **{"image": drawn.image, "true": drawn.labels, "pred": pred, "prob": prob, **changed})

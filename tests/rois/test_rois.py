@@ -98,7 +98,7 @@ def test_oval_is_symmetric_and_of_the_right_area():
 def test_lines_have_a_width():
     mask = rois_to_mask([Roi.line([(2, 5.5), (18, 5.5)], width=3)], (11, 20))
     assert mask[:, 10].sum() == 3
-    outline = rois_to_mask([Roi.rectangle(2, 2, 6, 6)], (12, 12), width=1)
+    outline = rois_to_mask([Roi.rectangle(2, 2, 6, 6)], (12, 12), line_width=1)
     assert (outline[4:7].sum(axis=1) == 2).all(), "on the edge between two pixels, one of them is drawn"
     assert not outline[4:7, 4:7].any()
 
@@ -142,16 +142,16 @@ def test_files(tmp_path):
         Roi.oval(1, 1, 4, 4, name="x"),
         Roi.polygon([(0, 0), (3, 0), (3, 3)]),
     ]
-    write_rois(tmp_path / "set.zip", [*rois, rois[1]])
+    write_rois([*rois, rois[1]], tmp_path / "set.zip")
     assert read_rois(tmp_path / "set.zip") == [*rois, rois[1]]
     with zipfile.ZipFile(tmp_path / "set.zip") as archive:
         assert archive.namelist() == ["a_b.roi", "x.roi", "0003.roi", "x-1.roi"]
-    write_rois(tmp_path / "one.roi", rois[:1])
+    write_rois(rois[:1], tmp_path / "one.roi")
     assert read_rois(tmp_path / "one.roi") == rois[:1]
     with pytest.raises(RoiError, match="one ROI"):
-        write_rois(tmp_path / "two.roi", rois)
+        write_rois(rois, tmp_path / "two.roi")
     with pytest.raises(RoiError, match=r"\.zip"):
-        write_rois(tmp_path / "rois.txt", rois)
+        write_rois(rois, tmp_path / "rois.txt")
     (tmp_path / "broken.zip").write_bytes(b"PK not a zip")
     with pytest.raises(RoiError, match="no ImageJ ROIs"):
         read_rois(tmp_path / "broken.zip")

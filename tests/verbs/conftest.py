@@ -50,7 +50,7 @@ def tissue():
 @pytest.fixture(scope="module")
 def prob(tissue):
     """As a network predicts it: a channel per class; where membranes are missing, less of them."""
-    membrane = fb.membrane_target(tissue.labels, width=3).astype(np.float32) * 0.8
+    membrane = fb.membrane_target(tissue.labels, membrane_width=3).astype(np.float32) * 0.8
     membrane[:, 60:63] *= 0.3
     channels = np.stack([1 - membrane, membrane])
     return fb.as_image(channels, "cyx", pixel_size=0.2, unit="um", name="evl_prob.tif").assign_coords(

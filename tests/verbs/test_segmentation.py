@@ -74,7 +74,7 @@ def test_what_does_not_fit_is_told_before_a_network_works(host, tmp_path):
 
 def test_match_labels(host, tissue, cells):
     outlines, of_cells, row = call("match_labels", host(), true="truth", predicted="found", over="raw", thresh="0.6")
-    expected = fb.match_labels(tissue.labels, cells, 0.6)
+    expected = fb.match_labels(tissue.labels, cells, thresh=0.6)
     assert 0 < expected.tp < expected.n_true
     assert row.table.iloc[0].to_dict() == fb.match_table({"evl": expected}).iloc[0].to_dict()
     assert (row.name, row.add) == ("Matches", True)
@@ -96,7 +96,7 @@ def test_match_labels_in_a_region_without_an_image(host, tissue, cells):
 
 
 def test_show_errors(host, tissue, cells, prob):
-    found = fb.diagnose(tissue.labels, cells, prob, thresh=0.5, threshold=0.4, width=3)
+    found = fb.diagnose(tissue.labels, cells, prob=prob, thresh=0.5, membrane_threshold=0.4, membrane_width=3)
     results = call(
         "show_errors", host(), true="truth", predicted="found", prob="prob", membrane_threshold=0.4, over="raw"
     )

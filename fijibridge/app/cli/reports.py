@@ -22,6 +22,7 @@ from fijibridge.app.cli.base import (
     open_dataset,
 )
 from fijibridge.app.cli.options import takes
+from fijibridge.cells.matching import THRESH
 from fijibridge.errors import DatasetError
 from fijibridge.verbs import segmentation as verbs
 
@@ -168,7 +169,7 @@ def compare(
     test: TestNames = None,
     validation: ValidationNames = None,
     split: SplitName = None,
-    thresh: Thresh = 0.5,
+    thresh: Thresh = THRESH,
     label: Label = None,
     device: Device = None,
 ) -> None:

@@ -21,6 +21,7 @@ from fijibridge.app.cli.base import (
     open_dataset,
     scored,
 )
+from fijibridge.cells.matching import THRESH
 
 
 def ceiling(
@@ -36,7 +37,7 @@ def ceiling(
         str,
         typer.Option(help="prediction of the network. max: membranes; mean: their share of a pixel; mode: cells"),
     ] = "max,mean,mode",
-    thresh: Thresh = 0.5,
+    thresh: Thresh = THRESH,
     plot: Annotated[Path | None, typer.Option(help="write a plot to this file too")] = None,
     csv: Csv = None,
 ) -> None:

@@ -29,6 +29,7 @@ from fijibridge.app.cli.base import (
     scored,
 )
 from fijibridge.app.cli.options import adds, takes
+from fijibridge.cells.matching import THRESH
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.messages import naming
 from fijibridge.verbs import segmentation as verbs
@@ -107,7 +108,7 @@ def tune(
     validation: ValidationNames = None,
     split: SplitName = Split.validation,
     metric: Annotated[Metric, typer.Option(help="score to maximise")] = Metric.f1,
-    thresh: Thresh = 0.5,
+    thresh: Thresh = THRESH,
     csv: Annotated[Path | None, typer.Option(help="write the whole table to this file")] = None,
     plot: Annotated[Path | None, typer.Option(help="write a plot to this file")] = None,
     **options: Any,
@@ -169,7 +170,7 @@ def match(
     test: TestNames = None,
     validation: ValidationNames = None,
     split: SplitName = None,
-    thresh: Thresh = 0.5,
+    thresh: Thresh = THRESH,
     min_size: LeastSize = 0,
     csv: Csv = None,
 ) -> None:

@@ -16,7 +16,10 @@ from scipy.sparse.csgraph import connected_components
 from fijibridge.arrays import Ints, Mask
 from fijibridge.cells.matching.matches import Matching
 from fijibridge.cells.neighbours import ahead
+from fijibridge.cells.segmentation.methods import THRESHOLD
+from fijibridge.cells.targets import MAX_GAP
 from fijibridge.image import Array, as_labels, same_shape, values
+from fijibridge.renames import keyword_only
 
 Labels = npt.NDArray[np.int64]
 _SLACK = 2  # how far, in pixels, a predicted membrane may lie beside the true one
@@ -49,13 +52,15 @@ class _Merge:
     territory: Ints
 
 
+@keyword_only("prob", "threshold", "max_gap", "region")
 def find_gaps(
     true: Array,
     pred: Array,
     matching: Matching,
+    *,
     prob: Array | None = None,
-    threshold: float = 0.5,
-    max_gap: float = 6,
+    threshold: float = THRESHOLD,
+    max_gap: float = MAX_GAP,
     region: Array | None = None,
 ) -> pd.DataFrame:
     """Find the membranes whose breaking merged cells.

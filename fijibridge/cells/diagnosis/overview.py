@@ -12,11 +12,15 @@ import pandas as pd
 from fijibridge.cells.diagnosis.gaps import find_gaps
 from fijibridge.cells.diagnosis.pixel_errors import RIGHT, correlate_errors, enrich_errors, error_map
 from fijibridge.cells.distances import spacing
+from fijibridge.cells.matching import THRESH
 from fijibridge.cells.matching.agreement import Agreement, compare_labels
 from fijibridge.cells.matching.matches import Matching, average_precision, match_labels
 from fijibridge.cells.segmentation.labelling import checked, membrane_of
+from fijibridge.cells.segmentation.methods import THRESHOLD
+from fijibridge.cells.targets import MEMBRANE_WIDTH
 from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
 from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
+from fijibridge.renames import keyword_only, renamed_keywords
 
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 """Of IoU, over which the average precision is taken, as the COCO and nuclei challenges do."""
@@ -80,16 +84,18 @@ class Diagnosis(Generic[ImageT]):
         return np.asarray(np.rint(wrong[axes].to_numpy(float)), np.int64)
 
 
+@renamed_keywords(threshold="membrane_threshold", width="membrane_width")
+@keyword_only("prob", "region")
 def diagnose(
     true: ImageT,
     pred: Array,
+    *,
     prob: Array | None = None,
     region: Array | None = None,
-    *,
-    thresh: float = 0.5,
-    threshold: float = 0.5,
+    thresh: float = THRESH,
+    membrane_threshold: float = THRESHOLD,
     membrane: int | str = "membrane",
-    width: float = 3,
+    membrane_width: float = MEMBRANE_WIDTH,
     seed: int = 0,
 ) -> Diagnosis[ImageT]:
     """Find out where predicted cells are wrong, and why.
@@ -105,12 +111,12 @@ def diagnose(
         Where the truth is known (non-zero).
     thresh
         IoU from which on a cell is found.
-    threshold
-        From this probability on a pixel is membrane.
+    membrane_threshold
+        Pixels of at least this probability are membrane.
     membrane
-        Which channel of `prob` it is.
-    width
-        Of the true membranes, in pixels.
+        Channel of `prob` with the membranes, as for :func:`fijibridge.label_cells`.
+    membrane_width
+        Width of the true membranes, in pixels.
     seed
         Of the permutation tests.
 
@@ -134,35 +140,35 @@ def diagnose(
     [[1, 2, 20, 2]]
     """
     same_shape(true=true, pred=pred)
-    matchings: tuple[Matching, ...] = match_labels(true, pred, (thresh, *THRESHOLDS), region=region)
+    matchings: tuple[Matching, ...] = match_labels(true, pred, thresh=(thresh, *THRESHOLDS), region=region)
     matching: Matching = matchings[0]
     likely = None if prob is None else _probability(prob, membrane)
-    found = _predicted_membranes(true, pred, width) if likely is None else likely >= threshold
-    errors = error_map(true, found, region, width)
+    found = _predicted_membranes(true, pred, membrane_width) if likely is None else likely >= membrane_threshold
+    errors = error_map(true, found, region=region, membrane_width=membrane_width)
     codes = values(errors)
     missed = [*matching.missed]
     cells = _placed(matching.cells(), as_labels(true), as_labels(pred))
     accuracy = float((codes[codes != IGNORE] == RIGHT).mean()) if (codes != IGNORE).any() else float("nan")
-    gaps = find_gaps(true, pred, matching, likely, threshold, region=region)
+    gaps = find_gaps(true, pred, matching, prob=likely, threshold=membrane_threshold, region=region)
     enrichment = enrich_errors(codes, values(true), missed, seed=seed)
     return Diagnosis(
         matching=matching,
         curve=matchings[1:],
-        agreement=compare_labels(true, pred, region, fill_gaps=GAP),
+        agreement=compare_labels(true, pred, region=region, fill_gaps=GAP),
         cells=cells,
         errors=errors,
         pixel_accuracy=accuracy,
         correlation=correlate_errors(codes, sampling=spacing(true)),
         enrichment=enrichment,
         gaps=gaps,
-        summary=explain(matching, accuracy, int((codes != IGNORE).sum()), gaps, enrichment, threshold),
+        summary=explain(matching, accuracy, int((codes != IGNORE).sum()), gaps, enrichment, membrane_threshold),
     )
 
 
-def _predicted_membranes(true: ImageT, pred: Array, width: float) -> npt.NDArray[np.bool_]:
+def _predicted_membranes(true: ImageT, pred: Array, membrane_width: float) -> npt.NDArray[np.bool_]:
     """Draw the membranes of the predicted cells as the true ones are drawn: by the pixel size of the truth."""
     cells: ImageT = like(as_labels(pred, "pred"), true)
-    return np.asarray(values(membrane_target(cells, width)) == 1)
+    return np.asarray(values(membrane_target(cells, membrane_width)) == 1)
 
 
 def _probability(prob: Any, membrane: int | str) -> npt.NDArray[np.float32]:

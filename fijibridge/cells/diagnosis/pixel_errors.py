@@ -12,8 +12,10 @@ from scipy import fft, ndimage
 
 from fijibridge.arrays import Floats, Mask
 from fijibridge.cells.matching.agreement import boundary
+from fijibridge.cells.targets import MAX_GAP, MEMBRANE_WIDTH
 from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
 from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
+from fijibridge.renames import keyword_only, renamed_keywords
 
 RIGHT, EXTRA_MEMBRANE, MISSED_MEMBRANE = 0, 1, 2
 """Codes of :func:`error_map`; 255 (:data:`fijibridge.IGNORE`) where the truth is unknown."""
@@ -22,8 +24,15 @@ _NEAR = 2  # pixels around a membrane that are near it
 _MOST = 200_000  # wrong pixels that a permutation test looks at
 
 
+@renamed_keywords(width="membrane_width")
+@keyword_only("region", "membrane_width", "max_gap")
 def error_map(
-    true: ImageT, membranes: Array, region: Array | None = None, width: float = 3, max_gap: float = 6
+    true: ImageT,
+    membranes: Array,
+    *,
+    region: Array | None = None,
+    membrane_width: float = MEMBRANE_WIDTH,
+    max_gap: float = MAX_GAP,
 ) -> ImageT:
     """Mark the pixels where predicted membranes are wrong.
 
@@ -35,8 +44,9 @@ def error_map(
         Non-zero where a membrane was predicted, of the same shape.
     region
         Where the truth is known (non-zero).
-    width, max_gap
-        Of the true membranes, in pixels: see :func:`fijibridge.membrane_target`.
+    membrane_width, max_gap
+        Width of the true membranes, and of the widest gap between cells that share one, in pixels, as for
+        :func:`fijibridge.membrane_target`.
 
     Returns
     -------
@@ -50,7 +60,7 @@ def error_map(
     array([0, 0, 1, 0, 0, 2, 0, 0, 0], dtype=uint8)
     """
     same_shape(true=true, membranes=membranes)
-    target = values(membrane_target(true, width, region, max_gap))
+    target = values(membrane_target(true, membrane_width, region=region, max_gap=max_gap))
     found = values(membranes) != 0
     codes = np.where(found == (target == 1), RIGHT, np.where(found, EXTRA_MEMBRANE, MISSED_MEMBRANE))
     return like(np.where(target == IGNORE, IGNORE, codes).astype(np.uint8), true, name="errors")

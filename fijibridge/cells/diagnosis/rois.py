@@ -7,6 +7,7 @@ import pandas as pd
 from fijibridge.cells.matching.matches import Matching
 from fijibridge.colors import UNKNOWN_COLOR
 from fijibridge.image import Array
+from fijibridge.renames import rename_attributes
 from fijibridge.rois import Roi, labels_to_rois
 
 
@@ -45,3 +46,6 @@ def gap_points(gaps: pd.DataFrame) -> tuple[pd.DataFrame, list[Roi]]:
         for gap in named.to_dict("records")
     ]
     return named, points
+
+
+rename_attributes(__name__, {"ELSEWHERE": "colors:UNKNOWN_COLOR"})

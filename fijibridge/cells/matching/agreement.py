@@ -16,6 +16,7 @@ from fijibridge.cells.matching.overlaps import Overlaps, count_overlaps
 from fijibridge.cells.neighbours import ahead
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, as_labels, in_order, pixel_size, same_shape, values
+from fijibridge.renames import keyword_only
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ class Agreement:
         return 2 * self.boundary_precision * self.boundary_recall / both if both else float("nan")
 
 
+@keyword_only("region", "tolerance", "fill_gaps")
 def compare_labels(
-    true: Array, pred: Array, region: Array | None = None, tolerance: float = 2, fill_gaps: float = 0
+    true: Array, pred: Array, *, region: Array | None = None, tolerance: float = 2, fill_gaps: float = 0
 ) -> Agreement:
     """Compare two label images as partitions of the pixels, and their boundaries.
 
@@ -100,7 +102,7 @@ def compare_labels(
         raise ImageError(f"fill_gaps is {fill_gaps} px; expected 0 or more")
     same_shape(true=true, pred=pred)
     filled = expand_labels(as_labels(pred, "pred"), fill_gaps, _sampling(true)) if fill_gaps else pred
-    overlaps = count_overlaps(true, filled, region)
+    overlaps = count_overlaps(true, filled, region=region)
     known = None if region is None else values(region) != 0
     boundaries = _boundary_scores(
         boundary(as_labels(true), known), boundary(as_labels(pred), known), known, tolerance, _sampling(true)

@@ -13,10 +13,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fijibridge.arrays import Floats, Ints
+from fijibridge.cells.matching import THRESH
 from fijibridge.cells.matching.overlaps import CellOverlaps, Overlaps, count_overlaps
 from fijibridge.colors import OUTCOME_COLORS
 from fijibridge.errors import ImageError
 from fijibridge.image import Array
+from fijibridge.renames import keyword_only, rename_attributes
 
 Groups = tuple[tuple[int, tuple[int, ...]], ...]
 """A cell and the cells of the other image that lie in it."""
@@ -180,22 +182,24 @@ def _ratio(numerator: float, denominator: float) -> float:
 
 @overload
 def match_labels(
-    true: Array, pred: Array, thresh: float = 0.5, criterion: str = "iou", region: Array | None = None,
+    true: Array, pred: Array, *, thresh: float = THRESH, criterion: str = "iou", region: Array | None = None,
     min_size: int = 0,
 ) -> Matching: ...  # fmt: skip
 
 
 @overload
 def match_labels(
-    true: Array, pred: Array, thresh: Sequence[float], criterion: str = "iou", region: Array | None = None,
+    true: Array, pred: Array, *, thresh: Sequence[float], criterion: str = "iou", region: Array | None = None,
     min_size: int = 0,
 ) -> tuple[Matching, ...]: ...  # fmt: skip
 
 
+@keyword_only("thresh", "criterion", "region", "min_size")
 def match_labels(
     true: Array,
     pred: Array,
-    thresh: float | Sequence[float] = 0.5,
+    *,
+    thresh: float | Sequence[float] = THRESH,
     criterion: str = "iou",
     region: Array | None = None,
     min_size: int = 0,
@@ -248,7 +252,7 @@ def match_labels(
     for value in thresholds:
         if not 0 < value <= 1:
             raise ImageError(f"thresh is {value:g}; expected a score above 0, at most 1")
-    overlaps = count_overlaps(true, pred, region, min_size)
+    overlaps = count_overlaps(true, pred, region=region, min_size=min_size)
     score = _scores(overlaps.cells, criterion)
     common = _whatever_the_threshold(overlaps)
     matchings = tuple(_matching(overlaps, score, criterion, value, common) for value in thresholds)
@@ -344,106 +348,4 @@ def average_precision(matchings: Iterable[Matching]) -> float:
     return _ratio(sum(values), len(values))
 
 
-def match_table(
-    matchings: Mapping[str, Matching | Sequence[Matching]], groups: Mapping[str, str] | None = None
-) -> pd.DataFrame:
-    """Set out matchings per image, with their total in the last row.
-
-    Parameters
-    ----------
-    matchings
-        By name of the image; or several of one image, at several thresholds: the row is about the first, and the
-        column ``ap`` the mean over all of them.
-    groups
-        Group of each image. Rows are then ordered by group, with a row ``total <group>`` after each.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``matched, GT, predicted, image, precision, recall, f1, pq, seg, splits, merges``: panoptic quality,
-        SEG, the number of true cells that were split and of predicted cells that merge true ones; with several
-        thresholds also ``ap``. The total's ratios are those of the summed counts, not means of the images' ratios.
-
-    Raises
-    ------
-    ImageError
-        If `matchings` is no mapping of names to matchings, they are of different criteria or thresholds, or an image
-        has no group.
-
-    Examples
-    --------
-    >>> labels = np.array([[1, 1, 0, 2]])
-    >>> print(match_table({"a": match_labels(labels, labels)}).iloc[:, :4].to_string(index=False))
-     matched  GT  predicted image
-           2   2          2     a
-           2   2          2 total
-    """
-    by_name = _by_name(matchings)
-    rows = []
-    for group, names in _grouped(list(by_name), groups).items():
-        members = {name: by_name[name] for name in names}
-        rows += [_row(name, found) for name, found in members.items()]
-        if groups is not None:
-            rows.append(_row(f"total {group}", _total(list(members.values()))))
-    if by_name:
-        rows.append(_row("total", _total(list(by_name.values()))))
-    table = pd.DataFrame(rows, columns=["matched", "GT", "predicted", "image", *_MEASURES, "ap"])
-    return table if any(len(m) > 1 for m in by_name.values()) else table.drop(columns="ap")
-
-
-_MEASURES = ("precision", "recall", "f1", "pq", "seg", "splits", "merges")
-
-
-def _by_name(matchings: Any) -> dict[str, tuple[Matching, ...]]:
-    if isinstance(matchings, Mapping):
-        found = {name: (m,) if isinstance(m, Matching) else m for name, m in matchings.items()}
-        if all(isinstance(m, Sequence) and m and all(isinstance(x, Matching) for x in m) for m in found.values()):
-            return {name: tuple(m) for name, m in found.items()}
-    raise ImageError(
-        f"match_table got {_kind(matchings)}; expected a mapping of image names to matchings: "
-        "match_table({'a': match_labels(true, pred)})"
-    )
-
-
-def _kind(thing: object) -> str:
-    """Say what something is, and for a mapping what its values are."""
-    kinds = sorted({type(value).__name__ for value in thing.values()}) if isinstance(thing, Mapping) else []
-    return f"a {type(thing).__name__}" + (f" of {', '.join(kinds)}" if kinds else "")
-
-
-def _grouped(names: list[str], groups: Mapping[str, str] | None) -> dict[str, list[str]]:
-    if groups is None:
-        return {"": names}
-    without = [name for name in names if name not in groups]
-    if without:
-        raise ImageError(f"image {without[0]!r} has no group; expected one for each of {names}")
-    return {group: [n for n in names if groups[n] == group] for group in dict.fromkeys(groups[n] for n in names)}
-
-
-def _row(name: str, found: Sequence[Matching]) -> tuple[Any, ...]:
-    m = found[0]
-    ratios = (m.precision, m.recall, m.f1, m.panoptic_quality, m.seg)
-    return m.tp, m.n_true, m.n_pred, name, *ratios, len(m.splits), len(m.merges), average_precision(found)
-
-
-def _total(found: list[tuple[Matching, ...]]) -> tuple[Matching, ...]:
-    """Sum the matchings of several images, threshold by threshold."""
-    kinds = {tuple((m.criterion, m.thresh) for m in matchings) for matchings in found}
-    if len(kinds) > 1:
-        raise ImageError(f"matchings of different criteria or thresholds cannot be summed: {sorted(kinds)}")
-    return tuple(_sum(same) for same in zip(*found, strict=True))
-
-
-def _sum(matchings: Sequence[Matching]) -> Matching:
-    """Sum the counts; ids of different images say nothing together and are left as they are."""
-    return Matching(
-        criterion=matchings[0].criterion,
-        thresh=matchings[0].thresh,
-        tp=sum(m.tp for m in matchings),
-        fp=sum(m.fp for m in matchings),
-        fn=sum(m.fn for m in matchings),
-        scores=tuple(s for m in matchings for s in m.scores),
-        splits=tuple(s for m in matchings for s in m.splits),
-        merges=tuple(s for m in matchings for s in m.merges),
-        seg_scores=tuple(s for m in matchings for s in m.seg_scores),
-    )
+rename_attributes(__name__, {"COLORS": "colors:OUTCOME_COLORS", "match_table": "cells.matching.table:match_table"})

@@ -14,6 +14,7 @@ from scipy.sparse import coo_array
 from fijibridge.arrays import Ints
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, as_labels, in_order, same_shape
+from fijibridge.renames import keyword_only
 
 _SLAB = 2**22  # pixels that are looked at together
 
@@ -89,7 +90,8 @@ class CellOverlaps:
         return self.pixels / (self.true_size[self.row] + self.pred_size[self.column] - self.pixels)
 
 
-def count_overlaps(true: Array, pred: Array, region: Array | None = None, min_size: int = 0) -> Overlaps:
+@keyword_only("region", "min_size")
+def count_overlaps(true: Array, pred: Array, *, region: Array | None = None, min_size: int = 0) -> Overlaps:
     """Count the pixels that each pair of ids shares.
 
     Parameters

@@ -13,12 +13,14 @@ from scipy import ndimage
 
 from fijibridge.arrays import Mask
 from fijibridge.cells.distances import spacing
+from fijibridge.cells.matching import THRESH
 from fijibridge.cells.matching.matches import match_labels
 from fijibridge.cells.neighbours import ahead
 from fijibridge.cells.scaling.resampling import Factor, downscale, upscale
 from fijibridge.cells.segmentation.labelling import grow_labels
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, as_image, as_truth, same_shape, values
+from fijibridge.renames import keyword_only
 
 METHODS = ("max", "mean", "mode")
 ENOUGH = 0.995
@@ -31,11 +33,13 @@ Images: TypeAlias = "Array | Sequence[Array] | Mapping[str, Array]"
 Labels: TypeAlias = "npt.NDArray[Any]"
 
 
+@keyword_only("methods", "thresh", "region", "max_gap")
 def ceiling(
     labels: Images,
     factors: Sequence[int] = (2, 3, 4, 6, 8),
+    *,
     methods: Sequence[str] = METHODS,
-    thresh: float = 0.5,
+    thresh: float = THRESH,
     region: Images | None = None,
     max_gap: float | None = None,
 ) -> pd.DataFrame:
@@ -209,7 +213,7 @@ def _rows(truths: list[_Truth], factor: int, method: str, thresh: float) -> list
 
 def _count(truth: _Truth, pred: Labels, thresh: float) -> list[int]:
     counts = ~truth.outside
-    m = match_labels(truth.labels, pred, thresh, region=counts)
+    m = match_labels(truth.labels, pred, thresh=thresh, region=counts)
     right = (_membranes(pred) == truth.membrane) & counts
     return [m.tp, m.n_true, m.n_pred, int(right.sum()), int(counts.sum())]
 

@@ -19,6 +19,7 @@ from fijibridge.cells.distances import Spacing, spacing, to_sources
 from fijibridge.cells.neighbours import ahead
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
+from fijibridge.renames import keyword_only
 
 Open = tuple[tuple[bool, bool], ...]
 """For each axis: does the image go on before the first, and after the last pixel of this piece?"""
@@ -32,7 +33,8 @@ def closed(ndim: int) -> Open:
     return ((False, False),) * ndim
 
 
-def grow_labels(labels: ImageT, landscape: Array | None = None, distance: float = np.inf) -> ImageT:
+@keyword_only("distance")
+def grow_labels(labels: ImageT, landscape: Array | None = None, *, distance: float = np.inf) -> ImageT:
     """Grow labels until a gap of 1 px is left between neighbours.
 
     Parameters

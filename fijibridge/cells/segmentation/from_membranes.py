@@ -13,16 +13,18 @@ from scipy import ndimage
 from fijibridge.cells.distances import Spacing, in_pixels, spacing
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, like, refuse_channels_last, same_shape, values
+from fijibridge.renames import keyword_only
 
 _STANDS_OUT = 1.0  # by how many pixels a cell is wider than the gap that it is cut at, in radius
 
 
+@keyword_only("min_size", "region")
 def labels_from_membranes(
     mask: ImageT,
     close: float = 0,
+    *,
     min_size: float | None = None,
     region: Array | None = None,
-    *,
     max_size: float | None = None,
     unit: str = "px",
 ) -> ImageT:

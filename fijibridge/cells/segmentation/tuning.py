@@ -13,7 +13,9 @@ import pandas as pd
 import xarray as xr
 
 from fijibridge.arrays import Labels
-from fijibridge.cells.matching.matches import Matching, match_labels, match_table
+from fijibridge.cells.matching import THRESH
+from fijibridge.cells.matching.matches import Matching, match_labels
+from fijibridge.cells.matching.table import match_table
 from fijibridge.cells.segmentation.flooding import closed
 from fijibridge.cells.segmentation.labelling import checked, complete, find, membrane_of
 from fijibridge.cells.segmentation.methods import DEFAULT_METHOD, get_method, method_names
@@ -93,7 +95,7 @@ def tune_segmentation(
     parameters: Mapping[str, Any] | None = None,
     *,
     metric: str = "f1",
-    thresh: float = 0.5,
+    thresh: float = THRESH,
     regions: Mapping[str, Array | None] | Sequence[Array | None] | None = None,
     membrane: int | str = "membrane",
 ) -> Tuning:
@@ -151,7 +153,7 @@ def tune_segmentation(
     for name, prob, truth, region in _together(probs, truths, regions):
         channel = membrane_of(prob, membrane)
         for number, labels in _labelled(channel, method, combinations):
-            found[number][name] = match_labels(truth, labels, thresh, region=region)
+            found[number][name] = match_labels(truth, labels, thresh=thresh, region=region)
     rows = [c | _total(m) for c, m in zip(combinations, found, strict=True)]
     table = pd.DataFrame(rows, columns=[*names, *COUNTS, "precision", "recall", "f1", "pq"])
     best = combinations[_middle_of_best(table[metric].to_numpy(float), tuple(map(len, grid)))]

@@ -20,13 +20,13 @@ from fijibridge.cells.distances import (
     to_other_labels,
     to_sources,
 )
+from fijibridge.cells.targets import MAX_GAP, MEMBRANE_WIDTH
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, as_truth, like, refuse_channels_last, same_shape, values
+from fijibridge.renames import keyword_only, renamed_keywords
 
 IGNORE = 255
 """Class id of a pixel whose truth is unknown: it enters neither loss nor metric."""
-
-MAX_GAP = 6.0  # pixels of x between cells that share a membrane, where nothing else is said
 
 CLASSES = ("other", "membrane")
 """What the class ids 0 and 1 of :func:`membrane_target` mean."""
@@ -35,8 +35,15 @@ CLASSES_OF_THREE = ("background", "membrane", "interior")
 """What the class ids 0, 1 and 2 of :func:`class_target` mean."""
 
 
+@renamed_keywords(width="membrane_width")
+@keyword_only("region", "max_gap")
 def membrane_target(
-    labels: ImageT, width: float = 3, region: Array | None = None, max_gap: float | None = None, *, unit: str = "px"
+    labels: ImageT,
+    membrane_width: float = MEMBRANE_WIDTH,
+    *,
+    region: Array | None = None,
+    max_gap: float | None = None,
+    unit: str = "px",
 ) -> ImageT:
     """Mark the membranes between labelled cells.
 
@@ -44,15 +51,16 @@ def membrane_target(
     ----------
     labels
         (Y, X) or (Z, Y, X) label image, 0 = background or a gap between cells.
-    width
-        Of the membrane, in `unit`; at least one pixel of x.
+    membrane_width
+        Width of the membrane, in `unit`; at least one pixel of x.
     region
         Where the truth is known (non-zero); the rest becomes :data:`IGNORE`.
     max_gap
         Unlabelled strips up to this wide (in `unit`; 6 px if left out) are the gap between two cells, with the
         membrane in their middle. Wider ones are background, and the membrane runs along the cells' outer side.
     unit
-        Of `width` and `max_gap`: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images.
+        Unit of `membrane_width` and `max_gap`: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated
+        images.
 
     Returns
     -------
@@ -62,15 +70,16 @@ def membrane_target(
     Raises
     ------
     ImageError
-        If `width` is below 1 px, the shapes differ, `labels` is a mask of cells without numbers, or a physical
-        length comes with an image without a pixel size.
+        If `membrane_width` is below 1 px, the shapes differ, `labels` is a mask of cells without ids, or a length is
+        physical and the image has no pixel size.
 
     Notes
     -----
     With a(p) and b(p) the distances of a pixel's centre from the edge of its own and of the nearest other cell
     (inside a cell a is negative), (b - a) / 2 is its distance from the midline between them. Pixels with at most
-    ``width / 2`` are membrane. The midline runs between two pixels where cells touch and through a pixel where
-    the gap is 1 px wide, so that an odd width comes out 1 px wider in the first case, an even one in the second.
+    ``membrane_width / 2`` are membrane: the same rule for cells that touch and cells with a gap, in 2D and 3D. The
+    midline runs between two pixels where cells touch and through a pixel where the gap is 1 px wide, so that an odd
+    width comes out 1 px wider in the first case, an even one in the second.
 
     Distances follow the pixel size: where slices lie further apart than pixels, a membrane has the same physical
     width across slices as within them, but is nowhere thinner than the two pixels, or the one in a gap, at the
@@ -79,23 +88,30 @@ def membrane_target(
 
     Examples
     --------
-    >>> membrane_target(np.array([[1, 1, 1, 1, 0, 2, 2, 2, 2]] * 2), width=3)[0]
+    >>> membrane_target(np.array([[1, 1, 1, 1, 0, 2, 2, 2, 2]] * 2), membrane_width=3)[0]
     array([0, 0, 0, 1, 1, 1, 0, 0, 0], dtype=uint8)
-    >>> membrane_target(np.array([[1, 1, 1, 1, 2, 2, 2, 2]] * 2), width=2)[0]
+    >>> membrane_target(np.array([[1, 1, 1, 1, 2, 2, 2, 2]] * 2), membrane_width=2)[0]
     array([0, 0, 0, 1, 1, 0, 0, 0], dtype=uint8)
     """
-    membrane, _ = _membrane_and_owner(labels, width, max_gap, unit)
+    membrane, _ = _membrane_and_owner(labels, membrane_width, max_gap, unit)
     return like(_known(membrane.astype(np.uint8), labels, region), labels, name="target")
 
 
+@renamed_keywords(width="membrane_width")
+@keyword_only("region", "max_gap")
 def class_target(
-    labels: ImageT, width: float = 3, region: Array | None = None, max_gap: float | None = None, *, unit: str = "px"
+    labels: ImageT,
+    membrane_width: float = MEMBRANE_WIDTH,
+    *,
+    region: Array | None = None,
+    max_gap: float | None = None,
+    unit: str = "px",
 ) -> ImageT:
     """Tell background, membrane and cell interior apart.
 
     Parameters
     ----------
-    labels, width, region, max_gap, unit
+    labels, membrane_width, region, max_gap, unit
         As for :func:`membrane_target`, which marks the same membranes.
 
     Returns
@@ -112,10 +128,10 @@ def class_target(
     Examples
     --------
     >>> row = [1, 1, 1, 0, 2, 2, 2] + [0] * 8
-    >>> class_target(np.array([row] * 2), width=1)[0]
+    >>> class_target(np.array([row] * 2), membrane_width=1)[0]
     array([2, 2, 2, 1, 2, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0], dtype=uint8)
     """
-    membrane, owner = _membrane_and_owner(labels, width, max_gap, unit)
+    membrane, owner = _membrane_and_owner(labels, membrane_width, max_gap, unit)
     target = np.where(membrane, 1, np.where(owner < 0, 0, 2)).astype(np.uint8)
     return like(_known(target, labels, region), labels, name="target")
 
@@ -167,8 +183,9 @@ def distance_target(
     return like(_known(distance, labels, region, np.nan), labels, name="distance")
 
 
+@keyword_only("region")
 def affinity_target(
-    labels: ImageT, offsets: Sequence[Sequence[int]] | None = None, region: Array | None = None
+    labels: ImageT, offsets: Sequence[Sequence[int]] | None = None, *, region: Array | None = None
 ) -> ImageT:
     """Say for pairs of pixels whether both are of one cell.
 

@@ -103,10 +103,10 @@ class Annotating(Working):
 
         See Also
         --------
-        fijibridge.list_changes : what was changed.
+        fijibridge.changed_cells : what was changed.
         fijibridge.save_dataset : keep them, with their provenance.
         """
-        from fijibridge.cells.corrections import labels_from_corrected, list_changes, separate_parts
+        from fijibridge.cells.corrections import changed_cells, labels_from_corrected, split_parts
         from fijibridge.fiji import rois as fiji_rois
 
         known = in_order(before) if isinstance(before, xr.DataArray) else as_image(before)
@@ -123,7 +123,7 @@ class Annotating(Working):
             target = self._target(title, known.shape) if title is not None or self.titles() else None
             rois = fiji_rois.from_java(self._edited(source, title, target))
             labels = labels_from_corrected(rois, known)
-        labels = separate_parts(labels, list_changes(known, labels)["label"])
+        labels = split_parts(labels, changed_cells(known, labels)["label"])
         labels.attrs = {"provenance": "corrected"}
         if source != "labels" and target is not None:
             fiji_rois.outline(target, labels_to_rois(labels), None)

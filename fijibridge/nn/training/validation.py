@@ -13,7 +13,8 @@ import pandas as pd
 import xarray as xr
 from torch import nn
 
-from fijibridge.cells.matching.matches import Matching, match_labels, match_table
+from fijibridge.cells.matching.matches import Matching, match_labels
+from fijibridge.cells.matching.table import match_table
 from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.image import as_image, values
 from fijibridge.nn.model import Model

@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
     tissue = fb.synthetic_epithelium((96, 112), cell_size=16, photons=400, weak_membranes=0)
     write_image(folder / "a.tif", tissue.image)
     write_image(folder / "a_labels.tif", tissue.labels)
-    prob = fb.membrane_target(tissue.labels, width=3).astype(np.float32)
+    prob = fb.membrane_target(tissue.labels, membrane_width=3).astype(np.float32)
     write_image(folder / "a_prob.tif", prob)
     return folder
 
@@ -104,7 +104,7 @@ def test_cells_are_those_of_the_repl(folder, tmp_path):
 def test_matches_are_tables_and_coloured_rois(folder, tmp_path):
     """The predicted cells are the true ones without one of them, as ROIs."""
     truth = read_image(folder / "a_labels.tif")
-    fb.write_rois(tmp_path / "drawn.zip", fb.labels_to_rois(truth.where(truth != 3, 0)))
+    fb.write_rois(fb.labels_to_rois(truth.where(truth != 3, 0)), tmp_path / "drawn.zip")
     arguments = ("--true", folder / "a_labels.tif", "--predicted", tmp_path / "drawn.zip", "--over", folder / "a.tif")
     done = run("match-labels", *arguments, "--out", tmp_path / "out")
     assert done.exit_code == 0, done.output
@@ -180,8 +180,8 @@ def test_all_that_is_wrong_is_told_and_nothing_written(folder, tmp_path):
         run("label-cells", "--image", folder / "a.tif", "--threshold=7", "--min-size=-1", "--out", tmp_path / "new")
     with pytest.raises(OptionError, match=r"true: no file .*t\.tif; predicted: no file .*p\.tif"):
         run("match-labels", "--true", tmp_path / "t.tif", "--predicted", tmp_path / "p.tif", "--out", tmp_path / "new")
-    fb.write_rois(tmp_path / "area.zip", [fb.Roi.rectangle(0, 0, 2, 2)])
-    fb.write_rois(tmp_path / "line.zip", [fb.Roi.line([[0, 0], [2, 2]])])
+    fb.write_rois([fb.Roi.rectangle(0, 0, 2, 2)], tmp_path / "area.zip")
+    fb.write_rois([fb.Roi.line([[0, 0], [2, 2]])], tmp_path / "line.zip")
     area, line = tmp_path / "area.zip", tmp_path / "line.zip"
     with pytest.raises(OptionError, match="no image to draw them on"):
         run("match-labels", "--true", area, "--predicted", area, "--out", tmp_path / "new")
