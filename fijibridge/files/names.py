@@ -17,25 +17,22 @@ MICROSCOPES = (".czi", ".lif", ".nd2", ".oib", ".oif", ".dv", ".vsi", ".sldy", "
 SUFFIXES = (*TIFF, *HDF5, *PICTURES, *MICROSCOPES, ".zarr")
 """Suffixes that :func:`~fijibridge.files.reading.read_image` is made for; other files are tried as pictures."""
 
-_ENDINGS = sorted((*SUFFIXES, *(f".ome{s}" for s in (*TIFF, ".zarr")), ".avi"), key=len, reverse=True)
-
 
 def stem(named: str | Path | xr.DataArray) -> str:
     """Return the name of an image, or of its file, without the suffix; ``"image"`` for an image without a name.
 
-    Titles may have dots of their own, so that only known suffixes are taken from a string; a path loses any.
+    A title may have dots, so only a known suffix is taken from a string. A path loses any suffix, and ``.ome`` with it.
 
     Examples
     --------
-    >>> stem("a.ome.tif"), stem(Path("data/b.zarr")), stem("cells 2.5 um")
-    ('a', 'b', 'cells 2.5 um')
+    >>> stem("cells 2.5 um"), stem("a.tif"), stem("a.ome.tif"), stem(Path("data/a.ome.zarr"))
+    ('cells 2.5 um', 'a', 'a.ome', 'a')
     """
     if isinstance(named, Path):
-        text, unknown = named.name, named.suffix
-    else:
-        text, unknown = (named if isinstance(named, str) else str(named.name or "image")), ""
-    ending = next((s for s in _ENDINGS if text.lower().endswith(s)), unknown)
-    return text[: len(text) - len(ending)] or text
+        return named.stem.removesuffix(".ome")
+    title = named if isinstance(named, str) else str(named.name or "image")
+    suffix = next((s for s in sorted(SUFFIXES, key=len, reverse=True) if title.lower().endswith(s)), "")
+    return title.removesuffix(title[len(title) - len(suffix) :]) or title
 
 
 def file_name(title: str) -> str:
