@@ -124,7 +124,7 @@ MODULES: dict[str, str] = {
     "nn.prediction.answers": "nn.prediction.activations",
     "nn.prediction.folders": "nn.prediction.files",
     "nn.prediction.geometry": "nn.prediction.tiles",
-    "nn.prediction.memory": "nn.prediction_memory",
+    "nn.prediction.memory": "nn.memory",
     "nn.prediction.predicting": "nn.prediction.predictor",
     "nn.stored": "arrays",
     "nn.training.endings": "nn.training.verdict",

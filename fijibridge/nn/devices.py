@@ -1,15 +1,22 @@
-"""What there is to compute on: processor or accelerator, and its memory."""
+"""Devices that compute: the processor or an accelerator, its memory, and the precision of its numbers."""
 
 from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 
 from fijibridge.errors import DeviceError
 from fijibridge.machine import available_memory
+from fijibridge.renames import rename_attributes
+
+PRECISIONS: dict[str, torch.dtype] = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
+"""Types of numbers in which a network computes, by the names that settings use."""
 
 
 def device_of(name: str | torch.device | None) -> torch.device:
-    """Return the device of that name, or the best there is.
+    """Return the device of a name, or the best one.
 
     Parameters
     ----------
@@ -19,7 +26,7 @@ def device_of(name: str | torch.device | None) -> torch.device:
     Raises
     ------
     DeviceError
-        If no device has that name, or this machine has none.
+        If the name is not known, or this machine has no such device.
     """
     if name is None:
         return _best()
@@ -38,26 +45,52 @@ def _best() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def memory(device: torch.device) -> int | None:
-    """Return the bytes of a GPU's memory, or those that are available to programs; None where nothing says it.
+def device_memory(device: torch.device) -> int | None:
+    """Return the memory of a GPU, else the available memory of the host, in bytes; None where it is unknown.
 
-    Notes
-    -----
-    Of the host, what is available within the limit of a container too (:func:`fijibridge.machine.available_memory`).
+    See Also
+    --------
+    fijibridge.machine.available_memory : respects the limit of a container.
     """
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     return available_memory()
 
 
+def resolve_precision(asked: str | int | None, device: torch.device) -> str:
+    """Return a key of :data:`PRECISIONS`.
+
+    Parameters
+    ----------
+    asked
+        ``"auto"``: bf16 on a GPU that supports it, else 32. None means 32. Lightning's names are understood too.
+    device
+        Device that computes.
+
+    Examples
+    --------
+    >>> resolve_precision("auto", torch.device("cpu")), resolve_precision("bf16-mixed", torch.device("cpu"))
+    ('32', 'bf16')
+    """
+    if asked == "auto":
+        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "32"
+    return str(asked or "32").split("-")[0]
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """Return a context in which torch computes in a precision of :data:`PRECISIONS` where that is safe."""
+    kind = PRECISIONS.get(precision, torch.float32)
+    return nullcontext() if kind is torch.float32 else torch.autocast(device.type, dtype=kind)
+
+
 _FULL = (
     "out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "failed to allocate",
-    "could not create a primitive", "could not execute a primitive",  # how oneDNN says it, on a CPU
+    "could not create a primitive", "could not execute a primitive",  # messages of oneDNN, on a CPU
 )  # fmt: skip
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory was not enough: Python's own, or torch's on any device.
+    """Return whether an error means that memory was exhausted: Python's own, or torch's on any device.
 
     Examples
     --------
@@ -67,3 +100,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _FULL)
+
+
+rename_attributes(__name__, {"memory": "nn.devices:device_memory"})

@@ -1,90 +1,62 @@
-"""What a training step takes at the least, from a network's shape alone, and patches that fit it."""
+"""Memory that a network takes in training and in prediction, and the memory that a device offers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+import weakref
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from fijibridge.errors import ModelError, TrainingError
-from fijibridge.nn.devices import memory
-from fijibridge.nn.traits import Traits, traits
+from fijibridge.errors import TrainingError
+from fijibridge.nn.devices import device_memory
+from fijibridge.nn.inference import blank_images, evaluation
+from fijibridge.nn.traits import Traits, next_side, traits
+from fijibridge.renames import rename_attributes
 
-_SIDE = 128  # of a patch, pixels
-_SLICES = 16
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+_TILE_BYTES = {"cpu": 2**31, "cuda": 2**33, "mps": 2**31}  # of one tile at most: larger ones are no faster
+_WORKSPACE = {"cpu": 1.3, "cuda": 2.0, "mps": 2.0}  # factor: what convolutions need beside their results
+_TRIAL = {2: 256, 3: 64}  # sides of the output of a trial without numbers, pixels
+_SMALL = {2: 32, 3: 8}  # and of one with numbers
 
 
-def patch_size(net: nn.Module, patch: Sequence[int] | None = None) -> tuple[int, ...]:
-    """Return the sides of a patch for a network; 128 per axis if left out, 16 for z, or the next that fit it.
+def parse_bytes(amount: int | float | str) -> int:
+    """Convert an amount of memory to bytes.
 
     Raises
     ------
     TrainingError
-        If they do not fit the network.
+        If it is no amount of memory.
+
+    Examples
+    --------
+    >>> parse_bytes("4GB"), parse_bytes("512 MiB"), parse_bytes(1e9)
+    (4000000000, 536870912, 1000000000)
     """
-    known = traits(net)
-    if patch is None:
-        return tuple(next_side(net, known, n) for n in (_SLICES, _SIDE, _SIDE)[-known.dims :])
-    size = tuple(int(n) for n in patch)
-    if len(size) != known.dims or not all(fits(net, known, n) for n in size):
-        said = _said(net, known) + _nearest(net, known, size)
-        raise TrainingError(f"patch {size} does not fit the network: {known.dims} sides, {said}")
-    return size
+    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][0-9]+)?)\s*([KMGT]?I?)B?\s*", str(amount), re.IGNORECASE)
+    if found is None or found[2].upper() not in _UNITS or not float(found[1]):
+        raise TrainingError(f"memory limit {amount!r}: expected bytes, or text such as '4GB', '512 MiB'")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
-def _said(net: nn.Module, known: Traits) -> str:
-    if known.shrink == 0:
-        return (
-            f"each a multiple of {known.divisor} (2**depth)"
-            if hasattr(net, "config")
-            else (f"each a multiple of {known.divisor}")
-        )
-    some = [n for n in range(2 * known.shrink + 1, 2 * known.shrink + 1 + 4 * known.divisor) if fits(net, known, n)]
-    return f"with valid convolutions such as {', '.join(map(str, some[:3]))}"
-
-
-def _nearest(net: nn.Module, known: Traits, size: Sequence[int]) -> str:
-    """Say which sides are the nearest to those that do not fit."""
-    said = []
-    for side in dict.fromkeys(n for n in size if not fits(net, known, n)):
-        found = dict.fromkeys((last_side(net, known, side), next_side(net, known, side)))
-        said.append(f"{' or '.join(str(n) for n in found if n is not None)} in place of {side}")
-    return f"; the nearest: {', '.join(said)}" if said else ""
-
-
-def fits(net: nn.Module, known: Traits, side: int) -> bool:
-    """Say whether an input may have this side."""
-    told = getattr(net, "output_size", None)
-    if callable(told) and known.shrink:
-        try:
-            return int(told(side)) > 0
-        except ModelError:
-            return False
-    return side > 2 * known.shrink and side % known.divisor == 0
-
-
-def next_side(net: nn.Module, known: Traits, side: int) -> int:
-    """Return the first side from here on that an input may have."""
-    return next(n for n in range(max(side, 1), side + 2 * known.shrink + 2 * known.divisor + 1) if fits(net, known, n))
-
-
-def last_side(net: nn.Module, known: Traits, side: int) -> int | None:
-    """Return the last side up to here that an input may have; None if there is none."""
-    return next((n for n in range(side, 0, -1) if fits(net, known, n)), None)
+# --- training -----------------------------------------------------------------------------------------
 
 
 def training_memory(net: nn.Module, patch: Sequence[int], batch: int) -> int:
-    """Estimate the bytes that a training step takes at the least.
+    """Estimate the least memory of a training step, in bytes.
 
     Notes
     -----
-    16 per parameter (weight, gradient, and AdamW's two moments), and the activations kept for the gradient. Of a U-Net:
-    4 bytes * 10 arrays * batch * sum over levels l of channels(l) * pixels of the patch / 2**(dims * l). The arrays are
-    what two convolutions and normalisations give on the way down (4) and up (4), and what was put together there (2).
-    Steps on a CPU took 12 to 16 in place of 10. Of another network, what torch keeps of a small image, by its pixels.
+    16 bytes per parameter (weight, gradient, and the two moments of AdamW), and the activations kept for the gradient.
+    Of a U-Net: 4 bytes * 10 arrays * batch * sum over levels l of channels(l) * pixels of the patch / 2**(dims * l).
+    The arrays are the results of two convolutions and normalisations on the way down (4) and up (4), and of the
+    concatenation (2). Measured steps on a CPU took 12 to 16 instead of 10. Of another network, what torch keeps for a
+    small image, in proportion to its pixels.
 
     Examples
     --------
@@ -93,22 +65,39 @@ def training_memory(net: nn.Module, patch: Sequence[int], batch: int) -> int:
     329
     """
     parameters = sum(p.numel() for p in net.parameters())
-    return int(16 * parameters + batch * math.prod(patch) * _kept(net))
+    return int(16 * parameters + batch * math.prod(patch) * _activations(net))
 
 
-def _kept(net: nn.Module) -> float:
-    """Return the bytes of activations that are kept for the gradient, by pixel of the input."""
+def check_memory(net: nn.Module, patch: Sequence[int], batch: int, device: torch.device) -> None:
+    """Refuse a training that cannot fit into the memory of a device, where that is known.
+
+    Raises
+    ------
+    TrainingError
+        If the least memory of a step is above that of the device; names both.
+    """
+    need, available = training_memory(net, patch, batch), device_memory(device)
+    if available is not None and need > available:
+        config: Any = getattr(net, "config", {})
+        part = f"'s channels {config['width']} or depth {config['depth']}" if "width" in config else " itself"
+        raise TrainingError(
+            f"a training step takes at least {need / 2**30:.0f} GiB, {device} has {available / 2**30:.1f} GiB: lower "
+            f"the patch {' x '.join(map(str, patch))}, the batch {batch}, or the network{part}"
+        )
+
+
+def _activations(net: nn.Module) -> float:
+    """Return the bytes of activations that are kept for the gradient, per pixel of the input."""
     config = getattr(net, "config", None)
     if not isinstance(config, dict) or not {"depth", "width", "dims"} <= set(config):
-        return _kept_of_a_trial(net)
+        return _activations_of_trial(net)
     depth, width, dims = int(config["depth"]), int(config["width"]), int(config["dims"])
     return float(40 * sum(width * 2**level / 2 ** (dims * level) for level in range(depth + 1)))
 
 
-def _kept_of_a_trial(net: nn.Module) -> float:
+def _activations_of_trial(net: nn.Module) -> float:
     known = traits(net)
     side = next_side(net, known, 2 * known.shrink + 4 * known.divisor)
-    like = next(net.parameters(), torch.zeros(()))
     weights = {p.untyped_storage().data_ptr() for p in (*net.parameters(), *net.buffers())}
     kept: dict[int, int] = {}
 
@@ -118,31 +107,102 @@ def _kept_of_a_trial(net: nn.Module) -> float:
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    modes = {module: module.training for module in net.modules()}
-    net.eval()
-    try:
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            out = net(torch.zeros(1, known.in_channels, *[side] * known.dims, device=like.device, dtype=like.dtype))
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with evaluation(net), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        out = net(blank_images(net, 1, known.in_channels, [side] * known.dims))
     del out
     return float(sum(kept.values()) / side**known.dims)
 
 
-def check_memory(net: nn.Module, patch: Sequence[int], batch: int, device: torch.device) -> None:
-    """Refuse a training that cannot fit into the memory of a device, where that is known.
+# --- prediction ---------------------------------------------------------------------------------------
 
-    Raises
-    ------
-    TrainingError
-        Says what it takes and what there is.
+
+class _LiveBytes(TorchFunctionMode):
+    """Counts the bytes per image of all results of torch that are alive, and their maximum.
+
+    A storage is counted once, when a result first refers to it, and is subtracted by its finalizer.
     """
-    need, there = training_memory(net, patch, batch), memory(device)
-    if there is not None and need > there:
-        config: Any = getattr(net, "config", {})
-        of_it = f"'s channels {config['width']} or depth {config['depth']}" if "width" in config else " itself"
-        raise TrainingError(
-            f"a training step takes at least {need / 2**30:.0f} GiB, {device} has {there / 2**30:.1f} GiB: lower the "
-            f"patch {' x '.join(map(str, patch))}, the batch {batch}, or the network{of_it}"
-        )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self._seen: set[int] = set()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        empty = func.__name__ == "instance_norm" and not len(args[0])  # refuses an empty batch
+        out = args[0].clone() if empty else func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(tensor, Tensor) and tensor.ndim:
+                self._enter(tensor)
+        return out
+
+    def _enter(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        size = math.prod(tensor.shape[1:]) * tensor.element_size()  # without the batch, which may be empty
+        self.now += size
+        self.most = max(self.most, self.now)
+        weakref.finalize(storage, self._leave, key, size)
+
+    def _leave(self, key: int, size: int) -> None:
+        self._seen.discard(key)
+        self.now -= size
+
+
+def prediction_memory(net: nn.Module, known: Traits, windows: Sequence[Callable[[int], int]]) -> float:
+    """Return the most memory that a network in evaluation mode takes at a time, in bytes per pixel of its input.
+
+    Parameters
+    ----------
+    net, known
+        The network and its traits.
+    windows
+        For each axis, the function from a number of output pixels to the side of an input.
+
+    Notes
+    -----
+    The forward pass runs on a batch of 0 images, so that nothing is computed. A network that cannot do that runs on a
+    small image of zeros.
+    """
+    try:
+        return _most_alive(net, known, 0, [window(_TRIAL[known.dims]) for window in windows])
+    except Exception:  # a foreign forward pass may raise anything on an empty batch
+        return _most_alive(net, known, 1, [window(max(_SMALL[known.dims], known.divisor)) for window in windows])
+
+
+def _most_alive(net: nn.Module, known: Traits, batch: int, sides: Sequence[int]) -> float:
+    x = blank_images(net, batch, known.in_channels, sides)
+    with torch.no_grad(), _LiveBytes() as counted:
+        net(x)
+    return float(known.in_channels * x.element_size() + counted.most / math.prod(sides))
+
+
+def tile_memory(device: torch.device, undivided: bool = False) -> int:
+    """Return the memory that a tile may take, in bytes.
+
+    Parameters
+    ----------
+    device
+        Device that computes.
+    undivided
+        Whether an image must be predicted in one piece: then most of the free memory, else a part of it, and not more
+        than is of use.
+    """
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return free * 3 // 4 if undivided else min(free // 2, _TILE_BYTES["cuda"])
+    available = device_memory(device)
+    if available is None:
+        return _TILE_BYTES[device.type]
+    return available * 3 // 4 if undivided else min(available // 4, _TILE_BYTES[device.type])
+
+
+def tile_pixels(device: torch.device, per_pixel: float, undivided: bool = False) -> float:
+    """Return the number of input pixels of a tile that fits, given the bytes that one pixel takes."""
+    return tile_memory(device, undivided) / per_pixel / _WORKSPACE[device.type]
+
+
+rename_attributes(__name__, {"patch_size": "nn.traits:patch_size"})

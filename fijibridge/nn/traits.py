@@ -1,24 +1,27 @@
-"""What one has to know of a network to feed it and to read what it gives: ours, or anyone's."""
+"""Input and output requirements of a network: dimensions, channels, outputs, and the sides that it takes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
 
-from fijibridge.errors import ModelError
+from fijibridge.errors import ModelError, TrainingError
+from fijibridge.nn.inference import blank_images, trial
 
-_DIMS: dict[type[nn.Module], int] = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
-_SIDES = {2: (32, 96, 256), 3: (32, 64)}  # tried in this order, pixels
-_MULTIPLES = 4  # so many of a divisor must pass in a row
+_CONVOLUTIONS = {2: (nn.Conv2d, nn.ConvTranspose2d), 3: (nn.Conv3d, nn.ConvTranspose3d)}
+_TRIED = {2: (32, 96, 256), 3: (32, 64)}  # sides of trial images in this order, pixels
+_MULTIPLES = 4  # multiples of a divisor that must pass in a row
+_PATCH_SIDE = 128  # default side of a patch in y and x, pixels
+_PATCH_SLICES = 16  # and in z
 
 
 @dataclass(frozen=True)
 class Traits:
-    """What goes into a network, and what comes out.
+    """Input and output of a network.
 
     Attributes
     ----------
@@ -27,9 +30,9 @@ class Traits:
     in_channels : int
         Channels of the image.
     outputs : dict
-        Which output channels are what: ``{"classes": slice(0, 2), "distance": slice(2, 3)}``.
+        Meaning of the output channels: ``{"classes": slice(0, 2), "distance": slice(2, 3)}``.
     divisor : int
-        The sides of an input are multiples of it.
+        Number that the sides of an input are multiples of.
     shrink : int
         Pixels that the output is smaller than the input on each side; 0 unless convolutions are "valid".
     """
@@ -42,63 +45,82 @@ class Traits:
 
     @property
     def n_classes(self) -> int:
-        """Classes per pixel."""
+        """Number of classes of a pixel."""
         classes = self.outputs["classes"]
         return int(classes.stop - classes.start)
 
     @property
     def n_outputs(self) -> int:
-        """Channels of the output."""
+        """Number of channels of the output."""
         return max(int(part.stop) for part in self.outputs.values())
 
 
 def traits(net: nn.Module) -> Traits:
-    """Return what a network takes and gives.
+    """Return the traits of a network.
 
     Parameters
     ----------
     net
-        A :class:`fijibridge.UNet`, or any module from (B, C, [Z,] Y, X) to (B, K, [Z,] Y, X). One with an attribute
-        ``traits`` is taken by its word; of others the layers are looked at, and inputs of zeros are tried.
+        A :class:`fijibridge.UNet`, or any module from (B, C, [Z,] Y, X) to (B, K, [Z,] Y, X). An attribute ``traits``
+        is trusted; without it, they are found by the first convolution and trials on images of zeros.
 
     Raises
     ------
     ModelError
-        If the network does not tell, or gives no image.
+        If the network has no 2D or 3D convolution, or its output is no image.
 
     Examples
     --------
     >>> traits(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(2), nn.ConvTranspose2d(4, 2, 2, stride=2)))
     Traits(dims=2, in_channels=3, outputs={'classes': slice(0, 2, None)}, divisor=2, shrink=0)
     """
-    told = getattr(net, "traits", None)
-    if isinstance(told, Traits):
-        return told
-    first = next((m for m in net.modules() if type(m) in _DIMS), None)
-    if first is None or _DIMS[type(first)] == 1:
-        raise ModelError(
-            f"{type(net).__name__} has no 2D or 3D convolution that would tell what images it takes: give it an "
-            "attribute traits = fijibridge.nn.traits.Traits(dims=..., in_channels=..., outputs=..., divisor=...)"
-        )
-    dims, channels = _DIMS[type(first)], int(first.in_channels)  # type: ignore[arg-type]
-    with _untouched(net):
+    declared = declared_traits(net)
+    if declared is not None:
+        return declared
+    dims, channels = first_convolution(net)
+    with trial(net):
         divisor, side = _divisor(net, dims, channels)
         output = _try(net, dims, channels, side)
-    if output is None:  # it was there a moment ago
-        raise ModelError(f"{type(net).__name__} gives different things for the same input")
+    if output is None:  # the same side passed a moment ago
+        raise ModelError(f"{type(net).__name__} gives different outputs for the same input")
     return Traits(dims, channels, {"classes": slice(0, output.shape[1])}, divisor, (side - output.shape[-1]) // 2)
+
+
+def declared_traits(net: nn.Module) -> Traits | None:
+    """Return the attribute ``traits`` of a network, None if it has none."""
+    declared = getattr(net, "traits", None)
+    return declared if isinstance(declared, Traits) else None
+
+
+def first_convolution(net: nn.Module) -> tuple[int, int]:
+    """Return dimensions and input channels of the first 2D or 3D convolution.
+
+    Raises
+    ------
+    ModelError
+        If there is none.
+    """
+    for module in net.modules():
+        for dims, kinds in _CONVOLUTIONS.items():
+            if isinstance(module, kinds):
+                return dims, int(module.in_channels)
+    raise ModelError(
+        f"{type(net).__name__} has no 2D or 3D convolution, which would show what images it takes: give it an "
+        "attribute traits = fijibridge.nn.traits.Traits(dims=..., in_channels=..., outputs=..., divisor=...)"
+    )
 
 
 def _divisor(net: nn.Module, dims: int, channels: int) -> tuple[int, int]:
     """Return the smallest power of two whose multiples pass, and a side that passes; small images are tried first."""
-    for most in _SIDES[dims]:
+    for most in _TRIED[dims]:
         for divisor in (1, 2, 4, 8, 16, 32):
             sides = [most - divisor * k for k in range(min(_MULTIPLES, most // (2 * divisor)))]
             lost = {_lost(_try(net, dims, channels, side), side) for side in sides}
+            # All sides must lose the same number of pixels: a network that rounds sides passes others by chance.
             if len(sides) > 1 and len(lost) == 1 and None not in lost:
                 return divisor, most
     raise ModelError(
-        f"{type(net).__name__} was given {dims}D images of {channels} channel(s) with sides up to {most} px and gave "
+        f"{type(net).__name__} took {dims}D images of {channels} channel(s) with sides up to {most} px, and returned "
         "an image of that size, or one smaller by the same on both sides, for none of them: expected (B, C, ...) to "
         "(B, K, ...). If it is right, give it an attribute traits"
     )
@@ -109,11 +131,9 @@ def _lost(output: Tensor | None, side: int) -> int | None:
 
 
 def _try(net: nn.Module, dims: int, channels: int, side: int) -> Tensor | None:
-    """Return the output for zeros, None if it is no image that lies in the middle of the input."""
-    parameter = next(net.parameters(), None)
-    zeros = torch.zeros((1, channels, *[side] * dims))
+    """Return the output for zeros; None if it is no image that lies in the middle of the input."""
     try:
-        output = net(zeros if parameter is None else zeros.to(parameter.device, parameter.dtype))
+        output = net(blank_images(net, 1, channels, [side] * dims))
     except (RuntimeError, ValueError):
         return None
     if not isinstance(output, Tensor) or output.ndim != dims + 2 or len(set(output.shape[2:])) > 1:
@@ -122,14 +142,81 @@ def _try(net: nn.Module, dims: int, channels: int, side: int) -> Tensor | None:
     return output if lost >= 0 and lost % 2 == 0 and output.shape[-1] > side // 4 else None
 
 
-@contextmanager
-def _untouched(net: nn.Module) -> Iterator[None]:
-    """Look without leaving a trace: in evaluation, without gradients, with the random numbers as they were."""
-    was = {module: module.training for module in net.modules()}
-    net.eval()
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        for module, training in was.items():
-            module.training = training
+def normalises_by_image(net: nn.Module) -> bool:
+    """Return whether a network normalises by statistics of its whole input, in evaluation mode too."""
+    for module in net.modules():
+        if isinstance(module, _InstanceNorm | _BatchNorm):
+            if module.running_mean is None:
+                return True
+        elif isinstance(module, nn.GroupNorm):
+            return True
+    return False
+
+
+# --- sides of inputs and patches ----------------------------------------------------------------------
+
+
+def takes_side(net: nn.Module, known: Traits, side: int) -> bool:
+    """Return whether an input of a network may have this side."""
+    output_size = getattr(net, "output_size", None)
+    if callable(output_size) and known.shrink:
+        try:
+            return int(output_size(side)) > 0
+        except ModelError:
+            return False
+    return side > 2 * known.shrink and side % known.divisor == 0
+
+
+def next_side(net: nn.Module, known: Traits, side: int) -> int:
+    """Return the smallest side of an input that is at least `side`."""
+    last = side + 2 * known.shrink + 2 * known.divisor
+    return next(n for n in range(max(side, 1), last + 1) if takes_side(net, known, n))
+
+
+def last_side(net: nn.Module, known: Traits, side: int) -> int | None:
+    """Return the largest side of an input that is at most `side`; None if there is none."""
+    return next((n for n in range(side, 0, -1) if takes_side(net, known, n)), None)
+
+
+def patch_size(net: nn.Module, patch: Sequence[int] | None = None) -> tuple[int, ...]:
+    """Return the sides of a patch for a network, checked.
+
+    Parameters
+    ----------
+    net
+        The network.
+    patch
+        (Y, X) or (Z, Y, X) pixels; left out, 128 in y and x and 16 in z, or the next sides that fit.
+
+    Raises
+    ------
+    TrainingError
+        If the sides do not fit the network; names the nearest that do.
+    """
+    known = traits(net)
+    if patch is None:
+        usual = (_PATCH_SLICES, _PATCH_SIDE, _PATCH_SIDE)[-known.dims :]
+        return tuple(next_side(net, known, n) for n in usual)
+    size = tuple(int(n) for n in patch)
+    if len(size) != known.dims or not all(takes_side(net, known, n) for n in size):
+        raise TrainingError(
+            f"patch {size} does not fit the network: {known.dims} sides, {_expected_sides(net, known)}"
+            f"{_nearest_sides(net, known, size)}"
+        )
+    return size
+
+
+def _expected_sides(net: nn.Module, known: Traits) -> str:
+    if known.shrink == 0:
+        return f"each a multiple of {known.divisor}{' (2**depth)' if hasattr(net, 'config') else ''}"
+    least = 2 * known.shrink + 1
+    some = [n for n in range(least, least + 4 * known.divisor) if takes_side(net, known, n)]
+    return f"with valid convolutions such as {', '.join(map(str, some[:3]))}"
+
+
+def _nearest_sides(net: nn.Module, known: Traits, size: Sequence[int]) -> str:
+    proposals = []
+    for side in dict.fromkeys(n for n in size if not takes_side(net, known, n)):
+        found = dict.fromkeys((last_side(net, known, side), next_side(net, known, side)))
+        proposals.append(f"{' or '.join(str(n) for n in found if n is not None)} in place of {side}")
+    return f"; the nearest: {', '.join(proposals)}" if proposals else ""

@@ -88,7 +88,7 @@ def predict_folder(
     with working(call, device) as chosen:
         written = predict_files(
             loaded(model, chosen), input, output, resume=existing == "keep", overwrite=existing == "replace",
-            progress=call.progress, tile=tile, flips=flips, border=padding, precision=precision, device=chosen,
+            progress=call.progress, tile=tile, flips=flips, padding=padding, precision=precision, device=chosen,
             cancel=call.cancelled,
         )  # fmt: skip
     return Say(f"{len(written)} predictions in {output}")
@@ -115,7 +115,7 @@ def predicted(
 
     call.say(f"predicting {stem(image)}")
     return predictor.predict(
-        loaded(model, device), image, border=padding, flips=flips, tile=tile, precision=precision, device=device,
+        loaded(model, device), image, padding=padding, flips=flips, tile=tile, precision=precision, device=device,
         progress=call.progress, cancel=call.cancelled,
     )  # fmt: skip
 

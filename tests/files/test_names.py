@@ -11,8 +11,8 @@ from fijibridge.files.names import stem
     ("name", "expected"),
     [
         ("a.tif", "a"),
-        ("a.ome.tif", "a"),
-        ("b.ome.zarr", "b"),
+        ("a.ome.tif", "a.ome"),
+        ("b.ome.zarr", "b.ome"),
         ("c 1.2", "c 1.2"),
         (".tif", ".tif"),
         (None, "image"),

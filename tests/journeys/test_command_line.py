@@ -117,7 +117,7 @@ def test_predict_takes_all_of_predict(folder, done, here, tmp_path):
     options = ("--tile=32", "--flips", "--padding=valid", "--precision=bf16", "--device=cpu")
     here("predict", done[0] / "run", *files, "-o", tmp_path, *options)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a_image_prob.tif", "b_image_prob.tif"]
-    prob = fb.predict(done[0] / "run", read_image(files[1]), tile=32, flips=True, border="valid", precision="bf16",
+    prob = fb.predict(done[0] / "run", read_image(files[1]), tile=32, flips=True, padding="valid", precision="bf16",
                       device="cpu")  # fmt: skip
     assert (read_image(tmp_path / "b_image_prob.tif").values == prob.values).all()
     here("predict", done[0] / "run", *files, "-o", tmp_path, "--resume")

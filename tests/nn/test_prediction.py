@@ -72,14 +72,14 @@ def test_tiled_is_whole_for_a_network_of_someones_own(net):
     np.testing.assert_allclose(predict(own, image, tile=8).values, whole(own, image), atol=2e-6)
 
 
-@pytest.mark.parametrize("border", ["as trained", "mirror"])
-@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("padding", ["as trained", "mirror"])
+@pytest.mark.parametrize("convolutions", ["same", "valid"])
 @pytest.mark.parametrize("shape", [(1, 1), (5, 61), (64, 64), (70, 33)])
-def test_a_mirrored_border_is_that_of_an_image_continued_by_hand(border, padding, shape):
-    net = Model(UNet(1, 2, 2, 4, padding=padding).eval(), ("a", "b"), Normalisation.none())
+def test_a_mirrored_border_is_that_of_an_image_continued_by_hand(convolutions, padding, shape):
+    net = Model(UNet(1, 2, 2, 4, padding=convolutions).eval(), ("a", "b"), Normalisation.none())
     image, wide = noise(*shape), 60  # a multiple of the divisor, wider than what the network sees
-    tiled = predict(net, image, tile=12, border=border)
-    if padding == "same" and border == "as trained":
+    tiled = predict(net, image, tile=12, padding=padding)
+    if convolutions == "same" and padding == "as trained":
         np.testing.assert_allclose(tiled.values, whole(net, image), atol=2e-6)
         return
     continued = np.pad(image, wide, mode="reflect")
@@ -102,15 +102,15 @@ def test_a_valid_network_gives_what_torch_gives_for_its_middle():
 def test_only_pixels_that_see_no_border_are_left_with_valid(padding):
     net = Model(UNet(1, 2, 2, 4, padding=padding).eval(), ("a", "b"), Normalisation.none())
     image = as_image(noise(90, 75), pixel_size=0.5, unit="um", origin={"x": 10.0})
-    field, found = receptive_field(net.net), predict(net, image, border="valid", tile=16)
+    field, found = receptive_field(net.net), predict(net, image, padding="valid", tile=16)
     assert found.shape == (2, 90 - field.left - field.right, 75 - field.left - field.right)
     assert origin(found) == {"y": 0.5 * field.left, "x": 10 + 0.5 * field.left}
-    part = predict(net, image, border="mirror").sel(y=found.y, x=found.x)
+    part = predict(net, image, padding="mirror").sel(y=found.y, x=found.x)
     np.testing.assert_allclose(found.values, part.values, atol=2e-6)
-    other = predict(net, image.copy(data=np.pad(image.values[1:-1, 1:-1], 1, constant_values=1e4)), border="valid")
+    other = predict(net, image.copy(data=np.pad(image.values[1:-1, 1:-1], 1, constant_values=1e4)), padding="valid")
     assert abs(other - found).max() > 1e-3, "the outermost pixels are seen by some that are left"
-    with pytest.raises(ModelError, match=r"no pixel is left.*border='mirror'"):
-        predict(net, noise(20, 90), border="valid")
+    with pytest.raises(ModelError, match=r"leaves no pixel.*padding='mirror'"):
+        predict(net, noise(20, 90), padding="valid")
 
 
 def test_axes_calibration_and_names_are_kept():
@@ -259,8 +259,8 @@ def test_a_network_that_sees_the_whole_image_is_shown_it_or_refused():
     np.testing.assert_allclose(predict(net, image).values, whole(net, image), atol=2e-6)
     with pytest.raises(ModelError, match=r"40 x 50 px does not go through .* in one piece.*sees the whole image.*tile"):
         predict(net, image, tile=16)
-    with pytest.raises(ModelError, match="border='mirror' needs to know how far"):
-        predict(net, image, border="mirror")
+    with pytest.raises(ModelError, match="padding='mirror' needs the network's receptive field"):
+        predict(net, image, padding="mirror")
 
 
 @pytest.mark.parametrize("norm", ["instance", "group"])
@@ -292,7 +292,7 @@ def test_mixed_precision_is_near():
 
 
 @pytest.mark.parametrize(("more", "words"), [
-    ({"border": "zero"}, "border is 'zero'; expected one of 'as trained', 'mirror', 'valid'"),
+    ({"padding": "zero"}, "padding is 'zero'; expected one of 'as trained', 'mirror', 'valid'"),
     ({"precision": "8"}, "precision is '8'; expected one of '32', 'bf16'"), ({"tile": 0}, "tile is 0"),
 ])  # fmt: skip
 def test_wrong_options(more, words):

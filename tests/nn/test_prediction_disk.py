@@ -60,14 +60,14 @@ def test_percentiles_of_what_is_not_in_memory_are_taken_in_parts(tmp_path, monke
 
 
 @pytest.mark.parametrize("dims", ["yx", "czyx", "tczyx"])
-@pytest.mark.parametrize("border", ["as trained", "valid"])
-def test_a_result_on_disk_is_the_one_in_memory(dims, border, tmp_path):
+@pytest.mark.parametrize("padding", ["as trained", "valid"])
+def test_a_result_on_disk_is_the_one_in_memory(dims, padding, tmp_path):
     image = as_image(
         counts(*(3, 2, 4, 60, 70)[-len(dims) :]), dims, pixel_size={"t": 30.0, "z": 2.0, "y": 0.5, "x": 0.25},
         origin={"y": 7.0}, unit={"z": "um", "y": "um", "x": "um", "t": "sec"}, name="a",
     )  # fmt: skip
     net = model(in_channels=image.sizes.get("c", 1))
-    here, there = (predict(net, image, border=border, out=out, tile=20) for out in (None, tmp_path / "p.ome.zarr"))
+    here, there = (predict(net, image, padding=padding, out=out, tile=20) for out in (None, tmp_path / "p.ome.zarr"))
     assert there.chunks is not None, "nothing is read before it is needed"
     xr.testing.assert_identical(there.compute(), here)
     assert [pixel_size(there), origin(there), unit(there)] == [pixel_size(here), origin(here), unit(here)]
@@ -77,7 +77,7 @@ def test_a_result_on_disk_is_the_one_in_memory(dims, border, tmp_path):
     assert (
         origin(read)["y"]
         == origin(here)["y"]
-        == 7.0 + (0.0 if border == "as trained" else 0.5 * (70 - here.sizes["x"]) / 2)
+        == 7.0 + (0.0 if padding == "as trained" else 0.5 * (70 - here.sizes["x"]) / 2)
     )
     assert time_unit(read) == time_unit(here) or "t" not in dims
     assert [p.name for p in tmp_path.iterdir()] == ["p.ome.zarr"]

@@ -41,7 +41,7 @@ def test_lines_cover_every_pixel_once_and_find_it_in_the_output(axis, n, side, b
 @given(axes, st.integers(1, 80), st.integers(1, 40), st.sampled_from(["as trained", "mirror", "valid"]))
 def test_lines_reach_as_far_as_the_network_sees(axis, n, side, border):
     if border == "valid" and n <= axis.left + axis.right:
-        with pytest.raises(ModelError, match="no pixel is left"):
+        with pytest.raises(ModelError, match="leaves no pixel"):
             lines(axis, n, side, border)
         return
     for line in lines(axis, n, side, border):
@@ -89,7 +89,7 @@ def test_axes_of_a_unet_with_flips_see_as_far_to_both_sides():
     plain, flipped = axes_of(net, net.traits)[0], axes_of(net, net.traits, flips=True)[0]
     assert plain.base == net.input_size(1)
     assert flipped.left == flipped.right == max(plain.left, plain.right) + 1
-    assert (plain.more, flipped.more) == (0, 4)
+    assert (plain.margin, flipped.margin) == (0, 4)
 
 
 def test_the_smallest_input_of_a_network_of_someones_own_is_found():

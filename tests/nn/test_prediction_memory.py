@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from fijibridge.errors import DeviceError, FijiBridgeWarning, ImageError
-from fijibridge.nn import prediction_memory
+from fijibridge.nn import memory
 from fijibridge.nn.model import Model
 from fijibridge.nn.prediction import predict, predictor
-from fijibridge.nn.prediction.tiles import axes_of
+from fijibridge.nn.prediction.tiles import axes_of, largest_input, largest_sides
 from fijibridge.nn.traits import Traits, traits
 from fijibridge.nn.unet import UNet
 
@@ -102,7 +102,8 @@ def test_memory_for_a_pixel_is_what_torch_has_alive(shape):
         if event.name() == "[memory]":
             now += event.nbytes()
             most = max(most, now)
-    found = prediction_memory.bytes_per_pixel(net, known, axes_of(net, known)) * side**known.dims
+    windows = [axis.window for axis in axes_of(net, known)]
+    found = memory.prediction_memory(net, known, windows) * side**known.dims
     assert 0.8 < found / most < 1.25
 
 
@@ -112,25 +113,24 @@ def test_a_network_that_needs_numbers_is_tried_with_some():
             return super().forward(x) * float(x.max() + 1)
 
     net = Numbers(1, 2, 3, padding=1).eval()
-    assert (
-        prediction_memory.bytes_per_pixel(net, Traits(2, 1), axes_of(UNet(depth=1, width=2), Traits(2, 1))) >= 4 + 2 * 8
-    )
+    windows = [axis.window for axis in axes_of(UNet(depth=1, width=2), Traits(2, 1))]
+    assert memory.prediction_memory(net, Traits(2, 1), windows) >= 4 + 2 * 8
 
 
 @pytest.mark.parametrize("room", [2**18, 2**20, 2**22, 2**40])
 @pytest.mark.parametrize("shape", [(1000, 300), (90, 4000)])
 def test_tiles_fill_the_room_there_is(room, shape, monkeypatch):
-    monkeypatch.setattr(prediction_memory, "room", lambda device, undivided=False: room)
+    monkeypatch.setattr(memory, "tile_memory", lambda device, undivided=False: room)
     net = UNet(depth=2, width=4).eval()
     axes, cpu = axes_of(net, net.traits), torch.device("cpu")
-    sides = prediction_memory.fitting_sides(axes, shape, "as trained", 100.0, cpu)
+    limit = memory.tile_pixels(cpu, 100.0)
+    sides = largest_sides(axes, shape, "as trained", limit)
     assert all(side % 4 == 0 for side in sides)
-    taken = prediction_memory.pixels(axes, shape, "as trained", sides)
     larger = [n * 2 for n in sides]
     if room > 2**18:
-        assert prediction_memory.fits(cpu, 100.0, taken)
+        assert largest_input(axes, shape, "as trained", sides) <= limit
     if room < 2**40:
-        assert not prediction_memory.fits(cpu, 100.0, prediction_memory.pixels(axes, shape, "as trained", larger))
+        assert largest_input(axes, shape, "as trained", larger) > limit
     else:
         assert all(side >= n for side, n in zip(sides, shape, strict=True))
 
@@ -138,11 +138,11 @@ def test_tiles_fill_the_room_there_is(room, shape, monkeypatch):
 @pytest.mark.parametrize("norm", ["batch", "instance"])
 def test_an_image_stays_in_one_piece_where_it_must_and_memory_is_enough(norm, monkeypatch):
     model = Model(UNet(1, 2, 1, 4, norm=norm).eval(), ("a", "b"))
-    monkeypatch.setattr(prediction_memory, "_MOST", {"cpu": 300_000})
+    monkeypatch.setattr(memory, "_TILE_BYTES", {"cpu": 300_000})
     told: list[tuple[int, int]] = []
     predict(model, noise(100, 100), progress=lambda *n: told.append(n), device="cpu")
     assert (told[-1] == (1, 1)) == (norm == "instance")
-    monkeypatch.setattr(prediction_memory, "memory", lambda device: 400_000)
+    monkeypatch.setattr(memory, "device_memory", lambda device: 400_000)
     if norm == "instance":
         with pytest.warns(FijiBridgeWarning, match="100 x 100 px are predicted in tiles"):
             predict(model, noise(100, 100), device="cpu")
@@ -193,8 +193,6 @@ def test_memory_does_not_grow_with_the_image(python, tmp_path):
 LIMITED = """
 import resource, logging, numpy as np, torch
 import fijibridge as fb
-from fijibridge.nn import prediction_memory as memory
-from fijibridge.nn.prediction import tiling
 torch.set_num_threads(1)
 torch.manual_seed(0)
 model = fb.Model(fb.UNet(1, 2, 1, 32).eval(), ("a", "b"))

@@ -24,7 +24,7 @@ def test_predict(host, tissue, model):
     (shown,) = call(
         "predict", host(), Call(progress=lambda *n: done.append(n)), image="raw", model=str(model), **options
     )
-    expected = fb.predict(model, tissue.image, flips=True, border="mirror", tile=32, precision="bf16", device="cpu")
+    expected = fb.predict(model, tissue.image, flips=True, padding="mirror", tile=32, precision="bf16", device="cpu")
     assert isinstance(shown, ShowImage)
     assert (shown.name, shown.limits) == ("evl_prob", (0.0, 1.0))
     assert (shown.image.values == expected.values).all()

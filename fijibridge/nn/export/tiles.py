@@ -9,9 +9,8 @@ from torch import nn
 
 from fijibridge.errors import ModelError
 from fijibridge.image import DIMS
-from fijibridge.nn.memory import last_side, next_side
-from fijibridge.nn.planning import receptive_field
-from fijibridge.nn.traits import traits
+from fijibridge.nn.receptive_field import receptive_field
+from fijibridge.nn.traits import last_side, next_side, traits
 
 _TEST_SIDE = {"z": 32, "y": 256, "x": 256}
 """Pixels of the test image that are tried first: enough to see something in, small enough to be sent with the model."""

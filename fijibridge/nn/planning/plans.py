@@ -1,4 +1,4 @@
-"""A plan of a training: patches, coverage, and what it will take, before anything is trained."""
+"""Plan of a training: patches, coverage, and a forecast of time and memory."""
 
 from __future__ import annotations
 
@@ -15,52 +15,55 @@ from torch import nn
 from fijibridge.dataset import Dataset
 from fijibridge.errors import TrainingError
 from fijibridge.nn.augmentation import Augmentation
-from fijibridge.nn.devices import device_of, memory
-from fijibridge.nn.memory import last_side, next_side, patch_size
+from fijibridge.nn.devices import device_memory, device_of
+from fijibridge.nn.memory import parse_bytes
 from fijibridge.nn.patches import PatchSampler
+from fijibridge.nn.patches.places import grid_shape, strides_of
 from fijibridge.nn.planning.forecast import Forecast, forecast_training
 from fijibridge.nn.planning.images import Source, source_of
-from fijibridge.nn.planning.limits import bytes_of, fit_batch, fit_patch
+from fijibridge.nn.planning.limits import fit_batch, fit_patch
 from fijibridge.nn.planning.text import plan_rows, plan_text
-from fijibridge.nn.receptive_field.field import ReceptiveField, receptive_field
-from fijibridge.nn.traits import Traits, traits
+from fijibridge.nn.receptive_field import ReceptiveField, receptive_field
+from fijibridge.nn.traits import Traits, last_side, next_side, patch_size, traits
+from fijibridge.renames import warn_renamed
 
 _BATCH = 8
-_MOST = 128  # patches in a batch that is chosen
+_MOST = 128  # patches in a batch that is chosen for a limit of memory
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training will do and take; ``print(plan)`` shows it as a table.
+    """Plan of a training; ``print(plan)`` shows it as a table.
 
     Attributes
     ----------
     network, device, precision : str
-        What is trained, where, and how numbers are kept.
+        Description of the network, device that computes, precision of its numbers.
     images, watched : tuple of tuple
-        Sides of the images that are learnt and watched, ([z,] y, x) pixels.
+        Sides of the images for training and validation, ([z,] y, x) pixels.
     receptive_field : ReceptiveField
-        Of the network.
+        Receptive field of the network.
     patch, stride, halo : tuple of int
-        By axis, pixels: of a patch; from one patch to the next; what a tile needs around it in a prediction.
+        Along each axis in pixels: side of a patch; distance between neighbouring patches; margin that a tile needs in a
+        prediction.
     divisor : int
-        What sides and origins of tiles must be multiples of.
+        Number that sides and origins of tiles must be multiples of.
     batch, batches, epochs : int
         Patches in a batch, batches in an epoch, epochs.
     on_grid : bool
-        Whether patches lie on the grid of the stride, or are drawn at random, so many as were asked for.
+        Whether patches lie on the grid of the stride, or are drawn at random.
     coverage : tuple of float
-        By axis, how many patches of an epoch hold an inner pixel: patch / stride on a grid.
+        Along each axis, number of patches of an epoch that hold a pixel far from borders: patch / stride on a grid.
     coverage_area : float
-        How many patches of an epoch hold a pixel, inside: the product of these.
+        Number of patches of an epoch that hold such a pixel: the product over the axes.
     mean_coverage : float
-        The same on average over all pixels, with those at the borders.
-    memory : int or None
-        Bytes that the device has for it, or the limit.
+        Number of patches of an epoch that hold a pixel, on average over all pixels.
+    memory_bytes : int or None
+        Memory of the device, or the limit.
     forecast : Forecast or None
-        None without a trial.
+        Forecast of time and memory; None without a trial.
     notes : tuple of str
-        What to think of before it starts.
+        Remarks to consider before the training.
     """
 
     network: str
@@ -80,32 +83,38 @@ class Plan:
     coverage: tuple[float, ...]
     coverage_area: float
     mean_coverage: float
-    memory: int | None
+    memory_bytes: int | None
     forecast: Forecast | None
     notes: tuple[str, ...] = ()
 
     @property
     def patches(self) -> int:
-        """Of an epoch."""
+        """Number of patches in an epoch."""
         return self.batch * self.batches
 
     def settings(self) -> dict[str, Any]:
-        """Return what :func:`fijibridge.train` is to be given: ``train(net, data, **plan.settings())``."""
+        """Return the settings for :func:`fijibridge.train`: ``train(net, data, **plan.settings())``."""
         given = {"patch": self.patch, "batch": self.batch, "batches": self.batches, "epochs": self.epochs}
         return given | ({"sampling": "grid", "stride": self.stride} if self.on_grid else {})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        return dataclasses.asdict(self) | {"patches": self.patches}
+        """Return a JSON-ready dict; ``memory`` is the name of ``memory_bytes`` in version 0.1."""
+        return dataclasses.asdict(self) | {"patches": self.patches, "memory": self.memory_bytes}
+
+    @property
+    def memory(self) -> int | None:
+        """Name of :attr:`memory_bytes` in version 0.1."""
+        warn_renamed("Plan.memory", "Plan.memory_bytes")
+        return self.memory_bytes
 
     def __str__(self) -> str:
-        return plan_text(self)
+        return plan_text(self.to_dict())
 
     def _repr_html_(self) -> str:
         from fijibridge import displays
 
         notes = [displays.paragraph(f"note: {note}") for note in self.notes]
-        return displays.page(f"Plan: {self.network}", displays.facts(plan_rows(self)), *notes)
+        return displays.page(f"Plan: {self.network}", displays.facts(plan_rows(self.to_dict())), *notes)
 
 
 def plan(
@@ -123,37 +132,38 @@ def plan(
     precision: str = "auto",
     probe: bool = True,
 ) -> Plan:
-    """Say what a training will do and take, from a few real steps of it; nothing is trained.
+    """Plan a training: patches, coverage, and a forecast from a few real steps on a copy of the network.
 
     Parameters
     ----------
     net
         The network; left as it is.
     data
-        A dataset (its ``train`` images; those for validation are watched), a list of (image, target), or a list of the
-        shapes of images, without channels.
+        A dataset (its ``train`` images, and those for validation), a list of (image, target), or a list of shapes of
+        images, without channels.
     patch
         (Y, X) or (Z, Y, X) pixels. Left out: three times the distance that information travels through the network, at
-        the most what the smallest image has, rounded to what fits the network.
+        most the smallest image, rounded to a side that fits the network.
     stride
-        Pixels from one patch to the next, one number or one by axis. Left out: that distance once, at the most a patch.
+        Distance between neighbouring patches in pixels, one number or one for each axis. Left out: the distance that
+        information travels, at most a patch.
     batch
         Patches in a batch, 8 if left out; with `memory_limit` the largest that keeps it.
     batches
-        Batches in an epoch, of patches drawn at random. Left out: as many as the grid of the stride has patches for.
+        Batches in an epoch, of patches drawn at random. Left out: all patches on the grid of the stride.
     epochs
-        Of the training.
+        Epochs of the training.
     validation
-        Pairs or shapes to watch, besides those of a dataset.
+        Pairs or shapes for validation, if `data` is no dataset.
     device
         ``"cpu"``, ``"cuda"`` ...; left out, the best there is.
     memory_limit
-        Bytes, or text such as ``"4GB"``: on a CUDA device of what is allocated there, elsewhere of all that this
-        process takes. What of batch and patch is left out is chosen to keep it, and a real step shows that it does.
+        Bytes, or text such as ``"4GB"``: of the memory allocated on a CUDA device, elsewhere of all memory of this
+        process. Batch and patch, where left out, are chosen to keep it, and real steps confirm them.
     precision
         ``"32"``, ``"bf16"``, ``"16"`` or ``"auto"``, as in a training.
     probe
-        Whether to take the real steps; without them there is no forecast.
+        Whether to take the real steps; the plan has no forecast without them.
 
     Returns
     -------
@@ -162,7 +172,7 @@ def plan(
     Raises
     ------
     TrainingError
-        If patch and network do not fit, or nothing keeps the limit: it says what would help.
+        If patch and network do not fit, or nothing keeps the limit.
     ModelError
         If the network has no receptive field.
 
@@ -179,13 +189,13 @@ def plan(
     if memory_limit is None:
         return work.plan(size, stride, _BATCH if batch is None else batch, batches, epochs, probe)
     if not probe:
-        raise TrainingError("memory_limit is kept by trying: leave out probe=False")
-    return work.within(bytes_of(memory_limit), size, patch is None, stride, batch, batches, epochs)
+        raise TrainingError("memory_limit needs real steps: leave out probe=False")
+    return work.within(parse_bytes(memory_limit), size, patch is None, stride, batch, batches, epochs)
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What a plan is made of."""
+    """Network, images and device from which plans are made."""
 
     net: nn.Module
     known: Traits
@@ -195,7 +205,7 @@ class _Work:
     precision: str
 
     def usual_patch(self) -> tuple[int, ...]:
-        """Return three times the distance that information travels, within the smallest image."""
+        """Return three times the distance that information travels, at most the smallest image."""
         room = np.min(np.array(self.source.shapes), axis=0)
         sides = []
         for far, most in zip(_distance(self.field, self.known.dims), room, strict=True):
@@ -207,19 +217,20 @@ class _Work:
         self, patch: tuple[int, ...], stride: int | Sequence[int] | None, batch: int, batches: int | None, epochs: int,
         probe: bool, limit: int | None = None,
     ) -> Plan:  # fmt: skip
-        """Make the plan for patch and batch."""
+        """Make the plan for a patch and a batch."""
         steps, on_grid = _stride(stride, self.field, self.known, patch), batches is None
         if batches is None:
             batches = math.ceil(_grid(self.source, patch, steps) / max(batch, 1))
         if min(batch, batches) < 1 or epochs < 0:
             raise TrainingError(f"batch {batch} and batches {batches} must be at least 1, epochs {epochs} at least 0")
         forecast = self._forecast(patch, batch, batches, epochs) if probe else None
+        available = device_memory(self.device) if limit is None else limit
         per_axis, area, mean = _coverage(self.source, patch, steps, batch * batches, on_grid)
         made = Plan(
             _name(self.net, self.known), str(self.device), self.precision, tuple(self.source.shapes),
             tuple(self.source.watched), self.field, patch, steps,
             tuple(f.halo for f in self.field.along(self.known.dims)), self.field.divisor, int(batch), int(batches),
-            int(epochs), on_grid, per_axis, area, mean, limit if limit is not None else memory(self.device), forecast,
+            int(epochs), on_grid, per_axis, area, mean, available, forecast,
         )  # fmt: skip
         return dataclasses.replace(made, notes=_notes(made))
 
@@ -227,9 +238,10 @@ class _Work:
         self, limit: int, patch: tuple[int, ...], free_patch: bool, stride: int | Sequence[int] | None,
         batch: int | None, batches: int | None, epochs: int,
     ) -> Plan:  # fmt: skip
-        """Make a plan that keeps a limit: lowered, where left out, is first the batch, then the patch.
+        """Make a plan that keeps a limit.
 
-        The batch that fits is found with made-up patches; the forecast, with real ones, has the last word.
+        Of batch and patch, those left out are chosen: the batch is lowered first, then the patch. Steps on random
+        patches find the first candidates; the forecast, from real patches, decides, and lowers them further if needed.
         """
         patch, many = self._fitting(limit, patch, free_patch, batch)
         while True:
@@ -270,12 +282,13 @@ class _Work:
         return TrainingError(
             f"a training with batches of {batch} patches of {' x '.join(map(str, patch))} takes up to "
             f"{taken / 2**20:.0f} MiB on {self.device}, above the limit of {limit / 2**20:.0f} MiB: leave batch or "
-            "patch out, so that the largest that fits is taken, or take a network of less width or depth"
+            "patch out, so that the largest that fits is chosen, or lower the width or depth of the network"
         )
 
     def _forecast(self, patch: Sequence[int], batch: int, batches: int, epochs: int) -> Forecast:
         source, watch = self.source, None
-        sampler = PatchSampler(source.samples, patch, batch, batches, _augmentation(self.known))
+        augmentation = Augmentation.of(True, [head for head in self.known.outputs if head != "classes"])
+        sampler = PatchSampler(source.samples, patch, batch, batches, augmentation)
         if source.watched:
             checks = max(1, round(source.watched_pixels * source.known / math.prod(patch) / batch))
             watch = PatchSampler(source.samples, patch, batch, checks, False)
@@ -285,48 +298,36 @@ class _Work:
         )  # fmt: skip
 
 
-def _augmentation(known: Traits) -> Augmentation:
-    """Return the usual augmentation, as far as all heads take it."""
-    heads = tuple(head for head in known.outputs if head != "classes")
-    usual = Augmentation(heads=tuple(head for head in heads if head != "distance"))
-    return dataclasses.replace(usual, heads=heads, elastic=0.0 if "distance" in heads else usual.elastic)
-
-
 def _bytes(forecast: Forecast | None) -> int | None:
-    """Return what a limit is about: the device's memory, or that of the host where it computes itself."""
+    """Return the memory that a limit is about: that of a CUDA device, else of the host."""
     return None if forecast is None else forecast.device_bytes or forecast.host_bytes
 
 
 def _distance(field: ReceptiveField, dims: int) -> list[int]:
-    """Return how far information travels along each axis, at the most, in pixels."""
+    """Return the largest distance that information travels along each axis, in pixels."""
     return [max(f.left, f.right, 1) for f in field.along(dims)]
 
 
 def _stride(
     given: int | Sequence[int] | None, field: ReceptiveField, known: Traits, patch: Sequence[int]
 ) -> tuple[int, ...]:
-    """Return the stride by axis, that of the output for a valid network: what is learnt in each patch is its middle."""
-    shown = [n - 2 * known.shrink for n in patch]
+    """Return the stride along each axis; with valid convolutions, only the middle of a patch is learnt."""
+    learnt = [n - 2 * known.shrink for n in patch]
     if given is None:
         rounded = [-(-far // field.divisor) * field.divisor for far in _distance(field, known.dims)]
-        return tuple(min(s, n) for s, n in zip(rounded, shown, strict=True))
-    steps = (given,) * known.dims if isinstance(given, int | np.integer) else tuple(given)
-    if len(steps) != known.dims or any(int(s) < 1 for s in steps):
-        raise TrainingError(f"stride is {given}; expected one number of at least 1, or {known.dims}, one for each axis")
-    return tuple(int(s) for s in steps)
+        return tuple(min(s, n) for s, n in zip(rounded, learnt, strict=True))
+    return strides_of(given, known.dims)
 
 
 def _grid(source: Source, patch: Sequence[int], stride: Sequence[int]) -> int:
-    """Count the patches of the grid, the last of a row ending with the image, as the sampler lays them."""
-    return sum(
-        math.prod(1 + math.ceil(max(n - p, 0) / s) for n, p, s in zip(shape, patch, stride, strict=True))
-        for shape in source.shapes
-    )
+    """Return the number of patches of the grid over all images."""
+    return sum(math.prod(grid_shape(shape, patch, stride)) for shape in source.shapes)
 
 
 def _coverage(
     source: Source, patch: Sequence[int], stride: Sequence[int], patches: int, on_grid: bool
 ) -> tuple[tuple[float, ...], float, float]:
+    """Return the coverage of a plan: along each axis, by area, and on average over all pixels."""
     pixels = source.pixels if on_grid else source.pixels * max(source.known, 1e-9)
     mean = patches * math.prod(patch) / pixels
     if not on_grid:
@@ -350,18 +351,18 @@ def _notes(made: Plan) -> tuple[str, ...]:
     room = np.max(np.array(made.images), axis=0)
     if any(n < f.size and n < most for n, f, most in zip(made.patch, fields, room, strict=True)):
         notes.append(
-            f"the patch is smaller than the {made.receptive_field.size} px that the network sees: what it learns at "
-            "the borders of patches is without its surroundings"
+            f"the patch is smaller than the receptive field of {made.receptive_field.size} px: near the borders of "
+            "patches, the network learns without the surroundings of a pixel"
         )
     if made.coverage_area > 16:
         wider = tuple(max(p // 3, 1) for p in made.patch)
         notes.append(
-            f"each pixel is seen {made.coverage_area:.0f} times an epoch: with a stride of "
+            f"each pixel is seen {made.coverage_area:.0f} times an epoch; with a stride of "
             f"{' x '.join(map(str, wider))} an epoch takes about {made.coverage_area / 9:.0f} times less"
         )
     if any(n < p for shape in made.images for n, p in zip(shape, made.patch, strict=True)):
         notes.append("some images are smaller than the patch: they are mirrored, and the truth there is unknown")
     taken = _bytes(made.forecast)
-    if made.memory is not None and taken is not None and taken > made.memory:
-        notes.append("it takes more memory than there is: lower batch or patch, or give memory_limit to have it chosen")
+    if made.memory_bytes is not None and taken is not None and taken > made.memory_bytes:
+        notes.append("it takes more memory than available: lower batch or patch, or let memory_limit choose them")
     return tuple(notes)

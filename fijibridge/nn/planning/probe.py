@@ -6,16 +6,15 @@ import copy
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fijibridge.errors import TrainingError
 from fijibridge.machine import PeakMemory, release_memory
-from fijibridge.nn.devices import is_out_of_memory
+from fijibridge.nn.devices import autocast, is_out_of_memory, resolve_precision
 from fijibridge.nn.patches import Batch
 
 LossFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -113,7 +112,7 @@ class _Stepper:
         self.copied = first is not None and first.device.type == device.type
         self.net = copy.deepcopy(net).to(device).train()
         self.weights = sum(t.nbytes for t in (*self.net.parameters(), *self.net.buffers()))
-        self.device, self.loss, self.precision = device, loss, _precision(precision, device)
+        self.device, self.loss, self.precision = device, loss, resolve_precision(precision, device)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=1e-5, weight_decay=1e-4)
         half = self.precision == "16" and device.type == "cuda"
         self.scaler = torch.amp.GradScaler(device.type, enabled=half)
@@ -154,24 +153,14 @@ class _Stepper:
 
     def _loss(self, batch: Batch) -> Tensor:
         x, y, weight = (t.to(self.device, non_blocking=True) for t in batch)
-        with self._autocast():
+        with autocast(self.device, self.precision):
             return self.loss(self.net(x), y, weight)
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        kind = {"bf16": torch.bfloat16, "16": torch.float16}.get(self.precision)
-        return nullcontext() if kind is None else torch.autocast(self.device.type, dtype=kind)
 
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         elif self.device.type == "mps":
             torch.mps.synchronize()
-
-
-def _precision(asked: str | int | None, device: torch.device) -> str:
-    if asked == "auto":
-        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "32"
-    return str(asked or "32").split("-")[0]
 
 
 def _next(batches: Iterator[Batch]) -> Batch:

@@ -1,69 +1,66 @@
-"""Plans and forecasts as tables to read."""
+"""Plans and forecasts as text: tables, durations, amounts of memory."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fijibridge.image import DIMS
 
-if TYPE_CHECKING:
-    from fijibridge.nn.planning.plans import Plan
-
-_WIDTH = 18
+_WIDTH = 18  # of the names of rows, characters
 
 
-def plan_text(made: Plan) -> str:
-    """Set a plan as a table."""
-    lines = [made.network, *(f"  {name:<{_WIDTH}}{value}" for name, value in plan_rows(made))]
-    return "\n".join([*lines, *(f"  note: {note}" for note in made.notes)])
+def plan_text(plan: Mapping[str, Any]) -> str:
+    """Format a plan, as :meth:`fijibridge.Plan.to_dict` returns it, as a table."""
+    lines = [plan["network"], *(f"  {name:<{_WIDTH}}{value}" for name, value in plan_rows(plan))]
+    return "\n".join([*lines, *(f"  note: {note}" for note in plan["notes"])])
 
 
-def plan_rows(made: Plan) -> Iterator[tuple[str, str]]:
-    """Yield what a plan says, by name."""
-    field = made.receptive_field
-    yield "images", _images(made.images)
-    if made.watched:
-        yield "validation", _images(made.watched)
-    yield "receptive field", f"{_by_axis([f.size for f in field.along(len(made.patch))])} px"
-    yield "halo", f"{_by_axis(made.halo)} px"
-    yield "divisor", f"{made.divisor} px"
-    yield "patch", f"{_times(made.patch)} px"
-    yield "stride", f"{_times(made.stride)} px" if made.on_grid else "none: patches lie at random"
-    yield "patches an epoch", f"{made.patches:,} ({made.batches:,} batches of {made.batch})"
-    yield "coverage", _coverage(made)
-    told = made.forecast
-    if told is None:
+def plan_rows(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the rows of a plan, name and value."""
+    dims = len(plan["patch"])
+    fields = plan["receptive_field"]["axes"] or [plan["receptive_field"]] * dims
+    yield "images", _images(plan["images"])
+    if plan["watched"]:
+        yield "validation", _images(plan["watched"])
+    yield "receptive field", f"{_by_axis([field['size'] for field in fields])} px"
+    yield "halo", f"{_by_axis(plan['halo'])} px"
+    yield "divisor", f"{plan['divisor']} px"
+    yield "patch", f"{_times(plan['patch'])} px"
+    yield "stride", f"{_times(plan['stride'])} px" if plan["on_grid"] else "none: patches lie at random"
+    yield "patches an epoch", f"{plan['patches']:,} ({plan['batches']:,} batches of {plan['batch']})"
+    yield "coverage", _coverage(plan)
+    if plan["forecast"] is None:
         yield "forecast", "none, as no step was tried"
-        return
-    yield "device", f"{made.device}, precision {made.precision}"
-    yield "set-up", seconds_text(told.setup_s)
-    yield "a step", seconds_text(told.step_s)
-    yield "an epoch", seconds_text(told.epoch_s)
-    yield f"{made.epochs} epochs", seconds_text(told.total_s)
-    there = "" if made.memory is None else f" of {bytes_text(made.memory)}"
-    on_host = told.device_bytes is None
-    yield (
-        "host memory",
-        "not known"
-        if told.host_bytes is None
-        else (f"at the most {bytes_text(told.host_bytes)}{there if on_host else ''}"),
-    )
-    yield "GPU memory", "none" if told.device_bytes is None else f"{bytes_text(told.device_bytes)}{there}"
+    else:
+        yield from _forecast_rows(plan, plan["forecast"])
+
+
+def _forecast_rows(plan: Mapping[str, Any], forecast: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "device", f"{plan['device']}, precision {plan['precision']}"
+    yield "set-up", seconds_text(forecast["setup_s"])
+    yield "a step", seconds_text(forecast["step_s"])
+    yield "an epoch", seconds_text(forecast["epoch_s"])
+    yield f"{plan['epochs']} epochs", seconds_text(forecast["total_s"])
+    host, device = forecast["host_bytes"], forecast["device_bytes"]
+    available = "" if plan["memory_bytes"] is None else f" of {bytes_text(plan['memory_bytes'])}"
+    bound = "not known" if host is None else f"at most {bytes_text(host)}{available if device is None else ''}"
+    yield "host memory", bound
+    yield "GPU memory", "none" if device is None else f"{bytes_text(device)}{available}"
 
 
 def _images(shapes: Sequence[Sequence[int]]) -> str:
     counts = Counter(map(tuple, shapes)).most_common()
-    told = ", ".join(f"{n} of {_times(shape)}" for shape, n in counts[:3])
-    return told + (f" and {sum(n for _, n in counts[3:])} of other sizes" if len(counts) > 3 else "") + " px"
+    largest = ", ".join(f"{n} of {_times(shape)}" for shape, n in counts[:3])
+    return largest + (f" and {sum(n for _, n in counts[3:])} of other sizes" if len(counts) > 3 else "") + " px"
 
 
 def took_text(table: pd.DataFrame) -> str:
-    """Set a forecast beside what was measured, in seconds and bytes as one reads them.
+    """Format a table that compares forecast and measurement.
 
     Examples
     --------
@@ -77,14 +74,14 @@ def took_text(table: pd.DataFrame) -> str:
     rows = {}
     for name, row in table.iterrows():
         title, shown = _quantity(str(name))
-        told = [shown(float(row[column])) if np.isfinite(row[column]) else "-" for column in ("forecast", "measured")]
-        if told != ["-", "-"]:
-            rows[title] = [*told, f"{row['ratio']:.2f}" if np.isfinite(row["ratio"]) else "-"]
+        both = [shown(float(row[column])) if np.isfinite(row[column]) else "-" for column in ("forecast", "measured")]
+        if both != ["-", "-"]:
+            rows[title] = [*both, f"{row['ratio']:.2f}" if np.isfinite(row["ratio"]) else "-"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=["forecast", "measured", "ratio"]).to_string()
 
 
 def _quantity(name: str) -> tuple[str, Callable[[float], str]]:
-    """Return how a quantity is called, and how it is written."""
+    """Return title and formatter of a quantity, by the ending of its name."""
     if name.endswith("_s"):
         return name.removesuffix("_s").replace("_", " "), seconds_text
     if name.endswith("_bytes"):
@@ -92,12 +89,12 @@ def _quantity(name: str) -> tuple[str, Callable[[float], str]]:
     return name.replace("_", " "), lambda count: f"{count:,.0f}"
 
 
-def _coverage(made: Plan) -> str:
-    if not made.on_grid:
-        return f"each known pixel in {made.mean_coverage:.3g} patches an epoch on average"
-    axes = DIMS[-len(made.patch) :]
-    by_axis = ", ".join(f"{axis} {c:.3g}" for axis, c in zip(axes, made.coverage, strict=True))
-    return f"{by_axis}; by area {made.coverage_area:.4g} ({made.mean_coverage:.4g} on average with the borders)"
+def _coverage(plan: Mapping[str, Any]) -> str:
+    if not plan["on_grid"]:
+        return f"each known pixel in {plan['mean_coverage']:.3g} patches an epoch on average"
+    axes = DIMS[-len(plan["patch"]) :]
+    by_axis = ", ".join(f"{axis} {c:.3g}" for axis, c in zip(axes, plan["coverage"], strict=True))
+    return f"{by_axis}; by area {plan['coverage_area']:.4g} ({plan['mean_coverage']:.4g} on average with the borders)"
 
 
 def _by_axis(numbers: Sequence[int]) -> str:
@@ -109,7 +106,7 @@ def _times(numbers: Sequence[int]) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """Set a time as one reads it.
+    """Format a duration.
 
     Examples
     --------
@@ -126,7 +123,7 @@ def seconds_text(seconds: float) -> str:
 
 
 def bytes_text(count: int) -> str:
-    """Set an amount of memory as one reads it.
+    """Format an amount of memory.
 
     Examples
     --------

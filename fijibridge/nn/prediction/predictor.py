@@ -1,4 +1,4 @@
-"""Images in, class probabilities out: tile by tile, equal to the whole, in memory or onto disk."""
+"""Prediction of images: class probabilities computed tile by tile, in memory or on disk."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from fijibridge.files.reading import read_image
 from fijibridge.image import DIMS, Array, as_image, in_order, pixel_size, unit
 from fijibridge.machine import available_memory
 from fijibridge.nn.devices import device_of
+from fijibridge.nn.inference import evaluation
 from fijibridge.nn.model import Model
 from fijibridge.nn.prediction.activations import check_flips
 from fijibridge.nn.prediction.planes import planes
-from fijibridge.nn.prediction.tiles import BORDERS, Border
-from fijibridge.nn.prediction.tiling import PRECISIONS, Tiling, evaluating
+from fijibridge.nn.prediction.tiles import PADDINGS, Padding
+from fijibridge.nn.prediction.tiling import Tiling
 from fijibridge.nn.traits import Traits
 from fijibridge.nn.unet import UNet
+from fijibridge.renames import renamed_keywords
 
 if TYPE_CHECKING:
     from fijibridge.nn.training import Run
@@ -35,16 +37,18 @@ Progress: TypeAlias = Callable[[int, int], None]
 Cancel: TypeAlias = "threading.Event | Callable[[], bool]"
 
 _CHUNK = {"z": 32, "y": 256, "x": 256}
-_IN_MEMORY = 0.75  # of what is available, for a result
+_IN_MEMORY = 0.75  # share of the available memory that a result may take
+_PRECISIONS = ("32", "bf16")
 
 
+@renamed_keywords(border="padding")
 def predict(
     model: Model | Run | str | os.PathLike[str],
     image: Array | str | os.PathLike[str],
     *,
     out: str | os.PathLike[str] | None = None,
     tile: int | None = None,
-    border: Border = "as trained",
+    padding: Padding = "as trained",
     flips: bool = False,
     precision: str = "32",
     device: str | torch.device | None = None,
@@ -58,57 +62,57 @@ def predict(
     model
         A trained model, the run that made it, or the path of its file or of its run's folder.
     image
-        With y and x, with z for a 3D network, with c for one of several channels; any further axes are gone
-        through one by one. Of any size from 1 px up, and larger than memory: a numpy array, a memory map, a dask or
-        zarr array, or the path of a file.
+        Image with y and x, with z for a 3D network, with c for one of several channels; planes or volumes along all
+        other axes are predicted one by one. It may have any size from 1 px up, and be larger than memory: a numpy
+        array, a memory map, a dask or zarr array, or the path of a file.
     out
-        Path of a new folder that ends in ``.zarr``: the result is written there part by part as OME-Zarr, and is there
-        when all of it is. Memory then does not grow with the image.
+        Path of a new folder that ends in ``.zarr``. The result is written there part by part as OME-Zarr, so that
+        memory does not grow with the image; the folder appears when it is complete.
     tile
-        Side of the tiles in pixels, without their halo; left out, the largest that fit into free memory. It changes
-        memory and speed, not the result. Where memory was not enough, tiles are halved and tried again.
-    border
-        What the network sees beyond the image. ``"as trained"``: what its own padding puts there, and the mirrored
-        image where it has none (valid convolutions). ``"mirror"``: the mirrored image. ``"valid"``: nothing is made up;
-        only pixels that see no border are predicted, so that the result is smaller, and its origin moved.
+        Side of the tiles in pixels, without halo; left out, the largest that fit into free memory. It changes memory
+        and speed, not the result. Where memory is exhausted, tiles are halved and tried again.
+    padding
+        Pixels that the network sees beyond the image. ``"as trained"``: those of its own padding, and the mirrored
+        image where it has none (valid convolutions). ``"mirror"``: the mirrored image. ``"valid"``: none; only pixels
+        that see no border are predicted, so that the result is smaller, and its origin moved.
     flips
-        Take the mean over all mirrored images: 4 times the work in 2D, 8 times in 3D.
+        Average the predictions of all mirrored images: 4 times the work in 2D, 8 times in 3D.
     precision
-        ``"32"``, or ``"bf16"`` for mixed precision: less memory, on a GPU faster where the network is what takes
-        longest, and probabilities off by up to 0.01.
+        ``"32"``, or ``"bf16"`` for mixed precision: less memory, faster on a GPU where the network takes most of the
+        time, and probabilities off by up to 0.01.
     device
         ``"cpu"``, ``"cuda"`` ...; left out, the best there is. The network stays there.
     progress
         Called with (tiles done, tiles in all).
     cancel
-        An event, or something that says True, when it is to stop; it is asked before each tile.
+        An event, or a function that returns True to stop; asked before each tile.
 
     Returns
     -------
     xarray.DataArray
-        ``float32``; the image's axes and calibration, and ``c`` with the names of the classes. With `out`, of a dask
-        array that reads it when needed.
+        ``float32``; the image's axes and calibration, and ``c`` with the names of the classes. With `out`, a dask array
+        that reads the result when needed.
 
     Raises
     ------
     ModelError
         If the file cannot be read, it is no model, or the image's axes or channels do not fit the network.
     ImageError
-        If there is something at `out` already, or the result does not fit into memory and there is no `out`.
+        If `out` exists, or the result does not fit into memory and `out` is left out.
     DeviceError
         If there is no such device, or its memory is not enough for the smallest tile.
     Cancelled
-        If `cancel` said so. Nothing half done is left then, nor after an error or Ctrl-C.
+        If `cancel` asked for it. No partial result remains then, nor after an error or Ctrl-C.
 
     Notes
     -----
-    Tiles start at multiples of the network's divisor and carry a halo as wide as its receptive field, so that
-    tiled and whole prediction are the same up to rounding: 1e-6 on a CPU, 5e-4 on a GPU, where torch lets convolutions
-    round to TF32 (``torch.backends.cudnn.allow_tf32 = False`` ends that). Networks that normalise by statistics of the
-    image they are shown (instance and group normalisation) are the exception, and a warning says so.
+    Tiles start at multiples of the network's divisor and carry a halo as wide as its receptive field, so that tiled and
+    whole predictions are equal up to rounding: 1e-6 on a CPU, 5e-4 on a GPU, where torch rounds convolutions to TF32
+    (unless ``torch.backends.cudnn.allow_tf32 = False``). Networks that normalise by statistics of their input (instance
+    and group normalisation) are the exception, and a warning says so.
 
-    Percentiles of a normalisation of each image are taken of each plane (volume, for a 3D network) by itself; of one
-    that is not in memory, by a histogram (:meth:`Normalisation.levels`).
+    With a normalisation by each image's percentiles, each plane (each volume, for a 3D network) has its own; of an
+    image on disk, they come from a histogram (:meth:`Normalisation.levels`).
 
     Examples
     --------
@@ -118,7 +122,7 @@ def predict(
     >>> prob = predict(model, image, tile=16)
     >>> prob.dims, prob.shape, fb.pixel_size(prob)["x"]
     (('c', 'y', 'x'), (2, 50, 50), 0.5)
-    >>> inner = predict(model, image, border="valid")
+    >>> inner = predict(model, image, padding="valid")
     >>> inner.shape, float(inner.x[0])
     ((2, 32, 32), 4.5)
     """
@@ -127,15 +131,15 @@ def predict(
     source = in_order(source) if isinstance(source, xr.DataArray) else as_image(source)
     known = model.traits
     spatial = DIMS[-known.dims :]
-    _check(source, known, spatial, model.classes, border, tile, precision)
+    _check(source, known, spatial, model.classes, padding, tile, precision)
     if flips:
         check_flips(known)
     _warn_of_another_scale(source, model)
     where = device_of(device)
     net = model.net.to(where)
-    with evaluating(net):
+    with evaluation(net):
         shape = [source.sizes[d] for d in spatial]
-        tiling = Tiling(net, known, where, shape, tile, border, flips, precision)
+        tiling = Tiling(net, known, where, shape, tile, padding, flips, precision)
         place = source.isel({d: slice(*ends) for d, ends in zip(spatial, tiling.decided, strict=True)})
         sizes = {d: len(model.classes) if d == "c" else place.sizes[d] for d in DIMS if d == "c" or d in place.dims}
         with _result(out, sizes, place, model.classes) as result:
@@ -144,25 +148,26 @@ def predict(
 
 
 class _Watch:
-    """Tells how far it is, and asks whether to stop."""
+    """Reports progress, and raises :class:`fijibridge.errors.Cancelled` when asked to stop."""
 
     def __init__(self, progress: Progress | None, cancel: Cancel | None):
         self._progress = progress
         self._asked = cancel.is_set if isinstance(cancel, threading.Event) else cancel
 
-    def tell(self, done: int, total: int) -> None:
+    def report(self, done: int, total: int) -> None:
         if self._progress is not None:
             self._progress(done, total)
 
     def stop_if_asked(self, done: int, total: int) -> None:
         if self._asked is not None and self._asked():
-            raise Cancelled(f"the prediction was cancelled after {done} of {total} tiles; nothing of it is kept")
+            raise Cancelled(f"the prediction was cancelled after {done} of {total} tiles; no partial result remains")
 
 
 def _fill(
     result: Any, sizes: Mapping[str, int], image: xr.DataArray, spatial: Sequence[str], tiling: Tiling, model: Model,
     watch: _Watch,
 ) -> None:  # fmt: skip
+    """Write the prediction of all planes and tiles into a result with axes `sizes`."""
     outer = [str(d) for d in image.dims if d != "c" and d not in spatial]
     stacks = list(np.ndindex(*(image.sizes[d] for d in outer)))
     done, total = 0, len(stacks) * len(tiling.tiles)
@@ -174,22 +179,22 @@ def _fill(
             for part, answer in tiling.answers(plane, tile):
                 at: dict[str, Any] = dict(zip(outer, index, strict=True))
                 for d, line, start in zip(spatial, part, starts, strict=True):
-                    at[d] = slice(line.write.start - start, line.write.stop - start)
+                    at[d] = slice(line.write.start - start, line.write.stop - start)  # the result begins at `start`
                 result[tuple(at.get(d, slice(None)) for d in sizes)] = answer
             done += 1
-            watch.tell(done, total)
+            watch.report(done, total)
 
 
 @contextmanager
 def _result(
     out: str | os.PathLike[str] | None, sizes: Mapping[str, int], like: xr.DataArray, classes: Sequence[str]
 ) -> Iterator[Any]:
-    """Give something to write into, in memory or on disk."""
+    """Yield an array to write the result into, in memory or on disk."""
     if out is not None:
         if not os.fspath(out).endswith(".zarr"):
             raise ImageError(
-                f"out is {os.fspath(out)!r}; expected a folder that ends in .zarr. For a TIFF, leave it out and "
-                "fijibridge.files.write_image(path, prob)"
+                f"out is {os.fspath(out)!r}; expected a folder that ends in .zarr. For a TIFF, leave out= away and "
+                "write the result with fijibridge.files.write_image"
             )
         chunks = [min(n, _CHUNK.get(d, 1)) for d, n in sizes.items()]
         with new_ome_zarr(out, sizes, like, dtype=np.float32, chunks=chunks, channels=classes) as array:
@@ -198,29 +203,29 @@ def _result(
     need, there = 4 * math.prod(sizes.values()), available_memory()
     if there is not None and need > _IN_MEMORY * there:
         raise ImageError(
-            f"the result takes {need / 2**30:.1f} GiB, of {there / 2**30:.1f} that are free: write it to disk with "
+            f"the result takes {need / 2**30:.1f} GiB, of {there / 2**30:.1f} GiB free: write it to disk with "
             "out='name.ome.zarr'"
         )
     yield np.empty(tuple(sizes.values()), np.float32)
 
 
 def as_model(source: object) -> Model:
-    """Return a model, that of a run, or the one in a file or a run's folder.
+    """Return a model: itself, of a run, or read from a file or a run's folder.
 
     Raises
     ------
     ModelError
-        If it is none of these, or no model.
+        If the source is none of these, or the file holds no model.
     """
-    found = getattr(source, "model", source)  # a run has one
+    found = getattr(source, "model", source)  # of a run
     if isinstance(found, Model):
         return found
     if isinstance(found, str | os.PathLike):
         return Model.load(found)
     if isinstance(found, UNet):
         raise ModelError(
-            "a bare UNet does not say how its images are normalised and what its classes are: take run.model of "
-            "fijibridge.train, or make a fijibridge.Model(net, classes=('other', 'membrane'))"
+            "got a bare UNet, without normalisation and names of classes: give run.model of fijibridge.train, or "
+            "fijibridge.Model(net, classes=('other', 'membrane'))"
         )
     raise ModelError(f"got a {type(source).__name__}; expected a Model, a Run, or the path of a model or run")
 
@@ -233,20 +238,20 @@ def _warn_of_another_scale(image: xr.DataArray, model: Model) -> None:
     if off:
         warnings.warn(
             f"pixels are {' and '.join(f'{size[d]:g} {model.unit} in {d}' for d in off)}, the network was trained on "
-            f"{' and '.join(f'{trained[d]:g}' for d in off)}: rescale the image to that",
+            f"{' and '.join(f'{trained[d]:g}' for d in off)}: rescale the image to that size",
             FijiBridgeWarning,
             stacklevel=3,
         )
 
 
 def _check(
-    image: xr.DataArray, known: Traits, spatial: Sequence[str], classes: Sequence[str], border: str,
+    image: xr.DataArray, known: Traits, spatial: Sequence[str], classes: Sequence[str], padding: str,
     tile: int | None, precision: str,
 ) -> None:  # fmt: skip
-    if border not in BORDERS:
-        raise ModelError(f"border is {border!r}; expected one of {', '.join(map(repr, BORDERS))}")
-    if precision not in PRECISIONS:
-        raise ModelError(f"precision is {precision!r}; expected one of {', '.join(map(repr, PRECISIONS))}")
+    if padding not in PADDINGS:
+        raise ModelError(f"padding is {padding!r}; expected one of {', '.join(map(repr, PADDINGS))}")
+    if precision not in _PRECISIONS:
+        raise ModelError(f"precision is {precision!r}; expected one of {', '.join(map(repr, _PRECISIONS))}")
     if tile is not None and tile < 1:
         raise ModelError(f"tile is {tile}; expected a side of 1 px or more, or None")
     missing = [d for d in spatial if d not in image.dims]
@@ -261,8 +266,9 @@ def _check(
     channels, expected = image.sizes.get("c", 1), known.in_channels
     if channels != expected:
         raise ModelError(
-            f"the network was trained on {expected} channel{'s' * (expected > 1)}, the image has {channels}: take as "
-            "many (in Python image.isel(c=0); in Fiji Image > Duplicate..., an RGB image by Image > Type > 8-bit first)"
+            f"the network was trained on {expected} channel{'s' * (expected > 1)}, the image has {channels}: select "
+            "channels (in Python image.isel(c=0); in Fiji Image > Duplicate..., an RGB image by Image > Type > 8-bit "
+            "first)"
         )
     if len(classes) != known.n_outputs:
         raise ModelError(f"the model names {len(classes)} classes, its network has {known.n_outputs} output channels")

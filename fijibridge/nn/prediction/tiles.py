@@ -1,4 +1,11 @@
-"""How an image is cut into tiles so that what they give is what the whole image would: coordinates, no pixels."""
+"""Tiles of an image whose predictions equal that of the whole image: coordinates, no pixels.
+
+Along each axis a tile reads a stretch of the image and decides the pixels in its middle. Three rules make tiles equal
+to the whole. A tile starts on the grid of the network's poolings (multiples of the divisor), so that pixels fall into
+the same pooling windows. It reads a halo as wide as the receptive field around the pixels that it decides, so that
+nothing they depend on is missing. And where it meets the border of the image it stops or continues as the whole image
+would, so that the network's own padding acts there and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +13,41 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from torch import nn
 
 from fijibridge.errors import ModelError
-from fijibridge.nn.planning import receptive_field
+from fijibridge.nn.inference import blank_images, evaluation
+from fijibridge.nn.receptive_field import receptive_field
 from fijibridge.nn.traits import Traits
 from fijibridge.nn.unet import UNet
+from fijibridge.renames import rename_attributes
 
-Border: TypeAlias = Literal["as trained", "mirror", "valid"]
-BORDERS: tuple[Border, ...] = ("as trained", "mirror", "valid")
+Padding: TypeAlias = Literal["as trained", "mirror", "valid"]
+PADDINGS: tuple[Padding, ...] = get_args(Padding)
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What a network asks of tiles along one axis.
+    """Requirements of a network for tiles along one axis.
 
     Attributes
     ----------
     divisor : int
         Tiles start at multiples of it.
     halo : int
-        Pixels around a tile that its answer depends on, a multiple of the divisor.
+        Pixels read on each side of a tile, a multiple of the divisor; 0 with valid convolutions.
     left, right : int
-        How far the answer for a pixel depends on others, exactly.
+        Exact distance to the farthest pixels, before and after, that the output of a pixel depends on.
     shrink : int
         Pixels that the network's output is smaller than its input on each side.
     base : int
-        Its smallest input; the others are larger by multiples of the divisor.
-    more : int
-        Pixels of the output on each side of a tile that are asked for beside it, a multiple of the divisor; only with
-        valid convolutions: without, the halo has them.
+        Smallest input with valid convolutions; larger ones are `base` plus multiples of the divisor.
+    margin : int
+        With valid convolutions, pixels of the output on each side of a tile that are computed but not used, a multiple
+        of the divisor; without, the halo contains them.
     """
 
     divisor: int
@@ -47,14 +56,14 @@ class Axis:
     right: int
     shrink: int = 0
     base: int = 0
-    more: int = 0
+    margin: int = 0
 
     def window(self, n: int) -> int:
-        """Return the smallest input whose output has at least n pixels."""
-        return self.base + _up(max(n + 2 * self.shrink - self.base, 0), self.divisor)
+        """Return the smallest side of an input whose output has at least n pixels."""
+        return self.base + _round_up(max(n + 2 * self.shrink - self.base, 0), self.divisor)
 
     def side(self, n: int) -> int:
-        """Return the largest side of a tile, without its halo, that is n at the most, but at least the divisor."""
+        """Return the largest side of a tile, without halo, of at most n pixels; at least the divisor."""
         return max(n - n % self.divisor, self.divisor)
 
 
@@ -65,12 +74,12 @@ class Line:
     Attributes
     ----------
     read : tuple of int
-        First pixel of the network's input and the one behind its last, in pixels of the image; where they lie outside
-        of it, the image is continued.
+        First pixel of the network's input and the one after its last, in pixels of the image. Outside of the image, the
+        image is mirrored.
     write : slice
-        Pixels that are decided, in the image.
+        Pixels of the image that the tile decides.
     inside : slice
-        Where these lie in the network's output.
+        Position of these pixels in the network's output.
     """
 
     read: tuple[int, int]
@@ -79,90 +88,92 @@ class Line:
 
     @property
     def length(self) -> int:
-        """Pixels of the network's input."""
+        """Number of pixels of the network's input."""
         return self.read[1] - self.read[0]
 
 
 Tile: TypeAlias = tuple[Line, ...]
 
 
+# --- requirements of a network ------------------------------------------------------------------------
+
+
 def axes_of(net: nn.Module, known: Traits, flips: bool = False) -> tuple[Axis, ...]:
-    """Return what a network asks of tiles along each of its axes; with `flips`, of tiles that are mirrored too.
+    """Return the requirements of a network for tiles along each axis; with `flips`, for mirrored tiles too.
 
     Raises
     ------
     ModelError
-        If it sees the whole image, or does not tell which sizes it takes.
+        If the network sees the whole image, or no input size is found that it takes.
     """
-    base = _smallest(net, known) if known.shrink else 0
+    base = _smallest_input(net, known) if known.shrink else 0
     found = []
     for field in receptive_field(net).along(known.dims):
         divisor = math.lcm(field.divisor, known.divisor)
-        left, right, more = field.left, field.right, 0
+        left, right, margin = field.left, field.right, 0
         if flips:
-            neighbour = int("affinity" in known.outputs)  # in a mirrored image, the pixel behind has the answer
+            # A mirrored image sees as far to the left as the image to the right. Its affinity of a pixel is that of the
+            # next pixel of the image, so that one pixel more is needed.
+            neighbour = int("affinity" in known.outputs)
             left = right = max(left, right) + neighbour
-            more = divisor if neighbour and known.shrink else 0
-        found.append(Axis(divisor, _up(max(left, right), divisor), left, right, known.shrink, base, more))
+            margin = divisor if neighbour and known.shrink else 0
+        halo = _round_up(max(left, right), divisor)
+        found.append(Axis(divisor, halo, left, right, known.shrink, base, margin))
     return tuple(found)
 
 
 def axes_of_whole(net: nn.Module, known: Traits) -> tuple[Axis, ...]:
-    """Return the same for a network that sees the whole image: its only tile has no surroundings."""
-    base = _smallest(net, known) if known.shrink else 0
+    """Return the requirements of a network that sees the whole image, whose only tile needs no halo."""
+    base = _smallest_input(net, known) if known.shrink else 0
     return (Axis(known.divisor, 0, 0, 0, known.shrink, base),) * known.dims
 
 
-def _up(n: int, step: int) -> int:
+def _round_up(n: int, step: int) -> int:
     return -(-n // step) * step
 
 
-def _smallest(net: nn.Module, known: Traits) -> int:
-    """Return the smallest input of a network with valid convolutions."""
+def _smallest_input(net: nn.Module, known: Traits) -> int:
+    """Return the smallest side of an input of a network with valid convolutions."""
     if isinstance(net, UNet):
         return net.input_size(1)
-    like = next(net.parameters(), torch.zeros(()))
-    was = {module: module.training for module in net.modules()}
-    net.eval()
-    try:
-        for n in range(2 * known.shrink + 1, 2 * known.shrink + 2 * known.divisor + 2):
-            x = torch.zeros(1, known.in_channels, *[n] * known.dims, device=like.device, dtype=like.dtype)
-            if _output_side(net, x) == n - 2 * known.shrink:
+    least = 2 * known.shrink + 1
+    with evaluation(net), torch.no_grad():
+        for n in range(least, least + 2 * known.divisor + 1):
+            if _output_side(net, blank_images(net, 1, known.in_channels, [n] * known.dims)) == n - 2 * known.shrink:
                 return n
-    finally:
-        for module, training in was.items():
-            module.training = training
-    raise ModelError(f"{type(net).__name__} took no image from {2 * known.shrink + 1} px on: give it another traits")
+    raise ModelError(f"{type(net).__name__} took no image from {least} px on: correct its attribute traits")
 
 
 def _output_side(net: nn.Module, x: torch.Tensor) -> int | None:
     try:
-        with torch.no_grad():
-            return int(net(x).shape[-1])
+        return int(net(x).shape[-1])
     except (RuntimeError, ValueError):
         return None
 
 
-def decided(axis: Axis, n: int, border: Border) -> tuple[int, int]:
-    """Return the pixels of an axis of n that get an answer: all, or with ``"valid"`` those that see no border.
+# --- tiles --------------------------------------------------------------------------------------------
+
+
+def decided(axis: Axis, n: int, padding: Padding) -> tuple[int, int]:
+    """Return the range of an axis of n pixels that is predicted: all, or with ``"valid"`` pixels that see no border.
 
     Raises
     ------
     ModelError
         If the image is so small that no pixel is left.
     """
-    if border != "valid":
+    if padding != "valid":
         return 0, n
     first, last = axis.left, n - axis.right
     if first >= last:
         raise ModelError(
-            f"of an axis of {n} px no pixel is left whose surroundings, {axis.left} px before and {axis.right} px "
-            "behind it, lie in the image: border='mirror' continues it"
+            f"padding='valid' leaves no pixel of an axis of {n} px: the network sees {axis.left} px before and "
+            f"{axis.right} px after a pixel; give a larger image, or padding='mirror'"
         )
     return first, last
 
 
-def lines(axis: Axis, n: int, side: int, border: Border) -> list[Line]:
+def lines(axis: Axis, n: int, side: int, padding: Padding) -> list[Line]:
     """Cut an axis of n pixels into tiles.
 
     Examples
@@ -170,23 +181,27 @@ def lines(axis: Axis, n: int, side: int, border: Border) -> list[Line]:
     >>> [(line.read, line.write) for line in lines(Axis(4, 8, 5, 5), 30, 12, "as trained")]
     [((0, 20), slice(0, 12, None)), ((4, 32), slice(12, 24, None)), ((16, 32), slice(24, 30, None))]
     """
-    return _along(axis, n, side, decided(axis, n, border), border)
+    return _along(axis, n, side, decided(axis, n, padding), padding)
 
 
-def _along(axis: Axis, n: int, side: int, all_: tuple[int, int], border: Border) -> list[Line]:
-    begin, side = all_[0] // axis.divisor * axis.divisor, axis.side(side)
-    return [_line(axis, n, (c, c + side), all_, border) for c in range(begin, all_[1], side)]
+def _along(axis: Axis, n: int, side: int, range_: tuple[int, int], padding: Padding) -> list[Line]:
+    """Cut a range of an axis into tiles that start on the grid of the divisor, also where the range does not."""
+    begin, side = range_[0] // axis.divisor * axis.divisor, axis.side(side)
+    return [_line(axis, n, (c, c + side), range_, padding) for c in range(begin, range_[1], side)]
 
 
-def _line(axis: Axis, n: int, core: tuple[int, int], all_: tuple[int, int], border: Border) -> Line:
-    write = slice(max(core[0], all_[0]), min(core[1], all_[1]))
+def _line(axis: Axis, n: int, core: tuple[int, int], range_: tuple[int, int], padding: Padding) -> Line:
+    write = slice(max(core[0], range_[0]), min(core[1], range_[1]))
     if axis.shrink:
-        first = core[0] - axis.more
+        # Valid convolutions: output pixel i is input pixel i + shrink, and only some sizes of inputs exist. The input
+        # is the smallest whose output reaches from `first` to the margin behind the tile.
+        first = core[0] - axis.margin
         start = first - axis.shrink
-        return Line((start, start + axis.window(write.stop - first + axis.more)), write, _shifted(write, first))
-    start, stop = core[0] - axis.halo, _up(write.stop, axis.divisor) + axis.halo
-    if border == "as trained":  # the network's own continuation of the image begins where the image ends
-        start, stop = max(start, 0), min(stop, _up(n, axis.divisor))
+        return Line((start, start + axis.window(write.stop - first + axis.margin)), write, _shifted(write, first))
+    start, stop = core[0] - axis.halo, _round_up(write.stop, axis.divisor) + axis.halo
+    if padding == "as trained":
+        # The input ends where the image ends, rounded up to what the network takes, so that its own padding acts there.
+        start, stop = max(start, 0), min(stop, _round_up(n, axis.divisor))
     return Line((start, stop), write, _shifted(write, start))
 
 
@@ -194,22 +209,54 @@ def _shifted(part: slice, by: int) -> slice:
     return slice(part.start - by, part.stop - by)
 
 
-def tiles(axes: Sequence[Axis], shape: Sequence[int], sides: Sequence[int], border: Border) -> list[Tile]:
-    """Cut an image into tiles of these sides, without their halo, in the order of their first pixels."""
-    return list(product(*(lines(a, n, s, border) for a, n, s in zip(axes, shape, sides, strict=True))))
+def tiles(axes: Sequence[Axis], shape: Sequence[int], sides: Sequence[int], padding: Padding) -> list[Tile]:
+    """Cut an image into tiles of these sides, without halo, in row-major order."""
+    return list(product(*(lines(a, n, s, padding) for a, n, s in zip(axes, shape, sides, strict=True))))
 
 
-def split(axes: Sequence[Axis], shape: Sequence[int], tile: Tile, sides: Sequence[int], border: Border) -> list[Tile]:
-    """Cut a tile into smaller ones, which lie on the same grid."""
-    return list(product(*(_parts(*each, border) for each in zip(axes, shape, tile, sides, strict=True))))
+def split(axes: Sequence[Axis], shape: Sequence[int], tile: Tile, sides: Sequence[int], padding: Padding) -> list[Tile]:
+    """Cut a tile into smaller ones on the same grid."""
+    return list(product(*(_parts(*each, padding) for each in zip(axes, shape, tile, sides, strict=True))))
 
 
-def _parts(axis: Axis, n: int, line: Line, side: int, border: Border) -> list[Line]:
-    return _along(axis, n, side, (line.write.start, line.write.stop), border)
+def _parts(axis: Axis, n: int, line: Line, side: int, padding: Padding) -> list[Line]:
+    return _along(axis, n, side, (line.write.start, line.write.stop), padding)
+
+
+# --- sizes of tiles -----------------------------------------------------------------------------------
+
+
+def largest_input(axes: Sequence[Axis], shape: Sequence[int], padding: Padding, sides: Sequence[int]) -> int:
+    """Return the pixels of the largest input among the tiles of an image."""
+    each = zip(axes, shape, sides, strict=True)
+    return math.prod(max(line.length for line in lines(axis, n, side, padding)) for axis, n, side in each)
+
+
+def largest_sides(axes: Sequence[Axis], shape: Sequence[int], padding: Padding, limit: float) -> tuple[int, ...]:
+    """Return the sides of the largest tiles whose inputs have at most `limit` pixels; the smallest tiles in any case.
+
+    Sides are equal along all axes, and then evened out, so that an axis has tiles of about one size.
+    """
+    step = math.lcm(*(axis.divisor for axis in axes))
+    low, high = 1, -(-max(shape) // step)
+    while low < high:  # bisection: `low` fits or is the smallest, all above `high` do not fit
+        middle = (low + high + 1) // 2
+        fits = largest_input(axes, shape, padding, [middle * step] * len(shape)) <= limit
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return tuple(_even(n, low * step, axis.divisor) for axis, n in zip(axes, shape, strict=True))
+
+
+def _even(n: int, side: int, divisor: int) -> int:
+    """Return the smallest side that cuts an axis into the same number of tiles."""
+    parts = -(-n // side)
+    return -(-n // (parts * divisor)) * divisor
+
+
+# --- pixels beyond the image --------------------------------------------------------------------------
 
 
 def reflected(start: int, stop: int, n: int) -> tuple[slice, list[int] | None]:
-    """Return which pixels of an axis to read, and how to pick among them, where it is continued by mirroring.
+    """Return the pixels of an axis to read, and their order, where the image is continued by mirroring.
 
     Examples
     --------
@@ -220,7 +267,10 @@ def reflected(start: int, stop: int, n: int) -> tuple[slice, list[int] | None]:
     """
     if start >= 0 and stop <= n:
         return slice(start, stop), None
-    period = max(2 * (n - 1), 1)
+    period = max(2 * (n - 1), 1)  # mirrored at its first and last pixel, the image repeats after this distance
     places = [min(i % period, period - i % period) if n > 1 else 0 for i in range(start, stop)]
     low, high = min(places), max(places)
     return slice(low, high + 1), [p - low for p in places]
+
+
+rename_attributes(__name__, {"Border": "nn.prediction.tiles:Padding", "BORDERS": "nn.prediction.tiles:PADDINGS"})

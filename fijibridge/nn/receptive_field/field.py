@@ -1,4 +1,4 @@
-"""How far a network sees: from its own layers, and confirmed by what its gradient reaches."""
+"""Receptive field of a network: computed from its layers, and confirmed by its gradient."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ import numpy as np
 from torch import nn
 
 from fijibridge.errors import ModelError
-from fijibridge.nn.receptive_field.gradient import Form, reach, shape_of
+from fijibridge.nn.receptive_field.gradient import outline, reach
 from fijibridge.nn.receptive_field.propagation import CannotFollow, follow
 from fijibridge.nn.receptive_field.spans import Span
+from fijibridge.nn.traits import Traits
 
-_LONGEST = 20_000  # pixels a side; a network that sees farther sees all there is
-_PERIODS = 16  # longest period that is looked for in a network that does not tell its divisor
+_LONGEST = 20_000  # pixels of a side; a network that sees farther counts as one that sees the whole image
+_PERIODS = 16  # longest period looked for in a network without a known divisor
 
 
 @dataclass(frozen=True, repr=False)
 class ReceptiveField:
-    """How far a network sees, along one axis, or along all where they are alike.
+    """Receptive field of a network along one axis, or along all axes where they are equal.
 
     Attributes
     ----------
     size : int
-        Input pixels that one output pixel can depend on, at the most.
+        Largest number of input pixels that one output pixel can depend on.
     left, right : int
-        Of these, before and behind the output pixel; with pooling they depend on where it lies on the grid of
-        the poolings, and these are the largest.
+        Pixels before and after the output pixel, maximum over its positions on the grid of the poolings.
     divisor : int
-        What sides and origins of tiles must be multiples of.
+        Number that sides and origins of tiles must be multiples of.
     axes : tuple of ReceptiveField
-        One per axis, ([z,] y, x), where they differ; empty where they are alike. The numbers above are then the largest
-        of each, the divisor the least common multiple.
+        One per axis, ([z,] y, x), where they differ; empty where they are equal. The numbers above are then the largest
+        of each, and the least common multiple of the divisors.
     """
 
     size: int
@@ -44,12 +44,12 @@ class ReceptiveField:
 
     @property
     def halo(self) -> int:
-        """Margin around a tile that makes its inside equal to the whole image's, a multiple of the divisor."""
+        """Pixels around a tile that its prediction depends on, rounded up to a multiple of the divisor."""
         need = max(self.left, self.right)
         return -(-need // self.divisor) * self.divisor
 
     def along(self, dims: int) -> tuple[ReceptiveField, ...]:
-        """Return the field of each of so many axes."""
+        """Return the receptive field along each of `dims` axes."""
         return self.axes or (self,) * dims
 
     def __repr__(self) -> str:
@@ -63,25 +63,25 @@ def receptive_field(net: nn.Module) -> ReceptiveField:
     Parameters
     ----------
     net
-        A :class:`UNet` or any module of convolutions, poolings, up-convolutions, interpolations, skip connections,
-        of one image in and one of the same pixels (or, with valid convolutions, its middle) out.
+        A :class:`UNet`, or any module of convolutions, poolings, transposed convolutions, interpolations and skip
+        connections whose output has the pixels of the input or, with valid convolutions, of its middle.
 
     Returns
     -------
     ReceptiveField
-        Of the output pixel above the middle of what it sees: of a valid network, of the input pixel below it.
+        Relative to the input pixel at the same place as the output pixel.
 
     Raises
     ------
     ModelError
-        If the network sees the whole image, or its answer depends on more than the place on the grid of its poolings
-        (``align_corners=True``): no tile can then equal the whole.
+        If the network sees the whole image, or what a pixel sees does not repeat with a period
+        (``align_corners=True``): predictions of tiles could not equal that of the whole image.
 
     Notes
     -----
-    Its forward pass is run without numbers, and the first and last input pixel behind each position are carried from
-    layer to layer: kernel, stride, padding and dilation say what a position reads. Layers that are not known here are
-    answered by :func:`confirm_receptive_field`.
+    The forward pass runs on an empty batch, and the first and last input pixel behind each position are carried from
+    layer to layer by kernel, stride, padding and dilation. A network with unknown layers is measured by
+    :func:`confirm_receptive_field`.
 
     Examples
     --------
@@ -89,15 +89,15 @@ def receptive_field(net: nn.Module) -> ReceptiveField:
     >>> receptive_field(UNet(depth=2, width=2))
     ReceptiveField(size=44, left=23, right=23, divisor=4)
     """
-    form = shape_of(net)
+    known, step = outline(net)
     try:
-        return _together([_field(line, form.divisor) for line in _followed(net, form)])
+        return _combined([_field(line, known.divisor) for line in _followed(net, known, step)])
     except CannotFollow:
         return confirm_receptive_field(net)
 
 
 def confirm_receptive_field(net: nn.Module) -> ReceptiveField:
-    """Measure the receptive field of a network by the gradient: which inputs influence an output.
+    """Measure the receptive field of a network by the gradient of its output pixels.
 
     Raises
     ------
@@ -106,37 +106,36 @@ def confirm_receptive_field(net: nn.Module) -> ReceptiveField:
 
     Notes
     -----
-    On a copy with all weights positive and equal, maxima taken as means, and normalisations, activations and dropout
-    taken away, so that nothing cancels and nothing is closed: the gradient of an output pixel is then above 0 at each
-    input pixel that it can depend on. As many neighbouring output pixels as the divisor has places are asked, in the
-    middle of an image long enough that its borders are not reached.
+    On a copy with equal positive weights, means in place of maxima, and without normalisations, activations and
+    dropout, the gradient of an output pixel is above 0 at each input pixel that it can depend on. It is computed for
+    two periods of neighbouring output pixels, in the middle of an image so long that its borders are not reached.
     """
-    form = shape_of(net)
-    return _together([_reached(net, form, axis) for axis in range(form.dims)])
+    known, step = outline(net)
+    return _combined([_reached(net, known, step, axis) for axis in range(known.dims)])
 
 
-def _followed(net: nn.Module, form: Form) -> list[Span]:
-    """Follow with larger and larger images, until enough of the middle does not see their borders."""
-    side, taken, enough = 8 * form.step, False, 4 * max(form.step, _PERIODS)
+def _followed(net: nn.Module, known: Traits, step: int) -> list[Span]:
+    """Follow a network with images of growing size, until enough pixels in the middle see no border."""
+    side, taken, enough = 8 * step, False, 4 * max(step, _PERIODS)
     while side <= _LONGEST:
-        lines = _first_that_fits(net, form, side)
+        lines = _first_that_fits(net, known, step, side)
         taken = taken or lines is not None
         if lines is not None and all(_middle(line).stop - _middle(line).start >= enough for line, _ in lines):
             return [_centred(line, n) for line, n in lines]
         side *= 2
     if not taken:
-        raise CannotFollow("no size of image was taken")
+        raise CannotFollow("the network took no size of image")
     raise _sees_all()
 
 
-def _first_that_fits(net: nn.Module, form: Form, side: int) -> list[tuple[Span, int]] | None:
-    """Follow with the first side from here on that the network takes, if any: a valid one takes few."""
-    for n in range(side, side + 2 * form.step + 2):
+def _first_that_fits(net: nn.Module, known: Traits, step: int, side: int) -> list[tuple[Span, int]] | None:
+    """Follow a network with the first side from `side` on that it takes, if any: with valid convolutions few fit."""
+    for n in range(side, side + 2 * step + 2):
         try:
-            spans = follow(net, form.channels, [n] * form.dims)
+            spans = follow(net, known.in_channels, [n] * known.dims)
         except CannotFollow:
             raise
-        except Exception:  # whatever a stranger's forward pass says of a side that does not fit
+        except Exception:  # a foreign forward pass may raise anything on a side that does not fit
             continue
         if all(len(s) <= n and (n - len(s)) % 2 == 0 for s in spans):
             return [(s, n) for s in spans]
@@ -145,33 +144,34 @@ def _first_that_fits(net: nn.Module, form: Form, side: int) -> list[tuple[Span, 
 
 def _sees_all() -> ModelError:
     return ModelError(
-        "the network sees the whole image (a pooling, normalisation or attention over all of it): no tile of it gives "
-        "what the whole would, and it has no receptive field"
+        "the network sees the whole image (a pooling, normalisation or attention over all of it), so it has no "
+        "receptive field, and predictions of tiles would differ from that of the whole image"
     )
 
 
 def _middle(line: Span) -> slice:
-    """Return the stretch around the middle whose answer no border has a part in."""
+    """Return the positions around the middle that see no border."""
     half = len(line) // 2
-    bad = np.flatnonzero(line.edge)
-    before, behind = bad[bad < half], bad[bad >= half]
-    return slice(int(before[-1]) + 1 if len(before) else 0, int(behind[0]) if len(behind) else len(line))
+    edge = np.flatnonzero(line.edge)
+    before, after = edge[edge < half], edge[edge >= half]
+    return slice(int(before[-1]) + 1 if len(before) else 0, int(after[0]) if len(after) else len(line))
 
 
 def _centred(line: Span, n: int) -> Span:
-    """Return the spans of the middle, as distances from the input pixel below each output pixel."""
+    """Return the spans of the middle, as distances from the input pixel at the place of each output pixel."""
     where = _middle(line)
     below = np.arange(len(line))[where] + (n - len(line)) // 2
     return Span(line.low[where] - below, line.high[where] - below, line.edge[where])
 
 
 def _field(line: Span, divisor: int) -> ReceptiveField:
-    """Read the field of one axis off the distances of neighbouring pixels, one period of them."""
+    """Return the receptive field along one axis, from the distances that neighbouring output pixels see."""
     period = _period(line)
     if period is None:
         raise ModelError(
-            "what the network sees does not repeat from pixel to pixel (align_corners=True, or sizes that do not "
-            "divide): no tile gives what the whole would; use scale factors that are whole and align_corners=False"
+            "the pixels that the network sees do not repeat with a period (align_corners=True, or sizes that do not "
+            "divide), so predictions of tiles would differ from that of the whole image: use whole scale factors and "
+            "align_corners=False"
         )
     return ReceptiveField(
         size=int((line.high - line.low).max()) + 1,
@@ -182,6 +182,7 @@ def _field(line: Span, divisor: int) -> ReceptiveField:
 
 
 def _period(line: Span) -> int | None:
+    """Return the smallest shift that leaves the spans equal; it is the divisor, because poolings repeat with it."""
     n = len(line.low)
     for period in range(1, n // 2 + 1):
         if (line.low[period:] == line.low[:-period]).all() and (line.high[period:] == line.high[:-period]).all():
@@ -189,28 +190,28 @@ def _period(line: Span) -> int | None:
     return None
 
 
-def _reached(net: nn.Module, form: Form, axis: int) -> ReceptiveField:
-    """Ask the gradient along one axis, with longer and longer images, of two periods of neighbouring pixels."""
-    length, taken = 8 * form.step, False
-    places = 2 * form.step if form.told else 2 * max(form.step, _PERIODS)
+def _reached(net: nn.Module, known: Traits, step: int, axis: int) -> ReceptiveField:
+    """Measure the field along one axis with images of growing length, until they are longer than the field."""
+    length, taken = 8 * step, False
+    places = 2 * known.divisor if known.divisor > 1 else 2 * max(step, _PERIODS)
     while length <= _LONGEST // 10:
-        line = reach(net, form, axis, length, places)
+        line = reach(net, known, axis, length, places)
         taken = taken or line is not None
         if line is not None and not line.edge.any() and len(line) == places:
-            return _field(line, form.divisor)
+            return _field(line, known.divisor)
         length *= 2
-    raise _sees_all() if taken else _takes_nothing(net, form)
+    raise _sees_all() if taken else _takes_nothing(net, known)
 
 
-def _takes_nothing(net: nn.Module, form: Form) -> ModelError:
+def _takes_nothing(net: nn.Module, known: Traits) -> ModelError:
     return ModelError(
-        f"{type(net).__name__} was given {form.dims}D images of {form.channels} channel(s) and of many sizes, and took "
-        "none, or gave none of their size (or smaller by the same on both sides) back: if it is right, give it an "
-        "attribute traits (fijibridge.nn.traits.Traits) that says what it takes"
+        f"{type(net).__name__} took none of {known.dims}D images of {known.in_channels} channel(s) and of many sizes, "
+        "or returned none of their size (or smaller by the same on both sides): if it is right, give it an attribute "
+        "traits (fijibridge.nn.traits.Traits)"
     )
 
 
-def _together(fields: Sequence[ReceptiveField]) -> ReceptiveField:
+def _combined(fields: Sequence[ReceptiveField]) -> ReceptiveField:
     if len(set(fields)) == 1:
         return fields[0]
     return ReceptiveField(

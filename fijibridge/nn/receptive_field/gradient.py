@@ -1,11 +1,15 @@
-"""Which input pixels an output pixel can depend on, asked of torch's own gradient."""
+"""Receptive field measured by the gradient: the input pixels that an output pixel can depend on.
+
+An output pixel depends on an input pixel if its derivative with respect to it is not 0. In a trained network it may be
+0 by chance: a ReLU is closed, contributions cancel, another pixel is the maximum. So a copy of the network is made in
+which none of this happens: all weights positive, maxima replaced by means, activations and normalisations left out.
+"""
 
 from __future__ import annotations
 
 import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,41 +20,25 @@ from torch.overrides import TorchFunctionMode
 
 from fijibridge.errors import ModelError
 from fijibridge.nn.receptive_field.spans import Span
-
-_CONVOLUTIONS = {2: (nn.Conv2d, nn.ConvTranspose2d), 3: (nn.Conv3d, nn.ConvTranspose3d)}
-
-
-@dataclass(frozen=True)
-class Form:
-    """What a network takes: axes of space, channels, what it says that sides are multiples of, else 1 and a guess."""
-
-    dims: int
-    channels: int
-    divisor: int
-    step: int
-    told: bool
+from fijibridge.nn.traits import Traits, declared_traits, first_convolution
 
 
-def shape_of(net: nn.Module) -> Form:
-    """Return what a network says of itself, else what its first convolution says."""
-    told = getattr(net, "traits", None)
-    if told is not None and not callable(told):
-        return Form(int(told.dims), int(told.in_channels), int(told.divisor), int(told.divisor), True)
+def outline(net: nn.Module) -> tuple[Traits, int]:
+    """Return traits of a network without running it, and a number that sides are likely multiples of.
+
+    Without an attribute ``traits`` or ``divisor``, dimensions and channels are those of the first convolution, the
+    divisor is 1, and the number is a guess from the strides.
+    """
+    declared = declared_traits(net)
+    if declared is not None:
+        return declared, declared.divisor
+    dims, channels = first_convolution(net)
     divisor = getattr(net, "divisor", None)
-    for module in net.modules():
-        for dims, kinds in _CONVOLUTIONS.items():
-            if isinstance(module, kinds):
-                return Form(
-                    dims, int(module.in_channels), int(divisor or 1), int(divisor or _strides(net)), divisor is not None
-                )
-    raise ModelError(
-        f"{type(net).__name__} has no convolution that says how many axes and channels it takes: give it an attribute "
-        "traits (fijibridge.nn.traits.Traits)"
-    )
+    return Traits(dims, channels, divisor=int(divisor or 1)), int(divisor or _strides(net))
 
 
 def _strides(net: nn.Module) -> int:
-    """Return a power of two that is likely to fit: the product of the strides down, at the most 64."""
+    """Return the product of all strides down, at most 64: a guess at the divisor."""
     down = 1
     for module in net.modules():
         stride = getattr(module, "stride", 1)
@@ -61,25 +49,26 @@ def _strides(net: nn.Module) -> int:
     return down if down <= 64 else 64
 
 
-def reach(net: nn.Module, form: Form, axis: int, length: int, places: int) -> Span | None:
-    """Return how far neighbouring output pixels see along one axis, as distances; None if the image is too short.
+def reach(net: nn.Module, known: Traits, axis: int, length: int, places: int) -> Span | None:
+    """Return the spans of neighbouring output pixels along one axis, as distances; None if no image is taken.
 
     Parameters
     ----------
-    net, form
-        The network, and what it takes.
+    net, known
+        The network, and its dimensions and channels.
     axis
-        The axis that is long.
+        Axis along which the image is long.
     length
-        Of the image along it; the first longer one that the network takes.
+        Length of the image along it in pixels, or the next that the network takes.
     places
-        Neighbouring output pixels that are asked.
+        Number of neighbouring output pixels in the middle.
     """
     positive = _positive(net)
-    found = _forward(positive, form.channels, form.dims, axis, length)
+    found = _forward(positive, known.in_channels, known.dims, axis, length)
     if found is None:
         return None
     x, out = found
+    # Summed over channels and the short axes, one number is left for each position along the long axis.
     line = out.sum(dim=[d for d in range(out.ndim) if d != axis + 2])
     first = max((len(line) - places) // 2, 0)
     below = (x.shape[axis + 2] - len(line)) // 2
@@ -90,16 +79,17 @@ def reach(net: nn.Module, form: Form, axis: int, length: int, places: int) -> Sp
 
 
 def _hit(x: Tensor, value: Tensor, axis: int) -> tuple[int, int]:
+    """Return the first and last position of an axis where the gradient of a value is not 0."""
     (gradient,) = torch.autograd.grad(value, x, retain_graph=True)
     along = gradient.abs().sum(dim=[d for d in range(x.ndim) if d != axis + 2])
     hit = torch.nonzero(along).flatten()
     if not len(hit):
-        raise ModelError("no input pixel has a gradient: the network's answer does not depend on the image")
+        raise ModelError("no input pixel has a gradient: the output of the network does not depend on the image")
     return int(hit[0]), int(hit[-1])
 
 
 def _forward(net: nn.Module, channels: int, dims: int, axis: int, length: int) -> tuple[Tensor, Tensor] | None:
-    """Run the first image that the network takes; the other axes as short as they may be."""
+    """Run the shortest image that the network takes, `length` or longer along one axis; return input and output."""
     empty = copy.deepcopy(net).to("meta")
     short = next((n for n in range(1, length + 1) if _takes(empty, channels, [n] * dims)), None)
     if short is None:
@@ -113,11 +103,11 @@ def _forward(net: nn.Module, channels: int, dims: int, axis: int, length: int) -
 
 
 def _takes(empty: nn.Module, channels: int, sides: Sequence[int]) -> bool:
-    """Say whether a network takes an image of these sides; tried without numbers."""
+    """Return whether a network on the meta device, which computes nothing, takes an image of these sides."""
     try:
         with torch.no_grad():
             out = _run(empty, torch.ones(1, channels, *sides, dtype=torch.float64, device="meta"))
-    except Exception:  # whatever a stranger's forward pass says of sides that do not fit
+    except Exception:  # a foreign forward pass may raise anything on sides that do not fit
         return False
     return all(0 < n <= m and (m - n) % 2 == 0 for n, m in zip(out.shape[2:], sides, strict=True))
 
@@ -131,7 +121,7 @@ def _run(net: nn.Module, x: Tensor) -> Tensor:
 
 
 def _positive(net: nn.Module) -> nn.Module:
-    """Return a copy with all weights 1 / (number of inputs), so that an output is a mean; biases 0, no dropout."""
+    """Return a copy with all weights 1 / (number of inputs), so that an output is a mean, and biases 0."""
     made = copy.deepcopy(net).cpu().double().eval().requires_grad_(False)
     for name, parameter in made.named_parameters():
         if parameter.ndim > 1:
@@ -142,14 +132,14 @@ def _positive(net: nn.Module) -> nn.Module:
 
 
 class _Linear(TorchFunctionMode):
-    """Makes a forward pass linear with positive weights: maxima become means, activations and norms nothing."""
+    """Make a forward pass linear: maxima become means; activations, normalisations and dropout are left out."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         name = func.__name__.lstrip("_").removesuffix("_")
-        if name in _NOTHING:
+        if name in _LEFT_OUT:
             return args[0] if args else kwargs["input"]
         if name.startswith("max_pool"):
             return _mean_pool(name, *args, **kwargs)
@@ -164,7 +154,7 @@ def _mean_pool(
     name: str, input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Average what the pooling would take the maximum of; by a convolution, which knows dilation."""
+    """Average over the windows of a maximum pooling; by a convolution, because torch's averages have no dilation."""
     dims = int(name.removeprefix("max_pool")[0])
     size = (kernel_size,) * dims if isinstance(kernel_size, int) else tuple(kernel_size)
     if ceil_mode:
@@ -175,7 +165,7 @@ def _mean_pool(
     return conv(input, weight, None, stride or size, padding, dilation, input.shape[1])
 
 
-_NOTHING = {
+_LEFT_OUT = {
     "relu", "relu6", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish", "hardswish", "hardtanh", "sigmoid",
     "hardsigmoid", "tanh", "softplus", "softsign", "prelu", "rrelu", "logsigmoid", "softmax", "log_softmax",
     "threshold", "batch_norm", "instance_norm", "group_norm", "layer_norm", "local_response_norm", "rms_norm", "clamp",

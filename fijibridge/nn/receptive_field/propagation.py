@@ -1,4 +1,11 @@
-"""Follows the spans of the input through a network's own forward pass, whatever it is built of."""
+"""Propagation of input spans through a network's own forward pass, layer by layer.
+
+The forward pass runs on an empty batch under a mode that sees every call of torch. Each tensor carries one
+:class:`Span` per spatial axis: the first and last input pixel behind each of its positions. A call takes the spans of
+its arguments, and a rule for it (:data:`_RULES`) gives the result its spans: a convolution widens them, a pooling thins
+them out, an addition unites them. The spans of the output are the receptive field. A call whose geometry is not known
+raises :class:`CannotFollow`, so that a wrong answer is never given.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from fijibridge.nn.inference import blank_images
 from fijibridge.nn.receptive_field.spans import (
     Span,
     averaged,
@@ -23,29 +31,28 @@ from fijibridge.nn.receptive_field.spans import (
 )
 
 Axes = tuple[Span | None, ...]
-"""One entry per axis of a tensor: its spans, None for axes that are not of space."""
+"""Spans of each axis of a tensor; None for axes that are not spatial (batch, channels)."""
 
 
 class CannotFollow(Exception):
-    """A step of a forward pass whose geometry is not known."""
+    """Raised for a call in a forward pass whose geometry is not known."""
 
 
 def follow(net: nn.Module, channels: int, sides: Sequence[int]) -> list[Span]:
-    """Run a network over an empty image and return the spans of its output, one per axis of space.
+    """Run a network on an empty batch and return the spans of its output, one per spatial axis.
 
     Raises
     ------
     CannotFollow
-        If it does something to the axes of space whose geometry is not known here.
+        If the forward pass does something to the spatial axes whose geometry is not known.
 
     Notes
     -----
-    It runs on no image at all, a batch of 0, so that nothing is computed and no state touched. What has
-    normalisation, activation or a weight per channel is taken position by position; the statistics of an instance or
-    group normalisation, of the whole image, are not counted.
+    The batch has 0 images, so that nothing is computed and no state changes. Calls without a rule are taken to work
+    position by position, as activations and normalisations do; statistics of the whole image, as an instance or group
+    normalisation takes them, are not counted.
     """
-    like = next(net.parameters(), torch.zeros(()))
-    x = torch.zeros(0, channels, *sides, device=like.device, dtype=like.dtype)
+    x = blank_images(net, 0, channels, sides)
     with torch.no_grad(), _Following() as mode:
         mode.mark(x, (None, None, *(Span.of_input(n) for n in sides)))
         out = _in_evaluation(net)(x)
@@ -53,17 +60,17 @@ def follow(net: nn.Module, channels: int, sides: Sequence[int]) -> list[Span]:
         raise CannotFollow(f"the network returns a {type(out).__name__}")
     found = mode.axes(out)
     if found is None or out.ndim != len(sides) + 2 or any(s is None for s in found[2:]):
-        raise CannotFollow("the output has lost its axes of space")
+        raise CannotFollow("the output has no spans for its spatial axes")
     return [s for s in found[2:] if s is not None]
 
 
 def _in_evaluation(net: nn.Module) -> nn.Module:
-    """Return a copy of a network that shares its weights, in evaluation: the network itself is left as it is."""
+    """Return a copy of a network in evaluation mode that shares its weights."""
     return copy.deepcopy(net, {id(t): t for t in (*net.parameters(), *net.buffers())}).eval()
 
 
 class _Following(TorchFunctionMode):
-    """Sees every call of torch, and gives the tensors that come out the spans that follow."""
+    """Intercept every call of torch, and give its results their spans."""
 
     _KEY = "_fijibridge_spans"
 
@@ -79,8 +86,9 @@ class _Following(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         spanned = [t for t in _tensors([*args, *kwargs.values()]) if self.axes(t) is not None]
-        before = {id(t): self.axes(t) for t in spanned}
-        out = args[0].clone() if func.__name__ == "instance_norm" else func(*args, **kwargs)  # it takes no empty batch
+        before = {id(t): self.axes(t) for t in spanned}  # taken now: a call in place changes its argument
+        # instance_norm refuses an empty batch; its result has the positions of its input.
+        out = args[0].clone() if func.__name__ == "instance_norm" else func(*args, **kwargs)
         if not spanned or not any(True for _ in _tensors([out])):
             return out
         name = func.__name__.lstrip("_").removesuffix("_") if func.__name__ != "__getitem__" else "getitem"
@@ -95,7 +103,7 @@ class _Following(TorchFunctionMode):
 
 
 class _Call:
-    """A call of torch: its arguments by place or name, and the spans of its tensors."""
+    """A call of torch: its arguments by position or name, and the spans of its tensors."""
 
     def __init__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], spans: dict[int, Any]):
         self.name, self.args, self.kwargs, self.spans = name, args, kwargs, spans
@@ -107,7 +115,7 @@ class _Call:
     def source(self) -> Tensor:
         found = self.get(0, "input")
         if not isinstance(found, Tensor) or id(found) not in self.spans:
-            raise CannotFollow(f"{self.name}: what it works on is not its first argument")
+            raise CannotFollow(f"{self.name}: its first argument is no tensor with spans")
         return found
 
     @property
@@ -116,7 +124,7 @@ class _Call:
         return found
 
     def refuse(self) -> CannotFollow:
-        return CannotFollow(f"{self.name} mixes pixels in a way that is not known here")
+        return CannotFollow(f"{self.name} mixes pixels in an unknown way")
 
 
 def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
@@ -130,26 +138,27 @@ def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
 
 
 def _check(name: str, tensor: Tensor, axes: Axes) -> None:
+    """Refuse spans that do not match the shape of a result: its rule is wrong, or the call unusual."""
     right = len(axes) == tensor.ndim and all(s is None or len(s) == n for s, n in zip(axes, tensor.shape, strict=True))
     if not right:
-        raise CannotFollow(f"{name} gives {tuple(tensor.shape)}, which does not follow from its arguments")
+        raise CannotFollow(f"{name} returned {tuple(tensor.shape)}, which its rule does not explain")
 
 
 def _each(value: Any, count: int) -> list[int]:
-    """Return a kernel's size, stride, ... as one number per axis."""
+    """Return size, stride ... of a kernel as one number per axis."""
     return [int(v) for v in value] if isinstance(value, list | tuple) else [int(value)] * count
 
 
-# --- rules: (call, one tensor that came out, its number) -> its axes ---------------------------------
+# --- rules: (call, one tensor of its result, number of that tensor) -> spans of the tensor ------------
 
 
 def _elementwise(call: _Call, out: Tensor, _: int) -> Axes:
-    """Keep every position: activations, normalisations, sums, products with broadcasting."""
+    """Unite the spans of all arguments position by position: activations, normalisations, sums, products."""
     if call.name in _MIXING:
         raise call.refuse()
     spanned = list(call.spans.values())
     axes: list[Span | None] = []
-    for back in range(1, out.ndim + 1):
+    for back in range(1, out.ndim + 1):  # from the last axis, as broadcasting aligns shapes
         found = [a[-back] for a in spanned if len(a) >= back and a[-back] is not None]
         axes.append(union(found) if found else None)
     return tuple(reversed(axes))
@@ -182,7 +191,7 @@ def _up_convolution(call: _Call, out: Tensor, _: int) -> Axes:
 
 
 def _per_axis(call: _Call, n: int, rule: Callable[[Span, int], Span]) -> Axes:
-    """Apply a rule to the last n axes; those before are kept."""
+    """Apply a rule to the last n axes and keep those before."""
     axes = call.axes
     if any(s is None for s in axes[-n:]):
         raise call.refuse()
@@ -242,16 +251,18 @@ def _pixel_unshuffle(call: _Call, out: Tensor, _: int) -> Axes:
 
 
 def _padding(call: _Call, out: Tensor, _: int) -> Axes:
+    """Pad or crop; torch lists the numbers from the last axis on, before and after each."""
     pad, mode = list(call.get(1, "pad")), call.get(2, "mode", "constant")
     axes = list(call.axes)
     for number in range(len(pad) // 2):
-        span, before, behind = axes[-1 - number], pad[2 * number], pad[2 * number + 1]
+        span, before, after = axes[-1 - number], pad[2 * number], pad[2 * number + 1]
         if span is not None:
-            axes[-1 - number] = padded(span, int(before), int(behind), mode)
+            axes[-1 - number] = padded(span, int(before), int(after), mode)
     return tuple(axes)
 
 
 def _concatenation(call: _Call, out: Tensor, _: int) -> Axes:
+    """Unite the spans of all parts along the other axes; along the axis of concatenation, put them in a row."""
     parts = [call.spans.get(id(t), (None,) * t.ndim) for t in call.get(0, "tensors")]
     dim = int(call.get(1, "dim", 0)) % out.ndim
     axes: list[Span | None] = []
@@ -272,6 +283,7 @@ def _stack(call: _Call, out: Tensor, _: int) -> Axes:
 
 
 def _item(call: _Call, out: Tensor, _: int) -> Axes:
+    """Index as numpy does: each entry takes one axis, an ellipsis those that are left, None adds one."""
     where = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
     axes = list(call.axes)
     taken = sum(1 for w in where if w is not None and w is not Ellipsis)
@@ -306,7 +318,7 @@ def _narrow(call: _Call, out: Tensor, _: int) -> Axes:
 
 
 def _pieces(call: _Call, out: Tensor, number: int) -> Axes:
-    """``split``, ``chunk``: only along axes that are not of space."""
+    """Keep all spans: ``split`` and ``chunk`` along an axis that is not spatial."""
     dim = int(call.get(2, "dim", 0))
     if call.axes[dim] is not None:
         raise call.refuse()
@@ -348,7 +360,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _shape(call: _Call, out: Tensor, _: int) -> Axes:
-    """``view``, ``reshape``, ``flatten``, ``expand``, ``unsqueeze``: the axes of space must stay the last ones."""
+    """Keep the last axes from the first spatial one on: ``view``, ``reshape``, ``expand``, ``unsqueeze`` ..."""
     space = [i for i, s in enumerate(call.axes) if s is not None]
     kept = len(call.axes) - min(space)
     same = tuple(out.shape[-kept:]) == tuple(call.source.shape[-kept:])
@@ -358,10 +370,10 @@ def _shape(call: _Call, out: Tensor, _: int) -> Axes:
 
 
 def _reduction(call: _Call, out: Tensor, _: int) -> Axes:
-    """``mean``, ``sum``, ``amax`` ...: over channels position by position, over an axis of space it sees all of it."""
+    """Reduce axes: over channels each position is kept, over a spatial axis the result sees the whole axis."""
     axes = call.axes
     dims = call.get(1, "dim")
-    if isinstance(dims, Tensor):  # the larger of two tensors
+    if isinstance(dims, Tensor):  # max(a, b) of two tensors
         return _elementwise(call, out, _)
     chosen = range(len(axes)) if dims is None else [int(d) % len(axes) for d in _list(dims)]
     keep = bool(call.get(2, "keepdim", False))

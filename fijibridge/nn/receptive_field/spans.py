@@ -1,4 +1,8 @@
-"""Which stretch of the input each position along one axis depends on, carried from layer to layer."""
+"""Spans: the first and last input pixel behind each position of an array, along one axis.
+
+Every layer is one function here. All but the transposed convolution list for each output position the positions that it
+reads, and take the minimum and maximum of their spans (:func:`gathered`).
+"""
 
 from __future__ import annotations
 
@@ -15,14 +19,14 @@ _NOWHERE = np.iinfo(np.int64).max // 4
 
 @dataclass(frozen=True)
 class Span:
-    """The input pixels behind each position of an array, along one axis.
+    """Input pixels behind each position of an array, along one axis.
 
     Attributes
     ----------
     low, high : numpy.ndarray
-        (N,) ``int64``, the first and the last input pixel behind position i.
+        (N,) ``int64``, first and last input pixel behind each position.
     edge : numpy.ndarray
-        (N,) ``bool``, whether what was padded at the border has a part in it: nearer to the middle it would differ.
+        (N,) ``bool``, whether padding at a border influences the position, so that it differs from the middle.
     """
 
     low: Ints
@@ -37,12 +41,12 @@ class Span:
 
     @staticmethod
     def of_input(n: int) -> Span:
-        """Return the spans of the input itself, of n pixels: each its own."""
+        """Return the spans of an input of n pixels: each pixel itself."""
         return Span(np.arange(n), np.arange(n), np.zeros(n, bool))
 
 
 def union(spans: Sequence[Span]) -> Span:
-    """Put together what several arrays of one length depend on; one of length 1 is stretched."""
+    """Unite the spans of several arrays of one length, position by position; length 1 is broadcast."""
     length = max(len(s) for s in spans)
     low = np.min([np.broadcast_to(s.low, length) for s in spans], axis=0)
     high = np.max([np.broadcast_to(s.high, length) for s in spans], axis=0)
@@ -50,18 +54,25 @@ def union(spans: Sequence[Span]) -> Span:
 
 
 def joined(spans: Sequence[Span]) -> Span:
-    """Set spans behind each other, as a concatenation along the axis does."""
+    """Concatenate spans along the axis."""
     return Span(*(np.concatenate([getattr(s, k) for s in spans]) for k in ("low", "high", "edge")))
 
 
 def gathered(span: Span, read: Ints, beyond: npt.NDArray[np.bool_] | None = None) -> Span:
-    """Return the spans of an array whose position o reads positions ``read[o]`` (N, K) of the one before.
+    """Return the spans of an array whose position o reads the positions ``read[o]`` of an array.
 
-    What lies outside is padding: nothing of the input, but the output counts as at the edge, as does what `beyond`
-    marks.
+    Parameters
+    ----------
+    span
+        Spans of the array that is read.
+    read
+        (N, K) positions. Those outside of the array are padding: they depend on no input pixel, but mark position o as
+        influenced by a border.
+    beyond
+        (N,) further positions to be marked so.
     """
     outside = (read < 0) | (read >= len(span))
-    at = np.clip(read, 0, len(span) - 1)
+    at = np.clip(read, 0, len(span) - 1)  # outside: any valid index, masked below
     edge = np.asarray((outside | span.edge[at]).any(axis=1))
     if beyond is not None:
         edge = np.logical_or(edge, beyond)
@@ -73,38 +84,42 @@ def gathered(span: Span, read: Ints, beyond: npt.NDArray[np.bool_] | None = None
 def convolved(
     span: Span, size: int, stride: int = 1, padding: tuple[int, int] = (0, 0), dilation: int = 1, up: bool = False
 ) -> Span:
-    """Return the spans behind a convolution or pooling.
+    """Return the spans of the result of a convolution or pooling.
 
     Parameters
     ----------
     span
-        Of its input.
+        Spans of its input.
     size, stride, dilation
-        Of its kernel.
+        Size, stride and dilation of the kernel.
     padding
-        Before and behind. Rounding up (``ceil_mode``) is padding too.
+        Positions added before and after.
     up
-        Whether the kernel may hang over behind, as poolings with ``ceil_mode`` let it.
+        Whether the last window may extend beyond the padded input (``ceil_mode`` of poolings).
     """
     reach = dilation * (size - 1) + 1
     room = len(span) + sum(padding) - reach
     count = (-(-room // stride) if up else room // stride) + 1
     if up and (count - 1) * stride >= len(span) + padding[0]:
-        count -= 1  # torch: no window starts in the padding behind
+        count -= 1  # as in torch: no window starts in the padding after the input
     first = np.arange(count) * stride - padding[0]
     return gathered(span, first[:, None] + dilation * np.arange(size))
 
 
 def transposed(span: Span, size: int, stride: int, padding: int, extra: int, dilation: int = 1) -> Span:
-    """Return the spans behind a transposed convolution: i reaches the output o = i*stride - padding + k*dilation."""
+    """Return the spans of the result of a transposed convolution.
+
+    Input position i adds to the outputs o = i * stride - padding + k * dilation, for each tap k of the kernel. Solved
+    for i: output o reads i = (o + padding - k * dilation) / stride for those k for which this is a whole number.
+    """
     count = (len(span) - 1) * stride - 2 * padding + dilation * (size - 1) + extra + 1
     o = np.arange(count)
     taps = np.arange(size)
-    from_ = o[:, None] + padding - dilation * taps  # (N, K), i * stride
+    from_ = o[:, None] + padding - dilation * taps  # i * stride, (N, K)
     hit = from_ % stride == 0
     i = from_ // stride
     inside = hit & (i >= 0) & (i < len(span))
-    edge = (hit & ~inside).any(axis=1)
+    edge = (hit & ~inside).any(axis=1)  # a tap that would read beyond the input
     at = np.clip(i, 0, len(span) - 1)
     return Span(
         np.where(inside, span.low[at], _NOWHERE).min(axis=1),
@@ -113,20 +128,20 @@ def transposed(span: Span, size: int, stride: int, padding: int, extra: int, dil
     )
 
 
-_TAPS = {"linear": (0, 1), "cubic": (-1, 0, 1, 2)}
+_TAPS = {"linear": (0, 1), "cubic": (-1, 0, 1, 2)}  # positions read, relative to the one before the place
 
 
 def interpolated(span: Span, n: int, scale: float | None, kind: str, corners: bool) -> Span:
-    """Return the spans behind an interpolation to n positions.
+    """Return the spans of the result of an interpolation to n positions.
 
     Parameters
     ----------
     span
-        Of its input.
+        Spans of its input.
     n
-        Positions that come out.
+        Number of output positions.
     scale
-        Input pixels per output pixel where it was given; left out, the ratio of the lengths.
+        Input positions per output position; None for the ratio of the lengths.
     kind
         ``"nearest"``, ``"nearest-exact"``, ``"linear"`` or ``"cubic"``.
     corners
@@ -139,14 +154,14 @@ def interpolated(span: Span, n: int, scale: float | None, kind: str, corners: bo
         return gathered(span, np.minimum(np.floor(place + 1e-9).astype(np.int64), len(span) - 1)[:, None])
     place = o * ((len(span) - 1) / max(n - 1, 1)) if corners else (o + 0.5) * step - 0.5
     whole = np.floor(place + 1e-9).astype(np.int64)
-    exact = np.abs(place - whole) < 1e-9
+    exact = np.abs(place - whole) < 1e-9  # on a position of the input: the other taps have weight 0
     read = whole[:, None] + np.where(exact[:, None], 0, np.array(_TAPS[kind]))
     clipped = (read < 0) | (read >= len(span))
     return gathered(span, np.clip(read, 0, len(span) - 1), clipped.any(axis=1))
 
 
 def averaged(span: Span, n: int) -> Span:
-    """Return the spans behind averages over n stretches that share the axis."""
+    """Return the spans of averages over n stretches that cover the axis (adaptive pooling)."""
     o = np.arange(n)
     first, last = o * len(span) // n, -(-(o + 1) * len(span) // n) - 1
     wide = int((last - first).max()) + 1
@@ -154,14 +169,14 @@ def averaged(span: Span, n: int) -> Span:
 
 
 def whole(span: Span, n: int) -> Span:
-    """Return the spans behind a pooling to n positions whatever the size: each depends on where the borders are."""
+    """Return the spans of a pooling to n positions for any length: each depends on the borders."""
     parts = averaged(span, n)
     return Span(parts.low, parts.high, np.ones(n, bool))
 
 
-def padded(span: Span, before: int, behind: int, mode: str) -> Span:
-    """Return the spans of a padded (or, with negative numbers, cropped) axis."""
-    read = np.arange(-before, len(span) + behind)
+def padded(span: Span, before: int, after: int, mode: str) -> Span:
+    """Return the spans of a padded axis; negative numbers crop it."""
+    read = np.arange(-before, len(span) + after)
     outside = (read < 0) | (read >= len(span))
     if mode == "constant":
         return gathered(span, read[:, None])

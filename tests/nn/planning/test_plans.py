@@ -12,10 +12,11 @@ from torch import nn
 
 import fijibridge as fb
 from fijibridge.errors import TrainingError
+from fijibridge.nn.memory import parse_bytes
 from fijibridge.nn.patches import PatchSampler, Sample
 from fijibridge.nn.planning import fit_batch, fit_patch, patch_size, plan, training_memory
 from fijibridge.nn.planning.images import source_of
-from fijibridge.nn.planning.limits import _largest, bytes_of
+from fijibridge.nn.planning.limits import _largest
 from fijibridge.nn.planning.text import bytes_text, seconds_text
 from fijibridge.nn.unet import UNet
 
@@ -124,12 +125,12 @@ def test_a_limit_is_kept():
     made = plan(net, [(128, 128)], patch=(128, 128), batches=1, epochs=1, device="cpu", memory_limit=limit)
     assert 1 < made.batch < 30  # a patch keeps 15 MiB at the least
     assert made.forecast.host_bytes <= limit
-    assert made.memory == limit
+    assert made.memory_bytes == limit
 
 
 def test_a_limit_that_nothing_keeps():
     for more in ({}, {"patch": (32, 32)}, {"batch": 4}, {"patch": (32, 32), "batch": 4}):
-        with pytest.raises(TrainingError, match=r"limit of 10 MiB.*less width"):
+        with pytest.raises(TrainingError, match=r"limit of 10 MiB.*lower the width"):
             plan(UNet(depth=1, width=2), [(64, 64)], memory_limit="10 MiB", device="cpu", **more)
 
 
@@ -196,13 +197,13 @@ def test_a_larger_limit_never_gives_less(monkeypatch):
     ("text", "count"), [("4GB", 4 * 10**9), ("1.5 GiB", 3 * 2**29), (7, 7), ("8", 8), ("2m", 2 * 10**6), (1e9, 10**9)]
 )
 def test_amounts(text, count):
-    assert bytes_of(text) == count
+    assert parse_bytes(text) == count
 
 
 @pytest.mark.parametrize("text", ["", "GB", "-3", "4 apples", "0", "4GiBB"])
 def test_no_amounts(text):
     with pytest.raises(TrainingError, match="memory limit"):
-        bytes_of(text)
+        parse_bytes(text)
 
 
 def test_patches_for_anyone_s_network():

@@ -137,7 +137,7 @@ def test_aligned_corners_are_refused():
 
 
 def test_no_convolution():
-    with pytest.raises(ModelError, match="no convolution"):
+    with pytest.raises(ModelError, match="no 2D or 3D convolution"):
         receptive_field(nn.Flatten())
 
 
