@@ -196,9 +196,9 @@ def _write(found: Mapping[str, _Found], out: Path) -> None:
     ]
     pictures.save_comparison(panels, out / "comparison.png")
     for name, f in found.items():
-        write_image(out / f"{name}.tif", f.image)
-        write_image(out / f"{name}_prob.tif", f.prob)
-        write_image(out / f"{name}_cells.tif", f.cells)
+        write_image(image=f.image, path=out / f"{name}.tif")
+        write_image(image=f.prob, path=out / f"{name}_prob.tif")
+        write_image(image=f.cells, path=out / f"{name}_cells.tif")
 
 
 def _summarise(outcome: Outcome, found: Mapping[str, _Found], settings: dict[str, object], out: Path) -> None:

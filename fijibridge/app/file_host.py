@@ -107,7 +107,7 @@ class FileHost:
         elif isinstance(result, ShowImage):
             self._image(result)
         elif isinstance(result, ShowLabels):
-            write_image(self._free(result.name, ".tif"), result.labels)
+            write_image(image=result.labels, path=self._free(result.name, ".tif"))
         elif isinstance(result, Outlines):
             colored = [r.styled(stroke=c) if (c := result.colors.get(r.name)) else r for r in result.rois]
             write_rois(colored, self._free(f"{stem(self._inputs[result.over])}_rois", ".zip"))
@@ -120,7 +120,7 @@ class FileHost:
             save_table(self._measured(result), self._free("Results", ".csv"))
 
     def _image(self, result: ShowImage) -> None:
-        write_image(self._free(result.name, ".tif"), result.image)
+        write_image(image=result.image, path=self._free(result.name, ".tif"))
         if result.colors is not None and result.image.ndim == 2:  # the TIFF cannot hold these colours
             with atomic(self._free(result.name, ".png")) as temporary:
                 imsave(temporary, np.asarray(result.colors)[values(result.image)], check_contrast=False)

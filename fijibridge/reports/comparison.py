@@ -226,7 +226,8 @@ class _Trial:
         self.differences.append({"image": item.name, "runs": runs, **row})
         minus = membrane_of(prob, MEMBRANE) - membrane_of(first, MEMBRANE).values
         if self._target is not None:
-            write_image(self._target / "differences" / f"{item.name}_{runs.replace(' ', '')}.tif", minus)
+            name = f"{item.name}_{runs.replace(' ', '')}.tif"
+            write_image(image=minus, path=self._target / "differences" / name)
         return minus
 
     def match_tables(self) -> dict[str, pd.DataFrame]:

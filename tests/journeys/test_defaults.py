@@ -31,6 +31,9 @@ OTHERWISE = {
     ("label_cells", "grow"): True,
 }
 
+OTHER_MEANING = {"image", "labels", "region", "out", "label", "validation", "description"}
+"""Options of commands that stand for another thing than the parameter of that name."""
+
 COMMANDS = {
     "ceiling": fb.ceiling, "plan": fb.plan, "predict": fb.predict_files, "label": fb.label_cells,
     "tune": fb.tune_segmentation, "match": fb.match_labels, "report": write_report, "compare": fb.compare_runs,
@@ -70,7 +73,15 @@ def test_each_command_has_the_defaults_of_its_function():
     compared = 0
     for command, function in COMMANDS.items():
         given, known = options(command), defaults(function)
-        for name in set(given) & set(known) - {"image", "labels", "region", "out", "label", "validation", "description"}:
+        for name in set(given) & set(known) - {
+            "image",
+            "labels",
+            "region",
+            "out",
+            "label",
+            "validation",
+            "description",
+        }:
             expected = known[name]
             if name in ("factors", "methods"):
                 expected = ",".join(map(str, expected))

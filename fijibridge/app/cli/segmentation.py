@@ -73,7 +73,7 @@ def label(
         _refuse_existing(target, files)
     with bar("labelling") as shown:
         for number, (item, file) in enumerate(zip(items, files, strict=True), start=1):
-            write_image(file, fb.label_cells(read_image(item.paths["image"]), **options))
+            write_image(image=fb.label_cells(read_image(item.paths["image"]), **options), path=file)
             shown.progress(number, len(items))
     console.print(f"{len(items)} label images in {target}")
 
