@@ -51,7 +51,7 @@ class Contender:
 
     @property
     def without(self) -> str | None:
-        """What the run lacks for a trial, in words; None if it lacks nothing."""
+        """Reason why the run cannot be tried, in words; None if it can."""
         if isinstance(self._run, Recorded) or self._model_file.is_file():
             return None
         return f"{self.name} has no {MODEL}: the training is running, or was interrupted"

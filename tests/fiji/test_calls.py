@@ -295,7 +295,7 @@ def test_the_training_that_a_macro_began_is_at_hand(clean, tmp_path):
     np.testing.assert_allclose(
         clean.array("tissue_prob"), fb.predict(clean.training.model, tissue.image, device="cpu").values, atol=1e-6
     )
-    with pytest.raises(MacroError, match="no training goes on"):
+    with pytest.raises(MacroError, match="no training is running"):
         clean.run_macro('run("FijiBridge Stop Training");')
 
 

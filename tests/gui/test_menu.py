@@ -135,7 +135,7 @@ def test_an_error_is_a_dialog_for_a_person_and_an_end_for_a_macro(window):
     window("""
         IJ = jpype.JClass("ij.IJ")
         choose("Stop Training")
-        assert "no training goes on" in message("FijiBridge Stop Training")
+        assert "no training is running" in message("FijiBridge Stop Training")
 
         from fijibridge.verbs import Call, verb
 
@@ -149,7 +149,7 @@ def test_an_error_is_a_dialog_for_a_person_and_an_end_for_a_macro(window):
         assert "in broken" in str(IJ.getLog())
 
         # of a macro that Python runs no dialog opens
-        for code, text in (("Stop Training", "no training goes on"), ("Predict...", "model is missing")):
+        for code, text in (("Stop Training", "no training is running"), ("Predict...", "model is missing")):
             try:
                 fiji.run_macro(f'run("FijiBridge {code}");')
             except fb.FijiBridgeError as error:
@@ -160,7 +160,7 @@ def test_an_error_is_a_dialog_for_a_person_and_an_end_for_a_macro(window):
 
         # one that runs in Fiji ends with ImageJ's own message
         jpype.JClass("ij.macro.MacroRunner")('run("FijiBridge Stop Training"); newImage("after", "8-bit", 9, 9, 1);')
-        assert "no training goes on in line 1" in message("Macro Error")
+        assert "no training is running in line 1" in message("Macro Error")
         time.sleep(0.5)
         assert fiji.titles() == []
 

@@ -14,11 +14,9 @@ from typer.testing import CliRunner
 
 import fijibridge as fb
 from fijibridge.app.cli import app
-from fijibridge.app.file_host import FileHost
 from fijibridge.errors import DatasetError, FijiBridgeError, OptionError
 from fijibridge.files import read_image, write_image
 from fijibridge.rois import read_rois
-from fijibridge.verbs import ShowImage, verb_named
 from tests.conftest import ROOT
 
 
@@ -235,14 +233,3 @@ def test_ctrl_c_stops_a_prediction_and_leaves_nothing(tmp_path):
 
 def _ctrl_c_works() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def test_a_result_never_takes_the_place_of_an_input(tmp_path):
-    image = fb.as_image(np.eye(4, dtype=np.uint8), name="a")
-    write_image(tmp_path / "a.tif", image)
-    before = (tmp_path / "a.tif").read_bytes()
-    host = FileHost(tmp_path, overwrite=True)
-    host.take(verb_named("predict")["image"], tmp_path / "a.tif", {})
-    host.give(ShowImage(image * 2, "a"))
-    assert (tmp_path / "a.tif").read_bytes() == before
-    assert (read_image(tmp_path / "a_2.tif").values == 2 * np.eye(4)).all()
