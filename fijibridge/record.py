@@ -1,4 +1,4 @@
-"""What a training left in its folder, read without torch and without the network: settings, curves, ending, picture."""
+"""Record of a training in its folder: settings, curves, ending, picture; read without torch."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import xarray as xr
 from fijibridge.errors import TrainingError
 from fijibridge.files import read_image
 from fijibridge.image import Array, as_image
+from fijibridge.renames import warn_renamed
 
 RECORD = "run.json"
 HISTORY = "history.csv"
@@ -32,39 +33,44 @@ RENAMED_SETTINGS: Mapping[str, str] = {"width": "membrane_width", "border": "bor
 
 @runtime_checkable
 class Recorded(Protocol):
-    """A run of this process: a :class:`fijibridge.Run`."""
+    """A training of this process, with its record and its model: a :class:`fijibridge.Run`."""
 
-    path: Path | None
-    picture: xr.DataArray | None
+    @property
+    def path(self) -> Path | None:
+        """Folder of the run."""
+
+    @property
+    def picture(self) -> xr.DataArray | None:
+        """Middle of the first validation image, with predicted membranes."""
 
     def record(self) -> dict[str, Any]:
-        """Return what ``run.json`` holds."""
+        """Return the content of ``run.json``."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a training, wherever and whenever it ran.
+    """Record of a training that runs or ran, on this machine or another.
 
     Attributes
     ----------
     name : str
-        Of its folder.
+        Name of its folder.
     path : Path or None
         Its folder.
     settings : dict
-        What it was started with.
+        Settings that it started with, by their current names.
     history : pandas.DataFrame
         One row per epoch from 0, before the first step: epoch, train_loss, val_loss, lr, seconds, perhaps val_f1.
     ending : dict or None
-        The fields of :class:`fijibridge.Ending`; None while it goes on, or if it was broken off.
+        Fields of :class:`fijibridge.Ending`; None while it runs, or if it was interrupted.
     seconds : float
         Wall time.
     forecast, measured : dict or None
-        What it was said to take, and what it took.
+        Forecast of time and memory; the measurement.
     environment : dict
         Versions, device and card.
     matches : pandas.DataFrame or None
-        Match table of the validation images by the network that is kept, if the training counted cells.
+        Match table of the validation images for the kept network, if the training counted cells.
     """
 
     name: str
@@ -81,42 +87,47 @@ class Record:
 
     @property
     def stopped_because(self) -> str | None:
-        """Why it ended, in words; None while it goes on, or if it was broken off."""
+        """Reason of its end, in words; None while it runs, or if it was interrupted."""
         return None if self.ending is None else str(self.ending["why"])
 
     @property
     def picture(self) -> xr.DataArray | None:
-        """The middle of its first validation image and what the network says of it; None if it had no such image."""
+        """Middle of the first validation image, with predicted membranes; None if it had no such image."""
         if self._picture is None and self.path is not None and (self.path / PICTURE).is_file():
             return read_image(self.path / PICTURE)
         return self._picture
 
     @property
     def curves(self) -> pd.DataFrame:
-        """The metrics by epoch, those that there are."""
+        """Metrics by epoch, without those that have no value."""
         metrics = self.history.set_index("epoch").drop(columns=list(NOT_MEASURED), errors="ignore")
         return metrics.dropna(axis="columns", how="all")
 
-    def told(self) -> str:
-        """Return how it ended, in words: why, what the curves look like, what to try."""
+    def summary(self) -> str:
+        """Return reason of its end, shape of the curves and advice, in words."""
         if self.ending is None:
             epochs = max(len(self.history) - 1, 0)
-            return f"No ending is written down after {epochs} epoch(s): it goes on, or was broken off."
+            return f"The record has no ending after {epochs} epoch(s): the training still runs, or was interrupted."
         e = self.ending
         return (
             f"{e['why']}. It looks like: {e['looks_like']} ({'; '.join(e['evidence'])}). "
             f"To try: {'; '.join(e['advice'])}."
         )
 
+    def told(self) -> str:
+        """Return the summary, by its old name."""
+        warn_renamed("Record.told", "Record.summary")
+        return self.summary()
+
     def took(self) -> pd.DataFrame | None:
-        """Return the forecast beside what it really took, and the ratio; None if there was none."""
+        """Return forecast, measurement and their ratio; None if there was no forecast."""
         if self.forecast is None or self.measured is None:
             return None
         return compare_forecast(self.forecast, self.measured)
 
 
 def read_record(run: Record | Recorded | str | os.PathLike[str]) -> Record:
-    """Read what a training left in its folder, without torch: also while it goes on, or when it ran elsewhere.
+    """Read the record of a training, without torch; it may still run, or have run on another machine.
 
     Parameters
     ----------
@@ -130,7 +141,7 @@ def read_record(run: Record | Recorded | str | os.PathLike[str]) -> Record:
     Raises
     ------
     TrainingError
-        If it is no run's folder, its record cannot be read, or a newer version wrote it.
+        If the folder holds no run, its record cannot be read, or a newer version wrote it.
     """
     if isinstance(run, Record):
         return run
@@ -142,12 +153,14 @@ def read_record(run: Record | Recorded | str | os.PathLike[str]) -> Record:
     folder = Path(run)
     file = folder / RECORD
     if not file.is_file():
-        raise TrainingError(f"{folder} is no folder of a run: it holds no {RECORD}, which fijibridge train writes")
+        raise TrainingError(
+            f"{folder} holds no {RECORD}, so it is no folder of a run: give one that fijibridge train wrote (--out)"
+        )
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TrainingError(f"{file} cannot be read: {error}") from error
-    return _with_epochs_so_far(_record(folder.resolve().name, folder, told, None))
+    return _with_epochs_so_far(_record(folder.resolve().name, folder, content, None))
 
 
 def with_current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,12 +175,12 @@ def with_current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a folder is that of a run."""
+    """Return whether a folder is that of a run."""
     return (Path(path) / RECORD).is_file()
 
 
 def compare_forecast(forecast: Mapping[str, Any], measured: Mapping[str, Any]) -> pd.DataFrame:
-    """Set what was forecast beside what was measured; see :meth:`fijibridge.Forecast.compare`."""
+    """Return forecast, measurement and their ratio as a table; see :meth:`fijibridge.Forecast.compare`."""
     rows = {
         name: (_number(value), _number(measured.get(name)))
         for name, value in forecast.items()
@@ -179,7 +192,7 @@ def compare_forecast(forecast: Mapping[str, Any], measured: Mapping[str, Any]) -
 
 
 def membrane_class(names: Sequence[str]) -> int:
-    """Return which class membranes are: the one of that name, or else the second.
+    """Return the class id of membranes: that of the name ``"membrane"``, else 1.
 
     Examples
     --------
@@ -190,19 +203,19 @@ def membrane_class(names: Sequence[str]) -> int:
 
 
 def picture_of(image: Array, prob: Array) -> xr.DataArray:
-    """Join an image and the membranes that a network sees in it as channels of one picture.
+    """Join an image and the membranes predicted in it as channels of one picture.
 
     Parameters
     ----------
     image
-        (Y, X) or (Z, Y, X), of several channels with an axis ``c`` in front.
+        (Y, X) or (Z, Y, X), with an axis ``c`` in front if it has several channels.
     prob
-        Class probabilities of it, (C, ...); the channel named ``"membrane"`` is shown, or else the second.
+        Class probabilities of the image, (C, ...); the channel named ``"membrane"`` is taken, else the second.
 
     Returns
     -------
     xarray.DataArray
-        ``float32``, the image's channels and ``"membrane"``.
+        ``float32``, channels of the image and ``"membrane"``.
     """
     raw, classes = as_image(image), as_image(prob)
     names = [str(name) for name in classes.c.values] if "c" in classes.coords else []
@@ -214,29 +227,29 @@ def picture_of(image: Array, prob: Array) -> xr.DataArray:
     return xr.DataArray(channels, dims=("c", *seen.dims), coords=seen.coords).assign_coords(c=[*names, MEMBRANE])
 
 
-def _record(name: str, path: Path | None, told: Any, picture: xr.DataArray | None) -> Record:
+def _record(name: str, path: Path | None, content: Any, picture: xr.DataArray | None) -> Record:
     where = path if path is not None else "the run"
-    if not isinstance(told, dict) or not isinstance(told.get("settings"), dict):
-        raise TrainingError(f"{where}: its {RECORD} is no record of a training: expected a table with 'settings'")
-    if told.get("format") != FORMAT:
+    if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
+        raise TrainingError(f"{where}: its {RECORD} is no record of a training; expected a table with 'settings'")
+    if content.get("format") != FORMAT:
         raise TrainingError(
-            f"{where}: its record has format {told.get('format')}, this version reads {FORMAT}: update fijibridge"
+            f"{where}: its record has format {content.get('format')}, this version reads {FORMAT}: update fijibridge"
         )
-    ending = told.get("ending")
+    ending = content.get("ending")
     missing = [key for key in ("why", "looks_like", "evidence", "advice") if ending is not None and key not in ending]
     if missing:
         raise TrainingError(f"{where}: the ending in its record lacks {', '.join(missing)}")
-    matches = told.get("matches")
+    matches = content.get("matches")
     return Record(
         name=name,
         path=path,
-        settings=with_current_names(told["settings"]),
-        history=_history(told.get("history") or []),
+        settings=with_current_names(content["settings"]),
+        history=_history(content.get("history") or []),
         ending=ending,
-        seconds=float(told.get("seconds") or 0),
-        forecast=told.get("forecast"),
-        measured=told.get("measured"),
-        environment=dict(told.get("environment") or {}),
+        seconds=float(content.get("seconds") or 0),
+        forecast=content.get("forecast"),
+        measured=content.get("measured"),
+        environment=dict(content.get("environment") or {}),
         matches=pd.DataFrame(matches) if matches else None,
         _picture=picture,
     )
@@ -247,11 +260,11 @@ def _history(rows: list[dict[str, Any]]) -> pd.DataFrame:
     try:
         return frame.astype(float).astype({"epoch": int})
     except (KeyError, TypeError, ValueError) as error:
-        raise TrainingError(f"the history of the run is no table of numbers by epoch: {error}") from error
+        raise TrainingError(f"the history of the run is not a table of numbers by epoch: {error}") from error
 
 
 def _with_epochs_so_far(record: Record) -> Record:
-    """Take the epochs from the table that is written after each, if the record has not got them yet."""
+    """Take the epochs from ``history.csv``, which is written after each epoch, if the record has fewer."""
     file = None if record.path is None else record.path / HISTORY
     if file is None or not file.is_file():
         return record

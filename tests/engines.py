@@ -12,8 +12,8 @@ from typing import Any
 
 import jpype
 
-from fijibridge.fiji import tables
-from fijibridge.fiji.jvm.jars import jars_of
+from fijibridge.fiji.jvm.lifetime import state
+from fijibridge.java.jars import jars_of
 from tests import languages
 
 JARS = {
@@ -66,7 +66,7 @@ class Engines:
 
     def groovy(self, code: str, **values: Any) -> Any:
         """Run Groovy with some variables, as the driver of the foreign Fiji does, and return its value as Python's."""
-        kept = jpype.JClass("java.util.HashMap")(tables.kept)
+        kept = jpype.JClass("java.util.HashMap")(state.tables)
         imports = "import ij.*\nimport ij.gui.*\nimport ij.measure.*\nimport ij.process.*\n"
         given = "def kept = { tables[it] }, printed = { engines.printed() }\n"
         shell = self._shell(engines=self.java, tables=kept, **values)
@@ -112,7 +112,7 @@ class Engines:
 
     def done(self, folder: Path, language: str, command: str) -> dict[str, Any]:
         """Run a line of docs/verbs.md in a language, and return what came out."""
-        tables.kept.clear()
+        state.tables.clear()
         with self._working_in(folder):
             return languages.done(self.groovy, self.told, folder, language, command)
 

@@ -39,7 +39,7 @@ def test_a_record_says_what_is_in_the_folder(folder):
     record = fb.read_record(folder)
     assert record.name == folder.name
     assert record.stopped_because == "all 2 epochs done"
-    assert record.told() == ("all 2 epochs done. It looks like: converged (val_loss is flat). To try: nothing.")
+    assert record.summary() == ("all 2 epochs done. It looks like: converged (val_loss is flat). To try: nothing.")
     assert record.history["train_loss"].tolist() == [1.0, 0.5]
     assert np.isnan(record.history["val_loss"][0])
     assert record.curves.columns.tolist() == ["train_loss", "val_loss"]
@@ -60,7 +60,7 @@ def test_epochs_of_a_run_that_goes_on_are_read_from_the_table(folder):
     assert record.history["epoch"].tolist() == [0, 1]
     assert record.seconds == 2.0
     assert record.stopped_because is None
-    assert "after 1 epoch(s): it goes on, or was broken off" in record.told()
+    assert "after 1 epoch(s): the training still runs, or was interrupted" in record.summary()
 
 
 def test_a_picture_joins_image_and_membranes(folder):

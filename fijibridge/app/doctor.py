@@ -18,6 +18,7 @@ from typing import Literal
 from fijibridge.errors import StartError
 from fijibridge.fiji.jvm import startup
 from fijibridge.imagej import installations
+from fijibridge.java import jars
 from fijibridge.machine import total_memory
 from fijibridge.worker import installation
 
@@ -146,7 +147,7 @@ def display() -> Finding:
 
 def maven() -> Finding:
     """Check whether the embedded ImageJ is on this machine, or can be downloaded."""
-    if startup.is_cached(list(startup.EMBEDDED)):
+    if jars.is_cached(startup.EMBEDDED):
         return Finding("embedded ImageJ", "ok", f"{', '.join(startup.EMBEDDED)} in the cache; no network needed")
     try:
         startup.refuse_unreachable(list(startup.EMBEDDED), {})

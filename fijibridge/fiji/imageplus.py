@@ -7,8 +7,9 @@ knows of an image and xarray has no place for is kept as text in ``image.attrs["
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jpype
@@ -17,19 +18,18 @@ import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import ImageError
+from fijibridge.fiji.jvm import classes
 from fijibridge.fiji.pixels import copy_to_java, each_plane
-from fijibridge.fiji.stacks import COLOR_256, COLOR_RGB, GRAY8, GRAY16, ArrayStack, ImageStack, virtual_dtype
+from fijibridge.fiji.stacks import ArrayStack, ImageStack, virtual_dtype
 from fijibridge.image import DIMS, LookupTable
-from fijibridge.imagej.hyperstack import MODES, Facts, Shown, image_of, shown, signed_ranges, stored_pixels
+from fijibridge.imagej.description import facts_of
+from fijibridge.imagej.hyperstack import Shown, image_of, shown, stored_pixels
 from fijibridge.imagej.metadata import imagej_info, keep_info
 
 Region = Mapping[str, int | slice]
 
 _SESSION = uuid.uuid4().hex
 """Ids of images begin anew with each JVM, and a process has one: an id of another one is not that of the image."""
-
-_TYPE_NAMES = {GRAY8: "8-bit", GRAY16: "16-bit", COLOR_256: "8-bit color", COLOR_RGB: "RGB"}
-
 
 # --- ImageJ -> Python -------------------------------------------------------------------------------
 
@@ -58,9 +58,9 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
     stack = ImageStack(imp)
     keep = [d for d, n in zip(DIMS, stack.shape, strict=True) if n > 1 or d in "yx"]
     if region is None and not lazy:
-        return _image_of(imp, stack[(slice(None),) * len(DIMS)], keep, stack)
+        return _image_of(imp, stack[(slice(None),) * len(DIMS)], keep)
     whole = np.broadcast_to(np.zeros((), stack.dtype), stack.shape)  # a shape without memory
-    frame = _image_of(imp, whole, keep, stack)
+    frame = _image_of(imp, whole, keep)
     if lazy:
         chunks = tuple(
             n if d in "yx" or (d == "c" and stack.rgb) else 1 for d, n in zip(DIMS, stack.shape, strict=True)
@@ -112,70 +112,10 @@ def _checked(region: Region, frame: xr.DataArray) -> dict[str, int | slice]:
     return {d: int(i) if not isinstance(i, slice) else i for d, i in region.items()}
 
 
-def _image_of(imp: Any, array: npt.NDArray[Any], keep: Sequence[str], stack: ImageStack) -> xr.DataArray:
-    return image_of(array, _facts(imp, stack), keep)
-
-
-def _facts(imp: Any, stack: ImageStack) -> Facts:
-    cal = imp.getCalibration()
-    return Facts(
-        title=str(imp.getTitle()), rgb=stack.rgb, channels=stack.channels,
-        pixel_size=(float(cal.pixelDepth), float(cal.pixelHeight), float(cal.pixelWidth)),
-        origin=(float(cal.zOrigin), float(cal.yOrigin), float(cal.xOrigin)),
-        units=(str(cal.getZUnit()), str(cal.getYUnit()), str(cal.getXUnit())),
-        interval=float(cal.frameInterval), time_unit=str(cal.getTimeUnit()), about=_about(imp, cal, stack),
-    )  # fmt: skip
-
-
-def _about(imp: Any, cal: Any, stack: ImageStack) -> dict[str, Any]:
-    """Collect what ImageJ knows of an image beyond its pixels and its calibration."""
-    about: dict[str, Any] = {"id": int(imp.getID()), "type": _type_name(stack), "session": _SESSION}
-    java = imp.getStack()
-    labels = [str(java.getSliceLabel(n + 1) or "") for n in range(int(java.getSize()))]
-    if any(labels):
-        about["slice_labels"] = labels
-    if not stack.rgb:
-        about |= _display(imp, stack)
-    info = imp.getInfoProperty()
-    if info is not None:
-        about["info"] = str(info)
-    pairs = [str(text) for text in imp.getPropertiesAsArray() or ()]
-    if pairs:
-        about["properties"] = dict(zip(pairs[::2], pairs[1::2], strict=False))
-    if cal.calibrated() and not stack.signed and cal.getFunction() != cal.NONE:
-        coefficients = cal.getCoefficients()
-        about["calibration_function"] = {
-            "function": int(cal.getFunction()),
-            "coefficients": [float(c) for c in coefficients or ()],
-            "unit": str(cal.getValueUnit()),
-        }
-    file = imp.getOriginalFileInfo()
-    if file is not None and file.fileName is not None and str(file.fileName):
-        about["path"] = str(file.directory or "") + str(file.fileName)
-    return about
-
-
-def _type_name(stack: ImageStack) -> str:
-    return "signed 16-bit" if stack.signed else _TYPE_NAMES.get(stack.type, "32-bit")
-
-
-def _display(imp: Any, stack: ImageStack) -> dict[str, Any]:
-    if imp.isComposite():
-        luts = list(imp.getLuts())
-        ranges = [(float(lut.min), float(lut.max)) for lut in luts]
-        return {"luts": [_table(lut) for lut in luts], "display_ranges": signed_ranges(ranges, stack.signed),
-                "mode": MODES.get(int(imp.getMode()), "composite")}  # fmt: skip
-    ranges = [(float(imp.getDisplayRangeMin()), float(imp.getDisplayRangeMax()))]
-    return {"luts": [_table(imp.getProcessor().getLut())], "display_ranges": signed_ranges(ranges, stack.signed)}
-
-
-def _table(lut: Any) -> LookupTable:
-    bands = []
-    for read in (lut.getReds, lut.getGreens, lut.getBlues):
-        band = jpype.JArray(jpype.JByte)(256)
-        read(band)
-        bands.append(np.array(band[:], np.int8).view(np.uint8))
-    return LookupTable.of(np.stack(bands, axis=1))
+def _image_of(imp: Any, array: npt.NDArray[Any], keep: Sequence[str]) -> xr.DataArray:
+    facts = facts_of(json.loads(str(classes.images().describeAsJson(imp))))
+    facts.about["session"] = _SESSION
+    return image_of(array, facts, keep)
 
 
 # --- Python -> ImageJ -------------------------------------------------------------------------------
@@ -204,11 +144,8 @@ def to_imageplus(image: xr.DataArray, title: str, virtual: bool = False, mode: s
         stack = ArrayStack(_five(image), told.labels, told.rgb).java
     else:
         stack = _filled(image, told)
-    imp = jpype.JClass("ij.ImagePlus")(title, stack)
     frames, channels, slices = told.counts
-    imp.setDimensions(channels, slices, frames)
-    if channels > 1 or (slices > 1 and frames > 1):
-        imp.setOpenAsHyperStack(True)
+    imp = classes.images().of(title, stack, channels, slices, frames)
     _calibrate(imp, told)
     return imp if told.rgb else _displayed(imp, told)
 
@@ -244,43 +181,29 @@ def _filled(image: xr.DataArray, told: Shown) -> Any:
 
 
 def _calibrate(imp: Any, told: Shown) -> None:
-    cal = jpype.JClass("ij.measure.Calibration")(imp)
-    cal.pixelDepth, cal.pixelHeight, cal.pixelWidth = told.pixel_size
-    cal.zOrigin, cal.yOrigin, cal.xOrigin = told.origin
-    for name, put in zip(told.units, (cal.setZUnit, cal.setYUnit, cal.setXUnit), strict=True):
-        if name is not None:
-            put(name)
-    if told.interval is not None:
-        cal.frameInterval = told.interval
-        cal.setTimeUnit(told.time_unit)
-    if told.signed:
-        cal.setSigned16BitCalibration()
-    elif told.function is not None:
-        numbers = told.function["coefficients"]
-        coefficients = jpype.JArray(jpype.JDouble)(numbers) if numbers else None
-        cal.setFunction(told.function["function"], coefficients, told.function["unit"])
-    # what Python says about its image counts, not the calibration that ImageJ was told to use for all images
-    imp.setIgnoreGlobalCalibration(True)
-    imp.setCalibration(cal)
-    if told.info:
-        imp.setProperty("Info", told.info)
-    if told.properties:
-        imp.setProperties(jpype.JArray(jpype.JString)(told.properties))
+    function = told.function or {"function": -1, "coefficients": (), "unit": None}
+    numbers = function["coefficients"]
+    classes.images().calibrate(
+        imp, _doubles(told.pixel_size), _doubles(told.origin), jpype.JArray(jpype.JString)(list(told.units)),
+        float(told.interval or 0), None if told.interval is None else told.time_unit, told.signed,
+        int(function["function"]), _doubles(numbers) if numbers else None, function["unit"],
+    )  # fmt: skip
+    classes.images().annotate(imp, told.info, jpype.JArray(jpype.JString)(told.properties))
 
 
 def _displayed(imp: Any, told: Shown) -> Any:
-    """Give a new image the lookup tables and display ranges that it had; ImageJ finds others when it shows it."""
-    luts = [make_lut(table, *limits) for table, limits in zip(told.luts, told.ranges, strict=True)]
-    channels = told.counts[1]
-    if told.mode is not None and channels > 1:
-        composite = jpype.JClass("ij.CompositeImage")(imp, told.mode)
-        if len(luts) == channels:
-            composite.setLuts(jpype.JArray(jpype.JClass("ij.process.LUT"))(luts))
-        return composite
-    if luts and told.mode is None:
-        imp.setLut(luts[0])
-        imp.setDisplayRange(*told.ranges[0])
-    return imp
+    """Give a new image its lookup tables and display ranges; ImageJ finds others when it shows an image without."""
+    tables = jpype.JArray(jpype.JByte, 2)([_bytes(table) for table in told.luts])
+    ranges = jpype.JArray(jpype.JDouble, 2)([_doubles(limits) for limits in told.ranges])
+    return classes.images().display(imp, tables, ranges, told.mode or 0)
+
+
+def _bytes(table: LookupTable) -> Any:
+    return jpype.JArray(jpype.JByte)(np.frombuffer(table.data, np.int8))
+
+
+def _doubles(numbers: Iterable[float]) -> Any:
+    return jpype.JArray(jpype.JDouble)([float(number) for number in numbers])
 
 
 def set_limits(imp: Any, limits: tuple[float, float]) -> None:
@@ -289,17 +212,9 @@ def set_limits(imp: Any, limits: tuple[float, float]) -> None:
         raise ImageError(f"limits={limits!r}; expected two numbers, what is black and what is white")
     shift = 32768 if imp.getCalibration().isSigned16Bit() else 0
     low, high = (float(v) + shift for v in limits)
-    if imp.isComposite():
-        luts = imp.getLuts()
-        for lut in luts:
-            lut.min, lut.max = low, high
-        imp.setLuts(luts)
-    else:
-        imp.setDisplayRange(low, high)
+    classes.images().limit(imp, low, high)
 
 
 def make_lut(table: LookupTable, low: float = 0.0, high: float = 255.0) -> Any:
     """Return ImageJ's own lookup table."""
-    bands = [jpype.JArray(jpype.JByte)(np.ascontiguousarray(table.colors[:, i]).view(np.int8)) for i in range(3)]
-    model = jpype.JClass("java.awt.image.IndexColorModel")(8, 256, *bands)
-    return jpype.JClass("ij.process.LUT")(model, low, high)
+    return classes.images().lut(_bytes(table), low, high)

@@ -9,7 +9,7 @@ from typing import Any
 import jpype
 
 from fijibridge.errors import Cancelled, MacroError
-from fijibridge.fiji.jvm import compiled
+from fijibridge.fiji.jvm import classes
 
 
 def run_macro(code: str, argument: str = "") -> str:
@@ -28,7 +28,7 @@ def run_macro(code: str, argument: str = "") -> str:
     """
     _check_brackets(code)
     _here.cause = None
-    interpreter_class = compiled.interpreter()
+    interpreter_class = classes.interpreter()
     interpreter = interpreter_class()
     outer, _here.macro = macro_here(), interpreter
     try:
@@ -60,7 +60,7 @@ _kept: list[Any] = []
 def keep_images() -> None:
     """Without windows: enter images that are shown into ImageJ's list, and hold on to that list."""
     if not _kept:
-        _kept.append(compiled.interpreter().keepImages())
+        _kept.append(classes.interpreter().keepImages())
     restore_images()
 
 
@@ -70,7 +70,7 @@ def restore_images() -> None:
     An error in any macro, and ``setBatchMode(false)`` in one, make ImageJ drop its list of them.
     """
     if _kept:
-        compiled.interpreter().restoreImages(_kept[0])
+        classes.interpreter().restoreImages(_kept[0])
 
 
 def release_images() -> None:

@@ -11,9 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from fijibridge.errors import ImageError
+from fijibridge.fiji.jvm import classes
 from fijibridge.imagej.tables import curves_to_plot
-
-_COLORS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf")
 
 
 def line_plot(curves: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Any:
@@ -25,22 +24,9 @@ def line_plot(curves: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Any
         If there is nothing to plot.
     """
     x, curves = curves_to_plot(curves)
-    plot = jpype.JClass("ij.gui.Plot")(title, xlabel, ylabel)
-    names = []
-    for number, name in enumerate(curves.columns):
-        column = curves[name]
-        known = np.isfinite(column.to_numpy())
-        if not known.any():
-            continue
-        names.append(str(name))
-        plot.setColor(_color(number))
-        plot.setLineWidth(2)
-        plot.add("line", _doubles(x[known]), _doubles(column.to_numpy()[known]))
-    plot.setColor(jpype.JClass("java.awt.Color").black)
-    if len(names) > 1:
-        plot.addLegend("\n".join(names))
-    plot.setLimitsToFit(False)
-    return plot
+    names = jpype.JArray(jpype.JString)([str(name) for name in curves.columns])
+    columns = jpype.JArray(jpype.JDouble, 2)([_doubles(curves[name]) for name in curves.columns])
+    return classes.plots().lines(title, xlabel, ylabel, _doubles(x), names, columns)
 
 
 def histogram_plot(values: npt.NDArray[Any], bins: int, title: str, xlabel: str) -> Any:
@@ -51,14 +37,11 @@ def histogram_plot(values: npt.NDArray[Any], bins: int, title: str, xlabel: str)
         raise ImageError("there is nothing to plot: no finite number")
     counts, edges = np.histogram(numbers, bins)
     plot = jpype.JClass("ij.gui.Plot")(title, xlabel, "count")
-    plot.setColor(_color(0), _color(0))
+    color = classes.plots().color(0)
+    plot.setColor(color, color)
     plot.add("bar", _doubles((edges[1:] + edges[:-1]) / 2), _doubles(counts))
     plot.setLimits(float(edges[0]), float(edges[-1]), 0.0, float(counts.max()) * 1.05)
     return plot
-
-
-def _color(number: int) -> Any:
-    return jpype.JClass("java.awt.Color").decode(_COLORS[number % len(_COLORS)])
 
 
 def _doubles(values: npt.ArrayLike) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fijibridge.errors import ImageError
-from fijibridge.fiji.jvm import compiled
+from fijibridge.fiji.jvm import classes
 from fijibridge.fiji.pixels import copy_from_java, copy_to_java, each_plane
 from fijibridge.imagej.hyperstack import pack_rgb
 
@@ -138,9 +138,9 @@ class ArrayStack:
             self.channels = 1
         self.size = frames * self.slices * self.channels
         self._told = False
-        java = compiled.stack()(width, height)
-        java.source = jpype.JProxy("java.util.function.Function", dict={"apply": self._apply})
-        java.labels = jpype.JArray(jpype.JString)([*labels] if labels else [None] * self.size)
+        source = jpype.JProxy("java.util.function.Function", dict={"apply": self._apply})
+        names = jpype.JArray(jpype.JString)([*labels] if labels else [None] * self.size)
+        java = classes.stack()(width, height, source, names)
         java.setBitDepth(24 if rgb else virtual_dtype(array.dtype).itemsize * 8)
         self.java = java
 

@@ -1,8 +1,8 @@
-"""Tables: between ImageJ's ResultsTable and pandas, and what a click on a row does."""
+"""Tables: between ImageJ's ResultsTable and pandas, and callbacks for rows that are clicked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jpype
@@ -10,35 +10,26 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fijibridge.fiji.jvm import classes
+from fijibridge.fiji.jvm.lifetime import state
 from fijibridge.fiji.windows import headless
 from fijibridge.imagej.tables import columns_of
-
-LABEL = "label"
-"""The column that names a row's cell."""
-
-_EMPTY = ("NaN", "Infinity", "-Infinity", "", "null")
 
 
 def to_dataframe(table: Any) -> pd.DataFrame:
     """Copy a ResultsTable into a DataFrame: numbers as float64, text as str; empty cells as NaN, in text as ``""``."""
-    columns: dict[str, Any] = {}
-    for heading in (str(h) for h in table.getHeadings()):
-        if heading in ("", " "):
-            continue
-        index = int(table.getColumnIndex(heading)) if heading != "Label" else -1
-        found = None if index < 0 else table.getColumnAsDoubles(index)
-        numbers = None if found is None else np.array(found[:], float)
-        if numbers is not None and np.isfinite(numbers).all():
-            columns[heading] = numbers
-            continue
-        text = [str(v) for v in table.getColumnAsStrings(heading)]
-        columns[heading] = numbers if numbers is not None and _is_numeric(text, numbers) else text
-    return pd.DataFrame(columns)
+    return frame_of(classes.tables().columns(table))
 
 
-def _is_numeric(text: Sequence[str], numbers: npt.NDArray[np.float64]) -> bool:
-    """Tell numbers from text: a text cell reads as NaN, but is not written so."""
-    return all(np.isfinite(v) or t in _EMPTY for t, v in zip(text, numbers, strict=True))
+def frame_of(columns: Any) -> pd.DataFrame:
+    """Return Java's columns, a Map of double[] or String[] by name, as a DataFrame."""
+    return pd.DataFrame({str(entry.getKey()): _values(entry.getValue()) for entry in columns.entrySet()})
+
+
+def _values(column: Any) -> npt.NDArray[np.float64] | list[str]:
+    if isinstance(column, jpype.JArray(jpype.JDouble)):
+        return np.array(column[:], float)
+    return [str(text) for text in column]
 
 
 def from_dataframe(frame: pd.DataFrame) -> Any:
@@ -46,29 +37,13 @@ def from_dataframe(frame: pd.DataFrame) -> Any:
 
     An index with a name becomes the first column.
     """
-    table = jpype.JClass("ij.measure.ResultsTable")(jpype.JClass("java.lang.Integer").valueOf(len(frame)))
-    for name, values in columns_of(frame).items() if len(frame) else ():
-        if isinstance(values, np.ndarray):
-            table.setValues(name, jpype.JArray(jpype.JDouble)(values))
-        else:
-            for row, text in enumerate(values):
-                table.setValue(name, row, text)
-    _set_decimals(table)
-    return table
-
-
-def _set_decimals(table: Any) -> None:
-    """Show columns of whole numbers, and gaps, without decimals, others with four."""
-    for heading in (str(h) for h in table.getHeadings()):
-        index = int(table.getColumnIndex(heading))
-        found = table.getColumnAsDoubles(index) if index >= 0 else None
-        if found is not None:
-            numbers = np.array(found[:], float)
-            table.setDecimalPlaces(index, 0 if ((numbers == np.round(numbers)) | np.isnan(numbers)).all() else 4)
-
-
-kept: dict[str, Any] = {}
-"""The tables but ``Results`` that are open without a display, where ImageJ has no place for them."""
+    columns = columns_of(frame) if len(frame) else {}
+    arrays = [
+        jpype.JArray(jpype.JDouble)(values) if isinstance(values, np.ndarray) else jpype.JArray(jpype.JString)(values)
+        for values in columns.values()
+    ]
+    names = jpype.JArray(jpype.JString)(list(columns))
+    return classes.tables().of(len(frame), names, jpype.JArray(jpype.JObject)(arrays))
 
 
 def find_table(name: str) -> Any:
@@ -77,7 +52,7 @@ def find_table(name: str) -> Any:
         table = jpype.JClass("ij.measure.ResultsTable").getResultsTable()
         return table if int(table.size()) else None
     if headless():
-        return kept.get(name)
+        return state.tables.get(name)
     panel = panel_of(name)
     return None if panel is None else panel.getResultsTable()
 
@@ -93,7 +68,7 @@ def panel_of(name: str) -> Any:
 def table_names() -> list[str]:
     """Return the titles of the open tables."""
     if headless():
-        return [*(["Results"] if find_table("Results") is not None else []), *kept]
+        return [*(["Results"] if find_table("Results") is not None else []), *state.tables]
     windows = jpype.JClass("ij.WindowManager").getNonImageWindows() or ()
     text = jpype.JClass("ij.text.TextWindow")
     return [
@@ -104,70 +79,34 @@ def table_names() -> list[str]:
 def show(table: Any, name: str, interactive: bool) -> None:
     """Show a ResultsTable, in the window of that title if it is open."""
     if not interactive and name != "Results":
-        kept[name] = table
+        state.tables[name] = table
     if name == "Results":
         # which empties the window, and forgets the decimals
         jpype.JClass("ij.plugin.filter.Analyzer").setResultsTable(table)
-        _set_decimals(table)
+        classes.tables().setDecimals(table)
     if interactive:
         table.show(name)
-
-
-_followed: dict[int, Any] = {}
-"""What listens to each open panel, by its identity in Java: kept, for Java does not keep what Python made."""
 
 
 Selected = Callable[[str, int], object]
 
 
-def unfollow(name: str) -> None:
-    """Call nobody back for a table any more."""
-    panel = panel_of(name)
-    for follower in _followed.values():
-        if panel is not None and follower.panel.equals(panel):
-            follower.selected = lambda label, position: None
-
-
-def unfollow_all() -> None:
-    """Take our listeners off all tables."""
-    for follower in _followed.values():
-        follower.stop()
-    _followed.clear()
-
-
 def follow(name: str, selected: Selected) -> None:
     """Call back with the label, and the slice or 0, of the row that the user clicks."""
     panel = panel_of(name)
-    if panel is None:
-        return
-    for number in [n for n, follower in _followed.items() if not follower.panel.isDisplayable()]:
-        del _followed[number]  # its window was closed
-    key = int(jpype.JClass("java.lang.System").identityHashCode(panel))
-    if key in _followed:
-        _followed[key].selected = selected
-        return
-    _followed[key] = _Follower(panel, selected)
+    if panel is not None:
+        call = {"accept": lambda label, position: selected(str(label), int(position))}
+        classes.tables().follow(panel, jpype.JProxy("java.util.function.BiConsumer", dict=call))
 
 
-class _Follower:
-    """Listens to a table's panel."""
+def unfollow(name: str) -> None:
+    """Stop the callbacks of a table."""
+    panel = panel_of(name)
+    if panel is not None:
+        classes.tables().unfollow(panel)
 
-    def __init__(self, panel: Any, selected: Selected):
-        self.panel, self.selected = panel, selected
-        nothing = dict.fromkeys(("mouseClicked", "mousePressed", "mouseEntered", "mouseExited"), lambda event: None)
-        self._mouse = jpype.JProxy("java.awt.event.MouseListener", dict=nothing | {"mouseReleased": self._chosen})
-        panel.addMouseListener(self._mouse)
 
-    def stop(self) -> None:
-        """Listen no more."""
-        for part in self.panel.getComponents():  # ImageJ's panel adds listeners to its canvas, and removes none there
-            part.removeMouseListener(self._mouse)
-
-    def _chosen(self, _: Any) -> None:
-        table, row = self.panel.getResultsTable(), int(self.panel.getSelectionStart())
-        if table is None or not 0 <= row < int(table.size()) or not table.columnExists(LABEL):
-            return
-        number = float(table.getValue(LABEL, row))
-        whole = np.isfinite(number) and number == round(number)
-        position = int(table.getValue("slice", row)) if table.columnExists("slice") else 0
-        self.selected(str(round(number)) if whole else str(table.getStringValue(LABEL, row)), position)
+def unfollow_all() -> None:
+    """Stop the callbacks of all tables."""
+    for name in table_names():
+        unfollow(name)

@@ -12,8 +12,9 @@ from fijibridge.errors import ImageError
 from fijibridge.fiji import datasets, rois
 from fijibridge.fiji import undo as fiji_undo
 from fijibridge.fiji.imageplus import from_imageplus
+from fijibridge.fiji.jvm import classes
 from fijibridge.fiji.pixels import copy_to_java
-from fijibridge.fiji.stacks import COLOR_RGB, ImageStack
+from fijibridge.fiji.stacks import ImageStack
 from fijibridge.image import DIMS, origin, pixel_size
 from fijibridge.imagej.hyperstack import pack_rgb, plain_pixels
 from fijibridge.imagej.metadata import imagej_info
@@ -24,56 +25,7 @@ def replace(imp: Any, new: Any, keep_view: bool) -> Any:
 
     Where ImageJ cannot change the kind of a window (composite or not), a new one opens in its place.
     """
-    before, after = (tuple(int(n) for n in i.getDimensions(True)) for i in (imp, new))
-    same_size = before == after
-    kept = fiji_undo.copy_of(imp)
-    if same_size:
-        new.setOverlay(rois.unpainted(imp))
-    window = imp.getWindow()
-    if bool(imp.isComposite()) != bool(new.isComposite()) or (window is not None and not same_size):
-        new = _reopened(imp, new, keep_view and before[:2] == after[:2])
-        fiji_undo.note_pushed(new)
-        fiji_undo.keep(new, kept)
-        return new
-    fiji_undo.prepare_undo(imp)
-    drawn = _drawn(new)
-    limits = float(new.getDisplayRangeMin()), float(new.getDisplayRangeMax())
-    selection = imp.getRoi()
-    imp.setImage(new)
-    if not imp.isComposite() and int(imp.getType()) != COLOR_RGB:
-        imp.setDisplayRange(*limits)
-    if selection is not None:
-        imp.setRoi(selection)
-    if window is not None and not keep_view:
-        window.getCanvas().unzoom()
-        imp.setSlice(1)
-    fiji_undo.keep(imp, kept)
-    fiji_undo.note_pushed(imp)
-    imp.changes = False
-    datasets.redraw(imp, drawn, selection)
-    return imp
-
-
-def _reopened(imp: Any, new: Any, keep_view: bool) -> Any:
-    window = imp.getWindow()
-    where = window.getLocation() if window is not None else None
-    part = window.getCanvas().getSrcRect() if window is not None else None
-    zoom = float(window.getCanvas().getMagnification()) if window is not None else 1.0
-    place = int(imp.getC()), int(imp.getZ()), int(imp.getT())
-    imp.changes = False
-    imp.setIgnoreFlush(True)  # else its pixels were gone, which are kept
-    imp.close()
-    new.show()
-    if keep_view:
-        counts = int(new.getNChannels()), int(new.getNSlices()), int(new.getNFrames())
-        new.setPosition(*(min(number, count) for number, count in zip(place, counts, strict=True)))
-    if where is not None and new.getWindow() is not None:
-        new.getWindow().setLocation(where)
-        if keep_view:
-            new.getCanvas().setMagnification(zoom)
-            new.getCanvas().setSourceRect(part)
-            new.repaintWindow()
-    return new
+    return classes.pushes().replace(imp, new, keep_view, datasets.legacy_context())
 
 
 def undo(imp: Any) -> Any:
@@ -123,7 +75,7 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
     for n, pixels in enumerate(arrays, start=1):
         old.setPixels(pixels, n)
     kept, changed = fiji_undo.copy_of(imp, old), bool(imp.changes)
-    drawn, selection = _drawn(imp), imp.getRoi()
+    drawn, selection = classes.rois().inOverlay(imp), imp.getRoi()
     written: dict[int, tuple[Any, Any]] = {}
     for i, t in enumerate(t_range):
         for k, z in enumerate(z_range):
@@ -141,11 +93,6 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
     imp.changes = True
     datasets.redraw(imp, drawn, selection)
     rois.repaint(imp)
-
-
-def _drawn(imp: Any) -> list[Any]:
-    overlay = imp.getOverlay()
-    return [] if overlay is None else list(overlay.toArray())
 
 
 def _put(imp: Any, number: int, pixels: Any) -> None:

@@ -280,7 +280,7 @@ def _curves(comparison: Comparison) -> dict[str, Any]:
 
 
 def _endings(comparison: Comparison) -> dict[str, Any]:
-    words = {name: record.told() for name, record in comparison.records.items()}
+    words = {name: record.summary() for name, record in comparison.records.items()}
     return {"table": comparison.endings, "words": words}
 
 

@@ -148,7 +148,7 @@ def _provenance(report: RunReport) -> dict[str, Any]:
 
 
 def _ending(report: RunReport) -> dict[str, Any]:
-    return {"words": report.record.told(), "ending": report.record.ending}
+    return {"words": report.record.summary(), "ending": report.record.ending}
 
 
 def _curves(report: RunReport) -> dict[str, Any]:

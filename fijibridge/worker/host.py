@@ -13,7 +13,8 @@ import xarray as xr
 from fijibridge.colors import colors_of, palette
 from fijibridge.errors import ImageError, OptionError, RoiError
 from fijibridge.image import DIMS, LookupTable, as_image, as_labels, imagej_pixels
-from fijibridge.imagej.hyperstack import MODES, Facts, image_of, shown, signed_ranges, stored_pixels
+from fijibridge.imagej.description import KEYS, facts_of, is_rgb, is_signed
+from fijibridge.imagej.hyperstack import image_of, shown, stored_pixels
 from fijibridge.imagej.measurements import measurement_constants, places_of
 from fijibridge.imagej.tables import columns_of, curves_to_plot
 from fijibridge.rois import Roi
@@ -24,11 +25,6 @@ from fijibridge.worker.shared_memory import Blocks, arrays_of
 
 _TYPES = {"8-bit": np.uint8, "8-bit color": np.uint8, "16-bit": np.uint16, "signed 16-bit": np.uint16,
           "32-bit": np.float32, "RGB": np.uint32}  # fmt: skip
-_KEYS = {
-    "title", "type", "counts", "height", "width", "pixel_size", "origin", "units", "interval", "time_unit", "id",
-    "slice_labels", "luts", "display_ranges", "mode", "info", "properties", "calibration_function", "path", "blocks",
-    "rois",
-}  # fmt: skip
 
 
 class Crossing:
@@ -198,7 +194,7 @@ def cells_from(told: Mapping[str, Any]) -> xr.DataArray:
 
 def _shape(told: Mapping[str, Any]) -> tuple[int, ...]:
     """Return frames, slices, channels, height, width: the order of ImageJ's stacks."""
-    unknown = set(told) - _KEYS
+    unknown = set(told) - KEYS - {"blocks", "rois"}
     if unknown:
         raise ValueError(f"it has {sorted(unknown)}, which nobody knows")
     frames, channels, slices = (int(n) for n in told["counts"])
@@ -206,51 +202,13 @@ def _shape(told: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _image(stored: npt.NDArray[Any], told: Mapping[str, Any]) -> xr.DataArray:
-    rgb, signed = told["type"] == "RGB", told["type"] == "signed 16-bit"
     array = stored
-    if rgb:
+    if is_rgb(told):
         array = np.concatenate([(stored >> shift).astype(np.uint8) for shift in (16, 8, 0)], axis=1)
-    elif signed:
+    elif is_signed(told):
         array = (stored ^ np.uint16(0x8000)).view(np.int16)  # ImageJ adds 32768
-    facts = Facts(
-        title=str(told["title"]), rgb=rgb, channels=int(told["counts"][1]), pixel_size=_three(told["pixel_size"]),
-        origin=_three(told["origin"]), units=tuple(str(name) for name in told["units"]),  # type: ignore[arg-type]
-        interval=float(told["interval"]), time_unit=str(told["time_unit"]), about=_about(told, rgb, signed),
-    )  # fmt: skip
     keep = [d for d, n in zip(DIMS, array.shape, strict=True) if n > 1 or d in "yx"]
-    return image_of(array, facts, keep)
-
-
-def _three(numbers: Sequence[float]) -> tuple[float, float, float]:
-    z, y, x = (float(number) for number in numbers)
-    return z, y, x
-
-
-def _about(told: Mapping[str, Any], rgb: bool, signed: bool) -> dict[str, Any]:
-    """Return what ImageJ knows of an image beyond its pixels and its calibration."""
-    about: dict[str, Any] = {"id": int(told["id"]), "type": str(told["type"])}
-    if told.get("slice_labels"):
-        about["slice_labels"] = [str(label or "") for label in told["slice_labels"]]
-    if not rgb and told.get("luts"):
-        ranges = [(float(low), float(high)) for low, high in told["display_ranges"]]
-        about["luts"] = [LookupTable(bytes.fromhex(table)) for table in told["luts"]]
-        about["display_ranges"] = signed_ranges(ranges, signed)
-        if told.get("mode") is not None:
-            about["mode"] = MODES.get(int(told["mode"]), "composite")
-    if told.get("info") is not None:
-        about["info"] = str(told["info"])
-    pairs = [str(text) for text in told.get("properties") or ()]
-    if pairs:
-        about["properties"] = dict(zip(pairs[::2], pairs[1::2], strict=False))
-    function = told.get("calibration_function")
-    if function is not None:
-        about["calibration_function"] = {
-            "function": int(function["function"]), "coefficients": [float(c) for c in function["coefficients"]],
-            "unit": str(function["unit"]),
-        }  # fmt: skip
-    if told.get("path") is not None:
-        about["path"] = str(told["path"])
-    return about
+    return image_of(array, facts_of(told), keep)
 
 
 # --- what goes --------------------------------------------------------------------------------------

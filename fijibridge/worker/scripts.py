@@ -21,12 +21,6 @@ BRIDGE = Path(__file__).with_name("bridge.groovy")
 
 _SCRIPT = """\
 // {summary}
-import ij.IJ
-import ij.Macro
-import ij.macro.Interpreter
-
-import javax.script.ScriptException
-
 // Made by fijibridge from its verb {name}: "fijibridge install-scripts" writes python and bridge.
 def version = {version}, python = {python}, bridge = new File({bridge})
 def verb = [
@@ -35,31 +29,15 @@ def verb = [
     help: {help},
     parameters: [{parameters}],
 ]
-if (!bridge.isFile()) {{
-    def message = python
-        ? "the Python environment of FijiBridge is gone, there is no ${{bridge}}: install fijibridge again, and run "
-        : 'this script was copied, but it must be installed, to know its Python: run '
-    message += "'fijibridge install-scripts PATH_TO_FIJI'"
-    def macro = Macro.getOptions() == null ? null : Interpreter.getInstance()
-    if (macro != null) Thread.start {{ try {{ macro.abort(message) }} catch (RuntimeException ended) {{ }} }}.join()
-    else IJ.error('FijiBridge', message)
-    Macro.abort()
-    // SciJava only logs what a script throws; but it asks such an exception for its cause
-    throw new ScriptException(message) {{
-        synchronized Throwable getCause() {{ throw new Exception(getMessage()) }}
-    }}
-}}
-// one worker for all scripts; a bridge that was updated while Fiji runs is loaded anew
-def key = 'fijibridge ' + bridge.path
-synchronized (IJ) {{
-    def loaded = IJ.getProperty(key)
-    if (loaded?.changed != bridge.lastModified()) {{
-        loaded?.bridge?.close()
-        def shell = new GroovyShell(this.class.classLoader, new Binding(python: python))
-        IJ.setProperty(key, [changed: bridge.lastModified(), bridge: shell.evaluate(bridge)])
-    }}
-}}
-IJ.getProperty(key).bridge.call(verb, version, binding)
+if (bridge.isFile()) return new GroovyShell(this.class.classLoader, new Binding(python: python)).evaluate(bridge).call(verb, version, binding)
+def message = (python ? "the Python environment of FijiBridge is gone, there is no ${{bridge}}: install fijibridge again" :
+    'this script was copied, but it must be installed, to know its Python') + ", and run 'fijibridge install-scripts PATH_TO_FIJI'"
+def macro = ij.Macro.getOptions() == null ? null : ij.macro.Interpreter.getInstance()
+if (macro != null) Thread.start {{ try {{ macro.abort(message) }} catch (RuntimeException ended) {{ }} }}.join()
+else ij.IJ.error('FijiBridge', message)
+ij.Macro.abort()
+// SciJava logs what a script throws, and goes on; what such an exception throws when asked for its cause ends the script
+throw new javax.script.ScriptException(message) {{ synchronized Throwable getCause() {{ throw new Exception(getMessage()) }} }}
 """
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from fijibridge.app import doctor
-from fijibridge.fiji.jvm import startup
+from fijibridge.java import jars
 
 
 def by_name(findings):
@@ -93,7 +93,7 @@ def test_no_display_is_no_problem_without_windows(monkeypatch):
 
 
 def test_no_network_and_nothing_in_the_cache(monkeypatch, tmp_path):
-    monkeypatch.setattr(startup, "is_cached", lambda endpoints: False)
+    monkeypatch.setattr(jars, "is_cached", lambda endpoints: False)
     monkeypatch.setattr("jgo.constants.MAVEN_CENTRAL_URL", "http://127.0.0.1:9")
     finding = doctor.maven()
     assert finding.state == "problem"

@@ -27,8 +27,8 @@ def make(folder: Path) -> Path:
     """Make the folder: ``jars``, ``plugins``, and no imglib2-imglyb, as in every Fiji."""
     import jpype
 
-    from fijibridge.fiji.jvm.jars import jars_of
     from fijibridge.imagej.installations import find_java, java_libraries
+    from fijibridge.java.jars import jars_of
 
     jars = jars_of(JARS)
     (folder / "jars").mkdir(parents=True)

@@ -11,7 +11,7 @@ BARE = """
 import logging, os, sys
 import jpype
 from fijibridge.imagej.installations import find_java, java_libraries
-from fijibridge.fiji.jvm.jars import jars_of
+from fijibridge.java.jars import jars_of
 from fijibridge.fiji.jvm.startup import EMBEDDED
 
 class Said(logging.Handler):
@@ -119,7 +119,8 @@ def menu():
 def ours(listeners):
     return sum(type(listener).__name__ == "_JProxy" for listener in listeners)
 def followers(panel):
-    return sum(ours(part.getMouseListeners()) for part in panel.getComponents())
+    found = [str(listener.getClass().getName()) for part in panel.getComponents() for listener in part.getMouseListeners()]
+    return found.count("fijibridge.RowListener")
 
 before = menu()
 fiji = fb.Fiji.attach()

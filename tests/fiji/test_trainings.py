@@ -110,14 +110,14 @@ def test_python_stays_usable_while_it_trains(clean, pair):
 
 
 def test_the_session_forgets_trainings_when_it_is_closed(fiji):
-    assert observers._factories.count(fiji.watch) == 1
+    assert observers.WATCHERS._factories.count(fiji.watch) == 1
     assert fb.Fiji.start(fiji_of_the_tests(), mode="headless") is fiji
-    assert observers._factories.count(fiji.watch) == 1
+    assert observers.WATCHERS._factories.count(fiji.watch) == 1
     fiji.close()
-    assert fiji.watch not in observers._factories
+    assert fiji.watch not in observers.WATCHERS._factories
     assert not observers.watchers()
     again = fb.Fiji.start(fiji_of_the_tests(), mode="headless")
-    assert observers._factories.count(again.watch) == 1
+    assert observers.WATCHERS._factories.count(again.watch) == 1
 
 
 def test_a_run_made_elsewhere_is_shown(clean, pair, tmp_path, python):

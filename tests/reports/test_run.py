@@ -98,7 +98,7 @@ def test_a_run_that_was_broken_off_has_a_report(run, tmp_path):
     shutil.copy(run.path / "history.csv", cut)
     fb.report_run(cut, tmp_path / "cut.html")
     page = (tmp_path / "cut.html").read_text(encoding="utf-8")
-    assert "after 3 epoch(s): it goes on, or was broken off" in page
+    assert "after 3 epoch(s): the training still runs, or was interrupted" in page
     assert "cut has no model.safetensors" in page
     assert f"<td>{run.history['train_loss'].iloc[-1]:.4f}</td>" in page
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fijibridge.fiji.jvm.jars import jars_of
+from fijibridge.java.jars import jars_of
 from fijibridge.worker.installation import FOLDER
 from tests.engines import JARS as ENGINES
 

@@ -125,7 +125,15 @@ def test_results_that_are_gone_are_told_and_not_made_anew(jvm, run):
     run("About")
     told = {"block": "psm_00000000", "size": 4, "dtype": "uint8", "shape": [4]}
     with pytest.raises(ScriptFailed, match="ended before its results were read"):
-        jvm("IJ.getProperty('fijibridge ' + path).bridge.attached([told], [])", path=str(BRIDGE), told=told)
+        jvm(
+            """
+            def type = IJ.getProperty('fijibridge ' + python).bridge.class.classLoader.loadClass('fijibridge.foreign.Blocks')
+            def made = type.getDeclaredConstructor()
+            made.setAccessible(true)
+            made.newInstance().attached([told])
+            """,
+            python=sys.executable, told=told,
+        )  # fmt: skip
 
 
 def test_a_script_of_another_version_is_refused(jvm, run, tmp_path):

@@ -122,7 +122,7 @@ def _report_run(run: Path, out: Path, csv: Path | None, **options: Any) -> None:
     from fijibridge.reports import tables
 
     table = fb.report_run(run, out, **options)
-    console.print(fb.read_record(run).told(), soft_wrap=True)
+    console.print(fb.read_record(run).summary(), soft_wrap=True)
     if len(table):
         console.print(tables.table_text(table), soft_wrap=True)
     console.print(f"report in {out}")

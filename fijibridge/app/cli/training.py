@@ -81,9 +81,10 @@ def train(
 ) -> None:
     """Train a U-Net on the membranes of a folder's training images."""
     if job is not None:
+        import fijibridge as fb
         from fijibridge.nn.training.separate_process import train_job
 
-        train_job(job)
+        train_job(job, fb.train)
         return
     if folder is None or out is None:
         raise typer.BadParameter("give the folder of the images, and --out for the folder of the run")

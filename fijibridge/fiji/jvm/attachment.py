@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from fijibridge.errors import StartError
-from fijibridge.fiji.jvm import imglyb_jar, startup
+from fijibridge.fiji.jvm import startup
 from fijibridge.fiji.jvm.lifetime import Running, flavor_of, is_disposed
+from fijibridge.fiji.jvm.reflection import has_class, java_class, private_field
 from fijibridge.imagej.installations import Java
 
 log = logging.getLogger("fijibridge")
@@ -47,7 +48,7 @@ def find(gateway: Any = None, known: Running | None = None) -> Running:
     """
     if not startup.is_running():
         raise StartError("no JVM runs in this process, so there is no Fiji to join: start one, fijibridge.Fiji.start()")
-    if not imglyb_jar.has_class("ij.IJ"):
+    if not has_class("ij.IJ"):
         raise StartError(
             "the JVM of this process has no ImageJ (class ij.IJ): start it with ImageJ 1.x on the class path, for "
             "example imagej.init(..., add_legacy=True), or use Fiji.start() in a fresh Python"
@@ -55,12 +56,12 @@ def find(gateway: Any = None, known: Running | None = None) -> Running:
     found = _as_gateway(context() if gateway is None else gateway)
     if gateway is None and known is not None and _same(known.gateway, found):
         found = known.gateway
-    if found is None and imglyb_jar.has_class("net.imagej.legacy.LegacyService"):
+    if found is None and has_class("net.imagej.legacy.LegacyService"):
         raise StartError(
             "ImageJ2 lies on the class path of this JVM, but was not started, or was quit: call imagej.init(...) first "
             "(in the JVM that runs), then fijibridge.Fiji.attach()"
         )
-    headless = bool(startup.java_class("java.awt.GraphicsEnvironment").isHeadless())
+    headless = bool(java_class("java.awt.GraphicsEnvironment").isHeadless())
     if headless:
         _patch()
     return Running(
@@ -90,7 +91,7 @@ def _same(one: Any, other: Any) -> bool:
 
 def _java() -> Java:
     """Describe the Java that runs."""
-    system = startup.java_class("java.lang.System")
+    system = java_class("java.lang.System")
     version = int(str(system.getProperty("java.specification.version")).removeprefix("1."))
     return Java(Path(str(system.getProperty("java.home"))), version, "running JVM")
 
@@ -103,13 +104,13 @@ def context() -> Any:
 
     ImageJ2's hooks in ImageJ 1.x know it. The hooks of ij1-patcher alone would create one, so they are not asked.
     """
-    if not imglyb_jar.has_class("org.scijava.Context"):
+    if not has_class("org.scijava.Context"):
         return None
     listed = _listed_contexts()
     if listed is not None and not listed:
         return None  # and no class of ImageJ's is loaded for it, which ImageJ2 could not patch any more
     if _is_patched():
-        ij = startup.java_class("ij.IJ")
+        ij = java_class("ij.IJ")
         hooks = ij.class_.getField("_hooks").get(None)
         if hooks is not None and str(hooks.getClass().getName()) == "net.imagej.legacy.DefaultLegacyHooks":
             return ij.runPlugIn("org.scijava.Context", "")
@@ -120,13 +121,12 @@ def context() -> Any:
 
 def _listed_contexts() -> list[Any] | None:
     """Return the contexts that are not disposed, by SciJava's own list; None if it has none, before version 2.98."""
-    context_class = startup.java_class("org.scijava.Context")
-    fields = {str(field.getName()): field for field in context_class.class_.getDeclaredFields()}
-    if "CONTEXTS" not in fields or "disposed" not in fields:
+    context_class = java_class("org.scijava.Context")
+    names = {str(field.getName()) for field in context_class.class_.getDeclaredFields()}
+    if not {"CONTEXTS", "disposed"} <= names:
         return None
-    fields["CONTEXTS"].setAccessible(True)
-    fields["disposed"].setAccessible(True)
-    return [c for c in list(fields["CONTEXTS"].get(None).keySet()) if not fields["disposed"].getBoolean(c)]
+    contexts, disposed = (private_field(context_class, name) for name in ("CONTEXTS", "disposed"))
+    return [c for c in list(contexts.get(None).keySet()) if not disposed.getBoolean(c)]
 
 
 def _as_gateway(found: Any) -> Any:
@@ -139,7 +139,7 @@ def _as_gateway(found: Any) -> Any:
     """
     if found is None:
         return None
-    context_class = startup.java_class("org.scijava.Context") if imglyb_jar.has_class("org.scijava.Context") else None
+    context_class = java_class("org.scijava.Context") if has_class("org.scijava.Context") else None
     inner = found if context_class is None else getattr(found, "getContext", lambda: found)()
     if context_class is None or not isinstance(inner, context_class):
         raise StartError(
@@ -149,23 +149,23 @@ def _as_gateway(found: Any) -> Any:
         raise StartError("this ImageJ2 was quit, its services are gone: call imagej.init again, and attach to that")
     if found is not inner:
         return found
-    return startup.java_class("net.imagej.ImageJ")(inner) if imglyb_jar.has_class("net.imagej.ImageJ") else None
+    return java_class("net.imagej.ImageJ")(inner) if has_class("net.imagej.ImageJ") else None
 
 
 @cache
 def _is_patched() -> bool:
     """Tell whether ij1-patcher changed ImageJ's classes."""
-    return any(str(field.getName()) == "_hooks" for field in startup.java_class("ij.IJ").class_.getFields())
+    return any(str(field.getName()) == "_hooks" for field in java_class("ij.IJ").class_.getFields())
 
 
 def _patch() -> None:
     """Patch plain ImageJ to run without windows, if ij1-patcher is there and ImageJ's classes are not loaded yet."""
     name = "net.imagej.patcher.LegacyInjector"
-    if imglyb_jar.has_class("org.scijava.Context") or not imglyb_jar.has_class(name):
+    if has_class("org.scijava.Context") or not has_class(name):
         return
     try:
-        startup.java_class(name).preinit()
-    except startup.java_class("java.lang.RuntimeException") as error:
+        java_class(name).preinit()
+    except java_class("java.lang.RuntimeException") as error:
         log.debug("ImageJ's classes stay as they are: %s", error)
 
 
@@ -174,9 +174,9 @@ def _patch() -> None:
 
 def report_missing_options() -> list[str]:
     """Log, once a process, each JVM option that our own start would have set and that is missing, with its effect."""
-    if not imglyb_jar.has_class("java.lang.management.ManagementFactory"):
+    if not has_class("java.lang.management.ManagementFactory"):
         return []
-    given = startup.java_class("java.lang.management.ManagementFactory").getRuntimeMXBean().getInputArguments()
+    given = java_class("java.lang.management.ManagementFactory").getRuntimeMXBean().getInputArguments()
     arguments = [str(argument) for argument in given]
     missing = [o for o in _EFFECTS if not any(a.split("=")[0] == o for a in arguments) and o not in _reported]
     if sys.platform == "win32" and "-Xrs" in missing:

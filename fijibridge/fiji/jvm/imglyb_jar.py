@@ -13,7 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fijibridge.fiji.jvm import jars, startup_cache
+from fijibridge.fiji.jvm.reflection import has_class
+from fijibridge.java import jars
+from fijibridge.java.cache import cache_folder, key_of
 
 log = logging.getLogger("fijibridge")
 
@@ -75,7 +77,7 @@ def _is_served(coordinate: str, repositories: dict[str, str]) -> bool:
     import requests
 
     group, name, version = coordinate.split(":")
-    note = startup_cache.cache() / f"{name}-{version}-{startup_cache.key_of(repositories.values())}.missing"
+    note = cache_folder() / f"{name}-{version}-{key_of(repositories.values())}.missing"
     if note.is_file() and time.time() - note.stat().st_mtime < 24 * 3600:
         return False
 
@@ -130,11 +132,3 @@ def say_what_is_lacking() -> None:
 
 
 _said = False
-
-
-def has_class(name: str) -> bool:
-    """Tell whether the class path of the running JVM has a class, without loading it."""
-    import jpype
-
-    loader = jpype.JClass("java.lang.ClassLoader").getSystemClassLoader()
-    return loader.getResource(name.replace(".", "/") + ".class") is not None

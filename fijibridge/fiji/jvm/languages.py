@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fijibridge.fiji.jvm import startup
+from fijibridge.fiji.jvm.reflection import java_class
 
 
 def runnable(gateway: Any) -> dict[str, str]:
@@ -25,6 +25,6 @@ def _problem(language: Any) -> str:
             return "it has no engine"
         if str(language.getLanguageName()) == "JavaScript":
             engine.eval("1")  # only now Nashorn asks for what some Javas lack
-    except startup.java_class("java.lang.Throwable") as error:
+    except java_class("java.lang.Throwable") as error:
         return "this Java lacks the module jdk.dynalink" if "dynalink" in str(error) else str(error)
     return ""

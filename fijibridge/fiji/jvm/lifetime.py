@@ -16,12 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from fijibridge.errors import SessionError, StartError
 from fijibridge.fiji.jvm import startup
+from fijibridge.fiji.jvm.reflection import java_class, private_field
 from fijibridge.imagej import installations
 from fijibridge.imagej.installations import Java
 
@@ -60,13 +61,29 @@ class Running:
     ours: bool = True
 
 
-running: Running | None = None
-"""The JVM of this process, None before the first start."""
+@dataclass
+class State:
+    """State of this process, which has one JVM at most.
 
-_failed: str | None = None
-"""Why a start left a JVM that cannot be used."""
+    Attributes
+    ----------
+    running
+        Its JVM, None before the first start.
+    failed
+        Why a start left a JVM that cannot be used.
+    forked
+        Whether the process was forked off one that runs a JVM.
+    tables
+        Open tables by title, where ImageJ has no windows to keep them in.
+    """
 
-_forked = False
+    running: Running | None = None
+    failed: str | None = None
+    forked: bool = False
+    tables: dict[str, Any] = field(default_factory=dict)
+
+
+state = State()
 
 
 # --- what is asked for ------------------------------------------------------------------------------
@@ -104,10 +121,11 @@ def refuse_another(where: str | Path, mode: Mode, memory: str | None) -> None:
     StartError
         If another kind or mode runs, if somebody else started the JVM, or if an earlier start failed.
     """
-    if _failed is not None:
+    if state.failed is not None:
         raise StartError(
-            f"an earlier start failed, and left a JVM that cannot be used ({_failed}): start a fresh Python"
+            f"an earlier start failed, and left a JVM that cannot be used ({state.failed}): start a fresh Python"
         )
+    running = state.running
     if running is None or not running.ours:
         raise StartError(
             "this process already runs a JVM that fijibridge did not start, and a process has one JVM. Join the ImageJ "
@@ -124,7 +142,6 @@ def refuse_another(where: str | Path, mode: Mode, memory: str | None) -> None:
 
 def start(where: str | Path, mode: Mode, memory: str | None) -> Running:
     """Start the JVM, and note what was started."""
-    global running, _failed
     try:
         if where == "embedded":
             java, gateway = startup.start_embedded(headless=mode == "headless", memory=memory), None
@@ -132,18 +149,17 @@ def start(where: str | Path, mode: Mode, memory: str | None) -> Running:
             java, gateway = startup.start_pyimagej(where, mode, memory)
     except Exception as error:
         if startup.is_running():
-            _failed = str(error)
+            state.failed = str(error)
         raise
     _hold_exit()
-    running = Running(where, mode, java, gateway, flavor_of(gateway))
-    return running
+    state.running = Running(where, mode, java, gateway, flavor_of(gateway))
+    return state.running
 
 
 def join(found: Running) -> Running:
     """Note what was found running in this process."""
-    global running
-    running = found
-    return running
+    state.running = found
+    return found
 
 
 def flavor_of(gateway: Any) -> str:
@@ -166,8 +182,8 @@ def revive(jvm_now: Running) -> None:
 @contextmanager
 def _images_set_aside() -> Iterator[None]:
     """Hide open images from an ImageJ2 that starts: its services look at them before they are complete, and fail."""
-    manager = startup.java_class("ij.WindowManager")
-    images, active, front = (_field(manager, name) for name in ("imageList", "currentWindow", "frontWindow"))
+    manager = java_class("ij.WindowManager")
+    images, active, front = (private_field(manager, name) for name in ("imageList", "currentWindow", "frontWindow"))
     windows, current = images.get(None), active.get(None)
     kept = list(windows)
     windows.clear()
@@ -183,18 +199,12 @@ def _images_set_aside() -> Iterator[None]:
             manager.setCurrentWindow(current)
 
 
-def _field(owner: Any, name: str) -> Any:
-    field = owner.class_.getDeclaredField(name)
-    field.setAccessible(True)
-    return field
-
-
 def is_disposed(context: Any) -> bool:
     """Tell whether the ImageJ2 of a SciJava context was quit; SciJava before version 2.93 does not know."""
     import jpype
 
     try:
-        field = _field(startup.java_class("org.scijava.Context"), "disposed")
+        field = private_field(java_class("org.scijava.Context"), "disposed")
     except jpype.JClass("java.lang.NoSuchFieldException"):
         return False
     return bool(field.getBoolean(context))
@@ -205,7 +215,7 @@ def is_disposed(context: Any) -> bool:
 
 def refuse_forked() -> None:
     """Raise in a process that was forked off one with a JVM, where the first call into Java would hang."""
-    if _forked:
+    if state.forked:
         raise SessionError(
             "this process was forked off one that runs a JVM, which does not survive it: use the start method 'spawn', "
             "multiprocessing.get_context('spawn'), and start Fiji in the new process"
@@ -213,8 +223,7 @@ def refuse_forked() -> None:
 
 
 def _note_fork() -> None:
-    global _forked
-    _forked = startup.is_running()
+    state.forked = startup.is_running()
 
 
 if hasattr(os, "register_at_fork"):
@@ -260,13 +269,13 @@ def _leave() -> None:
     """
     import jpype
 
-    if _forked or not jpype.isJVMStarted():
+    if state.forked or not jpype.isJVMStarted():
         return
     if _exit_held.is_set():
         _outlive_java()  # it is ending already; the exit status stays Python's
         return
-    assert running is not None
-    close_everything(running.mode == "interactive")
+    assert state.running is not None
+    close_everything(state.running.mode == "interactive")
     wait_until(lambda: not _lasting_threads(), _STAY)
     if _lasting_threads():
         _outlive_java()
@@ -309,10 +318,10 @@ def open_window() -> None:
     """Open ImageJ's main window, whose closing must not end Python."""
     import jpype
 
-    assert running is not None
+    assert state.running is not None
     ij = jpype.JClass("ij.IJ")
-    if running.gateway is not None:
-        running.gateway.ui().showUI()
+    if state.running.gateway is not None:
+        state.running.gateway.ui().showUI()
     elif ij.getInstance() is None:
         main = jpype.JClass("ij.ImageJ")
         main(main.STANDALONE)
@@ -331,9 +340,7 @@ def close_everything(interactive: bool) -> None:
             image.changes = False
             image.close()
     if not interactive:
-        from fijibridge.fiji import tables
-
-        tables.kept.clear()
+        state.tables.clear()
         return
     jpype.JClass("ij.plugin.filter.Analyzer").setUnsavedMeasurements(False)  # else it asks whether to save them
     for window in manager.getNonImageWindows() or ():
@@ -346,7 +353,7 @@ def close_everything(interactive: bool) -> None:
             # close() clears what ImageJ remembers of a window (the ROI Manager), dispose() does not
             window.close() if hasattr(window, "close") else window.dispose()
     frame = jpype.JClass("ij.IJ").getInstance()
-    if frame is not None and (running is None or running.gateway is None):
+    if frame is not None and (state.running is None or state.running.gateway is None):
         frame.exitWhenQuitting(False)
         frame.quit()  # on a thread of its own
         wait_until(lambda: jpype.JClass("ij.IJ").getInstance() is None)

@@ -16,21 +16,20 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from fijibridge.errors import StartError
-from fijibridge.fiji.jvm import imglyb_jar, jars, startup_cache
+from fijibridge.fiji.jvm import imglyb_jar, startup_cache
+from fijibridge.fiji.jvm.reflection import java_class
 from fijibridge.imagej.installations import Java, fiji_places, find_java, java_libraries
+from fijibridge.java import jars
 
 log = logging.getLogger("fijibridge")
 
 EMBEDDED = ("net.imagej:ij:1.54p", "net.imagej:ij1-patcher:2.0.0")
 FIJI_COORDINATES = "sc.fiji:fiji"
-ANSWER_WITHIN = 10.0
-"""Seconds that a Maven repository has to answer before it counts as unreachable."""
 
 
 def has_dynalink(java: Java) -> bool:
@@ -332,29 +331,8 @@ def _without_chatter() -> Iterator[None]:
 
 
 def refuse_unreachable(endpoints: list[str], repositories: dict[str, str]) -> None:
-    """Ask the repositories for a sign of life, unless the jars were resolved on this machine before."""
-    if is_cached(endpoints):
-        return
-    import requests
-    from jgo.constants import MAVEN_CENTRAL_URL
-
-    urls = {"Maven Central": MAVEN_CENTRAL_URL, **repositories}
-
-    def problem(url: str) -> str | None:
-        try:
-            requests.head(url, timeout=ANSWER_WITHIN, allow_redirects=True)
-        except requests.RequestException as error:
-            return type(error).__name__
-        return None
-
-    with ThreadPoolExecutor(len(urls)) as pool:
-        problems = dict(zip(urls, pool.map(problem, urls.values()), strict=True))
-    silent = [f"{name} ({urls[name]}): {why}" for name, why in problems.items() if why]
-    if silent:
-        raise StartError(
-            f"{', '.join(endpoints)} is not on this machine, and a Maven repository did not answer within "
-            f"{ANSWER_WITHIN:g} s: {'; '.join(silent)}. {_advice(endpoints)}"
-        )
+    """Check that the Maven repositories answer, unless the jars are on this machine."""
+    jars.refuse_unreachable(endpoints, repositories, _advice(endpoints))
 
 
 def _advice(endpoints: list[str]) -> str:
@@ -367,27 +345,7 @@ def _advice(endpoints: list[str]) -> str:
     )
 
 
-def is_cached(endpoints: list[str]) -> bool:
-    """Tell whether these coordinates were resolved before: by us, or by jgo, in an environment named by the first."""
-    if jars.kept(endpoints).is_dir():
-        return True
-    group, first, *_ = endpoints[0].split(":")
-    folder = startup_cache.cache().parent.joinpath("envs", *group.split("."), first)
-    patterns = []
-    for endpoint in endpoints:
-        _, artifact, *version = endpoint.split(":")
-        patterns.append(f"*/*/{artifact}-{version[0] if version else '[0-9]*'}.jar")
-    return all(any(folder.glob(pattern)) for pattern in patterns)
-
-
 def _repositories_told(endpoints: list[str], repositories: dict[str, str]) -> str:
     if not endpoints:
         return ""
     return f". Asked: Maven Central, {', '.join(repositories)}. " + _advice(endpoints)
-
-
-def java_class(name: str) -> Any:
-    """Return a Java class by its name."""
-    import jpype
-
-    return jpype.JClass(name)

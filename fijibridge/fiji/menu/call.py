@@ -15,10 +15,12 @@ import jpype
 
 from fijibridge.errors import Cancelled, FijiBridgeError, OptionError
 from fijibridge.fiji import macros
-from fijibridge.fiji.jvm import compiled
+from fijibridge.fiji.jvm import classes
+from fijibridge.fiji.jvm.reflection import private_field
 from fijibridge.fiji.menu import dialog
 from fijibridge.fiji.menu.entries import Menu
 from fijibridge.fiji.menu.host import FijiHost
+from fijibridge.java import compiler
 from fijibridge.verbs.dialog_fields import wrapped
 from fijibridge.verbs.invocation import prepared
 from fijibridge.verbs.macro_options import read_options, read_request, with_variables, write_request
@@ -35,10 +37,10 @@ log = logging.getLogger("fijibridge")
 class Caller(IntEnum):
     """Who called a command."""
 
-    person = compiled.PERSON
-    script = compiled.SCRIPT
-    macro = compiled.MACRO
-    python = compiled.PYTHON
+    person = classes.PERSON
+    script = classes.SCRIPT
+    macro = classes.MACRO
+    python = classes.PYTHON
 
 
 _MACROS = (Caller.macro, Caller.python)
@@ -62,7 +64,7 @@ class Calls:
 
     def enter(self) -> None:
         """Make the verbs commands, also after ImageJ's main window was opened anew."""
-        compiled.plugin().callee = self._callee
+        classes.plugin().callee = self._callee
         if not self._interactive:
             macros.keep_images()  # else an image that is shown within IJ.run is shown nowhere
         self._menu.enter()
@@ -76,7 +78,7 @@ class Calls:
             self._stop_listening = None
         self._menu.leave()
         macros.release_images()
-        compiled.plugin().callee = None
+        classes.plugin().callee = None
 
     # --- a call -------------------------------------------------------------------------------------
 
@@ -233,7 +235,7 @@ def _end(caller: Caller, why: str) -> Any:
     running = _macro_of(caller)
     if running is not None:
         try:
-            compiled.interpreter().end(running, why)
+            classes.interpreter().end(running, why)
         except jpype.JClass("java.lang.RuntimeException") as error:
             return error
         finally:
@@ -242,15 +244,13 @@ def _end(caller: Caller, why: str) -> Any:
     if caller in _MACROS:  # ImageJ lost sight of it, while another one ran in another thread
         if why:
             jpype.JClass("ij.IJ").showMessage("Macro Error", why)
-        return compiled.failure()(macro.MACRO_CANCELED)
+        return classes.failure()(macro.MACRO_CANCELED)
     if caller is Caller.person:
         return jpype.JClass("java.lang.RuntimeException")(why or macro.MACRO_CANCELED)
     # what IJ.run does at its end, which is not reached
     macro.setOptions(None)
-    flag = jpype.JClass("ij.IJ").class_.getDeclaredField("macroRunning")
-    flag.setAccessible(True)
-    flag.setBoolean(None, False)
-    return compiled.failure()(why or macro.MACRO_CANCELED)
+    private_field(jpype.JClass("ij.IJ"), "macroRunning").setBoolean(None, False)
+    return classes.failure()(why or macro.MACRO_CANCELED)
 
 
 def _told(command: str, error: BaseException) -> str:
@@ -277,7 +277,7 @@ def _macro_of(caller: Caller) -> Any:
     if caller is Caller.python:
         return macros.macro_here()
     macro = jpype.JClass("ij.macro.Interpreter").getInstance() if caller is Caller.macro else None
-    return None if isinstance(macro, compiled.interpreter()) else macro  # else it is one of another thread
+    return None if isinstance(macro, classes.interpreter()) else macro  # else it is one of another thread
 
 
 def _leave_to_us(command: str) -> None:
@@ -305,7 +305,8 @@ def perform_here(asked: str) -> str:
     Parameters
     ----------
     asked
-        JSON with ``what``: ``"hello"``; ``"read"`` and ``"write"``, see :mod:`fijibridge.verbs.macro_options`; or
+        JSON with ``what``: ``"hello"``; ``"classes"`` with ``target``, see :mod:`fijibridge.java.compiler`; ``"read"``
+        and ``"write"``, see :mod:`fijibridge.verbs.macro_options`; or
         ``"perform"`` with ``verb`` and ``given``, values by name.
 
     Returns
@@ -327,6 +328,8 @@ def perform_here(asked: str) -> str:
     try:
         if what == "hello":
             done = {"version": version("fijibridge")}
+        elif what == "classes":
+            done = compiler.answer(request["target"])
         else:
             verb = verb_named(command)
             command = verb.command

@@ -10,6 +10,7 @@ from typing import Any
 
 import jpype
 
+from fijibridge.fiji.jvm.reflection import accessible, private_field
 from fijibridge.fiji.windows import on_event_thread
 from fijibridge.verbs.registry import Verb, all_verbs
 
@@ -157,8 +158,8 @@ def _commands() -> Any:
     """Return ImageJ's table of commands, which it reads for the first command only where there are no windows."""
     menus = jpype.JClass("ij.Menus")
     if menus.getCommands() is None:
-        init = jpype.JClass("ij.IJ").class_.getDeclaredMethod("init")  # as IJ.run does before the first command
-        init.setAccessible(True)
+        # as IJ.run does before the first command
+        init = accessible(jpype.JClass("ij.IJ").class_.getDeclaredMethod("init"))
         try:
             init.invoke(None)
         except jpype.JClass("java.lang.reflect.InvocationTargetException"):
@@ -180,9 +181,7 @@ def _read_commands() -> None:
         entry = re.fullmatch(r'"(?P<label>[^"[]+)(\[\w+\])?"\s*,\s*(?P<plugin>[\w.]+(\(".*"\))?)', str(value).strip())
         if entry is not None:
             table.put(entry["label"], entry["plugin"])
-    field = jpype.JClass("ij.Menus").class_.getDeclaredField("pluginsTable")
-    field.setAccessible(True)
-    field.set(None, table)
+    private_field(jpype.JClass("ij.Menus"), "pluginsTable").set(None, table)
 
 
 def _ours(commands: Any) -> list[str]:

@@ -38,7 +38,7 @@ class Session:
     def _ready(self) -> None:
         lifetime.refuse_forked()
         if self.closed:
-            ours = lifetime.running is None or lifetime.running.ours
+            ours = lifetime.state.running is None or lifetime.state.running.ours
             again = "start one with fijibridge.Fiji.start()" if ours else "join it again, fijibridge.Fiji.attach()"
             raise SessionError(f"this Fiji session was closed: {again}")
         startup.prepare_thread()

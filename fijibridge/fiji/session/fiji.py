@@ -28,14 +28,14 @@ def current() -> Fiji:
     """
     if _current is not None and not _current.closed and not _is_stale():
         return _current
-    if startup.is_running() and (lifetime.running is None or not lifetime.running.ours):
+    if startup.is_running() and (lifetime.state.running is None or not lifetime.state.running.ours):
         return Fiji.attach()
     raise SessionError("no Fiji is running in this process: start one with fijibridge.Fiji.start()")
 
 
 def _is_stale() -> bool:
     """Tell whether the ImageJ2 that was joined was quit; who started it may have made another one meanwhile."""
-    running = lifetime.running
+    running = lifetime.state.running
     joined = running is not None and not running.ours and running.gateway is not None
     return bool(joined and running is not None and lifetime.is_disposed(running.gateway.getContext()))
 
@@ -107,9 +107,9 @@ class Fiji(Trainings):
                 lifetime.refuse_another(wanted, mode, memory)
             else:
                 lifetime.start(wanted, mode, memory)
-            assert lifetime.running is not None
-            lifetime.revive(lifetime.running)
-            session = cls._of(lifetime.running)
+            assert lifetime.state.running is not None
+            lifetime.revive(lifetime.state.running)
+            session = cls._of(lifetime.state.running)
         # without the lock: AWT's thread may be waiting for it
         if mode == "interactive":
             startup.initialise_events()
@@ -142,7 +142,7 @@ class Fiji(Trainings):
         """
         lifetime.refuse_forked()
         with _lock:
-            running = lifetime.running
+            running = lifetime.state.running
             if running is not None and running.ours:
                 lifetime.revive(running)
                 attachment.refuse_another(ij, running)
@@ -198,7 +198,7 @@ class Fiji(Trainings):
         from fijibridge.fiji import tables
 
         tables.unfollow_all()
-        if lifetime.running is not None and lifetime.running.ours:
+        if lifetime.state.running is not None and lifetime.state.running.ours:
             lifetime.close_everything(self.mode == "interactive")
 
     def __enter__(self) -> Fiji:
@@ -247,7 +247,7 @@ class Fiji(Trainings):
         if self._gateway is None:
             raise SessionError("plain ImageJ has no ImageJ2 gateway: start a Fiji, Fiji.start()")
         if lifetime.is_disposed(self._gateway.getContext()):
-            ours = lifetime.running is not None and lifetime.running.ours
+            ours = lifetime.state.running is not None and lifetime.state.running.ours
             again = "Fiji.start() with the same arguments opens it" if ours else "imagej.init(), then Fiji.attach()"
             raise SessionError(f"ImageJ2 was quit, its services are gone: {again}")
         imglyb_jar.say_what_is_lacking()

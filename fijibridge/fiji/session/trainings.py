@@ -53,7 +53,7 @@ class Trainings(Annotating):
         Returns
         -------
         fijibridge.Record
-            ``record.told()`` is what is written into Fiji's log.
+            ``record.summary()`` is what is written into Fiji's log.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Trainings(Annotating):
         if self.mode == "interactive":
             for kind, table in _tables(record).items():
                 self.show_table(table, f"{title} {kind}")
-            self.log(f"{title}: {record.told()}")
+            self.log(f"{title}: {record.summary()}")
         return record
 
     def plot_metrics(self, curves: pd.DataFrame, name: str) -> str:

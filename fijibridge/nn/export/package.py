@@ -28,11 +28,11 @@ from fijibridge.nn.prediction.predictor import as_model
 from fijibridge.nn.unet import UNet
 
 if TYPE_CHECKING:
-    from fijibridge.nn.training import Run
+    from fijibridge.record import Recorded
 
 
 def export_model(
-    model: Model | Run | str | os.PathLike[str],
+    model: Model | Recorded | str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
     image: Array,

@@ -24,7 +24,7 @@ from fijibridge.nn.prediction.predictor import Progress, as_model, predict
 
 if TYPE_CHECKING:
     from fijibridge.nn.model import Model
-    from fijibridge.nn.training import Run
+    from fijibridge.record import Recorded
 
 _NO_IMAGES = ("_prob", "_cells", "_labels", "_classes", "_region", "_roi", "_mask")
 """How names of files end that are results or truth, in a folder that does not say what is what."""
@@ -44,7 +44,7 @@ class _Source:
 
 
 def predict_files(
-    model: Model | Run | str | os.PathLike[str],
+    model: Model | Recorded | str | os.PathLike[str],
     inputs: Dataset | str | os.PathLike[str] | Iterable[Item | str | os.PathLike[str]],
     out: str | os.PathLike[str],
     *,

@@ -31,7 +31,7 @@ from fijibridge.nn.unet import UNet
 from fijibridge.renames import renamed_keywords
 
 if TYPE_CHECKING:
-    from fijibridge.nn.training import Run
+    from fijibridge.record import Recorded
 
 Progress: TypeAlias = Callable[[int, int], None]
 Cancel: TypeAlias = "threading.Event | Callable[[], bool]"
@@ -43,7 +43,7 @@ _PRECISIONS = ("32", "bf16")
 
 @renamed_keywords(border="padding")
 def predict(
-    model: Model | Run | str | os.PathLike[str],
+    model: Model | Recorded | str | os.PathLike[str],
     image: Array | str | os.PathLike[str],
     *,
     out: str | os.PathLike[str] | None = None,

@@ -1,50 +1,99 @@
-"""Batches as Lightning iterates them: drawn by a sampler, or given by anyone."""
+"""Batches of an epoch, from a sampler or an iterable of the user, shared by the processes of a training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeAlias
 
-import lightning.pytorch as pl
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import TrainingError
-from fijibridge.nn.patches import Batch, Feed, SavedPatches
-from fijibridge.nn.training.data import as_batch
+from fijibridge.image import values
+from fijibridge.nn.augmentation.alignment import check_batches
+from fijibridge.nn.patches import Batch, Feed, PatchSampler, SavedPatches
+from fijibridge.nn.patches.fingerprint import described, plain
+from fijibridge.nn.training.hyperparameters import SETTINGS
+from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.traits import Traits
+
+OF_PATCHES = tuple(name for name, setting in SETTINGS.items() if setting.patches)
+"""Settings that describe how patches are cut from images."""
 
 
-class Drawn(IterableDataset[Batch]):
-    """A sampler as Lightning iterates it: each epoch from the batch that comes next, the device's share of it."""
+@dataclass(frozen=True)
+class Position:
+    """Place of a process in a training.
 
-    def __init__(self, sampler: Any, trainer: Callable[[], pl.Trainer], learning: bool):
-        self.sampler, self.trainer, self.learning = sampler, trainer, learning
+    Attributes
+    ----------
+    rank, world : int
+        Number of the process, and number of all processes.
+    epoch, done : int
+        Current epoch, from 0, and its batches so far.
+    device : torch.device
+        Device of the process.
+    """
+
+    rank: int
+    world: int
+    epoch: int
+    done: int
+    device: torch.device
+
+
+Where: TypeAlias = Callable[[], Position]
+
+
+class SamplerBatches(IterableDataset[Batch]):
+    """Batches of a sampler, from the current position on; each process gets its share of a batch.
+
+    Parameters
+    ----------
+    sampler
+        The sampler.
+    where
+        Returns the current position.
+    learning
+        Whether they are trained on. Validation uses the batches of the sampler's first epoch each time.
+    """
+
+    def __init__(self, sampler: PatchSampler, where: Where, learning: bool):
+        self.sampler, self.where, self.learning = sampler, where, learning
 
     def __len__(self) -> int:
-        """Return the batches of an epoch."""
+        """Return the number of batches in an epoch."""
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Draw what is left of the epoch."""
-        trainer = self.trainer()
-        share = self.sampler.share(trainer.global_rank, trainer.world_size)
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready if self.learning else 0
-        share.load_state_dict({"epoch": trainer.current_epoch if self.learning else 0, "done": done})
-        yield from Feed(share, trainer.strategy.root_device)
+        """Yield the rest of the epoch."""
+        at = self.where()
+        share = self.sampler.share(at.rank, at.world)
+        share.load_state_dict({"epoch": at.epoch, "done": at.done} if self.learning else {"epoch": 0, "done": 0})
+        yield from Feed(share, at.device)
 
 
-class Given(IterableDataset[Batch]):
-    """Anyone's batches: of a function, of an object that can be gone through again, or of a stream that ends.
+class UserBatches(IterableDataset[Batch]):
+    """Batches of a function, of an iterable, or of a stream that ends.
 
     Parameters
     ----------
     batches
-        What gives them.
+        Source: a function that returns an iterable, an iterable, or an iterator (a stream).
     count
-        Batches of an epoch; None for as many as it says to have.
+        Number of batches in an epoch; None for the length of the source.
     otherwise
-        For an epoch where it does not say.
+        Number of batches in an epoch if the source has no length.
+
+    Attributes
+    ----------
+    ended : bool
+        Whether the source gave no further batch.
     """
 
     def __init__(self, batches: Any, count: int | None, otherwise: int):
@@ -53,18 +102,18 @@ class Given(IterableDataset[Batch]):
         self._begun: Iterator[Any] | None = None
         self._again: Any = None if self._make or self.stream is not None else batches
         length = _length(self._again)
-        self.says_its_length = length is not None
+        self.has_length = length is not None
         self.count = count or (otherwise if length is None else length)
         self.ended = False
 
     def __len__(self) -> int:
-        """Return the batches of an epoch, at the most."""
+        """Return the largest number of batches in an epoch."""
         return self.count
 
     def __iter__(self) -> Iterator[Batch]:
-        """Go through it once, so far as an epoch goes."""
+        """Yield the batches of an epoch."""
         if self.stream is None:
-            yield from map(as_batch, islice(self._anew(), len(self)))
+            yield from map(as_batch, islice(self._restarted(), len(self)))
             return
         for _ in range(len(self)):
             try:
@@ -75,11 +124,11 @@ class Given(IterableDataset[Batch]):
             yield as_batch(given)
 
     def first(self, patches: int) -> list[Batch]:
-        """Return the first batches, of so many patches; they come again, even if their arrays are filled anew."""
-        source = self._anew() if self.stream is None else self.stream
+        """Return the first batches, with at least this many patches, without using them up."""
+        source = self._restarted() if self.stream is None else self.stream
         taken: list[Batch] = []
         for given in islice(source, patches):
-            x, y, weight = (part.clone() for part in as_batch(given))
+            x, y, weight = (part.clone() for part in as_batch(given))  # the user may fill the same arrays again
             taken.append((x, y, weight))
             if sum(len(batch[0]) for batch in taken) >= patches:
                 break
@@ -91,16 +140,16 @@ class Given(IterableDataset[Batch]):
         return taken
 
     def rest_of(self, epoch: int, done: int) -> Iterator[Batch]:
-        """Go through what is left of an epoch to learn from: what ends within it begins anew, streams do not."""
+        """Yield the rest of an epoch to train on: a stream continues, any other source restarts when it ends."""
         if self.stream is not None:
             return iter(self)
         if isinstance(self._again, SavedPatches):
-            rest = _onwards(self._again, epoch * len(self) + done)
+            rest = _saved_from(self._again, epoch * len(self) + done)
         else:
-            rest = islice(self._again_and_again(), done, None)
+            rest = islice(self._repeated(), done, None)
         return map(as_batch, islice(rest, len(self) - done))
 
-    def _anew(self) -> Iterator[Any]:
+    def _restarted(self) -> Iterator[Any]:
         if self._begun is not None:
             begun, self._begun = self._begun, None
             return begun
@@ -108,10 +157,10 @@ class Given(IterableDataset[Batch]):
             self._again.load_state_dict({"epoch": 0, "done": 0})
         return iter(self._make() if self._make else self._again)
 
-    def _again_and_again(self) -> Iterator[Any]:
+    def _repeated(self) -> Iterator[Any]:
         while True:
             empty = True
-            for given in self._anew():
+            for given in self._restarted():
                 empty = False
                 yield given
             if empty:
@@ -120,45 +169,44 @@ class Given(IterableDataset[Batch]):
 
 
 def _length(batches: Any) -> int | None:
-    """Return how many batches there are; None where nothing says it, as of a DataLoader of an IterableDataset."""
+    """Return the number of batches; None if unknown, as for a DataLoader of an IterableDataset."""
     try:
         return len(batches)
     except (TypeError, NotImplementedError):
         return None
 
 
-def _onwards(saved: SavedPatches, batch: int) -> Iterator[Batch]:
-    """Go through saved patches from a batch on, counted over all times, each of which has an order of its own."""
+def _saved_from(saved: SavedPatches, batch: int) -> Iterator[Batch]:
+    """Yield saved patches from a batch on, counted over all passes; each pass has another order."""
     epoch, done = divmod(batch, len(saved))
     saved.load_state_dict({"epoch": epoch, "done": done})
     while True:
         yield from saved
 
 
-class Learnt(IterableDataset[Batch]):
-    """Anyone's batches as Lightning learns from them: each epoch from the batch that comes next, the device's share."""
+class SharedBatches(IterableDataset[Batch]):
+    """Batches of the user to train on, from the current position on; each process gets its share of a batch."""
 
-    def __init__(self, given: Given, trainer: Callable[[], pl.Trainer]):
-        self.given, self.trainer = given, trainer
+    def __init__(self, given: UserBatches, where: Where):
+        self.given, self.where = given, where
 
     def __len__(self) -> int:
-        """Return the batches of an epoch."""
+        """Return the number of batches in an epoch."""
         return len(self.given)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Go through what is left of the epoch."""
-        trainer = self.trainer()
-        rest = self.given.rest_of(trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_progress.current.ready)
-        return (share_of(batch, trainer.global_rank, trainer.world_size) for batch in rest)
+        """Yield the rest of the epoch."""
+        at = self.where()
+        return (share_of(batch, at.rank, at.world) for batch in self.given.rest_of(at.epoch, at.done))
 
 
 def share_of(batch: Batch, rank: int, world: int) -> Batch:
-    """Return the patches of a batch that one of several devices learns.
+    """Return the patches of a batch that one of several processes trains on.
 
     Raises
     ------
     TrainingError
-        If they cannot be shared equally.
+        If the number of patches is no multiple of the number of processes.
 
     Examples
     --------
@@ -175,8 +223,97 @@ def share_of(batch: Batch, rank: int, world: int) -> Batch:
     return x, y, weight
 
 
-def loader(batches: IterableDataset[Batch] | None) -> DataLoader[Batch] | None:
-    """Wrap batches as Lightning wants them, without worker processes: forking beside a JVM's threads is unsafe."""
-    # with a generator of its own: an iterator draws one number, which dropout would miss after a resumption
-    own = torch.Generator()
-    return None if batches is None else DataLoader(batches, batch_size=None, num_workers=0, generator=own)
+def loaders(
+    learn: PatchSampler | UserBatches, watch: PatchSampler | UserBatches | None, where: Where
+) -> tuple[DataLoader[Batch], DataLoader[Batch] | None]:
+    """Return loaders of the batches to train on and to validate with."""
+    learnt = SamplerBatches(learn, where, True) if isinstance(learn, PatchSampler) else SharedBatches(learn, where)
+    watched = SamplerBatches(watch, where, False) if isinstance(watch, PatchSampler) else watch
+    return _loader(learnt), None if watched is None else _loader(watched)
+
+
+def _loader(batches: IterableDataset[Batch]) -> DataLoader[Batch]:
+    """Wrap batches in a loader without worker processes: a fork beside a JVM's threads is unsafe."""
+    # A generator apart from torch's: an iterator draws one number, which dropout would miss after a resumption.
+    return DataLoader(batches, batch_size=None, num_workers=0, generator=torch.Generator())
+
+
+# --- checks of batches of the user ----------------------------------------------------------------------
+
+
+def as_batch(given: Any) -> Batch:
+    """Return a batch of the user as tensors, with weight 1 if it has none.
+
+    Raises
+    ------
+    TrainingError
+        If it is not (x, y) or (x, y, weight), or the shapes differ.
+    """
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+        raise TrainingError(f"a batch is {_kind(given)}; expected (x, y) or (x, y, weight)")
+    x, y = (torch.as_tensor(_array(a)) for a in given[:2])
+    x = x.float()
+    y = y.float() if y.ndim == x.ndim else y.long()
+    weight = torch.as_tensor(_array(given[2])).float() if len(given) == 3 else torch.ones((len(x), *x.shape[2:]))
+    if y.ndim == x.ndim:
+        y = y[:, 0].long() if y.shape[1] == 1 else y
+    spatial = tuple(x.shape[2:])
+    if len(y) != len(x) or tuple(y.shape[-len(spatial) :]) != spatial or tuple(weight.shape) != (len(x), *spatial):
+        raise TrainingError(
+            f"a batch has x {tuple(x.shape)}, y {tuple(y.shape)} and weight {tuple(weight.shape)}; expected "
+            "(B, C, ...), (B, ...) and (B, ...) of one shape"
+        )
+    return x, y, weight.to(x.device)
+
+
+def _array(given: Any) -> Any:
+    return given if isinstance(given, torch.Tensor) else np.asarray(values(given))
+
+
+def _kind(given: Any) -> str:
+    return f"{len(given)} arrays" if isinstance(given, tuple | list) else f"a {type(given).__name__}"
+
+
+def check_user_batches(first: Sequence[Batch], traits: Traits) -> None:
+    """Refuse batches of the user that do not fit the network, or whose targets do not fit the images.
+
+    Raises
+    ------
+    TrainingError
+        If there is none, or class ids or channels are not those of the network.
+    """
+    if not first:
+        raise TrainingError("the iterable gave no batch")
+    check_batches(first)
+    top = max(int(ids[ids != IGNORE].max(initial=0)) for ids in (_ids(y) for _, y, _ in first))
+    if top >= traits.n_classes:
+        raise TrainingError(
+            f"a batch holds the class id {top}; expected 0 to {traits.n_classes - 1}, {IGNORE} = unknown"
+        )
+    channels = next((x.shape[1] for x, _, _ in first if x.shape[1] != traits.in_channels), None)
+    if channels is not None:
+        raise TrainingError(f"a batch has {channels} channel(s), the network takes {traits.in_channels}")
+
+
+def _ids(y: torch.Tensor) -> npt.NDArray[Any]:
+    """Return the class ids of a batch; the targets of further heads follow them."""
+    return np.asarray((y[:, 0] if y.is_floating_point() else y).cpu())
+
+
+def used_settings(sampler: PatchSampler | UserBatches) -> dict[str, Any]:
+    """Return the values of the settings of patches that batches were made with; None for unknown ones."""
+    known = described(sampler) if isinstance(sampler, PatchSampler) else {"batches": len(sampler)}
+    return {name: known.get(name) for name in (*OF_PATCHES, "augment", "augmentation")}
+
+
+def idle_settings(chosen: Settings, fine: Set[str], used: Mapping[str, Any]) -> list[str]:
+    """Return the settings of patches that were given and differ from those that the batches were made with."""
+    idle = []
+    for name in OF_PATCHES:
+        asked, has = plain(getattr(chosen, name)), used[name]
+        if name not in chosen.model_fields_set - fine or asked is None or asked == has:
+            continue
+        if name == "stride" and has is not None and all(asked == side for side in has):
+            continue
+        idle.append(f"{name}={asked}" if has is None else f"{name}={asked} (it has {has})")
+    return idle

@@ -1,47 +1,56 @@
-"""Checkpoints that are whole or not there, and that execute nothing when they are read."""
+"""Checkpoints: written whole or not at all, read without executing anything, compared with the run to resume."""
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.plugins import TorchCheckpointIO
 
 from fijibridge.errors import TrainingError
 from fijibridge.files import atomic
+from fijibridge.nn.model import FILE_NAME
+from fijibridge.nn.training.hyperparameters import SETTINGS
+from fijibridge.record import RECORD, with_current_names
 
 LAST = "last.ckpt"
 
+MUST_EQUAL = (
+    "network", *(name for name, setting in SETTINGS.items() if setting.resume == "equal"),
+    "augmentation", "fingerprint", "normalisation", "sampler",
+)  # fmt: skip
+"""Entries of a record that must be equal for a run to be resumed."""
 
-class AtomicCheckpoints(TorchCheckpointIO):
-    """Lightning's checkpoints in files that replace the one before in one step, read with ``weights_only``."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Write beside, then rename: a kill or a full disk leaves the one before as it was."""
-        with atomic(path) as temporary:
-            try:
-                torch.save(checkpoint, temporary)
-            except RuntimeError as error:  # what torch makes of a full disk
-                free = shutil.disk_usage(temporary.parent).free / 2**20
-                raise OSError(f"the disk, with {free:,.0f} MiB free, did not take all of it: {error}") from error
+def write_checkpoint(content: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write a checkpoint beside the last one, and rename it: a kill or a full disk leaves the last one unchanged.
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
-        """Read tensors and plain values, nothing else, onto the CPU."""
-        return read_checkpoint(path)
+    Raises
+    ------
+    OSError
+        If the disk is full.
+    """
+    with atomic(path) as temporary:
+        try:
+            torch.save(dict(content), temporary)
+        except RuntimeError as error:  # torch raises it for a full disk
+            free = shutil.disk_usage(temporary.parent).free / 2**20
+            raise OSError(f"the disk, with {free:,.0f} MiB free, did not take all of it: {error}") from error
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a checkpoint of a training.
+    """Read a checkpoint of a training onto the CPU: tensors and plain values, nothing else.
 
     Raises
     ------
     TrainingError
-        If it is not there, damaged, not one of ours, or holds more than tensors and plain values (code, that is).
+        If the file is missing, damaged, of another program, or holds more than tensors and plain values, such as code.
     """
     file = Path(path)
     try:
@@ -56,3 +65,81 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(content, dict) or "fijibridge" not in content:
         raise TrainingError(f"{file} is no checkpoint of a fijibridge training")
     return content
+
+
+def check_folder(folder: Path, overwrite: bool) -> None:
+    """Refuse a folder whose run would be lost.
+
+    Raises
+    ------
+    TrainingError
+        If it holds a run, and `overwrite` is False.
+    """
+    if overwrite:
+        return
+    if (folder / LAST).is_file():
+        raise TrainingError(
+            f"{folder} holds an unfinished run: resume it (resume=True, --resume), choose another folder, or allow its "
+            "loss (overwrite=True, --overwrite)"
+        )
+    if (folder / FILE_NAME).is_file():
+        raise TrainingError(
+            f"{folder} holds a finished run, whose {FILE_NAME} would be lost: choose another folder (out, --out), or "
+            "allow its loss (overwrite=True, --overwrite)"
+        )
+
+
+def checkpoint_to_resume(folder: Path | None, resume: bool | str, described: Mapping[str, Any]) -> Path | None:
+    """Return the checkpoint to resume from, checked; None to start from the beginning.
+
+    Parameters
+    ----------
+    folder
+        Folder of the run.
+    resume
+        The argument of :func:`fijibridge.train`.
+    described
+        Entry ``settings`` of the new record, to compare with that of the old one.
+
+    Raises
+    ------
+    TrainingError
+        If there is no checkpoint to resume from, it cannot be read, or the run began with other settings or images.
+    """
+    if not resume:
+        return None
+    if resume not in (True, "auto"):
+        raise TrainingError(f"resume is {resume!r}; expected True, False or 'auto'")
+    if folder is None:
+        raise TrainingError("resume needs the folder of the run: out=")
+    if not (folder / LAST).is_file():
+        complete = (folder / FILE_NAME).is_file()
+        if resume == "auto" and not complete:
+            return None
+        raise TrainingError(_nothing_to_resume(folder, complete))
+    read_checkpoint(folder / LAST)
+    _compare(folder, described)
+    return folder / LAST
+
+
+def _nothing_to_resume(folder: Path, complete: bool) -> str:
+    if complete:
+        return (
+            f"{folder} holds no {LAST}: a run that is complete leaves none. For further epochs train its model in a "
+            "new run: fijibridge.train(folder, ..., out=another), --from"
+        )
+    return f"{folder} holds no {LAST}: leave resume out to start a run, or give resume='auto' for both"
+
+
+def _compare(folder: Path, described: Mapping[str, Any]) -> None:
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, KeyError) as error:
+        raise TrainingError(f"{folder / RECORD}, the settings of the run to resume, cannot be read: {error}") from error
+    then, now = with_current_names(record), json.loads(json.dumps(dict(described), default=str))
+    other = [f"{k}: {then.get(k)} then, {now.get(k)} now" for k in MUST_EQUAL if then.get(k) != now.get(k)]
+    if other:
+        raise TrainingError(
+            f"the run in {folder} began with other settings ({'; '.join(other)}): give the old ones, or train its "
+            "model in a new run: fijibridge.train(folder, ..., out=another)"
+        )

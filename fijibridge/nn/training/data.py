@@ -1,4 +1,4 @@
-"""What goes into a training: images with their truth, or batches, looked at before the first step."""
+"""Images with targets for a training, from a data set or from arrays, and checks of them."""
 
 from __future__ import annotations
 
@@ -6,36 +6,63 @@ import os
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 import xarray as xr
 
 from fijibridge.cells.segmentation.labelling import label_cells
-from fijibridge.cells.targets.from_labels import IGNORE
-from fijibridge.dataset import Dataset
+from fijibridge.cells.targets.from_labels import IGNORE, distance_target
+from fijibridge.cells.targets.weights import class_weights, weight_map
+from fijibridge.dataset import Dataset, Item
 from fijibridge.errors import FijiBridgeWarning, ImageError, TrainingError
 from fijibridge.image import DIMS, Array, as_image, first_channel, pixel_size, same_shape, unit, values
 from fijibridge.messages import naming
 from fijibridge.nn.axes import as_in_image
 from fijibridge.nn.normalisation import Normalisation
-from fijibridge.nn.patches import Batch, Sample
-from fijibridge.nn.training.pairs import Pair, Pairs, read_dataset
+from fijibridge.nn.patches import Sample
+from fijibridge.nn.training.hyperparameters import Border
 from fijibridge.nn.training.settings import Settings
 from fijibridge.nn.training.spill import Scratch
 from fijibridge.nn.traits import Traits
 
+Pair: TypeAlias = tuple[Array, Array] | tuple[Array, Array, Array]
 Batches: TypeAlias = Iterable[Any] | Callable[[], Iterable[Any]]
 _EXPECTED = "expected a list of (image, target) or (image, target, weight)"
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Images with targets, by names for messages.
+
+    Attributes
+    ----------
+    learnt, watched : dict
+        Pairs to train on and to validate with: image, target and perhaps weight, by name.
+    cells : dict
+        True cells of validation images that have them.
+    regions : dict
+        Known-truth masks of validation images whose truth is partial.
+    about : dict
+        Origin of the data, for the record.
+    names : dict
+        Names of the validation images in the data set.
+    """
+
+    learnt: Mapping[str, Pair]
+    watched: Mapping[str, Pair]
+    cells: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    regions: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
 def is_pairs(data: object) -> bool:
-    """Tell a dataset or a list of pairs from an iterable of batches."""
+    """Return whether data are a data set or a list of pairs, and not an iterable of batches."""
     return isinstance(data, Dataset | list | tuple | str | os.PathLike) or not _gives_batches(data)
 
 
@@ -44,12 +71,12 @@ def _gives_batches(data: object) -> bool:
 
 
 def read_pairs(data: Any, validation: Any, settings: Settings, traits: Traits, scratch: Scratch | None = None) -> Pairs:
-    """Return what to learn and what to watch.
+    """Return the pairs to train on and to validate with.
 
     Raises
     ------
     TrainingError
-        If there is nothing to learn from, or it is no list of pairs.
+        If there is no image to train on, or data are no list of pairs.
     DatasetError
         If files are missing.
     """
@@ -83,7 +110,7 @@ def _named(data: Any, name: str) -> dict[str, Pair]:
 
 
 def _in_order(pair: Pair, name: str) -> Pair:
-    """Return a pair whose target and weight have their axes in the order in which those of the image are taken."""
+    """Return a pair with the axes of target and weight in the order of those of the image."""
     image, *others = pair
     with naming(name, ImageError):
         target, *weight = (
@@ -94,7 +121,7 @@ def _in_order(pair: Pair, name: str) -> Pair:
 
 
 def check_classes(traits: Traits, classes: Sequence[str], pairs: Mapping[str, Pair]) -> None:
-    """Refuse targets that hold anything but class ids, and names that do not fit the network.
+    """Refuse targets with values other than class ids, and class names that do not fit the network.
 
     Raises
     ------
@@ -118,16 +145,16 @@ def check_classes(traits: Traits, classes: Sequence[str], pairs: Mapping[str, Pa
 def samples_of(
     pairs: Mapping[str, Pair], traits: Traits, normalisation: Normalisation, scratch: Scratch | None = None
 ) -> list[Sample]:
-    """Return images with targets as the sampler takes them: axes in order, intensities scaled when they are cut.
+    """Return images with targets as the sampler needs them: axes in order, intensities scaled when a patch is cut.
 
-    What is given as a dask or zarr array goes to `scratch`, from where a patch is read at once.
+    Dask and zarr arrays are copied to `scratch`, from which a patch is read directly.
 
     Raises
     ------
     TrainingError
-        If an image has other axes or another number of channels than the network takes.
+        If axes or number of channels of an image do not fit the network.
     ImageError
-        If an image and its target differ in shape, or it holds NaN.
+        If image and target differ in shape, or the image holds NaN.
     """
     room = scratch or Scratch()
     samples = [_sample(pair, traits, normalisation, room, name) for name, pair in pairs.items()]
@@ -167,7 +194,7 @@ def _sample(pair: Pair, traits: Traits, normalisation: Normalisation, scratch: S
 
 
 def _cuttable(array: Any, scratch: Scratch) -> npt.NDArray[Any]:
-    """Return an array that can be cut at any time: in memory as it is, mapped into it, or in the scratch folder."""
+    """Return an array from which patches are cut quickly: as it is, mapped into memory, or in the scratch folder."""
     data = array.data if isinstance(array, xr.DataArray) else array
     if isinstance(data, np.ndarray) or not hasattr(data, "shape"):
         return np.asarray(data)
@@ -175,20 +202,20 @@ def _cuttable(array: Any, scratch: Scratch) -> npt.NDArray[Any]:
 
 
 def _warn_of_nothing(weight: npt.NDArray[np.float32], target: npt.NDArray[Any], name: str) -> None:
-    """Warn where most of what is known weighs nothing, as under the border term of a weight map alone."""
+    """Warn if most pixels of known truth weigh 0, as under the border term of a weight map alone."""
     known = target != IGNORE
     share = float((weight[known] == 0).mean()) if known.any() else 0.0
     if share > 0.5:
         warnings.warn(
-            f"{name}: {share:.0%} of the known pixels weigh 0, so they are never learnt. The border term alone is 0 "
-            "inside cells: fijibridge.weight_map(..., class_balance=True) is the whole map",
+            f"{name}: {share:.0%} of the known pixels weigh 0 and have no effect. The border term alone is 0 inside "
+            "cells: use the whole map, fijibridge.weight_map(..., class_balance=True)",
             FijiBridgeWarning,
             stacklevel=5,
         )
 
 
 def cells_of(pairs: Pairs, membrane: int = 1) -> dict[str, npt.NDArray[Any]]:
-    """Return the true cells of the watched images; where only a target is known, the regions between its membranes."""
+    """Return the true cells of the validation images; without cell labels the regions between the true membranes."""
     found = {}
     for name, pair in pairs.watched.items():
         if name in pairs.cells:
@@ -200,7 +227,7 @@ def cells_of(pairs: Pairs, membrane: int = 1) -> dict[str, npt.NDArray[Any]]:
 
 
 def known_of(pairs: Pairs) -> dict[str, npt.NDArray[np.bool_]]:
-    """Return where the truth of the watched images is known, of those where it is not everywhere."""
+    """Return known-truth masks of the validation images whose truth is partial."""
     known = dict(pairs.regions)
     for name, pair in pairs.watched.items():
         if name not in pairs.cells and (unknown := _ids_of(pair) == IGNORE).any():
@@ -209,7 +236,7 @@ def known_of(pairs: Pairs) -> dict[str, npt.NDArray[np.bool_]]:
 
 
 def _ids_of(pair: Pair) -> npt.NDArray[Any]:
-    """Return the class ids of a target, which lie in front of what further heads learn."""
+    """Return the class ids of a target; the targets of further heads follow them."""
     target = values(pair[1])
     return np.asarray(target[0] if target.ndim > len(set(as_image(pair[0]).dims) - {"c"}) else target)
 
@@ -232,7 +259,7 @@ def mean_pixel_size(images: Sequence[Array]) -> tuple[dict[str, float], str]:
 
 
 def fingerprint(samples: Sequence[Sample], normalisation: Normalisation) -> str:
-    """Return a number that changes with the pixels and their scale: a run is resumed on the data that it began with."""
+    """Return a checksum of pixels and their scaling, by which a resumed run knows its data again."""
     check = zlib.crc32(repr(normalisation).encode())
     for sample in samples:
         for array in (sample.image, sample.target, sample.weight):
@@ -241,34 +268,125 @@ def fingerprint(samples: Sequence[Sample], normalisation: Normalisation) -> str:
     return f"{len(samples)} images, {check:08x}"
 
 
-def as_batch(given: Any) -> Batch:
-    """Return a batch of anyone's iterable as tensors, a weight of 1 where it has none.
+def warn_of_missing_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:
+    """Warn of classes without a pixel in any training image: the network cannot learn them."""
+    targets = [sample.classes() for sample in samples]
+    missing = [name for k, name in enumerate(classes) if not any((target == k).any() for target in targets)]
+    if missing and len(missing) < len(classes):  # the sampler refuses images of which nothing is known
+        warnings.warn(
+            f"none of {len(samples)} training image(s) has a pixel of {' or '.join(map(repr, missing))}: the network "
+            "cannot learn it; check labels and targets (fijibridge check)",
+            FijiBridgeWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_odd_images(samples: Sequence[Sample], patch: Sequence[int] | None) -> None:
+    """Warn of images that are smaller than the patch, and of images that look like cell labels."""
+    small = [s for s in samples if patch and any(n < p for n, p in zip(s.shape, patch, strict=True))]
+    if small:
+        warnings.warn(
+            f"{len(small)} of {len(samples)} training image(s) are smaller than the patch of {tuple(patch or ())} px, "
+            f"such as {small[0].name} with {small[0].shape}: they are mirrored to fill it, and mirrored pixels have "
+            "no effect. A smaller patch takes less time",
+            FijiBridgeWarning,
+            stacklevel=4,
+        )
+    labels = next((s for s in samples if _looks_like_labels(s.image)), None)
+    if labels is not None:
+        warnings.warn(
+            f"{labels.name} looks like cell labels: integers, constant over large areas. Is it the image?",
+            FijiBridgeWarning,
+            stacklevel=4,
+        )
+
+
+def _looks_like_labels(image: Any) -> bool:
+    """Return whether an image holds several integers other than 0, each constant over areas."""
+    pixels = np.asarray(image[(slice(None), *(slice(0, 1024) for _ in image.shape[1:]))])
+    if not np.issubdtype(pixels.dtype, np.integer) or pixels.shape[-1] < 2:
+        return False
+    left, right = pixels[..., :-1], pixels[..., 1:]
+    both = (left != 0) & (right != 0)
+    return bool(both.any()) and len(np.unique(pixels)) > 3 and float((left == right)[both].mean()) > 0.9
+
+
+# --- from a dataset -------------------------------------------------------------------------------------
+
+
+def read_dataset(data: Dataset, settings: Settings, traits: Traits, scratch: Scratch) -> Pairs:
+    """Read the images of a data set one by one, and make their targets and weights.
 
     Raises
     ------
     TrainingError
-        If it is no (x, y) or (x, y, weight) of fitting shapes.
+        If an image lacks labels that are needed, or the disk is full.
+    DatasetError
+        If files are missing.
     """
-    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
-        raise TrainingError(f"a batch is {_kind(given)}; expected (x, y) or (x, y, weight)")
-    x, y = (torch.as_tensor(_array(a)) for a in given[:2])
-    x = x.float()
-    y = y.float() if y.ndim == x.ndim else y.long()
-    weight = torch.as_tensor(_array(given[2])).float() if len(given) == 3 else torch.ones((len(x), *x.shape[2:]))
-    if y.ndim == x.ndim:
-        y = y[:, 0].long() if y.shape[1] == 1 else y
-    spatial = tuple(x.shape[2:])
-    if len(y) != len(x) or tuple(y.shape[-len(spatial) :]) != spatial or tuple(weight.shape) != (len(x), *spatial):
-        raise TrainingError(
-            f"a batch has x {tuple(x.shape)}, y {tuple(y.shape)} and weight {tuple(weight.shape)}; expected "
-            "(B, C, ...), (B, ...) and (B, ...) of one shape"
-        )
-    return x, y, weight.to(x.device)
+    to_learn, to_watch = (data.with_truth(split, settings.target) for split in ("train", "validation"))
+    _check_labels([*to_learn, *to_watch], settings, traits)  # look before the long reading
+    learnt, watched = ({_path(i): _pair(i, settings, traits, scratch) for i in items} for items in (to_learn, to_watch))
+    if settings.border_weight is not None and learnt:
+        balance = class_weights([_class_ids(pair[1], traits) for pair in learnt.values()], traits.n_classes)
+        for items, pairs in ((to_learn, learnt), (to_watch, watched)):
+            for item in items:
+                weighted = _weighted(pairs[_path(item)], item, settings.border_weight, balance, traits, scratch)
+                pairs[_path(item)] = weighted
+    cells = {_path(item): scratch.keep(item.labels().values) for item in to_watch if "labels" in item.paths}
+    known = {_path(item): item.region() for item in to_watch}
+    regions = {name: region.values for name, region in known.items() if region is not None}
+    about = {
+        "data": data.folder.name, "data_folder": str(data.folder.resolve()), "provenance": data.provenance,
+        "train_names": [item.name for item in to_learn], "validation_names": [item.name for item in to_watch],
+    }  # fmt: skip
+    return Pairs(learnt, watched, cells, regions, about, {_path(item): item.name for item in to_watch})
 
 
-def _array(given: Any) -> Any:
-    return given if isinstance(given, torch.Tensor) else np.asarray(values(given))
+def _check_labels(items: Sequence[Item], settings: Settings, traits: Traits) -> None:
+    """Refuse images without cell labels if heads or weights are made from them."""
+    wanted = [head for head in traits.outputs if head != "classes"] + ["border_weight"] * (
+        settings.border_weight is not None
+    )
+    without = [item.name for item in items if "labels" not in item.paths]
+    if wanted and without:
+        raise TrainingError(f"{', '.join(wanted)} is made from cell labels, and {without[0]} has none")
 
 
-def _kind(given: Any) -> str:
-    return f"{len(given)} arrays" if isinstance(given, tuple | list) else f"a {type(given).__name__}"
+def _pair(item: Item, settings: Settings, traits: Traits, scratch: Scratch) -> Pair:
+    """Read an image and make its target."""
+    with naming(
+        f"{_path(item)} and {', '.join(p.name for role, p in item.paths.items() if role != 'image')}", ImageError
+    ):
+        image, target = item.image(lazy=True), item.target(settings.membrane_width, settings.target)
+        same_shape(image=first_channel(image), target=target)
+        kept = image.copy(data=scratch.keep(image.data))
+        return kept, scratch.keep(_with_heads(target, item, traits))
+
+
+def _path(item: Item) -> str:
+    """Return the path of the image, its name in messages."""
+    return str(item.paths["image"])
+
+
+def _weighted(
+    pair: Pair, item: Item, border: Border, balance: npt.NDArray[np.float32], traits: Traits, scratch: Scratch
+) -> Pair:
+    """Add the weights of the U-Net paper: balance of the classes, and more weight between near cells."""
+    image, target = pair[:2]
+    ids = _class_ids(target, traits)
+    weight = weight_map(item.labels(), border.w0, border.sigma, class_balance=balance, target=ids)
+    return image, target, scratch.keep(weight.values)
+
+
+def _class_ids(target: Array, traits: Traits) -> npt.NDArray[Any]:
+    """Return the class ids of a target; the targets of further heads follow them."""
+    array = values(target)
+    return (array[0] if len(traits.outputs) > 1 else array).astype(np.uint8)
+
+
+def _with_heads(target: xr.DataArray, item: Item, traits: Traits) -> npt.NDArray[Any]:
+    """Append the targets of further heads to the class ids, a channel each."""
+    more = {"distance": lambda: distance_target(item.labels()).values, "affinity": lambda: item.labels().values}
+    channels = [more[head]() for head in traits.outputs if head in more]
+    return np.stack([target.values, *channels]).astype(np.float32) if channels else target.values

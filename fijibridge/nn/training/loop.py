@@ -1,81 +1,333 @@
-"""Lightning, kept from the user's signals and console: fitting on a thread of its own."""
+"""The training loop, run by Lightning: what happens at each of its turns, and what follows its end."""
 
 from __future__ import annotations
 
 import importlib.util
 import logging
-import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import pandas as pd
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from fijibridge.errors import FijiBridgeWarning, TrainingError
-from fijibridge.image import as_image
+from fijibridge.errors import TrainingError
 from fijibridge.nn.devices import is_out_of_memory
 from fijibridge.nn.model import FILE_NAME
 from fijibridge.nn.patches import PatchSampler
 from fijibridge.nn.planning import Measurement, forecast_training
 from fijibridge.nn.planning.forecast import LOOKED_AT
 from fijibridge.nn.planning.probe import ADVICE
-from fijibridge.nn.planning.text import took_text
-from fijibridge.nn.prediction import predict
-from fijibridge.nn.training.batches import Drawn, Given, Learnt, loader
-from fijibridge.nn.training.checkpoints import LAST, AtomicCheckpoints
+from fijibridge.nn.training.batches import Position, UserBatches, loaders
+from fijibridge.nn.training.checkpoints import LAST, read_checkpoint, write_checkpoint
+from fijibridge.nn.training.hyperparameters import SETTINGS
 from fijibridge.nn.training.job import Job
 from fijibridge.nn.training.module import Step
-from fijibridge.nn.training.recorder import Abandoned, Diverged, Recorder, tell_unsaved
-from fijibridge.nn.training.runs import Run, write_record
-from fijibridge.nn.training.settings import Settings
-from fijibridge.nn.training.validation import CellCounter, middle_of
-from fijibridge.nn.training.verdict import explain
-from fijibridge.record import RECORD, picture_of
+from fijibridge.nn.training.recorder import (
+    BOARD,
+    Diverged,
+    Recorder,
+    random_state,
+    restore_random_state,
+    warn_unsaved,
+)
+from fijibridge.nn.training.verdict import Ending, explain
 
-log = logging.getLogger("fijibridge")
-
-BOARD = "tensorboard"
-"""Folder of the logs for TensorBoard, in that of the run."""
 _TRIAL = 2.0  # seconds of steps on a copy, for the forecast
+_CHECK_LOSS_EVERY = 10  # steps
 
 
-def trainer_of(
-    settings: Settings, device: torch.device, recorder: Recorder, *, devices: int = 1, nodes: int = 1,
-    strategy: str = "auto", tensorboard: bool = False,
-) -> pl.Trainer:  # fmt: skip
-    """Return Lightning's trainer for a device, or for several of its kind."""
-    accelerator, which = _accelerator(device)
-    several = devices > 1 or nodes > 1
-    board = tensorboard and recorder.folder is not None
+class Abandoned(Exception):
+    """The result of the training is no longer wanted."""
+
+
+def fit(job: Job, recorder: Recorder) -> Ending:
+    """Train the network of a job, and leave it with the weights of its best epoch.
+
+    Runs on a thread other than the main one: on the main thread Lightning would take over the signals of the process.
+
+    Parameters
+    ----------
+    job
+        The prepared training.
+    recorder
+        Receives metrics, forecast and measurements; it is asked whether to stop. After an error that ends the training
+        but not its result, such as a lack of memory, `recorder.failure` is that error.
+
+    Returns
+    -------
+    Ending
+
+    Raises
+    ------
+    Abandoned
+        If the recorder was abandoned.
+    TrainingError
+        If the trial before the first step does not fit into memory.
+    """
+    step = Step(job.net, job.loss, job.settings, job.steps)
+    with Measurement(job.device, job.patches) as recorder.measurement:
+        _forecast(job, step, recorder)
+        try:
+            _train(job, step, recorder)
+        except (RuntimeError, MemoryError) as error:
+            recorder.failure = _failure(error, recorder)
+    if job.settings.epochs:
+        recorder.measured = recorder.measurement.result()
+    job.net.load_state_dict(recorder.best_state or step.judged.state_dict())
+    job.net.eval()
+    exhausted = isinstance(job.learn, UserBatches) and job.learn.ended
+    return explain(
+        _with_failed_epoch(recorder), recorder.reason(exhausted), metric=job.settings.metric,
+        patience=job.settings.patience, min_delta=job.settings.min_delta, warm=job.before is not None,
+    )  # fmt: skip
+
+
+def _train(job: Job, step: Step, recorder: Recorder) -> None:
+    """Take all steps of a training."""
+    if job.settings.epochs == 0:
+        recorder.begin()
+        return
+    with quiet():
+        trainer = _trainer(job, recorder)
+        learn, watch = loaders(job.learn, job.watch, partial(_position, trainer))
+        # From here on an older run in the folder is lost: whatever can be refused was refused before.
+        recorder.begin()
+        torch.manual_seed(job.settings.seed)
+        if job.checkpoint is None:
+            recorder.add(_before_the_first_step(job, step, recorder))
+        step.train()  # a trained network comes in evaluation mode, in which Lightning would leave it
+        # Lightning runs the loop that `Loop` below describes; with a checkpoint it starts at the stored step.
+        trainer.fit(step, learn, watch, ckpt_path=job.checkpoint and str(job.checkpoint), weights_only=True)
+
+
+class Loop(Checkpoint):
+    """The turns of the loop.
+
+    Lightning runs it, and calls the methods in the order in which they stand here::
+
+        on_train_start
+        for epoch in range(epochs):
+            for batch in learn:                  # job.learn, from the position of the checkpoint on
+                loss = step.training_step(batch)
+                loss.backward()
+                clip the gradients; step of the optimizer; step of the schedule
+                on_train_batch_end               # stop? save?
+            for batch in watch:
+                step.validation_step(batch)
+                on_validation_batch_end
+            on_train_epoch_end                   # metrics, best weights, patience, checkpoint
+
+    Invariant: a checkpoint is written between two steps only, after the average was updated and the loss recorded, so
+    that a resumed training takes the same further steps, to the same bits, as one that was never interrupted.
+    """
+
+    def __init__(self, job: Job, recorder: Recorder):
+        self.job, self.recorder = job, recorder
+        self._random_state: dict[str, Any] | None = None
+        self._validated = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Continue the random numbers of a checkpoint."""
+        job = self.job
+        if job.folder is not None and job.world > 1 and job.checkpoint is None and trainer.is_global_zero:
+            # All processes have read their network by now: the model of an older run may go.
+            (job.folder / FILE_NAME).unlink(missing_ok=True)
+        assert self.recorder.measurement is not None
+        self.recorder.measurement.began()
+        # Last: whatever draws numbers before (loaders, the trial) must not change those of the next step.
+        if self._random_state is not None:
+            restore_random_state(self._random_state)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Record a step; stop or save if it is time."""
+        if self.recorder.abandoned:
+            raise Abandoned
+        _step_of(pl_module).update_average()
+        if batch_idx % _CHECK_LOSS_EVERY == 0:  # reading the loss makes a GPU wait
+            _check_loss(trainer, float(outputs["loss"]))
+        self.recorder.step(trainer.global_step, outputs["loss"])
+        # The first process decides: clocks differ, and all processes must save and stop at the same step.
+        stop, save = _broadcast(trainer, (self.recorder.stop_asked is not None, self.recorder.save_is_due()))
+        last = batch_idx + 1 >= int(trainer.num_training_batches)
+        if (stop or save) and not last:  # after the last step the epoch itself is saved, with its metrics
+            self._save(trainer)
+        if stop:
+            trainer.should_stop = True  # Lightning validates, and ends the epoch here
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Note that this epoch has a validation loss: without a batch Lightning repeats that of the epoch before."""
+        self._validated = True
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Record the metrics of an epoch, keep the best weights, and save."""
+        recorder, step, epoch = self.recorder, _step_of(pl_module), trainer.current_epoch + 1
+        if recorder.abandoned:
+            raise Abandoned
+        if recorder.steps_in_epoch == 0:  # a stream of batches had ended before
+            trainer.should_stop = True
+            return
+        whole = recorder.steps_in_epoch >= int(trainer.num_training_batches)
+        metrics = self._metrics(trainer, step, epoch)
+        recorder.keep_best(epoch, metrics, step.judged)
+        lr = float(trainer.optimizers[0].param_groups[0]["lr"])
+        recorder.add({"epoch": epoch, "train_loss": 0.0, "val_loss": float("nan")} | metrics | {"lr": lr})
+        assert recorder.measurement is not None
+        recorder.measurement.epoch()
+        if recorder.stopped_early:
+            trainer.should_stop = True
+        if whole:  # an epoch that was stopped has been saved at its last step, to be resumed there
+            self._save(trainer)
+            recorder.finished = epoch >= self.job.settings.epochs
+
+    def _metrics(self, trainer: pl.Trainer, step: Step, epoch: int) -> dict[str, float]:
+        """Return the metrics of an epoch, equal in all processes."""
+        losses = torch.tensor(self.recorder.take_losses(), dtype=torch.float64)
+        metrics = {"train_loss": _mean_over_processes(trainer, losses.mean())}
+        if not np.isfinite(metrics["train_loss"]):
+            raise _diverged(metrics["train_loss"], trainer.global_step)
+        if self._validated:
+            metrics["val_loss"] = float(trainer.callback_metrics.get("val_loss", float("nan")))
+        self._validated = False
+        # Only the first process counts cells, if there is somebody to look on: the others receive its numbers.
+        judge = self.recorder.judge if trainer.is_global_zero else None
+        judged: dict[str, float] = {} if judge is None else dict(judge(step.judged, epoch))
+        return metrics | dict(_broadcast(trainer, judged))
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        """Write a checkpoint; a full disk costs the checkpoint, not the training."""
+        self.recorder.saved()
+        if self.job.folder is None:
+            return
+        try:
+            trainer.save_checkpoint(self.job.folder / LAST)
+        except (OSError, RuntimeError) as error:
+            warn_unsaved(self.job.folder / LAST, error)
+            if trainer.world_size > 1:
+                trainer.strategy.barrier()  # the other processes, which write nothing, wait there
+
+    # --- content of a checkpoint ------------------------------------------------------------------------
+
+    state_key = "Recorder"  # its name in checkpoints of version 0.1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumption needs beside weights, optimizer and position."""
+        return self.recorder.state_dict() | random_state()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a checkpoint."""
+        self.recorder.load_state_dict(state_dict)
+        self._random_state = {name: state_dict[name] for name in ("rng", "cuda_rng")}
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Mark the checkpoint as one of fijibridge."""
+        checkpoint["fijibridge"] = {"format": 1, "data": self.job.about.get("fingerprint", "")}
+
+
+# --- before the first step ------------------------------------------------------------------------------
+
+
+def _forecast(job: Job, step: Step, recorder: Recorder) -> None:
+    """Forecast time and memory from a few steps on a copy of the network."""
+    settings = job.settings
+    if not (settings.forecast and settings.epochs and job.world == 1 and isinstance(job.learn, PatchSampler)):
+        return
+    recorder.say("Trying a few steps on a copy of the network, for a forecast (forecast=False skips them) ...")
+    passed: dict[str, Any] = {name: getattr(settings, name) for name, s in SETTINGS.items() if s.forecast}
+    passed["ema"] = settings.ema is not None
+    made = forecast_training(
+        job.net, job.learn, job.watch, device=job.device, loss=step.loss, seconds=_TRIAL, **passed
+    )  # fmt: skip
+    recorder.forecast = made.to_dict()
+    memory = f", at most {made.host_bytes / 2**30:.1f} GiB of memory" if made.host_bytes else ""
+    gpu = f", {made.device_bytes / 2**30:.1f} GiB of it on the GPU" if made.device_bytes else ""
+    recorder.say(
+        f"Forecast: {made.patches} patches and {made.epoch_s:.3g} s an epoch, {made.total_s:.3g} s in all{memory}{gpu}"
+    )
+
+
+def _before_the_first_step(job: Job, step: Step, recorder: Recorder) -> dict[str, float]:
+    """Return the metrics of the untrained network, epoch 0.
+
+    The validation loss is that of all batches, as after each epoch, to be comparable; the training loss that of a few.
+    """
+    net = step.net
+    was = net.training
+    net.to(job.device).eval()
+    train_loss, val_loss = _loss_now(job.learn, step, job, LOOKED_AT), _loss_now(job.watch, step, job)
+    row = {"epoch": 0.0, "train_loss": train_loss, "val_loss": val_loss}
+    if job.pairs is not None and job.settings.cells_every is not None and recorder.judge is not None:
+        row |= recorder.judge(net, 0)
+    net.train(was)
+    return row | {"lr": 0.0}
+
+
+def _loss_now(batches: PatchSampler | UserBatches | None, step: Step, job: Job, most: int | None = None) -> float:
+    """Return the mean loss of an epoch, or of its first batches, without changing what is drawn later."""
+    if batches is None or (isinstance(batches, UserBatches) and batches.stream is not None):
+        return float("nan")  # batches of a stream would be lost
+    numbers = range(len(batches) if most is None else min(most, len(batches)))
+    drawn = (
+        (batches.batch_at(0, n) for n in numbers)
+        if isinstance(batches, PatchSampler)
+        else (batch for batch, _ in zip(iter(batches), numbers, strict=False))
+    )
+    total, patches = 0.0, 0
+    with torch.no_grad():
+        for x, y, weight in drawn:
+            loss = step.loss(step.net(x.to(job.device)), y.to(job.device), weight.to(job.device))
+            total, patches = total + len(x) * float(loss), patches + len(x)
+    return total / patches if patches else float("nan")
+
+
+# --- Lightning ------------------------------------------------------------------------------------------
+
+
+def _trainer(job: Job, recorder: Recorder) -> pl.Trainer:
+    """Return Lightning's trainer for one device, or for several of its kind."""
+    settings, hardware = job.settings, job.hardware
+    several = hardware.world > 1
+    board = job.tensorboard and job.folder is not None
     if board and importlib.util.find_spec("tensorboard") is None:
         raise TrainingError("logs for TensorBoard need the package tensorboard: pip install 'fijibridge[tensorboard]'")
-    logger: Any = TensorBoardLogger(str(recorder.folder), name="", version=BOARD) if board else False
+    logger: Any = TensorBoardLogger(str(job.folder), name="", version=BOARD) if board else False
+    accelerator, one = _accelerator(job.device)
     return pl.Trainer(
-        max_epochs=settings.epochs, accelerator=accelerator, devices=devices if several else which, num_nodes=nodes,
-        strategy="ddp" if several and strategy == "auto" else strategy, sync_batchnorm=several and accelerator == "gpu",
-        precision=precision_of(settings.precision, device), gradient_clip_val=settings.clip,
-        logger=logger, log_every_n_steps=10, callbacks=[recorder], plugins=[AtomicCheckpoints()],
+        max_epochs=settings.epochs, accelerator=accelerator, devices=hardware.devices if several else one,
+        num_nodes=hardware.nodes, sync_batchnorm=several and accelerator == "gpu",
+        strategy="ddp" if several and hardware.strategy == "auto" else hardware.strategy,
+        precision=precision_of(settings.precision, job.device), gradient_clip_val=settings.clip,
+        logger=logger, log_every_n_steps=10, callbacks=[Loop(job, recorder)], plugins=[_WholeCheckpoints()],
         enable_checkpointing=True, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
         use_distributed_sampler=False, reload_dataloaders_every_n_epochs=0,
     )  # fmt: skip
 
 
 def _accelerator(device: torch.device) -> tuple[str, Any]:
-    """Return a device in Lightning's words."""
+    """Return Lightning's accelerator and devices of a device."""
     if device.type == "cuda":
         return "gpu", 1 if device.index is None else [device.index]
     return device.type, 1
 
 
 def precision_of(asked: str, device: torch.device) -> Any:
-    """Return a precision in Lightning's words.
+    """Return Lightning's name of a precision.
 
     Raises
     ------
@@ -84,9 +336,24 @@ def precision_of(asked: str, device: torch.device) -> Any:
     """
     if asked == "auto":
         asked = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "32"
-    if asked == "16" and device.type == "cpu":  # Lightning would take bf16 without a word
+    if asked == "16" and device.type == "cpu":  # Lightning would silently take bf16
         raise TrainingError("precision '16' is for a GPU, a CPU computes in '32' or 'bf16'")
     return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[asked]
+
+
+def is_first_process() -> bool:
+    """Return whether this is the process, of those that train together, that writes files."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
+
+
+class _WholeCheckpoints(TorchCheckpointIO):
+    """Lightning's reading and writing of checkpoints, by :mod:`fijibridge.nn.training.checkpoints`."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        write_checkpoint(checkpoint, path)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
+        return read_checkpoint(path)
 
 
 @contextmanager
@@ -106,248 +373,66 @@ def quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def aside(work: Callable[[], None]) -> threading.Thread:
-    """Begin work on a thread of its own.
-
-    On the main thread Lightning would take the signals: it ends the process on Ctrl-C, and leaves SIGSEGV at its
-    default afterwards, which a Java virtual machine in this process needs for itself and soon dies of.
-    """
-    thread = threading.Thread(target=work, name="fijibridge-training", daemon=True)
-    thread.start()
-    return thread
+def _position(trainer: pl.Trainer) -> Position:
+    done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+    device = trainer.strategy.root_device
+    return Position(trainer.global_rank, trainer.world_size, trainer.current_epoch, done, device)
 
 
-def is_first_process() -> bool:
-    """Whether this is the process, of several that train together, that writes files."""
-    return int(getattr(rank_zero_only, "rank", 0)) == 0
+def _step_of(module: pl.LightningModule) -> Step:
+    if not isinstance(module, Step):
+        raise TypeError(f"Lightning trains a {type(module).__name__}; expected a Step")
+    return module
 
 
-def fit(
-    run: Run, job: Job, step: Step, make_trainer: Callable[[], Any], recorder: Recorder, checkpoint: Path | None,
-    begin: Callable[[], None],
-) -> None:  # fmt: skip
-    """Fit, and say why it ended; on the training's thread. Before `begin` nothing of a run before is lost."""
-    settings, net = job.chosen, job.net
-    failure: TrainingError | None = None
-    with Measurement(job.device, job.patches) as recorder.measurement:
-        if settings.epochs == 0:
-            why = "epochs=0: the network was left as it was"
-            begin()
-        else:
-            _forecast(run, job, step, recorder)
-            try:
-                _fit_with_lightning(job, step, make_trainer, recorder, checkpoint, begin)
-            except Abandoned:
-                return
-            except (RuntimeError, MemoryError) as error:
-                failure = _failure(error, recorder, settings)
-            why = str(failure) if failure else _why(recorder, settings, job)
-    if settings.epochs:
-        run.measured = recorder.measurement.result()
-    state = recorder.best_state or step.judged.state_dict()
-    net.load_state_dict(state)
-    net.eval()
-    try:
-        _look_back(run, job, recorder, failure, why)
-    finally:  # whatever goes wrong in looking back does not cost the model
-        if run.path is not None and is_first_process():
-            _keep(run, recorder, failure)
-    if failure is not None:
-        raise failure
+# --- several processes ----------------------------------------------------------------------------------
 
 
-def _look_back(run: Run, job: Job, recorder: Recorder, failure: TrainingError | None, why: str) -> None:
-    """Say why it ended and what it took, and look at what the network that is kept sees."""
-    settings = job.chosen
-    run.ending = explain(
-        _with_end(recorder.history(), failure), why, metric=settings.metric, patience=settings.patience,
-        min_delta=settings.min_delta, warm=job.before is not None,
-    )  # fmt: skip
-    log.info("training ended: %s", run.ending)
-    if failure is not None:
-        return
-    _show_first(run, job, recorder)
-    _count_last(run, job, recorder)
-    took = run.took()
-    if took is not None:
-        recorder.say(f"What it took, beside the forecast:\n{took_text(took)}")
+def _broadcast(trainer: pl.Trainer, decided: Any) -> Any:
+    """Return the value of the first process in all processes."""
+    return trainer.strategy.broadcast(decided) if trainer.world_size > 1 else decided
 
 
-def _forecast(run: Run, job: Job, step: Step, recorder: Recorder) -> None:
-    """Try a few steps on a copy of the network, and say what the training will take."""
-    if not job.chosen.forecast or job.world > 1 or not isinstance(job.sampler, PatchSampler):
-        return
-    recorder.say("A few steps are tried on a copy of the network, for a forecast (forecast=False leaves them out) ...")
-    told = forecast_training(
-        job.net, job.sampler, job.watch, job.chosen.epochs, job.device, step.loss, job.chosen.precision,
-        ema=job.chosen.ema is not None, seconds=_TRIAL,
-    )  # fmt: skip
-    run.forecast = told.to_dict()
-    memory = f", at most {told.host_bytes / 2**30:.1f} GiB of memory" if told.host_bytes else ""
-    gpu = f", {told.device_bytes / 2**30:.1f} GiB of it on the GPU" if told.device_bytes else ""
-    recorder.say(
-        f"Forecast: {told.patches} patches and {told.epoch_s:.3g} s an epoch, {told.total_s:.3g} s in all{memory}{gpu}"
-    )
+def _mean_over_processes(trainer: pl.Trainer, mean: torch.Tensor) -> float:
+    if trainer.world_size > 1:
+        mean = trainer.strategy.reduce(mean.float().to(trainer.strategy.root_device), reduce_op="mean")
+    return float(mean)
 
 
-def _fit_with_lightning(
-    job: Job, step: Step, make_trainer: Callable[[], Any], recorder: Recorder, checkpoint: Path | None,
-    begin: Callable[[], None],
-) -> None:  # fmt: skip
-    with quiet():
-        trainer = make_trainer()
-        begin()
-        if checkpoint is None and job.world > 1 and job.folder is not None:
-            trainer.callbacks.append(_ForgetsModel(job.folder))
-        drawn = isinstance(job.sampler, PatchSampler)
-        learnt = Drawn(job.sampler, lambda: trainer, True) if drawn else Learnt(job.sampler, lambda: trainer)
-        watched = Drawn(job.watch, lambda: trainer, False) if isinstance(job.watch, PatchSampler) else job.watch
-        torch.manual_seed(job.chosen.seed)
-        if checkpoint is None:
-            _before_the_first_step(job, step, recorder)
-        resumed = str(checkpoint) if checkpoint else None
-        step.train()  # Lightning leaves it as it is: a trained network would learn with fixed statistics, no dropout
-        trainer.fit(step, loader(learnt), loader(watched), ckpt_path=resumed, weights_only=True)
+def _check_loss(trainer: pl.Trainer, loss: float) -> None:
+    """End the training in all processes if the loss of one is infinite or NaN."""
+    if trainer.strategy.reduce_boolean_decision(not np.isfinite(loss), all=False):
+        raise _diverged(float("nan") if np.isfinite(loss) else loss, trainer.global_step)
 
 
-class _ForgetsModel(pl.Callback):
-    """Removes the model of a run before, with which the other processes may begin, once all have come to the fit."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.is_global_zero:
-            (self.folder / FILE_NAME).unlink(missing_ok=True)
+# --- failures -------------------------------------------------------------------------------------------
 
 
-def _before_the_first_step(job: Job, step: Step, recorder: Recorder) -> None:
-    """Keep the losses of the network as it came, and a first checkpoint is not needed: a start is one.
-
-    That of the validation is of all its batches, as after each epoch: of some, it would not be what a later one is
-    compared with.
-    """
-    module = step.net
-    was = module.training
-    module.to(job.device).eval()
-    train_loss, val_loss = _loss_now(job.sampler, step, job, LOOKED_AT), _loss_now(job.watch, step, job)
-    row = {"epoch": 0.0, "train_loss": train_loss, "val_loss": val_loss}
-    if job.pairs is not None and job.chosen.cells_every is not None and recorder.judge is not None:
-        row |= recorder.judge(module, 0)
-    module.train(was)
-    recorder.add(row | {"lr": 0.0})
+def _diverged(loss: float, step: int) -> Diverged:
+    return Diverged(f"the loss became {loss} by step {step}: lower lr, and look for NaN in images and weights")
 
 
-def _loss_now(sampler: Any, step: Step, job: Job, most: int | None = None) -> float:
-    """Return the mean loss of an epoch's patches, or of its first batches, without learning or using up the draws."""
-    if sampler is None or (isinstance(sampler, Given) and sampler.stream is not None):
-        return float("nan")
-    numbers = range(len(sampler) if most is None else min(most, len(sampler)))
-    batches = (
-        (sampler.batch_at(0, n) for n in numbers)
-        if isinstance(sampler, PatchSampler)
-        else (batch for batch, _ in zip(iter(sampler), numbers, strict=False))
-    )
-    total, patches = 0.0, 0
-    with torch.no_grad():
-        for x, y, weight in batches:
-            loss = step.loss(step.net(x.to(job.device)), y.to(job.device), weight.to(job.device))
-            total, patches = total + len(x) * float(loss), patches + len(x)
-    return total / patches if patches else float("nan")
-
-
-def _why(recorder: Recorder, settings: Settings, job: Job) -> str:
-    done = max(len(recorder.rows) - 1, 0)
-    metric = settings.metric
-    best = f"; best {metric} {recorder.best:.4f} at epoch {recorder.best_epoch}" if recorder.best is not None else ""
-    if recorder.stop_asked is not None:
-        return f"{recorder.stop_asked} after {done} of {settings.epochs} epochs{best}"
-    if recorder.stopped_early:
-        last = recorder.rows[-1].get(metric, float("nan"))
-        if last != last:
-            return f"stopped after {done} of {settings.epochs} epochs: {metric} became {last}; lower lr"
-        return (
-            f"early stop after {done} of {settings.epochs} epochs: {metric} did not improve for {settings.patience} "
-            f"epochs{best}; a larger patience would let it go on"
-        )
-    if isinstance(job.sampler, Given) and job.sampler.ended and done < settings.epochs:
-        return f"the iterable ended after {done} of {settings.epochs} epochs{best}"
-    return f"all {settings.epochs} epochs done{best}"
-
-
-def _failure(error: BaseException, recorder: Recorder, settings: Settings) -> TrainingError:
-    """Return what ended the training, in our words; raise what is no end but a fault in somebody's code."""
+def _failure(error: BaseException, recorder: Recorder) -> TrainingError:
+    """Return the error that ended a training, as a TrainingError; raise it if it is a fault in the user's code."""
     if isinstance(error, TrainingError):
         return error
     if not is_out_of_memory(error):
         raise error
-    traceback.clear_frames(error.__traceback__)  # they hold what filled the memory
-    said = str(error).strip().splitlines()
+    traceback.clear_frames(error.__traceback__)  # they hold the arrays that filled the memory
+    lines = str(error).strip().splitlines()
     failure = TrainingError(
-        f"memory was not enough in epoch {max(len(recorder.rows), 1)} of {settings.epochs}"
-        f"{f' ({said[0][:200]})' if said else ''}: {ADVICE}; or end what else takes memory, and go on with resume=True"
+        f"memory was not enough in epoch {max(len(recorder.rows), 1)} of {recorder.settings.epochs}"
+        f"{f' ({lines[0][:200]})' if lines else ''}: {ADVICE}; or end other programs that take memory, and continue "
+        "with resume=True"
     )
     failure.__cause__ = error
     return failure
 
 
-def _with_end(history: pd.DataFrame, failure: TrainingError | None) -> pd.DataFrame:
-    """Return the curves, with a last epoch without a loss if it was that what ended the training."""
-    if not isinstance(failure, Diverged):
+def _with_failed_epoch(recorder: Recorder) -> pd.DataFrame:
+    """Return the history, with an epoch without a loss at its end if the training diverged in it."""
+    history = recorder.history()
+    if not isinstance(recorder.failure, Diverged):
         return history
     last = pd.DataFrame([{"epoch": len(history), "train_loss": float("nan"), "val_loss": float("nan")}])
     return pd.concat([history, last], ignore_index=True)
-
-
-def _keep(run: Run, recorder: Recorder, failure: TrainingError | None) -> None:
-    """Keep the model and the record; after a failure the model of the best epoch before it.
-
-    Without a whole epoch there is nothing to keep; of weights that are no numbers any more neither.
-    """
-    assert run.path is not None
-    learnt = len(recorder.rows) > 1 and (recorder.best_state is not None or not isinstance(failure, Diverged))
-    if failure is None or learnt:
-        _save(run, finished=failure is None and recorder.finished)
-        return
-    try:
-        write_record(run.path, run.record())
-    except TrainingError as error:  # it must not hide the failure
-        tell_unsaved(run.path / RECORD, error)
-
-
-def _show_first(run: Run, job: Job, recorder: Recorder) -> None:
-    """Show the first validation image as the best epoch has it, and keep that; a failure costs the picture only."""
-    shown_to = [observer for observer in recorder.observers if hasattr(observer, "picture")]
-    if job.pairs is None or not job.pairs.watched or not is_first_process() or (run.path is None and not shown_to):
-        return
-    image = middle_of(as_image(next(iter(job.pairs.watched.values()))[0]))
-    try:
-        prob = predict(job.as_model(job.net), image, device=str(job.device))
-    except (RuntimeError, ValueError, MemoryError) as error:
-        text = f"there is no picture of the validation image, it could not be predicted: {error}"
-        warnings.warn(text, FijiBridgeWarning, stacklevel=2)
-        return
-    run.picture = picture_of(image, prob)
-    for observer in shown_to:
-        observer.picture(recorder.best_epoch, image, prob)
-
-
-def _count_last(run: Run, job: Job, recorder: Recorder) -> None:
-    """Keep the match table of the network that is kept, if cells were counted."""
-    counter = recorder.judge
-    if isinstance(counter, CellCounter) and counter.every is not None and is_first_process():
-        last = max(len(recorder.rows) - 1, 0)
-        table = counter.table(job.net, recorder.best_epoch if recorder.best is not None else last)
-        run.matches = [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
-
-
-def _save(run: Run, finished: bool) -> None:
-    """Write the record; what cannot be written costs the files, not the run."""
-    assert run.path is not None
-    try:
-        run.save(run.path)
-        if finished:
-            (run.path / LAST).unlink(missing_ok=True)  # there is nothing to go on with
-    except (OSError, TrainingError, RuntimeError) as error:
-        run.unsaved = f"{run.path}: {error}"
-        tell_unsaved(run.path / FILE_NAME, error)

@@ -1,4 +1,4 @@
-"""The training step, as Lightning runs it."""
+"""The training step as a Lightning module: loss of a batch, optimizer, schedule."""
 
 from __future__ import annotations
 
@@ -18,12 +18,23 @@ LossFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class Step(pl.LightningModule):
-    """Loss of a batch, optimizer and schedule; with `ema`, a moving average of the weights beside.
+    """One step of a training; with `ema`, also a moving average of the weights.
+
+    Parameters
+    ----------
+    net
+        Network to train.
+    loss
+        Called with (output, y, weight).
+    settings
+        Settings of the training.
+    steps
+        Number of steps in all epochs together, the length of the schedule.
 
     Attributes
     ----------
     net : torch.nn.Module
-        What learns.
+        The network.
     averaged : AveragedModel or None
         Its moving average.
     """
@@ -39,7 +50,7 @@ class Step(pl.LightningModule):
 
     @property
     def judged(self) -> nn.Module:
-        """The network that is validated and kept: the average, if there is one."""
+        """The network that is validated and kept: the average if there is one."""
         if self.averaged is None:
             return self.net
         judged: nn.Module = self.averaged.module
@@ -49,13 +60,13 @@ class Step(pl.LightningModule):
         """Return the loss of a batch."""
         return self.loss(self.net(batch[0]), batch[1], batch[2])
 
-    def follow(self) -> None:
-        """Let the average follow the weights; the recorder asks for it, before it saves."""
+    def update_average(self) -> None:
+        """Move the average towards the weights, after a step and before a checkpoint."""
         if self.averaged is not None:
             self.averaged.update_parameters(self.net)
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Log the loss of a batch that is only looked at."""
+        """Log the loss of a validation batch."""
         loss = self.loss(self.judged(batch[0]), batch[1], batch[2])
         self.log("val_loss", loss, batch_size=len(batch[0]), sync_dist=True)
 

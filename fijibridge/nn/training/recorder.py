@@ -1,4 +1,4 @@
-"""What is kept of a training while it goes: metrics, best weights, checkpoints; and who is told of it."""
+"""Record of a training: metrics, best weights, ending and files; it informs the observers."""
 
 from __future__ import annotations
 
@@ -12,258 +12,147 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+import xarray as xr
 from torch import Tensor, nn
 
 from fijibridge.errors import FijiBridgeWarning, TrainingError
-from fijibridge.files import atomic
+from fijibridge.files import atomic, write_json
+from fijibridge.nn.model import FILE_NAME
 from fijibridge.nn.planning import Measurement
 from fijibridge.nn.training.checkpoints import LAST
-from fijibridge.nn.training.module import Step
 from fijibridge.nn.training.settings import Settings
-from fijibridge.nn.training.verdict import higher_is_better
+from fijibridge.nn.training.verdict import Ending, higher_is_better
 from fijibridge.observers import Observer
-from fijibridge.record import HISTORY
+from fijibridge.record import FORMAT, HISTORY, PICTURE, RECORD
 
 log = logging.getLogger("fijibridge")
 
+BOARD = "tensorboard"
+"""Folder of the logs for TensorBoard, in that of the run."""
 COLUMNS = ["epoch", "train_loss", "val_loss", "lr", "seconds"]
 Judge = Callable[[nn.Module, int], Mapping[str, float]]
-_DIVERGED = "the loss became {} by step {}: lower lr, and look for NaN in images and weights"
 
 
-class Recorder(Checkpoint):
-    """Keeps metrics and weights, saves checkpoints, ends the training where it should end, tells the observers.
+class Recorder:
+    """Keeps what a training produces, and informs its observers. It owns the state that a checkpoint stores.
 
     Parameters
     ----------
     settings
-        Of the training.
+        Settings of the training.
     steps
-        In all.
+        Number of steps in all epochs together.
     observers
-        To be told.
+        Observers to inform.
     judge
-        Gives further metrics of the network at the end of an epoch, such as ``val_f1``.
+        Returns further metrics of the network at the end of an epoch, such as ``val_f1``.
     folder
-        For the checkpoints; None for none.
-    about
-        What the checkpoints say of their origin.
+        Folder of the run; None to write no file, as in all processes but the first.
+    described, environment
+        Entries ``settings`` and ``environment`` of ``run.json``.
+    resumed
+        Whether the run continues from a checkpoint: its files are kept then.
+    alone
+        Whether a single process trains. Otherwise the other processes may still have to read the model of an older run.
+
+    Attributes
+    ----------
+    rows : list of dict
+        Metrics of each epoch from 0, the network before its first step.
+    best, best_epoch, best_state
+        Best value of the watched metric, its epoch, and the weights of that epoch; None before the first one.
+    stop_asked : str or None
+        Reason to stop after the current step.
+    failure : TrainingError or None
+        Error that ended the training.
+    finished : bool
+        Whether the last epoch is complete.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        steps: int,
-        observers: Sequence[Observer],
-        judge: Judge | None = None,
-        folder: Path | None = None,
-        about: Mapping[str, Any] | None = None,
-    ):
+        self, settings: Settings, steps: int, observers: Sequence[Observer], judge: Judge | None = None,
+        folder: Path | None = None, *, described: Mapping[str, Any] | None = None,
+        environment: Mapping[str, Any] | None = None, resumed: bool = False, alone: bool = True,
+    ):  # fmt: skip
         self.settings, self.steps, self.observers = settings, steps, observers
-        self.judge, self.folder, self.about = judge, folder, dict(about or {})
+        self.judge, self.folder, self.resumed, self.alone = judge, folder, resumed, alone
+        self.described, self.environment = dict(described or {}), dict(environment or {})
         self.rows: list[dict[str, float]] = []
         self.best: float | None = None
         self.best_epoch = 0
         self.best_state: dict[str, Tensor] | None = None
-        self.waited = 0
-        self.stopped_early = False
         self.stop_asked: str | None = None
-        self.abandoned = False
-        self.epoch_seconds: list[float] = []
-        self._losses: list[Tensor | float] = []
+        self.stopped_early = self.abandoned = self.finished = False
+        self.failure: TrainingError | None = None
+        self.ending: Ending | None = None
+        self.forecast: dict[str, Any] | None = None
+        self.measured: dict[str, Any] | None = None
+        self.matches: list[dict[str, Any]] | None = None
+        self.picture: xr.DataArray | None = None
         self.measurement: Measurement | None = None
+        self._losses: list[Tensor | float] = []
+        self._waited = 0
         self._seconds_before = 0.0
-        self._validated = False
-        self.finished = False
-        self._began = self._saved = self._epoch_began = time.monotonic()
+        self._seconds: float | None = None
+        self._began = self._saved = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Wall time so far, that before a resumption included."""
-        return self._seconds_before + time.monotonic() - self._began
+        """Wall time, including that before a resumption."""
+        return self._seconds_before + time.monotonic() - self._began if self._seconds is None else self._seconds
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs in the record."""
+        return max(len(self.rows) - 1, 0)
 
     def history(self) -> pd.DataFrame:
         """Return the metrics, a row for each epoch."""
         more = [name for name in dict.fromkeys(k for row in self.rows for k in row) if name not in COLUMNS]
         return pd.DataFrame(list(self.rows), columns=[*COLUMNS, *more])
 
+    # --- while it trains --------------------------------------------------------------------------------
+
+    def step(self, number: int, loss: Tensor) -> None:
+        """Keep the loss of a step and inform the observers; a KeyboardInterrupt of theirs stops the training."""
+        self._losses.append(loss.detach())
+        try:
+            for observer in self.observers:
+                observer.progress(number, self.steps)
+        except KeyboardInterrupt:
+            self.stop_asked = "interrupted by an observer"
+        if self.measurement is not None:
+            self.measurement.step()
+
+    def take_losses(self) -> list[float]:
+        """Return the losses of the steps since the last epoch, and forget them."""
+        losses = [float(loss) for loss in self._losses]
+        self._losses = []
+        return losses
+
+    @property
+    def steps_in_epoch(self) -> int:
+        """Number of steps since the last epoch."""
+        return len(self._losses)
+
     def add(self, row: dict[str, float]) -> None:
-        """Keep the metrics of an epoch and tell them."""
+        """Keep the metrics of an epoch, write them, and inform the observers."""
         self.rows.append(row | {"seconds": round(self.seconds, 3)})
         self._write_history()
         for observer in self.observers:
             observer.metrics(int(row["epoch"]), {k: v for k, v in row.items() if k != "epoch"})
 
-    def say(self, text: str) -> None:
-        """Log a text, and tell those observers that have an ear for it."""
-        log.info("%s", text)
-        for observer in self.observers:
-            if hasattr(observer, "say"):
-                observer.say(text)
-
-    def end(self, why: str) -> None:
-        """Tell those observers that want to know that it is over, and why."""
-        for observer in self.observers:
-            if hasattr(observer, "ended"):
-                observer.ended(why)
-
-    # --- Lightning's hooks ------------------------------------------------------------------------------
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to time the epoch."""
-        self._epoch_began = time.monotonic()
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Keep the loss, tell the step, save where it is time."""
-        if self.abandoned:
-            raise Abandoned
-        _as_step(pl_module).follow()
-        self._losses.append(outputs["loss"].detach())
-        if batch_idx % 10 == 0:  # every tenth only: looking at the loss makes a GPU wait
-            _check_loss(trainer, float(outputs["loss"]))
-        try:
-            for observer in self.observers:
-                observer.progress(trainer.global_step, self.steps)
-        except KeyboardInterrupt:
-            self.stop_asked = "interrupted by an observer"
-        if self.measurement is not None:
-            self.measurement.step()
-        asked, due = self._common(trainer, (self.stop_asked, self._is_due()))
-        last = batch_idx + 1 >= int(trainer.num_training_batches)
-        if not last and (asked or due):
-            self.save(trainer)
-        if asked:
-            trainer.should_stop = True
-
-    def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:  # fmt: skip
-        """Know that there is a loss of this epoch: a validation can be without any batch."""
-        self._validated = True
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Add the epoch's metrics, look whether it is the best one, and save."""
-        if self.abandoned:
-            raise Abandoned
-        step = _as_step(pl_module)
-        if not self._losses:  # a stream of batches was over before it
-            trainer.should_stop = True
-            return
-        whole = len(self._losses) >= int(trainer.num_training_batches)
-        train_loss = self._mean_loss(trainer)
-        if not np.isfinite(train_loss):
-            raise Diverged(_DIVERGED.format(train_loss, trainer.global_step))
-        epoch = trainer.current_epoch + 1
-        metrics = {"train_loss": train_loss}
-        if self._validated:  # Lightning hands on that of the epoch before where there was none
-            metrics["val_loss"] = float(trainer.callback_metrics.get("val_loss", float("nan")))
-        self._validated = False
-        lr = float(trainer.optimizers[0].param_groups[0]["lr"])
-        metrics |= self._judged(trainer, step, epoch)
-        self._keep_best(trainer, step, metrics, epoch)
-        self.epoch_seconds.append(time.monotonic() - self._epoch_began)
-        self.add({"epoch": epoch, "train_loss": train_loss, "val_loss": float("nan")} | metrics | {"lr": lr})
-        if self.measurement is not None:
-            self.measurement.epoch()
-        if whole:  # one that was stopped has saved itself at its last step
-            self.save(trainer)
-            self.finished = epoch >= self.settings.epochs
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a resumption needs, plain values and tensors."""
-        return {
-            "rows": self.rows, "best": self.best, "best_epoch": self.best_epoch, "best_state": self.best_state,
-            "waited": self.waited, "losses": [float(loss) for loss in self._losses], "seconds": self.seconds,
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        }  # fmt: skip
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
-        self.rows = [dict(row) for row in state_dict["rows"]]
-        self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
-        self.best_state, self.waited = state_dict["best_state"], state_dict["waited"]
-        self._losses = list(state_dict["losses"])
-        self._seconds_before, self._began = state_dict["seconds"], time.monotonic()
-        self._rng = state_dict["rng"], state_dict["cuda_rng"]
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw on as before the break."""
-        if self.measurement is not None:
-            self.measurement.began()
-        self._epoch_began = time.monotonic()
-        if hasattr(self, "_rng"):
-            torch.set_rng_state(self._rng[0].cpu())
-            if self._rng[1] and torch.cuda.is_available():
-                torch.cuda.set_rng_state_all(self._rng[1])
-
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Say what it is."""
-        checkpoint["fijibridge"] = self.about
-
-    # --- what they do -----------------------------------------------------------------------------------
-
-    def save(self, trainer: Trainer) -> None:
-        """Save a checkpoint; a full disk is told and costs the checkpoint, not the run."""
-        self._saved = time.monotonic()
-        if self.folder is None:
-            return
-        try:
-            trainer.save_checkpoint(self.folder / LAST)
-        except (OSError, RuntimeError) as error:
-            tell_unsaved(self.folder / LAST, error)
-            if trainer.world_size > 1:
-                trainer.strategy.barrier()  # where the other processes, which write nothing, wait
-
-    def _is_due(self) -> bool:
-        return time.monotonic() - self._saved > 60 * self.settings.save_minutes
-
-    @staticmethod
-    def _common(trainer: Trainer, decided: tuple[str | None, bool]) -> tuple[str | None, bool]:
-        """Return what the first process has decided: clocks differ, and to save is a thing of all processes."""
-        return trainer.strategy.broadcast(decided) if trainer.world_size > 1 else decided
-
-    def _write_history(self) -> None:
-        if self.folder is None or int(getattr(rank_zero_only, "rank", 0)) > 0:  # one process writes
-            return
-        try:
-            with atomic(self.folder / HISTORY) as temporary:
-                self.history().to_csv(temporary, index=False)
-        except OSError as error:
-            tell_unsaved(self.folder / HISTORY, error)
-
-    def _mean_loss(self, trainer: Trainer) -> float:
-        losses = torch.tensor([float(loss) for loss in self._losses], dtype=torch.float64)
-        self._losses = []
-        mean = losses.mean() if len(losses) else torch.tensor(float("nan"), dtype=torch.float64)
-        if trainer.world_size > 1:
-            mean = trainer.strategy.reduce(mean.float().to(trainer.strategy.root_device), reduce_op="mean")
-        return float(mean)
-
-    def _judged(self, trainer: Trainer, module: Step, epoch: int) -> dict[str, float]:
-        mine = self.judge if trainer.is_global_zero else None  # where nobody looks on, there may be none
-        found = {} if mine is None else dict(mine(module.judged, epoch))
-        return dict(trainer.strategy.broadcast(found)) if trainer.world_size > 1 else found
-
-    def _keep_best(self, trainer: Trainer, module: Step, metrics: Mapping[str, float], epoch: int) -> None:
-        measured = self.settings.metric in metrics
+    def keep_best(self, epoch: int, metrics: Mapping[str, float], net: nn.Module) -> None:
+        """Keep the weights of an epoch that is better than all before; else decide whether patience is over."""
         value = metrics.get(self.settings.metric, float("nan"))
         if self._is_better(value):
-            self.best, self.best_epoch, self.waited = value, epoch, 0
-            self.best_state = {k: v.detach().clone().cpu() for k, v in module.judged.state_dict().items()}
+            self.best, self.best_epoch, self._waited = value, epoch, 0
+            self.best_state = {k: v.detach().clone().cpu() for k, v in net.state_dict().items()}
             return
-        self.waited += 1
-        if not measured or self.settings.patience is None:
-            return
-        if self.waited >= self.settings.patience or np.isnan(value):
-            self.stopped_early = True
-            trainer.should_stop = True
+        self._waited += 1
+        if self.settings.metric not in metrics or self.settings.patience is None:
+            return  # cells may be counted every few epochs only
+        self.stopped_early = self._waited >= self.settings.patience or bool(np.isnan(value))
 
     def _is_better(self, value: float) -> bool:
         if np.isnan(value):
@@ -273,30 +162,149 @@ class Recorder(Checkpoint):
         gain = value - self.best if higher_is_better(self.settings.metric) else self.best - value
         return gain > self.settings.min_delta
 
+    def save_is_due(self) -> bool:
+        """Return whether the last checkpoint is older than `save_minutes`."""
+        return time.monotonic() - self._saved > 60 * self.settings.save_minutes
 
-def _as_step(module: LightningModule) -> Step:
-    if not isinstance(module, Step):
-        raise TypeError(f"a {type(module).__name__} is recorded; expected a Step")
-    return module
+    def saved(self) -> None:
+        """Restart the time until the next checkpoint within an epoch."""
+        self._saved = time.monotonic()
 
+    def say(self, text: str) -> None:
+        """Log a text, and pass it to observers that define ``say``."""
+        log.info("%s", text)
+        for observer in self.observers:
+            if hasattr(observer, "say"):
+                observer.say(text)
 
-def _check_loss(trainer: Trainer, loss: float) -> None:
-    """End the fit, in all processes, where the loss of one is no number."""
-    if trainer.strategy.reduce_boolean_decision(not np.isfinite(loss), all=False):
-        found = float("nan") if np.isfinite(loss) else loss
-        raise Diverged(_DIVERGED.format(found, trainer.global_step))
+    # --- for a checkpoint -------------------------------------------------------------------------------
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state that a resumption needs, as plain values and tensors."""
+        return {
+            "rows": self.rows, "best": self.best, "best_epoch": self.best_epoch, "best_state": self.best_state,
+            "waited": self._waited, "losses": [float(loss) for loss in self._losses], "seconds": self.seconds,
+        }  # fmt: skip
 
-class Abandoned(Exception):
-    """Ends a fit whose result nobody wants."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state."""
+        self.rows = [dict(row) for row in state["rows"]]
+        self.best, self.best_epoch = state["best"], state["best_epoch"]
+        self.best_state, self._waited = state["best_state"], state["waited"]
+        self._losses = list(state["losses"])
+        self._seconds_before, self._began = state["seconds"], time.monotonic()
+
+    # --- at the end -------------------------------------------------------------------------------------
+
+    def reason(self, exhausted: bool = False) -> str:
+        """Return why the training ended, in a sentence.
+
+        Parameters
+        ----------
+        exhausted
+            Whether the user's iterable had no further batch.
+        """
+        if self.failure is not None:
+            return str(self.failure)
+        epochs, metric = self.settings.epochs, self.settings.metric
+        best = f"; best {metric} {self.best:.4f} at epoch {self.best_epoch}" if self.best is not None else ""
+        done = f"after {self.epochs} of {epochs} epochs"
+        if epochs == 0:
+            return "epochs=0: the network was left as it was"
+        if self.stop_asked is not None:
+            return f"{self.stop_asked} {done}{best}"
+        if self.stopped_early and (last := self.rows[-1].get(metric, float("nan"))) != last:
+            return f"stopped {done}: {metric} became {last}; lower lr"
+        if self.stopped_early and self.epochs < epochs:
+            return (
+                f"early stop {done}: {metric} did not improve for {self.settings.patience} epochs{best}; a larger "
+                "patience trains longer"
+            )
+        if exhausted and self.epochs < epochs:
+            return f"the iterable ended {done}{best}"
+        return f"all {epochs} epochs done{best}"
+
+    def end(self, why: str) -> None:
+        """Fix the wall time, and pass the reason to observers that define ``ended``."""
+        self._seconds = self.seconds
+        for observer in self.observers:
+            if hasattr(observer, "ended"):
+                observer.ended(why)
+
+    # --- files ------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Make the folder that of this run: remove files of an older one that could be taken for its own.
+
+        Raises
+        ------
+        TrainingError
+            If the record cannot be written.
+        """
+        if self.folder is None:
+            return
+        if not self.resumed and self.folder.is_dir():
+            left = [LAST, HISTORY, PICTURE, *([FILE_NAME] if self.alone else [])]
+            logs = (self.folder / BOARD).glob("events.out.tfevents.*")
+            for old in (*(self.folder / name for name in left), *logs):
+                old.unlink(missing_ok=True)
+        write_record(self.folder, self.record() | {"history": []})
+
+    def record(self) -> dict[str, Any]:
+        """Return the content of ``run.json``."""
+        history = self.history()
+        return {
+            "format": FORMAT, "settings": self.described,
+            "stopped_because": self.ending.why if self.ending is not None else None,
+            "ending": self.ending.to_dict() if self.ending is not None else None, "seconds": round(self.seconds, 2),
+            "forecast": self.forecast, "measured": self.measured, "environment": self.environment,
+            "matches": self.matches,
+            "history": history.astype(object).where(history.notna(), None).to_dict("records"),
+        }  # fmt: skip
+
+    def _write_history(self) -> None:
+        if self.folder is None:
+            return
+        try:
+            with atomic(self.folder / HISTORY) as temporary:
+                self.history().to_csv(temporary, index=False)
+        except OSError as error:
+            warn_unsaved(self.folder / HISTORY, error)
 
 
 class Diverged(TrainingError):
-    """Ends a fit whose loss is no number any more."""
+    """The loss became infinite or NaN."""
 
 
-def tell_unsaved(path: Path, error: Exception) -> None:
-    """Warn that a file could not be written, while the training goes on."""
-    text = f"{path} could not be written: {error}. The training goes on; what was saved before is as it was"
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write ``run.json``.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be written.
+    """
+    try:
+        write_json(folder / RECORD, dict(record))
+    except OSError as error:
+        raise TrainingError(f"cannot write the run's record into {folder}: {error}") from error
+
+
+def warn_unsaved(path: Path, error: Exception) -> None:
+    """Warn that a file could not be written, while the training continues."""
+    text = f"{path} could not be written: {error}. The training continues; earlier files are unchanged"
     log.error(text)
     warnings.warn(text, FijiBridgeWarning, stacklevel=3)
+
+
+def random_state() -> dict[str, Any]:
+    """Return the states of torch's generators, on which dropout depends."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"rng": torch.get_rng_state(), "cuda_rng": cuda}
+
+
+def restore_random_state(state: Mapping[str, Any]) -> None:
+    """Set torch's generators to a state."""
+    torch.set_rng_state(state["rng"].cpu())
+    if state["cuda_rng"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda_rng"])

@@ -1,85 +1,124 @@
-"""A training that goes on, or that is over."""
+"""Runs: a training on a thread of its own, its state and its result."""
 
 from __future__ import annotations
 
 import atexit
 import copy
+import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import xarray as xr
 
 from fijibridge.errors import TrainingError
-from fijibridge.files import atomic, make_folder, write_image, write_json
+from fijibridge.files import atomic, make_folder, write_image
 from fijibridge.nn.model import FILE_NAME, Model
 from fijibridge.nn.planning import Forecast
-from fijibridge.nn.training.recorder import Recorder
+from fijibridge.nn.planning.text import took_text
+from fijibridge.nn.training.checkpoints import LAST
+from fijibridge.nn.training.job import Job
+from fijibridge.nn.training.loop import Abandoned, fit, is_first_process
+from fijibridge.nn.training.recorder import Diverged, Recorder, warn_unsaved, write_record
+from fijibridge.nn.training.validation import CellCounter, predict_middle
 from fijibridge.nn.training.verdict import Ending
-from fijibridge.record import HISTORY, PICTURE, RECORD
+from fijibridge.record import HISTORY, PICTURE, RECORD, picture_of
 
-_going_on: weakref.WeakSet[Run] = weakref.WeakSet()
+log = logging.getLogger("fijibridge")
+
+_AT_EXIT = 60.0  # seconds that Python waits at its end for trainings to save
+
+
+class Trainings:
+    """The trainings that run in this process; Python stops and saves them before it ends."""
+
+    def __init__(self) -> None:
+        self._running: weakref.WeakSet[Run] = weakref.WeakSet()
+
+    def add(self, run: Run) -> None:
+        """Add a training that starts."""
+        self._running.add(run)
+        atexit.unregister(self.end_all)
+        atexit.register(self.end_all)  # again: it must run before what ends a JVM that was started since
+
+    def remove(self, run: Run) -> None:
+        """Remove a training that ended."""
+        self._running.discard(run)
+
+    def end_all(self) -> None:
+        """Stop all trainings, and wait until they are saved."""
+        for run in list(self._running):
+            run.stop("Python ended")
+        deadline = time.monotonic() + _AT_EXIT
+        for run in list(self._running):
+            run._over.wait(max(deadline - time.monotonic(), 0))
+
+
+TRAININGS = Trainings()
+
+
+class Trainable(Protocol):
+    """The part of a job that a run needs."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the run."""
+
+    def model(self, epochs: int) -> Model:
+        """Return the network as it is now."""
 
 
 class Run:
-    """A training: what it left, or where it is.
+    """A training: its state while it runs, its result afterwards.
 
     Attributes
     ----------
     model : Model
-        The network at its best epoch by the watched metric, or at its end without validation; while it goes on, as it
-        is just now.
+        The network at its best epoch by the watched metric, or at its end without validation; while it runs, a copy of
+        the current network.
     history : pandas.DataFrame
         One row per epoch: epoch, train_loss, val_loss (NaN without validation data), lr, seconds, and val_f1 where
-        cells are counted. Epoch 0 is the network as it was before the first step.
+        cells are counted. Epoch 0 is the network before its first step.
     stopped_because : str or None
-        Why it ended, in words; None while it goes on.
+        Reason of its end, in words; None while it runs.
     ending : Ending or None
-        That, what the curves look like, and what to try.
+        That, the shape of the curves, and advice.
     seconds : float
         Wall time of the training.
     settings : dict
-        What it was started with.
+        Settings that it started with.
     forecast, measured : dict or None
-        What it was said to take, and what it took.
+        Forecast of time and memory; the measurement.
     matches : list of dict or None
-        Match table of the validation images by the network that is kept, a row each, if cells were counted.
+        Match table of the validation images for the kept network, a row each, if cells were counted.
     path : Path or None
         Its folder, with ``model.safetensors``, ``history.csv``, ``run.json``, ``validation.tif`` and ``last.ckpt``.
     picture : xarray.DataArray or None
-        The middle of the first validation image and what the network says of it, (c, y, x), if there is an `out` or
-        somebody looked on.
+        Middle of the first validation image and the membranes predicted in it, (c, y, x); only with `out`, or if
+        an observer shows pictures.
     unsaved : str or None
-        What could not be written at the end, and why; ``run.save(folder)`` writes it elsewhere.
+        File that could not be written at the end, and why; ``run.save(folder)`` writes all files elsewhere.
     """
 
-    def __init__(self, model: Callable[[], Model], recorder: Recorder, settings: Mapping[str, Any], path: Path | None):
-        self._model, self._recorder = model, recorder
-        self.settings: dict[str, Any] = dict(settings)
-        self.path = path
-        self.ending: Ending | None = None
-        self.forecast: dict[str, Any] | None = None
-        self.measured: dict[str, Any] | None = None
-        self.environment: dict[str, Any] = {}
-        self.matches: list[dict[str, Any]] | None = None
-        self.picture: xr.DataArray | None = None
+    def __init__(self, job: Trainable, recorder: Recorder):
+        self._job, self._recorder = job, recorder
+        self.path = job.folder
         self.unsaved: str | None = None
         self._over = threading.Event()
         self._error: BaseException | None = None
-        self._seconds: float | None = None
 
     @property
     def model(self) -> Model:
-        """The network, with all that is needed to use it."""
-        found = self._model()
+        """The network, with everything that its use needs."""
+        found = self._job.model(self._recorder.epochs)
         if not self.running:
             return found
-        return replace(found, net=copy.deepcopy(found.net).eval())  # to predict with the one that learns would stop it
+        return replace(found, net=copy.deepcopy(found.net).eval())  # evaluation mode would change how it trains
 
     @property
     def history(self) -> pd.DataFrame:
@@ -87,55 +126,138 @@ class Run:
         return self._recorder.history()
 
     @property
+    def ending(self) -> Ending | None:
+        """Reason of its end, shape of the curves, advice."""
+        return self._recorder.ending
+
+    @property
     def stopped_because(self) -> str | None:
-        """Why it ended, in words."""
+        """Reason of its end, in words."""
         return self.ending.why if self.ending is not None else None
 
     @property
     def seconds(self) -> float:
         """Wall time in seconds."""
-        return self._recorder.seconds if self._seconds is None else self._seconds
+        return self._recorder.seconds
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings that it started with."""
+        return self._recorder.described
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions, device and card."""
+        return self._recorder.environment
+
+    @property
+    def forecast(self) -> dict[str, Any] | None:
+        """Forecast of time and memory."""
+        return self._recorder.forecast
+
+    @property
+    def measured(self) -> dict[str, Any] | None:
+        """Measured time and memory."""
+        return self._recorder.measured
+
+    @property
+    def matches(self) -> list[dict[str, Any]] | None:
+        """Match table of the validation images."""
+        return self._recorder.matches
+
+    @property
+    def picture(self) -> xr.DataArray | None:
+        """Middle of the first validation image, with predicted membranes."""
+        return self._recorder.picture
 
     @property
     def running(self) -> bool:
-        """Whether it goes on."""
+        """Whether it runs."""
         return not self._over.is_set()
 
+    # --- start and end ----------------------------------------------------------------------------------
+
+    def start(self, work: Callable[[], None], background: bool = False) -> Run:
+        """Start the work on a thread of its own, and wait for its end unless `background` is True.
+
+        Ctrl-C stops the training after its current step, and returns the run; a second one raises KeyboardInterrupt.
+
+        Notes
+        -----
+        On the main thread Lightning would take over the signals: it ends the process on Ctrl-C, and leaves SIGSEGV at
+        its default afterwards, which a Java virtual machine in this process needs for itself and soon dies of.
+        """
+        TRAININGS.add(self)
+        if not background and threading.current_thread() is not threading.main_thread():
+            self._work(work)
+            return self.wait()
+        threading.Thread(target=self._work, args=(work,), name="fijibridge-training", daemon=True).start()
+        if background:
+            return self
+        pressed = 0
+        while self.running:
+            try:
+                self._over.wait(0.5)
+            except KeyboardInterrupt:
+                pressed += 1
+                self.stop("interrupted by Ctrl-C")
+                if pressed > 1:
+                    self._recorder.abandoned = True
+        if pressed > 1:
+            raise KeyboardInterrupt
+        return self.wait()
+
+    def _work(self, work: Callable[[], None]) -> None:
+        """Do the work; whatever happens in it, the run is over afterwards."""
+        try:
+            work()
+        except BaseException as error:
+            self._error = error
+        finally:
+            try:
+                self._recorder.end(self.stopped_because or f"ended without a result: {self._error or 'abandoned'}")
+            except Exception as error:
+                self._error = self._error or error
+            TRAININGS.remove(self)
+            self._over.set()
+
     def stop(self, reason: str = "stopped by run.stop()") -> None:
-        """Let it end after its current step; :meth:`wait` for that."""
+        """Stop after the current step; :meth:`wait` for the end."""
         self._recorder.stop_asked = reason
 
     def wait(self, timeout: float | None = None) -> Run:
-        """Wait until it is over.
+        """Wait for the end of the training.
 
         Parameters
         ----------
         timeout
-            Seconds to wait at most; None for as long as it takes.
+            Longest wait in seconds; None for no limit.
 
         Raises
         ------
         TimeoutError
-            If it still goes on then.
+            If the training runs longer than that.
         TrainingError
-            Or whatever ended it.
+            Or any other error that ended it.
         """
         if not self._over.wait(timeout):
-            raise TimeoutError(f"the training still goes on after {timeout:g} s: epoch {len(self._recorder.rows)}")
+            raise TimeoutError(f"the training still runs after {timeout:g} s: epoch {len(self._recorder.rows)}")
         if self._error is not None:
             raise self._error
         return self
 
+    # --- results ----------------------------------------------------------------------------------------
+
     def took(self) -> pd.DataFrame | None:
-        """Return the forecast beside what it really took, and the ratio; None if there was none."""
+        """Return forecast, measurement and their ratio; None if there was no forecast."""
         if self.forecast is None or self.measured is None:
             return None
         return Forecast.from_dict(self.forecast).compare(self.measured)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model and the record into a folder, and return it."""
+        """Write model and record into a folder, and return it."""
         target = make_folder(folder)
-        self._model().save(target / FILE_NAME)
+        self._job.model(self._recorder.epochs).save(target / FILE_NAME)
         with atomic(target / HISTORY) as temporary:
             self.history.to_csv(temporary, index=False)
         if self.picture is not None:
@@ -147,75 +269,101 @@ class Run:
         return target
 
     def record(self) -> dict[str, Any]:
-        """Return what ``run.json`` holds."""
-        history = self.history.astype(object).where(self.history.notna(), None).to_dict("records")
-        return {
-            "format": 1, "settings": self.settings, "stopped_because": self.stopped_because,
-            "ending": self.ending.to_dict() if self.ending is not None else None, "seconds": round(self.seconds, 2),
-            "forecast": self.forecast, "measured": self.measured, "environment": self.environment,
-            "matches": self.matches, "history": history,
-        }  # fmt: skip
-
-    def begin(self, work: Callable[[Run], None]) -> Callable[[], None]:
-        """Return the work to be done, which ends the run whatever happens."""
-        _going_on.add(self)
-        atexit.unregister(_end_with_python)
-        atexit.register(_end_with_python)  # anew: before what ends a JVM that was started since
-
-        def whole() -> None:
-            try:
-                work(self)
-            except BaseException as error:
-                self._error = error
-            finally:
-                self._seconds = self._recorder.seconds
-                try:
-                    self._recorder.end(self.stopped_because or f"ended without a result: {self._error or 'abandoned'}")
-                except Exception as error:
-                    self._error = self._error or error
-                _going_on.discard(self)
-                self._over.set()
-
-        return whole
-
-    def abandon(self) -> None:
-        """End it after the current step, without a result."""
-        self._recorder.abandoned = True
+        """Return the content of ``run.json``."""
+        return self._recorder.record()
 
     def _repr_html_(self) -> str:
         from fijibridge import displays
 
         history = self.history
-        state = f"epoch {max(len(history) - 1, 0)}, going on" if self.running else self.stopped_because or "failed"
-        told = {"state": state, "seconds": round(self.seconds, 1), "folder": self.path or "not saved"}
-        told |= {"not written": self.unsaved} if self.unsaved else {}
+        facts = {"state": self._state(), "seconds": round(self.seconds, 1), "folder": self.path or "not saved"}
+        facts |= {"not written": self.unsaved} if self.unsaved else {}
         names = [name for name in history.columns if str(name).endswith("loss") or name == "val_f1"]
         lines = displays.curves({str(name): history[name].astype(float).tolist() for name in names})
-        return displays.page("Run", displays.facts(told), lines, displays.rows(history))
+        return displays.page("Run", displays.facts(facts), lines, displays.rows(history))
+
+    def _state(self) -> str:
+        return f"epoch {self._recorder.epochs}, running" if self.running else self.stopped_because or "failed"
 
     def __repr__(self) -> str:
-        state = f"epoch {max(len(self._recorder.rows) - 1, 0)}, going on" if self.running else self.stopped_because
-        return f"Run({str(self.path) if self.path else 'not saved'!r}: {state}, {self.seconds:.0f} s)"
+        return f"Run({str(self.path) if self.path else 'not saved'!r}: {self._state()}, {self.seconds:.0f} s)"
 
 
-def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write ``run.json``.
+def train_and_keep(run: Run, job: Job, recorder: Recorder) -> None:
+    """Train a job, and write its result into the folder of the run.
 
     Raises
     ------
     TrainingError
-        If it cannot be written.
+        If an error ended the training; the model of the best epoch before it is kept.
     """
     try:
-        write_json(folder / RECORD, dict(record))
-    except OSError as error:
-        raise TrainingError(f"cannot write the run's record into {folder}: {error}") from error
+        recorder.ending = fit(job, recorder)
+    except Abandoned:
+        return
+    log.info("training ended: %s", recorder.ending)
+    try:
+        if recorder.failure is None:
+            _look_back(run, job, recorder)
+    finally:  # an error in looking back must not cost the model
+        if run.path is not None and is_first_process():
+            _keep(run, run.path, recorder)
+    if recorder.failure is not None:
+        raise recorder.failure
 
 
-def _end_with_python() -> None:
-    """Let trainings in the background end and save before Python goes."""
-    for run in list(_going_on):
-        run.stop("Python ended")
-    deadline = time.monotonic() + 60
-    for run in list(_going_on):
-        run._over.wait(max(deadline - time.monotonic(), 0))
+def _look_back(run: Run, job: Job, recorder: Recorder) -> None:
+    """Show the first validation image, count the validation cells, and compare the forecast with the measurement."""
+    if is_first_process():
+        _show_first(job, recorder)
+        _count_cells(job, recorder)
+    took = run.took()
+    if took is not None:
+        recorder.say(f"Measured, beside the forecast:\n{took_text(took)}")
+
+
+def _show_first(job: Job, recorder: Recorder) -> None:
+    shown_to = [observer for observer in recorder.observers if hasattr(observer, "picture")]
+    if job.pairs is None or not job.pairs.watched or (job.folder is None and not shown_to):
+        return
+    found = predict_middle(job.as_model(job.net), job.pairs, str(job.device))
+    if found is None:
+        return
+    recorder.picture = picture_of(*found)
+    for observer in shown_to:
+        observer.picture(recorder.best_epoch, *found)
+
+
+def _count_cells(job: Job, recorder: Recorder) -> None:
+    counter = recorder.judge
+    if isinstance(counter, CellCounter) and counter.every is not None:
+        epoch = recorder.best_epoch if recorder.best is not None else recorder.epochs
+        table = counter.table(job.net, epoch)
+        recorder.matches = [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
+
+
+def _keep(run: Run, folder: Path, recorder: Recorder) -> None:
+    """Write model and record; after a failure the model of the best epoch before it.
+
+    After a failure there is a model to keep only if an epoch is complete, and its weights are finite.
+    """
+    failed = recorder.failure
+    usable = recorder.epochs > 0 and (recorder.best_state is not None or not isinstance(failed, Diverged))
+    if failed is None or usable:
+        _save(run, folder, finished=failed is None and recorder.finished)
+        return
+    try:
+        write_record(folder, run.record())
+    except TrainingError as error:  # it must not hide the failure
+        warn_unsaved(folder / RECORD, error)
+
+
+def _save(run: Run, folder: Path, finished: bool) -> None:
+    """Write all files; a file that cannot be written costs the files, not the run in hand."""
+    try:
+        run.save(folder)
+        if finished:
+            (folder / LAST).unlink(missing_ok=True)  # there is nothing to resume
+    except (OSError, TrainingError, RuntimeError) as error:
+        run.unsaved = f"{folder}: {error}"
+        warn_unsaved(folder / FILE_NAME, error)

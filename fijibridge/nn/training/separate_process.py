@@ -1,4 +1,4 @@
-"""Several devices from a process that runs a JVM: the command line is started as a process of its own."""
+"""Training in a separate process, for several devices beside a JVM: the command line is started there."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from torch import nn
 
-from fijibridge.dataset import Dataset
+from fijibridge.dataset import Dataset, Description
 from fijibridge.errors import TrainingError
 from fijibridge.files import make_folder, read_image, write_json
 from fijibridge.nn.model import FILE_NAME, Model
 from fijibridge.nn.training.recorder import Recorder
 from fijibridge.nn.training.runs import Run
 from fijibridge.nn.training.settings import Settings
-from fijibridge.observers import Observer, watchers
+from fijibridge.nn.training.verdict import Ending
+from fijibridge.observers import Observer
 from fijibridge.record import HISTORY, PICTURE, RECORD
 
 log = logging.getLogger("fijibridge")
@@ -35,47 +37,59 @@ START = "start.safetensors"
 
 
 def needed(devices: int, nodes: int) -> bool:
-    """Tell whether a training on so many devices must leave this process, because a JVM runs in it."""
+    """Return whether a training on this many devices must leave this process, because a JVM runs in it."""
     jpype = sys.modules.get("jpype")
     return (devices > 1 or nodes > 1) and jpype is not None and bool(jpype.isJVMStarted())
 
 
+@dataclass(frozen=True)
+class RemoteJob:
+    """A training in a separate process, in its folder.
+
+    Attributes
+    ----------
+    folder : Path
+        Folder of the run, with the job's files.
+    """
+
+    folder: Path
+
+    def model(self, epochs: int) -> Model:
+        """Return the model that the process wrote."""
+        return Model.load(self.folder)
+
+
 def train_elsewhere(
-    net: Any, data: Any, settings: Settings, *, out: str | Path | None, overwrite: bool, resume: bool | str,
-    background: bool, device: str | None, devices: int, nodes: int, strategy: str, tensorboard: bool,
-    observers: Sequence[Observer] | None, others: Mapping[str, Any],
+    net: Any, data: Any, settings: Settings, *, out: str | Path | None, background: bool,
+    observers: Sequence[Observer], others: Mapping[str, Any], **arguments: Any,
 ) -> Run:  # fmt: skip
-    """Train in a process of its own and return the run, as :func:`fijibridge.train` does.
+    """Train in a separate process and return the run, as :func:`fijibridge.train` does.
+
+    Parameters
+    ----------
+    net, data, settings, out, background, observers
+        As for :func:`fijibridge.train`.
+    others
+        Arguments that no process can receive; all must be None.
+    **arguments
+        Further arguments of :func:`fijibridge.train` for the process, as JSON.
 
     Raises
     ------
     TrainingError
         If data, network or arguments cannot be given to another process.
     """
-    from fijibridge.nn.training.loop import aside
-
     folder = _folder(data, out, others)
-    write_job(
-        folder, net, data, settings, overwrite=overwrite, resume=resume, device=device, devices=devices, nodes=nodes,
-        strategy=strategy, tensorboard=tensorboard,
+    write_job(folder, net, data, settings, **arguments)
+    recorder = Recorder(
+        settings, settings.epochs * settings.batches, observers, described={"job": str(folder / JOB)}
     )  # fmt: skip
-    told = watchers() if observers is None else observers
-    recorder = Recorder(settings, settings.epochs * settings.batches, told)
-    run = Run(lambda: Model.load(folder), recorder, {"job": str(folder / JOB)}, folder)
-    work = run.begin(lambda run: _work(run, recorder, folder))
-    thread = aside(work)
-    if background:
-        return run
-    while thread.is_alive():
-        try:
-            thread.join(0.5)
-        except KeyboardInterrupt:
-            run.stop("interrupted by Ctrl-C")
-    return run.wait()
+    run = Run(RemoteJob(folder), recorder)
+    return run.start(lambda: _follow(recorder, folder), background)
 
 
 def _folder(data: Any, out: str | Path | None, others: Mapping[str, Any]) -> Path:
-    reason = "several devices in a process that runs a JVM are a process of their own, which"
+    reason = "several devices beside a JVM train in a separate process, which"
     given = [name for name, value in others.items() if value is not None]
     if not isinstance(data, Dataset):
         raise TrainingError(
@@ -83,17 +97,16 @@ def _folder(data: Any, out: str | Path | None, others: Mapping[str, Any]) -> Pat
             "fijibridge.save_dataset) and give the Dataset"
         )
     if out is None:
-        raise TrainingError(f"{reason} hands its model back in a folder: give out=")
+        raise TrainingError(f"{reason} returns its model in a folder: give out=")
     if given:
-        raise TrainingError(f"{reason} cannot be given {', '.join(given)}: train in a Python without Fiji for that")
+        raise TrainingError(f"{reason} cannot receive {', '.join(given)}: train in a Python without Fiji for that")
     return make_folder(out)
 
 
 def write_job(folder: Path, net: Any, data: Dataset, settings: Settings, **arguments: Any) -> Path:
-    """Write what another process is to train: ``job.json`` and the network as it is now."""
+    """Write a training for another process: ``job.json`` and the network as it is now."""
     bare = isinstance(net, nn.Module)
-    classes = settings.classes
-    start = Model(net, tuple(classes)) if bare else _loaded(net)
+    start = Model(net, tuple(settings.classes)) if bare else _loaded(net)
     start.save(folder / START)
     description = data.description.model_dump(mode="json", exclude_defaults=True)
     write_json(
@@ -111,20 +124,26 @@ def _loaded(net: Any) -> Model:
     return found if isinstance(found, Model) else Model.load(found)
 
 
-def train_job(path: str | os.PathLike[str], observers: Sequence[Observer] = ()) -> Run:
-    """Train what a job says, in its folder.
+def train_job(path: str | os.PathLike[str], train: Callable[..., Run], observers: Sequence[Observer] = ()) -> Run:
+    """Train a written job in its folder.
+
+    Parameters
+    ----------
+    path
+        ``job.json``.
+    train
+        :func:`fijibridge.train`.
+    observers
+        Observers of the training.
 
     Raises
     ------
     TrainingError
-        If it is no job.
+        If the file does not describe a job.
     """
-    from fijibridge.dataset import Description
-    from fijibridge.nn.training.trainer import train
-
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # inherited from a Python in the background
     if ignored and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # it is how a run is stopped
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # it stops the training
     file = Path(path)
     try:
         job = json.loads(file.read_text(encoding="utf-8"))
@@ -137,8 +156,8 @@ def train_job(path: str | os.PathLike[str], observers: Sequence[Observer] = ()) 
     return train(net, data, out=file.parent, settings=settings, observers=observers, **arguments)
 
 
-def _work(run: Run, recorder: Recorder, folder: Path) -> None:
-    """Watch the process: pass its metrics on, and a wish to stop to it."""
+def _follow(recorder: Recorder, folder: Path) -> None:
+    """Run the process: pass on its metrics, and pass it the wish to stop."""
     command = [sys.executable, "-m", "fijibridge", "train", "--job", str(folder / JOB)]
     began = time.time()
     with subprocess.Popen(
@@ -157,11 +176,11 @@ def _work(run: Run, recorder: Recorder, folder: Path) -> None:
     if process.returncode:
         raise TrainingError(f"the process of the training {_end_of(process.returncode)}: {output.text[-2000:].strip()}")
     _take_rows(recorder, folder, began)
-    _take_record(run, folder)
+    _take_record(recorder, folder)
 
 
 def _end_others(process: subprocess.Popen[str]) -> None:
-    """End what a process has started for the other devices: without it they wait for each other for ever."""
+    """End the processes of the other devices: without the first one they wait for each other for ever."""
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -171,17 +190,15 @@ def _end_of(status: int) -> str:
     if status >= 0:
         return f"ended with {status}"
     return (
-        f"was killed ({signal.Signals(-status).name}), as the system does where memory is short; go on from its last "
-        "checkpoint with resume=True. It said"
+        f"was killed ({signal.Signals(-status).name}), as the system does where memory is short; continue from its "
+        "last checkpoint with resume=True. Its last output"
     )
 
 
 class _Tail:
-    """Reads what a process prints, so that its pipe never fills."""
+    """Reads the output of a process, so that its pipe never fills."""
 
     def __init__(self, process: subprocess.Popen[str]):
-        import threading
-
         self.text = ""
         self._stream = process.stdout
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -205,14 +222,11 @@ def _take_rows(recorder: Recorder, folder: Path, began: float) -> None:
             observer.metrics(int(row["epoch"]), {str(k): v for k, v in row.items() if k != "epoch"})
 
 
-def _take_record(run: Run, folder: Path) -> None:
-    from fijibridge.nn.training.verdict import Ending
-
+def _take_record(recorder: Recorder, folder: Path) -> None:
     record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    ending = record["ending"]
-    run.ending = Ending.of(ending)
-    run.settings, run.forecast, run.measured = record["settings"], record["forecast"], record["measured"]
-    run.environment, run.matches = record["environment"], record["matches"]
+    recorder.ending = Ending.of(record["ending"])
+    recorder.described, recorder.environment = record["settings"], record["environment"]
+    recorder.forecast, recorder.measured, recorder.matches = record["forecast"], record["measured"], record["matches"]
     if (folder / PICTURE).is_file():
-        run.picture = read_image(folder / PICTURE)
-    log.info("training ended: %s; model in %s", run.ending, folder / FILE_NAME)
+        recorder.picture = read_image(folder / PICTURE)
+    log.info("training ended: %s; model in %s", recorder.ending, folder / FILE_NAME)

@@ -1,4 +1,4 @@
-"""Room for what a training reads again and again: memory as long as there is some, else files mapped into it."""
+"""Scratch space for the images of a training: memory up to a limit, beyond it files mapped into memory."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from fijibridge.errors import TrainingError
 from fijibridge.machine import available_memory
 
 _PREFIX = ".fijibridge-images-"
-_UNKNOWN = 2**33  # bytes, where the system does not say what is free
+_UNKNOWN = 2**33  # bytes, if the system does not report its free memory
 
 
 class Scratch:
-    """Keeps images in memory up to a limit, and those beyond it uncompressed in a folder, mapped into memory.
+    """Images kept in memory up to a limit, beyond it uncompressed in a folder and mapped into memory.
 
-    A patch is then cut out of any image without reading more than it covers, and the system keeps as much of the files
-    in memory as there is room for. The folder goes with the object.
+    A patch is cut from any image without reading more than it covers, and the system caches the files as memory
+    permits. The folder is deleted with the object.
 
     Parameters
     ----------
     folder
-        Where the folder of the files is made when one is needed; left out, where temporary files go.
+        Parent of the folder of the files, which is made when needed; None for the folder of temporary files.
     limit
-        Bytes that are kept in memory; left out, a quarter of what is free.
+        Bytes to keep in memory; None for a quarter of the free memory.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, limit: int | None = None):
@@ -41,7 +41,7 @@ class Scratch:
         self._place: Path | None = None
 
     def keep(self, array: Any) -> npt.NDArray[Any]:
-        """Return an array that can be cut at any time: itself, or a copy that is mapped into memory.
+        """Return an array from which patches are cut quickly: itself, or a copy that is mapped into memory.
 
         Raises
         ------
@@ -79,13 +79,13 @@ class Scratch:
 
 
 def clear_scratch(folder: Path) -> None:
-    """Remove what a killed run left there."""
+    """Remove the folders that a killed run left."""
     for old in folder.glob(f"{_PREFIX}*"):
         shutil.rmtree(old, ignore_errors=True)
 
 
 def _take_room(path: Path) -> None:
-    """Take all of a file's room on the disk now: a mapped file that finds none later ends the process (SIGBUS)."""
+    """Allocate a file on the disk: a mapped file that finds no room later would end the process (SIGBUS)."""
     if hasattr(os, "posix_fallocate"):
         with path.open("rb+") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

@@ -1,8 +1,9 @@
-"""How well the cells of the validation images are found, epoch by epoch."""
+"""Validation on whole images: count of their cells, and the picture of the first one."""
 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -16,46 +17,57 @@ from torch import nn
 from fijibridge.cells.matching.matches import Matching, match_labels
 from fijibridge.cells.matching.table import match_table
 from fijibridge.cells.segmentation.labelling import label_cells
+from fijibridge.errors import FijiBridgeWarning
 from fijibridge.image import as_image, values
 from fijibridge.nn.model import Model
 from fijibridge.nn.prediction import predict
-from fijibridge.nn.training.data import cells_of, known_of
-from fijibridge.nn.training.pairs import Pairs
+from fijibridge.nn.training.data import Pairs, cells_of, known_of
 
-_SHARE = 20  # a picture takes at most a twentieth of the time
-_SHOWN = {"z": 16, "y": 512, "x": 512}  # pixels of an image that are shown, at most
+_SHARE = 20  # pictures take at most a twentieth of the time
+_SHOWN = {"z": 16, "y": 512, "x": 512}  # largest picture, in pixels
 
 Segmenter: TypeAlias = Callable[[npt.NDArray[np.float32]], npt.NDArray[Any]]
 
 
 def segment_by_threshold(prob: npt.NDArray[np.float32], membrane: int = 1) -> npt.NDArray[Any]:
-    """Return the regions between membranes, of the class probabilities (K, ...)."""
+    """Return the regions between membranes, of class probabilities (K, ...)."""
     return values(label_cells(prob[membrane], method="threshold", min_size=10))
 
 
 def middle_of(image: xr.DataArray) -> xr.DataArray:
-    """Cut the middle out of an image that is too large to be looked at between two epochs."""
+    """Cut out the middle of an image, small enough to be predicted between two epochs."""
     firsts = {d: max(image.sizes[d] - most, 0) // 2 for d, most in _SHOWN.items() if d in image.dims}
     return image.isel({d: slice(first, first + _SHOWN[d]) for d, first in firsts.items()})
 
 
+def predict_middle(model: Model, pairs: Pairs, device: str) -> tuple[xr.DataArray, xr.DataArray] | None:
+    """Return the middle of the first validation image and its class probabilities; warn and return None on failure."""
+    image = middle_of(as_image(next(iter(pairs.watched.values()))[0]))
+    try:
+        return image, predict(model, image, device=device)
+    except (RuntimeError, ValueError, MemoryError) as error:
+        text = f"the validation image could not be predicted, and so has no picture: {error}"
+        warnings.warn(text, FijiBridgeWarning, stacklevel=2)
+        return None
+
+
 class CellCounter:
-    """Predicts the validation images whole, counts their cells, and shows the middle of the first.
+    """Predicts whole validation images, counts their cells, and shows the middle of the first one.
 
     Parameters
     ----------
     as_model
         Makes a model of a network.
     pairs
-        The images, with their true cells as far as they are known.
+        The images, with true cells where they are known.
     every
-        Count each so many epochs; None to show only.
+        Number of epochs between two counts; None to show only.
     segment
-        From class probabilities (K, ...) to cells; regions between membranes if left out.
+        From class probabilities (K, ...) to cells; None for the regions between membranes.
     shown_to
-        Observers with a ``picture``.
+        Observers with a method ``picture``.
     membrane
-        The class id of membranes.
+        Class id of membranes.
     """
 
     def __init__(
@@ -72,7 +84,7 @@ class CellCounter:
         self._show_from = 0.0
 
     def __call__(self, net: nn.Module, epoch: int) -> Mapping[str, float]:
-        """Return ``val_f1`` of the network, at IoU 0.5, if it is the epoch to count; show the first image."""
+        """Return ``val_f1``, F1 at IoU 0.5, in epochs in which cells are counted; show the first image."""
         counting = self.every is not None and epoch % self.every == 0
         showing = bool(self.shown_to) and time.monotonic() >= self._show_from
         if not counting and not showing:
@@ -88,7 +100,7 @@ class CellCounter:
         return {"val_f1": float(self._tables[epoch]["f1"].iloc[-1])} if counting else {}
 
     def table(self, net: nn.Module, epoch: int) -> pd.DataFrame:
-        """Return the match table of an epoch, whose network is given in case that it was not counted then."""
+        """Return the match table of an epoch; its network is used if the cells were not counted then."""
         if epoch not in self._tables:
             self._tables[epoch] = self._count(self.as_model(net), str(next(net.parameters()).device))
         return self._tables[epoch]
@@ -102,7 +114,7 @@ class CellCounter:
         return match_table(matchings)
 
     def _show(self, model: Model, epoch: int, device: str) -> None:
-        """Show the first image, and let training go on for twenty times as long before it is shown again."""
+        """Show the first image, at most a twentieth of the time: the next one comes 20 times as long after it."""
         began = time.monotonic()
         image = middle_of(next(iter(self.images.values())))
         prob = predict(model, image, device=device)

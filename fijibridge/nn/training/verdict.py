@@ -1,4 +1,4 @@
-"""Why a training ended, what it looks like, and what to try."""
+"""Verdict on a training: reason of its end, shape of its curves, advice."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Looks = Literal[
     "converged", "unknown",
 ]  # fmt: skip
 WINDOW = 5
-"""Epochs over which a slope is taken."""
+"""Number of epochs over which a slope is fitted."""
 _LATE = 2
-"""Epochs without a better one, from which on nothing improves."""
+"""Number of epochs without improvement after which a curve no longer improves."""
 
 _ADVICE: Mapping[str, tuple[str, ...]] = {
     "untrained": ("train for at least one epoch",),
     "weak model": (
         "more channels (width) or one more pooling (depth)",
         "a higher lr, or more epochs, if the curve is steep at its end",
-        "look whether images and targets fit: fijibridge check, and the pictures of the report",
+        "check whether images and targets fit: fijibridge check, and the pictures of the report",
     ),
     "overfitting": (
         "more images, or stronger augment",
@@ -33,32 +33,32 @@ _ADVICE: Mapping[str, tuple[str, ...]] = {
     "learning rate too high": ("a third of lr", "a larger batch"),
     "diverging from its start": (
         "compare normalisation, pixel size and meaning of labels with those of the first training",
-        "a tenth of lr: a trained network is torn away by the lr of an untrained one",
+        "a tenth of lr: the lr of an untrained network destroys trained weights",
     ),
     "still improving": ("more epochs", "a larger patience, if that ended it"),
     "converged": ("nothing: more epochs would change little", "more or other images, to get further"),
-    "unknown": ("name validation images: without them nothing tells learning from memorising",),
+    "unknown": ("name validation images: only they show whether the network learns or memorises",),
 }
 
 
 @dataclass(frozen=True)
 class Ending:
-    """Why a training ended.
+    """End of a training.
 
     Attributes
     ----------
     why : str
-        In a sentence, with numbers.
+        Reason in a sentence, with numbers.
     looks_like : str
         One of ``"weak model"``, ``"overfitting"``, ``"learning rate too high"``, ``"diverging from its start"``,
         ``"still improving"``, ``"converged"``, ``"untrained"``, ``"unknown"``.
     evidence : tuple of str
-        The numbers that say so.
+        Numbers that support it.
     advice : tuple of str
-        What to try.
+        Advice.
     metric, best_epoch, best, patience, slope
-        What was watched (another loss where the metric has no value), its best epoch and value (None if there was
-        none), the patience, and its change an epoch over the last five.
+        Watched metric (a loss if the metric has no value), its best epoch and value (None without one), patience, and
+        change of the metric per epoch over the last five.
     """
 
     why: str
@@ -72,13 +72,13 @@ class Ending:
     slope: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the fields as plain values."""
         return asdict(self)
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Ending:
-        """Return the one that a record holds."""
-        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
+    def of(cls, stored: Mapping[str, Any]) -> Ending:
+        """Return the ending that a record holds."""
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
         return cls(**fields)
 
     def __str__(self) -> str:
@@ -91,31 +91,31 @@ def explain(
     history: pd.DataFrame, why: str, *, metric: str = "val_loss", patience: int | None = None, min_delta: float = 0.0,
     warm: bool = False,
 ) -> Ending:  # fmt: skip
-    """Say what the curves of a training look like.
+    """Explain the end of a training from its curves.
 
     Parameters
     ----------
     history
-        One row per epoch, from 0 (before the first step): epoch, train_loss, val_loss, perhaps val_f1.
+        One row per epoch from 0, before the first step: epoch, train_loss, val_loss, perhaps val_f1.
     why
-        What ended it.
+        Reason of the end.
     metric
-        The column that was watched. Where it has no value after the first step, no epoch's weights were kept but the
-        last: ``val_loss`` takes its place, or ``train_loss`` without validation.
+        Column that was watched. If it has no value after the first step, the weights of the last epoch were kept, and
+        ``val_loss`` takes its place, or ``train_loss`` without validation.
     patience
-        Epochs without improvement that were allowed.
+        Allowed number of epochs without improvement.
     min_delta
-        What is better by less is no improvement: the best epoch is the one whose weights were kept.
+        Smallest change that counts as improvement.
     warm
-        Whether it began from trained weights.
+        Whether the training started from trained weights.
 
     Notes
     -----
     The rules, in this order, on losses L: *diverging from its start* (warm starts): the watched loss ended above its
-    value before the first step, by more than 2 %, or, of the training loss, of which a few batches were looked at then,
-    by more than a fifth; *learning rate too high*: not finite, or the training loss ended above its lowest by more than
+    value before the first step, by more than 2 %, or by more than a fifth for the training loss, which is measured on a
+    few batches then; *learning rate too high*: not finite, or the training loss ended above its lowest by more than
     a tenth and by more than half of its range; *overfitting*: the validation loss ended above its lowest by more than a
-    tenth while the training loss went on falling; *weak model*: the training loss lost less than a fifth of its value
+    tenth while the training loss kept falling; *weak model*: the training loss fell by less than a fifth of its value
     before the first step, or stayed above 0.6 with a flat end; *still improving*: the watched metric changed for the
     better by more than 1 % of its range an epoch at the end, and was best in one of the last two epochs; else
     *converged*.
@@ -136,7 +136,7 @@ def explain(
 
 
 def _has_values(history: pd.DataFrame, metric: str) -> bool:
-    """Whether a metric was a number after any epoch: before the first step says nothing of a training."""
+    """Return whether a metric has a finite value after any epoch; that before the first step does not count."""
     return metric in history and bool(np.isfinite(history[metric].to_numpy(float)[1:]).any())
 
 
@@ -150,13 +150,13 @@ def _best(history: pd.DataFrame, watched: str, min_delta: float) -> tuple[int | 
 
 
 def higher_is_better(metric: str) -> bool:
-    """Whether a metric is a score and not a loss."""
+    """Return whether a metric is a score and not a loss."""
     return not metric.endswith("loss")
 
 
 def _slope(curve: np.ndarray[Any, Any]) -> float | None:
-    """Return the change an epoch of the last epochs that have a value, by least squares."""
-    learnt = curve[1:]  # the value before the first step is no part of the end
+    """Return the change per epoch over the last epochs that have a value, by least squares."""
+    learnt = curve[1:]  # without the value before the first step
     last = np.flatnonzero(np.isfinite(learnt))[-WINDOW:]
     return float(np.polyfit(last, learnt[last], 1)[0]) if len(last) > 1 else None
 
@@ -166,7 +166,7 @@ def _looks(history: pd.DataFrame, watched: str, slope: float | None, warm: bool)
         return "untrained", ["there is no epoch"]
     train = history["train_loss"].to_numpy(float)
     curve = history[watched].to_numpy(float)
-    finite = bool(np.isfinite(train[1:]).all())  # of a stream of batches there is none before the first step
+    finite = bool(np.isfinite(train[1:]).all())  # a stream of batches has none before the first step
     if finite and warm and _lost(curve, watched):
         return "diverging from its start", [
             f"{watched} was {curve[0]:.3g} before the first step, {curve[-1]:.3g} after"
@@ -178,7 +178,7 @@ def _looks(history: pd.DataFrame, watched: str, slope: float | None, warm: bool)
         low = 1 + int(np.nanargmin(val[1:]))
         return "overfitting", [
             f"val_loss was lowest, {val[low]:.3g}, at epoch {low}, and is {val[-1]:.3g} at the end",
-            f"train_loss went on from {train[low]:.3g} to {train[-1]:.3g}",
+            f"train_loss kept falling, from {train[low]:.3g} to {train[-1]:.3g}",
         ]
     improving = _improves(curve, watched, slope)
     if (not warm and train[-1] > 0.8 * train[0]) or (train[-1] > 0.6 and not improving):
@@ -191,20 +191,20 @@ def _looks(history: pd.DataFrame, watched: str, slope: float | None, warm: bool)
 
 
 def _lost(curve: np.ndarray[Any, Any], watched: str) -> bool:
-    """Whether a loss ended above its start, of which all of the validation was looked at, or little of the training."""
+    """Return whether a loss ended above its start; the start of the training loss is measured on a few batches."""
     margin = 0.02 if watched == "val_loss" else 0.2
     return not higher_is_better(watched) and bool(curve[-1] > (1 + margin) * curve[0])
 
 
 def _improves(curve: np.ndarray[Any, Any], watched: str, slope: float | None) -> bool:
-    """Whether the metric gets better at the end: a line may still fall where the last epochs have turned."""
+    """Return whether the metric improves at the end: the fitted line may fall although the last epochs rise."""
     if slope is None or _gain(slope, watched) <= 0.01 * float(np.nanmax(curve) - np.nanmin(curve)):
         return False
     return _since_best(curve, watched) < _LATE
 
 
 def _since_best(curve: np.ndarray[Any, Any], watched: str) -> int:
-    """Return for how many epochs with a value it has not been better."""
+    """Return the number of epochs with a value since the best one."""
     learnt = curve[1:][np.isfinite(curve[1:])]
     if not len(learnt):
         return 0
@@ -215,7 +215,7 @@ def _since_best(curve: np.ndarray[Any, Any], watched: str) -> int:
 def _end(curve: np.ndarray[Any, Any], watched: str, slope: float | None) -> str:
     since = _since_best(curve, watched)
     if since >= _LATE:
-        return f"{watched} has not been better for {since} epochs"
+        return f"{watched} has not improved for {since} epochs"
     return f"{watched} changes by {slope or 0:+.2g} an epoch at the end"
 
 
@@ -227,7 +227,7 @@ def _path(train: np.ndarray[Any, Any]) -> str:
 
 
 def _rose(train: np.ndarray[Any, Any]) -> bool:
-    """Whether the training loss ended well above its lowest: by more than it goes up and down, and by a tenth."""
+    """Return whether the training loss ended well above its lowest value: by half of its range, and by a tenth."""
     train = train[np.isfinite(train)]
     low, high = float(train.min()), float(train.max())
     rise = float(train[-1]) - low

@@ -1,4 +1,4 @@
-"""Going on from a trained network with other data: what differs is said, or refused."""
+"""Warm starts: comparison of a trained network with the images it is trained on next."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.training.settings import Settings
 
 NEAR = 1.25
-"""Pixel sizes that differ by less than this factor are the same for a network."""
+"""Factor between pixel sizes below which they count as equal."""
 FAR = 3.0
-"""From this factor on, what the network has learnt to see is not there."""
+"""Factor between pixel sizes from which a warm start is refused."""
 
 
 def check_warm_start(
@@ -22,29 +22,29 @@ def check_warm_start(
     size: tuple[Mapping[str, float], str] | None,
     settings: Settings,
 ) -> None:
-    """Compare what a network was trained on with what it is to be trained on.
+    """Compare the images that a network was trained on with those of a new training.
 
     Parameters
     ----------
     model
         The trained network.
     normalisation
-        The one that was asked for, if any.
+        Scaling that the user asked for, if any.
     size
-        Mean pixel size of the new images by axis, and its unit; None for batches, of which neither that nor the width
-        of the membranes is known.
+        Mean pixel size of the new images by axis, and its unit; None for batches, whose pixel size and membrane width
+        are unknown.
     settings
-        Of the new training.
+        Settings of the new training.
 
     Raises
     ------
     TrainingError
-        If the classes differ, the normalisation asked for is another, or pixels are 3 times as large or small.
+        If classes or normalisation differ, or pixels are at least 3 times as large or as small.
 
     Warns
     -----
     FijiBridgeWarning
-        If pixel sizes differ by more than a quarter, one is not known, or membranes are of another width.
+        If pixel sizes differ by more than a quarter, one is unknown, or the membrane width differs.
     """
     if tuple(settings.classes) != tuple(model.classes[: len(settings.classes)]):
         raise TrainingError(
@@ -53,7 +53,7 @@ def check_warm_start(
         )
     if normalisation is not None and normalisation != model.normalisation:
         raise TrainingError(
-            f"the network was trained on images scaled by {model.normalisation}, asked for is {normalisation}: leave "
+            f"the network was trained on images scaled by {model.normalisation}, but got {normalisation}: leave "
             "normalisation out, to scale as before"
         )
     if size is None:
@@ -67,7 +67,7 @@ def check_warm_start(
 def _compare_sizes(model: Model, size: Mapping[str, float], unit: str) -> None:
     if model.unit != unit:
         known = (f"the network's pixels are in {model.unit}", f"the new images' in {unit}")
-        _warn(f"{known[0]}, {known[1]}: whether they are of one size is not known")
+        _warn(f"{known[0]}, {known[1]}: their sizes cannot be compared")
         return
     if unit == "pixel":
         return

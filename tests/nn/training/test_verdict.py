@@ -48,7 +48,7 @@ def test_the_evidence_has_the_numbers():
     ending = explain(CASES["overfitting"][0], "early stop", patience=5)
     assert ending.evidence == (
         "val_loss was lowest, 0.6, at epoch 3, and is 0.9 at the end",
-        "train_loss went on from 0.45 to 0.24",
+        "train_loss kept falling, from 0.45 to 0.24",
     )
     assert (ending.metric, ending.best_epoch, ending.best, ending.patience) == ("val_loss", 3, 0.6, 5)
     assert explain(CASES["learning rate too high"][0], "").evidence == ("the training loss went from 0.3 to 1.4",)
@@ -113,7 +113,7 @@ def test_a_loss_that_has_turned_is_not_improving_though_a_line_through_its_end_f
     ending = explain(curves(FALLING[:8], val), "")
     assert ending.slope < -0.01 * 1.5
     assert ending.looks_like == "converged"
-    assert ending.evidence == ("val_loss has not been better for 2 epochs",)
+    assert ending.evidence == ("val_loss has not improved for 2 epochs",)
     assert explain(curves(FALLING[:7], val[:7]), "").looks_like == "still improving"  # one worse epoch is noise
 
 

@@ -61,7 +61,7 @@ def test_in_the_background_python_goes_on_and_the_run_can_be_stopped(pair):
     assert going.wait(60)
     assert run.running
     assert run.stopped_because is None
-    with pytest.raises(TimeoutError, match="still goes on"):
+    with pytest.raises(TimeoutError, match="still runs"):
         run.wait(0.01)
     assert predict(run.model, pair[0]).shape == (2, 64, 80)
     run.stop("I have seen enough")
@@ -380,9 +380,9 @@ def test_a_forecast_stands_beside_the_truth(pair):
             said.append(text)
 
     run = train(small_net(), [pair], observers=[Watcher()], **(QUICK | {"forecast": True}))
-    assert said[0].startswith("A few steps are tried")
+    assert said[0].startswith("Trying a few steps")
     assert "Forecast: 16 patches" in said[1]
-    assert "What it took" in said[-1]
+    assert "Measured, beside the forecast" in said[-1]
     table = run.took()
     assert table.loc["patches", "ratio"] == 1
     assert table.loc["epoch_s", "measured"] > 0
@@ -428,7 +428,7 @@ def test_a_warm_start_compares_pixel_sizes(trained, pair):
         train(trained.model, [(fb.as_image(image, pixel_size=0.3), target)], **(QUICK | {"epochs": 1}))
     with pytest.raises(TrainingError, match="rescale the images"):
         train(trained.model, [(fb.as_image(image, pixel_size=2.0), target)], **QUICK)
-    with pytest.warns(FijiBridgeWarning, match="not known"):
+    with pytest.warns(FijiBridgeWarning, match="cannot be compared"):
         train(trained.model, [(image.values, target)], **(QUICK | {"epochs": 1}))
 
 
@@ -455,10 +455,10 @@ def test_settings_that_make_no_sense(pair, changes, words):
 def test_settings_from_a_file(tmp_path, pair):
     file = tmp_path / "run.toml"
     file.write_text(
-        'epochs = 1\nbatches = 2\npatch = [32, 32]\nschedule = "cosine"\nforecast = false\n[border]\nw0 = 5\n'
+        'epochs = 1\nbatches = 2\npatch = [32, 32]\nschedule = "cosine"\nforecast = false\n[border_weight]\nw0 = 5\n'
     )
     settings = Settings.read(file)
-    assert (settings.schedule, settings.border.w0, settings.border.sigma) == ("cosine", 5, 5)
+    assert (settings.schedule, settings.border_weight.w0, settings.border_weight.sigma) == ("cosine", 5, 5)
     run = train(small_net(), [pair], settings=settings, batches=3)
     assert (run.settings["batches"], run.settings["epochs"]) == (3, 1)
     file.write_text("epochs = 1\nbatchs = 2\n")

@@ -244,7 +244,7 @@ def kept_as_is(x, y, weight, rng):
         ({"batches": 7}, r"batches=7 \(it has 6\)"),
         ({"augment": {"noise": 1.0}}, "augment would"),
         ({"augmentation": Augmentation(custom=kept_as_is)}, "augmentation would"),
-        ({"border": {"w0": 10}, "width": 5}, "width=5.0, border"),
+        ({"border_weight": {"w0": 10}, "membrane_width": 5}, "membrane_width=5.0, border_weight"),
         ({"segment": np.asarray}, "segment would"),
     ],
 )
@@ -254,7 +254,7 @@ def test_what_would_do_nothing_beside_a_sampler_is_refused(changes, words):
 
 
 def test_what_would_do_nothing_beside_batches_is_refused():
-    with pytest.raises(TrainingError, match="data are a function, of which sampling=membranes, augment would"):
+    with pytest.raises(TrainingError, match="data are a function, on which sampling=membranes, augment would"):
         train(small_net(), lambda: some_batches(5), sampling="membranes", augment=True, observers=[])
 
 

@@ -1,0 +1,181 @@
+"""Classes of our own in the running JVM: the sources of ``fijibridge/java``, compiled once for all processes.
+
+Those of package ``fijibridge`` are loaded by a class loader of their own. Those in packages of ImageJ, which need
+access to its package-private members, are put beside ImageJ's classes.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jpype
+
+from fijibridge.java import compiler
+
+log = logging.getLogger("fijibridge")
+
+PERSON, SCRIPT, MACRO, PYTHON = 0, 1, 2, 3
+"""Callers of a command: a person in a menu, a script or Java by ``IJ.run``, a macro by ``run`` that ImageJ runs, a
+macro that Python runs."""
+
+
+def rois() -> Any:
+    """Return ``fijibridge.Rois``: many ROIs in one call."""
+    return _load("fijibridge.Rois")
+
+
+def images() -> Any:
+    """Return ``fijibridge.Images``: descriptions of images, calibration, looks."""
+    return _load("fijibridge.Images")
+
+
+def pushes() -> Any:
+    """Return ``fijibridge.Pushes``: new pixels in open windows, unsaved work and undo."""
+    return _load("fijibridge.Pushes")
+
+
+def datasets() -> Any:
+    """Return ``fijibridge.Datasets``: ImageJ2's copies of open images."""
+    return _load("fijibridge.Datasets")
+
+
+def tables() -> Any:
+    """Return ``fijibridge.Tables``: whole columns in one call, and rows that are clicked."""
+    return _load("fijibridge.Tables")
+
+
+def measuring() -> Any:
+    """Return ``fijibridge.Measuring``: ImageJ's Analyzer on many ROIs."""
+    return _load("fijibridge.Measuring")
+
+
+def plots() -> Any:
+    """Return ``fijibridge.Plots``: plots of curves."""
+    return _load("fijibridge.Plots")
+
+
+def stack() -> Any:
+    """Return ``fijibridge.session.PythonStack``, a VirtualStack whose planes a function in Python returns."""
+    return _load("fijibridge.session.PythonStack")
+
+
+def failure() -> Any:
+    """Return ``fijibridge.session.CommandFailure``, an exception of a plugin that ends the script that called it."""
+    return _load("fijibridge.session.CommandFailure")
+
+
+def user_error() -> Any:
+    """Return ``fijibridge.UserError``, the exception for mistakes that the user can mend."""
+    return _load("fijibridge.UserError")
+
+
+def interpreter() -> Any:
+    """Return ``ij.macro.FijiBridgeInterpreter``, which survives an error of its macro."""
+    return _beside("ij.macro.FijiBridgeInterpreter", "ij.macro.Interpreter")
+
+
+def plugin() -> Any:
+    """Return ``ij.plugin.FijiBridge``: ``run(verb)`` hands its argument and the caller to ``callee`` in Python.
+
+    The callee returns null, or an exception to be thrown.
+    """
+    return _beside("ij.plugin.FijiBridge", "ij.plugin.PlugIn")
+
+
+# --- from source to class ---------------------------------------------------------------------------
+
+_loading = threading.RLock()
+
+
+@cache
+def _load(name: str) -> Any:
+    """Load a class of package ``fijibridge``; two threads may ask for it at the same time."""
+    with _loading:
+        try:
+            return jpype.JClass(_loader(_folder()).loadClass(name))
+        except _refusals() as error:
+            _compile_again(error)
+            return jpype.JClass(_loader(_folder()).loadClass(name))
+
+
+@cache
+def _beside(name: str, neighbour: str) -> Any:
+    """Put a class into the package and the class loader of one of ImageJ's."""
+    with _loading:
+        if not _exists(name):  # else another copy of this package defined it earlier in this JVM
+            beside = jpype.JClass(neighbour).class_
+            try:
+                _define(name, beside)
+            except _refusals() as error:
+                _compile_again(error)
+                _define(name, beside)
+        return jpype.JClass(name)
+
+
+def _define(name: str, beside: Any) -> None:
+    code = _folder().joinpath(*name.split(".")).with_suffix(".class").read_bytes()
+    _load("fijibridge.session.Definer").define(beside, jpype.JArray(jpype.JByte)(code))
+
+
+def _exists(name: str) -> bool:
+    try:
+        jpype.JClass(name)
+    except TypeError:
+        return False
+    return True
+
+
+def _refusals() -> tuple[Any, ...]:
+    """Return the errors of a class file that is broken or gone, as after a full disk."""
+    return (
+        jpype.JClass("java.lang.LinkageError"), jpype.JClass("java.lang.ClassNotFoundException"), FileNotFoundError
+    )  # fmt: skip
+
+
+def _compile_again(error: BaseException) -> None:
+    log.debug("the Java classes of fijibridge are compiled again: %s", error)
+    compiler.drop(_folder())
+    _folder.cache_clear()
+    _loader.cache_clear()
+
+
+@cache
+def _folder() -> Path:
+    """Return the folder of the compiled classes for this Java and ImageJ."""
+    system = jpype.JClass("java.lang.System")
+    target = compiler.Target(
+        Path(str(system.getProperty("java.home"))), str(system.getProperty("java.version")),
+        str(jpype.JClass("ij.ImageJ").class_.getField("VERSION").get(None)), tuple(_imagej_jars()),
+    )  # fmt: skip
+    folder, temporary = compiler.compiled("session", target)
+    if temporary:
+        atexit.register(compiler.drop, folder)
+    return folder
+
+
+def _imagej_jars() -> Sequence[Path]:
+    """Return the jars and folders that ImageJ's classes come from: patched ones, and all others."""
+    loader = _ij_loader() or jpype.JClass("java.lang.ClassLoader").getSystemClassLoader()
+    found: list[Path] = []
+    resource = "ij/gui/Roi.class"
+    for url in loader.getResources(resource):
+        text = str(url).removeprefix("jar:").removesuffix(resource).rstrip("/").removesuffix("!")
+        found.append(Path(str(jpype.JClass("java.io.File")(jpype.JClass("java.net.URI")(text)).getPath())))
+    return found
+
+
+@cache
+def _loader(folder: Path) -> Any:
+    """Return the class loader of our classes, a child of ImageJ's."""
+    urls = [jpype.JClass("java.io.File")(str(folder)).toURI().toURL()]
+    return jpype.JClass("java.net.URLClassLoader")(jpype.JArray(jpype.JClass("java.net.URL"))(urls), _ij_loader())
+
+
+def _ij_loader() -> Any:
+    return jpype.JClass("ij.IJ").class_.getClassLoader()

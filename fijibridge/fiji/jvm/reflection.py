@@ -1,0 +1,35 @@
+"""Java classes by name, and members of them that Java hides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def java_class(name: str) -> Any:
+    """Return a Java class by its name."""
+    import jpype
+
+    return jpype.JClass(name)
+
+
+def has_class(name: str) -> bool:
+    """Tell whether the class path of the running JVM has a class, without loading it."""
+    loader = java_class("java.lang.ClassLoader").getSystemClassLoader()
+    return loader.getResource(name.replace(".", "/") + ".class") is not None
+
+
+def accessible(member: Any) -> Any:
+    """Return a field, method or constructor of ``java.lang.reflect``, made accessible."""
+    member.setAccessible(True)
+    return member
+
+
+def private_field(owner: Any, name: str) -> Any:
+    """Return the ``java.lang.reflect.Field`` of a class, accessible even if it is private.
+
+    Raises
+    ------
+    jpype.JException
+        ``java.lang.NoSuchFieldException`` if the class has no such field.
+    """
+    return accessible(owner.class_.getDeclaredField(name))

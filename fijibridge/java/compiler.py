@@ -1,0 +1,176 @@
+"""Compile the Java sources of this package, once for each Java and ImageJ, and keep the class files.
+
+``python -m fijibridge.java.compiler foreign JAVA_HOME JAVA_VERSION IMAGEJ_VERSION JAR...`` prints a line of JSON:
+``{"classes": folder, "temporary": flag}`` or ``{"error": message}``. A Fiji that was started without Python calls it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fijibridge.errors import StartError
+from fijibridge.files.writing import atomic_folder
+from fijibridge.java import jars
+from fijibridge.java.cache import cache_folder, key_of
+
+log = logging.getLogger("fijibridge")
+
+ECJ = "org.eclipse.jdt:ecj:3.26.0"
+"""Eclipse's Java compiler: the last version that runs on Java 8; it reads the class library of Java 8 to 25."""
+
+Part = Literal["session", "foreign"]
+_FOLDERS: dict[Part, tuple[str, ...]] = {
+    "session": ("fijibridge", "fijibridge/session", "ij/macro", "ij/plugin"),
+    "foreign": ("fijibridge", "fijibridge/foreign"),
+}
+_LEVEL = "1.8"
+"""Language and class files of Java 8, which old Fijis run on."""
+_TIMEOUT = 300
+"""Seconds for one compilation."""
+_ADVICE = (
+    "fijibridge compiles its Java classes with it once: connect to the network, or copy ~/.jgo and ~/.m2 from a "
+    "machine that has it"
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A Java and an ImageJ that classes are compiled for.
+
+    Attributes
+    ----------
+    java
+        Home of the Java, whose program compiles.
+    java_version, imagej_version
+        As Java and ImageJ report them.
+    class_path
+        Jars that the sources are compiled against, ImageJ's among them.
+    """
+
+    java: Path
+    java_version: str
+    imagej_version: str
+    class_path: tuple[Path, ...]
+
+    def key(self, part: Part) -> str:
+        """Return the name of the classes: it changes with the sources, the compiler, Java, ImageJ and the jars."""
+        texts = [source.read_text(encoding="utf-8") for source in sources(part)]
+        path = [(jar.name, jar.stat().st_size) for jar in self.class_path]
+        return key_of([ECJ, _LEVEL, self.java_version, self.imagej_version, *path, *texts])
+
+
+def sources(part: Part) -> list[Path]:
+    """Return the source files of a part."""
+    here = Path(__file__).parent
+    return [file for folder in _FOLDERS[part] for file in sorted((here / folder).glob("*.java"))]
+
+
+def compiled(part: Part, target: Target) -> tuple[Path, bool]:
+    """Return the folder of the compiled classes, and whether it is a temporary one that the caller has to remove.
+
+    Raises
+    ------
+    StartError
+        If the compiler cannot be fetched, or fails.
+    """
+    folder = cache_folder() / f"classes-{target.key(part)}"
+    if folder.is_dir():
+        return folder, False
+    compiler = fetch()
+    try:
+        with jars.in_turn():
+            if not folder.is_dir():  # else another process was faster
+                with atomic_folder(folder) as whole:
+                    _compile(part, target, compiler, whole)
+        return folder, False
+    except OSError as error:
+        log.debug("the classes are compiled again in each process: %s", error)
+    temporary = Path(tempfile.mkdtemp(prefix="fijibridge-classes-"))
+    _compile(part, target, compiler, temporary)
+    return temporary, True
+
+
+def drop(folder: Path) -> None:
+    """Remove classes that Java refused."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def fetch() -> Path:
+    """Return the jar of the compiler, from Maven Central the first time.
+
+    Raises
+    ------
+    StartError
+        If it is not on this machine and cannot be fetched.
+    """
+    jars.refuse_unreachable([ECJ], {}, _ADVICE)
+    try:
+        (jar,) = jars.jars_of([ECJ])
+    except Exception as error:  # jgo's errors have no common class
+        raise StartError(
+            f"the Java compiler {ECJ} could not be fetched from Maven Central: {error}. {_ADVICE}"
+        ) from error
+    return jar
+
+
+def _compile(part: Part, target: Target, compiler: Path, out: Path) -> None:
+    """Run the compiler in a Java process.
+
+    Raises
+    ------
+    StartError
+        Holds the messages of the compiler.
+    """
+    program = target.java / "bin" / ("java.exe" if sys.platform == "win32" else "java")
+    command: list[str | Path] = [
+        program, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", compiler,
+        "org.eclipse.jdt.internal.compiler.batch.Main", "-source", _LEVEL, "-target", _LEVEL, "-encoding", "UTF-8",
+        "-proc:none", "-nowarn", "-d", out, "-cp", os.pathsep.join(map(str, target.class_path)), *sources(part),
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StartError(f"the Java classes of fijibridge could not be compiled with {program}: {error}") from error
+    if done.returncode:
+        raise StartError(
+            f"the Java classes of fijibridge could not be compiled for Java {target.java_version} and ImageJ "
+            f"{target.imagej_version}, please report it: {(done.stderr or done.stdout).strip()[-2000:]}"
+        )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Compile the classes of a part, and print where they are."""
+    print(json.dumps(answer(arguments)))
+
+
+def answer(arguments: Sequence[str]) -> dict[str, object]:
+    """Return where the classes of a part are, or the error.
+
+    Parameters
+    ----------
+    arguments
+        As on the command line: part, home and version of Java, version of ImageJ, jars.
+    """
+    part, java, java_version, imagej_version, *path = arguments
+    target = Target(Path(java), java_version, imagej_version, tuple(map(Path, path)))
+    try:
+        folder, temporary = compiled("foreign" if part == "foreign" else "session", target)
+        return {"classes": str(folder), "temporary": temporary}
+    except StartError as error:
+        return {"error": str(error)}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,277 @@
+package fijibridge;
+
+import ij.CompositeImage;
+import ij.ImagePlus;
+import ij.ImageStack;
+import ij.io.FileInfo;
+import ij.measure.Calibration;
+import ij.process.LUT;
+import java.awt.image.IndexColorModel;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Descriptions of images, and images after a description: calibration, lookup tables, properties. */
+public final class Images {
+    private Images() {}
+
+    /** Returns the array of each plane; of a single one that of its processor: the stack may hold an older one. */
+    public static Object[] arrays(ImagePlus imp) {
+        ImageStack stack = imp.getStack();
+        int count = stack.getSize();
+        if (count == 1) return new Object[] {imp.getProcessor().getPixels()};
+        Object[] arrays = new Object[count];
+        for (int i = 0; i < count; i++) arrays[i] = stack.getPixels(i + 1);
+        return arrays;
+    }
+
+    // --- description --------------------------------------------------------------------------------
+
+    /** Returns {@link #describe} as JSON. */
+    public static String describeAsJson(ImagePlus imp) {
+        return Json.write(describe(imp));
+    }
+
+    /** Describes all of an image but its pixels, in plain values that JSON can hold. */
+    public static Map<String, Object> describe(ImagePlus imp) {
+        int[] dims = imp.getDimensions(true);
+        Calibration cal = imp.getCalibration();
+        Map<String, Object> said = new LinkedHashMap<>();
+        said.put("title", imp.getTitle());
+        said.put("id", imp.getID());
+        said.put("counts", Arrays.asList(dims[4], dims[2], dims[3]));
+        said.put("height", dims[1]);
+        said.put("width", dims[0]);
+        said.put("type", typeName(imp, cal));
+        said.put("pixel_size", Arrays.asList(cal.pixelDepth, cal.pixelHeight, cal.pixelWidth));
+        said.put("origin", Arrays.asList(cal.zOrigin, cal.yOrigin, cal.xOrigin));
+        said.put("units", Arrays.asList(cal.getZUnit(), cal.getYUnit(), cal.getXUnit()));
+        said.put("interval", cal.frameInterval);
+        said.put("time_unit", cal.getTimeUnit());
+        said.put("info", imp.getInfoProperty());
+        if (imp.getPropertiesAsArray() != null) said.put("properties", Arrays.asList(imp.getPropertiesAsArray()));
+        List<String> labels = labels(imp.getStack());
+        if (labels != null) said.put("slice_labels", labels);
+        if (imp.getType() != ImagePlus.COLOR_RGB) describeDisplay(imp, said);
+        if (cal.calibrated() && !cal.isSigned16Bit() && cal.getFunction() != Calibration.NONE)
+            said.put("calibration_function", function(cal));
+        FileInfo file = imp.getOriginalFileInfo();
+        if (file != null && file.fileName != null && !file.fileName.isEmpty())
+            said.put("path", (file.directory == null ? "" : file.directory) + file.fileName);
+        return said;
+    }
+
+    private static String typeName(ImagePlus imp, Calibration cal) {
+        if (cal.isSigned16Bit()) return "signed 16-bit";
+        switch (imp.getType()) {
+            case ImagePlus.GRAY8: return "8-bit";
+            case ImagePlus.GRAY16: return "16-bit";
+            case ImagePlus.COLOR_256: return "8-bit color";
+            case ImagePlus.COLOR_RGB: return "RGB";
+            default: return "32-bit";
+        }
+    }
+
+    /** Returns the labels of slices; null if no slice has one. */
+    private static List<String> labels(ImageStack stack) {
+        List<String> labels = new ArrayList<>();
+        boolean any = false;
+        for (int i = 1; i <= stack.getSize(); i++) {
+            String label = stack.getSliceLabel(i);
+            any = any || (label != null && !label.isEmpty());
+            labels.add(label);
+        }
+        return any ? labels : null;
+    }
+
+    private static void describeDisplay(ImagePlus imp, Map<String, Object> said) {
+        List<String> tables = new ArrayList<>();
+        List<List<Double>> ranges = new ArrayList<>();
+        if (imp.isComposite()) {
+            for (LUT lut : imp.getLuts()) {
+                tables.add(hex(lut));
+                ranges.add(Arrays.asList(lut.min, lut.max));
+            }
+            said.put("mode", ((CompositeImage) imp).getMode());
+        } else {
+            tables.add(hex(imp.getProcessor().getLut()));
+            ranges.add(Arrays.asList(imp.getDisplayRangeMin(), imp.getDisplayRangeMax()));
+        }
+        said.put("luts", tables);
+        said.put("display_ranges", ranges);
+    }
+
+    private static Map<String, Object> function(Calibration cal) {
+        List<Double> coefficients = new ArrayList<>();
+        if (cal.getCoefficients() != null) for (double number : cal.getCoefficients()) coefficients.add(number);
+        Map<String, Object> function = new LinkedHashMap<>();
+        function.put("function", cal.getFunction());
+        function.put("coefficients", coefficients);
+        function.put("unit", cal.getValueUnit());
+        return function;
+    }
+
+    /** Returns red, green and blue of 256 colours in hexadecimal. */
+    private static String hex(LUT lut) {
+        byte[][] bands = new byte[3][256];
+        lut.getReds(bands[0]);
+        lut.getGreens(bands[1]);
+        lut.getBlues(bands[2]);
+        StringBuilder text = new StringBuilder(1536);
+        for (int i = 0; i < 256; i++)
+            for (byte[] band : bands)
+                text.append(Character.forDigit((band[i] >> 4) & 15, 16)).append(Character.forDigit(band[i] & 15, 16));
+        return text.toString();
+    }
+
+    // --- from a description -------------------------------------------------------------------------
+
+    /** Returns an image with planes in the order of its stack, and as a hyperstack where it has several axes. */
+    public static ImagePlus of(String title, ImageStack stack, int channels, int slices, int frames) {
+        ImagePlus imp = new ImagePlus(title, stack);
+        imp.setDimensions(channels, slices, frames);
+        if (channels > 1 || (slices > 1 && frames > 1)) imp.setOpenAsHyperStack(true);
+        return imp;
+    }
+
+    /**
+     * Calibrates an image: sizes of z, y and x, in pixels for the origin.
+     *
+     * @param units of z, y and x; null where ImageJ's own is kept
+     * @param timeUnit null if the image has no frame interval
+     * @param function of the grey values, -1 for none
+     * @param coefficients of that function, null without
+     */
+    public static void calibrate(
+            ImagePlus imp, double[] pixelSize, double[] origin, String[] units, double interval, String timeUnit,
+            boolean signed, int function, double[] coefficients, String valueUnit) {
+        Calibration cal = new Calibration(imp);
+        cal.pixelDepth = pixelSize[0];
+        cal.pixelHeight = pixelSize[1];
+        cal.pixelWidth = pixelSize[2];
+        cal.zOrigin = origin[0];
+        cal.yOrigin = origin[1];
+        cal.xOrigin = origin[2];
+        if (units[0] != null) cal.setZUnit(units[0]);
+        if (units[1] != null) cal.setYUnit(units[1]);
+        if (units[2] != null) cal.setXUnit(units[2]);
+        if (timeUnit != null) {
+            cal.frameInterval = interval;
+            cal.setTimeUnit(timeUnit);
+        }
+        if (signed) cal.setSigned16BitCalibration();
+        else if (function >= 0) cal.setFunction(function, coefficients, valueUnit);
+        // the calibration from Python holds, even where the user set one for all images
+        imp.setIgnoreGlobalCalibration(true);
+        imp.setCalibration(cal);
+    }
+
+    /** Sets the text that Image > Show Info shows, and properties as name, value, name, value; null for none. */
+    public static void annotate(ImagePlus imp, String info, String[] properties) {
+        if (info != null && !info.isEmpty()) imp.setProperty("Info", info);
+        if (properties != null && properties.length > 0) imp.setProperties(properties);
+    }
+
+    /**
+     * Sets lookup tables and display ranges; where none fit, ImageJ finds others when it shows the image.
+     *
+     * @param tables 768 bytes of each table, red, green and blue of each colour
+     * @param ranges lowest and highest value of each table
+     * @param mode of a composite image, 0 for an image without
+     * @return the image, or the composite image in its place
+     */
+    public static ImagePlus display(ImagePlus imp, byte[][] tables, double[][] ranges, int mode) {
+        LUT[] luts = new LUT[tables.length];
+        for (int i = 0; i < luts.length; i++) luts[i] = lut(tables[i], ranges[i][0], ranges[i][1]);
+        if (mode != 0 && imp.getNChannels() > 1) {
+            CompositeImage composite = new CompositeImage(imp, mode);
+            if (luts.length == imp.getNChannels()) composite.setLuts(luts);
+            return composite;
+        }
+        if (luts.length > 0 && mode == 0) {
+            imp.setLut(luts[0]);
+            imp.setDisplayRange(ranges[0][0], ranges[0][1]);
+        }
+        return imp;
+    }
+
+    public static LUT lut(byte[] table, double low, double high) {
+        byte[][] bands = new byte[3][256];
+        for (int i = 0; i < 256; i++) for (int b = 0; b < 3; b++) bands[b][i] = table[3 * i + b];
+        return new LUT(new IndexColorModel(8, 256, bands[0], bands[1], bands[2]), low, high);
+    }
+
+    /** Sets the display range of all channels. */
+    public static void limit(ImagePlus imp, double low, double high) {
+        if (!imp.isComposite()) {
+            imp.setDisplayRange(low, high);
+            return;
+        }
+        LUT[] luts = imp.getLuts();
+        for (LUT lut : luts) {
+            lut.min = low;
+            lut.max = high;
+        }
+        ((CompositeImage) imp).setLuts(luts);
+    }
+
+    // --- copies -------------------------------------------------------------------------------------
+
+    /**
+     * Returns an image that is not shown, with the same arrays of pixels, calibration, look and overlay.
+     *
+     * @param stack in place of the image's own; null for that
+     */
+    public static ImagePlus copy(ImagePlus imp, ImageStack stack) {
+        if (stack == null) {
+            stack = imp.getStack();
+            if (stack.getSize() == 1 && !stack.isVirtual()) {
+                // the stack of a shown image gets other pixels with the image
+                stack = emptyLike(stack);
+                stack.setPixels(imp.getProcessor().getPixels(), 1);
+            }
+        }
+        ImagePlus kept = new ImagePlus(imp.getTitle(), stack);
+        int[] dims = imp.getDimensions(true);
+        kept.setDimensions(dims[2], dims[3], dims[4]);
+        kept.setOpenAsHyperStack(imp.isHyperStack());
+        kept.setCalibration(imp.getCalibration().copy());
+        if (imp.isComposite()) {
+            kept = new CompositeImage(kept, ((CompositeImage) imp).getMode());
+            ((CompositeImage) kept).setLuts(imp.getLuts());
+        } else if (imp.getType() != ImagePlus.COLOR_RGB) {
+            kept.setLut(imp.getProcessor().getLut());
+            kept.setDisplayRange(imp.getDisplayRangeMin(), imp.getDisplayRangeMax());
+        }
+        kept.setOverlay(imp.getOverlay());
+        for (String name : new String[] {"Info", Pushes.PUSHED}) kept.setProperty(name, imp.getProperty(name));
+        kept.changes = imp.changes;
+        return kept;
+    }
+
+    /** Returns a stack of the same size and labels, without pixels. */
+    public static ImageStack emptyLike(ImageStack stack) {
+        int size = stack.getSize();
+        ImageStack made = new ImageStack(stack.getWidth(), stack.getHeight(), size);
+        for (int i = 1; i <= size; i++)
+            if (stack.getSliceLabel(i) != null) made.setSliceLabel(stack.getSliceLabel(i), i);
+        made.setColorModel(stack.getColorModel());
+        return made;
+    }
+
+    /** Returns a second image on the same pixels, without a window, as measuring draws on none. */
+    static ImagePlus twin(ImagePlus imp) {
+        ImagePlus twin;
+        if (imp.getStackSize() == 1) twin = new ImagePlus(imp.getTitle(), imp.getProcessor());
+        else {
+            twin = new ImagePlus(imp.getTitle(), imp.getStack());
+            twin.setDimensions(imp.getNChannels(), imp.getNSlices(), imp.getNFrames());
+            twin.setOpenAsHyperStack(imp.isHyperStack());
+        }
+        twin.setIgnoreGlobalCalibration(true);
+        twin.setCalibration(imp.getCalibration());
+        return twin;
+    }
+}

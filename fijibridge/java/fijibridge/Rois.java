@@ -1,0 +1,223 @@
+package fijibridge;
+
+import ij.ImagePlus;
+import ij.gui.ImageCanvas;
+import ij.gui.ImageRoi;
+import ij.gui.Overlay;
+import ij.gui.Roi;
+import ij.io.RoiDecoder;
+import ij.io.RoiEncoder;
+import ij.plugin.frame.RoiManager;
+import ij.process.ColorProcessor;
+import java.awt.Color;
+import java.awt.Rectangle;
+import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** ROIs to and from the bytes that ImageJ stores, many in one call; their places; overlays that colour label images. */
+public final class Rois {
+    /** Name of the overlay ROI that colours a label image with more ids than a lookup table has colours. */
+    public static final String PAINT = "fijibridge colours";
+
+    // offsets in the header of ImageJ's ROI format
+    private static final int STROKE_COLOR = 40, POSITION = 56;
+
+    private Rois() {}
+
+    /**
+     * Reads ROIs.
+     *
+     * @param data bytes of all ROIs
+     * @param sizes number of bytes of each
+     * @param colors stroke colour of each, 0xAARRGGBB, or none
+     * @param axis "slice" or "frame" that a plain position becomes on a hyperstack; "" to leave it plain
+     */
+    public static Roi[] decode(byte[] data, int[] sizes, int[] colors, String axis) {
+        Roi[] rois = new Roi[sizes.length];
+        int at = 0;
+        for (int i = 0; i < sizes.length; i++) {
+            byte[] one = Arrays.copyOfRange(data, at, at + sizes[i]);
+            at += sizes[i];
+            Roi roi = RoiDecoder.openFromByteArray(one);
+            if (roi == null) throw new IllegalArgumentException("ROI " + i + " cannot be read");
+            int stroke = ByteBuffer.wrap(one).getInt(STROKE_COLOR);
+            // RoiDecoder sets the colour of a group over the stored one
+            if (roi.getGroup() > 0 && stroke != 0) roi.setStrokeColor(new Color(stroke, true));
+            if (colors.length > 0) roi.setStrokeColor(new Color(colors[i], true));
+            if (!roi.hasHyperStackPosition() && roi.getPosition() > 0) {
+                if (axis.equals("slice")) roi.setPosition(0, roi.getPosition(), 0);
+                if (axis.equals("frame")) roi.setPosition(0, 0, roi.getPosition());
+            }
+            rois[i] = roi;
+        }
+        return rois;
+    }
+
+    /**
+     * Stores ROIs. The position of one that has a frame and no slice becomes the frame: the plane of a series' label image.
+     *
+     * @return the bytes of all as byte[], and the number of bytes of each as int[]
+     */
+    public static Object[] encode(Roi[] rois) {
+        ByteArrayOutputStream all = new ByteArrayOutputStream();
+        int[] sizes = new int[rois.length];
+        for (int i = 0; i < rois.length; i++) {
+            byte[] one = RoiEncoder.saveAsByteArray(rois[i]);
+            if (one == null) throw new IllegalArgumentException("ROI " + i + " cannot be stored: " + rois[i]);
+            int frame = rois[i].getZPosition() == 0 ? rois[i].getTPosition() : 0;
+            if (frame > 0) ByteBuffer.wrap(one).putInt(POSITION, frame);
+            sizes[i] = one.length;
+            all.write(one, 0, one.length);
+        }
+        return new Object[] {all.toByteArray(), sizes};
+    }
+
+    public static void add(Overlay overlay, Roi[] rois) {
+        for (Roi roi : rois) overlay.add(roi);
+    }
+
+    /** Adds ROIs to the ROI Manager, each on its own slice, without showing them there. */
+    public static void add(RoiManager manager, Roi[] rois) {
+        for (Roi roi : rois) manager.add(roi, -1);
+        manager.runCommand("Show None");
+    }
+
+    public static Overlay overlayOf(Roi... rois) {
+        Overlay overlay = new Overlay();
+        add(overlay, rois);
+        return overlay;
+    }
+
+    /** Returns the ROIs of an image's overlay, with those that colour it. */
+    public static Roi[] inOverlay(ImagePlus imp) {
+        return imp.getOverlay() == null ? new Roi[0] : imp.getOverlay().toArray();
+    }
+
+    /** Returns the ROIs of an image's overlay without those that colour it. */
+    public static Roi[] drawn(ImagePlus imp) {
+        List<Roi> found = new ArrayList<>();
+        for (Roi roi : inOverlay(imp)) if (!PAINT.equals(roi.getName())) found.add(roi);
+        return found.toArray(new Roi[0]);
+    }
+
+    // --- places -------------------------------------------------------------------------------------
+
+    /** Returns the axis along which a plain position counts: that of the planes of the image's label image. */
+    public static String axis(ImagePlus imp) {
+        if (imp.getNSlices() > 1) return "slice";
+        if (imp.getNFrames() > 1) return "frame";
+        return imp.getNChannels() > 1 ? "channel" : "slice";
+    }
+
+    /** Returns channel, slice and frame of a ROI, 0 where it has none. */
+    private static int[] place(ImagePlus imp, Roi roi) {
+        if (roi.hasHyperStackPosition()) return new int[] {roi.getCPosition(), roi.getZPosition(), roi.getTPosition()};
+        int[] place = new int[3];
+        place[Arrays.asList("channel", "slice", "frame").indexOf(axis(imp))] = roi.getPosition();
+        return place;
+    }
+
+    /**
+     * Returns the slice of the stack that a ROI lies on; along axes where the ROI has no position, the current one.
+     *
+     * @param channel from 1; 0 for the ROI's own, or the current one
+     */
+    public static int stackIndex(ImagePlus imp, Roi roi, int channel) {
+        int[] place = place(imp, roi), counts = {imp.getNChannels(), imp.getNSlices(), imp.getNFrames()};
+        String[] axes = {"channel", "slice", "frame"};
+        for (int i = 0; i < axes.length; i++)
+            if (place[i] > counts[i])
+                throw new UserError("a ROI lies on " + axes[i] + " " + place[i] + ", the image has " + counts[i]);
+        if (channel > counts[0]) throw new UserError("channel " + channel + " of an image that has " + counts[0]);
+        return imp.getStackIndex(first(channel, place[0], imp.getC()), first(place[1], imp.getZ()), first(place[2], imp.getT()));
+    }
+
+    private static int first(int... numbers) {
+        for (int number : numbers) if (number > 0) return number;
+        return 0;
+    }
+
+    /** Makes a ROI the selection of an image, goes to its slice and scrolls it into view. */
+    public static void select(ImagePlus imp, Roi roi) {
+        if (imp.isHyperStack()) {
+            int[] place = place(imp, roi);
+            imp.setPosition(
+                first(Math.min(place[0], imp.getNChannels()), imp.getC()),
+                first(Math.min(place[1], imp.getNSlices()), imp.getZ()),
+                first(Math.min(place[2], imp.getNFrames()), imp.getT()));
+        } else if (roi.getPosition() > 0 && roi.getPosition() <= imp.getStackSize()) imp.setPosition(roi.getPosition());
+        imp.setRoi((Roi) roi.clone());
+        ImageCanvas canvas = imp.getCanvas();
+        if (canvas == null) return;
+        Rectangle seen = canvas.getSrcRect(), box = roi.getBounds();
+        if (seen.contains(box)) return;
+        seen.x = Math.max(0, Math.min(box.x + box.width / 2 - seen.width / 2, imp.getWidth() - seen.width));
+        seen.y = Math.max(0, Math.min(box.y + box.height / 2 - seen.height / 2, imp.getHeight() - seen.height));
+        canvas.setSourceRect(seen);
+        imp.repaintWindow();
+    }
+
+    /** Returns the ROI of an image's overlay that has a name, on a slice or frame if one is given; null if there is none. */
+    public static Roi named(ImagePlus imp, String name, int position) {
+        Roi found = null;
+        boolean frames = axis(imp).equals("frame");
+        for (Roi roi : inOverlay(imp)) {
+            if (!name.equals(roi.getName())) continue;
+            int there = frames ? roi.getTPosition() : roi.getZPosition();
+            if (position == 0 || position == roi.getPosition() || position == there) return roi;
+            if (found == null) found = roi;
+        }
+        return found;
+    }
+
+    // --- colours of label images --------------------------------------------------------------------
+
+    /**
+     * Returns an overlay that colours the planes of a label image: its ids are more than a lookup table has colours.
+     *
+     * @param planes byte[], short[], int[] or float[] of each plane
+     * @param palette 0xRRGGBB: black for the background, then colours that are used in turn
+     */
+    public static Overlay painted(Object[] planes, int width, int height, int[] palette) {
+        Overlay overlay = new Overlay();
+        for (int i = 0; i < planes.length; i++) {
+            ImageRoi roi = new ImageRoi(0, 0, picture(planes[i], width, height, palette));
+            roi.setName(PAINT);
+            roi.setPosition(planes.length > 1 ? i + 1 : 0);
+            overlay.add(roi);
+        }
+        return overlay;
+    }
+
+    /** Renews the colours of an image that {@link #painted} covers, after its pixels changed; others stay as they are. */
+    public static void repaint(ImagePlus imp, int[] palette, boolean onlyShown) {
+        if (imp.getType() == ImagePlus.COLOR_RGB) return;
+        Object[] planes = null;
+        for (Roi roi : inOverlay(imp)) {
+            if (!PAINT.equals(roi.getName())) continue;
+            int number = Math.max(1, roi.getPosition());
+            if (planes == null) planes = Images.arrays(imp);
+            if (number <= planes.length && (!onlyShown || number == imp.getCurrentSlice()))
+                ((ImageRoi) roi).setProcessor(picture(planes[number - 1], imp.getWidth(), imp.getHeight(), palette));
+        }
+        if (planes != null) imp.draw();
+    }
+
+    private static ColorProcessor picture(Object pixels, int width, int height, int[] palette) {
+        int[] colors = new int[width * height];
+        for (int i = 0; i < colors.length; i++) {
+            long id = id(pixels, i);
+            colors[i] = palette[id > 0 ? (int) ((id - 1) % (palette.length - 1)) + 1 : 0];
+        }
+        return new ColorProcessor(width, height, colors);
+    }
+
+    private static long id(Object pixels, int i) {
+        if (pixels instanceof byte[]) return ((byte[]) pixels)[i] & 0xff;
+        if (pixels instanceof short[]) return ((short[]) pixels)[i] & 0xffff;
+        return pixels instanceof int[] ? ((int[]) pixels)[i] : (long) ((float[]) pixels)[i];
+    }
+}

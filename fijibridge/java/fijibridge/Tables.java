@@ -1,0 +1,126 @@
+package fijibridge;
+
+import ij.measure.ResultsTable;
+import ij.text.TextPanel;
+import java.awt.Component;
+import java.awt.event.MouseListener;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.BiConsumer;
+
+/** ImageJ's ResultsTable as columns, each double[] or String[] by its heading, and back. */
+public final class Tables {
+    private static final List<String> EMPTY = Arrays.asList("NaN", "Infinity", "-Infinity", "", "null");
+
+    private Tables() {}
+
+    /** Returns the columns of a table: numbers with NaN in empty cells, or texts with "" there. */
+    public static Map<String, Object> columns(ResultsTable table) {
+        Map<String, Object> columns = new LinkedHashMap<>();
+        for (String heading : table.getHeadings()) {
+            if (heading.trim().isEmpty()) continue;
+            double[] numbers = numbers(table, heading);
+            columns.put(heading, numbers == null || isText(table, heading, numbers) ? texts(table, heading) : numbers);
+        }
+        return columns;
+    }
+
+    /** Returns a column as numbers; null for the labels of rows, which are none. */
+    private static double[] numbers(ResultsTable table, String heading) {
+        int index = heading.equals("Label") ? -1 : table.getColumnIndex(heading);
+        return index < 0 ? null : table.getColumnAsDoubles(index);
+    }
+
+    private static String[] texts(ResultsTable table, String heading) {
+        String[] texts = new String[table.size()];
+        for (int row = 0; row < texts.length; row++) {
+            String text = table.getStringValue(heading, row);
+            texts[row] = text == null ? "" : text;
+        }
+        return texts;
+    }
+
+    /** Tells texts from numbers: a text reads as NaN, and is not written so. */
+    private static boolean isText(ResultsTable table, String heading, double[] numbers) {
+        for (int row = 0; row < numbers.length; row++)
+            if ((Double.isNaN(numbers[row]) || Double.isInfinite(numbers[row]))
+                    && !EMPTY.contains(String.valueOf(table.getStringValue(heading, row)))) return true;
+        return false;
+    }
+
+    /** Returns a table of columns; those of whole numbers, and gaps, have no decimals. */
+    public static ResultsTable of(int rows, String[] names, Object[] columns) {
+        ResultsTable table = new ResultsTable(rows);
+        for (int i = 0; rows > 0 && i < names.length; i++) put(table, names[i], columns[i]);
+        setDecimals(table);
+        return table;
+    }
+
+    static void put(ResultsTable table, String name, Object column) {
+        if (column instanceof double[]) table.setValues(name, (double[]) column);
+        else for (int row = 0; row < ((String[]) column).length; row++) table.setValue(name, row, ((String[]) column)[row]);
+    }
+
+    /** Shows columns of whole numbers, and gaps, without decimals, others with four. */
+    public static void setDecimals(ResultsTable table) {
+        for (String heading : table.getHeadings()) {
+            int index = table.getColumnIndex(heading);
+            double[] column = index < 0 ? null : table.getColumnAsDoubles(index);
+            if (column == null) continue;
+            boolean whole = true;
+            for (double number : column) whole = whole && (Double.isNaN(number) || number == Math.rint(number));
+            table.setDecimalPlaces(index, whole ? 0 : 4);
+        }
+    }
+
+    /** Appends rows to a table; a column that either of the two lacks has gaps there, where ImageJ would write 0. */
+    public static ResultsTable append(ResultsTable there, ResultsTable more) {
+        Map<String, Object> old = columns(there), added = columns(more);
+        int before = there.size(), rows = before + more.size();
+        Set<String> names = new LinkedHashSet<>(old.keySet());
+        names.addAll(added.keySet());
+        Object[] joined = new Object[names.size()];
+        int i = 0;
+        for (String name : names) {
+            Object first = old.get(name), second = added.get(name);
+            if (first instanceof String[] || second instanceof String[]) {
+                String[] texts = new String[rows];
+                for (int row = 0; row < rows; row++)
+                    texts[row] = row < before ? text(there, first, name, row) : text(more, second, name, row - before);
+                joined[i++] = texts;
+            } else {
+                double[] numbers = new double[rows];
+                Arrays.fill(numbers, Double.NaN);
+                if (first != null) System.arraycopy(first, 0, numbers, 0, before);
+                if (second != null) System.arraycopy(second, 0, numbers, before, rows - before);
+                joined[i++] = numbers;
+            }
+        }
+        return of(rows, names.toArray(new String[0]), joined);
+    }
+
+    private static String text(ResultsTable table, Object column, String name, int row) {
+        if (column == null) return "";
+        return column instanceof String[] ? ((String[]) column)[row] : table.getStringValue(name, row);
+    }
+
+    // --- rows that are clicked ----------------------------------------------------------------------
+
+    /** Calls back with the label, and the slice or 0, of the row that the user clicks; in place of earlier ones. */
+    public static void follow(TextPanel panel, BiConsumer<String, Integer> selected) {
+        unfollow(panel);
+        panel.addMouseListener(new RowListener(panel, selected));
+    }
+
+    public static void unfollow(TextPanel panel) {
+        // ImageJ's panel adds listeners to its canvas, and removes none there
+        for (Component part : panel.getComponents())
+            for (MouseListener listener : part.getMouseListeners())
+                // one of an earlier version of this package is of another class
+                if (listener.getClass().getName().equals(RowListener.class.getName())) part.removeMouseListener(listener);
+    }
+}

@@ -1,0 +1,194 @@
+package fijibridge.foreign;
+
+import fijibridge.Images;
+import fijibridge.Rois;
+import fijibridge.UserError;
+import fijibridge.foreign.Verb.Parameter;
+import ij.ImagePlus;
+import ij.WindowManager;
+import ij.gui.Roi;
+import ij.io.RoiEncoder;
+import ij.plugin.frame.RoiManager;
+import java.awt.EventQueue;
+import java.awt.GraphicsEnvironment;
+import java.io.File;
+import java.lang.reflect.InvocationTargetException;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
+
+/** The images, and the cells drawn on them, that a call of a verb takes. */
+final class Inputs {
+    /** The image of each parameter. */
+    final Map<String, ImagePlus> open = new LinkedHashMap<>();
+    /** The name of each in a recorded line. */
+    final Map<String, String> names = new LinkedHashMap<>();
+    private final Map<String, String> drawn = new LinkedHashMap<>();
+    private final ImagePlus active;
+
+    /**
+     * Finds the images.
+     *
+     * @throws UserError names all that cannot be found
+     */
+    Inputs(Verb verb, Map<String, Object> given, Caller caller) {
+        List<String> problems = new ArrayList<>();
+        active = caller.image();
+        for (Parameter parameter : verb.imagesFirst()) {
+            if (!parameter.isInput()) continue;
+            String name = parameter.name, text = given.get(name) == null ? "" : given.get(name).toString().trim();
+            Object value = caller.inputs.get(name) instanceof ImagePlus ? caller.inputs.get(name) : text;
+            String where = text.equalsIgnoreCase(Dialog.MANAGER) ? Dialog.MANAGER : text.equalsIgnoreCase(Dialog.OVERLAY) ? Dialog.OVERLAY : null;
+            if (parameter.kind.equals("cells") && where != null) drawn.put(name, where);
+            else if (!value.equals("") || (parameter.kind.equals("image") && !parameter.optional)) {
+                try {
+                    ImagePlus imp = value.equals("") ? active() : named(value);
+                    open.put(name, imp);
+                    names.put(name, titles().getOrDefault(imp.getID(), String.valueOf(imp.getID())));
+                } catch (UserError error) {
+                    problems.add(name + ": " + error.getMessage());
+                }
+            }
+        }
+        if (open.isEmpty() && problems.isEmpty() && active == null)
+            drawn.forEach((name, where) -> problems.add(
+                name + ": the cells are those of the " + where + ", but of which image? Give the verb an image"));
+        if (!problems.isEmpty()) throw new UserError(String.join("; ", problems));
+    }
+
+    private ImagePlus active() {
+        if (active == null) throw new UserError("no image is open in Fiji");
+        return active;
+    }
+
+    /** Returns the description of each input, with its pixels or ROIs in blocks. */
+    Map<String, Object> described(Blocks blocks) {
+        Map<String, Object> all = new LinkedHashMap<>();
+        ImagePlus first = open.isEmpty() ? active : open.values().iterator().next();
+        open.forEach((name, imp) -> {
+            Map<String, Object> said = finite(Images.describe(imp));
+            said.put("blocks", blocks.put(imp));
+            all.put(name, said);
+        });
+        drawn.forEach((name, where) -> {
+            open.put(name, first);
+            names.put(name, where);
+            Map<String, Object> said = finite(Images.describe(first));
+            said.put("rois", encoded(rois(first, where), blocks));
+            all.put(name, said);
+        });
+        return all;
+    }
+
+    /** Writes 0 for numbers that are none, which Appose's JSON cannot hold. */
+    private static Map<String, Object> finite(Map<String, Object> said) {
+        said.replaceAll((name, value) -> finite(value));
+        return said;
+    }
+
+    private static Object finite(Object value) {
+        if (value instanceof Double) return Double.isNaN((Double) value) || Double.isInfinite((Double) value) ? 0.0 : value;
+        if (!(value instanceof List)) return value;
+        List<Object> found = new ArrayList<>();
+        for (Object part : (List<?>) value) found.add(finite(part));
+        return found;
+    }
+
+    // --- ROIs ---------------------------------------------------------------------------------------
+
+    private static Roi[] rois(ImagePlus imp, String where) {
+        if (where.equals(Dialog.OVERLAY)) return Rois.drawn(imp);
+        RoiManager manager = GraphicsEnvironment.isHeadless() ? null : RoiManager.getInstance2();
+        if (manager == null) throw new UserError("the ROI Manager is not open");
+        return manager.getRoisAsArray();
+    }
+
+    private static Map<String, Object> encoded(Roi[] rois, Blocks blocks) {
+        List<Roi> stored = new ArrayList<>();
+        Object[][] found = new Object[1][];
+        // while ImageJ draws a ROI without a colour, it has one
+        onEventThread(() -> {
+            for (Roi roi : rois) if (RoiEncoder.saveAsByteArray(roi) != null) stored.add(roi);
+            found[0] = Rois.encode(stored.toArray(new Roi[0]));
+        });
+        if (stored.isEmpty()) throw new UserError("there are no ROIs that could be cells: draw areas and add them");
+        byte[] bytes = (byte[]) found[0][0];
+        Map<String, Object> said = new LinkedHashMap<>();
+        said.put("bytes", blocks.put("uint8", bytes, bytes.length));
+        said.put("sizes", blocks.put("int32", found[0][1], stored.size()));
+        return said;
+    }
+
+    private static void onEventThread(Runnable work) {
+        try {
+            if (GraphicsEnvironment.isHeadless() || EventQueue.isDispatchThread()) work.run();
+            else EventQueue.invokeAndWait(work);
+        } catch (InterruptedException error) {
+            Thread.currentThread().interrupt();
+            throw new Cancelled();
+        } catch (InvocationTargetException error) {
+            throw new IllegalStateException(error.getCause());
+        }
+    }
+
+    // --- open images --------------------------------------------------------------------------------
+
+    static List<ImagePlus> images() {
+        List<ImagePlus> found = new ArrayList<>();
+        int[] ids = WindowManager.getIDList();
+        if (ids == null) return found;
+        for (int id : ids) if (WindowManager.getImage(id) != null) found.add(WindowManager.getImage(id));
+        return found;
+    }
+
+    static List<ImagePlus> titled(String title) {
+        List<ImagePlus> found = new ArrayList<>();
+        for (ImagePlus imp : images()) if (imp.getTitle().equals(title)) found.add(imp);
+        return found;
+    }
+
+    /** Returns titles by id; for images that share a title their ids. */
+    static Map<Integer, String> titles() {
+        Map<Integer, String> titles = new LinkedHashMap<>(), shown = new LinkedHashMap<>();
+        for (ImagePlus imp : images()) titles.put(imp.getID(), imp.getTitle());
+        titles.forEach((id, title) ->
+            shown.put(id, Collections.frequency(titles.values(), title) == 1 ? title : String.valueOf(id)));
+        return shown;
+    }
+
+    /** Returns the open image of a title, a pattern or an id. */
+    private static ImagePlus named(Object value) {
+        if (value instanceof ImagePlus) {
+            if (((ImagePlus) value).getProcessor() == null) throw new UserError("'" + ((ImagePlus) value).getTitle() + "' is closed");
+            return (ImagePlus) value;
+        }
+        String title = value.toString(), open = "", several = "";
+        List<ImagePlus> found = titled(title), images = images();
+        if (found.isEmpty()) for (ImagePlus imp : images) if (title.equals(String.valueOf(imp.getID()))) found.add(imp);
+        if (found.isEmpty()) for (ImagePlus imp : images) if (pattern(title).matcher(imp.getTitle()).matches()) found.add(imp);
+        if (found.size() == 1) return found.get(0);
+        for (ImagePlus imp : images) open += (open.isEmpty() ? "'" : ", '") + imp.getTitle() + "'";
+        for (ImagePlus imp : found) several += (several.isEmpty() ? "" : ", ") + imp.getID() + ": '" + imp.getTitle() + "'";
+        throw new UserError(found.isEmpty() ? "no open image '" + title + "'; open are [" + open + "]"
+            : "'" + title + "' means " + found.size() + " open images: say which by its id, one of {" + several + "}");
+    }
+
+    /** Returns a pattern with * and ? as a regular expression. */
+    private static Pattern pattern(String text) {
+        StringBuilder pattern = new StringBuilder();
+        for (char c : text.toCharArray()) pattern.append(c == '*' ? ".*" : c == '?' ? "." : Pattern.quote(String.valueOf(c)));
+        return Pattern.compile(pattern.toString());
+    }
+
+    /** Returns a value that SciJava was given, as JSON can hold it, an image by its id; null if it is empty. */
+    static Object plain(Object value) {
+        if (value instanceof ImagePlus) return String.valueOf(((ImagePlus) value).getID());
+        if (value instanceof File) return ((File) value).getPath().isEmpty() ? null : ((File) value).getAbsolutePath();
+        if (value instanceof Number || value instanceof Boolean) return value;
+        String text = value.toString();
+        return text.trim().isEmpty() ? null : text;
+    }
+}

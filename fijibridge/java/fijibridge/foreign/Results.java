@@ -1,0 +1,265 @@
+package fijibridge.foreign;
+
+import fijibridge.Images;
+import fijibridge.Measuring;
+import fijibridge.Plots;
+import fijibridge.Pushes;
+import fijibridge.Rois;
+import fijibridge.Tables;
+import fijibridge.UserError;
+import ij.IJ;
+import ij.ImagePlus;
+import ij.ImageStack;
+import ij.WindowManager;
+import ij.gui.Plot;
+import ij.gui.Roi;
+import ij.measure.Measurements;
+import ij.measure.ResultsTable;
+import ij.plugin.filter.Analyzer;
+import ij.plugin.frame.RoiManager;
+import ij.text.TextPanel;
+import ij.text.TextWindow;
+import java.awt.GraphicsEnvironment;
+import java.awt.Window;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/** Shows what a verb returned: images, outlines, tables, curves and measurements. */
+final class Results {
+    private final Map<String, ImagePlus> open;
+    private final Caller caller;
+    private final Places places;
+
+    /**
+     * @param open the image of each parameter
+     */
+    Results(Map<String, ImagePlus> open, Caller caller, Places places) {
+        this.open = open;
+        this.caller = caller;
+        this.places = places;
+    }
+
+    void show(Map<?, ?> said) {
+        String kind = (String) said.get("kind");
+        switch (kind) {
+            case "image": showImage(said); break;
+            case "outlines": outline(said, still((String) said.get("over"))); break;
+            case "table":
+                Object select = said.get("select_in");
+                showTable(table(said), (String) said.get("name"), flag(said.get("add")), select == null ? null : open.get(select));
+                break;
+            case "curves": plot(said); break;
+            case "measure": measure(said, still((String) said.get("on"))); break;
+            case "say": IJ.log((String) said.get("text")); break;
+            default: throw new UserError("Python gave " + kind + ", which this script does not know");
+        }
+    }
+
+    private ImagePlus still(String parameter) {
+        ImagePlus imp = open.get(parameter);
+        if (imp == null || imp.getProcessor() == null)
+            throw new UserError("the image of " + parameter + " was closed before the result could be shown in it");
+        return imp;
+    }
+
+    // --- plain values of JSON as Java's ------------------------------------------------------------
+
+    private static boolean flag(Object value) {
+        return Boolean.TRUE.equals(value);
+    }
+
+    private static int integer(Object value) {
+        return ((Number) value).intValue();
+    }
+
+    private static double number(Object value) {
+        return ((Number) value).doubleValue();
+    }
+
+    private static double[] doubles(Object values) {
+        List<?> list = (List<?>) values;
+        double[] numbers = new double[list.size()];
+        for (int i = 0; i < numbers.length; i++) numbers[i] = number(list.get(i));
+        return numbers;
+    }
+
+    private static String[] strings(Object values) {
+        return values == null ? null : ((List<?>) values).toArray(new String[0]);
+    }
+
+    private static byte[] bytes(Object hex) {
+        String text = (String) hex;
+        byte[] bytes = new byte[text.length() / 2];
+        for (int i = 0; i < bytes.length; i++) bytes[i] = (byte) Integer.parseInt(text.substring(2 * i, 2 * i + 2), 16);
+        return bytes;
+    }
+
+    // --- images -------------------------------------------------------------------------------------
+
+    private void showImage(Map<?, ?> said) {
+        int width = integer(said.get("width")), height = integer(said.get("height"));
+        Object[] planes = Blocks.planes((List<?>) said.get("blocks"), width * height);
+        ImagePlus imp = made(said, planes, width, height);
+        String title = places.find((String) said.get("name"));
+        imp.setTitle(title);
+        List<ImagePlus> there = Inputs.titled(title);
+        // ImageJ forgets what Edit > Undo would undo when another window becomes the active one
+        if (!there.isEmpty()) caller.activate(there.get(0));
+        ImagePlus shown = inWindow(imp, there.isEmpty() ? null : there.get(0));
+        if (said.get("first") != null) shown.setC(integer(said.get("first")));
+        if (flag(said.get("paint"))) shown.setOverlay(Rois.painted(planes, width, height, palette(bytes(said.get("colors")))));
+        else if (Rois.drawn(shown).length < Rois.inOverlay(shown).length) shown.setOverlay(null);
+        caller.activate(shown);  // a window that is used again is not the active one by itself
+    }
+
+    private static ImagePlus made(Map<?, ?> said, Object[] planes, int width, int height) {
+        ImageStack stack = new ImageStack(width, height);
+        String[] labels = strings(said.get("labels"));
+        for (int i = 0; i < planes.length; i++) stack.addSlice(labels == null ? null : labels[i], planes[i]);
+        List<?> counts = (List<?>) said.get("counts");
+        ImagePlus imp = Images.of((String) said.get("name"), stack, integer(counts.get(1)), integer(counts.get(2)), integer(counts.get(0)));
+        Map<?, ?> function = (Map<?, ?>) said.get("function");
+        boolean coefficients = function != null && !((List<?>) function.get("coefficients")).isEmpty();
+        boolean timed = said.get("interval") != null;
+        Images.calibrate(imp, doubles(said.get("pixel_size")), doubles(said.get("origin")), strings(said.get("units")),
+            timed ? number(said.get("interval")) : 0, timed ? (String) said.get("time_unit") : null, flag(said.get("signed")),
+            function == null ? -1 : integer(function.get("function")), coefficients ? doubles(function.get("coefficients")) : null,
+            function == null ? null : (String) function.get("unit"));
+        Images.annotate(imp, (String) said.get("info"), strings(said.get("properties")));
+        if (!flag(said.get("rgb"))) imp = displayed(imp, said);
+        double[] limits = said.get("limits") == null ? null : doubles(said.get("limits"));
+        if (limits != null) Images.limit(imp, limits[0], limits[1]);
+        if (said.get("colors") == null) return imp;
+        imp.setLut(Images.lut(bytes(said.get("colors")), 0, 255));
+        if (limits != null) imp.setDisplayRange(limits[0], limits[1]);
+        return imp;
+    }
+
+    private static ImagePlus displayed(ImagePlus imp, Map<?, ?> said) {
+        List<?> luts = (List<?>) said.get("luts"), ranges = (List<?>) said.get("ranges");
+        byte[][] tables = new byte[luts.size()][];
+        double[][] limits = new double[tables.length][];
+        for (int i = 0; i < tables.length; i++) {
+            tables[i] = bytes(luts.get(i));
+            limits[i] = doubles(ranges.get(i));
+        }
+        return Images.display(imp, tables, limits, said.get("mode") == null ? 0 : integer(said.get("mode")));
+    }
+
+    private static int[] palette(byte[] colors) {
+        int[] palette = new int[colors.length / 3];
+        for (int i = 0; i < palette.length; i++)
+            palette[i] = (colors[3 * i] & 255) << 16 | (colors[3 * i + 1] & 255) << 8 | (colors[3 * i + 2] & 255);
+        return palette;
+    }
+
+    /** Shows a result in the window of the image there, if any, where the kind of the window allows, else in a new one. */
+    private ImagePlus inWindow(ImagePlus made, ImagePlus there) {
+        ImagePlus shown = made;
+        if (there == null) {
+            Pushes.notePushed(made);
+            made.show();
+        } else {
+            shown = Pushes.replace(there, made, true, caller.context());
+        }
+        shown.setProperty(Places.RESULT, made.getTitle());
+        return shown;
+    }
+
+    // --- ROIs and tables ----------------------------------------------------------------------------
+
+    private static Roi[] rois(Map<?, ?> said, String axis) {
+        return Rois.decode(Blocks.bytes(said.get("bytes")), Blocks.ints(said.get("sizes")), Blocks.ints(said.get("colors")), axis);
+    }
+
+    private static void outline(Map<?, ?> said, ImagePlus imp) {
+        Roi[] rois = rois(said, imp.isHyperStack() ? Rois.axis(imp) : "");
+        // the manager copies them, before ImageJ draws them
+        if (flag(said.get("manager")) && !GraphicsEnvironment.isHeadless()) Rois.add(RoiManager.getRoiManager(), rois);
+        imp.setOverlay(Rois.overlayOf(rois));
+    }
+
+    private static ResultsTable table(Map<?, ?> said) {
+        List<String> names = new ArrayList<>();
+        List<Object> columns = new ArrayList<>();
+        collect(said, names, columns);
+        return Tables.of(integer(said.get("rows")), names.toArray(new String[0]), columns.toArray());
+    }
+
+    private static void collect(Map<?, ?> said, List<String> names, List<Object> columns) {
+        double[][] numbers = Blocks.doubles(said.get("numbers"));
+        for (Object item : (List<?>) said.get("columns")) {
+            Map<?, ?> column = (Map<?, ?>) item;
+            names.add((String) column.get("name"));
+            if (column.get("texts") != null) columns.add(strings(column.get("texts")));
+            else columns.add(numbers.length == 0 ? new double[0] : numbers[integer(column.get("number"))]);
+        }
+    }
+
+    /** Shows a table. Without windows ImageJ has only Results; IJ.getProperty("fijibridge.table.NAME") holds others. */
+    private static void showTable(ResultsTable table, String name, boolean add, ImagePlus selectIn) {
+        boolean headless = GraphicsEnvironment.isHeadless();
+        String key = "fijibridge.table." + name;
+        ResultsTable there = !add ? null : headless ? (ResultsTable) IJ.getProperty(key) : ResultsTable.getResultsTable(name);
+        if (there != null) table = Tables.append(there, table);
+        if (name.equals("Results")) {
+            Analyzer.setResultsTable(table);  // which empties the window, and forgets the decimals
+            Tables.setDecimals(table);
+        }
+        if (headless) {
+            IJ.setProperty(key, table);
+            return;
+        }
+        table.show(name);
+        Window window = WindowManager.getWindow(name);
+        if (!(window instanceof TextWindow)) return;
+        TextPanel panel = ((TextWindow) window).getTextPanel();
+        if (selectIn == null) Tables.unfollow(panel);
+        else Tables.follow(panel, (label, slice) -> select(selectIn, label, slice));
+    }
+
+    private static void select(ImagePlus imp, String label, int slice) {
+        if (imp.getProcessor() == null) return;
+        Roi roi = Rois.named(imp, label, slice);
+        if (roi == null) IJ.showStatus("no ROI '" + label + "' in the image");
+        else Rois.select(imp, roi);
+    }
+
+    private static void measure(Map<?, ?> said, ImagePlus imp) {
+        int flags = 0;
+        try {
+            for (Object name : (List<?>) said.get("constants")) flags |= Measurements.class.getField((String) name).getInt(null);
+        } catch (ReflectiveOperationException error) {
+            throw new IllegalStateException(error);
+        }
+        int channel = said.get("channel") == null ? 0 : integer(said.get("channel"));
+        Roi[] rois = rois(said, "");
+        Map<String, Object> measured = Measuring.measure(imp, rois, flags, channel);
+        List<String> names = new ArrayList<>();
+        List<Object> columns = new ArrayList<>();
+        collect((Map<?, ?>) said.get("told"), names, columns);
+        names.addAll(measured.keySet());
+        columns.addAll(measured.values());
+        showTable(Tables.of(rois.length, names.toArray(new String[0]), columns.toArray()), "Results", false, imp);
+    }
+
+    // --- curves -------------------------------------------------------------------------------------
+
+    private void plot(Map<?, ?> said) {
+        double[][] numbers = Blocks.doubles(said.get("numbers"));
+        double[][] curves = java.util.Arrays.copyOfRange(numbers, 1, numbers.length);
+        String title = Places.beside((String) said.get("name"));
+        Plot plot = Plots.lines(title, (String) said.get("xlabel"), (String) said.get("ylabel"), numbers[0], strings(said.get("names")), curves);
+        for (ImagePlus imp : Inputs.titled(title)) {
+            imp.changes = false;
+            imp.close();
+        }
+        ImagePlus imp = plot.getImagePlus();
+        imp.setTitle(title);
+        if (GraphicsEnvironment.isHeadless()) imp.show();
+        else imp = plot.show().getImagePlus();
+        imp.setProperty(Places.RESULT, title);
+        caller.activate(imp);
+    }
+}

@@ -1,0 +1,73 @@
+package fijibridge.foreign;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/** A verb as its script describes it. */
+final class Verb {
+    final String name, command, summary, help;
+    final boolean isLong;
+    final List<Parameter> parameters = new ArrayList<>();
+
+    Verb(Map<String, Object> described) {
+        name = (String) described.get("name");
+        command = (String) described.get("command");
+        summary = (String) described.get("summary");
+        help = (String) described.get("help");
+        isLong = (Boolean) described.get("long");
+        for (Object parameter : (List<?>) described.get("parameters")) parameters.add(new Parameter((Map<?, ?>) parameter));
+    }
+
+    /** Returns the names of what a call may give. */
+    List<String> names() {
+        List<String> names = new ArrayList<>();
+        for (Parameter parameter : parameters) names.add(parameter.name);
+        if (!names.contains("overwrite")) names.add("overwrite");
+        return names;
+    }
+
+    /** Returns the parameter of a name; null if there is none. */
+    Parameter parameter(String name) {
+        for (Parameter parameter : parameters) if (parameter.name.equals(name)) return parameter;
+        return null;
+    }
+
+    /** Returns the parameters, images first: cells may be drawn on one of them. */
+    List<Parameter> imagesFirst() {
+        List<Parameter> sorted = new ArrayList<>(parameters);
+        sorted.sort((one, other) -> Boolean.compare(!one.kind.equals("image"), !other.kind.equals("image")));
+        return sorted;
+    }
+
+    /** A parameter as the dialog shows it. */
+    static final class Parameter {
+        final String name, kind, title, unit, usual, told;
+        final boolean optional, wide;
+        final List<String> choices = new ArrayList<>();
+
+        Parameter(Map<?, ?> described) {
+            name = (String) described.get("name");
+            kind = (String) described.get("kind");
+            title = (String) described.get("title");
+            unit = (String) described.get("unit");
+            usual = (String) described.get("usual");
+            told = (String) described.get("told");
+            optional = Boolean.TRUE.equals(described.get("optional"));
+            wide = Boolean.TRUE.equals(described.get("wide"));
+            if (described.get("choices") != null) for (Object choice : (List<?>) described.get("choices")) choices.add((String) choice);
+        }
+
+        boolean isInput() {
+            return kind.equals("image") || kind.equals("cells");
+        }
+
+        boolean isPath() {
+            return kind.equals("file") || kind.equals("folder") || kind.equals("new folder");
+        }
+
+        boolean isNumber() {
+            return kind.equals("integer") || kind.equals("number");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+package fijibridge.foreign;
+
+import fijibridge.UserError;
+import ij.IJ;
+import java.io.File;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.apposed.appose.Service;
+
+/** The Python process that works for this Fiji, at the other end of a pipe: fijibridge/worker/process.py. */
+final class Worker {
+    private static final int LOG_LINES = 200;
+
+    private final Service service;
+    /** Version of the fijibridge that runs in it. */
+    final String version;
+
+    Worker(String python) throws InterruptedException {
+        IJ.showStatus("FijiBridge: starting Python ...");
+        service = new Service(new File(System.getProperty("user.dir")), python, "-P", "-m", "fijibridge.worker.process");
+        IOException[] failed = new IOException[1];
+        // Appose's threads inherit that they do not keep Java from ending
+        Thread starting = new Thread(() -> {
+            try {
+                service.start();
+            } catch (IOException error) {
+                failed[0] = error;
+            }
+        }, "FijiBridge-Start");
+        starting.setDaemon(true);
+        starting.start();
+        starting.join();
+        if (failed[0] != null) throw new UserError("Python could not be started, " + python + ": " + failed[0].getMessage());
+        version = (String) outputs(task(":hello", new HashMap<>())).get("version");
+    }
+
+    boolean isAlive() {
+        return service.isAlive();
+    }
+
+    /** Ends the worker; its work is cancelled, a training saved. */
+    void close() {
+        if (service.isAlive()) service.close();
+    }
+
+    Service.Task task(String name, Map<String, Object> inputs) {
+        try {
+            return service.task(name, inputs);
+        } catch (IOException error) {
+            throw new WorkerGone("the Python process of FijiBridge cannot be reached: " + error.getMessage());
+        }
+    }
+
+    /** Frees the results of a task. */
+    void release(Service.Task task) {
+        if (!service.isAlive()) return;
+        Map<String, Object> given = new HashMap<>();
+        given.put("task", task.uuid);
+        Map<String, Object> inputs = new HashMap<>();
+        inputs.put("given", given);
+        task(":release", inputs).start();
+    }
+
+    /** Runs a task, shows its progress, cancels it if Escape is pressed, and returns its outputs. */
+    Map<String, Object> outputs(Service.Task task) throws InterruptedException {
+        CountDownLatch done = new CountDownLatch(1);
+        AtomicBoolean began = new AtomicBoolean();
+        int lines = service.errorLines().size();
+        task.listen(event -> {
+            if (event.responseType == Service.ResponseType.LAUNCH) began.set(true);
+            if (event.message != null && !event.message.isEmpty()) IJ.showStatus("FijiBridge: " + event.message);
+            if (event.maximum > 0) IJ.showProgress((int) event.current, (int) event.maximum);
+            if (task.status.isFinished()) done.countDown();
+        });
+        task.start();
+        boolean cancelled = await(task, done);
+        String status = done.getCount() > 0 ? "CRASHED" : task.status.name();
+        if (status.equals("COMPLETE")) return task.outputs;
+        if (status.equals("CANCELED")) throw new Cancelled();
+        if (status.equals("CRASHED")) {
+            log(lines);
+            if (cancelled && !began.get()) throw new Cancelled();
+            String ended = "the Python process of FijiBridge ended while it worked (its last lines are in the log). The next call "
+                + "starts a new one";
+            throw began.get() ? new UserError(ended) : new WorkerGone(ended);
+        }
+        if (task.error != null && task.error.endsWith("is in the log)")) {
+            Thread.sleep(200);  // the traceback comes by another pipe
+            log(lines);
+        }
+        throw new UserError(task.error);
+    }
+
+    /** Waits until a task has ended, and tells whether it was cancelled. */
+    private boolean await(Service.Task task, CountDownLatch done) {
+        boolean cancelled = false, interrupted = false;
+        while (true) {
+            try {
+                if (done.await(50, TimeUnit.MILLISECONDS)) break;
+                // Appose never ends a task of a process that ended before it was asked
+                if (!service.isAlive() && !done.await(2, TimeUnit.SECONDS)) break;
+            } catch (InterruptedException error) {
+                interrupted = true;
+            }
+            if (!cancelled && (interrupted || IJ.escapePressed())) {
+                task.cancel();
+                cancelled = true;
+                IJ.showStatus("FijiBridge: cancelling ...");
+            }
+        }
+        if (interrupted) Thread.currentThread().interrupt();
+        return cancelled;
+    }
+
+    private void log(int from) {
+        List<String> said = new ArrayList<>(service.errorLines());
+        for (String line : said.subList(Math.min(said.size(), Math.max(from, said.size() - LOG_LINES)), said.size())) IJ.log(line);
+    }
+}

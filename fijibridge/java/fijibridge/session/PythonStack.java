@@ -1,0 +1,77 @@
+package fijibridge.session;
+
+import ij.VirtualStack;
+import ij.process.ByteProcessor;
+import ij.process.ColorProcessor;
+import ij.process.FloatProcessor;
+import ij.process.ImageProcessor;
+import ij.process.ShortProcessor;
+import java.util.function.Function;
+
+/** A stack whose planes live in Python, and are fetched when ImageJ asks for them. */
+public final class PythonStack extends VirtualStack {
+    private final Function<Integer, Object> source;
+    private final String[] labels;
+
+    /**
+     * @param source returns the pixels of slice n, from 1
+     * @param labels of each slice, null where it has none
+     */
+    public PythonStack(int width, int height, Function<Integer, Object> source, String[] labels) {
+        super(width, height);
+        this.source = source;
+        this.labels = labels;
+    }
+
+    @Override
+    public int getSize() {
+        return labels.length;
+    }
+
+    @Override
+    public int size() {
+        return labels.length;
+    }
+
+    @Override
+    public String getSliceLabel(int n) {
+        return labels[n - 1];
+    }
+
+    @Override
+    public void setSliceLabel(String label, int n) {
+        labels[n - 1] = label;
+    }
+
+    @Override
+    public Object getPixels(int n) {
+        return getProcessor(n).getPixels();
+    }
+
+    @Override
+    public ImageProcessor getProcessor(int n) {
+        if (n < 1 || n > labels.length) throw new IllegalArgumentException("slice " + n + " of " + labels.length);
+        Object pixels = source.apply(n);
+        ImageProcessor processor;
+        if (pixels instanceof byte[]) processor = new ByteProcessor(getWidth(), getHeight(), (byte[]) pixels, null);
+        else if (pixels instanceof short[]) processor = new ShortProcessor(getWidth(), getHeight(), (short[]) pixels, null);
+        else if (pixels instanceof int[]) processor = new ColorProcessor(getWidth(), getHeight(), (int[]) pixels);
+        else processor = new FloatProcessor(getWidth(), getHeight(), (float[]) pixels, null);
+        processor.setSliceNumber(n);
+        return processor;
+    }
+
+    @Override
+    public void deleteSlice(int n) {
+        throw unchangeable();
+    }
+
+    @Override
+    public void addSlice(String label, ImageProcessor processor, int n) {
+        throw unchangeable();
+    }
+
+    private static RuntimeException unchangeable() {
+        return new IllegalArgumentException("this stack lives in Python: duplicate it to change it");
+    }
+}

@@ -1,0 +1,39 @@
+package ij.plugin;
+
+import ij.IJ;
+import java.util.function.Function;
+
+/** The commands of fijibridge in ImageJ's menu: hands the name of a verb, and who called, to Python. */
+public class FijiBridge implements PlugIn {
+    /** Takes the name of a verb and the caller, and returns null, or an exception to be thrown. */
+    public static Function<Object, Object> callee;
+
+    private static final int PERSON = 0, SCRIPT = 1, MACRO = 2, PYTHON = 3;
+
+    @Override
+    public void run(String verb) {
+        Function<Object, Object> python = callee;
+        if (python == null) {
+            IJ.error("FijiBridge", "The Python session that this command belongs to was closed.");
+            return;
+        }
+        Object thrown = python.apply(new Object[] {verb, caller()});
+        if (thrown != null) throw (RuntimeException) thrown;
+    }
+
+    /** Finds the caller on the stack: a menu, IJ.run of a script, run of a macro that ImageJ runs, or that Python runs. */
+    private static int caller() {
+        StackTraceElement[] frames = new Throwable().getStackTrace();
+        for (int i = 0; i < frames.length; i++) {
+            if (!frames[i].getClassName().equals("ij.IJ") || !frames[i].getMethodName().equals("run")) continue;
+            String above = i + 1 < frames.length ? frames[i + 1].getClassName() : "";
+            if (above.equals("ij.IJ")) continue;
+            if (!above.startsWith("ij.macro.")) return SCRIPT;
+            int at = i + 1;
+            while (at < frames.length && !frames[at].getMethodName().equals("run")) at++;
+            while (at < frames.length && frames[at].getClassName().equals("ij.macro.Interpreter")) at++;
+            return at == frames.length || frames[at].getClassName().startsWith("org.jpype.") ? PYTHON : MACRO;
+        }
+        return PERSON;
+    }
+}

@@ -1,0 +1,147 @@
+"""Jars of Maven coordinates, collected once for all processes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fijibridge.errors import StartError
+from fijibridge.files.writing import atomic_folder
+from fijibridge.java.cache import cache_folder, key_of
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+log = logging.getLogger("fijibridge")
+
+LOCK_TIMEOUT = 300.0
+"""Seconds to wait for another process that fetches jars, before continuing without the lock."""
+
+ANSWER_TIMEOUT = 10.0
+"""Seconds after which a Maven repository counts as unreachable."""
+
+
+def kept(endpoints: Sequence[str]) -> Path:
+    """Return the folder of the jars of coordinates; it exists once they were collected."""
+    group, artifact, *_ = endpoints[0].split(":")
+    return cache_folder() / f"{group}.{artifact}-{key_of(['+'.join(endpoints)])}"
+
+
+def jars_of(endpoints: Sequence[str], repositories: Mapping[str, str] | None = None) -> list[Path]:
+    """Return the jars of coordinates and of their dependencies, fetched from Maven Central the first time.
+
+    Parameters
+    ----------
+    endpoints
+        Maven coordinates.
+    repositories
+        Repositories besides Maven Central, by name.
+
+    Notes
+    -----
+    jgo empties and refills its own folder at each call, and a process that runs on these jars finds classes missing
+    meanwhile. This folder is written once and never changed.
+    """
+    folder = kept(endpoints)
+    if not folder.is_dir():
+        import jgo
+
+        with in_turn():
+            if not folder.is_dir():
+                # as scyjava does it
+                made = jgo.build(
+                    endpoint="+".join(endpoints), cache_dir=cache_folder().parent,
+                    repositories=dict(repositories or {}), resolver=jgo.maven.PythonResolver(lenient=True),
+                )  # fmt: skip
+                with atomic_folder(folder) as whole:
+                    for jar in (*made.jars_dir.glob("*.jar"), *made.modules_dir.glob("*.jar")):
+                        _link(jar, whole / jar.name)
+    return sorted(folder.glob("*.jar"))
+
+
+def _link(jar: Path, place: Path) -> None:
+    """Link a jar into another folder; copy it where the file system has no hard links."""
+    try:
+        os.link(jar, place)
+    except OSError:
+        shutil.copy2(jar, place)
+
+
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """Let one process at a time run jgo."""
+    lock = _lock()
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _lock() -> BaseFileLock | None:
+    from filelock import FileLock, Timeout
+
+    cache = cache_folder().parent
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(cache / "fijibridge.lock")
+        lock.acquire(timeout=LOCK_TIMEOUT)
+        return lock
+    except Timeout:
+        log.warning("another process has been fetching jars for %g s; continuing without waiting for it", LOCK_TIMEOUT)
+    except OSError as error:  # nobody changes a read-only cache
+        log.debug("no lock in %s: %s", cache, error)
+    return None
+
+
+def is_cached(endpoints: Sequence[str]) -> bool:
+    """Tell whether these coordinates were resolved before: by us, or by jgo, in an environment named by the first."""
+    if kept(endpoints).is_dir():
+        return True
+    group, first, *_ = endpoints[0].split(":")
+    folder = cache_folder().parent.joinpath("envs", *group.split("."), first)
+    patterns = []
+    for endpoint in endpoints:
+        _, artifact, *version = endpoint.split(":")
+        patterns.append(f"*/*/{artifact}-{version[0] if version else '[0-9]*'}.jar")
+    return all(any(folder.glob(pattern)) for pattern in patterns)
+
+
+def refuse_unreachable(endpoints: Sequence[str], repositories: Mapping[str, str], advice: str) -> None:
+    """Check that the repositories answer, unless the jars were resolved on this machine before.
+
+    jgo would otherwise try each artifact in each repository until all of them time out.
+
+    Raises
+    ------
+    StartError
+        Names the silent repositories, and ends with `advice`.
+    """
+    if is_cached(endpoints):
+        return
+    import requests
+    from jgo.constants import MAVEN_CENTRAL_URL
+
+    urls = {"Maven Central": MAVEN_CENTRAL_URL, **repositories}
+
+    def problem(url: str) -> str | None:
+        try:
+            requests.head(url, timeout=ANSWER_TIMEOUT, allow_redirects=True)
+        except requests.RequestException as error:
+            return type(error).__name__
+        return None
+
+    with ThreadPoolExecutor(len(urls)) as pool:
+        problems = dict(zip(urls, pool.map(problem, urls.values()), strict=True))
+    silent = [f"{name} ({urls[name]}): {why}" for name, why in problems.items() if why]
+    if silent:
+        raise StartError(
+            f"{', '.join(endpoints)} is not on this machine, and a Maven repository did not answer within "
+            f"{ANSWER_TIMEOUT:g} s: {'; '.join(silent)}. {advice}"
+        )

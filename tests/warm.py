@@ -1,0 +1,116 @@
+"""A Python that has imported fijibridge, torch and Lightning once, and runs each script in a fork of itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+SERVER = """
+import json, os, sys
+import torch
+torch.set_num_threads(1)  # and so no thread exists yet, which a fork would lose
+import lightning.pytorch, pandas, xarray
+import fijibridge as fb
+fb.train, fb.predict, fb.Dataset, fb.synthetic_epithelium
+
+def main():
+    for line in sys.stdin:
+        task = json.loads(line)
+        child = os.fork()
+        if not child:
+            for stream, path in ((1, task["out"]), (2, task["err"])):
+                file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+                os.dup2(file, stream)
+                os.close(file)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.environ.update(task["environment"])
+            sys.argv = [task["script"], *task["arguments"]]
+            return compile(open(task["script"]).read(), task["script"], "exec")
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+code = main()
+if code is not None:  # a child; to free all modules at its end takes Python seconds
+    import atexit, traceback
+    status = 0
+    try:
+        exec(code, {"__name__": "__main__"})
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+"""
+
+
+class Script:
+    """A script that runs."""
+
+    def __init__(self, server: subprocess.Popen[str], out: Path, err: Path):
+        assert server.stdout is not None
+        self._server, self._out, self._err = server, out, err
+        self.pid = int(server.stdout.readline())
+
+    def lines(self, timeout: float = 240) -> Iterator[str]:
+        """Yield what it prints, line by line, until it ends."""
+        until, begun = time.monotonic() + timeout, ""
+        with self._out.open() as file:
+            while time.monotonic() < until:
+                alive = os.path.exists(f"/proc/{self.pid}/fd")
+                begun += file.read()
+                *whole, begun = begun.split("\n")
+                yield from whole
+                if not alive:
+                    return
+                time.sleep(0.001)
+        raise TimeoutError(f"the script still runs after {timeout} s: {self._err.read_text()}")
+
+    def wait(self) -> subprocess.CompletedProcess[str]:
+        """Wait for its end."""
+        assert self._server.stdout is not None
+        status = int(self._server.stdout.readline())
+        return subprocess.CompletedProcess([], status, self._out.read_text(), self._err.read_text())
+
+
+class WarmPython:
+    """Runs scripts one after the other, each in a process of its own that need not import torch."""
+
+    def __init__(self, folder: Path):
+        self._folder, self._count = folder, 0
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )  # fmt: skip
+
+    def start(self, code: str, *arguments: object, **environment: str) -> Script:
+        """Start a script."""
+        self._count += 1
+        script, out, err = (self._folder / f"{self._count}.{end}" for end in ("py", "out", "err"))
+        script.write_text(code)
+        out.touch()
+        task = {
+            "script": str(script), "out": str(out), "err": str(err), "arguments": [str(a) for a in arguments],
+            "environment": environment,
+        }  # fmt: skip
+        assert self._server.stdin is not None
+        self._server.stdin.write(json.dumps(task) + "\n")
+        self._server.stdin.flush()
+        return Script(self._server, out, err)
+
+    def run(self, code: str, *arguments: object, status: int = 0, **environment: str):
+        """Run a script to its end; its exit status must be the one expected."""
+        done = self.start(code, *arguments, **environment).wait()
+        assert done.returncode == status, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def close(self) -> None:
+        """End the server."""
+        assert self._server.stdin is not None
+        self._server.stdin.close()
+        self._server.wait(30)
