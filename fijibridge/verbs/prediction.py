@@ -23,7 +23,7 @@ ModelFile: TypeAlias = Annotated[File, Param("model file, or the folder of a run
 Flips: TypeAlias = Annotated[bool, Param("average over mirrored images: 4 times the work, 8 times in 3D")]
 Tile: TypeAlias = Annotated[
     int | None,
-    Param("side of the tiles; the largest that fit into memory if left out. No effect on the result", "px", low=1),
+    Param("side of the tiles, without effect on the result; the largest that fit into memory if left out", "px", low=1),
 ]
 Padding: TypeAlias = Annotated[
     Literal["as trained", "mirror", "valid"],

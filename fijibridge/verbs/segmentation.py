@@ -40,6 +40,11 @@ Predicted: TypeAlias = Annotated[Cells, Param("predicted cells")]
 Over: TypeAlias = Annotated[Image | None, Param("image that gets the outlines; the predicted cells if left out")]
 
 
+def _method_help() -> str:
+    """Return which images each segmentation method suits, in one line."""
+    return "; ".join(f"{name} for {get_method(name).suits.replace(';', ',')}" for name in method_names())
+
+
 def _own_parameters() -> tuple[Parameter, ...]:
     """Return the parameters that only some segmentation methods take."""
     found = []
@@ -63,10 +68,7 @@ def label_cells(
     membrane: Annotated[str, Param("channel of the membranes: its name, or its number from 1")] = "membrane",
     method: Annotated[
         str,
-        Param(
-            "method by what it suits: " + "; ".join(f"{name}: {get_method(name).suits}" for name in method_names()),
-            choices=method_names(),
-        ),
+        Param(_method_help(), choices=method_names()),
     ] = DEFAULT_METHOD,
     threshold: Annotated[float, Param("probability from which a pixel is membrane", low=0, high=1)] = THRESHOLD,
     min_size: Annotated[float, Param("remove smaller regions, in the unit below", low=0)] = 0,

@@ -49,7 +49,7 @@ tuning = fb.tune_segmentation([prob], [np.array([[1, 1, 0, 1]])], "whole")
 assert len(tuning.table) == 2 and tuning.varied == ("share",)
 
 verb = verb_named("label_cells")
-assert verb["method"].choices[-1] == "whole" and "whole: images of a single cell" in verb["method"].help
+assert verb["method"].choices[-1] == "whole" and "whole for images of a single cell" in verb["method"].help
 assert (verb["share"].low, verb["share"].high, verb["share"].default) == (0, 1, None)
 values = verb.read({"image": "a", "method": "whole", "share": "0.5", "grow": "false", "outlines": "false"})
 (shown,) = verb.run({**values, "image": prob}, Call())

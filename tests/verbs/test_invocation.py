@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from fijibridge.errors import Cancelled, ImageError, OptionError, VerbError
+from fijibridge.errors import Cancelled, ImageError, OptionError, RenamedWarning, VerbError
 from fijibridge.image import as_image, pixel_size, unit
 from fijibridge.verbs import (
     Call,
@@ -138,3 +138,17 @@ def test_what_a_verb_tells_reaches_its_caller():
     perform(made(tells), {"image": "a"}, host, Call(lambda *steps: told.append(steps), told.append))
     assert told == ["now", (1, 3)]
     assert host.given == [Say("False")]
+
+
+def test_a_script_of_version_0_1_calls_with_old_names():
+    """Groovy scripts that were installed then send what their dialogs named."""
+    from fijibridge.verbs import verb_named
+
+    cells = as_image(np.kron([[1, 2], [3, 4]], np.ones((12, 12), int)), name="cells")
+    given = {"true": "a", "predicted": "a", "thresh": "0.5", "threshold": "0.5", "width": "2", "region": "", "prob": ""}
+    with pytest.warns(RenamedWarning) as caught:
+        old = perform(verb_named("show_errors"), given, Arrays(a=cells))
+    assert [str(warning.message).split(" of ")[0] for warning in caught] == ["the option threshold", "the option width"]
+    new = {"true": "a", "predicted": "a", "membrane_width": 2}
+    for one, other in zip(old, perform(verb_named("show_errors"), new, Arrays(a=cells)), strict=True):
+        assert str(one) == str(other)
