@@ -31,8 +31,8 @@ OTHERWISE = {
     ("label_cells", "grow"): True,
 }
 
-OTHER_MEANING = {"image", "labels", "region", "out", "label", "validation", "description"}
-"""Options of commands that stand for another thing than the parameter of that name."""
+OTHER_MEANING = {"image", "labels", "region", "out", "label", "validation", "name", "description"}
+"""Options that mean something else than the parameter of that name, or that are passed on only if they are given."""
 
 COMMANDS = {
     "ceiling": fb.ceiling, "plan": fb.plan, "predict": fb.predict_files, "label": fb.label_cells,
