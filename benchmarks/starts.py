@@ -133,8 +133,8 @@ def versus(name: str, code: str, reference: str, other: str, runs: int, *argumen
 
 def joined(runs: int) -> None:
     """Time attach to a plain ImageJ: the first time on a machine, and with the compiled classes in the cache."""
-    from fijibridge.java.jars import jars_of
     from fijibridge.fiji.jvm.startup import EMBEDDED as coordinates
+    from fijibridge.java.jars import jars_of
 
     jars = os.pathsep.join(map(str, jars_of(coordinates)))
     home = Path(tempfile.mkdtemp())

@@ -1,4 +1,4 @@
-"""Colours of cells: by outcome of a match, and by id from a palette."""
+"""Colours of cells: by the outcome of a match, and by id from a palette."""
 
 from __future__ import annotations
 
@@ -21,14 +21,20 @@ OUTCOME_COLORS = {
     "split": "#f0e442",
     "merged": "#56b4e9",
 }
-"""Colours of the outcomes of cells, by Okabe and Ito: the colour-blind tell them apart."""
+"""Colour of each outcome, of Okabe and Ito, which colour-blind people can distinguish."""
 
 UNKNOWN_COLOR = "#808080"
-"""Colour of predicted cells in places whose truth is unknown; they do not count."""
+"""Colour of predicted cells where the truth is unknown; they do not count."""
 
 
 def palette() -> npt.NDArray[np.uint8]:
-    """Return black, then 255 colours of the Glasbey palette, each as different as can be from those before."""
+    """Return black, then 255 colours of the Glasbey palette, each as different as possible from those before.
+
+    Returns
+    -------
+    numpy.ndarray
+        (256, 3) ``uint8``, red, green, blue.
+    """
     import colorcet
 
     colors = np.array([(0, 0, 0), *colorcet.glasbey_bw_minc_20[:255]], float)
@@ -36,18 +42,18 @@ def palette() -> npt.NDArray[np.uint8]:
 
 
 def color_index(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the row of the palette for each id: 0 for the background, then round and round."""
+    """Return the row of the palette for each id: 0 for background, then 1 to 255, again and again."""
     ids = labels.astype(np.int64)
     return np.where(ids > 0, (ids - 1) % 255 + 1, 0)
 
 
 def colors_of(rois: Sequence[Roi], colors: Colors | None) -> list[int]:
-    """Return the colour of each ROI, 0xAARRGGBB: that given for its name or id, else of the palette by its number.
+    """Return the colour of each ROI, 0xAARRGGBB: the given one of its name or id, or else of the palette.
 
     Raises
     ------
     RoiError
-        If a name of `colors` is none of theirs.
+        If no ROI has a name of `colors`.
     """
     names = [roi.name for roi in rois]
     if colors is None:
@@ -57,5 +63,5 @@ def colors_of(rois: Sequence[Roi], colors: Colors | None) -> list[int]:
     given = {str(name): argb(color) for name, color in colors.items()}
     unknown = set(given) - set(names)
     if unknown:
-        raise RoiError(f"colors has {sorted(unknown)[:5]}, which are names of none of the ROIs")
+        raise RoiError(f"colors has {sorted(unknown)[:5]}, but no ROI has these names; expected names of the ROIs")
     return [given.get(name, argb("#ffff00")) for name in names]

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.warm import WarmPython
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads of two processes would only get in each other's way
 
@@ -157,6 +159,14 @@ def here(monkeypatch, capsys) -> Callable[..., str]:
         return text
 
     return run
+
+
+@pytest.fixture(scope="session")
+def warm_python(tmp_path_factory) -> Iterator[WarmPython]:
+    """Runs scripts in processes of their own that need not import torch, without Fiji."""
+    warm = WarmPython(tmp_path_factory.mktemp("scripts"))
+    yield warm
+    warm.close()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,7 +93,7 @@ class WarmPython:
         """Start a script."""
         self._count += 1
         script, out, err = (self._folder / f"{self._count}.{end}" for end in ("py", "out", "err"))
-        script.write_text(code)
+        script.write_text(textwrap.dedent(code))
         out.touch()
         task = {
             "script": str(script), "out": str(out), "err": str(err), "arguments": [str(a) for a in arguments],

@@ -1,4 +1,4 @@
-"""The cells: targets made from them, cells found in predictions, matches, and images with known cells.
+"""Cells: targets made from them, cells found in predictions, matches, and images with known cells.
 
 Arrays in, arrays and tables out; no torch, no Java.
 """

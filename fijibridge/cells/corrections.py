@@ -1,4 +1,4 @@
-"""Cells that people corrected: ids for what they drew and cut, what they changed, and tables before and after."""
+"""Cells corrected by hand: their label images, a list of changes, and match tables before and after."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from fijibridge.rois.roi import AREAS
 
 
 def drawn_cells(rois: Iterable[Roi], image: xr.DataArray) -> xr.DataArray | None:
-    """Return the areas among ROIs over an image as its label image, one named by a number has that id; None without."""
+    """Return the areas among ROIs over an image as a label image, or None if there are none.
+
+    An area named by an integer gets this id.
+    """
     areas = [roi for roi in rois if roi.kind in AREAS]
     image = in_order(image)
     one = first_channel(image)
@@ -33,17 +36,17 @@ def labels_from_corrected(rois: Sequence[Roi], before: ImageT) -> ImageT:
     Parameters
     ----------
     rois
-        Named by the id of their cell; one with another name, or with none, is a new cell. (The outlines of one new
-        cell on several slices need one number as their name.) Where ROIs overlap, one that is not as it was in
-        `before` wins over one that is, and a later one over an earlier one.
+        ROIs named by the id of their cell; one with another name, or without, is a new cell. (The outlines of one new
+        cell on several slices need one integer as their name.) Where ROIs overlap, one that changed since `before` wins
+        over one that did not, and a later one over an earlier one.
     before
-        The cells that they were made from, (Y, X) or (Z, Y, X).
+        Label image from which the ROIs were made, (Y, X) or (Z, Y, X).
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        Label image of the shape of `before`, calibrated if that was. Cells whose ROI is there keep their ids; new ones
-        get ids above all ids of `before`.
+        Label image of the shape of `before`, calibrated if that was. Cells with a ROI keep their ids; new cells get ids
+        above all ids of `before`.
 
     Examples
     --------
@@ -62,6 +65,7 @@ def labels_from_corrected(rois: Sequence[Roi], before: ImageT) -> ImageT:
         else:
             named.append(roi.renamed(str(free)))
             free += 1
+    # Of overlapping ROIs the later one wins: draw those first that are as they were. The sort is stable.
     untouched = {(roi.name, roi.position): roi for roi in labels_to_rois(known)}
     named.sort(key=lambda roi: not _same_outline(roi, untouched.get((roi.name, roi.position))))
     labels = rois_to_labels(named, known.shape) if named else np.zeros(known.shape, np.uint16)
@@ -80,19 +84,20 @@ def _is_id(name: str) -> bool:
 
 
 def split_parts(labels: ImageT, only: Iterable[int] | None = None) -> ImageT:
-    """Give each connected part of a cell an id of its own: what was cut in two with a line of 0 becomes two cells.
+    """Split cells into their connected parts, such as a cell that was cut in two with a line of 0.
 
     Parameters
     ----------
     labels
         (Y, X) or (Z, Y, X).
     only
-        The ids of the cells to look at; all if left out.
+        Ids of the cells to split; all if left out.
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        The largest part keeps the id, the others get ids above all ids; parts are 4-connected (6-connected in 3D).
+        Labels of the same dtype, wider if ids need it. The largest part keeps the id, the others get ids above all
+        ids; parts are 4-connected (6-connected in 3D).
 
     Examples
     --------
@@ -130,7 +135,7 @@ def _boxes(labels: npt.NDArray[Any]) -> list[tuple[int, tuple[slice, ...]]]:
 
 
 def changed_cells(before: Array, after: Array) -> pd.DataFrame:
-    """List the cells that differ between two label images whose ids mean the same cells.
+    """Return the cells that differ between two label images with corresponding ids.
 
     Returns
     -------
@@ -169,18 +174,18 @@ def _sizes(ids: npt.NDArray[np.int64], pixels: npt.NDArray[np.int64]) -> dict[in
 
 
 def compare_match_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """Set a match table beside an older one, image by image.
+    """Compare two match tables, image by image.
 
     Parameters
     ----------
     before, after
-        Of :func:`fijibridge.match_table`.
+        Tables of :func:`fijibridge.match_table`.
 
     Returns
     -------
     pandas.DataFrame
-        ``image``, and for each other column of numbers that both have the value before, after, and the change:
-        ``f1 before``, ``f1 after``, ``f1 change``. An image that is in one table only has NaN in the other's columns.
+        ``image``, and for each numeric column of both tables the value before, after, and the change: ``f1 before``,
+        ``f1 after``, ``f1 change``. An image in one table only has NaN in the columns of the other.
 
     Raises
     ------
@@ -207,7 +212,7 @@ def compare_match_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFr
     result = pd.DataFrame({"image": order})
     for column in columns:
         counted = all(table[column].dtype.kind in "iu" for table in (before, after))
-        kind: Any = "Int64" if counted else "float64"  # counts stay whole numbers beside an image that lacks them
+        kind: Any = "Int64" if counted else "float64"  # counts stay integers, missing or not
         one, other = (table[column].astype(kind).reset_index(drop=True) for table in (old, new))
         result[f"{column} before"], result[f"{column} after"] = one, other
         result[f"{column} change"] = other - one

@@ -1,11 +1,13 @@
-"""How far a pixel is from the cells around it, in 2D and 3D, with pixels of any shape.
+"""Measure exact distances from pixels to the cells around them, in 2D and 3D, for pixels of any shape.
 
-Distances run between pixel centres. One transform per cell would be exact, and too slow for hundreds of cells.
-Instead each cell gets a number, and for each binary digit of these numbers there are two transforms: the distance to
-the cells with a 0 there, and to those with a 1. Two different cells differ in some digit, so the nearest cell other
-than a pixel's own is the minimum, over the digits, of the distance to the cells whose digit is not its own: exact,
-with 2 log2(N) transforms for N cells. Where only cells closer together than some reach matter, cells further apart
-share a number, and five or six digits are enough for any number of cells.
+Distances run between pixel centres. One transform per cell would be exact, but too slow for hundreds of cells. Instead
+each cell gets a number, and each binary digit of these numbers takes two transforms: the distance to the cells with a 0
+in this digit, and to those with a 1. Two different cells differ in some digit. So the distance to the nearest cell
+other than a pixel's own is the minimum, over all digits, of the distance to the cells whose digit differs from its own:
+exact, with 2 log2(N) transforms for N cells. Where only cells within some reach of each other matter, cells further
+apart share a number, and five or six digits suffice for any number of cells.
+
+edt serves for the transforms: on two cores it takes a quarter to half the time of scipy's.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from fijibridge.image import MICROMETRES, Array, in_order, usual_unit
 
 Spacing = tuple[float, ...]
 
-_THREADS = 2  # more gain little: a transform is bound by memory
+_THREADS = 2  # more threads gain little, as memory bounds a transform
 
 
 def spacing(image: Array, name: str = "labels") -> Spacing:
@@ -45,7 +47,7 @@ def spacing(image: Array, name: str = "labels") -> Spacing:
     if dims not in (("y", "x"), ("z", "y", "x")):
         raise ImageError(
             f"{name} has the axes {dims}; expected (y, x) or (z, y, x): take one frame and one channel, "
-            f"{name}.isel(t=0) or the like"
+            f"such as {name}.isel(t=0)"
         )
     sizes = calibration.pixel_size(image)
     return tuple(round(sizes.get(d, 1.0) / sizes.get("x", 1.0), 6) for d in dims)
@@ -57,13 +59,13 @@ def in_pixels(length: float, unit: str, image: Array, name: str) -> float:
     Parameters
     ----------
     length
-        In `unit`.
+        Length in `unit`.
     unit
-        ``"px"``, or a physical one: ``"um"`` (also written with a micro sign, or ``"micron"``), ``"nm"``, ``"mm"``.
+        ``"px"``, or a physical unit: ``"um"`` (also written with a micro sign, or ``"micron"``), ``"nm"``, ``"mm"``.
     image
-        Where the pixel size is taken from.
+        Image whose pixel size is used.
     name
-        Of the length, for the error.
+        Name of the length, for the error message.
 
     Raises
     ------
@@ -79,7 +81,7 @@ def in_pixels(length: float, unit: str, image: Array, name: str) -> float:
         what = "a plain array" if own is None else f"an image whose pixel size is in {own!r}"
         raise ImageError(
             f"{name}={length:g} {unit} needs a pixel size, and this is {what}: give it one with "
-            "fijibridge.as_image(labels, pixel_size=0.2, unit='um'), or say the length in pixels"
+            "fijibridge.as_image(labels, pixel_size=0.2, unit='um'), or give the length in pixels"
         )
     size: float = calibration.pixel_size(image)["x"] * MICROMETRES[str(own)]
     return length * MICROMETRES[usual_unit(unit)] / size
@@ -91,14 +93,14 @@ def pixel_length(unit: str, image: Array, name: str) -> float:
 
 
 def to_sources(source: npt.NDArray[np.bool_], step: Spacing) -> Floats32:
-    """Return the distance of every pixel from the nearest source, infinite where there is none."""
+    """Return the distance of every pixel from the nearest source pixel; infinite if there is none."""
     return np.sqrt(_squared(source, step))
 
 
 def to_other_labels(labels: npt.NDArray[np.int_], step: Spacing) -> Floats32:
-    """Return the distance of every pixel from the nearest one with another value, infinite where there is none.
+    """Return the distance of every pixel from the nearest pixel of another value; infinite if there is none.
 
-    0 is a value like others, but its pixels themselves get 0.
+    0 counts as a value, but pixels of 0 get the distance 0.
     """
     import edt
 
@@ -118,12 +120,18 @@ def two_nearest(labels: npt.NDArray[np.int_], step: Spacing, reach: float = math
     step
         Distance between pixels per axis.
     reach
-        The second is exact where both together are at most this, and infinite elsewhere.
+        The second distance is exact where the sum of both is at most this, and infinite elsewhere.
 
     Returns
     -------
     first, second : numpy.ndarray
-        ``float32``, in the unit of `step`; 0 inside a cell (the first), infinite where there is no such cell.
+        ``float32``, in the unit of `step`; the first is 0 inside a cell. Infinite if there is no such cell.
+
+    Notes
+    -----
+    The nearest and the second nearest cell differ in a digit, and in this digit the larger of the two distances, to the
+    cells with a 0 and with a 1, is that of the second. In every other digit the larger one is the distance to some cell
+    other than the nearest. The minimum over the digits is therefore exactly the second distance.
 
     Examples
     --------
@@ -152,14 +160,14 @@ def nearest_other(
     Parameters
     ----------
     own
-        The region of every pixel: any integers, 0 like others.
+        Region of every pixel: any integers, 0 included.
     source
-        The pixels of the regions from which distances are measured.
+        Pixels from which distances are measured.
     step
         Distance between pixels per axis.
     reach
-        Exact where this distance and that from the pixel's own region are together at most this; elsewhere
-        at least what is missing to it.
+        The result is exact where its sum with the distance from the pixel's own region is at most this; elsewhere it is
+        at least the rest.
     """
     nearest = np.full(own.shape, np.inf, np.float32)
     numbers = _numbers(own, source, step, reach, spare=True)
@@ -171,7 +179,7 @@ def nearest_other(
 def _digits(
     numbers: npt.NDArray[np.int_], source: npt.NDArray[np.bool_], step: Spacing
 ) -> Iterator[tuple[Floats32, Floats32, npt.NDArray[np.bool_]]]:
-    """For each binary digit: squared distances to the sources with 0 and with 1 there, and each pixel's digit."""
+    """Yield, per binary digit, squared distances to the sources with 0 and with 1, and the digit of each pixel."""
     highest = int(numbers.max()) if numbers.size else 0
     for place in range(max(highest.bit_length(), 1)):
         digit = (numbers >> place & 1).astype(bool)
@@ -190,17 +198,17 @@ def _squared(source: npt.NDArray[np.bool_], step: Spacing) -> Floats32:
 def _numbers(
     labels: npt.NDArray[np.int_], source: npt.NDArray[np.bool_], step: Spacing, reach: float, *, spare: bool
 ) -> npt.NDArray[np.int_]:
-    """Give every pixel the number of its region, from 0; regions within reach of each other never share one."""
+    """Return the number of the region of each pixel, from 0; regions within reach of each other have different ones."""
     import pandas as pd
 
     found, ids = pd.factorize(labels.reshape(-1))
-    place = (found.astype(np.int32) + 1).reshape(labels.shape)  # find_objects leaves out 0
+    place = (found.astype(np.int32) + 1).reshape(labels.shape)  # from 1, as find_objects skips 0
     boxes = ndimage.find_objects(np.where(source, place, 0), max_label=len(ids))
     real = np.array([box is not None for box in boxes], bool)
     ends = np.array([[(s.start, s.stop - 1) for s in box] for box in boxes if box is not None])
     low, high = ends.reshape(-1, labels.ndim, 2).transpose(2, 0, 1)
     number = _apart(low * step, high * step, reach)
-    # a spare number makes all sources others than a region that has none
+    # A region without sources gets a spare number, so that all sources are other regions for it.
     table = np.full(len(ids) + 1, number.max(initial=-1) + 1 if spare else 0, np.int64)
     table[1:][real] = number
     numbers: npt.NDArray[np.int_] = table.astype(np.min_scalar_type(int(table.max())))[place]
@@ -208,7 +216,11 @@ def _numbers(
 
 
 def _apart(low: npt.NDArray[np.float64], high: npt.NDArray[np.float64], reach: float) -> npt.NDArray[np.int_]:
-    """Give boxes numbers, greedily, so that those within reach of each other differ."""
+    """Assign numbers to boxes greedily, so that boxes within reach of each other get different numbers.
+
+    A sweep along the longest axis: each box takes the lowest number free for it, and marks this number as taken for all
+    later boxes within reach. Only boxes that begin before its end plus the reach can be that near.
+    """
     n = len(low)
     if not np.isfinite(reach) or n < 3:
         return np.arange(n)
@@ -220,7 +232,7 @@ def _apart(low: npt.NDArray[np.float64], high: npt.NDArray[np.float64], reach: f
     number = np.zeros(n, np.int64)
     for i, stop in enumerate(stops):
         number[order[i]] = free = int(taken[i].argmin())
-        if free == taken.shape[1] - 1:  # the last column stays free, for argmin to find
+        if free == taken.shape[1] - 1:  # keep the last column free: argmin needs one
             taken = np.pad(taken, ((0, 0), (0, free + 1)))
         later = slice(i + 1, stop)
         between = np.maximum(low[later] - high[i], low[i] - high[later]).clip(0)

@@ -1,4 +1,4 @@
-"""Images of cells whose truth is known exactly."""
+"""Synthetic images of cells with exactly known truth."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from fijibridge.image import as_image, like
 
 @dataclass(frozen=True)
 class Epithelium:
-    """A picture of an epithelium and its truth.
+    """Image of an epithelium and its truth.
 
     Attributes
     ----------
     image : xarray.DataArray
-        (y, x) ``uint16`` photons and camera offset, bright membranes, calibrated in um.
+        (y, x) ``uint16``, photons plus camera offset, bright membranes, calibrated in um.
     labels : xarray.DataArray
-        (y, x) ``int32``, every pixel belongs to a cell; ids from 1 without gaps.
+        (y, x) ``int32``, ids from 1 without gaps; every pixel belongs to a cell.
     """
 
     image: xr.DataArray
@@ -58,13 +58,13 @@ def synthetic_epithelium(
     photons
         Mean number of photons in a pixel on a bright membrane; the noise is Poisson's.
     unevenness
-        How much the illumination falls off over the frame: 0 = even, 0.6 = to 40 % in the darkest corner.
+        Fall-off of the illumination over the frame: 0 = even, 0.6 = down to 40 % in the darkest corner.
     weak_membranes
-        Share of the membranes between two cells that are stained at 35 to 70 % only.
+        Share of the membranes between two cells that are stained at only 35 to 70 %.
     pixel_size
-        In um.
+        Pixel size in um.
     seed
-        The same seed gives the same picture.
+        Seed of the random numbers; equal seeds give equal images.
 
     Returns
     -------
@@ -83,7 +83,10 @@ def synthetic_epithelium(
     (('y', 'x'), dtype('uint16'), True)
     """
     if min(shape) < 2 * cell_size or cell_size < 6:
-        raise ImageError(f"cells of {cell_size} px need an image of at least twice their size, and 6 px; got {shape}")
+        raise ImageError(
+            f"cell_size is {cell_size} px and shape {shape}; expected cells of at least 6 px, and an image of twice "
+            "their size"
+        )
     rng = np.random.default_rng(seed)
     labels, to_edge, edge_id = _tissue(shape, cell_size, rng)
     stain = np.exp(-((to_edge / (membrane_width / 2)) ** 4))
@@ -98,7 +101,11 @@ def synthetic_epithelium(
 def _tissue(
     shape: tuple[int, int], cell_size: float, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.int32], Floats, npt.NDArray[np.int64]]:
-    """Return cell ids, the distance of each pixel from the nearest cell edge, and a number for that edge."""
+    """Return cell ids, the distance of each pixel from the nearest cell edge, and a number for that edge.
+
+    With distances d1 and d2 to the two nearest points, a apart, (d2**2 - d1**2) / (2 a) is the exact distance from the
+    edge between their Voronoi regions.
+    """
     points = _spread_points(shape, cell_size, rng)
     where = _bent_grid(shape, cell_size, rng)
     distance, nearest = cKDTree(points).query(where, k=2)
@@ -112,6 +119,7 @@ def _tissue(
 
 
 def _spread_points(shape: tuple[int, int], cell_size: float, rng: np.random.Generator) -> Floats:
+    """Return random points after three rounds of Lloyd's algorithm, with the centroids of regions sampled."""
     margin = 2 * cell_size
     low, high = np.full(2, -margin), np.array(shape) + margin
     n = round(float(np.prod(high - low)) / (np.pi / 4 * cell_size**2))
@@ -126,6 +134,7 @@ def _spread_points(shape: tuple[int, int], cell_size: float, rng: np.random.Gene
 
 
 def _bent_grid(shape: tuple[int, int], cell_size: float, rng: np.random.Generator) -> Floats:
+    """Return the coordinates of all pixels after a smooth random displacement."""
     grid: Floats = np.moveaxis(np.indices(shape, dtype=float), 0, -1).copy()
     for axis in (0, 1):
         grid[..., axis] += 0.12 * cell_size * _smooth_noise(shape, cell_size / 2.5, rng)
@@ -138,7 +147,7 @@ def _smooth_noise(shape: tuple[int, int], sigma: float, rng: np.random.Generator
 
 
 def _largest_piece(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Give the crumbs that the bending cuts off a cell to a neighbour, so that each id is one region."""
+    """Assign pieces that the bending cut off a cell to its neighbours, so that each id is one region."""
     crumbs = np.zeros(labels.shape, bool)
     for box, value in zip(ndimage.find_objects(labels + 1), range(labels.max() + 1), strict=True):
         if box is None:
@@ -153,7 +162,7 @@ def _largest_piece(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _cell_body(shape: tuple[int, int], cell_size: float, rng: np.random.Generator) -> Floats:
-    """Return stain that is not membrane: a slow texture and vesicles of membrane brightness."""
+    """Return stain inside cells: a slow texture, and vesicles as bright as a membrane."""
     texture = 0.12 + 0.09 * np.clip(_smooth_noise(shape, cell_size / 4, rng), -1.2, 2)
     vesicles = np.zeros(shape)
     n = round(np.prod(shape) / cell_size**2 * 0.7)

@@ -1,4 +1,4 @@
-"""ImageJ's ROI format: the fields of its headers, and the bytes of many outlines at once.
+"""Read and write ImageJ's ROI format: header fields, vertices, and many outlines at once.
 
 The layout is that of ``ij.io.RoiEncoder``: a header of 64 bytes, the coordinates, a second header of 64 bytes, the
 name, the properties, the counters of points; numbers are big-endian.
@@ -22,14 +22,14 @@ POLYGON, RECTANGLE, OVAL, LINE, FREELINE, POLYLINE, NONE, FREEHAND, TRACED, ANGL
 TEXT, ARROW, ELLIPSE, IMAGE, ROTATED_RECT = range(1, 6)
 SPLINE_FIT, SUB_PIXEL = 1, 128
 FARTHEST = 60_000
-"""Largest coordinate that ImageJ stores as a whole number."""
+"""Largest coordinate that ImageJ stores as an integer."""
 
 _FIRST = struct.Struct(">4shBxHHHHH16xHiIIHHxxHiI")
 _SECOND = struct.Struct(">4xiiiiiIHBBifiiI")
 
 
 class Header(NamedTuple):
-    """What the first header says.
+    """Fields of the first header.
 
     Attributes
     ----------
@@ -38,11 +38,11 @@ class Header(NamedTuple):
     left, top, right, bottom
         Bounds in pixels.
     n
-        Number of vertices, 0 for a shape that has none.
+        Number of vertices, 0 for a shape without vertices.
     shape_size
-        Number of floats of a composite's path, 0 for other ROIs.
+        Number of floats in the path of a composite, 0 for other ROIs.
     stroke_width
-        Whole pixels.
+        In whole pixels.
     stroke, fill
         Colours 0xAARRGGBB, 0 = none.
     arc
@@ -50,7 +50,7 @@ class Header(NamedTuple):
     position
         Slice from 1, 0 = all.
     second
-        Where the second header begins, 0 = there is none.
+        Offset of the second header, 0 = none.
     """
 
     type: int
@@ -76,20 +76,22 @@ def header(data: bytes) -> Header:
     Raises
     ------
     RoiError
-        If the bytes are no ROI, or too few for what the header promises.
+        If the bytes are not an ImageJ ROI, or fewer than the header announces.
     """
     if len(data) < HEADER or data[:4] != MAGIC:
-        raise RoiError(f"{len(data)} bytes that are no ImageJ ROI: they do not begin with a header of 64 bytes, 'Iout'")
+        raise RoiError(
+            f"{len(data)} bytes are not an ImageJ ROI: expected a header of 64 bytes that begins with 'Iout'"
+        )
     (_, version, kind, top, left, bottom, right, n, stroke_width, shape_size, stroke, fill, subtype, options, arc,
      position, second) = _FIRST.unpack_from(data)  # fmt: skip
     if kind > POINT or version < 200:
-        raise RoiError(f"{len(data)} bytes that are no ImageJ ROI: type {kind}, version {version}")
+        raise RoiError(f"{len(data)} bytes are not an ImageJ ROI: type {kind}, version {version}")
     if n == 0 and kind == POINT:
         (n,) = struct.unpack_from(">i", data, 18)
     sub_pixel = options & SUB_PIXEL and version >= 222
     promised = HEADER + (4 * shape_size if shape_size > 0 else n * (12 if sub_pixel else 4))
     if len(data) < max(promised, second):
-        raise RoiError(f"an ImageJ ROI that was cut off: {len(data)} bytes instead of {max(promised, second)}")
+        raise RoiError(f"truncated ImageJ ROI: {len(data)} bytes; its header announces {max(promised, second)}")
     if version < 218:
         subtype = options = stroke = fill = arc = 0
     options &= ~SUB_PIXEL if version < 222 else 0xFFFF
@@ -98,12 +100,12 @@ def header(data: bytes) -> Header:
 
 
 def _signed(value: int) -> int:
-    """Read 16 bits as ImageJ does: from -5000 on."""
+    """Return 16 bits as ImageJ reads them: -5000 to 60535."""
     return value - 65536 if value > 60535 else value
 
 
 class SecondHeader(NamedTuple):
-    """What the second header says: position on a hyperstack, group, exact stroke width, and where the texts lie."""
+    """Fields of the second header: position on a hyperstack, group, exact stroke width, offsets of the texts."""
 
     c: int
     z: int
@@ -122,7 +124,7 @@ class SecondHeader(NamedTuple):
 
 
 def second_header(data: bytes, offset: int) -> SecondHeader:
-    """Read the second header; zeros if there is none."""
+    """Read the second header; all fields are 0 if there is none."""
     if not offset:
         return SecondHeader(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0, 0, 0)
     return SecondHeader(*_SECOND.unpack_from(data[offset : offset + HEADER].ljust(HEADER, b"\0")))
@@ -134,13 +136,13 @@ def text(data: bytes, offset: int, length: int) -> str:
 
 
 def patched(data: bytes, offset: int, kind: str, *values: float) -> bytes:
-    """Return the bytes with numbers of one kind (of :mod:`struct`, big-endian) replaced."""
+    """Return the bytes with numbers replaced from an offset on; `kind` is a big-endian format of :mod:`struct`."""
     packed = struct.pack(f">{len(values)}{kind}", *values)
     return data[:offset] + packed + data[offset + len(packed) :]
 
 
 def with_second_header(data: bytes) -> bytes:
-    """Return the bytes with a second header, which old files do not have."""
+    """Return the bytes with a second header, which old files lack."""
     if header(data).second:
         return data
     return patched(data, 60, "i", len(data)) + bytes(HEADER)
@@ -170,7 +172,7 @@ def with_texts(data: bytes, *, name: str | None = None, properties: str | None =
 
 
 def plain(head: Header) -> bool:
-    """Tell whether a ROI is nothing but whole-number vertices."""
+    """Tell whether a ROI consists of integer vertices only."""
     return (
         head.type in (POLYGON, FREEHAND, TRACED) and not head.shape_size and not head.subtype
         and not head.options & (SPLINE_FIT | SUB_PIXEL)
@@ -178,11 +180,13 @@ def plain(head: Header) -> bool:
 
 
 def plain_vertices(data: list[bytes], heads: list[Header]) -> npt.NDArray[np.float64]:
-    """Read the vertices of :func:`plain` ROIs, one after the other: (n, 2) x, y."""
+    """Read the vertices of :func:`plain` ROIs, concatenated: (n, 2) x, y."""
     counts = np.array([h.n for h in heads], np.int64)
     pieces = b"".join([d[HEADER : HEADER + 4 * h.n] for d, h in zip(data, heads, strict=True)])
     numbers = np.frombuffer(pieces, ">u2").astype(np.int64)
-    numbers = np.where(numbers > 60535, 0, numbers)  # ImageJ: none is left of or above the bounds
+    numbers = np.where(numbers > 60535, 0, numbers)  # as ImageJ: no vertex lies left of or above the bounds
+    # A ROI of n vertices stores n numbers x, then n numbers y, all relative to its bounds: x of its k-th vertex is at
+    # first + k, y at first + k + n.
     first = np.repeat(2 * (np.cumsum(counts) - counts), counts)
     within = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
     x = numbers[first + within] + np.repeat([h.left for h in heads], counts)
@@ -191,10 +195,10 @@ def plain_vertices(data: list[bytes], heads: list[Header]) -> npt.NDArray[np.flo
 
 
 def vertices(data: bytes, head: Header) -> npt.NDArray[np.float64]:
-    """Read the vertices of one ROI that has some: (n, 2) x, y."""
+    """Read the vertices of one ROI: (n, 2) x, y."""
     if head.options & SUB_PIXEL:
         exact = np.frombuffer(data, ">f4", 2 * head.n, HEADER + 4 * head.n).astype(np.float32).reshape(2, head.n).T
-        # ImageJ keeps them relative to their bounds, with 32 bits
+        # ImageJ keeps them relative to their bounds, as 32-bit floats.
         low = exact.min(axis=0)
         placed: npt.NDArray[np.float64] = (exact - low).astype(float) + low
         return placed
@@ -210,9 +214,24 @@ def floats(data: bytes, offset: int, count: int) -> npt.NDArray[np.float64]:
 
 
 def encode_outlines(outlines: Outlines, position: int) -> list[bytes]:
-    """Write the outlines of a label image: a ROI per id, named by it, as ``RoiEncoder`` would.
+    """Encode the outlines of a label image as ``RoiEncoder`` would: one ROI per id, named by the id.
 
-    An id of one loop becomes a traced ROI, of several a composite.
+    Parameters
+    ----------
+    outlines
+        Of :func:`fijibridge.rois.tracing.trace`.
+    position
+        Slice of the stack, from 1; 0 = all.
+
+    Returns
+    -------
+    list of bytes
+        An id of one loop becomes a traced ROI, an id of several loops a composite.
+
+    Raises
+    ------
+    RoiError
+        If a cell reaches beyond pixel 60,000.
     """
     loops = np.diff(outlines.starts)
     first = np.flatnonzero(np.diff(outlines.ids, prepend=-1))
@@ -222,9 +241,9 @@ def encode_outlines(outlines: Outlines, position: int) -> list[bytes]:
     high = np.maximum.reduceat(outlines.vertices, begin) if len(begin) else low
     if high.size and high.max() > FARTHEST:
         raise RoiError(
-            f"a cell reaches to pixel {high.max()}, ImageJ's ROI format to {FARTHEST}: cut the image in tiles"
+            f"a cell reaches pixel {high.max()}, but ImageJ's ROI format ends at {FARTHEST}: cut the image into tiles"
         )
-    single = (last - first == 1) & (end - begin < 2**16)
+    single = (last - first == 1) & (end - begin < 2**16)  # the number of vertices has 16 bits
     result: list[bytes] = [b""] * len(first)
     traced = np.flatnonzero(single)
     encoded = _encode_traced(outlines, first[traced], low[traced], high[traced], position)
@@ -241,13 +260,20 @@ def _encode_traced(
     outlines: Outlines, loops: npt.NDArray[np.int64], low: npt.NDArray[np.int32], high: npt.NDArray[np.int32],
     position: int,
 ) -> list[bytes]:  # fmt: skip
-    """Write all the ROIs into one block of memory, field by field."""
+    """Encode loops as traced ROIs, all at once, in one block of memory.
+
+    The ROIs lie one behind the other in the block. Each has a size of its own, so `at` has the byte where each begins;
+    a field is then written into all of them by one indexed assignment per byte. Size of a ROI: first header, 4 bytes a
+    vertex, second header, 2 bytes for each digit of its name.
+    """
     counts = (outlines.starts[1:] - outlines.starts[:-1])[loops]
     ids = outlines.ids[loops]
     digits = np.char.str_len(ids.astype(str)).astype(np.int64) if len(ids) else np.zeros(0, np.int64)
     sizes = 2 * HEADER + 4 * counts + 2 * digits
     at = np.cumsum(sizes) - sizes
     block = np.zeros(int(sizes.sum()), np.uint8)
+
+    # First header. Fields that are not written stay 0, their value in a plain traced ROI.
     second = HEADER + 4 * counts
     for offset, byte in enumerate(MAGIC):
         block[at + offset] = byte
@@ -257,13 +283,21 @@ def _encode_traced(
         _put(block, at + offset, 2, value)
     _put(block, at + 56, 4, np.full(len(at), position))
     _put(block, at + 60, 4, second)
+
+    # Second header: offset and length of the name, which follows it at once.
     _put(block, at + second + 16, 4, second + HEADER)
     _put(block, at + second + 20, 4, digits)
+
+    # The name is the id in decimal, as UTF-16: a byte 0, then the digit. Digits are peeled off from the last to the
+    # first; in each round only the names that still have a digit are written.
     rest = ids.copy()
     for back in range(int(digits.max(initial=0))):
         here = np.flatnonzero(digits > back)
         block[at[here] + second[here] + HEADER + 2 * (digits[here] - back) - 1] = rest[here] % 10 + ord("0")
         rest //= 10
+
+    # Vertices, relative to the bounds: `which` is the ROI of each vertex, `within` its number in that ROI. All x of a
+    # ROI come first, then all y.
     which = np.repeat(np.arange(len(counts)), counts)
     within = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
     xy = outlines.vertices[outlines.starts[loops][which] + within] - low[which]
@@ -275,7 +309,7 @@ def _encode_traced(
 
 
 def _put(block: npt.NDArray[np.uint8], at: npt.NDArray[np.int64], width: int, value: npt.NDArray[Any]) -> None:
-    """Write a big-endian number of some bytes at many places."""
+    """Write big-endian integers of `width` bytes at many places."""
     for byte in range(width):
         block[at + byte] = (value >> (8 * (width - 1 - byte))) & 255
 
@@ -287,6 +321,7 @@ def _encode_composite(
     high: npt.NDArray[np.int32],
     position: int,
 ) -> bytes:
+    """Encode the loops of one cell as a composite, whose path ImageJ fills even-odd, so that holes stay empty."""
     path = np.concatenate([_shape_path(part) for part in parts]).astype(">f4").tobytes()
     first = struct.pack(
         ">4shBxHHHHH18xi16xiI",
@@ -306,7 +341,7 @@ def _encode_composite(
 
 
 def _shape_path(loop: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
-    """Write a closed loop as ImageJ's path: 0 = move to, 1 = line to, 4 = close."""
+    """Return a closed loop as a path of ImageJ: 0 x y = move to, 1 x y = line to, 4 = close."""
     path = np.ones((len(loop), 3), np.float32)
     path[0, 0] = 0
     path[:, 1:] = loop

@@ -1,4 +1,4 @@
-"""Between ROIs and pixels: ROIs as cells or as a mask, and the cells of a label image as ROIs."""
+"""Convert ROIs to label images and masks, and the cells of a label image to ROIs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int]) -> npt.NDArray[Any
     Parameters
     ----------
     rois
-        With an area. If all their names are whole numbers, different ones on each slice, these are the ids; else
-        they are numbered from 1 in their order.
+        ROIs with an area. If all names are positive integers, different ones on each slice, they are the ids; else ROIs
+        are numbered from 1 in their order.
     shape
-        (Y, X), or (Z, Y, X): then a ROI is drawn into the slice of its position, on all slices without one.
+        (Y, X), or (Z, Y, X): then a ROI is drawn into the slice of its position, or into all slices if it has none.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int]) -> npt.NDArray[Any
     Raises
     ------
     RoiError
-        For a ROI without an area, such as a line or points.
+        If a ROI has no area, such as a line or points, or lies on a slice beyond the stack.
 
     Notes
     -----
@@ -73,13 +73,18 @@ def rois_to_mask(
     shape
         (Y, X) or (Z, Y, X), as in :func:`rois_to_labels`.
     line_width
-        Draw lines, and the outlines of areas, this many pixels wide, with round ends. Left out, areas are filled,
-        lines have their own stroke width and a point is one pixel: the pixels that Edit ▸ Fill changes in ImageJ.
+        Width in pixels to draw lines, and the outlines of areas, with round ends. Left out, areas are filled, lines
+        have their own stroke width and a point is one pixel: the pixels that Edit ▸ Fill changes in ImageJ.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, of the shape given.
 
     Raises
     ------
     RoiError
-        For angles, arrows, texts and images, and for points with a `line_width`.
+        If a ROI is an angle, an arrow, a text or an image, or a point and `line_width` is given.
     """
     mask = np.zeros(tuple(shape), bool)
     areas = [r for r in rois if line_width is None and r.kind in AREAS]
@@ -111,7 +116,7 @@ def _ids(rois: Sequence[Roi]) -> list[int]:
 
 
 def _planes(image: npt.NDArray[Any], roi: Roi) -> list[npt.NDArray[Any]]:
-    """Return views of the planes that a ROI lies on."""
+    """Return views of the planes on which a ROI lies."""
     if image.ndim == 2:
         return [image]
     if roi.position > len(image):
@@ -120,7 +125,7 @@ def _planes(image: npt.NDArray[Any], roi: Roi) -> list[npt.NDArray[Any]]:
 
 
 def _fill(image: npt.NDArray[Any], rois: Sequence[Roi], ids: Ints) -> None:
-    """Write each ROI's id into its pixels; later ROIs win."""
+    """Write the id of each ROI into its pixels; later ROIs win."""
     runs = _runs(rois)
     stack = image if image.ndim == 3 else image[None]
     if image.ndim == 2:
@@ -134,7 +139,7 @@ def _fill(image: npt.NDArray[Any], rois: Sequence[Roi], ids: Ints) -> None:
 
 
 def _runs(rois: Sequence[Roi]) -> rasterization.Runs:
-    """Scan all ROIs: the many with whole-number vertices at once, the others one by one."""
+    """Return the runs of all ROIs, sorted by ROI: those with integer vertices scanned at once, others one by one."""
     plain: list[int] = []
     others: list[rasterization.Runs] = []
     for number, roi in enumerate(rois):
@@ -171,9 +176,10 @@ def _draw_line(plane: npt.NDArray[np.bool_], roi: Roi) -> None:
 
 
 def _draw_points(mask: npt.NDArray[np.bool_], roi: Roi) -> None:
-    """Mark points, each on its own slice if they have some."""
+    """Mark points, each on its own slice if points have slices."""
     points = roi.paths()[0]
-    whole = np.floor(points + 0.5) if len(points) > 1 else np.trunc(points)  # as ImageJ does, one and several
+    # ImageJ rounds several points, but truncates a single one.
+    whole = np.floor(points + 0.5) if len(points) > 1 else np.trunc(points)
     x, y = whole.astype(np.int64).T
     slices = np.array(roi.point_positions or [roi.position] * len(points))
     for z, plane in enumerate(mask if mask.ndim == 3 else mask[None], start=1):
@@ -195,7 +201,7 @@ def _draw_wide(plane: npt.NDArray[np.bool_], roi: Roi, width: float) -> None:
 
 
 def labels_to_rois(labels: Array) -> list[Roi]:
-    """Trace the cells of a label image: one ROI per id, named by it.
+    """Convert the cells of a label image to ROIs: one per id, named by it.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
-"""The pixels of ROIs, by the rules and the rounding of ImageJ.
+"""Turn ROIs into pixels by the rules and the rounding of ImageJ.
 
-An area's pixels are those that ``ij.gui.Roi.getMask`` has, a line's those that ``ImageProcessor.fill(Roi)`` draws.
+Areas cover the pixels of ``ij.gui.Roi.getMask``, lines those that ``ImageProcessor.fill(Roi)`` draws. Each function
+follows the ImageJ code that it names, down to its 32-bit coordinates; a test compares them pixel by pixel.
 """
 
 from __future__ import annotations
@@ -15,23 +16,23 @@ import numpy.typing as npt
 from fijibridge.arrays import Floats, Ints
 
 Runs = npt.NDArray[np.int64]
-"""Rows of (owner, y, first x, x behind the last), ordered by owner."""
+"""(4, n) rows of owner, y, first x, and x after the last; sorted by owner."""
 
 
 # --- areas ------------------------------------------------------------------------------------------
 
 
 def polygon_runs(vertices: Floats, starts: Ints, owner: Ints) -> Runs:
-    """Scan closed polygons all at once, even-odd for each owner.
+    """Scan closed polygons, all at once, even-odd for each owner.
 
     Parameters
     ----------
     vertices
-        (n, 2) x, y of all polygons, one after the other.
+        (n, 2) x, y of all polygons, concatenated.
     starts
-        (n_polygons + 1,) where each begins.
+        (n_polygons + 1,) index of the first vertex of each polygon, and the end.
     owner
-        (n_polygons,) ascending; polygons of one owner are parts or holes of one shape.
+        (n_polygons,) owner of each polygon, ascending; polygons of one owner are parts or holes of one shape.
 
     Notes
     -----
@@ -46,28 +47,42 @@ def polygon_runs(vertices: Floats, starts: Ints, owner: Ints) -> Runs:
 
 
 def _scan(a: Floats, b: Floats, owner: Ints) -> Runs:
-    finite = np.isfinite(a).all(axis=1) & np.isfinite(b).all(
-        axis=1
-    )  # ImageJ has such: a rotated rectangle of no length
+    """Return the runs between the edges from `a` to `b`, which together close the shapes of their owners.
+
+    Each edge crosses the middle of some pixel rows, and each crossing is rounded to a pixel boundary. A closed shape
+    has an even number of crossings in every row. Sorted by x, they alternate between entering and leaving the shape:
+    the pairs (1st, 2nd), (3rd, 4th) ... are its runs of pixels.
+    """
+    # ImageJ has edges that are not finite: those of a rotated rectangle without length. It skips them.
+    finite = np.isfinite(a).all(axis=1) & np.isfinite(b).all(axis=1)
     a, b, owner = a[finite], b[finite], owner[finite]
+
+    # Direct edges downwards. An edge crosses the rows y1 <= y < y2 whose middle, y + 0.5, lies between its ends; those
+    # that cross no row, horizontal ones among them, count nowhere.
     swap = a[:, 1] > b[:, 1]
     top, low = np.where(swap[:, None], b, a), np.where(swap[:, None], a, b)
     y1, y2 = np.floor(top[:, 1] + 0.5).astype(np.int64), np.floor(low[:, 1] + 0.5).astype(np.int64)
     keep = y1 < y2
     top, low, y1, y2, owner = top[keep], low[keep], y1[keep], y2[keep], owner[keep]
+
+    # x of the crossing in the first row. The tiny constant is that of PolygonFiller, which decides on ties.
     slope = (low[:, 0] - top[:, 0]) / (low[:, 1] - top[:, 1])
     x = top[:, 0] + (y1 - top[:, 1] + 0.5) * slope + 1e-8
+
+    # One entry for each edge and row: `step` counts the rows of an edge.
     count = y2 - y1
     edge = np.repeat(np.arange(len(count)), count)
     step = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
     rows, columns = y1[edge] + step, np.floor(x[edge] + step * slope[edge] + 0.5).astype(np.int64)
+
+    # Sorted by owner, row and column, every second crossing enters, and the next one leaves.
     order = _order(owner[edge], rows, columns)
     left, right = order[0::2], order[1::2]
     return np.stack([owner[edge][left], rows[left], columns[left], columns[right]])
 
 
 def _order(*keys: Ints) -> Ints:
-    """Sort by several keys, the first one counts most: as one number if it fits 63 bits."""
+    """Return the order that sorts by several keys, the first key first; as one integer if it fits into 63 bits."""
     if not len(keys[0]):
         return np.zeros(0, np.int64)
     combined, size = np.zeros(len(keys[0]), np.int64), 1
@@ -95,7 +110,7 @@ def oval_runs(left: int, top: int, right: int, bottom: int, owner: int) -> Runs:
 
 
 def rounded_rectangle(left: int, top: int, right: int, bottom: int, arc: float) -> Floats:
-    """Return the outline of a rectangle with rounded corners, as ``java.awt.geom.RoundRectangle2D`` draws them."""
+    """Return the outline of a rectangle with rounded corners, as ``java.awt.geom.RoundRectangle2D`` computes it."""
     width, height = min(arc, right - left) / 2, min(arc, bottom - top) / 2
     angle = math.pi / 4
     rise, run = 1 - math.cos(angle), math.tan(angle)
@@ -117,7 +132,7 @@ def rotated_rectangle(start: Floats, end: Floats, width: float) -> Floats:
     corners = np.array([start + across, end + across, end - across, start - across]).astype(np.float32)
     low = np.floor(corners.min(axis=0))
     placed: Floats = (corners - low).astype(float) + low
-    return placed  # ImageJ stores them relative to their bounds, with 32 bits
+    return placed  # ImageJ stores them relative to their bounds, as 32-bit floats
 
 
 def ellipse(start: Floats, end: Floats, ratio: float) -> tuple[Floats, tuple[int, int, int, int]]:
@@ -149,17 +164,20 @@ def ellipse(start: Floats, end: Floats, ratio: float) -> tuple[Floats, tuple[int
     low = np.floor(exact.min(axis=0))
     extent = (exact.max(axis=0).clip(np.finfo(np.float32).smallest_subnormal) - low).astype(float) + 0.5
     left, top, width, height = (int(value) for value in (*low, *extent))
-    placed: Floats = (exact - low).astype(float) + low  # ImageJ keeps them relative to their bounds, with 32 bits
+    placed: Floats = (exact - low).astype(float) + low  # ImageJ keeps them relative to their bounds, as 32-bit floats
     return placed, (left, top, left + width, top + height)
 
 
 def flattened(control: Floats, flatness: float = 0.01, level: int = 10) -> Floats:
-    """Turn a Bezier curve of 3 or 4 control points into points behind its first one.
+    """Turn a Bezier curve of 3 or 4 control points into a polyline; its first point is left out.
 
-    Halved until flat, by the rule of ``java.awt.geom.FlatteningPathIterator``; ImageJ fills with a flatness of 0.01.
+    The curve is halved until flat, by the rule of ``java.awt.geom.FlatteningPathIterator``; ImageJ fills with a
+    flatness of 0.01.
     """
     if level == 0 or max(_distance(p, control[0], control[-1]) for p in control[1:-1]) < flatness:
         return control[-1:]
+    # De Casteljau: the means of neighbouring control points, again and again, end in the point in the middle of the
+    # curve. The first and the last ones of all rounds are the control points of the two halves.
     first, last, rest = [control[0]], [control[-1]], control
     while len(rest) > 1:
         rest = (rest[1:] + rest[:-1]) / 2
@@ -177,7 +195,7 @@ def _distance(point: Floats, start: Floats, end: Floats) -> float:
 
 
 def path_parts(path: Floats) -> list[Floats]:
-    """Split a composite's path into its parts, curves flattened: (n, 2) x, y each.
+    """Split the path of a composite into parts, with curves flattened: (n, 2) x, y each.
 
     The path is that of ``ij.gui.ShapeRoi``: 0 x y = move to, 1 x y = line to, 2 and 3 = curves with 2 and 3 points,
     4 = close.
@@ -201,8 +219,8 @@ def path_parts(path: Floats) -> list[Floats]:
 def spline(vertices: Floats, closed: bool) -> Floats:
     """Return the points of a spline-fitted polygon or polyline, as ``ij.gui.PolygonRoi.fitSpline`` computes them.
 
-    Natural cubic splines of x and y over the square root of the distance between vertices; a closed one is continued
-    by up to 7 vertices at both ends.
+    Natural cubic splines of x and y over the square root of the distance between vertices; a closed one repeats up to
+    7 vertices at both ends, so that its ends meet smoothly.
     """
     from scipy.interpolate import CubicSpline  # slow to import, and few ROIs are splines
 
@@ -224,7 +242,7 @@ def spline(vertices: Floats, closed: bool) -> Floats:
 
 
 def _length(vertices: Floats, closed: bool) -> float:
-    """Return the length that ImageJ gives a polygon: with cut corners if it follows the edges of pixels."""
+    """Return ImageJ's length of a polygon; one that follows the edges of pixels has its corners cut."""
     points = np.concatenate([vertices, vertices[:1]]) if closed else vertices
     steps = np.diff(points, axis=0)
     if not closed or (steps != 0).all(axis=1).any() or (vertices != np.floor(vertices)).any():
@@ -243,15 +261,16 @@ def _length(vertices: Floats, closed: bool) -> float:
 
 
 def java_round(values: Floats) -> Ints:
-    """Round to the nearest whole number, halves up, as ``Math.round``: 0.49999999999999994 to 0, not by adding 0.5."""
+    """Round to the nearest integer, halves up, as ``Math.round``."""
+    # Not floor(values + 0.5): that would round 0.49999999999999994 up.
     low = np.floor(values)
     return (low + (values - low >= 0.5)).astype(np.int64)
 
 
 def line_pixels(points: Floats, width: int, shape: Sequence[int]) -> tuple[Ints, Ints]:
-    """Return the pixels x, y of a line through points, also those outside of an image of `shape` (Y, X).
+    """Return the pixels x, y of a line through points, including those outside an image of `shape` (Y, X).
 
-    As ``ij.process.ImageProcessor.lineTo`` draws it: a dot on each step, begun where the line enters the image.
+    As ``ij.process.ImageProcessor.lineTo`` draws it: a dot on each step, from where the line enters the image.
     """
     whole = java_round(points)
     low = np.array([-(width // 2) - 1] * 2)
@@ -273,7 +292,7 @@ def line_pixels(points: Floats, width: int, shape: Sequence[int]) -> tuple[Ints,
             stop = min(stop, int((far[axis] - start[axis]) / increment[axis]))
         if begin > stop:
             continue
-        # by repeated addition, whose rounding decides on ties
+        # By repeated addition, as ImageJ: its rounding decides on ties.
         steps = np.tile(increment, (stop - begin + 1, 1))
         steps[0] = start + begin * increment
         x, y = java_round(np.cumsum(steps, axis=0)).T
@@ -283,11 +302,11 @@ def line_pixels(points: Floats, width: int, shape: Sequence[int]) -> tuple[Ints,
 
 
 def _dot(width: int) -> tuple[Ints, Ints]:
-    """Return the pixels of a dot, as offsets from its centre."""
+    """Return the pixels of a dot as offsets x, y from its centre."""
     if width <= 2:
         offsets = np.array([(0, 0), (-1, 0), (0, -1), (-1, -1)][: width**2], np.int64)
         return offsets[:, 0], offsets[:, 1]
-    # (int) of a negative number goes towards 0, but the dot is drawn at positive places, where it is the floor
+    # Java's (int) rounds towards 0, but ImageJ draws the dot at positive coordinates, where this is the floor.
     low = math.floor(-width / 2 + 0.5)
     runs = oval_runs(low, low, low + width, low + width, 0)
     y, x = (
@@ -309,7 +328,7 @@ def wide_line(start: Floats, end: Floats, width: float) -> Floats:
 
 
 def draw_disc_line(plane: npt.NDArray[np.bool_], points: Floats, radius: float) -> None:
-    """Mark the pixels whose centre is at most a radius from the line; on a tie, the larger coordinate's."""
+    """Mark the pixels whose centre lies within a radius of a line; on a tie those of the larger coordinate."""
     for start, end in pairwise(points - 0.5 + 1e-6):
         low = np.maximum(np.floor(np.minimum(start, end) - radius), 0).astype(int)
         high = np.minimum(np.ceil(np.maximum(start, end) + radius), np.array(plane.shape[::-1]) - 1).astype(int)
@@ -325,7 +344,7 @@ def draw_disc_line(plane: npt.NDArray[np.bool_], points: Floats, radius: float) 
 
 
 def write_runs(plane: npt.NDArray[np.generic], runs: Runs, values: Sequence[int] | Ints) -> None:
-    """Write each owner's value into its runs, cut at the plane's border; later runs win."""
+    """Write the value of each owner into its runs, clipped to the plane; later runs win."""
     height, width = plane.shape
     owner, y, start, stop = runs[:, (runs[1] >= 0) & (runs[1] < height)]
     start, stop = start.clip(0, width), stop.clip(0, width)

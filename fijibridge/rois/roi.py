@@ -1,4 +1,4 @@
-"""One region of interest, and files of them."""
+"""A region of interest (ROI) of ImageJ, and files of ROIs."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ _SUBTYPES = {
 
 
 class Roi:
-    """One region of interest, as ImageJ has it.
+    """Region of interest of ImageJ.
 
     Make one with :meth:`polygon`, :meth:`rectangle`, :meth:`oval`, :meth:`line` or :meth:`points`, read it with
-    :func:`read_rois`, or pull it with ``fiji.rois()``. It does not change; two are equal if ImageJ would store the
-    same bytes.
+    :func:`read_rois`, or copy it from Fiji with ``fiji.rois()``. A ROI is immutable, and is the bytes that ImageJ
+    stores: headers and vertices are read from them on demand, and thousands of ROIs cross to Java in one call. Two are
+    equal if their bytes are.
 
     Examples
     --------
@@ -60,11 +61,11 @@ class Roi:
         Parameters
         ----------
         xy
-            (n, 2) vertices, x before y. Whole numbers stay integer coordinates, others become sub-pixel ones.
+            (n, 2) vertices, x before y. Integers stay integer coordinates, other numbers become sub-pixel ones.
         name
-            Of a cell, its id.
+            Name of the ROI; for a cell, its id.
         position
-            Slice of the stack, counted from 1 as in ImageJ; 0 = on all of them.
+            Slice of the stack, from 1 as in ImageJ; 0 = all slices.
         """
         return cls(_vertices(ROI_TYPE.POLYGON, xy, name, position).tobytes())
 
@@ -78,7 +79,7 @@ class Roi:
 
     @classmethod
     def points(cls, xy: npt.ArrayLike, name: str = "", position: int = 0) -> Roi:
-        """Make a multi-point of (n, 2) places x, y."""
+        """Make a multi-point of (n, 2) points x, y."""
         return cls(_vertices(ROI_TYPE.POINT, np.atleast_2d(xy), name, position).tobytes())
 
     @classmethod
@@ -88,7 +89,7 @@ class Roi:
 
     @classmethod
     def oval(cls, x: int, y: int, width: int, height: int, name: str = "", position: int = 0) -> Roi:
-        """Make the oval that fits into a rectangle, in whole pixels."""
+        """Make the oval inscribed in a rectangle, in whole pixels."""
         return cls(_box(ROI_TYPE.OVAL, x, y, width, height, name, position))
 
     @classmethod
@@ -98,7 +99,7 @@ class Roi:
         Raises
         ------
         RoiError
-            If the bytes are no ROI, or were cut off.
+            If the bytes are not a ROI, or are truncated.
         """
         return cls(bytes(data))
 
@@ -108,7 +109,7 @@ class Roi:
 
     @cached_property
     def data(self) -> ImagejRoi:
-        """All the fields of ImageJ's file format, as roifile has them; a copy."""
+        """Copy of all fields of ImageJ's file format, as an object of roifile."""
         return ImagejRoi.frombytes(self._bytes)
 
     @cached_property
@@ -117,29 +118,29 @@ class Roi:
 
     @property
     def name(self) -> str:
-        """The name in the ROI Manager; of a cell, its id."""
+        """Name in the ROI Manager; for a cell, its id."""
         return format.text(self._bytes, self._second.name_offset, self._second.name_length)
 
     @property
     def properties(self) -> dict[str, str]:
-        """The properties that plugins and macros attach to a ROI."""
+        """Properties that plugins and macros attached to the ROI."""
         lines = format.text(self._bytes, self._second.props_offset, self._second.props_length).splitlines()
         return dict(tuple(line.split(": ", 1)) for line in lines if ": " in line)  # type: ignore[misc]
 
     @property
     def kind(self) -> str:
-        """What ImageJ would call it: polygon, rectangle, oval, freehand, traced, composite, line, point ..."""
+        """Kind in ImageJ's terms: polygon, rectangle, oval, freehand, traced, composite, line, point ..."""
         if self.header.shape_size:
             return "composite"
         return _SUBTYPES.get(self.header.subtype) or _KINDS[self.header.type]
 
     @property
     def bounds(self) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom in pixels; right and bottom are the first ones outside."""
+        """Left, top, right, bottom in pixels; right and bottom are exclusive."""
         head = self.header
         if head.type in (format.RECTANGLE, format.OVAL) and head.options & format.SUB_PIXEL and not head.shape_size:
             x, y, width, height = format.floats(self._bytes, 18, 4)
-            left, top = int(x), int(y)  # towards 0, as ImageJ does
+            left, top = int(x), int(y)  # towards 0, as ImageJ rounds
             return left, top, left + math.ceil(width), top + math.ceil(height)
         if self._is_ellipse:
             return self._ellipse[1]
@@ -157,12 +158,12 @@ class Roi:
 
     @property
     def position(self) -> int:
-        """Slice (z of a hyperstack) that it belongs to, counted from 1; 0 = all."""
+        """Slice (z of a hyperstack), from 1; 0 = all."""
         return max(self.header.position, 0) or self._second.z
 
     @property
     def hyperstack_position(self) -> tuple[int, int, int]:
-        """Channel, slice and frame of a hyperstack, counted from 1; 0 = all."""
+        """Channel, slice and frame of a hyperstack, from 1; 0 = all."""
         return self._second.c, self._second.z, self._second.t
 
     @property
@@ -172,17 +173,17 @@ class Roi:
 
     @property
     def stroke_width(self) -> float:
-        """Width of its line in pixels; 0 = ImageJ's thinnest."""
+        """Width of the line in pixels; 0 = the thinnest of ImageJ."""
         return self._second.stroke_width or float(self.header.stroke_width)
 
     @property
     def stroke_color(self) -> str | None:
-        """Colour of its line, ``"#rrggbbaa"``; None = ImageJ's default."""
+        """Colour of the line, ``"#rrggbbaa"``; None = default of ImageJ."""
         return _color_name(self.header.stroke)
 
     @property
     def fill_color(self) -> str | None:
-        """Colour that it is filled with, ``"#rrggbbaa"``; None = not filled."""
+        """Fill colour, ``"#rrggbbaa"``; None = not filled."""
         return _color_name(self.header.fill)
 
     @property
@@ -192,12 +193,12 @@ class Roi:
 
     @property
     def point_positions(self) -> list[int]:
-        """Slice of each point of a multi-point over several slices, from 1; empty if they have none of their own."""
+        """Slice of each point of a multi-point over several slices, from 1; empty if points have no slices."""
         positions = [word >> 8 for word in self._point_words()]
         return positions if any(positions) else []
 
     def _point_words(self) -> list[int]:
-        """Return what is stored for each point: its slice, and its counter in the last 8 bits."""
+        """Return the word stored for each point: its slice, and its counter in the last 8 bits."""
         offset = self._second.counters_offset
         if self.kind != "point" or not offset:
             return []
@@ -216,18 +217,18 @@ class Roi:
         group: int | None = None,
         properties: dict[str, str] | None = None,
     ) -> Roi:
-        """Return a copy that looks different.
+        """Return a copy with another style.
 
         Parameters
         ----------
         stroke, fill
             Colours as matplotlib knows them: ``"red"``, ``"#ff8800"``, ``"#ff880080"`` with opacity.
         width
-            Of the line, in pixels.
+            Width of the line, in pixels.
         group
-            0 to 255.
+            Group of ImageJ, 0 to 255; it brings a stroke colour of its own when ImageJ reads the ROI.
         properties
-            Replace the ones that it has.
+            Properties that replace all present ones.
         """
         data = format.with_second_header(self._bytes)
         second = self.header.second or len(self._bytes)
@@ -249,20 +250,21 @@ class Roi:
         return Roi(data)
 
     def at(self, position: int = 0, *, c: int = 0, z: int = 0, t: int = 0) -> Roi:
-        """Return a copy on another slice of a stack, or place of a hyperstack; all counted from 1, 0 = all."""
+        """Return a copy at another slice of a stack, or another place of a hyperstack; from 1, 0 = all."""
         data = format.with_second_header(self._bytes)
         data = format.patched(data, 56, "i", position)
         return Roi(format.patched(data, (self.header.second or len(self._bytes)) + 4, "i", c, z, t))
 
     def paths(self) -> list[Floats]:
-        """Return the vertices of each part, (n, 2) arrays of x, y; holes are parts too, closed parts stay open.
+        """Return the vertices of each part, (n, 2) arrays of x, y.
 
-        Curves come as the many short lines that ImageJ fills.
+        Holes are parts too. A closed part does not repeat its first vertex. Curves come as the many short lines that
+        ImageJ fills.
 
         Raises
         ------
         RoiError
-            For a kind that has no vertices.
+            If this kind has no vertices.
         """
         head, kind = self.header, self.kind
         if kind == "composite":
@@ -275,7 +277,7 @@ class Roi:
             return [np.array([(left, top), (right, top), (right, bottom), (left, bottom)], float)]
         if kind in ("line", "arrow"):
             return [format.floats(self._bytes, 18, 4).reshape(2, 2)]
-        if kind == "rotated_rect" and head.type == format.FREEHAND:  # else it is a polygon for ImageJ too
+        if kind == "rotated_rect" and head.type == format.FREEHAND:  # other types are polygons to ImageJ too
             ends = format.floats(self._bytes, 18, 4).reshape(2, 2)
             return [rasterization.rotated_rectangle(ends[0], ends[1], float(format.floats(self._bytes, 52, 1)[0]))]
         if self._is_ellipse:
@@ -296,17 +298,17 @@ class Roi:
     def _repr_html_(self) -> str:
         from fijibridge import displays
 
-        told: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "kind": self.kind,
             "x": "{0} to {2}".format(*self.bounds),
             "y": "{1} to {3}".format(*self.bounds),
         }
-        told |= {"slice": self.position} if self.position else {}
-        told |= {"group": self.group} if self.group else {}
-        return displays.page(f"Roi {self.name}", displays.facts(told | self.properties), self._picture())
+        facts |= {"slice": self.position} if self.position else {}
+        facts |= {"group": self.group} if self.group else {}
+        return displays.page(f"Roi {self.name}", displays.facts(facts | self.properties), self._picture())
 
     def _picture(self) -> str:
-        """Return its outline as an SVG; empty for a kind that has none."""
+        """Return the outline as an SVG; empty for a kind without outline."""
         from fijibridge import displays
 
         left, top, right, bottom = self.bounds
@@ -336,14 +338,16 @@ def argb(color: str) -> int:
     Raises
     ------
     RoiError
-        If matplotlib does not know it.
+        If matplotlib does not know the colour.
     """
     from matplotlib.colors import to_rgba
 
     try:
         red, green, blue, alpha = (round(255 * v) for v in to_rgba(color))
     except ValueError as error:
-        raise RoiError(f"{color!r} is no colour; expected 'red', '#ff8800' or the like") from error
+        raise RoiError(
+            f"{color!r} is not a colour; expected a name such as 'red' or a code such as '#ff8800'"
+        ) from error
     return alpha << 24 | red << 16 | green << 8 | blue
 
 
@@ -354,7 +358,7 @@ def _color_name(value: int) -> str | None:
 def _refuse_too_far(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> None:
     if low.min() < -5000 or high.max() > format.FARTHEST:
         where = f"from {low.tolist()} to {high.tolist()} (x, y)"
-        raise RoiError(f"a ROI {where}: ImageJ's format reaches from -5000 to {format.FARTHEST}")
+        raise RoiError(f"a ROI reaches {where}, but ImageJ's format from -5000 to {format.FARTHEST} only")
 
 
 def _vertices(kind: ROI_TYPE, xy: npt.ArrayLike, name: str, position: int) -> ImagejRoi:
@@ -401,7 +405,7 @@ def read_rois(path: str | os.PathLike[str]) -> list[Roi]:
     Raises
     ------
     RoiError
-        If the file holds no ROI.
+        If the file does not exist or holds no ROI.
     """
     source = Path(path)
     if not source.is_file():
@@ -427,13 +431,27 @@ def read_rois(path: str | os.PathLike[str]) -> list[Roi]:
 def write_rois(rois: Iterable[Roi], path: str | os.PathLike[str]) -> None:
     """Write one ROI as ``.roi``, or any number as a ``RoiSet.zip`` that the ROI Manager opens.
 
-    The file is replaced as a whole. ROIs of one name get ``-1``, ``-2`` ... behind it in the zip, as
-    the ROI Manager does it; ImageJ shows a ROI under the name of its file.
+    Parameters
+    ----------
+    rois
+        ROIs to write; exactly one for a ``.roi`` file.
+    path
+        File ending in ``.roi`` or ``.zip``; it is replaced as a whole.
+
+    Raises
+    ------
+    RoiError
+        If the suffix is another one, or a ``.roi`` file would get more or less than one ROI.
+
+    Notes
+    -----
+    In a zip, further ROIs of the same name get ``-1``, ``-2`` ... appended, as in the ROI Manager; ImageJ shows a ROI
+    under the name of its file.
     """
     target, items = Path(path), list(rois)
     if target.suffix.lower() == ".roi":
         if len(items) != 1:
-            raise RoiError(f"a .roi file holds one ROI, not {len(items)}: write to a .zip")
+            raise RoiError(f"{len(items)} ROIs for a .roi file, which holds one ROI: write a .zip instead")
         with atomic(target) as temporary:
             temporary.write_bytes(items[0].to_bytes())
         return

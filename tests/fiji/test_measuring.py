@@ -110,7 +110,7 @@ def test_colours_by_class(two_channels, cells):
     two_channels.show_labels(cells, over="two", colors={9: "red"})
     colors = {roi.name: roi.stroke_color for roi in two_channels.rois("overlay", "two")}
     assert colors == {"4": "#ffff00ff", "9": "#ff0000ff", "700": "#ffff00ff"}
-    with pytest.raises(RoiError, match="names of none"):
+    with pytest.raises(RoiError, match="no ROI has these names"):
         two_channels.add_rois(fb.labels_to_rois(cells), "two", colors={"8": "red"})
     with pytest.raises(RoiError, match="no colour"):
         two_channels.add_rois(fb.labels_to_rois(cells), "two", colors={"9": "redd"})

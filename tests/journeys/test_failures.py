@@ -102,9 +102,9 @@ def test_memory_that_is_gone_at_the_first_step_leaves_no_model(pair, tmp_path):
     assert "all 3 epochs done" in run.stopped_because
 
 
-def test_real_memory(python, tmp_path):
+def test_real_memory(warm_python, tmp_path):
     """A process that may not have more than it has: torch's own error of the CPU."""
-    done = python(
+    done = warm_python.run(
         f"""
         import resource, torch, fijibridge as fb
         torch.set_num_threads(1)
@@ -123,8 +123,7 @@ def test_real_memory(python, tmp_path):
         except fb.FijiBridgeError as error:
             resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
             print(type(error).__name__, error)
-        """,
-        timeout=200,
+        """
     )
     assert done.stdout.startswith("TrainingError memory was not enough in epoch 2 of 3"), done.stdout + done.stderr
     assert "lower the batch or the patch" in done.stdout
@@ -255,9 +254,9 @@ def test_x_and_y_of_different_shape(pair):
 # --- the disk -------------------------------------------------------------------------------------------
 
 
-def test_a_real_full_disk_leaves_the_checkpoint_before(python, tmp_path):
+def test_a_real_full_disk_leaves_the_checkpoint_before(warm_python, tmp_path):
     """No file may become larger than a few kB from the second epoch on (RLIMIT_FSIZE)."""
-    done = python(
+    done = warm_python.run(
         f"""
         import resource, signal, warnings, torch, fijibridge as fb
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -7,8 +7,6 @@ import os
 import pickle
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -62,56 +60,34 @@ def same_weights(a, b):
 
 
 @pytest.fixture(scope="module")
-def script(tmp_path_factory):
-    path = tmp_path_factory.mktemp("script") / "train.py"
-    path.write_text(SCRIPT)
-    return path
-
-
-def start(script, folder, how, **more):
-    return subprocess.Popen(
-        [sys.executable, str(script), str(folder), how],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **more,
-    )
-
-
-@pytest.fixture(scope="module")
-def whole(script, tmp_path_factory):
+def whole(warm_python, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "run"
-    process = start(script, folder, "anew")
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == 0, err
-    return folder, out
+    warm_python.run(SCRIPT, folder, "anew")
+    return folder
 
 
 @pytest.mark.parametrize("step", [1, 6, 9, 23])
-def test_killed_at_any_step_and_resumed_it_ends_with_the_same_weights(script, whole, tmp_path, step):
+def test_killed_at_any_step_and_resumed_it_ends_with_the_same_weights(warm_python, whole, tmp_path, step):
     folder = tmp_path / "run"
-    process = start(script, folder, "anew")
-    for line in process.stdout:
-        if line == f"step {step}\n":
+    training = warm_python.start(SCRIPT, folder, "anew")
+    for line in training.lines():
+        if line == f"step {step}":
             time.sleep(0.002 * step)  # somewhere within saving or the next step
-            process.send_signal(signal.SIGKILL)
+            os.kill(training.pid, signal.SIGKILL)
             break
-    process.wait()
+    assert training.wait().returncode == -signal.SIGKILL
     if not (folder / LAST).is_file():
         assert step == 1  # it may be killed before its first checkpoint is there
         return
     for broken in folder.glob("*.csv"):
         pd.read_csv(broken)
     torch.load(folder / LAST, weights_only=True)
-    again = start(script, folder, "resume")
-    out, err = again.communicate(timeout=240)
-    assert again.returncode == 0, err
-    assert "all 4 epochs done" in out
-    expected, found = Model.load(whole[0]), Model.load(folder)
+    assert "all 4 epochs done" in warm_python.run(SCRIPT, folder, "resume").stdout
+    expected, found = Model.load(whole), Model.load(folder)
     assert same_weights(expected.net, found.net)
     columns = ["epoch", "train_loss", "val_loss", "lr"]
     pd.testing.assert_frame_equal(
-        pd.read_csv(folder / "history.csv")[columns], pd.read_csv(whole[0] / "history.csv")[columns]
+        pd.read_csv(folder / "history.csv")[columns], pd.read_csv(whole / "history.csv")[columns]
     )
 
 

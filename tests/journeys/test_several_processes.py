@@ -6,7 +6,12 @@ import json
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from fijibridge.files import write_image
+from tests.trained import small_tissue
 
 BEGIN = """
 import os, sys, types, time, torch
@@ -147,3 +152,38 @@ def test_each_device_learns_its_share_of_anyones_batches(tmp_path):
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
     done = _given(tmp_path, "4,3")
     assert "told: a batch of 3 patches cannot be shared by 2 devices equally" in done.stdout, done.stderr[-3000:]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    tissue = small_tissue()
+    for name in ("a", "b"):
+        write_image(tmp_path / "images" / f"{name}_image.tif", tissue.image)
+        write_image(tmp_path / "images" / f"{name}_labels.tif", tissue.labels)
+    (tmp_path / "images" / "dataset.toml").write_text(
+        'format = 1\nimage = "*_image.tif"\nlabels = "{name}_labels.tif"\n[split]\nvalidation = ["b"]\n'
+    )
+    return tmp_path
+
+
+def test_two_processes_share_the_batches_and_learn_the_same(folder):
+    """Two gloo processes on the CPU: the same patches as one, half of each batch in each; one record."""
+
+    def trained_on(devices):
+        out = folder / f"run{devices}"
+        code = [
+            sys.executable, "-m", "fijibridge", "train", str(folder / "images"), "--out", str(out), "--depth=1",
+            "--channels=4", "--epochs=2", "--batches=4", "--batch=4", "--patch=32", f"--devices={devices}",
+            "--device=cpu", "--no-forecast",
+        ]  # fmt: skip
+        done = subprocess.run(code, capture_output=True, text=True, timeout=280, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert done.stdout.count("Model and record in") == 1
+        return json.loads((out / "run.json").read_text()), pd.read_csv(out / "history.csv")
+
+    (one, first), (two, second) = trained_on(1), trained_on(2)
+    assert (one["settings"]["world"], two["settings"]["world"]) == (1, 2)
+    assert "all 2 epochs done" in two["stopped_because"]
+    # batch normalisation sees half of the batch, so that losses are near and not equal
+    np.testing.assert_allclose(first["train_loss"], second["train_loss"], rtol=0.15)
+    np.testing.assert_allclose(first["val_loss"], second["val_loss"], rtol=0.25)

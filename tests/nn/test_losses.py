@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from fijibridge.cells.targets.from_labels import IGNORE
-from fijibridge.nn.losses import Loss, segmentation_loss
+from fijibridge.errors import RenamedWarning, TrainingError
+from fijibridge.nn import losses
+from fijibridge.nn.losses import LOSSES, Loss, segmentation_loss
 
 HEADS = {"classes": slice(0, 2), "distance": slice(2, 3), "affinity": slice(3, 5)}
 
@@ -81,3 +83,44 @@ def test_the_target_is_cropped_to_a_smaller_output():
     inner = slice(1, -1)
     cropped = segmentation_loss(logits[:, :, inner, inner], y[:, inner, inner], weight[:, inner, inner])
     assert torch.equal(Loss()(logits[:, :, inner, inner], y, weight), cropped)
+
+
+def test_loss_by_hand():
+    logits = torch.tensor([[[[0.0, 2.0]], [[1.0, -1.0]]]])  # (1, 2, 1, 2)
+    target, weight = torch.tensor([[[1, 0]]]), torch.tensor([[[3.0, 1.0]]])
+    p = torch.softmax(logits, 1)[0, :, 0]
+    entropy = (-3 * torch.log(p[1, 0]) - torch.log(p[0, 1])) / 4
+    dice = [
+        (2 * (3 * p[0, 0] * 0 + p[0, 1]) + 1) / (3 * p[0, 0] + p[0, 1] + 1 + 1),
+        (2 * 3 * p[1, 0] + 1) / (3 * (p[1, 0] + 1) + p[1, 1] + 1),
+    ]
+    expected = entropy + 1 - sum(dice) / 2
+    assert float(segmentation_loss(logits, target, weight)) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_pixels_of_unknown_truth_change_nothing():
+    torch.manual_seed(0)
+    logits, target = torch.randn(2, 2, 6, 6), torch.randint(0, 2, (2, 6, 6))
+    target[:, 3:] = IGNORE
+    other = logits.clone()
+    other[:, :, 3:] = 50 * torch.randn(2, 2, 3, 6)
+    weight = torch.ones(2, 6, 6)
+    assert torch.allclose(segmentation_loss(logits, target, weight), segmentation_loss(other, target, weight))
+
+
+def test_each_loss_is_defined_once_with_its_head_and_a_summary():
+    assert {name: loss.head for name, loss in LOSSES.items()} == {
+        "cross_entropy+dice": "classes", "cross_entropy": "classes", "dice": "classes",
+        "relative_distance": "distance", "affinity_entropy": "affinity",
+    }  # fmt: skip
+    assert all(loss.name == name and loss.summary for name, loss in LOSSES.items())
+
+
+def test_a_loss_that_is_not_defined():
+    with pytest.raises(TrainingError, match=r"loss is 'dice\+'; expected one of .*; did you mean 'dice'"):
+        Loss("dice+")
+
+
+def test_the_old_name_of_its_type():
+    with pytest.warns(RenamedWarning, match="losses.Kind was renamed"):
+        assert losses.Kind is losses.LossName

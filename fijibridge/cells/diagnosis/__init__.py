@@ -1,4 +1,4 @@
-"""Where a segmentation goes wrong and why, and what people corrected.
+"""Errors of a segmentation and their causes: lost cells, wrong pixels, broken membranes.
 
-``overview`` is where one starts to read: it puts together ``pixel_errors`` and ``gaps``.
+Read ``overview`` first: it combines ``pixel_errors`` and ``gaps``. ``rois`` draws the result over an image.
 """

@@ -1,4 +1,4 @@
-"""Which broken membrane merged which cells, and what closing it would win back."""
+"""Find the broken membranes that merged cells, and the number of cells that closing each one regains."""
 
 from __future__ import annotations
 
@@ -22,22 +22,29 @@ from fijibridge.image import Array, as_labels, same_shape, values
 from fijibridge.renames import keyword_only
 
 Labels = npt.NDArray[np.int64]
-_SLACK = 2  # how far, in pixels, a predicted membrane may lie beside the true one
+_SLACK = 2  # largest offset of a predicted membrane from the true one, in pixels
 _COLUMNS = ("predicted", "true_a", "true_b", "length", "of", "stretches", "lowest", "regained")
 
 
 @dataclass(frozen=True)
 class _Merge:
-    """The surroundings of one predicted cell that merges `members`.
+    """Surroundings of one predicted cell that merges true cells.
 
     Attributes
     ----------
+    predicted, members
+        Id of the predicted cell, and of the true cells that it merges.
     inside
-        The known pixels of the predicted cell.
-    owner
-        Index of the member that is nearest to each pixel, and `reach`, how far it is away.
+        Known pixels of the predicted cell.
+    owner, reach
+        Index of the member nearest to each pixel, and its distance in pixels.
+    prob
+        Largest membrane probability within 2 px of each pixel; None without a probability.
+    corner
+        First pixel of the surroundings in the whole image.
     sizes, shared, territory
-        Of each member: its known pixels, those in the predicted cell, and the pixels of that cell nearest to it.
+        For each member, the count of its known pixels, of those in the predicted cell, and of the pixels of the
+        predicted cell nearest to it.
     """
 
     predicted: int
@@ -68,34 +75,34 @@ def find_gaps(
     Parameters
     ----------
     true, pred
-        Label images of one shape, 2D or 3D.
+        Label images of equal shape, 2D or 3D.
     matching
-        Of the two: it says which cells were merged.
+        Matching of the two, with the merged cells.
     prob
-        Predicted membrane probability. With it, the broken stretch of a membrane is where no pixel within 2 px of it
-        reaches the threshold; without it, where the predicted cell runs through.
+        Predicted membrane probability. With it, a membrane is broken where no pixel within 2 px reaches the threshold;
+        without it, where the predicted cell runs through.
     threshold
-        From which probability on a pixel is membrane.
+        Pixels of at least this probability are membrane.
     max_gap
-        True cells up to so many pixels apart share a membrane; distances here are in pixels along all axes.
+        Largest distance between true cells that share a membrane; distances here are in pixels along all axes.
     region
-        Where the truth is known (non-zero), as for the matching.
+        Mask, non-zero where the truth is known, as for the matching.
 
     Returns
     -------
     pandas.DataFrame
-        A row per broken membrane between two true cells inside one predicted cell, those first that cost most:
-        ``predicted``, ``true_a``, ``true_b`` (ids), ``length`` of the broken stretches and of the whole membrane,
-        ``of`` (pixels along it), number of ``stretches``, ``lowest`` probability on it (NaN without `prob`),
-        ``regained``: how many more cells match if this membrane alone is closed, and the place of the longest stretch,
-        ``y``, ``x`` (and ``z``), in pixels. Where ``lowest`` reaches the threshold the membrane is whole and the cells
-        were merged all the same, such as one too small to be seen that a neighbour grew over; nothing is regained.
+        A row per broken membrane between two true cells inside one predicted cell, the costliest first: ``predicted``,
+        ``true_a``, ``true_b`` (ids), ``length`` of the broken stretches and, in ``of``, of the whole membrane (pixels
+        along it), number of ``stretches``, ``lowest`` probability on it (NaN without `prob`), ``regained``, the number
+        of cells that match in addition if this membrane alone is closed, and the place of the longest stretch, ``y``,
+        ``x`` (and ``z``), in pixels. Where ``lowest`` reaches the threshold, the membrane is whole and the cells merged
+        for another reason, such as a cell too small to be seen that a neighbour grew over; nothing is regained.
 
     Notes
     -----
     Inside the predicted cell, each pixel belongs to the nearest of the true cells that it merges; a membrane is where
-    two of these territories meet. Closing one separates the predicted cell if it is the only way between two groups
-    of true cells; each part is then matched anew, by the matching's criterion and threshold.
+    two of these territories meet. Closing one separates the predicted cell if it is the only link between two groups of
+    true cells; each part is then matched by the criterion and threshold of the matching.
     """
     given = {"prob": prob, "region": region}
     same_shape(true=true, pred=pred, **{name: image for name, image in given.items() if image is not None})
@@ -115,7 +122,7 @@ def find_gaps(
 
 
 def _boxes(pred: Labels, ids: list[int]) -> dict[int, tuple[slice, ...]]:
-    """Return the bounding box of each id, a margin around it."""
+    """Return the bounding box of each id, with a margin."""
     wanted = np.array(sorted(ids), np.int64)
     index = np.searchsorted(wanted, pred).clip(max=max(len(wanted) - 1, 0)) if len(wanted) else np.zeros_like(pred)
     numbered = np.where(wanted[index] == pred, index + 1, 0) if len(wanted) else index
@@ -154,7 +161,11 @@ def _merge(
 
 
 def _broken(merge: _Merge, matching: Matching, threshold: float, max_gap: float) -> list[tuple[Any, ...]]:
-    """Return a row for each membrane between two members that is broken."""
+    """Return a row for each broken membrane between two members.
+
+    Broken membranes are the links of a graph of members; closing one removes its link, and the parts that are still
+    linked become the predicted cells.
+    """
     membranes = _membranes(merge, max_gap)
     gaps = {pair: gap for pair, m in membranes.items() if (gap := _gap(merge, m, threshold)) is not None}
     links = np.array(list(gaps), np.int64).reshape(-1, 2)
@@ -170,12 +181,12 @@ def _broken(merge: _Merge, matching: Matching, threshold: float, max_gap: float)
 
 
 def _membranes(merge: _Merge, max_gap: float) -> dict[tuple[int, int], Ints]:
-    """Return, for each pair of members, the pixels of the first that lie along the second, as flat indices."""
+    """Return, for each pair of members, the pixels of the first that touch the second, as flat indices."""
     place = np.arange(merge.owner.size).reshape(merge.owner.shape)
     n = len(merge.members)
     pairs, pixels = [], []
     for axis in range(merge.owner.ndim):
-        for one, other in permutations(ahead(axis, merge.owner.ndim)):  # both ways round
+        for one, other in permutations(ahead(axis, merge.owner.ndim)):  # both directions
             a, b = merge.owner[one], merge.owner[other]
             meets = (a < b) & (merge.reach[one] + merge.reach[other] <= max_gap + 1)
             pairs.append(a[meets] * n + b[meets])
@@ -187,7 +198,7 @@ def _membranes(merge: _Merge, max_gap: float) -> dict[tuple[int, int], Ints]:
 
 
 def _gap(merge: _Merge, membrane: Ints, threshold: float) -> tuple[Ints, float] | None:
-    """Return the broken part of a membrane and the lowest probability on it, None if the predicted cell ends there."""
+    """Return the broken part of a membrane and the lowest probability on it; None if the predicted cell ends there."""
     through = membrane[merge.inside.reshape(-1)[membrane]]
     if not len(through):
         return None
@@ -195,12 +206,12 @@ def _gap(merge: _Merge, membrane: Ints, threshold: float) -> tuple[Ints, float] 
         return through, float("nan")
     prob = merge.prob.reshape(-1)[through]
     lowest = float(prob.min())
-    # a membrane that is whole everywhere is broken, for the segmentation, where it is weakest
+    # A membrane that reaches the threshold everywhere is taken to break where it is weakest.
     return through[prob < threshold if lowest < threshold else prob == lowest], lowest
 
 
 def _stretches(merge: _Merge, pixels: Ints) -> tuple[int, list[int]]:
-    """Count the connected stretches of some pixels, and return the middle of the longest, in the whole image."""
+    """Return the number of connected stretches of pixels, and the middle of the longest in the whole image."""
     places = np.stack(np.unravel_index(pixels, merge.owner.shape), axis=1)
     low = places.min(axis=0)
     mask = np.zeros(places.max(axis=0) - low + 1, bool)
@@ -212,7 +223,7 @@ def _stretches(merge: _Merge, pixels: Ints) -> tuple[int, list[int]]:
 
 
 def _matched(merge: _Merge, links: Ints, matching: Matching) -> int:
-    """Count the members that match when the predicted cell falls into the parts that these links hold together."""
+    """Count the members that match if the predicted cell consists of the parts that these links connect."""
     n = len(merge.members)
     graph = coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(n, n))
     part = connected_components(graph, directed=False)[1]

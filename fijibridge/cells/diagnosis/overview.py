@@ -1,4 +1,4 @@
-"""Where a segmentation goes wrong, and why: cells by outcome, wrong pixels, broken membranes, and a sentence."""
+"""Diagnose a segmentation: cells by outcome, wrong pixels, broken membranes, and a summary in words."""
 
 from __future__ import annotations
 
@@ -23,27 +23,26 @@ from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
 from fijibridge.renames import keyword_only, renamed_keywords
 
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-"""Of IoU, over which the average precision is taken, as the COCO and nuclei challenges do."""
+"""IoU thresholds of the average precision, those of the COCO and nuclei challenges."""
 
-GAP = 2  # pixels beside a predicted cell that count as its own where partitions are compared
+GAP = 2  # predicted background this near to a predicted cell, in pixels, belongs to it when partitions are compared
 
 
 @dataclass(frozen=True)
 class Diagnosis(Generic[ImageT]):
-    """The outcome of :func:`diagnose`.
+    """Result of :func:`diagnose`.
 
     Attributes
     ----------
     matching : Matching
-        At the threshold asked for.
+        Matching at the threshold `thresh`.
     curve : tuple of Matching
-        At each of :data:`THRESHOLDS`.
+        Matchings at each of :data:`THRESHOLDS`.
     agreement : Agreement
-        Rand error, variation of information, boundaries; gaps of up to 2 px beside predicted cells count as theirs, see
-        :func:`compare_labels`.
+        Rand error, variation of information, boundaries. Gaps of up to 2 px beside predicted cells count as theirs,
+        since scikit-image would take all gaps for one region; see :func:`compare_labels`.
     cells : pandas.DataFrame
-        A row per cell: :meth:`Matching.cells`, the place of its centre ``y``, ``x`` (and ``z``) and its ``area`` in
-        pixels.
+        A row per cell: :meth:`Matching.cells`, its centre ``y``, ``x`` (and ``z``) and its ``area`` in pixels.
     errors : numpy.ndarray or xarray.DataArray
         Map of the wrong pixels, see :func:`error_map`; calibrated if the truth was.
     pixel_accuracy : float
@@ -51,11 +50,11 @@ class Diagnosis(Generic[ImageT]):
     correlation : pandas.DataFrame
         Radial autocorrelation of the wrong pixels, see :func:`correlate_errors`.
     enrichment : pandas.DataFrame
-        Whether they sit at the wrong cells and near membranes, see :func:`enrich_errors`.
+        Enrichment of wrong pixels at wrong cells and near membranes, see :func:`enrich_errors`.
     gaps : pandas.DataFrame
-        Broken membranes and what they cost, see :func:`find_gaps`.
+        Broken membranes and the cells that they cost, see :func:`find_gaps`.
     summary : str
-        The gap between the accuracy of pixels and that of cells, explained in a sentence or two.
+        The difference between the accuracy of pixels and of cells, explained in a sentence or two.
     """
 
     matching: Matching
@@ -71,13 +70,13 @@ class Diagnosis(Generic[ImageT]):
 
     @property
     def average_precision(self) -> float:
-        """Mean over :data:`THRESHOLDS`."""
+        """Mean average precision over :data:`THRESHOLDS`."""
         return average_precision(self.curve)
 
     def wrong_places(self) -> npt.NDArray[np.int64]:
-        """Return the centres of all cells without a match, (n, 2 or 3) pixels in the order of the axes.
+        """Return the centres of all cells without a match, (n, 2) or (n, 3) ``int64`` pixels in the order of the axes.
 
-        They can be what patches are drawn around.
+        Patches can be drawn around them.
         """
         axes = [d for d in ("z", "y", "x") if d in self.cells]
         wrong = self.cells[self.cells["outcome"] != "matched"]
@@ -98,19 +97,19 @@ def diagnose(
     membrane_width: float = MEMBRANE_WIDTH,
     seed: int = 0,
 ) -> Diagnosis[ImageT]:
-    """Find out where predicted cells are wrong, and why.
+    """Diagnose the errors of predicted cells.
 
     Parameters
     ----------
     true, pred
         Label images, (Y, X) or (Z, Y, X).
     prob
-        The membrane probability, or all classes, that the predicted cells were found in, as for
-        :func:`fijibridge.label_cells`. Left out, membranes are taken from the predicted cells.
+        Membrane probability, or all classes, from which the predicted cells were made, as for
+        :func:`fijibridge.label_cells`. Left out, membranes are drawn between the predicted cells.
     region
-        Where the truth is known (non-zero).
+        Mask, non-zero where the truth is known.
     thresh
-        IoU from which on a cell is found.
+        IoU from which a predicted cell matches a true one.
     membrane_threshold
         Pixels of at least this probability are membrane.
     membrane
@@ -118,7 +117,7 @@ def diagnose(
     membrane_width
         Width of the true membranes, in pixels.
     seed
-        Of the permutation tests.
+        Seed of the permutation tests.
 
     Returns
     -------
@@ -127,7 +126,7 @@ def diagnose(
     Raises
     ------
     ImageError
-        If shapes, axes or pixel sizes differ, or an image is no label image.
+        If shapes, axes or pixel sizes differ, or an image is not a label image.
 
     Examples
     --------
@@ -166,7 +165,7 @@ def diagnose(
 
 
 def _predicted_membranes(true: ImageT, pred: Array, membrane_width: float) -> npt.NDArray[np.bool_]:
-    """Draw the membranes of the predicted cells as the true ones are drawn: by the pixel size of the truth."""
+    """Mark the membranes between predicted cells, with the pixel size of the truth, as the true ones are."""
     cells: ImageT = like(as_labels(pred, "pred"), true)
     return np.asarray(values(membrane_target(cells, membrane_width)) == 1)
 
@@ -176,7 +175,7 @@ def _probability(prob: Any, membrane: int | str) -> npt.NDArray[np.float32]:
 
 
 def _placed(cells: pd.DataFrame, true: npt.NDArray[Any], pred: npt.NDArray[Any]) -> pd.DataFrame:
-    """Add the centre and the area of each cell: of the true one where there is one, else of the predicted one."""
+    """Add centre and area of each cell, those of the true cell if there is one, else of the predicted cell."""
     axes = ("z", "y", "x")[3 - true.ndim :]
     here, there = _centres(true), _centres(pred)
     ids = zip(cells["true"], cells["predicted"], strict=True)
@@ -199,7 +198,7 @@ def explain(
     enrichment: pd.DataFrame,
     threshold: float = 0.5,
 ) -> str:
-    """Say in a sentence or two why the accuracy of pixels and that of cells differ.
+    """Explain in a sentence or two why the accuracy of pixels and of cells differ.
 
     Parameters
     ----------
@@ -208,10 +207,10 @@ def explain(
     pixels
         Number of known pixels.
     threshold
-        From this probability on a pixel is membrane.
+        Pixels of at least this probability are membrane.
     """
     if not matching.n_true or pixel_accuracy != pixel_accuracy:
-        return "There is no true cell, or no known pixel: nothing can be said."
+        return "There are no true cells or no known pixels, so there is nothing to explain."
     found = f"{_percent(pixel_accuracy)} of the pixels are right, and {_percent(matching.recall)} of the true cells"
     counts = f"{found} are found ({matching.tp} of {matching.n_true}, {matching.n_pred} predicted)."
     reasons = [*_lost(matching), *_cost(gaps, pixels, threshold), *_harmless(matching, pixel_accuracy, enrichment)]
@@ -227,27 +226,27 @@ def _lost(matching: Matching) -> list[str]:
     kinds = [f"{counts[kind]} {kind}" for kind in ("merged", "split", "missed") if counts[kind]]
     extra = counts["extra"]
     lost = f"Lost: {', '.join(kinds)}" if kinds else "No true cell is lost"
-    return [f"{lost}; {extra} predicted cells are none." if extra else f"{lost}."]
+    return [f"{lost}; {extra} predicted cells are extra." if extra else f"{lost}."]
 
 
 def _cost(gaps: pd.DataFrame, pixels: int, threshold: float) -> list[str]:
-    gaps = gaps[~(gaps["lowest"] >= threshold)]  # without those that are whole
+    gaps = gaps[~(gaps["lowest"] >= threshold)]  # leave out whole membranes
     if gaps.empty:
         return []
     length, regained = int(gaps["length"].sum()), gaps["regained"]
     many = "membrane that is" if len(gaps) == 1 else "membranes that are"
-    said = (
+    cause = (
         f"The merges come from {len(gaps)} {many} broken over {length} px in all, {_percent(length / pixels)} of the "
         "pixels" + (": that little costs so many cells" if length < 0.02 * pixels else "")
     )
     worth = int((regained > 0).sum())
     return [
-        f"{said}; closing the {worth} that alone win back cells wins {int(regained.sum())}." if worth else f"{said}."
+        f"{cause}; closing the {worth} that alone win back cells wins {int(regained.sum())}." if worth else f"{cause}."
     ]
 
 
 def _harmless(matching: Matching, pixel_accuracy: float, enrichment: pd.DataFrame) -> list[str]:
-    """Say where the wrong pixels are, where there are many of them for so few lost cells."""
+    """Locate the wrong pixels, if there are many of them for few lost cells."""
     if matching.recall < pixel_accuracy:
         return []
     near = enrichment.set_index("where").loc["membranes"]

@@ -1,4 +1,4 @@
-"""Where single pixels are wrong: a map of them, whether they cluster, and whether they sit where cells are lost."""
+"""Wrong pixels: their map, their clusters, and their enrichment at lost cells and membranes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RIGHT, EXTRA_MEMBRANE, MISSED_MEMBRANE = 0, 1, 2
 """Codes of :func:`error_map`; 255 (:data:`fijibridge.IGNORE`) where the truth is unknown."""
 
 _NEAR = 2  # pixels around a membrane that are near it
-_MOST = 200_000  # wrong pixels that a permutation test looks at
+_MOST = 200_000  # largest number of wrong pixels that a permutation test shifts
 
 
 @renamed_keywords(width="membrane_width")
@@ -43,7 +43,7 @@ def error_map(
     membranes
         Non-zero where a membrane was predicted, of the same shape.
     region
-        Where the truth is known (non-zero).
+        Mask, non-zero where the truth is known.
     membrane_width, max_gap
         Width of the true membranes, and of the widest gap between cells that share one, in pixels, as for
         :func:`fijibridge.membrane_target`.
@@ -74,22 +74,22 @@ def error_colors() -> npt.NDArray[np.uint8]:
 
 
 def correlate_errors(errors: Array, max_distance: int = 40, sampling: Sequence[float] | None = None) -> pd.DataFrame:
-    """Return the radial autocorrelation of wrong pixels: which says how far clusters of them reach.
+    """Return the radial autocorrelation of wrong pixels, which shows the size of their clusters.
 
     Parameters
     ----------
     errors
-        Of :func:`error_map`.
+        Map of :func:`error_map`.
     max_distance
-        In pixels of the last axis.
+        Largest distance, in pixels of the last axis.
     sampling
         Distance of neighbouring pixels along each axis, in pixels of the last; all 1 if left out.
 
     Returns
     -------
     pandas.DataFrame
-        ``distance`` (px), ``correlation``: Pearson's, of two known pixels so far apart; 1 at 0, about 0 for wrong
-        pixels that know nothing of each other; NaN if no pixel is wrong or all are.
+        ``distance`` (px) and ``correlation``, Pearson's correlation of two known pixels at this distance: 1 at 0, about
+        0 for independent wrong pixels; NaN if no pixel is wrong or all are.
 
     Notes
     -----
@@ -114,7 +114,7 @@ def correlate_errors(errors: Array, max_distance: int = 40, sampling: Sequence[f
 
 
 def _autocovariance(image: npt.NDArray[np.float32], reach: Sequence[int]) -> Floats:
-    """Sum the products of all pairs of pixels for each lag up to `reach`, the lag 0 in the middle."""
+    """Return the sum over all pairs of pixels of their product, for each lag up to `reach`; lag 0 is in the middle."""
     shape = [fft.next_fast_len(n + r, real=True) for n, r in zip(image.shape, reach, strict=True)]
     axes = range(image.ndim)
     spectrum = fft.rfftn(image, shape, workers=-1)
@@ -133,20 +133,20 @@ def _lag_lengths(reach: Sequence[int], steps: Sequence[float]) -> Floats:
 def enrich_errors(
     errors: Array, true: Array, wrong_cells: Sequence[int], permutations: int = 999, seed: int = 0
 ) -> pd.DataFrame:
-    """Test whether wrong pixels sit at the wrong cells, and near membranes.
+    """Test for enrichment of wrong pixels at wrong cells and near membranes.
 
     Parameters
     ----------
     errors
-        Of :func:`error_map`.
+        Map of :func:`error_map`.
     true
         Label image of the true cells.
     wrong_cells
         Ids of the true cells that were not found.
     permutations
-        Of each test.
+        Number of permutations of each test.
     seed
-        The same seed gives the same p.
+        Seed of the permutations.
 
     Returns
     -------
@@ -156,12 +156,10 @@ def enrich_errors(
 
     Notes
     -----
-    *Wrong cells*: each pixel counts to its nearest true cell; inside are those of the wrong cells, and chance is drawn
-    by dealing out the word "wrong" anew among all cells. *Membranes*: inside are the pixels within 2 px of a true
-    boundary; chance is drawn by shifting the map of wrong pixels, as a whole, so that their clusters stay clusters, by
-    a random vector (around the edges; what falls on unknown pixels is left out). p = (1 + as large) /
-    (1 + permutations)
-    (Phipson and Smyth 2010).
+    *Wrong cells*: each pixel belongs to its nearest true cell; those of wrong cells are inside. A permutation shuffles
+    which cells are wrong. *Membranes*: pixels within 2 px of a true boundary are inside. A permutation shifts the whole
+    map of wrong pixels by a random vector, with wrap-around, which keeps their clusters; pixels that land on unknown
+    ones are left out. p = (1 + number as large) / (1 + permutations) (Phipson and Smyth 2010).
     """
     same_shape(errors=errors, true=true)
     rng = np.random.default_rng(seed)
@@ -221,7 +219,7 @@ def _at_membranes(
 
 
 def _share_of_shifted(places: npt.NDArray[np.int64], known: Mask, near: Mask, rng: np.random.Generator) -> float:
-    """Shift wrong pixels by a random vector, and return the share of the known ones among them that are near."""
+    """Return, after a random shift of the wrong pixels, the share of those on known pixels that lie near membranes."""
     shape = np.array(known.shape)
     moved = tuple(((places + rng.integers(0, shape)) % shape).T)
     there = known[moved]

@@ -1,4 +1,4 @@
-"""What became of cells, as ROIs to be drawn over their image."""
+"""Outlines of cells in the colour of their outcome, and points on broken membranes, as ROIs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def matching_rois(matching: Matching, true: Array, pred: Array) -> tuple[list[Ro
     Parameters
     ----------
     matching
-        Of the two label images.
+        Matching of the two label images.
     true, pred
         (Y, X) or (Z, Y, X), integers.
 
     Returns
     -------
     rois
-        Named by the predicted id, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` of a true one.
+        ROIs named by the predicted id, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` for a true one.
     colors
-        ``"#rrggbb"`` by name, out of :data:`fijibridge.colors.OUTCOME_COLORS`, or :data:`UNKNOWN_COLOR`.
+        ``"#rrggbb"`` by name, of :data:`fijibridge.colors.OUTCOME_COLORS`, or :data:`fijibridge.colors.UNKNOWN_COLOR`.
     """
     table = matching.cells()
     lost = table[table["predicted"].isna()]
@@ -38,7 +38,7 @@ def matching_rois(matching: Matching, true: Array, pred: Array) -> tuple[list[Ro
 
 
 def gap_points(gaps: pd.DataFrame) -> tuple[pd.DataFrame, list[Roi]]:
-    """Return broken membranes with a name each, ``"gap 1"`` ... in the column ``label``, and a point on each."""
+    """Return the broken membranes with names, ``"gap 1"`` ..., in the column ``label``, and a point on each."""
     named = gaps.copy()
     named.insert(0, "label", [f"gap {n}" for n in range(1, len(gaps) + 1)])
     points = [

@@ -1,4 +1,4 @@
-"""How far two label images agree as partitions and in their boundaries, whatever cell matches which."""
+"""Compare two label images as partitions and by their boundaries, without matching cells."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from fijibridge.renames import keyword_only
 
 @dataclass(frozen=True)
 class Agreement:
-    """The outcome of :func:`compare_labels`; undefined ratios are NaN.
+    """Result of :func:`compare_labels`; undefined ratios are NaN.
 
     Attributes
     ----------
     adapted_rand_error : float
-        1 - F of the pairs of pixels, 0 = equal (Arganda-Carreras et al. 2015, eq. 4 and 5); error of the ISBI 2012
+        1 - F of the pairs of pixels, 0 = equal (Arganda-Carreras et al. 2015, eq. 4 and 5), the error of the ISBI 2012
         challenge. `rand_precision` falls with merges, `rand_recall` with splits.
     voi_split, voi_merge : float
         Conditional entropies in bits: H(pred | true) rises with splits, H(true | pred) with merges (Meilă 2007);
@@ -34,7 +34,7 @@ class Agreement:
     boundary_precision, boundary_recall : float
         Share of the predicted (true) boundary that lies within the tolerance of the true (predicted) one.
     tolerance : float
-        Of the boundaries, in pixels of x.
+        Tolerance of the boundaries, in pixels of x.
     """
 
     adapted_rand_error: float
@@ -67,27 +67,27 @@ def compare_labels(
     Parameters
     ----------
     true, pred
-        Label images of one shape, 2D or 3D, 0 = background.
+        Label images of equal shape, 2D or 3D, 0 = background.
     region
-        Where the truth is known (non-zero).
+        Mask, non-zero where the truth is known.
     tolerance
-        How far two boundaries may lie apart, in pixels of x; along other axes as far in the image's unit.
+        Largest distance between two boundaries that agree, in pixels of x; along other axes the same physical distance.
     fill_gaps
-        For Rand error and variation of information, predicted background up to so far from a predicted cell, in pixels
-        of x, belongs to that cell. With 0, as in scikit-image, all the gaps between predicted cells are one region,
-        which holds pixels of most true cells: where the truth has no such gaps, that alone can be most of the error.
+        For Rand error and variation of information, predicted background within this distance of a predicted cell, in
+        pixels of x, belongs to this cell. With 0, as in scikit-image, all gaps between predicted cells form one region,
+        which holds pixels of most true cells: where the truth has no such gaps, this alone can be most of the error.
 
     Raises
     ------
     ImageError
-        If shapes, axes or pixel sizes differ, an image is no label image, or the tolerance is negative.
+        If shapes, axes or pixel sizes differ, an image is not a label image, or the tolerance is negative.
 
     Notes
     -----
-    Rand error and variation of information are those of scikit-image with ``ignore_labels=(0,)``: of the pixels that
-    lie in a true cell, predicted background counts as one region more. (What scikit-image 0.26 returns as precision
-    is, by its own description and by the paper, the recall, and the other way round.) A boundary pixel is one of a
-    cell with a neighbour, along an axis, of another id.
+    Rand error and variation of information are those of scikit-image with ``ignore_labels=(0,)``: only pixels in true
+    cells count, and predicted background is one more region. (scikit-image 0.26 swaps precision and recall against its
+    own description and the paper.) A boundary pixel belongs to a cell and has a neighbour, along an axis, of another
+    id.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def boundary(labels: npt.NDArray[Any], known: Mask | None = None) -> Mask:
 
 
 def _inside(overlaps: Overlaps) -> tuple[Ints, Ints, Ints, Ints]:
-    """Return the pixels of each pair in true cells, their sum per true cell and per predicted id, and in all."""
+    """Return pixels per pair in true cells, of its true cell, of its predicted id, and the total."""
     cell = overlaps.true > 0
     pixels = overlaps.pixels[cell]
     rows = np.unique(overlaps.true[cell], return_inverse=True)[1]
@@ -145,7 +145,7 @@ def _inside(overlaps: Overlaps) -> tuple[Ints, Ints, Ints, Ints]:
 
 def _rand(overlaps: Overlaps) -> tuple[float, float, float]:
     pixels, in_true, in_pred, _ = _inside(overlaps)
-    # pairs of two different pixels, as floats: of large images their number is beyond 64 bits
+    # Pairs of two different pixels, as floats: in large images their number exceeds 64 bits.
     together = float(pixels @ (pixels - 1.0))
     same_true, same_pred = float(pixels @ (in_true - 1.0)), float(pixels @ (in_pred - 1.0))
     precision, recall = _ratio(together, same_pred), _ratio(together, same_true)
@@ -180,7 +180,7 @@ def _boundary_scores(
 
 
 def _share_near(edge: Mask, other: Mask, known: Mask | None, tolerance: float, sampling: tuple[float, ...]) -> float:
-    """Return the share of the known pixels of an edge that lie near another edge."""
+    """Return the share of the known pixels of an edge that lie within the tolerance of another edge."""
     counted = edge if known is None else edge & known
     if not counted.any():
         return float("nan")

@@ -1,4 +1,4 @@
-"""How well predicted cells match the true ones."""
+"""Match predicted cells to true ones."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from fijibridge.image import Array
 from fijibridge.renames import keyword_only, rename_attributes
 
 Groups = tuple[tuple[int, tuple[int, ...]], ...]
-"""A cell and the cells of the other image that lie in it."""
+"""Cells, each with the cells of the other image that lie in it."""
 
 
 @dataclass(frozen=True)
 class Matching:
-    """The outcome of :func:`match_labels`, in stardist's words.
+    """Result of :func:`match_labels`, with the names of stardist.
 
     Attributes
     ----------
     criterion, thresh : str, float
-        What made a match.
+        Score and threshold that make a match.
     tp, fp, fn : int
         Matched cells, predicted ones without a match, true ones without a match.
     n_true, n_pred : int
@@ -126,27 +126,27 @@ class Matching:
     def _repr_html_(self) -> str:
         from fijibridge import displays
 
-        told = {
+        facts = {
             "criterion": f"{self.criterion} of at least {self.thresh:g}", "true cells": self.n_true,
             "predicted cells": self.n_pred, "matched": self.tp, "missed": self.fn, "extra": self.fp,
             "precision": self.precision, "recall": self.recall, "F1": self.f1,
             "panoptic quality": self.panoptic_quality, "SEG": self.seg, "splits": len(self.splits),
             "merges": len(self.merges),
         }  # fmt: skip
-        return displays.page("Matching", displays.facts(told))
+        return displays.page("Matching", displays.facts(facts))
 
     def cells(self) -> pd.DataFrame:
-        """Return what became of each cell, a row per match and per cell of either image without one.
+        """Return the outcome of each cell: a row per match, and per cell of either image without a match.
 
         Returns
         -------
         pandas.DataFrame
             ``label`` (the predicted id, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` of a true one), ``outcome``,
-            ``true`` and ``predicted`` ids (``Int64``, missing where there is none), ``score`` (then NaN), and the
-            ``color`` of its outcome in :data:`OUTCOME_COLORS`. Of the cells without a match, a true one is ``merged``
-            if it lies in a predicted cell with others, ``split`` if two predicted ones lie in it, else ``missed``; a
-            predicted one is ``merged`` if two true ones lie in it, ``split`` if it is a piece of a true one, else
-            ``extra``.
+            ``true`` and ``predicted`` ids (``Int64``, missing without a match), ``score`` (NaN without a match), and
+            the ``color`` of its outcome in :data:`~fijibridge.colors.OUTCOME_COLORS`. A true cell without a match is
+            ``merged`` if it lies, by more than half, in a predicted cell with others, ``split`` if two predicted ones
+            lie in it, else ``missed``. A predicted one is ``merged`` if two true ones lie in it, ``split`` if it is a
+            piece of a true one, else ``extra``. Half of a cell is the only limit: there is no share of overlap to tune.
         """
         rows: list[tuple[Any, ...]] = [
             (str(pred), "matched", true, pred, score)
@@ -162,7 +162,7 @@ class Matching:
         return table.assign(color=table["outcome"].map(OUTCOME_COLORS))
 
     def outcomes(self) -> dict[str, int]:
-        """Count the true cells by outcome, and the predicted ones that are ``extra``."""
+        """Count the true cells by outcome, and the predicted cells that are ``extra``."""
         cells = self.cells()
         counted = cells.loc[cells["true"].notna() | (cells["outcome"] == "extra"), "outcome"].value_counts()
         return {kind: int(counted.get(kind, 0)) for kind in OUTCOME_COLORS}
@@ -171,7 +171,7 @@ class Matching:
 def _outcomes(
     ids: Sequence[int], inside: Groups, around: Groups, part: str, whole: str, alone: str
 ) -> list[tuple[int, str]]:
-    """Name the cells that lie in a group `part`, those that hold a group `whole`, and all others `alone`."""
+    """Return the outcome of each id: `part` if it lies in a group, `whole` if it holds a group, else `alone`."""
     parts, wholes = {i for _, members in inside for i in members}, {i for i, _ in around}
     return [(i, part if i in parts else whole if i in wholes else alone) for i in ids]
 
@@ -209,17 +209,18 @@ def match_labels(
     Parameters
     ----------
     true, pred
-        Label images of one shape, 2D or 3D, 0 = background, ids with any gaps. Lazy ones (dask) are read slab by slab.
+        Label images of equal shape, 2D or 3D, 0 = background, ids with any gaps. Lazy ones (dask) are read slab by
+        slab.
     thresh
-        A pair with a score of at least this is a match; each cell is in one match at most. Several thresholds give
-        a matching each; the pixels are counted once.
+        A pair with at least this score can match; each cell is in at most one match. Several thresholds give one
+        matching each, and count the pixels once.
     criterion
         ``"iou"``: intersection over union; ``"iot"``: over the true cell; ``"iop"``: over the predicted one.
     region
-        Where the truth is known (non-zero). Pixels outside count nowhere, and cells, true and predicted, with
-        more than half of their pixels outside are left out.
+        Mask, non-zero where the truth is known. Other pixels do not count, and cells, true and predicted, with more
+        than half of their pixels outside are left out.
     min_size
-        Cells of fewer pixels, true and predicted, are left out: of truth with slivers that are no cells.
+        Cells of fewer pixels, true and predicted, are left out, for a truth with slivers.
 
     Returns
     -------
@@ -228,14 +229,16 @@ def match_labels(
     Raises
     ------
     ImageError
-        If shapes, axes or pixel sizes differ, an image is no label image, or a number makes no sense.
+        If shapes, axes or pixel sizes differ, an image is not a label image, `thresh` is not between 0 and 1, or the
+        criterion is not known.
 
     Notes
     -----
-    Above an IoU of 0.5 matches are unique. At and below it the number of matches is made as large as possible, as
-    stardist does it, and among equals the sum of the matches' scores (stardist also sums scores below the threshold,
-    which are no matches: counts are equal, sums may differ there); the optimum is found for each group of overlapping
-    cells by itself.
+    Above an IoU of 0.5 matches are unique. At or below it the number of matches is maximal, as in stardist, and among
+    equal numbers the sum of their scores. (stardist also sums scores below the threshold: counts are equal, sums may
+    differ.) The optimum is found separately for each group of overlapping cells.
+
+    Undefined ratios are NaN, where stardist returns 0: the precision of no prediction is not 0.
 
     Examples
     --------
@@ -251,10 +254,10 @@ def match_labels(
     thresholds = [float(t) for t in thresh] if isinstance(thresh, Iterable) else [float(thresh)]
     for value in thresholds:
         if not 0 < value <= 1:
-            raise ImageError(f"thresh is {value:g}; expected a score above 0, at most 1")
+            raise ImageError(f"thresh is {value:g}; expected a score above 0 and up to 1")
     overlaps = count_overlaps(true, pred, region=region, min_size=min_size)
     score = _scores(overlaps.cells, criterion)
-    common = _whatever_the_threshold(overlaps)
+    common = _independent_of_threshold(overlaps)
     matchings = tuple(_matching(overlaps, score, criterion, value, common) for value in thresholds)
     return matchings if several else matchings[0]
 
@@ -280,8 +283,11 @@ def _matching(overlaps: Overlaps, score: Floats, criterion: str, thresh: float, 
     )
 
 
-def _whatever_the_threshold(overlaps: Overlaps) -> dict[str, Any]:
-    """Return splits, merges and the scores of SEG."""
+def _independent_of_threshold(overlaps: Overlaps) -> dict[str, Any]:
+    """Return splits, merges and SEG scores.
+
+    More than half of a cell lies in at most one other cell, so each cell has at most one holder.
+    """
     cells, true, pred = overlaps.cells, overlaps.true_ids, overlaps.pred_ids
     in_true = 2 * cells.pixels > cells.pred_size[cells.column]  # more than half of the predicted cell
     in_pred = 2 * cells.pixels > cells.true_size[cells.row]  # more than half of the true cell
@@ -295,7 +301,7 @@ def _whatever_the_threshold(overlaps: Overlaps) -> dict[str, Any]:
 
 
 def _groups(holders: Ints, members: Ints) -> Groups:
-    """Return each holder of two or more members, with these."""
+    """Return each holder of two or more members, with its members."""
     order = np.lexsort((members, holders))
     ids, start = np.unique(holders[order], return_index=True)
     parts = np.split(members[order], start[1:])
@@ -310,7 +316,9 @@ def _scores(cells: CellOverlaps, criterion: str) -> Floats:
 
 
 def _best(row: Ints, column: Ints, score: Floats) -> Ints:
-    """Choose pairs that share no cell: as many as possible, then with the largest sum of scores."""
+    """Choose pairs that share no cell: as many as possible, and among these the largest sum of scores."""
+    # Usually no cell is in two pairs, and there is nothing to choose. Else the assignment is solved for each connected
+    # group of cells: the cost is cubic in the size of a group, which stays small.
     if len(np.unique(row)) == len(row) and len(np.unique(column)) == len(column):
         return np.arange(len(row))
     rows, row = np.unique(row, return_inverse=True)
@@ -324,9 +332,12 @@ def _best(row: Ints, column: Ints, score: Floats) -> Ints:
 
 
 def _best_of_group(row: Ints, column: Ints, score: Floats) -> Ints:
+    """Choose the best pairs of one group, by an assignment of maximal gain."""
     r, i = np.unique(row, return_inverse=True)
     c, j = np.unique(column, return_inverse=True)
     gain = np.zeros((len(r), len(c)))
+    # A pair gains 1, and its score only a share so small that all scores together stay below 1: the number of pairs
+    # decides first. Pairs below the threshold gain 0, and are dropped if assigned.
     gain[i, j] = 1 + score / (2 * min(len(r), len(c)))
     number = np.full(gain.shape, -1)
     number[i, j] = np.arange(len(row))
@@ -335,7 +346,7 @@ def _best_of_group(row: Ints, column: Ints, score: Floats) -> Ints:
 
 
 def average_precision(matchings: Iterable[Matching]) -> float:
-    """Mean over thresholds of tp / (tp + fp + fn), the score of the nuclei challenges (Caicedo et al. 2019).
+    """Return the mean over thresholds of tp / (tp + fp + fn), the score of the nuclei challenges (Caicedo et al. 2019).
 
     Examples
     --------

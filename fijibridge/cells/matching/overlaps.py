@@ -1,4 +1,9 @@
-"""How many pixels each true cell shares with each predicted one: what all comparisons of two label images rest on."""
+"""Count the pixels that each true cell shares with each predicted one, the base of all comparisons of label images.
+
+The result is a sparse table with one row per pair of ids that share pixels. Neighbouring pixels of one pair are
+shortened to a run, and the runs of a slab are summed as a sparse matrix, whose duplicate entries add up. So the time is
+linear in pixels, nothing is sorted by pixel, and volumes larger than memory are read slab by slab.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +21,20 @@ from fijibridge.errors import ImageError
 from fijibridge.image import Array, as_labels, in_order, same_shape
 from fijibridge.renames import keyword_only
 
-_SLAB = 2**22  # pixels that are looked at together
+_SLAB = 2**22  # pixels that are counted together
 
 
 @dataclass(frozen=True)
 class Overlaps:
-    """The pixels that each pair of a true and a predicted id shares, 0 = background among them.
+    """Pixels shared by each pair of a true and a predicted id, background (0) included.
 
     Attributes
     ----------
     true, pred, pixels : numpy.ndarray
         One entry per pair that shares pixels, ordered by true id, then by predicted id; ``int64``.
     dropped, dropped_true : numpy.ndarray
-        Predicted and true ids with more than half of their pixels where the truth is unknown, and those with fewer
-        pixels than was asked for: they are no cells here.
+        Predicted and true ids that do not count as cells: those with more than half of their pixels where the truth is
+        unknown, and those with fewer than `min_size` pixels.
     """
 
     true: Ints
@@ -40,17 +45,17 @@ class Overlaps:
 
     @cached_property
     def true_ids(self) -> Ints:
-        """Ids of the true cells, rising, without the dropped ones."""
+        """Ids of the true cells, ascending, without dropped ones."""
         return np.setdiff1d(_ids(self.true), self.dropped_true)
 
     @cached_property
     def pred_ids(self) -> Ints:
-        """Ids of the predicted cells, rising, without the dropped ones."""
+        """Ids of the predicted cells, ascending, without dropped ones."""
         return np.setdiff1d(_ids(self.pred), self.dropped)
 
     @cached_property
     def cells(self) -> CellOverlaps:
-        """The pairs of two cells: no background, no dropped cells."""
+        """Pairs of two cells, without background and dropped cells."""
         row, column = np.searchsorted(self.true_ids, self.true), np.searchsorted(self.pred_ids, self.pred)
         in_true = (self.true > 0) & ~np.isin(self.true, self.dropped_true)
         in_pred = (self.pred > 0) & ~np.isin(self.pred, self.dropped)
@@ -66,7 +71,7 @@ class Overlaps:
 
 @dataclass(frozen=True)
 class CellOverlaps:
-    """Pairs of cells: `row` and `column` index into the ids, `pixels` are shared; and the size of each cell."""
+    """Pairs of cells that share `pixels`, `row` and `column` as indices of their ids; and the size of each cell."""
 
     row: Ints
     column: Ints
@@ -97,22 +102,17 @@ def count_overlaps(true: Array, pred: Array, *, region: Array | None = None, min
     Parameters
     ----------
     true, pred
-        Label images of one shape, of any number of axes. What is lazy (dask, zarr) is read slab by slab, so that
+        Label images of equal shape, with any number of axes. Lazy ones (dask, zarr) are read slab by slab, so that
         volumes may be larger than memory.
     region
-        Where the truth is known (non-zero); pixels outside are left out.
+        Mask, non-zero where the truth is known; other pixels do not count.
     min_size
-        Cells with fewer pixels, outside the region too, are dropped.
+        Cells with fewer pixels, inside and outside the region together, are dropped.
 
     Raises
     ------
     ImageError
-        If shapes, axes or pixel sizes differ, or an image is no label image.
-
-    Notes
-    -----
-    Neighbouring pixels of one pair are shortened to a run before they are counted, and runs are summed as a sparse
-    matrix: time is linear in pixels and memory in the runs of a slab.
+        If shapes, axes or pixel sizes differ, or an image is not a label image.
 
     Examples
     --------
@@ -141,14 +141,14 @@ def count_overlaps(true: Array, pred: Array, *, region: Array | None = None, min
 
 
 def _chunk(image: Array) -> int:
-    """Return the thickness of the chunks that lie on disk, 1 for what lies in memory."""
+    """Return the thickness of the chunks of an image on disk, 1 for an image in memory."""
     chunks = getattr(image, "chunks", None)
     first = chunks[0] if chunks else 1
     return max(first) if isinstance(first, tuple) else int(first)
 
 
 def _slabs(shape: tuple[int, ...], chunk: int) -> Iterator[slice]:
-    """Cut the first axis into slabs of a few million pixels, of whole chunks so that none is unpacked twice."""
+    """Cut the first axis into slabs of a few million pixels, of whole chunks, so that none is read twice."""
     thickness = -(-max(1, _SLAB // max(1, int(np.prod(shape[1:])))) // chunk) * chunk
     return (slice(start, start + thickness) for start in range(0, shape[0], thickness))
 
@@ -156,7 +156,7 @@ def _slabs(shape: tuple[int, ...], chunk: int) -> Iterator[slice]:
 def _runs(
     true: npt.NDArray[Any], pred: npt.NDArray[Any], known: npt.NDArray[np.bool_] | None
 ) -> tuple[Ints, Ints, Ints, npt.NDArray[np.bool_]]:
-    """Shorten the pixels to runs of one pair: true id, predicted id, length, known."""
+    """Return the runs of neighbouring pixels with equal ids: true id, predicted id, length, known."""
     change = true[1:] != true[:-1]
     change |= pred[1:] != pred[:-1]
     if known is not None:
@@ -169,16 +169,17 @@ def _runs(
 
 def _signed(ids: npt.NDArray[Any]) -> Ints:
     if ids.dtype == np.uint64 and ids.size and ids.max() >= 2**63:
-        raise ImageError(f"the id {ids.max()} is above 2**63 - 1: number the cells anew")
+        raise ImageError(f"the id {ids.max()} is above 2**63 - 1: renumber the cells")
     return ids.astype(np.int64)
 
 
 def _counted(true: Ints, pred: Ints, pixels: Ints) -> tuple[Ints, Ints, Ints]:
-    """Sum the pixels of equal pairs; ordered by true, then predicted id."""
+    """Sum the pixels of equal pairs; sorted by true, then by predicted id."""
     if not len(true):
         return true, pred, pixels
     true_ids, row = _compact(true)
     pred_ids, column = _compact(pred)
+    # Entries at one place of a sparse matrix add up.
     table = coo_array((pixels, (row, column)), shape=(len(true_ids), len(pred_ids))).tocsr()
     table.sum_duplicates()
     pairs = table.tocoo()
@@ -186,7 +187,7 @@ def _counted(true: Ints, pred: Ints, pixels: Ints) -> tuple[Ints, Ints, Ints]:
 
 
 def _compact(ids: Ints) -> tuple[Ints, Ints]:
-    """Give the ids numbers from 0: without sorting where they are small, which they mostly are."""
+    """Return the distinct ids, ascending, and the index of each id in them; without sorting where ids are small."""
     if ids.max() > 16 * len(ids) + 2**20:
         unique, index = np.unique(ids, return_inverse=True)
         return unique, index
@@ -202,7 +203,7 @@ def _joined(parts: list[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
 
 
 def _dropped(cells: Ints, pixels: Ints, unknown: Ints, unknown_pixels: Ints, min_size: int) -> Ints:
-    """Return the ids with more than half of their pixels outside the region, or with too few in all."""
+    """Return the ids with more than half of their pixels outside the region, or with fewer than `min_size` in total."""
     ids, index = np.unique(np.concatenate([cells, unknown]), return_inverse=True)
     inside = _summed(index[: len(cells)], pixels, len(ids))
     outside = _summed(index[len(cells) :], unknown_pixels, len(ids))
@@ -215,5 +216,5 @@ def _ids(ids: Ints) -> Ints:
 
 
 def _summed(index: Ints, pixels: Ints, n: int) -> Ints:
-    # float sums of pixel counts are exact up to 2**53
+    # bincount sums floats, which are exact up to 2**53.
     return np.bincount(index, pixels, n).astype(np.int64)

@@ -1,1 +1,1 @@
-"""Down- and upscaling in place, and how far one can downscale before cells are lost."""
+"""Down- and upscaling of images, and the number of cells that survive it."""

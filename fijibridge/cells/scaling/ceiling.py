@@ -1,4 +1,4 @@
-"""How far an image can be downscaled: what the true cells alone allow, before any training."""
+"""Measure the upper limit that downscaling sets on matched cells, from the true cells alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fijibridge.renames import keyword_only
 
 METHODS = ("max", "mean", "mode")
 ENOUGH = 0.995
-"""Share of the true cells from which on the answer calls a factor good enough."""
+"""Share of matched cells from which the answer calls a factor good enough."""
 
 _DEPTH = 0.35  # of a basin to be a cell, as a share of 1 / factor: what a straight line 1 px wide covers of a block
 _COUNTS = ["matched", "n_true", "n_pred", "right", "known"]
@@ -43,34 +43,34 @@ def ceiling(
     region: Images | None = None,
     max_gap: float | None = None,
 ) -> pd.DataFrame:
-    """Measure how many cells are still matched after downscaling and back, were the network perfect.
+    """Measure the share of cells that a perfect prediction at a lower resolution can match.
 
-    What a network would have to predict at the low resolution is made from the true cells, brought back to full
-    resolution and matched with them. A network that is trained at that resolution can hardly do better.
+    The perfect prediction at the low resolution is made from the true cells, scaled back to full resolution and matched
+    with them. A network trained at that resolution can hardly do better.
 
     Parameters
     ----------
     labels
         Label image of the true cells, (Y, X) or (Z, Y, X), or several of them, whose counts are summed.
     factors
-        By which y and x are downscaled; from 1 on. z is kept.
+        Factors of downscaling for y and x, at least 1. z is kept.
     methods
-        What the network predicts, and how one comes back; each without and with growing, until a gap of 1 px is left.
+        Predictions to simulate; each without growing, and with growing until a gap of 1 px is left.
 
         ``"max"``: membranes, max-pooled. Cells are the 4-connected regions between them, upscaled as blocks. The usual
-        way of a network with membrane pixels; thick membranes eat up small cells.
+        prediction of membrane pixels; thick membranes consume small cells.
         ``"mean"``: the share of each pixel that is membrane (a regression). Its basins are seeds if deeper than
         0.35 / factor; a straight line 1 px wide covers 1 / factor of a pixel. Seeds flood the linearly upscaled share
-        (watershed). Without growing, what is membrane by half and more is cut out again.
-        ``"mode"``: the cells themselves, by the most frequent id, upscaled with smooth borders: the upper bound of
-        networks that predict instances or affinities, where borders lie between pixels and membranes need none.
+        (watershed). Without growing, pixels of a share of at least one half are cleared.
+        ``"mode"``: the cells themselves, by the most frequent id, upscaled with smooth outlines: the upper limit of
+        networks that predict instances or affinities, whose boundaries lie between pixels.
     thresh
-        IoU from which on two cells match.
+        IoU from which two cells match.
     region
-        Where the truth is known (non-zero), as many as there are label images. The rest counts nowhere.
+        Masks, one per label image, non-zero where the truth is known. Other pixels do not count.
     max_gap
-        Unlabelled strips up to so many pixels wide are membrane; wider ones are background, which has a border, counts
-        nowhere, and whose regions are no cells. Left out, half of the median cell width.
+        Unlabelled strips up to this width, in pixels, are membrane. Wider ones are background: it has a membrane at its
+        edge, and neither its pixels nor regions in it count. Left out, half of the median cell width.
 
     Returns
     -------
@@ -78,8 +78,8 @@ def ceiling(
         A row per factor, method and grow: ``factor, method, grow, matched, n_true, n_pred, recall`` (share of the true
         cells that are matched), ``precision, f1, membrane_accuracy`` (share of the known pixels where the membranes of
         the result, unlabelled or where cells touch, equal the true ones) and ``cell_width`` (median over the cells of
-        the diameter of a disc, in 3D a ball, of the same size, in downscaled pixels). ``table.attrs["answer"]`` says in
-        a sentence how far one can go.
+        the diameter of a disc, in 3D a ball, of the same size, in downscaled pixels). ``table.attrs["answer"]`` names
+        the largest good factors in a sentence.
 
     Raises
     ------
@@ -89,8 +89,8 @@ def ceiling(
 
     Notes
     -----
-    Membranes are made 1 px wide where cells touch. A prediction has errors that are not in here: a method that comes
-    near its ceiling needs little resolution, not little training.
+    Where cells touch, membranes are made 1 px wide. Errors of a real prediction are not included: a method close to its
+    ceiling needs little resolution, not little training.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def ceiling(
 
 @dataclass(frozen=True)
 class _Truth:
-    """True cells: their ids, what is not to be matched, the pixels that count, membranes, widths in pixels."""
+    """True cells: ids, pixels that do not count, membranes, and the widths of the cells in pixels."""
 
     labels: Labels
     outside: Mask
@@ -124,18 +124,18 @@ class _Truth:
 def _check(factors: Sequence[int], methods: Sequence[str]) -> None:
     unknown = [m for m in methods if m not in METHODS]
     if unknown or not len(methods) or isinstance(methods, str):
-        raise ImageError(f"methods are {methods!r}; expected a list out of {METHODS}")
+        raise ImageError(f"methods are {methods!r}; expected a list of some of {METHODS}")
     if not len(factors) or any(isinstance(f, bool) or not isinstance(f, int | np.integer) or f < 1 for f in factors):
-        raise ImageError(f"factors are {list(factors)}; expected whole numbers from 1 on, such as (2, 3, 4)")
+        raise ImageError(f"factors are {list(factors)}; expected integers of at least 1, such as (2, 3, 4)")
 
 
 def _pairs(labels: Images, region: Images | None) -> list[tuple[Array, Array | None]]:
-    """Put each label image beside its region."""
+    """Pair each label image with its region."""
     images = _several(labels)
     regions: dict[Any, Array | None] = dict.fromkeys(images) if region is None else dict(_several(region))
     if regions.keys() != images.keys():
         raise ImageError(
-            f"labels are the images {list(images)[:9]} but regions are {list(regions)[:9]}: each needs the other"
+            f"labels are the images {list(images)[:9]} but regions are {list(regions)[:9]}; expected one for each"
         )
     return [(image, regions[name]) for name, image in images.items()]
 
@@ -150,11 +150,11 @@ def _several(images: Images) -> dict[Any, Array]:
 
 def _truth(image: Array, region: Array | None, max_gap: float | None) -> _Truth:
     labels = as_truth(image)
-    spacing(image, "a label image (several come as a list)")  # refuses frames and channels, which are no slices
+    spacing(image, "a label image (several come as a list)")  # refuses frames and channels
     if region is not None:
         same_shape(labels=image, region=region)
     known = np.ones(labels.shape, bool) if region is None else values(region) != 0
-    labels = _numbered_anew(np.where(known, labels, 0))
+    labels = _renumbered(np.where(known, labels, 0))
     widths = _widths(labels)
     if max_gap is None:
         max_gap = float(np.median(widths)) / 2 if widths.size else 0.0
@@ -162,8 +162,8 @@ def _truth(image: Array, region: Array | None, max_gap: float | None) -> _Truth:
     return _Truth(labels, outside, _membranes(np.where(outside, -1, labels)), widths)
 
 
-def _numbered_anew(labels: Labels) -> Labels:
-    """Give ids of any size the numbers 1, 2, ... in their order."""
+def _renumbered(labels: Labels) -> Labels:
+    """Replace ids of any size by 1, 2, ... in their order."""
     ids, place = np.unique(labels, return_inverse=True)
     return (place.reshape(labels.shape) + int(ids[:1].any())).astype(np.int64)
 
@@ -176,7 +176,11 @@ def _widths(labels: Labels) -> npt.NDArray[np.float64]:
 
 
 def _wide(unlabelled: Mask, max_gap: float) -> Mask:
-    """Return the unlabelled parts that are wider than the gap: what is left after opening with a disc."""
+    """Return the unlabelled parts wider than the gap, by an opening with a disc.
+
+    The core is what lies further than half the gap from the rest; grown back by the same distance it fills the wide
+    parts, but not gaps, which have no core.
+    """
     from edt import edt
 
     reach = (max_gap + 1) / 2
@@ -185,9 +189,9 @@ def _wide(unlabelled: Mask, max_gap: float) -> Mask:
 
 
 def _membranes(ids: Labels) -> Mask:
-    """Mark where the id is 0, and where cells touch one pixel of each pair, that of the outside (id -1) if any.
+    """Mark pixels of id 0, and one pixel of each pair where regions touch: that of the outside (id -1) if any.
 
-    One pixel, and not both, is enough to part 4-connected (6-connected) regions.
+    One pixel of each pair is enough to separate 4-connected (6-connected) regions.
     """
     marked = np.asarray(ids == 0)
     for axis in range(ids.ndim):
@@ -244,7 +248,12 @@ def _mean(truth: _Truth, factor: int) -> tuple[Labels, Labels]:
 
 
 def _deep_basins(share: npt.NDArray[np.float32], depth: float) -> npt.NDArray[np.int32]:
-    """Give the minima that are deep enough ids; 4-connected, as a line that meets pixels at their corners is closed."""
+    """Return the minima that are deep enough, with ids from 1.
+
+    Minima that stand out by `depth` survive a reconstruction by erosion from the relief raised by it. Connections run
+    along the axes only, as a line whose pixels touch at corners is closed; hence the footprint, which both functions
+    need, or false seeds of a few pixels appear.
+    """
     from skimage.morphology import local_minima, reconstruction
 
     if not share.any() or share.min() == share.max():
@@ -256,7 +265,7 @@ def _deep_basins(share: npt.NDArray[np.float32], depth: float) -> npt.NDArray[np
 
 
 def _mode(truth: _Truth, factor: int) -> tuple[Labels, Labels]:
-    """Let what is outside be a region of its own, that nobody grows into it."""
+    """Treat the outside as one more region, so that cells do not grow into it."""
     ids = np.where(truth.outside, truth.labels.max() + 1, truth.labels).astype(np.int32)
     cells = _up(_down(ids, factor, "mode"), factor, "labels", truth.labels.shape)
     return cells, grow_labels(cells)
@@ -274,7 +283,7 @@ def _table(rows: list[dict[str, Any]], width: float) -> pd.DataFrame:
 
 
 def _answer(table: pd.DataFrame) -> str:
-    """Say how far each method goes, with growing or without, whichever is better."""
+    """Name the largest good factor of each method, with or without growing, whichever is better."""
     reached = {str(method): _furthest(rows) for method, rows in table.groupby("method", sort=False)}
     good = {method: factor for method, factor in reached.items() if factor}
     total, width = int(table["n_true"].iloc[0]), float(table["cell_width"].iloc[0] * table["factor"].iloc[0])
@@ -294,7 +303,7 @@ def _answer(table: pd.DataFrame) -> str:
 
 
 def _furthest(rows: pd.DataFrame) -> int:
-    """Return the largest factor up to which all that were tried are good enough, 0 if none is."""
+    """Return the largest factor such that it and all smaller ones tried are good enough, 0 if there is none."""
     best = rows.groupby("factor")["recall"].max().sort_index()
     bad = [int(str(factor)) for factor, recall in best.items() if recall < ENOUGH]
     good = [int(str(factor)) for factor in best.index if not bad or int(str(factor)) < min(bad)]

@@ -1,7 +1,7 @@
-"""Down- and upscaling by whole factors, of intensities, probabilities and labels, that keeps their place.
+"""Downscale and upscale intensities, probabilities and labels by integer factors, in place.
 
-A block of f pixels becomes one pixel that lies at the block's centre: pixel size times f, origin plus (f - 1) / 2 old
-pixels. Upscaling undoes that, and with the old shape what sticks out at the end is cut off::
+A block of f pixels becomes one pixel at the centre of the block: pixel size times f, origin plus (f - 1) / 2 old
+pixels. Upscaling reverses this; given the old shape, it also cuts off what exceeds it at the end::
 
     >>> import numpy as np
     >>> from fijibridge.image import as_image, origin, pixel_size
@@ -34,34 +34,34 @@ Work: TypeAlias = "Callable[[Pixels, Sequence[int]], Pixels]"
 
 
 def downscale(image: ImageT, factor: Factor, method: str = "mean") -> ImageT:
-    """Shrink an image by whole factors: each block of pixels becomes one.
+    """Shrink an image by integer factors: each block of pixels becomes one pixel.
 
     Parameters
     ----------
     image
         Numbers or bool, axes out of ``t c z y x``; a plain array's axes are the last ones of these.
     factor
-        One whole number for y and x; or one per axis, ``{"z": 2, "y": 3, "x": 3}``, axes left out keep their pixels;
-        or a tuple for the last axes, ``(2, 3, 3)`` for z, y and x. 1 leaves an axis as it is.
+        One integer for y and x; or one per axis, ``{"z": 2, "y": 3, "x": 3}``, where axes left out stay as they are; or
+        a tuple for the last axes, ``(2, 3, 3)`` for z, y and x. 1 leaves an axis as it is.
     method
         ``"mean"``: for intensities and probabilities; of a mask, the share of the block that it covers. NaN spreads.
-        ``"max"``: for masks of thin things, which stay closed.
-        ``"mode"``: for labels and classes: the most frequent value. Of equally frequent ones a non-zero one, so that
-        a thin cell rather stays than goes, and of these the smallest.
+        ``"max"``: for masks of thin structures, which stay closed.
+        ``"mode"``: for labels and classes: the most frequent value. Of equally frequent values a non-zero one, which
+        keeps thin cells, and of these the smallest.
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        Of ``ceil(n / f)`` pixels along an axis of n: at the end a block may be partial, and is made of the pixels that
-        there are. "max" and "mode" keep the dtype; "mean" gives what numpy promotes it to with ``float32``:
-        ``float32`` for bool, 8 and 16 bits and ``float16``, ``float64`` for ``float64`` and wider integers.
-        The coordinate of a pixel is the centre of its full block, for a partial block too.
+        Image of ``ceil(n / f)`` pixels along an axis of n; a partial block at the end is made of the pixels in it.
+        "max" and "mode" keep the dtype; "mean" gives the type to which numpy promotes it with ``float32``: ``float32``
+        for bool, 8 and 16 bits and ``float16``, ``float64`` for ``float64`` and wider integers. The coordinate of a
+        pixel is the centre of its full block, for a partial block too.
 
     Raises
     ------
     ImageError
-        If a factor is no whole number from 1 on, is for an axis that is not there or cannot be scaled (``c``), or the
-        method does not fit the pixels.
+        If a factor is not an integer of at least 1, or belongs to an axis that the image lacks or that cannot be scaled
+        (``c``), or the method does not fit the pixels.
 
     Examples
     --------
@@ -80,19 +80,20 @@ def downscale(image: ImageT, factor: Factor, method: str = "mean") -> ImageT:
 
 
 def upscale(image: ImageT, factor: Factor, method: str = "nearest", shape: Sequence[int] | None = None) -> ImageT:
-    """Enlarge an image by whole factors, the way back from :func:`downscale`.
+    """Enlarge an image by integer factors, the inverse of :func:`downscale`.
 
     Parameters
     ----------
     image, factor
-        As in :func:`downscale`.
+        As for :func:`downscale`.
     method
         ``"nearest"``: each pixel becomes a block; keeps the dtype.
-        ``"linear"``: interpolated between the centres of the blocks, constant beyond the outermost ones, so that a
-        linear ramp stays one; gives ``float32``, or ``float64`` as the mean does.
-        ``"labels"``: for label images: smoother borders than those of blocks; keeps the dtype and all ids.
+        ``"linear"``: interpolates between the centres of blocks, constant beyond the outermost ones, so that a linear
+        ramp stays one; gives ``float32``, or ``float64`` as "mean" does. ``"labels"``: for label images: smoother
+        outlines than those of blocks; keeps the dtype and all ids.
     shape
-        Of the last axes of the result, such as ``(Y, X)``, or of all; without it ``n * f`` pixels along each axis.
+        Shape of the result, of all axes or of the last ones, such as ``(Y, X)``; left out, ``n * f`` pixels along each
+        axis.
 
     Returns
     -------
@@ -106,13 +107,13 @@ def upscale(image: ImageT, factor: Factor, method: str = "nearest", shape: Seque
 
     Notes
     -----
-    "labels" is what linear interpolation of each id's own mask (one-hot) gives, with the largest value winning: at each
-    new pixel the ids of the 4 (in 3D 8) old pixels around it vote with their linear weights; 0 votes like any id, and
-    of equal votes that of the nearest old pixel counts. No other id has a weight there: the cost does not depend on the
-    number of ids. In 2D an id always wins at the centre of its own pixels; one that is outvoted everywhere, a
-    single voxel in 3D, gets the blocks of its pixels back. Linear interpolation before the decision is how label
-    images are resampled without stairs (ITK's LabelImageGaussianInterpolateImageFunction with another kernel:
-    Schaerer et al. 2014, "Generic interpolation of multi-label images", Insight Journal).
+    "labels" equals linear interpolation of the mask of each id (one-hot), where the largest value wins: at each new
+    pixel the ids of the 4 (in 3D 8) old pixels around it vote with their linear weights. 0 votes like any id, and the
+    nearest old pixel wins a tie. No other id has a weight there, so the cost does not depend on the number of ids. In
+    2D an id always wins at the centres of its own pixels; an id outvoted everywhere, such as a single voxel in 3D, gets
+    the blocks of its pixels back. Interpolating before deciding avoids stairs in label images (ITK's
+    LabelImageGaussianInterpolateImageFunction, with another kernel: Schaerer et al. 2014, "Generic interpolation of
+    multi-label images", Insight Journal).
 
     Examples
     --------
@@ -148,13 +149,13 @@ def _of_name(methods: dict[str, Work], method: str) -> Work:
 
 
 def _numbers(pixels: Pixels, method: str, integers: bool) -> Pixels:
-    """Refuse pixels that the method cannot work on."""
+    """Refuse pixels that do not fit the method."""
     kinds = "biu" if integers else "biuf"
     if pixels.dtype.kind not in kinds:
-        wanted = "whole numbers or bool: labels, classes, a mask" if integers else "real numbers or bool"
+        wanted = "integers or bool: labels, classes, a mask" if integers else "real numbers or bool"
         raise ImageError(f"method {method!r} is for {wanted}; the image has dtype {pixels.dtype}")
     if pixels.size == 0:
-        raise ImageError(f"the image is empty, shape {pixels.shape}: there is nothing to scale")
+        raise ImageError(f"the image is empty, shape {pixels.shape}; expected at least one pixel")
     return pixels
 
 
@@ -178,13 +179,13 @@ def _check_factors(given: Mapping[str, Any], dims: list[str]) -> None:
         if dim not in dims:
             raise ImageError(f"a factor for axis {dim!r}, but the image has the axes {tuple(dims)}")
         if isinstance(f, bool) or not isinstance(f, int | np.integer) or f < 1:
-            raise ImageError(f"the factor of axis {dim!r} is {f!r}; expected a whole number from 1 on")
+            raise ImageError(f"the factor of axis {dim!r} is {f!r}; expected an integer of at least 1")
         if dim == "c" and f != 1:
-            raise ImageError("channels are no distance apart: axis 'c' has no factor but 1")
+            raise ImageError("axis 'c' cannot be scaled: leave it out, or give it the factor 1")
 
 
 def _full_shape(small: tuple[int, ...], factors: Sequence[int], shape: Sequence[int] | None) -> tuple[int, ...]:
-    """Return the shape after upscaling; a given one must have given the small one."""
+    """Return the shape after upscaling; a given shape must downscale to the small one."""
     largest = tuple(n * f for n, f in zip(small, factors, strict=True))
     if shape is None:
         return largest
@@ -199,7 +200,7 @@ def _full_shape(small: tuple[int, ...], factors: Sequence[int], shape: Sequence[
 
 
 def _placed(result: Pixels, image: xr.DataArray, factors: Sequence[int], shrunk: bool) -> xr.DataArray:
-    """Give the result the image's axes, and pixel sizes and origins of its blocks or of their pixels."""
+    """Return the result with the axes of the image, and with scaled pixel sizes and shifted origins."""
     scaled = {str(d): f for d, f in zip(image.dims, factors, strict=True) if f != 1}
     sizes, starts = pixel_size(image), origin(image)
     if shrunk:
@@ -234,7 +235,7 @@ def _max(pixels: Pixels, factors: Sequence[int]) -> Pixels:
 
 
 def _along(pixels: Pixels, axis: int, f: int, join: np.ufunc, dtype: np.dtype[Any]) -> Pixels:
-    """Join the 1st, 2nd, ... pixels of all blocks along an axis; the last block may lack some."""
+    """Reduce blocks along an axis: first pixels of all blocks with the second, third, ...; the last may be partial."""
     every = [slice(None)] * pixels.ndim
     every[axis] = slice(0, None, f)
     result = pixels[tuple(every)].astype(dtype)
@@ -248,7 +249,11 @@ def _along(pixels: Pixels, axis: int, f: int, join: np.ufunc, dtype: np.dtype[An
 
 
 def _mode(pixels: Pixels, factors: Sequence[int]) -> Pixels:
-    """Work on the full blocks, and on the partial ones at each end, which are alike too."""
+    """Return the most frequent value of each block.
+
+    Full blocks have one size, and so have the partial ones at the end of each axis: each of these parts is done at
+    once.
+    """
     result = np.empty([-(-n // f) for n, f in zip(pixels.shape, factors, strict=True)], pixels.dtype)
     for part in product(*(_ends(n, f) for n, f in zip(pixels.shape, factors, strict=True))):
         source, target, block = zip(*part, strict=True)
@@ -268,7 +273,7 @@ def _mode_of_full_blocks(pixels: Pixels, block: Sequence[int]) -> Pixels:
     high = pixels
     for axis, f in enumerate(block):
         low, high = _along(low, axis, f, np.minimum, low.dtype), _along(high, axis, f, np.maximum, low.dtype)
-    mixed = low != high
+    mixed = low != high  # most blocks have one value only: count in the others
     split = [size for n, f in zip(pixels.shape, block, strict=True) for size in (n // f, f)]
     blocks = pixels.reshape(split).transpose([*range(0, len(split), 2), *range(1, len(split), 2)])
     low[mixed] = _most_frequent(blocks[mixed].reshape(np.count_nonzero(mixed), int(np.prod(block))))
@@ -276,7 +281,12 @@ def _mode_of_full_blocks(pixels: Pixels, block: Sequence[int]) -> Pixels:
 
 
 def _most_frequent(rows: Pixels) -> Pixels:
-    """Return the most frequent value of each row; of equally frequent ones a non-zero one, then the smallest."""
+    """Return the most frequent value of each row; of equally frequent ones a non-zero one, then the smallest.
+
+    In a sorted row, equal values are a run, and the place of a value minus the beginning of its run counts those before
+    it. The largest count ends the longest run. Twice the count leaves a bit for being non-zero; argmax takes the first,
+    smallest.
+    """
     rows.sort(axis=1)
     place = np.arange(rows.shape[1], dtype=np.int32)
     new = np.ones(rows.shape, bool)
@@ -308,14 +318,18 @@ def _interpolated(pixels: Pixels, factors: Sequence[int]) -> Pixels:
 
 
 def _neighbours(n: int, f: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float64]]:
-    """Return, for each new pixel along an axis, the old ones before and after it, and the weight of the latter."""
+    """Return, for each new pixel along an axis, the old pixels before and after it, and the weight of the latter."""
     place = (np.arange(n * f) + 0.5) / f - 0.5
     before = np.floor(place).astype(np.intp)
     return np.clip(before, 0, n - 1), np.clip(before + 1, 0, n - 1), place - before
 
 
 def _voted(pixels: Pixels, factors: Sequence[int]) -> Pixels:
-    """Let the old pixels around each new one vote; the new pixels of one place in their blocks are done together."""
+    """Let the old pixels around each new pixel vote.
+
+    New pixels at the same place in their blocks, a phase, have the same neighbours and weights: each phase is done at
+    once, and only where the neighbourhood has more than one id.
+    """
     result = _repeated(pixels, factors)
     axes = [a for a, f in enumerate(factors) if f != 1]
     padded = np.pad(pixels, [(int(f != 1),) * 2 for f in factors], mode="edge")
@@ -339,7 +353,7 @@ def _shifted(padded: Pixels, shape: tuple[int, ...], axes: list[int], shift: Map
 
 
 def _winner(voters: list[tuple[float, Pixels]]) -> Pixels:
-    """Return the id with the largest sum of weights; of equal sums that with the largest single weight."""
+    """Return the id with the largest sum of weights; of equal sums, the id of the largest single weight."""
     voters = sorted((v for v in voters if v[0] > 0), key=lambda voter: -voter[0])
     winner = voters[0][1].copy()
     most = np.zeros(winner.shape)
@@ -353,7 +367,7 @@ def _winner(voters: list[tuple[float, Pixels]]) -> Pixels:
 
 
 def _none_lost(result: Pixels, nearest: Pixels, pixels: Pixels) -> Pixels:
-    """Give ids that are nowhere any more the blocks of their pixels back."""
+    """Restore the blocks of ids that have no pixel left; repeat, as that may remove others."""
     ids = np.unique(pixels)
     kept = np.empty(0, ids.dtype)
     while (lost := np.setdiff1d(ids, result)).size:

@@ -1,4 +1,10 @@
-"""Basins: where the inside of cells is widest, and how wide the necks between such places are."""
+"""Basins: cut an image at its saddles into one region for each maximum that stands out.
+
+Two steps find them. Every pixel first climbs to its maximum: that gives one basin for each local maximum, far too many.
+Then neighbouring basins are joined, from the highest saddle down, unless both maxima stand out above the saddle by h.
+Ties are broken by the place of pixels, never by the order of a queue, so that a piece of an image gives the basins of
+the whole image wherever it does not depend on pixels outside (see :mod:`~fijibridge.cells.segmentation.flooding`).
+"""
 
 from __future__ import annotations
 
@@ -13,19 +19,19 @@ from fijibridge.cells.neighbours import ahead
 from fijibridge.cells.segmentation.flooding import UNSURE, Open, near, on_open_side, room, sortable
 
 TRUNCATE = 4.0
-"""Gaussian kernels end after so many standard deviations, scipy's own default."""
+"""Length of a Gaussian kernel on each side, in standard deviations; scipy's default."""
 
 
 @dataclass(frozen=True)
 class Basins:
-    """The inside of cells, cut into one region for each maximum of the depth that stands out.
+    """Regions of the inside of cells, one for each maximum of the depth that stands out.
 
     Attributes
     ----------
     labels : numpy.ndarray
-        ``int32``, ids from 1, 0 outside, :data:`UNSURE` where it depends on what lies beyond the piece.
+        ``int32``, ids from 1, 0 outside, :data:`UNSURE` where the basin may depend on pixels beyond the piece.
     depth : numpy.ndarray
-        ``float32``, the distance from the membranes, smoothed.
+        ``float32``, smoothed distance from the membranes.
     peak : numpy.ndarray
         Largest depth of each id.
     """
@@ -41,7 +47,7 @@ def smooth(image: Floats32, sigma: float, step: Spacing, sides: Open) -> tuple[F
     Returns
     -------
     smoothed, unsure
-        Where it depends on what lies beyond the open sides; None if nowhere.
+        ``float32``; and a mask of the pixels that depend on what lies beyond the open sides, None if there are none.
     """
     if sigma == 0:
         return image, None
@@ -52,7 +58,7 @@ def smooth(image: Floats32, sigma: float, step: Spacing, sides: Open) -> tuple[F
 
 
 def reach(sigma: float, step: Spacing) -> tuple[int, ...]:
-    """Return how many pixels a Gaussian reaches, per axis (scipy's rounding)."""
+    """Return the reach of a Gaussian in pixels, per axis, with scipy's rounding."""
     return tuple(int(TRUNCATE * sigma / s + 0.5) for s in step)
 
 
@@ -62,22 +68,24 @@ def find_basins(inside: Mask, sigma: float, h: float, step: Spacing, sides: Open
     Parameters
     ----------
     inside
-        What is no membrane.
+        Pixels that are not membrane.
     sigma, h
-        Smoothing of the depth and how far a maximum must stand out, in pixels of x.
+        Standard deviation of the smoothing of the depth, and how far a maximum must stand out, in pixels of x.
     step, sides, unsure
-        Distances between pixels, the open sides of this piece, and where `inside` is not known.
+        Distances between pixels, open sides of this piece, and pixels where `inside` is not sure.
 
     Notes
     -----
-    Each pixel belongs to the maximum that one reaches from it by the steepest way up. Two basins stay apart if, on
-    the best way between them, one has to come down by h from either: the dynamics of Grimaud (1992). Equal depths are
-    told apart by the order of the pixels.
+    Each pixel belongs to the maximum that the steepest way up from it reaches. Two basins stay apart if the best way
+    between them descends by at least h from both maxima: the dynamics of Grimaud (1992). Of equal depths the later
+    pixel counts as higher.
     """
+    # In a piece, the depth of a pixel is sure only if no membrane beyond an open side, or in an unsure place, may lie
+    # nearer than the nearest one in the piece. Smoothing carries the doubt on by its reach.
     depth = _depth(inside, step)
     doubtful = inside & (room(inside.shape, step, sides) < depth)
     if unsure is not None and unsure.any():
-        doubtful |= to_sources(unsure, step) <= depth  # a membrane may lie where one does not know, or not
+        doubtful |= to_sources(unsure, step) <= depth
     depth, edge = smooth(depth, sigma, step, sides)
     if edge is not None and doubtful.any():
         size = [2 * r + 1 for r in reach(sigma, step)]
@@ -89,7 +97,7 @@ def find_basins(inside: Mask, sigma: float, h: float, step: Spacing, sides: Open
 
 
 def find_minima(relief: Floats32, h: float, sides: Open, unsure: Mask | None) -> Basins:
-    """Cut an image into one basin for each minimum of the relief that is deeper by h than the lowest way out of it."""
+    """Cut an image into one basin for each minimum of the relief that lies h below the lowest way out of it."""
     everything = np.ones(relief.shape, bool)
     doubtful = on_open_side(relief.shape, sides)
     if unsure is not None:
@@ -105,7 +113,11 @@ def _depth(inside: Mask, step: Spacing) -> Floats32:
 
 
 def _summits(depth: Floats32, inside: Mask, doubtful: Mask | None) -> tuple[Ints, Mask | None]:
-    """Return for each pixel inside the place of the maximum above it (flat), and where that is not sure."""
+    """Return the flat index of the maximum above each pixel, and a mask of where it is not sure.
+
+    Each pixel points to the highest of itself and its neighbours along the axes. (Depth, index) orders all pixels
+    strictly, so the pointers never form a circle, and following them ends at a local maximum.
+    """
     place = np.arange(depth.size, dtype=np.int64).reshape(depth.shape)
     key = sortable(depth.reshape(-1)).reshape(depth.shape)
     best_key, target = np.where(inside, key, 0), place.copy()
@@ -116,6 +128,8 @@ def _summits(depth: Floats32, inside: Mask, doubtful: Mask | None) -> tuple[Ints
             up = (other > best_key[here]) | ((other == best_key[here]) & (place[there] > target[here]) & inside[there])
             best_key[here] = np.where(up, other, best_key[here])
             target[here] = np.where(up, place[there], target[here])
+    # A doubtful depth may change the pointer of its pixel and of those beside it. They point to themselves: a pixel
+    # that ends at one of them is not sure of its maximum.
     doubt = None
     if doubtful is not None:
         doubt = near(doubtful)
@@ -124,11 +138,13 @@ def _summits(depth: Floats32, inside: Mask, doubtful: Mask | None) -> tuple[Ints
 
 
 def _followed(target: Ints, inside: Mask, doubt: Mask | None) -> tuple[Ints, Mask | None]:
-    """Follow the ways up to their ends; only pixels inside are asked."""
+    """Follow the pointers of the pixels inside to their ends."""
     where = np.flatnonzero(inside)
     number = np.full(target.size, -1, np.int64)
     number[where] = np.arange(len(where))
     step = number[target.reshape(-1)[where]]
+    # Pointer jumping: in each round every pointer takes as many steps as all rounds before together, so that log2 of
+    # the longest way are enough.
     while True:
         further = step[step]
         if (further == step).all():
@@ -144,10 +160,15 @@ def _followed(target: Ints, inside: Mask, doubt: Mask | None) -> tuple[Ints, Mas
 
 
 def _merged(summit: Ints, doubt: Mask | None, depth: Floats32, inside: Mask, h: float) -> Basins:
-    """Join the basins whose summit does not stand out; they have the order of their summits."""
+    """Join the basins whose maximum does not stand out; labels have the order of the maxima.
+
+    Basin 0 stands for all that is unsure. It counts as infinitely high: unsure pixels may belong to a basin that rises
+    to any height outside the piece. So a basin that does not stand out from the saddle towards them becomes unsure too,
+    and one that does is a basin of the whole image.
+    """
     ids, basin = _numbered(summit, inside, doubt)
     flat = depth.reshape(-1)
-    peaks = np.concatenate([np.array([np.inf], np.float32), flat[ids]])  # 0 is what one does not know: higher than all
+    peaks = np.concatenate([np.array([np.inf], np.float32), flat[ids]])
     a, b, saddle = _saddles(basin, depth)
     group, top = _joined(a, b, saddle, peaks, h)
     labels = np.zeros(summit.shape, np.int32)
@@ -159,7 +180,7 @@ def _merged(summit: Ints, doubt: Mask | None, depth: Floats32, inside: Mask, h: 
 
 
 def _numbered(summit: Ints, inside: Mask, doubt: Mask | None) -> tuple[Ints, Ints]:
-    """Return the summits in order, and for each pixel its basin from 1, 0 = unsure, -1 = outside."""
+    """Return the maxima in order, and the basin of each pixel: from 1, 0 = unsure, -1 = outside."""
     sure = inside if doubt is None else inside & ~doubt
     is_top = np.zeros(summit.size, bool)
     is_top[summit[sure]] = True
@@ -174,7 +195,10 @@ def _numbered(summit: Ints, inside: Mask, doubt: Mask | None) -> tuple[Ints, Int
 
 
 def _saddles(basin: Ints, depth: Floats32) -> tuple[Ints, Ints, Floats32]:
-    """Return for each pair of basins that touch the greatest depth on the way between them, greatest first."""
+    """Return the pairs of basins that touch, and the depth of the saddle between them, deepest first.
+
+    A step between two pixels is as deep as the shallower one; the saddle is the deepest step between two basins.
+    """
     pairs, levels = [], []
     n = int(basin.max(initial=0)) + 1
     for axis in range(basin.ndim):
@@ -185,27 +209,34 @@ def _saddles(basin: Ints, depth: Floats32) -> tuple[Ints, Ints, Floats32]:
         pairs.append(low * n + high)
         levels.append(np.minimum(depth[first][meet], depth[second][meet]))
     pair, level = np.concatenate(pairs), np.concatenate(levels)
-    order = np.lexsort((pair, -level))
+    order = np.lexsort((pair, -level))  # equal levels by pair, so that the order is strict
     _, one_each = np.unique(pair[order], return_index=True)
     chosen = order[np.sort(one_each)]
     return pair[chosen] // n, pair[chosen] % n, level[chosen]
 
 
 def _joined(a: Ints, b: Ints, saddle: Floats32, peaks: Floats32, h: float) -> tuple[Labels, Floats32]:
-    """Join basins from the greatest saddle down; return the label of each basin and the peak of each label."""
+    """Join basins that do not stand out from a saddle by h; return the label of each basin and the peak of each label.
+
+    Two union-finds run along. Think of water that falls from above all peaks: at each saddle, from the highest down,
+    two pieces of land become connected. `land` has the pieces of land, each with its highest peak as root. The lower of
+    the two peaks meets higher land at this saddle for the first time, so its height above the saddle is its dynamics:
+    below h, the two basins at the saddle become one cell, in `group`. Land is joined in any case.
+    """
     n = len(peaks)
-    land, group = list(range(n)), list(range(n))  # what is connected so far; what is one cell
+    land, group = list(range(n)), list(range(n))
     height = peaks.astype(float).tolist()
     for one, other, level in zip(a.tolist(), b.tolist(), saddle.astype(float).tolist(), strict=True):
         p, q = _root(land, one), _root(land, other)
         if p == q:
-            continue
+            continue  # connected by a higher saddle before
         if height[p] < height[q]:
             p, q = q, p
-        land[q] = p
-        if height[q] - level < h or height[q] <= level:
+        land[q] = p  # the root stays the highest peak
+        if height[q] - level < h or height[q] <= level:  # with h = 0 a plateau still is one cell
             first, second = sorted((_root(group, one), _root(group, other)))
-            group[second] = first
+            group[second] = first  # the root stays the first basin, and 0, unsure, if that is in the group
+    # Number the groups. Basin 0 is always a root, so labels begin at 1 behind it.
     roots = np.array([_root(group, i) for i in range(n)])
     kept = np.unique(roots)
     label = np.searchsorted(kept, roots).astype(np.int32)
@@ -216,6 +247,7 @@ def _joined(a: Ints, b: Ints, saddle: Floats32, peaks: Floats32, h: float) -> tu
 
 
 def _root(parent: list[int], i: int) -> int:
+    """Return the root of an element of a union-find, and halve the way to it."""
     while parent[i] != i:
         parent[i] = parent[parent[i]]
         i = parent[i]

@@ -1,10 +1,11 @@
-"""Labels that grow: a flood whose result depends on nothing but its surroundings, and gaps between labels.
+"""Flood an image from labels, so that the result is the same tile by tile, and cut gaps between labels.
 
-A flood is done in a strict order of the pixels: by height, among equals by a second key, among these by place. So a
-pixel's label follows from the heights around it, not from the order in which a queue happened to be filled, and a
-piece of an image can be flooded by itself. Pixels of a piece that may depend on what lies outside are
-:data:`UNSURE`: they flood along, from below all others, so that every pixel they do not reach is the same in the
-whole image.
+A flood takes the pixels in a strict order: by height, among equals by a second key, among equals of both by place. The
+label of a pixel then follows from the heights around it, never from the order in which a queue was filled, and a piece
+of an image can be flooded on its own. Pixels of a piece that may depend on what lies outside are :data:`UNSURE`. They
+flood too, from below all others, as if the worst lay outside: every pixel that they do not reach has the label that it
+has in the whole image. scikit-image's watershed serves where this order is fixed beforehand; its own ties depend on its
+queue.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
 from fijibridge.renames import keyword_only
 
 Open = tuple[tuple[bool, bool], ...]
-"""For each axis: does the image go on before the first, and after the last pixel of this piece?"""
+"""For each axis, whether the image continues before the first and after the last pixel of a piece."""
 
 UNSURE = -1
 """Label of pixels whose label may depend on what lies beyond an open side of the piece."""
@@ -42,11 +43,11 @@ def grow_labels(labels: ImageT, landscape: Array | None = None, *, distance: flo
     labels
         (Y, X) or (Z, Y, X) label image, 0 = free.
     landscape
-        The gap comes to lie on its ridges, on level ground half way between the labels; without it, half way between
-        them everywhere. Half way is meant to a pixel or two: labels are flooded from pixel to pixel, and where they
-        meet at an angle the gap may be up to 2 px off the exact midline.
+        The gap follows its ridges, and on level ground runs half way between the labels; without a landscape it runs
+        half way everywhere. Labels are flooded from pixel to pixel: where they meet at an angle, the gap may lie up to
+        2 px off the exact midline.
     distance
-        Grow at most so many pixels (of x, where the image is calibrated and its pixels are not cubes).
+        Largest distance to grow, in pixels (of x, where the image is calibrated and its pixels are not cubes).
 
     Returns
     -------
@@ -56,11 +57,11 @@ def grow_labels(labels: ImageT, landscape: Array | None = None, *, distance: flo
     Raises
     ------
     ImageError
-        If the shapes differ or `labels` is no label image.
+        If the shapes differ or `labels` is not a label image.
 
     Notes
     -----
-    Where two grown labels meet, the higher one of the two pixels is given up; a pixel that was labelled before, never.
+    Where two grown labels meet, the higher of the two pixels is cleared; a pixel that was labelled before stays.
 
     Examples
     --------
@@ -77,24 +78,26 @@ def grow_labels(labels: ImageT, landscape: Array | None = None, *, distance: flo
 
 def _small_ids(labels: npt.NDArray[Any]) -> Labels:
     if labels.size and labels.max() >= np.iinfo(np.int32).max:
-        raise ImageError(f"labels holds the id {labels.max()}; ids up to 2^31 - 2 can be grown: number them anew")
+        raise ImageError(f"labels holds the id {labels.max()}; ids up to 2^31 - 2 can be grown: renumber them")
     return np.ascontiguousarray(labels, np.int32)
 
 
 def grow(labels: Labels, heights: Floats32 | None, distance: float, step: Spacing, sides: Open, cut: bool) -> Labels:
-    """Grow labels in a piece of an image; with `cut`, labels that touched before get their gap too.
+    """Grow labels in a piece of an image; with `cut`, labels that touched before are separated too.
 
     Returns
     -------
     numpy.ndarray
-        ``int32``, :data:`UNSURE` where it depends on what lies beyond the open sides.
+        ``int32``, :data:`UNSURE` where the label may depend on pixels beyond the open sides.
     """
+    # Unsure are free pixels to which a label beyond an open side may be nearer than any label in the piece, and those
+    # at the side itself, into which such a label may grow.
     away = to_sources(labels > 0, step)
     relief = away if heights is None else heights
     free = (labels == 0) & (away <= distance)
     beyond = room(labels.shape, step, sides)
     marked = labels.copy()
-    marked[(labels == 0) & (beyond < away) & (beyond <= distance)] = UNSURE  # a label out there may be nearer
+    marked[(labels == 0) & (beyond < away) & (beyond <= distance)] = UNSURE
     marked[free & on_open_side(labels.shape, sides)] = UNSURE
     grown = flood(relief, away, marked, free)
     return with_gaps(grown, relief, away, labels > 0, cut)
@@ -106,19 +109,25 @@ def flood(heights: Floats32, second: Floats32 | None, markers: Labels, mask: Mas
     Parameters
     ----------
     heights, second
-        Pixels are flooded from low to high; among equal heights, by `second`; among equals of both, in the order of
-        the array.
+        Pixels are flooded from low to high; among equal heights by `second`; among equals of both in the order of the
+        array.
     markers
-        Ids from 1; :data:`UNSURE` floods from below all others.
+        Ids from 1; :data:`UNSURE` floods before all others.
     mask
-        Where free pixels are flooded; markers outside of it flood too.
+        Free pixels to flood; markers outside the mask flood too.
+
+    Notes
+    -----
+    The heights are replaced by their rank in the strict order, so that no two pixels are equal; then any priority flood
+    gives the same labels. Pixels that are UNSURE get the rank 0, below all others: their label spreads to every pixel
+    that any label from outside could reach.
     """
     from skimage.segmentation import watershed
 
     free = mask & (markers == 0)
     if not free.any() or not markers.any():
         return markers
-    shore = near(free) & (markers != 0)  # deeper pixels of a marker have no free neighbour
+    shore = near(free) & (markers != 0)  # only these pixels of a marker have a free neighbour: rank and flood no others
     wet = free | shore
     order = _order(heights, second, wet)
     last = int(markers.max()) + 1
@@ -132,7 +141,10 @@ def flood(heights: Floats32, second: Floats32 | None, markers: Labels, mask: Mas
 
 
 def _order(heights: Floats32, second: Floats32 | None, mask: Mask) -> npt.NDArray[np.float64]:
-    """Return the places of the mask's pixels in the order from low to high, from 1, no two alike."""
+    """Return the rank of each pixel of the mask, from 1, without ties.
+
+    Both keys are packed into one integer, the height in its upper 32 bits; the stable sort orders equal ones by place.
+    """
     where = np.flatnonzero(mask)
     key = sortable(heights.reshape(-1)[where]).astype(np.uint64) << np.uint64(32)
     if second is not None:
@@ -143,16 +155,21 @@ def _order(heights: Floats32, second: Floats32 | None, mask: Mask) -> npt.NDArra
 
 
 def sortable(numbers: Floats32) -> npt.NDArray[np.uint32]:
-    """Return whole numbers in the same order as floats (the bits of IEEE 754, negative ones turned over)."""
-    bits = np.ascontiguousarray(numbers + np.float32(0), np.float32).view(np.uint32)  # + 0: no negative zero
+    """Return unsigned integers that have the order of the floats.
+
+    The bits of a positive IEEE 754 float, read as an integer, have its order; those of a negative one the reverse
+    order. Setting the sign bit of the first and inverting all bits of the second gives one order for both.
+    """
+    bits = np.ascontiguousarray(numbers + np.float32(0), np.float32).view(np.uint32)  # + 0 makes -0 equal to 0
     sign = np.uint32(0x80000000)
     return np.where(bits & sign, ~bits, bits | sign)
 
 
 def with_gaps(grown: Labels, heights: Floats32, second: Floats32 | None, kept: Mask, cut: bool) -> Labels:
-    """Give up one of any two neighbouring pixels of different labels: the higher one, but none that is `kept`.
+    """Clear one of any two neighbouring pixels of different labels: the higher one, but none that is `kept`.
 
-    With `cut`, of two that are both kept the higher one is given up all the same.
+    With `cut`, the higher one of two kept pixels is cleared too. All pairs are decided on the labels before any is
+    cleared, so the result does not depend on an order; UNSURE pixels take no part.
     """
     lost = np.zeros(grown.shape, bool)
     for axis in range(grown.ndim):
@@ -162,7 +179,7 @@ def with_gaps(grown: Labels, heights: Floats32, second: Floats32 | None, kept: M
         one, other = (tuple(w + (d == axis) * s for d, w in enumerate(where)) for s in (0, 1))
         first = _is_higher(heights, second, one, other)
         keep_one, keep_other = kept[one], kept[other]
-        first = np.where(keep_one == keep_other, first, keep_other)
+        first = np.where(keep_one == keep_other, first, keep_other)  # if only one is kept, clear the other
         give = (~(keep_one & keep_other)) | cut
         for pixel, chosen in ((one, first & give), (other, ~first & give)):
             lost[tuple(w[chosen] for w in pixel)] = True
@@ -170,7 +187,7 @@ def with_gaps(grown: Labels, heights: Floats32, second: Floats32 | None, kept: M
 
 
 def _is_higher(heights: Floats32, second: Floats32 | None, one: Any, other: Any) -> Mask:
-    """Return whether pixels are above others, which lie behind them in the array."""
+    """Mark pixels that rank above their later neighbours; of full equals the later one is higher."""
     above: Mask = heights[one] > heights[other]
     if second is not None:
         above |= (heights[one] == heights[other]) & (second[one] > second[other])
@@ -178,7 +195,7 @@ def _is_higher(heights: Floats32, second: Floats32 | None, one: Any, other: Any)
 
 
 def near(mask: Mask) -> Mask:
-    """Return the mask and all pixels that have one of it at a side."""
+    """Return the mask, dilated by one pixel along the axes."""
     result = mask.copy()
     for axis in range(mask.ndim):
         first, second = ahead(axis, mask.ndim)
@@ -188,7 +205,7 @@ def near(mask: Mask) -> Mask:
 
 
 def room(shape: tuple[int, ...], step: Spacing, sides: Open) -> Floats32:
-    """Return the distance of every pixel from the nearest pixel beyond an open side, infinite without one."""
+    """Return the distance of every pixel from the nearest pixel beyond an open side; infinite without open sides."""
     result = np.full(shape, np.inf, np.float32)
     for axis, (n, size, (low, high)) in enumerate(zip(shape, step, sides, strict=True)):
         line = np.full(n, np.inf, np.float32)
@@ -203,7 +220,7 @@ def room(shape: tuple[int, ...], step: Spacing, sides: Open) -> Floats32:
 
 
 def on_open_side(shape: tuple[int, ...], sides: Open, depth: tuple[int, ...] | None = None) -> Mask:
-    """Mark the pixels within so many (1) of an open side, per axis."""
+    """Mark the pixels within a depth of an open side; `depth` is in pixels per axis, 1 if left out."""
     result = np.zeros(shape, bool)
     for axis, (low, high) in enumerate(sides):
         reach = 1 if depth is None else depth[axis]

@@ -1,4 +1,4 @@
-"""Cells out of drawn membranes: their ground truth, where only the membranes were drawn."""
+"""Convert drawn membranes to cells: ground truth where only membranes were drawn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, like, refuse_channels_last, same_shape, values
 from fijibridge.renames import keyword_only
 
-_STANDS_OUT = 1.0  # by how many pixels a cell is wider than the gap that it is cut at, in radius
+_STANDS_OUT = 1.0  # least difference in radius between a cell and the gap at which it is cut, in pixels
 
 
 @keyword_only("min_size", "region")
@@ -28,24 +28,24 @@ def labels_from_membranes(
     max_size: float | None = None,
     unit: str = "px",
 ) -> ImageT:
-    """Give the cells between drawn membranes numbers, across gaps in the drawing.
+    """Label the cells between drawn membranes, and close gaps in the drawing.
 
     Parameters
     ----------
     mask
         (Y, X) or (Z, Y, X), non-zero = membrane: bool, 0 and 1, or 0 and 255.
     close
-        Gaps up to this wide are closed, in `unit`: so many pixels of a membrane may be missing in a row, along an
-        axis or a diagonal. Gaps between a membrane and the border of the image or of `region` count too.
+        Width of the largest gaps to close, in `unit`: the number of membrane pixels that may be missing in a row, along
+        an axis or a diagonal. Gaps between a membrane and the edge of the image or of `region` count too.
     min_size
-        Regions of fewer pixels are left out. Left out itself: what fits into a closed gap, ``close`` pixels or fewer
-        (``close**2`` in 3D), as is left there between two cuts.
+        Regions of fewer pixels are dropped. By default those that fit into a closed gap, of ``close`` pixels or fewer
+        (``close**2`` in 3D), as remain between two cuts.
     region
-        Where membranes were drawn (non-zero); elsewhere there are no cells. Its edge bounds them.
+        Mask, non-zero where membranes were drawn; there are no cells elsewhere, and its edge bounds them.
     max_size
-        Regions of more pixels are background. Left out: there is none.
+        Regions of more pixels are background; by default there is none.
     unit
-        Of `close`: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images.
+        Unit of `close`: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images.
 
     Returns
     -------
@@ -55,8 +55,8 @@ def labels_from_membranes(
     Raises
     ------
     ImageError
-        If `mask` holds more than two values, `close` is negative, the shapes differ, or a physical unit comes with
-        an image without a pixel size.
+        If `mask` holds more than two values, `close` is negative, the shapes differ, or the unit is physical and the
+        image has no pixel size.
 
     Notes
     -----
@@ -66,10 +66,10 @@ def labels_from_membranes(
     A gap is a neck of such a region. With D(p) the distance of a pixel from the nearest membrane, D in the middle of
     a gap of ``close`` pixels is at most ``t = (close + 1) / sqrt(2)``, reached across a diagonal. So D is capped at
     ``t + 1``, and each of its maxima that stands out by 1 px (h-maxima, Soille, Morphological Image Analysis, 2003)
-    is one cell; a watershed on D cuts the region between them at its narrowest. Necks wider than t are never cut, as
-    both their sides are one capped plateau, and cells narrower than the gap survive it if they are 2 px wider than
-    their own gap. A region without such a maximum is a cell as it is. What cannot be told from a gap is a
-    waist of a cell as narrow as one: choose `close` well below the narrowest part of the cells.
+    is one cell; a watershed on D cuts the region between them at its narrowest place. Necks wider than t are never cut,
+    as both their sides are one capped plateau, and cells narrower than the gap survive if they are 2 px wider than
+    their own gap. A region without such a maximum is one cell. A waist of a cell as narrow as a gap looks like a gap:
+    choose `close` well below the narrowest part of the cells.
 
     Examples
     --------
@@ -102,27 +102,29 @@ def _as_mask(mask: Array) -> npt.NDArray[np.bool_]:
     high = array.max() if array.size else 0
     if not np.issubdtype(array.dtype, np.number) or not ((array == 0) | (array == high)).all():
         raise ImageError(
-            f"mask has dtype {array.dtype} and more than two values; expected 0 and one other, where the membrane is: "
-            "a probability becomes cells with fijibridge.label_cells, and raw images have to be predicted first"
+            f"mask has dtype {array.dtype} and more than two values; expected 0 and one value of membranes: "
+            "use fijibridge.label_cells for a probability, and predict raw images first"
         )
     membrane: npt.NDArray[np.bool_] = array != 0
     return membrane
 
 
 def _cut_at_gaps(inside: npt.NDArray[np.bool_], gap: float, step: Spacing) -> npt.NDArray[np.int32]:
-    """Return the numbered regions of the inside, cut at necks that are no wider than a gap."""
+    """Return the regions of the inside with ids, cut at necks not wider than a gap."""
     import edt
     from skimage.segmentation import watershed
 
     depth: npt.NDArray[np.float32] = edt.edt(inside, anisotropy=step, black_border=True, parallel=2)
-    peaks = _peaks(inside, depth, 1.001 * (gap + 1) / math.sqrt(2))  # more than rounding, less than the next distance
+    # The slack of 0.1 % exceeds rounding, and stays below the next possible distance.
+    peaks = _peaks(inside, depth, 1.001 * (gap + 1) / math.sqrt(2))
+    # Only regions with several seeds are flooded; the others stay whole, with ids below those of the seeds.
     regions, count = ndimage.label(inside, output=np.int32)
     seeds, n_seeds = ndimage.label(peaks, output=np.int32)
     region_of_seed = np.zeros(n_seeds + 1, np.int32)
     region_of_seed[seeds[peaks]] = regions[peaks]
     several = np.bincount(region_of_seed[1:], minlength=count + 1) > 1
     several[0] = False
-    seeds[seeds > 0] += count  # apart from the numbers of regions that stay whole
+    seeds[seeds > 0] += count
     cut = watershed(-depth, np.where(several[regions], seeds, 0), mask=several[regions], watershed_line=True)
     cells: npt.NDArray[np.int32] = np.where(several[regions], cut, regions)
     return cells
@@ -133,7 +135,8 @@ def _peaks(inside: npt.NDArray[np.bool_], depth: npt.NDArray[np.float32], widest
     from skimage.morphology import local_maxima, reconstruction
 
     capped = np.minimum(depth, np.float32(widest + _STANDS_OUT))
-    # not skimage's h_maxima, which is inexact for floats; along sides only, as diagonal steps lead across membranes
+    # Not skimage's h_maxima, which is inexact for floats. Along sides only: diagonal steps lead across membranes, and
+    # if one of the two functions took them, false seeds of a few pixels would appear.
     sides = ndimage.generate_binary_structure(inside.ndim, 1)
     flattened = reconstruction(capped - np.float32(_STANDS_OUT), capped, footprint=sides)
     peaks: npt.NDArray[np.bool_] = local_maxima(flattened, connectivity=1) & inside
@@ -141,7 +144,7 @@ def _peaks(inside: npt.NDArray[np.bool_], depth: npt.NDArray[np.float32], widest
 
 
 def _of_size(labels: npt.NDArray[Any], smallest: float, largest: float | None) -> npt.NDArray[np.int32]:
-    """Leave out regions below and above a size, and number the rest without gaps."""
+    """Return the regions within the sizes, with ids without gaps."""
     size = np.bincount(labels.reshape(-1))
     keep = (size >= max(smallest, 1)) & (size <= (np.inf if largest is None else largest))
     keep[:1] = False

@@ -1,8 +1,8 @@
-"""What is kept of the regions of a label image, decided from a summary of its pieces.
+"""Decide which regions of a label image stay, from a summary of its pieces.
 
-Sizes, holes and borders are properties of whole regions, which may reach over many pieces of an image. Each piece hands
-in what it saw, under numbers that hold for the whole image; what is the same region, and what becomes of it, is then
-decided without looking at pixels again. An image in memory is one piece.
+Size, holes and contact with the edge belong to whole regions, which may reach over many pieces of an image. Each piece
+enters its pixels and contacts under numbers that are unique in the whole image, and the pairs of numbers that denote
+one region. The decision then needs no pixels. An image in memory is a single piece.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def connected_regions(inside: Mask) -> Labels:
 
 
 def with_gaps_numbered(cells: Labels) -> Labels:
-    """Return cells as they are, and what lies between them as -1, -2, ...: zeros that hang together, diagonally too."""
+    """Return the cells with the gaps between them as -1, -2, ...: zeros that are connected, diagonals included."""
     between = ndimage.label(cells == 0, np.ones((3,) * cells.ndim), output=np.int32)[0]
     signed: Labels = np.where(cells > 0, cells, -between).astype(np.int32)
     return signed
@@ -34,17 +34,17 @@ def with_gaps_numbered(cells: Labels) -> Labels:
 
 @dataclass(frozen=True)
 class Rules:
-    """Which regions are kept; sizes in pixels, before growing.
+    """Rules for regions to stay; sizes in pixels, before growing.
 
     Attributes
     ----------
     min_size, max_size : float
-        Smaller regions are no cells: they are left out before cells grow. Larger ones are taken out afterwards, so that
-        nothing grows into their place.
+        Smaller regions are dropped before cells grow. Larger ones are dropped afterwards, so that nothing grows into
+        their place.
     fill_holes : bool
-        Fill what is enclosed by one cell.
+        Fill holes that lie within one cell.
     without_border : bool
-        Take out, after growing, the cells that touched the border of the image before.
+        Drop, after growing, the cells that touched the edge of the image before.
     """
 
     min_size: float = 0
@@ -55,16 +55,16 @@ class Rules:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of each region.
+    """Decision about each region.
 
     Attributes
     ----------
     before : numpy.ndarray
-        Its label while cells grow, 0 = none, by its number + `gaps`.
+        Label of each region while cells grow, 0 = none, indexed by number + `gaps`.
     gaps : int
-        How many numbers below 0 there are.
+        Count of numbers below 0.
     keep : numpy.ndarray
-        Whether a label is kept at the end, by label.
+        Whether each label stays at the end, indexed by label.
     """
 
     before: Labels
@@ -72,17 +72,17 @@ class Verdict:
     keep: Mask
 
     def growing(self, signed: Labels) -> Labels:
-        """Return the labels that grow, for regions as they were numbered."""
+        """Return the labels that grow, for pixels with the numbers of their regions."""
         labels: Labels = self.before[signed + self.gaps]
         return labels
 
 
 @dataclass
 class Summary:
-    """What was seen of the regions of an image, piece by piece.
+    """Sizes, places and contacts of the regions of an image, entered piece by piece.
 
-    Regions have numbers that hold for the whole image: cells from 1 up, gaps between them from -1 down. One region may
-    have several, if it reaches over several pieces.
+    Numbers are unique in the whole image: cells from 1 up, gaps between them from -1 down. A region that reaches over
+    several pieces has several numbers. Below, numbers are indices after adding `gaps`.
     """
 
     shape: tuple[int, ...]
@@ -93,7 +93,7 @@ class Summary:
     _touching: list[Ints] = field(default_factory=list)
 
     def numbered(self, signed: Labels) -> Labels:
-        """Give the regions of a piece, numbered by itself, new numbers that hold for the whole image."""
+        """Replace the numbers of one piece by new ones that are unique in the whole image."""
         low = int(signed.min(initial=0))
         seen = np.bincount(signed.reshape(-1) - low)
         present = np.flatnonzero(seen) + low
@@ -107,13 +107,13 @@ class Summary:
         return new
 
     def add(self, numbers: Labels, corner: tuple[int, ...]) -> None:
-        """Enter the pixels of a piece whose first pixel is at `corner`: each pixel of the image once."""
+        """Enter the pixels of a piece whose first pixel is at `corner`; each pixel of the image is entered once."""
         flat = numbers.reshape(-1)
         offset = int(flat.min(initial=0))
         size = np.bincount(flat - offset)
         seen = np.flatnonzero(size)
         first = np.zeros(len(size), np.int64)
-        first[flat[::-1] - offset] = np.arange(flat.size - 1, -1, -1)  # the last one written is the first pixel
+        first[flat[::-1] - offset] = np.arange(flat.size - 1, -1, -1)  # written backwards: the first pixel stays
         place = [p + c for p, c in zip(np.unravel_index(first[seen], numbers.shape), corner, strict=True)]
         at_border = np.zeros(len(size), bool)
         for axis, (n, c, whole) in enumerate(zip(numbers.shape, corner, self.shape, strict=True)):
@@ -124,7 +124,7 @@ class Summary:
         self._rows.append(np.stack([seen + offset, size[seen], ravelled, at_border[seen]], axis=1).astype(np.int64))
 
     def add_contacts(self, numbers: Labels) -> None:
-        """Enter which regions touch along the side of a pixel; 0 is not known here."""
+        """Enter the pairs of regions that touch along the side of a pixel; pixels of 0 are not known yet."""
         base = np.int64(self.cells + self.gaps + 1)
         for axis in range(numbers.ndim):
             a, b = (numbers[s] for s in ahead(axis, numbers.ndim))
@@ -134,20 +134,22 @@ class Summary:
             self._touching.append(np.stack([pair // base, pair % base], axis=1) - self.gaps)
 
     def add_same(self, numbers: Labels, others: Labels) -> None:
-        """Enter that pixels have two numbers, which therefore are of one region; 0 is not known."""
+        """Enter pixels that two pieces share: both numbers of a pixel denote one region; 0 is not known yet."""
         known = (numbers != 0) & (others != 0)
         self._same.append(np.unique(np.stack([numbers[known], others[known]], axis=1).astype(np.int64), axis=0))
 
     def decide(self, rules: Rules) -> Verdict:
-        """Return what becomes of each region; labels are numbered in the order of their first pixels."""
+        """Decide what becomes of each region; labels have the order of their first pixels."""
         region, size, first, at_border = self._regions()
         number = np.concatenate([*self._rows, np.zeros((0, 4), np.int64)])[:, 0]
         is_cell = np.zeros(len(size), bool)
         is_cell[region[number[number > 0] + self.gaps]] = True
         kept = is_cell & (size >= max(rules.min_size, 1))
         touching = _unique_pairs(region, [t + self.gaps for t in self._touching])
+        # A hole counts to the size of its cell, also where that cell is then dropped for being too large.
         holes, owner = _holes(kept, at_border, touching) if rules.fill_holes else (np.zeros(0, np.int64),) * 2
         np.add.at(size, owner, size[holes])
+        # Number the cells by their first pixels, and give each hole the label of its cell.
         order = np.flatnonzero(kept)
         order = order[np.argsort(first[order], kind="stable")]
         label = np.zeros(len(size), np.int32)
@@ -157,11 +159,11 @@ class Summary:
         if rules.without_border:
             good &= ~at_border[order]
         before = label[region].astype(np.int32)
-        before[self.gaps] = 0
+        before[self.gaps] = 0  # the number 0 means unknown
         return Verdict(before, self.gaps, np.concatenate([[False], good]))
 
     def _regions(self) -> tuple[Ints, Ints, Ints, Mask]:
-        """Return the region of each number (+ gaps), and size, first pixel and border of each region."""
+        """Return the region of each number, and size, first pixel and edge contact of each region."""
         n = self.cells + self.gaps + 1
         same = np.concatenate([*self._same, np.zeros((0, 2), np.int64)]) + self.gaps
         region = _components(n, same)
@@ -176,25 +178,49 @@ class Summary:
 
 
 def _components(n: int, pairs: Ints) -> Ints:
+    """Return the connected component of each of n nodes, with pairs as edges."""
     graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
 def _unique_pairs(region: Ints, touching: list[Ints]) -> Ints:
+    """Return the contacts between different regions, from those between numbers, each once."""
     pairs = region[np.concatenate([*touching, np.zeros((0, 2), np.int64)])]
     return np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
 
 
 def _holes(kept: Mask, at_border: Mask, touching: Ints) -> tuple[Ints, Ints]:
-    """Return the regions that are enclosed by one kept cell, and that cell for each of them.
+    """Find the regions enclosed by a single kept cell.
 
-    Regions that are no cells and touch are one hole together; it must not reach the border of the image.
+    Parameters
+    ----------
+    kept, at_border
+        Of each region: whether it is a kept cell, and whether it touches the edge of the image.
+    touching
+        (n, 2) pairs of regions that touch.
+
+    Returns
+    -------
+    regions, cells
+        The regions to fill, and the cell around each of them.
+
+    Notes
+    -----
+    A hole is a maximal group of connected regions that are not kept cells: gaps, and cells too small to stay. It is
+    filled if it does not touch the edge of the image and exactly one kept cell touches it.
     """
     n = len(kept)
     free = ~kept[touching]
+
+    # Group the regions that are not kept cells; a kept cell stays in a group of its own.
     hole = _components(n, touching[free.all(axis=1)])
+
+    # One region at the edge of the image opens its whole group.
     outside = np.zeros(n, bool)
     outside[hole[at_border & ~kept]] = True
+
+    # Contacts between a hole and a kept cell, as (gap, cell). A group with one neighbour has the same lowest and
+    # highest neighbouring cell; one without any keeps low = n and high = -1, which differ.
     mixed = touching[free[:, 0] != free[:, 1]]
     first_free = ~kept[mixed[:, 0]]
     gap, cell = np.where(first_free, mixed[:, 0], mixed[:, 1]), np.where(first_free, mixed[:, 1], mixed[:, 0])

@@ -1,4 +1,12 @@
-"""Cells of images larger than memory, piece by piece, without a seam."""
+"""Find the cells of images larger than memory, tile by tile, equal to those of the whole image.
+
+Two passes read the image. The first finds the cells of each tile with its halo, writes provisional numbers, and enters
+into one summary which numbers denote the same cell: tiles share the ring of pixels around their cores, where both know
+a number. Sizes, holes and edges are then decided for whole cells. The second pass grows the cells that stay, from the
+decided numbers, in each tile with its halo. In both passes pixels whose result may depend on what lies beyond the halo
+are UNSURE; one of them in a core, or in the ring around it, is an error that names a larger halo. There are no
+approximate seams.
+"""
 
 from __future__ import annotations
 
@@ -44,16 +52,16 @@ _HALO = {2: (128, 128), 3: (48, 64, 64)}
 
 @dataclass(frozen=True)
 class Piece:
-    """A tile of an image, and what is looked at around it.
+    """A tile of an image with the halo around it.
 
     Attributes
     ----------
     core : tuple of slice
-        Its pixels; every pixel of the image is in the core of one piece.
+        Pixels of the tile; every pixel of the image is in the core of exactly one piece.
     box : tuple of slice
-        With the halo, cut off at the border of the image.
+        Core with its halo, clipped to the image.
     sides : tuple
-        Where the image goes on beyond the box, :data:`~fijibridge.cells.segmentation.flooding.Open`.
+        Sides on which the image continues beyond the box, :data:`~fijibridge.cells.segmentation.flooding.Open`.
     """
 
     core: Box
@@ -62,23 +70,23 @@ class Piece:
 
     @property
     def corner(self) -> tuple[int, ...]:
-        """The first pixel of the core."""
+        """First pixel of the core."""
         return tuple(s.start for s in self.core)
 
     @property
     def ring(self) -> Box:
-        """The core and the pixels next to it, as far as they are in the box."""
+        """Core and the pixels next to it, within the box."""
         return tuple(
             slice(max(c.start - 1, b.start), min(c.stop + 1, b.stop)) for c, b in zip(self.core, self.box, strict=True)
         )
 
     def within(self, part: Box, whole: Box) -> Box:
-        """Return the place of a part in a cut-out of the image."""
+        """Return the slices of a part relative to a larger cut-out of the image."""
         return tuple(slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, whole, strict=True))
 
 
 def pieces(shape: tuple[int, ...], tile: tuple[int, ...], halo: tuple[int, ...]) -> Iterator[Piece]:
-    """Cut an image into pieces, in the order of their first pixels.
+    """Cut an image into pieces, sorted by their first pixels.
 
     Examples
     --------
@@ -108,46 +116,43 @@ def label_cells_tiled(
     Parameters
     ----------
     prob
-        As of :func:`fijibridge.label_cells`, without an axis ``t``: a DataArray whose pixels lie in a dask array or a
-        memory map, or such an array, zarr's included. It is read tile by tile, each tile twice.
-    method
-        As of :func:`fijibridge.label_cells`.
+        As for :func:`fijibridge.label_cells`, without an axis ``t``: a DataArray over a dask array or a memory map, or
+        such an array itself, zarr included. It is read tile by tile, each tile twice.
+    method, membrane
+        As for :func:`fijibridge.label_cells`.
     out
-        Folder of the zarr array to write, which must not be there yet; in memory if left out.
+        Folder of the zarr array to write, which must not exist yet; in memory if left out.
     tile
-        Pixels of a tile per axis, one number for all; (1024, 1024) or (64, 256, 256) if left out. Changes memory, not
-        the result.
+        Size of a tile in pixels, per axis or one number for all; (1024, 1024) or (64, 256, 256) if left out. It changes
+        the memory needed, not the result.
     halo
-        How many pixels around a tile are looked at besides, one number or one for each axis; 128 or (48, 64, 64)
-        if left out. More than the size of the largest cell and the reach of smoothing, 4 `sigma`, is enough as a rule.
-    membrane
-        As of :func:`fijibridge.label_cells`.
+        Width in pixels of the margin that is read around a tile, per axis or one number for all; 128 or (48, 64, 64) if
+        left out. The size of the largest cell plus the reach of the smoothing, 4 `sigma`, is usually enough.
     **parameters
-        All others of :func:`fijibridge.label_cells`.
+        All other parameters of :func:`fijibridge.label_cells`.
 
     Returns
     -------
     numpy.ndarray, zarr.Array or xarray.DataArray
-        What ``label_cells(prob, ...)`` returns, with the same ids. With `out`, zarr's array, which a calibrated `prob`
-        gets as a DataArray that is read when needed.
+        Labels equal to those of ``label_cells(prob, ...)``, ids included. With `out` a zarr array; for a calibrated
+        `prob` a DataArray that reads it when needed.
 
     Raises
     ------
     ImageError
-        If a tile cannot be decided: a pixel of it may belong to another cell than its halo shows. Also as
-        :func:`fijibridge.label_cells`, and where `out` is there already.
+        If a tile cannot be decided, because a pixel of it may belong to another cell than its halo shows; if `out`
+        exists; and as :func:`fijibridge.label_cells`.
 
     Notes
     -----
-    Nothing is hoped for: in each tile, what could come from beyond its halo is followed through every step (distance,
-    smoothing, maxima, flooding, boundaries), always as if the worst lay there, and must not reach the tile. Cells
-    found are then exactly those of the whole image, and are joined over the tiles' sides by union-find; sizes, holes
-    and borders are decided for whole cells. The regions of ``"threshold"`` need no halo, only their growing
-    does. How far ``"agglomeration"`` looks is not bounded by the size of cells but by chains of boundaries below
-    `beta`: it needs the largest halo.
+    In each tile, every effect that may come from beyond its halo is followed through all steps (distance, smoothing,
+    maxima, flooding, boundaries) as its worst case, and must not reach the tile. The cells found are then exactly those
+    of the whole image. Cells of neighbouring tiles are joined by connected components; sizes, holes and edges are
+    decided for whole cells. ``"threshold"`` needs a halo for growing only. ``"agglomeration"`` needs the largest halo,
+    as its reach is bounded by chains of boundaries below `beta` rather than by the size of cells.
 
-    Memory: a few dozen bytes for each pixel of a tile with its halo, and about 100 bytes for each cell. On disk, 4
-    bytes a pixel for the time of the work, beside `out` or in the folder of temporary files.
+    Memory: a few dozen bytes per pixel of a tile with its halo, and about 100 bytes per cell. Disk: 4 bytes per pixel
+    while it runs, beside `out` or in the temporary folder.
 
     Examples
     --------
@@ -170,7 +175,7 @@ def label_cells_tiled(
 
 
 def _per_axis(name: str, given: int | Sequence[int] | None, default: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a whole number of pixels for each axis."""
+    """Return a number of pixels for each axis."""
     if given is None:
         return default
     numbers = (given,) * len(default) if isinstance(given, (int, np.integer)) else tuple(given)
@@ -180,7 +185,7 @@ def _per_axis(name: str, given: int | Sequence[int] | None, default: tuple[int, 
 
 
 def _source(prob: Any, membrane: int | str) -> tuple[xr.DataArray, Read]:
-    """Return the membrane channel, unread, and a function that reads a box of it."""
+    """Return the membrane channel, not read yet, and a function that reads a box of it."""
     has_channels = isinstance(membrane, (int, np.integer))
     if isinstance(prob, xr.DataArray):
         image = membrane_of(prob, membrane)
@@ -204,7 +209,11 @@ def _source(prob: Any, membrane: int | str) -> tuple[xr.DataArray, Read]:
 
 
 def _find(read: Read, parameters: Parameters, cut: list[Piece], numbers: Labels) -> Summary:
-    """Find the regions of all pieces and write their numbers; those of one region are entered as the same."""
+    """Find the regions of all pieces and write provisional numbers; return the summary of all regions.
+
+    Invariant: after a piece, `numbers` holds the numbers of all cores so far, 0 elsewhere, and the summary has entered
+    every pixel of them once.
+    """
     summary = Summary(numbers.shape)
     for piece in cut:
         found = find(read(piece.box), parameters, piece.sides)[piece.within(piece.ring, piece.box)]
@@ -212,7 +221,9 @@ def _find(read: Read, parameters: Parameters, cut: list[Piece], numbers: Labels)
         core = piece.within(piece.core, piece.ring)
         local = with_gaps_numbered(found)
         own = summary.numbered(local[core])
-        known = np.array(numbers[piece.ring])  # of the pieces before; 0 elsewhere
+        # The ring overlaps the cores of earlier pieces. A region of this piece that lies on such a pixel is the region
+        # of the number there; contacts across the seam are counted once, by the later piece.
+        known = np.array(numbers[piece.ring])
         summary.add_same(_translated(local, local[core], own), known)
         summary.add(own, piece.corner)
         known[core] = own
@@ -222,7 +233,7 @@ def _find(read: Read, parameters: Parameters, cut: list[Piece], numbers: Labels)
 
 
 def _translated(local: Labels, part: Labels, numbers: Labels) -> Labels:
-    """Give pixels the number that their region has in a part of the piece, 0 if it is not there."""
+    """Give every pixel the number that its region got in a part of the piece, 0 if it has no pixel there."""
     low = int(local.min())
     table = np.zeros(int(local.max()) - low + 1, np.int32)
     table[part - low] = numbers
@@ -231,7 +242,7 @@ def _translated(local: Labels, part: Labels, numbers: Labels) -> Labels:
 
 
 def _grow(read: Read, parameters: Parameters, cut: list[Piece], numbers: Labels, verdict: Verdict, result: Any) -> None:
-    """Grow the cells of all pieces and write them."""
+    """Grow the cells of all pieces and write them with their final ids."""
     keep = verdict.keep
     size = np.zeros(len(keep), np.int64)
     planned = numbers_without_gaps(keep, np.ones_like(size))
@@ -243,7 +254,7 @@ def _grow(read: Read, parameters: Parameters, cut: list[Piece], numbers: Labels,
         size += np.bincount(core.reshape(-1), minlength=len(keep))
         result[piece.core] = planned[core]
     final = numbers_without_gaps(keep, size)
-    if (final != planned).any():  # a cell lost its last pixel to the gap
+    if (final != planned).any():  # a cell lost its last pixel to a gap: close the hole in the ids
         table = np.zeros(int(planned.max(initial=0)) + 1, np.int32)
         table[planned] = final
         for piece in cut:
@@ -260,16 +271,16 @@ def _must_be_sure(found: Labels, piece: Piece, step: str) -> None:
     halo = max(max(c.start - b.start, b.stop - c.stop) for c, b in zip(piece.core, piece.box, strict=True))
     advice = f"raise halo to {2 * halo} or more"
     if step == "grow":
-        advice += ", or grow by a number of pixels, grow=5 or the like"
+        advice += ", or grow by a number of pixels, such as grow=5"
     raise ImageError(
-        f"to {step} the cells at {where} (pixels), a halo of {halo} px is not enough: cells, or space without any, "
+        f"to {step} the cells at {where} (pixels), a halo of {halo} px is too small: cells, or space between cells, "
         f"reach further than that from the tile: {advice}"
     )
 
 
 @contextmanager
 def _scratch(shape: tuple[int, ...], out: str | os.PathLike[str] | None) -> Iterator[tuple[Labels, Any]]:
-    """Give an array on disk for the time of the work, and the one for the result, put into its place at the end."""
+    """Yield a temporary array on disk and the array for the result, which moves to its place at the end."""
     target = None if out is None else Path(out)
     if target is not None and target.exists():
         raise ImageError(f"{target} is there already: remove it, or choose another folder for the labels")
@@ -296,7 +307,7 @@ def _new_zarr(path: Path, shape: tuple[int, ...]) -> Any:
 
 
 def _written(out: str | os.PathLike[str], image: xr.DataArray | None) -> Any:
-    """Open the labels that were written; with the calibration of the image, to be read when needed."""
+    """Open the written labels, with the calibration of the image, to be read when needed."""
     import zarr
 
     array: Any = zarr.open_array(Path(out), mode="r")

@@ -1,4 +1,4 @@
-"""Parameters of a segmentation, chosen on images whose cells are known."""
+"""Choose the parameters of a segmentation on images whose cells are known."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CLOSE = 0.01
 
 @dataclass(frozen=True)
 class Tuning:
-    """The outcome of :func:`tune_segmentation`.
+    """Result of :func:`tune_segmentation`.
 
     Attributes
     ----------
@@ -46,9 +46,9 @@ class Tuning:
         Method and parameters of the best combination, as :func:`fijibridge.label_cells` takes them:
         ``label_cells(prob, **tuning.best)``.
     metric : str
-        What was made as large as possible.
+        Metric that was maximised.
     varied : tuple of str
-        The parameters with more than one value.
+        Parameters with more than one value.
     """
 
     table: pd.DataFrame
@@ -63,9 +63,9 @@ class Tuning:
 
     @property
     def flatness(self) -> str:
-        """One sentence on how much the choice matters: in which range the score stays within 0.01 of the best."""
+        """One sentence with the ranges of parameters in which the score stays within 0.01 of the best."""
         near = self.table[self.metric] >= self.score - _CLOSE
-        chosen = ", ".join(f"{name} {_said(self.best[name])}" for name in self.varied) or "the only combination"
+        chosen = ", ".join(f"{name} {_text(self.best[name])}" for name in self.varied) or "the only combination"
         text = (
             f"{self.metric} {self.score:.4f} at {chosen}; {near.sum()} of {len(near)} combinations come within {_CLOSE}"
         )
@@ -73,18 +73,18 @@ class Tuning:
         return f"{text} ({'; '.join(ranges)})." if ranges else f"{text}."
 
     def _range(self, name: str, near: pd.Series[bool]) -> str:
-        """Say between which values of a parameter, the others at their best, the score is near the best."""
+        """Return the values of a parameter, the others at their best, between which the score is near the best."""
         others = [o for o in self.varied if o != name]
         row = near.copy()
         for other in others:
             row &= self.table[other] == self.best[other]
         found = self.table.loc[row, name]
         tried = self.table[name]
-        end = " at the end of what was tried" if self.best[name] in (tried.iloc[0], tried.iloc[-1]) else ""
-        return f"{name} {_said(found.iloc[0])} to {_said(found.iloc[-1])}{end}"
+        end = " at the end of the values tried" if self.best[name] in (tried.iloc[0], tried.iloc[-1]) else ""
+        return f"{name} {_text(found.iloc[0])} to {_text(found.iloc[-1])}{end}"
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
 
 
@@ -104,21 +104,20 @@ def tune_segmentation(
     Parameters
     ----------
     probs, truths
-        Membrane probabilities as of :func:`fijibridge.label_cells` and label images, by name or in the same order.
-        Images that the network was not trained on: validation images.
-    method
-        As of :func:`fijibridge.label_cells`.
+        Membrane probabilities as for :func:`fijibridge.label_cells` and label images, by name or in the same order.
+        Use images that the network was not trained on, such as validation images.
+    method, membrane
+        As for :func:`fijibridge.label_cells`.
     parameters
         Parameters of :func:`fijibridge.label_cells`, each with the values to try or one fixed value; all combinations
-        are tried, numbers in rising order. If left out, those of the method in :data:`GRIDS`.
+        are tried, numbers in ascending order. If left out, those of the method in :data:`GRIDS`.
     metric
         ``"f1"``, ``"pq"`` (panoptic quality), ``"precision"`` or ``"recall"``, of the counts of all images together.
     thresh
-        A pair of cells with at least this IoU is a match.
+        IoU from which two cells match.
     regions
-        Where the truth is known (non-zero), as of :func:`fijibridge.match_labels`; None for an image: everywhere.
-    membrane
-        As of :func:`fijibridge.label_cells`.
+        Masks, non-zero where the truth is known, as for :func:`fijibridge.match_labels`; None for an image whose truth
+        is known everywhere.
 
     Returns
     -------
@@ -127,13 +126,13 @@ def tune_segmentation(
     Raises
     ------
     ImageError
-        If there are no images, they do not go together, or a parameter or metric is not known.
+        If there are no images, their names or numbers differ, or a parameter or metric is not known.
 
     Notes
     -----
-    Of several best combinations the one in their middle is taken, that with the least sum of squared distances to the
-    others, in steps of the grid: the edge of a plateau is where other images fall off it. Combinations that differ
-    only in growing and sizes share the work before them.
+    Of several best combinations the one in their middle wins: the one with the least sum of squared distances to the
+    others, in steps of the grid. At the edge of a plateau, other images would fall off it. Combinations that differ
+    only in growth and sizes share the search for cells.
 
     Examples
     --------
@@ -172,7 +171,7 @@ def _grid(method: str, parameters: Mapping[str, Any] | None) -> tuple[list[str],
     grid = [_tried(value) for value in parameters.values()]
     empty = [name for name, tried in zip(parameters, grid, strict=True) if not tried]
     if empty:
-        raise ImageError(f"{empty[0]} has no value to try")
+        raise ImageError(f"{empty[0]} has no value to try; expected at least one")
     return list(parameters), grid
 
 
@@ -187,17 +186,17 @@ def _tried(value: Any) -> tuple[Any, ...]:
 def _together(
     probs: Images, truths: Images, regions: Mapping[str, Array | None] | Sequence[Array | None] | None
 ) -> Iterator[tuple[str, Any, Any, Any]]:
-    """Yield what belongs to each image."""
+    """Yield name, probability, truth and region of each image."""
     named = {"probs": _named(probs), "truths": _named(truths)}
     if regions is not None:
         named["regions"] = _named(regions)
     first = named["probs"]
     if not first:
-        raise ImageError("there are no images to tune on: give at least one probability and its true cells")
+        raise ImageError("no images to tune on; expected at least one probability and its true cells")
     for role, images in named.items():
         if set(images) != set(first):
             alone = sorted(set(images) ^ set(first))
-            raise ImageError(f"probs and {role} do not go together: {alone[0]!r} is in one of them only")
+            raise ImageError(f"probs and {role} differ: {alone[0]!r} is in one of them only")
     for name, prob in first.items():
         yield name, prob, named["truths"][name], named["regions"][name] if regions is not None else None
 
@@ -206,12 +205,12 @@ def _named(images: Any) -> dict[str, Any]:
     if isinstance(images, Mapping):
         return dict(images)
     if isinstance(images, (np.ndarray, xr.DataArray)):
-        raise ImageError("a single image came; expected a list or a mapping of images: [prob]")
+        raise ImageError("got a single image; expected a list or a mapping of images, such as [prob]")
     return {str(i): image for i, image in enumerate(images)}
 
 
 def _labelled(channel: Array, method: str, combinations: list[dict[str, Any]]) -> Iterator[tuple[int, Array]]:
-    """Yield the cells for each combination, those with the same partition one after the other."""
+    """Yield the cells for each combination; those that find the same cells follow each other and share the work."""
     if isinstance(channel, xr.DataArray) and "t" in channel.dims:
         raise ImageError("tune on single frames: prob.isel(t=0) and the true cells of that frame")
     array = checked(values(channel))
@@ -231,9 +230,9 @@ def _total(matchings: dict[str, Matching]) -> dict[str, Any]:
 
 
 def _middle_of_best(scores: npt.NDArray[np.float64], shape: tuple[int, ...]) -> int:
-    """Return the best combination, of several the one in their middle."""
+    """Return the index of the best combination; of several the one in their middle."""
     known = np.where(np.isnan(scores), -np.inf, scores)
     tied = np.flatnonzero(known >= known.max() - 1e-12) if np.isfinite(known.max()) else np.arange(len(known))
     steps = np.stack(np.unravel_index(tied, shape), axis=1) if shape else np.zeros((len(tied), 0))
-    centre = steps.mean(axis=0)  # the least sum of squares to all is the least distance from their mean
+    centre = steps.mean(axis=0)  # the nearest to their mean has the least sum of squares
     return int(tied[np.argmin(((steps - centre) ** 2).sum(axis=1))])

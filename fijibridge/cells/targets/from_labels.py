@@ -1,4 +1,4 @@
-"""What a network is to learn, made from the cells."""
+"""Targets for a network, made from label images of cells."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from fijibridge.image import Array, ImageT, as_truth, like, refuse_channels_last
 from fijibridge.renames import keyword_only, renamed_keywords
 
 IGNORE = 255
-"""Class id of a pixel whose truth is unknown: it enters neither loss nor metric."""
+"""Class id of pixels with unknown truth, which enter neither loss nor metric."""
 
 CLASSES = ("other", "membrane")
-"""What the class ids 0 and 1 of :func:`membrane_target` mean."""
+"""Names of the class ids 0 and 1 of :func:`membrane_target`."""
 
 CLASSES_OF_THREE = ("background", "membrane", "interior")
-"""What the class ids 0, 1 and 2 of :func:`class_target` mean."""
+"""Names of the class ids 0, 1 and 2 of :func:`class_target`."""
 
 
 @renamed_keywords(width="membrane_width")
@@ -54,10 +54,10 @@ def membrane_target(
     membrane_width
         Width of the membrane, in `unit`; at least one pixel of x.
     region
-        Where the truth is known (non-zero); the rest becomes :data:`IGNORE`.
+        Mask, non-zero where the truth is known; the rest becomes :data:`IGNORE`.
     max_gap
-        Unlabelled strips up to this wide (in `unit`; 6 px if left out) are the gap between two cells, with the
-        membrane in their middle. Wider ones are background, and the membrane runs along the cells' outer side.
+        Unlabelled strips up to this width (in `unit`; 6 px if left out) are gaps between two cells, with the membrane
+        in their middle. Wider ones are background, and the membrane runs along the outer side of the cells.
     unit
         Unit of `membrane_width` and `max_gap`: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated
         images.
@@ -107,7 +107,7 @@ def class_target(
     max_gap: float | None = None,
     unit: str = "px",
 ) -> ImageT:
-    """Tell background, membrane and cell interior apart.
+    """Classify pixels as background, membrane or cell interior.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def class_target(
     -------
     numpy.ndarray or xarray.DataArray
         ``uint8`` class ids: 0 = background, 1 = membrane, 2 = interior of a cell, 255 = ignore; calibrated if
-        `labels` was. What a gap between cells leaves beside the membrane in its middle is interior.
+        `labels` was. Pixels of a gap between cells, beside the membrane in its middle, are interior.
 
     Raises
     ------
@@ -139,30 +139,30 @@ def class_target(
 def distance_target(
     labels: ImageT, region: Array | None = None, *, unit: str = "px", normalise: bool = False
 ) -> ImageT:
-    """Return how deep inside its cell each pixel lies.
+    """Return the depth of each pixel inside its cell.
 
     Parameters
     ----------
     labels
         (Y, X) or (Z, Y, X) label image, 0 = no cell.
     region
-        Where the truth is known (non-zero); the rest becomes NaN.
+        Mask, non-zero where the truth is known; the rest becomes NaN.
     unit
-        Of the distance: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images.
+        Unit of the distance: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images.
     normalise
         Divide by the largest distance in the same cell, so that each cell reaches 1.
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        ``float32``: the distance of the pixel's centre from that of the nearest pixel that is not of its own cell,
-        0 outside cells, NaN where unknown; calibrated if `labels` was. The border of the image is no edge of a cell.
+        ``float32``: distance between the centres of the pixel and of the nearest pixel outside its cell; 0 outside
+        cells, NaN where unknown; calibrated if `labels` was. The edge of the image is not an edge of a cell.
 
     Raises
     ------
     ImageError
-        If one cell fills the whole image (no pixel is its edge), the shapes differ, `labels` is a mask of cells
-        without numbers, or a physical unit comes with an image without a pixel size.
+        If one cell fills the whole image, the shapes differ, `labels` is a mask of cells without ids, or the unit is
+        physical and the image has no pixel size.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def distance_target(
     array = as_truth(labels)
     distance = to_other_labels(array, spacing(labels))
     if np.isinf(distance).any():
-        raise ImageError(f"cell {array.flat[0]} fills the whole image of shape {array.shape}: there is no edge in it")
+        raise ImageError(f"cell {array.flat[0]} fills the whole image of shape {array.shape}: a distance needs an edge")
     if normalise:
         distance /= np.maximum(_largest_in_cell(distance, array), np.finfo(np.float32).tiny)
     else:
@@ -187,17 +187,17 @@ def distance_target(
 def affinity_target(
     labels: ImageT, offsets: Sequence[Sequence[int]] | None = None, *, region: Array | None = None
 ) -> ImageT:
-    """Say for pairs of pixels whether both are of one cell.
+    """Mark pairs of pixels that lie in one cell.
 
     Parameters
     ----------
     labels
         (Y, X) or (Z, Y, X) label image, 0 = no cell.
     offsets
-        From a pixel to its partner, in pixels along the axes of `labels`, one per channel. Left out: the direct
+        Steps from a pixel to its partner, in pixels along the axes of `labels`, one per channel. Left out: the direct
         neighbours (-1, 0), (0, -1), in 3D (-1, 0, 0), (0, -1, 0), (0, 0, -1).
     region
-        Where the truth is known (non-zero); pairs with an unknown pixel become :data:`IGNORE`.
+        Mask, non-zero where the truth is known; pairs with an unknown pixel become :data:`IGNORE`.
 
     Returns
     -------
@@ -209,8 +209,8 @@ def affinity_target(
     Raises
     ------
     ImageError
-        If an offset has not one whole number per axis or is 0, the shapes differ, or `labels` is a mask of cells
-        without numbers.
+        If an offset does not have one integer per axis or is 0, the shapes differ, or `labels` is a mask of cells
+        without ids.
 
     Notes
     -----
@@ -239,7 +239,7 @@ def affinity_target(
 def _membrane_and_owner(
     labels: Array, width: float, max_gap: float | None, unit: str
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """Return where the membrane is, and the cell of each pixel, -1 = background."""
+    """Return a mask of the membranes, and the cell of each pixel, -1 = background."""
     array = as_truth(labels)
     step = spacing(labels)
     if not isinstance(labels, xr.DataArray):
@@ -257,20 +257,20 @@ def _membrane_and_owner(
 def _near_midline(
     owner: npt.NDArray[np.int64], outside: Floats32, width: float, max_gap: float, step: Spacing
 ) -> npt.NDArray[np.bool_]:
-    """Return where b - a of the notes of membrane_target is at most the width, or the step from slice to slice."""
+    """Mark pixels whose b - a, of the notes of membrane_target, is at most the width, or the step between slices."""
     reach = 1.01 * (width + max_gap + 2 * max(step))
     source = outside == 0
     filled = np.where(source, owner + 2, 0)
     to_other, along = _edge_distance(lambda s: nearest_other(owner, source, s, reach), step)
     to_not_own, _ = _edge_distance(lambda s: to_other_labels(filled, s), step)
-    inside = np.where(np.isfinite(to_not_own), to_not_own, 0)  # no other pixel, then no other cell either
+    inside = np.where(np.isfinite(to_not_own), to_not_own, 0)  # infinite: the image has one cell only
     twice = to_other - np.where(source, -inside, outside)
-    slack = 1.0 if len(set(step)) == 1 else 1.001  # a step's length in a direction is rounded
+    slack = 1.0 if len(set(step)) == 1 else 1.001  # the length of a step in a direction is rounded
     return twice <= slack * np.maximum(along, width)
 
 
 def _own_cell(labels: npt.NDArray[np.int_], max_gap: float, step: Spacing) -> tuple[npt.NDArray[np.int64], Floats32]:
-    """Give every pixel the id of its nearest cell, -1 in wide background, and its distance from that cell's edge."""
+    """Return the id of the nearest cell of each pixel, -1 in wide background, and the distance from its edge."""
     labels = labels.astype(np.int64)
     if not labels.any():
         return np.full(labels.shape, -1), np.zeros(labels.shape, np.float32)
@@ -280,7 +280,8 @@ def _own_cell(labels: npt.NDArray[np.int_], max_gap: float, step: Spacing) -> tu
     outside = np.where(free, _edge_distance(lambda s: to_sources(~free, s), step)[0], 0)
     core = outside > max_gap / 2
     if core.any():
-        # Grow the background back from its core, so that its border is the cells' and not max_gap/2 away from it.
+        # Opening: what is further than max_gap / 2 from every cell is the core of the background. Grown back by the
+        # same distance, it reaches the cells again, but not into gaps, which have no core.
         background = (_edge_distance(lambda s: to_sources(core, s), step)[0] <= max_gap / 2) & free
         owner[background] = -1
         outside[background] = 0
@@ -288,15 +289,26 @@ def _own_cell(labels: npt.NDArray[np.int_], max_gap: float, step: Spacing) -> tu
 
 
 def _edge_distance(measure: Callable[[Spacing], Floats32], step: Spacing) -> tuple[Floats32, Floats32 | np.float32]:
-    """Shorten distances between pixel centres by the half step to the edge of the pixel that they lead to.
+    """Shorten distances between pixel centres by half a step, to the edge of the pixel that they lead to.
 
-    Where steps differ, a step depends on the direction: it is the distance over its length in steps. That length is
-    what the squared distance grows by, per unit, when all squared steps grow alike.
+    Parameters
+    ----------
+    measure
+        Function that returns distances for steps between pixels.
+    step
+        Distance between pixels per axis.
 
     Returns
     -------
     shorter, along
-        The distances, and the step in their direction.
+        Shortened distances, and the length of a step in their direction.
+
+    Notes
+    -----
+    Where steps differ between axes, the length of a step depends on the direction. The squared distance is
+    ``sum(n_i**2 * s_i**2)`` for n_i pixels along axis i, so adding a constant to all s_i**2 adds that constant times
+    ``sum(n_i**2)``, the squared number of steps. A second transform with slightly longer steps therefore gives the
+    number of steps, and the distance over it the length of one.
     """
     distance = measure(step)
     if len(set(step)) == 1:
@@ -310,7 +322,7 @@ def _edge_distance(measure: Callable[[Spacing], Floats32], step: Spacing) -> tup
 
 
 def _known(target: npt.NDArray[Any], labels: Array, region: Array | None, unknown: float = IGNORE) -> npt.NDArray[Any]:
-    """Mark what lies outside the region as unknown, in place."""
+    """Mark pixels outside the region as unknown, in place."""
     if region is not None:
         target[~_region(labels, region)] = unknown
     return target
@@ -335,14 +347,14 @@ def _checked_offsets(offsets: Sequence[Sequence[int]] | None, axes: int) -> list
     chosen = [tuple(offset) for offset in offsets]
     for offset in chosen:
         if len(offset) != axes or not any(offset) or any(int(o) != o for o in offset):
-            raise ImageError(f"offset {offset} of a pair of pixels: expected {axes} whole numbers, not all 0")
+            raise ImageError(f"offset {offset} of a pair of pixels; expected {axes} integers, not all 0")
     if not chosen:
         raise ImageError("no offsets: give one per channel, such as (-1, 0)")
     return [tuple(int(o) for o in offset) for offset in chosen]
 
 
 def _pairs(shift: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Return the pixels that have a partner in the image, and the partners."""
+    """Return the slices of the pixels whose partner is in the image, and of the partners."""
     here = tuple(slice(max(0, -s), max(0, n - max(0, s))) for s, n in zip(shift, shape, strict=True))
     there = tuple(slice(max(0, s), max(0, n - max(0, -s))) for s, n in zip(shift, shape, strict=True))
     return here, there

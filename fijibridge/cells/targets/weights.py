@@ -1,4 +1,4 @@
-"""How much each pixel and each class counts in the loss."""
+"""Weights of pixels and classes in the loss."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, as_truth, like, same_shape, values
 
 _UNSEEN = 1e-7
-"""Weights below this are lost in the rounding of a float32 near 1: they are 0."""
+"""Smaller weights become 0: they are below the rounding of a float32 near 1."""
 
 
 def weight_map(
@@ -31,29 +31,29 @@ def weight_map(
     region: Array | None = None,
     unit: str = "px",
 ) -> ImageT:
-    """Weigh pixels by how narrow the gap between the two nearest cells is there, as in the U-Net paper.
+    """Weigh pixels by the width of the gap between the two nearest cells, as in the U-Net paper.
 
     Parameters
     ----------
     labels
         (Y, X) or (Z, Y, X) label image, 0 = between cells.
     w0
-        The weight of the border term where two cells touch a pixel, at most.
+        Upper limit of the border term, its weight where a gap closes.
     sigma
-        How fast it falls off with the distances to the two nearest cells, in `unit`.
+        Decay of the border term with the distances to the two nearest cells, in `unit`.
     class_balance
-        False: the border term alone, 0 inside cells, to be added to a weight of your own. True: the whole map, with
-        the class weights of :func:`class_weights` added, as a loss takes it. Weights per class, such as those of all
+        False: the border term alone, 0 inside cells, to add to other weights. True: the whole map, with the class
+        weights of :func:`class_weights` added, as a loss takes it. An array of weights per class, such as those of all
         targets of a data set together: the whole map with these.
     target
-        What the network learns, class ids as of :func:`fijibridge.membrane_target` or
-        :func:`fijibridge.class_target`: its membranes (1) count as outside the cells, its classes are those that are
-        balanced, and its unknown pixels weigh 0. Left out, the classes are outside (0) and inside a cell. Needed
-        where cells touch, as there is no pixel between them.
+        Class ids that the network learns, as of :func:`fijibridge.membrane_target` or
+        :func:`fijibridge.class_target`: its membranes (1) count as outside the cells, its classes are balanced, and its
+        unknown pixels weigh 0. Left out, the classes are outside (0) and inside a cell. Required where cells touch, as
+        no pixel lies between them.
     region
-        Where the truth is known (non-zero); the rest weighs 0 and counts for no class.
+        Mask, non-zero where the truth is known; other pixels weigh 0 and do not count for a class.
     unit
-        Of `sigma`: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images.
+        Unit of `sigma`: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images.
 
     Returns
     -------
@@ -63,9 +63,8 @@ def weight_map(
     Raises
     ------
     ImageError
-        If `sigma` is not positive or `w0` is negative, cells touch and `target` is left out, the
-        shapes differ, `labels` is a mask of cells without numbers, or a physical unit comes with an image without a
-        pixel size.
+        If `sigma` is not positive or `w0` is negative, cells touch and `target` is left out, the shapes differ,
+        `labels` is a mask of cells without ids, or the unit is physical and the image has no pixel size.
 
     Notes
     -----
@@ -74,9 +73,9 @@ def weight_map(
         w(p) = wc(p) + w0 * exp(-(d1(p) + d2(p))**2 / (2 * sigma**2))
 
     with d1 and d2 the distances from the centre of pixel p to the nearest pixel of the nearest and of the second
-    nearest cell; the second term is 0 inside cells, and everywhere where there are fewer than two. Distances are
-    exact and follow the pixel size: with slices 1 um apart and pixels of 0.2 um, the next slice is 5 px away. A
-    border term below 1e-7 is 0.
+    nearest cell; the second term is 0 inside cells, and everywhere if there are fewer than two cells. Distances are
+    exact and follow the pixel size: with slices 1 um apart and pixels of 0.2 um, the next slice is 5 px away. A border
+    term below 1e-7 is 0.
 
     Examples
     --------
@@ -102,14 +101,14 @@ def weight_map(
 
 
 def class_weights(target: Array | Sequence[Array], n_classes: int | None = None) -> npt.NDArray[np.float32]:
-    """Weigh classes by how rare they are.
+    """Weigh classes by the inverse of their frequency.
 
     Parameters
     ----------
     target
-        Class ids per pixel, 255 = ignore; or several such images of any shapes, which are counted together.
+        Class ids per pixel, 255 = ignore; or several such images of any shapes, counted together.
     n_classes
-        How many weights to return; left out, up to the largest class id that occurs.
+        Number of weights to return; left out, up to the largest class id that occurs.
 
     Returns
     -------
@@ -120,7 +119,7 @@ def class_weights(target: Array | Sequence[Array], n_classes: int | None = None)
     Raises
     ------
     ImageError
-        If ids are no whole numbers from 0 to 254, a class is `n_classes` or more, or no pixel is known.
+        If ids are not integers from 0 to 254, a class is `n_classes` or more, or no pixel is known.
 
     Notes
     -----
@@ -140,7 +139,7 @@ def class_weights(target: Array | Sequence[Array], n_classes: int | None = None)
     counts = counts[:IGNORE]
     occurs = np.flatnonzero(counts)
     if not occurs.size:
-        raise ImageError("no pixel of the target is known: all are 255 = ignore, or there is none")
+        raise ImageError("the target has no known pixel: all are 255 = ignore, or it is empty")
     n = int(occurs[-1]) + 1 if n_classes is None else n_classes
     if occurs[-1] >= n:
         raise ImageError(f"the target holds class {occurs[-1]}; expected 0 to {n - 1} and {IGNORE} = ignore")
@@ -150,7 +149,7 @@ def class_weights(target: Array | Sequence[Array], n_classes: int | None = None)
 
 
 def _class_term(classes: npt.NDArray[np.int_], class_balance: bool | npt.ArrayLike) -> Floats32:
-    """Return wc of equation 2."""
+    """Return the class term wc of equation 2."""
     per_class = class_weights(classes) if class_balance is True else np.asarray(class_balance, np.float32)
     known = classes[classes != IGNORE]
     if per_class.ndim != 1 or (known.size and known.max() >= len(per_class)):
@@ -174,8 +173,8 @@ def _refuse_touching(cells: npt.NDArray[np.int_]) -> None:
         first, second = (cells[place] for place in ahead(axis, cells.ndim))
         if ((first != second) & (first > 0) & (second > 0)).any():
             raise ImageError(
-                "cells touch: there is no pixel between them that could weigh more: say which ones are membrane, with "
-                "target=fijibridge.membrane_target(labels, width=3)"
+                "cells touch, so that no pixel between them can weigh more: mark the membranes with "
+                "target=fijibridge.membrane_target(labels)"
             )
 
 
@@ -185,7 +184,8 @@ def _border_term(cells: npt.NDArray[np.int_], w0: float, sigma: float, step: Spa
     if w0 <= _UNSEEN or not cells.any():
         return weights
     reach = sigma * math.sqrt(2 * math.log(w0 / _UNSEEN))
-    box = _box(cells, reach / 2, step)  # further away from the nearest cell than that, both are beyond reach
+    # d1 <= d2: beyond half the reach from the nearest cell, the sum of both is beyond the reach.
+    box = _box(cells, reach / 2, step)
     first, second = two_nearest(cells[box], step, reach)
     np.add(first, second, out=first)
     np.square(first, out=first)
@@ -225,7 +225,7 @@ def _class_ids(target: npt.NDArray[Any]) -> npt.NDArray[np.int_]:
     if not np.issubdtype(target.dtype, np.integer) or (target.size and not 0 <= target.min() <= target.max() <= IGNORE):
         held = f"from {target.min()} to {target.max()}" if target.size else "none"
         raise ImageError(
-            f"the target has dtype {target.dtype} and values {held}; expected whole numbers: class ids, and "
-            f"{IGNORE} = ignore, as fijibridge.membrane_target makes them"
+            f"the target has dtype {target.dtype} and values {held}; expected integers: class ids, and "
+            f"{IGNORE} = ignore, as of fijibridge.membrane_target"
         )
     return target

@@ -1,4 +1,4 @@
-"""Batches of anyone, patches that were saved, and epochs in which something was not measured."""
+"""Batches of samplers and of the user, saved patches, and epochs without a measurement."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import PatchSampler, Sample, SavedPatches, save_patches
 from fijibridge.nn.patches.fingerprint import fingerprint_of
-from fijibridge.nn.training import explain, train
+from fijibridge.nn.training import train
 from fijibridge.nn.training.checkpoints import LAST
 from fijibridge.nn.unet import UNet
 from tests.nn.observers import Interrupting
+from tests.trained import QUICK
 
 
 def small_net():
@@ -314,19 +315,6 @@ class Reading:
         return found
 
 
-def test_a_stream_that_learns_does_not_look_like_a_learning_rate_too_high():
-    curve = pd.DataFrame({"epoch": range(6), "train_loss": [np.nan, 1, 0.6, 0.4, 0.3, 0.2], "val_loss": np.nan})
-    assert explain(curve, "done").looks_like == "still improving"
-
-
-def test_a_slope_over_epochs_of_which_some_were_not_counted():
-    f1 = [0, np.nan, 0.2, np.nan, 0.4, np.nan, 0.6]
-    curve = pd.DataFrame({"epoch": range(7), "train_loss": np.linspace(1, 0.3, 7), "val_f1": f1})
-    ending = explain(curve, "done", metric="val_f1")
-    assert ending.slope == pytest.approx(0.1)
-    assert ending.looks_like == "still improving"
-
-
 def test_a_generator_function_that_gives_nothing_more_ends_the_run():
     once = iter(list(some_batches(8)))
     run = train(small_net(), lambda: once, epochs=4, batches=3, observers=[])
@@ -347,3 +335,78 @@ def test_patience_waits_for_cells_that_are_not_counted_each_epoch():
     )  # fmt: skip
     # the second epoch is the first that is counted, the fourth is no better, at the sixth it is enough
     assert run.stopped_because.startswith("early stop after 6 of 8 epochs: val_f1 did not improve for 3 epochs")
+
+
+def batches_of(pair, number=4, flipped=False):
+    image = np.asarray(Normalisation()(pair[0].values[None]))
+    sampler = PatchSampler([Sample(image, pair[1].values)], (32, 32), 4, number, augment=False)
+    for x, y, _ in sampler:
+        yield (x.flip(-1) if flipped else x), y
+
+
+class Again:
+    """Batches that can be gone through again, of numpy arrays with a weight."""
+
+    def __init__(self, pair):
+        self.pair = pair
+
+    def __len__(self):
+        return 4
+
+    def __iter__(self):
+        for x, y in batches_of(self.pair):
+            yield x.numpy(), y.numpy(), np.ones(y.shape, np.float32)
+
+
+@pytest.mark.parametrize("kind", ["object", "function", "sampler", "loader"])
+def test_any_iterable_of_batches_trains_alike(pair, kind):
+    image = np.asarray(Normalisation()(pair[0].values[None]))
+    sampler = PatchSampler([Sample(image, pair[1].values)], (32, 32), 4, 4, augment=False, fixed=True)
+    data = {
+        "object": Again(pair), "function": lambda: batches_of(pair), "sampler": sampler,
+        "loader": torch.utils.data.DataLoader(list(batches_of(pair)), batch_size=None),
+    }[kind]  # fmt: skip
+    run = train(small_net(), data, validation=Again(pair), normalisation=Normalisation(), **QUICK)
+    reference = train(small_net(), Again(pair), validation=Again(pair), normalisation=Normalisation(), **QUICK)
+    assert run.history["epoch"].tolist() == [0, 1, 2]
+    pd.testing.assert_series_equal(run.history["train_loss"], reference.history["train_loss"])
+    pd.testing.assert_series_equal(run.history["val_loss"], reference.history["val_loss"])
+
+
+def test_a_stream_that_ends_ends_the_run(pair):
+    run = train(small_net(), batches_of(pair, 6), normalisation=Normalisation(), **(QUICK | {"epochs": 9}))
+    assert "the iterable ended after" in run.stopped_because
+
+
+def test_the_pair_guard_looks_at_anyones_batches(tissue):
+    """The border of a picture tells left from right: its left half is dark and has no membranes."""
+    target = membrane_target(tissue.labels, 3)
+    target[:, :40] = 0
+    image = tissue.image.copy(data=np.where(np.arange(80) < 40, 0, tissue.image.values))
+    with pytest.raises(TrainingError, match="fit the images better if those are mirrored in x"):
+        train(small_net(), lambda: mirrored(image, target), normalisation=Normalisation(), **QUICK)
+
+
+def mirrored(image, target):
+    x = torch.from_numpy(Normalisation()(image.values[None]))[None]
+    yield x.flip(-1).contiguous(), torch.from_numpy(target.values.astype(np.int64))[None]
+
+
+@pytest.mark.parametrize(
+    ("batch", "words"),
+    [
+        ((torch.zeros(2, 1, 8, 8), torch.zeros(2, 8, 9)), "expected"),
+        ((torch.zeros(2, 3, 8, 8), torch.zeros(2, 8, 8)), "3 channel"),
+        ((torch.zeros(2, 1, 8, 8),), "1 arrays"),
+        ((torch.full((2, 1, 8, 8), float("nan")), torch.zeros(2, 8, 8)), "NaN"),
+    ],
+)
+def test_batches_that_do_not_fit(batch, words):
+    with pytest.raises(TrainingError, match=words):
+        train(small_net(), lambda: iter([batch]), normalisation=Normalisation(), **QUICK)
+
+
+def test_class_ids_that_a_network_has_not(pair):
+    x, y = torch.rand(2, 1, 32, 32), torch.full((2, 32, 32), 3)
+    with pytest.raises(TrainingError, match="holds the class id 3; expected 0 to 1"):
+        train(small_net(), lambda: iter([(x, y)] * 8), **QUICK)

@@ -1,23 +1,26 @@
-"""What one may do with a run that goes on, with a folder that is overwritten, and with settings as an object."""
+"""Runs while they train, and folders of older runs."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 
 import numpy as np
 import pytest
-import torch
 from scipy import ndimage
 
 from fijibridge.cells.synthetic import synthetic_epithelium
 from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
 from fijibridge.errors import TrainingError
+from fijibridge.nn.model import Model
 from fijibridge.nn.patches import PatchSampler, Sample
 from fijibridge.nn.prediction import predict
 from fijibridge.nn.training import Settings, train
 from fijibridge.nn.training.checkpoints import LAST
-from fijibridge.nn.unet import UNet
 from fijibridge.record import read_record
+from tests.trained import QUICK, small_net
 
 SETTINGS = {"forecast": False, "epochs": 2, "batches": 4, "batch": 2, "patch": (16, 16)}
 
@@ -26,11 +29,6 @@ SETTINGS = {"forecast": False, "epochs": 2, "batches": 4, "batch": 2, "patch": (
 def pair():
     tissue = synthetic_epithelium((48, 48), cell_size=16, seed=1)
     return tissue.image, membrane_target(tissue.labels, 3)
-
-
-def small_net(**options):
-    torch.manual_seed(0)
-    return UNet(depth=1, width=4, **options)
 
 
 class Observer:
@@ -152,3 +150,53 @@ def test_targets_that_have_nothing_to_do_with_an_image_are_not_called_turned():
 def test_arguments_that_make_no_sense(pair, wrong, words):
     with pytest.raises(TrainingError, match=words):
         train(small_net(), [pair], observers=[], **wrong, **SETTINGS)
+
+
+def test_in_the_background_python_goes_on_and_the_run_can_be_stopped(pair):
+    going = threading.Event()
+
+    class Watcher:
+        def progress(self, step, steps):
+            going.set()
+
+        def metrics(self, epoch, values):
+            pass
+
+    run = train(small_net(), [pair], background=True, observers=[Watcher()], **(QUICK | {"epochs": 10_000}))
+    assert going.wait(60)
+    assert run.running
+    assert run.stopped_because is None
+    with pytest.raises(TimeoutError, match="still runs"):
+        run.wait(0.01)
+    assert predict(run.model, pair[0]).shape == (2, 48, 48)
+    run.stop("I have seen enough")
+    assert run.wait(60) is run
+    assert run.stopped_because.startswith("I have seen enough after")
+    assert not run.running
+    assert len(run.history) >= 1
+
+
+def test_an_error_in_the_background_is_raised_by_wait(pair):
+    def broken(output, y, weight):
+        raise ValueError("my loss has a bug")
+
+    run = train(small_net(), [pair], background=True, loss=broken, **QUICK)
+    with pytest.raises(ValueError, match="my loss has a bug"):
+        run.wait(60)
+    assert not run.running
+
+
+def test_python_may_end_while_a_run_goes_on(tmp_path):
+    code = f"""
+import torch, fijibridge as fb
+tissue = fb.synthetic_epithelium((64, 80), cell_size=16, seed=1)
+net = fb.UNet(depth=1, width=4)
+run = fb.train(net, [(tissue.image, fb.membrane_target(tissue.labels, 3))], background=True, out={str(tmp_path)!r},
+               epochs=10_000, batches=4, patch=(32, 32), forecast=False)
+import time
+while len(run.history) < 3: time.sleep(0.05)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Python ended" in json.loads((tmp_path / "run.json").read_text())["stopped_because"]
+    assert Model.load(tmp_path).notes["epochs"] >= 2

@@ -7,7 +7,8 @@ import pytest
 import fijibridge as fb
 from fijibridge.errors import RenamedWarning, TrainingError
 from fijibridge.nn.losses import losses_of
-from fijibridge.nn.training import Border, Settings
+from fijibridge.nn.training import Border, Settings, train
+from tests.trained import QUICK, small_net
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,40 @@ def test_old_names_in_files_are_read_silently(tmp_path):
     settings = Settings.read(tmp_path / "run.toml")
     assert settings == Settings(membrane_width=2, border_weight=Border(w0=5), epochs=3)
     assert Settings.stored({"width": 4}).membrane_width == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"patince": 3}, "no setting 'patince'.*did you mean 'patience'"),
+        ({"epochs": -1}, "epochs is -1"),
+        ({"lr": float("nan")}, "lr is nan"),
+        ({"loss": "mse"}, "loss is 'mse'"),
+        ({"augment": {"spin": 3}}, "augment: .*spin"),
+        ({"metric": "val_f1"}, "needs validation images"),
+        ({"batch": 3, "devices": 2}, "cannot be shared"),
+    ],
+)
+def test_settings_that_make_no_sense(pair, changes, words):
+    with pytest.raises(TrainingError, match=words):
+        train(small_net(), [pair], **(QUICK | changes))
+
+
+def test_settings_from_a_file(tmp_path, pair):
+    file = tmp_path / "run.toml"
+    file.write_text(
+        'epochs = 1\nbatches = 2\npatch = [32, 32]\nschedule = "cosine"\nforecast = false\n[border_weight]\nw0 = 5\n'
+    )
+    settings = Settings.read(file)
+    assert (settings.schedule, settings.border_weight.w0, settings.border_weight.sigma) == ("cosine", 5, 5)
+    run = train(small_net(), [pair], settings=settings, batches=3)
+    assert (run.settings["batches"], run.settings["epochs"]) == (3, 1)
+    file.write_text("epochs = 1\nbatchs = 2\n")
+    with pytest.raises(TrainingError, match=r"run\.toml: a training has no setting 'batchs'"):
+        Settings.read(file)
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "cosine", "constant"])
+def test_schedules(pair, schedule):
+    run = train(small_net(), [pair], schedule=schedule, lr=0.01, **QUICK)
+    assert run.history["lr"].iloc[-1] == pytest.approx(0.01 if schedule == "constant" else 0, abs=1e-3)

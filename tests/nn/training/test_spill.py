@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gc
-import subprocess
-import sys
-import textwrap
 
 import dask.array as da
 import numpy as np
@@ -97,7 +94,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path):
     assert not left.exists()
 
 
-def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
+def test_memory_does_not_grow_with_the_number_of_images(warm_python, tmp_path):
     """24 images of 1 Mpx with targets are 48 MB; what is mapped is no memory of the process's own (RssAnon)."""
     code = """
         import sys
@@ -131,7 +128,6 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
         (folder / "dataset.toml").write_text(
             'image = "*_image.tif"\nclasses = "{name}_classes.tif"\nvalues.classes = {0 = "cell", 1 = "membrane"}\n'
         )
-        command = [sys.executable, "-c", textwrap.dedent(code), str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = warm_python.run(code, folder)
         taken.append(max(int(line) for line in done.stdout.split() if line.isdigit()) / 1024)
     assert taken[1] - taken[0] < 20, taken

@@ -14,10 +14,9 @@ import fijibridge as fb
 from fijibridge.cells.matching.matches import match_labels
 from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.cells.synthetic import synthetic_epithelium
-from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
+from fijibridge.cells.targets.from_labels import membrane_target
 from fijibridge.errors import DatasetError, DeviceError, FijiBridgeWarning, TrainingError
 from fijibridge.files import write_image
-from fijibridge.nn.losses import segmentation_loss
 from fijibridge.nn.model import Model
 from fijibridge.nn.prediction import predict
 from fijibridge.nn.training import train
@@ -274,26 +273,3 @@ def test_image_and_target_of_different_shape(pair):
     image, target = pair
     with pytest.raises(ValueError, match="shape"):
         train(small_net(), [(image, target[:-4])], epochs=1)
-
-
-def test_loss_by_hand():
-    logits = torch.tensor([[[[0.0, 2.0]], [[1.0, -1.0]]]])  # (1, 2, 1, 2)
-    target, weight = torch.tensor([[[1, 0]]]), torch.tensor([[[3.0, 1.0]]])
-    p = torch.softmax(logits, 1)[0, :, 0]
-    entropy = (-3 * torch.log(p[1, 0]) - torch.log(p[0, 1])) / 4
-    dice = [
-        (2 * (3 * p[0, 0] * 0 + p[0, 1]) + 1) / (3 * p[0, 0] + p[0, 1] + 1 + 1),
-        (2 * 3 * p[1, 0] + 1) / (3 * (p[1, 0] + 1) + p[1, 1] + 1),
-    ]
-    expected = entropy + 1 - sum(dice) / 2
-    assert float(segmentation_loss(logits, target, weight)) == pytest.approx(float(expected), rel=1e-6)
-
-
-def test_pixels_of_unknown_truth_change_nothing():
-    torch.manual_seed(0)
-    logits, target = torch.randn(2, 2, 6, 6), torch.randint(0, 2, (2, 6, 6))
-    target[:, 3:] = IGNORE
-    other = logits.clone()
-    other[:, :, 3:] = 50 * torch.randn(2, 2, 3, 6)
-    weight = torch.ones(2, 6, 6)
-    assert torch.allclose(segmentation_loss(logits, target, weight), segmentation_loss(other, target, weight))

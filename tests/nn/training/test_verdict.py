@@ -187,3 +187,16 @@ def test_the_best_epoch_is_the_one_whose_weights_were_kept():
     assert explain(curve, "done").best_epoch == 4
     told = explain(curve, "done", min_delta=0.01)
     assert (told.best_epoch, told.best) == (3, 0.4)
+
+
+def test_a_stream_that_learns_does_not_look_like_a_learning_rate_too_high():
+    curve = pd.DataFrame({"epoch": range(6), "train_loss": [np.nan, 1, 0.6, 0.4, 0.3, 0.2], "val_loss": np.nan})
+    assert explain(curve, "done").looks_like == "still improving"
+
+
+def test_a_slope_over_epochs_of_which_some_were_not_counted():
+    f1 = [0, np.nan, 0.2, np.nan, 0.4, np.nan, 0.6]
+    curve = pd.DataFrame({"epoch": range(7), "train_loss": np.linspace(1, 0.3, 7), "val_f1": f1})
+    ending = explain(curve, "done", metric="val_f1")
+    assert ending.slope == pytest.approx(0.1)
+    assert ending.looks_like == "still improving"

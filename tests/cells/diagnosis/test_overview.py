@@ -147,7 +147,7 @@ def test_a_perfect_prediction_and_no_prediction(truth):
     nothing = diagnose(truth, np.zeros(truth.shape, int))
     assert nothing.matching.tp == 0
     assert set(nothing.cells["outcome"]) == {"missed"}
-    assert "nothing can be said" in diagnose(np.zeros((9, 9), int), np.zeros((9, 9), int)).summary
+    assert "nothing to explain" in diagnose(np.zeros((9, 9), int), np.zeros((9, 9), int)).summary
 
 
 def test_pixels_and_cells_are_set_against_each_other(truth, broken):

@@ -111,7 +111,7 @@ def test_lines_have_a_width():
         (lambda: Roi.rectangle(0, 0, 0, 4), "positive"),
         (lambda: Roi.rectangle(0, 0, 70000, 5), "60000"),
         (lambda: Roi.polygon([(-6000, 0), (5, 0), (5, 5)]), "-5000"),
-        (lambda: Roi.from_bytes(b"nonsense"), "no ImageJ ROI"),
+        (lambda: Roi.from_bytes(b"nonsense"), "not an ImageJ ROI"),
         (lambda: rois_to_labels([Roi.line([(0, 0), (5, 5)])], (6, 6)), "no area"),
         (lambda: rois_to_labels([Roi.rectangle(0, 0, 1, 1, position=4)], (3, 6, 6)), "slice 4"),
         (lambda: rois_to_labels([], (3,)), "axes"),

@@ -177,8 +177,8 @@ def test_class_weights():
 @pytest.mark.parametrize(
     ("target", "n", "words"),
     [
-        (np.full((2, 2), IGNORE), None, "no pixel of the target is known"),
-        (np.zeros((0, 2), int), None, "no pixel of the target is known"),
+        (np.full((2, 2), IGNORE), None, "the target has no known pixel"),
+        (np.zeros((0, 2), int), None, "the target has no known pixel"),
         (np.array([[0.5]]), None, "dtype float64"),
         (np.array([[-1, 0]]), None, "from -1 to 0"),
         (np.array([[0, 2]]), 2, "class 2; expected 0 to 1"),

@@ -61,7 +61,7 @@ def test_an_optimum_at_the_end_is_told():
     truth[:, 10:] = 2
     tuning = tune_segmentation([prob], [truth], "threshold", {"threshold": (0.7, 0.5)})
     assert tuning.best["threshold"] == 0.5
-    assert "at the end of what was tried" in tuning.flatness
+    assert "at the end of the values tried" in tuning.flatness
 
 
 def test_the_order_of_the_values_does_not_matter(images):
@@ -72,7 +72,7 @@ def test_the_order_of_the_values_does_not_matter(images):
     )
     assert mixed.flatness == rising.flatness
     assert mixed.best == rising.best
-    assert rising.flatness.count("end of what was tried") == 0
+    assert rising.flatness.count("end of the values tried") == 0
 
 
 def test_regions_and_defaults(images):
