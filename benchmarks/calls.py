@@ -121,12 +121,12 @@ def labels(jvm: other.Jvm, scripts: Path, folder: Path, rounds: int) -> None:
     import torch
 
     from fijibridge.cells.synthetic import synthetic_epithelium
-    from fijibridge.files.writing import write_image
+    from fijibridge.files.writer import write_image
 
     torch.manual_seed(0)
     image = synthetic_epithelium((1024, 1024), seed=0).image
     model = fb.Model(fb.UNet(depth=3, width=16), ("other", "membrane")).save(folder / "model.safetensors")
-    write_image(folder / "image.tif", image)
+    write_image(image, folder / "image.tif")
     jvm("def imp = IJ.openImage(path); imp.setTitle('image'); imp.show(); null", path=str(folder / "image.tif"))
     prob = fb.predict(str(model), image)
     options = {"model": str(model), "threshold": float(prob[1].quantile(0.8))}

@@ -34,11 +34,12 @@ def one(name: str, folder: Path, device: str) -> pd.DataFrame:
     import torch
 
     import fijibridge as fb
+    from fijibridge.nn.planning import Measurement
 
     class Clock:
         """Tells a measurement what a training does."""
 
-        def __init__(self, measured: fb.Measurement):
+        def __init__(self, measured: Measurement):
             self.measured = measured
 
         def progress(self, step: int, steps: int) -> None:
@@ -53,7 +54,7 @@ def one(name: str, folder: Path, device: str) -> pd.DataFrame:
     split = {"test": TEST, "validation": told.pop("validation", [])}
     dataset = fb.Dataset.from_patterns(folder, **PATTERNS, split=split)
     made = fb.plan(net, dataset, device=device, **told)
-    with fb.Measurement(device, made.patches) as measured:
+    with Measurement(device, made.patches) as measured:
         fb.train(net, dataset, device=device, observers=[Clock(measured)], **made.settings())
     return made.forecast.compare(measured.result())
 

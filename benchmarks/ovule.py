@@ -21,6 +21,7 @@ from skimage.morphology import h_minima
 from skimage.segmentation import expand_labels, watershed
 
 import fijibridge as fb
+from fijibridge.cells.matching.matches import Matching
 
 GRIDS = {
     "watershed": {"threshold": (0.3, 0.4, 0.5), "h": (1.0, 2.0)},
@@ -44,7 +45,7 @@ def plain(prob: np.ndarray) -> Iterator[np.ndarray]:
 
 def tell(name: str, truth: np.ndarray, found: Iterator[np.ndarray], gap: bool) -> None:
     began = time.process_time()
-    best: dict[bool, fb.Matching] = {}
+    best: dict[bool, Matching] = {}
     errors: dict[bool, float] = {}
     runs = 0
     for labels in found:

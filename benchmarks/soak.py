@@ -68,7 +68,7 @@ def soak(given: argparse.Namespace) -> list[dict[str, float]]:
     fiji = fb.Fiji.start(given.fiji, mode="interactive")
     tissue = fb.synthetic_epithelium()
     folder = Path(tempfile.mkdtemp())
-    write_image(folder / "evl.tif", tissue.image)
+    write_image(tissue.image, folder / "evl.tif")
     target = fb.membrane_target(tissue.labels, membrane_width=3)
     run = fb.train(fb.UNet(depth=2, width=8), [(tissue.image, target)], epochs=5, batches=20, observers=[])
     ij = jpype.JClass("ij.IJ")

@@ -1,6 +1,6 @@
-"""Joins Fiji and PyTorch: images and ROIs in, a U-Net trained on them, cells and match statistics back.
+"""Fiji and PyTorch together: images and ROIs from Fiji, a U-Net trained on them, cells and match statistics back.
 
-The public names are loaded when they are first used: importing this package starts no JVM and loads no torch.
+Public names are loaded at first use: importing this package starts no JVM and loads no torch.
 """
 
 from __future__ import annotations
@@ -12,33 +12,21 @@ from fijibridge import renames
 from fijibridge.version import __version__
 
 _HOME = {
-    "Agreement": "cells.matching.agreement",
     "Augmentation": "nn.augmentation",
-    "Comparison": "reports.comparison",
     "Dataset": "dataset",
     "Description": "dataset",
-    "Diagnosis": "cells.diagnosis.overview",
-    "Ending": "nn.training",
-    "Epithelium": "cells.synthetic",
     "Fiji": "fiji.session.fiji",
     "FijiBridgeError": "errors",
-    "Forecast": "nn.planning",
     "IGNORE": "cells.targets.from_labels",
-    "Matching": "cells.matching.matches",
-    "Measurement": "nn.planning",
     "Model": "nn.model",
     "Normalisation": "nn.normalisation",
     "PatchSampler": "nn.patches",
     "SavedPatches": "nn.patches",
     "save_patches": "nn.patches",
-    "Plan": "nn.planning",
-    "ReceptiveField": "nn.planning",
-    "Record": "record",
     "Roi": "rois",
     "Run": "nn.training",
     "Sample": "nn.patches",
     "Settings": "nn.training",
-    "Tuning": "cells.segmentation.tuning",
     "UNet": "nn.unet",
     "add_to_dataset": "dataset",
     "affinity_target": "cells.targets.from_labels",
@@ -46,24 +34,20 @@ _HOME = {
     "average_precision": "cells.matching.matches",
     "ceiling": "cells.scaling.ceiling",
     "changed_cells": "cells.corrections",
-    "check": "dataset",
+    "check_dataset": "dataset",
     "class_target": "cells.targets.from_labels",
     "class_weights": "cells.targets.weights",
     "compare_labels": "cells.matching.agreement",
     "compare_predictions": "reports.predictions",
     "compare_runs": "reports.comparison",
     "compare_match_tables": "cells.corrections",
-    "confirm_receptive_field": "nn.planning",
     "current": "fiji.session.fiji",
-    "describe": "dataset",
+    "describe_dataset": "dataset",
     "diagnose": "cells.diagnosis.overview",
     "distance_target": "cells.targets.from_labels",
     "downscale": "cells.scaling.resampling",
     "error_map": "cells.diagnosis.pixel_errors",
     "export_model": "nn.export",
-    "fit_batch": "nn.planning",
-    "fit_patch": "nn.planning",
-    "forecast_training": "nn.planning",
     "grow_labels": "cells.segmentation.flooding",
     "imagej_info": "imagej.metadata",
     "label_cells": "cells.segmentation.labelling",
@@ -77,6 +61,7 @@ _HOME = {
     "plan": "nn.planning",
     "predict": "nn.prediction",
     "predict_files": "nn.prediction",
+    "read_image": "files",
     "read_record": "record",
     "read_rois": "rois",
     "receptive_field": "nn.planning",
@@ -93,43 +78,51 @@ _HOME = {
     "upscale": "cells.scaling.resampling",
     "weight_errors": "nn.patches",
     "weight_map": "cells.targets.weights",
+    "write_image": "files",
     "write_rois": "rois",
 }
 
 _RENAMED = {
-    "compare_tables": "cells.corrections",
-    "list_changes": "cells.corrections",
-    "separate_parts": "cells.corrections",
+    "Agreement": "cells.matching.agreement:Agreement",
+    "Comparison": "reports.comparison:Comparison",
+    "Diagnosis": "cells.diagnosis.overview:Diagnosis",
+    "Ending": "nn.training:Ending",
+    "Epithelium": "cells.synthetic:Epithelium",
+    "Forecast": "nn.planning:Forecast",
+    "Matching": "cells.matching.matches:Matching",
+    "Measurement": "nn.planning:Measurement",
+    "Plan": "nn.planning:Plan",
+    "ReceptiveField": "nn.planning:ReceptiveField",
+    "Record": "record:Record",
+    "Tuning": "cells.segmentation.tuning:Tuning",
+    "check": ":check_dataset",
+    "compare_tables": ":compare_match_tables",
+    "confirm_receptive_field": "nn.planning:confirm_receptive_field",
+    "describe": ":describe_dataset",
+    "error_worth": ":weight_errors",
+    "fit_batch": "nn.planning:fit_batch",
+    "fit_patch": "nn.planning:fit_patch",
+    "forecast_training": "nn.planning:forecast_training",
+    "list_changes": ":changed_cells",
+    "separate_parts": ":split_parts",
 }
-"""Names of version 0.1, each with the module that still knows it; they warn."""
+"""Names of version 0.1 that were renamed (``":new name"``), or that only their module has now (``"module:name"``)."""
 
 __all__ = [
     "IGNORE",
-    "Agreement",
     "Augmentation",
-    "Comparison",
     "Dataset",
     "Description",
-    "Diagnosis",
-    "Ending",
-    "Epithelium",
     "Fiji",
     "FijiBridgeError",
-    "Forecast",
-    "Matching",
-    "Measurement",
     "Model",
     "Normalisation",
     "PatchSampler",
-    "Plan",
-    "ReceptiveField",
-    "Record",
     "Roi",
     "Run",
     "Sample",
     "SavedPatches",
     "Settings",
-    "Tuning",
     "UNet",
     "__version__",
     "add_to_dataset",
@@ -138,24 +131,20 @@ __all__ = [
     "average_precision",
     "ceiling",
     "changed_cells",
-    "check",
+    "check_dataset",
     "class_target",
     "class_weights",
     "compare_labels",
     "compare_match_tables",
     "compare_predictions",
     "compare_runs",
-    "confirm_receptive_field",
     "current",
-    "describe",
+    "describe_dataset",
     "diagnose",
     "distance_target",
     "downscale",
     "error_map",
     "export_model",
-    "fit_batch",
-    "fit_patch",
-    "forecast_training",
     "grow_labels",
     "imagej_info",
     "label_cells",
@@ -169,6 +158,7 @@ __all__ = [
     "plan",
     "predict",
     "predict_files",
+    "read_image",
     "read_record",
     "read_rois",
     "receptive_field",
@@ -186,15 +176,16 @@ __all__ = [
     "verb",
     "weight_errors",
     "weight_map",
+    "write_image",
     "write_rois",
 ]
 
 if TYPE_CHECKING:
     from fijibridge.cells.corrections import changed_cells, compare_match_tables, split_parts
-    from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
+    from fijibridge.cells.diagnosis.overview import diagnose
     from fijibridge.cells.diagnosis.pixel_errors import error_map
-    from fijibridge.cells.matching.agreement import Agreement, compare_labels
-    from fijibridge.cells.matching.matches import Matching, average_precision, match_labels
+    from fijibridge.cells.matching.agreement import compare_labels
+    from fijibridge.cells.matching.matches import average_precision, match_labels
     from fijibridge.cells.matching.table import match_table
     from fijibridge.cells.scaling.ceiling import ceiling
     from fijibridge.cells.scaling.resampling import downscale, upscale
@@ -202,8 +193,8 @@ if TYPE_CHECKING:
     from fijibridge.cells.segmentation.from_membranes import labels_from_membranes
     from fijibridge.cells.segmentation.labelling import label_cells
     from fijibridge.cells.segmentation.tiled import label_cells_tiled
-    from fijibridge.cells.segmentation.tuning import Tuning, tune_segmentation
-    from fijibridge.cells.synthetic import Epithelium, synthetic_epithelium
+    from fijibridge.cells.segmentation.tuning import tune_segmentation
+    from fijibridge.cells.synthetic import synthetic_epithelium
     from fijibridge.cells.targets.from_labels import (
         IGNORE,
         affinity_target,
@@ -212,10 +203,11 @@ if TYPE_CHECKING:
         membrane_target,
     )
     from fijibridge.cells.targets.weights import class_weights, weight_map
-    from fijibridge.dataset import Dataset, Description, add_to_dataset, check, describe, save_dataset
+    from fijibridge.dataset import Dataset, Description, add_to_dataset, check_dataset, describe_dataset, save_dataset
     from fijibridge.displays import thumbnail
     from fijibridge.errors import FijiBridgeError
     from fijibridge.fiji.session.fiji import Fiji, current
+    from fijibridge.files import read_image, write_image
     from fijibridge.image import as_image, pixel_size
     from fijibridge.imagej.metadata import imagej_info
     from fijibridge.nn.augmentation import Augmentation
@@ -223,23 +215,12 @@ if TYPE_CHECKING:
     from fijibridge.nn.model import Model
     from fijibridge.nn.normalisation import Normalisation
     from fijibridge.nn.patches import PatchSampler, Sample, SavedPatches, save_patches, weight_errors
-    from fijibridge.nn.planning import (
-        Forecast,
-        Measurement,
-        Plan,
-        ReceptiveField,
-        confirm_receptive_field,
-        fit_batch,
-        fit_patch,
-        forecast_training,
-        plan,
-        receptive_field,
-    )
+    from fijibridge.nn.planning import plan, receptive_field
     from fijibridge.nn.prediction import predict, predict_files
-    from fijibridge.nn.training import Ending, Run, Settings, train
+    from fijibridge.nn.training import Run, Settings, train
     from fijibridge.nn.unet import UNet
-    from fijibridge.record import Record, read_record
-    from fijibridge.reports.comparison import Comparison, compare_runs
+    from fijibridge.record import read_record
+    from fijibridge.reports.comparison import compare_runs
     from fijibridge.reports.predictions import compare_predictions
     from fijibridge.reports.run import report_run
     from fijibridge.rois import Roi, labels_to_rois, read_rois, rois_to_labels, rois_to_mask, write_rois
@@ -247,8 +228,6 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name in _RENAMED:
-        return getattr(importlib.import_module(f"fijibridge.{_RENAMED[name]}"), name)
     if name not in _HOME:
         raise AttributeError(f"module 'fijibridge' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"fijibridge.{_HOME[name]}"), name)
@@ -258,3 +237,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+renames.rename_attributes(__name__, _RENAMED)

@@ -1,6 +1,6 @@
-"""Displays of our objects in notebooks: HTML in which everything is escaped, and small pictures as PNG.
+"""Displays of objects in notebooks: HTML with all text escaped, and thumbnails as PNG.
 
-Nothing here is imported before a notebook asks an object how it looks.
+Objects import this module when a notebook asks for their display, not before.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from fijibridge.image import Array
 
 SIDE = 160
-"""Largest side of a small picture, in pixels."""
-_ROWS = 20
+"""Length of the longer side of a thumbnail, in pixels."""
+_ROWS = 20  # of a table
 _PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 class Thumbnail:
-    """A small picture of an image, which notebooks show; made by :func:`thumbnail`.
+    """Small picture of an image, which notebooks show; made by :func:`thumbnail`.
 
     Attributes
     ----------
@@ -44,21 +44,21 @@ class Thumbnail:
 
 
 def thumbnail(image: Array, side: int = SIDE) -> Thumbnail:
-    """Make a small picture of an image, for a notebook.
+    """Return a small picture of an image, for a notebook.
 
     Parameters
     ----------
     image
-        As :func:`fijibridge.as_image` takes it, of any type. Of a stack its middle slice, of a series its first frame,
-        of channels named red, green and blue their colours, of others the first one. Label images (integers whose name
-        ends with ``labels`` or ``cells``) are shown in distinct colours.
+        Image of any type, as :func:`fijibridge.as_image` takes it. Shown are the middle slice of a stack, the first
+        frame of a film, and the first channel, or colours if channels are named red, green and blue. Label images
+        (integers whose name ends in ``labels`` or ``cells``) are shown in distinct colours.
     side
-        Length of its longer side, in pixels; it is never enlarged.
+        Length of the longer side, in pixels. Small images are not enlarged.
 
     Returns
     -------
     Thumbnail
-        Grey values from the 0.5th to the 99.5th percentile.
+        With grey values scaled from the 0.5th to the 99.5th percentile.
 
     Examples
     --------
@@ -72,7 +72,9 @@ def thumbnail(image: Array, side: int = SIDE) -> Thumbnail:
     plane = plane.isel({d: plane.sizes[d] // 2 if d == "z" else 0 for d in ("t", "z") if d in plane.dims}, drop=True)
     names = tuple(map(str, plane.coords["c"].values)) if "c" in plane.dims and "c" in plane.coords else ()
     step = max(-(-max(plane.sizes["y"], plane.sizes["x"]) // side), 1)
-    plane = plane.isel(y=slice(None, None, step), x=slice(None, None, step))  # ids cannot be averaged
+    plane = plane.isel(
+        y=slice(None, None, step), x=slice(None, None, step)
+    )  # every n-th pixel: ids of cells cannot be averaged
     if "c" in plane.dims and names != RGB:
         plane = plane.isel(c=0, drop=True)
     pixels = values(plane)
@@ -86,11 +88,9 @@ def _are_labels(plane: Any) -> bool:
 
 
 def _colored(labels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    import colorcet
-    import numpy as np
+    from fijibridge.palette import color_index, palette
 
-    palette = (np.array([(0, 0, 0), *colorcet.glasbey_bw_minc_20[:255]], float) * 255).round()
-    return np.asarray(palette[np.where(labels > 0, (labels.astype(np.int64) - 1) % 255 + 1, 0)], np.uint8)
+    return palette()[color_index(labels)]
 
 
 def _scaled(pixels: npt.NDArray[Any], in_colors: bool) -> npt.NDArray[np.uint8]:
@@ -119,12 +119,12 @@ def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def page(title: str, *parts: str) -> str:
-    """Return what a notebook shows of an object: its title, escaped, and parts that are HTML already."""
+    """Return the HTML of an object: its title, which is escaped, and parts, which are HTML."""
     return f"<div><b>{html.escape(title)}</b>{''.join(parts)}</div>"
 
 
 def facts(rows: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> str:
-    """Return names and values as a table of two columns."""
+    """Return names and values as an HTML table of two columns."""
     pairs = rows.items() if isinstance(rows, Mapping) else rows
     cells = "".join(
         f'<tr><th style="text-align:left">{html.escape(str(name))}</th>'
@@ -134,27 +134,27 @@ def facts(rows: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> str:
     return f"<table>{cells}</table>"
 
 
-def paragraph(told: str) -> str:
-    """Return a text as a paragraph, in its own lines."""
-    return f'<p style="white-space:pre-line">{html.escape(told)}</p>'
+def paragraph(words: str) -> str:
+    """Return a text as an HTML paragraph that keeps its line breaks."""
+    return f'<p style="white-space:pre-line">{html.escape(words)}</p>'
 
 
 def rows(table: pd.DataFrame) -> str:
-    """Return the last rows of a table."""
+    """Return the last 20 rows of a table as HTML."""
     cut = table.tail(_ROWS)
     more = f"<p>{len(table) - len(cut)} rows before</p>" if len(cut) < len(table) else ""
     return more + str(cut.to_html(index=False, escape=True, na_rep="–", float_format=lambda v: f"{v:.4g}", border=0))
 
 
 def text(value: Any) -> str:
-    """Return a value as one reads it: counts as they are, ratios with 4 digits, what is not defined as a dash."""
+    """Return a value as text: integers unchanged, floats with 4 digits, None and NaN as a dash."""
     if value is None or (isinstance(value, float) and value != value):
         return "–"
     return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
 def pictures(shown: Iterable[tuple[str, str, bytes]]) -> str:
-    """Return small pictures side by side, of (title, what it is, PNG)."""
+    """Return pictures side by side, each given as (title, caption, PNG)."""
     figures = "".join(
         f'<figure style="display:inline-block;margin:4px;vertical-align:top">'
         f'<img src="data:image/png;base64,{base64.b64encode(png).decode()}" alt="{html.escape(title)}"/>'
@@ -165,7 +165,7 @@ def pictures(shown: Iterable[tuple[str, str, bytes]]) -> str:
 
 
 def curves(columns: Mapping[str, Sequence[float]], width: int = 360, height: int = 160) -> str:
-    """Return curves over their index as an SVG, with a legend; those without two numbers are left out."""
+    """Return curves over their index as an SVG with a legend; curves with fewer than two numbers are left out."""
     known = {name: [(n, v) for n, v in enumerate(values) if v == v] for name, values in columns.items()}
     known = {name: points for name, points in known.items() if len(points) > 1}
     if not known:
@@ -186,19 +186,19 @@ def curves(columns: Mapping[str, Sequence[float]], width: int = 360, height: int
     return f'<svg width="{width}" height="{height}" style="background:white">{scale}{lines}</svg>'
 
 
-def _words(x: float, y: float, told: str, color: str = "black") -> str:
-    return f'<text x="{x}" y="{y}" fill="{color}" font-size="11">{html.escape(told)}</text>'
+def _words(x: float, y: float, words: str, color: str = "black") -> str:
+    return f'<text x="{x}" y="{y}" fill="{color}" font-size="11">{html.escape(words)}</text>'
 
 
 def outline(parts: Sequence[npt.NDArray[Any]], closed: bool, box: tuple[int, int, int, int], color: str) -> str:
-    """Return paths of (n, 2) points x, y as an SVG, no larger than a small picture.
+    """Return paths as an SVG that is no larger than a thumbnail.
 
     Parameters
     ----------
     parts
-        Several are filled by the even-odd rule.
+        Points x, y of each path, (n, 2). Several closed paths are filled by the even-odd rule.
     closed
-        Whether they are areas.
+        Whether the paths bound areas.
     box
         Left, top, right, bottom.
     color

@@ -1,53 +1,53 @@
-"""The exceptions of fijibridge.
+"""Exceptions and warnings of fijibridge.
 
-Every error derives from :class:`FijiBridgeError` and from the built-in that fits, so that both
-``except FijiBridgeError`` and ``except ValueError`` catch what one expects::
+Every error derives from :class:`FijiBridgeError` and from a built-in exception, so that ``except FijiBridgeError`` and
+``except ValueError`` both work::
 
     FijiBridgeError
-    ├── StartError        (RuntimeError)   Java or Fiji cannot be started as asked
-    ├── SessionError      (RuntimeError)   no running session, or one that cannot do this
-    ├── NoImageError      (LookupError)    no open image of that title
-    ├── UnsavedError      (RuntimeError)   an open image with unsaved changes would be replaced
-    ├── MacroError        (RuntimeError)   ImageJ refused a macro or command
-    ├── ImageError        (ValueError)     axes, shape, type or calibration of an image do not fit
-    ├── RoiError          (ValueError)     a ROI that cannot be read, written or filled
-    ├── DatasetError      (ValueError)     a folder of images that does not match its description
-    ├── ModelError        (ValueError)     a model file that cannot be read, or does not fit the image
-    ├── DeviceError       (RuntimeError)   a device to compute on that is not known, or not there
-    ├── TrainingError     (RuntimeError)   a training that cannot start or had to end
-    ├── OptionError       (ValueError)     a verb was called with options that it does not know or cannot take
-    ├── VerbError         (ValueError)     there is no such verb, or it cannot be made one
-    └── Cancelled         (RuntimeError)   something was stopped because somebody asked for it
+    ├── StartError        (RuntimeError)   Java or Fiji cannot be started
+    ├── SessionError      (RuntimeError)   no running session, or it cannot do this
+    ├── NoImageError      (LookupError)    no open image has that title
+    ├── UnsavedError      (RuntimeError)   unsaved changes would be lost
+    ├── MacroError        (RuntimeError)   a macro or command failed in ImageJ
+    ├── ImageError        (ValueError)     axes, shape, type or calibration do not fit
+    ├── RoiError          (ValueError)     a ROI cannot be read, written or filled
+    ├── DatasetError      (ValueError)     files do not match the description of a data set
+    ├── ModelError        (ValueError)     a model cannot be read, or does not fit the image
+    ├── DeviceError       (RuntimeError)   unknown or missing device for computing
+    ├── TrainingError     (RuntimeError)   a training cannot start, or failed
+    ├── OptionError       (ValueError)     unknown option of a verb, or a wrong value
+    ├── VerbError         (ValueError)     unknown verb, or a function that cannot be one
+    └── Cancelled         (RuntimeError)   stopped on request
 
-    FijiBridgeWarning     (UserWarning)    the work goes on, with something that the user should know
-    └── RenamedWarning    (FutureWarning)  a name of an older version was used; the message has the new one
+    FijiBridgeWarning     (UserWarning)    work continues, but the user should know
+    └── RenamedWarning    (FutureWarning)  an old name was used; the message has the new one
 """
 
 from __future__ import annotations
 
 
 class FijiBridgeError(Exception):
-    """The root of all errors raised on purpose by fijibridge."""
+    """Base class of fijibridge's errors."""
 
 
 class StartError(FijiBridgeError, RuntimeError):
-    """Java or Fiji cannot be started as asked; the message says what was looked for and where."""
+    """Java or Fiji cannot be started; the message lists where it was searched."""
 
 
 class SessionError(FijiBridgeError, RuntimeError):
-    """There is no running Fiji session, or the running one cannot do what was asked."""
+    """No Fiji session is running, or the running one does not support the call."""
 
 
 class NoImageError(FijiBridgeError, LookupError):
-    """No open image fits the title."""
+    """No open image has the given title."""
 
 
 class UnsavedError(FijiBridgeError, RuntimeError):
-    """An open image that somebody changed and did not save would be replaced."""
+    """An open image with unsaved changes would be replaced."""
 
 
 class MacroError(FijiBridgeError, RuntimeError):
-    """ImageJ refused a macro or a command."""
+    """A macro or command failed in ImageJ."""
 
 
 class ImageError(FijiBridgeError, ValueError):
@@ -55,40 +55,40 @@ class ImageError(FijiBridgeError, ValueError):
 
 
 class RoiError(FijiBridgeError, ValueError):
-    """A region of interest that cannot be read, written or filled."""
+    """A region of interest cannot be read, written or filled."""
 
 
 class DatasetError(FijiBridgeError, ValueError):
-    """A folder of images that does not match its description."""
+    """The files of a data set do not match its description, or cannot be read."""
 
 
 class ModelError(FijiBridgeError, ValueError):
-    """A model file that cannot be read, or that does not fit the image."""
+    """A model file cannot be read, or does not fit the image."""
 
 
 class DeviceError(FijiBridgeError, RuntimeError):
-    """A device to compute on that is not known, or not there."""
+    """The device for computing is unknown or missing."""
 
 
 class TrainingError(FijiBridgeError, RuntimeError):
-    """A training that cannot start, or that had to end."""
+    """A training cannot start, or failed."""
 
 
 class OptionError(FijiBridgeError, ValueError):
-    """A verb was called with options that it does not know, or with values that it cannot take."""
+    """A verb was called with an unknown option or a wrong value."""
 
 
 class VerbError(FijiBridgeError, ValueError):
-    """There is no such verb, or a function cannot be made one."""
+    """A verb is unknown, or a function cannot be a verb."""
 
 
 class Cancelled(FijiBridgeError, RuntimeError):
-    """Something was stopped before its end because somebody asked for it; nothing half done is left."""
+    """Cancelled on request; no partial output remains."""
 
 
 class FijiBridgeWarning(UserWarning):
-    """Base class of fijibridge's warnings: the work goes on, with something that the user should know."""
+    """Base class of fijibridge's warnings: work continues, but the user should know."""
 
 
 class RenamedWarning(FijiBridgeWarning, FutureWarning):
-    """A name of an older version was used. It works for one more version; the message has the new name."""
+    """A name of an older version was used. It works for one more version; the message has the new one."""

@@ -1,4 +1,4 @@
-"""Parts of error messages: hints at names, short lists, and where an error comes from."""
+"""Parts of error messages: hints at similar names, shortened lists, names of files and images."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 from fijibridge.errors import FijiBridgeError
 
-_LONGEST = 100  # characters of a name that are compared; difflib is slow on long ones
-_COMPARED = 1000  # names
+_LONGEST = 100  # compared characters of a name: difflib is slow on long ones
+_COMPARED = 1000  # compared names
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``"did you mean 'depth'?"`` for the known name that is closest, or ``""`` if none is close.
+    """Return ``"did you mean 'depth'?"`` for the closest known name, or ``""`` if none is close.
 
     Examples
     --------
@@ -27,13 +27,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'depth'?"``, to stand at the end of a sentence, or ``""``."""
+    """Return ``"; did you mean 'depth'?"`` for the end of a sentence, or ``""``."""
     guess = did_you_mean(name, known)
     return f"; {guess}" if guess else ""
 
 
 def some(names: Sequence[str], most: int = 20) -> str:
-    """Return the first names, and how many there are.
+    """Return the first names, and the number of all.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def some(names: Sequence[str], most: int = 20) -> str:
 
 @contextmanager
 def naming(what: object, kind: type[FijiBridgeError], becomes: type[FijiBridgeError] | None = None) -> Iterator[None]:
-    """Put a name before the message of an error of a kind, which may become one of another kind.
+    """Put a name before the message of errors of one type, and turn them into another type if given.
 
     Examples
     --------

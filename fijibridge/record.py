@@ -62,7 +62,7 @@ class Record:
     history : pandas.DataFrame
         One row per epoch from 0, before the first step: epoch, train_loss, val_loss, lr, seconds, perhaps val_f1.
     ending : dict or None
-        Fields of :class:`fijibridge.Ending`; None while it runs, or if it was interrupted.
+        Fields of :class:`fijibridge.nn.training.Ending`; None while it runs, or if it was interrupted.
     seconds : float
         Wall time.
     forecast, measured : dict or None
@@ -180,7 +180,7 @@ def is_run(path: str | os.PathLike[str]) -> bool:
 
 
 def compare_forecast(forecast: Mapping[str, Any], measured: Mapping[str, Any]) -> pd.DataFrame:
-    """Return forecast, measurement and their ratio as a table; see :meth:`fijibridge.Forecast.compare`."""
+    """Return forecast, measurement and their ratio as a table; see :meth:`fijibridge.nn.planning.Forecast.compare`."""
     rows = {
         name: (_number(value), _number(measured.get(name)))
         for name, value in forecast.items()

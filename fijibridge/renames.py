@@ -55,7 +55,7 @@ MODULES: dict[str, str] = {
     "cells.segmentation.stitching": "cells.segmentation.tiled",
     "cells.targets.from_membranes": "cells.segmentation.from_membranes",
     "dataset.checking": "dataset.checks.check",
-    "dataset.families": "dataset.guess.families",
+    "dataset.families": "dataset.guess.file_groups",
     "dataset.findings": "dataset.checks.findings",
     "dataset.folder": "dataset.dataset",
     "dataset.guessing": "dataset.guess.guess",
@@ -98,8 +98,12 @@ MODULES: dict[str, str] = {
     "fiji.trainings": "fiji.session.trainings",
     "fiji.worker": "worker.process",
     "fiji.working": "fiji.session.working",
+    "files._store": "files.zarr_store",
+    "files.new_zarr": "files.ome_zarr",
     "files.pixels": "files.lazy_array",
+    "files.reading": "files.reader",
     "files.vendors": "files.bioio",
+    "files.writing": "files.writer",
     "imagej_attrs": "imagej.metadata",
     "nn.augmentation.guard": "nn.augmentation.alignment",
     "nn.augmentation.transformation": "nn.augmentation.augmentation",
@@ -255,8 +259,15 @@ def rename_attributes(module: str, names: Mapping[str, str]) -> None:
             if name not in names:
                 raise AttributeError(f"module {module!r} has no attribute {name!r}")
             place, _, new = names[name].partition(":")
-            warn_renamed(f"{module}.{name}", f"fijibridge.{place}.{new}")
-            return getattr(importlib.import_module(f"fijibridge.{place}"), new)
+            home = f"fijibridge.{place}" if place else "fijibridge"
+            warn_renamed(f"{module}.{name}", f"{home}.{new}")
+            return getattr(importlib.import_module(home), new)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            # importing a module by its old name sets it on the package, where it must not hide a function
+            moved = isinstance(value, ModuleType) and value.__name__ != f"{module}.{name}"
+            if not (moved and name in vars(self)):
+                super().__setattr__(name, value)
 
     here.__class__ = Module
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import fijibridge as fb
-from fijibridge.files.writing import write_image
+from fijibridge.files.writer import write_image
 from tests.conftest import ROOT
 from tests.networks import brightness
 
@@ -54,10 +54,10 @@ def prepared(folder: Path) -> Path:
         image[3:20, column : column + 14], cells[3:20, column : column + 14] = label / 10, label
     both = {"image": image, "labels": cells}
     arrays = {name: fb.as_image(array, pixel_size=0.5, unit="um") for name, array in both.items()}
-    write_image(folder / "evl_01.tif", arrays["image"])
-    write_image(folder / "evl_01_cells.tif", arrays["labels"])
+    write_image(arrays["image"], folder / "evl_01.tif")
+    write_image(arrays["labels"], folder / "evl_01_cells.tif")
     brightness(folder / "runs" / "evl" / "model.safetensors")
-    fb.save_dataset(folder / "images", {"a": arrays, "b": arrays}, provenance="manual", split={"validation": ["b"]})
+    fb.save_dataset({"a": arrays, "b": arrays}, folder / "images", provenance="manual", split={"validation": ["b"]})
     return folder
 
 

@@ -132,7 +132,7 @@ def test_a_dataset_and_an_item(tmp_path):
     tissue = fb.synthetic_epithelium((48, 64), cell_size=16, seed=1)
     name = "a&b'c"
     arrays = {"image": tissue.image, "labels": tissue.labels}
-    saved = fb.save_dataset(tmp_path / "<i>set", {name: arrays, "z": arrays}, provenance="manual")
+    saved = fb.save_dataset({name: arrays, "z": arrays}, tmp_path / "<i>set", provenance="manual")
     told, _ = shown(saved)
     assert name in told
     assert "<i>set" in told

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import re
 import tomllib
 
@@ -13,20 +14,20 @@ from fijibridge.errors import RenamedWarning
 from .conftest import ROOT
 
 PUBLIC = {
-    "Agreement", "Augmentation", "Comparison", "Dataset", "Description", "Diagnosis", "Ending", "Epithelium",
-    "Fiji", "FijiBridgeError", "Forecast", "IGNORE", "Matching", "Measurement", "Model", "Normalisation",
-    "PatchSampler", "Plan", "ReceptiveField", "Record", "Roi", "Run", "Sample", "SavedPatches", "Settings",
-    "Tuning", "UNet", "__version__", "add_to_dataset", "affinity_target", "as_image", "average_precision",
-    "ceiling", "check",
+    "Augmentation", "Dataset", "Description",
+    "Fiji", "FijiBridgeError", "IGNORE", "Model", "Normalisation",
+    "PatchSampler", "Roi", "Run", "Sample", "SavedPatches", "Settings",
+    "UNet", "__version__", "add_to_dataset", "affinity_target", "as_image", "average_precision",
+    "ceiling", "check_dataset",
     "class_target", "class_weights", "compare_labels", "compare_predictions", "compare_runs", "compare_match_tables",
-    "confirm_receptive_field", "current", "describe", "diagnose", "distance_target", "downscale", "error_map",
-    "export_model", "fit_batch", "fit_patch", "forecast_training", "grow_labels", "imagej_info",
+    "current", "describe_dataset", "diagnose", "distance_target", "downscale", "error_map",
+    "export_model", "grow_labels", "imagej_info",
     "label_cells",
     "label_cells_tiled", "labels_from_membranes", "labels_to_rois", "changed_cells", "match_labels", "match_table",
-    "membrane_target", "pixel_size", "plan", "predict", "predict_files", "read_record", "read_rois",
+    "membrane_target", "pixel_size", "plan", "predict", "predict_files", "read_image", "read_record", "read_rois",
     "receptive_field", "report_run", "rois_to_labels", "rois_to_mask", "save_dataset", "save_patches",
     "split_parts", "synthetic_epithelium", "thumbnail", "train", "tune_segmentation", "upscale", "verb",
-    "weight_errors", "weight_map", "write_rois",
+    "weight_errors", "weight_map", "write_image", "write_rois",
 }  # fmt: skip
 
 
@@ -42,17 +43,15 @@ def test_each_public_name_loads_and_is_documented(name):
         assert thing.__doc__
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("compare_tables", "compare_match_tables"),
-        ("list_changes", "changed_cells"),
-        ("separate_parts", "split_parts"),
-    ],
-)
-def test_renamed_functions_work_and_warn(old, new):
-    with pytest.warns(RenamedWarning, match=f"{old} was renamed to fijibridge.*{new}") as caught:
-        assert getattr(fb, old) is getattr(fb, new)
+@pytest.mark.parametrize("old", sorted(set(fb._RENAMED) - set(fb._HOME)))
+def test_old_public_names_work_and_warn(old):
+    home, _, new = fb._RENAMED[old].partition(":")
+    module = f"fijibridge.{home}" if home else "fijibridge"
+    with pytest.warns(
+        RenamedWarning, match=rf"^fijibridge\.{old} was renamed to {re.escape(module)}\.{new}$"
+    ) as caught:
+        thing = getattr(fb, old)
+    assert thing is getattr(importlib.import_module(module), new)
     assert caught[0].filename == __file__
 
 

@@ -68,7 +68,7 @@ def test_a_picture_joins_image_and_membranes(folder):
     prob = np.stack([np.ones((3, 4)), np.full((3, 4), 0.25)])
     picture = picture_of(image, fb.as_image(prob, dims="cyx", pixel_size=0.5, unit="um"))
     assert picture.coords["c"].values.tolist() == ["image", "membrane"]
-    write_image(folder / "validation.tif", picture)
+    write_image(picture, folder / "validation.tif")
     read = read_record(folder).picture
     np.testing.assert_array_equal(read.sel(c="image").values, image.values)
     assert (read.sel(c="membrane").values == 0.25).all()

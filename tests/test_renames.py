@@ -25,6 +25,13 @@ def test_an_old_module_is_the_new_one(old):
     assert new.__name__ == f"fijibridge.{renames.MODULES[old]}"
 
 
+def test_an_old_module_hides_no_function():
+    sys.modules.pop("fijibridge.dataset.leaks", None)
+    with pytest.warns(RenamedWarning):
+        importlib.import_module("fijibridge.dataset.leaks")
+    assert callable(fijibridge.dataset.leaks)
+
+
 def test_no_old_name_hides_a_module():
     there = {info.name for info in pkgutil.walk_packages(fijibridge.__path__, "fijibridge.")}
     assert not {f"fijibridge.{old}" for old in renames.MODULES} & there

@@ -14,6 +14,8 @@ import xarray as xr
 
 import fijibridge as fb
 from fijibridge.app.console import Clock, bar, console
+from fijibridge.cells.matching.matches import Matching
+from fijibridge.cells.synthetic import Epithelium
 from fijibridge.files import make_folder, write_image, write_json
 from fijibridge.reports import pictures, tables
 from fijibridge.rois import write_rois
@@ -122,7 +124,7 @@ class _Found:
     true: xr.DataArray
     prob: xr.DataArray
     cells: xr.DataArray
-    matching: fb.Matching
+    matching: Matching
 
 
 def _training_pairs(fiji: fb.Fiji, count: int, seed: int) -> list[tuple[xr.DataArray, xr.DataArray]]:
@@ -138,13 +140,13 @@ def _training_pairs(fiji: fb.Fiji, count: int, seed: int) -> list[tuple[xr.DataA
     return pairs
 
 
-def _unseen(count: int, seed: int) -> dict[str, fb.Epithelium]:
+def _unseen(count: int, seed: int) -> dict[str, Epithelium]:
     return {
         f"unseen_{i + 1:02d}": fb.synthetic_epithelium((256, 256), seed=1000 * seed + 500 + i) for i in range(count)
     }
 
 
-def _segment(model: fb.Model, unseen: Mapping[str, fb.Epithelium]) -> dict[str, _Found]:
+def _segment(model: fb.Model, unseen: Mapping[str, Epithelium]) -> dict[str, _Found]:
     found = {}
     for name, tissue in unseen.items():
         prob = fb.predict(model, tissue.image)

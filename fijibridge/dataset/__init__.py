@@ -1,12 +1,12 @@
-"""A folder of images and the description that says what they are.
+"""Data sets: folders of images with a description of their files.
 
-The description, ``dataset.toml``, lies in the folder beside the images::
+The description, ``dataset.toml``, lies in the folder::
 
     format = 1
-    image = "*_image.png"            # intensities; what the star stands for names the image
-    labels = "{name}_labels.tif"     # its cells: 0 = background or membrane, other numbers = ids; or "*_labels.tif"
+    image = "*_image.png"            # pattern of the images; the star is the image's name
+    labels = "{name}_labels.tif"     # label images: 0 = background or membrane, others = cells
     region = "{name}_roi.png"        # optional: non-zero where the truth is known
-    provenance = "manual"            # who made the labels: manual, corrected, algorithm
+    provenance = "manual"            # origin of the labels: manual, corrected, algorithm
     pixel_size = 0.5                 # optional: of y and x, or { z = 2.0, y = 0.5, x = 0.5 }
     unit = "um"
     membranes = "dark"               # or "bright"
@@ -15,19 +15,20 @@ The description, ``dataset.toml``, lies in the folder beside the images::
     test = ["15", "18", "21", "29"]  # names; all others are for training
     validation = []
 
-A pattern of labels or regions holds ``{name}``, or ``*`` in the same meaning: each image has its own. These files are
-needed where they are read, to train and to match; a prediction does without. All that it can say: ``docs/dataset.md``.
+Patterns of labels and regions hold ``{name}``, or ``*`` with the same meaning: each image has its own file. These files
+are read for training and matching only; a prediction needs none. All keys: ``docs/dataset.md``.
 """
 
-from fijibridge.dataset.checks.check import check
+from fijibridge.dataset.checks.check import check_dataset
 from fijibridge.dataset.checks.findings import Finding, together
 from fijibridge.dataset.checks.leaks import leaks
 from fijibridge.dataset.dataset import Dataset
 from fijibridge.dataset.description import SPLITS, Description, Split
-from fijibridge.dataset.guess.guess import Guess, describe
+from fijibridge.dataset.guess.guess import Guess, describe_dataset
 from fijibridge.dataset.item import Item
 from fijibridge.dataset.toml import FILE_NAME, as_toml, read_description, schema, write_description
 from fijibridge.dataset.writer import add_to_dataset, save_dataset
+from fijibridge.renames import rename_attributes
 
 __all__ = [
     "FILE_NAME",
@@ -40,8 +41,8 @@ __all__ = [
     "Split",
     "add_to_dataset",
     "as_toml",
-    "check",
-    "describe",
+    "check_dataset",
+    "describe_dataset",
     "leaks",
     "read_description",
     "save_dataset",
@@ -49,3 +50,11 @@ __all__ = [
     "together",
     "write_description",
 ]
+
+rename_attributes(
+    __name__,
+    {
+        "check": "dataset:check_dataset",
+        "describe": "dataset:describe_dataset",
+    },
+)

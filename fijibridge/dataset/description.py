@@ -1,4 +1,4 @@
-"""The description file's content: a model of what may stand in ``dataset.toml``."""
+"""Description of a folder of images: the data model of ``dataset.toml``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_MISTAKES = 8
 def _of_image(text: str) -> str:
     fields = Pattern(checked(text)).fields
     if text.count("*") > 1 or ("*" in text and "{name}" in text) or not fields:
-        raise ValueError(f"{text!r} must hold exactly one *, or {{name}}, which stands for the name of the image")
+        raise ValueError(f"{text!r} must hold exactly one *, or {{name}}, in place of the image's name")
     return text
 
 
@@ -40,7 +40,9 @@ def _of_names(text: str) -> str:
 
 def _axes(dims: str) -> str:
     if not dims or set(dims) - set(DIMS) or len(set(dims)) < len(dims):
-        raise ValueError(f"{dims!r} is no list of axes: each of {' '.join(DIMS)} at most once, such as 'zyx' or 'yxc'")
+        raise ValueError(
+            f"{dims!r} are not axes; expected each of {' '.join(DIMS)} at most once, such as 'zyx' or 'yxc'"
+        )
     return dims
 
 
@@ -49,57 +51,57 @@ Dims: TypeAlias = Annotated[str, AfterValidator(_axes)]
 
 
 class _Strict(BaseModel):
-    """What is not known is refused, what is read is not changed."""
+    """Model that refuses unknown keys and cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Split(_Strict):
-    """Which images are for what, by name or pattern with ``*``; those not named are for training."""
+    """Images for validation and test, by name or pattern with ``*``. All others are for training."""
 
     validation: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
     neighbours: int = Field(
         default=1,
         ge=0,
-        description="positions in one source that are at most this far apart are alike: one split for them",
+        description="positions in one source at most this far apart count as alike and belong in one split",
     )
 
 
 class Values(_Strict):
-    """What the numbers in the files of a role mean."""
+    """Meanings of the numbers in the files of a role."""
 
     labels: dict[int, Literal["background", "membrane", "ignore", "instance"]] = Field(
-        default={}, description="of label images; a number not named is a cell, 0 background"
+        default={}, description="of label images; other numbers are cells, 0 is background"
     )
     classes: dict[int, Literal["background", "cell", "membrane", "ignore"]] = Field(
-        default={}, description="of pixel labels, all of them"
+        default={}, description="of pixel labels, every number"
     )
     region: dict[int, Literal["known", "ignore"]] = Field(
-        default={}, description="of masks of known truth; without it what is not 0 is known"
+        default={}, description="of masks of known truth; by default non-zero is known"
     )
 
 
 class Tiles(_Strict):
-    """Where tiles lie in their image."""
+    """Positions of tiles in their image."""
 
     overlap: int | dict[Literal["y", "x"], int] = Field(
-        default=0, description="of neighbours in a regular grid, in pixels"
+        default=0, description="of neighbouring tiles in a regular grid, in pixels"
     )
     offsets: dict[str, tuple[int, int]] = Field(
-        default={}, description="by what {tile} stands for: y and x of the tile's first pixel, in pixels of the whole"
+        default={}, description="by value of {tile}: y and x of the tile's first pixel, in pixels of the whole image"
     )
 
 
 class DerivedFrom(_Strict):
-    """How an image was made from another."""
+    """Origin of an image that is a crop or a smaller copy of another."""
 
     item: str = Field(description="name of the image that it was made from, in this folder or elsewhere")
     offset: dict[Literal["z", "y", "x"], Annotated[int, Field(ge=0)]] = Field(
-        default={}, description="of its first pixel in that image, in that image's pixels"
+        default={}, description="position of its first pixel in that image, in pixels of that image"
     )
     downscale: Annotated[int, Field(ge=1)] | dict[Literal["z", "y", "x"], Annotated[int, Field(ge=1)]] = Field(
-        default=1, description="so many pixels of that image became one; one number is for y and x"
+        default=1, description="number of pixels of that image that became one, along y and x or by axis"
     )
 
     def start(self, axis: str) -> int:
@@ -107,7 +109,7 @@ class DerivedFrom(_Strict):
         return {str(d): n for d, n in self.offset.items()}.get(axis, 0)
 
     def factor(self, axis: str) -> int:
-        """Return how many pixels of that image are one along an axis."""
+        """Return the number of pixels of that image that became one along an axis."""
         down = self.downscale
         return (
             {str(d): n for d, n in down.items()}.get(axis, 1) if isinstance(down, dict) else down if axis in "yx" else 1
@@ -115,7 +117,7 @@ class DerivedFrom(_Strict):
 
 
 class FileFacts(_Strict):
-    """What is different for one image, or for those whose name fits a pattern."""
+    """Properties of one image, or of those whose name fits a pattern, that differ from the folder's."""
 
     image: FilePattern | None = None
     classes: FilePattern | None = None
@@ -123,7 +125,7 @@ class FileFacts(_Strict):
     region: FilePattern | None = None
     prediction: FilePattern | None = None
     without: tuple[Literal["classes", "labels", "region", "prediction"], ...] = Field(
-        default=(), description="roles that the folder has and this image has not"
+        default=(), description="roles that the folder has but this image lacks"
     )
     dims: Dims | dict[Role, Dims] | None = None
     pixel_size: PixelSize | None = None
@@ -135,17 +137,17 @@ class FileFacts(_Strict):
     provenance_note: str | None = None
     values: Values | None = None
     tiles: Tiles | None = None
-    source: str | None = Field(default=None, description="the stack, film or specimen that it is a part of")
+    source: str | None = Field(default=None, description="stack, film or specimen that it belongs to")
     position: int | None = Field(default=None, description="its number in that source")
     derived_from: DerivedFrom | None = None
 
 
 class Description(_Strict):
-    """What a folder of images holds; ``docs/dataset.md`` tells it with examples.
+    """Content of a folder of images; see ``docs/dataset.md`` for examples.
 
-    A pattern of files has ``{name}``, or ``*`` in the same meaning, for the image's name; ``{t}``, ``{c}``, ``{z}``
-    where its frames, channels or planes are files of their own; ``{tile_y}`` and ``{tile_x}``, or ``{tile}``, where it
-    is made of tiles. For a path inside of a file it goes on: ``"{name}.h5:/raw"``.
+    A pattern of files has ``{name}`` or ``*`` in place of the image's name; ``{t}``, ``{c}``, ``{z}`` if its frames,
+    channels or planes are separate files; ``{tile_y}`` and ``{tile_x}``, or ``{tile}``, if it is made of tiles. A path
+    inside the file follows a colon: ``"{name}.h5:/raw"``.
 
     Examples
     --------
@@ -158,7 +160,7 @@ class Description(_Strict):
     classes: FilePattern | None = Field(default=None, description="pattern of the pixel labels: membrane or not")
     labels: FilePattern | None = Field(default=None, description="pattern of the label images, a number for each cell")
     region: FilePattern | None = Field(default=None, description="pattern of the masks of known truth")
-    prediction: FilePattern | None = Field(default=None, description="pattern of what a network said of them")
+    prediction: FilePattern | None = Field(default=None, description="pattern of the predictions of a network")
     dims: Dims | dict[Role, Dims] | None = Field(
         default=None, description="axes of the image files in their own order, such as 'yxc', or by role"
     )
@@ -167,33 +169,33 @@ class Description(_Strict):
     time_unit: str | None = Field(default=None, description="of the pixel size of t, such as 's'")
     channels: tuple[str, ...] | None = Field(default=None, description="names of the channels, in their order")
     membranes: Polarity = Field(default="unknown", description="how membranes look in the images")
-    provenance: Provenance = Field(default="unknown", description="who made the truth")
+    provenance: Provenance = Field(default="unknown", description="origin of the truth")
     provenance_note: str | None = Field(default=None, description="by whom, with what, checked how")
     values: Values = Values()
     tiles: Tiles = Tiles()
-    source: str | None = Field(default=None, description="the stack, film or specimen that all images are parts of")
+    source: str | None = Field(default=None, description="stack, film or specimen that all images belong to")
     names: Annotated[str, AfterValidator(_of_names)] | None = Field(
-        default=None, description="what the names of images say, such as '{source}_{position}'"
+        default=None, description="pattern of the names of images, such as '{source}_{position}'"
     )
     split: Split = Split()
     files: dict[str, FileFacts] = Field(
-        default={}, description="what is different, by name of the image or pattern with *"
+        default={}, description="properties that differ, by name of the image or pattern with *"
     )
 
     @field_validator("files")
     @classmethod
     def _names_stay_in_their_folder(cls, files: dict[str, FileFacts]) -> dict[str, FileFacts]:
-        """Refuse names by which results would be written into another folder: no pattern finds such an image."""
+        """Refuse names by which results would be written into another folder; no pattern finds such an image."""
         strange = [name for name in files if set(name) & set("/\\\0") or name in ("", ".", "..") or name[1:2] == ":"]
         if strange:
-            raise ValueError(f"{strange[0]!r} is no name of an image: it leaves the folder")
+            raise ValueError(f"{strange[0]!r} cannot name an image: it leaves the folder")
         return files
 
     @field_validator("unit", "time_unit")
     @classmethod
     def _not_empty(cls, unit: str | None) -> str | None:
         if unit is not None and not unit.strip():
-            raise ValueError("is empty; leave it out where it is not known")
+            raise ValueError("is empty; leave it out if it is unknown")
         return unit
 
     @model_validator(mode="after")
@@ -209,10 +211,11 @@ class Description(_Strict):
         return self
 
     @model_validator(mode="after")
-    def _values_are_told(self) -> Description:
+    def _classes_have_meanings(self) -> Description:
         everywhere: list[Description | FileFacts] = [self, *self.files.values()]
-        said = [facts for facts in everywhere if facts.classes is not None]
-        if said and not self.values.classes and not all(f.values is not None and f.values.classes for f in said):
+        with_classes = [facts for facts in everywhere if facts.classes is not None]
+        defined = all(f.values is not None and f.values.classes for f in with_classes)
+        if with_classes and not self.values.classes and not defined:
             raise ValueError(
                 "pixel labels (classes) need the meaning of their numbers: "
                 '[values.classes] with lines such as 0 = "cell" and 255 = "membrane"'
@@ -229,8 +232,8 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 }
 
 
-def said_plainly(error: ValidationError) -> str:
-    """Say what is wrong with a description, in a line."""
+def error_text(error: ValidationError) -> str:
+    """Return what is wrong with a description, in one line."""
     mistakes = list(dict.fromkeys(_mistake(e) for e in error.errors(include_url=False)[:_MOST_MISTAKES]))
     more = error.error_count() - _MOST_MISTAKES
     return "; ".join(mistakes) + (f"; and {more} more" if more > 0 else "")

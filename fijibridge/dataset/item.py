@@ -1,4 +1,4 @@
-"""One image of a folder and what belongs to it."""
+"""One image of a data set, with its labels, masks and prediction."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
@@ -19,16 +18,16 @@ from fijibridge.errors import DatasetError, FijiBridgeError, ImageError
 from fijibridge.files import content
 from fijibridge.files.lazy_array import Content
 from fijibridge.files.tiff import plain_unit
-from fijibridge.image import PIXEL, SPATIAL, as_image, as_truth, origin, pixel_size, time_unit, unit
-from fijibridge.messages import naming
+from fijibridge.image import PIXEL, SPATIAL, as_image, as_truth, origin, pixel_size, single_channel, time_unit, unit
+from fijibridge.messages import naming, some
+from fijibridge.renames import renamed_keywords
 
 Truth: TypeAlias = Literal["auto", "classes", "labels"]
-"""What a target is made from: the pixel labels, the cell labels, or the first that the description names."""
+"""Source of a target: pixel labels, cell labels, or for ``"auto"`` pixel labels if there are any."""
 
-_MOST_NAMED = 20
-_SHOWN = 2**25  # pixels of an image that a notebook shows
+_SHOWN = 2**25  # largest image, in pixels, that a notebook shows
 _NUMBERS: tuple[Role, ...] = ("labels", "classes", "region")
-WANTED = {
+ADVICE = {
     "labels": "the description names no labels; add labels = '{name}_labels.tif'",
     "classes": "the description names no pixel labels; add classes = '{name}_membrane.png' and [values.classes]",
     "prediction": "the description names no prediction; add prediction = '{name}_prob.tif'",
@@ -37,14 +36,14 @@ WANTED = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where an image lies in the one that it was made from at first.
+    """Position of an image in the original from which it was made, perhaps through several steps.
 
     Attributes
     ----------
     offset : dict
-        By axis, of the corner of its first pixel, in pixels of that image.
+        By axis: corner of its first pixel, in pixels of the original.
     factor : dict
-        By axis, so many pixels of that image are one of its own.
+        By axis: pixels of the original that became one.
     """
 
     offset: Mapping[str, int] = field(default_factory=dict)
@@ -53,30 +52,30 @@ class Place:
 
 @dataclass(frozen=True)
 class Item:
-    """One image of a dataset and what belongs to it; the files are read when asked for.
+    """One image of a data set, with its labels, masks and prediction. Its methods read the files.
 
     Attributes
     ----------
     name : str
-        What the star of the pattern stands for.
+        Name of the image: the part of the file name that ``{name}`` or ``*`` in the pattern matches.
     split : str
         ``"train"``, ``"validation"`` or ``"test"``.
     paths : dict
-        Path of each role's first file, which but for the image need not be there before it is read.
+        Path of each role's first file. Files other than the image may be missing until they are read.
     description : Description
-        Of the folder, with what is different for this image.
+        Description of the folder, with the properties of this image.
     members : dict
         All files of each role.
     source, position : str, int
-        The stack, film or specimen that it is a part of, and its number there, if told.
+        Stack, film or specimen that it belongs to, and its number there, if known.
     derived_from : DerivedFrom
-        The image that it was made from, if told.
+        Image that it was made from, if any.
     place : Place
-        Where it lies in the image that it was made from at first, through all steps.
+        Position in the original image.
     own_size : bool
-        Whether the pixel size was told for this image by its name, and not for the folder or by a pattern.
+        Whether its pixel size is given for its name, and not for the folder or by a pattern.
     parent : Item
-        The image of this folder that it was made from, if it was.
+        Image of this folder that it was made from, if any.
     """
 
     name: str
@@ -93,19 +92,21 @@ class Item:
 
     @property
     def provenance(self) -> Provenance:
-        """Who made the truth: manual, corrected, algorithm or unknown."""
+        """Origin of the truth: manual, corrected, algorithm or unknown."""
         return self.description.provenance
 
     def _repr_html_(self) -> str:
         from fijibridge import displays
 
-        told = {"split": self.split, "truth": self.provenance}
-        told |= {"source": self.source} if self.source else {}
+        properties = {"split": self.split, "truth": self.provenance}
+        properties |= {"source": self.source} if self.source else {}
         files = {role: f"{path}{'' if path.exists() else ' (missing)'}" for role, path in self.paths.items()}
-        return displays.page(f"Item {self.name}", displays.facts(told | files), displays.pictures(self._pictures()))
+        return displays.page(
+            f"Item {self.name}", displays.facts(properties | files), displays.pictures(self._pictures())
+        )
 
     def _pictures(self) -> Iterator[tuple[str, str, bytes]]:
-        """Yield small pictures of what can be read, unless it is large."""
+        """Yield small pictures of image and labels, unless they are large or cannot be read."""
         from fijibridge import displays
 
         for role in ("image", "labels"):
@@ -114,9 +115,9 @@ class Item:
                 if role not in self.paths or image.size > _SHOWN:
                     continue
                 image = image if role == "image" else self.labels()
-                told = f"{' x '.join(map(str, image.shape))} {image.dtype}"
-                yield role, told, displays.thumbnail(image.rename(role)).png
-            except (FijiBridgeError, OSError):  # a notebook shows what there is
+                caption = f"{' x '.join(map(str, image.shape))} {image.dtype}"
+                yield role, caption, displays.thumbnail(image.rename(role)).png
+            except (FijiBridgeError, OSError):  # a broken file must not hide the rest
                 continue
 
     def image(self, lazy: bool = False) -> xr.DataArray:
@@ -125,7 +126,12 @@ class Item:
         Parameters
         ----------
         lazy
-            Give a dask array: nothing is read before it is needed, and then only what is.
+            Return a dask array, whose chunks are read when they are computed.
+
+        Returns
+        -------
+        xarray.DataArray
+            With the calibration of the description, or of the file where the description has none.
 
         Raises
         ------
@@ -135,12 +141,12 @@ class Item:
         return self._read("image", lazy)
 
     def labels(self) -> xr.DataArray:
-        """Read the true cells: 0 is background, and whatever the description says to be no cell.
+        """Read the true cells. 0 is background; so are numbers that the description declares not to be cells.
 
         Raises
         ------
         DatasetError
-            If there is no such file, or it is no label image.
+            If there is no such file, or it is not a label image.
         """
         stored = self._numbers("labels")
         with naming(self.paths["labels"], ImageError, becomes=DatasetError):
@@ -152,84 +158,89 @@ class Item:
         Raises
         ------
         DatasetError
-            If there is no such file, or a number in it has no meaning.
+            If there is no such file, or it holds a number without a meaning.
         """
         stored = self._numbers("classes")
         with naming(self.paths["classes"], ImageError, becomes=DatasetError):
             return stored.copy(data=values.classes(stored.values, self.description.values.classes))
 
-    def target(self, width: float = 3, source: Truth = "auto") -> xr.DataArray:
-        """Return what a network is to learn: ``uint8``, 0 = other, 1 = membrane, 255 = unknown.
+    @renamed_keywords(width="membrane_width")
+    def target(self, membrane_width: float = 3, source: Truth = "auto") -> xr.DataArray:
+        """Return the target of a training: ``uint8``, 0 = other, 1 = membrane, 255 = unknown.
 
         Parameters
         ----------
-        width
-            Of the membranes between labelled cells, in pixels; pixel labels are taken as they are.
+        membrane_width
+            Width of the membranes between labelled cells, in pixels. Pixel labels are used unchanged.
         source
             ``"classes"``: the pixel labels; ``"labels"``: :func:`fijibridge.membrane_target` of the cell labels;
-            ``"auto"``: the pixel labels if the description names some.
+            ``"auto"``: the pixel labels if the description names some, else the cell labels.
 
         Raises
         ------
         DatasetError
-            If there is no such file, or a number in it has no meaning.
+            If there is no such file, or it holds a number without a meaning.
         """
         if source == "labels" or (source == "auto" and "classes" not in self.paths):
-            return membrane_target(self.labels(), width, region=self.region())
+            return membrane_target(self.labels(), membrane_width, region=self.region())
         target, known = self.classes(), self.region()
         if known is None:
             return target
         if known.shape != target.shape:
-            raise DatasetError(f"{self.name}: pixel labels of {target.shape} with a region of {known.shape}")
+            raise DatasetError(
+                f"{self.name}: pixel labels have shape {target.shape} but the region {known.shape}: crop one of them"
+            )
         return target.copy(data=np.where(known.values, target.values, IGNORE).astype(np.uint8))
 
     def prediction(self, lazy: bool = False) -> xr.DataArray:
-        """Read what a network said of the image, as it is stored."""
+        """Read the prediction of a network, as it is stored."""
         return self._read("prediction", lazy)
 
     def region(self) -> xr.DataArray | None:
-        """Read where the truth is known, None if it is known everywhere.
+        """Read the mask of known truth; None if the truth is known everywhere.
 
-        Unknown is what lies outside the region's mask, and what means ``ignore`` in the labels or in the pixel labels.
+        Unknown are pixels outside the region's mask, and numbers that mean ``ignore`` in labels or pixel labels.
 
         Raises
         ------
         DatasetError
-            If a file that tells it is missing.
+            If one of these files is missing.
         """
-        told = (self._mask(), self._unless_ignored("labels"), self._unless_ignored("classes"))
-        parts = [part for part in told if part is not None]
+        masks = (self._mask(), self._unless_ignored("labels"), self._unless_ignored("classes"))
+        parts = [part for part in masks if part is not None]
         if not parts:
             return None
         for part in parts[1:]:
             if part.shape != parts[0].shape:
-                raise DatasetError(f"{self.name}: what is known has the shapes {parts[0].shape} and {part.shape}")
+                raise DatasetError(
+                    f"{self.name}: masks of known truth have the shapes {parts[0].shape} and {part.shape}: crop one"
+                )
         return parts[0].copy(data=np.logical_and.reduce([part.values for part in parts]))
 
     def ignore(self) -> xr.DataArray | None:
-        """Read where the truth is unknown, the opposite of :meth:`region`; None if it is known everywhere."""
+        """Read the mask of unknown truth, the inverse of :meth:`region`; None if the truth is known everywhere."""
         known = self.region()
         return None if known is None else ~known
 
     def missing(self, *roles: Role) -> list[Path]:
-        """Return those of its files that are not there, of some roles or of all, with the members of a series."""
+        """Return the missing files of some roles, or of all, including members of a series."""
         asked = [m for role, m in self.members.items() if not roles or role in roles]
         return [path for members in asked for path in members.missing(self.description.tiles)]
 
     def content(self, role: Role) -> Content:
-        """Return what the files of a role say of themselves, without the description's word on it.
+        """Return the unread pixels and metadata of the files of a role, without the description's calibration.
 
         Raises
         ------
         DatasetError
-            If there are none, or some are missing or cannot be read.
+            If the description names no such file, or files are missing or cannot be read.
         """
         if role not in self.members:
-            raise DatasetError(f"{self.name}: {WANTED.get(role, f'the description names no {role}')}")
+            raise DatasetError(f"{self.name}: {ADVICE.get(role, f'the description names no {role}')}")
         self._refuse_missing(role)
         dims = self.description.dims
-        told = dims.get(role) if isinstance(dims, dict) else dims if role == "image" else None
-        return self.members[role].content(self.description.tiles, told, role in _NUMBERS)
+        axes = dims.get(role) if isinstance(dims, dict) else dims if role == "image" else None
+        return self.members[role].content(self.description.tiles, axes, role in _NUMBERS)
 
     def _mask(self) -> xr.DataArray | None:
         if "region" not in self.paths:
@@ -239,11 +250,11 @@ class Item:
             return stored.copy(data=values.known(stored.values, self.description.values.region))
 
     def _unless_ignored(self, role: Role) -> xr.DataArray | None:
-        told: dict[int, Any] = getattr(self.description.values, role)
-        if role not in self.members or "ignore" not in told.values():
+        meanings: dict[int, Any] = getattr(self.description.values, role)
+        if role not in self.members or "ignore" not in meanings.values():
             return None
         stored = self._numbers(role)
-        return stored.copy(data=~values.ignored(stored.values, told))
+        return stored.copy(data=~values.ignored(stored.values, meanings))
 
     def _refuse_missing(self, role: Role) -> None:
         lost = self.missing(role)
@@ -252,25 +263,23 @@ class Item:
         members = self.members[role]
         if () in members.paths:
             raise DatasetError(f"{self.name}: its {role} file {lost[0]} is missing")
-        names = ", ".join(path.name for path in lost[:_MOST_NAMED])
-        more = f" ... ({len(lost)} in all)" if len(lost) > _MOST_NAMED else ""
         raise DatasetError(
             f"{self.name}: its {role} is a series of {len(members.paths) + len(lost)} files, of which {len(lost)} are "
-            f"missing: {names}{more}"
+            f"missing: {some([path.name for path in lost])}"
         )
 
     def _numbers(self, role: Role) -> xr.DataArray:
         stored = self._read(role)
         with naming(self.paths[role], ImageError, becomes=DatasetError):
-            return _one_number(stored)
+            return single_channel(stored)
 
     def _read(self, role: Role, lazy: bool = False) -> xr.DataArray:
-        said = self.content(role)
+        found = self.content(role)
         with naming(self.paths[role], ImageError, becomes=DatasetError):
-            pixels: Any = said.pixels.lazy() if lazy else _pixels(said, self.paths[role])
-            image = as_image(pixels, said.dims, **self._own_word(role, said), name=self.name)
+            pixels: Any = found.pixels.lazy() if lazy else found.pixels[...]
+            image = as_image(pixels, found.dims, **self._file_calibration(role, found), name=self.name)
             image = self._calibrated(image)
-        names = self.description.channels if role == "image" and self.description.channels else said.channels
+        names = self.description.channels if role == "image" and self.description.channels else found.channels
         if not names or "c" not in image.dims:
             return image
         if image.sizes["c"] == len(names):
@@ -282,38 +291,38 @@ class Item:
             )
         return image
 
-    def _own_word(self, role: Role, said: Content) -> Mapping[str, Any]:
-        """Return the calibration in the files of a role; where they have no unit, that in the image's own file.
+    def _file_calibration(self, role: Role, found: Content) -> Mapping[str, Any]:
+        """Return the calibration in the files of a role; if they have no unit, that in the image's file.
 
-        What belongs to an image has its pixels, and a PNG or a plain TIFF says nothing of theirs.
+        Labels and masks have the pixels of their image, but PNG and plain TIFF store no pixel size.
         """
-        if role == "image" or is_calibrated(said.calibration):
-            return said.calibration
+        if role == "image" or is_calibrated(found.calibration):
+            return found.calibration
         of_image = content(self.paths["image"], self.members["image"].pattern.key).calibration
-        return of_image if any(of_image.values()) else said.calibration
+        return of_image if any(of_image.values()) else found.calibration
 
     def _calibrated(self, image: xr.DataArray) -> xr.DataArray:
-        """Give an image the description's calibration, and its place in the image that it was made from."""
-        told = sizes_of(self.description)
+        """Return an image with the calibration of the description, and its origin in its parent."""
+        sizes = sizes_of(self.description)
         units: dict[str, str] = {}
         if self.description.unit is not None:
             units = dict.fromkeys("zyx", plain_unit(self.description.unit))
         if self.description.time_unit is not None:
             units["t"] = self.description.time_unit
-        from_parent = self.derived_from is not None and not told and unit(image) == PIXEL
+        from_parent = self.derived_from is not None and not sizes and unit(image) == PIXEL
         image = self._sized_by_parent(image) if from_parent else image
-        image = as_image(image, pixel_size=told or None, unit=units or None)
+        image = as_image(image, pixel_size=sizes or None, unit=units or None)
         if self.derived_from is None or any(origin(image).values()):
             return image
         return as_image(image, origin=self._origin(self.derived_from, pixel_size(image)))
 
     def _pixel(self) -> xr.DataArray:
-        """Return a pixel that has size and place of the image's first; no pixels are read."""
+        """Return an image of one pixel with size and position of the first pixel, without reading the file's pixels."""
         of_file = content(self.paths["image"], self.members["image"].pattern.key).calibration
         return self._calibrated(as_image(np.zeros((1, 1)), "yx", **of_file))
 
     def _sized_by_parent(self, image: xr.DataArray) -> xr.DataArray:
-        """Give an image that nobody tells a pixel size that of the image that it was made from, times the factor."""
+        """Return an uncalibrated image with the pixel size of its parent times the factor."""
         if self.parent is None or self.derived_from is None:
             return image
         pixel = self.parent._pixel()
@@ -323,19 +332,20 @@ class Item:
         return as_image(image, pixel_size=sizes, unit={**dict.fromkeys(SPATIAL, unit(pixel)), "t": time_unit(pixel)})
 
     def _origin(self, derived: DerivedFrom, sizes: Mapping[str, float]) -> dict[str, float]:
-        """Return the centre of the first pixel: of a block of pixels, where they are more than one."""
+        """Return the centre of the first pixel, which may be a block of pixels of the parent."""
         pixel = None if self.parent is None else self.parent._pixel()
         steps, corner = ({}, {}) if pixel is None else (pixel_size(pixel), origin(pixel))
         starts = {}
         for axis in sizes.keys() - {"t"}:
             factor = derived.factor(axis)
+            # the centre of `factor` pixels lies (factor - 1) / 2 behind the centre of the first of them
             in_parent = corner.get(axis, 0.0) / steps.get(axis, 1.0) + derived.start(axis) + (factor - 1) / 2
             starts[axis] = in_parent * sizes[axis] / factor
         return starts
 
 
 def sizes_of(description: Description) -> dict[str, float]:
-    """Return the pixel sizes that a description tells, by axis."""
+    """Return the pixel sizes in a description, by axis."""
     size = description.pixel_size
     return (
         {}
@@ -347,25 +357,6 @@ def sizes_of(description: Description) -> dict[str, float]:
 
 
 def is_calibrated(calibration: Mapping[str, Any]) -> bool:
-    """Whether what a file says of its pixels has a unit of length."""
+    """Return whether the calibration of a file has a unit of length."""
     units = calibration.get("unit") or {}
     return any((units.get(d) if isinstance(units, Mapping) else units) not in (None, PIXEL) for d in SPATIAL)
-
-
-def _pixels(said: Content, path: Path) -> npt.NDArray[Any]:
-    try:
-        return said.pixels[...]
-    except (DatasetError, ImageError):
-        raise
-    except Exception as error:
-        raise DatasetError(f"{path} cannot be read as an image: {error or type(error).__name__}") from error
-
-
-def _one_number(stored: xr.DataArray) -> xr.DataArray:
-    """Return labels or a mask saved as a colour image as one number for each pixel, if all colours are equal."""
-    if "c" not in stored.dims:
-        return stored
-    first = stored.isel(c=0, drop=True)
-    if not bool((stored == first).all()):
-        raise ImageError(f"has {stored.sizes['c']} channels that differ; expected one number for each pixel")
-    return first

@@ -1,4 +1,4 @@
-"""The files of one role of an image: one file, or a series of planes, channels, times and tiles."""
+"""Files of one role of an image: a single file, or a series of planes, channels, frames and tiles."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from fijibridge.files import content
 from fijibridge.files.lazy_array import Content
 from fijibridge.files.series import grid, mosaic, stacked
 from fijibridge.image import last_dims
+from fijibridge.messages import some
 
 _AXES = ("t", "c", "z")
 _MOST_MEMBERS = 1_000_000
@@ -23,19 +24,19 @@ _MOST_MEMBERS = 1_000_000
 
 @dataclass(frozen=True)
 class Members:
-    """The files that make one array.
+    """Files that make up one array.
 
     Attributes
     ----------
     pattern : Pattern
-        That they fit.
+        Pattern that they fit.
     name : str
-        Of the image.
+        Name of the image.
     folder : Path
-        Of the dataset.
+        Folder of the data set.
     paths : dict
-        Each file by what the series' placeholders stand for in its name; by ``()`` a single one, which need not be
-        there, and where a series has no file at all.
+        File by values of the series' placeholders in its name. The key is ``()`` for a single file, which may be
+        missing, and for a series without any file.
     """
 
     pattern: Pattern
@@ -45,16 +46,16 @@ class Members:
 
     @property
     def first(self) -> Path:
-        """The first file, or where it would be."""
+        """The first file, or its path if it is missing."""
         return next(iter(self.paths.values()))
 
     def missing(self, tiles: Tiles) -> list[Path]:
-        """Return the files that are not there: all that would fill the series' grid.
+        """Return the missing files: those that would complete the grid of the series.
 
         Raises
         ------
         DatasetError
-            If the numbers in the names leave gaps so wide that they are no series.
+            If the numbers in the names leave gaps too wide for a series.
         """
         if () in self.paths:
             return [path for path in self.paths.values() if not path.exists()]
@@ -62,28 +63,29 @@ class Members:
         count = math.prod(map(len, expected))
         if count > max(_MOST_MEMBERS, 10 * len(self.paths)):
             raise DatasetError(
-                f"{self.name}: the {len(self.paths)} files of {self.pattern.text!r} are numbered as if there were "
-                f"{count}; look at the highest number of each placeholder"
+                f"{self.name}: {len(self.paths)} files fit {self.pattern.text!r}, but their numbers span {count}: "
+                "check the highest number of each placeholder"
             )
         return [self._path(place) for place in itertools.product(*expected) if place not in self.paths]
 
     def _expected(self, n: int, tiles: Tiles) -> Sequence[str]:
-        """Return what a placeholder stands for in a whole series, in its order."""
+        """Return the values of a placeholder in a complete series, in their order."""
         field = self.pattern.series[n]
         found = sorted(
             {place[n] for place in self.paths} | (set(tiles.offsets) if field == "tile" else set()), key=_order
         )
         if field == "tile" or not all(v.isdigit() for v in found):
             return found
+        # the greatest common divisor of the distances is the step: 0, 10, 30 lacks 20 only
         numbers = {int(v): v for v in found}
         low, high = min(numbers), max(numbers)
         step = math.gcd(*(number - low for number in numbers)) or 1
         if (high - low) // step >= _MOST_MEMBERS:
             raise DatasetError(
-                f"{self.name}: {{{field}}} in {self.pattern.text!r} goes from {low} to {high}, in {len(numbers)} "
-                "files; that is no series"
+                f"{self.name}: {{{field}}} in {self.pattern.text!r} runs from {low} to {high}, with {len(numbers)} "
+                "files only; expected a series without wide gaps"
             )
-        width = min(map(len, found))  # with leading zeros, all are as wide as the first
+        width = min(map(len, found))  # with leading zeros all numbers have one width
         return [numbers.get(i, str(i).zfill(width)) for i in range(low, high + 1, step)]
 
     def _path(self, place: Sequence[str]) -> Path:
@@ -91,7 +93,10 @@ class Members:
         return self.folder / self.pattern.fill(values)
 
     def content(self, tiles: Tiles, dims: str | None = None, numbers: bool = False) -> Content:
-        """Return the whole array, unread; all files are there. `numbers`: those of palettes, not the colours."""
+        """Return the whole array, unread; no file may be missing.
+
+        With `numbers`, pictures with a palette give their stored numbers, not colours.
+        """
         load = partial(_load, key=self.pattern.key, dims=dims, numbers=numbers)
         if not self.pattern.series:
             return load(str(self.first))
@@ -99,7 +104,7 @@ class Members:
         groups = self._groups(axes)
         if set(self.pattern.series) - set(axes):
             load = partial(self._mosaic, groups, tiles, load)
-            names = {place: str(n) for n, place in enumerate(groups)}
+            names = {place: str(n) for n, place in enumerate(groups)}  # a mosaic is loaded by its number
         else:
             names = {place: str(next(iter(group.values()))) for place, group in groups.items()}
         if not axes:
@@ -107,7 +112,7 @@ class Members:
         return self._named(stacked("".join(axes), names, load), axes)
 
     def _groups(self, axes: Sequence[str]) -> dict[tuple[int, ...], dict[tuple[str, ...], Path]]:
-        """Return the tiles of each position along the axes; one file is one tile."""
+        """Return the tiles at each position along the axes; without tiles, a file counts as one."""
         series = self.pattern.series
         orders = {a: sorted({place[series.index(a)] for place in self.paths}, key=_order) for a in axes}
         ranks = {a: {value: n for n, value in enumerate(order)} for a, order in orders.items()}
@@ -127,11 +132,11 @@ class Members:
     ) -> Content:
         group = list(groups.values())[int(number)]
         on_grid = "tile" not in self.pattern.series
-        places = _on_grid(group, tiles, load) if on_grid else _said(group, tiles, self.name)
+        places = _on_grid(group, tiles, load) if on_grid else _offsets(group, tiles, self.name)
         return mosaic([(str(group[tile]), place) for tile, place in places.items()], load, self.name)
 
     def _named(self, content: Content, axes: Sequence[str]) -> Content:
-        """Give channels that are words in the names of the files these names."""
+        """Return the content with channels named by the words in the file names, if they are words."""
         if "c" not in axes:
             return content
         n = self.pattern.series.index("c")
@@ -140,6 +145,7 @@ class Members:
 
 
 def _order(value: str) -> tuple[bool, int, str]:
+    """Return a sort key: numbers first, by value."""
     return (True, 0, value) if not value.isdigit() else (False, int(value), value)
 
 
@@ -153,12 +159,13 @@ def _load(path: str, key: str | None, dims: str | None, numbers: bool) -> Conten
     return found if dims is None else replace(found, dims=dims)
 
 
-def _said(group: Mapping[tuple[str, ...], Path], tiles: Tiles, name: str) -> dict[tuple[str, ...], tuple[int, int]]:
+def _offsets(group: Mapping[tuple[str, ...], Path], tiles: Tiles, name: str) -> dict[tuple[str, ...], tuple[int, int]]:
+    """Return the positions of tiles from the offsets in the description."""
     unknown = sorted(tile[0] for tile in group if tile[0] not in tiles.offsets)
     if unknown:
         raise DatasetError(
-            f"{name}: no place is said for the tile(s) {', '.join(unknown[:10])}: [tiles.offsets] with lines such as "
-            f'"{unknown[0]}" = [0, 1000], y and x of its first pixel'
+            f"{name}: the tile(s) {some(unknown, 10)} have no offset: add lines to [tiles.offsets] such as "
+            f'"{unknown[0]}" = [0, 1000], y and x of the first pixel'
         )
     return {tile: tiles.offsets[tile[0]] for tile in group}
 
@@ -166,7 +173,7 @@ def _said(group: Mapping[tuple[str, ...], Path], tiles: Tiles, name: str) -> dic
 def _on_grid(
     group: Mapping[tuple[str, ...], Path], tiles: Tiles, load: Callable[[str], Content]
 ) -> dict[tuple[str, ...], tuple[int, int]]:
-    """Return the places of tiles of a grid; a row or column that is not in the names is the only one."""
+    """Return the positions of tiles of a grid; without {tile_y} or {tile_x} it has one row or column."""
     rows, columns = ({v: n for n, v in enumerate(sorted({t[k] for t in group}, key=_order))} for k in (0, 1))
     cells = {(rows[tile[0]], columns[tile[1]]): tile for tile in group}
     overlap = tiles.overlap if isinstance(tiles.overlap, dict) else {"y": tiles.overlap, "x": tiles.overlap}

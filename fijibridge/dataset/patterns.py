@@ -1,6 +1,7 @@
-"""Patterns of files: what is fixed, what stands for the name, and what counts planes, channels, times and tiles.
+"""Patterns of file names, with placeholders for the image's name and for planes, channels, frames and tiles.
 
-A pattern is no regular expression of its user's: it is read here, and matched so that no name of a file takes long.
+Users write no regular expressions. A pattern is translated to one whose placeholders cannot trade characters, except
+the name, so that no file name takes long to match.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from pathlib import Path, PurePosixPath
 from fijibridge.files import split_key
 
 SERIES = ("t", "c", "z", "tile_y", "tile_x", "tile")
-"""Placeholders that count the files of one image."""
+"""Placeholders that number the files of one image."""
 
-_WORDS = ("c", "tile")  # may be words; the others count
+_WORDS = ("c", "tile")  # may be words; the others are numbers
 _MOST_CHARACTERS = 1000
 _MOST_FOLDERS = 8
 
@@ -29,9 +30,9 @@ class Pattern:
     Attributes
     ----------
     text : str
-        As it was written, with ``*`` in the same meaning as ``{name}``.
+        Text of the pattern; ``*`` means ``{name}``.
     allowed : tuple of str
-        The placeholders there are.
+        Known placeholders.
 
     Examples
     --------
@@ -47,27 +48,28 @@ class Pattern:
 
     @cached_property
     def key(self) -> str | None:
-        """The path inside the file, where the pattern has one after ``:``."""
+        """Path inside the file, after ``:``; None if the pattern has none."""
         return split_key(self.text)[1]
 
     @cached_property
     def parts(self) -> tuple[str, ...]:
-        """Fixed text and placeholders by turns; the first and the last are text, perhaps empty."""
+        """Fixed text and placeholders, alternating; first and last are text, perhaps empty."""
         file = self.text if self.key is None else self.text[: -len(self.key) - 1]
         return tuple(re.split(r"(\{[^{}]*\})", file.replace("*", "{name}")))
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
-        """Names of the placeholders in their order, each once."""
+        """Names of the placeholders in order, each once."""
         return tuple(dict.fromkeys(part[1:-1] for part in self.parts[1::2]))
 
     @cached_property
     def series(self) -> tuple[str, ...]:
-        """Those placeholders that count the files of one image."""
+        """Placeholders that number the files of one image."""
         return tuple(f for f in self.fields if f in SERIES)
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
+        # a placeholder that occurs again must have the same value: a backreference
         text, seen = "", set()
         for n, part in enumerate(self.parts):
             field = part[1:-1]
@@ -81,27 +83,27 @@ class Pattern:
         return re.compile(text)
 
     def match(self, path: str) -> dict[str, str] | None:
-        """Return what the placeholders stand for in a path with ``/``, None if it does not fit."""
+        """Return the values of the placeholders in a path with ``/``; None if it does not fit."""
         found = self._regex.fullmatch(path)
         return None if found is None else found.groupdict()
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """Return the path for values of the placeholders, without what follows the ``:``."""
+        """Return the path for values of the placeholders, without the path inside the file."""
         return "".join(values[p[1:-1]] if n % 2 else p for n, p in enumerate(self.parts))
 
     def find(self, folder: Path) -> Iterator[tuple[dict[str, str], Path]]:
-        """Yield what the placeholders stand for, and the path, of each file of the folder that fits."""
+        """Yield values of the placeholders and path of each file in the folder that fits."""
         wild = "".join("*" if n % 2 else glob.escape(p) for n, p in enumerate(self.parts))
         for path in sorted(_glob(folder, wild)):
             if path.name.startswith(".") and not PurePosixPath(wild).name.startswith("."):
-                continue  # what the system, or a writing that was cut off, left
+                continue  # left by the system, or by a writer that was interrupted
             values = self.match(path.relative_to(folder).as_posix())
             if values is not None:
                 yield values, path
 
 
 def _glob(folder: Path, wild: str) -> list[Path]:
-    """Return what fits, entering no folder for a wild part of the path that is a link: it could lead round."""
+    """Return matching paths. A wildcard enters no folder that is a link, which could lead in a circle."""
     *outer, last = wild.split("/")
     folders = [folder]
     for part in outer:
@@ -111,25 +113,24 @@ def _glob(folder: Path, wild: str) -> list[Path]:
 
 
 def checked(text: str, allowed: tuple[str, ...] = ("name", *SERIES)) -> str:
-    """Return a pattern that is safe and clear, or say what is wrong with it.
+    """Return the text of a pattern, or refuse it.
 
     Raises
     ------
     ValueError
-        If it leaves the folder, has an unknown placeholder, or two between which nothing tells them apart.
+        If it leaves the folder, has an unknown placeholder, or two that no text between them separates.
     """
     if not text or len(text) > _MOST_CHARACTERS or "\0" in text:
-        raise ValueError(f"a pattern has 1 to {_MOST_CHARACTERS} characters, this one {len(text)}")
+        raise ValueError(f"the pattern has {len(text)} characters; expected 1 to {_MOST_CHARACTERS}")
     if text.count("/") > _MOST_FOLDERS and split_key(text)[0].as_posix().count("/") > _MOST_FOLDERS:
         raise ValueError(f"{text[:60]!r} ... goes through more than {_MOST_FOLDERS} folders")
     _refuse_outside(text)
     pattern = Pattern(text, allowed)
     unknown = [f for f in pattern.fields if f not in allowed]
     if unknown:
-        which = ["the one there is is {name}"] if allowed == ("name",) else [f"there are {_braced(allowed)}"]
-        raise ValueError(f"{text!r} holds the unknown placeholder {{{unknown[0]}}}; {which[0]}")
+        raise ValueError(f"{text!r} holds the unknown placeholder {{{unknown[0]}}}; expected {_braced(allowed)}")
     if "{" in (pattern.key or "") or "*" in (pattern.key or ""):
-        raise ValueError(f"{text!r} has a placeholder after the ':'; it can stand in the name of the file only")
+        raise ValueError(f"{text!r} has a placeholder after the ':'; expected placeholders in the file name only")
     _refuse_unclear(pattern)
     return text
 
@@ -139,29 +140,32 @@ def _braced(fields: tuple[str, ...]) -> str:
 
 
 def _refuse_outside(text: str) -> None:
-    """Refuse a path that is not below the folder, on any system."""
+    """Refuse a path that leads out of the folder on any system."""
     drive = re.match(r"^[A-Za-z]:", text)
     if "\\" in text:
         raise ValueError(f"{text!r} has a backslash: write / between folders")
     if drive or text.startswith(("/", "~")) or ".." in re.split(r"[/:]", text):
-        raise ValueError(f"{text!r} leaves the folder; all files lie in the folder of the description")
+        raise ValueError(f"{text!r} leaves the folder; expected files inside the folder of the description")
 
 
 def _refuse_unclear(pattern: Pattern) -> None:
-    """Refuse placeholders that only trying could tell apart."""
+    """Refuse neighbouring placeholders that could trade characters, which would take long to match."""
     parts = pattern.parts
     for n in range(1, len(parts) - 2, 2):
         between, field, following = parts[n + 1], parts[n][1:-1], parts[n + 2]
         if not between or (field != "name" and between[0].isdigit()):
             raise ValueError(
-                f"{pattern.text!r}: nothing tells {parts[n]} and {following} apart; put a letter or _ between them"
+                f"{pattern.text!r}: nothing separates {parts[n]} and {following}; put a letter or _ between them"
             )
     if set(pattern.fields) >= {"tile", "tile_y"} or set(pattern.fields) >= {"tile", "tile_x"}:
-        raise ValueError(f"{pattern.text!r}: tiles have {{tile_y}} and {{tile_x}}, or {{tile}} and offsets, not both")
+        raise ValueError(f"{pattern.text!r}: expected {{tile_y}} and {{tile_x}}, or {{tile}} with offsets, not both")
 
 
 def _expression(field: str, following: str) -> str:
-    """Return what a placeholder matches; only the name can match in more than one way."""
+    """Return the regular expression of a placeholder.
+
+    ``++`` gives no character back, so that only the name can match in more than one way.
+    """
     if field in ("name", "source"):
         return r"[^/]+"
     if field in _WORDS and not following[:1].isalnum():

@@ -1,4 +1,4 @@
-"""The description as a file: read with care, written as somebody would type it."""
+"""Reader and writer of ``dataset.toml``, which it writes as one would type it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fijibridge.dataset.description import Description, said_plainly
+from fijibridge.dataset.description import Description, error_text
 from fijibridge.errors import DatasetError
 from fijibridge.files import atomic
 
@@ -28,24 +28,24 @@ def read_description(file: Path) -> Description:
     Raises
     ------
     DatasetError
-        If it is no TOML, too large to be typed or generated in earnest, or says what is not known.
+        If it is not TOML, larger than 2 MB, or has unknown keys or wrong values.
     """
     size = file.stat().st_size
     if size > _MOST_BYTES:
         raise DatasetError(
-            f"{file} has {size / 1e6:.1f} MB; a description has {_MOST_BYTES / 1e6:g} MB at most: say by a pattern "
-            "what many images have in common"
+            f"{file} has {size / 1e6:.1f} MB; expected at most {_MOST_BYTES / 1e6:g} MB: use patterns for properties "
+            "that many images share"
         )
     try:
         return Description.model_validate(tomllib.loads(file.read_text(encoding="utf-8-sig")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DatasetError(f"{file} is no valid TOML: {error}") from error
+        raise DatasetError(f"{file} is not valid TOML: {error}") from error
     except ValidationError as error:
-        raise DatasetError(f"{file}: {said_plainly(error)}") from error
+        raise DatasetError(f"{file}: {error_text(error)}") from error
 
 
 def write_description(folder: str | os.PathLike[str], description: Description, text: str | None = None) -> Path:
-    """Write the ``dataset.toml`` of a folder, atomically, and beside it its schema, for editors."""
+    """Write the ``dataset.toml`` of a folder, and its JSON schema for editors beside it, atomically."""
     target = Path(folder) / FILE_NAME
     with atomic(target.with_name(SCHEMA_NAME)) as temporary:
         temporary.write_text(resources.files("fijibridge.dataset").joinpath(SCHEMA_NAME).read_text("utf-8"), "utf-8")
@@ -60,9 +60,9 @@ def as_toml(description: Description, remarks: str = "") -> str:
     Parameters
     ----------
     description
-        What it says; what was not said is left out.
+        The description; fields with default values are left out.
     remarks
-        Comment lines to set on top.
+        Comment lines to put on top.
 
     Examples
     --------
@@ -75,13 +75,13 @@ def as_toml(description: Description, remarks: str = "") -> str:
     [values.labels]
     1 = "background"
     """
-    said = description.model_dump(exclude_defaults=True, exclude_unset=False)
-    lines = _table({"format": description.format, **said}, ())
+    fields = description.model_dump(exclude_defaults=True, exclude_unset=False)
+    lines = _table({"format": description.format, **fields}, ())
     return f"#:schema ./{SCHEMA_NAME}\n{remarks}" + "\n".join(lines) + "\n"
 
 
 def schema() -> str:
-    """Return the JSON Schema of the description, as it lies in the package."""
+    """Return the JSON Schema of the description; the package holds a copy."""
     return json.dumps(Description.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -122,5 +122,5 @@ def _value(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Return a TOML basic string, whose escapes are those of JSON."""
+    """Return a TOML basic string, which has the escapes of JSON."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")

@@ -1,4 +1,4 @@
-"""Numbers in files brought to one meaning: cells by id with 0 = background, classes 0, 1 and 255."""
+"""Meanings of numbers in files: cells by id with 0 = background, classes 0, 1 and 255."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fijibridge.arrays import Mask
 from fijibridge.errors import ImageError
 
 OTHER, MEMBRANE, IGNORE = 0, 1, 255
 
 
 def cells(labels: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[Any]:
-    """Return label ids with 0 for all that is no cell.
+    """Return a label image in which all numbers that are not cells are 0.
 
     Parameters
     ----------
     labels
         Any shape, whole numbers.
     meanings
-        Of single numbers: background, membrane, ignore or instance. Others are cells, and 0 background. If 0 is said to
-        be an instance, it becomes the next free id without a meaning; all other ids are kept.
+        By number: background, membrane, ignore or instance. Other numbers are cells, and 0 is background. If 0 means
+        instance, it becomes the next free id without a meaning; all other ids are kept.
 
     Examples
     --------
@@ -31,7 +32,7 @@ def cells(labels: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[
     array([ 0,  2, 10,  0])
     """
     if labels.dtype == bool:
-        return labels  # a mask: who asks for cells is told so
+        return labels  # a binary mask, which as_truth refuses
     array = _whole_numbers(labels)
     nothing = [value for value, meaning in meanings.items() if meaning != "instance" and value != 0]
     moved = meanings.get(0) == "instance" and bool((array == 0).any())
@@ -44,8 +45,8 @@ def cells(labels: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[
     return np.where(np.isin(array, nothing), array.dtype.type(0), array)
 
 
-def ignored(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[np.bool_]:
-    """Return where an array holds a number that means ignore."""
+def ignored(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> Mask:
+    """Return the mask of numbers that mean ignore."""
     return np.isin(array, [value for value, meaning in meanings.items() if meaning == "ignore"])
 
 
@@ -71,13 +72,13 @@ def classes(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray
     return out
 
 
-def known(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[np.bool_]:
-    """Return where the truth is known: what is not 0, or what the meanings say.
+def known(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> Mask:
+    """Return the mask of known truth: non-zero pixels, or those whose number means known.
 
     Raises
     ------
     ImageError
-        If there are meanings, and a number has none.
+        If meanings are given, but a number has none.
     """
     if not meanings:
         return np.asarray(array != 0)
@@ -92,7 +93,7 @@ def _refuse_unknown(array: npt.NDArray[Any], meanings: Mapping[int, str], choice
         found = np.unique(strange)
         raise ImageError(
             f"holds {', '.join(map(str, found[:6]))}{' ...' if len(found) > 6 else ''} in {strange.size} pixels, "
-            f"without a meaning: say in [values] of the description whether it is {choices}"
+            f"without a meaning: declare it in [values] of the description as {choices}"
         )
 
 
@@ -103,6 +104,6 @@ def _whole_numbers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         with np.errstate(invalid="ignore"):
             whole = array.astype(np.int64)
         if not np.array_equal(whole, array):
-            raise ImageError(f"holds {array.dtype} that are no whole numbers")
+            raise ImageError(f"holds {array.dtype} values that are not whole numbers; expected integers")
         return whole
     return array

@@ -21,9 +21,10 @@ from fijibridge.errors import ImageError
 from fijibridge.fiji.jvm import classes
 from fijibridge.fiji.pixels import copy_to_java, each_plane
 from fijibridge.fiji.stacks import ArrayStack, ImageStack, virtual_dtype
-from fijibridge.image import DIMS, LookupTable
+from fijibridge.image import DIMS
 from fijibridge.imagej.description import facts_of
 from fijibridge.imagej.hyperstack import Shown, image_of, shown, stored_pixels
+from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.imagej.metadata import imagej_info, keep_info
 
 Region = Mapping[str, int | slice]

@@ -13,7 +13,8 @@ import pandas as pd
 import xarray as xr
 
 from fijibridge.errors import UnsavedError
-from fijibridge.image import Array, LookupTable
+from fijibridge.image import Array
+from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.imagej.metadata import imagej_text
 from fijibridge.record import NOT_MEASURED, picture_of
 

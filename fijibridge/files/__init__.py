@@ -1,8 +1,12 @@
-"""Image files: TIFF, OME-Zarr, HDF5, pictures and what bioio knows are read; TIFF is written, whole or not at all."""
+"""Image files.
+
+:func:`read_image` reads TIFF, OME-Zarr, HDF5, PNG and the like, and through bioio the formats of microscopes.
+:func:`write_image` writes ImageJ TIFF. Every file is written whole or not at all: :func:`atomic`.
+"""
 
 from fijibridge.files.names import SUFFIXES
-from fijibridge.files.reading import content, read_image, split_key
-from fijibridge.files.writing import atomic, atomic_folder, make_folder, write_image, write_json
+from fijibridge.files.reader import content, read_image, split_key
+from fijibridge.files.writer import atomic, atomic_folder, make_folder, write_image, write_json
 
 __all__ = [
     "SUFFIXES",

@@ -1,4 +1,4 @@
-"""The formats of microscopes (CZI, LIF, ND2 and more), through bioio and its plugins."""
+"""Formats of microscopes (CZI, LIF, ND2 and more), read through bioio and its plugins."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import xarray as xr
 
 from fijibridge.errors import DatasetError
 from fijibridge.files.lazy_array import Content, OnDisk
+from fijibridge.messages import some
 
 
 def content(source: Path, key: str | None) -> Content:
-    """Return what a scene of the file says of itself; axes of length 1 but y and x are left out.
+    """Return the unread pixels and metadata of a scene; axes t, c and z of length 1 are dropped.
 
     Raises
     ------
     DatasetError
-        If bioio or its plugin for the format is not installed, or there are several scenes and no name.
+        If bioio or its plugin for the format is not installed, or the file has several scenes and `key` names none.
     """
     image = _open(source, key)
     pixels = _squeezed(image)
@@ -56,16 +57,14 @@ def _open(source: Path, key: str | None) -> Any:
     except UnsupportedFileFormatError as error:
         plugin = f"bioio-{suffix[1:]}"
         raise DatasetError(
-            f"{source}: bioio has no reader for {suffix} here: pip install 'fijibridge[readers]' has the one for .czi, "
-            f"others are packages of their own, such as {plugin}, or bioio-bioformats for most"
+            f"{source}: no reader for {suffix} is installed for bioio. pip install 'fijibridge[readers]' brings the "
+            f"one for .czi; for other formats install {plugin}, or bioio-bioformats, which reads most"
         ) from error
     scenes = list(image.scenes)
     name = (key or "").strip("/")
     if not name and len(scenes) > 1:
-        raise DatasetError(
-            f"{source} holds {len(scenes)} scenes ({', '.join(scenes[:10])}); say which: '...:/{scenes[0]}'"
-        )
+        raise DatasetError(f"{source} holds {len(scenes)} scenes ({some(scenes, 10)}): name one, '...:/{scenes[0]}'")
     if name and name not in scenes:
-        raise DatasetError(f"{source} has no scene {name!r}; there are {', '.join(scenes[:10])}")
+        raise DatasetError(f"{source} has no scene {name!r}; its scenes are {some(scenes, 10)}")
     image.set_scene(name or scenes[0])
     return image

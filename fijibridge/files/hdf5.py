@@ -1,4 +1,7 @@
-"""HDF5: an array at a path inside the file, with the axes and voxel sizes that ilastik, PlantSeg and Fiji write."""
+"""HDF5: one array of a file, with the axes and voxel sizes that ilastik, PlantSeg and Fiji write.
+
+A file may refer to other files by external links, external storage and virtual arrays. None of them is opened.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import numpy as np
 from fijibridge.errors import DatasetError
 from fijibridge.files.lazy_array import Content, OnDisk
 from fijibridge.image import DIMS
+from fijibridge.messages import some
 
 if TYPE_CHECKING:
     import h5py
@@ -19,12 +23,12 @@ _MOST_LINKS = 20
 
 
 def content(source: Path, key: str | None) -> Content:
-    """Return what the array at a path in the file says of itself.
+    """Return the unread pixels and metadata of the array at a path in the file.
 
     Raises
     ------
     DatasetError
-        If there is no such array, several and no path, or one whose pixels lie elsewhere.
+        If there is no such array, the file has several and `key` names none, or the pixels lie in another file.
     """
     import h5py
 
@@ -45,7 +49,7 @@ def content(source: Path, key: str | None) -> Content:
 
 
 def arrays(source: Path) -> dict[str, tuple[int, ...]]:
-    """Return path and shape of all arrays of 2 to 5 axes in a file."""
+    """Return path and shape of every numeric array of 2 to 5 axes in a file."""
     import h5py
 
     with h5py.File(source, "r") as file:
@@ -66,36 +70,40 @@ def _arrays(file: h5py.File) -> dict[str, tuple[int, ...]]:
 
 
 def _place(file: h5py.File, key: str | None, source: Path) -> str:
-    """Return the path of the array meant, after a look that its pixels lie in this file."""
+    """Return the path of the array, after a check that its pixels lie in this file."""
     import h5py
 
-    there = _arrays(file)
-    said = ", ".join(f"{k} {v}" for k, v in list(there.items())[:10]) or "none"
-    if key is None and len(there) != 1:
-        raise DatasetError(f"{source} holds several arrays or none ({said}); say which: '{source.name}:/raw'")
-    place = next(iter(there)) if key is None else "/" + key.strip("/")
+    found = _arrays(file)
+    listed = some([f"{k} {v}" for k, v in found.items()], 10) or "none"
+    if key is None and len(found) != 1:
+        raise DatasetError(f"{source} holds {len(found)} arrays ({listed}): name one, '{source.name}:/raw'")
+    place = next(iter(found)) if key is None else "/" + key.strip("/")
     _refuse_other_files(file, place, source)
     array = file.get(place)
     if not isinstance(array, h5py.Dataset) or array.dtype.kind not in "biuf":
-        raise DatasetError(f"{source} has no array of numbers {place!r}; there are {said}")
-    if array.external or array.is_virtual:  # what a virtual one is made of, here too, may lie anywhere
-        kind = "lie in other files" if array.external else "are those of other arrays (a virtual one)"
-        raise DatasetError(f"{source}: the pixels of {place!r} {kind}; copy them into this one")
+        raise DatasetError(f"{source} has no numeric array {place!r}; its arrays are {listed}")
+    if array.external or array.is_virtual:  # the sources of a virtual array may lie in any file
+        kind = "lie in other files" if array.external else "belong to other arrays (it is a virtual array)"
+        raise DatasetError(f"{source}: the pixels of {place!r} {kind}; copy them into this file")
     return place
 
 
 def _refuse_other_files(file: h5py.File, place: str, source: Path, links: int = 0) -> None:
+    """Follow a path group by group, and refuse it at the first link that leads to another file."""
     import h5py
 
     if links > _MOST_LINKS:
-        raise DatasetError(f"{source}: {place!r} is a chain of more than {_MOST_LINKS} links")
+        raise DatasetError(f"{source}: {place!r} goes through more than {_MOST_LINKS} links; name the array itself")
     parts = [p for p in place.split("/") if p]
     for n in range(1, len(parts) + 1):
         path = "/" + "/".join(parts[:n])
-        link = file.get(path, getlink=True)  # what comes before lies in this file: nothing else is opened
+        link = file.get(path, getlink=True)  # all groups before it lie in this file, so this opens no other
         if isinstance(link, h5py.ExternalLink):
-            raise DatasetError(f"{source}: {path!r} is a link to the file {link.filename!r}; copy its pixels into this")
+            raise DatasetError(
+                f"{source}: {path!r} is a link to the file {link.filename!r}; copy its data into this file"
+            )
         if isinstance(link, h5py.SoftLink):
+            # start again with the path that the link stands for: it may hold links itself
             target = link.path if link.path.startswith("/") else "/".join(["", *parts[: n - 1], link.path])
             _refuse_other_files(file, "/".join([target, *parts[n:]]), source, links + 1)
             return

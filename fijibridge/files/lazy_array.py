@@ -1,4 +1,4 @@
-"""Pixels that stay in their files until they are indexed."""
+"""Arrays that stay in their files until they are indexed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _CHUNK_BYTES = 2**21
 
 @dataclass(frozen=True, eq=False)
 class OnDisk:
-    """An array in a file, of which a box is read when it is indexed; no file stays open.
+    """An array in a file. Indexing reads the enclosing box; no file stays open.
 
     Attributes
     ----------
     shape : tuple of int
-        Of the whole array.
+        Shape of the whole array.
     dtype : numpy.dtype
-        Of its values.
+        Type of the values.
     read : callable
-        Gives the pixels of a box: one slice with start and stop per axis.
+        Returns the pixels of a box: one slice with start and stop per axis.
     chunks : tuple of int, optional
-        What is read at once anyway; planes where left out.
+        Shape of the smallest part that can be read; planes by default.
 
     Examples
     --------
@@ -52,11 +52,13 @@ class OnDisk:
         return np.asarray(pixels[rest])
 
     def lazy(self) -> Any:
-        """Return a dask array of it: nothing is read before it is needed, and then only its chunks."""
+        """Return a dask array, which reads its chunks when they are computed."""
         import dask.array as da
 
         own = self.chunks or planes(self.shape)
-        wanted = tuple(1 if n == 1 else "auto" for n in own)  # small tiles are joined, files never
+        wanted = tuple(
+            1 if n == 1 else "auto" for n in own
+        )  # small tiles are joined, but a chunk never spans two files
         limit = max(_CHUNK_BYTES, math.prod(own) * self.dtype.itemsize)
         chunks = da.core.normalize_chunks(  # type: ignore[no-untyped-call]
             wanted, self.shape, limit=limit, dtype=self.dtype, previous_chunks=own
@@ -67,20 +69,20 @@ class OnDisk:
 
 @dataclass(frozen=True)
 class Content:
-    """What a file says of its image: pixels, and what is known of them.
+    """Unread pixels of a file and the metadata that it holds.
 
     Attributes
     ----------
     pixels : OnDisk
-        Not read yet.
+        The pixels.
     dims : str, optional
-        Axes in the file's order, if it says them and they are out of ``t c z y x``.
+        Axes in the file's order; None if the file does not name them, or has others than ``t c z y x``.
     calibration : dict
-        Of ``pixel_size``, ``origin`` and ``unit``, what is known, as :func:`fijibridge.as_image` takes it.
+        The known ones of ``pixel_size``, ``origin`` and ``unit``: arguments of :func:`fijibridge.as_image`.
     channels : list of str, optional
         Names of the channels.
     numbers : OnDisk, optional
-        What is stored, where the pixels are the colours of a palette that it counts.
+        The stored numbers, where `pixels` are the colours that a palette assigns to them.
     """
 
     pixels: OnDisk
@@ -90,19 +92,19 @@ class Content:
     numbers: OnDisk | None = None
 
     def as_numbers(self) -> Content:
-        """Return the content whose pixels are what is stored, not its colours."""
+        """Return the content with the stored numbers as pixels, in place of colours of a palette."""
         return (
             self if self.numbers is None else replace(self, pixels=self.numbers, dims=None, channels=None, numbers=None)
         )
 
 
 def planes(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return chunks of one plane each."""
+    """Return the shape of chunks of one plane each."""
     return (1,) * (len(shape) - 2) + tuple(max(n, 1) for n in shape[-2:])
 
 
 def joined_planes(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Return chunks of as many planes as go into one: each chunk costs an opening of the file.
+    """Return the shape of chunks of about 2 MB, made of whole planes: each chunk costs one opening of the file.
 
     Examples
     --------
@@ -111,21 +113,24 @@ def joined_planes(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     """
     chunks = list(planes(shape))
     room = _CHUNK_BYTES // (math.prod(chunks) * itemsize)
-    for axis in range(len(shape) - 3, -1, -1):
+    for axis in range(len(shape) - 3, -1, -1):  # innermost axis first
         chunks[axis] = max(1, min(room, shape[axis]))
         room //= chunks[axis]
         if chunks[axis] < shape[axis]:
-            break
+            break  # an outer axis is joined only where the inner ones are complete
     return tuple(chunks)
 
 
 def whole(shape: tuple[int, ...]) -> Box:
-    """Return the box of all pixels."""
+    """Return the box that holds all pixels."""
     return tuple(slice(0, n) for n in shape)
 
 
 def _enclosing(index: Any, shape: tuple[int, ...]) -> tuple[Box, tuple[Any, ...]]:
-    """Split an index of slices and numbers into a box to read and what is left to do in it."""
+    """Split an index of slices and numbers into the box to read and the index into that box.
+
+    ``array[index]`` equals ``read(box)[rest]``.
+    """
     given = index if isinstance(index, tuple) else (index,)
     if Ellipsis in [i for i in given if not isinstance(i, np.ndarray)]:
         place = next(n for n, i in enumerate(given) if i is Ellipsis)
@@ -136,6 +141,7 @@ def _enclosing(index: Any, shape: tuple[int, ...]) -> tuple[Box, tuple[Any, ...]
 
 
 def _one_axis(index: Any, length: int) -> tuple[slice, Any]:
+    """Return the range to read along an axis, and the index into it: its step, negative ones too, or number 0."""
     if isinstance(index, slice):
         steps = range(length)[index]
         if not steps:

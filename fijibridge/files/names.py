@@ -1,4 +1,4 @@
-"""Names of image files: their suffixes, and what is left of a name without them."""
+"""Names of image files: known suffixes, and stems without them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ TIFF = (".tif", ".tiff")
 HDF5 = (".h5", ".hdf5", ".hdf")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 MICROSCOPES = (".czi", ".lif", ".nd2", ".oib", ".oif", ".dv", ".vsi", ".sldy", ".ims", ".lof")
-"""Formats of microscopes, read by bioio."""
+"""Suffixes of formats of microscopes, which bioio reads."""
 SUFFIXES = (*TIFF, *HDF5, *PICTURES, *MICROSCOPES, ".zarr")
-"""Suffixes that :func:`~fijibridge.files.reading.read_image` is made for; other files are tried as pictures."""
+"""Suffixes that :func:`~fijibridge.files.reader.read_image` knows; files with others are tried as pictures."""
 
 
 def stem(named: str | Path | xr.DataArray) -> str:
-    """Return the name of an image, or of its file, without the suffix; ``"image"`` for an image without a name.
+    """Return the name of an image or its file without the suffix; ``"image"`` for an image without a name.
 
-    A title may have dots, so only a known suffix is taken from a string. A path loses any suffix, and ``.ome`` with it.
+    A path loses any suffix, and ``.ome`` before it. A string loses only a known suffix: a title may contain dots.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def stem(named: str | Path | xr.DataArray) -> str:
 
 
 def file_name(title: str) -> str:
-    """Return the title of an image as the stem of a file, without characters that a file system refuses.
+    """Return the title of an image as a file stem, without characters that file systems refuse.
 
     Examples
     --------

@@ -1,34 +1,46 @@
-"""OME-Zarr, with the metadata of version 0.4 (zarr 2) and 0.5 (zarr 3), and plain zarr arrays.
+"""OME-Zarr and plain zarr arrays.
 
-The metadata: https://ngff.openmicroscopy.org/0.5/#multiscale-md
+Read are the metadata of version 0.4 (zarr 2) and 0.5 (zarr 3), written is version 0.5:
+https://ngff.openmicroscopy.org/0.5/#multiscale-md
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
+import xarray as xr
 
-from fijibridge.errors import DatasetError
+from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files.lazy_array import Content, OnDisk
 from fijibridge.files.tiff import plain_unit
-from fijibridge.image import DIMS
+from fijibridge.files.writer import atomic_folder
+from fijibridge.image import DIMS, origin, pixel_size, time_unit, unit
 
 if TYPE_CHECKING:
     import zarr
 
-_DEPTH = 3
+_DEPTH = 3  # levels of groups that are searched for arrays
 _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+_TYPES = {"t": "time", "c": "channel"}
+_UNITS = {"um": "micrometer", "nm": "nanometer", "mm": "millimeter", "sec": "second", "pixel": None, "frame": None}
+
+
+# --- reading ----------------------------------------------------------------------------------------
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a folder is a zarr group or array."""
+    """Return whether a folder is a zarr group or array."""
     return path.is_dir() and any((path / mark).is_file() for mark in _MARKS)
 
 
 def content(source: Path, key: str | None) -> Content:
-    """Return what an array of the group says of itself: the full resolution, or the one at a path inside.
+    """Return the unread pixels and metadata of one array: the full resolution, or the array at a path inside.
 
     Raises
     ------
@@ -39,16 +51,16 @@ def content(source: Path, key: str | None) -> Content:
 
     node: Any = _open(source, key)
     if isinstance(node, zarr.Array):
-        return Content(_pixels(source, node, key), _names(node), {})
+        return Content(_pixels(source, node, key), _dimension_names(node), {})
     scales = _ome(node).get("multiscales")
     if not scales:
         arrays = [k for k, v in node.members(max_depth=_DEPTH) if isinstance(v, zarr.Array)][:10]
-        said = (
-            f"it holds the arrays {', '.join(arrays)}: say which, '{source.name}:/{arrays[0]}'"
+        advice = (
+            f"it holds the arrays {', '.join(arrays)}: name one, '{source.name}:/{arrays[0]}'"
             if arrays
-            else "no array"
+            else "it holds no array"
         )
-        raise DatasetError(f"{source} has no multiscales metadata{_at(key)}; {said}")
+        raise DatasetError(f"{source} has no multiscales metadata{_at(key)}; {advice}")
     return _full_resolution(source, key, node, scales[0])
 
 
@@ -65,34 +77,37 @@ def _full_resolution(source: Path, key: str | None, node: zarr.Group, scale: dic
     calibration: dict[str, Any] = {"pixel_size": sizes, "origin": origins}
     calibration["unit"] = {d: "sec" if u == "second" else u for d, u in units.items() if d in sizes}
     dims = "".join(axes)
-    return Content(_pixels(source, array, place), dims if set(axes) <= set(DIMS) else None, calibration, _labels(node))
+    pixels = _pixels(source, array, place)
+    return Content(pixels, dims if set(axes) <= set(DIMS) else None, calibration, _channel_labels(node))
 
 
 def _affine(axes: list[str], transforms: list[dict[str, Any]]) -> tuple[dict[str, float], dict[str, float]]:
-    """Return sizes and origins of one transformation after the other: x -> x * scale, x -> x + translation."""
+    """Return pixel sizes and origins of transformations applied in turn: x -> x * scale, x -> x + translation."""
     size, start = np.ones(len(axes)), np.zeros(len(axes))
     for step in transforms:
         if step.get("type") == "scale" and "scale" in step:
+            # a later scale stretches earlier translations too
             size, start = size * np.asarray(step["scale"], float), start * np.asarray(step["scale"], float)
         elif step.get("type") == "translation" and "translation" in step:
             start = start + np.asarray(step["translation"], float)
-    said = [n for n, d in enumerate(axes) if d in "tzyx" and transforms]
-    return {axes[n]: float(size[n]) for n in said}, {axes[n]: float(start[n]) for n in said if start[n]}
+    known = [n for n, d in enumerate(axes) if d in "tzyx" and transforms]
+    return {axes[n]: float(size[n]) for n in known}, {axes[n]: float(start[n]) for n in known if start[n]}
 
 
 def _ome(node: zarr.Group) -> dict[str, Any]:
+    """Return the OME metadata: under "ome" in version 0.5, at the top in version 0.4."""
     attributes = dict(node.attrs)
     inner = attributes.get("ome")
     return inner if isinstance(inner, dict) else attributes
 
 
-def _labels(node: zarr.Group) -> list[str] | None:
+def _channel_labels(node: zarr.Group) -> list[str] | None:
     channels = _ome(node).get("omero", {}).get("channels", ())
     names = [str(c.get("label", "")) for c in channels]
     return names if len(names) > 1 and all(names) and len(set(names)) == len(names) else None
 
 
-def _names(array: zarr.Array[Any]) -> str | None:
+def _dimension_names(array: zarr.Array[Any]) -> str | None:
     found = getattr(array.metadata, "dimension_names", None) or ()
     names = "".join(str(n).lower() for n in found)
     return names if len(names) == array.ndim and set(names) <= set(DIMS) else None
@@ -113,23 +128,23 @@ def _pixels(source: Path, array: zarr.Array[Any], key: str | None) -> OnDisk:
 def _open(source: Path, key: str | None) -> zarr.Group | zarr.Array[Any]:
     import zarr
 
-    from fijibridge.files._store import InsideStore
+    from fijibridge.files.zarr_store import InsideStore
 
     place = (key or "").strip("/")
     if ".." in place.split("/"):
-        raise DatasetError(f"{source}: the path {place!r} leaves it")
+        raise DatasetError(f"{source}: the path {place!r} leaves this folder; expected a path inside it")
     store = InsideStore(source)
     try:
         node = zarr.open(store, path=place, mode="r", use_consolidated=False)
     except FileNotFoundError as error:
-        raise DatasetError(f"{source} holds nothing that is zarr{_at(place) or ' at its root'}") from error
+        raise DatasetError(f"{source} holds no zarr group or array{_at(place) or ' at its root'}") from error
     if isinstance(node, zarr.Array):
         _refuse_code(source, node)
     return node
 
 
 def _refuse_code(source: Path, array: zarr.Array[Any]) -> None:
-    """Refuse what is decoded by running what the file says: numcodecs knows a 'pickle'."""
+    """Refuse codecs that run code from the file: numcodecs has one named 'pickle'."""
     steps = [
         *(array.filters or ()),
         *array.compressors,
@@ -138,3 +153,90 @@ def _refuse_code(source: Path, array: zarr.Array[Any]) -> None:
     names = {str(getattr(s, "codec_id", getattr(s, "codec_name", type(s).__name__))).lower() for s in steps}
     if array.dtype.kind not in "biuf" or any("pickle" in n for n in names):
         raise DatasetError(f"{source}: {array.path!r} holds {array.dtype} by {sorted(names)}, not numbers; not read")
+
+
+# --- writing ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def new_ome_zarr(
+    path: str | os.PathLike[str],
+    sizes: Mapping[str, int],
+    like: xr.DataArray,
+    *,
+    dtype: npt.DTypeLike,
+    chunks: Sequence[int],
+    channels: Sequence[str] = (),
+) -> Iterator[Any]:
+    """Open a new OME-Zarr for writing, which appears at its path when the block ends without an error.
+
+    Parameters
+    ----------
+    path
+        Folder of the OME-Zarr; it must not exist yet. Until the end the array lies beside it in
+        ``.NAME-….partial``, which is removed on an error; only a killed process leaves it behind.
+    sizes
+        Lengths of the axes, in the order ``t c z y x``.
+    like
+        Image whose pixel size, origin and units are written.
+    dtype
+        Type of the values.
+    chunks
+        Chunk length per axis: what is compressed and read together.
+    channels
+        Names of the channels.
+
+    Yields
+    ------
+    zarr.Array
+        To be written into, part by part.
+
+    Raises
+    ------
+    ImageError
+        If `path` exists already.
+    """
+    target = Path(path)
+    if target.exists():
+        raise ImageError(f"{target} is there already: remove it, or choose another folder")
+    with atomic_folder(target) as folder:
+        yield _create(folder, sizes, like, dtype, chunks, channels)
+
+
+def _create(
+    folder: Path,
+    sizes: Mapping[str, int],
+    like: xr.DataArray,
+    dtype: npt.DTypeLike,
+    chunks: Sequence[int],
+    channels: Sequence[str],
+) -> Any:
+    import zarr
+
+    steps, starts = pixel_size(like), origin(like)
+    transforms: list[dict[str, Any]] = [{"type": "scale", "scale": [float(steps.get(d, 1.0)) for d in sizes]}]
+    if any(starts.get(d) for d in sizes):
+        transforms.append({"type": "translation", "translation": [float(starts.get(d, 0.0)) for d in sizes]})
+    scale = {
+        "axes": [_axis(d, like) for d in sizes],
+        "datasets": [{"path": "0", "coordinateTransformations": transforms}],
+    }
+    metadata: dict[str, Any] = {"version": "0.5", "multiscales": [scale]}
+    if channels:
+        metadata["omero"] = {"channels": [_channel(name) for name in channels]}
+    group = zarr.open_group(folder, mode="w", zarr_format=3, attributes={"ome": metadata})
+    return group.create_array(
+        "0", shape=tuple(sizes.values()), chunks=tuple(chunks), dtype=dtype, dimension_names=list(sizes)
+    )
+
+
+def _channel(name: str) -> dict[str, Any]:
+    window = {"min": 0.0, "max": 1.0, "start": 0.0, "end": 1.0}
+    return {"label": name, "color": "FFFFFF", "active": True, "window": window}
+
+
+def _axis(dim: str, like: xr.DataArray) -> dict[str, str]:
+    axis = {"name": dim, "type": _TYPES.get(dim, "space")}
+    name = time_unit(like) if dim == "t" else unit(like)
+    known = _UNITS.get(name, name)
+    return axis if dim == "c" or known is None else axis | {"unit": known}

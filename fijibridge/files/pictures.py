@@ -1,4 +1,4 @@
-"""PNG, JPEG and the like: one plane of greys or colours, without a calibration."""
+"""PNG, JPEG, BMP, GIF and WebP: one plane of grey values or colours, without calibration."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _KNOWN_BY_HEADER = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 def content(source: Path) -> Content:
-    """Return what a picture says of itself, from its header where that tells."""
+    """Return the unread pixels of a picture; shape and type come from its header where possible."""
     shape, dtype = _header(source)
     pixels = OnDisk(shape, dtype, lambda box: _decode(source)[box], shape)
-    # these formats have colours last
+    # these formats store colours as the last axis
     names = RGB if shape[2:] == (3,) else None
     return Content(pixels, "yxc" if len(shape) == 3 else None, {}, names, _numbers(source, shape[:2]))
 
 
 def _numbers(source: Path, shape: tuple[int, ...]) -> OnDisk | None:
-    """Return the numbers that a picture with a palette stores, None of one without."""
+    """Return the stored numbers of a picture with a palette; None for one without."""
     if source.suffix.lower() not in _WITH_PALETTE:
         return None
     from PIL import Image
@@ -37,12 +37,12 @@ def _numbers(source: Path, shape: tuple[int, ...]) -> OnDisk | None:
 
 
 def _indices(source: Path) -> npt.NDArray[np.uint8]:
-    """Read the numbers of a palette's colours.
+    """Read the stored numbers of a picture with a palette.
 
     Raises
     ------
     DatasetError
-        If these are greys that are other numbers: nobody knows which are meant.
+        If the palette shows a number as a grey of another value: either may be the label.
     """
     from PIL import Image
 
@@ -56,11 +56,11 @@ def _indices(source: Path) -> npt.NDArray[np.uint8]:
     if (palette[used] != greys[:, None]).any() or np.array_equal(greys, used):
         return found
     if used[-1] <= 1 and np.array_equal(greys, used * 255):
-        return found * np.uint8(255)  # black and white, as a picture of one bit is read
+        return found * np.uint8(255)  # black and white: 0 and 255, as pictures of one bit are read
     n = int(np.flatnonzero(greys != used)[0])
     raise DatasetError(
-        f"{source} has a palette of greys that are not the numbers it stores (its {used[n]} is shown as {greys[n]}), "
-        "and nobody knows which are meant: save it without a palette, as a TIFF or a PNG of greys"
+        f"{source} has a palette that shows {used[n]} as grey {greys[n]}, so its labels are ambiguous: save it without "
+        "a palette, as a TIFF or a grey PNG"
     )
 
 
@@ -81,4 +81,4 @@ def _decode(source: Path) -> npt.NDArray[Any]:
     pixels = np.asarray(imread(source))
     if pixels.ndim != 3:
         return pixels
-    return pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]  # transparency is last, if there is any
+    return pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]  # without transparency, which is last

@@ -1,4 +1,4 @@
-"""Many files that are one image: planes, channels, times, and tiles beside each other."""
+"""Images made of many files: planes, channels and frames stacked, tiles joined."""
 
 from __future__ import annotations
 
@@ -16,35 +16,36 @@ from fijibridge.image import last_dims
 
 
 def stacked(axes: str, members: Mapping[tuple[int, ...], str], load: Callable[[str], Content]) -> Content:
-    """Put files along new axes.
+    """Stack files along new axes.
 
     Parameters
     ----------
     axes
         The new axes, such as ``"tz"``.
     members
-        What to load for each position along them, counted from 0; all positions are there.
+        Name of the file, or of the mosaic, at each position along these axes, from 0. No position may be missing.
     load
-        Gives the content of a file, or of a mosaic. The first one tells axes, shape and type of all.
+        Returns the content of a file or a mosaic. The first one sets axes, shape and type.
 
     Raises
     ------
     DatasetError
-        If the files have one of the axes themselves, or (when they are read) differ in shape or type.
+        If the files have one of the new axes already, or (when they are read) differ in shape or type.
     """
     first = load(members[(0,) * len(axes)])
     inner = first.dims or last_dims(first.pixels.ndim)
     double = sorted(set(axes) & set(inner))
     if double:
         raise DatasetError(
-            f"{members[(0,) * len(axes)]} has an axis {double[0]!r} (its axes are {inner!r}) and the pattern counts "
-            f"{double[0]!r} too: leave it out of the pattern, or say the axes of the files with dims"
+            f"{members[(0,) * len(axes)]} has the axis {double[0]!r} (its axes are {inner!r}), and the pattern has it "
+            "too: leave it out of the pattern, or give the axes of the files with dims"
         )
     lengths = tuple(1 + max(place[n] for place in members) for n in range(len(axes)))
     shape = (*lengths, *first.pixels.shape)
     chunks = (*(1 for _ in axes), *(first.pixels.chunks or planes(first.pixels.shape)))
 
     def read(box: Box) -> npt.NDArray[Any]:
+        # the outer part of the box chooses files; the rest is the box to read from each of them
         outer, rest = box[: len(axes)], box[len(axes) :]
         out = np.empty([s.stop - s.start for s in box], first.pixels.dtype)
         for place in itertools.product(*(range(s.start, s.stop) for s in outer)):
@@ -64,21 +65,21 @@ def _same_kind(member: str, found: OnDisk, first: OnDisk) -> None:
 
 
 def mosaic(tiles: Sequence[tuple[str, tuple[int, int]]], load: Callable[[str], Content], what: str) -> Content:
-    """Put tiles where they belong in y and x; where they overlap the later one is seen, where none is there is 0.
+    """Join tiles in y and x. A later tile covers an earlier one; pixels without a tile are 0.
 
     Parameters
     ----------
     tiles
-        What to load, and the place of its first pixel (y, x), in pixels of the whole.
+        Name of the file, and position (y, x) of its first pixel in the mosaic.
     load
-        Gives the content of a file.
+        Returns the content of a file.
     what
-        Name of the whole, for messages.
+        Name of the mosaic, for messages.
 
     Raises
     ------
     DatasetError
-        If tiles differ in type or in the axes that are not y and x, or lie before the first pixel.
+        If tiles differ in type or in an axis other than y and x, or have a negative position.
     """
     contents = [(load(tile), place) for tile, place in tiles]
     first = contents[0][0]
@@ -100,7 +101,7 @@ def mosaic(tiles: Sequence[tuple[str, tuple[int, int]]], load: Callable[[str], C
 
 
 def _paste(out: npt.NDArray[Any], box: Box, tile: OnDisk, starts: Mapping[int, int]) -> None:
-    """Copy the part of a tile that lies in the box."""
+    """Copy the part of a tile that lies in the box into `out`, the pixels of the box."""
     source, target = [], []
     for axis, part in enumerate(box):
         start = starts.get(axis, 0)
@@ -124,9 +125,7 @@ def _check_tiles(
     first = contents[0][0].pixels
     for (name, place), (content, _) in zip(tiles, contents, strict=True):
         if min(place) < 0:
-            raise DatasetError(
-                f"{what}: the tile {name} lies at {place}; offsets count from the first pixel, from 0 on"
-            )
+            raise DatasetError(f"{what}: the tile {name} has the offset {place}; expected offsets from 0, in pixels")
         if rest(content.pixels) != rest(first):
             raise DatasetError(
                 f"{what}: the tile {name} is {content.pixels.shape} {content.pixels.dtype}, the tile {tiles[0][0]} "
@@ -137,20 +136,21 @@ def _check_tiles(
 def grid(
     shapes: Mapping[tuple[int, int], tuple[int, int]], overlap: tuple[int, int]
 ) -> dict[tuple[int, int], tuple[int, int]]:
-    """Return the place of each tile of a regular grid.
+    """Return the position (y, x) of each tile of a regular grid.
 
     Parameters
     ----------
     shapes
-        (height, width) of the tile in each (row, column); all of the grid, counted from 0.
+        (height, width) of the tile at each (row, column), from 0.
     overlap
-        Of neighbours in y and in x, in pixels.
+        Overlap of neighbouring tiles in y and x, in pixels.
 
     Examples
     --------
     >>> grid({(0, 0): (10, 20), (0, 1): (10, 15)}, overlap=(0, 4))
     {(0, 0): (0, 0), (0, 1): (0, 16)}
     """
+    # a row is as high as its first tile, a column as wide as its first
     heights = {r: shapes[r, c][0] for r, c in reversed(list(shapes))}
     widths = {c: shapes[r, c][1] for r, c in reversed(list(shapes))}
     tops = {r: sum(heights[i] - overlap[0] for i in range(r)) for r in heights}

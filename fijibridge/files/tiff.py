@@ -1,4 +1,7 @@
-"""TIFF: plain, of ImageJ and of OME, with axes, calibration and names of channels."""
+"""Reader of TIFF: plain, ImageJ and OME, with axes, calibration and names of channels.
+
+A TIFF may take pixels from other files (OME-TIFF, NDTiff, links). They are read only from its own folder.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +19,21 @@ import tifffile
 from fijibridge.errors import DatasetError
 from fijibridge.files.lazy_array import Box, Content, OnDisk, joined_planes, whole
 from fijibridge.image import DIMS, RGB, channel_names, usual_unit
+from fijibridge.messages import some
 
 _OF_MANY_FILES = ("ome", "mmstack", "ndtiff")
 _OF_SCANNERS = ("thumbnail", "macro", "label", "map", "macro image", "label image")
-_MOST_SAID = 6
+_MOST_LISTED = 6
 _REDUCED, _MASK = 1, 4  # bits of a page's NewSubfileType
 
 
 def content(source: Path) -> Content:
-    """Return what a TIFF says of its image.
+    """Return the unread pixels and metadata of a TIFF.
 
     Raises
     ------
     DatasetError
-        If there are several images in it that are no planes of one.
+        If it holds several images that are not planes of one.
     """
     with _series(source) as (file, planes):
         series = planes[0]
@@ -38,7 +42,7 @@ def content(source: Path) -> Content:
         calibration = _imagej_calibration(file, metadata) if metadata else _ome_calibration(file) if file.is_ome else {}
         shape, dtype = tuple(series.shape), np.dtype(series.dtype)
         chunks = _chunks(series)
-        if len(planes) > 1:  # nobody says which axis they are along
+        if len(planes) > 1:  # pages along an axis that no metadata names: as_image takes the last of t c z y x
             axes, shape = "i" + axes, (len(planes), *shape)
             chunks = (1, *chunks) if series.keyframe.is_tiled else joined_planes(shape, dtype.itemsize)
     channels = shape[axes.index("c")] if "c" in axes else 1
@@ -51,7 +55,7 @@ def content(source: Path) -> Content:
 
 @contextmanager
 def _series(source: Path) -> Iterator[tuple[tifffile.TiffFile, list[tifffile.TiffPageSeries]]]:
-    """Open a TIFF, and give the series that its image is: one, or one for each plane."""
+    """Open a TIFF, and yield the series of its image: one, or one per plane."""
     with tifffile.TiffFile(source) as file:
         if file.is_ome:
             _refuse_names_elsewhere(source, _named_by_ome(file.ome_metadata or ""))
@@ -67,12 +71,12 @@ def _series(source: Path) -> Iterator[tuple[tifffile.TiffFile, list[tifffile.Tif
 
 
 def _of_one_image(source: Path, file: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
-    """Return the series of a file but those of other files and those that show the same smaller.
+    """Return the series of the image, without those of other files and without its thumbnails.
 
     Raises
     ------
     DatasetError
-        If these are several, and not single pages of one shape and type.
+        If several series are left that are not single pages of one shape and type.
     """
     found = list(file.series)
     if len(found) == 1:
@@ -82,26 +86,29 @@ def _of_one_image(source: Path, file: tifffile.TiffFile) -> list[tifffile.TiffPa
     kinds = {(series.shape, series.dtype, series.axes) for series in found}
     if len(found) > 1 and (len(kinds) > 1 or any(len(series.pages) > 1 or series.kind == "ome" for series in found)):
         shapes = [str(tuple(series.shape)) for series in found]
-        said = ", ".join(shapes[:_MOST_SAID]) + (" ..." if len(shapes) > _MOST_SAID else "")
+        listed = some(shapes, _MOST_LISTED)
         raise DatasetError(
-            f"{source} holds {len(found)} images of shapes {said}; expected one, or pages of one shape: save each as a "
-            "file of its own (tifffile.imread(file, series=1) reads the second)"
+            f"{source} holds {len(found)} images of shapes {listed}; expected one, or pages of one shape: save each to "
+            "a separate file (tifffile.imread(file, series=1) reads the second)"
         )
     return found
 
 
 def _is_beside(series: tifffile.TiffPageSeries) -> bool:
-    """Whether it is a thumbnail or a mask of the image, or what scanners of slides keep beside it."""
+    """Return whether a series is a thumbnail, a mask, or an extra picture of a slide scanner."""
     known = series.name.lower() in _OF_SCANNERS
     return known or bool(int(series.keyframe.subfiletype) & (_REDUCED | _MASK))
 
 
 def _named_by_ome(metadata: str) -> set[str]:
-    """Return the files that OME-XML names, read by the parser that tifffile takes: entities are names too."""
+    """Return the files that OME-XML names.
+
+    It is read by the parser that tifffile uses, which expands entities: a search of the text would miss these names.
+    """
     try:
         root = ElementTree.fromstring(metadata)
     except ElementTree.ParseError:
-        return set()  # tifffile reads such a file as if it were plain
+        return set()  # tifffile reads such a file as a plain TIFF
     return {name for element in root.iter() if (name := element.attrib.get("FileName")) is not None}
 
 
@@ -117,7 +124,7 @@ def _chunks(series: tifffile.TiffPageSeries) -> tuple[int, ...]:
     page = series.keyframe
     if not page.is_tiled:
         return joined_planes(tuple(series.shape), np.dtype(series.dtype).itemsize)
-    inner = page.chunks  # of the page's own axes, which are the last ones of the series
+    inner = page.chunks  # of the axes of a page, the last ones of the series
     return (1,) * (len(series.shape) - len(inner)) + tuple(inner)
 
 
@@ -133,7 +140,9 @@ def _part(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, box: Box) ->
     import zarr
 
     everything = box == whole(tuple(series.shape))
-    if everything and series.keyframe.parent is file:  # tifffile would read others' offsets in this one
+    if (
+        everything and series.keyframe.parent is file
+    ):  # asarray() reads this file at the offsets of pages in other files
         return np.asarray(series.asarray())
     store: Any = series.aszarr()
     try:
@@ -151,7 +160,7 @@ def _imagej_calibration(file: tifffile.TiffFile, metadata: dict[str, Any]) -> di
     for axis, key in (("z", "spacing"), ("t", "finterval")):
         if float(metadata.get(key, 0)) > 0:
             sizes[axis] = float(metadata[key])
-    # ImageJ keeps an origin in pixels, where the coordinate is 0
+    # ImageJ's origin is the pixel at coordinate 0
     origins = {d: -float(metadata[f"{d}origin"]) * sizes.get(d, 1.0) for d in "xyz" if f"{d}origin" in metadata}
     units = dict.fromkeys("zyx", plain_unit(str(metadata["unit"]))) if metadata.get("unit") else {}
     if "t" in sizes:
@@ -169,6 +178,6 @@ def _ome_calibration(file: tifffile.TiffFile) -> dict[str, Any]:
 
 
 def plain_unit(name: str) -> str:
-    """Return a unit as it is written here: ImageJ's escapes read, and any way to write micrometres as 'um'."""
+    r"""Return a unit with ImageJ's ``\uXXXX`` escapes decoded, and micrometres in any spelling as ``um``."""
     name = re.sub(r"\\u([0-9A-Fa-f]{4})", lambda code: chr(int(code.group(1), 16)), name)
     return usual_unit(name)

@@ -1,1 +1,1 @@
-"""ImageJ's vocabulary: hyperstacks, tables, measurements, installations. Needs no Java."""
+"""ImageJ's vocabulary without Java: hyperstacks, lookup tables, tables, measurements, installations."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fijibridge.image import LookupTable
 from fijibridge.imagej.hyperstack import MODES, Facts, signed_ranges
+from fijibridge.imagej.lookup_table import LookupTable
 
 KEYS = frozenset({
     "title", "type", "counts", "height", "width", "pixel_size", "origin", "units", "interval", "time_unit", "id",

@@ -1,4 +1,7 @@
-"""What ImageJ knows of an image, and how it is to show one, without Java: a JVM in this process tells it, or a pipe."""
+"""Hyperstacks: ImageJ's properties of an image, read from and written to an ImagePlus by other modules.
+
+Nothing here needs Java: the properties come from a JVM in this process or from another Fiji through a pipe.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from fijibridge.errors import ImageError
 from fijibridge.image import (
     DIMS,
     RGB,
-    LookupTable,
     as_image,
     channel_names,
     imagej_pixels,
@@ -23,15 +25,16 @@ from fijibridge.image import (
     time_unit,
     unit,
 )
+from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.imagej.metadata import imagej_info, keep_info
 
 MODES = {1: "composite", 2: "color", 3: "grayscale"}
-"""How several channels are shown, by ImageJ's number."""
+"""Display modes of several channels, by ImageJ's number."""
 
 _MICRO = {"micron", "microns", "µm", "μm", "um", "micrometer", "micrometre"}
 _SPATIAL = ("z", "y", "x")
 _SIGN = 32768
-"""What ImageJ adds to signed 16-bit values, to store them as unsigned ones."""
+"""Offset that ImageJ adds to signed 16-bit values to store them as unsigned ones."""
 
 
 # --- from ImageJ ------------------------------------------------------------------------------------
@@ -39,22 +42,22 @@ _SIGN = 32768
 
 @dataclass(frozen=True)
 class Facts:
-    """What ImageJ says of an image beyond its pixels, in ImageJ's words.
+    """Properties of an ImagePlus besides its pixels, in ImageJ's units.
 
     Attributes
     ----------
     title
-        Of its window.
+        Title of its window.
     rgb
-        Whether a pixel is three channels in one.
+        Whether each pixel holds three colours.
     channels
-        As ImageJ counts them: RGB has one.
+        Number of channels as ImageJ counts them: RGB has one.
     pixel_size, origin, units
-        By z, y, x: pixelDepth ..., zOrigin ... (in pixels), getZUnit ...
+        By z, y, x: ImageJ's pixelDepth ..., zOrigin ... (in pixels), getZUnit ...
     interval, time_unit
-        Between frames; 0 if unknown.
+        Frame interval and its unit; 0 if unknown.
     about
-        What :func:`fijibridge.imagej_info` returns of it.
+        As :func:`fijibridge.imagej_info` returns it.
     """
 
     title: str
@@ -69,16 +72,16 @@ class Facts:
 
 
 def image_of(array: npt.NDArray[Any], facts: Facts, keep: Sequence[str]) -> xr.DataArray:
-    """Return pixels with the axes, calibration and names that ImageJ's image has.
+    """Return pixels as an image with the axes, calibration and names of an ImagePlus.
 
     Parameters
     ----------
     array
-        (t, c, z, y, x), of length 1 where there is no such axis.
+        (t, c, z, y, x), of length 1 along missing axes.
     facts
-        Of ImageJ's image.
+        Properties of the ImagePlus.
     keep
-        Axes that the image is to have; the others are of length 1.
+        Axes of the image; all others have length 1.
     """
     squeezed = array.reshape([n for d, n in zip(DIMS, array.shape, strict=True) if d in keep])
     sizes = {d: size if size > 0 else 1.0 for d, size in zip(_SPATIAL, facts.pixel_size, strict=True)}
@@ -100,12 +103,12 @@ def image_of(array: npt.NDArray[Any], facts: Facts, keep: Sequence[str]) -> xr.D
 
 
 def _unit_of(name: str) -> str:
-    name = name.strip()  # a file without a unit of its resolution has a blank
+    name = name.strip()  # a blank, if the resolution in the file has no unit
     return "um" if name.lower() in _MICRO else "pixel" if name in ("", "pixels") else name
 
 
 def signed_ranges(ranges: Sequence[tuple[float, float]], signed: bool) -> list[tuple[float, float]]:
-    """Return display ranges in the values that Python sees."""
+    """Return display ranges in the values of the array: signed ones if ImageJ stores signed 16 bits."""
     return [(low - _SIGN, high - _SIGN) for low, high in ranges] if signed else list(ranges)
 
 
@@ -114,30 +117,30 @@ def signed_ranges(ranges: Sequence[tuple[float, float]], signed: bool) -> list[t
 
 @dataclass(frozen=True)
 class Shown:
-    """How ImageJ is to show an image, in ImageJ's words.
+    """Properties with which ImageJ shows an image, in ImageJ's units.
 
     Attributes
     ----------
     rgb
-        Whether three channels become one.
+        Whether three channels become one RGB pixel.
     signed
-        Whether values are ImageJ's signed 16 bits.
+        Whether values are stored as ImageJ's signed 16 bits.
     counts
-        Of frames, channels and slices in its stack.
+        Number of frames, channels and slices in the stack.
     labels
-        Of its slices, in the order of its stack: c, then z, then t.
+        Labels of the slices in the order of the stack: c fastest, then z, then t.
     pixel_size, origin, units
-        By z, y, x; the origin in pixels, no unit where none is known.
+        By z, y, x; the origin in pixels, the unit None if unknown.
     interval, time_unit
-        Between frames, if known.
+        Frame interval and its unit, if known.
     function
-        What grey values mean.
+        Calibration function of grey values.
     info, properties
-        Texts; properties as key, value, key ...
+        Texts; properties alternate keys and values.
     luts, ranges
-        A lookup table and what is black and white, by channel, where they are known.
+        Lookup table, and values shown as black and white, of each channel; empty if unknown.
     mode
-        Number of :data:`MODES`.
+        Number in :data:`MODES`; None if unknown.
     """
 
     rgb: bool
@@ -158,19 +161,20 @@ class Shown:
 
 
 def shown(image: xr.DataArray, mode: str | None = None) -> Shown:
-    """Return how ImageJ is to show an image.
+    """Return the properties with which ImageJ shows an image.
 
     Parameters
     ----------
     image
-        What :func:`fijibridge.imagej_info` says of it counts as far as it still fits type and channels.
+        Image in the order ``t c z y x``. What :func:`fijibridge.imagej_info` returns is used as far as it still fits
+        type and number of channels.
     mode
-        How several channels are shown; as they were if left out.
+        Display mode of several channels; the stored one by default.
 
     Raises
     ------
     ImageError
-        If ImageJ has no image of that size.
+        If the image is empty, or a plane has 2**31 pixels or more.
     """
     frames, channels, slices, height, width = (image.sizes.get(d, 1) for d in DIMS)
     if 0 in image.shape:
@@ -203,7 +207,7 @@ def _imagej_unit(image: xr.DataArray, axis: str) -> str | None:
 
 
 def _fitting(image: xr.DataArray) -> dict[str, Any]:
-    """Return what ImageJ knew of an image, without what no longer fits the pixels."""
+    """Return the stored properties of an image, without those that no longer fit its type or channels."""
     about = imagej_info(image)
     kinds = {"uint8": ("8-bit", "8-bit color", "RGB"), "uint16": ("16-bit",), "int16": ("signed 16-bit",),
              "float32": ("32-bit",)}  # fmt: skip
@@ -235,7 +239,7 @@ def _is_rgb(image: xr.DataArray) -> bool:
 def stored_pixels(image: xr.DataArray, rgb: bool) -> npt.NDArray[Any]:
     """Return the pixels of an image in a type of ImageJ, (t, c, z, y, x); RGB as one channel of 0xFFRRGGBB.
 
-    ``int16`` becomes what ImageJ's signed 16 bits are; other types: see :func:`fijibridge.image.imagej_pixels`.
+    ``int16`` becomes ImageJ's signed 16 bits; for other types see :func:`fijibridge.image.imagej_pixels`.
     """
     dims = [str(d) for d in image.dims if not (rgb and d == "c")]
     array = pack_rgb(*(image.isel(c=i).values for i in range(3))) if rgb else plain_pixels(image.values)
@@ -243,9 +247,12 @@ def stored_pixels(image: xr.DataArray, rgb: bool) -> npt.NDArray[Any]:
 
 
 def plain_pixels(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Bring pixels into a type of ImageJ: see :func:`fijibridge.image.imagej_pixels`, and signed 16 bits."""
+    """Convert pixels to a type of ImageJ, ``int16`` to its signed 16 bits.
+
+    For other types see :func:`fijibridge.image.imagej_pixels`.
+    """
     if array.dtype == np.int16 and array.size:
-        # ImageJ's signed 16 bits are unsigned ones with a calibration function
+        # unsigned values and a calibration function that subtracts 32768; flipping the top bit adds 32768
         return np.asarray(array.view(np.uint16) ^ np.uint16(_SIGN))
     return imagej_pixels(array)
 

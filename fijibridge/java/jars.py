@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fijibridge.errors import StartError
-from fijibridge.files.writing import atomic_folder
+from fijibridge.files.writer import atomic_folder
 from fijibridge.java.cache import cache_folder, key_of
 
 if TYPE_CHECKING:

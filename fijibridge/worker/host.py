@@ -12,9 +12,10 @@ import xarray as xr
 
 from fijibridge.colors import colors_of, palette
 from fijibridge.errors import ImageError, OptionError, RoiError
-from fijibridge.image import DIMS, LookupTable, as_image, as_labels, imagej_pixels
+from fijibridge.image import DIMS, as_image, as_labels, imagej_pixels
 from fijibridge.imagej.description import KEYS, facts_of, is_rgb, is_signed
 from fijibridge.imagej.hyperstack import image_of, shown, stored_pixels
+from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.imagej.measurements import measurement_constants, places_of
 from fijibridge.imagej.tables import columns_of, curves_to_plot
 from fijibridge.rois import Roi

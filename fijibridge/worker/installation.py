@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fijibridge.errors import StartError
-from fijibridge.files.writing import atomic, write_json
+from fijibridge.files.writer import atomic, write_json
 from fijibridge.imagej.installations import is_fiji
 from fijibridge.worker.scripts import BRIDGE, scripts
 

@@ -13,7 +13,7 @@ from fijibridge.verbs import ShowImage, verb_named
 
 def test_a_result_never_takes_the_place_of_an_input(tmp_path):
     image = fb.as_image(np.eye(4, dtype=np.uint8), name="a")
-    write_image(tmp_path / "a.tif", image)
+    write_image(image, tmp_path / "a.tif")
     before = (tmp_path / "a.tif").read_bytes()
     host = FileHost(tmp_path, overwrite=True)
     host.take(verb_named("predict")["image"], tmp_path / "a.tif", {})

@@ -5,8 +5,9 @@ import pytest
 import tifffile
 from skimage.io import imsave
 
-from fijibridge.dataset import Dataset, check
-from fijibridge.errors import DatasetError
+import fijibridge as fb
+from fijibridge.dataset import Dataset, check_dataset
+from fijibridge.errors import DatasetError, RenamedWarning
 from fijibridge.files import write_image
 from fijibridge.image import as_image, origin, pixel_size, same_shape, unit
 
@@ -62,7 +63,7 @@ def test_a_described_folder(folder):
         ('"{name}_roi.tif"', '"a_roi.tif"', "one file for all images"),
         ("{name}_labels", "{nam}_labels", r"unknown placeholder \{nam\}"),
         ("format = 1", "format = ", "TOML"),
-        ('"b"', '"z"', "names z: no such image.*there are a, b, c"),
+        ('"b"', '"z"', "names z: no such image.*its images are a, b, c"),
         ('"b"', '"c"', "in test and validation"),
         ("*_image.tif", "*_pic.tif", "no file"),
     ],
@@ -140,7 +141,7 @@ def test_labels_that_are_none(folder):
 def test_truth_without_a_calibration_has_that_of_its_image(tmp_path, ends, fields):
     """A crop from Fiji in um, with what belongs to it in files that say nothing of their pixels."""
     image = as_image(np.arange(72, dtype=np.uint8).reshape(8, 9), pixel_size=0.2, unit="um", origin={"y": 3, "x": 4})
-    write_image(tmp_path / "a_image.tif", image)
+    write_image(image, tmp_path / "a_image.tif")
     cells = np.repeat(np.arange(8, dtype=np.uint8), 9).reshape(8, 9)
     for role, array in (("labels", cells), ("region", (cells > 2).astype(np.uint8)), ("classes", cells % 2)):
         imsave(tmp_path / f"a_{role}.{ends}", array, check_contrast=False)
@@ -153,17 +154,17 @@ def test_truth_without_a_calibration_has_that_of_its_image(tmp_path, ends, field
         assert (pixel_size(array), unit(array)) == (pixel_size(item.image()), "um")
         assert origin(array) == pytest.approx(origin(item.image()))
     assert same_shape(image=item.image(), **read) == (8, 9)
-    assert [finding for finding in check(dataset) if finding.severity == "problem"] == []
+    assert [finding for finding in check_dataset(dataset) if finding.severity == "problem"] == []
 
 
 def test_truth_of_another_place_is_a_problem(tmp_path):
     cells = np.repeat(np.arange(8, dtype=np.uint8), 9).reshape(8, 9)
     for role, start in (("image", 3), ("labels", 4)):
-        write_image(tmp_path / f"a_{role}.tif", as_image(cells, pixel_size=0.2, unit="um", origin=start))
+        write_image(as_image(cells, pixel_size=0.2, unit="um", origin=start), tmp_path / f"a_{role}.tif")
     dataset = Dataset.from_patterns(tmp_path, image="*_image.tif", labels="{name}_labels.tif")
     assert unit(dataset["a"].labels()) == "um"
     assert origin(dataset["a"].labels()) == pytest.approx({"y": 4, "x": 4}), "its own word"
-    problems = [finding for finding in check(dataset) if finding.severity == "problem"]
+    problems = [finding for finding in check_dataset(dataset) if finding.severity == "problem"]
     assert [("crops from different places" in p.what, p.file) for p in problems] == [(True, "a_labels.tif")]
 
 
@@ -173,7 +174,7 @@ def test_what_is_made_from_an_image_lies_where_its_file_says(tmp_path, told):
     whole = as_image(np.arange(3840.0, dtype=np.float32).reshape(48, 80), pixel_size=0.5, unit="um", origin=100)
     expected = {"whole": whole, "crop": whole[4:40, 6:66]}
     expected["small"] = as_image(expected["crop"].coarsen(y=3, x=3).mean(), pixel_size=1.5, unit="um")
-    write_image(tmp_path / "whole.tif", whole)
+    write_image(whole, tmp_path / "whole.tif")
     for name in ("crop", "small"):
         tifffile.imwrite(tmp_path / f"{name}.tif", expected[name].values.astype(np.float32))
         imsave(tmp_path / f"{name}.png", np.ones(expected[name].shape, np.uint8), check_contrast=False)
@@ -190,13 +191,13 @@ def test_what_is_made_from_an_image_lies_where_its_file_says(tmp_path, told):
             for of in (pixel_size, origin):
                 wanted = {d: scale * n for d, n in of(expected[item.name]).items()}
                 assert of(array) == pytest.approx(wanted), (item.name, of)
-    assert [finding for finding in check(dataset) if finding.severity == "problem"] == []
+    assert [finding for finding in check_dataset(dataset) if finding.severity == "problem"] == []
 
 
 def test_the_word_of_a_derived_images_own_file_counts(tmp_path):
     image = as_image(np.arange(80.0, dtype=np.float32).reshape(8, 10), pixel_size=0.5, unit="um", origin=100)
-    write_image(tmp_path / "a.tif", image)
-    write_image(tmp_path / "b.tif", as_image(image, pixel_size=0.25, origin=7))
+    write_image(image, tmp_path / "a.tif")
+    write_image(as_image(image, pixel_size=0.25, origin=7), tmp_path / "b.tif")
     files = {"b": {"derived_from": {"item": "a", "downscale": 2}}}
     own = Dataset.from_patterns(tmp_path, image="*.tif", files=files)["b"].image()
     assert (pixel_size(own), origin(own)) == ({"y": 0.25, "x": 0.25}, {"y": pytest.approx(7), "x": pytest.approx(7)})
@@ -208,3 +209,9 @@ def test_real_folder(data):
     )
     assert len(dataset) == 18
     assert sum(len(np.unique(item.labels())) - 1 for item in dataset) == 6034
+
+
+@pytest.mark.parametrize("old", ["check", "describe"])
+def test_old_names_work_and_warn(old):
+    with pytest.warns(RenamedWarning, match=rf"fijibridge\.dataset\.{old} was renamed to fijibridge\.dataset\.{old}_"):
+        assert getattr(fb.dataset, old) is getattr(fb, f"{old}_dataset")

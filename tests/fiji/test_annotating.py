@@ -140,13 +140,13 @@ def test_a_region_that_differs_from_slice_to_slice_is_no_selection(fiji, tmp_pat
     region = np.zeros(labels.shape, np.uint8)
     region[:, 2:20, 2:20] = 1
     images = {"image": fb.as_image(labels.astype(np.uint8), "zyx"), "labels": labels, "region": region}
-    fb.save_dataset(tmp_path / "same", {"v": images}, membranes="bright")
+    fb.save_dataset({"v": images}, tmp_path / "same", membranes="bright")
     fiji.open_training_set(tmp_path / "same")
     again = fiji.save_training_set(tmp_path / "again", ["v"], region="selection", membranes="bright")
     assert (again["v"].region().values == region).all()
     fiji.close_image("v")
     region[1] = 1
-    fb.save_dataset(tmp_path / "varies", {"v": images}, membranes="bright")
+    fb.save_dataset({"v": images}, tmp_path / "varies", membranes="bright")
     with pytest.warns(FijiBridgeWarning, match="'v' differs from slice to slice: no selection can show it"):
         fiji.open_training_set(tmp_path / "varies")
     with pytest.raises(ImageError, match="'v' differs from slice to slice"):

@@ -282,7 +282,7 @@ def test_what_a_verb_returns_is_shown(clean, raw, own):
 
 def test_the_training_that_a_macro_began_is_at_hand(clean, tmp_path):
     tissue = fb.synthetic_epithelium((64, 64), cell_size=16, photons=400, weak_membranes=0, seed=1)
-    fb.save_dataset(tmp_path / "data", {"a": {"image": tissue.image, "labels": tissue.labels}})
+    fb.save_dataset({"a": {"image": tissue.image, "labels": tissue.labels}}, tmp_path / "data")
     clean.run_macro(
         f'run("FijiBridge Train U-Net...", "folder=[{tmp_path / "data"}] out=[{tmp_path / "run"}] epochs=2 batches=2 '
         'batch=2 patch=32 depth=1 channels=2 forecast=false device=cpu");'

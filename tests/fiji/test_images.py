@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import fijibridge as fb
 from fijibridge.errors import ImageError, NoImageError
-from fijibridge.image import LookupTable
 from fijibridge.imagej.metadata import imagej_text
 from tests.test_others_axes import of_pyimagej
 
@@ -168,11 +167,6 @@ def test_grey_values_with_a_calibration_function(clean):
     assert fb.imagej_info(clean.image("again"))["calibration_function"] == function
     mean = clean.measure([fb.Roi.rectangle(0, 0, 30, 20, name="1")], "again", ["mean"])["Mean"].iloc[0]
     assert mean == pytest.approx(first.values.mean() * function["coefficients"][1] + function["coefficients"][0])
-
-
-def test_a_lookup_table_of_ones_own_is_checked():
-    with pytest.raises(ImageError, match="256, 3"):
-        LookupTable.of(np.zeros((10, 3)))
 
 
 def test_writing_back(clean):

@@ -18,7 +18,7 @@ import zarr
 import fijibridge as fb
 from fijibridge.errors import ImageError, NoImageError
 from fijibridge.files import read_image, write_image
-from fijibridge.image import LookupTable
+from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.imagej.metadata import imagej_text
 from fijibridge.record import read_record
 
@@ -75,7 +75,7 @@ def everything_that_makes_images(fiji, folder):
     yield "one plane", fiji.image("16", region={"z": 2})
 
     image = fb.as_image(np.arange(600, dtype=np.uint16).reshape(20, 30), pixel_size=0.5, unit="um", name="a")
-    write_image(folder / "a.tif", image)
+    write_image(image, folder / "a.tif")
     tifffile.imwrite(folder / "plain.tif", image.values)
     tifffile.imwrite(folder / "ome.ome.tif", image.values, metadata={"axes": "YX", "PhysicalSizeX": 0.5})
     from skimage.io import imsave
@@ -117,7 +117,7 @@ def everything_that_makes_images(fiji, folder):
     yield "pulled labels", fiji.image("labels")
     fiji.add_rois(fb.labels_to_rois(tissue.labels), "tissue")
     yield "corrected_cells", fiji.corrected_cells(tissue.labels, "tissue", "overlay")
-    saved = fb.save_dataset(folder / "set", {"a": {"image": pulled, "labels": tissue.labels}}, provenance="manual")
+    saved = fb.save_dataset({"a": {"image": pulled, "labels": tissue.labels}}, folder / "set", provenance="manual")
     yield "item.image", saved["a"].image()
     yield "item.labels", saved["a"].labels()
     yield "item.image, lazily", saved["a"].image(lazy=True)

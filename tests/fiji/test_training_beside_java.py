@@ -46,8 +46,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images")
     for seed, name in enumerate("ab"):
         tissue = fb.synthetic_epithelium((64, 80), cell_size=16, photons=400, weak_membranes=0, seed=seed)
-        write_image(folder / f"{name}_image.tif", tissue.image)
-        write_image(folder / f"{name}_labels.tif", tissue.labels)
+        write_image(tissue.image, folder / f"{name}_image.tif")
+        write_image(tissue.labels, folder / f"{name}_labels.tif")
     return folder
 
 

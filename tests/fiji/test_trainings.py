@@ -141,7 +141,7 @@ def test_correct_in_fiji_continue_and_set_old_beside_new(clean, tmp_path):
     """The way round: train, find cells, a person corrects them in Fiji, train on with them, old beside new."""
     tissues = {n: fb.synthetic_epithelium((96, 96), cell_size=16, photons=400, seed=s) for s, n in enumerate("atv")}
     first = fb.save_dataset(
-        tmp_path / "first", {n: {"image": t.image, "labels": t.labels} for n, t in tissues.items()},
+        {n: {"image": t.image, "labels": t.labels} for n, t in tissues.items()}, tmp_path / "first",
         split={"validation": ["v"], "test": ["t"]}, provenance="manual",
     )  # fmt: skip
     quick = QUICK | {"batches": 12, "batch": 4}

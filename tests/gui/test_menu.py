@@ -188,7 +188,7 @@ def test_an_error_is_a_dialog_for_a_person_and_an_end_for_a_macro(window):
 def test_a_training_goes_on_in_the_background(window):
     window(MODEL + """
 tissue = fb.synthetic_epithelium((64, 64), cell_size=16, photons=400, weak_membranes=0, seed=1)
-fb.save_dataset(os.path.join(FOLDER, "data"), {"a": {"image": tissue.image, "labels": tissue.labels}})
+fb.save_dataset({"a": {"image": tissue.image, "labels": tissue.labels}}, os.path.join(FOLDER, "data"))
 out = os.path.join(FOLDER, "run 1")
 jpype.JClass("ij.plugin.frame.Recorder")()
 try:

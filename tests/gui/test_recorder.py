@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 import fijibridge as fb
-from fijibridge.files.writing import write_image
+from fijibridge.files.writer import write_image
 from tests.gui.test_menu import window  # noqa: F401 - a fixture
 
 PREPARE = """
@@ -54,8 +54,8 @@ def test_a_recorded_session_replayed_headless_gives_what_python_gives(window, py
     torch.manual_seed(0)
     tissue = fb.synthetic_epithelium((96, 120), cell_size=20, photons=400, weak_membranes=0, seed=1)
     truth = np.asarray(tissue.labels).astype(np.uint16)
-    write_image(tmp_path / "tissue 1.tif", tissue.image)
-    write_image(tmp_path / "truth.tif", truth)
+    write_image(tissue.image, tmp_path / "tissue 1.tif")
+    write_image(truth, tmp_path / "truth.tif")
     pair = tissue.image, fb.membrane_target(tissue.labels, 3)
     quick = {"epochs": 2, "batches": 30, "batch": 4, "patch": (64, 64), "forecast": False, "device": "cpu"}
     model = fb.train(fb.UNet(depth=1, width=8), [pair], observers=[], **quick).model

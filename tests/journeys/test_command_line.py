@@ -18,8 +18,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tissue")
     for i, name in enumerate(("a", "b", "c")):
         tissue = fb.synthetic_epithelium((96, 96 + 16 * i), cell_size=16, photons=400, weak_membranes=0, seed=i)
-        write_image(folder / f"{name}_image.tif", tissue.image)
-        write_image(folder / f"{name}_labels.tif", tissue.labels)
+        write_image(tissue.image, folder / f"{name}_image.tif")
+        write_image(tissue.labels, folder / f"{name}_labels.tif")
     return folder
 
 
@@ -161,7 +161,7 @@ def test_a_description_instead_of_patterns(folder, tmp_path):
     ],
 )
 def test_errors_are_a_line_and_a_status(folder, done, here, arguments, words):
-    write_image(done[0] / "cut" / "c_cells.tif", read_image(folder / "c_labels.tif")[:-4])
+    write_image(read_image(folder / "c_labels.tif")[:-4], done[0] / "cut" / "c_cells.tif")
     places = {"{folder}": str(folder), "{out}": str(done[0])}
     placed = [re.sub(r"\{(folder|out)\}", lambda place: places[place[0]], a) for a in arguments]
     text = here(*placed, status=2)
@@ -179,7 +179,7 @@ def test_a_prediction_needs_no_labels_and_a_warning_is_a_line(done, tmp_path):
     """New images with other pixels, beside the description of the ones with labels."""
     tissue = fb.synthetic_epithelium((64, 64), cell_size=16)
     for name in "xy":
-        write_image(tmp_path / f"{name}_image.tif", fb.as_image(tissue.image, pixel_size=0.5))
+        write_image(fb.as_image(tissue.image, pixel_size=0.5), tmp_path / f"{name}_image.tif")
     (tmp_path / "dataset.toml").write_text('image = "*_image.tif"\nlabels = "{name}_labels.tif"\n')
     text = cli("predict", done[0] / "run", tmp_path, "--out", tmp_path / "pred")
     assert "2 predictions" in text

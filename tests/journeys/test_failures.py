@@ -185,8 +185,8 @@ def test_nothing_is_known(pair):
 
 
 def test_one_image_only_in_a_folder(tissue, tmp_path):
-    write_image(tmp_path / "a_image.tif", tissue.image)
-    write_image(tmp_path / "a_labels.tif", tissue.labels)
+    write_image(tissue.image, tmp_path / "a_image.tif")
+    write_image(tissue.labels, tmp_path / "a_labels.tif")
     data = fb.Dataset.from_patterns(tmp_path, image="*_image.tif", labels="{name}_labels.tif")
     run = fb.train(small_net(), data, **QUICK)
     assert "all 3 epochs done" in run.stopped_because
@@ -212,8 +212,8 @@ def test_labels_for_the_image_and_the_image_for_labels(tissue, tmp_path):
     image, labels = tissue.image, tissue.labels
     with pytest.raises(TrainingError, match="class ids 0 to 1 and 255 = unknown"):
         fb.train(small_net(), [(labels, image)], **QUICK)
-    write_image(tmp_path / "a_image.tif", labels)
-    write_image(tmp_path / "a_labels.tif", image.astype(np.float32) + 0.5)
+    write_image(labels, tmp_path / "a_image.tif")
+    write_image(image.astype(np.float32) + 0.5, tmp_path / "a_labels.tif")
     data = fb.Dataset.from_patterns(tmp_path, image="*_image.tif", labels="{name}_labels.tif")
     with pytest.raises((ImageError, DatasetError), match=r"a_labels\.tif"):
         fb.train(small_net(), data, **QUICK)

@@ -71,7 +71,7 @@ def test_the_folder_section_of_the_readme_runs(tmp_path):
         light = tissue.image.values.astype(float)
         imsave(images / f"{name}_image.png", (light / light.max() * 255).astype(np.uint8), check_contrast=False)
         imsave(images / f"{name}_roi.png", np.full((64, 80), 255, np.uint8), check_contrast=False)
-        write_image(images / f"{name}_labels.tif", tissue.labels.drop_vars(("y", "x")))
+        write_image(tissue.labels.drop_vars(("y", "x")), images / f"{name}_labels.tif")
     assert commands.count("--epochs 20 --membrane-width 2") == 1
     short = commands.replace("--epochs 20 --membrane-width 2", "--epochs 1 --batches 3 --patch 32 --membrane-width 2")
     script = re.sub(r"^fijibridge", f"{sys.executable} -m fijibridge", short, flags=re.MULTILINE)

@@ -158,8 +158,8 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
 def folder(tmp_path):
     tissue = small_tissue()
     for name in ("a", "b"):
-        write_image(tmp_path / "images" / f"{name}_image.tif", tissue.image)
-        write_image(tmp_path / "images" / f"{name}_labels.tif", tissue.labels)
+        write_image(tissue.image, tmp_path / "images" / f"{name}_image.tif")
+        write_image(tissue.labels, tmp_path / "images" / f"{name}_labels.tif")
     (tmp_path / "images" / "dataset.toml").write_text(
         'format = 1\nimage = "*_image.tif"\nlabels = "{name}_labels.tif"\n[split]\nvalidation = ["b"]\n'
     )

@@ -191,7 +191,7 @@ def test_a_run_as_an_archive_by_the_command_line(image, tmp_path, monkeypatch, c
     target = fb.synthetic_epithelium((120, 150), cell_size=16, seed=1)
     net = fb.UNet(depth=1, width=4)
     fb.train(net, [(image, fb.membrane_target(target.labels, 3))], epochs=0, patch=(32, 32), out=tmp_path / "run")
-    write_image(tmp_path / "a.tif", image)
+    write_image(image, tmp_path / "a.tif")
     words = ["export", tmp_path / "run", tmp_path / "m.zip", "--image", tmp_path / "a.tif", "--license", "CC0-1.0"]
     words += ["--author", "Ada", "--author", "Charles"]
     monkeypatch.setattr(sys, "argv", ["fijibridge", *map(str, words)])

@@ -10,6 +10,7 @@ import fijibridge as fb
 from fijibridge.cells.synthetic import synthetic_epithelium
 from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.patches import Feed, PatchSampler, Sample
+from fijibridge.nn.planning import Measurement
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU")
 QUICK = {"epochs": 2, "batches": 10, "batch": 4, "patch": (64, 64), "forecast": False, "device": "cuda"}
@@ -117,7 +118,7 @@ def test_a_run_goes_on_as_if_it_had_not_been_stopped(pair, tmp_path):
 
 def test_a_plan_tells_the_memory_of_the_device(pair):
     made = fb.plan(net(), [pair], patch=(64, 64), batch=4, batches=10, epochs=2, device="cuda")
-    with fb.Measurement("cuda", made.patches) as measured:
+    with Measurement("cuda", made.patches) as measured:
         fb.train(net(), [pair], device="cuda", **made.settings())
     table = made.forecast.compare(measured.result())
     row = table.loc[next(name for name in table.index if name.startswith("device"))]

@@ -85,7 +85,7 @@ def test_a_result_on_disk_is_the_one_in_memory(dims, padding, tmp_path):
 
 def test_a_path_is_read_as_an_image_and_a_volume_goes_onto_disk(tmp_path):
     volume = as_image(counts(9, 40, 30), pixel_size={"z": 2.0, "y": 1.0, "x": 1.0}, unit="um")
-    write_image(tmp_path / "v.tif", volume)
+    write_image(volume, tmp_path / "v.tif")
     net = model(dims=3)
     result = predict(net, tmp_path / "v.tif", out=tmp_path / "v.zarr", tile=8)
     np.testing.assert_allclose(result.values, predict(net, volume).values, atol=2e-6)

@@ -26,7 +26,7 @@ def folder(tmp_path):
     place = tmp_path / "images"
     rng = np.random.default_rng(0)
     for name in "abc":
-        write_image(place / f"{name}.tif", as_image(rng.random((20, 30), np.float32), pixel_size=0.5, unit="um"))
+        write_image(as_image(rng.random((20, 30), np.float32), pixel_size=0.5, unit="um"), place / f"{name}.tif")
     return place
 
 
@@ -64,7 +64,7 @@ def test_a_data_set_its_folder_and_its_items(folder, model, tmp_path):
 def test_results_are_not_lost(folder, model, tmp_path):
     out = tmp_path / "out"
     first = predict_files(model, folder / "b.tif", out)["b"]
-    write_image(first, np.zeros((2, 20, 30), np.float32))
+    write_image(np.zeros((2, 20, 30), np.float32), first)
     with pytest.raises(
         DatasetError, match=r"1 of 3 results are there already, such as .*b_prob\.tif: resume .*overwrite"
     ):
@@ -110,7 +110,7 @@ def test_a_single_image_tells_its_tiles(folder, model, tmp_path):
 ])  # fmt: skip
 def test_wrong_inputs(inputs, words, folder, model, tmp_path):
     (folder / "empty").mkdir()
-    write_image(folder / "other" / "a.tif", np.zeros((8, 8), np.uint8))
+    write_image(np.zeros((8, 8), np.uint8), folder / "other" / "a.tif")
     placed = [i.format(folder) if isinstance(i, str) else i for i in ([inputs] if isinstance(inputs, str) else inputs)]
     with pytest.raises(DatasetError, match=words):
         predict_files(model, placed, tmp_path / "out")

@@ -18,7 +18,7 @@ def folder(tmp_path_factory):
     for seed, name in enumerate(("a", "b", "v", "t")):
         tissue = fb.synthetic_epithelium((64, 80), cell_size=16, photons=400, weak_membranes=0, seed=seed)
         images[name] = {"image": tissue.image, "labels": tissue.labels}
-    fb.save_dataset(folder, images, provenance="manual", split={"validation": ["v"], "test": ["t"]}, overwrite=True)
+    fb.save_dataset(images, folder, provenance="manual", split={"validation": ["v"], "test": ["t"]}, overwrite=True)
     return folder
 
 

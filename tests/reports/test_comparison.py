@@ -83,7 +83,7 @@ def test_the_page_holds_all_of_it_and_runs_nothing(compared):
 def test_a_prediction_that_lies_in_the_folder_of_a_run_is_taken(runs, folder, tmp_path):
     old, new = (shutil.copytree(run.path, tmp_path / run.path.name) for run in runs)
     truth = fb.Dataset.open(folder)["t"].labels()
-    write_image(new / "t_cells.tif", truth)
+    write_image(truth, new / "t_cells.tif")
     found = fb.compare_runs(old, new, split="test")
     assert found.matches.set_index("image").loc["t", "f1 new"] == 1.0
     found = fb.compare_runs(old, new, split="test", label={"method": "threshold"})
@@ -130,7 +130,7 @@ def test_from_the_command_line(runs, folder, here, tmp_path):
     assert (tmp_path / "out" / "comparison.html").is_file()
     for name, run in zip("xy", runs, strict=True):
         prob = fb.predict(run.model, fb.Dataset.open(folder)["t"].image())
-        write_image(tmp_path / name / "t_prob.tif", prob)
+        write_image(prob, tmp_path / name / "t_prob.tif")
     text = here("compare", tmp_path / "x", tmp_path / "y", "-o", tmp_path / "two")
     table = pd.read_csv(tmp_path / "two" / "differences.csv")
     assert table["image"].tolist() == ["t"]

@@ -26,7 +26,7 @@ def test_differences_are_counted_by_hand(tmp_path):
     other[:, 2, 3] = 0.4, 0.6  # another class
     other[:, 5, 10] = 0.25, 0.75  # the same one
     for folder, prob in (("x", one), ("y", other)):
-        write_image(tmp_path / folder / "i_prob.tif", fb.as_image(prob, "cyx").assign_coords(c=["other", "membrane"]))
+        write_image(fb.as_image(prob, "cyx").assign_coords(c=["other", "membrane"]), tmp_path / folder / "i_prob.tif")
     row = fb.compare_predictions(tmp_path / "x", tmp_path / "y").iloc[0]
     assert row["image"] == "i"
     assert row["max difference"] == pytest.approx(0.6)
@@ -52,11 +52,11 @@ def test_predictions_on_disk_as_zarr(runs, folder, tmp_path):
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path):
-    write_image(tmp_path / "x" / "i_prob.tif", np.zeros((4, 5), np.float32))
-    write_image(tmp_path / "y" / "j_prob.tif", np.zeros((4, 5), np.float32))
+    write_image(np.zeros((4, 5), np.float32), tmp_path / "x" / "i_prob.tif")
+    write_image(np.zeros((4, 5), np.float32), tmp_path / "y" / "j_prob.tif")
     with pytest.raises(DatasetError, match="no image with the same name"):
         fb.compare_predictions(tmp_path / "x", tmp_path / "y")
-    write_image(tmp_path / "y" / "i_prob.tif", np.zeros((4, 6), np.float32))
+    write_image(np.zeros((4, 6), np.float32), tmp_path / "y" / "i_prob.tif")
     with (
         pytest.raises(ImageError, match=r"i: a has axes .*\(4, 5\).*\(4, 6\)"),
         pytest.warns(FijiBridgeWarning, match=r"left out: j_prob\.tif"),

@@ -24,7 +24,7 @@ def run(tmp_path_factory):
     for seed, name in enumerate(("a", "v", "t")):
         tissue = fb.synthetic_epithelium((64, 80), cell_size=16, photons=400, weak_membranes=0, seed=seed)
         images[name] = {"image": tissue.image, "labels": tissue.labels}
-    fb.save_dataset(folder, images, provenance="corrected", split={"validation": ["v"], "test": ["t"]}, overwrite=True)
+    fb.save_dataset(images, folder, provenance="corrected", split={"validation": ["v"], "test": ["t"]}, overwrite=True)
     torch.manual_seed(0)
     out = tmp_path_factory.mktemp("runs") / "evl"
     return fb.train(
@@ -126,7 +126,7 @@ def test_a_volume_shows_its_middle(run, tmp_path):
     run_of_volume = shutil.copytree(run.path, tmp_path / "volume")
     from fijibridge.files import write_image
 
-    write_image(run_of_volume / "validation.tif", picture_of(image, prob))
+    write_image(picture_of(image, prob), run_of_volume / "validation.tif")
     fb.report_run(run_of_volume, tmp_path / "v.html", split="test")
     assert "Picture saved by the training" in (tmp_path / "v.html").read_text(encoding="utf-8")
 

@@ -57,7 +57,7 @@ def test_a_model_stays_loaded_until_its_file_changes(model, tmp_path):
 def test_predict_folder(tissue, model, tmp_path):
     (tmp_path / "in").mkdir()
     for name in "ab":
-        write_image(tmp_path / "in" / f"{name}.tif", tissue.image[: 64 if name == "a" else 96])
+        write_image(tissue.image[: 64 if name == "a" else 96], tmp_path / "in" / f"{name}.tif")
     folders = {"input": str(tmp_path / "in"), "output": str(tmp_path / "out"), "model": str(model)}
     (said,) = call("predict_folder", **folders)
     assert said == Say(f"2 predictions in {tmp_path / 'out'}")

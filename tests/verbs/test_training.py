@@ -24,7 +24,7 @@ def test_a_folder_without_a_description_says_how_to_get_one(tmp_path):
 
 @pytest.fixture
 def folder(tissue, tmp_path):
-    fb.save_dataset(tmp_path / "set", {"a": {"image": tissue.image, "labels": tissue.labels}}, provenance="manual")
+    fb.save_dataset({"a": {"image": tissue.image, "labels": tissue.labels}}, tmp_path / "set", provenance="manual")
     return str(tmp_path / "set")
 
 

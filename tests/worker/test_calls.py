@@ -8,7 +8,7 @@ import torch
 
 import fijibridge as fb
 from fijibridge.colors import palette
-from fijibridge.files.writing import write_image
+from fijibridge.files.writer import write_image
 from fijibridge.verbs import ShowImage, ShowLabels, all_verbs, perform, verb_named
 from fijibridge.worker.installation import FOLDER
 from tests.worker.conftest import ScriptFailed
@@ -135,7 +135,7 @@ def test_many_ids_are_painted(jvm, run, kept):
 def test_matching_two_label_images(jvm, run, cells, tmp_path):
     other = np.roll(cells, 2, axis=0)
     for name, array in (("wahr", cells), ("gefunden", other)):
-        write_image(tmp_path / f"{name}.tif", fb.as_image(array))
+        write_image(fb.as_image(array), tmp_path / f"{name}.tif")
         jvm(
             "def imp = IJ.openImage(path); imp.setTitle(title); imp.show(); null",
             path=str(tmp_path / f"{name}.tif"),
@@ -161,7 +161,7 @@ def test_a_folder_is_one_call(run, tmp_path, model):
     rng = np.random.default_rng(0)
     folder = tmp_path / "bilder \u00fc"
     for name in "abc":
-        write_image(folder / f"{name}.tif", rng.integers(0, 255, (40, 30)).astype(np.uint8))
+        write_image(rng.integers(0, 255, (40, 30)).astype(np.uint8), folder / f"{name}.tif")
     run("Predict_Folder...", input=str(folder), model=str(model), output=str(tmp_path / "raus \u00fc"))
     run_there = sorted(p.name for p in (tmp_path / "raus \u00fc").iterdir())
     assert run_there == ["a_prob.tif", "b_prob.tif", "c_prob.tif"]
@@ -222,7 +222,7 @@ def test_an_image_of_the_users_is_never_replaced(jvm, run, cells, tmp_path):
     """Not by a result of its name; the next result of that name replaces the one before."""
     jvm("def imp = IJ.createImage('a_cells', '16-bit ramp', 50, 40, 1); imp.show(); imp.changes = true; null")
     prob = (cells == 0).astype(np.float32)
-    write_image(tmp_path / "a_prob.tif", prob)
+    write_image(prob, tmp_path / "a_prob.tif")
     jvm("def imp = IJ.openImage(path); imp.setTitle('a_prob'); imp.show(); null", path=str(tmp_path / "a_prob.tif"))
     for _ in range(2):
         run("Label_Cells...", image="a_prob", method="threshold")
@@ -443,7 +443,7 @@ def test_an_image_that_a_verb_keeps_is_freed(jvm, run):
 
 def test_a_result_that_was_changed_is_kept_or_replaced_if_that_is_asked_for(jvm, run, cells, tmp_path):
     """Also if it was changed with the paintbrush, of which ImageJ's own flag says nothing."""
-    write_image(tmp_path / "a_prob.tif", (cells == 0).astype(np.float32))
+    write_image((cells == 0).astype(np.float32), tmp_path / "a_prob.tif")
     jvm("def imp = IJ.openImage(path); imp.setTitle('a_prob'); imp.show(); null", path=str(tmp_path / "a_prob.tif"))
     paint = """
         def imp = WindowManager.getImage('a_cells'), ip = imp.getProcessor()
@@ -475,7 +475,7 @@ def test_a_result_that_was_changed_is_kept_or_replaced_if_that_is_asked_for(jvm,
 
 def test_overwrite_replaces_what_no_verb_made_too(jvm, run, cells, tmp_path):
     jvm("IJ.createImage('a_cells', '16-bit ramp', 50, 40, 1).show(); null")
-    write_image(tmp_path / "a_prob.tif", (cells == 0).astype(np.float32))
+    write_image((cells == 0).astype(np.float32), tmp_path / "a_prob.tif")
     jvm("def imp = IJ.openImage(path); imp.setTitle('a_prob'); imp.show(); null", path=str(tmp_path / "a_prob.tif"))
     run("Label_Cells...", image="a_prob", method="threshold", overwrite=True)
     assert jvm("WindowManager.getIDList().collect { WindowManager.getImage(it).getTitle() }.sort()") == [

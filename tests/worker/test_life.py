@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fijibridge as fb
-from fijibridge.files.writing import write_image
+from fijibridge.files.writer import write_image
 from fijibridge.verbs import all_verbs, unregister, verb_named
 from fijibridge.worker.installation import FOLDER
 from fijibridge.worker.scripts import BRIDGE, file_name, script
@@ -213,7 +213,7 @@ def test_unicode_and_blanks_everywhere_and_the_death_of_fiji(jars, environment, 
     shutil.copy(BRIDGE, place)
     told = {"python": str(python), "bridge": str(place / BRIDGE.name)}
     model = fb.Model(fb.UNet(depth=1, width=2), ("other", "membrane")).save(place / "modell \u00e4.safetensors")
-    write_image(place / "rein \u00e4" / "bild \u00f6.tif", np.eye(20, dtype=np.uint8))
+    write_image(np.eye(20, dtype=np.uint8), place / "rein \u00e4" / "bild \u00f6.tif")
     jvm = Jvm(jars, tmp_path, **environment | {"LC_ALL": "C.UTF-8"})
     try:
         values = {"input": str(place / "rein \u00e4"), "model": str(model), "output": str(place / "raus \u00df")}

@@ -29,7 +29,7 @@ def describe(
     import fijibridge as fb
     from fijibridge.app.console import console
 
-    guess = fb.describe(folder)
+    guess = fb.describe_dataset(folder)
     console.print(str(guess), soft_wrap=True)
     if write:
         console.print(f"\nWrote {guess.write(overwrite=overwrite)}. Correct it, then run: fijibridge check {folder}")
@@ -56,7 +56,7 @@ def check(
     patterns = {"image": image, "labels": labels, "region": region}
     given = any(patterns.values()) or test or validation
     checked = open_dataset(folder, **patterns, test=test, validation=validation) if given else folder
-    findings = fb.check(checked)
+    findings = fb.check_dataset(checked)
     for finding in findings if each else together(findings):
         console.print(str(finding), soft_wrap=True)
     problems = sum(finding.severity == "problem" for finding in findings)

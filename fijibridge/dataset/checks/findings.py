@@ -1,32 +1,37 @@
-"""What a look at a folder brought up."""
+"""Findings of a check: severity, file, problem and advice."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from pathlib import Path
+from typing import Literal, TypeAlias
 
+from fijibridge.dataset.dataset import Dataset
+from fijibridge.dataset.item import Item
+
+Severity: TypeAlias = Literal["problem", "note"]
 _NAMED = 3
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with a folder of images, or worth knowing.
+    """A problem of a data set, or a note about it.
 
     Attributes
     ----------
     severity : str
         ``"problem"`` or ``"note"``.
     item : str
-        Name of the image, or of several; empty for the folder.
+        Name of the image, or of several; empty for the whole folder.
     file : str
-        The file, seen from the folder; empty where it is none.
+        Path of the file, relative to the folder; empty if there is none.
     what : str
-        What was found.
+        The problem.
     todo : str
-        What to do.
+        Advice.
 
     Examples
     --------
@@ -34,7 +39,7 @@ class Finding:
     problem  15, 15_labels.tif: the file is missing: add it
     """
 
-    severity: Literal["problem", "note"]
+    severity: Severity
     item: str
     file: str
     what: str
@@ -45,8 +50,20 @@ class Finding:
         return f"{self.severity:<8} {place or 'folder'}: {self.what}: {self.todo}"
 
 
+def finding(severity: Severity, item: Item, dataset: Dataset, role: str, what: str, todo: str) -> Finding:
+    """Return a finding about the file of a role."""
+    return Finding(severity, item.name, relative(item.paths[role], dataset.folder), what, todo)
+
+
+def relative(path: Path, folder: Path) -> str:
+    """Return a path relative to a folder, with ``/``; unchanged if it lies elsewhere."""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
 def together(findings: Iterable[Finding]) -> list[Finding]:
-    """Tell what was found for many images once, with the range of its numbers; a few problems one by one.
+    """Join findings that differ in numbers only into one with the range of these numbers.
+
+    Up to three problems of a kind stay single.
 
     Examples
     --------
@@ -55,8 +72,8 @@ def together(findings: Iterable[Finding]) -> list[Finding]:
     note     a, b, c ... (4 in all): 0 to 3 ids are not used: -
     """
     same: dict[tuple[str, str, str], list[Finding]] = {}
-    for finding in findings:
-        same.setdefault((finding.severity, _NUMBER.sub("#", finding.what), finding.todo), []).append(finding)
+    for found in findings:
+        same.setdefault((found.severity, _NUMBER.sub("#", found.what), found.todo), []).append(found)
     return list(_joined(same.values()))
 
 
@@ -73,7 +90,7 @@ def _joined(groups: Iterable[list[Finding]]) -> Iterator[Finding]:
 
 
 def _ranges(group: list[Finding]) -> str:
-    """Set the least and the greatest in the place of each number that differs."""
+    """Return the text of a group, with "least to greatest" in place of each number that differs."""
     columns = list(zip(*(_NUMBER.findall(f.what) for f in group), strict=True))
     spans = iter([c[0] if len(set(c)) == 1 else f"{min(c, key=float)} to {max(c, key=float)}" for c in columns])
     return _NUMBER.sub(lambda _: next(spans), group[0].what)

@@ -1,4 +1,4 @@
-"""What must not lie on both sides of a split: parts of one image, and neighbours in one stack."""
+"""Leaks between splits: parts of one image, or neighbours in one stack, on both sides."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ _MOST_NAMED = 5
 
 
 def leaks(dataset: Dataset) -> list[Finding]:
-    """Find images in different splits that show the same: parts of one image, neighbours in one source.
+    """Find images of different splits that show the same: parts of one image, or neighbours in one source.
+
+    Parameters
+    ----------
+    dataset
+        The data set; only its description is read.
+
+    Returns
+    -------
+    list of Finding
+        Sources whose images lie in several splits, but further apart than ``neighbours``, are notes.
 
     Examples
     --------
@@ -45,7 +55,7 @@ def _grouped(pairs: Iterable[tuple[str, Item]]) -> Mapping[str, list[Item]]:
 
 
 def _root(item: Item, dataset: Dataset) -> str:
-    """Return the image that an item was made from at first; the dataset has refused circles."""
+    """Return the name of the original of an item; the data set has refused circles."""
     name, derived = item.name, item.derived_from
     while derived is not None:
         name = derived.item
@@ -54,14 +64,14 @@ def _root(item: Item, dataset: Dataset) -> str:
 
 
 def _source(item: Item, dataset: Dataset) -> str | None:
-    """Return the source, "" for images that have positions and no source: there is one then, without a name."""
+    """Return the source of an item, "" if it has a position only: such images share one source without a name."""
     root = dataset[name] if (name := _root(item, dataset)) in dataset else item
     placed = item.position is not None or root.position is not None
     return item.source or root.source or ("" if placed else None)
 
 
 def made_from(item: Item, other: Item, dataset: Dataset) -> bool:
-    """Whether an item was made from another, perhaps in several steps."""
+    """Return whether an item was made from another, perhaps in several steps."""
     derived = item.derived_from
     while derived is not None and derived.item != other.name:
         derived = dataset[derived.item].derived_from if derived.item in dataset else None
@@ -88,8 +98,8 @@ def _of_one_source(source: str, items: Sequence[Item], reach: int) -> Iterator[F
     where = f"in {' and '.join(splits)}"
     named = f"the source {source!r}" if source else "a source without a name"
     if any(item.position is None for item in items):
-        said = "say their positions, or put them into one split"
-        yield Finding("problem", _names(items), "", f"images of {named} are {where}", said)
+        todo = "give their positions, or put them into one split"
+        yield Finding("problem", _names(items), "", f"images of {named} are {where}", todo)
         return
     ordered = sorted(items, key=lambda item: item.position or 0)
     close = [
@@ -102,7 +112,7 @@ def _of_one_source(source: str, items: Sequence[Item], reach: int) -> Iterator[F
         yield Finding("problem", f"{a.name}, {b.name}", "", what, "put both into one split, or leave a gap")
     if not close:
         what = f"images of {named} are {where}, more than {reach} position(s) apart"
-        yield Finding("note", _names(items), "", what, "another specimen for testing would say more")
+        yield Finding("note", _names(items), "", what, "testing on another specimen would tell more")
 
 
 def _names(items: Sequence[Item]) -> str:

@@ -1,4 +1,4 @@
-"""What arrays of a dataset look like: numbers that a check and a guess go by."""
+"""Statistics of labels and images: connected parts, missing cells, contrast of membranes."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fijibridge.arrays import Mask
+
 _LEAST_PIXELS = 50
-_LEAST_SHARE = 0.2  # of the cells' outlines that run between two cells
-_TISSUE = 0.5
+_LEAST_SHARE = 0.2  # share of the cells' outlines that run between two cells
+_TISSUE = 0.5  # share of the known area that cells cover
 _CLEAR = 0.2  # standard deviations between membranes and cells
 
 
 @dataclass(frozen=True)
 class Parts:
-    """How ids and connected parts go together.
+    """Ids with more than one connected part.
 
     Attributes
     ----------
     several : list of int
-        Ids that have more than one part, touching at sides only (4 neighbours in 2D, 6 in 3D).
+        Ids with more than one part, if pixels are connected by sides (4 neighbours in 2D, 6 in 3D).
     by_corners : list of int
-        Those of them whose parts touch at corners or edges.
+        Those of them whose parts touch at corners or edges, and so are one part by 8 or 26 neighbours.
     """
 
     several: list[int]
@@ -43,7 +45,7 @@ def parts(labels: npt.NDArray[Any]) -> Parts:
 
 
 def most_parts(labels: npt.NDArray[Any]) -> int:
-    """Return how many parts, not even touching at corners, the id has that has most of them.
+    """Return the largest number of parts of an id, where parts that touch at corners count as one.
 
     Examples
     --------
@@ -59,21 +61,21 @@ def _repeated(labels: npt.NDArray[Any], connectivity: int) -> set[int]:
 
 
 def _counted(labels: npt.NDArray[Any], connectivity: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Return ids and how many connected parts each has."""
+    """Return ids and the number of connected parts of each."""
     from skimage.measure import label
 
     regions, count = label(labels, connectivity=connectivity, background=0, return_num=True)
     first = np.zeros(count + 1, np.int64)
     flat = regions.ravel()
-    first[flat[::-1]] = np.arange(flat.size - 1, -1, -1)  # any pixel of each region will do
+    first[flat[::-1]] = np.arange(flat.size - 1, -1, -1)  # one pixel of each region, by whose label its id is known
     return np.unique(labels.ravel()[first[1:]], return_counts=True)
 
 
-def unlabelled(labels: npt.NDArray[Any], known: npt.NDArray[np.bool_] | None = None) -> int:
-    """Count the gaps between cells, away from the border, in which a small cell would have room.
+def unlabelled(labels: npt.NDArray[Any], known: Mask | None = None) -> int:
+    """Count gaps between cells, away from the border, that are large enough for a small cell.
 
-    A cell has room where a circle (in 3D a sphere) of half a typical cell's radius fits: the cell in which the median
-    pixel of all cells lies. Where cells cover less than half of what is known, gaps are nothing unusual: 0.
+    A gap is large enough if a circle (in 3D a sphere) of half a typical cell's radius fits. The typical cell is the one
+    in which the median pixel of all cells lies. If cells cover less than half of the known area, gaps are usual: 0.
     """
     import edt
     from scipy import ndimage
@@ -89,6 +91,7 @@ def unlabelled(labels: npt.NDArray[Any], known: npt.NDArray[np.bool_] | None = N
     radius = (float(typical) / volume) ** (1 / ndim)
     distance = edt.edt(np.ascontiguousarray(~inside), parallel=2)
     regions, count = ndimage.label(distance > max(0.5 * radius, 1.5))
+    # gaps at the border, or in the unknown part, may belong to cells that continue there
     outside = [np.unique(np.take(regions, side, axis)) for axis in range(ndim) for side in (0, -1)]
     if known is not None:
         outside.append(np.unique(regions[~known]))
@@ -96,17 +99,17 @@ def unlabelled(labels: npt.NDArray[Any], known: npt.NDArray[np.bool_] | None = N
 
 
 def contrast(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float | None:
-    """Return how much brighter membranes between cells are than the cells, in standard deviations of the image.
+    """Return the mean brightness of membranes between cells minus that of cells, in standard deviations.
 
     Parameters
     ----------
     image, labels
-        (Y, X), or (Z, Y, X), of which the middle plane is taken.
+        (Y, X), or (Z, Y, X), whose middle plane is used.
 
     Returns
     -------
     float or None
-        None where few cells touch, or nothing tells them apart.
+        None if few cells touch, or the difference is below 0.2.
     """
     from scipy import ndimage
 
@@ -120,22 +123,22 @@ def contrast(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float | None:
     return _difference(image, _between(ids, 3) | between & (ids == 0), inside)
 
 
-def class_contrast(image: npt.NDArray[Any], membranes: npt.NDArray[np.bool_]) -> float | None:
-    """Return how much brighter the membranes of pixel labels are than what lies beside, in standard deviations."""
+def class_contrast(image: npt.NDArray[Any], membranes: Mask) -> float | None:
+    """Return the mean brightness of membranes in pixel labels minus that beside them, in standard deviations."""
     from scipy import ndimage
 
     return _difference(image, membranes, ~ndimage.binary_dilation(membranes, iterations=2))
 
 
-def _between(ids: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.bool_]:
-    """Return where two cells are in reach."""
+def _between(ids: npt.NDArray[np.int64], width: int) -> Mask:
+    """Return the pixels with two cells in a window of `width` pixels."""
     from scipy import ndimage
 
     lowest = ndimage.minimum_filter(np.where(ids == 0, np.iinfo(np.int64).max, ids), width)
     return np.asarray((lowest < ndimage.maximum_filter(ids, width)) & (lowest > 0))
 
 
-def _difference(image: npt.NDArray[Any], on: npt.NDArray[np.bool_], off: npt.NDArray[np.bool_]) -> float | None:
+def _difference(image: npt.NDArray[Any], on: Mask, off: Mask) -> float | None:
     if min(on.sum(), off.sum()) < _LEAST_PIXELS:
         return None
     spread = float(image[on | off].std())
@@ -144,5 +147,5 @@ def _difference(image: npt.NDArray[Any], on: npt.NDArray[np.bool_], off: npt.NDA
 
 
 def polarity(found: float | None) -> str:
-    """Return the description's word for a contrast."""
+    """Return a contrast as in the description: bright, dark or unknown."""
     return "unknown" if found is None else "bright" if found > 0 else "dark"

@@ -1,43 +1,54 @@
-"""What is wrong with label images, pixel labels and masks, or worth knowing of them."""
+"""Label images, pixel labels and masks of known truth."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from fijibridge.arrays import Mask
 from fijibridge.dataset.checks import statistics
+from fijibridge.dataset.checks.findings import Finding, Severity, finding
+from fijibridge.dataset.dataset import Dataset
+from fijibridge.dataset.item import Item
 from fijibridge.dataset.values import IGNORE, MEMBRANE
 from fijibridge.image import first_channel
+from fijibridge.messages import some
 
-Said: TypeAlias = "tuple[Literal['problem', 'note'], str, str]"
-"""Severity, what was found, what to do."""
+Remark: TypeAlias = tuple[Severity, str, str]
+"""Severity, problem, advice."""
 
-_SAID_IDS = 6
+_LISTED_IDS = 6
 _FEW_IDS = 4
 _MANY_PARTS = 8
 
 
-def of_labels(
-    labels: xr.DataArray, known: npt.NDArray[np.bool_] | None, image: xr.DataArray | None, membranes: str
-) -> Iterator[Said]:
-    """Look at a label image: cells, gaps in ids, parts, cells left out or outside the known region, polarity."""
+def truth_findings(item: Item, dataset: Dataset, arrays: Mapping[str, xr.DataArray]) -> Iterator[Finding]:
+    """Check the labels, classes and region of an image."""
+    region = arrays.get("region")
+    known = None if region is None else region.values
+    image, membranes = arrays.get("image"), item.description.membranes
+    for role, look in (("labels", of_labels), ("classes", of_classes)):
+        if role not in arrays:
+            continue
+        fits = known is not None and known.shape == arrays[role].shape
+        for severity, what, todo in look(arrays[role], known if fits else None, image, membranes):
+            yield finding(severity, item, dataset, role, what, todo)
+    if known is not None and "region" in item.paths:
+        for severity, what, todo in of_region(known):
+            yield finding(severity, item, dataset, "region", what, todo)
+
+
+def of_labels(labels: xr.DataArray, known: Mask | None, image: xr.DataArray | None, membranes: str) -> Iterator[Remark]:
+    """Check a label image: cells, gaps in ids, parts, missing cells, cells outside the known region, polarity."""
     array = labels.values
     ids = np.unique(array[array > 0])
-    if not ids.size:
-        yield "problem", "it holds no cell", "label some cells, or take it out of the truth: without"
-        return
-    if len(ids) == 1 and int(ids[0]) in (1, 255):
-        what = f"it holds one number only, {int(ids[0])}: one cell, or a mask of all cells"
-        yield "note", what, "a mask is no label image: number its regions, or call it classes"
-        return
-    if len(ids) <= _FEW_IDS and (most := _most_parts(labels)) > _MANY_PARTS:
-        what = f"it holds {len(ids)} id(s), and one of them has {most} parts: classes, or a mask, and no single cells"
-        todo = "call it classes, or number its regions and say in [values.labels] which numbers are no cells"
-        yield "problem", what, todo
+    refusal = _not_cells(labels, ids)
+    if refusal is not None:
+        yield refusal
         return
     gaps = int(ids[-1]) - len(ids)
     if gaps:
@@ -49,34 +60,48 @@ def of_labels(
             yield "note", f"{lost} of {len(ids)} cells lie outside the known region", "nothing: they are ignored"
 
 
+def _not_cells(labels: xr.DataArray, ids: npt.NDArray[np.int_]) -> Remark | None:
+    """Return a remark about an array that is empty, a mask, or classes, and cannot be checked as cells."""
+    if not ids.size:
+        return "problem", "it holds no cell", "label some cells, or list it under without"
+    if len(ids) == 1 and int(ids[0]) in (1, 255):
+        what = f"it holds one number only, {int(ids[0])}: one cell, or a mask of all cells"
+        return "note", what, "a mask is not a label image: number its regions, or declare it as classes"
+    if len(ids) <= _FEW_IDS and (most := _most_parts(labels)) > _MANY_PARTS:
+        what = f"it holds {len(ids)} id(s), one of them in {most} parts: these are classes or a mask, not single cells"
+        todo = "declare it as classes, or number its regions and list in [values.labels] the numbers that are not cells"
+        return "problem", what, todo
+    return None
+
+
 def _of_frames(
-    labels: xr.DataArray, known: npt.NDArray[np.bool_] | None, image: xr.DataArray | None, membranes: str
-) -> Iterator[Said]:
-    """Look at each frame of a film for itself; of frames with the same finding the first is told, and how many."""
+    labels: xr.DataArray, known: Mask | None, image: xr.DataArray | None, membranes: str
+) -> Iterator[Remark]:
+    """Check each frame of a film; of frames with the same problem report the first, and their number."""
     if "t" not in labels.dims:
         yield from _of_frame(labels.values, known, image, membranes)
         return
     axis = labels.get_axis_num("t")
-    found: dict[str, list[tuple[int, Said]]] = {}
+    found: dict[str, list[tuple[int, Remark]]] = {}
     for t in range(labels.sizes["t"]):
         region = None if known is None else np.take(known, t, axis)
         picture = image.isel(t=t, drop=True) if image is not None and image.sizes.get("t", 0) > t else None
-        for said in _of_frame(labels.isel(t=t).values, region, picture, membranes):
-            found.setdefault(said[2], []).append((t, said))
-    for told in found.values():
-        t, (severity, what, todo) = told[0]
-        more = f", and the like in {len(told) - 1} more" if len(told) > 1 else ""
+        for remark in _of_frame(labels.isel(t=t).values, region, picture, membranes):
+            found.setdefault(remark[2], []).append((t, remark))
+    for alike in found.values():
+        t, (severity, what, todo) = alike[0]
+        more = f", and similarly in {len(alike) - 1} more" if len(alike) > 1 else ""
         yield severity, f"in frame {t}: {what}{more}", todo
 
 
 def _of_frame(
-    array: npt.NDArray[np.int_], known: npt.NDArray[np.bool_] | None, image: xr.DataArray | None, membranes: str
-) -> Iterator[Said]:
+    array: npt.NDArray[np.int_], known: Mask | None, image: xr.DataArray | None, membranes: str
+) -> Iterator[Remark]:
     yield from _parts(array)
     left_out = statistics.unlabelled(array, known)
     if left_out:
-        what = f"{left_out} gap(s) between cells are large enough for a cell that has no label"
-        yield "note", what, "look at them; cells left out count as false positives of a prediction"
+        what = f"{left_out} gap(s) between cells are large enough for a cell without a label"
+        yield "note", what, "look at them; missing cells count as false positives of a prediction"
     yield from _polarity(image, array, None, membranes)
 
 
@@ -85,52 +110,46 @@ def _most_parts(labels: xr.DataArray) -> int:
     return max(statistics.most_parts(frame) for frame in frames)
 
 
-def _parts(array: npt.NDArray[np.int_]) -> Iterator[Said]:
+def _parts(array: npt.NDArray[np.int_]) -> Iterator[Remark]:
     found = statistics.parts(array)
     if not found.several:
         return
     sides = "sides (4 neighbours)" if array.ndim == 2 else "faces (6 neighbours)"
     corners = len(found.by_corners)
     touching = f", {corners} of them touching at corners" if corners else ""
-    ids = ", ".join(map(str, found.several[:_SAID_IDS])) + (" ..." if len(found.several) > _SAID_IDS else "")
+    ids = some([str(n) for n in found.several], _LISTED_IDS)
     what = f"{len(found.several)} id(s) have several parts, counting pixels that touch by {sides}{touching}: {ids}"
     yield "note", what, "look at them: two cells with one id, or specks of a brush"
 
 
 def of_classes(
-    classes: xr.DataArray, known: npt.NDArray[np.bool_] | None, image: xr.DataArray | None, membranes: str
-) -> Iterator[Said]:
-    """Look at pixel labels: is there any membrane, does all look like membrane, polarity."""
+    classes: xr.DataArray, known: Mask | None, image: xr.DataArray | None, membranes: str
+) -> Iterator[Remark]:
+    """Check pixel labels: share of membrane, polarity."""
     array = classes.values
-    told = array[array != IGNORE]
-    share = float((told == MEMBRANE).mean()) if told.size else 0.0
+    known_pixels = array[array != IGNORE]
+    share = float((known_pixels == MEMBRANE).mean()) if known_pixels.size else 0.0
     if not share:
         yield "problem", "it holds no membrane", "correct [values.classes], or the file"
     elif share > 0.5:
-        yield (
-            "note",
-            f"{share:.0%} of it is membrane",
-            "see whether [values.classes] has the numbers the wrong way round",
-        )
+        todo = "see whether [values.classes] has the numbers the wrong way round"
+        yield "note", f"{share:.0%} of it is membrane", todo
     yield from _polarity(image, None, array == MEMBRANE, membranes)
 
 
-def of_region(known: npt.NDArray[np.bool_]) -> Iterator[Said]:
-    """Look at a mask of known truth."""
+def of_region(known: Mask) -> Iterator[Remark]:
+    """Check a mask of known truth: neither empty nor full."""
     if not known.any():
-        yield "problem", "nothing is known: the mask is empty", "correct the mask, or [values.region]"
+        yield "problem", "the mask is empty: no truth is known", "correct the mask, or [values.region]"
     elif known.all():
         yield "note", "all of the image is known", "nothing: the mask is not needed"
 
 
 def _polarity(
-    image: xr.DataArray | None,
-    labels: npt.NDArray[np.int_] | None,
-    membranes: npt.NDArray[np.bool_] | None,
-    told: str,
-) -> Iterator[Said]:
-    """Compare how membranes look with what the description says."""
-    if image is None or told == "unknown":
+    image: xr.DataArray | None, labels: npt.NDArray[np.int_] | None, membranes: Mask | None, described: str
+) -> Iterator[Remark]:
+    """Compare the contrast of membranes with the description."""
+    if image is None or described == "unknown":
         return
     pixels = first_channel(image).values
     truth = labels if labels is not None else membranes
@@ -138,6 +157,6 @@ def _polarity(
         return
     found = statistics.contrast(pixels, truth) if membranes is None else statistics.class_contrast(pixels, membranes)
     word = statistics.polarity(found)
-    if found is not None and word != told:
-        what = f"membranes look {word} ({found:+.2f} standard deviations), the description says {told}"
+    if found is not None and word != described:
+        what = f"membranes look {word} ({found:+.2f} standard deviations), the description has {described}"
         yield "note", what, "correct membranes in the description, or see whether image and truth belong together"

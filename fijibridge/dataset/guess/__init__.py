@@ -1,1 +1,1 @@
-"""A first description of a folder, guessed from its files."""
+"""Guess of a description, from the files of a folder."""

@@ -12,7 +12,7 @@ import xarray as xr
 from fijibridge.errors import Cancelled, NoImageError, RoiError
 from fijibridge.fiji import imageplus, undo, windows
 from fijibridge.fiji import rois as fiji_rois
-from fijibridge.image import LookupTable
+from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.verbs.dialog_fields import MANAGER, OVERLAY
 from fijibridge.verbs.parameters import Kind, Parameter
 from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable

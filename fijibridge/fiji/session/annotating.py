@@ -202,7 +202,7 @@ class Annotating(Working):
             images[name] = {"image": image, "labels": self._cells_of(title, image, cells.get(title), len(chosen) == 1)}
             if region is not None:
                 images[name]["region"] = self._known_part(title, image)
-        return save_dataset(folder, images, overwrite=overwrite, **fields)
+        return save_dataset(images, folder, overwrite=overwrite, **fields)
 
     def open_training_set(
         self, folder: str | os.PathLike[str] | Dataset, names: Sequence[str] | None = None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from fijibridge.fiji.session.showing import Showing
-from fijibridge.image import Array, LookupTable, as_image, same_shape
+from fijibridge.image import Array, as_image, same_shape
+from fijibridge.imagej.lookup_table import LookupTable
 
 if TYPE_CHECKING:
     from fijibridge.cells.diagnosis.overview import Diagnosis

@@ -12,7 +12,8 @@ import xarray as xr
 
 from fijibridge.errors import ImageError, RoiError, SessionError, UnsavedError
 from fijibridge.fiji.session.pulling import Pulling
-from fijibridge.image import RGB, Array, LookupTable, as_image, as_labels, imagej_pixels
+from fijibridge.image import RGB, Array, as_image, as_labels, imagej_pixels
+from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.rois import Roi, labels_to_rois
 
 if TYPE_CHECKING:

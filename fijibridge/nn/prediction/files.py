@@ -19,7 +19,7 @@ from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import make_folder, read_image, write_image
 from fijibridge.files.names import SUFFIXES, stem
 from fijibridge.files.ome_zarr import is_zarr
-from fijibridge.files.reading import split_key
+from fijibridge.files.reader import split_key
 from fijibridge.nn.prediction.predictor import Progress, as_model, predict
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def predict_files(
             _remove(target)
             predict(loaded, image, out=target, progress=told, **options)
         else:
-            write_image(target, predict(loaded, image, progress=told, **options))
+            write_image(predict(loaded, image, progress=told, **options), target)
         if progress is not None and len(left) > 1:
             progress(number + 1, len(left))
     return targets

@@ -15,8 +15,8 @@ import torch
 import xarray as xr
 
 from fijibridge.errors import Cancelled, FijiBridgeWarning, ImageError, ModelError
-from fijibridge.files.new_zarr import new_ome_zarr
-from fijibridge.files.reading import read_image
+from fijibridge.files.ome_zarr import new_ome_zarr
+from fijibridge.files.reader import read_image
 from fijibridge.image import DIMS, Array, as_image, in_order, pixel_size, unit
 from fijibridge.machine import available_memory
 from fijibridge.nn.devices import device_of
@@ -194,7 +194,7 @@ def _result(
         if not os.fspath(out).endswith(".zarr"):
             raise ImageError(
                 f"out is {os.fspath(out)!r}; expected a folder that ends in .zarr. For a TIFF, leave out= away and "
-                "write the result with fijibridge.files.write_image"
+                "write the result with fijibridge.write_image(prob, path)"
             )
         chunks = [min(n, _CHUNK.get(d, 1)) for d, n in sizes.items()]
         with new_ome_zarr(out, sizes, like, dtype=np.float32, chunks=chunks, channels=classes) as array:

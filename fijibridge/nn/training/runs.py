@@ -261,7 +261,7 @@ class Run:
         with atomic(target / HISTORY) as temporary:
             self.history.to_csv(temporary, index=False)
         if self.picture is not None:
-            write_image(target / PICTURE, self.picture)
+            write_image(self.picture, target / PICTURE)
         else:
             (target / PICTURE).unlink(missing_ok=True)  # that of another run
         write_record(target, self.record())

@@ -15,8 +15,8 @@ from fijibridge.files import write_image
 def folder(tmp_path):
     for seed, name in enumerate("ab"):
         tissue = fb.synthetic_epithelium((64, 80), cell_size=16, photons=400, seed=seed)
-        write_image(tmp_path / f"{name}_image.tif", tissue.image)
-        write_image(tmp_path / f"{name}_labels.tif", tissue.labels)
+        write_image(tissue.image, tmp_path / f"{name}_image.tif")
+        write_image(tissue.labels, tmp_path / f"{name}_labels.tif")
     return tmp_path
 
 

@@ -31,10 +31,10 @@ def run(*arguments):
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     tissue = fb.synthetic_epithelium((96, 112), cell_size=16, photons=400, weak_membranes=0)
-    write_image(folder / "a.tif", tissue.image)
-    write_image(folder / "a_labels.tif", tissue.labels)
+    write_image(tissue.image, folder / "a.tif")
+    write_image(tissue.labels, folder / "a_labels.tif")
     prob = fb.membrane_target(tissue.labels, membrane_width=3).astype(np.float32)
-    write_image(folder / "a_prob.tif", prob)
+    write_image(prob, folder / "a_prob.tif")
     return folder
 
 
@@ -195,7 +195,7 @@ def test_a_verb_of_a_package_is_there_without_more(package, folder, tmp_path):
     assert listed.splitlines()[-1].split(maxsplit=1) == [
         "bright-pixels", "Mark the pixels of at least a grey value."
     ]  # fmt: skip
-    write_image(tmp_path / "dots.tif", np.array([[1, 2], [3, 4]], np.uint8))
+    write_image(np.array([[1, 2], [3, 4]], np.uint8), tmp_path / "dots.tif")
     arguments = ["bright-pixels", "--image", tmp_path / "dots.tif", "--out", tmp_path / "out"]
     done = subprocess.run([*command, *map(str, arguments)], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -213,7 +213,7 @@ def test_ctrl_c_stops_a_prediction_and_leaves_nothing(tmp_path):
 
     net = fb.UNet(depth=3, width=16)
     Model(net, ("other", "membrane")).save(tmp_path / "m.safetensors")
-    write_image(tmp_path / "large.tif", np.zeros((3000, 3000), np.uint8))
+    write_image(np.zeros((3000, 3000), np.uint8), tmp_path / "large.tif")
     command = [sys.executable, "-m", "fijibridge", "run", "predict", "--image", "large.tif", "--model",
                "m.safetensors", "--tile=64", "--out", "out"]  # fmt: skip
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "FORCE_COLOR": "1"}

@@ -185,8 +185,8 @@ def test_the_verb_leaves_out_what_its_number_says_is_unknown(tmp_path):
     from fijibridge.files import write_image
 
     labels = grid(9).astype(np.uint16)
-    write_image(tmp_path / "a_image.tif", np.zeros(labels.shape, np.uint8))
-    write_image(tmp_path / "a_labels.tif", labels)
+    write_image(np.zeros(labels.shape, np.uint8), tmp_path / "a_image.tif")
+    write_image(labels, tmp_path / "a_labels.tif")
     text = 'format = 1\nimage = "*_image.tif"\nlabels = "{name}_labels.tif"\n'
     (tmp_path / "dataset.toml").write_text(text + '[values.labels]\n1 = "ignore"\n')
     done = CliRunner().invoke(
@@ -203,8 +203,8 @@ def test_the_verb_prints_table_and_sentence(tmp_path):
     from fijibridge.files import write_image
 
     for name in ("a", "b"):
-        write_image(tmp_path / f"{name}_image.tif", np.zeros((39, 39), np.uint8))
-        write_image(tmp_path / f"{name}_labels.tif", grid(9).astype(np.uint16))
+        write_image(np.zeros((39, 39), np.uint8), tmp_path / f"{name}_image.tif")
+        write_image(grid(9).astype(np.uint16), tmp_path / f"{name}_labels.tif")
     patterns = ["--image=*_image.tif", "--labels={name}_labels.tif", "--test=b"]
     written = ["--csv", str(tmp_path / "t.csv"), "--plot", str(tmp_path / "p.png")]
     command = ["ceiling", str(tmp_path), *patterns, "--split=test", "--factors=2,3", "--methods=max,mode", *written]

@@ -30,9 +30,9 @@ def folder(tmp_path):
         tissue = synthetic_epithelium((64, 80), cell_size=16, photons=400, seed=number)
         pixels = np.where(np.asarray(fb.membrane_target(tissue.labels, 7)) == 1, 100, 0).astype(np.uint8)
         pixels[:10, :10] = 200
-        write_image(tmp_path / f"{name}_image.tif", tissue.image)
-        write_image(tmp_path / f"{name}_labels.tif", tissue.labels)
-        write_image(tmp_path / f"{name}_pixels.tif", tissue.image.copy(data=pixels))
+        write_image(tissue.image, tmp_path / f"{name}_image.tif")
+        write_image(tissue.labels, tmp_path / f"{name}_labels.tif")
+        write_image(tissue.image.copy(data=pixels), tmp_path / f"{name}_pixels.tif")
     return tmp_path
 
 

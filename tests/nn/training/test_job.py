@@ -58,8 +58,8 @@ def test_valid_convolutions(pair):
 @pytest.mark.parametrize("heads", [("distance",), ("affinity",), ("distance", "affinity")])
 def test_heads_learn_from_a_dataset(tissue, tmp_path, heads):
     for name in ("a", "b"):
-        write_image(tmp_path / f"{name}_image.tif", tissue.image)
-        write_image(tmp_path / f"{name}_labels.tif", tissue.labels)
+        write_image(tissue.image, tmp_path / f"{name}_image.tif")
+        write_image(tissue.labels, tmp_path / f"{name}_labels.tif")
     data = fb.Dataset.from_patterns(
         tmp_path, image="*_image.tif", labels="{name}_labels.tif", split={"validation": ["b"]}
     )

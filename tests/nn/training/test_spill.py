@@ -56,7 +56,7 @@ def test_a_run_is_the_same_from_memory_and_from_disk(tmp_path, monkeypatch, bord
     for seed, name in enumerate("abc"):
         drawn = synthetic_epithelium((64, 80), cell_size=16, seed=seed)
         images[name] = {"image": drawn.image, "labels": drawn.labels}
-    data = fb.save_dataset(tmp_path / "data", images, provenance="manual", split={"validation": ["c"]})
+    data = fb.save_dataset(images, tmp_path / "data", provenance="manual", split={"validation": ["c"]})
     settings = QUICK | {"border_weight": border, "metric": "val_f1"}
     whole = fb.train(net(), data, **settings)
     monkeypatch.setattr(spill, "available_memory", lambda: 4000)
@@ -123,8 +123,8 @@ def test_memory_does_not_grow_with_the_number_of_images(warm_python, tmp_path):
         folder = tmp_path / str(count)
         folder.mkdir()
         for number in range(count):
-            write_image(folder / f"{number}_image.tif", fb.as_image(image))
-            write_image(folder / f"{number}_classes.tif", fb.as_image((image > 128).astype(np.uint8)))
+            write_image(fb.as_image(image), folder / f"{number}_image.tif")
+            write_image(fb.as_image((image > 128).astype(np.uint8)), folder / f"{number}_classes.tif")
         (folder / "dataset.toml").write_text(
             'image = "*_image.tif"\nclasses = "{name}_classes.tif"\nvalues.classes = {0 = "cell", 1 = "membrane"}\n'
         )

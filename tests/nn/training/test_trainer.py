@@ -203,8 +203,8 @@ def test_a_finished_run_is_not_lost(pair, tmp_path):
 def folder(tmp_path):
     for seed, name in enumerate("ab"):
         tissue = synthetic_epithelium((48, 64), cell_size=16, seed=seed)
-        write_image(tmp_path / f"{name}_image.tif", tissue.image)
-        write_image(tmp_path / f"{name}_labels.tif", tissue.labels)
+        write_image(tissue.image, tmp_path / f"{name}_image.tif")
+        write_image(tissue.labels, tmp_path / f"{name}_labels.tif")
     return tmp_path
 
 
@@ -215,10 +215,10 @@ def train_on(folder):
 
 def test_files_that_do_not_fit_are_named(folder):
     image = fb.Dataset.from_patterns(folder, image="*_image.tif")["b"].image()
-    write_image(folder / "b_image.tif", image[:-4])
+    write_image(image[:-4], folder / "b_image.tif")
     with pytest.raises(ValueError, match=r"b_image\.tif and b_labels\.tif: image has shape \(44, 64\)"):
         train_on(folder)
-    write_image(folder / "b_image.tif", fb.as_image(np.stack([image.values] * 3), "cyx", pixel_size=0.2))
+    write_image(fb.as_image(np.stack([image.values] * 3), "cyx", pixel_size=0.2), folder / "b_image.tif")
     with pytest.raises(TrainingError, match=r"b_image\.tif has 3 channel\(s\), the network takes 1"):
         train_on(folder)
 

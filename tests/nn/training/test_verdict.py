@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import fijibridge as fb
+from fijibridge.nn.training import Ending
 from fijibridge.nn.training.verdict import WINDOW, explain
 
 NAN = float("nan")
@@ -160,7 +161,7 @@ def test_losses_that_are_no_numbers(train):
 
 def test_there_and_back():
     ending = explain(CASES["overfitting"][0], "early stop", patience=3)
-    assert fb.Ending.of(json.loads(json.dumps(ending.to_dict()))) == ending
+    assert Ending.of(json.loads(json.dumps(ending.to_dict()))) == ending
 
 
 def test_a_training_that_ended_early_says_its_patience():

@@ -1,0 +1,72 @@
+"""Images made from other images: crops and smaller copies, and where they lie in the original."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from fijibridge.dataset.description import DerivedFrom, Description
+from fijibridge.dataset.item import Item, Place
+from fijibridge.errors import DatasetError
+
+
+def with_places(items: Sequence[Item]) -> list[Item]:
+    """Return items with their place in the original image, and the pixel size that follows from it.
+
+    Raises
+    ------
+    DatasetError
+        If images are made from each other in a circle.
+    """
+    parents = {item.name: item.derived_from for item in items if item.derived_from is not None}
+    places = {name: place_in_origin(name, parents) for name in parents}  # refuses circles
+    by_name = {item.name: item for item in items}
+    placed = dict(by_name)
+    for name in sorted(places, key=lambda name: len(_chain(name, parents))):  # parents first
+        item = by_name[name]
+        parent = placed.get(parents[name].item)
+        placed[name] = replace(item, place=places[name], description=_resized(item, by_name), parent=parent)
+    return list(placed.values())
+
+
+def _chain(name: str, parents: Mapping[str, DerivedFrom]) -> list[str]:
+    """Return the names of an image, of its parent, and so on up to the original."""
+    chain = [name]
+    while chain[-1] in parents:
+        chain.append(parents[chain[-1]].item)
+        if len(chain) > len(parents) + 1:
+            raise DatasetError(f"{name}: derived_from runs in a circle: {' from '.join(chain[:6])} ...")
+    return chain
+
+
+def place_in_origin(name: str, parents: Mapping[str, DerivedFrom]) -> Place:
+    """Return the offset and factor of an image in the original at the end of its chain of parents."""
+    chain = _chain(name, parents)
+    offset, factor = dict.fromkeys("zyx", 0), dict.fromkeys("zyx", 1)
+    # from the original downwards: each offset counts pixels of the parent, `factor` of which are known by then
+    for step in reversed([parents[n] for n in chain[:-1]]):
+        for axis in offset:
+            offset[axis] += step.start(axis) * factor[axis]
+            factor[axis] *= step.factor(axis)
+    return Place(offset, factor)
+
+
+def _resized(item: Item, by_name: Mapping[str, Item]) -> Description:
+    """Return the description with the pixel size that follows from the images that the item was made from.
+
+    The nearest image up the chain with a pixel size given for it by name counts, otherwise the original. If that lies
+    in another folder, the pixel size in this folder's description is taken as that of the original.
+    """
+    factor = dict.fromkeys("zyx", 1)
+    origin = item
+    while origin.derived_from is not None and not origin.own_size:
+        factor = {d: n * origin.derived_from.factor(d) for d, n in factor.items()}
+        if origin.derived_from.item not in by_name:
+            break
+        origin = by_name[origin.derived_from.item]
+    size = origin.description.pixel_size
+    if size is None:
+        return item.description
+    sizes = {str(d): s for d, s in size.items()} if isinstance(size, dict) else {"y": size, "x": size}
+    resized = {d: s * factor.get(d, 1) for d, s in sizes.items()}
+    return item.description.model_copy(update={"pixel_size": resized, "unit": origin.description.unit})

@@ -1,0 +1,141 @@
+"""Reader of image files of any known format."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import xarray as xr
+
+from fijibridge.errors import DatasetError, ImageError
+from fijibridge.files import bioio, hdf5, ome_zarr, pictures, tiff
+from fijibridge.files.lazy_array import Box, Content, OnDisk
+from fijibridge.files.names import HDF5, MICROSCOPES, TIFF
+from fijibridge.image import as_image
+
+
+def read_image(
+    path: str | os.PathLike[str], dims: str | None = None, *, key: str | None = None, lazy: bool = False
+) -> xr.DataArray:
+    """Read an image file.
+
+    TIFF (with the axes and calibration of ImageJ or OME), OME-Zarr, HDF5, PNG, JPEG and the like, and with the extra
+    ``readers`` the formats of microscopes.
+
+    Parameters
+    ----------
+    path
+        The file; ``"file.h5:/raw"`` for an array or scene inside it.
+    dims
+        Axes in the file's order, such as ``"zyx"``, where the file does not name them or names them wrongly.
+    key
+        Array or scene inside the file, in place of ``:/raw`` in `path`.
+    lazy
+        Return a dask array, whose chunks are read when they are computed.
+
+    Returns
+    -------
+    xarray.DataArray
+        Axes in the order ``t c z y x``, with pixel size, origin, unit and names of channels as far as the file holds
+        them. Its name is the file's stem.
+
+    Raises
+    ------
+    DatasetError
+        If the file is missing, cannot be read, or its axes are unclear.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np, tifffile
+    >>> path = Path(tempfile.mkdtemp()) / "a.tif"
+    >>> tifffile.imwrite(path, np.zeros((8, 9), np.uint8))
+    >>> read_image(path).dims, read_image(path, lazy=True)[:2].shape
+    (('y', 'x'), (2, 9))
+    """
+    source, inside = split_key(path)
+    found = content(source, key or inside)
+    with _naming_file(source):
+        pixels = found.pixels.lazy() if lazy else found.pixels[...]
+        image = as_image(pixels, dims or found.dims, **found.calibration, name=source.stem)
+    named = found.channels is not None and image.sizes.get("c", 1) == len(found.channels) > 1
+    return image.assign_coords(c=list(found.channels or ())) if named else image
+
+
+def content(path: str | os.PathLike[str], key: str | None = None) -> Content:
+    """Return the metadata and the unread pixels of a file.
+
+    Raises
+    ------
+    DatasetError
+        If the file is missing or cannot be read.
+    """
+    source, inside = split_key(path)
+    key = key or inside
+    if not source.is_file() and not source.is_dir():
+        raise DatasetError(f"no file {source}")
+    with _naming_file(source):
+        found = _content(source, key)
+    numbers = None if found.numbers is None else _named(source, found.numbers)
+    return replace(found, pixels=_named(source, found.pixels), numbers=numbers)
+
+
+def _named(source: Path, pixels: OnDisk) -> OnDisk:
+    """Return the array with errors that name the file: pixels may be read long after it was opened."""
+    read = pixels.read
+
+    def named(box: Box) -> npt.NDArray[Any]:
+        with _naming_file(source):
+            return read(box)
+
+    return replace(pixels, read=named)
+
+
+@contextmanager
+def _naming_file(source: Path) -> Iterator[None]:
+    """Turn any error into a DatasetError that names the file: on a broken one readers raise exceptions of any type."""
+    try:
+        yield
+    except DatasetError:
+        raise
+    except ImageError as error:
+        raise DatasetError(f"{source}: {error}") from error
+    except Exception as error:
+        raise DatasetError(f"{source} cannot be read as an image: {str(error) or type(error).__name__}") from error
+
+
+def _content(source: Path, key: str | None) -> Content:
+    suffix = source.suffix.lower()
+    if ome_zarr.is_zarr(source):
+        return ome_zarr.content(source, key)
+    if source.is_dir():
+        raise DatasetError(f"{source} is a folder; expected an image file, or a zarr folder with its metadata")
+    if suffix in HDF5:
+        return hdf5.content(source, key)
+    if suffix in MICROSCOPES:
+        return bioio.content(source, key)
+    if key:
+        raise DatasetError(f"{source} is a format without inner paths; leave out ':{key}'")
+    return tiff.content(source) if suffix in TIFF else pictures.content(source)
+
+
+def split_key(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
+    """Split ``"file.h5:/raw"`` into the file and the path inside it.
+
+    Examples
+    --------
+    >>> file, inside = split_key("folder/file.h5:/raw/0")
+    >>> file.name, inside
+    ('file.h5', '/raw/0')
+    """
+    text = os.fspath(path)
+    found = re.match(r"^(.{2,}?):[/\\](.*)$", text)  # a single letter before the colon is a drive of Windows
+    if found is None:
+        return Path(text), None
+    return Path(found[1]), "/" + found[2].replace("\\", "/")

@@ -1,0 +1,204 @@
+"""Writers of files and folders, whole or not at all: each is written beside its path, then moved there."""
+
+from __future__ import annotations
+
+import glob
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import xarray as xr
+
+from fijibridge.errors import DatasetError
+from fijibridge.image import Array, as_image, imagej_pixels, in_order, origin, pixel_size, time_unit, unit
+from fijibridge.renames import object_before_path
+
+log = logging.getLogger("fijibridge")
+
+_PARTIAL = ".partial"
+
+
+@contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path in the same folder, which is moved to `path` at the end and removed on an error.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> target = pathlib.Path(tempfile.mkdtemp()) / "new" / "a.txt"
+    >>> with atomic(target) as path:
+    ...     _ = path.write_text("whole")
+    >>> target.read_text()
+    'whole'
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:80]}-", suffix=target.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        with temporary.open("rb+") as file:  # on disk before the old file is replaced
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str], replace: bool = False) -> Iterator[Path]:
+    """Yield an empty folder beside `path`, which is moved to `path` at the end and removed on an error.
+
+    Parameters
+    ----------
+    path
+        Until the end its content lies in ``.NAME-….partial``. Only a killed process leaves that behind; the next call
+        logs a warning.
+    replace
+        Replace an existing file or folder, which is removed once the new folder is in place.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> target = pathlib.Path(tempfile.mkdtemp()) / "new"
+    >>> with atomic_folder(target) as folder:
+    ...     _ = (folder / "a.txt").write_text("whole")
+    >>> (target / "a.txt").read_text(), [p.name for p in target.parent.iterdir()]
+    ('whole', ['new'])
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    hidden = f".{target.name[:80]}-"
+    for left in target.parent.glob(f"{glob.escape(hidden)}*{_PARTIAL}"):
+        log.warning("%s belongs to a process that was killed or is still writing: remove it if none is running", left)
+    folder = Path(tempfile.mkdtemp(prefix=hidden, suffix=_PARTIAL, dir=target.parent))
+    try:
+        yield folder
+        folder.chmod(0o777 & ~_umask())
+        if replace and target.exists():
+            _swap(folder, target)
+        else:
+            folder.rename(target)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _swap(folder: Path, target: Path) -> None:
+    """Move a folder to the path of an existing folder or file, which is removed, or restored on an error."""
+    old = folder.with_name(folder.name + ".old")
+    target.rename(old)
+    try:
+        folder.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    if old.is_dir():
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        old.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder for results if it does not exist.
+
+    Raises
+    ------
+    DatasetError
+        If the path is a file, or the folder cannot be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise DatasetError(f"{error.filename} is a file; expected a folder for the results: choose another") from error
+    except OSError as error:
+        raise DatasetError(f"the folder {folder} cannot be made: {error.strerror}; choose another") from error
+    return folder
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write a value as readable JSON, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(
+            json.dumps(value, indent=2, ensure_ascii=False, default=_plain_number) + "\n", encoding="utf-8"
+        )
+
+
+def _plain_number(value: Any) -> Any:
+    """Return numpy numbers and paths as types of JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def _escaped(name: str) -> str:
+    """Escape non-ASCII characters as ImageJ does: an ImageJ TIFF holds ASCII only."""
+    return "".join(c if c.isascii() else f"\\u{ord(c):04X}" for c in name)
+
+
+@object_before_path
+def write_image(image: Array, path: str | os.PathLike[str], software: str | None = None) -> None:
+    """Write an image as an ImageJ TIFF, with axes, calibration and names of channels, atomically.
+
+    Parameters
+    ----------
+    image
+        Array or DataArray, as :func:`fijibridge.as_image` takes it. Types that ImageJ lacks are converted without loss
+        or refused: see :func:`fijibridge.image.imagej_pixels`.
+    path
+        File to write; its folder is made if needed.
+    software
+        Name of the writing program, stored in the file.
+
+    Raises
+    ------
+    ImageError
+        If the axes are unclear, or no pixel type of ImageJ holds the values.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fijibridge.files import read_image
+    >>> file = Path(tempfile.mkdtemp()) / "a.tif"
+    >>> write_image(as_image(np.zeros((8, 9), np.uint8), pixel_size=0.5, unit="um"), file)
+    >>> pixel_size(read_image(file))
+    {'y': 0.5, 'x': 0.5}
+    """
+    image = in_order(image) if isinstance(image, xr.DataArray) else as_image(image)
+    size, start = pixel_size(image), origin(image)
+    # the order of axes in an ImageJ file, which tifffile requires
+    ordered = image.transpose(*(d for d in "tzcyx" if d in image.dims))
+    metadata: dict[str, Any] = {"axes": "".join(map(str, ordered.dims)).upper(), "unit": _escaped(unit(image))}
+    metadata |= {f"{d}origin": -start[d] / size[d] for d in "xyz" if start.get(d)}
+    if "z" in size:
+        metadata["spacing"] = size["z"]
+    if "t" in size and time_unit(image) != "frame":
+        metadata |= {"finterval": size["t"], "tunit": _escaped(time_unit(image))}
+    if "c" in image.dims and "c" in image.coords:
+        planes = ordered.size // (image.sizes["c"] * image.sizes["y"] * image.sizes["x"])
+        metadata["Labels"] = [str(name) for name in image.coords["c"].values] * planes
+    resolution = (1 / size.get("x", 1.0), 1 / size.get("y", 1.0))
+    with atomic(path) as temporary:
+        tifffile.imwrite(
+            temporary, imagej_pixels(ordered.values), imagej=True, resolution=resolution, metadata=metadata,
+            software=software,
+        )  # fmt: skip

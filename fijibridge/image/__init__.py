@@ -1,0 +1,79 @@
+"""Images: :class:`xarray.DataArray` with named axes, pixel sizes and units.
+
+Dimensions are a subset of ``t c z y x`` in that order (OME order, lower case, absent ones left out). Every axis but
+``c`` has a coordinate, the position of each pixel's *centre* in ``unit``. Coordinates follow from a pixel size and an
+origin, which are stored beside them, so that a crop keeps its place::
+
+    >>> import numpy as np
+    >>> image = as_image(np.zeros((4, 6)), pixel_size=0.5, unit="um")
+    >>> crop = image[2:, 3:]
+    >>> origin(crop), pixel_size(crop)
+    ({'y': 1.0, 'x': 1.5}, {'y': 0.5, 'x': 0.5})
+
+The pixel size of an axis that the array lacks (the voxel depth of a single plane) is kept as a scalar coordinate.
+
+Only this package knows the order of axes. It also knows the names that other libraries use: ``t pln row col ch`` of
+pyimagej's ``ij.py.from_java``, ``TCZYX`` of bioio, ``Channel`` and the like.
+"""
+
+from fijibridge.image.axes import (
+    DIMS,
+    RGB,
+    SPATIAL,
+    Array,
+    channel_names,
+    in_order,
+    last_dims,
+    plain_attrs,
+    refuse_channels_last,
+    with_our_axes,
+)
+from fijibridge.image.calibration import (
+    MICROMETRES,
+    PIXEL,
+    PerAxis,
+    origin,
+    pixel_size,
+    same_shape,
+    time_unit,
+    unit,
+    usual_unit,
+)
+from fijibridge.image.conversion import ImageT, as_image, first_channel, like, single_channel, values
+from fijibridge.image.labels import as_cells, as_labels, as_truth
+from fijibridge.image.pixel_types import imagej_pixels
+from fijibridge.renames import rename_attributes
+
+__all__ = [
+    "DIMS",
+    "MICROMETRES",
+    "PIXEL",
+    "RGB",
+    "SPATIAL",
+    "Array",
+    "ImageT",
+    "PerAxis",
+    "as_cells",
+    "as_image",
+    "as_labels",
+    "as_truth",
+    "channel_names",
+    "first_channel",
+    "imagej_pixels",
+    "in_order",
+    "last_dims",
+    "like",
+    "origin",
+    "pixel_size",
+    "plain_attrs",
+    "refuse_channels_last",
+    "same_shape",
+    "single_channel",
+    "time_unit",
+    "unit",
+    "usual_unit",
+    "values",
+    "with_our_axes",
+]
+
+rename_attributes(__name__, {"LookupTable": "imagej.lookup_table:LookupTable"})

@@ -1,0 +1,85 @@
+"""Checks of label images: whole numbers, no binary mask, no grey values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fijibridge.errors import ImageError
+from fijibridge.image.axes import Array
+from fijibridge.image.conversion import values
+
+_MANY = 8  # more regions than one cell has
+_SCATTERED = 4  # more regions than cells have on average
+
+
+def as_labels(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
+    """Return a label image as a plain integer array.
+
+    Raises
+    ------
+    ImageError
+        For binary masks, floats that are not whole numbers, negative ids, and anything but numbers.
+    """
+    array = values(labels)
+    if array.dtype == bool:
+        raise ImageError(
+            f"{name} is a binary mask, not a label image: number its connected regions first, "
+            "with skimage.measure.label(mask, connectivity=1)"
+        )
+    if np.issubdtype(array.dtype, np.floating) and array.size and np.array_equal(array, np.round(array)):
+        array = array.astype(np.int64)
+    if not np.issubdtype(array.dtype, np.integer):
+        raise ImageError(f"{name} has dtype {array.dtype}; a label image holds whole numbers, 0 = background")
+    if np.issubdtype(array.dtype, np.signedinteger) and array.size and array.min() < 0:
+        raise ImageError(f"{name} holds the negative id {array.min()}; ids start at 1, 0 = background")
+    return array
+
+
+def as_truth(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
+    """Return a label image of true cells as a plain integer array: :func:`as_labels`, but no mask of many cells.
+
+    Raises
+    ------
+    ImageError
+        Also if one id stands for many cells: the only id has 8 or more 4-connected (in 3D 6-connected) regions, or is
+        255 (a mask of Fiji) and has several. A single cell in a few parts passes.
+    """
+    array = as_labels(labels, name)
+    only = int(array.max()) if array.size else 0
+    if only == 0 or not ((array == 0) | (array == only)).all():
+        return array
+    from scipy import ndimage
+
+    regions = ndimage.label(array)[1]
+    if regions >= (2 if only == 255 else _MANY):
+        raise ImageError(
+            f"{name} has one id, {only}, for {regions} separate regions: it is a binary mask, not a label image: "
+            "number its regions first, with skimage.measure.label(mask, connectivity=1)"
+        )
+    return array
+
+
+def as_cells(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
+    """Return a label image as a plain integer array: :func:`as_truth`, but no image of grey values.
+
+    Raises
+    ------
+    ImageError
+        Also if the values have many separate regions each, as grey values have and cells have not.
+    """
+    array = as_truth(labels, name)
+    if not array.size or array.ndim > 3:
+        return array
+    from skimage.measure import label
+
+    regions = int(label(array, connectivity=1, background=0, return_num=True)[1])
+    ids = len(np.unique(array[array > 0]))
+    if regions > _SCATTERED * max(ids, 1) and regions > _MANY:
+        raise ImageError(
+            f"{name} has {ids} values in {regions} separate regions: it looks like an image of grey values, not like a "
+            "label image, in which each cell has its own number"
+        )
+    return array

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fijibridge.errors import DatasetError, RenamedWarning
+from fijibridge.files import atomic, make_folder, read_image, write_image
+from fijibridge.image import as_image, origin, pixel_size, time_unit, unit
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def fail():
+        with atomic(target) as path:
+            path.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("dims", ["yx", "zyx", "cyx", "tyx", "czyx", "tcyx", "tczyx"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_tiff_round_trip(tmp_path, dims, dtype):
+    shape = tuple({"t": 2, "c": 3, "z": 4, "y": 5, "x": 6}[d] for d in dims)
+    array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    size = {"z": 2.0, "y": 0.5, "x": 0.25} | ({"t": 30.0} if "t" in dims else {})
+    units = {"z": "um", "y": "um", "x": "um", "t": "sec"}
+    image = as_image(array, dims, pixel_size=size, origin={"y": 7.0, "x": -3.5}, unit=units)
+    if "c" in dims:
+        image = image.assign_coords(c=["other", "membrane", "third"])
+    write_image(image, tmp_path / "a.tif")
+    back = read_image(tmp_path / "a.tif")
+    assert back.dims == image.dims
+    assert back.dtype == dtype
+    assert (back.values == array).all()
+    assert unit(back) == "um"
+    assert pixel_size(back) == pytest.approx(pixel_size(image))
+    assert origin(back)["y"] == pytest.approx(7.0)
+    assert origin(back)["x"] == pytest.approx(-3.5)
+    if "t" in dims:
+        assert time_unit(back) == "sec"
+    if "c" in dims:
+        assert back.coords["c"].values.tolist() == ["other", "membrane", "third"]
+
+
+def test_units_that_are_not_ascii(tmp_path):
+    write_image(as_image(np.zeros((2, 2), np.uint8), pixel_size=2, unit="\u00c5"), tmp_path / "a.tif")
+    assert unit(read_image(tmp_path / "a.tif")) == "\u00c5"
+
+
+def test_a_folder_for_results(tmp_path):
+    assert make_folder(tmp_path / "a" / "b").is_dir()
+    assert make_folder(tmp_path / "a") == tmp_path / "a"
+    (tmp_path / "file").write_text("in the way")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(DatasetError, match="file"):
+            make_folder(path)
+
+
+def test_the_old_order_of_image_and_path_works_and_warns(tmp_path):
+    old = (tmp_path / "a.tif", np.eye(8, dtype=np.uint8))
+    with pytest.warns(RenamedWarning, match=r"write_image\(path, object\) was renamed to write_image\(object, path\)"):
+        write_image(*old)
+    assert (read_image(tmp_path / "a.tif") == np.eye(8)).all()
