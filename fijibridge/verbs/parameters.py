@@ -9,6 +9,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -314,6 +315,12 @@ def parameters_of(function: Callable[..., Any], skip: type) -> tuple[list[Parame
     VerbError
         If a parameter has a type that no dialog can ask for, or a name that macros cannot write.
     """
+    found, skipped = _read_signature(function, skip)
+    return list(found), skipped
+
+
+@lru_cache(maxsize=256)  # a verb's function is read for the verb, and for each command with its options
+def _read_signature(function: Callable[..., Any], skip: type) -> tuple[tuple[Parameter, ...], str | None]:
     hints = typing.get_type_hints(function, include_extras=True)
     found: list[Parameter] = []
     skipped = None
@@ -335,7 +342,7 @@ def parameters_of(function: Callable[..., Any], skip: type) -> tuple[list[Parame
             )
         default = REQUIRED if parameter.default is parameter.empty else parameter.default
         found.append(_parameter(function.__name__, name, hints.get(name), default))
-    return found, skipped
+    return tuple(found), skipped
 
 
 def current_names(parameters: Iterable[Parameter], given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -40,11 +41,13 @@ Predicted: TypeAlias = Annotated[Cells, Param("predicted cells")]
 Over: TypeAlias = Annotated[Image | None, Param("image that gets the outlines; the predicted cells if left out")]
 
 
+@cache
 def _method_help() -> str:
     """Return which images each segmentation method suits, in one line."""
     return "; ".join(f"{name} for {get_method(name).suits.replace(';', ',')}" for name in method_names())
 
 
+@cache
 def _own_parameters() -> tuple[Parameter, ...]:
     """Return the parameters that only some segmentation methods take."""
     found = []

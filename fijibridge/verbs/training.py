@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -61,6 +62,7 @@ def __getattr__(name: str) -> Any:
     return found if name == "running" else [] if found is None else [found]
 
 
+@cache
 def setting_parameter(name: str) -> Parameter:
     """Return the parameter of a verb for a setting of a training; help, bounds and default are those of the setting."""
     setting, default = SETTINGS[name], getattr(Hyperparameters, name)
@@ -76,13 +78,14 @@ def _kind(name: str) -> tuple[Kind, tuple[str, ...]]:
     """Return the kind of a setting's parameter, and its choices; tuples of numbers are texts."""
     if name == "sampling":
         return Kind.choice, tuple(MODES)
-    hint = typing.get_type_hints(Hyperparameters)[name]
+    hint = _HINTS[name]
     if typing.get_origin(hint) is typing.Literal:
         return Kind.choice, typing.get_args(hint)
     types = set(typing.get_args(hint)) or {hint}
     return next((kind for known, kind in _KINDS.items() if known in types), Kind.text), ()
 
 
+_HINTS = typing.get_type_hints(Hyperparameters)
 _KINDS = {bool: Kind.flag, int: Kind.integer, float: Kind.number}
 _HELP = {
     "patch": f"side of a patch: {_SIDES}; 128, and 16 for z, if left out",
