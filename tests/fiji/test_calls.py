@@ -189,7 +189,7 @@ def test_all_that_is_wrong_with_a_call_is_said_before_anything_is_done(clean, ra
         clean.run_macro('run("FijiBridge Label Cells...", "image=x");')
     with pytest.raises(MacroError, match="image is &x, but the macro has no variable 'x'"):
         clean.run_macro('run("FijiBridge Label Cells...", "image=&x");')
-    with pytest.raises(MacroError, match="grow_by says how far"):
+    with pytest.raises(MacroError, match="grow_by sets how far"):
         clean.run_macro('run("FijiBridge Label Cells...", "image=raw.tif grow=false grow_by=3");')
 
 
