@@ -159,13 +159,13 @@ MODULES: dict[str, str] = {
 _PACKAGE = os.path.join(os.path.dirname(__file__), "__init__.py")
 
 
-def warn_renamed(old: str, new: str) -> None:
+def warn_renamed(old: str, new: str, how: str = "was renamed to") -> None:
     """Warn in the line of the user's code that used an old name."""
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_machinery(frame.f_code.co_filename):
         frame = frame.f_back
     warnings.warn_explicit(
-        f"{old} was renamed to {new}", RenamedWarning, frame.f_code.co_filename, frame.f_lineno,
+        f"{old} {how} {new}", RenamedWarning, frame.f_code.co_filename, frame.f_lineno,
         module=frame.f_globals.get("__name__", ""), registry=frame.f_globals.setdefault("__warningregistry__", {}),
     )  # fmt: skip
 
@@ -213,7 +213,7 @@ def keyword_only(*names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
     ...     match([], [], 0.7), str(caught[0].message)
-    (0.7, 'the positional argument 3 of match was renamed to thresh=')
+    (0.7, 'argument 3 of match is keyword-only now: thresh=')
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -228,7 +228,7 @@ def keyword_only(*names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
             for place, (name, value) in enumerate(zip(names, more, strict=False), start=count + 1):
                 if name in kwargs:
                     raise TypeError(f"{function.__name__} got {name} twice: by position and by name")
-                warn_renamed(f"the positional argument {place} of {function.__name__}", f"{name}=")
+                warn_renamed(f"argument {place} of {function.__name__}", f"{name}=", "is keyword-only now:")
                 kwargs[name] = value
             return function(*args[:count], **kwargs)  # type: ignore[arg-type]
 

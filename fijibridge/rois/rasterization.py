@@ -220,24 +220,52 @@ def spline(vertices: Floats, closed: bool) -> Floats:
     """Return the points of a spline-fitted polygon or polyline, as ``ij.gui.PolygonRoi.fitSpline`` computes them.
 
     Natural cubic splines of x and y over the square root of the distance between vertices; a closed one repeats up to
-    7 vertices at both ends, so that its ends meet smoothly.
+    7 vertices at both ends, so that its ends meet smoothly. The 32-bit floats are those of ``ij.measure.SplineFitter``:
+    where the outline is a sliver, the last bits decide on its pixels.
     """
-    from scipy.interpolate import CubicSpline  # slow to import, and few ROIs are splines
-
-    points = np.concatenate([vertices, vertices[:1]]) if closed else vertices
-    steps = np.sqrt(np.linalg.norm(np.diff(points.astype(np.float32), axis=0), axis=1)).astype(np.float32)
-    nodes = np.concatenate([[0], np.cumsum(np.maximum(steps, np.float32(0.001)), dtype=np.float32)]).astype(float)
-    last, n = nodes[-1], len(nodes)
+    base = vertices.min(axis=0)
+    points = (vertices - base).astype(np.float32)
     if closed:
-        extra = min(7, n - 1)
-        nodes = np.concatenate([nodes[n - extra - 1 : n - 1] - last, nodes, nodes[1 : extra + 1] + last])
-        points = np.concatenate([points[n - extra - 1 : n - 1], points, points[1 : extra + 1]])
+        points = np.concatenate([points, points[:1]])
+    steps = np.diff(points, axis=0)
+    lengths = np.sqrt(np.sqrt((steps * steps).sum(axis=1, dtype=np.float32).astype(float))).astype(np.float32)
+    lengths = np.maximum(lengths, np.float32(0.001))
+    nodes = np.concatenate([np.zeros(1, np.float32), np.cumsum(lengths, dtype=np.float32)])
     count = max(100, int(_length(vertices, closed) / 2))
-    fitted = CubicSpline(nodes, points, bc_type="natural") if len(nodes) > 2 else None
-    at = np.arange(count) * (last / (count - 1))
-    if fitted is None:
-        return np.stack([np.interp(at, nodes, points[:, i]) for i in range(2)], axis=1)
-    result: Floats = fitted(at).astype(np.float32).astype(float)
+    at: Floats = np.arange(count, dtype=float) * (float(nodes[-1]) / (count - 1))
+    if closed:
+        n, extra = len(nodes), min(7, len(nodes) - 1)
+        before, after = nodes[n - extra - 1 : n - 1] - nodes[-1], nodes[1 : extra + 1] + nodes[-1]
+        nodes = np.concatenate([before, nodes, after])
+        points = np.concatenate([points[n - extra - 1 : n - 1], points, points[1 : extra + 1]])
+    fitted = _cubic(nodes, points, at).astype(np.float32)
+    # ImageJ then keeps the curve relative to its own bounds, by way of 32-bit coordinates in the image.
+    exact = fitted + base.astype(np.float32)
+    low = exact.min(axis=0)
+    placed: Floats = (exact - low).astype(float) + low
+    return placed
+
+
+def _cubic(nodes: npt.NDArray[np.float32], points: npt.NDArray[np.float32], at: Floats) -> Floats:
+    """Evaluate the natural cubic splines through points, with the roundings of ``ij.measure.SplineFitter``."""
+    exact, values = nodes.astype(float), points.astype(float)
+    gap, gaps = np.diff(nodes).astype(float), (nodes[2:] - nodes[:-2]).astype(float)  # rounded to 32 bits
+    share = np.diff(exact)[:-1] / (exact[2:] - exact[:-2])
+    bend = np.diff(np.diff(values, axis=0) / gap[:, None], axis=0)
+    # Second derivatives, from a tridiagonal system: eliminate forwards, then substitute backwards.
+    n = len(nodes)
+    factor, second = np.zeros(n), np.zeros((n, 2))
+    for i in range(1, n - 1):
+        pivot = share[i - 1] * factor[i - 1] + 2.0
+        factor[i] = (share[i - 1] - 1.0) / pivot
+        second[i] = (6.0 * bend[i - 1] / gaps[i - 1] - share[i - 1] * second[i - 1]) / pivot
+    for i in range(n - 2, -1, -1):
+        second[i] = factor[i] * second[i + 1] + second[i]
+    low = np.clip(np.searchsorted(exact, at, side="right") - 1, 0, n - 2)
+    h = gap[low][:, None]
+    a, b = (exact[low + 1] - at)[:, None] / h, (at - exact[low])[:, None] / h
+    curve = (a * a * a - a) * second[low] + (b * b * b - b) * second[low + 1]
+    result: Floats = a * values[low] + b * values[low + 1] + curve * (h * h) / 6.0
     return result
 
 

@@ -92,8 +92,12 @@ KINDS = {
     "points": points(1).map(lambda p: (a_points, (p,))),
 }
 
-# Found by long random runs. ImageJ stores the vertices of an ellipse, but computes them again when it reads one.
-FOUND = {"ellipse": [("ij.gui.EllipseRoi", (0.0, 0.0, 2.0, 18.0, 0.5))]}
+# Found by long random runs. ImageJ stores the vertices of an ellipse, but computes them again when it reads one. This
+# spline is a sliver, whose pixels the last bits of its points decide.
+FOUND = {
+    "ellipse": [("ij.gui.EllipseRoi", (0.0, 0.0, 2.0, 18.0, 0.5))],
+    "spline": [(spline, ([(29, 8), (34, 23), (41, 44)], "POLYGON"))],
+}
 
 
 def a_roi(box):

@@ -13,6 +13,7 @@ from fijibridge.dataset.toml import FILE_NAME
 from fijibridge.files import SUFFIXES, hdf5
 from fijibridge.files.names import HDF5
 from fijibridge.files.ome_zarr import is_zarr
+from fijibridge.renames import rename_attributes
 
 _WORDS: dict[Role, str] = {
     "image": r"images?|imgs?|raw|intensity|im|input",
@@ -174,3 +175,12 @@ def _name_before_series(text: str) -> tuple[str, str]:
     begin = re.search(r"[_\-. ]?[A-Za-z]*$", text[:start])
     cut = begin.start() if begin else start
     return text[:cut], text[cut:]
+
+
+rename_attributes(
+    __name__,
+    {
+        "Family": "dataset.guess.file_groups:FileGroup",
+        "families": "dataset.guess.file_groups:file_groups",
+    },
+)

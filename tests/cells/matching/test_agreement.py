@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from skimage.metrics import adapted_rand_error, variation_of_information
 
 from fijibridge.cells.matching.agreement import boundary, compare_labels
-from fijibridge.errors import ImageError
+from fijibridge.errors import ImageError, RenamedWarning
 from fijibridge.image import as_image
 
 labels = hnp.arrays(np.uint16, (7, 8), elements=st.integers(0, 4)).filter(lambda a: (a > 0).sum() > 1)
@@ -87,3 +87,10 @@ def test_nothing_to_compare_is_nan_and_bad_tolerances_are_refused():
         compare_labels(np.ones((3, 3), int), np.ones((3, 3), int), fill_gaps=-1)
     with pytest.raises(ImageError, match="tolerance"):
         compare_labels(np.ones((3, 3), int), np.ones((3, 3), int), tolerance=-1)
+
+
+def test_positions_of_version_0_1_work_and_warn():
+    true = np.repeat([[1, 1, 1, 1, 2, 2, 2, 2]], 8, axis=0)
+    known = np.indices(true.shape)[1] < 6
+    with pytest.warns(RenamedWarning, match="argument 3 of compare_labels is keyword-only now: region="):
+        assert compare_labels(true, true, known) == compare_labels(true, true, region=known)

@@ -6,17 +6,16 @@ import math
 import numpy as np
 import pytest
 import tifffile
-import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import linear_sum_assignment
 
-from fijibridge.cells.matching import overlaps
+from fijibridge import colors
+from fijibridge.cells.matching import matches
 from fijibridge.cells.matching.matches import match_labels
 from fijibridge.cells.matching.table import match_table
-from fijibridge.errors import ImageError
-from fijibridge.image import as_image
+from fijibridge.errors import ImageError, RenamedWarning
 
 labels = hnp.arrays(np.uint16, (7, 8), elements=st.integers(0, 5))
 
@@ -131,43 +130,6 @@ def test_outcomes_of_all_kinds():
     assert m.seg_scores == (1, 0.5, 0.5, 0), "a half is not more than half"
 
 
-def test_table_with_groups_and_average_precision():
-    true, pred = np.array([[1, 1, 1, 1, 0, 2]]), np.array([[1, 1, 1, 0, 0, 2]])
-    several = match_labels(true, pred, thresh=(0.5, 0.9))
-    table = match_table({"a": several, "b": several, "c": several}, groups={"a": "evl", "c": "evl", "b": "deep"})
-    assert table["image"].tolist() == ["a", "c", "total evl", "b", "total deep", "total"]
-    assert table["GT"].tolist() == [2, 2, 4, 2, 2, 6]
-    assert table["ap"].tolist() == pytest.approx([(1 + 1 / 3) / 2] * 6)
-    assert table["seg"].tolist() == pytest.approx([(0.75 + 1) / 2] * 6)
-    with pytest.raises(ImageError, match="'b' has no group"):
-        match_table({"b": several}, groups={})
-    with pytest.raises(ImageError, match="different criteria or thresholds"):
-        match_table({"a": several, "b": several[0]})
-
-
-def test_volume_on_disk_is_counted_slab_by_slab(tmp_path, monkeypatch):
-    rng = np.random.default_rng(0)
-    true, pred = rng.integers(0, 9, (2, 17, 20, 21)).astype(np.uint16)
-    region = rng.random(true.shape) < 0.7
-    arrays = {"true": true, "pred": pred, "region": region}
-    stored = {}
-    for name, array in arrays.items():
-        stored[name] = zarr.create_array(tmp_path / name, shape=array.shape, dtype=array.dtype, chunks=(4, 8, 8))
-        stored[name][:] = array
-    monkeypatch.setattr(overlaps, "_SLAB", 3 * 20 * 21)
-    lazy = {name: as_image(array) for name, array in stored.items()}
-    assert match_labels(lazy["true"], lazy["pred"], thresh=0.05, region=lazy["region"]) == match_labels(
-        true, pred, thresh=0.05, region=region
-    )
-
-
-def test_ids_of_any_size():
-    true = np.array([[2**63 - 1, 2**63 - 1, 0, 5]], np.uint64)
-    assert match_labels(true, true).pairs == ((5, 5), (2**63 - 1, 2**63 - 1))
-    with pytest.raises(ImageError, match="above 2"):
-        match_labels(true + np.uint64(1), true)
-
-
 def test_undefined_ratios_are_nan():
     empty = np.zeros((3, 3), int)
     m = match_labels(empty, np.ones((3, 3), int))
@@ -237,15 +199,19 @@ def test_bad_input(arguments, words):
         match_labels(**{"true": np.ones((3, 3), int), "pred": np.ones((3, 3), int), **arguments})
 
 
-def test_table_has_the_notebooks_columns_and_a_total():
-    true = np.array([[1, 1, 0, 2, 2]])
-    table = match_table({"a": match_labels(true, true), "b": match_labels(true, np.array([[1, 1, 0, 3, 4]]))})
-    assert list(table.columns[:4]) == ["matched", "GT", "predicted", "image"]
-    assert table.iloc[-1, :4].tolist() == [4, 4, 5, "total"]
-    assert table["f1"].iloc[-1] == pytest.approx(8 / 9)
-    assert match_table({}).empty
-    for wrong, words in ((match_labels(true, true), "got a Matching"), ([], "got a list"), ({"a": 1}, "a dict of int")):
-        with pytest.raises(ImageError, match=f"{words}; expected a mapping of image names"):
-            match_table(wrong)
-    with pytest.raises(ImageError, match="different criteria"):
-        match_table({"a": match_labels(true, true), "b": match_labels(true, true, thresh=0.7)})
+def test_positions_of_version_0_1_work_and_warn():
+    true, pred = np.array([[1, 1, 0, 2, 2, 2]]), np.array([[7, 7, 0, 8, 0, 0]])
+    expected = match_labels(true, pred, thresh=0.3, criterion="iot")
+    with pytest.warns(RenamedWarning) as caught:
+        assert match_labels(true, pred, 0.3, "iot") == expected
+    assert [str(warning.message) for warning in caught] == [
+        "argument 3 of match_labels is keyword-only now: thresh=",
+        "argument 4 of match_labels is keyword-only now: criterion=",
+    ]
+
+
+def test_old_names_of_the_module():
+    with pytest.warns(RenamedWarning, match="matches.COLORS was renamed to fijibridge.colors.OUTCOME_COLORS"):
+        assert matches.COLORS is colors.OUTCOME_COLORS
+    with pytest.warns(RenamedWarning, match="match_table was renamed to fijibridge.cells.matching.table.match_table"):
+        assert matches.match_table is match_table

@@ -7,7 +7,6 @@ from scipy import ndimage
 
 from fijibridge.cells.matching.matches import match_labels
 from fijibridge.cells.segmentation import labelling
-from fijibridge.cells.segmentation import parameters as segmentation_parameters
 from fijibridge.cells.segmentation.labelling import grow_labels, label_cells
 from fijibridge.cells.segmentation.methods import method_names
 from fijibridge.cells.synthetic import synthetic_epithelium
@@ -42,18 +41,6 @@ def test_numbers_and_truths_of_numpy_are_those_of_python():
     wide[:, 10:20] = 1
     grown, not_grown = (label_cells(wide, "threshold", grow=np.bool_(grow)) for grow in (True, False))
     assert [(found == 0).sum() for found in (grown, not_grown)] == [9, 90]
-
-
-@pytest.mark.parametrize("own", ["um", "\u00b5m", "\u03bcm", "micron", "microns"])
-@pytest.mark.parametrize("asked", ["um", "\u00b5m", "\u03bcm", "micron"])
-def test_micrometres_have_many_names(own, asked):
-    image = as_image(grid(), pixel_size=0.5, unit=own)
-    plain = as_image(grid(), pixel_size=0.5, unit="um")
-    cells = label_cells(image, "threshold", min_size=20, unit=f"{asked}2")
-    assert cells.values.max() == label_cells(plain, "threshold", min_size=20, unit="um2").values.max() == 16
-    assert label_cells(image, "threshold", min_size=25, unit=f"{asked}2").values.max() == 0
-    wide = membrane_target(cells, 2, max_gap=3, unit=asked)
-    assert (wide.values == membrane_target(cells, 4, max_gap=6).values).all()
 
 
 @pytest.mark.parametrize("method", ["minima", "seeded", "agglomeration"])
@@ -173,12 +160,6 @@ def test_what_is_no_probability(image):
         label_cells(image, "threshold")
 
 
-@pytest.mark.parametrize("threshold", [5, -0.1, np.nan])
-def test_a_threshold_is_a_probability(threshold):
-    with pytest.raises(ImageError, match="threshold is"):
-        label_cells(grid(), "threshold", threshold=threshold)
-
-
 def test_volumes():
     prob = np.zeros((9, 9, 9))
     prob[4], prob[:, 4], prob[:, :, 4] = 1, 1, 1
@@ -222,70 +203,6 @@ def test_noise_inside_cells_is_no_membrane_for_the_smoothing_methods():
     assert f1["threshold"] < 0.945
 
 
-def test_agglomeration_weighs_the_whole_membrane():
-    """Half of the membrane is missing: its mean is about 0.5."""
-    prob = grid(2, 30)
-    prob[1:15, 30] = 0
-    counts = [label_cells(prob, "agglomeration", beta=beta, grow=False).max() for beta in (0.3, 0.7)]
-    assert counts == [4, 3]
-
-
-def test_holes_are_filled_unless_they_open_to_the_border_or_hold_a_cell():
-    prob = np.zeros((30, 30))
-    prob[5:8, 5:8] = 1  # a vesicle
-    prob[0:3, 20:23] = 1  # at the border of the image
-    prob[15:24, 15:24] = 1
-    prob[18:21, 18:21] = 0  # a cell within the cell
-    labels = label_cells(prob, "threshold", grow=False)
-    assert (labels[5:8, 5:8] == 1).all()
-    assert (labels[0:3, 20:23] == 0).all()
-    assert labels[19, 19] == 2
-    assert (labels[15:24, 15] == 0).all()
-    small = label_cells(
-        prob, "threshold", grow=False, min_size=20
-    )  # the inner cell is too small and becomes part of the hole
-    assert small.max() == 1
-    assert (small[15:24, 15:24] == 1).all()
-    assert (label_cells(prob, "threshold", grow=False, fill_holes=False)[5:8, 5:8] == 0).all()
-
-
-def test_large_regions_leave_their_place_empty():
-    """Background of 40 columns beside cells of 10: nothing grows into it."""
-    prob = np.zeros((41, 61))
-    prob[::10, :21], prob[:, :21:10] = 1, 1
-    everything, cells = label_cells(prob, "threshold"), label_cells(prob, "threshold", max_size=100)
-    assert everything.max() == cells.max() + 1 == 9
-    assert not cells[:, 22:].any()
-    assert (cells[:, :20] > 0).sum() == ((everything[:, :20] > 0) & (everything[:, :20] != everything[20, 40])).sum()
-
-
-def test_cells_at_the_border_are_removed_without_others_growing_there():
-    prob = np.zeros((45, 45))
-    prob[2::10], prob[:, 2::10] = 1, 1  # 5 x 5 lines: 4 x 4 whole cells, 20 cut ones
-    kept, inner = label_cells(prob, "threshold"), label_cells(prob, "threshold", edge_cells="remove")
-    assert (kept.max(), inner.max()) == (36, 16)
-    assert not inner[:2].any()
-    assert not inner[:, -2:].any()
-    assert (kept[4:40, 4:40] > 0).sum() == (inner[4:40, 4:40] > 0).sum()
-
-
-def test_sizes_in_micrometres():
-    prob = as_image(grid(4, 10), pixel_size=0.5, unit="um")  # cells of 81 px, 20.25 um2
-    assert label_cells(prob, "threshold", min_size=20.2, unit="um2").max() == 16
-    assert label_cells(prob, "threshold", min_size=20.3, unit="um2").max() == 0
-    assert label_cells(prob, "threshold", max_size=20.2, unit="um2").max() == 0
-    volume = as_image(np.zeros((4, 5, 6)), pixel_size={"z": 2, "y": 0.5, "x": 0.5}, unit="um")
-    assert label_cells(volume, "threshold", min_size=59.9, unit="um3").max() == 1
-    assert label_cells(volume, "threshold", min_size=60.1, unit="um3").max() == 0
-    for image, wrong, words in (
-        (prob.values, "um2", "need a pixel size"),
-        (prob, "um3", "use 'um2'"),
-        (volume, "nm3", "use 'um3'"),
-    ):
-        with pytest.raises(ImageError, match=words):
-            label_cells(image, "threshold", unit=wrong)
-
-
 def test_distances_follow_the_shape_of_voxels():
     """Two balls of radius 3 um, 4.6 um apart, in voxels of 1 x 0.25 x 0.25 um: the neck is cut across z."""
     z, y, x = np.indices((17, 33, 33)) * np.array([1, 0.25, 0.25]).reshape(3, 1, 1, 1)
@@ -314,40 +231,6 @@ def test_images_without_membranes_or_without_cells(method, value):
     assert labels.max() == (1 if value == 0 else 0) or covered
 
 
-@pytest.mark.parametrize(
-    ("method", "parameters", "words"),
-    [
-        ("threshold", {"sigma": 1}, "sigma is not a parameter of the method 'threshold', which takes threshold"),
-        ("watershed", {"beta": 0.5}, "beta is not a parameter"),
-        ("agglomeration", {"beta": 1.5}, "beta is 1.5"),
-        ("seeded", {"sigma": -1}, "sigma is -1"),
-        ("seeded", {"h": np.nan}, "h is nan"),
-        ("threshold", {"grow": -1}, "grow is -1"),
-        ("threshold", {"min_size": 10, "max_size": 5}, "max_size is 5; expected at least min_size"),
-        ("threshold", {"edge_cells": "cut"}, "edge_cells is 'cut'"),
-    ],
-)
-def test_parameters_out_of_range_or_place(method, parameters, words):
-    with pytest.raises(ImageError, match=words):
-        label_cells(grid(), method, **parameters)
-
-
-def test_growing_along_ridges_and_calibrated():
-    labels = np.zeros((3, 9), int)
-    labels[:, 0], labels[:, 8] = 4, 9
-    ridge = np.zeros((3, 9))
-    ridge[:, 6] = 1
-    assert grow_labels(labels, ridge)[0].tolist() == [4, 4, 4, 4, 4, 4, 0, 9, 9]
-    long = as_image(np.moveaxis(np.array([[[1, 0, 0, 0]]]), 2, 0), "zyx", pixel_size={"z": 2, "y": 1, "x": 1})
-    grown = grow_labels(long, distance=4)
-    assert grown.values[:, 0, 0].tolist() == [1, 1, 1, 0]
-    assert pixel_size(grown) == pixel_size(long)
-    touching_before = np.array([[1, 1, 2, 2]])
-    assert (grow_labels(touching_before) == touching_before).all()
-    with pytest.raises(ImageError, match="ids up to"):
-        grow_labels(np.array([[2**31, 0]]))
-
-
 @pytest.mark.parametrize("number", ["15", "21"])
 @pytest.mark.parametrize("method", METHODS)
 def test_true_membranes_of_the_cornea_give_its_cells(data, method, number):
@@ -373,9 +256,3 @@ def test_border_is_the_old_name_of_edge_cells():
     with pytest.warns(RenamedWarning, match="border= of label_cells was renamed to edge_cells="):
         found = label_cells(grid(), "threshold", border="remove")
     assert (found == label_cells(grid(), "threshold", edge_cells="remove")).all()
-
-
-def test_old_names_of_the_parameters():
-    with pytest.warns(RenamedWarning, match="make_recipe was renamed to fijibridge.cells.segmentation.parameters.make"):
-        recipe = segmentation_parameters.make_recipe(grid(), "watershed")
-    assert recipe == segmentation_parameters.make_parameters(grid(), "watershed")

@@ -17,6 +17,7 @@ from fijibridge.cells.segmentation.flooding import closed
 from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.cells.segmentation.parameters import make_parameters
 from fijibridge.errors import ImageError
+from tests.conftest import ROOT
 
 NEW_METHOD = """
 from fijibridge.cells.segmentation.methods.method import Method, Parameter
@@ -117,3 +118,10 @@ def test_the_registry_loads_without_numpy():
         "assert not {'numpy', 'scipy', 'xarray'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_documentation_lists_every_method():
+    page = (ROOT / "docs" / "cells.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    found = ((name, methods.get_method(name)) for name in methods.method_names())
+    assert rows == [f"| `{name}` | {method.summary} | {method.suits} |" for name, method in found]

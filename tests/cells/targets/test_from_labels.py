@@ -13,7 +13,7 @@ from scipy import ndimage
 from fijibridge.cells.scaling.resampling import downscale, upscale
 from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.cells.targets.from_labels import IGNORE, affinity_target, class_target, distance_target, membrane_target
-from fijibridge.errors import ImageError
+from fijibridge.errors import ImageError, RenamedWarning
 from fijibridge.files import read_image
 from fijibridge.image import as_image, pixel_size
 
@@ -290,3 +290,13 @@ def test_arrays_on_disk_give_plain_arrays(tmp_path):
             assert (result == work(labels)).all()
     prob = (membrane_target(labels, 2) == 1).astype(np.float32)
     assert (label_cells(dask.array.from_array(prob), "threshold") == label_cells(prob, "threshold")).all()
+
+
+@pytest.mark.parametrize("target", [membrane_target, class_target])
+def test_width_is_the_old_name_of_membrane_width(target):
+    labels = np.array([[1, 1, 1, 1, 2, 2, 2, 2]] * 2)
+    expected = target(labels, membrane_width=2, region=labels > 0)
+    with pytest.warns(RenamedWarning, match=f"width= of {target.__name__} was renamed to membrane_width="):
+        assert (target(labels, width=2, region=labels > 0) == expected).all()
+    with pytest.warns(RenamedWarning, match=f"argument 3 of {target.__name__} is keyword-only now: region="):
+        assert (target(labels, 2, labels > 0) == expected).all()

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tifffile
 
 import fijibridge as fb
 from fijibridge.dataset import Dataset
+from fijibridge.dataset.guess import file_groups
+from fijibridge.errors import RenamedWarning
 
 
 def test_series_and_tiles(tmp_path):
@@ -16,3 +19,9 @@ def test_series_and_tiles(tmp_path):
     assert guess.description.image == "{name}_T{t}_Z{z}.tif"
     image = Dataset(tmp_path, guess.description)["embryo_1"].image()
     assert image.shape == (2, 3, 20, 30)
+
+
+@pytest.mark.parametrize(("old", "new"), [("Family", "FileGroup"), ("families", "file_groups")])
+def test_old_names_work_and_warn(old, new):
+    with pytest.warns(RenamedWarning, match=rf"{old} was renamed to fijibridge\.dataset\.guess\.file_groups\.{new}"):
+        assert getattr(file_groups, old) is getattr(file_groups, new)
