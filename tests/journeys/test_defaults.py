@@ -73,15 +73,7 @@ def test_each_command_has_the_defaults_of_its_function():
     compared = 0
     for command, function in COMMANDS.items():
         given, known = options(command), defaults(function)
-        for name in set(given) & set(known) - {
-            "image",
-            "labels",
-            "region",
-            "out",
-            "label",
-            "validation",
-            "description",
-        }:
+        for name in set(given) & set(known) - OTHER_MEANING:
             expected = known[name]
             if name in ("factors", "methods"):
                 expected = ",".join(map(str, expected))
