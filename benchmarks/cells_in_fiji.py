@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=4096)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    fiji = fb.Fiji.start("embedded", mode="headless", memory="4g")
+    fiji = fb.Fiji.start("embedded", mode="headless", heap="4g")
     print(f"{'':<44}{'here':>10}{'reference':>11}   reference / here (least to most)")
     for cells in arguments.cells:
         race(fiji, tissue(cells, arguments.side), arguments.rounds)

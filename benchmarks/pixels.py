@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--fiji", help="a Fiji folder: compare with pyimagej's own conversions too")
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
-    fiji = fb.Fiji.start(arguments.fiji or "embedded", mode="headless", memory="6g")
+    fiji = fb.Fiji.start(arguments.fiji or "embedded", mode="headless", heap="6g")
     rng = np.random.default_rng(0)
     data = {
         "2048 x 2048 float32": rng.random((2048, 2048), np.float32),

@@ -1,4 +1,4 @@
-"""Types of arrays, and arrays on disk: tell whether one is, and go through it in parts."""
+"""Types of arrays, and parts of arrays on disk."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 Labels: TypeAlias = npt.NDArray[np.int32]
 """Ids of cells, 0 = background."""
 
-_PART = 2**24  # elements of a part, at most
-_PIECE = 2**20  # of one of some parts
+_PART = 2**24  # largest number of elements of a part
+_PIECE = 2**20  # and of a part of a sample
 
 
 def is_mapped(array: Any) -> TypeGuard[npt.NDArray[Any]]:
-    """Whether an array, or what it is a view of, is a file that is mapped into memory."""
+    """Return whether an array is a memory-mapped file, or a view of one."""
     base = array
     while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
         base = base.base
@@ -30,7 +30,7 @@ def is_mapped(array: Any) -> TypeGuard[npt.NDArray[Any]]:
 
 
 def parts(array: Any) -> Iterator[tuple[slice, ...]]:
-    """Cut an array into parts along its chunks, none much larger than 16 million elements.
+    """Yield parts of an array along its chunks, each of at most about 16 million elements.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def parts(array: Any) -> Iterator[tuple[slice, ...]]:
 
 
 def some_parts(array: Any, count: int) -> Iterator[tuple[slice, ...]]:
-    """Choose parts of an array, none much larger than a chunk or 1 million elements, spread over all of it.
+    """Yield some parts of an array, spread over it, each of at most about a chunk or 1 million elements.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def some_parts(array: Any, count: int) -> Iterator[tuple[slice, ...]]:
 
 
 def _sides(array: Any, most: int) -> list[int]:
-    """Return the sides of an array's chunks, halved until they have no more than so many elements."""
+    """Return the sides of an array's chunks, halved until a part has at most `most` elements."""
     chunks = getattr(array, "chunks", None)
     sides = [c if isinstance(c, int) else max(c) for c in chunks] if chunks else list(array.shape)
     while math.prod(sides) > most and max(sides) > 1:

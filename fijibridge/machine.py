@@ -1,4 +1,4 @@
-"""How much memory this machine, this container and this process have; asked of the system, without torch."""
+"""Memory of this machine, this container and this process, as the system reports it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,11 @@ from pathlib import Path
 from types import TracebackType
 
 _CGROUPS = Path("/sys/fs/cgroup")
-_UNLIMITED = 2**60  # cgroup v1 says "no limit" as a number near 2**63
+_UNLIMITED = 2**60  # cgroup v1 writes a number near 2**63 for "no limit"
 
 
 def total_memory() -> int | None:
-    """Return the bytes of memory that there are for programs: the machine's, or fewer where a container has a limit.
-
-    None where nothing says it.
-    """
+    """Return the memory of the machine, or the limit of its container, in bytes; None if unknown."""
     built_in = None
     if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
         built_in = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -28,13 +25,12 @@ def total_memory() -> int | None:
 
 
 def available_memory() -> int | None:
-    """Return the bytes that programs can still take, without swapping and within a container's limit.
+    """Return the memory that programs can still take without swapping, within a container's limit, in bytes.
 
     Notes
     -----
-    Linux says what is available (``MemAvailable``), and what the control groups that this process is in, with
-    all their parents, have left: limit - usage + the file cache that is given back when needed. Other systems say at
-    the most what is built in. None where nothing says it.
+    On Linux, the least of ``MemAvailable`` and of what is left of each control group of this process and its parents:
+    limit - usage + the file cache, which is freed when needed. On other systems, :func:`total_memory`. None if unknown.
     """
     known = [limit - used for limit, used in _groups()]
     machine = _of_file(Path("/proc/meminfo"), "MemAvailable", 1024)
@@ -46,12 +42,12 @@ def available_memory() -> int | None:
 
 
 def resident_memory() -> int | None:
-    """Return the bytes of this process that lie in memory now; None where nothing says it (macOS, Windows)."""
+    """Return the resident memory of this process in bytes; None if unknown (macOS, Windows)."""
     return _of_file(Path("/proc/self/status"), "VmRSS", 1024)
 
 
 def release_memory() -> None:
-    """Give what this process has freed back to the system, where its allocator can (glibc)."""
+    """Return freed memory to the system, where the allocator supports it (glibc)."""
     gc.collect()
     if sys.platform.startswith("linux"):
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -60,19 +56,19 @@ def release_memory() -> None:
 
 
 class PeakMemory:
-    """The most memory that this process had while a block ran, watched by a thread.
+    """Peak of the resident memory of this process while a block runs, measured by a thread.
 
     Attributes
     ----------
     before : int or None
-        Resident bytes at its start; None where the system does not say.
+        Resident memory at the start of the block, in bytes; None if unknown.
     peak : int or None
-        The most since then.
+        Largest resident memory since then.
 
     Notes
     -----
-    Looked at every 10 ms. Where the kernel's own high-water mark (``VmHWM``) rose meanwhile, that is taken: it misses
-    nothing.
+    Memory is read every 10 ms. If the kernel's high-water mark (``VmHWM``), which misses nothing, rose meanwhile, it is
+    the peak.
 
     Examples
     --------
@@ -111,7 +107,7 @@ class PeakMemory:
 
     @property
     def growth(self) -> int | None:
-        """Bytes by which the peak lay above the start."""
+        """Growth from start to peak, in bytes."""
         return None if self.peak is None or self.before is None else self.peak - self.before
 
     def _watch(self) -> None:
@@ -125,7 +121,7 @@ class PeakMemory:
 
 
 def _of_file(path: Path, key: str, factor: int = 1) -> int | None:
-    """Return the number behind a key in a file of lines such as ``VmRSS:  123 kB`` or ``inactive_file 123``."""
+    """Return the number after a key in a file of lines such as ``VmRSS:  123 kB`` or ``inactive_file 123``."""
     try:
         for line in path.read_text().splitlines():
             words = line.replace(":", " ").split()
@@ -145,7 +141,7 @@ def _number(path: Path) -> int | None:
 
 
 def _groups() -> Iterator[tuple[int, int]]:
-    """Yield limit and use, without file cache, of each control group with a limit on this process, v1 and v2."""
+    """Yield limit and usage without file cache of each control group that limits this process, v1 and v2."""
     for folder, limit_name, use_name, cache in _group_folders():
         limit, use = _number(folder / limit_name), _number(folder / use_name)
         if limit is not None:
@@ -169,5 +165,6 @@ def _group_folders() -> Iterator[tuple[Path, str, str, str]]:
         else:
             continue
         folder = root / path.lstrip("/")
+        # A limit holds for all groups below it, so that the parents count too.
         for place in dict.fromkeys([folder, *(p for p in folder.parents if p == root or root in p.parents), root]):
             yield place, *names

@@ -11,6 +11,7 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -132,7 +133,7 @@ def python(where) -> Callable[..., subprocess.CompletedProcess[str]]:
     ``WHERE`` in it is the Fiji of the tests.
     """
 
-    def run(code: str, *, timeout: float = 120, status: int = 0, **environment: str | None):
+    def run(code: str, *, timeout: float = 600, status: int = 0, **environment: str | None):
         env = {k: v for k, v in {**os.environ, **environment}.items() if v is not None}
         done = subprocess.run(
             [sys.executable, "-c", f"WHERE = {where!r}\n{textwrap.dedent(code)}"],
@@ -161,6 +162,27 @@ def here(monkeypatch, capsys) -> Callable[..., str]:
     return run
 
 
+@pytest.fixture
+def window(python, display, tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run code in a Python of its own with ImageJ's windows, the hands of tests.people, and preferences of its own."""
+    from tests.people import HEAD
+
+    def run(body: str, **environment: str):
+        options = f"-Duser.home={tmp_path}"
+        environment = {"JAVA_TOOL_OPTIONS": options, "FOLDER": str(tmp_path), **environment}
+        return python(HEAD + textwrap.dedent(body), DISPLAY=display, **environment)
+
+    return run
+
+
+@pytest.fixture
+def evaluate(fiji, engines) -> dict[str, Callable[[str], Any]]:
+    """Functions by language that run a script and return its result."""
+    from tests.engines import JARS
+
+    return {language: engines.evaluate(language) for language in JARS}
+
+
 @pytest.fixture(scope="session")
 def warm_python(tmp_path_factory) -> Iterator[WarmPython]:
     """Runs scripts in processes of their own that need not import torch, without Fiji."""
@@ -176,7 +198,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            together = nodeid.startswith(("tests/gui/", "tests/worker/"))
+            together = nodeid.startswith(("tests/gui/", "tests/worker/", "tests/journeys/foreign/"))
             return "windows" if together else nodeid.split("::")[0]
 
     return ByFile(config, log)

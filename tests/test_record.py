@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import fijibridge as fb
-from fijibridge.errors import TrainingError
+from fijibridge.errors import RenamedWarning, TrainingError
 from fijibridge.files import write_image
 from fijibridge.record import picture_of, read_record
 
@@ -85,7 +85,7 @@ def test_a_picture_joins_image_and_membranes(folder):
     [
         ({"format": 9}, "format 9, this version reads 1"),
         ({"settings": None}, "no record of a training"),
-        ({"history": [{"epoch": "x"}]}, "no table of numbers"),
+        ({"history": [{"epoch": "x"}]}, "not a table of numbers"),
         ({"ending": {"why": "so"}}, "lacks looks_like, evidence, advice"),
     ],
 )
@@ -97,7 +97,7 @@ def test_what_is_no_record_is_refused(folder, change, words):
 
 
 def test_what_is_no_folder_of_a_run_is_refused(tmp_path):
-    with pytest.raises(TrainingError, match=r"holds no run\.json, which fijibridge train writes"):
+    with pytest.raises(TrainingError, match=r"holds no run\.json, so it is no folder of a run"):
         read_record(tmp_path)
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(TrainingError, match="cannot be read"):
@@ -113,3 +113,17 @@ def test_reading_needs_no_torch(python, folder):
         assert fb.read_record({str(folder)!r}).stopped_because == "all 2 epochs done"
         assert not {{"torch", "jpype", "lightning"}} & set(sys.modules)
     """)
+
+
+def test_the_old_name_of_the_summary(folder):
+    with pytest.warns(RenamedWarning, match=r"Record\.told was renamed to Record\.summary"):
+        assert read_record(folder).told() == read_record(folder).summary()
+
+
+def test_old_names_of_settings_are_read_as_new_ones(folder):
+    record = json.loads((folder / "run.json").read_text())
+    record["settings"] |= {"width": 4, "border": None}
+    (folder / "run.json").write_text(json.dumps(record))
+    settings = read_record(folder).settings
+    assert (settings["membrane_width"], settings["border_weight"]) == (4, None)
+    assert not {"width", "border"} & set(settings)

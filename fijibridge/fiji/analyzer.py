@@ -1,4 +1,4 @@
-"""Measuring: ImageJ's own Analyzer, on the slice and channel that each cell belongs to."""
+"""Measurements of cells by ImageJ's Analyzer, each on its slice and channel."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ from typing import Any
 
 import jpype
 import pandas as pd
+import xarray as xr
 
 from fijibridge.errors import ImageError, RoiError
+from fijibridge.fiji import imageplus, windows
+from fijibridge.fiji import rois as fiji_rois
 from fijibridge.fiji.jvm import classes
 from fijibridge.fiji.tables import frame_of
-from fijibridge.imagej.measurements import ALL_MEASUREMENTS, MEASUREMENTS, measurement_constants
+from fijibridge.fiji.windows import Which
+from fijibridge.image import Array, as_image, in_order
+from fijibridge.imagej.measurements import ALL_MEASUREMENTS, MEASUREMENTS, measurement_constants, places_of
+from fijibridge.rois import Roi, labels_to_rois
 
-__all__ = ["ALL_MEASUREMENTS", "MEASUREMENTS", "measure_rois", "measurement_flags"]
+__all__ = ["ALL_MEASUREMENTS", "MEASUREMENTS", "measure", "measure_rois", "measurement_flags"]
 
 
 def measurement_flags(names: Sequence[str]) -> int:
-    """Return ImageJ's bit set for names of :data:`ALL_MEASUREMENTS`."""
+    """Return ImageJ's flags for names of :data:`ALL_MEASUREMENTS`."""
     constants = jpype.JClass("ij.measure.Measurements")
     flags = 0
     for name in measurement_constants(names):
@@ -25,19 +31,101 @@ def measurement_flags(names: Sequence[str]) -> int:
     return flags
 
 
+def measure(
+    cells: Array | Sequence[Roi] | fiji_rois.Source,
+    image: Array | Which = None,
+    measurements: Sequence[str] | None = None,
+    channel: int | str | None = None,
+) -> tuple[pd.DataFrame, int | None]:
+    """Measure cells, and return the table of :meth:`fijibridge.Fiji.measure` and the id of the open image.
+
+    The id is None if `image` is an array that is not open in Fiji.
+    """
+    cells = in_order(cells) if isinstance(cells, xr.DataArray) else cells
+    rois = _rois_of(cells, image)
+    imp, open_id = _image_of(image, cells)
+    table = measure_rois(imp, fiji_rois.to_java(rois), measurements or MEASUREMENTS, _channel_number(imp, channel))
+    for column, places in places_of(rois).items():
+        table.insert(0, column, places)
+    names = [r.name for r in rois]
+    numbers = all(n.isascii() and n.isdigit() for n in names)
+    table.insert(0, "label", [int(n) for n in names] if numbers else names)
+    table.attrs["unit"] = str(imp.getCalibration().getUnit())
+    return table, open_id
+
+
+def _rois_of(cells: Any, image: Any) -> list[Roi]:
+    """Return the ROIs to measure: of a label image, of a list, or of a source in Fiji."""
+    if isinstance(cells, str):
+        which = image if image is None or isinstance(image, str | int) else None
+        return fiji_rois.copy_rois(cells, which)  # type: ignore[arg-type]
+    rois = list(cells) if isinstance(cells, Sequence) else labels_to_rois(cells)
+    if not all(isinstance(r, Roi) for r in rois):
+        raise RoiError("measure takes a label image or a list of fijibridge.Roi")
+    if not rois:
+        raise RoiError("there is no cell to measure")
+    return rois
+
+
+def _image_of(image: Array | Which, cells: Any) -> tuple[Any, int | None]:
+    """Return the ImagePlus to measure in, and its id if it is open; refuse one that does not fit the cells."""
+    if image is None or isinstance(image, str | int):
+        imp = windows.find(image)
+        open_id: int | None = int(imp.getID())
+    else:
+        source = as_image(image)
+        imp = imageplus.to_imageplus(source, str(source.name or "image"))
+        came_from = imageplus.open_id(source)
+        open_id = None if came_from is None or windows.with_id(came_from) is None else came_from
+    if hasattr(cells, "shape") and (int(imp.getHeight()), int(imp.getWidth())) != tuple(cells.shape[-2:]):
+        raise ImageError(f"labels have shape {cells.shape}, the image is {imp.getHeight()} x {imp.getWidth()} (y, x)")
+    if getattr(cells, "ndim", 2) == 3:
+        planes = fiji_rois.depth(imp)
+        if planes != cells.shape[0]:
+            raise ImageError(f"labels have {cells.shape[0]} slices, the image has {planes}")
+    return imp, open_id
+
+
+def _channel_number(imp: Any, channel: int | str | None) -> int | None:
+    """Return a channel as ImageJ counts it, from 1."""
+    if channel is None:
+        return None
+    count = int(imp.getNChannels())
+    if isinstance(channel, str):
+        names = [str(imp.getStack().getShortSliceLabel(i + 1) or "") for i in range(count)]
+        if channel not in names:
+            raise ImageError(f"no channel {channel!r}; the image has {names}")
+        return names.index(channel) + 1
+    if not -count <= channel < count:
+        raise ImageError(f"channel {channel}; the image has channels 0 to {count - 1}")
+    return channel % count + 1
+
+
 def measure_rois(imp: Any, rois: Any, names: Sequence[str], channel: int | None = None) -> pd.DataFrame:
-    """Let ImageJ's own Analyzer measure ROIs, each on the slice of its position; a row per ROI, in their order.
+    """Measure ROIs with ImageJ's Analyzer, each on the slice of its position.
 
     Parameters
     ----------
     imp
-        An ``ij.ImagePlus``. It is not touched: a second one on the same pixels is measured, so that nothing is drawn.
+        An ``ij.ImagePlus``. It is not touched: a second one on the same pixels is measured.
     rois
-        Java's array of ``ij.gui.Roi``; those without a position are measured on the current slice.
+        Java's array of ``ij.gui.Roi``. ROIs without a position are measured on the current slice.
     names
-        Out of :data:`ALL_MEASUREMENTS`.
+        Names out of :data:`ALL_MEASUREMENTS`.
     channel
-        From 1; the current one if left out.
+        Number from 1; by default the current one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each ROI, in their order.
+
+    Raises
+    ------
+    ImageError
+        If a ROI lies outside the stack, or ImageJ measures in another image.
+    RoiError
+        If a ROI has several rows in ImageJ's table.
     """
     try:
         columns = classes.measuring().measure(imp, rois, measurement_flags(names), channel or 0)

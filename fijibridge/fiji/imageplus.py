@@ -1,8 +1,7 @@
-"""Images: between ImageJ's ImagePlus and our DataArrays, with all that belongs to them.
+"""Conversion between ImageJ's ImagePlus and DataArrays: pixels, calibration, looks and properties.
 
-Slices are read with ``getPixels``, never through ``ij.py.from_java``, whose cache is stale after a crop. What ImageJ
-knows of an image and xarray has no place for is kept as text in ``image.attrs["imagej"]``, which
-:func:`fijibridge.imagej_info` reads.
+Slices are read with ``getPixels``, not through ``ij.py.from_java``, whose cache is stale after a crop. Properties that
+xarray has no place for are kept as text in ``image.attrs["imagej"]``, which :func:`fijibridge.imagej_info` reads.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from fijibridge.errors import ImageError
 from fijibridge.fiji.jvm import classes
 from fijibridge.fiji.pixels import copy_to_java, each_plane
 from fijibridge.fiji.stacks import ArrayStack, ImageStack, virtual_dtype
-from fijibridge.image import DIMS
+from fijibridge.image import DIMS, RGB
 from fijibridge.imagej.description import facts_of
 from fijibridge.imagej.hyperstack import Shown, image_of, shown, stored_pixels
 from fijibridge.imagej.lookup_table import LookupTable
@@ -30,7 +29,7 @@ from fijibridge.imagej.metadata import imagej_info, keep_info
 Region = Mapping[str, int | slice]
 
 _SESSION = uuid.uuid4().hex
-"""Ids of images begin anew with each JVM, and a process has one: an id of another one is not that of the image."""
+"""Id of this JVM: ids of images start again in each JVM, and one of another JVM means another image."""
 
 # --- ImageJ -> Python -------------------------------------------------------------------------------
 
@@ -43,18 +42,18 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
     imp
         An ``ij.ImagePlus`` of any type: single plane, stack, hyperstack or virtual stack.
     region
-        Only this part crosses, as ``image.isel(region)``: slices or indices (from 0) by axis.
+        Copies only this part, as ``image.isel(region)``: slices or indices (from 0) by axis.
     lazy
-        A dask array that reads planes when they are needed.
+        Returns a dask array, which reads planes when they are needed.
 
     Returns
     -------
     xarray.DataArray
         ``uint8`` (8-bit and indexed colour: the index), ``uint16``, ``int16`` (signed 16-bit calibration),
-        ``float32``; RGB as three ``uint8`` channels. Axes of length 1 are left out; pixel size, origin, unit and
-        frame interval are those of its calibration, names of channels those of its slice labels.
-        :func:`fijibridge.imagej_info` returns what else ImageJ knows of it: lookup tables, display ranges, labels of
-        slices and the like. Grey values are handed out raw, whatever their calibration function.
+        ``float32``; RGB as three ``uint8`` channels. Axes of length 1 are left out. Pixel size, origin, unit and frame
+        interval come from the calibration, names of channels from the slice labels. :func:`fijibridge.imagej_info`
+        returns lookup tables, display ranges, slice labels and other properties. Grey values are raw: calibration
+        functions are not applied.
     """
     stack = ImageStack(imp)
     keep = [d for d, n in zip(DIMS, stack.shape, strict=True) if n > 1 or d in "yx"]
@@ -77,7 +76,7 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
     index |= region
     about = imagej_info(frame)
     channels = range(stack.shape[1])[index["c"]]
-    if isinstance(channels, int) or len(channels) == 1:  # a single one has no axis that says which
+    if isinstance(channels, int) or len(channels) == 1:  # a single channel has no axis that would tell its number
         about["channel"] = channels if isinstance(channels, int) else channels[0]
     part = frame.isel(region).copy(deep=False, data=stack[tuple(index[d] for d in DIMS)])
     keep_info(part, about)
@@ -85,7 +84,7 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
 
 
 def open_id(image: xr.DataArray) -> int | None:
-    """Return the ImageJ id of the image that this one was copied from in this session; None if it was not."""
+    """Return the ImageJ id of the image that this one was copied from in this session; None if there is none."""
     about = imagej_info(image)
     return about.get("id") if about.get("session", _SESSION) == _SESSION else None
 
@@ -98,7 +97,7 @@ def _dask_array(stack: ImageStack, chunks: tuple[int, ...]) -> Any:
 
 
 def _checked(region: Region, frame: xr.DataArray) -> dict[str, int | slice]:
-    """Return a region whose indices lie in the image."""
+    """Check that the indices of a region lie in the image."""
     for axis, index in region.items():
         if axis not in frame.dims:
             raise ImageError(f"region names the axis {axis!r}; the image has {frame.dims}")
@@ -123,21 +122,21 @@ def _image_of(imp: Any, array: npt.NDArray[Any], keep: Sequence[str]) -> xr.Data
 
 
 def to_imageplus(image: xr.DataArray, title: str, virtual: bool = False, mode: str | None = None) -> Any:
-    """Copy an image into a new ImagePlus, or let ImageJ read it plane by plane.
+    """Copy an image into a new ImagePlus; a virtual one reads its planes on demand.
 
     Parameters
     ----------
     image
         See :func:`fijibridge.image.imagej_pixels` for the types; ``int16`` becomes ImageJ's signed 16 bits, and
-        three ``uint8`` channels named red, green, blue become RGB. What :func:`fijibridge.imagej_info` says of it is
-        put back, as far as it fits.
+        three ``uint8`` channels named red, green, blue become RGB. Properties that :func:`fijibridge.imagej_info`
+        returns are restored as far as they fit.
     title
-        Of the new image.
+        Title of the new image.
     virtual
-        A virtual stack: planes are read when ImageJ shows them. Wider integers and floats become 32 bits; a value
-        that they cannot hold is shown as NaN, and the log says so.
+        Makes a virtual stack, whose planes are read when ImageJ shows them. Wider integers and floats become 32-bit
+        floats; a value that does not fit is shown as NaN, and logged.
     mode
-        How several channels are shown: composite, color or grayscale; as it was if left out.
+        Display mode of several channels, composite, color or grayscale; by default the stored one.
     """
     told = shown(image, mode)
     if virtual:
@@ -152,13 +151,13 @@ def to_imageplus(image: xr.DataArray, title: str, virtual: bool = False, mode: s
 
 
 def _five(image: xr.DataArray) -> Any:
-    """Return the array behind an image with all five axes, not read."""
+    """Return the array behind an image with all five axes, without reading it."""
     data = image.variable._data if not isinstance(image.data, np.ndarray) else image.data
     return _Five(data, [str(d) for d in image.dims])
 
 
 class _Five:
-    """An array with fewer axes, indexed by t, c and z."""
+    """Array with fewer axes, indexed by t, c and z."""
 
     def __init__(self, data: Any, dims: Sequence[str]):
         self.data, self.dims, self.dtype = data, dims, data.dtype
@@ -208,9 +207,9 @@ def _doubles(numbers: Iterable[float]) -> Any:
 
 
 def set_limits(imp: Any, limits: tuple[float, float]) -> None:
-    """Set what is shown as black and as white, in Python's values and for all channels."""
+    """Set the values shown as black and white, in Python's values, for all channels."""
     if len(limits) != 2 or not limits[0] <= limits[1]:
-        raise ImageError(f"limits={limits!r}; expected two numbers, what is black and what is white")
+        raise ImageError(f"limits={limits!r}; expected two numbers, the values shown as black and white")
     shift = 32768 if imp.getCalibration().isSigned16Bit() else 0
     low, high = (float(v) + shift for v in limits)
     classes.images().limit(imp, low, high)
@@ -219,3 +218,42 @@ def set_limits(imp: Any, limits: tuple[float, float]) -> None:
 def make_lut(table: LookupTable, low: float = 0.0, high: float = 255.0) -> Any:
     """Return ImageJ's own lookup table."""
     return classes.images().lut(_bytes(table), low, high)
+
+
+_BUILT_IN_LUTS = (
+    "Fire", "Grays", "Ice", "Spectrum", "3-3-2 RGB", "Red", "Green", "Blue", "Cyan", "Magenta", "Yellow", "Red/Green"
+)  # fmt: skip
+"""Lookup tables that ImageJ has without its folder of further ones."""
+
+
+def set_lut(imp: Any, name: str) -> None:
+    """Display an image of one channel with one of ImageJ's lookup tables."""
+    if imp.isComposite():
+        raise ImageError(
+            f"lut={name!r} is for one channel, the image has {imp.getNChannels()}: leave mode= or lut= out"
+        )
+    table = jpype.JClass("ij.plugin.LutLoader").getLut(name)
+    if table is None:
+        names = [str(n) for n in jpype.JClass("ij.IJ").getLuts() or ()] or list(_BUILT_IN_LUTS)
+        raise ImageError(f"ImageJ has no lookup table {name!r}; expected one of {', '.join(names)}")
+    low, high = float(imp.getDisplayRangeMin()), float(imp.getDisplayRangeMax())
+    imp.setLut(jpype.JClass("ij.process.LUT")(table, low, high))
+
+
+def check_mode(image: xr.DataArray, mode: str) -> None:
+    """Refuse a display mode that does not exist or does not fit the image."""
+    if mode not in ("composite", "color", "grayscale"):
+        raise ImageError(f"mode={mode!r}; expected 'composite', 'color' or 'grayscale'")
+    channels = image.sizes.get("c", 1)
+    if "c" in image.coords and tuple(image.coords["c"].values.ravel()) == RGB:
+        raise ImageError(f"mode={mode!r} is for several channels; an RGB image is shown in its colours: leave it out")
+    if channels < 2:
+        raise ImageError(f"mode={mode!r} is for several channels; the image has axes {image.dims}: leave it out")
+
+
+def is_lazy(image: Any) -> bool:
+    """Say whether pixels are outside memory: dask, zarr, HDF5 or a memory map."""
+    if isinstance(image, xr.DataArray):
+        data = image.variable._data
+        return image.chunks is not None or not isinstance(data, np.ndarray) or isinstance(data.base, np.memmap)
+    return isinstance(image, np.memmap) or (hasattr(image, "chunks") and not isinstance(image, np.ndarray))

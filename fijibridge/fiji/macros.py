@@ -1,4 +1,4 @@
-"""Macros and commands, run from Python."""
+"""Macros in ImageJ's macro language, run from Python."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from fijibridge.fiji.jvm import classes
 
 
 def run_macro(code: str, argument: str = "") -> str:
-    """Run a macro of ImageJ's macro language, and return what it returns.
+    """Run a macro, and return its return value.
 
-    Dialogs that the macro itself opens wait for the user: ``showMessage``, ``waitForUser``, ``exit`` with a message.
-    The commands of fijibridge open none.
+    Dialogs that the macro opens wait for the user: ``showMessage``, ``waitForUser``, ``exit`` with a message.
+    Commands of fijibridge open none.
 
     Raises
     ------
     MacroError
-        With ImageJ's message and the line. The macro ends there; no dialog opens, and the open images stay open. What
-        a command of fijibridge raised is its cause.
+        Holds ImageJ's message and the line. The macro ends there, no dialog opens, and the open images stay open. Its
+        cause is the exception of a command of fijibridge, if one raised.
     KeyboardInterrupt
         If Ctrl-C stopped a command of fijibridge.
     """
@@ -54,27 +54,27 @@ def run_macro(code: str, argument: str = "") -> str:
 
 
 _kept: list[Any] = []
-"""The two lists in which ImageJ's interpreter has the open images where there are no windows."""
+"""The two lists of open images that ImageJ's interpreter keeps where there are no windows."""
 
 
 def keep_images() -> None:
-    """Without windows: enter images that are shown into ImageJ's list, and hold on to that list."""
+    """Without windows: let ImageJ list shown images, and keep that list."""
     if not _kept:
         _kept.append(classes.interpreter().keepImages())
     restore_images()
 
 
 def restore_images() -> None:
-    """Without windows: bring back the open images that ImageJ forgot.
+    """Without windows: restore the list of open images.
 
-    An error in any macro, and ``setBatchMode(false)`` in one, make ImageJ drop its list of them.
+    ImageJ drops it at an error in any macro, and at ``setBatchMode(false)``.
     """
     if _kept:
         classes.interpreter().restoreImages(_kept[0])
 
 
 def release_images() -> None:
-    """Leave the list of open images to ImageJ alone."""
+    """Stop keeping the list of open images."""
     _kept.clear()
 
 
@@ -82,15 +82,15 @@ _here = threading.local()
 
 
 def macro_here() -> Any:
-    """Return the interpreter of the macro that :func:`run_macro` runs in this thread; None if it runs none.
+    """Return the interpreter of the macro that :func:`run_macro` runs in this thread; None if there is none.
 
-    ImageJ knows the one that began last, of whichever thread.
+    ImageJ itself only knows the macro that started last, in any thread.
     """
     return getattr(_here, "macro", None)
 
 
 def note_cause(error: BaseException) -> None:
-    """Keep what a command of fijibridge raised, for :func:`run_macro`, which runs the macro in this thread."""
+    """Keep the exception of a command of fijibridge, for :func:`run_macro` in this thread."""
     _here.cause = error
 
 
@@ -98,18 +98,18 @@ _PLACE = re.compile(r"(?P<message>.*) in line (?P<number>\d+)\n(?:\t\t\(called f
 
 
 def _told(message: str) -> str:
-    """Return ImageJ's message, its line and the code there in one."""
+    """Return ImageJ's message with the line number and its code."""
     found = _PLACE.fullmatch(message)
     if found is None:
         return message
     return f"{found['message']} in line {found['number']} of the macro: {found['line'].strip()}"
 
 
-_TOKEN = 0xFFF  # ij.macro.MacroConstants.TOK_MASK: the lower bits of a token's code; what is one sign has its own code
+_TOKEN = 0xFFF  # ij.macro.MacroConstants.TOK_MASK: the lower bits of a token's code; a single character is its own code
 
 
 def _check_brackets(code: str) -> None:
-    """Refuse a macro whose text ends within brackets: ImageJ forgets errors that it finds after the end."""
+    """Refuse a macro with unclosed brackets: ImageJ forgets errors that it finds at the end of the text."""
     tokens = [int(token) & _TOKEN for token in jpype.JClass("ij.macro.Tokenizer")().tokenize(code).getCode()]
     for left, right in ("()", "[]"):
         missing = tokens.count(ord(left)) - tokens.count(ord(right))

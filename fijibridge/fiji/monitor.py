@@ -1,4 +1,4 @@
-"""A training as Fiji shows it while it goes on."""
+"""Monitor of a training in Fiji: progress bar, curves and validation picture while it runs, and its record."""
 
 from __future__ import annotations
 
@@ -6,44 +6,64 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+import jpype
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from fijibridge.errors import UnsavedError
+from fijibridge.fiji import imageplus, plots, updates, windows
+from fijibridge.fiji.jvm.lifetime import Mode
+from fijibridge.fiji.tables import Tables
 from fijibridge.image import Array
 from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.imagej.metadata import imagej_text
-from fijibridge.record import NOT_MEASURED, picture_of
-
-if TYPE_CHECKING:
-    from fijibridge.fiji.session.trainings import Trainings
+from fijibridge.record import NOT_MEASURED, Record, picture_of
 
 log = logging.getLogger("fijibridge")
 
 _EVERY = 0.1  # seconds between two movements of the progress bar
-_IDLE = 30.0  # seconds after which a thread with nothing to draw ends
+_IDLE = 30.0  # seconds without a task after which the drawing thread ends
 _PATIENCE = 2.0  # seconds that the end of a training waits for the last drawing
 
 
-class TrainingMonitor:
-    """Shows a training in Fiji: progress bar, status line, curves in a plot that grows, and a validation picture.
+class Session(Protocol):
+    """The session in which a monitor draws."""
 
-    A Fiji that runs in the process of a training does so by itself. A window that the user closes stays closed until
-    the next training.
+    mode: Mode
+    closed: bool
+
+    def progress(self, done: int, total: int) -> None:
+        """Move the progress bar."""
+
+    def status(self, text: str) -> None:
+        """Write into the status line."""
+
+    def log(self, text: str) -> None:
+        """Write a line into the log window."""
+
+    def _ready(self) -> None:
+        """Prepare a call into Java from this thread."""
+
+
+class TrainingMonitor:
+    """An observer that shows a training in Fiji: progress bar, status line, growing curves and a validation picture.
+
+    A training in the process of a Fiji has one by default. A window that the user closes stays closed until the next
+    training.
 
     Notes
     -----
-    All drawing is done on a thread of its own, which leaves out what is outdated: a training never waits for Java, but
-    for at most 2 s at its end. An error of Java's is logged once, and nothing is drawn any more.
+    One thread does all drawing and skips outdated tasks: a training never waits for Java, except up to 2 s at its end.
+    The first error is logged, and ends the drawing.
     """
 
-    def __init__(self, fiji: Trainings, name: str = "Training"):
+    def __init__(self, fiji: Session, name: str = "Training"):
         self._fiji, self._name = fiji, name
         self._rows: list[Mapping[str, float]] = []
-        self._titles: dict[str, str | None] = {}
+        self._windows: dict[str, int | None] = {}  # ImageJ id by kind, None once the user closed it
         self._moved = 0.0
         self._broken = self._over = False
         self._changed = threading.Condition()
@@ -51,7 +71,7 @@ class TrainingMonitor:
         self._drawing: threading.Thread | None = None
         self._busy = False
 
-    # --- what a training tells --------------------------------------------------------------------------
+    # --- called by a training ---------------------------------------------------------------------------
 
     def progress(self, step: int, steps: int) -> None:
         """Move the progress bar."""
@@ -61,33 +81,33 @@ class TrainingMonitor:
             self._post("progress", lambda: self._fiji.progress(step, steps))
 
     def metrics(self, epoch: int, values: dict[str, float]) -> None:
-        """Draw the curves with an epoch more."""
+        """Add an epoch to the curves; the first after an end starts new curves in new windows."""
         if self._over:
-            self._rows, self._titles, self._over = [], {}, False
+            self._rows, self._windows, self._over = [], {}, False
         known = {name: value for name, value in values.items() if name not in NOT_MEASURED}
         self._rows.append({"epoch": epoch, **known})
         rows = list(self._rows)
         text = ", ".join(f"{name} {value:.4f}" for name, value in known.items() if np.isfinite(value))
-        self._post(f"epoch {epoch}", lambda: self._tell(f"epoch {epoch}: {text}"))
+        self._post(f"epoch {epoch}", lambda: self._report(f"epoch {epoch}: {text}"))
         self._post("curves", lambda: self._draw_curves(rows))
 
     def picture(self, epoch: int, image: Array, prob: Array) -> None:
-        """Show the validation image and what the network says of it."""
+        """Show the validation image with the network's probabilities over it."""
         joined = picture_of(image, prob)
         self._post("picture", lambda: self._draw_picture(joined))
 
     def ended(self, why: str) -> None:
-        """Say why it ended, and let what is to be drawn be drawn."""
+        """Report why the training ended, and wait up to 2 s for the last drawing."""
         self._post("progress", lambda: self._fiji.progress(1, 1))
-        self._post("end", lambda: self._tell(f"training ended: {why}"))
+        self._post("end", lambda: self._report(f"training ended: {why}"))
         with self._changed:
             self._over = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._tasks and not self._busy, _PATIENCE)
 
-    # --- on the thread that draws -----------------------------------------------------------------------
+    # --- on the drawing thread --------------------------------------------------------------------------
 
-    def _tell(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self._fiji.status(text)
         if self._fiji.mode == "interactive":  # without windows the log is the console
             self._fiji.log(text)
@@ -95,39 +115,50 @@ class TrainingMonitor:
     def _draw_curves(self, rows: list[Mapping[str, float]]) -> None:
         curves = pd.DataFrame(rows).drop_duplicates("epoch", keep="last").set_index("epoch")
         if len(curves) > 1:
-            self._in_window("curves", lambda title: self._fiji.plot_metrics(curves, title))
+            self._in_window(
+                "curves",
+                lambda title: plots.open_plot(metrics_plot(curves, title), title),
+                lambda imp: plots.redraw(imp, metrics_plot(curves, str(imp.getTitle()))),
+            )
 
     def _draw_picture(self, picture: xr.DataArray) -> None:
-        self._in_window("picture", lambda title: self._fiji.show(with_look(picture), name=title))
+        self._in_window(
+            "picture",
+            lambda title: updates.show_image(with_look(picture), title, new=True),
+            lambda imp: _replace_picture(imp, picture),
+        )
 
-    def _in_window(self, kind: str, draw: Callable[[str], object]) -> None:
-        """Draw in this training's window of a kind: a new one the first time, none if the user closed it."""
-        from fijibridge.fiji import windows
+    def _in_window(self, kind: str, open_: Callable[[str], Any], redraw: Callable[[Any], Any]) -> None:
+        """Draw in the window of a kind that this training opened; open it the first time.
 
-        if kind not in self._titles:
-            with windows.one_at_a_time(), self._fiji.keeping_active():
-                title = windows.free_title(f"{self._name} {kind}")
-                draw(title)
-            self._titles[kind] = title
+        The window is known by its id and only ever redrawn, so that it stays closed even if the user closes it while it
+        is drawn.
+        """
+        self._fiji._ready()
+        if kind not in self._windows:
+            with windows.one_at_a_time(), windows.keeping_active():
+                opened = open_(windows.free_title(f"{self._name} {kind}"))
+            self._windows[kind] = int(opened.getID())
             return
-        known = self._titles[kind]
-        if known is None or known not in self._fiji.titles():
-            self._titles[kind] = None
+        number = self._windows[kind]
+        imp = None if number is None else windows.with_id(number)
+        if imp is None:
+            self._windows[kind] = None
             return
         try:
-            draw(known)
-        except UnsavedError:  # somebody painted in it: it is theirs from now on
-            del self._titles[kind]
-            self._in_window(kind, draw)
+            self._windows[kind] = int(redraw(imp).getID())
+        except UnsavedError:  # somebody painted in it: leave it to them
+            del self._windows[kind]
+            self._in_window(kind, open_, redraw)
         except Exception:
-            if known in self._fiji.titles():
+            if windows.with_id(int(imp.getID())) is not None:
                 raise
-            self._titles[kind] = None  # closed while it was drawn
+            self._windows[kind] = None  # closed while it was drawn
 
     # --- the thread -------------------------------------------------------------------------------------
 
     def _post(self, kind: str, work: Callable[[], object]) -> None:
-        """Leave something to be drawn, in place of what waits of its kind."""
+        """Leave a task to the drawing thread, in place of one of its kind that waits."""
         if self._broken:
             return
         with self._changed:
@@ -138,8 +169,6 @@ class TrainingMonitor:
             self._changed.notify_all()
 
     def _draw(self) -> None:
-        import jpype
-
         try:
             while (work := self._next()) is not None:
                 self._try(work)
@@ -148,7 +177,7 @@ class TrainingMonitor:
                 jpype.JClass("java.lang.Thread").detach()  # else Java keeps it
 
     def _next(self) -> Callable[[], object] | None:
-        """Wait for the next thing to draw; None ends the thread."""
+        """Wait for the next task; None ends the thread."""
         with self._changed:
             self._busy = False
             self._changed.notify_all()
@@ -167,11 +196,59 @@ class TrainingMonitor:
         except Exception as error:
             self._broken = True
             if not self._fiji.closed:
-                log.warning("the training goes on, but is not shown in Fiji any more: %s", error)
+                log.warning("the training continues, but is not shown in Fiji any more: %s", error)
+
+
+def _replace_picture(imp: Any, picture: xr.DataArray) -> Any:
+    with windows.one_at_a_time():
+        updates.refuse_unsaved(imp)
+        new = imageplus.to_imageplus(with_look(picture), str(imp.getTitle()))
+        return updates.replace(imp, new, keep_view=True)
+
+
+# --- a record ---------------------------------------------------------------------------------------
+
+
+def show_record(record: Record, name: str, tables: Tables) -> None:
+    """Show the record of a training, see :meth:`fijibridge.Fiji.show_run`."""
+    if len(record.curves.columns) and len(record.curves) > 1:
+        show_curves(record.curves, f"{name} curves")
+    if record.picture is not None:
+        updates.show_image(with_look(record.picture), updates.safe_title(f"{name} picture"))
+    if not windows.headless():
+        for kind, table in _record_tables(record).items():
+            tables.show(table, f"{name} {kind}")
+        jpype.JClass("ij.IJ").log(f"{name}: {record.summary()}")
+
+
+def _record_tables(record: Record) -> dict[str, pd.DataFrame]:
+    """Return the tables of a record by kind, without empty ones."""
+    settings = pd.DataFrame([(k, str(v)) for k, v in record.settings.items()], columns=["setting", "value"])
+    took = record.took()
+    tables = {
+        "settings": settings,
+        "history": record.history,
+        "matches": record.matches,
+        "forecast": None if took is None else took.reset_index(),
+    }
+    return {kind: table for kind, table in tables.items() if table is not None and len(table)}
+
+
+# --- curves and picture -----------------------------------------------------------------------------
+
+
+def show_curves(curves: pd.DataFrame, name: str) -> Any:
+    """Plot the metrics of a training by epoch, in place of the open plot of that name, and return its image."""
+    return plots.show(metrics_plot(curves, name), name)
+
+
+def metrics_plot(curves: pd.DataFrame, title: str) -> Any:
+    """Return an ``ij.gui.Plot`` of the metrics of a training, one column each."""
+    return plots.line_plot(curves, title, "epoch", metrics_label(curves))
 
 
 def with_look(picture: xr.DataArray) -> xr.DataArray:
-    """Say how ImageJ is to show an image and its membranes: grey, with red over it."""
+    """Set the display of an image and its membrane probabilities: grey, with red over it."""
     ramp, nothing = np.arange(256, dtype=np.uint8), np.zeros(256, np.uint8)
     gray, red = (LookupTable.of(np.stack(bands, axis=1)) for bands in ([ramp] * 3, [ramp, nothing, nothing]))
     images = picture.sizes["c"] - 1
@@ -185,7 +262,7 @@ def with_look(picture: xr.DataArray) -> xr.DataArray:
 
 
 def metrics_label(curves: pd.DataFrame) -> str:
-    """Return what the axis of curves says: a loss, a score, or both."""
+    """Return the label of the axis: loss, score, or both."""
     names: list[Any] = [name for name in curves.columns if curves[name].notna().any()]
     losses = any(str(name).endswith("loss") for name in names)
     scores = any(not str(name).endswith("loss") for name in names)

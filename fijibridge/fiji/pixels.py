@@ -1,7 +1,7 @@
-"""Pixels: blocks of them between Java's arrays and numpy memory, at about the speed of a copy.
+"""Copies of pixels between Java's arrays and numpy memory, at about the speed of numpy.copy.
 
-A plane crosses as one block, through a direct buffer over the numpy memory; several planes cross at once, since
-calls into Java let go of Python's lock.
+A plane is copied as one block, through a direct buffer over the numpy memory. Several planes are copied at once:
+calls into Java release Python's lock.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _PARALLEL_FROM = 1 << 20
-"""Bytes below which threads cost more than they bring."""
+"""Bytes below which threads cost more time than they save."""
 
 
 def copy_from_java(pixels: Any, out: npt.NDArray[Any]) -> None:
     """Copy a Java primitive array into numpy memory of the same size, in one block."""
     if len(pixels) != out.size:
-        raise ImageError(f"ImageJ's plane has {len(pixels)} pixels, {out.size} were expected")
+        raise ImageError(f"ImageJ's plane has {len(pixels)} pixels; expected {out.size}")
     target = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
     _buffer(target, _view_of(pixels)).put(pixels)
     if target is not out:
@@ -60,11 +60,11 @@ def _buffer(array: npt.NDArray[Any], view: str | None) -> Any:
 
 
 def each_plane(work: Callable[[T], R], planes: Iterable[T], nbytes: int) -> list[R]:
-    """Do some work for each plane, several at once if the planes are many bytes in all; results in their order."""
+    """Call a function for each plane, in threads if the planes are large, and return the results in order."""
     items = list(planes)
     if len(items) < 2 or nbytes < _PARALLEL_FROM:
         return [work(item) for item in items]
-    # Memory bandwidth is shared: more threads than a few bring nothing. They are not shared between calls: a plane of a
-    # virtual stack may itself be made of planes of Fiji's, and would wait for threads that wait for it.
+    # More than a few threads exceed the memory bandwidth. Each call has its own: a plane of a virtual stack may be
+    # computed from planes of Fiji, and would wait for threads that wait for it.
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 4, len(items)), thread_name_prefix="fijibridge-pixels") as pool:
         return list(pool.map(work, items))

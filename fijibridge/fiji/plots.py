@@ -1,4 +1,4 @@
-"""Plots in Fiji."""
+"""Plots in ImageJ's plot windows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fijibridge.errors import ImageError
+from fijibridge.fiji import windows
 from fijibridge.fiji.jvm import classes
 from fijibridge.imagej.tables import curves_to_plot
 
@@ -21,7 +22,7 @@ def line_plot(curves: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Any
     Raises
     ------
     ImageError
-        If there is nothing to plot.
+        If no column has a finite number.
     """
     x, curves = curves_to_plot(curves)
     names = jpype.JArray(jpype.JString)([str(name) for name in curves.columns])
@@ -30,7 +31,7 @@ def line_plot(curves: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Any
 
 
 def histogram_plot(values: npt.NDArray[Any], bins: int, title: str, xlabel: str) -> Any:
-    """Return an ``ij.gui.Plot`` with the histogram of some numbers."""
+    """Return an ``ij.gui.Plot`` with the histogram of the finite numbers."""
     numbers = np.asarray(values, float).ravel()
     numbers = numbers[np.isfinite(numbers)]
     if not numbers.size:
@@ -49,7 +50,7 @@ def _doubles(values: npt.ArrayLike) -> Any:
 
 
 def curves_of(data: pd.DataFrame | pd.Series | Mapping[str, Sequence[float]] | npt.ArrayLike) -> pd.DataFrame:
-    """Return what a user hands to ``fiji.plot`` as a DataFrame."""
+    """Convert the argument of ``fiji.plot`` into a DataFrame."""
     if isinstance(data, pd.DataFrame):
         return data
     if isinstance(data, pd.Series):
@@ -60,3 +61,44 @@ def curves_of(data: pd.DataFrame | pd.Series | Mapping[str, Sequence[float]] | n
     if array.ndim != 1:
         raise ImageError(f"a plot takes a table or a list of numbers, not an array of shape {array.shape}")
     return pd.DataFrame({"value": array})
+
+
+_ASKED = "fijibridge.plot"
+"""Property of a plot's image: the name that was asked for, and the title it got because that was taken."""
+
+
+def show(plot: Any, name: str) -> Any:
+    """Show an ``ij.gui.Plot``, in place of the open plot of that name if there is one, and return its image."""
+    with windows.one_at_a_time():
+        there = next((imp for imp in windows.open_images() if _is_plot(imp, name)), None)
+        return open_plot(plot, name) if there is None else redraw(there, plot)
+
+
+def open_plot(plot: Any, name: str) -> Any:
+    """Open a window for a plot, and return its image; the title is made unique."""
+    title = windows.free_title(name)
+    headless = windows.headless()
+    imp = plot.getImagePlus() if headless else plot.show().getImagePlus()
+    imp.setTitle(title)
+    imp.setProperty(_ASKED, f"{name}\n{title}")
+    if headless:
+        imp.show()
+    return imp
+
+
+def redraw(imp: Any, plot: Any) -> Any:
+    """Draw a plot in the window of another, and return its image. A window that was closed stays closed."""
+    window = imp.getWindow()
+    if window is not None and isinstance(window, jpype.JClass("ij.gui.PlotWindow")):
+        window.drawPlot(plot)
+    else:
+        imp.setProcessor(None, plot.getProcessor())
+        plot.setImagePlus(imp)
+    return imp
+
+
+def _is_plot(imp: Any, name: str) -> bool:
+    """Say whether an open image is the plot of a name, not another image with this title."""
+    title = str(imp.getTitle())
+    asked = title == name or str(imp.getProperty(_ASKED)) == f"{name}\n{title}"
+    return asked and imp.getProperty("thePlot") is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, cast
 
 import jpype
@@ -13,23 +13,29 @@ from fijibridge.colors import Colors as Colors
 from fijibridge.colors import color_index
 from fijibridge.colors import colors_of as colors_of
 from fijibridge.colors import palette as palette
+from fijibridge.errors import RoiError
+from fijibridge.fiji import windows
 from fijibridge.fiji.jvm import classes
 from fijibridge.fiji.pixels import copy_to_java
-from fijibridge.fiji.windows import headless, on_event_thread
+from fijibridge.fiji.windows import Which, headless, on_event_thread
 from fijibridge.rois import Roi
 
 Source = Literal["manager", "overlay", "image"]
 PAINT = "fijibridge colours"
-"""Name of what paints a label image with more ids than a lookup table has colours."""
+"""Name of the overlay ROI that colours a label image with more ids than a lookup table has colours."""
 
 
 def to_java(rois: Sequence[Roi], imp: Any = None, colors: Sequence[int] = ()) -> Any:
-    """Make ImageJ's ROIs, all in one call; on a hyperstack a position is a slice or frame, which ImageJ keeps apart.
+    """Convert ROIs into ImageJ's, in one call; on a hyperstack a plain position becomes a slice or frame.
 
     Parameters
     ----------
+    rois
+        ROIs of Python.
+    imp
+        The image that they will lie on.
     colors
-        0xAARRGGBB of each, or none.
+        Stroke colours, 0xAARRGGBB, or none.
     """
     data = np.frombuffer(b"".join(roi.to_bytes() for roi in rois), np.uint8)
     sizes = np.array([len(roi.to_bytes()) for roi in rois], np.int32)
@@ -44,13 +50,13 @@ def position_axis(imp: Any) -> Literal["slice", "frame", "channel"]:
 
 
 def depth(imp: Any) -> int:
-    """Return how many planes the label image of an image has."""
+    """Return the number of planes of an image's label image."""
     counts = {"slice": imp.getNSlices(), "frame": imp.getNFrames(), "channel": imp.getNChannels()}
     return int(counts[position_axis(imp)])
 
 
 def plane_of(imp: Any, roi: Any) -> int:
-    """Return on which plane of an image's label image a ROI lies, from 1; 0 = all."""
+    """Return the plane of an image's label image that a ROI lies on, from 1; 0 for all planes."""
     if not roi.hasHyperStackPosition():
         return int(roi.getPosition())
     places = {"slice": roi.getZPosition(), "frame": roi.getTPosition(), "channel": roi.getCPosition()}
@@ -58,9 +64,9 @@ def plane_of(imp: Any, roi: Any) -> int:
 
 
 def from_java(rois: Any) -> list[Roi]:
-    """Copy ImageJ's ROIs into Python, all in one call; of one of a frame, but no slice, that is its position too."""
+    """Copy ImageJ's ROIs into Python, in one call; the position of one with a frame and no slice is the frame."""
     array = jpype.JArray(jpype.JClass("ij.gui.Roi"))(list(rois))
-    # while ImageJ draws a ROI without a colour of its own, it has one
+    # while ImageJ draws a ROI without a colour, it has one
     data, sizes = on_event_thread(lambda: classes.rois().encode(array))
     everything = np.array(data[:], np.int8).tobytes()
     ends = np.cumsum(np.array(sizes[:], np.int64)).tolist()
@@ -76,7 +82,7 @@ def _ints(data: npt.NDArray[np.int32]) -> Any:
 
 
 def manager() -> Any:
-    """Return the ROI Manager if it is open, else None."""
+    """Return the ROI Manager; None if it is not open."""
     if headless():
         return None
     return jpype.JClass("ij.plugin.frame.RoiManager").getInstance2()
@@ -95,14 +101,14 @@ def add_to_overlay(imp: Any, rois: Any) -> None:
 
 
 def outline(imp: Any, rois: Sequence[Roi], colors: Colors | None) -> None:
-    """Make ROIs an image's overlay, in place of the one that it has, each in its colour: see :func:`colors_of`."""
+    """Replace the overlay of an image by ROIs, coloured by :func:`colors_of`."""
     java = to_java(rois, imp, colors_of(rois, colors))
     imp.setOverlay(None)
     add_to_overlay(imp, java)
 
 
 def add_to_manager(rois: Any) -> None:
-    """Add ROIs to the ROI Manager, each on its own slice. They are not shown by it: the overlay does."""
+    """Add ROIs to the ROI Manager, each on its own slice; the overlay shows them, not the manager."""
 
     def add() -> None:
         classes.rois().add(jpype.JClass("ij.plugin.frame.RoiManager").getRoiManager(), rois)
@@ -131,3 +137,117 @@ def _palette() -> Any:
 def select(imp: Any, roi: Any) -> None:
     """Make a ROI the selection of an image, go to its slice and scroll it into view."""
     classes.rois().select(imp, roi)
+
+
+# --- by source and name -----------------------------------------------------------------------------
+
+
+def find_rois(source: Source | None, which: Which) -> list[Any]:
+    """Return ImageJ's ROIs from a source.
+
+    Parameters
+    ----------
+    source
+        See :meth:`fijibridge.Fiji.rois`; None for the first that holds any: ROI Manager, overlay, selection.
+    which
+        The image for overlay and selection.
+    """
+    if source not in (None, "manager", "overlay", "image"):
+        raise RoiError(f"source={source!r}; expected 'manager', 'overlay' or 'image'")
+    if source in (None, "manager"):
+        opened = manager()
+        if (opened is not None and int(opened.getCount())) or source == "manager":
+            return list(opened.getRoisAsArray()) if opened is not None else []
+    imp = windows.find(which)
+    if source in (None, "overlay"):
+        found = drawn(imp)
+        if found or source == "overlay":
+            return found
+    roi = imp.getRoi()
+    return [] if roi is None else [roi]
+
+
+def copy_rois(source: Source | None, which: Which) -> list[Roi]:
+    """Copy the ROIs of a source into Python.
+
+    Raises
+    ------
+    RoiError
+        If there are none.
+    """
+    found = find_rois(source, which)
+    if not found:
+        raise RoiError(_no_roi(source, which))
+    return from_java(found)
+
+
+def _no_roi(source: Source | None, which: Which) -> str:
+    """Return the message that names the places without ROIs, and the images that have some."""
+    image = "" if source == "manager" else f" of {str(windows.find(which).getTitle())!r}"
+    where = {None: "the ROI Manager, the overlay or the selection", "manager": "the ROI Manager",
+             "overlay": "the overlay", "image": "the selection"}[source]  # fmt: skip
+    others = [str(i.getTitle()) for i in windows.open_images() if drawn(i)]
+    hint = f"; the overlay of {others} has some: say title=..." if others else ""
+    return f"no ROI in {where}{image}: draw one, or add it to the ROI Manager with [t]{hint}"
+
+
+def named_roi(imp: Any, name: str, position: int = 0) -> Any:
+    """Return the ROI with a name from the overlay, else the ROI Manager, preferably on a slice; None without one."""
+    opened = manager()
+    for rois in (drawn(imp), list(opened.getRoisAsArray()) if opened is not None else []):
+        found = [roi for roi in rois if str(roi.getName()) == name]
+        here = [roi for roi in found if position == plane_of(imp, roi)]
+        if found:
+            return (here or found)[0]
+    return None
+
+
+def selected_box(imp: Any) -> dict[str, slice]:
+    """Return the bounding box of an image's selection, clipped to the image."""
+    roi = imp.getRoi()
+    if roi is None:
+        raise RoiError(f"region='roi', but nothing is selected in {str(imp.getTitle())!r}")
+    box = roi.getBounds()
+    left, top = max(int(box.x), 0), max(int(box.y), 0)
+    right, bottom = min(int(box.x + box.width), int(imp.getWidth())), min(int(box.y + box.height), int(imp.getHeight()))
+    if right <= left or bottom <= top:
+        raise RoiError(f"region='roi', but the selection of {str(imp.getTitle())!r} lies outside of it")
+    return {"y": slice(top, bottom), "x": slice(left, right)}
+
+
+def add_rois(rois: Iterable[Roi] | Roi, which: Which, colors: Colors | None = None) -> None:
+    """Add ROIs to an image's overlay, and to the ROI Manager where there is a display."""
+    items = [rois] if isinstance(rois, Roi) else list(rois)
+    wrong = next((r for r in items if not isinstance(r, Roi)), None)
+    if wrong is not None:
+        raise RoiError(f"add_rois takes fijibridge.Roi, not {type(wrong).__name__}: labels_to_rois(labels) makes them")
+    imp = windows.find(which)
+    java = to_java(items, imp, [] if colors is None else colors_of(items, colors))
+    if not headless():
+        add_to_manager(java)  # before the overlay, because the manager copies them and ImageJ changes what it draws
+    add_to_overlay(imp, java)
+
+
+def activate_and_select(which: Which, roi: Roi | str | None) -> None:
+    """Make an image the active one, and select a ROI in it: one of ours, or the name of one that Fiji has."""
+    imp = windows.find(which)
+    java = None
+    if isinstance(roi, Roi):
+        java = to_java([roi], imp)[0]
+    elif roi is not None:
+        java = named_roi(imp, roi)
+        if java is None:
+            raise RoiError(f"no ROI {roi!r} in the overlay of {str(imp.getTitle())!r} or the ROI Manager")
+    windows.activate(imp)
+    if java is not None:
+        select(imp, java)
+
+
+def select_named(image_id: int, name: str, position: int) -> None:
+    """Select a ROI by name in an image; write into the status line if image or ROI is gone."""
+    imp = windows.with_id(image_id)
+    roi = None if imp is None else named_roi(imp, name, position)
+    if roi is None:
+        jpype.JClass("ij.IJ").showStatus(f"no ROI {name!r} in the image that was measured")
+    else:
+        select(imp, roi)

@@ -1,4 +1,4 @@
-"""Stacks that are read plane by plane: ImageJ's from Python, and Python's arrays from ImageJ."""
+"""Stacks read plane by plane: ImageJ's stacks as arrays, and Python's arrays as virtual stacks."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _PROCESSORS = {np.uint8: "ByteProcessor", np.uint16: "ShortProcessor", np.float3
 class ImageStack:
     """The pixels of an ImagePlus as an array of (t, c, z, y, x), read when it is indexed.
 
-    It holds the planes, not the window: what the user does to the image afterwards (crop, change of type, delete a
-    slice, close) does not change it, but edits of pixels do.
+    It holds the planes, not the window: later changes of the image (crop, type, deleted slices, close) have no effect,
+    edits of pixels have.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class ImageStack:
         self.shape = (frames, 3 if self.rgb else channels, slices, height, width)
         self.dtype = np.dtype(np.uint8 if self.rgb else np.int16 if self.signed else _TYPES[self.type])
         self._stack = imp.getStack()
-        # a single image's stack may hold an older array than its processor
+        # the stack of a single plane may hold an older array than its processor
         alone = int(self._stack.getSize()) == 1 and not self._stack.isVirtual()
         self._single = imp.getProcessor().getPixels() if alone else None
         self._lock = threading.Lock() if self._stack.isVirtual() else None
@@ -59,7 +59,7 @@ class ImageStack:
         self._arrays = None if arrays is None else jpype.JClass("java.util.Arrays").copyOf(arrays, count)
 
     def __getitem__(self, index: tuple[int | slice, ...]) -> npt.NDArray[Any]:
-        """Read a part: one whole number or slice per axis. Only the planes and the rectangle asked for are copied."""
+        """Read a part, given by one integer or slice per axis; only its planes and rectangle are copied."""
         ranges = [_indices(i, n) for i, n in zip(index, self.shape, strict=True)]
         pixels = self._read(ranges)
         return pixels[tuple(0 if isinstance(i, int | np.integer) else slice(None) for i in index)]
@@ -109,7 +109,7 @@ class ImageStack:
         else:
             pixels = self._stack.getPixels(number) if self._arrays is None else self._arrays[number - 1]
         if pixels is None:
-            raise ImageError(f"ImageJ gave no pixels for slice {number}: was the image closed?")
+            raise ImageError(f"ImageJ has no pixels for slice {number}: was the image closed?")
         return pixels
 
     def _cropped(self, pixels: Any, left: int, top: int, shape: tuple[int, ...]) -> Any:
@@ -129,7 +129,7 @@ def _indices(index: int | slice, size: int) -> range:
 
 
 class ArrayStack:
-    """An array of Python (numpy, memmap, zarr, dask) as ImageJ's virtual stack, read as one scrolls."""
+    """Array of Python (numpy, memmap, zarr, dask) as a virtual stack of ImageJ, read as the user scrolls."""
 
     def __init__(self, array: Any, labels: Sequence[str | None], rgb: bool):
         self.array, self.rgb = array, rgb  # (t, c, z, y, x)
@@ -145,11 +145,11 @@ class ArrayStack:
         self.java = java
 
     def _apply(self, number: Any) -> Any:
-        """Return the pixels of a slice, counted from 1. It is called by Java, on any thread."""
+        """Return the pixels of a slice, from 1. Java calls it, on any thread."""
         return copy_to_java(self.plane(int(number)))
 
     def plane(self, number: int) -> npt.NDArray[Any]:
-        """Return the pixels of a slice, counted from 1, in a pixel type of ImageJ."""
+        """Return the pixels of a slice, from 1, in a pixel type of ImageJ."""
         rest, c = divmod(number - 1, self.channels)
         t, z = divmod(rest, self.slices)
         if self.rgb:
@@ -174,17 +174,20 @@ class ArrayStack:
         if not self._told:
             self._told = True
             log.warning(
-                "slice %d: %d %s values that ImageJ's 32 bits cannot hold are shown as NaN", number, count, dtype
+                "slice %d: %d %s values do not fit into ImageJ's 32-bit floats, and are shown as NaN",
+                number,
+                count,
+                dtype,
             )
 
 
 def virtual_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the pixel type that ImageJ shows an array in whose values cannot be looked at beforehand.
+    """Return ImageJ's pixel type for a virtual stack, chosen by the type alone: values are not read beforehand.
 
     Raises
     ------
     ImageError
-        For what it has none for.
+        If ImageJ has none, as for complex numbers.
     """
     if dtype in (np.uint8, np.uint16, np.float32):
         return np.dtype(dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jpype
@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fijibridge.errors import SessionError
+from fijibridge.fiji import rois, windows
 from fijibridge.fiji.jvm import classes
 from fijibridge.fiji.jvm.lifetime import state
-from fijibridge.fiji.windows import headless
-from fijibridge.imagej.tables import columns_of
+from fijibridge.fiji.windows import Which, headless
+from fijibridge.imagej.tables import columns_of, with_index
 
 
 def to_dataframe(table: Any) -> pd.DataFrame:
@@ -47,7 +49,7 @@ def from_dataframe(frame: pd.DataFrame) -> Any:
 
 
 def find_table(name: str) -> Any:
-    """Return the open ResultsTable of a title; None if there is none."""
+    """Return the open ResultsTable with a title; None if there is none."""
     if name == "Results":
         table = jpype.JClass("ij.measure.ResultsTable").getResultsTable()
         return table if int(table.size()) else None
@@ -58,7 +60,7 @@ def find_table(name: str) -> Any:
 
 
 def panel_of(name: str) -> Any:
-    """Return the text panel of an open table's window; None if there is none, as without a display."""
+    """Return the text panel of an open table; None if it has no window."""
     if headless():
         return None
     window = jpype.JClass("ij.WindowManager").getWindow(name)
@@ -69,11 +71,9 @@ def table_names() -> list[str]:
     """Return the titles of the open tables."""
     if headless():
         return [*(["Results"] if find_table("Results") is not None else []), *state.tables]
-    windows = jpype.JClass("ij.WindowManager").getNonImageWindows() or ()
+    shown = jpype.JClass("ij.WindowManager").getNonImageWindows() or ()
     text = jpype.JClass("ij.text.TextWindow")
-    return [
-        str(w.getTitle()) for w in windows if isinstance(w, text) and w.getTextPanel().getResultsTable() is not None
-    ]
+    return [str(w.getTitle()) for w in shown if isinstance(w, text) and w.getTextPanel().getResultsTable() is not None]
 
 
 def show(table: Any, name: str, interactive: bool) -> None:
@@ -81,7 +81,7 @@ def show(table: Any, name: str, interactive: bool) -> None:
     if not interactive and name != "Results":
         state.tables[name] = table
     if name == "Results":
-        # which empties the window, and forgets the decimals
+        # this empties the window, and forgets the decimals
         jpype.JClass("ij.plugin.filter.Analyzer").setResultsTable(table)
         classes.tables().setDecimals(table)
     if interactive:
@@ -110,3 +110,69 @@ def unfollow_all() -> None:
     """Stop the callbacks of all tables."""
     for name in table_names():
         unfollow(name)
+
+
+# --- tables of a session ----------------------------------------------------------------------------
+
+
+def copy_table(name: str) -> pd.DataFrame:
+    """Copy the open table with a title into Python.
+
+    Raises
+    ------
+    SessionError
+        If no table with this title is open.
+    """
+    table = find_table(name)
+    if table is None:
+        raise SessionError(f"no open table {name!r}; open are {table_names()}")
+    return to_dataframe(table)
+
+
+class Tables:
+    """The tables that one session shows, and for each the one it replaced last."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, Any] = {}
+
+    def show(
+        self,
+        frame: pd.DataFrame | pd.Series | Mapping[str, Any],
+        name: str = "Results",
+        select_in: Which = None,
+        *,
+        add: bool = False,
+    ) -> None:
+        """Show a DataFrame as a table: the parameters are those of :meth:`fijibridge.Fiji.show_table`."""
+        frame = _as_dataframe(frame)
+        imp = None if select_in is None else windows.find(select_in)
+        with windows.one_at_a_time():  # else two threads add to the same rows, and the rows of one are lost
+            there = find_table(name)
+            if there is not None:
+                self._before[name] = there.clone()
+                if add:
+                    frame = pd.concat([to_dataframe(there), with_index(frame)], ignore_index=True)
+            show(from_dataframe(frame), name, not headless())
+        if imp is None:
+            unfollow(name)
+        else:
+            image_id = int(imp.getID())
+            follow(name, lambda label, position: rois.select_named(image_id, label, position))
+
+    def undo(self, name: str) -> bool:
+        """Show the table again that was replaced last under a title; False if none was."""
+        before = self._before.get(name)
+        if before is not None:
+            self.show(to_dataframe(before), name)
+        return before is not None
+
+
+def _as_dataframe(frame: pd.DataFrame | pd.Series | Mapping[str, Any]) -> pd.DataFrame:
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    if not isinstance(frame, Mapping | pd.Series):
+        raise SessionError(f"show_table takes a DataFrame, or a mapping of columns, not {type(frame).__name__}")
+    try:
+        return pd.DataFrame(frame)
+    except ValueError as error:
+        raise SessionError(f"these columns make no table, each needs a value per row: {error}") from error

@@ -1,40 +1,154 @@
-"""Changes of an open image: new pixels in its window, and edited ones written back."""
+"""Updates of open images: new pixels in a window, undo, and edited pixels written back."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from fijibridge.errors import ImageError
-from fijibridge.fiji import datasets, rois
+from fijibridge.errors import ImageError, UnsavedError
+from fijibridge.fiji import datasets, imageplus, rois, windows
 from fijibridge.fiji import undo as fiji_undo
 from fijibridge.fiji.imageplus import from_imageplus
 from fijibridge.fiji.jvm import classes
 from fijibridge.fiji.pixels import copy_to_java
 from fijibridge.fiji.stacks import ImageStack
-from fijibridge.image import DIMS, origin, pixel_size
+from fijibridge.fiji.windows import Which
+from fijibridge.image import DIMS, Array, as_image, origin, pixel_size
 from fijibridge.imagej.hyperstack import pack_rgb, plain_pixels
 from fijibridge.imagej.metadata import imagej_info
 
+# --- new pixels in a window -------------------------------------------------------------------------
+
+
+def show_image(
+    image: Any,
+    name: str | None = None,
+    lut: str | None = None,
+    *,
+    limits: tuple[float, float] | None = None,
+    mode: str | None = None,
+    virtual: bool | None = None,
+    new: bool = False,
+    keep_view: bool = True,
+    overwrite: bool = False,
+) -> Any:
+    """Show an array as an image, and return what is open: the parameters are those of :meth:`fijibridge.Fiji.show`."""
+    name = None if name is None else str(name)
+    virtual = imageplus.is_lazy(image) if virtual is None else virtual
+    source = as_image(image)
+    if mode is not None:
+        imageplus.check_mode(source, mode)
+
+    def make(title: str) -> Any:
+        imp = imageplus.to_imageplus(source, title, virtual, mode)
+        if lut is not None:
+            imageplus.set_lut(imp, lut)
+        if limits is not None:
+            imageplus.set_limits(imp, limits)
+        return imp
+
+    default = name or str(source.name or "image")
+    return show_in_window(make, None if new else name, default, keep_view, overwrite)
+
+
+def show_in_window(
+    make: Callable[[str], Any], name: str | None, default: str, keep_view: bool = True, overwrite: bool = False
+) -> Any:
+    """Show an image in the window of that name if one is open, else in a new window, and return what is open.
+
+    Parameters
+    ----------
+    make
+        Makes the ImagePlus with the title it is given.
+    name
+        Title of the image to replace; None for a new window.
+    default
+        Title of a new window, made unique.
+    keep_view, overwrite
+        See :meth:`fijibridge.Fiji.show`.
+
+    Raises
+    ------
+    UnsavedError
+        If the open image of that title has unsaved changes and may not be replaced.
+    """
+    with windows.one_at_a_time():
+        if name is not None and windows.titled(name):
+            there = windows.find(name)  # raises if several have this title
+            if not overwrite:
+                refuse_unsaved(there)
+            return replace(there, make(name), keep_view)
+        imp = make(windows.free_title(default))
+        fiji_undo.note_pushed(imp)
+        imp.show()
+        return imp
+
+
+def refuse_unsaved(imp: Any) -> None:
+    """Refuse to replace an image with unsaved changes."""
+    if fiji_undo.unsaved(imp):
+        raise UnsavedError(
+            f"the open image {str(imp.getTitle())!r} was changed and is not saved, and would be replaced: save it, "
+            "show this one under another name or in a new window, new=True, or say overwrite=True"
+        )
+
+
+def safe_title(name: str) -> str:
+    """Return the title under which no unsaved work is replaced: the name, or a free one."""
+    return windows.free_title(name) if any(map(fiji_undo.unsaved, windows.titled(name))) else name
+
+
+def image_to_draw_on(over: Array | Which, shape: tuple[int, ...]) -> Any:
+    """Return the open image that gets outlines; an array is shown first.
+
+    Parameters
+    ----------
+    over
+        An array, or an open image.
+    shape
+        Of the label image, (y, x) or (z, y, x).
+
+    Raises
+    ------
+    ImageError
+        If the label image does not fit.
+    """
+    imp = windows.find(over) if over is None or isinstance(over, str | int) else show_image(over)
+    if (int(imp.getHeight()), int(imp.getWidth())) != shape[-2:]:
+        raise ImageError(
+            f"labels have shape {shape} but {str(imp.getTitle())!r} is {imp.getHeight()} x {imp.getWidth()} (y, x)"
+        )
+    planes = rois.depth(imp)
+    if len(shape) == 3 and shape[0] != planes:
+        raise ImageError(
+            f"labels have {shape[0]} slices, {str(imp.getTitle())!r} has {planes}: say over=... the image in which the "
+            "cells were found"
+        )
+    return imp
+
 
 def replace(imp: Any, new: Any, keep_view: bool) -> Any:
-    """Put a new image into the window of an open one, and return what is open afterwards.
+    """Put a new image into the window of an open one, and return the image that is open afterwards.
 
     Where ImageJ cannot change the kind of a window (composite or not), a new one opens in its place.
     """
     return classes.pushes().replace(imp, new, keep_view, datasets.legacy_context())
 
 
+# --- undo -------------------------------------------------------------------------------------------
+
+
 def undo(imp: Any) -> Any:
-    """Give an image back what it was before it was last replaced or written to, and return what is open afterwards.
+    """Undo the last push or write of an image, and return the image that is open afterwards.
 
     Raises
     ------
     ImageError
-        If it was not, or what it was is gone.
+        If there was none, or Java needed the memory of the earlier pixels.
     """
     before = fiji_undo.taken_back(imp)
     overlay = before.getOverlay()
@@ -45,13 +159,36 @@ def undo(imp: Any) -> Any:
     return open_now
 
 
-def write_back(imp: Any, image: xr.DataArray) -> None:
-    """Write the pixels of an image, or of a region of it, into the ImagePlus that it came from.
+# --- pixels written back ----------------------------------------------------------------------------
+
+
+def write(image: xr.DataArray, title: Which = None) -> None:
+    """Write edited pixels into an open image, by default the one they were copied from.
 
     Raises
     ------
     ImageError
-        If they do not fit: another type, another pixel size, a place outside or between pixels, a virtual stack.
+        If the image does not say which open one it was copied from, or the pixels do not fit.
+    """
+    if not isinstance(image, xr.DataArray):
+        raise ImageError("write takes what fiji.image() gave, edited; to show a plain array use fiji.show()")
+    if title is None:
+        title = imageplus.open_id(image)
+        if title is None:
+            raise ImageError(
+                "the image does not say which open one it was copied from in this session (np.clip and others drop "
+                "its attrs): say title=..., or keep them, out = image.copy(data=...)"
+            )
+    write_back(windows.find(title), image)
+
+
+def write_back(imp: Any, image: xr.DataArray) -> None:
+    """Write the pixels of an image, or of a region of it, into the ImagePlus that it was copied from.
+
+    Raises
+    ------
+    ImageError
+        If type or pixel size differ, the region lies outside or between pixels, or the stack is virtual.
     """
     stack = ImageStack(imp)
     title = str(imp.getTitle())
@@ -96,7 +233,7 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
 
 
 def _put(imp: Any, number: int, pixels: Any) -> None:
-    """Give a plane an array of pixels; the one that it had is not changed."""
+    """Replace the array of a plane; the array before is not changed."""
     if int(imp.getStackSize()) == 1:
         fiji_undo.prepare_undo(imp)
         processor = imp.getProcessor()
@@ -123,7 +260,7 @@ def _whole_plane(stack: ImageStack, t: int, c: int, z: int) -> npt.NDArray[Any]:
 
 
 def _place(axis: str, image: xr.DataArray, frame: xr.DataArray, size: int) -> range:
-    """Return where along an axis of the open image the pixels of a part lie."""
+    """Return the indices of a part along an axis of the open image."""
     count = image.sizes.get(axis, 1)
     if axis == "c":
         names = [str(n) for n in frame.coords["c"].values] if "c" in frame.coords else None
@@ -139,7 +276,7 @@ def _place(axis: str, image: xr.DataArray, frame: xr.DataArray, size: int) -> ra
         raise ImageError(f"the pixels have {count} channel(s), the open image {size}: write all channels, or one")
     if axis not in frame.coords or axis not in image.coords:
         if count != size:
-            raise ImageError(f"the pixels do not say where they lie in {axis!r}: keep the coordinates of fiji.image()")
+            raise ImageError(f"the pixels have no coordinates in {axis!r}: keep those of fiji.image()")
         start = 0.0
     else:
         steps, mine_steps = pixel_size(frame), pixel_size(image)

@@ -1,40 +1,37 @@
-"""Which images are open: by title, pattern or id, the active one; and what happens to them."""
+"""Open images and their windows: by title, pattern or id, the active one, and ImageJ's event thread."""
 
 from __future__ import annotations
 
 import fnmatch
-import logging
-import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import jpype
 
-from fijibridge.errors import NoImageError, SessionError
+from fijibridge.errors import NoImageError
 from fijibridge.fiji.jvm.startup import prepare_thread
-
-log = logging.getLogger("fijibridge")
+from fijibridge.renames import rename_attributes
 
 Which = str | int | None
-Kind = Literal["opened", "closed", "updated", "roi"]
+"""An open image: its title, a pattern, its ImageJ id, or None for the active one."""
 T = TypeVar("T")
 
-KINDS = ("opened", "closed", "updated", "roi")
+_EVENTS = ("Event", "Events", "Kind", "KINDS", "Callback")
+rename_attributes(__name__, {name: f"fiji.events:{name}" for name in _EVENTS})
 
 
 def headless() -> bool:
-    """Tell whether Java runs without windows."""
+    """Say whether Java runs without windows."""
     return bool(jpype.JClass("java.awt.GraphicsEnvironment").isHeadless())
 
 
 def open_images() -> list[Any]:
-    """Return the open images, in the order in which they were opened."""
+    """Return the open images in the order in which they were opened."""
     manager = jpype.JClass("ij.WindowManager")
     found = [manager.getImage(int(i)) for i in manager.getIDList() or ()]
-    return [imp for imp in found if imp is not None]  # closed by the user in between
+    return [imp for imp in found if imp is not None]  # the user may close one in between
 
 
 def matching(pattern: str | None) -> list[Any]:
@@ -43,12 +40,17 @@ def matching(pattern: str | None) -> list[Any]:
 
 
 def titled(title: str) -> list[Any]:
-    """Return the open images of exactly that title."""
+    """Return the open images with exactly this title."""
     return [i for i in open_images() if str(i.getTitle()) == title]
 
 
+def with_id(number: int) -> Any:
+    """Return the open image with an ImageJ id; None if it was closed."""
+    return next((imp for imp in open_images() if int(imp.getID()) == number), None)
+
+
 def free_title(title: str) -> str:
-    """Return the title, with -1, -2 ... behind it if it is taken, as ImageJ does it."""
+    """Return the title, with ``-1``, ``-2`` ... appended while it is taken, as ImageJ does."""
     taken, free, count = {str(i.getTitle()) for i in open_images()}, title, 0
     while free in taken:
         count += 1
@@ -57,12 +59,12 @@ def free_title(title: str) -> str:
 
 
 def find(which: Which) -> Any:
-    """Return the one open image of a title, pattern or id; the active one for None.
+    """Return the one open image with a title, pattern or id; the active one for None.
 
     Raises
     ------
     NoImageError
-        If there is none, or several.
+        If no image or several images match.
     """
     if which is None:
         active = current_image()
@@ -84,11 +86,14 @@ def find(which: Which) -> Any:
     return found[0]
 
 
-def current_image() -> Any:
-    """Return the active image, None if there is none.
+# --- the active image -------------------------------------------------------------------------------
 
-    A thread that ran a macro or a verb keeps the image that was active there, also after it was closed: such a one is
-    forgotten.
+
+def current_image() -> Any:
+    """Return the active image; None if no image is open.
+
+    A thread that ran a macro or a verb keeps the image that was active there, even after that was closed. A closed one
+    is forgotten here.
     """
     manager = jpype.JClass("ij.WindowManager")
     kept = manager.getTempCurrentImage()
@@ -98,19 +103,62 @@ def current_image() -> Any:
 
 
 def activate(imp: Any) -> None:
-    """Make an image without a window the active one, for all threads."""
+    """Make an image the active one, with its window if it has one."""
+    if imp.getWindow() is not None:
+        jpype.JClass("ij.IJ").selectWindow(imp.getID())
+        return
     manager = jpype.JClass("ij.WindowManager")
     jpype.JClass("ij.macro.Interpreter").activateImage(imp)
-    # what this thread had as its own active image comes before that
+    # the active image of this thread takes precedence over that of ImageJ
     manager.setTempCurrentImage(None if manager.getTempCurrentImage() is None else imp)
 
+
+@contextmanager
+def keeping_active() -> Iterator[None]:
+    """Let windows open, then make the image active again that was active before."""
+    before = jpype.JClass("ij.WindowManager").getCurrentImage()
+    yield
+    if before is not None and with_id(int(before.getID())) is not None:
+        activate(before)
+
+
+def close(imp: Any) -> None:
+    """Close an open image without asking to save it."""
+    imp.changes = False
+    imp.close()
+
+
+def thumbnail(imp: Any) -> tuple[str, str, bytes] | None:
+    """Return title, size and a small PNG of an open image as it is displayed; None if it was just closed."""
+    from fijibridge.displays import SIDE
+
+    try:
+        whole = imp.getImage()
+        width, height = int(imp.getWidth()), int(imp.getHeight())
+        scale = min(SIDE / max(width, height), 1.0)
+        wide, high = max(round(width * scale), 1), max(round(height * scale), 1)
+        small = jpype.JClass("java.awt.image.BufferedImage")(wide, high, 1)  # TYPE_INT_RGB
+        small.createGraphics().drawImage(whole, 0, 0, wide, high, None)
+        file = jpype.JClass("java.io.ByteArrayOutputStream")()
+        jpype.JClass("javax.imageio.ImageIO").write(small, "png", file)
+        sides = [n for n in (int(n) for n in imp.getDimensions(True)[2:]) if n > 1]
+        size = f"{' x '.join(map(str, [width, height, *sides]))}, {int(imp.getBitDepth())}-bit"
+        return str(imp.getTitle()), size, bytes(file.toByteArray())
+    except (jpype.JException, AttributeError, TypeError):
+        return None
+
+
+# --- threads ----------------------------------------------------------------------------------------
 
 _showing = threading.RLock()
 
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Let one thread at a time look which titles are taken and open a window; Java's event thread must not wait."""
+    """Let one thread at a time look up which titles are taken and open a window.
+
+    The event thread does not wait: a thread that holds the lock may itself wait for the event thread.
+    """
     if bool(jpype.JClass("java.awt.EventQueue").isDispatchThread()):
         yield
         return
@@ -119,7 +167,7 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def on_event_thread(work: Callable[[], T]) -> T:
-    """Do something while ImageJ draws nothing: on Java's event thread, or right here without one."""
+    """Do something on Java's event thread, while ImageJ draws nothing; without windows, on this thread."""
     queue_class = jpype.JClass("java.awt.EventQueue")
     if headless() or bool(queue_class.isDispatchThread()):
         return work()
@@ -138,123 +186,14 @@ def on_event_thread(work: Callable[[], T]) -> T:
     return results[0]
 
 
-# --- what happens -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened in Fiji.
-
-    Attributes
-    ----------
-    kind
-        ``"opened"``, ``"closed"``, ``"updated"`` (pixels or slice) or ``"roi"``.
-    id, title
-        Of the image; id 0 if there is none.
-    action
-        Of a ROI: ``"created"``, ``"moved"``, ``"modified"``, ``"extended"``, ``"completed"`` or ``"deleted"``.
-    """
-
-    kind: str
-    id: int
-    title: str
-    action: str = ""
-
-
-_ACTIONS = {1: "created", 2: "moved", 3: "modified", 4: "extended", 5: "completed", 6: "deleted"}
-Callback = Callable[[Event], object]
-
-
-class Events:
-    """Tells callbacks what happens in Fiji, one after the other, on a thread of their own.
-
-    Java's event thread only notes what happened: a slow callback does not freeze Fiji's windows, and may itself call
-    into Fiji. What happens again before it was told is told once.
-    """
-
-    def __init__(self) -> None:
-        self._callbacks: list[tuple[str, Callback]] = []
-        self._queue: queue.Queue[Event | None] = queue.Queue()
-        self._waiting: set[Event] = set()
-        self._lock = threading.Lock()  # never held while calling into Java, whose threads want it in _note
-        self._listening = threading.Lock()
-        self._listeners: tuple[Any, Any] | None = None
-
-    def add(self, kind: Kind, callback: Callback) -> Callable[[], None]:
-        """Call back for events of a kind; returns the function that ends it."""
-        if kind not in KINDS:
-            raise SessionError(f"no event {kind!r}; there are {', '.join(KINDS)}")
-        entry = (kind, callback)
-        with self._lock:
-            self._callbacks.append(entry)
-        with self._listening:
-            if self._listeners is None:
-                self._listen()
-
-        def stop() -> None:
-            with self._lock:
-                if entry in self._callbacks:
-                    self._callbacks.remove(entry)
-
-        return stop
-
-    def close(self) -> None:
-        """Call nobody back any more."""
-        with self._lock:
-            self._callbacks.clear()
-        with self._listening:
-            if self._listeners is not None:
-                images, rois = self._listeners
-                jpype.JClass("ij.ImagePlus").removeImageListener(images)
-                jpype.JClass("ij.gui.Roi").removeRoiListener(rois)
-                self._listeners = None
-                self._queue.put(None)
-
-    def _listen(self) -> None:
-        names = {"imageOpened": "opened", "imageClosed": "closed", "imageUpdated": "updated"}
-        methods = {method: self._noting(kind) for method, kind in names.items()}
-        images = jpype.JProxy("ij.ImageListener", dict=methods)
-        rois = jpype.JProxy("ij.gui.RoiListener", dict={"roiModified": self._note_roi})
-        jpype.JClass("ij.ImagePlus").addImageListener(images)
-        jpype.JClass("ij.gui.Roi").addRoiListener(rois)
-        self._listeners = images, rois
-        threading.Thread(target=self._tell, name="fijibridge-events", daemon=True).start()
-
-    def _noting(self, kind: str) -> Callable[[Any], None]:
-        def note(imp: Any) -> None:
-            self._note(Event(kind, int(imp.getID()), str(imp.getTitle())))
-
-        return note
-
-    def _note_roi(self, imp: Any, action: int) -> None:
-        named = (0, "") if imp is None else (int(imp.getID()), str(imp.getTitle()))
-        self._note(Event("roi", *named, _ACTIONS.get(int(action), "")))
-
-    def _note(self, event: Event) -> None:
-        with self._lock:
-            if event in self._waiting or not any(kind == event.kind for kind, _ in self._callbacks):
-                return
-            self._waiting.add(event)
-        self._queue.put(event)
-
-    def _tell(self) -> None:
-        prepare_thread()
-        while True:
-            event = self._queue.get()
-            if event is None:
-                return
-            with self._lock:
-                self._waiting.discard(event)
-                callbacks = [callback for kind, callback in self._callbacks if kind == event.kind]
-            for callback in callbacks:
-                try:
-                    callback(event)
-                except Exception:
-                    log.exception("a callback for %s failed", event)
-
-
 def wait_for_user(title: str, text: str) -> bool:
-    """Show ImageJ's dialog that does not block Fiji, and wait for it; Ctrl-C closes it."""
+    """Show ImageJ's dialog that does not block Fiji, and wait for it; Ctrl-C closes it.
+
+    Returns
+    -------
+    bool
+        False if the user pressed Esc or closed the dialog.
+    """
     dialog = jpype.JClass("ij.gui.WaitForUserDialog")(title, text)
     ended, refused = threading.Event(), threading.Event()
 
@@ -264,7 +203,7 @@ def wait_for_user(title: str, text: str) -> bool:
 
     names = "Opened", "Iconified", "Deiconified", "Activated", "Deactivated"
     methods: dict[str, Any] = dict.fromkeys((f"window{name}" for name in names), lambda event: None)
-    # its show waits for ever if the dialog is closed before that has begun to wait
+    # show() never returns if the dialog is closed before show() waits, so the listener ends the wait too
     methods |= {"windowClosing": refuse, "windowClosed": lambda event: ended.set()}
     dialog.addWindowListener(jpype.JProxy("java.awt.event.WindowListener", dict=methods))
 
@@ -275,7 +214,7 @@ def wait_for_user(title: str, text: str) -> bool:
 
     threading.Thread(target=show, name="fijibridge-dialog", daemon=True).start()
     try:
-        while not ended.wait(0.1):
+        while not ended.wait(0.1):  # in short waits, because a long one holds back Ctrl-C
             pass
     except KeyboardInterrupt:
         dialog.close()

@@ -1,4 +1,4 @@
-"""The axes of what belongs to an image, in the order in which its own are taken."""
+"""Axes of targets and weights, in the order of the axes of their image."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import xarray as xr
 from fijibridge.errors import TrainingError
 from fijibridge.image import DIMS, Array, as_image, with_our_axes
 
-_UNNAMED = "dim_"  # how xarray calls axes to which nobody gave a name
+_UNNAMED = "dim_"  # prefix of xarray's default names of axes
 
 
 def as_in_image(array: Array, image: Array, name: str) -> Array:
-    """Return a target or weight with its axes in the order of the image's, channels in front.
+    """Return a target or weight with its axes in the order of its image, channels first.
 
     Parameters
     ----------
     array
-        The pixels of a plain array, and axes without names, are taken to lie as those of the image do.
+        Target or weight. A plain array, or one whose axes have no names, is taken to have the axes of the image.
     image
-        Taken as :func:`fijibridge.as_image` does: ``z y x``, whatever its own order.
+        Its image, in the order ``z y x`` that :func:`fijibridge.as_image` returns.
     name
-        Of `array`, for messages.
+        Name of `array` for messages.
 
     Raises
     ------
     TrainingError
-        If they have other axes.
+        If the axes differ from those of the image.
 
     Examples
     --------
@@ -42,6 +42,6 @@ def as_in_image(array: Array, image: Array, name: str) -> Array:
     if not set(expected) <= set(array.dims) or len(channels) > 1 or set(channels) & (set(DIMS) - {"c"}):
         raise TrainingError(
             f"{name} has axes {array.dims}; expected those of its image, {tuple(expected)}, in any order, and at most "
-            "one of channels: name them alike, array.rename(...)"
+            "one of channels: rename them with array.rename(...)"
         )
     return array.transpose(*channels, *expected)

@@ -31,7 +31,7 @@ def parse_bytes(amount: int | float | str) -> int:
     Raises
     ------
     TrainingError
-        If it is no amount of memory.
+        If it cannot be parsed.
 
     Examples
     --------

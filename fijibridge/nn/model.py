@@ -1,7 +1,7 @@
-"""A network with all that is needed to use it again, and its file.
+"""Model: a network with normalisation, classes and pixel size, and its file.
 
-One safetensors file: the weights, and in its header a JSON text with architecture, normalisation, classes, axes
-and pixel size. Nothing in it is executed on reading.
+The file is one safetensors file: the weights, and in its header a JSON text with architecture, normalisation, classes
+and pixel size. Reading it executes nothing.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ FILE_NAME = MODEL
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network and what it was trained on.
+    """Trained network with all that is needed to use it.
 
     Attributes
     ----------
     net : torch.nn.Module
-        Weights and architecture: a :class:`fijibridge.UNet`, or your own.
+        The network: a :class:`fijibridge.UNet`, or any other.
     classes : tuple of str
         Names of the output channels.
     normalisation : Normalisation
-        Applied to an image before the network.
+        Normalisation of an image before the network.
     pixel_size : dict
-        Mean pixel size of the training images per axis, in `unit`; empty if unknown.
+        Mean pixel size of the training images along each axis, in `unit`; empty if unknown.
     unit : str
-        Of `pixel_size`.
+        Unit of `pixel_size`.
     notes : dict
-        Anything about its origin: data, provenance, epochs.
+        Further facts on its origin: data, provenance, epochs.
     """
 
     net: nn.Module
@@ -61,7 +61,7 @@ class Model:
         Raises
         ------
         OSError
-            If it cannot be written; what was there before is as it was.
+            If it cannot be written; an existing file stays as it was.
         """
         target = Path(path)
         ours = isinstance(self.net, UNet)
@@ -75,13 +75,13 @@ class Model:
         try:
             with atomic(target) as temporary:
                 save_file(weights, temporary, metadata={"fijibridge": json.dumps(about)})
-        except SafetensorError as error:  # what safetensors makes of a full disk
+        except SafetensorError as error:  # of a full disk, for example
             raise OSError(f"{target} cannot be written: {error}") from error
         return target
 
     @property
     def traits(self) -> Traits:
-        """What goes into the network and what comes out."""
+        """Input and output of the network."""
         return traits(self.net)
 
     @classmethod
@@ -91,14 +91,16 @@ class Model:
         Parameters
         ----------
         path
-            Of the file or the folder.
+            Path of the file or the folder.
         net
-            For the weights of a network of your own: one of its class, which is filled. Code is never read from a file.
+            For a network other than :class:`fijibridge.UNet`: one of its class, which takes the weights. Code is never
+            read
+        from a file.
 
         Raises
         ------
         ModelError
-            If there is none, or it is not ours, damaged, or from a newer version.
+            If there is no model, or its file is damaged, of another program, or of a newer version.
         """
         source = Path(path)
         source = source / FILE_NAME if source.is_dir() else source
@@ -120,11 +122,11 @@ class Model:
                 pixel_size=dict(about["pixel_size"]), unit=str(about["unit"]), notes=dict(about["notes"]),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{source} says of itself what makes no sense: {error!r}") from error
+            raise ModelError(f"{source} has an invalid description: {error!r}") from error
 
 
 def _network(source: Path, about: dict[str, Any], weights: dict[str, Any], net: nn.Module | None) -> nn.Module:
-    """Make the network that the file describes, first without memory: a stranger's file may ask for any size."""
+    """Make the network that a file describes; first without memory, because a foreign file may describe any size."""
     architecture = about.get("architecture")
     if net is not None:
         if not isinstance(net, UNet) and type(net).__qualname__ != architecture:
@@ -132,8 +134,8 @@ def _network(source: Path, about: dict[str, Any], weights: dict[str, Any], net: 
         return net
     if architecture != "UNet":
         raise ModelError(
-            f"{source} holds the weights of a network of someone's own, {architecture!r}: "
-            f"Model.load(path, net={architecture}(...)) fills them in"
+            f"{source} holds the weights of a {architecture!r}, of which only you have the code: load them with "
+            f"Model.load(path, net={architecture}(...))"
         )
     try:
         _check_numbers(about["config"], weights)
@@ -147,24 +149,26 @@ def _network(source: Path, about: dict[str, Any], weights: dict[str, Any], net: 
     return UNet(**about["config"])
 
 
-_DEEPEST = 32  # poolings: an image that is halved so often has more pixels than there are
+_DEEPEST = 32  # poolings: the image would need sides of more than 4e9 pixels
 
 
 def _check_numbers(config: dict[str, Any], weights: dict[str, Any]) -> None:
-    """Refuse numbers that even a plan of the network would take for ever to make: it has no more weights than these."""
+    """Refuse numbers for which even a network without memory would take very long to make.
+
+    None of them can be larger than the number of weights in the file.
+    """
     most = {"depth": min(len(weights), _DEEPEST)}
     for name in ("in_channels", "n_classes", "depth", "width"):
         number, limit = config.get(name), most.get(name, sum(tensor.numel() for tensor in weights.values()))
         if isinstance(number, int) and number > limit:
-            raise ModelError(f"{name} is {number:.3g}, for which the weights in the file do not suffice")
+            raise ModelError(f"{name} is {number:.3g}, but the file has too few weights for it")
 
 
 def _check_weights(source: Path, weights: dict[str, Any]) -> None:
     spoilt = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
     if spoilt:
         raise ModelError(
-            f"{source}: the weights {spoilt[0]} hold NaN or infinite values, so its answers would too: take "
-            "the model of another run"
+            f"{source}: the weights {spoilt[0]} hold NaN or infinite values: take the model of another run"
         )
 
 
@@ -182,7 +186,7 @@ def _read(source: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{source} is not a readable safetensors file: {error}") from error
     if about is None:
-        raise ModelError(f"{source} was not written by fijibridge: it does not say which network its weights are for")
+        raise ModelError(f"{source} was not written by fijibridge: its header does not describe the network")
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         found = about.get("format") if isinstance(about, dict) else about
         raise ModelError(f"{source} has format {found}; this version reads format {FORMAT}: update fijibridge")

@@ -1,4 +1,4 @@
-"""Bring the intensities of images to a common scale, and remember how."""
+"""Normalisation of intensities by percentiles, of each image or of a data set."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from fijibridge.errors import ModelError
 from fijibridge.image import Array, as_image
 
 Levels: TypeAlias = tuple[tuple[float, float], ...]
-_BINS = 2**16
+_BINS = 2**16  # of the histogram of an image on disk
 
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Bring an image's intensities to a common scale: two percentiles of it become 0 and 1.
+    """Linear scaling of intensities, by which two percentiles become 0 and 1.
 
     Attributes
     ----------
     low, high : float
         The percentiles, of each channel.
     kind : str
-        ``"image"``: of each image by itself; ``"dataset"``: of the training images together, for all images alike:
-        where brightness means something, and the microscope's settings are the same.
+        ``"image"``: percentiles of each image; ``"dataset"``: levels of the training images for all images, where
+        brightness has a meaning and the settings of the microscope are equal.
     values : tuple or None
-        For ``"dataset"``: what becomes 0 and 1, for each channel; None as long as :meth:`fit` has not seen the images.
+        For ``"dataset"``: intensities that become 0 and 1, for each channel; None before :meth:`fit`.
 
     Examples
     --------
@@ -48,63 +48,66 @@ class Normalisation:
     def __post_init__(self) -> None:
         if not 0 <= self.low < self.high <= 100 or self.kind not in ("image", "dataset"):
             raise ModelError(
-                f"normalisation of kind {self.kind!r} by the percentiles {self.low} and {self.high}: expected 'image' "
-                "or 'dataset', and 0 <= low < high <= 100"
+                f"normalisation has kind {self.kind!r} and percentiles {self.low} and {self.high}; expected 'image' or "
+                "'dataset', and 0 <= low < high <= 100"
             )
         if self.values is not None:
             object.__setattr__(self, "values", tuple((float(a), float(b)) for a, b in self.values))
 
     @classmethod
     def none(cls, channels: int = 1) -> Normalisation:
-        """Return the one that leaves intensities as they are."""
+        """Return a normalisation that leaves intensities unchanged."""
         return cls(kind="dataset", values=((0.0, 1.0),) * channels)
 
     def fit(self, images: Iterable[Array]) -> Normalisation:
-        """Return it with levels for these images together: the lowest and the highest that one of them has by itself.
+        """Return a normalisation of kind ``"dataset"`` with common levels of images.
 
-        Each has axes y and x, perhaps z and c.
+        The levels are the lowest and the highest of those that each image has by itself. Images have axes y and x, and
+        optionally z and c.
 
         Raises
         ------
         ModelError
-            If an image holds NaN, or they differ in channels.
+            If an image holds NaN, the images differ in channels, or there are none.
         """
         alone = Normalisation(self.low, self.high)
         levels = [alone.levels(_channels_first(image)) for image in images]
         if len({len(level) for level in levels}) != 1:
-            raise ModelError("the images differ in channels, or there are none: nothing to take common levels from")
+            raise ModelError(
+                f"got images of {sorted({len(level) for level in levels})} channels; expected one or more alike"
+            )
         return Normalisation(
             self.low, self.high, "dataset", tuple(_widest(pairs) for pairs in zip(*levels, strict=True))
         )
 
     def __call__(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Return the scaled image; (C, ...) with the channel in front, `float32`."""
+        """Return the scaled image, (C, ...) ``float32``."""
         return self.scale(image, self.checked_levels(image))
 
     def checked_levels(self, image: npt.NDArray[Any]) -> Levels:
-        """Return what :meth:`levels` does, of an image that holds finite numbers only.
+        """Return :meth:`levels` of an image that must hold finite values only.
 
         Raises
         ------
         ModelError
-            If it does not.
+            If there are NaN or infinite values.
         """
         check_finite(image)
         return self.levels(image)
 
     def scale(self, image: npt.NDArray[Any], levels: Levels) -> npt.NDArray[np.float32]:
-        """Return (C, ...), or a part of it, scaled by levels that are known."""
+        """Scale (C, ...), or a part of it, by known levels."""
         if len(levels) != len(image):
-            raise ModelError(f"the levels of {len(levels)} channel(s) are known, the image has {len(image)}")
+            raise ModelError(f"the image has {len(image)} channel(s); expected {len(levels)}, as the normalisation has")
         low, high = (np.reshape(side, (-1, *[1] * (image.ndim - 1))) for side in zip(*levels, strict=True))
         span = np.where(high > low, high - low, 1.0)
         return np.asarray((image - low) / span, np.float32)
 
     def levels(self, image: Any) -> Levels:
-        """Return what becomes 0 and 1 for each channel of (C, ...).
+        """Return the intensities that become 0 and 1, for each channel of (C, ...).
 
-        An array that is not in memory is gone through in parts: percentiles of integers up to 16 bits are exact,
-        those of other types to a 65,536th of their range.
+        An array on disk is read in parts: percentiles of integers up to 16 bits are exact, those of other types precise
+        to a 65,536th of their range.
         """
         if self.kind == "dataset":
             if self.values is None:
@@ -117,11 +120,12 @@ class Normalisation:
         return tuple(self._streamed(image[channel]) for channel in range(image.shape[0]))
 
     def _streamed(self, image: Any) -> tuple[float, float]:
-        """Return the two percentiles by a histogram over parts."""
+        """Return the two percentiles from a histogram, in two passes over the parts: range, then counts."""
         first, last = np.inf, -np.inf
         for part in _parts(image):
             check_finite(part)
             first, last = min(first, float(part.min())), max(last, float(part.max()))
+        # A bin per value where they are integers of a small range, else a fixed number of bins.
         exact = np.issubdtype(image.dtype, np.integer) and last - first < _BINS
         bins = int(last - first) + 1 if exact else _BINS
         span = 1.0 if exact or last == first else (last - first) / (bins - 1)
@@ -135,14 +139,14 @@ class Normalisation:
 
     @staticmethod
     def _ranked(ends: npt.NDArray[np.int64], percent: float) -> float:
-        """Return the bin of a percentile, between the two nearest ranks as numpy's default does."""
+        """Return the bin of a percentile, interpolated between the two nearest ranks as numpy does by default."""
         rank = percent / 100 * (ends[-1] - 1)
         below, above = (int(np.searchsorted(ends, r, side="right")) for r in (np.floor(rank), np.ceil(rank)))
         return float(below + (rank - np.floor(rank)) * (above - below))
 
 
 def check_finite(pixels: npt.NDArray[Any]) -> None:
-    """Refuse pixels that are no numbers.
+    """Refuse pixels that are not finite.
 
     Raises
     ------
@@ -154,7 +158,7 @@ def check_finite(pixels: npt.NDArray[Any]) -> None:
 
 
 def _parts(image: Any) -> Iterator[npt.NDArray[Any]]:
-    """Read an array part by part."""
+    """Yield the parts of an array."""
     return (np.asarray(image[where]) for where in parts(image))
 
 

@@ -67,7 +67,7 @@ def traits(net: nn.Module) -> Traits:
     Raises
     ------
     ModelError
-        If the network has no 2D or 3D convolution, or its output is no image.
+        If the network has no 2D or 3D convolution, or its output is not an image.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def _lost(output: Tensor | None, side: int) -> int | None:
 
 
 def _try(net: nn.Module, dims: int, channels: int, side: int) -> Tensor | None:
-    """Return the output for zeros; None if it is no image that lies in the middle of the input."""
+    """Return the output for zeros; None unless it is an image of the middle of the input."""
     try:
         output = net(blank_images(net, 1, channels, [side] * dims))
     except (RuntimeError, ValueError):

@@ -1,4 +1,4 @@
-"""The U-Net of Ronneberger et al. 2015, in 2D and 3D."""
+"""U-Net of Ronneberger et al. 2015 (doi:10.1007/978-3-319-24574-4_28), in 2D and 3D."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _BATCH: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _INSTANCE: dict[int, type[nn.Module]] = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 _POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 _DROPOUT: dict[int, type[nn.Module]] = {2: nn.Dropout2d, 3: nn.Dropout3d}
-_MEMORY = {2: torch.channels_last, 3: torch.channels_last_3d}  # up to twice as fast as channels first, never slower
+_MEMORY = {2: torch.channels_last, 3: torch.channels_last_3d}  # memory format: up to twice as fast as channels first
 _HEADS = ("distance", "affinity")
 
 
 class UNet(nn.Module):
-    """A U-Net.
+    """U-Net for planes or volumes.
 
     Parameters
     ----------
@@ -40,23 +40,22 @@ class UNet(nn.Module):
     dims
         2 for planes, 3 for volumes.
     norm
-        ``"batch"``, ``"instance"``, ``"group"`` (of 8 channels or all) or ``"none"``. With instance and group
-        normalisation a tile is normalised by itself, so that a tiled prediction differs from that of the whole.
+        ``"batch"``, ``"instance"``, ``"group"`` (of 8 channels or all) or ``"none"``. Instance and group normalisation
+        use statistics of each tile, so that a tiled prediction differs from that of the whole image.
     padding
-        ``"same"``: the output is as large as the input; ``"valid"``, as in the paper: nothing is made up at the border,
-        and the output is smaller (:meth:`output_size`).
+        ``"same"``: the output is as large as the input; ``"valid"``, as in the paper: convolutions are not padded, and
+        the output is smaller (:meth:`output_size`).
     dropout
-        Share of the channels of the lowest level that are dropped in a training step.
+        Share of the channels of the lowest level that a training step drops.
     residual
         Add the input of each pair of convolutions to its output (through a 1x1 convolution).
     heads
-        What is learnt beside the classes: ``"distance"`` (one channel, pixels to the cell's border), ``"affinity"`` (a
-        channel for each axis: whether a pixel and the one before it are of one cell).
+        Further outputs: ``"distance"`` (one channel, pixels to the cell's border), ``"affinity"`` (a channel for each
+        axis: whether a pixel and the one before it belong to the same cell).
 
-    Notes
-    -----
-    Every level has two 3x3 convolutions, each with normalisation and ReLU, on the way down and on the way up. Input
-    (B, C, Y, X) or (B, C, Z, Y, X) ``float32``; output logits, one channel per class, those of further heads behind.
+    Notes ----- Every level has two 3x3 convolutions, each with normalisation and ReLU, on the way down and on the way
+    up. Input (B, C, Y, X) or (B, C, Z, Y, X) ``float32``; output logits, one channel per class, followed by those of
+    further heads.
 
     Examples
     --------
@@ -104,12 +103,12 @@ class UNet(nn.Module):
 
     @property
     def divisor(self) -> int:
-        """What the sides of an input must be multiples of, or with valid convolutions may grow by."""
+        """Number that sides of an input are multiples of; with valid convolutions, the step between sides."""
         return int(2 ** self.config["depth"])
 
     @property
     def traits(self) -> Traits:
-        """What goes in and what comes out."""
+        """Input and output of the network."""
         n, outputs = self.config["n_classes"], {}
         outputs["classes"] = slice(0, n)
         for head in self.config["heads"]:
@@ -119,7 +118,7 @@ class UNet(nn.Module):
 
     @property
     def _shrink(self) -> int:
-        """Return the pixels lost on each side: 2 for each pair of convolutions, times the size of its pixels."""
+        """Return the pixels lost on each side: 2 for two convolutions, times the pixel size of their level."""
         if self.config["padding"] == "same":
             return 0
         depth = self.config["depth"]
@@ -131,7 +130,7 @@ class UNet(nn.Module):
         Raises
         ------
         ModelError
-            If the network cannot take it; it says which is the next that it can.
+            If the network does not take it; names the next side that it takes.
         """
         fits = n % self.divisor == 0 if self.config["padding"] == "same" else self._halves(n)
         if not fits or n <= 2 * self._shrink:
@@ -149,7 +148,7 @@ class UNet(nn.Module):
         return n
 
     def _halves(self, n: int) -> bool:
-        """Whether what is left of n pixels before each pooling is even."""
+        """Return whether a side of n pixels is even before each pooling, with valid convolutions."""
         for _ in range(self.config["depth"]):
             if (n - 4) % 2:
                 return False
@@ -157,7 +156,7 @@ class UNet(nn.Module):
         return n > 4
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return one logit per class and pixel, and what further heads say."""
+        """Return the logits of the classes, followed by those of further heads, (B, K, ...)."""
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
             x = block(self.pool(x) if level else x)  # (B, width * 2**level, Y / 2**level, X / 2**level)
@@ -172,7 +171,7 @@ class UNet(nn.Module):
 
 
 class _Level(nn.Sequential):
-    """Two convolutions, each with normalisation and ReLU; with `residual`, what came in is added."""
+    """Two convolutions, each with normalisation and ReLU; with `residual`, the input is added to the output."""
 
     def __init__(self, before: int, after: int, config: dict[str, Any]):
         dims, same = config["dims"], config["padding"] == "same"
@@ -186,7 +185,7 @@ class _Level(nn.Sequential):
         self.shortcut = _CONV[dims](before, after, kernel_size=1, bias=False) if config["residual"] else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the level's features."""
+        """Return the features of the level."""
         shortcut, y = self.shortcut, x
         for layer in self:
             if layer is not shortcut:
@@ -203,7 +202,7 @@ def _norm(kind: str, channels: int, dims: int) -> list[nn.Module]:
 
 
 def _middle(x: Tensor, like: Tensor) -> Tensor:
-    """Crop the spatial axes to the size of another; nothing to do with same convolutions."""
+    """Crop the spatial axes to the middle of the size of another tensor."""
     for axis in range(2, x.ndim):
         extra = x.shape[axis] - like.shape[axis]
         x = x.narrow(axis, extra // 2, like.shape[axis]) if extra else x

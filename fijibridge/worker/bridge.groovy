@@ -20,7 +20,7 @@ import javax.script.SimpleScriptContext
 class Here {
     /** What scyjava's runner of scripts reads. */
     static class Request {
-        public final String script = "__import__('fijibridge.fiji.menu.call', fromlist=['calls']).perform_here(asked)"
+        public final String script = "__import__('fijibridge.fiji.session.python_mode', fromlist=['perform_here']).perform_here(asked)"
         public final Map<String, Object> vars
         public final ScriptContext scriptContext = new SimpleScriptContext()
 
@@ -41,7 +41,7 @@ class Here {
         return here?.ask([what: 'hello'])?.done?.version == version ? here : null
     }
 
-    /** Returns the answer of fijibridge.fiji.menu.call.perform_here: done, error or cancelled; null if there is none. */
+    /** Returns the answer of fijibridge.fiji.session.python_mode.perform_here: done, error or cancelled; null if there is none. */
     Map ask(Map request) {
         Object said = runner.apply(new Request([asked: JsonOutput.toJson(request)]))
         return said == null ? null : (Map) new JsonSlurper().parseText(said.toString())
@@ -58,13 +58,14 @@ class Loader {
             'org.apposed:appose of Maven Central into the folder jars)',
     ]
 
-    private final String python, key
-    private final long changed
+    final String python
+    /** Time of the last change of this file, by which a script sees that it was updated while Fiji runs. */
+    final long changed
+    private Object bridge
 
     Loader(String python, long changed) {
         this.python = python
         this.changed = changed
-        key = 'fijibridge ' + python
     }
 
     /**
@@ -86,31 +87,29 @@ class Loader {
     }
 
     /** Ends the worker; its work is cancelled, a training saved. */
-    void close() { IJ.getProperty(key)?.bridge?.close() }
+    synchronized void close() {
+        bridge?.close()
+        bridge = null
+    }
 
     private void serve(Map verb, String version, Object module, Map values) {
         Here here = Here.find(module, version)
-        Object bridge
+        Object java
         try {
-            bridge = loaded(here)
+            java = load(here)
         } catch (IllegalStateException problem) {
             refuse("FijiBridge: ${problem.message}")
         }
-        bridge.call(verb, version, module, values, here == null ? null : bridge.asking(here.&ask as Function))
+        java.call(verb, version, module, values, here == null ? null : java.asking(here.&ask as Function))
     }
 
     /** Returns the Java bridge, one for all scripts. */
-    private Object loaded(Here here) {
-        synchronized (IJ) {
-            Map kept = (Map) IJ.getProperty(key)
-            if (kept == null || kept.changed != changed) {
-                kept?.bridge?.close()
-                def loader = new URLClassLoader([classes(here).toURI().toURL()] as URL[], getClass().classLoader)
-                kept = [changed: changed, bridge: loader.loadClass('fijibridge.foreign.Bridge').newInstance(python)]
-                IJ.setProperty(key, kept)
-            }
-            return kept.bridge
+    private synchronized Object load(Here here) {
+        if (bridge == null) {
+            def loader = new URLClassLoader([classes(here).toURI().toURL()] as URL[], getClass().classLoader)
+            bridge = loader.loadClass('fijibridge.foreign.Bridge').newInstance(python)
         }
+        return bridge
     }
 
     /** Returns the folder of the compiled classes, which Python keeps in its cache. */
@@ -163,4 +162,14 @@ class Loader {
     }
 }
 
-new Loader(python, new File(getClass().protectionDomain.codeSource.location.toURI()).lastModified())
+// one loader for all scripts, in place of that of an earlier version
+def file = new File(getClass().protectionDomain.codeSource.location.toURI()), key = 'fijibridge ' + file.path
+synchronized (IJ) {
+    def loader = IJ.getProperty(key)
+    if (loader?.changed != file.lastModified()) {
+        loader?.close()
+        loader = new Loader(python, file.lastModified())
+        IJ.setProperty(key, loader)
+    }
+    loader
+}

@@ -1,4 +1,4 @@
-"""The other process' Fiji as the host of a verb: what it takes came over a pipe, and what it gives goes back there."""
+"""Host of verbs for the Fiji in another process: inputs come over a pipe, results go back."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _TYPES = {"8-bit": np.uint8, "8-bit color": np.uint8, "16-bit": np.uint16, "sign
 
 
 class Crossing:
-    """Where one call of a verb takes its inputs, and leaves what it found, to be sent.
+    """Inputs and results of one call of a verb.
 
     Parameters
     ----------
     images
-        What came, by the name of the parameter: see :func:`image_from`; one with ``rois`` stands for the cells that
-        they are, over an image of which nothing but its size came.
+        Descriptions of images by parameter, see :func:`image_from`; one with ``rois`` describes cells drawn on an image
+        that comes without pixels.
     blocks
-        Gets the blocks of memory that are made.
+        Collects the blocks of memory of the results.
     """
 
     def __init__(self, images: Mapping[str, Any], blocks: Blocks):
@@ -52,7 +52,7 @@ class Crossing:
         return cells_from(told) if told.get("rois") is not None else image_from(told)
 
     def drawn(self, parameter: Parameter, value: Any) -> bool:
-        """Tell that no cells need another image: what is drawn came with the image that it lies on."""
+        """Return False: drawn cells come with their image, and need no other one."""
         return False
 
     def give(self, result: Result) -> None:
@@ -113,7 +113,7 @@ class Crossing:
                 "sizes": self._blocks.put(np.array([len(one) for one in data], np.int32))}  # fmt: skip
 
     def _table(self, table: pd.DataFrame) -> dict[str, Any]:
-        """Return columns: numbers in one block, row by row of it a column, texts as they are."""
+        """Return columns: numbers as rows of one block, texts as lists."""
         numbers: list[npt.NDArray[np.float64]] = []
         columns: list[dict[str, Any]] = []
         for name, values in columns_of(table).items():
@@ -136,22 +136,22 @@ class Crossing:
         }
 
 
-# --- what came --------------------------------------------------------------------------------------
+# --- inputs --------------------------------------------------------------------------------------
 
 
 def image_from(told: Mapping[str, Any]) -> xr.DataArray:
-    """Return the image that Fiji told of, as :func:`fijibridge.fiji.imageplus.from_imageplus` returns one of its own.
+    """Return the image of a description, as :func:`fijibridge.fiji.imageplus.from_imageplus` returns an open one.
 
     Parameters
     ----------
     told
-        ``counts`` of frames, channels, slices, ``height``, ``width``, ``type``, calibration, looks; and ``blocks``, the
-        planes of its stack, as many in each as it holds. The pixels of one block are not copied.
+        Description that Java wrote, see :mod:`fijibridge.imagej.description`; and ``blocks``, the planes of its stack,
+        several in each. The pixels of a single block are not copied.
 
     Raises
     ------
     ImageError
-        If what was told makes no sense.
+        If the description is invalid.
     """
     try:
         dtype, shape = np.dtype(_TYPES[told["type"]]), _shape(told)
@@ -164,18 +164,18 @@ def image_from(told: Mapping[str, Any]) -> xr.DataArray:
         stored = stacked.reshape(shape).swapaxes(1, 2)  # (T, C, Z, Y, X)
         return _image(stored, told)
     except (KeyError, TypeError, ValueError) as error:
-        raise ImageError(f"Fiji told of an image what makes no sense: {error!r}") from error
+        raise ImageError(f"invalid description of an image: {error!r}") from error
 
 
 def cells_from(told: Mapping[str, Any]) -> xr.DataArray:
-    """Return ROIs that came as the cells of the image that they lie over.
+    """Return the label image of cells drawn as ROIs.
 
     Raises
     ------
     RoiError
         If none is an area.
     ImageError
-        If what was told makes no sense.
+        If the description is invalid.
     """
     from fijibridge.cells.corrections import drawn_cells
 
@@ -186,7 +186,7 @@ def cells_from(told: Mapping[str, Any]) -> xr.DataArray:
         ends = np.cumsum(np.frombuffer(sizes, np.int32)).tolist()
         rois = [Roi(data[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
     except (KeyError, TypeError, ValueError) as error:
-        raise ImageError(f"Fiji told of ROIs what makes no sense: {error!r}") from error
+        raise ImageError(f"invalid description of ROIs: {error!r}") from error
     cells = drawn_cells(rois, image)
     if cells is None:
         raise RoiError(f"{told['title']!r} has no cells there: none of {len(rois)} ROIs is an area")
@@ -197,7 +197,7 @@ def _shape(told: Mapping[str, Any]) -> tuple[int, ...]:
     """Return frames, slices, channels, height, width: the order of ImageJ's stacks."""
     unknown = set(told) - KEYS - {"blocks", "rois"}
     if unknown:
-        raise ValueError(f"it has {sorted(unknown)}, which nobody knows")
+        raise ValueError(f"unknown fields {sorted(unknown)}")
     frames, channels, slices = (int(n) for n in told["counts"])
     return frames, slices, channels, int(told["height"]), int(told["width"])
 
@@ -212,11 +212,11 @@ def _image(stored: npt.NDArray[Any], told: Mapping[str, Any]) -> xr.DataArray:
     return image_of(array, facts_of(told), keep)
 
 
-# --- what goes --------------------------------------------------------------------------------------
+# --- results --------------------------------------------------------------------------------------
 
 
 def distinct_colors(rois: Sequence[Roi], given: Mapping[str, str]) -> list[int]:
-    """Return the colour of each ROI, 0xAARRGGBB: that given for its name, else one of the palette."""
+    """Return the colour of each ROI, 0xAARRGGBB: the one given for its name, else one of the palette."""
     return [argb(given[roi.name]) if roi.name in given else color
             for roi, color in zip(rois, colors_of(rois, None) if rois else [], strict=True)]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""FijiBridge in the menu of a Fiji: its scripts are installed there, looked at, and taken out again."""
+"""FijiBridge in the menu of a Fiji: install its scripts, check them, and remove them."""
 
 from __future__ import annotations
 
@@ -16,29 +16,32 @@ from typing import Any
 from fijibridge.errors import StartError
 from fijibridge.files.writer import atomic, write_json
 from fijibridge.imagej.installations import is_fiji
+from fijibridge.java import compiler
 from fijibridge.worker.scripts import BRIDGE, scripts
 
 FOLDER = Path("scripts", "Plugins", "FijiBridge")
-"""Of a Fiji: its scripts become the menu Plugins > FijiBridge."""
+"""Folder in a Fiji whose scripts become the menu Plugins > FijiBridge."""
 MANIFEST = ".fijibridge.json"
-"""What was installed, beside it."""
+"""Name of the file that lists the installed scripts, beside them."""
 APPOSE = "Help > Update... brings it to a Fiji of 2025 or later; else put org.apposed:appose of Maven Central into jars"
 
 
 @dataclass
 class Installed:
-    """What an installation did, or its removal.
+    """Outcome of an installation, or of its removal.
 
     Attributes
     ----------
     folder
-        Where the scripts are.
+        Folder of the scripts.
     written, removed
         Names of files.
     kept
-        Files that somebody changed, or that are not ours: they are as they were.
+        Names of files that somebody changed, or that are not ours. They are left alone.
     appose
-        Whether this Fiji has what the scripts need to speak with Python.
+        Whether this Fiji has Appose, which the scripts need to talk to Python.
+    compiler
+        Error message if the Java compiler could not be fetched, which the scripts need at their first call.
     """
 
     folder: Path
@@ -46,15 +49,18 @@ class Installed:
     removed: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     appose: bool = True
+    compiler: str = ""
 
 
 def install(where: str | os.PathLike[str]) -> Installed:
-    """Put a script for each verb into a Fiji, which from then on calls this Python; those that are there are renewed.
+    """Write a script for each verb into a Fiji, and renew those that are there. They call this Python.
+
+    The Java compiler is fetched too, so that the scripts work without a network.
 
     Parameters
     ----------
     where
-        The folder of Fiji, its application bundle, or anything in it.
+        The folder of Fiji, its application bundle, or a file or folder in it.
 
     Raises
     ------
@@ -69,7 +75,7 @@ def install(where: str | os.PathLike[str]) -> Installed:
         hashes = {name: _hash(text.encode()) for name, text in made.items()}
         done.kept = [name for name in made if _foreign(done.folder / name, [*known.get(name, []), hashes[name]])]
         ours = {name: digest for name, digest in hashes.items() if name not in done.kept}
-        # both the old and the new are ours, wherever it breaks off
+        # the old and the new hashes are both ours: an interruption anywhere leaves no file unknown
         _remember(done.folder, {name: [*known.get(name, []), *([ours[name]] if name in ours else [])]
                                 for name in {**known, **ours}})  # fmt: skip
         for name in ours:
@@ -81,16 +87,20 @@ def install(where: str | os.PathLike[str]) -> Installed:
         _remember(done.folder, {name: [digest] for name, digest in ours.items()})
     except OSError as error:
         raise StartError(f"the scripts cannot be written into {done.folder}: {error.strerror or error}") from error
+    try:
+        compiler.fetch()
+    except StartError as error:
+        done.compiler = str(error)
     return done
 
 
 def uninstall(where: str | os.PathLike[str]) -> Installed:
-    """Take out of a Fiji what was installed, and nothing else.
+    """Remove the installed scripts from a Fiji, and nothing else.
 
     Raises
     ------
     StartError
-        If it is no Fiji, nothing is installed in it, or it cannot be written to.
+        If it is no Fiji, has no scripts of ours, or cannot be written to.
     """
     home = fiji_home(where)
     done = Installed(home / FOLDER, appose=has_appose(home))
@@ -108,36 +118,36 @@ def uninstall(where: str | os.PathLike[str]) -> Installed:
 
 
 def fiji_home(where: str | os.PathLike[str]) -> Path:
-    """Return the folder with Fiji's ``jars``: the one given, one in it (Fiji.app), or one that it lies in (a bundle).
+    """Return the folder with Fiji's ``jars``: the given one, one in it (Fiji.app), or one above it (in a bundle).
 
     Raises
     ------
     StartError
-        Says what was looked for.
+        Names the folders that were searched.
     """
     path = Path(where).expanduser().absolute()
     candidates = [path, path / "Fiji.app", path / "Fiji", *path.parents[:4]]
     found = next((candidate for candidate in candidates if is_fiji(candidate)), None)
     if found is None:
         raise StartError(
-            f"there is no Fiji in {path}: a folder with jars/ij-1*.jar was looked for there, in its Fiji.app and Fiji, "
-            "and in the folders that it lies in. Give the folder that holds 'jars' and 'plugins'"
+            f"there is no Fiji in {path}: no folder with jars/ij-1*.jar was found there, in its Fiji.app and Fiji, or "
+            "in the folders above it. Give the folder that holds 'jars' and 'plugins'"
         )
     return found
 
 
 def has_appose(home: Path) -> bool:
-    """Tell whether a Fiji has Appose, by which its scripts speak with Python."""
+    """Tell whether a Fiji has Appose, through which its scripts talk to Python."""
     return any((home / "jars").glob("**/appose-*.jar"))
 
 
 def pair(home: Path) -> tuple[str, str, bool]:
-    """Return (what of ours is installed in a Fiji, what to do about it, whether it works with this Python).
+    """Return the state of our scripts in a Fiji, advice, and whether they work with this Python.
 
     Raises
     ------
     StartError
-        If what was installed cannot be read.
+        If the list of the installed scripts cannot be read.
     """
     folder = home / FOLDER
     if not (folder / MANIFEST).is_file():
@@ -161,12 +171,12 @@ def pair(home: Path) -> tuple[str, str, bool]:
 
 
 def hello(python: str = sys.executable, timeout: float = 120) -> dict[str, Any]:
-    """Start a worker as Fiji's scripts do, and return what it says of itself.
+    """Start a worker as Fiji's scripts do, and return its version, Python, device and process id.
 
     Raises
     ------
     StartError
-        If it says nothing, or not what it should.
+        If it does not answer, or not as a worker does.
     """
     request = json.dumps({"task": "1", "requestType": "EXECUTE", "script": ":hello"}) + "\n"
     command = [python, "-P", "-m", "fijibridge.worker.process"]
@@ -177,7 +187,9 @@ def hello(python: str = sys.executable, timeout: float = 120) -> dict[str, Any]:
     except subprocess.TimeoutExpired as error:
         raise StartError(f"it did not answer within {timeout:g} s") from error
     except (OSError, ValueError, LookupError) as error:
-        last = (done.stderr.strip() or "nothing was said").splitlines()[-1] if not isinstance(error, OSError) else error
+        last = (
+            (done.stderr.strip() or "it printed nothing").splitlines()[-1] if not isinstance(error, OSError) else error
+        )
         raise StartError(f"it cannot be started: {last}") from error
 
 
@@ -197,7 +209,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _known(folder: Path) -> dict[str, list[str]]:
-    """Return the hashes under which each file of ours may lie there."""
+    """Return the hashes of each installed file, one for each version that may be there."""
     return dict(_manifest(folder)["files"]) if (folder / MANIFEST).is_file() else {}
 
 
@@ -211,7 +223,7 @@ def _hash(data: bytes) -> str:
 
 
 def _foreign(path: Path, hashes: list[str]) -> bool:
-    """Tell whether a file is there that we did not write, or that was changed since."""
+    """Tell whether a file exists that we did not write, or that was changed since."""
     return path.exists() and (not path.is_file() or _hash(path.read_bytes()) not in hashes)
 
 

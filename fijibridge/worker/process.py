@@ -1,13 +1,13 @@
-"""Python at work for a Fiji that it did not start: calls of verbs come in over a pipe, results go back through it.
+"""Worker of a Fiji that Python did not start: it reads calls of verbs from a pipe, and writes results to another.
 
 ``python -m fijibridge.worker.process`` speaks Appose's protocol, a line of JSON for each message. Pixels, ROIs and
-tables are in shared memory. It is not Appose's own worker, which runs any code that comes: this one knows the names
-of verbs and nothing else. It opens no port, and it ends when the other end of its pipe does.
+tables are in shared memory. Unlike Appose's own worker, which runs any code it receives, this one runs verbs only. It
+opens no port, and it ends with the process at the other end of its pipe.
 
 A message to it: ``{"task": id, "requestType": "EXECUTE", "script": name of a verb, "inputs": {"given": options,
-"images": by parameter}}``, or ``"requestType": "CANCEL"``. Four names are no verbs: ``:hello`` says who is there;
+"images": by parameter}}``, or ``"requestType": "CANCEL"``. Four names are not verbs: ``:hello`` returns the versions;
 ``:read`` and ``:write`` turn the options of a macro into values and back, see :mod:`fijibridge.verbs.macro_options`;
-``:release`` frees the results of the task that ``given`` names, which are kept until then for who reads them.
+``:release`` frees the results of the task that ``given`` names, which are kept until they are read.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from fijibridge.worker.shared_memory import Blocks
 log = logging.getLogger("fijibridge")
 
 VERSION = version("fijibridge")
-"""Of the code that runs: an update on disk does not change it."""
+"""Version of the running code; an update on disk does not change it."""
 HELLO, READ, WRITE, RELEASE = ":hello", ":read", ":write", ":release"
 TELLS_EVERY = 0.1
-"""Seconds between two messages of how far a call is."""
+"""Seconds between two messages about the progress of a call."""
 ENDS_WITHIN = 300.0
-"""Seconds that what still works has to end, a training to be saved, when Fiji is gone."""
+"""Seconds for running calls to end, and a training to be saved, when Fiji is gone."""
 
 
 class Worker:
@@ -53,7 +53,7 @@ class Worker:
     requests
         Lines of JSON.
     answers
-        Where lines of JSON are written.
+        Stream for lines of JSON.
     """
 
     def __init__(self, requests: Iterable[bytes], answers: BinaryIO):
@@ -63,19 +63,19 @@ class Worker:
         self._results: dict[str, Blocks] = {}
 
     def run(self) -> bool:
-        """Answer requests until there are no more; then end what still works. Tells whether all of it ended."""
+        """Answer requests until the stream ends, then cancel running calls. Return whether all of them ended."""
         for line in self._requests:
             if line.strip():
                 self._read(line)
         return self._end()
 
     def _read(self, line: bytes) -> None:
-        """Begin what a line asks for; one that makes no sense is told, and forgotten."""
+        """Start the task of a line; log an invalid line and ignore it."""
         try:
             request = json.loads(line)
             uuid, kind = str(request["task"]), request["requestType"]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            log.error("a request that makes no sense, %s: %r", error, line[:200])
+            log.error("invalid request, %s: %r", error, line[:200])
             return
         if kind == "CANCEL":
             task = self._tasks.get(uuid)
@@ -84,7 +84,7 @@ class Worker:
         elif kind != "EXECUTE":
             self.send(uuid, "FAILURE", error=f"the request {kind!r} is not known; expected EXECUTE or CANCEL")
         elif uuid in self._tasks:
-            log.error("a second request to do task %s", uuid)
+            log.error("task %s was requested twice", uuid)
         else:
             self._tasks[uuid] = Task(self, uuid, request.get("script"), request.get("inputs"))
             self._tasks[uuid].start()
@@ -94,16 +94,16 @@ class Worker:
         self.write(_line(uuid, kind, **fields))
 
     def write(self, line: bytes) -> None:
-        """Write a line; nobody may be there any more to read it."""
+        """Write a line; the reader may be gone."""
         with self._writing:
             try:
                 self._answers.write(line)
                 self._answers.flush()
             except OSError:
-                log.debug("nobody reads: %s", line[:200])
+                log.debug("the reader is gone: %s", line[:200])
 
     def ended(self, task: Task, blocks: Blocks | None) -> None:
-        """Forget a task, and keep its results for who reads them."""
+        """Forget a task, and keep its results until they are read."""
         if blocks:
             self._results[task.uuid] = blocks
         del self._tasks[task.uuid]
@@ -127,7 +127,7 @@ class Worker:
 
 
 class Task:
-    """One request that is being answered."""
+    """A request that is being answered, in a thread of its own."""
 
     def __init__(self, worker: Worker, uuid: str, name: Any, inputs: Any):
         self.uuid, self._worker, self._name, self._inputs = uuid, worker, name, inputs
@@ -137,11 +137,11 @@ class Task:
         self._notes: list[str] = []
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the thread."""
         self.thread.start()
 
     def note(self, text: str) -> None:
-        """Tell something beside the results."""
+        """Add a message to the results."""
         self._notes.append(text)
 
     def _run(self) -> None:
@@ -149,7 +149,7 @@ class Task:
         self._worker.send(self.uuid, "LAUNCH")
         came, made = Blocks(), Blocks()
         kind, line = self._answer(came, made)
-        came.free()  # from here on nobody looks at what came
+        came.free()  # the verb has read its inputs
         if kind != "COMPLETION":
             made.free()
         self._worker.ended(self, made if kind == "COMPLETION" else None)
@@ -167,8 +167,8 @@ class Task:
             sys.stderr.flush()
             last = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{os.path.basename(last.filename)}, line {last.lineno}"
-            told = f"{type(error).__name__}: {error} ({place}; all of it is in the log)"
-            return "FAILURE", _line(self.uuid, "FAILURE", error=told)
+            message = f"{type(error).__name__}: {error} ({place}; all of it is in the log)"
+            return "FAILURE", _line(self.uuid, "FAILURE", error=message)
 
     def _outputs(self, came: Blocks, made: Blocks) -> dict[str, Any]:
         inputs = self._inputs if self._inputs is not None else {}
@@ -207,12 +207,12 @@ class Task:
 
 
 def _line(uuid: str, kind: str, **fields: Any) -> bytes:
-    """Return a message as it is written; a number that is none would be nothing that Java reads, and never arrive."""
+    """Return a message as a line of JSON; NaN and infinity are refused, because Java's parser drops the line."""
     return json.dumps({"task": uuid, "responseType": kind, **fields}, allow_nan=False).encode("ascii") + b"\n"
 
 
 def _hello() -> dict[str, Any]:
-    """Say who is there."""
+    """Return version, Python, device and process id."""
     from fijibridge.nn.devices import device_of
 
     return {"version": VERSION, "python": platform.python_version(), "executable": sys.executable,
@@ -232,7 +232,7 @@ def _warn(
     file: Any = None,
     line: str | None = None,
 ) -> None:
-    """Tell warnings of ours to who called, others to the log."""
+    """Send our warnings to the caller, others to the log."""
     task = getattr(_working, "task", None)
     if task is not None and issubclass(category, FijiBridgeWarning):
         task.note(f"Warning: {message}")
@@ -241,8 +241,8 @@ def _warn(
 
 
 def main() -> None:
-    """Answer what comes in on standard input, until it ends."""
-    # what anything prints, here or in a library, must not come between the messages
+    """Answer requests from standard input until it ends."""
+    # prints, of ours or of a library, must not mix with the messages
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C where Fiji was started ends Fiji, and then this
@@ -254,7 +254,7 @@ def main() -> None:
     ended = Worker(sys.stdin.buffer, answers).run()
     sys.stderr.flush()
     if not ended:
-        log.error("what still worked did not end within %g s", ENDS_WITHIN)
+        log.error("running calls did not end within %g s", ENDS_WITHIN)
         os._exit(1)
 
 

@@ -1,6 +1,6 @@
-"""The Groovy scripts by which a Fiji that Python did not start calls verbs: one for each, made from its parameters.
+"""Groovy scripts, one for each verb, with which a Fiji that Python did not start calls verbs.
 
-``python -m fijibridge.worker.scripts FOLDER`` writes them there, not installed, as in ``scripts/Plugins/FijiBridge``.
+``python -m fijibridge.worker.scripts FOLDER`` writes them without paths, as in ``scripts/Plugins/FijiBridge``.
 
 They have no ``#@`` parameters: SciJava would open a dialog for each one that a macro leaves out, and would share its
 last value with every script that has a parameter of that name.
@@ -17,7 +17,7 @@ from fijibridge.verbs import Parameter, Verb, all_verbs
 from fijibridge.verbs.dialog_fields import described, help_page, is_wide
 
 BRIDGE = Path(__file__).with_name("bridge.groovy")
-"""What the scripts share; they load it from here."""
+"""Groovy file that all scripts load from here."""
 
 _SCRIPT = """\
 // {summary}
@@ -29,15 +29,24 @@ def verb = [
     help: {help},
     parameters: [{parameters}],
 ]
-if (bridge.isFile()) return new GroovyShell(this.class.classLoader, new Binding(python: python)).evaluate(bridge).call(verb, version, binding)
-def message = (python ? "the Python environment of FijiBridge is gone, there is no ${{bridge}}: install fijibridge again" :
-    'this script was copied, but it must be installed, to know its Python') + ", and run 'fijibridge install-scripts PATH_TO_FIJI'"
+if (bridge.isFile()) {{
+    def loader = ij.IJ.getProperty('fijibridge ' + bridge.path)
+    if (loader?.changed != bridge.lastModified())
+        loader = new GroovyShell(this.class.classLoader, new Binding(python: python)).evaluate(bridge)
+    return loader.call(verb, version, binding)
+}}
+// without the bridge: end a macro, a script or SciJava's module by an error
+def message = python ? "the Python environment of FijiBridge is gone, there is no ${{bridge}}: install fijibridge again"
+    : 'this script was copied, but it must be installed, to know its Python'
+message += ", and run 'fijibridge install-scripts PATH_TO_FIJI'"
 def macro = ij.Macro.getOptions() == null ? null : ij.macro.Interpreter.getInstance()
 if (macro != null) Thread.start {{ try {{ macro.abort(message) }} catch (RuntimeException ended) {{ }} }}.join()
 else ij.IJ.error('FijiBridge', message)
 ij.Macro.abort()
-// SciJava logs what a script throws, and goes on; what such an exception throws when asked for its cause ends the script
-throw new javax.script.ScriptException(message) {{ synchronized Throwable getCause() {{ throw new Exception(getMessage()) }} }}
+// SciJava only logs what a script throws; but it asks such an exception for its cause
+throw new javax.script.ScriptException(message) {{
+    synchronized Throwable getCause() {{ throw new Exception(getMessage()) }}
+}}
 """
 
 
@@ -47,10 +56,9 @@ def scripts(python: str = "", bridge: str = "", version: str = "") -> dict[str, 
     Parameters
     ----------
     python, bridge
-        Paths of the environment's Python and of :data:`BRIDGE` in it; scripts without them say that they must be
-        installed.
+        Paths of the environment's Python and of :data:`BRIDGE` in it. A script without them asks to be installed.
     version
-        Of fijibridge, which is compared with that of the worker.
+        Version of fijibridge; the bridge compares it with that of the worker.
     """
     return {file_name(verb): script(verb, python, bridge, version) for verb in all_verbs()}
 
@@ -68,7 +76,7 @@ def file_name(verb: Verb) -> str:
 
 
 def script(verb: Verb, python: str = "", bridge: str = "", version: str = "") -> str:
-    """Return the Groovy script of a verb, with all that its dialog shows."""
+    """Return the Groovy script of a verb, with the texts of its dialog."""
     lines = "".join(f"\n        {_field(parameter)}," for parameter in verb.parameters)
     return _SCRIPT.format(
         summary=_ascii(verb.summary), name=verb.name, version=_quoted(version), python=_quoted(python),
@@ -78,7 +86,7 @@ def script(verb: Verb, python: str = "", bridge: str = "", version: str = "") ->
 
 
 def _field(parameter: Parameter) -> str:
-    """Return what the bridge must know of a parameter, as Groovy writes it."""
+    """Return the description of a parameter for the bridge, as a Groovy map."""
     usual = "null" if parameter.required else _quoted(parameter.text(parameter.default))
     return (
         f"[name: {_quoted(parameter.name)}, kind: {_quoted(parameter.kind)}, title: {_quoted(parameter.title)}, "
@@ -93,12 +101,12 @@ def _flag(value: bool) -> str:
 
 
 def _ascii(text: str) -> str:
-    """Return a text without what depends on the encoding in which Java reads a file."""
+    """Return a text in ASCII, which Java reads in any encoding."""
     return text.replace("µ", "u").encode("ascii", "replace").decode()
 
 
 def _quoted(text: str) -> str:
-    """Return a text as Groovy writes it, in ASCII."""
+    """Return a text as a Groovy literal in ASCII."""
     escaped = json.dumps(text)[1:-1].replace('\\"', '"').replace("'", "\\'")
     return f"'{escaped}'"
 

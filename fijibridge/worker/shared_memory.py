@@ -1,4 +1,4 @@
-"""Blocks of memory that are shared with another process, and freed whatever becomes of either of the two."""
+"""Blocks of memory shared with another process, freed even if one of the two is killed."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from fijibridge.errors import ImageError
 log = logging.getLogger("fijibridge")
 
 BLOCK = 1 << 25
-"""Bytes of a block of several planes: a file is written by one core at a time, so there are several."""
+"""Bytes of a block of several planes. One core writes a file at a time, so large stacks are split into several."""
 _AT_ONCE = min(4, os.cpu_count() or 1)
 _BUFFER = 1 << 31
-"""Bytes at which Java's buffers end."""
+"""Size limit of Java's buffers, in bytes."""
 _WHERE = "/dev/shm"
-"""Where Linux keeps them: a file system of its own, which is small in containers."""
+"""Folder of shared memory on Linux: a file system of its own, which is small in containers."""
 
 _NAME = re.compile(r"(psm|wnsm)_\w+")
-"""Of the blocks that Java's Appose and Python make: no other file or shared memory is touched."""
+"""Names of the blocks that Java's Appose and Python make; no other file or shared memory is touched."""
 _TYPES = ("uint8", "uint16", "uint32", "int32", "float32")
 
 _kept: list[SharedMemory] = []
-"""Blocks that a verb still looks at after its end; without a name, and gone with the process."""
+"""Blocks that a verb still holds after its end; they have no name any more, and end with the process."""
 
 
 class Blocks:
-    """The blocks of one call, those that came and those that go.
+    """The blocks of one call, received or made.
 
-    Python's resource tracker, a process of its own, knows each of them until it is freed: if this process is killed, it
-    frees them. (Appose's own worker takes them out of the tracker, and leaves them behind then.)
+    Python's resource tracker, another process, frees them if this process is killed. (Appose's own worker takes them
+    out of the tracker, and then leaves them behind.)
     """
 
     def __init__(self) -> None:
@@ -52,12 +52,12 @@ class Blocks:
         return bool(self._attached)
 
     def attach(self, value: Any) -> Any:
-        """Return a message with the blocks that it names, at any depth; they are freed with the others.
+        """Return a message with arrays where it names blocks, at any depth; they are freed with the others.
 
         Raises
         ------
         ImageError
-            If there is no such block, or it cannot hold what it should.
+            If there is no such block, or it is too small.
         """
         if isinstance(value, Mapping):
             if value.get("appose_type") == "ndarray":
@@ -69,24 +69,24 @@ class Blocks:
         try:
             name, dtype, shape = told["shm"]["name"], told["dtype"], told["shape"]
             if not isinstance(name, str) or not _NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no name of one")
+                raise ValueError(f"{name!r} is not the name of a block")
             if dtype not in _TYPES or not shape or not all(type(n) is int and n > 0 for n in shape):
-                raise ValueError(f"it would be {shape} of {dtype!r}")
+                raise ValueError(f"shape {shape} of {dtype!r}; expected positive counts and one of {', '.join(_TYPES)}")
             block = SharedMemory(name=name, rsize=int(told["shm"]["rsize"]))
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise ImageError(f"a block of pixels cannot be had: {error}") from error
+            raise ImageError(f"a block of pixels cannot be read: {error}") from error
         self._attached.append(block)
         if np.dtype(dtype).itemsize * math.prod(shape) > block.size:
             raise ImageError(f"a block of {block.size} bytes cannot hold {shape} of {dtype}")
         return NDArray(dtype, shape, block)
 
     def put(self, array: npt.NDArray[Any]) -> dict[str, Any] | None:
-        """Copy an array into a new block, and return what finds it; None if it is empty.
+        """Copy an array into a new block, and return its description; None if it is empty.
 
         Raises
         ------
         ImageError
-            If there is not so much shared memory.
+            If there is too little shared memory.
         """
         if not array.size:
             return None
@@ -96,12 +96,12 @@ class Blocks:
         return _told(made)
 
     def put_planes(self, planes: Sequence[npt.NDArray[Any]]) -> list[dict[str, Any]]:
-        """Copy planes of one shape into new blocks, as many in each as it holds, and return what finds them.
+        """Copy planes of one shape into new blocks, several in each, and return their descriptions.
 
         Raises
         ------
         ImageError
-            If there is not so much shared memory, or a plane is too large for Java.
+            If there is too little shared memory, or a plane is too large for Java.
         """
         size = planes[0].nbytes
         if size >= _BUFFER:
@@ -122,7 +122,7 @@ class Blocks:
         return made
 
     def free(self) -> None:
-        """Give all of them back."""
+        """Free all blocks."""
         for block in self._attached:
             _unlink(block)
         left = [block for block in self._attached if not _closed(block)]
@@ -133,24 +133,24 @@ class Blocks:
 
 
 def arrays_of(blocks: Sequence[Any]) -> list[npt.NDArray[Any]]:
-    """Return what is in blocks, not copied.
+    """Return blocks as arrays, without a copy.
 
     Raises
     ------
     ImageError
-        If something else is there.
+        If one is not a block.
     """
     other = [type(block).__name__ for block in blocks if not isinstance(block, NDArray)]
     if other:
-        raise ImageError(f"got {other[0]} in place of a block of pixels")
+        raise ImageError(f"got {other[0]}; expected a block of pixels")
     return [_array(block) for block in blocks]
 
 
 def _array(block: NDArray) -> npt.NDArray[Any]:
-    """Return what is in a block, which cannot be unmapped while somebody looks at it.
+    """Return a block as an array that keeps the memory mapped.
 
-    ``numpy.ndarray(buffer=...)``, and so Appose's own, holds no claim on the memory: whoever kept such an array would
-    read memory that is gone, which ends the process.
+    ``numpy.ndarray(buffer=...)``, and so Appose's own, does not: reading such an array after the block was closed ends
+    the process.
     """
     return np.frombuffer(block.shm.buf, block.dtype, math.prod(block.shape)).reshape(block.shape)
 
@@ -165,12 +165,12 @@ def _check_room(size: int) -> None:
 
 
 def _told(block: NDArray) -> dict[str, Any]:
-    """Return what finds a block: not as Appose writes it, which in Java looks for blocks in some places only."""
+    """Return the description of a block, not in Appose's form: its Java side finds blocks at some depths only."""
     return {"block": block.shm.name, "size": block.shm.rsize, "dtype": block.dtype, "shape": block.shape}
 
 
 def _copy(block: NDArray, planes: Sequence[npt.NDArray[Any]]) -> None:
-    """Copy planes into a block: where it is a file, by writing that, which spares a fault for each of its pages."""
+    """Copy planes into a block; where it is a file, by writing that, which spares a page fault for each page."""
     place = os.path.join(_WHERE, block.shm.name)
     if not os.path.isfile(place):
         for into, plane in zip(_array(block).reshape(len(planes), *planes[0].shape), planes, strict=True):
@@ -193,13 +193,13 @@ def _unlink(block: SharedMemory) -> None:
     except FileNotFoundError:  # the other side was quicker
         if sys.platform != "win32":
             resource_tracker.unregister(f"/{block.name.lstrip('/')}", "shared_memory")
-    except OSError as error:  # of another user, say: whoever called waits for an answer all the same
+    except OSError as error:  # for example of another user; the caller still waits for an answer
         log.warning("shared memory %s cannot be freed: %s", block.name, error)
 
 
 def _closed(block: SharedMemory) -> bool:
     try:
         block.close()
-    except BufferError:  # somebody still looks at it
+    except BufferError:  # an array of it is still in use
         return False
     return True

@@ -8,11 +8,10 @@ import jpype
 
 from fijibridge.fiji.jvm.startup import EVENTS
 from tests.conftest import ROOT
-from tests.gui.test_windows import run
 
 
-def test_a_modal_dialog_does_not_block_python(python, display):
-    run(python, display, """
+def test_a_modal_dialog_does_not_block_python(window):
+    window("""
         import threading
         IJ = jpype.JClass("ij.IJ")
         threading.Thread(target=lambda: IJ.showMessage("Modal", "blocks its thread"), daemon=True).start()
@@ -33,8 +32,8 @@ def test_a_modal_dialog_does_not_block_python(python, display):
     """)  # fmt: skip
 
 
-def test_javas_event_thread_may_call_back_into_fiji(python, display):
-    run(python, display, """
+def test_javas_event_thread_may_call_back_into_fiji(window):
+    window("""
         fiji.show(np.full((20, 30), 3, np.uint8), name="a")
         fiji.add_rois([fb.Roi.rectangle(1, 1, 5, 5, name="1")])
         seen = []
@@ -52,8 +51,8 @@ def test_javas_event_thread_may_call_back_into_fiji(python, display):
     """)  # fmt: skip
 
 
-def test_quitting_imagej_while_python_trains(python, display):
-    run(python, display, """
+def test_quitting_imagej_while_python_trains(window):
+    window("""
         import threading
         image = np.random.default_rng(0).random((64, 64)).astype(np.float32)
         target = (image > 0.5).astype(np.uint8)
@@ -79,8 +78,8 @@ def test_quitting_imagej_while_python_trains(python, display):
     """)  # fmt: skip
 
 
-def test_a_script_that_leaves_windows_open_ends(python, display):
-    run(python, display, """
+def test_a_script_that_leaves_windows_open_ends(window):
+    window("""
         fiji.show(np.zeros((4, 20, 30), np.uint8), name="stack")
         fiji.show(np.zeros((2, 2, 20, 30), np.uint8), name="hyperstack")
         fiji.add_rois([fb.Roi.rectangle(1, 1, 5, 5, name="1")])
@@ -118,7 +117,7 @@ fb.Fiji.start(WHERE, mode="interactive")
 assert found == [[]], found
 """, DISPLAY=display)  # fmt: skip
     python(BEFORE_WINDOWS + """
-jvm.initialise_events = lambda: None
+startup.initialise_events = lambda: None
 fb.Fiji.start(WHERE, mode="interactive")
 assert "java.awt.event.MouseEvent" in found[0], found
 """, DISPLAY=display)  # fmt: skip
@@ -133,9 +132,9 @@ def test_the_events_of_all_listeners_are_among_them(fiji):
             assert str(method.getParameterTypes()[0].getName()) in EVENTS
 
 
-def test_fiji_comes_back_after_a_quit_and_what_was_shown_meanwhile_stays(python, display):
+def test_fiji_comes_back_after_a_quit_and_what_was_shown_meanwhile_stays(window):
     """ImageJ2's services fail at images that are open while they begin."""
-    run(python, display, """
+    window("""
         IJ = jpype.JClass("ij.IJ")
         for attempt in range(2):
             fiji.show(np.zeros((20, 30), np.uint8), name="before")
@@ -149,3 +148,23 @@ def test_fiji_comes_back_after_a_quit_and_what_was_shown_meanwhile_stays(python,
             assert fiji.run_macro("selectImage('meanwhile'); run('Invert'); return '' + getPixel(0, 0);") == "250"
             fiji.close_image("meanwhile")
     """)  # fmt: skip
+
+
+def test_closing_the_main_window_does_not_end_python(window):
+    done = window("""
+        fiji.show(np.zeros((20, 30), np.uint8), name="a")
+        IJ = jpype.JClass("ij.IJ")
+        frame = IJ.getInstance()
+        event = jpype.JClass("java.awt.event.WindowEvent")
+        frame.dispatchEvent(event(frame, event.WINDOW_CLOSING))
+        wait(lambda: IJ.getInstance() is None)
+        settle()
+        print("Python lives")
+        fiji.close()
+        again = fb.Fiji.start(WHERE, mode="interactive")
+        assert IJ.getInstance() is not None and IJ.getInstance().isVisible()
+        again.show(np.ones((4, 4), np.uint8), name="after")
+        assert again.array("after").sum() == 16
+        print("and Fiji again")
+    """)  # fmt: skip
+    assert done.stdout.split("\n")[:2] == ["Python lives", "and Fiji again"]

@@ -6,10 +6,7 @@ import textwrap
 
 import pytest
 
-from tests.gui.test_windows import HEAD
-
 SETUP = """
-from tests.gui.people import *
 from fijibridge.errors import UnsavedError
 from fijibridge.verbs import Image, ShowImage, verb
 IJ = jpype.JClass("ij.IJ")
@@ -19,7 +16,7 @@ def undo(title):
     IJ.doCommand("Undo")
 
 def is_now(title, array):
-    wait(lambda: np.array_equal(fiji.array(title), array), 20)
+    wait(lambda: np.array_equal(fiji.array(title), array))
 
 def paint(title):
     "As ImageJ's paintbrush does it, which leaves the flag as it is."
@@ -32,18 +29,13 @@ def paint(title):
 
 
 @pytest.fixture
-def window(python, display, tmp_path):
-    """Run code in a Python with ImageJ's windows, whose preferences are its own."""
-
-    def run(body: str):
-        options = f"-Duser.home={tmp_path}"
-        return python(HEAD + SETUP + textwrap.dedent(body), DISPLAY=display, JAVA_TOOL_OPTIONS=options)
-
-    return run
+def hands(window):
+    """Run code with ImageJ's windows that paints and undoes."""
+    return lambda body: window(SETUP + textwrap.dedent(body))
 
 
-def test_undo_brings_back_what_was_replaced_or_written_over(window):
-    window("""
+def test_undo_brings_back_what_was_replaced_or_written_over(hands):
+    hands("""
         for dtype in (np.uint8, np.uint16, np.float32):
             first = np.arange(48, dtype=dtype).reshape(6, 8)
             second = first[::-1].copy()
@@ -76,8 +68,8 @@ def test_undo_brings_back_what_was_replaced_or_written_over(window):
     """)
 
 
-def test_what_was_painted_is_not_replaced_by_python_unasked(window):
-    window("""
+def test_what_was_painted_is_not_replaced_by_python_unasked(hands):
+    hands("""
         array = np.zeros((6, 8), np.uint8)
         fiji.show(array, name="a")
         painted = paint("a")
@@ -105,8 +97,8 @@ def test_what_was_painted_is_not_replaced_by_python_unasked(window):
     """)
 
 
-def test_a_person_is_asked_and_the_answer_is_recorded(window):
-    window("""
+def test_a_person_is_asked_and_the_answer_is_recorded(hands):
+    hands("""
         @verb("Twice...")
         def twice(image: Image) -> ShowImage:
             "Double an image."
@@ -130,8 +122,8 @@ def test_a_person_is_asked_and_the_answer_is_recorded(window):
         call_by_hand()
         asked = dialog("FijiBridge")
         press(asked, "Cancel")
-        wait(lambda: not dialogs())
-        time.sleep(0.5)
+        ended("FijiBridge Twice...")
+        assert not dialogs()
         assert fiji.titles() == ["a", "doubled"] and np.array_equal(fiji.array("doubled"), painted)
         assert recorded().count("Twice") == 1, recorded()
 

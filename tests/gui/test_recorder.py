@@ -10,7 +10,6 @@ import torch
 
 import fijibridge as fb
 from fijibridge.files.writer import write_image
-from tests.gui.test_menu import window  # noqa: F401 - a fixture
 
 PREPARE = """
 import os
@@ -50,7 +49,7 @@ for name in TABLES:
 )
 
 
-def test_a_recorded_session_replayed_headless_gives_what_python_gives(window, python, tmp_path, fiji):  # noqa: F811
+def test_a_recorded_session_replayed_headless_gives_what_python_gives(window, python, tmp_path, fiji):
     torch.manual_seed(0)
     tissue = fb.synthetic_epithelium((96, 120), cell_size=20, photons=400, weak_membranes=0, seed=1)
     truth = np.asarray(tissue.labels).astype(np.uint16)

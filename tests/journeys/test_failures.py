@@ -112,13 +112,13 @@ def test_real_memory(warm_python, tmp_path):
         pair = (tissue.image, fb.membrane_target(tissue.labels, 3))
         class Limit:
             def progress(self, step, steps):
-                if step == 5:
+                if step == 3:
                     used = 1024 * int(next(l for l in open("/proc/self/status") if l.startswith("VmSize")).split()[1])
                     resource.setrlimit(resource.RLIMIT_AS, (used + 2**20, resource.RLIM_INFINITY))
             def metrics(self, epoch, values):
                 pass
         try:
-            fb.train(fb.UNet(depth=1, width=16), [pair], epochs=3, batches=4, batch=2, patch=(512, 512), augment=False,
+            fb.train(fb.UNet(depth=1, width=16), [pair], epochs=3, batches=2, batch=2, patch=(512, 512), augment=False,
                      out={str(tmp_path / "run")!r}, observers=[Limit()], forecast=False, device="cpu")
         except fb.FijiBridgeError as error:
             resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

@@ -1,1 +1,1 @@
-"""The Java virtual machine in this process: start it, join it, compile for it, end it."""
+"""The Java virtual machine in this process: its start, its end, and our classes in it."""

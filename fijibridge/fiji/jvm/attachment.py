@@ -1,4 +1,4 @@
-"""Find the ImageJ that somebody else started in this process: by ``imagej.init``, Fiji's Python mode, napari-imagej.
+"""Find the ImageJ that other code started in this process: ``imagej.init``, Fiji's Python mode, napari-imagej.
 
 Nothing is created here: no SciJava context, no ImageJ window, no exit hook. Only jpype and ``ij.*`` are used, since
 importing pyimagej beside a running JVM runs start-up hooks that may fail.
@@ -21,11 +21,11 @@ from fijibridge.imagej.installations import Java
 log = logging.getLogger("fijibridge")
 
 _EFFECTS = {
-    "-Xrs": "Java handles Ctrl-C and SIGTERM: they may end the process without KeyboardInterrupt and 'finally'",
-    "-XX:+UseParallelGC": "Java's default collector handles large planes slowly: pushing stacks takes longer",
-    "-XX:ErrorFile": "if Java crashes, its report lies in the working directory",
+    "-Xrs": "Ctrl-C and SIGTERM may end the process without KeyboardInterrupt and 'finally'",
+    "-XX:+UseParallelGC": "showing large stacks takes longer",
+    "-XX:ErrorFile": "a report of a crash of Java is written into the working directory",
 }
-"""JVM options of our own start, and what happens without them."""
+"""JVM options that our own start sets, and the effect of their absence."""
 
 _reported: set[str] = set()
 
@@ -36,15 +36,15 @@ def find(gateway: Any = None, known: Running | None = None) -> Running:
     Parameters
     ----------
     gateway
-        What ``imagej.init`` returned, or a SciJava context; left out, the context that exists is looked for, and
-        plain ImageJ is taken if there is none.
+        Gateway that ``imagej.init`` returned, or a SciJava context. By default the existing context, or plain ImageJ
+        if there is none.
     known
-        What was joined before: its gateway is kept if its context is the one that is found.
+        The ImageJ that was joined before; its gateway is kept if it has the same context.
 
     Raises
     ------
     StartError
-        If no JVM runs, or none with ImageJ's classes, or with an ImageJ2 that was not started.
+        If no JVM runs, it lacks ImageJ's classes, or its ImageJ2 was not started.
     """
     if not startup.is_running():
         raise StartError("no JVM runs in this process, so there is no Fiji to join: start one, fijibridge.Fiji.start()")
@@ -71,12 +71,12 @@ def find(gateway: Any = None, known: Running | None = None) -> Running:
 
 
 def refuse_another(gateway: Any, running: Running) -> None:
-    """Refuse to join another ImageJ2 than the one that we started.
+    """Raise if a gateway is of another ImageJ2 than the one that we started.
 
     Raises
     ------
     StartError
-        If a gateway is given that is not of this ImageJ2.
+        If it is.
     """
     if gateway is not None and not _same(_as_gateway(gateway), running.gateway):
         raise StartError(
@@ -108,7 +108,7 @@ def context() -> Any:
         return None
     listed = _listed_contexts()
     if listed is not None and not listed:
-        return None  # and no class of ImageJ's is loaded for it, which ImageJ2 could not patch any more
+        return None  # without loading a class of ImageJ's, which ImageJ2 could not patch any more
     if _is_patched():
         ij = java_class("ij.IJ")
         hooks = ij.class_.getField("_hooks").get(None)
@@ -120,7 +120,7 @@ def context() -> Any:
 
 
 def _listed_contexts() -> list[Any] | None:
-    """Return the contexts that are not disposed, by SciJava's own list; None if it has none, before version 2.98."""
+    """Return the contexts that are not disposed; None for a SciJava before 2.98, which does not list them."""
     context_class = java_class("org.scijava.Context")
     names = {str(field.getName()) for field in context_class.class_.getDeclaredFields()}
     if not {"CONTEXTS", "disposed"} <= names:
@@ -135,7 +135,7 @@ def _as_gateway(found: Any) -> Any:
     Raises
     ------
     StartError
-        If it is neither a gateway nor a context, or one that was quit.
+        If it is neither a gateway nor a context, or was quit.
     """
     if found is None:
         return None
@@ -169,11 +169,14 @@ def _patch() -> None:
         log.debug("ImageJ's classes stay as they are: %s", error)
 
 
-# --- what the JVM lacks -----------------------------------------------------------------------------
+# --- missing options -----------------------------------------------------------------------------
 
 
 def report_missing_options() -> list[str]:
-    """Log, once a process, each JVM option that our own start would have set and that is missing, with its effect."""
+    """Log once how a JVM differs from one of our own start: the options that it lacks, and their effects.
+
+    In one line, and as a warning only if Ctrl-C is concerned: the JVM works as it is.
+    """
     if not has_class("java.lang.management.ManagementFactory"):
         return []
     given = java_class("java.lang.management.ManagementFactory").getRuntimeMXBean().getInputArguments()
@@ -181,7 +184,9 @@ def report_missing_options() -> list[str]:
     missing = [o for o in _EFFECTS if not any(a.split("=")[0] == o for a in arguments) and o not in _reported]
     if sys.platform == "win32" and "-Xrs" in missing:
         missing.remove("-Xrs")  # Windows has no signals that Java would take
-    for option in missing:
-        log.warning("this JVM was started without %s: %s", option, _EFFECTS[option])
+    if missing:
+        level = logging.WARNING if "-Xrs" in missing else logging.INFO
+        effects = "; ".join(f"{_EFFECTS[option]} ({option})" for option in missing)
+        log.log(level, "joined the JVM of this process, which differs from one of Fiji.start(): %s", effects)
     _reported.update(missing)
     return missing

@@ -1,7 +1,7 @@
 """The Java half of imglyb, which pyimagej uses to share numpy arrays with ImageJ2.
 
-No Fiji ships it and Maven Central lacks it, but imglyb's start-up callbacks in scyjava expect it. Here it is used where
-it can be had, and its callbacks are left out where it cannot; fijibridge itself copies pixels without it.
+No Fiji ships it and Maven Central lacks it, but imglyb's start-up callbacks in scyjava expect it. They run here only if
+the jar was found. fijibridge itself copies pixels without it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger("fijibridge")
 _GROUP, _NAME = "net.imglib2", "imglib2-imglyb"
 _CLASS = "net.imglib2.python.Helpers"
 _ANSWER_WITHIN = 3.0
-"""Seconds that a repository has to say whether it has the jar; the start waits for it."""
+"""Seconds to wait for a repository's answer; the start waits too."""
 
 LACKING = (
     "imglib2-imglyb is not on the class path, so these calls of pyimagej fail: ij.py.from_java of an image, and "
@@ -36,7 +36,7 @@ missing = False
 
 
 def prepare(folder: Path | None, repositories: dict[str, str]) -> None:
-    """Before scyjava starts the JVM: provide the jar if it can be had, and let imglyb's callbacks depend on it.
+    """Add the jar to the class path if it can be fetched, and guard imglyb's callbacks. Call before the JVM starts.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def _found(coordinate: str, repositories: dict[str, str]) -> Path | None:
 
 
 def _is_served(coordinate: str, repositories: dict[str, str]) -> bool:
-    """Ask each repository whether it has the jar; remember a no for the day, since the start waits for the answer."""
+    """Ask each repository for the jar, and remember a negative answer for a day: the start waits for it."""
     import requests
 
     group, name, version = coordinate.split(":")
@@ -92,18 +92,18 @@ def _is_served(coordinate: str, repositories: dict[str, str]) -> bool:
         answers = list(pool.map(status, repositories.values()))
     if 200 in answers:
         return True
-    if 0 in answers:  # who does not answer today may do so at the next start
+    if 0 in answers:  # a silent repository may answer at the next start
         return False
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
         note.touch()
     except OSError as error:
-        log.debug("asked again at the next start: %s", error)
+        log.debug("the repositories are asked again at the next start: %s", error)
     return False
 
 
 def guard_callbacks() -> None:
-    """Let imglyb's start-up callbacks run only if their class is there: one that raises spoils the process."""
+    """Run imglyb's start-up callbacks only if their class is there: a callback that raises spoils the process."""
     import scyjava._jvm
 
     callbacks: list[Callable[[], Any]] = scyjava._jvm._startup_callbacks
@@ -124,7 +124,7 @@ def guard_callbacks() -> None:
 
 
 def say_what_is_lacking() -> None:
-    """Warn, once a process, of what does not work without the jar."""
+    """Warn of the calls that fail without the jar, once a process."""
     global _said
     if not _said and not has_class(_CLASS):
         _said = True

@@ -1,4 +1,4 @@
-"""The languages in which a Fiji runs scripts."""
+"""Script languages of a Fiji."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fijibridge.fiji.jvm.reflection import java_class
 
 
 def runnable(gateway: Any) -> dict[str, str]:
-    """Return the script languages of an ImageJ2 by name, each with the reason why its Java cannot run it, else "".
+    """Return the script languages of an ImageJ2 by name, each with the reason why Java cannot run it, or "".
 
     Parameters
     ----------

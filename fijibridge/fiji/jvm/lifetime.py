@@ -1,8 +1,7 @@
-"""Life and death: what starts a session, what ends it, and what must not.
+"""Start and end of the JVM in this process.
 
-Fiji lives inside Python's process. What would end the process from Java's side (``System.exit`` by a plugin, the quit
-of ImageJ2, a closed main window) is held back until Python itself ends; what the process does to the JVM (``fork``) is
-noticed and refused.
+Java cannot end the process before Python does: ``System.exit`` of a plugin, the quit of ImageJ2 and a closed main
+window are held back until Python ends. A forked process, in which the JVM is dead, is refused.
 """
 
 from __future__ import annotations
@@ -35,22 +34,22 @@ _COORDINATE = r"[\w.-]+:[\w.-]+(:[\w.-]+)*"
 
 @dataclass
 class Running:
-    """The JVM of this process, and what runs in it.
+    """The JVM of this process, and the ImageJ in it.
 
     Attributes
     ----------
     where
-        The Fiji folder, Maven coordinates or ``"embedded"`` that it was started with; None for one that was joined.
+        Fiji folder, Maven coordinates or ``"embedded"`` of its start; None if other code started it.
     mode
         ``"headless"`` or ``"interactive"``.
     java
-        The Java it runs on.
+        Its Java.
     gateway
         The ImageJ2 gateway, None for plain ImageJ.
     flavor
         ``"fiji"``, ``"imagej2"``, ``"imagej"`` (plain ImageJ that was joined) or ``"embedded"``.
     ours
-        Whether fijibridge started it, and so ends it.
+        Whether fijibridge started it, and ends it.
     """
 
     where: str | Path | None
@@ -86,11 +85,11 @@ class State:
 state = State()
 
 
-# --- what is asked for ------------------------------------------------------------------------------
+# --- start ------------------------------------------------------------------------------
 
 
 def checked_mode(mode: Mode | None) -> Mode:
-    """Return the mode that is meant; refuse windows that cannot be."""
+    """Return a valid mode; by default interactive if there is a display."""
     if mode is None:
         return "interactive" if startup.display_problem() is None else "headless"
     if mode not in ("headless", "interactive"):
@@ -114,7 +113,7 @@ def resolved(where: str | os.PathLike[str] | None) -> str | Path:
 
 
 def refuse_another(where: str | Path, mode: Mode, memory: str | None) -> None:
-    """Refuse to start what the running JVM is not.
+    """Raise if the running JVM is not the one that is asked for.
 
     Raises
     ------
@@ -137,11 +136,11 @@ def refuse_another(where: str | Path, mode: Mode, memory: str | None) -> None:
             f"this process already runs {there}; Fiji.start({str(where)!r}, mode={mode!r}) needs a fresh Python process"
         )
     if memory is not None:
-        log.warning("memory=%s is ignored: the JVM of this process is already running", memory)
+        log.warning("heap=%s is ignored: the JVM of this process is already running", memory)
 
 
 def start(where: str | Path, mode: Mode, memory: str | None) -> Running:
-    """Start the JVM, and note what was started."""
+    """Start the JVM."""
     try:
         if where == "embedded":
             java, gateway = startup.start_embedded(headless=mode == "headless", memory=memory), None
@@ -157,7 +156,7 @@ def start(where: str | Path, mode: Mode, memory: str | None) -> Running:
 
 
 def join(found: Running) -> Running:
-    """Note what was found running in this process."""
+    """Take a JVM that other code started as that of this process."""
     state.running = found
     return found
 
@@ -171,7 +170,7 @@ def flavor_of(gateway: Any) -> str:
 
 
 def revive(jvm_now: Running) -> None:
-    """Give a Fiji whose ImageJ2 was quit a new one, on the same JVM; the old one's services are gone."""
+    """Replace an ImageJ2 that was quit, whose services are gone, by a new one on the same JVM."""
     if jvm_now.gateway is not None and is_disposed(jvm_now.gateway.getContext()):
         import imagej
 
@@ -181,7 +180,7 @@ def revive(jvm_now: Running) -> None:
 
 @contextmanager
 def _images_set_aside() -> Iterator[None]:
-    """Hide open images from an ImageJ2 that starts: its services look at them before they are complete, and fail."""
+    """Hide open images from a starting ImageJ2, whose incomplete services would fail on them."""
     manager = java_class("ij.WindowManager")
     images, active, front = (private_field(manager, name) for name in ("imageList", "currentWindow", "frontWindow"))
     windows, current = images.get(None), active.get(None)
@@ -200,7 +199,7 @@ def _images_set_aside() -> Iterator[None]:
 
 
 def is_disposed(context: Any) -> bool:
-    """Tell whether the ImageJ2 of a SciJava context was quit; SciJava before version 2.93 does not know."""
+    """Tell whether the ImageJ2 of a SciJava context was quit; False for SciJava before 2.93, which does not note it."""
     import jpype
 
     try:
@@ -210,11 +209,11 @@ def is_disposed(context: Any) -> bool:
     return bool(field.getBoolean(context))
 
 
-# --- what must not end it ---------------------------------------------------------------------------
+# --- end ---------------------------------------------------------------------------
 
 
 def refuse_forked() -> None:
-    """Raise in a process that was forked off one with a JVM, where the first call into Java would hang."""
+    """Raise in a process forked off one with a JVM, where the first call into Java would hang."""
     if state.forked:
         raise SessionError(
             "this process was forked off one that runs a JVM, which does not survive it: use the start method 'spawn', "
@@ -234,14 +233,14 @@ _python_ends = threading.Event()
 _exit_held = threading.Event()
 
 _STAY = 3.0
-"""Seconds that Java's threads have to end when Python does."""
+"""Seconds to wait for Java's threads when Python ends."""
 
 
 def _hold_exit() -> None:
     """Hold back ``System.exit`` until Python ends.
 
-    Java's shutdown waits for its hooks. Ours waits for Python, while all other threads of the JVM go on; so a plugin
-    that calls ``System.exit`` stops itself and nobody else.
+    Java's shutdown waits for its hooks, and ours waits for Python, while all other threads of the JVM run on. A plugin
+    that calls ``System.exit`` only stops its own thread.
     """
     import jpype
 
@@ -249,7 +248,7 @@ def _hold_exit() -> None:
         if not _python_ends.is_set():
             _exit_held.set()
             print(
-                "fijibridge: something in Fiji wants to end the whole process (System.exit). Python goes on and ends "
+                "fijibridge: code in Fiji called System.exit, which would end the process. Python continues, and ends "
                 "when it is done.",
                 file=sys.stderr,
                 flush=True,
@@ -262,17 +261,16 @@ def _hold_exit() -> None:
 
 
 def _leave() -> None:
-    """Let Java end with Python, and Python not wait for Java's threads without end.
+    """End Java with Python, without waiting for ever for Java's threads.
 
-    ImageJ leaves threads behind that nobody ends: of its filters' pools, of the windows of stacks. Java, asked to end,
-    would wait for them for ever.
+    ImageJ never ends the threads of its filters and of stack windows, and Java's shutdown would wait for them.
     """
     import jpype
 
     if state.forked or not jpype.isJVMStarted():
         return
     if _exit_held.is_set():
-        _outlive_java()  # it is ending already; the exit status stays Python's
+        _outlive_java()  # Java ends already; the exit status stays Python's
         return
     assert state.running is not None
     close_everything(state.running.mode == "interactive")
@@ -283,10 +281,10 @@ def _leave() -> None:
 
 
 def _outlive_java() -> None:
-    """Let Python end and Java not.
+    """Let Python end without ending Java.
 
-    JPype's thread that gives collected Python objects back would else call into the ending interpreter, which aborts
-    the process ("exception not rethrown") in a few runs of a hundred.
+    Otherwise JPype's thread that releases Python objects calls into the ending interpreter, which aborts the process
+    ("exception not rethrown") in a few of a hundred runs.
     """
     import jpype
 
@@ -295,7 +293,7 @@ def _outlive_java() -> None:
 
 
 def _lasting_threads() -> list[str]:
-    """Return the names of the threads that Java would wait for."""
+    """Return the names of the threads that Java's shutdown waits for."""
     import jpype
 
     thread = jpype.JClass("java.lang.Thread")
@@ -305,7 +303,7 @@ def _lasting_threads() -> list[str]:
 
 
 def wait_until(done: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Wait for something that happens on a thread of Java's."""
+    """Wait until a condition holds that a thread of Java's fulfils, for a limited time."""
     end = time.monotonic() + seconds
     while not done() and time.monotonic() < end:
         time.sleep(0.02)
@@ -315,7 +313,7 @@ def wait_until(done: Callable[[], bool], seconds: float = 5.0) -> None:
 
 
 def open_window() -> None:
-    """Open ImageJ's main window, whose closing must not end Python."""
+    """Open ImageJ's main window, and keep its closing from ending Python."""
     import jpype
 
     assert state.running is not None
@@ -342,7 +340,7 @@ def close_everything(interactive: bool) -> None:
     if not interactive:
         state.tables.clear()
         return
-    jpype.JClass("ij.plugin.filter.Analyzer").setUnsavedMeasurements(False)  # else it asks whether to save them
+    jpype.JClass("ij.plugin.filter.Analyzer").setUnsavedMeasurements(False)  # else ImageJ asks whether to save them
     for window in manager.getNonImageWindows() or ():
         if isinstance(window, jpype.JClass("ij.plugin.frame.Editor")):
             manager.removeWindow(window)  # close() would ask whether to save the text

@@ -1,7 +1,7 @@
-"""Start the one Java virtual machine that a process can have.
+"""Start the Java virtual machine of this process; a process can have one only.
 
-There are two ways, and never one in place of the other: a real Fiji (a folder or Maven coordinates, through
-pyimagej), and "embedded": plain ImageJ from Maven Central, small and quick.
+There are two kinds, and none replaces the other silently: a real Fiji (a folder or Maven coordinates, through
+pyimagej), and "embedded", plain ImageJ from Maven Central, small and quick.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ FIJI_COORDINATES = "sc.fiji:fiji"
 
 
 def has_dynalink(java: Java) -> bool:
-    """Tell whether a Java has the module that Fiji's JavaScript needs, by its ``release`` file."""
+    """Tell from its ``release`` file whether a Java has the module that Fiji's JavaScript needs."""
     modules = re.search(r'^MODULES="(.*)"', (java.home / "release").read_text(errors="replace"), re.MULTILINE)
     return modules is None or "jdk.dynalink" in modules[1].split()
 
 
 def is_running() -> bool:
-    """Tell whether this process has a JVM, ours or anybody's."""
+    """Tell whether this process has a JVM, whoever started it."""
     jpype = sys.modules.get("jpype")
     return bool(jpype is not None and jpype.isJVMStarted())
 
@@ -50,8 +50,8 @@ _prepared = threading.local()
 def prepare_thread() -> None:
     """Give this thread the class loader of ImageJ if it has none.
 
-    JPype attaches Python's threads without one, and Swing's looks then find none of their classes: the first window
-    that such a thread opens fails.
+    JPype attaches Python's threads without one. Swing's looks then miss their classes, and the first window that such a
+    thread opens fails.
     """
     if getattr(_prepared, "done", False):
         return
@@ -69,14 +69,14 @@ EVENTS = (
     "java.awt.event.MouseEvent", "java.awt.event.MouseWheelEvent", "java.awt.event.PaintEvent",
     "java.awt.event.TextEvent", "java.awt.event.WindowEvent",
 )  # fmt: skip
-"""AWT's classes of events, whose initialisers wait for AWT's lock."""
+"""AWT's event classes, whose initialisers wait for AWT's lock."""
 
 
 def initialise_events() -> None:
     """Initialise AWT's event classes, before we open a window or make a listener.
 
-    A listener that is made off AWT's thread initialises its event's class, which waits for AWT's lock. AWT's thread,
-    which holds the lock while it handles an event, waits for the same class: both wait for ever.
+    A listener made off AWT's thread initialises the class of its event, which waits for AWT's lock. AWT's thread holds
+    the lock while it handles an event, and may wait for the same class: a deadlock.
     """
     loader = java_class("java.lang.ClassLoader").getSystemClassLoader()
     for name in EVENTS:
@@ -84,7 +84,7 @@ def initialise_events() -> None:
 
 
 def display_problem() -> str | None:
-    """Say why no windows can be opened, None if they can. Asked before the JVM starts, which cannot be undone."""
+    """Return the reason why no windows can be opened; None if they can. Call before the JVM starts."""
     if sys.platform == "darwin" and "IPython" not in sys.modules:
         return "on macOS windows need the main thread: use IPython or Jupyter with %gui osx, or mode='headless'"
     if not sys.platform.startswith("linux"):
@@ -118,12 +118,12 @@ def _answers(display: str) -> bool:
 
 
 def start_embedded(headless: bool, memory: str | None) -> Java:
-    """Start a JVM with plain ImageJ in it, from Maven Central or the local cache.
+    """Start a JVM with plain ImageJ, from Maven Central or the local cache.
 
     Raises
     ------
     StartError
-        If the jars are in no cache and Maven Central does not answer.
+        If the jars are not on this machine and Maven Central does not answer.
     """
     import jpype
 
@@ -134,7 +134,7 @@ def start_embedded(headless: bool, memory: str | None) -> Java:
         found = jars.jars_of(EMBEDDED)
         patched = startup_cache.patched_jar(found, headless)
         options += _archive_options(java)
-        # the patched jar is opened before ImageJ's own, so its classes are taken
+        # the patched jar comes before ImageJ's own, so its classes are loaded
         for jar in [*([patched] if patched.is_file() else []), *found]:
             jpype.addClassPath(str(jar))
         _start_jpype(java, [*_user_options(), *options])
@@ -148,7 +148,7 @@ def start_embedded(headless: bool, memory: str | None) -> Java:
 
 
 def _start_jpype(java: Java, options: list[str]) -> None:
-    """Start the JVM as scyjava does, which would first run ``java -version`` in a process of its own."""
+    """Start the JVM as scyjava does, but without a process that runs ``java -version`` first."""
     import jpype.config
 
     library = next(map(str, java_libraries(java.home)), None)
@@ -162,20 +162,20 @@ def _start_jpype(java: Java, options: list[str]) -> None:
     jpype.config.onexit = False
     jpype.config.free_resources = False
     atexit.register(_shut_down)
-    if "scyjava" in sys.modules:  # who imported it before expects its converters
+    if "scyjava" in sys.modules:  # code that imported it before expects its converters
         imglyb_jar.guard_callbacks()
         for callback in sys.modules["scyjava._jvm"]._startup_callbacks:
             callback()
 
 
 def _shut_down() -> None:
-    """End the JVM when Python ends: its windows first, which would keep it alive."""
+    """End the JVM when Python ends; its windows first, which keep it alive."""
     import jpype
 
     if not jpype.isJVMStarted():
         return
     if "scyjava" in sys.modules:
-        sys.modules["scyjava"].shutdown_jvm()  # which also calls back whoever asked scyjava for it
+        sys.modules["scyjava"].shutdown_jvm()  # which also runs scyjava's shutdown callbacks
         return
     for window in java_class("java.awt.Window").getWindows():
         window.dispose()
@@ -183,13 +183,13 @@ def _shut_down() -> None:
 
 
 def _user_options() -> list[str]:
-    """Return the JVM options that the user gave scyjava."""
+    """Return the JVM options that the user set in scyjava."""
     config = sys.modules.get("scyjava.config")
     return [] if config is None else list(config.get_options())
 
 
 def _archive_options(java: Java) -> list[str]:
-    """Return the options that let a Java without an archive of its classes use the one in our cache."""
+    """Return options for Java to use the archive of its classes in our cache, if it has none itself."""
     archive = startup_cache.class_archive(java)
     if archive is None:
         return []
@@ -200,7 +200,7 @@ def _archive_options(java: Java) -> list[str]:
         try:
             startup_cache.write_class_archive(java, archive)
         except subprocess.SubprocessError as error:
-            log.info("this Java cannot write an archive of its classes, and is not asked again: %s", error)
+            log.info("this Java cannot write an archive of its classes, which is not tried again: %s", error)
             failed.touch()
             return []
         except OSError as error:
@@ -212,8 +212,8 @@ def _archive_options(java: Java) -> list[str]:
 def _patch(patched: Path, headless: bool) -> None:
     """Patch ImageJ's classes unless they come from the patched jar, and keep them for the next start.
 
-    Java is asked, and not the file system: another process may just have written the jar, and Java passes over one that
-    it cannot read. Before any class of ij.* is loaded: without patches a headless IJ.run dies in AWT menus.
+    Ask Java, not the file system: another process may just have written the jar, and Java skips a jar that it cannot
+    read. Call before any class of ij.* is loaded: without patches a headless IJ.run dies in AWT menus.
     """
     import jpype
 
@@ -223,7 +223,7 @@ def _patch(patched: Path, headless: bool) -> None:
     java_class("net.imagej.patcher.LegacyInjector").preinit()
     try:
         startup_cache.write_patched_jar(patched, headless)
-    except (OSError, jpype.JException) as error:  # a full disk is an exception of Java's
+    except (OSError, jpype.JException) as error:  # Java raises its own exception for a full disk
         log.debug("ImageJ's classes are patched at each start: %s", error)
 
 
@@ -233,7 +233,7 @@ def start_pyimagej(where: Path | str, mode: str, memory: str | None) -> tuple[Ja
     Raises
     ------
     StartError
-        If it cannot be had: says what was asked for and which repository did not answer.
+        If it cannot be fetched or started; names the silent repository.
     """
     import scyjava.config  # before imagej, whose import registers an endpoint
 
@@ -242,8 +242,8 @@ def start_pyimagej(where: Path | str, mode: str, memory: str | None) -> tuple[Ja
     java = find_java(folder, display=mode != "headless")
     if not has_dynalink(java):
         log.warning(
-            "Java %s from %s lacks the module jdk.dynalink: this Fiji cannot run JavaScript. Use the Java that Fiji "
-            "brings, or a whole JDK: set JAVA_HOME", java.version, java.source,
+            "Java %s from %s lacks the module jdk.dynalink: this Fiji cannot run JavaScript. Use the Java that comes "
+            "with Fiji, or a full JDK: set JAVA_HOME", java.version, java.source,
         )  # fmt: skip
     endpoints = [] if folder is not None else str(where).split("+")
     if endpoints:
@@ -267,10 +267,10 @@ def start_pyimagej(where: Path | str, mode: str, memory: str | None) -> tuple[Ja
 
 
 def _options(headless: bool, memory: str | None) -> list[str]:
-    # -Xrs: signals are Python's. Java would end the process on Ctrl-C, without KeyboardInterrupt and finally
-    # a report of a crash goes where it can always be written; Java's default is the working directory
+    # -Xrs leaves signals to Python: Java would end the process on Ctrl-C, without KeyboardInterrupt and finally.
+    # The working directory, Java's default for crash reports, may be read-only.
     report = Path(tempfile.gettempdir()) / "fijibridge_java_crash_%p.log"
-    # planes are arrays of many megabytes, which Java's usual collector handles five times as slowly
+    # Java's default collector handles planes, arrays of many megabytes, five times as slowly
     options = [
         "-Xrs",
         "-XX:+UseParallelGC",
@@ -279,8 +279,8 @@ def _options(headless: bool, memory: str | None) -> list[str]:
     ]
     if memory is not None:
         if not re.fullmatch(r"\d+[mMgG]", memory):
-            raise StartError(f"memory={memory!r}; expected a number of megabytes or gigabytes, such as '8g' or '800m'")
-        # all of it from the beginning: a heap that grows is collected again and again while it is small
+            raise StartError(f"heap={memory!r}; expected a number of megabytes or gigabytes, such as '8g' or '800m'")
+        # the whole heap at once: a growing one is collected again and again while it is small
         options += [f"-Xmx{memory}", f"-Xms{memory}"]
     return options
 
@@ -320,7 +320,7 @@ def _restore_environment(name: str, value: str | None) -> None:
 
 @contextmanager
 def _without_chatter() -> Iterator[None]:
-    """Keep jgo's notices (a jar tool that is not needed) off the user's console."""
+    """Hide jgo's notices about a missing jar tool, which is not needed."""
     logger = logging.getLogger("jgo")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -340,7 +340,7 @@ def _advice(endpoints: list[str]) -> str:
         return "Connect to the network once, or copy ~/.jgo and ~/.m2 from a machine that has it."
     places = ", ".join(str(p) for p in fiji_places()[:4])
     return (
-        f"A Fiji folder was looked for in FIJI_HOME, {places} and the like. Give one, start('/path/to/Fiji'), set "
+        f"No Fiji folder was found in FIJI_HOME, {places} and similar places. Give one, start('/path/to/Fiji'), set "
         "FIJI_HOME, or use plain ImageJ: start('embedded')."
     )
 

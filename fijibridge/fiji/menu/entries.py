@@ -1,4 +1,4 @@
-"""The verbs among ImageJ's commands, and in its menu Plugins > FijiBridge."""
+"""Entries of the verbs: among ImageJ's commands, and in its menu Plugins > FijiBridge."""
 
 from __future__ import annotations
 
@@ -17,14 +17,11 @@ from fijibridge.verbs.registry import Verb, all_verbs
 log = logging.getLogger("fijibridge")
 
 NAME = "FijiBridge"
-"""Of the menu."""
+"""Label of the menu."""
 
 _ENTRY = 'ij.plugin.FijiBridge("{}")'
 _GROUPS = (20, 30, 90, 100)
-"""Where a new part of the menu begins, by the order of verbs: prediction, cells, the program, those of the user."""
-
-_entering = threading.RLock()
-"""Verbs come from any thread; it is not held while the event thread is waited for, which may want it too."""
+"""Order of the first verb of each group in the menu: prediction, cells, the program, verbs of the user."""
 
 
 class Menu:
@@ -38,15 +35,26 @@ class Menu:
 
     def __init__(self, interactive: bool):
         self._interactive = interactive
+        self._entered = False
         self._watched: tuple[Any, Any] | None = None
         self._opening: Any = None
         self._replaced: dict[str, str] = {}
         self._hidden: list[Any] = []
+        # Verbs are registered on any thread. Never held while waiting for the event thread, which may want it too.
+        self._lock = threading.RLock()
 
     def enter(self) -> None:
-        """Enter the verbs that there are, in place of those that were entered before."""
-        all_verbs()  # which reads them first, and must not wait meanwhile for who enters them
-        with _entering:
+        """Enter the verbs that are registered, in place of those that were entered before."""
+        with self._lock:
+            self._entered = True
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Enter the verbs again, unless they were taken out."""
+        all_verbs()  # loads them first: loading may itself register verbs, and come here on another thread
+        with self._lock:
+            if not self._entered:
+                return
             verbs = all_verbs()
             commands = _commands()
             for verb in verbs:
@@ -54,20 +62,16 @@ class Menu:
                 if before is not None and not _is_ours(before):
                     self._replaced[verb.command] = str(before)
             _remove_ours(commands, {verb.command for verb in verbs})  # never all of them: a macro may be calling one
+            if self._interactive:
+                self._watch()
         if self._interactive:
-            on_event_thread(lambda: self._fill(all_verbs()))
-            self._watch()
+            on_event_thread(lambda: self._fill(all_verbs() if self._entered else []))
 
     def leave(self) -> None:
-        """Take the verbs out again; what they replaced, scripts of the same names, comes back."""
-        if self._watched is not None:
-            frame, listener = self._watched
-            frame.removeWindowListener(listener)
-            self._watched = None
-        if self._opening is not None:
-            jpype.JClass("java.awt.Toolkit").getDefaultToolkit().removeAWTEventListener(self._opening)
-            self._opening = None
-        with _entering:
+        """Take the verbs out again; scripts of the same names that they replaced come back."""
+        with self._lock:
+            self._entered = False
+            self._stop_watching()
             commands = _commands()
             _remove_ours(commands, set())
             for name, entry in self._replaced.items():
@@ -77,9 +81,11 @@ class Menu:
             on_event_thread(lambda: self._fill([]))
 
     def _watch(self) -> None:
-        """Look whether the commands are still there when the person comes back to the main window.
+        """Enter the verbs again when the main window becomes active without them, or opens.
 
-        ImageJ forgets them where it makes its menus anew, as for Help > Refresh Menus, and says so in a dialog.
+        ImageJ forgets them when it rebuilds its menus, as Help > Refresh Menus does, which ends with a dialog: the main
+        window becomes active afterwards. Whoever started ImageJ may open the main window later. Called with the lock
+        held, so that each window gets one listener.
         """
         self._await_window()
         frame = jpype.JClass("ij.IJ").getInstance()
@@ -87,13 +93,12 @@ class Menu:
             return
         names = "Opened", "Closing", "Closed", "Iconified", "Deiconified", "Deactivated"
         methods: dict[str, Any] = dict.fromkeys((f"window{name}" for name in names), lambda event: None)
-        methods["windowActivated"] = lambda event: None if _ours(_commands()) else self.enter()
+        methods["windowActivated"] = lambda event: None if _ours(_commands()) else self.refresh()
         listener = jpype.JProxy("java.awt.event.WindowListener", dict=methods)
         frame.addWindowListener(listener)
         self._watched = frame, listener
 
     def _await_window(self) -> None:
-        """Enter the verbs again when a main window opens: who started ImageJ may open it later, with new menus."""
         if self._opening is not None:
             return
         opened = int(jpype.JClass("java.awt.event.WindowEvent").WINDOW_OPENED)
@@ -101,21 +106,30 @@ class Menu:
         def dispatched(event: Any) -> None:
             frame = jpype.JClass("ij.IJ").getInstance()
             if int(event.getID()) == opened and frame is not None and frame.equals(event.getSource()):
-                self.enter()
+                self.refresh()
 
         self._opening = jpype.JProxy("java.awt.event.AWTEventListener", dict={"eventDispatched": dispatched})
         mask = jpype.JClass("java.awt.AWTEvent").WINDOW_EVENT_MASK
         jpype.JClass("java.awt.Toolkit").getDefaultToolkit().addAWTEventListener(self._opening, mask)
 
+    def _stop_watching(self) -> None:
+        if self._watched is not None:
+            frame, listener = self._watched
+            frame.removeWindowListener(listener)
+            self._watched = None
+        if self._opening is not None:
+            jpype.JClass("java.awt.Toolkit").getDefaultToolkit().removeAWTEventListener(self._opening)
+            self._opening = None
+
     def _fill(self, verbs: list[Verb]) -> None:
-        """Fill our part of the Plugins menu; without verbs it is as it was before."""
+        """Fill the submenu with the verbs; without verbs, restore what was there before."""
         plugins = jpype.JClass("ij.Menus").getImageJMenu("Plugins")
         if plugins is None:
             return
         items = [plugins.getItem(i) for i in range(int(plugins.getItemCount()))]
         submenu = jpype.JClass("java.awt.Menu")
         menu = next((i for i in items if isinstance(i, submenu) and str(i.getLabel()) == NAME), None)
-        if menu is not None and str(menu.getName()) != _OURS:  # of installed scripts, which do the same
+        if menu is not None and str(menu.getName()) != _OURS:  # items of installed scripts, which call the same verbs
             self._hidden = [menu.getItem(i) for i in range(int(menu.getItemCount()))]
             menu.setName(_OURS)
         if not verbs:
@@ -151,11 +165,11 @@ class Menu:
 
 
 _OURS = "fijibridge"
-"""Name, not label, of the menu while its items are ours."""
+"""Name of the AWT component, not its label, while the items are ours."""
 
 
 def _commands() -> Any:
-    """Return ImageJ's table of commands, which it reads for the first command only where there are no windows."""
+    """Return ImageJ's table of commands; without windows ImageJ reads it only for the first command."""
     menus = jpype.JClass("ij.Menus")
     if menus.getCommands() is None:
         # as IJ.run does before the first command
@@ -168,11 +182,11 @@ def _commands() -> Any:
 
 
 def _read_commands() -> None:
-    """Make the table of commands of a plain ImageJ that cannot make menus, as it has no windows and no patches."""
+    """Fill the table of commands of a plain ImageJ that has neither windows nor ij1-patcher, and so makes no menus."""
     log.warning(
-        "this ImageJ runs without windows and without ij1-patcher: fijibridge's commands work, and those of "
-        "ImageJ's property file; Edit > Invert and some others do not. They need net.imagej:ij1-patcher on the class "
-        "path and the JVM option --add-opens=java.base/java.lang=ALL-UNNAMED"
+        "this ImageJ runs without windows and without ij1-patcher: fijibridge's commands and most of ImageJ's work; "
+        "Edit > Invert and some others need net.imagej:ij1-patcher on the class path and the JVM option "
+        "--add-opens=java.base/java.lang=ALL-UNNAMED"
     )
     properties = jpype.JClass("java.util.Properties")()
     properties.load(jpype.JClass("ij.IJ").class_.getResourceAsStream("/IJ_Props.txt"))

@@ -1,51 +1,95 @@
-"""Fiji as the host of a verb: gives it the images that are open, and shows what it found."""
+"""Host of a verb in Fiji: its inputs are open images, and its results are shown."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from fijibridge.errors import Cancelled, NoImageError, RoiError
 from fijibridge.fiji import imageplus, undo, windows
 from fijibridge.fiji import rois as fiji_rois
+from fijibridge.fiji.jvm.lifetime import Mode
+from fijibridge.fiji.windows import Which
+from fijibridge.image import Array
 from fijibridge.imagej.lookup_table import LookupTable
+from fijibridge.rois import Roi
 from fijibridge.verbs.dialog_fields import MANAGER, OVERLAY
 from fijibridge.verbs.parameters import Kind, Parameter
 from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
 
-if TYPE_CHECKING:
-    from fijibridge.fiji.session.fiji import Fiji
+
+class Session(Protocol):
+    """The session in which verbs work: what they need of class ``Fiji``, which imports this room."""
+
+    mode: Mode
+    closed: bool
+
+    def ids(self) -> list[int]:
+        """Return the ids of the open images."""
+
+    def image(self, title: Which) -> xr.DataArray:
+        """Copy an open image into Python."""
+
+    def show(self, image: Any, name: str, *, limits: tuple[float, float] | None = None, overwrite: bool = False) -> str:
+        """Show an image, and return its title."""
+
+    def show_labels(self, labels: Array, *, name: str, overwrite: bool = False) -> str:
+        """Show a label image, and return its title."""
+
+    def show_table(self, frame: pd.DataFrame, name: str, select_in: Which = None, *, add: bool = False) -> None:
+        """Show a table."""
+
+    def plot_metrics(self, curves: pd.DataFrame, name: str) -> str:
+        """Plot curves, and return the title of the plot."""
+
+    def measure(
+        self, cells: Sequence[Roi], image: Which, measurements: Sequence[str] | None, *, channel: int | str | None
+    ) -> pd.DataFrame:
+        """Measure ROIs, and show the table."""
+
+    def select(self, title: Which) -> None:
+        """Make an image the active one."""
+
+    def progress(self, done: int, total: int) -> None:
+        """Move the progress bar."""
+
+    def status(self, text: str) -> None:
+        """Write into the status line."""
+
+    def log(self, text: str) -> None:
+        """Write a line into the log window."""
 
 
 class FijiHost:
-    """Where one call of a verb takes its inputs, and gives what it found.
+    """The host of one call of a verb.
 
     Parameters
     ----------
     fiji
         The session.
     overwrite
-        Whether an open image that is called as a result is may be replaced, whoever made or changed it.
+        Replace an open image with the title of a result, whoever made or changed it.
     ask
-        Asks a person whether the open image of a title, which was changed, may be replaced: None for neither that nor
-        anything else. Left out, nobody is asked, and it is kept.
+        Asks a person whether the changed open image with a title may be replaced, and returns None to cancel the call.
+        By default nobody is asked, and the image is kept.
     """
 
-    def __init__(self, fiji: Fiji, overwrite: bool = False, ask: Callable[[str], bool | None] | None = None):
+    def __init__(self, fiji: Session, overwrite: bool = False, ask: Callable[[str], bool | None] | None = None):
         self._fiji = fiji
         self.overwrite = overwrite
         self._ask = ask
         self._answers: dict[str, bool] = {}
         self._ids: dict[str, int] = {}
         self.named: dict[str, str] = {}
-        """What each input is called, so that a macro that is recorded does not depend on which image is active."""
+        """Name of each input, so that a recorded macro does not depend on the active image."""
 
     def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
-        """Return the open image of a title, pattern or id, the active one for none, or the cells that are drawn."""
+        """Return the open image with a title, pattern or id, the active one for an empty text, or drawn cells."""
         text = str(value)
         if self.drawn(parameter, value):
             return self._drawn(parameter, MANAGER if text.lower() == MANAGER.lower() else OVERLAY, taken)
@@ -56,7 +100,7 @@ class FijiHost:
         return self._fiji.image(int(imp.getID()))
 
     def drawn(self, parameter: Parameter, value: Any) -> bool:
-        """Whether cells are those of the ROI Manager or the overlay."""
+        """Say whether the cells are areas in the ROI Manager or the overlay."""
         return parameter.kind is Kind.cells and str(value).lower() in (MANAGER.lower(), OVERLAY)
 
     def _drawn(self, parameter: Parameter, source: str, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
@@ -64,26 +108,26 @@ class FijiHost:
 
         first = next((name for name in taken if name in self._ids), None)
         if first is None:
-            raise RoiError(f"the cells are those of the {source}, but of which image? Give the verb an image")
+            raise RoiError(f"the cells in the {source} need an image to lie in: give the verb an image")
         which = self._ids[first]
-        found = fiji_rois.from_java(self._fiji._java_rois("manager" if source == MANAGER else "overlay", which))
+        found = fiji_rois.from_java(fiji_rois.find_rois("manager" if source == MANAGER else "overlay", which))
         cells = drawn_cells(found, taken[first])
         if cells is None:
-            told = f"areas are added to it with [{'t' if source == MANAGER else 'b'}]"
+            hint = f"add areas with [{'t' if source == MANAGER else 'b'}]"
             if source == MANAGER and self._fiji.mode == "headless":
-                told = f"without windows there is none, use the {OVERLAY}"
-            raise RoiError(f"the {source} holds no areas that could be the cells of {taken[first].name!r}: {told}")
+                hint = f"without windows there is no {MANAGER}, use the {OVERLAY}"
+            raise RoiError(f"the {source} holds no areas that could be the cells of {taken[first].name!r}: {hint}")
         self._ids[parameter.name] = which
         self.named[parameter.name] = source
         return cells.rename(taken[first].name)
 
     def prepare(self, results: Sequence[Result]) -> None:
-        """Ask the person about what they changed and did not save, before anything is shown.
+        """Ask the person whether their unsaved changes may be replaced, before anything is shown.
 
         Raises
         ------
         Cancelled
-            If they want none of it.
+            If the person cancels.
         """
         names = {result.name for result in results if isinstance(result, ShowImage | ShowLabels)}
         if self._ask is None or self.overwrite:
@@ -98,11 +142,11 @@ class FijiHost:
 
     @property
     def replaced(self) -> bool:
-        """Whether what was changed is replaced, which a macro must say to do the same."""
+        """Whether changed images are replaced, which a recorded macro needs as an option."""
         return self.overwrite or any(self._answers.values())
 
     def _place(self, name: str) -> str:
-        """Return the title under which a result is shown: its name, if it is free or what is called so may go."""
+        """Return the title of a result: its name if no image has it or that image may be replaced, else a free one."""
         there = windows.titled(name)
         if not there:
             return name
@@ -114,14 +158,14 @@ class FijiHost:
             return name
         free = _free_result(name)
         if name not in self._answers:
-            told = f"{name!r} was changed and is not saved: the result is {free!r} (overwrite=true replaces it)"
-            self._fiji.log(f"FijiBridge: {told}")
+            note = f"{name!r} was changed and is not saved: the result is {free!r} (overwrite=true replaces it)"
+            self._fiji.log(f"FijiBridge: {note}")
         return free
 
     def _activated(self, name: str) -> str:
-        """Return the title under which a result is shown; an open image of it is the active one from now on.
+        """Return the title of a result, and make an open image with it the active one.
 
-        ImageJ forgets what Edit > Undo would undo when another window becomes the active one.
+        First, because ImageJ forgets the snapshot of Edit > Undo when another window becomes the active one.
         """
         title = self._place(name)
         for imp in windows.titled(title):
@@ -153,7 +197,7 @@ class FijiHost:
                 fiji.show_table(table, name, None if select_in is None else self._open(select_in), add=add)
             case ShowCurves(table, name):
                 title = fiji.plot_metrics(table, name)
-                if self._ask is None:  # else it is a person's, who works on meanwhile
+                if self._ask is None:  # else a person works on meanwhile
                     for imp in windows.titled(title):
                         fiji.select(int(imp.getID()))
             case Measure(rois, on, measurements, channel):
@@ -175,7 +219,7 @@ class FijiHost:
             self._fiji.log("Without windows ImageJ has no ROI Manager: the cells are the overlay of the image")
 
     def _open(self, parameter: str) -> int:
-        """Return the id of the image that a parameter named."""
+        """Return the id of the image given as a parameter."""
         which = self._ids.get(parameter)
         if which is None or which not in self._fiji.ids():
             raise NoImageError(f"the image of {parameter!r} was closed before the result could be shown in it")
@@ -183,11 +227,11 @@ class FijiHost:
 
 
 _RESULT = "fijibridge.result"
-"""The property of images that a verb made, which its next result of that name replaces. It is not saved with them."""
+"""Property of the images that a verb made, which its next result of that name replaces. It is not saved with them."""
 
 
 def _free_result(name: str) -> str:
-    """Return the name with the first of -1, -2 ... that is free, or that of a result that may be replaced."""
+    """Return the name with the first of -1, -2 ... that no image has, or that of a result that may be replaced."""
     count = 1
     while True:
         title = f"{name}-{count}"
@@ -203,8 +247,8 @@ def _made_here(title: str) -> Any:
     return imp
 
 
-def _which(text: str) -> windows.Which:
-    """Return what names an image: nothing for the active one, a title or pattern, or an id, a negative number."""
+def _which(text: str) -> Which:
+    """Return an image as named in a text: empty for the active one, a title or pattern, or an id, a negative number."""
     if not text.strip():
         return None
     if re.fullmatch(r"-\d+", text) and not windows.titled(text):

@@ -1,1 +1,5 @@
-"""Class ``Fiji``: what a user types, sorted by noun."""
+"""Class ``Fiji``, the session that a user works with, in parts by noun."""
+
+from fijibridge.fiji.session.fiji import Fiji, current
+
+__all__ = ["Fiji", "current"]

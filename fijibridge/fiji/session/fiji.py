@@ -1,4 +1,4 @@
-"""A running Fiji, as Python sees it."""
+"""Class ``Fiji``: start or join a Fiji in this process, and close it."""
 
 from __future__ import annotations
 
@@ -7,41 +7,27 @@ import threading
 from types import TracebackType
 from typing import Any
 
+import jpype
+
 from fijibridge.errors import SessionError
+from fijibridge.fiji import tables, windows
 from fijibridge.fiji.jvm import attachment, imglyb_jar, lifetime, startup
 from fijibridge.fiji.jvm.lifetime import Mode
-from fijibridge.fiji.session.trainings import Trainings
+from fijibridge.fiji.menu.call import Calls
+from fijibridge.fiji.session.annotation import Annotation
+from fijibridge.fiji.session.images import Images
+from fijibridge.fiji.session.interaction import Interaction
+from fijibridge.fiji.session.matches import Matches
+from fijibridge.fiji.session.rois import Rois
+from fijibridge.fiji.session.tables import Tables
+from fijibridge.fiji.session.training import Training
 from fijibridge.imagej.installations import Java
 from fijibridge.observers import add_watcher, remove_watcher
-
-_current: Fiji | None = None
-_lock = threading.RLock()
+from fijibridge.renames import renamed_keywords
 
 
-def current() -> Fiji:
-    """Return the running session, also from Fiji's own script editor; join an ImageJ that somebody else started.
-
-    Raises
-    ------
-    SessionError
-        If none is running.
-    """
-    if _current is not None and not _current.closed and not _is_stale():
-        return _current
-    if startup.is_running() and (lifetime.state.running is None or not lifetime.state.running.ours):
-        return Fiji.attach()
-    raise SessionError("no Fiji is running in this process: start one with fijibridge.Fiji.start()")
-
-
-def _is_stale() -> bool:
-    """Tell whether the ImageJ2 that was joined was quit; who started it may have made another one meanwhile."""
-    running = lifetime.state.running
-    joined = running is not None and not running.ours and running.gateway is not None
-    return bool(joined and running is not None and lifetime.is_disposed(running.gateway.getContext()))
-
-
-class Fiji(Trainings):
-    """A running Fiji. Made by :meth:`start`, not by its class.
+class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
+    """A running Fiji, returned by :meth:`start` and :meth:`attach`.
 
     Attributes
     ----------
@@ -59,35 +45,34 @@ class Fiji(Trainings):
     A process has one JVM, which cannot be started twice. Closing the session closes its windows; Python lives on, and
     :meth:`start` with the same arguments opens a new session on the same JVM.
 
-    Trainings that begin in this process, and are given no observers, are shown: curves, and a validation picture.
+    Trainings that begin in this process without observers are shown: curves, and a validation picture.
 
-    All methods may be called from any thread. Where a method takes an image of Fiji's, it is named by its title, by a
+    All methods may be called from any thread. Where a method takes an open image, it is named by its title, by a
     pattern with ``*`` and ``?`` that fits one title, by its ImageJ id (a negative number), or by None, the active one.
     """
 
     def __init__(self, flavor: str, mode: Mode, java: Java, gateway: Any):
         super().__init__(flavor, mode, java, gateway)
-        from fijibridge.fiji.menu.call import Calls
-
         self._calls = Calls(self)
         self.version = self._version()
 
     @classmethod
+    @renamed_keywords(memory="heap")
     def start(
-        cls, where: str | os.PathLike[str] | None = None, *, mode: Mode | None = None, memory: str | None = None
+        cls, where: str | os.PathLike[str] | None = None, *, mode: Mode | None = None, heap: str | None = None
     ) -> Fiji:
         """Start Fiji in this process.
 
         Parameters
         ----------
         where
-            Left out: your Fiji (``FIJI_HOME``, the usual places), else the newest one from Maven,
-            ``"sc.fiji:fiji"``. A folder, or Maven coordinates such as ``"sc.fiji:fiji:2.17.0"`` or
-            ``"net.imagej:imagej"``. ``"embedded"``: plain ImageJ, small and quick, without Fiji's plugins.
+            A folder, or Maven coordinates such as ``"sc.fiji:fiji:2.17.0"`` or ``"net.imagej:imagej"``. ``"embedded"``:
+            plain ImageJ, small and quick, without Fiji's plugins. By default your Fiji (``FIJI_HOME``, the usual
+            places), else the newest one from Maven, ``"sc.fiji:fiji"``.
         mode
-            ``"interactive"`` with windows, ``"headless"`` without; left out, with windows if there is a display.
-        memory
-            Largest heap of the JVM, such as ``"8g"``; left out, Java's own default, a quarter of the memory.
+            ``"interactive"`` with windows, ``"headless"`` without; by default with windows if there is a display.
+        heap
+            Size of the JVM's heap, such as ``"8g"``; by default Java's own limit, a quarter of the memory.
 
         Returns
         -------
@@ -97,23 +82,23 @@ class Fiji(Trainings):
         Raises
         ------
         StartError
-            If it cannot be had, or another kind or mode is running. Nothing else is started in its place.
+            If it cannot be started, or another kind or mode is running. Nothing else is started in its place.
         """
         lifetime.refuse_forked()
-        with _lock:
+        with _sessions.lock:
             mode = lifetime.checked_mode(mode)
             wanted = lifetime.resolved(where)
             if startup.is_running():
-                lifetime.refuse_another(wanted, mode, memory)
+                lifetime.refuse_another(wanted, mode, heap)
             else:
-                lifetime.start(wanted, mode, memory)
+                lifetime.start(wanted, mode, heap)
             assert lifetime.state.running is not None
             lifetime.revive(lifetime.state.running)
-            session = cls._of(lifetime.state.running)
-        # without the lock: AWT's thread may be waiting for it
+            session = _sessions.of(lifetime.state.running)
+        # without the lock, because the event thread may be waiting for it
         if mode == "interactive":
             startup.initialise_events()
-            lifetime.open_window()  # which the user may have closed
+            lifetime.open_window()  # the user may have closed it
         return session._entered()
 
     @classmethod
@@ -127,8 +112,8 @@ class Fiji(Trainings):
         Parameters
         ----------
         ij
-            What ``imagej.init`` returned. Left out, the SciJava context of this process is looked for; plain ImageJ is
-            joined if there is none. Nothing is created.
+            The gateway from ``imagej.init``. By default the SciJava context of this process is looked up, and plain
+            ImageJ is joined if there is none. Nothing is created.
 
         Returns
         -------
@@ -138,10 +123,10 @@ class Fiji(Trainings):
         Raises
         ------
         StartError
-            If no JVM with ImageJ runs in this process, or `ij` is not what runs in it.
+            If no JVM with ImageJ runs in this process, or `ij` is another ImageJ2.
         """
         lifetime.refuse_forked()
-        with _lock:
+        with _sessions.lock:
             running = lifetime.state.running
             if running is not None and running.ours:
                 lifetime.revive(running)
@@ -149,54 +134,44 @@ class Fiji(Trainings):
             else:
                 running = lifetime.join(attachment.find(ij, running))
                 attachment.report_missing_options()
-            session = cls._of(running)
+            session = _sessions.of(running)
         if running.mode == "interactive":
             startup.initialise_events()
         return session._entered()
 
-    @classmethod
-    def _of(cls, running: lifetime.Running) -> Fiji:
-        """Return the session of what runs, a new one if the last was closed."""
-        global _current
-        startup.prepare_thread()
-        if _current is None or _current.closed:
-            _current = cls(running.flavor, running.mode, running.java, running.gateway)
-            add_watcher(_current.watch)
-        if _current._gateway is not running.gateway:  # ImageJ2 was started after plain ImageJ was joined, or anew
-            _current._gateway, _current.flavor = running.gateway, running.flavor
-            _current.version = _current._version()
-        return _current
-
     def _entered(self) -> Fiji:
-        """Put the verbs into the menu, and return the session."""
+        """Add the verbs to the menu, and return the session."""
         if self.mode == "interactive":
-            from fijibridge.fiji.windows import on_event_thread
-
-            on_event_thread(startup.prepare_thread)  # AWT's thread has the class loader, or none, of its first caller
+            # AWT's thread has the class loader of its first caller, or none
+            windows.on_event_thread(startup.prepare_thread)
         self._calls.enter()
         return self
 
     def _version(self) -> str:
-        ij1 = str(self._java("ij.IJ").getVersion()).split("/")[-1]
+        self._ready()
+        ij1 = str(jpype.JClass("ij.IJ").getVersion()).split("/")[-1]
         if self._gateway is None:
             return ij1
         version = str(self._gateway.getVersion())
         return version if version.endswith(f"/{ij1}") else f"{version}/{ij1}"
 
+    def _update(self, running: lifetime.Running) -> None:
+        """Take the gateway of an ImageJ2 that was started after this session, in plain ImageJ or after a quit."""
+        if self._gateway is not running.gateway:
+            self._gateway, self.flavor = running.gateway, running.flavor
+            self.version = self._version()
+
     def close(self) -> None:
         """Close all images and windows without asking to save; the JVM and Python live on.
 
-        Of an ImageJ that was joined by :meth:`attach` everything stays open.
+        An ImageJ that was joined by :meth:`attach` stays open with all its windows.
         """
         if self.closed:
             return
         self._calls.leave()
         self.closed = True
         remove_watcher(self.watch)
-        if self._events is not None:
-            self._events.close()
-        from fijibridge.fiji import tables
-
+        self._events.close()
         tables.unfollow_all()
         if lifetime.state.running is not None and lifetime.state.running.ours:
             lifetime.close_everything(self.mode == "interactive")
@@ -213,27 +188,12 @@ class Fiji(Trainings):
     def _repr_html_(self) -> str:
         from fijibridge import displays
 
-        shown = [] if self.closed else [_small(imp) for imp in self._windows().open_images()[:_MOST_SHOWN]]
-        return displays.page(repr(self), displays.pictures(filter(None, shown)))
+        images = [] if self.closed else windows.open_images()[:_MOST_SHOWN]
+        return displays.page(repr(self), displays.pictures(filter(None, map(windows.thumbnail, images))))
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else self.mode
         return f"<Fiji {self.flavor} {self.version}, {state}, Java {self.java.version} from {self.java.source}>"
-
-    @property
-    def training(self) -> Any:
-        """The training, a :class:`fijibridge.Run`, that goes on or ended last, of those begun by Fiji's menu or macros.
-
-        Raises
-        ------
-        SessionError
-            If none was begun.
-        """
-        from fijibridge.verbs.training import TRAININGS
-
-        if TRAININGS.latest is None:
-            raise SessionError("no training was begun in Fiji: choose Plugins > FijiBridge > Train U-Net...")
-        return TRAININGS.latest
 
     @property
     def ij(self) -> Any:
@@ -258,23 +218,52 @@ _MOST_SHOWN = 24
 """Images that a notebook shows of a session."""
 
 
-def _small(imp: Any) -> tuple[str, str, bytes] | None:
-    """Return title, size and a small picture of an open image as it is on the screen; None if it was just closed."""
-    import jpype
+class _Sessions:
+    """The session of this process, the last one if it was closed.
 
-    from fijibridge.displays import SIDE
+    Attributes
+    ----------
+    latest : Fiji or None
+    lock : threading.RLock
+        Held while a session is started or joined.
+    """
 
-    try:
-        whole = imp.getImage()
-        width, height = int(imp.getWidth()), int(imp.getHeight())
-        scale = min(SIDE / max(width, height), 1.0)
-        wide, high = max(round(width * scale), 1), max(round(height * scale), 1)
-        small = jpype.JClass("java.awt.image.BufferedImage")(wide, high, 1)  # TYPE_INT_RGB
-        small.createGraphics().drawImage(whole, 0, 0, wide, high, None)
-        file = jpype.JClass("java.io.ByteArrayOutputStream")()
-        jpype.JClass("javax.imageio.ImageIO").write(small, "png", file)
-        sides = [n for n in (int(n) for n in imp.getDimensions(True)[2:]) if n > 1]
-        told = f"{' x '.join(map(str, [width, height, *sides]))}, {int(imp.getBitDepth())}-bit"
-        return str(imp.getTitle()), told, bytes(file.toByteArray())
-    except (jpype.JException, AttributeError, TypeError):
-        return None
+    def __init__(self) -> None:
+        self.latest: Fiji | None = None
+        self.lock = threading.RLock()
+
+    def of(self, running: lifetime.Running) -> Fiji:
+        """Return the session in a JVM, a new one if the last was closed."""
+        startup.prepare_thread()
+        if self.latest is None or self.latest.closed:
+            self.latest = Fiji(running.flavor, running.mode, running.java, running.gateway)
+            add_watcher(self.latest.watch)
+        self.latest._update(running)
+        return self.latest
+
+
+_sessions = _Sessions()
+
+
+def current() -> Fiji:
+    """Return the running session, also in Fiji's own script editor; join an ImageJ that somebody else started.
+
+    Raises
+    ------
+    SessionError
+        If none is running.
+    """
+    session = _sessions.latest
+    if session is not None and not session.closed and not _joined_was_quit():
+        return session
+    if startup.is_running() and (lifetime.state.running is None or not lifetime.state.running.ours):
+        return Fiji.attach()
+    raise SessionError("no Fiji is running in this process: start one with fijibridge.Fiji.start()")
+
+
+def _joined_was_quit() -> bool:
+    """Say whether the ImageJ2 that was joined was quit; whoever started it may have made another one."""
+    running = lifetime.state.running
+    if running is None or running.ours or running.gateway is None:
+        return False
+    return lifetime.is_disposed(running.gateway.getContext())

@@ -41,12 +41,14 @@ public final class Datasets {
             Object display = call(images, "lookupDisplay", imp);
             if (display == null) return;
             ClassLoader loader = legacy.getClass().getClassLoader();
-            Object displays = call(call(legacy, "getContext"), "getService", type("net.imagej.display.ImageDisplayService", loader));
+            Class<?> service = type("net.imagej.display.ImageDisplayService", loader);
+            Object displays = call(call(legacy, "getContext"), "getService", service);
             // as imagej-legacy's own Harmonizer does it, which also takes the overlay away
             Object translator = type("net.imagej.legacy.translate.ImageTranslator", loader)
                 .getConstructor(type("net.imagej.legacy.LegacyService", loader)).newInstance(legacy);
             Object made = call(translator, "createDisplay", imp);
-            Object fresh = call(displays, "getActiveDataset", made), dataset = call(displays, "getActiveDataset", display);
+            Object fresh = call(displays, "getActiveDataset", made);
+            Object dataset = call(displays, "getActiveDataset", display);
             call(dataset, "setImgPlus", call(fresh, "getImgPlus"));
             call(dataset, "setRGBMerged", call(fresh, "isRGBMerged"));
             call(dataset, "setName", imp.getTitle());
@@ -69,7 +71,8 @@ public final class Datasets {
 
     private static Object legacyService(Object context) {
         try {
-            return call(context, "getService", type("net.imagej.legacy.LegacyService", context.getClass().getClassLoader()));
+            ClassLoader loader = context.getClass().getClassLoader();
+            return call(context, "getService", type("net.imagej.legacy.LegacyService", loader));
         } catch (ReflectiveOperationException none) {
             return null;
         }

@@ -24,7 +24,8 @@ public final class Measuring {
      */
     public static synchronized Map<String, Object> measure(ImagePlus imp, Roi[] rois, int flags, int channel) {
         if (Analyzer.isRedirectImage())
-            throw new UserError("Analyze > Set Measurements redirects measuring to another image: choose 'Redirect to: None' there");
+            throw new UserError("Analyze > Set Measurements redirects measuring to another image: choose "
+                + "'Redirect to: None' there");
         Map<Integer, List<Integer>> rowsOfSlices = new TreeMap<>();
         for (int i = 0; i < rois.length; i++)
             rowsOfSlices.computeIfAbsent(Rois.stackIndex(imp, rois[i], channel), slice -> new ArrayList<>()).add(i);

@@ -3,6 +3,7 @@ package fijibridge;
 import ij.gui.Plot;
 import java.awt.Color;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** Plots of curves. */
@@ -16,7 +17,8 @@ public final class Plots {
     }
 
     /** Returns a plot of curves over one x; values that are no numbers are left out. */
-    public static Plot lines(String title, String xLabel, String yLabel, double[] x, String[] names, double[][] curves) {
+    public static Plot lines(
+            String title, String xLabel, String yLabel, double[] x, String[] names, double[][] curves) {
         Plot plot = new Plot(title, xLabel, yLabel);
         List<String> shown = new ArrayList<>();
         for (int i = 0; i < curves.length; i++) {
@@ -30,7 +32,7 @@ public final class Plots {
             if (count == 0) continue;
             plot.setColor(color(i));
             plot.setLineWidth(2);
-            plot.add("line", java.util.Arrays.copyOf(knownX, count), java.util.Arrays.copyOf(knownY, count));
+            plot.add("line", Arrays.copyOf(knownX, count), Arrays.copyOf(knownY, count));
             shown.add(names[i]);
         }
         plot.setColor(Color.black);

@@ -2,6 +2,7 @@ package fijibridge;
 
 import ij.ImagePlus;
 import ij.Undo;
+import ij.WindowManager;
 import ij.gui.ImageWindow;
 import ij.gui.Roi;
 import ij.io.FileInfo;
@@ -143,11 +144,12 @@ public final class Pushes {
         ImagePlus kept = Images.copy(imp, null);
         if (sameSize) {
             Roi[] drawn = Rois.drawn(imp);
-            boolean none = imp.getOverlay() == null || (drawn.length == 0 && imp.getOverlay().size() > 0);
-            made.setOverlay(none ? null : drawn.length == imp.getOverlay().size() ? imp.getOverlay() : Rois.overlayOf(drawn));
+            boolean painted = drawn.length < Rois.inOverlay(imp).length;
+            made.setOverlay(!painted ? imp.getOverlay() : drawn.length == 0 ? null : Rois.overlayOf(drawn));
         }
         ImageWindow window = imp.getWindow();
         if (imp.isComposite() != made.isComposite() || (window != null && !sameSize)) {
+            if (WindowManager.getImage(imp.getID()) == null) return imp;  // the user closed it: it stays closed
             reopen(imp, made, keepView && before[0] == after[0] && before[1] == after[1]);
             notePushed(made);
             keep(made, kept);
@@ -182,7 +184,8 @@ public final class Pushes {
         imp.close();
         made.show();
         if (keepView)
-            made.setPosition(Math.min(c, made.getNChannels()), Math.min(z, made.getNSlices()), Math.min(t, made.getNFrames()));
+            made.setPosition(
+                Math.min(c, made.getNChannels()), Math.min(z, made.getNSlices()), Math.min(t, made.getNFrames()));
         if (where == null || made.getWindow() == null) return;
         made.getWindow().setLocation(where);
         if (keepView) {

@@ -57,7 +57,8 @@ public final class Rois {
     }
 
     /**
-     * Stores ROIs. The position of one that has a frame and no slice becomes the frame: the plane of a series' label image.
+     * Stores ROIs. The position of one that has a frame and no slice becomes the frame, which is its plane in the label
+     * image of a series.
      *
      * @return the bytes of all as byte[], and the number of bytes of each as int[]
      */
@@ -132,7 +133,8 @@ public final class Rois {
             if (place[i] > counts[i])
                 throw new UserError("a ROI lies on " + axes[i] + " " + place[i] + ", the image has " + counts[i]);
         if (channel > counts[0]) throw new UserError("channel " + channel + " of an image that has " + counts[0]);
-        return imp.getStackIndex(first(channel, place[0], imp.getC()), first(place[1], imp.getZ()), first(place[2], imp.getT()));
+        int c = first(channel, place[0], imp.getC()), z = first(place[1], imp.getZ()), t = first(place[2], imp.getT());
+        return imp.getStackIndex(c, z, t);
     }
 
     private static int first(int... numbers) {
@@ -160,7 +162,7 @@ public final class Rois {
         imp.repaintWindow();
     }
 
-    /** Returns the ROI of an image's overlay that has a name, on a slice or frame if one is given; null if there is none. */
+    /** Returns the ROI with a name in an image's overlay, on a slice or frame unless that is 0; null without one. */
     public static Roi named(ImagePlus imp, String name, int position) {
         Roi found = null;
         boolean frames = axis(imp).equals("frame");
@@ -192,7 +194,7 @@ public final class Rois {
         return overlay;
     }
 
-    /** Renews the colours of an image that {@link #painted} covers, after its pixels changed; others stay as they are. */
+    /** Renews the colours of an image that {@link #painted} covers, after its pixels changed; leaves others alone. */
     public static void repaint(ImagePlus imp, int[] palette, boolean onlyShown) {
         if (imp.getType() == ImagePlus.COLOR_RGB) return;
         Object[] planes = null;

@@ -62,7 +62,10 @@ public final class Tables {
 
     static void put(ResultsTable table, String name, Object column) {
         if (column instanceof double[]) table.setValues(name, (double[]) column);
-        else for (int row = 0; row < ((String[]) column).length; row++) table.setValue(name, row, ((String[]) column)[row]);
+        else {
+            String[] texts = (String[]) column;
+            for (int row = 0; row < texts.length; row++) table.setValue(name, row, texts[row]);
+        }
     }
 
     /** Shows columns of whole numbers, and gaps, without decimals, others with four. */
@@ -120,7 +123,8 @@ public final class Tables {
         // ImageJ's panel adds listeners to its canvas, and removes none there
         for (Component part : panel.getComponents())
             for (MouseListener listener : part.getMouseListeners())
-                // one of an earlier version of this package is of another class
-                if (listener.getClass().getName().equals(RowListener.class.getName())) part.removeMouseListener(listener);
+                // by name: a listener of an earlier version of this package has another class
+                if (listener.getClass().getName().equals(RowListener.class.getName()))
+                    part.removeMouseListener(listener);
     }
 }

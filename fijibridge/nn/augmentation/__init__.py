@@ -1,4 +1,4 @@
-"""One drawn transformation for image, target and weight together."""
+"""Augmentation of patches: random transformations, applied to image, target and weight alike."""
 
 from fijibridge.nn.augmentation.augmentation import Augmentation
 

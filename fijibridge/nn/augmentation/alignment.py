@@ -1,4 +1,4 @@
-"""Proof, at the start of each training, that image and target stay together."""
+"""Alignment of image, target and weight, checked at the start of each training."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from fijibridge.errors import TrainingError
 from fijibridge.nn.augmentation.augmentation import Augmentation, Batch
 
 _PATCHES = 8
-_OFFSET = 256  # above all class ids, so that no position is taken for "unknown"
-_CLEARLY = 1.5
+_OFFSET = 256  # added to positions, so that none equals the class id of unknown truth
+_CLEARLY = 1.5  # factor between shares of explained variance
 
 
 def check_augmentation(augmentation: Augmentation, patch: Sequence[int], seed: int = 0) -> None:
-    """Send coordinates through an augmentation as image, target and weight, and look whether they agree.
+    """Transform coordinates as image, target and weight, and check that they stay equal.
 
     Parameters
     ----------
     augmentation
-        Its geometry is tried as it is, its intensities are left out.
+        The augmentation, whose geometry is checked without its intensities.
     patch
         Sides of a patch, pixels.
     seed
-        Of the draws.
+        Seed of the draws.
 
     Raises
     ------
     TrainingError
-        If image, target and weight come from different places.
+        If image, target and weight are moved apart.
     """
     rngs = [np.random.default_rng((seed, number)) for number in range(_PATCHES)]
     still = dict.fromkeys(("brightness", "contrast", "gamma", "blur", "noise"), 0.0)
@@ -58,7 +58,7 @@ def check_augmentation(augmentation: Augmentation, patch: Sequence[int], seed: i
 
 
 def _check_custom(augmentation: Augmentation, patch: Sequence[int], rngs: Sequence[np.random.Generator]) -> None:
-    """Send one pattern as image, target and weight: however its intensities change, it must stay in its place."""
+    """Transform one pattern as image, target and weight: intensities may change, places must agree."""
     own = replace(Augmentation.none(), custom=augmentation.custom)
     noise = torch.randn(_PATCHES, 1, *patch, generator=torch.Generator().manual_seed(0))
     pattern = (_smoothed(noise) > 0).long()[:, 0]
@@ -68,31 +68,31 @@ def _check_custom(augmentation: Augmentation, patch: Sequence[int], rngs: Sequen
         varied = [float(o.std()) > 0 for o, t in zip(other, y, strict=True) if bool((t == 1).any())]
         if any(v and s < 0.1 for s, v in zip(shared, varied, strict=True)):
             raise TrainingError(
-                f"your own augmentation moves {name} and target apart: what it does to the places of pixels must be "
-                "done to x, y and weight alike"
+                f"the custom augmentation moves {name} and target apart: it must move the pixels of x, y and weight "
+                "alike"
             )
 
 
 def check_batches(batches: Iterable[Batch], n_classes: int | None = None) -> None:
-    """Look at batches of any origin: shapes, numbers, and whether the targets lie as the images do.
+    """Check numbers and alignment of a few batches of any origin.
 
     Parameters
     ----------
     batches
-        A few, of (x, y, weight).
+        A few batches (x, y, weight).
     n_classes
-        Class ids of the network.
+        Number of classes of the network.
 
     Raises
     ------
     TrainingError
-        If x is not finite, a class id is not known, or y is explained clearly better by x mirrored or turned.
+        If x is not finite, a class id is unknown, or a mirrored or turned x explains y clearly better.
 
     Notes
     -----
-    What x explains of "y is not the most frequent class" is the share of variance (R²) of a linear regression on x and
-    on its smoothed and local-contrast images, over the pixels of known truth. The targets are taken to be displaced if
-    that of a mirrored or turned x is more than 1.5 times that of x itself, in each of the batches.
+    A linear regression on x and its smoothed and local-contrast images predicts "y is not the most frequent class" on
+    the pixels of known truth. Targets count as displaced if the explained variance (R²) of a mirrored or turned x is
+    more than 1.5 times that of x itself, in each of the batches.
     """
     verdicts: list[str | None] = []
     for x, y, weight in batches:
@@ -101,8 +101,8 @@ def check_batches(batches: Iterable[Batch], n_classes: int | None = None) -> Non
         verdicts.append(_better(x, classes))
     if verdicts and all(verdict is not None for verdict in verdicts):
         raise TrainingError(
-            f"the targets fit the images better if those are {verdicts[0]}: image and target were not transformed "
-            "alike. Look at one pair: the membranes of both must lie on each other"
+            f"the targets fit the images better if the images are {verdicts[0]}: image and target were not transformed "
+            "alike. Look at one pair: the membranes of both must coincide"
         )
 
 
@@ -118,7 +118,7 @@ def _check_numbers(x: Tensor, classes: Tensor, weight: Tensor, n_classes: int | 
 
 
 def _better(x: Tensor, classes: Tensor) -> str | None:
-    """Return how x would have to be turned to fit the targets, None if it fits."""
+    """Return the transformation of x that fits the targets clearly better; None if there is none."""
     features = _features(x)
     as_is = _explained(features, classes)
     others = {name: _explained(moved, classes) for name, moved in _moved(features)}
@@ -153,7 +153,7 @@ def _smoothed(x: Tensor) -> Tensor:
 
 
 def _explained(features: Tensor, classes: Tensor) -> float:
-    """Return R² of a regression of "is not the most frequent class" on features (B, F, ...)."""
+    """Return R² of a linear regression of "is not the most frequent class" on features (B, F, ...)."""
     known = classes != IGNORE
     target = classes[known]
     if target.numel() < 2 * features.shape[1] or bool((target == target[0]).all()):
@@ -162,6 +162,7 @@ def _explained(features: Tensor, classes: Tensor) -> float:
     given = features.movedim(1, -1)[known].double()  # (pixels, F)
     given = given - given.mean(0)
     wanted = wanted - wanted.mean()
+    # Normal equations, with a small ridge because features may be equal.
     covariance = given.T @ given + 1e-6 * len(given) * torch.eye(given.shape[1], dtype=given.dtype)
     weights = torch.linalg.solve(covariance, given.T @ wanted)
     left = wanted - given @ weights

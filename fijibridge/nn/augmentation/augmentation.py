@@ -1,4 +1,4 @@
-"""What is drawn for a patch, and how it is done to a batch of them."""
+"""Augmentation: random transformations, drawn once per patch and applied to image, target and weight alike."""
 
 from __future__ import annotations
 
@@ -23,54 +23,53 @@ Custom: TypeAlias = Callable[[Tensor, Tensor, Tensor, np.random.Generator], Batc
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Transformations of patches, each drawn once for image, target and weight.
+    """Random transformations of patches, each drawn once for image, target and weight.
 
-    Called with a batch (x, y, weight), on any device, and a random generator for each of its patches; the result does
-    not depend on how patches are put into batches.
+    Call it with a batch (x, y, weight), on any device, and a random generator for each patch; the result of a patch
+    does not depend on its batch.
 
     Attributes
     ----------
     flip : bool
-        Mirror each axis, every other time.
+        Mirror each axis with probability 1/2.
     quarter_turns : bool
-        Turn in the plane by a multiple of 90 degrees; patches that are not square by 180.
+        Turn in the plane by a random multiple of 90 degrees; of 180 degrees for patches that are not square.
     rotation : float
-        Turn in the plane by up to so many degrees to each side.
+        Largest angle of rotation in the plane, degrees to each side.
     scale : float
-        Make larger or smaller by up to this factor; 0.2: from 1 / 1.2 to 1.2.
+        Largest change of size; 0.2: from 1 / 1.2 to 1.2.
     elastic : float
         Standard deviation of the displacement of each point of a coarse grid, in pixels.
     smoothness : float
-        Distance of the points of that grid in pixels; between them the displacement is interpolated (cubic).
+        Distance between points of that grid, in pixels; cubic interpolation between them.
     share : float
-        Share of the patches that are rotated, scaled and deformed, 0 to 1.
+        Share of patches that are rotated, scaled and deformed, from 0 to 1.
     brightness : float
-        Standard deviation of what is added; 1 is the span of a normalised image.
+        Standard deviation of an added constant; a normalised image spans 1.
     contrast : float
-        Multiply the distance from the mean by up to this factor more or less; 0.2: from 1 / 1.2 to 1.2.
+        Largest change of the distance from the mean; 0.2: from 1 / 1.2 to 1.2 times.
     gamma : float
-        Exponent, likewise.
+        Largest change of an exponent, likewise.
     blur : float
-        Largest standard deviation of a Gaussian, in pixels; every other patch is left sharp.
+        Largest standard deviation of a Gaussian blur, in pixels; half of the patches stay sharp.
     noise : float
         Largest standard deviation of Gaussian noise.
     anisotropy : float
-        Voxel depth in pixels of y and x: displacements along z are smaller by this, their points nearer.
+        Voxel depth divided by pixel size: displacements along z, and distances of their points, are smaller by it.
     heads : tuple of str
-        What the channels of y behind the class ids hold: ``"distance"``, ``"affinity"`` (cell ids).
+        Meaning of the channels of y after the class ids: ``"distance"``, ``"affinity"`` (cell ids).
     custom : callable or None
-        Your own: (x, y, weight, rng) of one patch, (C, ...) and (...), to the same.
+        Further transformation of one patch: (x, y, weight, rng), (C, ...) and (...), to (x, y, weight).
 
     Raises
     ------
     TrainingError
-        If a strength makes no sense, or distances would have to be deformed.
+        If a strength is out of range, or distances would be deformed.
 
-    Notes
-    -----
-    Flips and quarter turns move pixels and change none. Rotation, scale and displacement make one grid, by which a
-    patch is resampled once: image, weight and distances linearly, class and cell ids by the nearest pixel. What comes
-    from beyond the patch is mirrored at its border, in all of them alike. Distances grow with the scale.
+    Notes ----- Flips and quarter turns move pixels without changing values. Rotation, scale and displacement are
+    combined into one grid, by which a patch is resampled once: image, weight and distances linearly, class and cell ids
+    by the nearest pixel. Pixels beyond the patch are mirrored at its border, in all arrays alike. Distances are
+    multiplied by the scale.
 
     Examples
     --------
@@ -101,23 +100,23 @@ class Augmentation:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type == "float" and not (math.isfinite(value) and value >= 0):
-                raise TrainingError(f"augmentation: {field.name} is {value}; expected a number of 0 or more")
+                raise TrainingError(f"augmentation: {field.name} is {value}; expected 0 or more")
         if self.share > 1 or self.smoothness < 1 or self.anisotropy == 0:
-            raise TrainingError("augmentation: share is at most 1, smoothness at least 1 px, anisotropy above 0")
+            raise TrainingError("augmentation: expected share up to 1, smoothness of 1 px or more, anisotropy above 0")
         if self.elastic and "distance" in self.heads:
             raise TrainingError(
-                "augmentation: distances to a cell's border cannot be deformed (elastic=0 leaves rotation and scale), "
-                "or leave the head 'distance' out"
+                "augmentation: distances to a cell's border cannot be deformed; give elastic=0, which keeps rotation "
+                "and scale, or leave the head 'distance' out"
             )
 
     @classmethod
     def none(cls) -> Augmentation:
-        """Return the one that changes nothing."""
+        """Return an augmentation that changes nothing."""
         return cls(**{**cls._still(), "flip": False, "quarter_turns": False})
 
     @classmethod
     def symmetries(cls) -> Augmentation:
-        """Return the one that flips and turns by 90 degrees only: no value changes."""
+        """Return an augmentation of flips and quarter turns, which change no values."""
         return cls(**cls._still())
 
     @classmethod
@@ -161,17 +160,17 @@ class Augmentation:
         return self.share > 0 and any((self.rotation, self.scale, self.elastic))
 
     def __call__(self, batch: Batch, rngs: Sequence[np.random.Generator]) -> Batch:
-        """Return the batch transformed, each patch by its own generator.
+        """Transform a batch, each patch by its random generator.
 
         Raises
         ------
         TrainingError
-            If y has channels that `heads` does not name.
+            If the number of heads differs from that of the channels of y after the class ids.
         """
         x, y, weight = batch
         extra = y.shape[1] - 1 if y.ndim == x.ndim else 0
         if extra != len(self.heads):
-            raise TrainingError(f"y has {extra} channels behind the class ids, heads names {list(self.heads)}")
+            raise TrainingError(f"y has {extra} channels after the class ids; heads names {list(self.heads)}")
         draws = [self._draw(rng, x.shape[2:]) for rng in rngs]
         if self.flip or self.quarter_turns:
             x, y, weight = turned((x, y, weight), [draw[0] for draw in draws])
@@ -181,7 +180,7 @@ class Augmentation:
         if any((self.brightness, self.contrast, self.gamma, self.blur, self.noise)):
             x = changed(x, [draw[2] for draw in draws])
         if self.custom is not None:
-            parts = [self._own(*patch) for patch in zip(x, y, weight, rngs, strict=True)]
+            parts = [self._custom(*patch) for patch in zip(x, y, weight, rngs, strict=True)]
             x, y, weight = (torch.stack(list(part)) for part in zip(*parts, strict=True))
         return x, y, weight
 
@@ -190,7 +189,7 @@ class Augmentation:
         flips = [self.flip and bool(rng.integers(2)) for _ in range(dims)]
         quarters = int(rng.integers(4)) if self.quarter_turns else 0
         if patch[-1] != patch[-2]:
-            quarters -= quarters % 2
+            quarters -= quarters % 2  # a quarter turn would change the shape
         warp = self._warp(rng, patch) if self.warps and rng.random() < self.share else None
         look = Look(
             shift=float(rng.normal(0, self.brightness)), contrast=_factor(rng, self.contrast),
@@ -211,14 +210,14 @@ class Augmentation:
                 shifts[0] /= self.anisotropy
         return Warp(angle, scale, shifts)
 
-    def _own(self, x: Tensor, y: Tensor, weight: Tensor, rng: np.random.Generator) -> Batch:
+    def _custom(self, x: Tensor, y: Tensor, weight: Tensor, rng: np.random.Generator) -> Batch:
         assert self.custom is not None
         given = self.custom(x, y, weight, rng)
         shapes = [tuple(t.shape) for t in (x, y, weight)]
         if len(given) != 3 or [tuple(t.shape) for t in given] != shapes:
             raise TrainingError(
-                f"your own augmentation returned {[tuple(getattr(t, 'shape', ())) for t in given]}; expected x, y and "
-                f"weight of the shapes that it was given, {shapes}"
+                f"the custom augmentation returned {[tuple(getattr(t, 'shape', ())) for t in given]}; expected x, y "
+                f"and weight of unchanged shapes, {shapes}"
             )
         return given
 

@@ -1,4 +1,4 @@
-"""Where the pixels of a transformed patch come from."""
+"""Geometry of augmentation: flips, quarter turns, and resampling by one grid."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _OVERSHOOT = 1.375  # most that cubic interpolation along one axis leaves the ra
 
 @dataclass(frozen=True)
 class Warp:
-    """Rotation and scale about the middle of a patch, and a displacement.
+    """Rotation and scale about the centre of a patch, and a displacement.
 
     Attributes
     ----------
     angle : float
-        In the plane of y and x, radians, from x to y.
+        Angle in the plane of y and x in radians, from x to y.
     scale : float
-        What is made so many times as large.
+        Magnification.
     shifts : numpy.ndarray or None
-        (dims, points ...) pixels, of a coarse grid that reaches over the patch.
+        (dims, points ...) displacement in pixels at the points of a coarse grid that extends beyond the patch.
     """
 
     angle: float
@@ -37,11 +37,11 @@ class Warp:
 
 
 Symmetry: TypeAlias = tuple[Sequence[bool], int]
-"""Which axes of a patch are mirrored, and then by how many quarters its plane is turned."""
+"""Axes of a patch to mirror, and the number of quarter turns of its plane after it."""
 
 
 def turned(batch: tuple[Tensor, ...], symmetries: Sequence[Symmetry]) -> tuple[Tensor, ...]:
-    """Mirror the last axes of each patch where told, and turn its plane by quarters; nothing is resampled.
+    """Mirror and turn each patch, by its symmetry; pixels move without interpolation.
 
     Examples
     --------
@@ -49,6 +49,8 @@ def turned(batch: tuple[Tensor, ...], symmetries: Sequence[Symmetry]) -> tuple[T
     tensor([[1, 3],
             [2, 4]])
     """
+    # A mirrored and turned patch is a view: its pixels lie at a start plus a multiple of a stride along each axis. From
+    # these numbers, which differ from patch to patch, one gather moves the pixels of the whole batch.
     patch = batch[0].shape[-len(symmetries[0][0]) :]
     steps, starts = _strides(patch, symmetries)
     device = batch[0].device
@@ -68,7 +70,7 @@ def turned(batch: tuple[Tensor, ...], symmetries: Sequence[Symmetry]) -> tuple[T
 def _strides(
     patch: Sequence[int], symmetries: Sequence[Symmetry]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return how many pixels further a patch goes on along each axis (dims, B), and its first pixel's number (B,)."""
+    """Return the strides in pixels along each axis (dims, B), and the index of the first pixel (B,)."""
     numbers = np.arange(math.prod(patch), dtype=np.int64).reshape(patch)
     views = []
     for flips, quarters in symmetries:
@@ -81,16 +83,17 @@ def _strides(
 def resample(
     batch: tuple[Tensor, Tensor, Tensor], warps: Sequence[Warp | None], heads: Sequence[str] = ()
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Resample those patches of a batch that have a warp, once and by one grid.
+    """Resample the patches of a batch that have a warp, all arrays by one grid.
 
     Parameters
     ----------
     batch
         x (B, C, ...) float32, y (B, ...) or (B, 1 + E, ...), weight (B, ...).
     warps
-        For each patch.
+        Warp of each patch, or None.
     heads
-        What the further channels of y are: ``"distance"`` linearly and times the scale, others by the nearest.
+        Meaning of the channels of y after the class ids: ``"distance"`` is interpolated linearly and multiplied by the
+        scale, others take the nearest pixel.
     """
     x, y, weight = batch
     chosen = [number for number, warp in enumerate(warps) if warp is not None]
@@ -98,6 +101,7 @@ def resample(
     drawn = [warp for warp in warps if warp is not None]
     taken = [part if len(chosen) == len(part) else part[which] for part in batch]
     places = _places(drawn, x.shape[2:], x.device)  # (N, dims, ...) pixels
+    # All that is interpolated linearly goes through one call, all ids through another.
     far = [1 + number for number, head in enumerate(heads) if head == "distance"]
     smooth = [taken[0], taken[2].unsqueeze(1).to(x.dtype), *([taken[1][:, far]] if far else [])]
     linear = _linear(torch.cat(smooth, dim=1), places)
@@ -114,17 +118,19 @@ def resample(
 
 
 def _places(warps: Sequence[Warp], patch: Sequence[int], device: torch.device) -> Tensor:
-    """Return from which pixel coordinates each pixel comes, inside of the patch: mirrored at its border."""
+    """Return the coordinates that each pixel is taken from, mirrored at the border of the patch."""
     dims = len(patch)
     matrices = np.stack([_matrix(warp, dims) for warp in warps])  # (N, dims, dims)
     middle = np.array([(n - 1) / 2 for n in patch], np.float32)
+    # An upper bound of all coordinates tells how often they must be folded, without looking at the device.
     bound = np.abs(matrices).max(axis=0) @ middle + middle
     places: Tensor | None = None
     if warps[0].shifts is not None:
         shifts = np.stack([warp.shifts for warp in warps if warp.shifts is not None])
         places = _displacement(torch.from_numpy(shifts).to(device), patch)
         bound += np.abs(shifts).max() * _OVERSHOOT**dims
-    for axis, size in enumerate(patch):  # the sum over the axes of a matrix's column times a coordinate
+    # matrix @ (pixel - middle) + middle, as a sum over axes: each term depends on one coordinate only and is broadcast.
+    for axis, size in enumerate(patch):
         along = matrices[:, :, axis, None] * (np.arange(size, dtype=np.float32) - middle[axis])
         along = along + middle[:, None] if axis == 0 else along
         sides = [size if other == axis else 1 for other in range(dims)]
@@ -135,13 +141,13 @@ def _places(warps: Sequence[Warp], patch: Sequence[int], device: torch.device) -
 
 
 def _mirrored(places: Tensor, patch: Sequence[int], bound: npt.NDArray[np.floating]) -> Tensor:
-    """Fold coordinates, known to be within -bound and bound, at the first and the last pixel."""
+    """Fold coordinates between -bound and bound at the first and the last pixel."""
     for axis, (size, most) in enumerate(zip(patch, bound, strict=True)):
         last, part = size - 1, places[:, axis]
         if not last:
             part.zero_()
             continue
-        for _ in range(math.ceil(float(most) / (2 * last))):  # each fold brings them nearer by up to twice the side
+        for _ in range(math.ceil(float(most) / (2 * last))):  # |x|, then last - ||x| - last|: nearer by up to 2 * last
             part.abs_().sub_(last).abs_().neg_().add_(last)
     return places
 
@@ -155,14 +161,14 @@ def _matrix(warp: Warp, dims: int) -> npt.NDArray[np.float32]:
 
 def _displacement(shifts: Tensor, patch: Sequence[int]) -> Tensor:
     """Interpolate a coarse grid (N, dims, points ...), axis by axis, to the pixels of a patch."""
-    for size in patch:  # the axis in front is used up, and comes back behind the others
+    for size in patch:  # contracts the first of the axes of points, and appends that of pixels
         shifts = torch.tensordot(shifts, _cubic(size, shifts.shape[2], shifts.device), dims=([2], [1]))
     return shifts
 
 
 @lru_cache(maxsize=64)
 def _cubic(size: int, points: int, device: torch.device) -> Tensor:
-    """Return what each point of an axis adds to each pixel, (size, points); the outermost lie outside of the patch."""
+    """Return the weight of each point for each pixel, (size, points); the outermost points lie outside of the patch."""
     fine = math.ceil(size / (points - 3)) * points
     each = torch.eye(points).reshape(1, points, points, 1)
     weights = functional.interpolate(each, size=(fine, 1), mode="bicubic", align_corners=False)[0, :, :, 0]
@@ -171,14 +177,14 @@ def _cubic(size: int, points: int, device: torch.device) -> Tensor:
 
 def _linear(values: Tensor, places: Tensor) -> Tensor:
     grid = torch.empty_like(places)
-    for axis, size in enumerate(places.shape[2:]):  # x first
+    for axis, size in enumerate(places.shape[2:]):  # grid_sample takes x first, and coordinates from -1 to 1
         torch.mul(places[:, axis], 2 / max(size - 1, 1), out=grid[:, -1 - axis])
     grid = (grid - 1).movedim(1, -1)
     return functional.grid_sample(values, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def _nearest(ids: Tensor, places: Tensor) -> Tensor:
-    """Pick the nearest pixels of (N, E, ...) by their number: exact for ids of any size."""
+    """Pick the nearest pixels of (N, E, ...) by index, which is exact for ids of any size."""
     flat = places[:, 0].round().long()
     for axis, size in enumerate(ids.shape[3:], start=1):
         flat.mul_(size).add_(places[:, axis].round().long())

@@ -1,4 +1,4 @@
-"""How the intensities of a patch are changed."""
+"""Intensity of augmentation: blur, gamma, contrast, brightness and noise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Look:
-    """What was drawn for one patch: see :class:`fijibridge.Augmentation`; a factor of 1 and a 0 change nothing."""
+    """Values drawn for one patch, see :class:`fijibridge.Augmentation`; factor 1 and value 0 change nothing."""
 
     shift: float
     contrast: float
@@ -24,16 +24,16 @@ class Look:
 
 
 def changed(x: Tensor, looks: Sequence[Look]) -> Tensor:
-    """Return a batch (B, C, ...) with blur, gamma, contrast, brightness and noise, in this order."""
+    """Apply blur, gamma, contrast, brightness and noise, in this order, to a batch (B, C, ...)."""
     x = x.clone()
     for number, look in enumerate(looks):
-        if look.blur > 0.05:  # below, a Gaussian is a point
+        if look.blur > 0.05:  # narrower, a Gaussian is one pixel
             x[number] = _blurred(x[number], look.blur)
     axes = tuple(range(2, x.ndim))
     if any(look.gamma != 1 for look in looks):
         gamma = _each([look.gamma for look in looks], x)
-        raised = x.clamp(min=1e-6).log_().mul_(gamma).exp_()  # three passes, and half the time of a power
-        x = torch.where(x > 0, raised, x)  # below the dark percentile it stays linear
+        raised = x.clamp(min=1e-6).log_().mul_(gamma).exp_()  # half the time of a power
+        x = torch.where(x > 0, raised, x)  # intensities below the dark percentile stay
     contrast, shift = _each([look.contrast for look in looks], x), _each([look.shift for look in looks], x)
     if any(look.contrast != 1 for look in looks):
         shift = shift + x.mean(axes, keepdim=True, dtype=torch.float64).to(x.dtype) * (1 - contrast)
@@ -44,7 +44,7 @@ def changed(x: Tensor, looks: Sequence[Look]) -> Tensor:
 
 
 def _noise(x: Tensor, looks: Sequence[Look]) -> Tensor:
-    """Return normal noise, of each patch by its own seed: a patch has the same in any batch."""
+    """Return normal noise by the seed of each patch, so that it does not depend on the batch."""
     noise = torch.empty_like(x)
     for patch, look in zip(noise.unbind(), looks, strict=True):
         rng = torch.Generator(x.device).manual_seed(look.seed)
@@ -57,7 +57,7 @@ def _each(numbers: Sequence[float], x: Tensor) -> Tensor:
 
 
 def _blurred(patch: Tensor, sigma: float) -> Tensor:
-    """Return (C, ...) blurred axis by axis, mirrored at the border."""
+    """Blur (C, ...) axis by axis, mirrored at the border."""
     reach = math.ceil(3 * sigma)
     steps = torch.arange(-reach, reach + 1, device=patch.device, dtype=patch.dtype)
     kernel = torch.exp(-0.5 * (steps / sigma) ** 2)

@@ -1,4 +1,4 @@
-"""What an exported model says of itself: ``rdf.yaml`` of bioimage.io."""
+"""Description of an exported model: ``rdf.yaml`` and ``README.md`` of bioimage.io."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from fijibridge.nn.model import FILE_NAME, Model
 Authors: TypeAlias = str | Mapping[str, str] | Sequence[str | Mapping[str, str]]
 
 FORMAT = "0.5.3"
-"""The version that is written. Later ones add nothing that is needed here, and say of files what deepImageJ does not
-read (its ``documentation`` must be text)."""
+"""Version of the format. Later ones add nothing that is needed here, and deepImageJ does not read how they describe
+files (its ``documentation`` must be text)."""
 
 _UNITS = {"nm": "nanometer", "um": "micrometer", "mm": "millimeter", "cm": "centimeter", "m": "meter", "inch": "inch"}
 _AUTHOR = ("name", "affiliation", "email", "github_user", "orcid")
@@ -36,13 +36,13 @@ def describe_model(
     model
         The model.
     tiles
-        What its axes may be.
+        Sizes of an input along each axis.
     test
-        The test image, raw, (1, C, [Z,] Y, X).
+        Test image, not scaled, (1, C, [Z,] Y, X).
     channels
         Names of the image's channels.
     words
-        What the user says: name, description, authors, license, cite, tags.
+        Texts of the user: name, description, authors, license, cite, tags.
     """
     only_probabilities = "distance" not in model.traits.outputs
     return {
@@ -55,7 +55,7 @@ def describe_model(
             "test_tensor": {"source": "test_input.npy"},
         }],
         "outputs": [{
-            "id": "prediction", "description": _said(model.classes),
+            "id": "prediction", "description": _summary(model.classes),
             "axes": _batch_and_channels(model.classes) + [_output_axis(t, model) for t in tiles],
             "data": {"type": "float32"} | ({"range": [0.0, 1.0]} if only_probabilities else {}),
             "test_tensor": {"source": "test_output.npy"},
@@ -68,15 +68,15 @@ def describe_model(
     }  # fmt: skip
 
 
-def _said(classes: Sequence[str]) -> str:
+def _summary(classes: Sequence[str]) -> str:
     return f"probabilities of {', '.join(classes)}"[:128]
 
 
 def preprocessing(model: Model, tiles: Sequence[Tiles], test: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
-    """Return how an image is scaled before the network sees it.
+    """Return the scaling of an image before the network, as the format describes it.
 
-    Two percentiles of each image, by channel, become 0 and 1: ``scale_range``. Levels that are the same for all images
-    are in the network itself. To its divisor the format adds an epsilon, which is kept small beside the image's range.
+    Two percentiles of each image and channel become 0 and 1: ``scale_range``. Levels that are equal for all images are
+    part of the network. The format adds an epsilon to its divisor, which is kept small beside the image's range.
     """
     scaled = model.normalisation
     if scaled.kind == "dataset":
@@ -108,7 +108,7 @@ def _output_axis(tiles: Tiles, model: Model) -> dict[str, Any]:
 
 
 def _calibration(axis: str, model: Model) -> dict[str, Any]:
-    """Return pixel size and unit; of 24 bits, as sizes are multiplied by it and divided again, and must be exact."""
+    """Return pixel size and unit; rounded to 24 bits, so that products and quotients with sizes are exact."""
     unit = _UNITS.get(usual_unit(model.unit))
     if unit is None or axis not in model.pixel_size:
         return {}
@@ -116,12 +116,12 @@ def _calibration(axis: str, model: Model) -> dict[str, Any]:
 
 
 def authors_of(given: Authors) -> list[dict[str, str]]:
-    """Return authors as the format has them.
+    """Return authors in the form of the format.
 
     Raises
     ------
     ModelError
-        If there is none, or one has no name, or something the format does not know.
+        If there is none, or one has no name, or an unknown field.
 
     Examples
     --------
@@ -142,21 +142,21 @@ def documentation(model: Model, tiles: Sequence[Tiles], words: Mapping[str, Any]
     size = ", ".join(f"{s:g} {model.unit} in {axis}" for axis, s in model.pixel_size.items()) or "not known"
     whole = [t.axis for t in tiles if not t.halo and not t.shrink]
     parts = [
-        f"# {words['name']}", words["description"], "## What it was trained on",
+        f"# {words['name']}", words["description"], "## Training",
         f"- pixel size: {size}. Rescale images of another one.",
         *(f"- {key}: {value}" for key, value in model.notes.items()),
-        "## What goes in and what comes out",
+        "## Input and output",
         f"An image as the microscope gives it. {_scaling(model)} The channels of the output are "
         f"{', '.join(model.classes)}; a class is a probability, activations are part of the network. Along the border "
-        "of an image the answer depends on how the program that runs the model continues the image there.",
-        *([f"All of {', '.join(whole)} must be in one tile: no halo is said for it."] if whole else []),
+        "of an image the output depends on how the program that runs the model continues the image there.",
+        *([f"All of {', '.join(whole)} must be in one tile: it has no halo."] if whole else []),
         "## From probabilities to cells",
         "In Fiji: threshold the channel of the membranes, or flood its minima (MorphoLibJ, Morphological "
         "Segmentation). In Python: `fijibridge.label_cells`. The folder holds the same model as `model.safetensors`, "
         "which `fijibridge.Model.load` reads.",
         "## Validation",
-        "Predict images that were not learnt from, make cells of the probabilities, and match them with cells that a "
-        "person has drawn: `fijibridge.match_labels` counts pairs with an IoU of at least 0.5.",
+        "Predict images that were not used for training, segment cells from the probabilities, and match them with "
+        "cells drawn by a person: `fijibridge.match_labels` counts pairs with an IoU of at least 0.5.",
     ]  # fmt: skip
     return "\n\n".join(parts).replace("\n\n- ", "\n- ") + "\n"
 
@@ -170,21 +170,21 @@ def _scaling(model: Model) -> str:
         )
     if scaled.values and all(level == (0.0, 1.0) for level in scaled.values):
         return "Its values are not scaled."
-    return "Its values are scaled within the network, alike for all images."
+    return "Its values are scaled within the network, equally for all images."
 
 
 def check_package(folder: Path) -> None:
-    """Let bioimageio.spec look at a folder, without going online.
+    """Check a folder with bioimageio.spec, without network access.
 
     Raises
     ------
     ModelError
-        With what it says, if it is not valid.
+        If the model is not valid; with the reason of bioimageio.spec.
     """
     from bioimageio.spec import InvalidDescr, load_description
     from loguru import logger
 
-    logger.disable("bioimageio.spec")  # it prints by itself what is told by an error here
+    logger.disable("bioimageio.spec")  # it would print what the error below says
     try:
         found = load_description(folder / "rdf.yaml", perform_io_checks=True)
     finally:

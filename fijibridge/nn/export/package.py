@@ -1,4 +1,4 @@
-"""Export a model to a folder or an archive that other programs run."""
+"""Export of a model to a folder or archive that other programs run."""
 
 from __future__ import annotations
 
@@ -51,54 +51,50 @@ def export_model(
     model
         A trained model, the run that made it, or the path of its file or of its run's folder.
     out
-        The folder to be made, or a file that ends in ``.zip``.
+        Path of a new folder, or of a file that ends in ``.zip``.
     image
-        A real image, raw, with y and x, z for a 3D network, c for one of several channels: from its middle the test
-        image is cut, with which other programs check that they get the same answer.
+        A real image, not scaled, with y and x, z for a 3D network, c for one of several channels. The test image is cut
+        from its middle; with it, other programs check that their output is the same.
     authors
         A name, or several, or dicts with ``name``, ``affiliation``, ``email``, ``github_user``, ``orcid``.
     license
-        By its SPDX name: ``"CC-BY-4.0"``, ``"CC0-1.0"``, ``"MIT"``.
+        SPDX name: ``"CC-BY-4.0"``, ``"CC0-1.0"``, ``"MIT"``.
     name, description
-        For people: letters, digits, blanks and ``_+-()``; up to 1,024 letters.
+        Name (letters, digits, blanks and ``_+-()``) and description (up to 1,024 letters) for people.
     cite
         Dicts with ``text`` and ``doi`` or ``url``.
     tags
-        More of them, beside those that are known: of the microscope, the tissue.
+        Further tags, such as the microscope and the tissue.
     overwrite
-        Whether what lies at `out` may be replaced.
+        Whether to replace what exists at `out`.
 
     Returns
     -------
-    Path
-        Of the folder or archive.
+    pathlib.Path
+        The folder or archive.
 
     Raises
     ------
     ModelError
         If the extra ``export`` is not installed, the image does not fit the network, the network cannot be written as
-        TorchScript, the format refuses what was said, or there is something at `out`.
+        TorchScript, the format refuses a text, or `out` exists.
 
-    Notes
-    -----
-    The weights are TorchScript, which all these programs run. The activations are in it: it answers with probabilities.
-    Normalisation by each image's percentiles is said as ``scale_range``, where deepImageJ takes the value of a pixel
-    and numpy one between two. Levels of kind ``"dataset"`` are in the network. Halo and sizes of tiles come from
-    :func:`fijibridge.receptive_field`. The written weights are run on the test image, and bioimageio.spec looks at all
-    before it is moved to its place.
+    Notes ----- The weights are TorchScript, which all these programs run, with activations, so that the output is
+    probabilities. Normalisation by each image's percentiles is described as ``scale_range``, for which deepImageJ takes
+    the value of a pixel and numpy interpolates. Levels of kind ``"dataset"`` are part of the network. Halo and sizes of
+    tiles come from :func:`fijibridge.receptive_field`. Before the folder is moved to its place, the written weights run
+    on the test image, and bioimageio.spec checks everything.
     """
     _need_the_extra()
     target = Path(out)
     if target.exists() and not overwrite:
-        raise ModelError(
-            f"{target} is there already: choose another place, or say that it may be lost (overwrite=True)"
-        )
+        raise ModelError(f"{target} exists: choose another path, or replace it (overwrite=True)")
     words: dict[str, Any] = {
         "name": name, "description": description, "authors": authors_of(authors), "license": license,
         "cite": [dict(one) for one in cite],
     }  # fmt: skip
     loaded = as_model(model)
-    source = _fitting(loaded, image)
+    source = _checked_image(loaded, image)
     sizes = [source.sizes[d] for d in DIMS[-loaded.traits.dims :]]
     tiles = tiles_of(loaded.net, sizes)
     test = _middle(source, tiles)
@@ -121,14 +117,14 @@ def _need_the_extra() -> None:
         raise ModelError("exporting needs the package bioimageio.spec: pip install 'fijibridge[export]'") from error
 
 
-def _fitting(model: Model, image: Array) -> xr.DataArray:
-    """Return the image with axes (c, [z,] y, x), checked that the network takes it."""
+def _checked_image(model: Model, image: Array) -> xr.DataArray:
+    """Return the image with axes (c, [z,] y, x), as the network takes it."""
     source = as_image(image)
     known = model.traits
     spatial = DIMS[-known.dims :]
     if set(source.dims) - {"c"} != set(spatial):
         raise ModelError(
-            f"the image has axes {source.dims}; the {known.dims}D network takes {spatial} and c: isel(t=0)"
+            f"the image has axes {source.dims}; the {known.dims}D network takes {spatial} and c: select with isel(t=0)"
         )
     ordered = (source if "c" in source.dims else source.expand_dims("c")).transpose("c", *spatial)
     if ordered.sizes["c"] != known.in_channels:
@@ -154,22 +150,22 @@ def _tags(model: Model) -> list[str]:
 
 
 def _write_network(folder: Path, model: Model, tiles: Sequence[Tiles], test: npt.NDArray[np.float32]) -> None:
-    """Write script, test image and answer, and check that what was written gives that answer."""
+    """Write script, test image and output, and check that the written script has that output."""
     scaled = model.normalisation(test[0])[None]
-    shown = test if model.normalisation.kind == "dataset" else scaled  # what the script is given
+    shown = test if model.normalisation.kind == "dataset" else scaled  # input of the script
     first = torch.from_numpy(np.ascontiguousarray(shown))
     second = torch.rand((1, first.shape[1], *(t.least + t.step for t in tiles)))
     script_of(model, first, second).save(str(folder / SCRIPT))
     answer = answer_of(model, torch.from_numpy(scaled)).numpy()
     again = read_script(folder / SCRIPT)(first).detach().numpy()
     if not np.allclose(answer, again, rtol=1e-4, atol=1e-4):
-        raise ModelError(f"the exported network answers otherwise, by up to {np.abs(answer - again).max():.2g}")
+        raise ModelError(f"the exported network differs from the model by up to {np.abs(answer - again).max():.2g}")
     np.save(folder / "test_input.npy", test)
     np.save(folder / "test_output.npy", answer)
 
 
 def _cover(test: npt.NDArray[Any], answer: npt.NDArray[Any]) -> bytes:
-    """Return a PNG twice as wide as high: the image, and beside it the probability of its last class."""
+    """Return a PNG of the image beside the probability of its second class."""
     from PIL import Image
 
     sides = []
@@ -194,7 +190,7 @@ def _write_description(folder: Path, content: Mapping[str, Any]) -> None:
 
 
 def _add_check_sums(folder: Path, part: Any) -> None:
-    """Say the SHA-256 of each file that is named as ``{"source": ...}``."""
+    """Add the SHA-256 of each file named as ``{"source": ...}``."""
     if isinstance(part, dict):
         if "source" in part:
             part["sha256"] = hashlib.sha256((folder / part["source"]).read_bytes()).hexdigest()
@@ -207,7 +203,7 @@ def _add_check_sums(folder: Path, part: Any) -> None:
 
 @contextmanager
 def _whole(target: Path) -> Iterator[Path]:
-    """Give a folder that becomes `target`, or is packed into it, at the end; on an error nothing is left."""
+    """Yield a folder that becomes `target`, or is packed into it, at the end; an error leaves nothing."""
     if target.suffix.lower() != ".zip":
         with atomic_folder(target, replace=True) as folder:
             yield folder

@@ -1,4 +1,4 @@
-"""Which sizes of images an exported model takes, by axis, and which part of its answer is good."""
+"""Sizes of tiles that an exported model takes along each axis, and their halo."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from fijibridge.nn.receptive_field import receptive_field
 from fijibridge.nn.traits import last_side, next_side, traits
 
 _TEST_SIDE = {"z": 32, "y": 256, "x": 256}
-"""Pixels of the test image that are tried first: enough to see something in, small enough to be sent with the model."""
+"""Sides of the test image in pixels: large enough to show something, small enough to be sent with the model."""
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """What one axis of an input may be.
+    """Sizes of an input along one axis.
 
     Attributes
     ----------
@@ -27,11 +27,11 @@ class Tiles:
     least, step : int
         Sizes are ``least + n * step`` pixels.
     halo : int
-        Pixels of the output to be cropped from both sides of a tile, as they depend on what lies beyond it.
+        Pixels of the output to crop from both sides of a tile, because they depend on pixels beyond it.
     shrink : int
         Pixels by which the output is smaller on each side.
     test : int
-        Pixels of the test image.
+        Side of the test image, pixels.
     """
 
     axis: str
@@ -43,14 +43,14 @@ class Tiles:
 
 
 def tiles_of(net: nn.Module, sizes: Sequence[int]) -> tuple[Tiles, ...]:
-    """Return what the axes of an input may be, for a test image of these sizes ([z,] y, x).
+    """Return the sizes of an input along each axis.
 
     Parameters
     ----------
     net
         The network.
     sizes
-        Pixels of the image that the test image is cut from.
+        Sides of the image that the test image is cut from, ([z,] y, x) pixels.
 
     Raises
     ------
@@ -59,8 +59,8 @@ def tiles_of(net: nn.Module, sizes: Sequence[int]) -> tuple[Tiles, ...]:
 
     Notes
     -----
-    The format asks for tiles larger than twice their halo. Where a stack has fewer slices than that, as most have, z
-    gets no halo: all slices are one tile.
+    The format asks for tiles larger than twice their halo. Most stacks have fewer slices: z then gets no halo, and all
+    slices are one tile.
 
     Examples
     --------
@@ -77,14 +77,14 @@ def tiles_of(net: nn.Module, sizes: Sequence[int]) -> tuple[Tiles, ...]:
 def _along(net: nn.Module, axis: str, halo: int, step: int, size: int) -> Tiles:
     known = traits(net)
     if known.shrink:
-        halo = 0  # what depends on more than the tile is not in the output
+        halo = 0  # pixels that depend on more than the tile are not in the output
     least = next_side(net, known, 2 * halo + 1)
     if axis == "z" and size < least:
         halo, least = 0, next_side(net, known, 1)
     test = last_side(net, known, min(size, max(_TEST_SIDE[axis], least)))
     if test is None or test < least:
         raise ModelError(
-            f"the image has {size} px in {axis}; the network needs {least} of a tile, and the test image is one: give "
-            "a larger image"
+            f"the image has {size} px in {axis}; the network needs tiles of at least {least} px, and the test image is "
+            "one: give a larger image"
         )
     return Tiles(axis, least, step, halo, known.shrink, test)

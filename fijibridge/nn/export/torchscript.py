@@ -1,4 +1,4 @@
-"""A network as TorchScript: what it answers, without Python and without this package."""
+"""Networks as TorchScript, which run without Python and without this package."""
 
 from __future__ import annotations
 
@@ -18,18 +18,16 @@ from fijibridge.nn.normalisation import Levels
 SCRIPT = "weights.pt"
 
 
-class Answering(nn.Module):
-    """A network that answers with probabilities, as :func:`fijibridge.predict` does, not with logits.
+class ActivatedNetwork(nn.Module):
+    """Network with normalisation and activations, whose output is probabilities as in :func:`fijibridge.predict`.
 
     Parameters
     ----------
     model
-        The trained network; it is copied to the CPU.
+        The trained network; copied to the CPU.
 
-    Notes
-    -----
-    What is scaled alike for all images (a normalisation of kind ``"dataset"``) is part of it. What is scaled by each
-    image's own percentiles is not: that takes the whole image, of which a network is shown tiles.
+    Notes ----- A normalisation of kind ``"dataset"``, equal for all images, is part of it. One by each image's
+    percentiles is not: it needs the whole image, and the network sees tiles.
     """
 
     low: Tensor
@@ -45,7 +43,7 @@ class Answering(nn.Module):
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, K, ...) from (B, C, ...): classes sum to 1, affinities are from 0 to 1, distances 0 and more."""
+        """Return (B, K, ...) from (B, C, ...): classes sum to 1, affinities from 0 to 1, distances of 0 or more."""
         return _activated(self.net((x - self.low) / self.span), self.outputs)
 
 
@@ -55,20 +53,20 @@ def _activated(output: Tensor, outputs: Mapping[str, slice]) -> Tensor:
 
 
 def _scale(levels: Levels | None, dims: int) -> tuple[Tensor, Tensor]:
-    """Return what is subtracted and divided by, (1, C, 1, 1); 0 and 1 where each image is scaled by itself."""
+    """Return offset and divisor, (1, C, 1, 1); 0 and 1 if each image is scaled by its percentiles."""
     low, high = torch.tensor(levels or ((0.0, 1.0),), dtype=torch.float32).T.reshape(2, 1, -1, *[1] * dims)
     return low, torch.where(high > low, high - low, torch.ones_like(low))
 
 
 def answer_of(model: Model, scaled: Tensor) -> Tensor:
-    """Return what the network itself, as it is in memory, answers to images (B, C, ...) that are scaled already."""
+    """Return the activated output of the network in memory for scaled images (B, C, ...)."""
     net = copy.deepcopy(model.net).cpu().float().eval()
     with torch.no_grad():
         return _activated(net(scaled), model.traits.outputs)
 
 
 def read_script(path: Path) -> torch.jit.ScriptModule:
-    """Read a script that was just written; never one from elsewhere, as TorchScript is code."""
+    """Read a script just written. TorchScript is code: never read one from elsewhere."""
     with _without_advice():
         script: torch.jit.ScriptModule = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
     return script
@@ -76,7 +74,7 @@ def read_script(path: Path) -> torch.jit.ScriptModule:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Keep torch from asking for torch.export, which what runs bioimage.io models does not read."""
+    """Silence torch's advice to use torch.export, which programs that run bioimage.io models do not read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -90,27 +88,27 @@ def script_of(model: Model, first: Tensor, second: Tensor) -> torch.jit.ScriptMo
     model
         The trained network.
     first, second
-        Inputs (1, C, ...) of two sizes: one to follow the network with, one to see that it is the same for others.
+        Inputs (1, C, ...) of two sizes: the first to trace the network, both to compare script and network.
 
     Raises
     ------
     ModelError
-        If the network cannot be followed, or goes another way for another size: a branch or loop of its forward pass
-        depends on the input.
+        If the network cannot be traced, or the script is wrong for the second size, because a branch or loop of the
+        forward pass depends on the input.
     """
-    answering = Answering(model)
+    activated = ActivatedNetwork(model)
     name = type(model.net).__name__
     with torch.no_grad(), _without_advice():
         try:
             script: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
-                answering, first, check_trace=False
+                activated, first, check_trace=False
             )
-            same = all(torch.allclose(script(x), answering(x), rtol=1e-4, atol=1e-5) for x in (first, second))
-        except Exception as error:  # whatever a stranger's forward pass or torch's tracer says
+            same = all(torch.allclose(script(x), activated(x), rtol=1e-4, atol=1e-5) for x in (first, second))
+        except Exception as error:  # a foreign forward pass and torch's tracer may raise anything
             raise ModelError(f"{name} cannot be written as TorchScript: {error}") from error
     if not same:
         raise ModelError(
-            f"{name} cannot be written as TorchScript: for images of {tuple(second.shape[2:])} px the script answers "
-            "otherwise than the network. A branch or loop of its forward pass depends on the input; write it without"
+            f"{name} cannot be written as TorchScript: for images of {tuple(second.shape[2:])} px the script and "
+            "the network differ. A branch or loop of its forward pass depends on the input; write it without"
         )
     return script

@@ -1,4 +1,8 @@
-"""Chunks of arrays on disk, kept in memory as long as there is room for them."""
+"""Cache of chunks of arrays on disk, which would be decompressed again for each patch.
+
+A patch touches a few chunks, and neighbouring patches the same ones. All arrays share one limit of memory; the chunk
+that was not used for the longest time is dropped first.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,13 @@ import numpy.typing as npt
 from fijibridge.nn.patches.sample import Sample
 
 
-class Chunks:
-    """What was read of arrays on disk, up to so many bytes; what has not been asked for longest goes first.
+class ChunkCache:
+    """Least recently used cache of chunks, limited in bytes.
 
     Parameters
     ----------
     limit
-        Bytes. A chunk that is larger by itself is not kept.
+        Limit in bytes. A larger chunk is not kept.
     """
 
     def __init__(self, limit: int):
@@ -31,15 +35,15 @@ class Chunks:
         self._lock = threading.Lock()
 
     def get(self, array: Any, which: tuple[int, ...]) -> npt.NDArray[Any]:
-        """Return a chunk of an array by its number along each axis."""
+        """Return a chunk of an array by its index along each axis."""
         key = (id(array), which)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
         where = tuple(slice(n * side, (n + 1) * side) for n, side in zip(which, array.chunks, strict=True))
-        chunk = np.asarray(array[where])  # without the lock: others may read meanwhile
-        with self._lock:
+        chunk = np.asarray(array[where])  # without the lock: other threads may read
+        with self._lock:  # another thread may have read the same chunk
             if key not in self._kept and chunk.nbytes <= self.limit:
                 self._kept[key] = chunk
                 self.held += chunk.nbytes
@@ -48,24 +52,24 @@ class Chunks:
         return chunk
 
 
-class Cached:
-    """An array in chunks (zarr, HDF5) whose parts are put together from chunks in memory.
+class CachedArray:
+    """Array in chunks (zarr, HDF5) whose parts are assembled from cached chunks.
 
     Parameters
     ----------
     array
-        Has shape, dtype, and chunks of one size.
+        Array with shape, dtype, and chunks of one size.
     chunks
-        Where these are kept; of several arrays, so that they share the room.
+        The cache; several arrays may share it.
     """
 
-    def __init__(self, array: Any, chunks: Chunks):
+    def __init__(self, array: Any, chunks: ChunkCache):
         self.array, self._chunks = array, chunks
         self.shape, self.dtype = tuple(int(n) for n in array.shape), array.dtype
         self.ndim = len(self.shape)
 
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
-        """Return a part, by numbers and slices without steps; all else is left to the array itself."""
+        """Return a part by integers and slices without steps; the array itself answers all other keys."""
         keys = key if isinstance(key, tuple) else (key,)
         if len(keys) > self.ndim or any(not isinstance(k, int | slice) or _odd(k) for k in keys):
             return np.asarray(self.array[key])
@@ -75,7 +79,7 @@ class Cached:
         return found[tuple(0 if isinstance(k, int) else slice(None) for k in keys)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """Return all of it, kept nowhere."""
+        """Return the whole array, without the cache."""
         return np.asarray(self.array[...], dtype)
 
     def _read(self, spans: Sequence[tuple[int, int]]) -> npt.NDArray[Any]:
@@ -86,6 +90,7 @@ class Cached:
         numbers = [range(a // side, -(-b // side)) for (a, b), side in zip(spans, sides, strict=True)]
         for which in itertools.product(*numbers):
             chunk = self._chunks.get(self.array, which)
+            # Both the wanted part and the chunk are intervals along each axis: copy what they share.
             begins = [n * side for n, side in zip(which, sides, strict=True)]
             ends = [b + n for b, n in zip(begins, chunk.shape, strict=True)]
             shared = [(max(a, b), min(z, e)) for (a, z), b, e in zip(spans, begins, ends, strict=True)]
@@ -108,13 +113,13 @@ def _span(key: int | slice, size: int) -> tuple[int, int]:
 
 
 def cached(samples: Sequence[Sample], limit: int) -> list[Sample]:
-    """Return samples whose arrays on disk share one cache; what is in memory, or mapped into it, stays as it is."""
-    chunks = Chunks(limit)
+    """Return samples whose arrays on disk share one cache; arrays in memory and memory maps stay as they are."""
+    chunks = ChunkCache(limit)
 
     def one(array: Any) -> Any:
         sides = getattr(array, "chunks", None)
         regular = isinstance(sides, tuple) and all(isinstance(n, int) for n in sides) and math.prod(sides) > 0
-        return Cached(array, chunks) if limit and regular and not isinstance(array, np.ndarray) else array
+        return CachedArray(array, chunks) if limit and regular and not isinstance(array, np.ndarray) else array
 
     return [
         replace(s, image=one(s.image), target=one(s.target), weight=one(s.weight), centres=one(s.centres))

@@ -1,4 +1,4 @@
-"""What a record says of a sampler and its transformations: values that are alike in another process."""
+"""Fingerprints of samples and descriptions of samplers, for the record of a run."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from fijibridge.arrays import is_mapped, some_parts
-from fijibridge.nn.patches.chunk_cache import Cached
+from fijibridge.nn.normalisation import Normalisation
+from fijibridge.nn.patches.chunk_cache import CachedArray
 from fijibridge.nn.patches.sample import Sample
 
 if TYPE_CHECKING:
     from fijibridge.nn.patches.sampler import PatchSampler
 
-_PARTS = 64  # of an array on disk that are looked at
-_SIDE = 32  # pixels of the piece by which a scale is known again
+_PARTS = 64  # parts of an array on disk that are read
+_SIDE = 32  # sides of the piece whose normalised intensities are compared, pixels
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON holds it: a callable by its module and name, any other object by those of its type.
+    """Return a JSON-ready value: callables by module and name, other objects by those of their type.
 
     Examples
     --------
@@ -42,7 +43,7 @@ def plain(value: Any) -> Any:
 
 
 def described(sampler: PatchSampler) -> dict[str, Any]:
-    """Return how a sampler cuts and transforms patches, by the names of its parameters."""
+    """Return the parameters of a sampler by name."""
     return {
         "patch": list(sampler.patch), "batch": sampler.batch, "batches": sampler.batches, "seed": sampler.seed,
         "sampling": sampler.sampling, "stride": None if sampler.grid is None else list(sampler.grid.stride),
@@ -52,11 +53,11 @@ def described(sampler: PatchSampler) -> dict[str, Any]:
 
 
 def fingerprint_of(samples: Sequence[Sample]) -> str:
-    """Return a number that changes with what patches are cut from: a run is resumed on the images that it began with.
+    """Return a checksum of the samples, by which a resumed run is compared with its begin.
 
     Notes
     -----
-    Of an array on disk only some parts are read, spread over all of it.
+    Of an array on disk, only some parts are read, spread over the whole array.
     """
     check = 0
     for sample in samples:
@@ -64,16 +65,29 @@ def fingerprint_of(samples: Sequence[Sample]) -> str:
             for piece in () if array is None else _pieces(array):
                 check = zlib.crc32(f"{piece.shape} {piece.dtype}".encode(), check)
                 check = zlib.crc32(np.ascontiguousarray(piece).data, check)
-        if sample.scaled is not None:
+        if sample.scaled is not None:  # pixels are not normalised yet: a piece shows how they will be
             sides = [min(n, _SIDE) for n in sample.shape]
             corner = [(n - side) // 2 for n, side in zip(sample.shape, sides, strict=True)]
             check = zlib.crc32(sample.cut(corner, sides)[0].tobytes(), check)
     return f"{len(samples)} images, {check:08x}"
 
 
+def pixel_fingerprint(samples: Sequence[Sample], normalisation: Normalisation) -> str:
+    """Return a checksum of all pixels and their normalisation, by which a resumed run is compared with its begin.
+
+    It differs from :func:`fingerprint_of`, which also serves arrays on disk, because records of version 0.1 hold both.
+    """
+    check = zlib.crc32(repr(normalisation).encode())
+    for sample in samples:
+        for array in (sample.image, sample.target, sample.weight):
+            if array is not None:
+                check = zlib.crc32(np.ascontiguousarray(array).tobytes(), check)
+    return f"{len(samples)} images, {check:08x}"
+
+
 def _pieces(array: Any) -> Iterator[npt.NDArray[Any]]:
-    """Yield an array in memory, or parts of one on disk."""
-    source = array.array if isinstance(array, Cached) else array
+    """Yield an array in memory as a whole, or parts of one on disk."""
+    source = array.array if isinstance(array, CachedArray) else array
     if isinstance(source, np.ndarray) and not is_mapped(source):
         yield source
         return

@@ -1,4 +1,4 @@
-"""Batches brought to the device while it computes on the one before."""
+"""Prefetching of batches: cut and moved to the device while it computes on the batch before."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from fijibridge.nn.patches.sampler import PatchSampler
 
 
 class Feed:
-    """An epoch's batches on a device, cut in a thread while the device computes.
+    """Batches of an epoch on a device, cut in a thread while the device computes.
 
-    Two steps overlap with the computation: from disk or memory to a batch (in a thread, never a process: forking
-    beside a JVM's threads is unsafe), and from there to the device, where patches are transformed; on a GPU from pinned
-    memory, on a stream of its own. The thread takes one core: shared out over all of them, its many small steps would
-    wait at each for cores on which the network computes.
+    Two steps overlap with the computation: cutting a batch from disk or memory (in a thread, never a process, because
+    forking beside the threads of a JVM is unsafe), and moving it to the device, where patches are transformed; on a GPU
+    from pinned memory, on a separate stream. The thread uses one core: its many small operations, spread over all
+    cores, would each wait for those on which the network computes.
 
     Parameters
     ----------
     sampler
-        Gives the same batches by itself.
+        Source of the batches.
     device
-        Where they are to be.
+        Device to move them to.
     ahead
-        So many batches are cut before they are asked for.
+        Number of batches cut in advance.
     """
 
     def __init__(self, sampler: PatchSampler, device: torch.device | str, ahead: int = 2):
@@ -40,33 +40,33 @@ class Feed:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Bring an epoch, or what is left of it."""
+        """Yield the batches of an epoch, or the rest of it."""
         sampler = self.sampler
         epoch, first = sampler.epoch, sampler.done
-        with _Cutting(sampler, epoch, first, self.ahead, self.device) as cutting:
+        with _Prefetch(sampler, epoch, first, self.ahead, self.device) as prefetch:
             for number in range(first, len(sampler)):
-                batch = cutting.next()
+                batch = prefetch.next()
                 sampler.done = number + 1
                 yield batch
         sampler.epoch, sampler.done = epoch + 1, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where it is: what was handed out, not what was cut ahead."""
+        """Return the position: batches handed out, without those cut in advance."""
         return self.sampler.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Continue from a position."""
         self.sampler.load_state_dict(state)
 
 
 @cache
 def _stream(device: torch.device) -> Any:
-    """Return the one stream on which batches are brought: cuBLAS keeps up to 32 MiB for each that it ever saw."""
+    """Return the stream for batches; one per device, because cuBLAS keeps up to 32 MiB for each stream it ever saw."""
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
-class _Cutting:
-    """The thread that cuts, moves and transforms, and the queue between."""
+class _Prefetch:
+    """Thread that cuts, moves and transforms batches, and the queue from it to the consumer."""
 
     def __init__(self, sampler: PatchSampler, epoch: int, first: int, ahead: int, device: torch.device):
         self.sampler, self.epoch, self.first, self.device = sampler, epoch, first, device
@@ -75,11 +75,11 @@ class _Cutting:
         self.stream: Any = _stream(device) if device.type == "cuda" else None
         self.thread = threading.Thread(target=self._work, name="fijibridge-patches", daemon=True)
 
-    def __enter__(self) -> _Cutting:
+    def __enter__(self) -> _Prefetch:
         cores = torch.get_num_threads()
         self.thread.start()
         self.alone.wait()
-        torch.set_num_threads(cores)  # the number is each thread's own, but what later threads begin with is not
+        torch.set_num_threads(cores)  # the thread has set the default of threads that start later: restore it
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,7 +91,7 @@ class _Cutting:
         if isinstance(found, BaseException):
             raise found
         batch: Batch = found
-        if moved is not None:
+        if moved is not None:  # the consumer's stream waits for the copy, and keeps the memory until it is done
             here = torch.cuda.current_stream(self.device)
             here.wait_event(moved)
             for part in batch:
@@ -99,17 +99,18 @@ class _Cutting:
         return batch
 
     def _work(self) -> None:
-        torch.get_num_threads()  # a thread takes the common number once, when it first looks: before its own is set
+        torch.get_num_threads()  # makes torch read the default now; later it would overwrite the number set below
         torch.set_num_threads(1)
         self.alone.set()
         try:
             for number in range(self.first, len(self.sampler)):
-                if not self._put(self._brought(number)):
+                if not self._put(self._prepared(number)):
                     return
         except BaseException as error:
             self._put((error, None))
 
     def _put(self, found: Any) -> bool:
+        """Queue a result; return False if the consumer has left."""
         while not self.over.is_set():
             try:
                 self.ready.put(found, timeout=0.1)
@@ -118,7 +119,7 @@ class _Cutting:
             return True
         return False
 
-    def _brought(self, number: int) -> tuple[Batch, Any]:
+    def _prepared(self, number: int) -> tuple[Batch, Any]:
         batch = self.sampler.cut(self.epoch, number)
         if self.stream is None:
             x, y, weight = (part.to(self.device) for part in batch)

@@ -1,4 +1,4 @@
-"""Images to learn from, in memory or on disk, and patches cut out of them."""
+"""Samples: images with targets, in memory or on disk, from which patches are cut."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ Cut: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[Any], npt.NDArray[np
 
 @dataclass(frozen=True)
 class Sample:
-    """One image to learn from.
+    """Image with its target.
 
-    Its arrays may be NumPy's, memory-mapped, or dask's or zarr's: what is not in memory is read when a patch of it is
-    cut, and only that.
+    Arrays may be numpy's, memory maps, or dask's or zarr's; of arrays on disk, only the pixels of a patch are read when
+    it is cut.
 
     Attributes
     ----------
     image : array
         (C, Y, X) or (C, Z, Y, X).
     target : array
-        (Y, X) or (Z, Y, X) class ids, 255 = unknown; or (1 + E, ...) numbers with the class ids in front.
+        (Y, X) or (Z, Y, X) class ids, 255 = unknown; or (1 + E, ...) with the class ids first.
     weight : array or None
-        Weight of each pixel, 1 everywhere if left out.
+        Weight of each pixel; 1 if left out.
     name : str
-        To name it in messages.
+        Name in messages.
     centres : array or None
-        (Y, X) or (Z, Y, X) how often a pixel is to be the centre of a patch, times what the way of sampling says: a
-        mask of a region, or :func:`fijibridge.weight_errors`. The same for all if left out.
+        (Y, X) or (Z, Y, X) factor of the sampling density, the probability that a pixel is the centre of a patch: a
+        mask of a region, or :func:`fijibridge.weight_errors`. 1 if left out.
     scaled : callable or None
-        Brings the intensities of a cut piece (C, ...) to those that the network takes; None if they are.
+        Normalises the intensities of a cut piece (C, ...); None if the image is normalised.
     """
 
     image: Any
@@ -52,26 +52,26 @@ class Sample:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Its sides, pixels."""
+        """Sides of the image, pixels."""
         return tuple(int(n) for n in self.image.shape[1:])
 
     @property
     def extra(self) -> int:
-        """Channels of the target behind the class ids; none if it has no channels."""
+        """Number of channels of the target after the class ids; 0 if it has no channels."""
         return int(self.target.shape[0]) - 1 if self.target.ndim == self.image.ndim else 0
 
     def classes(self, where: Slices | tuple[EllipsisType] = (...,)) -> npt.NDArray[Any]:
-        """Read the class ids of a part, or all."""
+        """Read the class ids of a part, or of the whole image."""
         return np.asarray(self.target[(0, *where) if self.extra else where])
 
     def weights(self, where: Slices) -> npt.NDArray[Any] | None:
-        """Read the weights of a part, None if there are none."""
+        """Read the weights of a part; None if the sample has no weights."""
         return None if self.weight is None else np.asarray(self.weight[where])
 
     def cut(self, corner: Sequence[int], patch: Sequence[int]) -> Cut:
-        """Cut a patch: (C, ...), (...) or (1 + E, ...), and weight (...).
+        """Cut a patch: image (C, ...), target (...) or (1 + E, ...), and weight (...).
 
-        Beyond the image it is mirrored, and the truth there is unknown.
+        Beyond the image, the image is mirrored and the truth is unknown.
         """
         where = tuple(slice(c, min(c + p, n)) for c, p, n in zip(corner, patch, self.shape, strict=True))
         piece = np.asarray(self.image[(slice(None), *where)])
@@ -83,6 +83,7 @@ class Sample:
         if not any(after for _, after in short):
             return x, y, weight
         beyond = [(0, 0), *short] if self.extra else short
+        # Unknown truth is the class id 255; the channels after the class ids hold numbers, which are padded with 0.
         y = np.pad(y, beyond, constant_values=0 if self.extra else IGNORE)
         if self.extra:
             known = np.pad(np.ones(weight.shape, bool), short)
@@ -91,21 +92,21 @@ class Sample:
 
 
 def check_samples(samples: Sequence[Sample], dims: int) -> None:
-    """Refuse images, targets and weights that do not fit each other.
+    """Refuse samples whose images, targets and weights do not fit each other.
 
     Raises
     ------
     TrainingError
-        Names the image, and says what it has.
+        If shapes differ; names the image.
     """
     if not isinstance(samples, Sequence) or not all(isinstance(sample, Sample) for sample in samples):
         odd = samples if not isinstance(samples, Sequence) else next(s for s in samples if not isinstance(s, Sample))
         raise TrainingError(
             f"got a {type(odd).__name__}; expected a list of fijibridge.Sample(image, target), image (C, Y, X) with "
-            "the channel in front, target (Y, X) class ids"
+            "the channel first, target (Y, X) class ids"
         )
     if not samples:
-        raise TrainingError("there is no image to cut patches from")
+        raise TrainingError("got no image to cut patches from")
     for sample in samples:
         name = sample.name or "a sample"
         target = tuple(sample.target.shape)
@@ -116,9 +117,13 @@ def check_samples(samples: Sequence[Sample], dims: int) -> None:
                 "expected (C, ...) and (...) of one shape"
             )
         if sample.weight is not None and tuple(sample.weight.shape) != sample.shape:
-            raise TrainingError(f"{name}: weight {tuple(sample.weight.shape)}, target {target}")
+            raise TrainingError(
+                f"{name}: weight has shape {tuple(sample.weight.shape)}; expected that of the image, {spatial}"
+            )
         if sample.centres is not None and tuple(sample.centres.shape) != sample.shape:
-            raise TrainingError(f"{name}: centres {tuple(sample.centres.shape)}, target {target}")
+            raise TrainingError(
+                f"{name}: centres has shape {tuple(sample.centres.shape)}; expected that of the image, {spatial}"
+            )
     for what, counts in (
         ("channels", {int(s.image.shape[0]) for s in samples}),
         ("target channels", {s.extra for s in samples}),

@@ -1,4 +1,4 @@
-"""Patches kept on disk, image and target in one array, and batches read from there."""
+"""Saved patches: image and target in one zarr array, and batches read from it."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ _EXACT = 2**24  # float32 holds each integer up to it
 
 
 def save_patches(sampler: PatchSampler, path: str | PathLike[str], batches: int | None = None) -> Path:
-    """Write what a sampler draws, as it draws it, for other programs or to be learnt from again.
+    """Write the patches of a sampler to disk, for other programs or further trainings.
 
     Parameters
     ----------
     sampler
-        Its first epochs are written, transformed as it transforms them; where it is stays as it is.
+        Its first epochs are written, transformed; its position stays as it is.
     path
-        A folder that is made: a zarr group with one array ``patches``, ``float32``, of the named axes n, c, (z,) y, x.
-        Its attribute ``channels`` names what c holds: the image's channels, the class ids (255 = unknown), what further
-        heads learn, and the weight.
+        New folder: a zarr group with one array ``patches``, ``float32``, with axes n, c, (z,) y, x. Its attribute
+        ``channels`` names the channels: those of the image, the class ids (255 = unknown), targets of further heads,
+        and the weight.
     batches
-        How many; one epoch if left out.
+        Number of batches; one epoch if left out.
 
     Returns
     -------
     pathlib.Path
-        The folder. It is there when all is written, or not at all.
+        The folder, which appears when it is complete.
 
     Raises
     ------
     TrainingError
-        If the folder exists, there is nothing to write, or an id is too large for ``float32``.
+        If the folder exists, `batches` is below 1, or an id is too large for ``float32``.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def save_patches(sampler: PatchSampler, path: str | PathLike[str], batches: int 
     """
     target, wanted = Path(path), len(sampler) if batches is None else int(batches)
     if target.exists():
-        raise TrainingError(f"{target} exists: patches are not added to it; give another path, or remove it")
+        raise TrainingError(f"{target} exists: give the path of a new folder, or remove it")
     if wanted < 1:
         raise TrainingError(f"batches is {batches}; expected 1 or more")
     with atomic_folder(target) as unfinished:
@@ -106,32 +106,32 @@ def _about(sampler: PatchSampler, dims: int) -> dict[str, Any]:
 
 
 class SavedPatches:
-    """Batches of patches that :func:`save_patches` wrote; what :func:`fijibridge.train` takes as data.
+    """Batches of patches written by :func:`save_patches`, as data for :func:`fijibridge.train`.
 
     Parameters
     ----------
     path
         The folder.
     batch
-        Patches in a batch, of any number; what is left over at the end is a smaller one.
+        Patches in a batch; the last batch may be smaller.
     shuffle
-        Each epoch in another order; else as they were saved.
+        Whether each epoch has another order; else patches come as saved.
     seed
-        Of the order.
+        Seed of the order.
 
     Attributes
     ----------
     patches : zarr.Array
-        (n, c, [z,] y, x) all of them; a patch is read when its batch comes.
+        (n, c, [z,] y, x) all patches; a patch is read with its batch.
     channels : list of str
-        What c holds.
+        Names of the channels.
     about : dict
-        Seed and settings of the sampler that drew them.
+        Seed and settings of the sampler.
 
     Raises
     ------
     TrainingError
-        If there are no saved patches at that path.
+        If the path holds no saved patches.
     """
 
     def __init__(self, path: str | PathLike[str], batch: int = 8, *, shuffle: bool = True, seed: int = 0):
@@ -141,10 +141,10 @@ class SavedPatches:
         self.patches, self.about = _opened(self.path)
         self.channels: list[str] = list(self.patches.attrs["channels"])
         self.epoch, self.done = 0, 0
-        self._going_on = False
+        self._resumed = False
 
     def __repr__(self) -> str:
-        """Return how many there are, and of what."""
+        """Return number, sides and channels of the patches."""
         sides = " x ".join(str(n) for n in self.patches.shape[2:])
         return f"SavedPatches({self.patches.shape[0]} patches of {sides}, {', '.join(self.channels)})"
 
@@ -153,10 +153,10 @@ class SavedPatches:
         return -(-int(self.patches.shape[0]) // self.batch)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Go through an epoch from its start, or from where a state says; the next call goes through another one."""
-        if self.done and not self._going_on:  # the one before was left early
+        """Yield the batches of an epoch, or the rest of it after :meth:`load_state_dict`."""
+        if self.done and not self._resumed:  # the caller left the epoch before early
             self.epoch, self.done = self.epoch + 1, 0
-        self._going_on = False
+        self._resumed = False
         while self.done < len(self):
             number = self.done
             self.done += 1
@@ -164,7 +164,7 @@ class SavedPatches:
         self.epoch, self.done = self.epoch + 1, 0
 
     def batch_at(self, epoch: int, number: int) -> Batch:
-        """Return one batch of an epoch, both counted from 0: (x, y, weight) as the sampler gave them."""
+        """Return one batch, (x, y, weight); epoch and number count from 0."""
         count = int(self.patches.shape[0])
         if not 0 <= number < len(self):
             raise IndexError(f"batch {number} of {len(self)}")
@@ -176,12 +176,12 @@ class SavedPatches:
         return x, y[:, 0].long() if y.shape[1] == 1 else y, weight
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where it is."""
+        """Return epoch and batch, to continue from later."""
         return {"epoch": self.epoch, "done": self.done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        self.epoch, self.done, self._going_on = int(state["epoch"]), int(state["done"]), True
+        """Continue from a position."""
+        self.epoch, self.done, self._resumed = int(state["epoch"]), int(state["done"]), True
 
 
 def _opened(path: Path) -> tuple[Any, dict[str, Any]]:
@@ -194,5 +194,5 @@ def _opened(path: Path) -> tuple[Any, dict[str, Any]]:
     except (OSError, KeyError, ValueError) as error:
         raise TrainingError(f"{path} holds no saved patches ({error}): write them with save_patches") from error
     if about.get("format") != _FORMAT:
-        raise TrainingError(f"{path} is of the format {about.get('format')!r}; expected {_FORMAT!r}")
+        raise TrainingError(f"{path} has the format {about.get('format')!r}; expected {_FORMAT!r}")
     return array, about

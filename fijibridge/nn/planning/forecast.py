@@ -1,4 +1,4 @@
-"""What a training will take, told before it, and what it took, told after it."""
+"""Forecast of the time and memory of a training, and their measurement."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from fijibridge.nn.traits import traits
 from fijibridge.record import compare_forecast
 
 LOOKED_AT = 4
-"""Batches of training, at the most, whose loss is looked at before the first step; of validation it is all."""
-_START_S = 0.6  # Lightning, before its first step
-_WRITE = 300e6  # bytes a second, of a checkpoint
+"""Number of training batches whose loss is computed before the first step; validation uses every batch."""
+_START_S = 0.6  # seconds of Lightning before its first step
+_WRITE = 300e6  # bytes per second of writing a checkpoint
 _SPARE = 64 * 2**20  # bytes of tables, logs, threads
-_SLACK = 0.25  # of the growth seen in the trial: what the allocator does not give back between steps
+_SLACK = 0.25  # share of the growth in the trial that the allocator keeps between steps
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a training will take.
+    """Time and memory that a training will take.
 
     Attributes
     ----------
     patches : int
-        In an epoch.
+        Patches in an epoch.
     setup_s : float
         Seconds before the first step.
     host_bytes : int or None
-        Memory of this process at the most, a bound; None where the system does not say what a process has.
+        Upper bound of the memory of this process; None where the system does not report it.
     device_bytes : int or None
-        Peak allocation on a CUDA device; None on others.
+        Peak of allocated memory on a CUDA device; None for other devices.
     step_s, epoch_s, total_s : float
-        Seconds of a step, of an epoch with its validation and checkpoint, of all.
+        Seconds of a step, of an epoch with its validation and checkpoint, and of the whole training.
     """
 
     patches: int
@@ -58,12 +58,12 @@ class Forecast:
     total_s: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return a JSON-ready dict."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Forecast:
-        """Read what :meth:`to_dict` gave.
+        """Make a forecast from a dict of :meth:`to_dict`.
 
         Raises
         ------
@@ -77,12 +77,12 @@ class Forecast:
         return cls(**{n: values[n] for n in names})
 
     def compare(self, measured: Mapping[str, Any]) -> pd.DataFrame:
-        """Set it beside what really was.
+        """Compare with a measurement.
 
         Parameters
         ----------
         measured
-            By the names of the fields, as :meth:`Measurement.result` gives it; what is missing is NaN.
+            Values by the names of the fields, as :meth:`Measurement.result` returns them; missing ones are NaN.
 
         Returns
         -------
@@ -91,8 +91,8 @@ class Forecast:
 
         Examples
         --------
-        >>> told = Forecast(100, 2.0, 1000, None, 0.5, 10.0, 102.0)
-        >>> float(told.compare({"epoch_s": 11.0, "host_bytes": 900}).loc["epoch_s", "ratio"])
+        >>> forecast = Forecast(100, 2.0, 1000, None, 0.5, 10.0, 102.0)
+        >>> float(forecast.compare({"epoch_s": 11.0, "host_bytes": 900}).loc["epoch_s", "ratio"])
         1.1
         """
         return compare_forecast(self.to_dict(), measured)
@@ -119,29 +119,28 @@ def forecast_training(
     Parameters
     ----------
     net
-        The network; it is left as it is, and so are the sampler's place and torch's random numbers.
+        The network. It stays as it is, and so do the position of the sampler and torch's random numbers.
     sampler
-        What gives the batches of an epoch: a :class:`fijibridge.PatchSampler`, or an iterable that begins anew
-        each time.
+        Batches of an epoch: a :class:`fijibridge.PatchSampler`, or an iterable that restarts.
     watch
-        What gives those of the validation.
+        Batches of the validation.
     epochs
-        Of the training.
+        Epochs of the training.
     device, loss, precision
-        As they will be in the training; the loss is that of :class:`fijibridge.nn.losses.Loss` if left out.
+        Those of the training; the loss is :class:`fijibridge.nn.losses.Loss` if left out.
     batches
-        In an epoch, where the sampler has no length.
+        Batches in an epoch, for a sampler without a length.
     spent_s
-        Seconds that the set-up has taken so far: they are part of it.
+        Seconds of set-up so far, which count as set-up.
     more_bytes
-        Host memory that the training will take besides, such as images that are not loaded yet.
+        Further host memory of the training, such as images that are not loaded yet.
     ema
-        Whether a moving average of the weights is kept on the device too.
+        Whether the training keeps a moving average of the weights on the device.
     ahead
-        Whether this is told ahead of the training, which will make its own, shorter, trial: what is loaded and compiled
-        once is not counted in its set-up.
+        Whether the training follows later and makes its own, shorter trial: the set-up then excludes what is loaded and
+        compiled once.
     seconds
-        How long to try, about.
+        Approximate time of the trial.
 
     Returns
     -------
@@ -150,18 +149,18 @@ def forecast_training(
     Raises
     ------
     TrainingError
-        If a step does not fit into memory, or the sampler has no length and `batches` is left out, or it is an iterator
-        that the trial would use up.
+        If a step does not fit into memory, the sampler has no length and `batches` is left out, or it is an iterator,
+        which the trial would consume.
 
     Notes
     -----
-    Time: the median step of the trial, with the making of its batch, times the batches; validation batches likewise.
-    Host memory, a bound: what this process had before, and by how much it rose in the trial (which trains a copy of the
-    network: weights, gradients, both moments of AdamW), a quarter of that for what the allocator keeps, six copies of
-    the weights (best and averaged ones, a checkpoint with both moments, and its bytes while it is written), four
-    batches, and 64 MiB for tables, logs and threads.
+    Time: the median step of the trial, with the making of its batch, times the number of batches; validation likewise.
+    Host memory, an upper bound: memory of this process before; its growth in the trial, which trains a copy of the
+    network (weights, gradients, both moments of AdamW), and a quarter of that for what the allocator keeps; six copies
+    of the weights (best and averaged ones, a checkpoint with both moments, and its bytes while it is written); four
+    batches; and 64 MiB for tables, logs and threads.
     """
-    import lightning.pytorch  # noqa: F401  what the training will load is part of this process's memory
+    import lightning.pytorch  # noqa: F401  the training loads it: its memory is to be counted
 
     where = torch.device(device)
     count = _length(sampler, batches)
@@ -169,24 +168,25 @@ def forecast_training(
         loss = Loss(outputs=traits(net).outputs)
     most = max(2, min(10, epochs * count))
     cost = probe(net, _endless(sampler, where), where, loss, precision, most=most, seconds=seconds)
-    if ahead:
+    if ahead:  # a later trial is warm: one step of warm-up, its timed steps, three checks
         cost = dataclasses.replace(cost, seconds=(cost.steps + 1) * cost.step_s + 3 * cost.check_s)
     weights = sum(t.nbytes for t in (*net.parameters(), *net.buffers()))
-    return told(cost, count, _batch_size(sampler, cost), _checks(watch), epochs, weights, spent_s, more_bytes, ema)
+    batch, checks = _batch_size(sampler, cost), _checks(watch)
+    return extrapolate(cost, count, batch, checks, epochs, weights, spent_s, more_bytes, ema)
 
 
-def told(
+def extrapolate(
     cost: Cost, batches: int, batch: int, checks: int, epochs: int, weights: int,
     spent_s: float = 0.0, more_bytes: int = 0, ema: bool = False,
 ) -> Forecast:  # fmt: skip
-    """Make a forecast of what a trial has cost.
+    """Extrapolate the cost of a trial to a training.
 
     Parameters
     ----------
     cost
-        Of the trial.
+        Cost of the trial.
     batches, batch, checks, epochs
-        Batches of training in an epoch, patches in each, batches of validation, epochs.
+        Training batches in an epoch, patches in each, validation batches, epochs.
     weights
         Bytes of the network.
     spent_s, more_bytes, ema
@@ -202,7 +202,7 @@ def told(
 
 
 def host_bound(cost: Cost, weights: int, more_bytes: int = 0) -> int | None:
-    """Return a bound of the host memory that a training takes; see the notes of :func:`forecast_training`."""
+    """Return an upper bound of the host memory of a training; see the notes of :func:`forecast_training`."""
     now = cost.host_before
     if now is None or cost.host_bytes is None:
         return None
@@ -212,14 +212,14 @@ def host_bound(cost: Cost, weights: int, more_bytes: int = 0) -> int | None:
 def _length(sampler: Iterable[Batch], batches: int | None) -> int:
     if iter(sampler) is sampler:
         raise TrainingError(
-            "the batches come from an iterator that a trial would use up: give something that begins anew each time, "
-            "such as a list, a PatchSampler, or an object with __iter__ and __len__"
+            "the batches are an iterator, which a trial would consume: give an iterable that restarts, such as a list, "
+            "a PatchSampler, or an object with __iter__ and __len__"
         )
     if batches is None:
         try:
             return len(sampler)  # type: ignore[arg-type]
         except TypeError:
-            raise TrainingError("the sampler does not say how many batches an epoch has: pass batches=...") from None
+            raise TrainingError("the sampler has no length: give the number of batches in an epoch, batches=") from None
     return int(batches)
 
 
@@ -232,8 +232,8 @@ def _batch_size(sampler: Iterable[Batch], cost: Cost) -> int:
 
 
 def _endless(sampler: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
-    """Yield batches as a training would, epoch after epoch, without moving the sampler on."""
-    aside = copy.copy(sampler)
+    """Yield batches epoch after epoch, without moving the sampler on."""
+    aside = copy.copy(sampler)  # with a separate position
     source = Feed(aside, device) if isinstance(aside, PatchSampler) else aside
     while True:
         count = 0
@@ -244,12 +244,12 @@ def _endless(sampler: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
 
 
 class Measurement:
-    """What a training really took; the other half of :class:`Forecast`.
+    """Measurement of the time and memory of a training, to compare with its :class:`Forecast`.
 
     Notes
     -----
     Enter it when the set-up begins; call :meth:`began` when the first step begins, :meth:`step` after each step,
-    :meth:`epoch` after each epoch with its validation. A training that is stopped early is measured as far as it went.
+    :meth:`epoch` after each epoch with its validation. A training that stops early is measured until then.
 
     Examples
     --------
@@ -283,25 +283,25 @@ class Measurement:
         self._memory.__exit__(kind, error, trace)
 
     def began(self) -> None:
-        """Say that the first step begins: the set-up is over."""
+        """Mark the begin of the first step, which ends the set-up."""
         self._began = self._last_step = self._last_epoch = time.perf_counter()
         if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)  # the trial's own peak is not the training's
+            torch.cuda.reset_peak_memory_stats(self.device)  # forget the peak of the trial
 
     def step(self) -> None:
-        """Say that a step is done."""
+        """Mark the end of a step."""
         now = time.perf_counter()
         self._steps.append(now - self._last_step)
         self._last_step = now
 
     def epoch(self) -> None:
-        """Say that an epoch is done, with its validation."""
+        """Mark the end of an epoch with its validation."""
         now = time.perf_counter()
         self._epochs.append(now - self._last_epoch)
         self._last_epoch = self._last_step = now
 
     def result(self) -> dict[str, Any]:
-        """Return it by the names of the fields of :class:`Forecast`; None for what was not measured."""
+        """Return values by the names of the fields of :class:`Forecast`; None if not measured."""
         cuda = self.device.type == "cuda"
         return {
             "patches": self.patches,

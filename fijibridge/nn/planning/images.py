@@ -1,4 +1,4 @@
-"""What a plan has to know of the images: their sizes, and a few of them to try with."""
+"""Images of a plan: their sizes, and a few samples for trial steps."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from fijibridge.nn.patches import Sample
 from fijibridge.nn.traits import Traits
 
 _EXPECTED = "a Dataset, a list of (image, target), or a list of image shapes such as [(576, 768)]"
-_TRY_S = 2.0  # seconds that may go into reading images for the trial
-_PASSING = 48  # bytes a pixel of the largest image, while its target and its scaled copy are made
+_TRY_S = 2.0  # seconds spent on reading images for the trial
+_PASSING = 48  # bytes per pixel of the largest image while its target and its scaled copy are made
 
 
 @dataclass(frozen=True)
 class Source:
-    """The images of a training.
+    """Images of a training.
 
     Attributes
     ----------
     shapes, watched : list of tuple
-        Sides of the images that are learnt and watched, pixels.
+        Sides of the images for training and validation, pixels.
     samples : list of Sample
         Some of them, for the trial.
     known : float
-        Share of the pixels of these whose truth is known.
+        Share of the pixels of the samples whose truth is known.
     read_s : float
-        Seconds that reading them and making their targets takes, by pixel.
+        Seconds per pixel to read images and make their targets.
     stored : int
-        Bytes of a pixel of the images as they are.
+        Bytes per pixel of the images as stored.
     """
 
     shapes: Sequence[tuple[int, ...]]
@@ -52,45 +52,45 @@ class Source:
 
     @property
     def pixels(self) -> int:
-        """Of all images that are learnt."""
+        """Number of pixels of all training images."""
         return sum(math.prod(s) for s in self.shapes)
 
     @property
     def watched_pixels(self) -> int:
-        """Of all images that are watched."""
+        """Number of pixels of all validation images."""
         return sum(math.prod(s) for s in self.watched)
 
     def bytes(self, known: Traits) -> int:
-        """Return what the images take in memory: as read, scaled to ``float32``, with targets and weights."""
+        """Return the memory of the images in bytes: as read, scaled to ``float32``, with targets and weights."""
         pixel = (self.stored + 4) * known.in_channels + 2 + 4 + 4 * (len(known.outputs) - 1)
         largest = max(math.prod(s) for s in (*self.shapes, *self.watched))
         return (self.pixels + self.watched_pixels) * pixel + _PASSING * largest * known.in_channels
 
     @property
     def seconds(self) -> float:
-        """What it takes to read all of them."""
+        """Seconds to read all images."""
         return self.read_s * (self.pixels + self.watched_pixels)
 
 
 def source_of(data: Any, validation: Any, known: Traits) -> Source:
-    """Look at the images of a plan, without reading more than a few.
+    """Return the images of a plan, of which only a few are read.
 
     Raises
     ------
     TrainingError
-        If there is no image, or it is nothing to plan with.
+        If there is no image, or the data have another form.
     """
     if isinstance(data, Dataset):
         return _of_dataset(data, known)
     if isinstance(data, str | bytes | Mapping) or not isinstance(data, Iterable):
-        raise TrainingError(f"a plan of a {type(data).__name__}: expected {_EXPECTED}")
+        raise TrainingError(f"got a {type(data).__name__} to plan with; expected {_EXPECTED}")
     entries = list(data)
     if not entries:
-        raise TrainingError(f"there is nothing to plan with: no image; expected {_EXPECTED}")
+        raise TrainingError(f"got no image to plan with; expected {_EXPECTED}")
     if all(_is_shape(e) for e in entries):
         return _of_shapes(entries, [s for s in validation if _is_shape(s)], known)
     if not all(isinstance(e, tuple | list) and len(e) in (2, 3) for e in entries):
-        raise TrainingError(f"a plan of a list of {type(entries[0]).__name__}: expected {_EXPECTED}")
+        raise TrainingError(f"got a list of {type(entries[0]).__name__} to plan with; expected {_EXPECTED}")
     return _of_pairs(entries, list(validation), known)
 
 
@@ -101,7 +101,7 @@ def _is_shape(entry: Any) -> bool:
 def _of_shapes(shapes: Sequence[Sequence[int]], watched: Sequence[Sequence[int]], known: Traits) -> Source:
     wrong = next((s for s in (*shapes, *watched) if len(s) != known.dims or min(s) < 1), None)
     if wrong is not None:
-        raise TrainingError(f"shape {tuple(wrong)} of an image: the network takes {known.dims} axes of space, above 0")
+        raise TrainingError(f"an image has shape {tuple(wrong)}; expected {known.dims} spatial axes of 1 px or more")
     sides = tuple(
         min(int(n), 512 if known.dims == 2 else 96) for n in np.max(np.array(list(map(list, shapes))), axis=0)
     )
@@ -131,7 +131,7 @@ def _sample_of(pair: Any, known: Traits, name: str) -> Sample:
 def _of_dataset(data: Dataset, known: Traits) -> Source:
     items, watched = data.with_truth("train", "auto"), data.with_truth("validation", "auto")
     if not items:
-        raise TrainingError(f"there is nothing to train on in {data}: no image, or none in the split 'train'")
+        raise TrainingError(f"no image to train on in {data}: it has none with truth in the split 'train'")
     first = items[0].image(lazy=True)
     shapes = [_shape(item.image(lazy=True), known, item.name) for item in items]
     samples, per_pixel, began = [], [], time.perf_counter()
@@ -143,7 +143,7 @@ def _of_dataset(data: Dataset, known: Traits) -> Source:
             break
     return Source(
         shapes, [_shape(item.image(lazy=True), known, item.name) for item in watched], samples,
-        _known_share(samples), min(per_pixel), first.dtype.itemsize,  # the first one also loads what reads it
+        _known_share(samples), min(per_pixel), first.dtype.itemsize,  # the first image also loads the reader
     )  # fmt: skip
 
 
@@ -158,8 +158,8 @@ def _shape(image: xr.DataArray, known: Traits, name: str) -> tuple[int, ...]:
     channels = image.sizes.get("c", 1)
     if channels != known.in_channels:
         raise TrainingError(
-            f"{name} has {channels} channel(s), the network takes {known.in_channels}: UNet(in_channels=...), or "
-            "select with image.isel(c=...)"
+            f"{name} has {channels} channel(s), the network takes {known.in_channels}: make it with "
+            "UNet(in_channels=...), or select with image.isel(c=...)"
         )
     return tuple(int(image.sizes[d]) for d in spatial)
 
@@ -171,7 +171,7 @@ def _sample(image: xr.DataArray, target: Any, known: Traits, name: str) -> Sampl
 
 
 def _headed(target: Any, known: Traits) -> Any:
-    """Put channels for further heads behind class ids; what they hold makes no difference to the trial."""
+    """Put channels of zeros for further heads behind the class ids; their values do not matter in a trial."""
     extra = len(known.outputs) - 1
     if not extra or target.ndim > known.dims:
         return target

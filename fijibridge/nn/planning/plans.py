@@ -154,7 +154,7 @@ def plan(
     epochs
         Epochs of the training.
     validation
-        Pairs or shapes for validation, if `data` is no dataset.
+        Pairs or shapes for validation, if `data` is not a dataset.
     device
         ``"cpu"``, ``"cuda"`` ...; left out, the best there is.
     memory_limit

@@ -1,4 +1,8 @@
-"""A few real training steps on a copy of the network: what they take of time and memory."""
+"""Probe of a training: time and memory of a few real steps on a copy of the network.
+
+Steps are warmed up first (cuDNN chooses algorithms, AdamW allocates its moments), then timed one by one with the making
+of their batches; their median excludes outliers. Memory is the peak over all of them.
+"""
 
 from __future__ import annotations
 
@@ -22,24 +26,24 @@ LossFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Cost:
-    """What a few real steps took.
+    """Time and memory of a few real steps.
 
     Attributes
     ----------
     step_s : float
-        Seconds of a step, with the making of its batch; the median, without the first ones.
+        Seconds of a step with the making of its batch; median without the warm-up.
     check_s : float
-        Seconds of a batch of validation: forward and loss.
+        Seconds of a batch of validation: forward pass and loss.
     seconds : float
-        Of the whole trial.
+        Seconds of the whole probe.
     host_before, host_bytes : int or None
-        What this process had in memory before, and by which it rose; None where the system does not say.
+        Resident memory of this process before, and its growth; None where the system does not report it.
     device_bytes : int or None
-        The most that was allocated on a CUDA device, with network, gradients and optimizer; None for other devices.
+        Peak of allocated memory on a CUDA device, with network, gradients and optimizer; None for other devices.
     batch_size, batch_bytes : int
         Patches and bytes of a batch.
     steps : int
-        That were timed.
+        Number of timed steps.
     """
 
     step_s: float
@@ -64,30 +68,30 @@ def probe(
     most: int = 10,
     seconds: float = 5.0,
 ) -> Cost:
-    """Take a few real steps: forward, loss, backward, clipping, AdamW.
+    """Take a few real steps: forward pass, loss, backward pass, clipping, AdamW.
 
     Parameters
     ----------
     net
-        A copy of it is trained; the network and torch's random numbers are left as they are.
+        A copy of it is trained; the network and torch's random numbers stay as they are.
     batches
-        Where batches come from; used up as far as it is read.
+        Batches (x, y, weight); consumed as far as needed.
     device
-        Where the steps are taken.
+        Device that computes.
     loss
         Called with (output, y, weight).
     precision
-        ``"32"``, ``"bf16"``, ``"16"``, ``"auto"``, or these as Lightning calls them, ``"bf16-mixed"``.
+        ``"32"``, ``"bf16"``, ``"16"``, ``"auto"``, or Lightning's names, such as ``"bf16-mixed"``.
     least, most, seconds
-        Of the steps that are timed: at least and at the most so many, for about so long.
+        Least and largest number of timed steps, and their total time.
 
     Raises
     ------
     TrainingError
-        If a step does not fit into memory, or there is no batch.
+        If a step does not fit into memory, or there are too few batches.
     """
     began = time.perf_counter()
-    with _rng_kept(device), _told(device):
+    with _rng_kept(device), _memory_errors(device):
         release_memory()
         _reset(device)
         with PeakMemory() as host:
@@ -96,7 +100,7 @@ def probe(
             check_s = stepper.check(3 if most > 1 else 1)
         peak = None if device.type != "cuda" else int(torch.cuda.max_memory_allocated(device))
     if peak is not None and stepper.copied:
-        peak -= stepper.weights  # the network itself is on the device already, its copy is one too many
+        peak -= stepper.weights  # the network itself is on the device too, but a training has no copy
     batch_bytes = sum(t.nbytes for t in stepper.batch)
     return Cost(
         statistics.median(times), check_s, time.perf_counter() - began, host.before, host.growth,
@@ -105,7 +109,7 @@ def probe(
 
 
 class _Stepper:
-    """A copy of a network that is trained as Lightning would."""
+    """Copy of a network, trained as Lightning does it."""
 
     def __init__(self, net: nn.Module, device: torch.device, loss: LossFunction, precision: str | int | None):
         first = next(net.parameters(), None)
@@ -119,7 +123,7 @@ class _Stepper:
         self.batch: Batch
 
     def run(self, batches: Iterator[Batch], least: int, most: int, seconds: float) -> list[float]:
-        """Warm up, then take steps and time them, with the making of their batches."""
+        """Warm up, then time steps with the making of their batches."""
         for _ in range(3 if self.device.type == "cuda" else 1):
             self.step(_next(batches))
         times: list[float] = []
@@ -130,7 +134,7 @@ class _Stepper:
         return times
 
     def step(self, batch: Batch) -> None:
-        """Learn from one batch."""
+        """Train on one batch."""
         self.batch = batch
         self.optimizer.zero_grad()
         self.scaler.scale(self._loss(batch)).backward()  # type: ignore[no-untyped-call]
@@ -141,7 +145,7 @@ class _Stepper:
         self._wait()
 
     def check(self, count: int) -> float:
-        """Return the seconds of forward and loss alone; the median of so many."""
+        """Return the median seconds of forward pass and loss, over `count` runs."""
         self.net.eval()
         times = []
         with torch.no_grad():
@@ -166,7 +170,7 @@ class _Stepper:
 def _next(batches: Iterator[Batch]) -> Batch:
     batch = next(batches, None)
     if batch is None:
-        raise TrainingError("the batches have ended before the trial: there are fewer than it takes, or none")
+        raise TrainingError("the batches ended before the trial: it takes two or more")
     return batch
 
 
@@ -183,8 +187,8 @@ def _rng_kept(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def _told(device: torch.device) -> Iterator[None]:
-    """Say in our words that memory was not enough."""
+def _memory_errors(device: torch.device) -> Iterator[None]:
+    """Raise :class:`OutOfMemory` where torch or Python run out of memory."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
@@ -197,4 +201,4 @@ ADVICE = "lower the batch or the patch, the network's width or depth, or take pr
 
 
 class OutOfMemory(TrainingError):
-    """A trial step that did not fit."""
+    """Raised when a step does not fit into memory."""

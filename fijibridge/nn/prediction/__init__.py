@@ -1,4 +1,4 @@
-"""Images in, what a network says of each pixel out: tile by tile, equal to the whole."""
+"""Prediction of images and files by a network, tile by tile."""
 
 from fijibridge.nn.prediction.files import predict_files
 from fijibridge.nn.prediction.predictor import predict

@@ -1,4 +1,4 @@
-"""From what a network puts out to probabilities, and the mean over mirrored images."""
+"""Activations of a network's outputs, and the mean over mirrored images."""
 
 from __future__ import annotations
 
@@ -19,18 +19,16 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def answer(net: nn.Module, x: Tensor, known: Traits, flips: bool = False) -> Tensor:
-    """Return what a network says of (B, C, ...), activated; with `flips` the mean over all mirrored images.
+    """Return the activated output of a network, (B, K, ...); with `flips` the mean over all mirrored images.
 
     Raises
     ------
     ModelError
         If the output has another number of channels than the network's traits say.
 
-    Notes
-    -----
-    An affinity is that of a pixel and the one before it. In a mirrored image that is the one behind it: mirrored
-    back, it is moved by a pixel. The first pixel has none before it: what the image that is not mirrored along that
-    axis says is taken there.
+    Notes ----- An affinity relates a pixel to the one before it along an axis. In the mirrored image, the pixel before
+    is the pixel after in the original, so that the affinities, mirrored back, lie one pixel off and are moved by one.
+    The first pixel then has no value; it takes that of the image that is not mirrored along this axis.
     """
     plain = activated(net(x), known)
     if not flips:
@@ -46,7 +44,7 @@ def answer(net: nn.Module, x: Tensor, known: Traits, flips: bool = False) -> Ten
 
 
 def activated(output: Tensor, known: Traits) -> Tensor:
-    """Return probabilities of classes, whether neighbours are of one cell, distances of 0 and more; others as they are.
+    """Return an output as probabilities, affinities from 0 to 1, distances of 0 or more, and others unchanged.
 
     Raises
     ------
@@ -55,7 +53,7 @@ def activated(output: Tensor, known: Traits) -> Tensor:
     """
     if not isinstance(output, Tensor) or output.ndim < 2 or output.shape[1] != known.n_outputs:
         found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise ModelError(f"the network gives {found}; expected a tensor with {known.n_outputs} channels in axis 1")
+        raise ModelError(f"the network returned {found}; expected a tensor with {known.n_outputs} channels in axis 1")
     parts = []
     for name, part in sorted(known.outputs.items(), key=lambda item: item[1].start):
         raw = output[:, part].float()
@@ -64,7 +62,7 @@ def activated(output: Tensor, known: Traits) -> Tensor:
 
 
 def check_flips(known: Traits) -> None:
-    """Refuse the mean over mirrored images where it is not known what an output means in one.
+    """Refuse the mean over mirrored images for outputs whose meaning in a mirrored image is unknown.
 
     Raises
     ------
@@ -74,30 +72,31 @@ def check_flips(known: Traits) -> None:
     for name in known.outputs:
         if name not in _ACTIVATIONS:
             raise ModelError(
-                f"what the output {name!r} means in a mirrored image is not known: predict with flips=False"
+                f"the meaning of the output {name!r} in a mirrored image is unknown: predict with flips=False"
             )
     affinity = known.outputs.get("affinity")
     if affinity is not None and affinity.stop - affinity.start != known.dims:
         raise ModelError(
-            f"the network has {affinity.stop - affinity.start} affinities, in mirrored images one for each of "
-            f"{known.dims} axes is expected: predict with flips=False"
+            f"the network has {affinity.stop - affinity.start} affinities; mirrored images need one for each of "
+            f"{known.dims} axes: predict with flips=False"
         )
 
 
 def _mirrored(dims: int) -> Iterator[tuple[int, ...]]:
-    """Yield the axes of (B, C, ...) that are mirrored, each choice after those that it contains."""
+    """Yield each set of axes of (B, C, ...) to mirror, after all its subsets."""
     for chosen in product((False, True), repeat=dims):
         if any(chosen):
             yield tuple(axis + 2 for axis, flipped in enumerate(chosen) if flipped)
 
 
 def _moved(y: Tensor, axes: tuple[int, ...], known: Traits, found: dict[tuple[int, ...], Tensor]) -> Tensor:
-    """Move the affinities along each mirrored axis from the pixel behind to the pixel itself."""
+    """Move the affinities along each mirrored axis by one pixel, from the pixel after to the pixel itself."""
     y = y.clone()
     first = known.outputs["affinity"].start
     for axis in axes:
         channel = first + axis - 2
         moved = y[:, channel].roll(1, axis - 1)
+        # `roll` has put the last value into the first pixel; a smaller set of mirrored axes has the right one.
         unmirrored = found[tuple(a for a in axes if a != axis)][:, channel]
         moved.narrow(axis - 1, 0, 1).copy_(unmirrored.narrow(axis - 1, 0, 1))
         y[:, channel] = moved

@@ -1,4 +1,4 @@
-"""Predictions of files: one, several, a folder of them, or a data set, each into a file of its own."""
+"""Prediction of image files, folders and data sets, one result file per image."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from fijibridge.files.names import SUFFIXES, stem
 from fijibridge.files.ome_zarr import is_zarr
 from fijibridge.files.reader import split_key
 from fijibridge.nn.prediction.predictor import Progress, as_model, predict
+from fijibridge.renames import renamed_keywords
 
 if TYPE_CHECKING:
     from fijibridge.nn.model import Model
     from fijibridge.record import Recorded
 
 _NO_IMAGES = ("_prob", "_cells", "_labels", "_classes", "_region", "_roi", "_mask")
-"""How names of files end that are results or truth, in a folder that does not say what is what."""
+"""Endings of names of results and truth, which are no images in a folder without a description."""
 
 
 class _Read(Protocol):
@@ -36,13 +37,14 @@ class _Read(Protocol):
 
 @dataclass(frozen=True)
 class _Source:
-    """An image by name, read when it is its turn."""
+    """Image by name, with the function that reads it."""
 
     name: str
     place: Path
     read: _Read
 
 
+@renamed_keywords(border="padding")
 def predict_files(
     model: Model | Recorded | str | os.PathLike[str],
     inputs: Dataset | str | os.PathLike[str] | Iterable[Item | str | os.PathLike[str]],
@@ -54,40 +56,40 @@ def predict_files(
     progress: Progress | None = None,
     **options: Any,
 ) -> dict[str, Path]:
-    """Predict images that lie in files, each into a file of its own in a folder.
+    """Predict image files, and write each result into a file in a folder.
 
     Parameters
     ----------
     model
         As :func:`fijibridge.predict` takes it.
     inputs
-        A data set, an image file, a folder, or several of these, or items of a data set. Of a folder with a
-        ``dataset.toml``, its images; of another, all its image files but results (``*_prob``, ``*_cells``) and truth
-        (``*_labels``, ``*_classes``, ``*_region``, ``*_roi``, ``*_mask``).
+        A data set, items of one, an image file, a folder, or several of these. A folder with a ``dataset.toml`` gives
+        its images; another all its image files except results (``*_prob``, ``*_cells``) and truth (``*_labels``,
+        ``*_classes``, ``*_region``, ``*_roi``, ``*_mask``).
     out
         Folder for ``{name}_prob.tif``.
     zarr
-        Read and write part by part, ``{name}_prob.ome.zarr``, for images larger than memory.
+        Read and write part by part, into ``{name}_prob.ome.zarr``, for images larger than memory.
     resume
-        Leave out images whose result is there.
+        Skip images whose result exists.
     overwrite
-        Predict them again.
+        Replace existing results.
     progress
-        Called with (images done, images), for a single one with its tiles.
+        Called with (images done, images in all); for a single image with its tiles.
     **options
-        As :func:`fijibridge.predict` takes them: tile, border, flips, precision, device, cancel.
+        Options of :func:`fijibridge.predict`: tile, padding, flips, precision, device, cancel.
 
     Returns
     -------
     dict
-        The path of each result by the name of the image, in their order; of those that were there already too.
+        Path of each result by the name of its image, in the order of the images; skipped ones included.
 
     Raises
     ------
     DatasetError
-        If there is no image, two have one name, or a result is there already.
+        If there is no image, two images have the same name, or a result exists.
     ModelError, ImageError, DeviceError, Cancelled
-        As :func:`fijibridge.predict`. What was done before is there then, each whole.
+        As :func:`fijibridge.predict`. Results that were complete before remain.
     """
     sources = _sources(inputs)
     loaded = as_model(model)
@@ -95,61 +97,61 @@ def predict_files(
     there = {name for name, target in targets.items() if target.exists()}
     if there and not resume and not overwrite:
         raise DatasetError(
-            f"{len(there)} of {len(targets)} results are there already, such as {targets[min(there)]}: resume leaves "
-            "them as they are, overwrite makes them anew, or choose another folder"
+            f"{len(there)} of {len(targets)} results exist, such as {targets[min(there)]}: skip them (resume), replace "
+            "them (overwrite), or choose another folder"
         )
     make_folder(out)
     left = [s for s in sources if not (resume and s.name in there)]
     for number, source in enumerate(left):
         image, target = source.read(lazy=zarr), targets[source.name]
-        told = progress if len(left) == 1 else None
+        of_tiles = progress if len(left) == 1 else None
         if zarr:
             _remove(target)
-            predict(loaded, image, out=target, progress=told, **options)
+            predict(loaded, image, out=target, progress=of_tiles, **options)
         else:
-            write_image(predict(loaded, image, progress=told, **options), target)
+            write_image(predict(loaded, image, progress=of_tiles, **options), target)
         if progress is not None and len(left) > 1:
             progress(number + 1, len(left))
     return targets
 
 
 def results_there(inputs: str | os.PathLike[str], out: str | os.PathLike[str]) -> list[Path]:
-    """Return the results of :func:`predict_files` that are in their folder already."""
+    """Return the paths of existing results that :func:`predict_files` would write."""
     return [target for target in _targets(_sources(inputs), out, False).values() if target.exists()]
 
 
 def _targets(sources: Sequence[_Source], out: str | os.PathLike[str], zarr: bool) -> dict[str, Path]:
-    """Return where the result of each image is to be."""
+    """Return the path of the result of each image."""
     return {s.name: Path(out) / f"{s.name}_prob{'.ome.zarr' if zarr else '.tif'}" for s in sources}
 
 
 def _remove(target: Path) -> None:
-    """Make way for a result that is to be written anew."""
+    """Remove an existing zarr before it is written again."""
     if not target.exists():
         return
     if not is_zarr(target):
-        raise ImageError(f"{target} is there already and no zarr: remove it, or choose another folder")
+        raise ImageError(f"{target} exists and is not a zarr: remove it, or choose another folder")
     shutil.rmtree(target)
 
 
 def _sources(inputs: Any) -> list[_Source]:
-    """Return all images of what was given.
+    """Return the images of all inputs.
 
     Raises
     ------
     DatasetError
-        If there are none, or two of one name.
+        If there are none, or two of the same name.
     """
     several = not isinstance(inputs, Dataset | str | os.PathLike)
     found = [source for one in (inputs if several else [inputs]) for source in _images_of(one)]
     if not found:
-        raise DatasetError("no image to predict was given")
+        raise DatasetError("got no image to predict; expected image files, a folder, or a data set")
     first: dict[str, _Source] = {}
     for source in found:
         other = first.setdefault(source.name, source)
         if other is not source:
             raise DatasetError(
-                f"{other.place} and {source.place} have one name, {source.name!r}, and so would their results: predict "
+                f"{other.place} and {source.place} have the same name, {source.name!r}, and their results too: predict "
                 "them into different folders"
             )
     return found
@@ -173,7 +175,9 @@ def _images_of(one: Any) -> Sequence[_Source]:
 def _files_of(folder: Path) -> list[_Source]:
     found = [p for p in sorted(folder.iterdir()) if _is_image(p)]
     if not found:
-        raise DatasetError(f"no image file in {folder}; looked for {', '.join(SUFFIXES)}, but no results and no truth")
+        raise DatasetError(
+            f"no image file in {folder}; looked for {', '.join(SUFFIXES)} that are neither results nor truth"
+        )
     return [source for path in found for source in _images_of(path)]
 
 

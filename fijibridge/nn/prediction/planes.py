@@ -1,4 +1,4 @@
-"""What a network is shown of an image at once, a plane or a volume: cut where it lies, then scaled."""
+"""Planes and volumes of an image, from which the inputs of a network are cut and scaled."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from fijibridge.nn.prediction.tiles import Line, reflected
 
 @dataclass(frozen=True)
 class Plane:
-    """A plane or volume of an image, with its channels.
+    """Plane or volume of an image, with its channels.
 
     Attributes
     ----------
     pixels : numpy or dask array
-        (C, [Z,] Y, X), in memory or not.
+        (C, [Z,] Y, X), in memory or on disk.
     normalisation : Normalisation
-        Of the model.
+        Normalisation of the model.
     levels : tuple
         Intensities that become 0 and 1, for each channel.
     """
@@ -34,13 +34,14 @@ class Plane:
     levels: Levels
 
     def cut(self, tile: Sequence[Line]) -> npt.NDArray[np.float32]:
-        """Return what the network reads for a tile, (C, ...), mirrored where it reaches beyond the image.
+        """Return the input of a tile, (C, ...) ``float32``, mirrored beyond the image.
 
         Raises
         ------
         ModelError
-            If there are NaN or infinite values in it.
+            If the input holds NaN or infinite values.
         """
+        # Only a box is read; the mirrored pixels are picked from it, so that an image on disk is read once.
         boxes, picks = zip(*(reflected(*line.read, n) for line, n in zip(tile, self.shape, strict=True)), strict=True)
         part = np.asarray(self.pixels[(slice(None), *boxes)])
         check_finite(part)
@@ -55,24 +56,24 @@ class Plane:
 
 
 def planes(image: xr.DataArray, spatial: Sequence[str], normalisation: Normalisation) -> Iterator[Plane]:
-    """Go through an image along all axes but those of space and channel, the last one fastest.
+    """Yield the planes or volumes of an image in row-major order of its other axes.
 
     Raises
     ------
     ModelError
-        If there are NaN or infinite values in it.
+        If the image holds NaN or infinite values.
     """
     ordered = image if "c" in image.dims else image.expand_dims("c")
     outer = [d for d in ordered.dims if d != "c" and d not in spatial]
-    pixels = _left_where_it_lies(ordered.transpose(*outer, "c", *spatial))
+    pixels = _lazy(ordered.transpose(*outer, "c", *spatial))
     for index in np.ndindex(*pixels.shape[: len(outer)]):
         part = pixels[index]
         levels = normalisation.checked_levels if isinstance(part, np.ndarray) else normalisation.levels
         yield Plane(part, normalisation, levels(part))
 
 
-def _left_where_it_lies(image: xr.DataArray) -> Any:
-    """Return the array, as a dask array where it is not in memory."""
+def _lazy(image: xr.DataArray) -> Any:
+    """Return the pixels of an image, as a dask array if they are mapped from a file."""
     if not is_mapped(image.data):
         return image.data
     import dask.array as da

@@ -96,7 +96,7 @@ def predict(
     Raises
     ------
     ModelError
-        If the file cannot be read, it is no model, or the image's axes or channels do not fit the network.
+        If the file cannot be read, it holds no model, or the image's axes or channels do not fit the network.
     ImageError
         If `out` exists, or the result does not fit into memory and `out` is left out.
     DeviceError

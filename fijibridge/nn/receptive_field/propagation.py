@@ -115,7 +115,7 @@ class _Call:
     def source(self) -> Tensor:
         found = self.get(0, "input")
         if not isinstance(found, Tensor) or id(found) not in self.spans:
-            raise CannotFollow(f"{self.name}: its first argument is no tensor with spans")
+            raise CannotFollow(f"{self.name}: its first argument has no spans")
         return found
 
     @property

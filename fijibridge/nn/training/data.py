@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -256,16 +255,6 @@ def mean_pixel_size(images: Sequence[Array]) -> tuple[dict[str, float], str]:
     if len(units) > 1:
         return {}, "pixel"
     return {str(axis): float(size) for axis, size in sizes.mean().items()}, units.pop()
-
-
-def fingerprint(samples: Sequence[Sample], normalisation: Normalisation) -> str:
-    """Return a checksum of pixels and their scaling, by which a resumed run knows its data again."""
-    check = zlib.crc32(repr(normalisation).encode())
-    for sample in samples:
-        for array in (sample.image, sample.target, sample.weight):
-            if array is not None:
-                check = zlib.crc32(np.ascontiguousarray(array).tobytes(), check)
-    return f"{len(samples)} images, {check:08x}"
 
 
 def warn_of_missing_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_type_hints
 
+from fijibridge.nn.patches.sampling import DEFAULT, Sampling
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -120,9 +122,7 @@ class Hyperparameters:
     border_weight: Annotated[
         Border | None, Setting("balance the classes, and weigh pixels between near cells more", patches=True)
     ] = None
-    sampling: Annotated[
-        str, Setting("positions of patches: a name that PatchSampler knows", "--sampling", patches=True)
-    ] = "positions"
+    sampling: Annotated[Sampling, Setting("rule by which patches are placed", "--sampling", patches=True)] = DEFAULT
     stride: Annotated[
         int | tuple[int, ...] | None,
         Setting(

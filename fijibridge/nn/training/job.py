@@ -6,7 +6,6 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,20 +14,18 @@ from torch import nn
 
 from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import TrainingError
-from fijibridge.messages import did_you_mean
 from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.augmentation.alignment import check_augmentation, check_batches
 from fijibridge.nn.losses import Loss
 from fijibridge.nn.model import Model
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Batch, PatchSampler, Sample
-from fijibridge.nn.patches.fingerprint import fingerprint_of, plain
+from fijibridge.nn.patches.fingerprint import fingerprint_of, pixel_fingerprint, plain
 from fijibridge.nn.planning import check_memory, patch_size
 from fijibridge.nn.training.batches import UserBatches, check_user_batches, idle_settings, used_settings
 from fijibridge.nn.training.data import (
     Pairs,
     check_classes,
-    fingerprint,
     is_pairs,
     mean_pixel_size,
     read_pairs,
@@ -77,7 +74,7 @@ class Hardware:
 
 
 @dataclass(frozen=True)
-class Given:
+class Inputs:
     """Arguments of :func:`fijibridge.train` that shape the data, as the user gave them.
 
     Attributes
@@ -220,7 +217,7 @@ class Job:
 
 
 def prepare(
-    net: nn.Module, given: Given, settings: Settings, hardware: Hardware, loss: LossFunction | None = None,
+    net: nn.Module, inputs: Inputs, settings: Settings, hardware: Hardware, loss: LossFunction | None = None,
     folder: Path | None = None,
 ) -> Job:  # fmt: skip
     """Check everything that goes into a training, and read its images.
@@ -229,7 +226,7 @@ def prepare(
     ----------
     net
         Network to train.
-    given
+    inputs
         Images or batches, and how to treat them.
     settings, hardware
         Settings and devices.
@@ -246,15 +243,15 @@ def prepare(
         If files of labels or regions are missing.
     """
     known = traits(net)
-    if given.before is not None and "classes" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"classes": given.before.classes[: known.n_classes]})
-    if is_pairs(given.data):
-        supply = _from_pairs(net, known, settings, hardware.device, given, folder)
+    if inputs.before is not None and "classes" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"classes": inputs.before.classes[: known.n_classes]})
+    if is_pairs(inputs.data):
+        supply = _from_pairs(net, known, settings, hardware.device, inputs, folder)
     else:
-        supply = _from_batches(known, settings, hardware.world, given)
+        supply = _from_batches(known, settings, hardware.world, inputs)
     job = Job(
-        net, known, hardware=hardware, loss=loss or Loss(settings.loss, outputs=known.outputs), before=given.before,
-        segment=given.segment, folder=folder, **vars(supply),
+        net, known, hardware=hardware, loss=loss or Loss(settings.loss, outputs=known.outputs), before=inputs.before,
+        segment=inputs.segment, folder=folder, **vars(supply),
     )  # fmt: skip
     if job.settings.patience is not None and job.watch is None:
         raise TrainingError(
@@ -283,33 +280,33 @@ class _Supply:
     unit: str = "pixel"
 
 
-def _normalisation(given: Given) -> Normalisation:
-    return given.normalisation or (given.before.normalisation if given.before else Normalisation())
+def _normalisation(inputs: Inputs) -> Normalisation:
+    return inputs.normalisation or (inputs.before.normalisation if inputs.before else Normalisation())
 
 
 # --- images with targets --------------------------------------------------------------------------------
 
 
 def _from_pairs(
-    net: nn.Module, known: Traits, settings: Settings, device: torch.device, given: Given, folder: Path | None
+    net: nn.Module, known: Traits, settings: Settings, device: torch.device, inputs: Inputs, folder: Path | None
 ) -> _Supply:
     """Read images and targets, and return samplers of their patches."""
     size = patch_size(net, settings.patch)
     check_memory(net, size, settings.batch, device)
-    transform = given.augmentation or _augmentation(settings.augment, _heads(known))
+    transform = inputs.augmentation or Augmentation.of(settings.augment, _heads(known))
     check_augmentation(transform, size)
     scratch = Scratch(folder)
-    pairs = read_pairs(given.data, given.validation, settings, known, scratch)
+    pairs = read_pairs(inputs.data, inputs.validation, settings, known, scratch)
     check_classes(known, settings.classes, {**pairs.learnt, **pairs.watched})
-    normalisation = _normalisation(given)
+    normalisation = _normalisation(inputs)
     if normalisation.kind == "dataset" and normalisation.values is None:
         normalisation = normalisation.fit([pair[0] for pair in pairs.learnt.values()])
     learnt, watched = (samples_of(part, known, normalisation, scratch) for part in (pairs.learnt, pairs.watched))
     warn_of_missing_classes(learnt, settings.classes)
     warn_of_odd_images(learnt, size if settings.patch is not None else None)
     pixel_size, unit = mean_pixel_size([pair[0] for pair in pairs.learnt.values()])
-    if given.before is not None:
-        check_warm_start(given.before, given.normalisation, (pixel_size, unit), settings)
+    if inputs.before is not None:
+        check_warm_start(inputs.before, inputs.normalisation, (pixel_size, unit), settings)
     learn = PatchSampler(
         learnt, size, settings.batch, _batches(settings), transform, settings.seed, sampling=settings.sampling,
         stride=settings.stride, require=settings.require, membrane=membrane_class(settings.classes),
@@ -317,7 +314,7 @@ def _from_pairs(
     check_batches(_first_of(learn))
     about = dict(pairs.about) | {
         "patch": list(size), "images": len(learnt), "validation_images": len(watched),
-        "fingerprint": fingerprint(learnt, normalisation), "augmentation": plain(vars(transform)),
+        "fingerprint": pixel_fingerprint(learnt, normalisation), "augmentation": plain(vars(transform)),
     }  # fmt: skip
     watch = _watching(watched, size, settings)
     return _Supply(settings, learn, watch, normalisation, about, pairs, scratch, pixel_size, unit)
@@ -343,44 +340,22 @@ def _heads(known: Traits) -> tuple[str, ...]:
     return tuple(name for name in known.outputs if name != "classes")
 
 
-def _augmentation(asked: bool | dict[str, Any], heads: tuple[str, ...]) -> Augmentation:
-    """Return the augmentation of a setting.
-
-    Raises
-    ------
-    TrainingError
-        If it names an unknown strength.
-    """
-    if isinstance(asked, dict):
-        try:
-            fields: dict[str, Any] = {"heads": heads, **asked}
-            return Augmentation(**fields)
-        except TypeError as error:
-            known = [field.name for field in dataclass_fields(Augmentation)]
-            unknown = next((name for name in asked if name not in known), "")
-            guess = did_you_mean(unknown, known) or f"there are {', '.join(known)}"
-            raise TrainingError(f"augment: {error}; {guess}") from error
-    if not asked:
-        return replace(Augmentation.none(), heads=heads)
-    return Augmentation(elastic=0, heads=heads) if "distance" in heads else Augmentation(heads=heads)
-
-
 # --- batches of the user --------------------------------------------------------------------------------
 
 
-def _from_batches(known: Traits, settings: Settings, world: int, given: Given) -> _Supply:
+def _from_batches(known: Traits, settings: Settings, world: int, inputs: Inputs) -> _Supply:
     """Return the user's batches, whose first ones are checked."""
     check_classes(known, settings.classes, {})
-    if given.before is not None:
-        check_warm_start(given.before, given.normalisation, None, settings)
-    learn, watch = _batches_of(given.data, settings, world), _watched_of(given.validation, settings, world)
-    normalisation = _scaling_of_batches(given)
+    if inputs.before is not None:
+        check_warm_start(inputs.before, inputs.normalisation, None, settings)
+    learn, watch = _batches_of(inputs.data, settings, world), _watched_of(inputs.validation, settings, world)
+    normalisation = _scaling_of_batches(inputs)
     first = _first_of(learn)
     check_user_batches(first, known)
     used = used_settings(learn)
-    _refuse_idle(settings, given, used, learn, watch, _heads(known))
+    _refuse_idle(settings, inputs, used, learn, watch, _heads(known))
     changes: dict[str, Any] = {"batch": used["batch"] or len(first[0][0])}
-    about = {"data": type(given.data).__name__, "provenance": "unknown"} | used
+    about = {"data": type(inputs.data).__name__, "provenance": "unknown"} | used
     if isinstance(learn, PatchSampler):
         about |= {
             "images": len(learn.samples), "fingerprint": fingerprint_of(learn.samples),
@@ -391,14 +366,14 @@ def _from_batches(known: Traits, settings: Settings, world: int, given: Given) -
     return _Supply(settings.model_copy(update=changes), learn, watch, normalisation, about)
 
 
-def _scaling_of_batches(given: Given) -> Normalisation:
-    if given.normalisation is None and given.before is None:
+def _scaling_of_batches(inputs: Inputs) -> Normalisation:
+    if inputs.normalisation is None and inputs.before is None:
         log.warning(
             "the batches are used as they are, so predict will give images to the network unscaled: pass "
             "normalisation= if your batches were scaled"
         )
         return Normalisation.none()
-    return _normalisation(given)
+    return _normalisation(inputs)
 
 
 def _batches_of(data: Any, settings: Settings, world: int) -> PatchBatches:
@@ -421,7 +396,7 @@ def _watched_of(validation: Any, settings: Settings, world: int) -> PatchBatches
 
 
 def _refuse_idle(
-    settings: Settings, given: Given, used: Mapping[str, Any], learn: PatchBatches, watch: PatchBatches | None,
+    settings: Settings, inputs: Inputs, used: Mapping[str, Any], learn: PatchBatches, watch: PatchBatches | None,
     heads: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Reject settings without effect on batches that the user makes."""
@@ -429,18 +404,18 @@ def _refuse_idle(
     if isinstance(watch, UserBatches) and not watch.has_length:
         fine.add("batches")
     idle = idle_settings(settings, fine, used)
-    asked = given.augmentation
+    asked = inputs.augmentation
     if asked is None and "augment" in settings.model_fields_set:
-        asked = _augmentation(settings.augment, heads)
+        asked = Augmentation.of(settings.augment, heads)
     done = learn.augmentation if isinstance(learn, PatchSampler) else Augmentation.none()
     if asked is not None and replace(asked, heads=()) != replace(done, heads=()):
-        idle.append("augment" if given.augmentation is None else "augmentation")
-    if given.segment is not None:
+        idle.append("augment" if inputs.augmentation is None else "augmentation")
+    if inputs.segment is not None:
         idle.append("segment")
     if idle:
         raise TrainingError(
-            f"data are a {type(given.data).__name__}, on which {', '.join(idle)} would have no effect: give them where "
-            "the batches are made, or leave them out"
+            f"data are a {type(inputs.data).__name__}, on which {', '.join(idle)} would have no effect: give them "
+            "where the batches are made, or leave them out"
         )
 
 

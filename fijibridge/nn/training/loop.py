@@ -21,7 +21,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from fijibridge.errors import TrainingError
-from fijibridge.nn.devices import is_out_of_memory
+from fijibridge.nn.devices import is_out_of_memory, resolve_precision
 from fijibridge.nn.model import FILE_NAME
 from fijibridge.nn.patches import PatchSampler
 from fijibridge.nn.planning import Measurement, forecast_training
@@ -334,11 +334,10 @@ def precision_of(asked: str, device: torch.device) -> Any:
     TrainingError
         If the device does not have it.
     """
-    if asked == "auto":
-        asked = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "32"
-    if asked == "16" and device.type == "cpu":  # Lightning would silently take bf16
+    precision = resolve_precision(asked, device)
+    if precision == "16" and device.type == "cpu":  # Lightning would silently take bf16
         raise TrainingError("precision '16' is for a GPU, a CPU computes in '32' or 'bf16'")
-    return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[asked]
+    return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[precision]
 
 
 def is_first_process() -> bool:

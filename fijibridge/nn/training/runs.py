@@ -1,4 +1,4 @@
-"""Runs: a training on a thread of its own, its state and its result."""
+"""Runs: trainings on a separate thread, with their state and their result."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ class Run:
     # --- start and end ----------------------------------------------------------------------------------
 
     def start(self, work: Callable[[], None], background: bool = False) -> Run:
-        """Start the work on a thread of its own, and wait for its end unless `background` is True.
+        """Start the work on a new thread, and wait for its end unless `background` is True.
 
         Ctrl-C stops the training after its current step, and returns the run; a second one raises KeyboardInterrupt.
 

@@ -24,7 +24,7 @@ from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.training import separate_process
 from fijibridge.nn.training.checkpoints import LAST, check_folder, checkpoint_to_resume
 from fijibridge.nn.training.data import Batches, Pair, is_pairs
-from fijibridge.nn.training.job import Given, Hardware, Job, prepare
+from fijibridge.nn.training.job import Hardware, Inputs, Job, prepare
 from fijibridge.nn.training.loop import is_first_process, precision_of
 from fijibridge.nn.training.module import LossFunction
 from fijibridge.nn.training.recorder import Recorder
@@ -152,8 +152,8 @@ def train(
     if folder is not None:
         _clear(folder, hardware, overwrite or bool(resume))
     network, before = _network_of(net)
-    given = Given(data, validation, before, normalisation, augmentation, segment)
-    job = prepare(network, given, chosen, hardware, own_loss, folder)
+    inputs = Inputs(data, validation, before, normalisation, augmentation, segment)
+    job = prepare(network, inputs, chosen, hardware, own_loss, folder)
     job = replace(job, checkpoint=checkpoint_to_resume(folder, resume, job.record()), tensorboard=tensorboard)
     recorder = _recorder(job, informed)
     if not _holds_a_run(folder):

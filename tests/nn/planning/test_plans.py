@@ -5,28 +5,16 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 import fijibridge as fb
-from fijibridge.errors import TrainingError
-from fijibridge.nn.memory import parse_bytes
+from fijibridge.errors import RenamedWarning, TrainingError
 from fijibridge.nn.patches import PatchSampler, Sample
-from fijibridge.nn.planning import fit_batch, fit_patch, patch_size, plan, training_memory
+from fijibridge.nn.planning import plan
 from fijibridge.nn.planning.images import source_of
-from fijibridge.nn.planning.limits import _largest
-from fijibridge.nn.planning.text import bytes_text, seconds_text
 from fijibridge.nn.unet import UNet
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def untried(net, data, **more):
@@ -137,7 +125,8 @@ def test_a_limit_that_nothing_keeps():
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ([], "nothing to plan with"), ("folder", "a plan of a str"), ([3], "list of int"), ([(8, 8, 8)], "2 axes"),
+        ([], "no image to plan with"), ("folder", "got a str to plan with"), ([3], "list of int"),
+        ([(8, 8, 8)], "2 spatial axes"),
         ([(np.zeros((2, 8, 8)), np.zeros((8, 8), np.uint8))], "axes|channel"),
     ],
 )  # fmt: skip
@@ -158,72 +147,6 @@ def test_wrong_wishes(more, said):
         untried(
             UNet(depth=1, width=1), [(32, 32)], **{"memory_limit": None} | more
         ) if "memory_limit" not in more else (plan(UNet(depth=1, width=1), [(32, 32)], device="cpu", **more))
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.floats(0, 100), st.floats(0.5, 20), st.integers(1, 128), st.floats(1, 2000), st.floats(0.01, 1))
-def test_the_largest_is_found_where_memory_is_a_line(base, each, count, limit, least):
-    pixels = list(range(1, count + 1))
-    found = _largest(lambda n: int(base + each * pixels[n]), pixels, int(limit), each * least)
-    fitting = [n for n in range(count) if int(base + each * pixels[n]) <= int(limit)]
-    assert found == (max(fitting) if fitting else None) or (found in fitting and max(fitting) - found <= 1)
-
-
-def test_the_largest_where_more_than_so_many_fail_at_all():
-    found = _largest(lambda n: n if n < 37 else None, list(range(1, 129)), 10**6, 1)
-    assert 18 <= found <= 36
-
-
-def test_fit_batch_and_patch():
-    net = UNet(depth=1, width=2)
-    assert fit_batch(net, (16, 16), memory_limit="1TB", device="cpu", most=5) == 5
-    assert fit_patch(net, 2, largest=(40, 24), memory_limit="1TB", device="cpu") == (40, 24)
-    with pytest.raises(TrainingError, match="a single patch of 16 x 16"):
-        fit_batch(net, (16, 16), memory_limit="1MB", device="cpu")
-    with pytest.raises(TrainingError, match="the smallest"):
-        fit_patch(net, 2, largest=(40, 24), memory_limit="1MB", device="cpu")
-
-
-def test_a_larger_limit_never_gives_less(monkeypatch):
-    """With steps whose memory is known: 100 bytes a patch above 1000."""
-    monkeypatch.setattr("fijibridge.nn.planning.limits._Trial.bytes", lambda self, patch, batch: 1000 + 100 * batch)
-    monkeypatch.setattr("fijibridge.nn.planning.limits.training_memory", lambda net, patch, batch: 0)
-    net = UNet(depth=1, width=2)
-    found = [fit_batch(net, (16, 16), memory_limit=limit, device="cpu") for limit in (1100, 1199, 1500, 4000)]
-    assert found == [1, 1, 5, 30]
-
-
-@pytest.mark.parametrize(
-    ("text", "count"), [("4GB", 4 * 10**9), ("1.5 GiB", 3 * 2**29), (7, 7), ("8", 8), ("2m", 2 * 10**6), (1e9, 10**9)]
-)
-def test_amounts(text, count):
-    assert parse_bytes(text) == count
-
-
-@pytest.mark.parametrize("text", ["", "GB", "-3", "4 apples", "0", "4GiBB"])
-def test_no_amounts(text):
-    with pytest.raises(TrainingError, match="memory limit"):
-        parse_bytes(text)
-
-
-def test_patches_for_anyone_s_network():
-    net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.MaxPool2d(4), nn.Upsample(scale_factor=4))
-    assert patch_size(net) == (128, 128)
-    with pytest.raises(TrainingError, match="a multiple of 4"):
-        patch_size(net, (130, 128))
-    assert training_memory(net, (128, 128), 2) > training_memory(net, (64, 64), 2) > 0
-
-
-def test_patches_for_a_valid_network():
-    net = UNet(depth=2, width=1, padding="valid")
-    assert net.output_size(patch_size(net)[0]) > 0
-    with pytest.raises(TrainingError, match="with valid convolutions such as"):
-        patch_size(net, (128 + 1, 128))
-
-
-def test_text():
-    assert seconds_text(3599) == "1 h 0 min"
-    assert bytes_text(2**40) == "1024.0 GiB"
 
 
 def test_of_a_dataset(data):
@@ -256,3 +179,10 @@ def test_command_line(data, python):
     told = json.loads(done.stdout)
     assert (told["patch"], told["stride"], told["coverage_area"]) == ([64, 64], [32, 32], 4.0)
     assert told["batches"] == math.ceil(18 * 17 * 23 / 8)
+
+
+def test_memory_bytes_had_the_name_memory():
+    made = untried(UNet(depth=1, width=2), [(32, 32)])
+    with pytest.warns(RenamedWarning, match="Plan.memory was renamed to Plan.memory_bytes"):
+        assert made.memory == made.memory_bytes
+    assert made.to_dict()["memory"] == made.memory_bytes

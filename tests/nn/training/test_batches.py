@@ -19,6 +19,7 @@ from fijibridge.nn.patches.fingerprint import fingerprint_of
 from fijibridge.nn.training import train
 from fijibridge.nn.training.checkpoints import LAST
 from fijibridge.nn.unet import UNet
+from tests import trained
 from tests.nn.observers import Interrupting
 from tests.trained import QUICK
 
@@ -160,7 +161,7 @@ def of_one_side():
 
 def test_a_stream_is_looked_at_before_the_first_step():
     options = {"epochs": 1, "batches": 4, "observers": []}
-    with pytest.raises(TrainingError, match="fit the images better if those are mirrored in y"):
+    with pytest.raises(TrainingError, match="fit the images better if the images are mirrored in y"):
         train(small_net(), ((x, y[:, ::-1].copy()) for x, y in of_one_side()), **options)
     with pytest.raises(TrainingError, match="holds the class id 7"):
         train(small_net(), ((x, 7 * y) for x, y in of_one_side()), **options)
@@ -366,8 +367,8 @@ def test_any_iterable_of_batches_trains_alike(pair, kind):
         "object": Again(pair), "function": lambda: batches_of(pair), "sampler": sampler,
         "loader": torch.utils.data.DataLoader(list(batches_of(pair)), batch_size=None),
     }[kind]  # fmt: skip
-    run = train(small_net(), data, validation=Again(pair), normalisation=Normalisation(), **QUICK)
-    reference = train(small_net(), Again(pair), validation=Again(pair), normalisation=Normalisation(), **QUICK)
+    run = train(trained.small_net(), data, validation=Again(pair), normalisation=Normalisation(), **QUICK)
+    reference = train(trained.small_net(), Again(pair), validation=Again(pair), normalisation=Normalisation(), **QUICK)
     assert run.history["epoch"].tolist() == [0, 1, 2]
     pd.testing.assert_series_equal(run.history["train_loss"], reference.history["train_loss"])
     pd.testing.assert_series_equal(run.history["val_loss"], reference.history["val_loss"])
@@ -383,7 +384,7 @@ def test_the_pair_guard_looks_at_anyones_batches(tissue):
     target = membrane_target(tissue.labels, 3)
     target[:, :40] = 0
     image = tissue.image.copy(data=np.where(np.arange(80) < 40, 0, tissue.image.values))
-    with pytest.raises(TrainingError, match="fit the images better if those are mirrored in x"):
+    with pytest.raises(TrainingError, match="fit the images better if the images are mirrored in x"):
         train(small_net(), lambda: mirrored(image, target), normalisation=Normalisation(), **QUICK)
 
 

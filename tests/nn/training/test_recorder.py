@@ -65,7 +65,6 @@ def test_a_state_is_restored():
     again.load_state_dict(recorder.state_dict())
     assert again.rows == recorder.rows
     assert (again.best, again.best_epoch, again.take_losses()) == (1, 2, [0.5])
-    assert again.seconds >= recorder.rows[-1]["seconds"]
 
 
 class Interrupting:

@@ -37,9 +37,13 @@ final class Blocks implements AutoCloseable {
     }
 
     private NDArray make(String type, int... shape) {
-        NDArray block = new NDArray(NDArray.DType.fromLabel(type), new NDArray.Shape(NDArray.Shape.Order.C_ORDER, shape));
+        NDArray block = new NDArray(NDArray.DType.fromLabel(type), shapeOf(shape));
         blocks.add(block);
         return block;
+    }
+
+    private static NDArray.Shape shapeOf(int... counts) {
+        return new NDArray.Shape(NDArray.Shape.Order.C_ORDER, counts);
     }
 
     // --- to Python ----------------------------------------------------------------------------------
@@ -99,11 +103,13 @@ final class Blocks implements AutoCloseable {
 
     private static void refuseTooLarge(ImagePlus imp, long plane, int planes) {
         if (plane > Integer.MAX_VALUE)
-            throw new UserError("a plane of " + imp.getWidth() + " x " + imp.getHeight() + " has more than 2 GiB: take a part of the image");
+            throw new UserError("a plane of " + imp.getWidth() + " x " + imp.getHeight()
+                + " has more than 2 GiB: take a part of the image");
         long needed = plane * planes;
         if (PLACE.isDirectory() && PLACE.getUsableSpace() < needed)
             throw new UserError("'" + imp.getTitle() + "' has " + (needed >> 20) + " MiB, and " + PLACE + " has "
-                + (PLACE.getUsableSpace() >> 20) + " MiB free: make it larger (of a container: --shm-size), or take a part of the image");
+                + (PLACE.getUsableSpace() >> 20) + " MiB free: make it larger (of a container: --shm-size), or take a "
+                + "part of the image");
     }
 
     /** Writes pixels into the file that a block is on Linux, which spares a page fault for each of its pages. */
@@ -152,12 +158,13 @@ final class Blocks implements AutoCloseable {
         long size = ((Number) said.get("size")).longValue();
         // one that is gone, with its process, would be made again, and reading it would end this process
         if (PLACE.isDirectory() && new File(PLACE, name).length() < size)
-            throw new UserError("the Python process of FijiBridge ended before its results were read. The next call starts a new one");
+            throw new UserError("the Python process of FijiBridge ended before its results were read. The next call "
+                + "starts a new one");
         List<?> counts = (List<?>) said.get("shape");
         int[] shape = new int[counts.size()];
         for (int i = 0; i < shape.length; i++) shape[i] = ((Number) counts.get(i)).intValue();
         NDArray block = new NDArray(NDArray.DType.fromLabel((String) said.get("dtype")),
-            new NDArray.Shape(NDArray.Shape.Order.C_ORDER, shape), SharedMemory.attach(name, size));
+            shapeOf(shape), SharedMemory.attach(name, size));
         blocks.add(block);
         return block;
     }
@@ -172,7 +179,8 @@ final class Blocks implements AutoCloseable {
             for (int i = 0; i < ((NDArray) block).shape().get(0); i++) parts.add(part(buffer, i * plane, plane));
         }
         Object[] planes = new Object[parts.size()];
-        IntStream.range(0, planes.length).parallel().forEach(i -> planes[i] = Pixels.get(parts.get(i), type.label(), size));
+        IntStream all = IntStream.range(0, planes.length).parallel();
+        all.forEach(i -> planes[i] = Pixels.get(parts.get(i), type.label(), size));
         return planes;
     }
 

@@ -9,6 +9,7 @@ import ij.WindowManager;
 import ij.plugin.frame.Recorder;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -53,7 +54,8 @@ public final class Bridge {
     }
 
     /** Returns a function that throws the errors which the Python of this Fiji answers with. */
-    public Function<Map<String, Object>, Map<String, Object>> asking(Function<Map<String, Object>, Map<String, Object>> here) {
+    public Function<Map<String, Object>, Map<String, Object>> asking(
+            Function<Map<String, Object>, Map<String, Object>> here) {
         return request -> {
             Map<String, Object> answer = here.apply(request);
             if (answer.containsKey("cancelled")) throw new Cancelled();
@@ -77,8 +79,8 @@ public final class Bridge {
         }
         if (!alive) worker = new Worker(python);
         if (!worker.version.equals(version))
-            throw new UserError("this script is of fijibridge " + version + ", and its Python environment has " + worker.version
-                + ". Run '" + python + " -m fijibridge install-scripts PATH_TO_FIJI' again");
+            throw new UserError("this script is of fijibridge " + version + ", and its Python environment has "
+                + worker.version + ". Run '" + python + " -m fijibridge install-scripts PATH_TO_FIJI' again");
         return worker;
     }
 
@@ -131,8 +133,8 @@ public final class Bridge {
                 StringWriter trace = new StringWriter();
                 error.printStackTrace(new PrintWriter(trace));
                 IJ.log("FijiBridge: " + trace);
-                String message = error.getClass().getSimpleName() + ": " + error.getMessage() + " (all of it is in the log)";
-                caller.end(verb.command, verb.command + ": " + message, false);
+                String message = error.getClass().getSimpleName() + ": " + error.getMessage();
+                caller.end(verb.command, verb.command + ": " + message + " (all of it is in the log)", false);
             } finally {
                 leaveToUs();
                 caller.leave();
@@ -142,7 +144,8 @@ public final class Bridge {
         }
 
         private String message(UserError error) {
-            return error.getMessage().startsWith(verb.command) ? error.getMessage() : verb.command + ": " + error.getMessage();
+            String text = error.getMessage();
+            return text.startsWith(verb.command) ? text : verb.command + ": " + text;
         }
 
         /** Lets a person fill the dialog until its values can be used. */
@@ -206,7 +209,7 @@ public final class Bridge {
             ImagePlus before = WindowManager.getCurrentImage();
             Map<String, Object> named = new LinkedHashMap<>(given);  // images that SciJava gave as such by their ids
             caller.inputs.forEach((name, value) -> {
-                if (value instanceof ImagePlus && given.containsKey(name)) named.put(name, String.valueOf(((ImagePlus) value).getID()));
+                if (value instanceof ImagePlus && given.containsKey(name)) named.put(name, Inputs.plain(value));
             });
             Map<String, Object> request = new HashMap<>();
             request.put("what", "perform");
@@ -242,18 +245,21 @@ public final class Bridge {
                     Prefs.set("fijibridge." + next + ".model", given.get("out").toString());
         }
 
-        private void receive(Worker worker, Service.Task task, Inputs taken, Map<String, Object> given, Places places) throws Exception {
+        private void receive(Worker worker, Service.Task task, Inputs taken, Map<String, Object> given, Places places)
+                throws Exception {
             try (Blocks came = new Blocks()) {
-                List<?> results = (List<?>) came.attached(worker.outputs(task).get("results"));
-                for (Object result : results)
-                    if ("image".equals(((Map<?, ?>) result).get("kind"))) places.find((String) ((Map<?, ?>) result).get("name"));
+                List<Map<String, Object>> results = new ArrayList<>();
+                Object answered = came.attached(worker.outputs(task).get("results"));
+                for (Object result : (List<?>) answered) results.add(map(result));
+                for (Map<String, Object> result : results)
+                    if (result.get("kind").equals("image")) places.find((String) result.get("name"));
                 Map<String, Object> recorded = new LinkedHashMap<>(given);
                 recorded.putAll(taken.names);
                 if (places.overwrite) recorded.put("overwrite", "true");
                 record(recorded);
                 Results shown = new Results(taken.open, caller, places);
                 synchronized (SHOWING) {
-                    for (Object result : results) shown.show((Map<?, ?>) result);
+                    results.forEach(shown::show);
                 }
             } finally {
                 worker.release(task);

@@ -50,7 +50,8 @@ final class Caller {
             next = threads.getParent(next);
         }
         for (String name : names)
-            if (module != null && module.isInputResolved(name) && module.getInput(name) != null) inputs.put(name, module.getInput(name));
+            if (module != null && module.isInputResolved(name) && module.getInput(name) != null)
+                inputs.put(name, module.getInput(name));
         inputs.putAll(values);
         kind = inputs.isEmpty() ? kindOf(nearest()) : Kind.MODULE;
         macro = kind == Kind.MACRO ? Interpreter.getInstance() : null;
@@ -111,8 +112,8 @@ final class Caller {
 
     /** Returns the image that is active for the caller, whose thread may have one of its own. */
     ImagePlus image() {
-        Object own = nearest() == null ? null : ((Map<?, ?>) Endings.get(WindowManager.class, "tempImageTable")).get(nearest());
-        ImagePlus imp = (ImagePlus) own;
+        Map<?, ?> active = (Map<?, ?>) Endings.get(WindowManager.class, "tempImageTable");
+        ImagePlus imp = nearest() == null ? null : (ImagePlus) active.get(nearest());
         return imp == null || imp.getProcessor() == null ? WindowManager.getCurrentImage() : imp;
     }
 
@@ -189,7 +190,8 @@ final class Caller {
     private void stopMacro(String message, boolean quietly) {
         Map<String, Object> kept = new HashMap<>();
         if (!interactive())
-            for (String name : new String[] {"imageTable", "imageActivations"}) kept.put(name, Endings.get(Interpreter.class, name));
+            for (String name : new String[] {"imageTable", "imageActivations"})
+                kept.put(name, Endings.get(Interpreter.class, name));
         if (!quietly)
             plainly(() -> {
                 try {

@@ -25,7 +25,7 @@ import java.util.Vector;
 /** The dialog of a verb: the same as that of fijibridge/fiji/menu/dialog.py, with the same memory. */
 final class Dialog {
     static final String MANAGER = "ROI Manager", OVERLAY = "overlay";
-    private static final String NEVER = "\0", NONE = "none", HINT = "What a field is for is told here.";
+    private static final String NEVER = "\0", NONE = "none", HINT = "Click a field to see its help here.";
     private static final int WIDE = 40, NARROW = 8, LINE = 84, MANY = 9, HELP_LINES = 3;
 
     private final GenericDialog dialog;
@@ -42,7 +42,8 @@ final class Dialog {
         Map<String, String> texts = new HashMap<>();
         for (Parameter parameter : verb.imagesFirst()) {
             String last = Prefs.get(key(verb, parameter), NEVER);
-            boolean known = !last.equals(NEVER) && (!parameter.kind.equals("choice") || parameter.choices.contains(last));
+            boolean gone = parameter.kind.equals("choice") && !parameter.choices.contains(last);
+            boolean known = !last.equals(NEVER) && !gone;
             String usual = parameter.usual == null ? "" : parameter.usual;
             texts.put(parameter.name, parameter.isInput() ? offeredImage(parameter, last, free) : known ? last : usual);
         }
@@ -115,7 +116,7 @@ final class Dialog {
     }
 
     private Dialog(Verb verb, Map<String, String> texts) {
-        dialog = new GenericDialog(verb.command.endsWith("...") ? verb.command.substring(0, verb.command.length() - 3) : verb.command);
+        dialog = new GenericDialog(verb.command.replaceFirst("\\.\\.\\.$", ""));
         dialog.addMessage(wrapped(verb.summary));
         int narrow = 0;
         for (Parameter parameter : verb.parameters) if (!parameter.wide) narrow++;
@@ -165,7 +166,8 @@ final class Dialog {
 
     private Component add(Parameter parameter, String text) {
         String label = parameter.title;
-        if (parameter.unit != null && !parameter.unit.isEmpty() && parameter.kind.equals("text")) label += " (" + parameter.unit + ")";
+        if (parameter.kind.equals("text") && parameter.unit != null && !parameter.unit.isEmpty())
+            label += " (" + parameter.unit + ")";
         if (parameter.kind.equals("flag")) {
             dialog.addCheckbox(label, text.equals("true"));
             return last(dialog.getCheckboxes());

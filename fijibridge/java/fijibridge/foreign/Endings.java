@@ -11,7 +11,8 @@ import javax.script.ScriptException;
 /** Exceptions that end who called a verb, though SciJava and ImageJ catch what a script throws; and hidden members. */
 final class Endings {
     /** Classes by which Java and Groovy call others. */
-    static final Pattern RUNTIME = Pattern.compile("(java|jdk|sun|groovy|org\\.codehaus\\.groovy|org\\.apache\\.groovy)\\..*");
+    static final Pattern RUNTIME =
+        Pattern.compile("(java|jdk|sun|groovy|org\\.codehaus\\.groovy|org\\.apache\\.groovy)\\..*");
 
     private Endings() {}
 
@@ -22,7 +23,8 @@ final class Endings {
             field.setAccessible(true);
             return field;
         } catch (NoSuchFieldException error) {
-            throw new IllegalStateException("this ImageJ has no " + type.getName() + "." + name + ", please report it", error);
+            String member = type.getName() + "." + name;
+            throw new IllegalStateException("this ImageJ has no " + member + ", please report it", error);
         }
     }
 
@@ -90,7 +92,7 @@ final class Endings {
             this.caller = caller;
         }
 
-        /** Returns the text; in the thread of the script, which asks when it wraps this, throws what ImageJ lets through. */
+        /** Returns the text; in the thread of the script, which wraps this, throws an exception that passes ImageJ. */
         @Override
         public String toString() {
             if (caller != null && Thread.currentThread() == caller) throw new CommandEnd(getMessage());
@@ -98,7 +100,7 @@ final class Endings {
         }
     }
 
-    /** Reaches a script that called by IJ.run: ImageJ's Executer catches what a command throws, and asks for its message. */
+    /** Reaches a script that called IJ.run: ImageJ's Executer catches it, and asks for its message. */
     static final class CommandEnd extends RuntimeException {
         private static final long serialVersionUID = 1;
         private final String text;

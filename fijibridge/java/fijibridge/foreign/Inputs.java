@@ -41,8 +41,9 @@ final class Inputs {
             if (!parameter.isInput()) continue;
             String name = parameter.name, text = given.get(name) == null ? "" : given.get(name).toString().trim();
             Object value = caller.inputs.get(name) instanceof ImagePlus ? caller.inputs.get(name) : text;
-            String where = text.equalsIgnoreCase(Dialog.MANAGER) ? Dialog.MANAGER : text.equalsIgnoreCase(Dialog.OVERLAY) ? Dialog.OVERLAY : null;
-            if (parameter.kind.equals("cells") && where != null) drawn.put(name, where);
+            boolean cells = parameter.kind.equals("cells");
+            if (cells && text.equalsIgnoreCase(Dialog.MANAGER)) drawn.put(name, Dialog.MANAGER);
+            else if (cells && text.equalsIgnoreCase(Dialog.OVERLAY)) drawn.put(name, Dialog.OVERLAY);
             else if (!value.equals("") || (parameter.kind.equals("image") && !parameter.optional)) {
                 try {
                     ImagePlus imp = value.equals("") ? active() : named(value);
@@ -55,7 +56,7 @@ final class Inputs {
         }
         if (open.isEmpty() && problems.isEmpty() && active == null)
             drawn.forEach((name, where) -> problems.add(
-                name + ": the cells are those of the " + where + ", but of which image? Give the verb an image"));
+                name + ": the cells in the " + where + " need an image to lie in: give the verb an image"));
         if (!problems.isEmpty()) throw new UserError(String.join("; ", problems));
     }
 
@@ -90,7 +91,7 @@ final class Inputs {
     }
 
     private static Object finite(Object value) {
-        if (value instanceof Double) return Double.isNaN((Double) value) || Double.isInfinite((Double) value) ? 0.0 : value;
+        if (value instanceof Double && (((Double) value).isNaN() || ((Double) value).isInfinite())) return 0.0;
         if (!(value instanceof List)) return value;
         List<Object> found = new ArrayList<>();
         for (Object part : (List<?>) value) found.add(finite(part));
@@ -162,16 +163,19 @@ final class Inputs {
     /** Returns the open image of a title, a pattern or an id. */
     private static ImagePlus named(Object value) {
         if (value instanceof ImagePlus) {
-            if (((ImagePlus) value).getProcessor() == null) throw new UserError("'" + ((ImagePlus) value).getTitle() + "' is closed");
-            return (ImagePlus) value;
+            ImagePlus imp = (ImagePlus) value;
+            if (imp.getProcessor() == null) throw new UserError("'" + imp.getTitle() + "' is closed");
+            return imp;
         }
         String title = value.toString(), open = "", several = "";
         List<ImagePlus> found = titled(title), images = images();
         if (found.isEmpty()) for (ImagePlus imp : images) if (title.equals(String.valueOf(imp.getID()))) found.add(imp);
-        if (found.isEmpty()) for (ImagePlus imp : images) if (pattern(title).matcher(imp.getTitle()).matches()) found.add(imp);
+        if (found.isEmpty())
+            for (ImagePlus imp : images) if (pattern(title).matcher(imp.getTitle()).matches()) found.add(imp);
         if (found.size() == 1) return found.get(0);
         for (ImagePlus imp : images) open += (open.isEmpty() ? "'" : ", '") + imp.getTitle() + "'";
-        for (ImagePlus imp : found) several += (several.isEmpty() ? "" : ", ") + imp.getID() + ": '" + imp.getTitle() + "'";
+        for (ImagePlus imp : found)
+            several += (several.isEmpty() ? "" : ", ") + imp.getID() + ": '" + imp.getTitle() + "'";
         throw new UserError(found.isEmpty() ? "no open image '" + title + "'; open are [" + open + "]"
             : "'" + title + "' means " + found.size() + " open images: say which by its id, one of {" + several + "}");
     }
@@ -179,7 +183,8 @@ final class Inputs {
     /** Returns a pattern with * and ? as a regular expression. */
     private static Pattern pattern(String text) {
         StringBuilder pattern = new StringBuilder();
-        for (char c : text.toCharArray()) pattern.append(c == '*' ? ".*" : c == '?' ? "." : Pattern.quote(String.valueOf(c)));
+        for (char c : text.toCharArray())
+            pattern.append(c == '*' ? ".*" : c == '?' ? "." : Pattern.quote(String.valueOf(c)));
         return Pattern.compile(pattern.toString());
     }
 

@@ -16,7 +16,7 @@ import java.util.Set;
  * unasked; a title that another call has chosen and not shown yet is taken.
  */
 final class Places implements AutoCloseable {
-    /** Property of the images that a verb made, which its next result of that name replaces. It is not saved with them. */
+    /** Property of the images that a verb made, which its next result of that name replaces. It is not saved. */
     static final String RESULT = "fijibridge.result";
 
     private static final Set<String> CHOSEN = new HashSet<>();
@@ -46,7 +46,8 @@ final class Places implements AutoCloseable {
                 String title = replace && CHOSEN.add(name) ? name : free(name);
                 known.put(name, title);
                 if (!title.equals(name) && !replace && overwriteWouldReplace(name))
-                    IJ.log("FijiBridge: '" + name + "' was changed and is not saved: the result is '" + title + "' (overwrite=true replaces it)");
+                    IJ.log("FijiBridge: '" + name + "' was changed and is not saved: the result is '" + title
+                        + "' (overwrite=true replaces it)");
             }
         }
         return known.get(name);
@@ -104,10 +105,11 @@ final class Places implements AutoCloseable {
 
     /** Asks whether an image that was changed may be replaced; null if the person cancels. */
     private static Boolean ask(String title) {
-        String text = "'" + title + "' was changed and is not saved.\nReplace it by the new result (Edit > Undo brings a single "
-            + "plane back),\nor keep it, and open the result beside it?";
+        String text = "'" + title + "' was changed and is not saved.\nReplace it by the new result (Edit > Undo brings "
+            + "a single plane back),\nor keep it, and open the result beside it?";
         return Caller.plainly(() -> {
-            YesNoCancelDialog dialog = new YesNoCancelDialog(IJ.getInstance(), "FijiBridge", text, " Replace ", " Keep Both ");
+            YesNoCancelDialog dialog =
+                new YesNoCancelDialog(IJ.getInstance(), "FijiBridge", text, " Replace ", " Keep Both ");
             return dialog.cancelPressed() ? null : dialog.yesPressed();
         });
     }

@@ -46,8 +46,8 @@ final class Results {
             case "image": showImage(said); break;
             case "outlines": outline(said, still((String) said.get("over"))); break;
             case "table":
-                Object select = said.get("select_in");
-                showTable(table(said), (String) said.get("name"), flag(said.get("add")), select == null ? null : open.get(select));
+                ImagePlus selectIn = said.get("select_in") == null ? null : open.get(said.get("select_in"));
+                showTable(table(said), (String) said.get("name"), flag(said.get("add")), selectIn);
                 break;
             case "curves": plot(said); break;
             case "measure": measure(said, still((String) said.get("on"))); break;
@@ -108,7 +108,8 @@ final class Results {
         if (!there.isEmpty()) caller.activate(there.get(0));
         ImagePlus shown = inWindow(imp, there.isEmpty() ? null : there.get(0));
         if (said.get("first") != null) shown.setC(integer(said.get("first")));
-        if (flag(said.get("paint"))) shown.setOverlay(Rois.painted(planes, width, height, palette(bytes(said.get("colors")))));
+        if (flag(said.get("paint")))
+            shown.setOverlay(Rois.painted(planes, width, height, palette(bytes(said.get("colors")))));
         else if (Rois.drawn(shown).length < Rois.inOverlay(shown).length) shown.setOverlay(null);
         caller.activate(shown);  // a window that is used again is not the active one by itself
     }
@@ -118,14 +119,9 @@ final class Results {
         String[] labels = strings(said.get("labels"));
         for (int i = 0; i < planes.length; i++) stack.addSlice(labels == null ? null : labels[i], planes[i]);
         List<?> counts = (List<?>) said.get("counts");
-        ImagePlus imp = Images.of((String) said.get("name"), stack, integer(counts.get(1)), integer(counts.get(2)), integer(counts.get(0)));
-        Map<?, ?> function = (Map<?, ?>) said.get("function");
-        boolean coefficients = function != null && !((List<?>) function.get("coefficients")).isEmpty();
-        boolean timed = said.get("interval") != null;
-        Images.calibrate(imp, doubles(said.get("pixel_size")), doubles(said.get("origin")), strings(said.get("units")),
-            timed ? number(said.get("interval")) : 0, timed ? (String) said.get("time_unit") : null, flag(said.get("signed")),
-            function == null ? -1 : integer(function.get("function")), coefficients ? doubles(function.get("coefficients")) : null,
-            function == null ? null : (String) function.get("unit"));
+        int frames = integer(counts.get(0)), channels = integer(counts.get(1)), slices = integer(counts.get(2));
+        ImagePlus imp = Images.of((String) said.get("name"), stack, channels, slices, frames);
+        calibrate(imp, said);
         Images.annotate(imp, (String) said.get("info"), strings(said.get("properties")));
         if (!flag(said.get("rgb"))) imp = displayed(imp, said);
         double[] limits = said.get("limits") == null ? null : doubles(said.get("limits"));
@@ -134,6 +130,18 @@ final class Results {
         imp.setLut(Images.lut(bytes(said.get("colors")), 0, 255));
         if (limits != null) imp.setDisplayRange(limits[0], limits[1]);
         return imp;
+    }
+
+    private static void calibrate(ImagePlus imp, Map<?, ?> said) {
+        boolean timed = said.get("interval") != null;
+        double interval = timed ? number(said.get("interval")) : 0;
+        Map<?, ?> function = (Map<?, ?>) said.get("function");
+        double[] coefficients = function == null ? null : doubles(function.get("coefficients"));
+        Images.calibrate(imp, doubles(said.get("pixel_size")), doubles(said.get("origin")), strings(said.get("units")),
+            interval, timed ? (String) said.get("time_unit") : null, flag(said.get("signed")),
+            function == null ? -1 : integer(function.get("function")),
+            coefficients == null || coefficients.length == 0 ? null : coefficients,
+            function == null ? null : (String) function.get("unit"));
     }
 
     private static ImagePlus displayed(ImagePlus imp, Map<?, ?> said) {
@@ -154,7 +162,7 @@ final class Results {
         return palette;
     }
 
-    /** Shows a result in the window of the image there, if any, where the kind of the window allows, else in a new one. */
+    /** Shows a result in place of the image there; in a new window if there is none, or ImageJ needs one. */
     private ImagePlus inWindow(ImagePlus made, ImagePlus there) {
         ImagePlus shown = made;
         if (there == null) {
@@ -170,7 +178,8 @@ final class Results {
     // --- ROIs and tables ----------------------------------------------------------------------------
 
     private static Roi[] rois(Map<?, ?> said, String axis) {
-        return Rois.decode(Blocks.bytes(said.get("bytes")), Blocks.ints(said.get("sizes")), Blocks.ints(said.get("colors")), axis);
+        int[] sizes = Blocks.ints(said.get("sizes")), colors = Blocks.ints(said.get("colors"));
+        return Rois.decode(Blocks.bytes(said.get("bytes")), sizes, colors, axis);
     }
 
     private static void outline(Map<?, ?> said, ImagePlus imp) {
@@ -201,8 +210,10 @@ final class Results {
     private static void showTable(ResultsTable table, String name, boolean add, ImagePlus selectIn) {
         boolean headless = GraphicsEnvironment.isHeadless();
         String key = "fijibridge.table." + name;
-        ResultsTable there = !add ? null : headless ? (ResultsTable) IJ.getProperty(key) : ResultsTable.getResultsTable(name);
-        if (there != null) table = Tables.append(there, table);
+        if (add) {
+            Object there = headless ? IJ.getProperty(key) : ResultsTable.getResultsTable(name);
+            if (there != null) table = Tables.append((ResultsTable) there, table);
+        }
         if (name.equals("Results")) {
             Analyzer.setResultsTable(table);  // which empties the window, and forgets the decimals
             Tables.setDecimals(table);
@@ -229,7 +240,8 @@ final class Results {
     private static void measure(Map<?, ?> said, ImagePlus imp) {
         int flags = 0;
         try {
-            for (Object name : (List<?>) said.get("constants")) flags |= Measurements.class.getField((String) name).getInt(null);
+            for (Object name : (List<?>) said.get("constants"))
+                flags |= Measurements.class.getField((String) name).getInt(null);
         } catch (ReflectiveOperationException error) {
             throw new IllegalStateException(error);
         }
@@ -250,7 +262,8 @@ final class Results {
         double[][] numbers = Blocks.doubles(said.get("numbers"));
         double[][] curves = java.util.Arrays.copyOfRange(numbers, 1, numbers.length);
         String title = Places.beside((String) said.get("name"));
-        Plot plot = Plots.lines(title, (String) said.get("xlabel"), (String) said.get("ylabel"), numbers[0], strings(said.get("names")), curves);
+        String xLabel = (String) said.get("xlabel"), yLabel = (String) said.get("ylabel");
+        Plot plot = Plots.lines(title, xLabel, yLabel, numbers[0], strings(said.get("names")), curves);
         for (ImagePlus imp : Inputs.titled(title)) {
             imp.changes = false;
             imp.close();

@@ -16,7 +16,8 @@ final class Verb {
         summary = (String) described.get("summary");
         help = (String) described.get("help");
         isLong = (Boolean) described.get("long");
-        for (Object parameter : (List<?>) described.get("parameters")) parameters.add(new Parameter((Map<?, ?>) parameter));
+        for (Object parameter : (List<?>) described.get("parameters"))
+            parameters.add(new Parameter((Map<?, ?>) parameter));
     }
 
     /** Returns the names of what a call may give. */
@@ -55,7 +56,8 @@ final class Verb {
             told = (String) described.get("told");
             optional = Boolean.TRUE.equals(described.get("optional"));
             wide = Boolean.TRUE.equals(described.get("wide"));
-            if (described.get("choices") != null) for (Object choice : (List<?>) described.get("choices")) choices.add((String) choice);
+            if (described.get("choices") == null) return;
+            for (Object choice : (List<?>) described.get("choices")) choices.add((String) choice);
         }
 
         boolean isInput() {

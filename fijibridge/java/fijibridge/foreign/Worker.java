@@ -23,7 +23,8 @@ final class Worker {
 
     Worker(String python) throws InterruptedException {
         IJ.showStatus("FijiBridge: starting Python ...");
-        service = new Service(new File(System.getProperty("user.dir")), python, "-P", "-m", "fijibridge.worker.process");
+        File folder = new File(System.getProperty("user.dir"));
+        service = new Service(folder, python, "-P", "-m", "fijibridge.worker.process");
         IOException[] failed = new IOException[1];
         // Appose's threads inherit that they do not keep Java from ending
         Thread starting = new Thread(() -> {
@@ -36,7 +37,8 @@ final class Worker {
         starting.setDaemon(true);
         starting.start();
         starting.join();
-        if (failed[0] != null) throw new UserError("Python could not be started, " + python + ": " + failed[0].getMessage());
+        if (failed[0] != null)
+            throw new UserError("Python could not be started, " + python + ": " + failed[0].getMessage());
         version = (String) outputs(task(":hello", new HashMap<>())).get("version");
     }
 
@@ -86,8 +88,8 @@ final class Worker {
         if (status.equals("CRASHED")) {
             log(lines);
             if (cancelled && !began.get()) throw new Cancelled();
-            String ended = "the Python process of FijiBridge ended while it worked (its last lines are in the log). The next call "
-                + "starts a new one";
+            String ended = "the Python process of FijiBridge ended while it worked (its last lines are in the log). "
+                + "The next call starts a new one";
             throw began.get() ? new UserError(ended) : new WorkerGone(ended);
         }
         if (task.error != null && task.error.endsWith("is in the log)")) {
@@ -120,6 +122,7 @@ final class Worker {
 
     private void log(int from) {
         List<String> said = new ArrayList<>(service.errorLines());
-        for (String line : said.subList(Math.min(said.size(), Math.max(from, said.size() - LOG_LINES)), said.size())) IJ.log(line);
+        int first = Math.min(said.size(), Math.max(from, said.size() - LOG_LINES));
+        for (String line : said.subList(first, said.size())) IJ.log(line);
     }
 }

@@ -52,11 +52,12 @@ public final class PythonStack extends VirtualStack {
     public ImageProcessor getProcessor(int n) {
         if (n < 1 || n > labels.length) throw new IllegalArgumentException("slice " + n + " of " + labels.length);
         Object pixels = source.apply(n);
+        int width = getWidth(), height = getHeight();
         ImageProcessor processor;
-        if (pixels instanceof byte[]) processor = new ByteProcessor(getWidth(), getHeight(), (byte[]) pixels, null);
-        else if (pixels instanceof short[]) processor = new ShortProcessor(getWidth(), getHeight(), (short[]) pixels, null);
-        else if (pixels instanceof int[]) processor = new ColorProcessor(getWidth(), getHeight(), (int[]) pixels);
-        else processor = new FloatProcessor(getWidth(), getHeight(), (float[]) pixels, null);
+        if (pixels instanceof byte[]) processor = new ByteProcessor(width, height, (byte[]) pixels, null);
+        else if (pixels instanceof short[]) processor = new ShortProcessor(width, height, (short[]) pixels, null);
+        else if (pixels instanceof int[]) processor = new ColorProcessor(width, height, (int[]) pixels);
+        else processor = new FloatProcessor(width, height, (float[]) pixels, null);
         processor.setSliceNumber(n);
         return processor;
     }

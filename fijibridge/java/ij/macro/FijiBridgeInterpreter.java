@@ -37,7 +37,7 @@ public class FijiBridgeInterpreter extends Interpreter {
     }
 
     /** Returns the two lists in which the interpreter has the open images without windows. */
-    @SuppressWarnings({"rawtypes", "unchecked"})
+    @SuppressWarnings("rawtypes")
     public static Object[] keepImages() {
         batchMode = true;
         if (imageTable == null) imageTable = new Vector();
@@ -46,7 +46,7 @@ public class FijiBridgeInterpreter extends Interpreter {
     }
 
     /** Puts these lists back, with what was added since. */
-    @SuppressWarnings({"rawtypes", "unchecked"})
+    @SuppressWarnings("rawtypes")
     public static void restoreImages(Object[] kept) {
         batchMode = true;
         Vector images = (Vector) kept[0], activations = (Vector) kept[1];

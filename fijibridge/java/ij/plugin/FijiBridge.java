@@ -21,7 +21,7 @@ public class FijiBridge implements PlugIn {
         if (thrown != null) throw (RuntimeException) thrown;
     }
 
-    /** Finds the caller on the stack: a menu, IJ.run of a script, run of a macro that ImageJ runs, or that Python runs. */
+    /** Finds the caller on the stack: a menu, IJ.run of a script, or run of a macro that ImageJ or Python runs. */
     private static int caller() {
         StackTraceElement[] frames = new Throwable().getStackTrace();
         for (int i = 0; i < frames.length; i++) {

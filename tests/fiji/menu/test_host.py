@@ -1,0 +1,97 @@
+"""Inputs that verbs take from ImageJ, and results that they show there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import fijibridge as fb
+from fijibridge.errors import MacroError
+from fijibridge.verbs import Cells, Image, Param
+
+
+def test_the_active_image_is_taken_if_none_is_named(clean, raw, model):
+    clean.run_macro(f'p = "{model}"; run("FijiBridge Predict...", "model=&p device=cpu");')
+    assert clean.titles() == ["raw.tif", "raw_prob"]
+    again = clean.ids()
+    clean.run_macro(f'selectImage("raw.tif"); run("FijiBridge Predict...", "model=[{model}] device=cpu");')
+    assert clean.titles() == ["raw.tif", "raw_prob"], "the result of that name is replaced"
+    assert clean.ids() == again
+
+
+def test_cells_are_labelled_outlined_measured_and_matched(clean):
+    tissue = fb.synthetic_epithelium((96, 96), cell_size=24, photons=400, weak_membranes=0, seed=1)
+    truth = tissue.labels
+    prob = xr.DataArray(np.asarray(fb.membrane_target(truth, 3) == 1, np.float32), dims=("y", "x"))
+    clean.show(prob, name="tissue_prob")
+    clean.show_labels(truth, name="truth")
+    clean.run_macro("""
+        t = 0.6;
+        run("FijiBridge Label Cells...", "image=tissue_prob method=threshold threshold=&t grow=false");
+        run("FijiBridge Match Labels...", "true=truth predicted=tissue_cells over=tissue_prob");
+        run("FijiBridge Match Labels...", "true=truth predicted=truth");
+        run("FijiBridge Measure Cells...", "cells=tissue_cells image=tissue_prob measurements=[area mean]");
+    """)
+    cells = fb.label_cells(prob, method="threshold", threshold=0.6, grow=False)
+    assert (clean.image("tissue_cells").values == cells.values).all()
+    matching = fb.match_labels(truth, cells)
+    table = clean.table("Matches")
+    assert table["image"].tolist() == ["tissue_prob", "truth"], "a row is added by each call"
+    assert table["matched"].tolist() == [matching.tp, fb.match_labels(truth, truth).tp]
+    assert set(clean.tables()) == {"Results", "Matches", "Matches cells"}
+    outlined = {roi.name: roi for roi in clean.rois("overlay", "tissue_prob")}
+    assert {str(i) for i in np.unique(cells)[1:]} <= set(outlined)
+    measured = clean.table("Results")
+    ids, pixels = np.unique(cells.values[cells.values > 0], return_counts=True)
+    assert measured["label"].tolist() == ids.tolist()
+    assert measured["Area"].tolist() == pixels.tolist()
+
+
+def test_drawn_areas_are_cells(clean, raw):
+    clean.add_rois([fb.Roi.rectangle(3, 4, 6, 5, name="7"), fb.Roi.rectangle(20, 20, 8, 9, name="drawn")], "raw.tif")
+    clean.run_macro('run("FijiBridge Measure Cells...", "cells=overlay image=raw.tif measurements=area");')
+    assert clean.table()["label"].tolist() == [7, 8]
+    assert clean.table()["Area"].tolist() == [30 * 0.25, 72 * 0.25]
+    with pytest.raises(MacroError, match="cells: the ROI Manager holds no areas"):
+        clean.run_macro('run("FijiBridge Measure Cells...", "cells=[ROI Manager] image=raw.tif");')
+    with pytest.raises(MacroError, match="true: the cells in the overlay need an image to lie in"):
+        clean.run_macro('run("FijiBridge Match Labels...", "true=overlay predicted=overlay");')
+
+
+@pytest.mark.parametrize("drawn", ["true", "predicted"])
+def test_drawn_areas_are_matched_with_a_label_image(clean, drawn):
+    labels = np.zeros((40, 50), np.uint16)
+    labels[3:9, 4:12] = 7
+    clean.show_labels(labels, name="labels")
+    clean.add_rois([fb.Roi.rectangle(4, 3, 8, 6, name="7"), fb.Roi.rectangle(20, 20, 8, 9, name="8")], "labels")
+    other = "predicted" if drawn == "true" else "true"
+    clean.run_macro(f'run("FijiBridge Match Labels...", "{drawn}=overlay {other}=labels");')
+    table = clean.table("Matches")
+    assert (table["matched"].tolist(), table["GT" if drawn == "true" else "predicted"].tolist()) == ([1], [2])
+
+
+def test_what_a_verb_returns_is_shown(clean, raw, own):
+    def several(image: Image, shift: Annotated[int, Param("to the right", "px", low=0)] = 1) -> list[object]:
+        mask = (image > 200).astype(np.uint8).rename("bright")
+        return [mask, pd.DataFrame({"n": [int(mask.sum())]}), [fb.Roi.rectangle(shift, 0, 2, 2, name="r")]]
+
+    def everything(image: Image) -> Cells:
+        return xr.ones_like(image).astype(np.uint16)  # which has the name of the image
+
+    own("Several...", several)
+    own("Everything...", everything)
+    clean.run_macro('run("FijiBridge Several...", "image=raw.tif shift=4");')
+    clean.run_macro('run("FijiBridge Everything...", "image=raw.tif");')
+    clean.run_macro('run("FijiBridge Everything...", "image=raw.tif");')
+    assert (clean.array("bright") == (raw.values > 200)).all()
+    assert clean.table("Several")["n"].tolist() == [int((raw.values > 200).sum())]
+    assert [roi.bounds for roi in clean.rois("overlay", "raw.tif")] == [(4, 0, 6, 2)]
+    assert (clean.array("raw.tif") == raw.values).all(), "what no verb made is not replaced"
+    assert clean.titles() == ["raw.tif", "bright", "raw_everything"]
+    assert clean.image("raw_everything").dtype == np.uint16
+    assert clean.run_macro('run("FijiBridge Several...", "image=raw.tif"); return getTitle();') == "bright"
+    assert clean.run_macro('run("FijiBridge Everything...", "image=raw.tif"); return getTitle();') == "raw_everything"
