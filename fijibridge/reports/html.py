@@ -18,8 +18,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
-import fijibridge
 from fijibridge.files import atomic
+from fijibridge.version import __version__
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ def write_page(
     """
     page = _environment().get_template("page.html.j2").render(
         title=title, lead=lead, sections=[section.render(report) for section in sections if section.needs(report)],
-        made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"), version=fijibridge.__version__,
+        made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"), version=__version__,
     )  # fmt: skip
     with atomic(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

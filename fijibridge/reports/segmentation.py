@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-import fijibridge
 from fijibridge.cells.corrections import compare_match_tables
 from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
 from fijibridge.cells.diagnosis.pixel_errors import EXTRA_MEMBRANE, MISSED_MEMBRANE
@@ -21,6 +20,7 @@ from fijibridge.cells.matching.matches import Matching
 from fijibridge.cells.matching.table import match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
 from fijibridge.cells.segmentation.methods import THRESHOLD
+from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.colors import OUTCOME_COLORS
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, as_image, values
@@ -230,7 +230,7 @@ def _error_picture(image: npt.NDArray[Any], errors: npt.NDArray[np.uint8]) -> np
     picture = 0.6 * np.repeat(pictures.grey(image)[..., None], 3, axis=-1)
     picture[errors == MISSED_MEMBRANE] = (0.95, 0.3, 0.1)
     picture[errors == EXTRA_MEMBRANE] = (0.3, 0.6, 1.0)
-    picture[errors == fijibridge.IGNORE] *= 0.4
+    picture[errors == IGNORE] *= 0.4
     return picture
 
 

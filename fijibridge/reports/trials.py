@@ -58,10 +58,10 @@ class Contender:
 
     def prob(self, item: Item) -> xr.DataArray:
         """Return the class probabilities of an image."""
-        import fijibridge as fb
+        from fijibridge.nn.prediction import predict
 
         found = self._newer_file(f"{item.name}_prob.tif")
-        return fb.predict(self._model(), item.image(), device=self._device) if found is None else read_image(found)
+        return predict(self._model(), item.image(), device=self._device) if found is None else read_image(found)
 
     def cells(self, item: Item, prob: xr.DataArray) -> npt.NDArray[Any]:
         """Return the label image of an image; it is read from the folder only if no `label` was given."""
@@ -74,11 +74,11 @@ class Contender:
         return (self.record.path or Path()) / MODEL
 
     def _model(self) -> Model:
-        import fijibridge as fb
+        from fijibridge.nn.model import Model
 
         if self._loaded is None:
             run: Any = self._run
-            self._loaded = run.model if isinstance(self._run, Recorded) else fb.Model.load(self._model_file)
+            self._loaded = run.model if isinstance(self._run, Recorded) else Model.load(self._model_file)
         return self._loaded
 
     def _newer_file(self, name: str) -> Path | None:
