@@ -61,7 +61,7 @@ def by_command_line(folder: Path, seed: int) -> tuple[pd.DataFrame, float]:
         run, out = Path(temporary) / "run", Path(temporary) / "pred"
         began = time.monotonic()
         fijibridge("train", folder, *patterns, *test, "--out", run, "--depth=2", "--channels=16", "--epochs=20",
-                   "--width=2",
+                   "--membrane-width=2",
                    f"--seed={seed}")  # fmt: skip
         fijibridge("predict", run, folder, patterns[0], *test, "--split=test", "--flips", "--out", out)
         fijibridge("label", out, "--threshold=0.4", "--min-size=50")  # best on the training images

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,23 @@ def python(where) -> Callable[..., subprocess.CompletedProcess[str]]:
         )  # fmt: skip
         assert done.returncode == status, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
+
+    return run
+
+
+@pytest.fixture
+def here(monkeypatch, capsys) -> Callable[..., str]:
+    """The command line in this process, which has loaded what it needs."""
+    from fijibridge.app.cli import main
+
+    def run(*arguments: object, status: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["fijibridge", *map(str, arguments)])
+        monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as end:
+            main()
+        text = "".join(capsys.readouterr())
+        assert end.value.code == status, text
+        return text
 
     return run
 

@@ -63,7 +63,7 @@ def prepared(folder: Path) -> Path:
 
 WRONG = {
     ("FijiBridge Predict...", "model=/nowhere"): "model is '/nowhere': there is no such file",
-    ("FijiBridge Stop Training", ""): "no training goes on",
+    ("FijiBridge Stop Training", ""): "no training is running",
 }
 """Calls that fail, and what is told of each."""
 WORKING = {command: options for command, options in LINES.items() if (command, options) not in WRONG}

@@ -41,6 +41,8 @@ if code is not None:  # a child; to free all modules at its end takes Python sec
     status = 0
     try:
         exec(code, {"__name__": "__main__"})
+    except SystemExit as end:
+        status = int(end.code or 0)
     except BaseException:
         traceback.print_exc()
         status = 1

@@ -1,1 +1,1 @@
-"""What a person starts: the command line, the demo, the pictures."""
+"""Programs that a person starts: the command line, the demo, the doctor."""

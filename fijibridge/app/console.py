@@ -1,4 +1,4 @@
-"""What is said on the console while something runs: steps with their times, and progress bars."""
+"""Output on the console: steps with their times, progress bars."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 console = Console(highlight=False, markup=False)
-"""Prints as it is: names of files and images are no markup."""
+"""Console that prints text unchanged; names of files and images may look like markup."""
 
 
 class Clock:
-    """Tells the seconds since it was made, in front of what it says."""
+    """Clock that prints lines with the seconds since it was made."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()
@@ -30,23 +30,23 @@ class Clock:
 
 
 class Bar:
-    """A progress bar that is an observer of a training."""
+    """Progress bar, and observer of a training."""
 
     def __init__(self, progress: Progress, title: str):
         self._progress = progress
         self._task = progress.add_task(title, total=None)
 
     def progress(self, step: int, steps: int) -> None:
-        """Show a step of so many."""
+        """Show the steps done and the number of all steps."""
         self._progress.update(self._task, completed=step, total=steps)
 
     def metrics(self, epoch: int, values: dict[str, float]) -> None:
-        """Show the metrics of an epoch, those that there are."""
+        """Show the known metrics of an epoch."""
         known = "  ".join(f"{k} {v:.4f}" for k, v in values.items() if k not in ("lr", "seconds") and v == v)
         self._progress.update(self._task, description=f"epoch {epoch}  {known}")
 
     def now(self, text: str) -> None:
-        """Show what is done now."""
+        """Show the current activity."""
         self._progress.update(self._task, description=text)
 
     def say(self, text: str) -> None:
@@ -56,7 +56,7 @@ class Bar:
 
 @contextmanager
 def bar(title: str) -> Iterator[Bar]:
-    """Show a progress bar while something runs."""
+    """Show a progress bar in a with block."""
     columns = (
         TextColumn("          {task.description}"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""The whole round trip on images whose cells are known: Fiji → arrays → U-Net → cells → match table → Fiji."""
+"""Demo on images whose cells are known: Fiji → arrays → U-Net → cells → match table → Fiji."""
 
 from __future__ import annotations
 
@@ -21,12 +21,24 @@ from fijibridge.reports import pictures, tables
 from fijibridge.rois import write_rois
 
 GOAL = 0.95
-"""F1 on images that were not trained on, at IoU 0.5, that the demo has to reach."""
+"""F1 at IoU 0.5 on unseen images that the demo must reach."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the demo reached, F1 at IoU 0.5 over all unseen images."""
+    """Result of the demo: F1 at IoU 0.5 over all unseen images.
+
+    Attributes
+    ----------
+    f1
+        F1 of the trained network.
+    threshold_f1
+        F1 of a plain threshold on the raw images.
+    untrained_f1
+        F1 of the network before training.
+    seconds
+        Duration of the demo.
+    """
 
     f1: float
     threshold_f1: float
@@ -35,7 +47,7 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Tell whether the goal was reached by learning: the network did, and what learnt nothing did not."""
+        """Whether the trained network reaches the goal, and neither the threshold nor the untrained network does."""
         return self.f1 >= GOAL > max(self.threshold_f1, self.untrained_f1)
 
 
@@ -49,21 +61,25 @@ def run_demo(
     unseen_images: int = 3,
     seed: int = 0,
 ) -> Outcome:
-    """Run the demo, and leave its results in a folder.
+    """Run the demo, and write its results to a folder.
 
     Parameters
     ----------
     out
-        Gets ``comparison.png``, ``matches.csv``, ``measurements.csv``, ``RoiSet.zip``, ``model.safetensors``,
+        Folder for ``comparison.png``, ``matches.csv``, ``measurements.csv``, ``RoiSet.zip``, ``model.safetensors``,
         ``history.csv``, ``run.json``, and the unseen images with their predictions and cells as TIFF.
     mode
-        With ImageJ's windows, or without a display.
+        ``"interactive"`` opens ImageJ's windows, ``"headless"`` needs no display.
     epochs, batches
-        Length of the training: epochs of so many batches of eight patches of 128 x 128 pixels.
+        Number of epochs, and of batches in an epoch; a batch has 8 patches of 128 x 128 pixels.
     training_images, unseen_images
-        How many pictures to make.
+        Number of images to draw for training and for the score.
     seed
-        Of the pictures, the first weights and the patches.
+        Seed of images, first weights and patches.
+
+    Returns
+    -------
+    Outcome
     """
     import torch
 
@@ -73,10 +89,8 @@ def run_demo(
     fiji = fb.Fiji.start("embedded", mode=mode)
     with fiji:
         clock.say(f"started {fiji}")
-        pairs = _learn_from_imagej(fiji, training_images, seed)
-        clock.say(
-            f"drew {training_images} images of an epithelium in ImageJ, with their cells as ROIs; pulled both back"
-        )
+        pairs = _training_pairs(fiji, training_images, seed)
+        clock.say(f"drew {training_images} images of an epithelium in ImageJ, their cells as ROIs; pulled both back")
 
         torch.manual_seed(seed)
         net = fb.UNet(depth=2, width=16)
@@ -90,21 +104,21 @@ def run_demo(
 
         found = _segment(run.model, unseen)
         outcome = Outcome(_f1(found), _threshold_f1(unseen), _f1(untrained), clock.seconds)
-        clock.say(f"predicted {unseen_images} images not trained on, labelled their cells and matched them")
+        clock.say(f"predicted {unseen_images} unseen images, labelled their cells and matched them")
         _back_to_imagej(fiji, found, out)
         shown = "predictions, cells and match table" if mode == "interactive" else "predictions and cells"
-        clock.say(f"showed {shown} in ImageJ; ImageJ measured the cells")
+        clock.say(f"showed {shown} in ImageJ, which measured the cells")
         _write(found, out)
         outcome = Outcome(outcome.f1, outcome.threshold_f1, outcome.untrained_f1, clock.seconds)
-        _tell(outcome, found, run.settings, out)
+        _summarise(outcome, found, run.settings, out)
         if mode == "interactive" and sys.stdin.isatty():
-            console.input("Look at the windows; Enter closes them. ")
+            console.input("Look at the windows; press Enter to close them. ")
     return outcome
 
 
 @dataclass(frozen=True)
 class _Found:
-    """One unseen image, its truth, and what was made of it."""
+    """An unseen image, its true cells, and its prediction, cells and match."""
 
     image: xr.DataArray
     true: xr.DataArray
@@ -113,8 +127,8 @@ class _Found:
     matching: Matching
 
 
-def _learn_from_imagej(fiji: fb.Fiji, count: int, seed: int) -> list[tuple[xr.DataArray, xr.DataArray]]:
-    """Show pictures and draw their cells in ImageJ, then pull images and ROIs and make targets of them."""
+def _training_pairs(fiji: fb.Fiji, count: int, seed: int) -> list[tuple[xr.DataArray, xr.DataArray]]:
+    """Show images and draw their cells in ImageJ, pull images and ROIs, and make targets."""
     pairs = []
     for number in range(count):
         tissue = fb.synthetic_epithelium((256, 224 + 32 * (number % 3)), seed=1000 * seed + number)
@@ -145,8 +159,8 @@ def _f1(found: Mapping[str, _Found]) -> float:
     return float(fb.match_table({name: f.matching for name, f in found.items()})["f1"].iloc[-1])
 
 
-def _threshold_f1(unseen: Mapping[str, Epithelium]) -> float:
-    """Return F1 of the best-known plain threshold (Otsu's) on the image from 0 to 1, with the same steps after it."""
+def _threshold_f1(unseen: Mapping[str, fb.Epithelium]) -> float:
+    """Return F1 of Otsu's threshold on the image, scaled from 0 to 1, followed by the same steps."""
     from skimage.filters import threshold_otsu
 
     matchings = {}
@@ -171,39 +185,37 @@ def _back_to_imagej(fiji: fb.Fiji, found: Mapping[str, _Found], out: Path) -> No
         measurements.append(measured)
     if fiji.mode == "interactive":
         fiji.show_table(fb.match_table({name: f.matching for name, f in found.items()}), name="Matches")
-    tables.save_table(out / "measurements.csv", pd.concat(measurements))
+    tables.save_table(pd.concat(measurements), out / "measurements.csv")
     first = next(iter(found.values()))
     write_rois(fb.labels_to_rois(first.cells), out / "RoiSet.zip")
 
 
 def _write(found: Mapping[str, _Found], out: Path) -> None:
-    tables.save_table(out / "matches.csv", fb.match_table({name: f.matching for name, f in found.items()}))
+    tables.save_table(fb.match_table({name: f.matching for name, f in found.items()}), out / "matches.csv")
     panels = [
         pictures.Panel(name, f.image, f.prob.sel(c="membrane"), f.true, f.cells, f.matching)
         for name, f in found.items()
     ]
-    pictures.save_comparison(out / "comparison.png", panels)
+    pictures.save_comparison(panels, out / "comparison.png")
     for name, f in found.items():
-        write_image(f.image, out / f"{name}.tif")
-        write_image(f.prob, out / f"{name}_prob.tif")
-        write_image(f.cells, out / f"{name}_cells.tif")
+        write_image(image=f.image, path=out / f"{name}.tif")
+        write_image(image=f.prob, path=out / f"{name}_prob.tif")
+        write_image(image=f.cells, path=out / f"{name}_cells.tif")
 
 
-def _tell(outcome: Outcome, found: Mapping[str, _Found], settings: dict[str, object], out: Path) -> None:
+def _summarise(outcome: Outcome, found: Mapping[str, _Found], settings: dict[str, object], out: Path) -> None:
     table = fb.match_table({name: f.matching for name, f in found.items()})
     console.print()
     console.print(tables.table_text(table))
     console.print(
-        f"\nF1 at IoU 0.5 on images not trained on: {outcome.f1:.3f} (goal {GOAL}); without learning: "
+        f"\nF1 at IoU 0.5 on unseen images: {outcome.f1:.3f} (goal {GOAL}); without training: "
         f"plain threshold on the raw image {outcome.threshold_f1:.3f}, network of 0 epochs {outcome.untrained_f1:.3f}"
     )
-    console.print(
-        f"{outcome.seconds:.0f} s in all. Results in {out}: comparison.png, matches.csv, measurements.csv, ..."
-    )
-    verdict = "passed" if outcome.passed else "FAILED: the goal was not reached by learning"
+    console.print(f"{outcome.seconds:.0f} s. Results in {out}: comparison.png, matches.csv, measurements.csv, ...")
+    verdict = "passed" if outcome.passed else "FAILED: training did not reach the goal"
     console.print(f"demo {verdict}")
     record = {
         "f1": outcome.f1, "threshold_f1": outcome.threshold_f1, "untrained_f1": outcome.untrained_f1, "goal": GOAL,
-        "seconds": round(outcome.seconds, 1), "passed": outcome.passed, "truth": "exact, the images are drawn",
+        "seconds": round(outcome.seconds, 1), "passed": outcome.passed, "truth": "exact: the images are drawn",
     }  # fmt: skip
     write_json(out / "demo.json", record | {"settings": settings})

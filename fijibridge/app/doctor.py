@@ -1,4 +1,4 @@
-"""What is wrong with this installation, and how to mend it."""
+"""Checks of an installation: problems and their remedies."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from fijibridge.worker import installation
 
 State = Literal["ok", "note", "problem"]
 START_WITHIN = 120
-"""Seconds that a trial start may take, jars downloaded."""
+"""Seconds that a trial start may take, with downloads."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """Result of a check.
 
     Attributes
     ----------
     what
-        What was looked at.
+        Name of the check.
     state
-        ``"ok"``, ``"note"`` (works without, but differently) or ``"problem"``.
+        ``"ok"``, ``"note"`` (fijibridge works, with a limitation) or ``"problem"``.
     found
-        What is there.
+        Description of the result.
     mend
-        What to do; empty if nothing.
+        Remedy; empty if none is needed.
     """
 
     what: str
@@ -50,22 +50,22 @@ class Finding:
 
 
 def examine(start: bool = True) -> list[Finding]:
-    """Look at everything that a session needs.
+    """Check everything that a session needs.
 
     Parameters
     ----------
     start
-        Also start the embedded ImageJ, the Fiji that was found, and the worker that a Fiji's scripts call, each in a
-        process of its own.
+        Whether to start the embedded ImageJ, the Fiji that is found, and the worker of Fiji's scripts too, each in a
+        separate process.
     """
-    looks: list[Callable[[], Finding]] = [packages, java, memory, fiji, installed, display, maven, torch]
+    checks: list[Callable[[], Finding]] = [packages, java, memory, fiji, installed, display, maven, torch]
     if start:
-        looks += [trial, fiji_trial, worker]
-    return [look() for look in looks]
+        checks += [trial, fiji_trial, worker]
+    return [check() for check in checks]
 
 
 def packages() -> Finding:
-    """Look at Python and the packages that it is about."""
+    """Check Python and the packages that matter."""
     found = []
     for name in ("fijibridge", "pyimagej", "scyjava", "jpype1", "torch", "lightning", "numpy", "scikit-image"):
         try:
@@ -77,7 +77,7 @@ def packages() -> Finding:
 
 
 def java() -> Finding:
-    """Look for Java, as a start would."""
+    """Check for Java, where a start looks for it."""
     try:
         chosen = installations.find_java(_fiji_folder(), display=startup.display_problem() is None)
     except StartError as error:
@@ -86,7 +86,7 @@ def java() -> Finding:
 
 
 def _fiji_folder() -> Path | None:
-    """Return the Fiji that a start finds; None where there is none, or FIJI_HOME is wrong."""
+    """Return the Fiji that a start finds; None if there is none, or FIJI_HOME is wrong."""
     try:
         return installations.find_fiji()
     except StartError:
@@ -94,72 +94,76 @@ def _fiji_folder() -> Path | None:
 
 
 def memory() -> Finding:
-    """Look at the machine's memory, of which Java takes a quarter unless told otherwise."""
+    """Check the memory of the machine, a quarter of which Java takes by default."""
     total = total_memory()
     if total is None:
-        return Finding("memory", "note", "the machine does not say how much it has", "start(heap='8g') sets Java's")
+        return Finding(
+            "memory", "note", "the size of the memory is unknown", "Fiji.start(..., heap='8g') sets Java's heap"
+        )
     heap = total / 4
-    told = f"{total / 2**30:.1f} GiB, of which Java takes {heap / 2**30:.1f} at most"
+    found = f"{total / 2**30:.1f} GiB, of which Java takes at most {heap / 2**30:.1f}"
     if heap < 2 * 2**30:
-        return Finding("memory", "note", told, "for large images: Fiji.start(..., heap='4g')")
-    return Finding("memory", "ok", told)
+        return Finding("memory", "note", found, "for large images: Fiji.start(..., heap='4g')")
+    return Finding("memory", "ok", found)
 
 
 def fiji() -> Finding:
-    """Look for a Fiji, where a start looks for it."""
+    """Check for a Fiji, where a start looks for it."""
     try:
         folder = installations.find_fiji()
     except StartError as error:
         return Finding(
-            "Fiji", "problem", str(error), "set FIJI_HOME to the folder with 'jars' and 'plugins', or unset it"
+            "Fiji", "problem", str(error), "set FIJI_HOME to the folder that holds 'jars' and 'plugins', or unset it"
         )
     if folder is None:
         places = ", ".join(str(p) for p in installations.fiji_places()[:3])
-        mend = f"unpack Fiji to one of {places} ..., or set FIJI_HOME; start('embedded') needs none"
-        return Finding("Fiji", "note", "none found: Fiji.start() would get the newest one from Maven", mend)
+        mend = f"unpack Fiji to one of {places} ..., or set FIJI_HOME; Fiji.start('embedded') needs no Fiji"
+        return Finding("Fiji", "note", "none found; Fiji.start() downloads the newest one from Maven", mend)
     jars = sorted((folder / "jars").glob("**/ij-1*.jar"))
     return Finding("Fiji", "ok", f"{folder}, {jars[-1].stem.replace('ij-', 'ImageJ ')}")
 
 
 def installed() -> Finding:
-    """Look whether FijiBridge is in the menu of that Fiji, and calls this Python."""
+    """Check whether FijiBridge is in the menu of that Fiji, and calls this Python."""
+    folder = _fiji_folder()
+    if folder is None:
+        mend = "fijibridge install-scripts PATH_TO_FIJI adds FijiBridge to the menu of a Fiji in another place"
+        return Finding("scripts in Fiji", "note", "not checked: no Fiji was found", mend)
     try:
-        folder = installations.find_fiji()
-        if folder is None:
-            mend = "fijibridge install-scripts PATH_TO_FIJI puts FijiBridge into the menu of a Fiji that lies elsewhere"
-            return Finding("scripts in Fiji", "note", "no Fiji was found to look into", mend)
         found, mend, works = installation.pair(folder)
     except StartError as error:
-        return Finding("scripts in Fiji", "problem", str(error), "see what is said of Fiji above")
+        return Finding("scripts in Fiji", "problem", str(error), f"fijibridge install-scripts {folder}")
     return Finding("scripts in Fiji", "problem" if not works else "note" if mend else "ok", found, mend)
 
 
 def display() -> Finding:
-    """Look for a display to open windows on."""
+    """Check for a display."""
     problem = startup.display_problem()
     if problem is not None:
-        return Finding("display", "note", problem, "mode='headless' works without")
+        return Finding("display", "note", problem, "mode='headless' needs no display")
     where = os.environ.get("DISPLAY") if sys.platform.startswith("linux") else sys.platform
-    return Finding("display", "ok", f"windows can be opened on {where}")
+    return Finding("display", "ok", f"windows open on {where}")
 
 
 def maven() -> Finding:
-    """Check that the embedded ImageJ and the Java compiler are on this machine, or can be fetched."""
+    """Check whether the embedded ImageJ and the Java compiler are on this machine, or can be downloaded."""
     needed = (startup.EMBEDDED, (compiler.ECJ,))
     if all(map(jars.is_cached, needed)):
         found = ", ".join(coordinate for coordinates in needed for coordinate in coordinates)
-        return Finding("embedded ImageJ", "ok", f"{found} in the cache: no network needed")
+        return Finding("embedded ImageJ", "ok", f"{found} in the cache; no network needed")
     try:
         startup.refuse_unreachable(list(startup.EMBEDDED), {})
     except StartError as error:
         return Finding(
             "embedded ImageJ", "problem", str(error), "connect to the network once, or set a proxy for Maven"
         )
-    return Finding("embedded ImageJ", "ok", "not on this machine yet; Maven Central answers: the first start gets it")
+    return Finding(
+        "embedded ImageJ", "ok", "not on this machine yet; Maven Central answers, the first start downloads it"
+    )
 
 
 def torch() -> Finding:
-    """Look at torch, and at what it can compute on."""
+    """Check torch, and the devices that it computes on."""
     try:
         import torch as library
     except (ImportError, OSError) as error:
@@ -170,12 +174,12 @@ def torch() -> Finding:
     if library.backends.mps.is_available():
         return Finding("torch", "ok", f"torch {library.__version__} on Apple's GPU")
     threads = library.get_num_threads()
-    told = f"torch {library.__version__} on the CPU, {threads} threads"
+    on_cpu = f"torch {library.__version__} on the CPU, {threads} threads"
     driver = shutil.which("nvidia-smi")
     if driver is None:
-        return Finding("torch", "note", told, "there is no NVIDIA driver: training works, but slowly")
+        return Finding("torch", "note", on_cpu, "there is no NVIDIA driver: training works, but is slow")
     reason = "built without CUDA" if library.version.cuda is None else f"built for CUDA {library.version.cuda}"
-    found = f"{told}; there is a driver ({driver}), but torch, {reason}, sees no GPU"
+    found = f"{on_cpu}; there is a driver ({driver}), but torch, {reason}, sees no GPU"
     return Finding("torch", "problem", found, "install the torch wheel for the CUDA version that nvidia-smi names")
 
 
@@ -196,55 +200,55 @@ with fb.Fiji.start(sys.argv[1], mode="headless") as fiji:
 
 
 def trial() -> Finding:
-    """Start the embedded ImageJ in a process of its own, and send it an image and back."""
+    """Start the embedded ImageJ in a separate process, and send an image to it and back."""
     return _tried("trial start", "embedded", "ImageJ")
 
 
 def fiji_trial() -> Finding:
-    """Start the Fiji that was found in a process of its own, and ask which languages its scripts can be in."""
+    """Start the Fiji that was found in a separate process, and list the script languages that it can run."""
     folder = _fiji_folder()
     if folder is None:
-        return Finding("trial start of Fiji", "note", "no Fiji to start", "see what is said of Fiji above")
+        return Finding("trial start of Fiji", "note", "not started: no Fiji was found", "see the finding on Fiji above")
     return _tried("trial start of Fiji", str(folder), "Fiji")
 
 
 def _tried(what: str, where: str, name: str) -> Finding:
-    """Start something in a process of its own."""
+    """Start ImageJ or Fiji in a separate process."""
     began = time.monotonic()
     command = [sys.executable, "-c", _TRIAL, where]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_WITHIN, cwd=Path.home())
     except subprocess.TimeoutExpired:
-        return Finding(what, "problem", f"not done in {START_WITHIN} s", "see the findings above")
+        return Finding(what, "problem", f"not started within {START_WITHIN} s", "see the findings above")
     if done.returncode:
-        last = (done.stderr.strip() or "nothing was said").splitlines()[-1]
+        last = (done.stderr.strip() or "no message").splitlines()[-1]
         return Finding(what, "problem", f"exit status {done.returncode}: {last}", "see the findings above")
     line = next((line for line in done.stdout.splitlines() if line.startswith(_ANSWER)), None)  # plugins print too
     if line is None:
         return Finding(
-            what, "problem", f"it said nothing of itself: {done.stdout.strip()[-200:]}", "see the findings above"
+            what, "problem", f"it did not report its version: {done.stdout.strip()[-200:]}", "see the findings above"
         )
-    told = json.loads(line.removeprefix(_ANSWER))
-    found = f"{name} {told['found']}, in {time.monotonic() - began:.1f} s"
-    if not told["languages"]:
+    answer = json.loads(line.removeprefix(_ANSWER))
+    found = f"{name} {answer['found']}, in {time.monotonic() - began:.1f} s"
+    if not answer["languages"]:
         return Finding(what, "ok", found)
-    found += f"; scripts in {', '.join(language for language, why in told['languages'].items() if not why)}"
-    fails = [f"{language}: {why}" for language, why in told["languages"].items() if why]
+    found += f"; scripts in {', '.join(language for language, why in answer['languages'].items() if not why)}"
+    fails = [f"{language}: {why}" for language, why in answer["languages"].items() if why]
     if fails:
         return Finding(what, "note", f"{found}; not in {'; '.join(fails)}", _JAVA_ADVICE)
     return Finding(what, "ok", found)
 
 
 _ANSWER = "fijibridge:"
-_JAVA_ADVICE = "use the Java that Fiji brings (in its folder 'java'), or a whole JDK: set JAVA_HOME"
+_JAVA_ADVICE = "use the Java that Fiji brings (in its folder 'java'), or a complete JDK: set JAVA_HOME"
 
 
 def worker() -> Finding:
-    """Start the worker that a Fiji's scripts call, as they do."""
+    """Start the worker of Fiji's scripts, as they start it."""
     began = time.monotonic()
     try:
-        told = installation.hello(timeout=START_WITHIN)
+        answer = installation.hello(timeout=START_WITHIN)
     except StartError as error:
         return Finding("worker", "problem", str(error), "see the findings above")
-    found = f"fijibridge {told['version']} answers Fiji's scripts, works on {told['device']}"
+    found = f"fijibridge {answer['version']} answers Fiji's scripts, computes on {answer['device']}"
     return Finding("worker", "ok", f"{found}, in {time.monotonic() - began:.1f} s")

@@ -1,4 +1,4 @@
-"""Verbs called on files: images are read from them, and what a verb found is written into a folder."""
+"""Host of verbs that reads images from files and writes results to a folder."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from fijibridge.errors import DatasetError, OptionError
 from fijibridge.files import atomic, make_folder, read_image, write_image
 from fijibridge.files.names import stem
 from fijibridge.image import values
+from fijibridge.renames import rename_attributes
 from fijibridge.reports.plots import columns_by_index, save_figure
 from fijibridge.reports.tables import save_table, table_text
 from fijibridge.rois import read_rois, write_rois
@@ -39,20 +40,20 @@ _ROIS = (".zip", ".roi")
 _ROWS = 20
 
 
-class OnFiles:
-    """A host of verbs, with files in place of open images.
+class FileHost:
+    """Host of verbs with files in place of open images.
 
     Parameters
     ----------
     out
-        Folder for what is found; None for a verb that only says something.
+        Folder for results; None for a verb that returns text only.
     overwrite
-        Whether the folder may hold files already, which those of the same names replace.
+        Whether results may replace files of the same names in the folder.
 
     Raises
     ------
     DatasetError
-        If the folder holds files and must not, is a file, or cannot be written to.
+        If the folder is a file, cannot be written to, or holds files without `overwrite`.
     """
 
     def __init__(self, out: str | os.PathLike[str] | None, overwrite: bool = False) -> None:
@@ -62,20 +63,20 @@ class OnFiles:
         self._read: set[Path] = set()
         self._tables: dict[str, tuple[Path, pd.DataFrame]] = {}
         if self.out is not None:
-            _look_at(self.out, overwrite)
+            _check_folder(self.out, overwrite)
 
     def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
-        """Return the image of a file; cells may be ROIs too, over the first image.
+        """Read the image in a file; cells may be ROIs too, drawn on the first image.
 
         Raises
         ------
         OptionError
-            If no file is named, or it holds ROIs and there is no image, or none of them is an area.
+            If no file is named, or a file of ROIs has no areas, or there is no image to draw them on.
         DatasetError
-            If there is no such file, or it cannot be read.
+            If the file does not exist or cannot be read.
         """
         if not isinstance(value, str | os.PathLike) or not str(value):
-            raise OptionError(f"{value!r} is no path; expected an image file")
+            raise OptionError(f"{value!r} is not a path; expected an image file")
         path = Path(value)
         self._read.add(path.resolve())
         if self.drawn(parameter, value):
@@ -86,41 +87,41 @@ class OnFiles:
         return image
 
     def drawn(self, parameter: Parameter, value: Any) -> bool:
-        """Whether cells are a file of ROIs."""
+        """Return whether a value names a file of ROIs."""
         named = isinstance(value, str | os.PathLike)
         return parameter.kind is Kind.cells and named and Path(value).suffix.lower() in _ROIS
 
     def _drawn(self, path: Path, over: xr.DataArray | None) -> xr.DataArray:
-        """Draw the areas in a file of ROIs as cells."""
+        """Draw the areas in a file of ROIs as a label image."""
         if over is None:
-            raise OptionError(f"{path} holds ROIs, and there is no image that they lie on; expected a label image")
+            raise OptionError(f"{path} holds ROIs, but there is no image to draw them on; expected a label image")
         cells = drawn_cells(read_rois(path), over)
         if cells is None:
             raise OptionError(f"{path} holds no areas; expected the outlines of cells")
         return cells.rename(path.stem)
 
     def give(self, result: Result) -> None:
-        """Write a result, or say it."""
+        """Write a result to a file, or print it."""
         if isinstance(result, Say):
             console.print(result.text, soft_wrap=True)
         elif isinstance(result, ShowImage):
             self._image(result)
         elif isinstance(result, ShowLabels):
-            write_image(result.labels, self._free(result.name, ".tif"))
+            write_image(image=result.labels, path=self._free(result.name, ".tif"))
         elif isinstance(result, Outlines):
             colored = [r.styled(stroke=c) if (c := result.colors.get(r.name)) else r for r in result.rois]
             write_rois(colored, self._free(f"{stem(self._inputs[result.over])}_rois", ".zip"))
         elif isinstance(result, ShowTable):
             self._table(result)
         elif isinstance(result, ShowCurves):
-            save_table(self._free(result.name, ".csv"), result.table.reset_index())
+            save_table(result.table.reset_index(), self._free(result.name, ".csv"))
             save_figure(columns_by_index(result.table, result.name), self._free(result.name, ".png"))
         else:
-            save_table(self._free("Results", ".csv"), self._measured(result))
+            save_table(self._measured(result), self._free("Results", ".csv"))
 
     def _image(self, result: ShowImage) -> None:
-        write_image(result.image, self._free(result.name, ".tif"))
-        if result.colors is not None and result.image.ndim == 2:  # such colours have no place in the TIFF
+        write_image(image=result.image, path=self._free(result.name, ".tif"))
+        if result.colors is not None and result.image.ndim == 2:  # the TIFF cannot hold these colours
             with atomic(self._free(result.name, ".png")) as temporary:
                 imsave(temporary, np.asarray(result.colors)[values(result.image)], check_contrast=False)
 
@@ -131,13 +132,13 @@ class OnFiles:
             table = pd.concat([before, table], ignore_index=True)
         else:
             path = self._free(result.name, ".csv")
-        save_table(path, table)
+        save_table(table, path)
         self._tables[result.name] = path, table
         if len(table) <= _ROWS:
             console.print(table_text(table), soft_wrap=True)
 
     def _measured(self, result: Measure) -> pd.DataFrame:
-        """Let the embedded ImageJ measure, without a display."""
+        """Measure with the embedded ImageJ, without a display."""
         from fijibridge.fiji.session.fiji import Fiji
 
         with Fiji.start("embedded", mode="headless") as fiji:
@@ -146,15 +147,15 @@ class OnFiles:
             )
 
     def _free(self, name: str, ending: str) -> Path:
-        """Return the path of a result: no other result of this call has it, and no input is there.
+        """Return the path of a result that is neither a result of this call nor an input.
 
         Raises
         ------
         OptionError
-            If there is no folder to write into.
+            If there is no folder for results.
         """
         if self.out is None:
-            raise OptionError(f"there is no folder for the result {name!r}: say --out")
+            raise OptionError(f"there is no folder for the result {name!r}; add --out")
         base = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name).strip(" .") or "result"
         path, number = self.out / f"{base}{ending}", 2
         while path in self.written or path.resolve() in self._read:
@@ -164,15 +165,18 @@ class OnFiles:
         return path
 
 
-def _look_at(out: Path, overwrite: bool) -> None:
-    """Refuse a folder that results cannot be written into, before there are any."""
+def _check_folder(out: Path, overwrite: bool) -> None:
+    """Refuse a folder that cannot receive results, before the verb runs."""
     there = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not there.is_dir():
-        raise DatasetError(f"{there} is a file; expected a folder for the results: choose another")
+        raise DatasetError(f"{there} is a file; expected a folder for the results")
     if not os.access(there, os.W_OK):
-        raise DatasetError(f"the folder {there} cannot be written to; choose another for the results")
+        raise DatasetError(f"the folder {there} cannot be written to; choose another folder for the results")
     if there == out and not overwrite and any(out.iterdir()):
         raise DatasetError(
-            f"{out} holds files already: choose another folder (out, --out), or say that those of the same names may "
-            "be replaced (overwrite=True, --overwrite)"
+            f"{out} already holds files: choose another folder (out, --out), or replace files of the same names "
+            "(overwrite=True, --overwrite)"
         )
+
+
+rename_attributes(__name__, {"OnFiles": "app.file_host:FileHost"})

@@ -1,4 +1,4 @@
-"""The page of the docs about verbs, made from them: ``python -m fijibridge.app.verb_pages > docs/verbs.md``."""
+"""Page of the docs about verbs: ``python -m fijibridge.app.verb_pages > docs/verbs.md`` writes it."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ _INTRODUCTION = """\
 
 # Verbs
 
-A verb is a Python function that can be called from Fiji's menu (**Plugins ▸ FijiBridge**), from macros and scripts, and
-from the command line, with the same names, defaults and checks everywhere. [fiji.md](fiji.md) says how Fiji gets them.
+A verb is a Python function that Fiji's menu (**Plugins ▸ FijiBridge**), macros, scripts and the command line can call,
+with the same names, defaults and checks everywhere. [fiji.md](fiji.md) explains how Fiji gets them.
 
-- In a macro, options are `name=value`; a value with spaces is in brackets, `model=[/my data/model.safetensors]`. What
-  is left out has its default. A flag that is off is switched on by its name alone, one that is on is switched off by
-  `name=false`.
-- In Fiji, an image is the title of an open one, the active one if left out. Cells are the title of a label image, or
-  `ROI Manager` or `overlay`, whose areas they are.
-- In Fiji, a result replaces the result of that name from before, and nothing else; `overwrite=true` lets it replace any
-  open image of that name, also one that was changed and is not saved. All verbs take that which show images.
+- In a macro, options are `name=value`; a value with spaces is in brackets, `model=[/my data/model.safetensors]`.
+  Options that are left out have their default. The name alone switches a flag on, `name=false` switches it off.
+- In Fiji, an image is the title of an open one; the active image if left out. Cells are the title of a label image, or
+  `ROI Manager` or `overlay`, whose areas become the cells.
+- In Fiji, a result replaces an earlier result of that name, and no other image; with `overwrite=true` it replaces any
+  open image of that name, even with unsaved changes. All verbs that show images take `overwrite`.
 - On the command line, `fijibridge run VERB`, images are files; cells are a label image, or a file of ROIs (`.zip`,
-  `.roi`) over the first image. Results are written into the folder `--out`: images and label images as TIFF, ROIs as a
-  zip that the ROI Manager opens, tables as CSV, curves as CSV and PNG. A folder that holds files already is refused,
-  unless you say `--overwrite`.
-- All that is wrong is told at once, before any work starts.
+  `.roi`) on the first image. Results go to the folder `--out`: images and label images as TIFF, ROIs as a zip that the
+  ROI Manager opens, tables as CSV, curves as CSV and PNG. A folder that holds files already is refused without
+  `--overwrite`.
+- An error message lists everything that is wrong, before any work starts.
+- A parameter that was renamed keeps its old name for one version, with a warning.
 """
 
 _OWN = """\
-## A verb of your own
+## Write a verb
 
-A function becomes a verb by its signature: the types of its parameters say what is asked for, `Param` the rest.
+The signature of a function makes it a verb: types define what the dialog asks for, `Param` adds help, unit and range.
 
 ```python
 from typing import Annotated
@@ -54,34 +54,37 @@ from fijibridge.verbs import Cells, Image, Param, verb
 def bright_cells(
     image: Image,
     cells: Cells,
-    limit: Annotated[float, Param("mean grey value from which on a cell is bright", low=0)] = 100,
+    limit: Annotated[float, Param("mean grey value from which a cell is bright", low=0)] = 100,
 ) -> list:
-    \"\"\"Tell the mean grey value of each cell, and how many are bright.\"\"\"
+    \"\"\"Measure the mean grey value of each cell, and count the bright ones.\"\"\"
     ids = list(range(1, int(cells.max()) + 1))
     table = pd.DataFrame({"label": ids, "mean": ndimage.mean(image, cells, ids)})
     return [table, f"{(table['mean'] >= limit).sum()} of {len(ids)} cells are bright"]
 ```
 
-From then on it is in the menu and in macros of the Fiji that runs in this process:
+It is now in the menu, and in macros of the Fiji that runs in this process:
 
 ```
 run("FijiBridge Bright Cells...", "cells=evl_01_cells.tif limit=120");
 ```
 
-| type of a parameter | what is asked for |
+| type of a parameter | dialog |
 |---|---|
 | `Image`, `Cells` | an open image, a label image; the function gets an `xarray.DataArray` with its calibration |
-| `File`, `Folder`, `NewFolder` | a path; the first two must be there |
+| `File`, `Folder`, `NewFolder` | a path; the first two must exist |
 | `int`, `float`, `bool`, `str`, `Literal["a", "b"]` | a number, a flag, a text, one of these |
-| any of them `\\| None` | it may be left out |
-| `Call` | nothing: it is how the function tells its progress, and asks whether to stop |
+| any of them `\\| None` | may be left out |
+| `Call` | not in the dialog: the function reports progress through it, and asks whether to stop |
 
-What it returns is shown: an array as an image (a label image where the function is annotated `-> Cells`), a DataFrame
-as a table, a text in the log, a list of ROIs over the first image; several of them as a list. `fijibridge.verbs` has
-results that say more (`ShowImage`, `Outlines`, `ShowTable` ...). An error of `fijibridge.errors` is told as it is.
+Returned values are shown: an array as an image (a label image if the function is annotated `-> Cells`), a DataFrame as
+a table, a text in the log, a list of ROIs on the first image; several of them as a list. `fijibridge.verbs` has results
+with more options (`ShowImage`, `Outlines`, `ShowTable` ...). The message of an error of `fijibridge.errors` is shown
+as it is.
 
-A package brings its verbs along, also for the command line and for a Fiji that Python did not start, by an entry point
-that names their module:
+To rename a parameter, give its old name as `Param(..., was=("old_name",))`: old macros and scripts then still work.
+
+A package adds its verbs, also for the command line and for a Fiji that Python did not start, by an entry point that
+names their module:
 
 ```toml
 [project.entry-points."fijibridge.verbs"]
@@ -91,7 +94,7 @@ bright = "my_package.verbs"
 
 
 def markdown() -> str:
-    """Return the page about the verbs of fijibridge."""
+    """Return the page about the verbs of fijibridge as Markdown."""
     verbs = [verb for verb in all_verbs() if verb.function.__module__.startswith("fijibridge.verbs.")]
     listed = "\n".join(f"| [{verb.title.removesuffix('...')}](#{_anchor(verb)}) | {verb.summary} |" for verb in verbs)
     parts = [f"{_INTRODUCTION}\n| verb | what it does |\n|---|---|\n{listed}\n", *map(_section, verbs), _OWN]
@@ -99,7 +102,7 @@ def markdown() -> str:
 
 
 def _anchor(verb: Verb) -> str:
-    """Return where a page on GitHub has the heading of a verb."""
+    """Return the anchor of a verb's heading on GitHub."""
     return "".join(c for c in verb.title.lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
 
@@ -129,7 +132,7 @@ def _table(parameters: Iterable[Parameter]) -> str:
 
 def _default(parameter: Parameter) -> str:
     if parameter.required:
-        return "needed" if parameter.kind is not Kind.image else "the active image"
+        return "required" if parameter.kind is not Kind.image else "the active image"
     text = parameter.text(parameter.default)
     return f"`{text}`" if text else ""
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fijibridge.errors import ImageError
-from fijibridge.rois import Roi
+
+if TYPE_CHECKING:
+    from fijibridge.rois import Roi
 
 MEASUREMENTS = (
     "area",

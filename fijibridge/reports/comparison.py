@@ -1,4 +1,4 @@
-"""Runs side by side: what was set otherwise, how the curves went, what each finds in the same images."""
+"""Comparison of runs: settings, curves, endings, and the cells that each run finds in the same images."""
 
 from __future__ import annotations
 
@@ -14,40 +14,26 @@ import pandas as pd
 import xarray as xr
 from matplotlib import colormaps
 
+from fijibridge.cells.matching import THRESH
 from fijibridge.cells.matching.matches import Matching
 from fijibridge.cells.matching.table import match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
+from fijibridge.cells.segmentation.methods import THRESHOLD
 from fijibridge.colors import OUTCOME_COLORS
 from fijibridge.dataset import Dataset, Item
 from fijibridge.errors import TrainingError
 from fijibridge.files import make_folder, write_image
 from fijibridge.image import values
-from fijibridge.record import Record
+from fijibridge.record import MEMBRANE, Record
 from fijibridge.reports import html, pictures, plots, tables
+from fijibridge.reports.html import Section, ShownImage
 from fijibridge.reports.predictions import COLUMNS, difference
 from fijibridge.reports.settings import differing_settings, endings_table
-from fijibridge.reports.trials import (
-    LABEL,
-    AnyRun,
-    Contender,
-    learnt_by,
-    match_item,
-    slice_shown,
-    unseen_images,
-)
+from fijibridge.reports.trials import LABEL, AnyRun, Contender, match_item, slice_shown, trained_on, unseen_images
 
 PAGE = "comparison.html"
 _BESIDE = ("matched", "predicted", "f1", "pq", "splits", "merges")
 _SHORT = ("matched", "f1")
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One image of a comparison as the page shows it: pictures are data URIs."""
-
-    name: str
-    note: str
-    layers: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -57,21 +43,21 @@ class Comparison:
     Attributes
     ----------
     records : dict
-        :class:`fijibridge.Record` of each run, by the name that it has here.
+        :class:`fijibridge.Record` of each run, by its name in the comparison.
     settings : pandas.DataFrame
-        A row per setting (and version, and device) that is not the same in all runs; a column per run.
+        Settings, versions and devices that differ: a row each, a column for each run.
     endings : pandas.DataFrame
-        A row per run: epochs, metric, its best value and epoch, seconds, what the curves look like, why it ended.
+        A row for each run: epochs, metric, its best value and epoch, seconds, shape of the curves, reason of the end.
     tables : dict
-        Match table of each run on the same images, as :func:`fijibridge.match_table` has it.
+        Match table of each run on the same images, as :func:`fijibridge.match_table` returns it.
     matches : pandas.DataFrame
-        These beside each other: a row per image, for each measure a column per run and the change from the first run to
-        the last. Empty if no image could be tried.
+        The match tables side by side: a row for each image; for each score a column for each run, and the change from
+        the first run to the last. Empty if no image could be tried.
     differences : pandas.DataFrame
-        How far the predictions of each run differ from those of the first, per image: the columns of
+        Differences between the predictions of each run and those of the first run, by image: the columns of
         :func:`fijibridge.compare_predictions`, and ``runs``.
     notes : tuple of str
-        What one has to know to read it: images that a run had learnt, runs that could not be tried.
+        Remarks: training images among the images, runs that could not be tried.
     """
 
     records: dict[str, Record]
@@ -81,12 +67,12 @@ class Comparison:
     matches: pd.DataFrame
     differences: pd.DataFrame
     notes: tuple[str, ...]
-    thresh: float = 0.5
-    shown: tuple[Shown, ...] = field(default=(), repr=False)
+    thresh: float = THRESH
+    shown: tuple[ShownImage, ...] = field(default=(), repr=False)
 
     @property
     def curves(self) -> pd.DataFrame:
-        """The metrics of all runs by epoch, with columns (run, metric)."""
+        """Metrics of all runs by epoch, with columns (run, metric)."""
         return pd.concat({name: record.curves for name, record in self.records.items()}, axis="columns")
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
@@ -94,20 +80,15 @@ class Comparison:
         target = make_folder(folder)
         for name in ("settings", "endings", "matches", "differences"):
             if len(table := getattr(self, name)):
-                tables.save_table(target / f"{name}.csv", table)
-        html.write_page(
-            target / PAGE, "comparison.html.j2", title=f"Runs {', '.join(self.records)}", thresh=self.thresh,
-            told={name: record.summary() for name, record in self.records.items()}, settings=self.settings,
-            endings=self.endings, matches=self.matches, differences=self.differences, notes=self.notes,
-            curves=html.inline(plots.run_curves({name: r.curves for name, r in self.records.items()})),
-            colors=OUTCOME_COLORS, shown=self.shown,
-        )  # fmt: skip
+                tables.save_table(table, target / f"{name}.csv")
+        lead = f"Two cells match from an IoU of {self.thresh}; changes are from the first run to the last"
+        html.write_page(target / PAGE, f"Runs {', '.join(self.records)}", SECTIONS, self, lead=lead)
         return target / PAGE
 
     def __str__(self) -> str:
         parts = {
             "Settings that differ": self.settings,
-            "How they ended": self.endings,
+            "Endings": self.endings,
             "Matches": self.matches[[c for c in self.matches if str(c).startswith(("image", "GT", *_SHORT))]],
             "Differences of predictions": self.differences,
         }
@@ -120,32 +101,32 @@ def compare_runs(
     data: Dataset | str | os.PathLike[str] | None = None,
     split: str | None = None,
     out: str | os.PathLike[str] | None = None,
-    thresh: float = 0.5,
+    thresh: float = THRESH,
     label: Mapping[str, Any] | None = None,
     device: str | None = None,
 ) -> Comparison:
-    """Set trainings side by side: settings, curves, endings, and what each finds in the same images.
+    """Compare trainings: settings, curves, endings, and the cells that each run finds in the same images.
 
     Parameters
     ----------
     *runs
-        Folders of runs, or runs of this process, the oldest first: changes are from the first to the last.
+        Folders of runs, or runs of this process, the oldest first: changes are from the first run to the last.
     data
-        Dataset, or its folder, whose images with known cells the runs are tried on; left out, that which they learnt
-        from, if it still lies where it did.
+        Dataset, or its folder, whose images with known cells the runs are tried on; if left out, the folder of the
+        training, if it still exists.
     split
         ``"validation"``, ``"test"`` or ``"train"``; validation and test images if left out.
     out
         Folder for ``comparison.html``, the tables as CSV, and the difference images
-        ``differences/{image}_{run}-{first}.tif`` (probability of membrane, of a run minus that of the first).
+        ``differences/{image}_{run}-{first}.tif`` (membrane probability of a run minus that of the first run).
     thresh
-        IoU from which on a cell is found.
+        IoU from which two cells match.
     label
-        Arguments of :func:`fijibridge.label_cells`; the method ``"watershed"`` if left out. ``{name}_prob.tif`` and
-        ``{name}_cells.tif`` in the folder of a run that are newer than its model are taken as they are (cells only if
-        `label` is left out).
+        Arguments of :func:`fijibridge.label_cells`; the method ``"watershed"`` if left out. Files ``{name}_prob.tif``
+        and ``{name}_cells.tif`` in the folder of a run that are newer than its model are read instead of computed
+        (cells only if `label` is left out).
     device
-        To predict on; the best there is if left out.
+        Device that predicts; the fastest available if left out.
 
     Returns
     -------
@@ -154,83 +135,114 @@ def compare_runs(
     Raises
     ------
     TrainingError
-        If there are less than two runs, or one is no run.
+        If there are fewer than two runs, or one is not a run.
     DatasetError
         If `data` cannot be opened, or has no such images.
     """
     if len(runs) < 2:
         raise TrainingError(f"got {len(runs)} run(s); expected two or more to compare")
-    contenders = _named_apart([Contender(run, device, label) for run in runs])
+    contenders = _with_different_names([Contender(run, device, label) for run in runs])
     records = {c.name: c.record for c in contenders}
     items, reason = unseen_images(list(records.values()), data, split)
-    notes = [] if reason is None else [f"No image was tried: {reason}."]
     able = [c for c in contenders if c.without is None]
-    notes += [f"Not tried on images: {c.without}." for c in contenders if c.without is not None]
     target = None if out is None else make_folder(out)
-    found: dict[str, dict[str, Matching]] = {c.name: {} for c in able}
-    differences: list[dict[str, Any]] = []
-    shown: list[Shown] = []
+    trial = _Trial(able, thresh, {**LABEL, **(label or {})}, target)
+    trial.notes += [] if reason is None else [f"No image was tried: {reason}."]
+    trial.notes += [f"Not tried on images: {c.without}." for c in contenders if c.without is not None]
     for item in items if len(able) > 1 else ():
-        shown.append(_try(item, able, found, differences, thresh, label or LABEL, target))
-        if learnt := learnt_by(item, able):
-            notes.append(f"{item.name} was learnt by {' and '.join(learnt)}: what such a run finds there says little.")
-    groups = {item.name: item.split for item in items}
-    several = len(set(groups.values())) > 1
-    by_run = {name: match_table(m, groups if several else None) for name, m in found.items() if m}
+        trial.add(item)
+    by_run = trial.match_tables()
     result = Comparison(
         records=records,
         settings=differing_settings(records),
         endings=endings_table(records),
         tables=by_run,
         matches=_beside(by_run),
-        differences=pd.DataFrame(differences, columns=["image", "runs", *COLUMNS[1:]]),
-        notes=tuple(notes),
+        differences=pd.DataFrame(trial.differences, columns=["image", "runs", *COLUMNS[1:]]),
+        notes=tuple(trial.notes),
         thresh=thresh,
-        shown=tuple(shown),
+        shown=tuple(trial.shown),
     )
     if target is not None:
         result.save(target)
     return result
 
 
-def _try(
-    item: Item, contenders: Sequence[Contender], found: dict[str, dict[str, Matching]],
-    differences: list[dict[str, Any]], thresh: float, label: Mapping[str, Any], target: Path | None,
-) -> Shown:  # fmt: skip
-    """Let each run find the cells of an image, note what it found, and how far it is from the first run."""
-    true = np.asarray(values(item.labels()))
-    z = slice_shown(true)
-    raw = pictures.plane_of(item.image(), z)
-    layers = {"image": pictures.grey(raw), "true cells": pictures.label_colours(pictures.plane_of(true, z))}
-    first: xr.DataArray | None = None
-    words = []
-    for contender in contenders:
-        prob = contender.prob(item)
-        cells = contender.cells(item, prob)
-        matching = found[contender.name][item.name] = match_item(item, cells, thresh)
-        true_plane, plane = pictures.plane_of(true, z), pictures.plane_of(cells, z)
-        layers[f"{contender.name}: outcomes"] = pictures.outcome_picture(raw, true_plane, plane, matching)
-        words.append(f"{contender.name}: {matching.tp} of {matching.n_true}, {pictures.outcome_words(matching)}")
-        if first is None:
-            first = prob
-            continue
-        runs = f"{contender.name} - {contenders[0].name}"
-        row = difference(first, prob, thresh=thresh, threshold=0.5, label=label)
-        differences.append({"image": item.name, "runs": runs, **row})
-        minus = membrane_of(prob, "membrane") - membrane_of(first, "membrane").values
-        layers[runs] = _difference_picture(pictures.plane_of(minus, z))
-        if target is not None:
-            write_image(minus, target / "differences" / f"{item.name}_{runs.replace(' ', '')}.tif")
-    return Shown(item.name, "; ".join(words), {name: html.inline(picture) for name, picture in layers.items()})
+class _Trial:
+    """Runs tried on one image after the other.
+
+    Parameters
+    ----------
+    contenders
+        The runs.
+    thresh
+        IoU from which two cells match.
+    label
+        Arguments of :func:`fijibridge.label_cells`.
+    target
+        Folder for difference images.
+    """
+
+    def __init__(
+        self, contenders: Sequence[Contender], thresh: float, label: Mapping[str, Any], target: Path | None
+    ) -> None:
+        self._contenders, self._thresh, self._label, self._target = contenders, thresh, label, target
+        self._groups: dict[str, str] = {}
+        self._found: dict[str, dict[str, Matching]] = {c.name: {} for c in contenders}
+        self.differences: list[dict[str, Any]] = []
+        self.shown: list[ShownImage] = []
+        self.notes: list[str] = []
+
+    def add(self, item: Item) -> None:
+        """Let each run find the cells of an image; compare them with the truth, and the first run with the others."""
+        self._groups[item.name] = item.split
+        true = np.asarray(values(item.labels()))
+        z = slice_shown(true)
+        raw, seen = pictures.plane_of(item.image(), z), pictures.plane_of(true, z)
+        layers = {"image": pictures.grey(raw), "true cells": pictures.label_colours(seen)}
+        words = []
+        first: xr.DataArray | None = None
+        for contender in self._contenders:
+            prob = contender.prob(item)
+            cells = contender.cells(item, prob)
+            matching = self._found[contender.name][item.name] = match_item(item, cells, self._thresh)
+            plane = pictures.plane_of(cells, z)
+            layers[f"{contender.name}: outcomes"] = pictures.outcome_picture(raw, seen, plane, matching)
+            words.append(f"{contender.name}: {matching.tp} of {matching.n_true}, {pictures.outcome_words(matching)}")
+            if first is None:
+                first = prob
+                continue
+            runs = f"{contender.name} - {self._contenders[0].name}"
+            layers[runs] = _difference_picture(pictures.plane_of(self._differ(item, runs, first, prob), z))
+        self.shown.append(ShownImage(item.name, "; ".join(words), html.inline_all(layers)))
+        if names := trained_on(item, self._contenders):
+            self.notes.append(
+                f"{item.name} is a training image of {' and '.join(names)}: its score says little about other images."
+            )
+
+    def _differ(self, item: Item, runs: str, first: xr.DataArray, prob: xr.DataArray) -> xr.DataArray:
+        """Note how far two predictions of an image differ; return the difference of their membrane probabilities."""
+        row = difference(first, prob, thresh=self._thresh, membrane_threshold=THRESHOLD, label=self._label)
+        self.differences.append({"image": item.name, "runs": runs, **row})
+        minus = membrane_of(prob, MEMBRANE) - membrane_of(first, MEMBRANE).values
+        if self._target is not None:
+            name = f"{item.name}_{runs.replace(' ', '')}.tif"
+            write_image(image=minus, path=self._target / "differences" / name)
+        return minus
+
+    def match_tables(self) -> dict[str, pd.DataFrame]:
+        """Return the match table of each run, with totals of each split if there are several."""
+        groups = self._groups if len(set(self._groups.values())) > 1 else None
+        return {name: match_table(found, groups) for name, found in self._found.items() if found}
 
 
 def _difference_picture(difference: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Paint where a probability is higher red, and where it is lower blue, full colour at 1."""
+    """Paint positive differences red and negative ones blue, in full colour at 1 and -1."""
     return np.asarray(colormaps["RdBu_r"](difference / 2 + 0.5)[..., :3], float)
 
 
-def _named_apart(contenders: list[Contender]) -> list[Contender]:
-    """Give runs whose folders have one name more of their paths, or numbers, so that each has its own."""
+def _with_different_names(contenders: list[Contender]) -> list[Contender]:
+    """Add the parent folder, or a number, to the names of runs that are equal."""
     names = [c.name for c in contenders]
     for contender in contenders:
         path = contender.record.path
@@ -244,7 +256,7 @@ def _named_apart(contenders: list[Contender]) -> list[Contender]:
 
 
 def _beside(by_run: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Set match tables of the same images beside each other, with the change from the first to the last."""
+    """Join match tables of the same images side by side, with the change from the first to the last."""
     if len(by_run) < 2:
         return pd.DataFrame(columns=["image", "GT"])
     first, *_, last = by_run.values()
@@ -258,3 +270,34 @@ def _beside(by_run: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def _text(table: pd.DataFrame) -> str:
     return table.to_string(index=False, float_format="{:.4g}".format, na_rep="–")
+
+
+# --- sections -------------------------------------------------------------------------------------------
+
+
+def _curves(comparison: Comparison) -> dict[str, Any]:
+    return {"curves": html.inline(plots.run_curves({name: r.curves for name, r in comparison.records.items()}))}
+
+
+def _endings(comparison: Comparison) -> dict[str, Any]:
+    words = {name: record.summary() for name, record in comparison.records.items()}
+    return {"table": comparison.endings, "words": words}
+
+
+SECTIONS: tuple[Section[Comparison], ...] = (
+    Section("comparison/notes", "", lambda c: {"notes": c.notes}),
+    Section("comparison/settings", "Settings that differ", lambda c: {"table": c.settings}),
+    Section("comparison/curves", "Curves", _curves),
+    Section("comparison/endings", "Endings", _endings),
+    Section(
+        "comparison/matches", "Matches on the same images", lambda c: {"table": c.matches}, lambda c: len(c.matches)
+    ),
+    Section(
+        "comparison/differences",
+        "Differences of the predictions",
+        lambda c: {"table": c.differences},
+        lambda c: len(c.differences),
+    ),
+    Section("comparison/images", "", lambda c: {"shown": c.shown, "colors": OUTCOME_COLORS}, lambda c: c.shown),
+)
+"""Sections of the page, in order."""

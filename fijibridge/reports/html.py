@@ -1,50 +1,129 @@
-"""Pages of HTML, each one file that a browser opens without a network and that runs nothing."""
+"""HTML pages, each one file that a browser opens without a network and that runs no scripts."""
 
 from __future__ import annotations
 
 import base64
 import io
 import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
-import fijibridge
 from fijibridge.files import atomic
+from fijibridge.version import __version__
+
+T = TypeVar("T")
 
 
-def write_page(path: str | os.PathLike[str], template: str, **told: Any) -> None:
-    """Write a page by its template, atomically.
+@dataclass(frozen=True)
+class Section(Generic[T]):
+    """One part of a report.
+
+    To add a section to a report, write its template and a function for its values, and add a line to the report's list
+    ``SECTIONS``.
+
+    Attributes
+    ----------
+    template
+        File in ``templates``, without its ending; the last part of its name is the anchor of the heading.
+    title
+        Heading; empty for a section without one.
+    values
+        Returns what the template shows, from the data of the report.
+    needs
+        Returns whether a report has this section; all reports have it if left out.
+    """
+
+    template: str
+    title: str
+    values: Callable[[T], Mapping[str, Any]]
+    needs: Callable[[T], object] = lambda _: True
+
+    @property
+    def anchor(self) -> str:
+        """Anchor of the heading."""
+        return self.template.rpartition("/")[2]
+
+    def render(self, report: T) -> Markup:
+        """Return the HTML of the section."""
+        heading = Markup('<h2 id="{}">{}</h2>\n').format(self.anchor, self.title) if self.title else Markup()
+        body = _environment().get_template(f"{self.template}.html.j2").render(**self.values(report))
+        return heading + Markup(body)
+
+
+def write_page(
+    path: str | os.PathLike[str], title: str, sections: Sequence[Section[T]], report: T, *, lead: str = ""
+) -> None:
+    """Write a report as a page, atomically.
 
     Parameters
     ----------
     path
-        Of the HTML file.
-    template
-        Its name, of those beside this module; all extend ``page.html.j2``.
-    **told
-        What the template shows; `made` and `version` are given.
+        Path of the HTML file.
+    title
+        Title of the page.
+    sections
+        Sections, in order; those that the report does not need are left out.
+    report
+        Data of the report, which the sections read.
+    lead
+        Line below the title, in front of version and time.
     """
-    made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
-    page = _environment().get_template(template).render(made=made, version=fijibridge.__version__, **told)
+    page = _environment().get_template("page.html.j2").render(
+        title=title, lead=lead, sections=[section.render(report) for section in sections if section.needs(report)],
+        made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"), version=__version__,
+    )  # fmt: skip
     with atomic(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class ShownImage:
+    """An image of a report.
+
+    Attributes
+    ----------
+    name
+        Name of the image.
+    note
+        Line below the name.
+    layers
+        Pictures as data URIs, by name; the reader switches between them.
+    """
+
+    name: str
+    note: str
+    layers: Mapping[str, str]
+
+
 def inline(picture: npt.NDArray[np.float64] | Figure) -> str:
-    """Return a picture as a page holds it: a figure as SVG; (Y, X) or (Y, X, 3) from 0 to 1 as PNG."""
+    """Encode a picture as a data URI.
+
+    Parameters
+    ----------
+    picture
+        A figure, encoded as SVG; or an array (Y, X) or (Y, X, 3) with values from 0 to 1, encoded as PNG.
+    """
     file = io.BytesIO()
     if isinstance(picture, Figure):
         picture.savefig(file, format="svg", metadata={"Date": None})
         return "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
     Image.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8)).save(file, "PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def inline_all(pictures: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, str]:
+    """Encode pictures as data URIs, by name."""
+    return {name: inline(picture) for name, picture in pictures.items()}
 
 
 def _environment() -> Environment:
@@ -58,7 +137,7 @@ def _environment() -> Environment:
 
 
 def _number(value: object) -> str:
-    """Write counts as they are, ratios with 4 digits, and what is not defined as a dash."""
+    """Format counts as integers, ratios with 4 digits, undefined values as a dash."""
     if value is pd.NA or (isinstance(value, float) and value != value):
         return "–"
     if not isinstance(value, float):

@@ -1,4 +1,4 @@
-"""Pictures of images, cells and their outcomes."""
+"""Pictures of images, cells and outcomes of a match, as (Y, X) or (Y, X, 3) arrays from 0 to 1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from skimage.segmentation import find_boundaries
 
 from fijibridge.cells.matching.matches import Matching
+from fijibridge.colors import color_index, palette
 from fijibridge.image import Array, as_image, values
+from fijibridge.renames import object_before_path
 from fijibridge.reports.plots import plain_name, save_figure
 
 Colours = npt.NDArray[np.float64]
@@ -21,7 +23,7 @@ Colours = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Panel:
-    """One image's row in a comparison: all arrays are (Y, X)."""
+    """Row of an image in :func:`save_comparison`; all arrays are (Y, X)."""
 
     name: str
     image: Array
@@ -33,15 +35,16 @@ class Panel:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the cells of one image: `picture` is (Y, X, 3)."""
+    """Outcomes of the cells of an image; `picture` is (Y, X, 3)."""
 
     name: str
     picture: Colours
     matching: Matching
 
 
-def save_outcomes(path: str | os.PathLike[str], outcomes: list[Outcome]) -> None:
-    """Save the pictures of outcomes beside each other, up to four in a row."""
+@object_before_path
+def save_outcomes(outcomes: list[Outcome], path: str | os.PathLike[str]) -> None:
+    """Save pictures of outcomes side by side, up to four in a row."""
     columns = min(4, len(outcomes))
     rows = -(-len(outcomes) // columns)
     figure = Figure(figsize=(4.5 * columns, 4.2 * rows), layout="constrained")
@@ -58,12 +61,13 @@ def save_outcomes(path: str | os.PathLike[str], outcomes: list[Outcome]) -> None
 
 
 def draw_outline(picture: Colours, mask: npt.NDArray[np.bool_], color: str) -> None:
-    """Draw the outline of a region into a (Y, X, 3) picture, on the region's own pixels."""
+    """Draw the outline of a region into a (Y, X, 3) picture, on the outermost pixels of the region."""
     picture[find_boundaries(mask, mode="inner")] = to_rgb(color)
 
 
-def save_comparison(path: str | os.PathLike[str], panels: list[Panel]) -> None:
-    """Save a picture with a row per image: image, prediction, predicted cells, missed and extra cells."""
+@object_before_path
+def save_comparison(panels: list[Panel], path: str | os.PathLike[str]) -> None:
+    """Save a picture with a row for each image: image, probability, predicted cells, outcomes."""
     rows = len(panels)
     figure = Figure(figsize=(14, 3.7 * rows + 0.3))
     figure.set_layout_engine("constrained", h_pad=0.1)
@@ -82,14 +86,14 @@ def save_comparison(path: str | os.PathLike[str], panels: list[Panel]) -> None:
 
 
 def outcome_words(matching: Matching) -> str:
-    """Say how many cells were lost in which way, with the colour of each."""
+    """Count the cells of each wrong outcome, in words, with its colour."""
     names = {"missed": "orange", "merged": "blue", "split": "yellow", "extra": "pink"}
     counts = matching.outcomes()
     return ", ".join(f"{counts[kind]} {kind} ({colour})" for kind, colour in names.items() if counts[kind])
 
 
 def grey(image: Array) -> npt.NDArray[np.float64]:
-    """Scale intensities to 0..1 between their 0.5 and 99.5 percentiles."""
+    """Scale intensities so that their 0.5 and 99.5 percentiles become 0 and 1."""
     array = values(image).astype(float)
     finite = array[np.isfinite(array)]
     low, high = np.percentile(finite, (0.5, 99.5)) if finite.size else (0.0, 1.0)
@@ -97,26 +101,21 @@ def grey(image: Array) -> npt.NDArray[np.float64]:
 
 
 def plane_of(image: Array, z: int | None) -> npt.NDArray[Any]:
-    """Return the plane that is shown, the slice `z` of a volume: of several channels the first."""
+    """Return a plane of an image, the slice `z` of a volume; of several channels the first."""
     named = as_image(image)
     image = named.isel(c=0) if "c" in named.dims else named
     return values(image) if z is None else values(image)[z]
 
 
 def label_colours(labels: Array) -> Colours:
-    """Give each id a colour of the Glasbey palette, background black; (Y, X, 3)."""
-    import colorcet
-
-    palette = np.array([(0, 0, 0), *colorcet.glasbey_bw_minc_20[:255]], float)
-    ids = values(labels).astype(np.int64)
-    return palette[np.where(ids > 0, (ids - 1) % 255 + 1, 0)]
+    """Paint each id in a colour of the palette, the background black; (Y, X, 3)."""
+    return palette()[color_index(values(labels))] / 255
 
 
 def outcome_picture(image: Array, true: Array, pred: Array, matching: Matching) -> Colours:
-    """Paint what became of each cell over the image, with the true outlines darkened; (Y, X, 3).
+    """Paint the outcome of each cell on the image, and darken the true outlines; (Y, X, 3).
 
-    The colours are those of :data:`fijibridge.colors.OUTCOME_COLORS`; true cells cover predicted ones that are
-    wrong.
+    The colours are :data:`fijibridge.colors.OUTCOME_COLORS`; true cells cover wrong predicted ones.
     """
     plain = np.repeat(grey(image)[..., None], 3, axis=-1)
     picture = plain.copy()

@@ -20,7 +20,7 @@ _PANELS = {"recall": "matched share of the true cells", "f1": "F1", "membrane_ac
 
 
 def new_figure(title: str, x: str, y: str) -> tuple[Figure, Axes]:
-    """Make a figure with one pair of axes, without a display."""
+    """Make a figure with one pair of axes; needs no display."""
     figure = Figure(figsize=(6, 4), dpi=110, layout="constrained")
     axes = figure.subplots()
     axes.set(title=title, xlabel=x, ylabel=y)
@@ -30,14 +30,14 @@ def new_figure(title: str, x: str, y: str) -> tuple[Figure, Axes]:
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Save a figure, atomically; the ending of the path says the format."""
+    """Save a figure, atomically; the ending of the path selects the format."""
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=110)
 
 
 def match_curve(matchings: Mapping[str, Sequence[Matching]]) -> Figure:
-    """Plot the F1 of images at their thresholds of IoU."""
-    figure, axes = new_figure("Cells found, by how well they must fit", "IoU threshold", "F1")
+    """Plot F1 over the IoU threshold, a line for each image."""
+    figure, axes = new_figure("Matched cells by IoU threshold", "IoU threshold", "F1")
     for name, found in matchings.items():
         points = sorted({(m.thresh, m.f1) for m in found})
         axes.plot(*zip(*points, strict=True), marker=".", label=plain_name(name))
@@ -56,12 +56,12 @@ def columns_by_index(table: pd.DataFrame, title: str) -> Figure:
 
 
 def run_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """Plot the metrics of runs by epoch: losses beside scores, training dashed.
+    """Plot the metrics of runs over the epoch: losses left, scores right, training metrics dashed.
 
     Parameters
     ----------
     curves
-        By name of the run: a column per metric, the index is the epoch; see :attr:`fijibridge.Record.curves`.
+        Table of each run, :attr:`fijibridge.Record.curves`: a column for each metric, indexed by epoch.
     """
     metrics = dict.fromkeys(str(column) for table in curves.values() for column in table.columns)
     kinds = {
@@ -87,7 +87,7 @@ def run_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def error_correlation(correlations: Mapping[str, pd.DataFrame]) -> Figure:
-    """Plot the radial autocorrelation of wrong pixels, by image."""
+    """Plot the radial autocorrelation of wrong pixels, a line for each image."""
     figure, axes = new_figure("Do wrong pixels cluster?", "distance [px]", "autocorrelation of wrong pixels")
     for name, table in correlations.items():
         axes.plot(table["distance"][1:], table["correlation"][1:], label=plain_name(name))
@@ -98,10 +98,10 @@ def error_correlation(correlations: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def plot_tuning(tuning: Tuning, path: str | os.PathLike[str]) -> None:
-    """Save how the score of a tuning depends on its parameters.
+    """Save a plot of the score of a tuning over its parameters.
 
-    Along x the parameter with the most values, a line for each value of the next one; the others at their best. The
-    best combination is circled.
+    The parameter with most values is on the x axis, the next one has a line for each value, the others have their best
+    value. A circle marks the best combination.
     """
     best, varied = tuning.best, sorted(tuning.varied, key=lambda name: -tuning.table[name].nunique())
     x, lines, rest = (*varied, "method")[0], (*varied, "method", "method")[1], varied[2:]
@@ -119,14 +119,14 @@ def plot_tuning(tuning: Tuning, path: str | os.PathLike[str]) -> None:
 
 
 def plot_ceiling(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Save a picture of what :func:`fijibridge.ceiling` found, by factor, a line per method.
+    """Save a plot of the results of :func:`fijibridge.ceiling` over the factor, a line for each method.
 
     Parameters
     ----------
     table
-        As the function returns it.
+        Table that the function returned.
     path
-        Of the picture; its ending says the format.
+        Path of the picture; its ending selects the format.
     """
     figure = Figure(figsize=(13, 4.4), layout="constrained")
     figure.suptitle(str(table.attrs.get("answer", "")), fontsize=9, wrap=True)
@@ -140,7 +140,7 @@ def plot_ceiling(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 
 
 def _ceiling_lines(axes: Axes, table: pd.DataFrame, column: str) -> None:
-    """Draw a colour per method: full with growing, dashed without."""
+    """Draw a line in one colour for each method: solid with growing, dashed without."""
     for number, method in enumerate(dict.fromkeys(table["method"])):
         for grow, style in ((True, "-"), (False, "--")):
             rows = table[(table["method"] == method) & (table["grow"] == grow)].sort_values("factor")
@@ -149,7 +149,7 @@ def _ceiling_lines(axes: Axes, table: pd.DataFrame, column: str) -> None:
 
 
 def plain_name(name: str) -> str:
-    """Write a name as it is: dollars begin no formula, and a leading underscore hides no line of a legend."""
+    """Protect a name from matplotlib, where dollars begin a formula and a leading underscore hides a legend's line."""
     return "\u200b" + name.replace("$", r"\$")
 
 

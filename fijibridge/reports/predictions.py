@@ -1,4 +1,4 @@
-"""How far two predictions of the same images differ."""
+"""Differences between two predictions of the same images."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from fijibridge.cells.matching import THRESH
 from fijibridge.cells.matching.matches import match_labels
 from fijibridge.cells.segmentation.labelling import label_cells
+from fijibridge.cells.segmentation.methods import THRESHOLD
 from fijibridge.errors import DatasetError, FijiBridgeWarning, ImageError
 from fijibridge.files import SUFFIXES, read_image
 from fijibridge.files.names import stem
 from fijibridge.image import Array, as_image, values
-from fijibridge.messages import some
+from fijibridge.messages import naming, some
 from fijibridge.record import MEMBRANE
+from fijibridge.renames import renamed_keywords
 from fijibridge.reports.trials import LABEL
 
 COLUMNS = ["image", "max difference", "mean difference", "classes differ", "cells a", "cells b", "matched", "f1"]
@@ -28,42 +31,43 @@ _NO_CLASS = ("distance", "affinity")
 _ENDING = "_prob"
 
 
+@renamed_keywords(threshold="membrane_threshold")
 def compare_predictions(
     a: Array | str | os.PathLike[str],
     b: Array | str | os.PathLike[str],
     *,
-    thresh: float = 0.5,
-    threshold: float = 0.5,
+    thresh: float = THRESH,
+    membrane_threshold: float = THRESHOLD,
     label: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """Say how far two predictions differ: in probabilities, in classes, and in the cells that are found in them.
+    """Compare two predictions: probabilities, classes, and the cells found in them.
 
     Parameters
     ----------
     a, b
         Class probabilities (C, Y, X) or (C, Z, Y, X), probabilities of membrane (Y, X) or (Z, Y, X), or label images
-        (integers); as arrays, files, or folders, whose files of one name are compared (``*_prob.tif`` and
-        ``*_prob.ome.zarr`` if there are any).
+        (integers); as arrays, as files, or as folders. Of two folders the files of equal name are compared:
+        ``*_prob.tif`` and ``*_prob.ome.zarr``, or all images without such files.
     thresh
-        IoU from which on two cells are the same.
-    threshold
-        Probability from which on a pixel is membrane, where there is no other class to compare with.
+        IoU from which two cells match.
+    membrane_threshold
+        Probability from which a pixel is membrane, for predictions without other classes.
     label
         Arguments of :func:`fijibridge.label_cells`; the method ``"watershed"`` if left out.
 
     Returns
     -------
     pandas.DataFrame
-        A row per image: ``max difference`` and ``mean difference`` of the probabilities (absolute; NaN for label
-        images), ``classes differ`` (share of pixels whose most probable class differs; of label images, that are cell
-        in one only), ``cells a``, ``cells b``, ``matched`` and ``f1`` of their cells.
+        A row for each image: ``max difference`` and ``mean difference``, absolute, of the probabilities (NaN for label
+        images); ``classes differ``, the share of pixels whose most probable class differs (for label images, pixels
+        that belong to a cell in one of them only); ``cells a``, ``cells b``, ``matched`` and ``f1`` of their cells.
 
     Raises
     ------
     ImageError
         If two predictions have different shapes, or one is a label image and the other is not.
     DatasetError
-        If files are missing, or two folders have no file of one name.
+        If files are missing, or two folders have no files of equal name.
 
     Examples
     --------
@@ -73,33 +77,32 @@ def compare_predictions(
     >>> float(row["max difference"]), float(row["classes differ"]), int(row["cells a"]), int(row["matched"])
     (0.25, 0.0, 2, 2)
     """
-    recipe = dict(label or LABEL) | ({} if label and "threshold" in label else {"threshold": threshold})
+    arguments = {**LABEL, "threshold": membrane_threshold, **(label or {})}
     rows = []
     for name, one, other in _pairs(a, b):
-        try:
-            rows.append({"image": name} | difference(one, other, thresh=thresh, threshold=threshold, label=recipe))
-        except ImageError as error:
-            raise ImageError(f"{name}: {error}") from error
+        with naming(name, ImageError):
+            found = difference(one, other, thresh=thresh, membrane_threshold=membrane_threshold, label=arguments)
+        rows.append({"image": name} | found)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def difference(
-    one: xr.DataArray, other: xr.DataArray, *, thresh: float, threshold: float, label: Mapping[str, Any]
+    one: xr.DataArray, other: xr.DataArray, *, thresh: float, membrane_threshold: float, label: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a row of :func:`compare_predictions`, without the name."""
+    """Return a row of :func:`compare_predictions` without the name of the image."""
     if one.dims != other.dims or one.shape != other.shape:
         raise ImageError(
-            f"a has axes {one.dims} and shape {one.shape}, b {other.dims} and {other.shape}; expected two of one shape"
+            f"a has axes {one.dims} and shape {one.shape}, b {other.dims} and {other.shape}; expected equal shapes"
         )
     labelled = [np.issubdtype(image.dtype, np.integer) for image in (one, other)]
     if labelled[0] != labelled[1]:
-        raise ImageError("one is a label image (integers), the other a prediction: compare two of a kind")
+        raise ImageError("one is a label image (integers), the other a prediction; expected two of one kind")
     if labelled[0]:
         first, second = values(one), values(other)
         apart, classes = np.array([np.nan]), (first > 0) != (second > 0)
     else:
         apart = np.abs(values(one).astype(float) - values(other))
-        classes = class_of(one, threshold) != class_of(other, threshold)
+        classes = class_of(one, membrane_threshold) != class_of(other, membrane_threshold)
         first, second = (values(label_cells(image, **label)) for image in (one, other))
     m = match_labels(first, second, thresh=thresh)
     return {
@@ -108,17 +111,17 @@ def difference(
     }  # fmt: skip
 
 
-def class_of(prob: xr.DataArray, threshold: float) -> npt.NDArray[Any]:
-    """Return the most probable class of each pixel; of a probability alone, whether it reaches the threshold."""
+def class_of(prob: xr.DataArray, membrane_threshold: float) -> npt.NDArray[Any]:
+    """Return the most probable class of each pixel; without classes, whether the probability reaches the threshold."""
     if "c" not in prob.dims:
-        return np.asarray(values(prob) >= threshold)
+        return np.asarray(values(prob) >= membrane_threshold)
     names = [str(name) for name in prob.coords["c"].values] if "c" in prob.coords else [""] * prob.sizes["c"]
     classes = [n for n, name in enumerate(names) if not name.startswith(_NO_CLASS)]
     return np.asarray(values(prob.transpose("c", ...))[classes].argmax(axis=0))
 
 
 def _pairs(a: Any, b: Any) -> Iterator[tuple[str, xr.DataArray, xr.DataArray]]:
-    """Yield the name and the two predictions of each image; files are read one after the other."""
+    """Yield the name and both predictions of each image; files are read one pair at a time."""
     paths = [isinstance(one, str | os.PathLike) for one in (a, b)]
     if paths[0] != paths[1]:
         raise ImageError(f"a is a {type(a).__name__}, b a {type(b).__name__}; expected two arrays or two paths")
@@ -132,23 +135,23 @@ def _pairs(a: Any, b: Any) -> Iterator[tuple[str, xr.DataArray, xr.DataArray]]:
 def _files_of_one_name(one: Path, other: Path) -> list[tuple[Path, Path]]:
     folders = [path.is_dir() and path.suffix != ".zarr" for path in (one, other)]
     if folders[0] != folders[1]:
-        raise DatasetError(f"{one} and {other}: one is a folder, the other a file; expected two of a kind")
+        raise DatasetError(f"{one} and {other}: one is a folder, the other a file; expected two of one kind")
     if not folders[0]:
         return [(one, other)]
     found = [_images_in(folder) for folder in (one, other)]
     both = sorted(set(found[0]) & set(found[1]))
     if not both:
         there = " and ".join(some(sorted(names), 6) or "nothing" for names in found)
-        raise DatasetError(f"{one} and {other} have no image of one name; they hold {there}")
+        raise DatasetError(f"{one} and {other} have no image with the same name; they hold {there}")
     alone = sorted(set(found[0]) ^ set(found[1]))
     if alone:
-        text = f"only in one of {one} and {other}, and left out: {some(alone, 6)}"
+        text = f"images in only one of {one} and {other} are left out: {some(alone, 6)}"
         warnings.warn(text, FijiBridgeWarning, stacklevel=4)
     return [(found[0][name], found[1][name]) for name in both]
 
 
 def _images_in(folder: Path) -> dict[str, Path]:
-    """Return the predictions in a folder by their names; all images if none is named as one."""
+    """Return the predictions in a folder by file name; all images if no name ends like that of a prediction."""
     images = {path.name: path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES}
     return {name: path for name, path in images.items() if stem(path).endswith(_ENDING)} or images
 

@@ -1,9 +1,10 @@
-"""The report of a training, as one file that a browser opens without a network."""
+"""Report of a training: one HTML file that a browser opens without a network."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from fijibridge.cells.matching import THRESH
 from fijibridge.cells.matching.matches import Matching
 from fijibridge.cells.matching.table import match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
@@ -19,12 +21,37 @@ from fijibridge.dataset import Dataset, Item
 from fijibridge.image import values
 from fijibridge.record import MEMBRANE, Record
 from fijibridge.reports import html, pictures, plots
-from fijibridge.reports.comparison import Shown
-from fijibridge.reports.segmentation import PROVENANCE
+from fijibridge.reports.html import Section, ShownImage
+from fijibridge.reports.provenance import PROVENANCE
 from fijibridge.reports.settings import flat_settings, settings_table
-from fijibridge.reports.trials import AnyRun, Contender, learnt_by, match_item, slice_shown, unseen_images
+from fijibridge.reports.trials import AnyRun, Contender, match_item, slice_shown, trained_on, unseen_images
 
 _MOST_SHOWN = 12  # images; the table has all
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """Data of the report of a training.
+
+    Attributes
+    ----------
+    record
+        Record of the run.
+    table
+        Match table of the images that the run was tried on.
+    shown
+        Images with pictures.
+    notes
+        Remarks on the trial: images without a trial, training images among them.
+    thresh
+        IoU from which two cells match.
+    """
+
+    record: Record
+    table: pd.DataFrame
+    shown: tuple[ShownImage, ...]
+    notes: tuple[str, ...]
+    thresh: float
 
 
 def report_run(
@@ -33,78 +60,72 @@ def report_run(
     *,
     data: Dataset | str | os.PathLike[str] | None = None,
     split: str | None = None,
-    thresh: float = 0.5,
+    thresh: float = THRESH,
     label: Mapping[str, Any] | None = None,
     device: str | None = None,
 ) -> pd.DataFrame:
-    """Write the report of a training: curves, how it ended, cells found, pictures, forecast, provenance, settings.
+    """Write the report of a training: curves, ending, matched cells, pictures, forecast, provenance, settings.
 
     Parameters
     ----------
     run
-        The folder of a run, wherever it was made, or a run of this process.
+        Folder of a run, made on any machine, or a run of this process.
     path
-        Of the HTML file, which holds all that it shows.
+        Path of the HTML file, which embeds its pictures.
     data
-        Dataset, or its folder, whose images with known cells are predicted and matched; left out, that which it learnt
-        from, if it still lies where it did. Without images the report has the picture that the run left.
+        Dataset, or its folder, whose images with known cells are predicted and matched; if left out, the folder of the
+        training, if it still exists. Without images the report shows the picture that the training saved.
     split
         ``"validation"`` or ``"test"``; both if left out.
     thresh
-        IoU from which on a cell is found.
+        IoU from which two cells match.
     label
         Arguments of :func:`fijibridge.label_cells`; the method ``"watershed"`` if left out.
     device
-        To predict on; the best there is if left out.
+        Device that predicts; the fastest available if left out.
 
     Returns
     -------
     pandas.DataFrame
-        The match table of the images; empty if none could be tried.
+        Match table of the images; empty without images.
 
     Raises
     ------
     TrainingError
-        If it is no run.
+        If `run` is not a run.
     DatasetError
         If `data` cannot be opened, or has no such images.
     """
     contender = Contender(run, device, label)
-    record = contender.record
-    items, reason = unseen_images([record], data, split) if contender.without is None else ([], contender.without)
+    lacks = contender.without
+    items, reason = unseen_images([contender.record], data, split) if lacks is None else ([], lacks)
+    report = _tried(contender, items, reason, thresh)
+    html.write_page(path, f"Training {report.record.name}", SECTIONS, report)
+    return report.table
+
+
+def _tried(contender: Contender, items: list[Item], reason: str | None, thresh: float) -> RunReport:
+    """Try a run on images."""
     notes = [] if reason is None else [f"No image was tried: {reason}."]
     matchings: dict[str, Matching] = {}
-    shown: list[Shown] = []
+    shown: list[ShownImage] = []
     for item in items:
-        tried, matchings[item.name] = _try(item, contender, thresh, pictured=len(shown) < _MOST_SHOWN)
-        shown += [] if tried is None else [tried]
-        if learnt_by(item, [contender]):
-            notes.append(f"{item.name} was learnt: what is found there says little.")
+        prob = contender.prob(item)
+        cells = contender.cells(item, prob)
+        matchings[item.name] = match_item(item, cells, thresh)
+        if len(shown) < _MOST_SHOWN:
+            shown.append(_shown(item, prob, cells, matchings[item.name]))
+        if trained_on(item, [contender]):
+            notes.append(f"{item.name} is a training image: its score says little about other images.")
     if len(items) > len(shown):
         notes.append(f"{len(shown)} of {len(items)} images are shown; the table has all.")
     groups = {item.name: item.split for item in items}
     table = match_table(matchings, groups if len(set(groups.values())) > 1 else None)
-    took = record.took()
-    html.write_page(
-        path, "run.html.j2", title=f"Training {record.name}", told=record.summary(), ending=record.ending, notes=notes,
-        provenance=_provenance(record), history=record.history, thresh=thresh, colors=OUTCOME_COLORS, table=table,
-        matches=record.matches, took=None if took is None else took.reset_index(), shown=shown,
-        picture=_left(record), data=_data_facts(record), settings=settings_table(record),
-        environment=pd.DataFrame(
-            [(k, str(v)) for k, v in flat_settings(record.environment).items()], columns=["what", "value"]
-        ),
-        curves=html.inline(plots.run_curves({record.name: record.curves})) if len(record.curves.columns) else None,
-    )  # fmt: skip
-    return table
+    return RunReport(contender.record, table, tuple(shown), tuple(notes), thresh)
 
 
-def _try(item: Item, contender: Contender, thresh: float, pictured: bool) -> tuple[Shown | None, Matching]:
+def _shown(item: Item, prob: xr.DataArray, cells: npt.NDArray[Any], matching: Matching) -> ShownImage:
     true = np.asarray(values(item.labels()))
-    prob = contender.prob(item)
-    cells = contender.cells(item, prob)
-    matching = match_item(item, cells, thresh)
-    if not pictured:
-        return None, matching
     z = slice_shown(true)
     raw, seen, found = (pictures.plane_of(image, z) for image in (item.image(), true, cells))
     layers = {
@@ -114,16 +135,41 @@ def _try(item: Item, contender: Contender, thresh: float, pictured: bool) -> tup
     }  # fmt: skip
     words = f"{item.split}: {matching.tp} of {matching.n_true} cells found, F1 {matching.f1:.3f}"
     more = pictures.outcome_words(matching)
-    inline = {name: html.inline(picture) for name, picture in layers.items()}
-    return Shown(item.name, f"{words}; {more}" if more else words, inline), matching
+    return ShownImage(item.name, f"{words}; {more}" if more else words, html.inline_all(layers))
 
 
-def _left(record: Record) -> dict[str, str]:
-    """Return the layers of the picture that the run left."""
-    picture = record.picture
-    if picture is None:
-        return {}
-    return {str(name): html.inline(_plane(picture, str(name))) for name in picture.coords["c"].values}
+# --- sections -------------------------------------------------------------------------------------------
+
+
+def _provenance(report: RunReport) -> dict[str, Any]:
+    """Return each kind of truth that the run was trained on, and the meaning of scores by it."""
+    kinds = str(report.record.settings.get("provenance", "unknown")).split(" and ")
+    return {"kinds": [(kind, PROVENANCE.get(kind, PROVENANCE["unknown"]), []) for kind in kinds]}
+
+
+def _ending(report: RunReport) -> dict[str, Any]:
+    return {"words": report.record.summary(), "ending": report.record.ending}
+
+
+def _curves(report: RunReport) -> dict[str, Any]:
+    record = report.record
+    figure = plots.run_curves({record.name: record.curves}) if len(record.curves.columns) else None
+    return {"curves": None if figure is None else html.inline(figure), "history": record.history}
+
+
+def _matches(report: RunReport) -> dict[str, Any]:
+    return {"notes": report.notes, "table": report.table, "thresh": report.thresh, "own": report.record.matches}
+
+
+def _images(report: RunReport) -> dict[str, Any]:
+    return {"shown": report.shown, "colors": OUTCOME_COLORS}
+
+
+def _picture(report: RunReport) -> dict[str, Any]:
+    """Return the layers of the picture that the training saved."""
+    picture = report.record.picture
+    assert picture is not None
+    return {"layers": {str(name): html.inline(_plane(picture, str(name))) for name in picture.coords["c"].values}}
 
 
 def _plane(picture: xr.DataArray, channel: str) -> npt.NDArray[np.float64]:
@@ -132,14 +178,39 @@ def _plane(picture: xr.DataArray, channel: str) -> npt.NDArray[np.float64]:
     return np.asarray(values(plane), float) if channel == MEMBRANE else pictures.grey(plane)
 
 
-def _provenance(record: Record) -> list[tuple[str, str]]:
-    """Return each kind of truth that was learnt, and what scores by it are worth."""
-    kinds = str(record.settings.get("provenance", "unknown")).split(" and ")
-    return [(kind, PROVENANCE.get(kind, PROVENANCE["unknown"])) for kind in kinds]
+def _forecast(report: RunReport) -> dict[str, Any]:
+    compared = report.record.took()
+    assert compared is not None
+    return {"table": compared.reset_index(), "first": "quantity"}
 
 
-def _data_facts(record: Record) -> pd.DataFrame:
-    keys = {"data": "data", "data_folder": "folder", "fingerprint": "fingerprint", "images": "images learnt",
-            "validation_images": "images watched", "pixel_size": "pixel size", "unit": "unit"}  # fmt: skip
-    told = {name: record.settings.get(key) for key, name in keys.items()}
-    return pd.DataFrame([(k, str(v)) for k, v in told.items() if v is not None], columns=["what", "value"])
+def _data(report: RunReport) -> dict[str, Any]:
+    names = {"data": "data", "data_folder": "folder", "fingerprint": "fingerprint", "images": "training images",
+             "validation_images": "validation images", "pixel_size": "pixel size", "unit": "unit"}  # fmt: skip
+    known = {name: report.record.settings.get(key) for key, name in names.items()}
+    rows = [(name, str(value)) for name, value in known.items() if value is not None]
+    return {"table": pd.DataFrame(rows, columns=["what", "value"]), "first": "what"}
+
+
+def _environment(report: RunReport) -> dict[str, Any]:
+    rows = [(name, str(value)) for name, value in flat_settings(report.record.environment).items()]
+    return {"table": pd.DataFrame(rows, columns=["what", "value"]), "first": "what"}
+
+
+def _settings(report: RunReport) -> dict[str, Any]:
+    return {"table": settings_table(report.record), "first": "setting"}
+
+
+SECTIONS: tuple[Section[RunReport], ...] = (
+    Section("provenance", "", _provenance),
+    Section("run/ending", "Ending", _ending),
+    Section("run/curves", "Curves", _curves),
+    Section("run/matches", "Matched cells", _matches),
+    Section("run/images", "", _images, lambda report: report.shown),
+    Section("run/picture", "Picture saved by the training", _picture, lambda report: report.record.picture is not None),
+    Section("run/forecast", "Forecast and measurement", _forecast, lambda report: report.record.took() is not None),
+    Section("run/data", "Training data", _data),
+    Section("run/environment", "Environment", _environment),
+    Section("run/settings", "Settings", _settings),
+)
+"""Sections of the report of a training, in order."""

@@ -1,9 +1,9 @@
-"""A report of predicted cells against true ones, as one file that a browser opens without a network."""
+"""Report of predicted cells against true ones: one HTML file that a browser opens without a network."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,31 +12,23 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-import fijibridge
 from fijibridge.cells.corrections import compare_match_tables
 from fijibridge.cells.diagnosis.overview import Diagnosis, diagnose
 from fijibridge.cells.diagnosis.pixel_errors import EXTRA_MEMBRANE, MISSED_MEMBRANE
+from fijibridge.cells.matching import THRESH
 from fijibridge.cells.matching.matches import Matching
 from fijibridge.cells.matching.table import match_table
 from fijibridge.cells.segmentation.labelling import membrane_of
+from fijibridge.cells.segmentation.methods import THRESHOLD
+from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.colors import OUTCOME_COLORS
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, as_image, values
+from fijibridge.messages import naming
+from fijibridge.renames import renamed_keywords
 from fijibridge.reports import html, pictures, plots
-
-PROVENANCE = {
-    "manual": "The truth was drawn by hand.",
-    "corrected": (
-        "The truth is the output of an algorithm that people corrected: an error that it and the prediction share, and "
-        "that nobody saw, counts as right."
-    ),
-    "algorithm": (
-        "The truth is itself the output of an algorithm: scores say how far two algorithms agree, not how many cells "
-        "are right."
-    ),
-    "unknown": "Nobody said where the truth comes from: set provenance in the description of the images.",
-}
-"""What a score is worth, by the provenance of the truth."""
+from fijibridge.reports.html import Section, ShownImage
+from fijibridge.reports.provenance import PROVENANCE
 
 _WORST = 8  # broken membranes that are shown
 _AROUND = 24  # pixels around them
@@ -49,15 +41,15 @@ class Case:
     Attributes
     ----------
     name : str
-        Of the image.
+        Name of the image.
     image, true, pred : array
         Intensities and label images, (Y, X) or (Z, Y, X); of several channels the first is shown.
     prob : array, optional
         Membrane probability, or all classes with a channel ``"membrane"``.
     region : array, optional
-        Where the truth is known.
+        Mask, non-zero where the truth is known.
     provenance, note : str
-        Of the truth: a key of :data:`PROVENANCE`, and what there is to say about it.
+        Origin of the truth, a key of :data:`PROVENANCE`, and a remark on it.
     """
 
     name: str
@@ -71,162 +63,161 @@ class Case:
 
 
 @dataclass(frozen=True)
-class _Section:
-    """What the page says about one image; pictures are data URIs."""
+class DiagnosedCase:
+    """An image of a report, its diagnosis, and pictures of it as data URIs.
 
-    name: str
-    summary: str
-    shown: str
-    layers: dict[str, str]
-    counts: dict[str, int]
-    agreement: dict[str, float]
-    enrichment: pd.DataFrame
-    gaps: list[dict[str, Any]]
-    provenance: str
-    note: str
+    Attributes
+    ----------
+    case
+        The image.
+    diagnosis
+        Its diagnosis.
+    outcome
+        Picture of the outcomes.
+    shown
+        The pictures of the page.
+    slice
+        Slice of a volume that is shown, in words; empty for a plane.
+    gaps
+        The broken membranes that cost most, each with a picture.
+    """
+
+    case: Case
+    diagnosis: Diagnosis[Any]
+    outcome: pictures.Outcome
+    shown: ShownImage
+    slice: str
+    gaps: tuple[dict[str, Any], ...]
 
 
+@dataclass(frozen=True)
+class SegmentationReport:
+    """Data of a report of predicted cells.
+
+    Attributes
+    ----------
+    cases
+        The images.
+    table
+        Match table.
+    before
+        Older match table, if any.
+    """
+
+    cases: tuple[DiagnosedCase, ...]
+    table: pd.DataFrame
+    before: pd.DataFrame | None
+
+
+@renamed_keywords(threshold="membrane_threshold", width="membrane_width")
 def write_report(
     path: str | os.PathLike[str],
     cases: Iterable[Case],
     *,
-    thresh: float = 0.5,
-    threshold: float = 0.5,
+    thresh: float = THRESH,
+    membrane_threshold: float = THRESHOLD,
     membrane: int | str = "membrane",
-    width: float = 3,
+    membrane_width: float = 3,
     title: str = "Predicted cells against true ones",
     before: pd.DataFrame | None = None,
     png: str | os.PathLike[str] | None = None,
 ) -> pd.DataFrame:
-    """Write a report: tables, pictures, where and why cells are lost, and where the truth comes from.
+    """Write a report: match table, pictures, lost cells and their causes, provenance of the truth.
 
     Parameters
     ----------
     path
-        Of the HTML file, which holds all that it shows.
+        Path of the HTML file, which embeds its pictures.
     cases
-        The images. They are looked at one after the other: an iterator need not hold them all.
+        The images. An iterator holds one at a time in memory.
     thresh
-        IoU from which on a cell is found.
-    threshold, membrane, width
-        The probability from which on a pixel is membrane (that with which the cells were found), which channel it is,
-        and how wide true membranes are, in pixels: see :func:`fijibridge.diagnose`.
+        IoU from which two cells match.
+    membrane_threshold, membrane, membrane_width
+        Probability from which a pixel is membrane (the one that the cells were found with), channel of the membranes,
+        and width of the true membranes in pixels: see :func:`fijibridge.diagnose`.
     title
-        Of the page.
+        Title of the page.
     before
-        An older match table, which is set beside this one.
+        Older match table, shown beside the new one.
     png
-        Write the pictures of the outcomes as one PNG, too.
+        Path of a picture (.png, .pdf or .svg) of all outcomes, written too.
 
     Returns
     -------
     pandas.DataFrame
-        The match table, of :func:`fijibridge.match_table`.
+        Match table of :func:`fijibridge.match_table`.
 
     Raises
     ------
     ImageError
-        If there is no image, two have one name, or what :func:`fijibridge.diagnose` refuses.
+        If there are no images, two images have one name, or :func:`fijibridge.diagnose` refuses one.
     """
     if png is not None and Path(png).suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise ImageError(f"{png} ends in {Path(png).suffix!r}; a picture ends in .png, .pdf or .svg")
-    sections: list[_Section] = []
-    matchings: dict[str, Matching] = {}
-    curves: dict[str, tuple[Matching, ...]] = {}
-    correlations: dict[str, pd.DataFrame] = {}
-    panels: list[pictures.Outcome] = []
-    for case in cases:
-        if case.name in matchings:
-            raise ImageError(f"two images are named {case.name!r}; expected a name for each")
-        if case.name == "total":
-            raise ImageError("an image is named 'total', as the last row of the table is: name it otherwise")
-        true: Any = case.true
-        found = _diagnosed(
-            case, true, thresh=thresh, membrane_threshold=threshold, membrane=membrane, membrane_width=width,
-        )  # fmt: skip
-        matchings[case.name] = found.matching
-        curves[case.name] = found.curve
-        correlations[case.name] = found.correlation
-        section, panel = _section(case, found, membrane)
-        sections.append(section)
-        panels.append(panel)
-    if not sections:
-        raise ImageError("there is no image to report on")
+        raise ImageError(f"{png} ends in {Path(png).suffix!r}; expected a picture that ends in .png, .pdf or .svg")
+    options: dict[str, Any] = {
+        "thresh": thresh, "membrane_threshold": membrane_threshold, "membrane": membrane,
+        "membrane_width": membrane_width,
+    }  # fmt: skip
+    diagnosed = tuple(_diagnosed(case, options) for case in _checked(cases))
+    if not diagnosed:
+        raise ImageError("there are no images to report on")
+    matchings = {d.case.name: d.diagnosis.matching for d in diagnosed}
+    curves = {d.case.name: d.diagnosis.curve for d in diagnosed}
     table = match_table(matchings).assign(ap=match_table(curves)["ap"])
-    html.write_page(
-        path,
-        "report.html.j2",
-        title=title,
-        thresh=thresh,
-        provenance=_provenance(sections),
-        table=table,
-        beside=None if before is None else compare_match_tables(before, table),
-        curve=html.inline(plots.match_curve(curves)),
-        correlation=html.inline(plots.error_correlation(correlations)),
-        colors=OUTCOME_COLORS,
-        sections=sections,
-    )
+    lead = f"{len(diagnosed)} image{'s' if len(diagnosed) > 1 else ''}; two cells match from an IoU of {thresh}"
+    html.write_page(path, title, SECTIONS, SegmentationReport(diagnosed, table, before), lead=lead)
     if png is not None:
-        pictures.save_outcomes(png, panels)
+        pictures.save_outcomes([d.outcome for d in diagnosed], png)
     return table
 
 
-def _diagnosed(case: Case, true: Any, **settings: Any) -> Diagnosis[Any]:
-    """Diagnose a case, and name it in what is refused."""
-    shown = tuple(n for d, n in as_image(case.image).sizes.items() if d != "c")
-    if shown != tuple(true.shape):
-        raise ImageError(f"{case.name}: the image has shape {shown} but its true cells {tuple(true.shape)}")
-    try:
-        return diagnose(true, case.pred, prob=case.prob, region=case.region, **settings)
-    except ImageError as error:
-        raise ImageError(f"{case.name}: {error}") from error
+def _checked(cases: Iterable[Case]) -> Iterator[Case]:
+    """Check names, provenance and shape of each image, before its diagnosis."""
+    names = set()
+    for case in cases:
+        if case.name in names:
+            raise ImageError(f"two images are named {case.name!r}; expected different names")
+        if case.name == "total":
+            raise ImageError("an image is named 'total', which is the last row of the table; rename it")
+        if case.provenance not in PROVENANCE:
+            raise ImageError(f"{case.name}: provenance is {case.provenance!r}; expected one of {sorted(PROVENANCE)}")
+        shape = tuple(n for d, n in as_image(case.image).sizes.items() if d != "c")
+        if shape != tuple(values(case.true).shape):
+            raise ImageError(f"{case.name}: the image has shape {shape} but its true cells {values(case.true).shape}")
+        names.add(case.name)
+        yield case
 
 
-def _provenance(sections: Sequence[_Section]) -> list[tuple[str, str, list[str]]]:
-    """Return each provenance of the truth, what it means, and the images."""
-    kinds = dict.fromkeys(section.provenance for section in sections)
-    return [(kind, PROVENANCE[kind], [s.name for s in sections if s.provenance == kind]) for kind in kinds]
-
-
-def _section(case: Case, found: Diagnosis[Any], membrane: int | str) -> tuple[_Section, pictures.Outcome]:
-    if case.provenance not in PROVENANCE:
-        raise ImageError(f"{case.name}: provenance {case.provenance!r}; expected one of {sorted(PROVENANCE)}")
+def _diagnosed(case: Case, options: dict[str, Any]) -> DiagnosedCase:
+    true: Any = case.true
+    with naming(case.name, ImageError):
+        found = diagnose(true, case.pred, prob=case.prob, region=case.region, **options)
     z = _slice_to_show(found)
-    raw, true, pred = (pictures.plane_of(a, z) for a in (case.image, case.true, case.pred))
-    outcome = pictures.outcome_picture(raw, true, pred, found.matching)
+    raw, seen, pred = (pictures.plane_of(a, z) for a in (case.image, case.true, case.pred))
+    outcome = pictures.outcome_picture(raw, seen, pred, found.matching)
     layers = {
         "outcomes": outcome,
         "image": pictures.grey(raw),
-        "true cells": pictures.label_colours(true),
+        "true cells": pictures.label_colours(seen),
         "predicted cells": pictures.label_colours(pred),
         "wrong pixels": _error_picture(raw, pictures.plane_of(found.errors, z)),
     }
     if case.prob is not None:
         prob: Any = case.prob
-        layers["probability"] = pictures.plane_of(membrane_of(prob, membrane), z)
-    m, a = found.matching, found.agreement
-    section = _Section(
-        name=case.name,
-        summary=found.summary,
-        shown="" if z is None else f"slice {z + 1} of {case.true.shape[0]}, the one with most wrong cells",
-        layers={name: html.inline(picture) for name, picture in layers.items()},
-        counts=m.outcomes(),
-        agreement={
-            "F1": m.f1, "panoptic quality": m.panoptic_quality, "SEG": m.seg,
-            "average precision": found.average_precision, "pixel accuracy": found.pixel_accuracy,
-            "adapted Rand error": a.adapted_rand_error, "VOI split": a.voi_split, "VOI merge": a.voi_merge,
-            "boundary F": a.boundary_f,
-        },
-        enrichment=found.enrichment,
-        gaps=[dict(row, picture=html.inline(_crop(case, row))) for row in _worst(found.gaps)],
-        provenance=case.provenance,
-        note=case.note,
-    )  # fmt: skip
-    return section, pictures.Outcome(case.name, outcome, found.matching)
+        layers["probability"] = pictures.plane_of(membrane_of(prob, options["membrane"]), z)
+    gaps = tuple(dict(gap, picture=html.inline(_crop(case, gap))) for gap in _worst(found.gaps))
+    return DiagnosedCase(
+        case,
+        found,
+        pictures.Outcome(case.name, outcome, found.matching),
+        ShownImage(case.name, found.summary, html.inline_all(layers)),
+        "" if z is None else f"slice {z + 1} of {true.shape[0]}, the one with most wrong cells",
+        gaps,
+    )
 
 
 def _slice_to_show(found: Diagnosis[Any]) -> int | None:
-    """Return the slice of a volume with the centres of most wrong cells; the middle one if none is wrong."""
+    """Return the slice of a volume with the centres of most wrong cells; the middle one if no cell is wrong."""
     if values(found.errors).ndim == 2:
         return None
     places = found.wrong_places()
@@ -235,11 +226,11 @@ def _slice_to_show(found: Diagnosis[Any]) -> int | None:
 
 
 def _error_picture(image: npt.NDArray[Any], errors: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Paint membranes that were missed red, and those that are none blue; dim what is unknown."""
+    """Paint missed membranes red and extra ones blue on the image; dim unknown pixels."""
     picture = 0.6 * np.repeat(pictures.grey(image)[..., None], 3, axis=-1)
     picture[errors == MISSED_MEMBRANE] = (0.95, 0.3, 0.1)
     picture[errors == EXTRA_MEMBRANE] = (0.3, 0.6, 1.0)
-    picture[errors == fijibridge.IGNORE] *= 0.4
+    picture[errors == IGNORE] *= 0.4
     return picture
 
 
@@ -248,7 +239,7 @@ def _worst(gaps: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _crop(case: Case, gap: dict[str, Any]) -> npt.NDArray[np.float64]:
-    """Cut the surroundings of a gap out of the image, with the two true cells and the predicted one outlined."""
+    """Cut the surroundings of a gap out of the image; outline the two true cells and the predicted one."""
     z = int(gap["z"]) if "z" in gap else None
     raw, true, pred = (pictures.plane_of(a, z) for a in (case.image, case.true, case.pred))
     picture = np.repeat(pictures.grey(raw)[..., None], 3, axis=-1)
@@ -258,3 +249,58 @@ def _crop(case: Case, gap: dict[str, Any]) -> npt.NDArray[np.float64]:
     y, x = int(gap["y"]), int(gap["x"])
     picture = picture[max(0, y - _AROUND) : y + _AROUND, max(0, x - _AROUND) : x + _AROUND]
     return picture.repeat(3, axis=0).repeat(3, axis=1)
+
+
+# --- sections -------------------------------------------------------------------------------------------
+
+
+def _provenance(report: SegmentationReport) -> dict[str, Any]:
+    """Return each provenance of the truth, its meaning, and the names of its images."""
+    cases = [d.case for d in report.cases]
+    kinds = dict.fromkeys(case.provenance for case in cases)
+    return {"kinds": [(kind, PROVENANCE[kind], [c.name for c in cases if c.provenance == kind]) for kind in kinds]}
+
+
+def _matches(report: SegmentationReport) -> dict[str, Any]:
+    return {"table": report.table}
+
+
+def _beside(report: SegmentationReport) -> dict[str, Any]:
+    assert report.before is not None
+    return {"table": compare_match_tables(report.before, report.table)}
+
+
+def _curves(report: SegmentationReport) -> dict[str, Any]:
+    return {
+        "curve": html.inline(plots.match_curve({d.case.name: d.diagnosis.curve for d in report.cases})),
+        "correlation": html.inline(
+            plots.error_correlation({d.case.name: d.diagnosis.correlation for d in report.cases})
+        ),
+    }
+
+
+def _images(report: SegmentationReport) -> dict[str, Any]:
+    images = [{"case": d, "counts": d.diagnosis.matching.outcomes(), "scores": _scores(d)} for d in report.cases]
+    return {"images": images, "colors": OUTCOME_COLORS}
+
+
+def _scores(diagnosed: DiagnosedCase) -> dict[str, float]:
+    found = diagnosed.diagnosis
+    m: Matching = found.matching
+    a = found.agreement
+    return {
+        "F1": m.f1, "panoptic quality": m.panoptic_quality, "SEG": m.seg,
+        "average precision": found.average_precision, "pixel accuracy": found.pixel_accuracy,
+        "adapted Rand error": a.adapted_rand_error, "VOI split": a.voi_split, "VOI merge": a.voi_merge,
+        "boundary F": a.boundary_f,
+    }  # fmt: skip
+
+
+SECTIONS: tuple[Section[SegmentationReport], ...] = (
+    Section("provenance", "", _provenance),
+    Section("segmentation/matches", "Matches", _matches),
+    Section("segmentation/beside", "Beside the older table", _beside, lambda report: report.before is not None),
+    Section("segmentation/curves", "", _curves),
+    Section("segmentation/images", "", _images),
+)
+"""Sections of the report, in order."""

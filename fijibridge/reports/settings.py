@@ -1,4 +1,4 @@
-"""Records of trainings as tables."""
+"""Tables of settings and endings, from records of trainings."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ import pandas as pd
 
 from fijibridge.record import Record
 
-_UNTOLD = ("data_folder", "train_names", "validation_names")  # what they say is told in other words
+_HIDDEN = ("data_folder", "train_names", "validation_names")  # reports show them in another form
 _NAMES_SHOWN = 60
 
 
 def differing_settings(records: Mapping[str, Record]) -> pd.DataFrame:
-    """Return the settings, versions and devices that are not the same in all runs."""
+    """Return the settings, versions and devices that differ between runs: a row each, a column for each run."""
     by_run = {name: flat_settings(r.settings) | flat_settings(r.environment) for name, r in records.items()}
-    keys = dict.fromkeys(key for told in by_run.values() for key in told)
+    keys = dict.fromkeys(key for found in by_run.values() for key in found)
     rows = []
     for key in keys:
-        told = [by_run[name].get(key) for name in records]
-        if key not in _UNTOLD and any(value != told[0] for value in told):
-            rows.append([key, *("" if value is None else str(value) for value in told)])
+        values = [by_run[name].get(key) for name in records]
+        if key not in _HIDDEN and any(value != values[0] for value in values):
+            rows.append([key, *("" if value is None else str(value) for value in values)])
     images = {name: _names(record.settings.get("train_names")) for name, record in records.items()}
     if len(set(images.values())) > 1:
-        rows.append(["images learnt", *images.values()])
+        rows.append(["training images", *images.values()])
     return pd.DataFrame(rows, columns=["setting", *records])
 
 
 def endings_table(records: Mapping[str, Record]) -> pd.DataFrame:
-    """Return how each run ended, a row each."""
+    """Return the ending of each run, a row each."""
     rows = []
     for name, record in records.items():
         end = record.ending or {}
         rows.append({
             "run": name, "epochs": max(len(record.history) - 1, 0), "metric": end.get("metric", ""),
             "best": _number(end.get("best")), "at epoch": end.get("best_epoch"), "seconds": round(record.seconds, 1),
-            "looks like": end.get("looks_like", ""), "stopped because": record.stopped_because or "it has not ended",
+            "looks like": end.get("looks_like", ""), "stopped because": record.stopped_because or "no ending recorded",
         })  # fmt: skip
     return pd.DataFrame(rows).astype({"at epoch": "Int64"})
 
 
 def settings_table(record: Record) -> pd.DataFrame:
     """Return all settings of a run, a row each."""
-    told = {key: value for key, value in flat_settings(record.settings).items() if key not in _UNTOLD}
-    rows = [(key, "" if value is None else str(value)) for key, value in told.items()]
-    for key, name in (("train_names", "images learnt"), ("validation_names", "images watched")):
+    found = {key: value for key, value in flat_settings(record.settings).items() if key not in _HIDDEN}
+    rows = [(key, "" if value is None else str(value)) for key, value in found.items()]
+    for key, name in (("train_names", "training images"), ("validation_names", "validation images")):
         if record.settings.get(key):
             rows.append((name, _names(record.settings[key])))
     return pd.DataFrame(rows, columns=["setting", "value"])
 
 
-def flat_settings(told: Mapping[str, Any], inside: str = "") -> dict[str, Any]:
-    """Return nested settings by names with dots."""
+def flat_settings(nested: Mapping[str, Any], inside: str = "") -> dict[str, Any]:
+    """Flatten nested settings: names with dots."""
     flat: dict[str, Any] = {}
-    for key, value in told.items():
+    for key, value in nested.items():
         name = f"{inside}{key}"
         flat |= flat_settings(value, f"{name}.") if isinstance(value, dict) else {name: _listed(value)}
     return flat

@@ -9,27 +9,29 @@ import pandas as pd
 
 from fijibridge.errors import ImageError
 from fijibridge.files import atomic
+from fijibridge.renames import object_before_path
 
 
 def table_text(table: pd.DataFrame) -> str:
-    """Set a match table as text, as the lab notebook has it: matched, GT, predicted, image, and the ratios."""
+    """Format a match table as text, with ratios of 4 digits."""
     ratios = {c: "{:.4f}".format for c in ("precision", "recall", "f1", "pq", "seg", "ap") if c in table}
     return table.to_string(index=False, formatters=ratios)
 
 
-def save_table(path: str | os.PathLike[str], table: pd.DataFrame) -> None:
+@object_before_path
+def save_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write a table as CSV, atomically."""
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False)
 
 
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a match table that was written as CSV.
+    """Read a match table from CSV.
 
     Raises
     ------
     ImageError
-        If it is none.
+        If the file cannot be read, or has no column ``image``.
     """
     try:
         table = pd.read_csv(Path(path), dtype={"image": str}, keep_default_na=False, na_values=[""])

@@ -1,4 +1,4 @@
-"""Runs tried on images whose cells are known: what to try them on, and what each makes of an image."""
+"""Trials of runs on images whose cells are known: which images, and the cells that each run finds in them."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ import xarray as xr
 
 from fijibridge.cells.matching.matches import Matching, match_labels
 from fijibridge.cells.segmentation.labelling import label_cells
+from fijibridge.cells.segmentation.methods import DEFAULT_METHOD
 from fijibridge.dataset import Dataset, Item
 from fijibridge.errors import DatasetError, FijiBridgeError, ImageError
 from fijibridge.files import read_image
-from fijibridge.image import as_image, values
+from fijibridge.image import values
+from fijibridge.messages import naming
 from fijibridge.record import MODEL, Record, Recorded, read_record
-from fijibridge.reports import pictures
 
 if TYPE_CHECKING:
     from fijibridge.nn.model import Model
 
 AnyRun = Record | Recorded | str | os.PathLike[str]
 UNSEEN = ("validation", "test")
-LABEL: Mapping[str, Any] = {"method": "watershed"}
-"""How cells are found in membranes, if nothing is said: as the verb label does it."""
+LABEL: Mapping[str, Any] = {"method": DEFAULT_METHOD}
+"""Arguments of :func:`fijibridge.label_cells` if none are given."""
 
 
 class Contender:
-    """A run, and what it makes of images: read where it lies in its folder, newer than its model; else computed.
+    """A run on trial: files in its folder that are newer than its model are read, other results are computed.
 
     Parameters
     ----------
     run
-        A folder, or a run of this process.
+        Folder of a run, or a run of this process.
     device
-        To compute on; the best there is if left out.
+        Device that predicts; the fastest available if left out.
     label
         Arguments of :func:`fijibridge.label_cells`.
     """
@@ -50,22 +51,22 @@ class Contender:
 
     @property
     def without(self) -> str | None:
-        """What it lacks to be tried; None if it can be."""
+        """Reason why the run cannot be tried, in words; None if it can."""
         if isinstance(self._run, Recorded) or self._model_file.is_file():
             return None
-        return f"{self.name} has no {MODEL}: it goes on, or was broken off"
+        return f"{self.name} has no {MODEL}: the training is running, or was interrupted"
 
     def prob(self, item: Item) -> xr.DataArray:
         """Return the class probabilities of an image."""
-        import fijibridge as fb
+        from fijibridge.nn.prediction import predict
 
-        found = self._lying_there(f"{item.name}_prob.tif")
-        return fb.predict(self._model(), item.image(), device=self._device) if found is None else read_image(found)
+        found = self._newer_file(f"{item.name}_prob.tif")
+        return predict(self._model(), item.image(), device=self._device) if found is None else read_image(found)
 
     def cells(self, item: Item, prob: xr.DataArray) -> npt.NDArray[Any]:
-        """Return its cells: those that lie there, if nobody said how to find them."""
-        found = self._lying_there(f"{item.name}_cells.tif") if self._label is None else None
-        labels = label_cells(prob, **(self._label or LABEL)) if found is None else read_image(found)
+        """Return the label image of an image; it is read from the folder only if no `label` was given."""
+        found = self._newer_file(f"{item.name}_cells.tif") if self._label is None else None
+        labels = label_cells(prob, **{**LABEL, **(self._label or {})}) if found is None else read_image(found)
         return np.asarray(values(labels))
 
     @property
@@ -73,14 +74,14 @@ class Contender:
         return (self.record.path or Path()) / MODEL
 
     def _model(self) -> Model:
-        import fijibridge as fb
+        from fijibridge.nn.model import Model
 
         if self._loaded is None:
-            of_this_process: Any = self._run
-            self._loaded = of_this_process.model if isinstance(self._run, Recorded) else fb.Model.load(self._model_file)
+            run: Any = self._run
+            self._loaded = run.model if isinstance(self._run, Recorded) else Model.load(self._model_file)
         return self._loaded
 
-    def _lying_there(self, name: str) -> Path | None:
+    def _newer_file(self, name: str) -> Path | None:
         if self.record.path is None or not (file := self.record.path / name).is_file():
             return None
         newer = not self._model_file.is_file() or file.stat().st_mtime >= self._model_file.stat().st_mtime
@@ -88,62 +89,67 @@ class Contender:
 
 
 def match_item(item: Item, cells: npt.NDArray[Any], thresh: float) -> Matching:
-    """Match cells to the true ones of an image, where those are known."""
+    """Match cells to the true cells of an image, within its known region."""
     known = item.region()
-    try:
+    with naming(item.name, ImageError):
         return match_labels(
             values(item.labels()), cells, thresh=thresh, region=None if known is None else values(known)
         )
-    except ImageError as error:
-        raise ImageError(f"{item.name}: {error}") from error
 
 
 def unseen_images(
     records: Sequence[Record], data: Dataset | str | os.PathLike[str] | None, split: str | None
 ) -> tuple[list[Item], str | None]:
-    """Return the validation and test images (or those of one split) that runs are tried on, or why there are none.
+    """Choose the images for the trial of runs.
+
+    Parameters
+    ----------
+    records
+        Records of the runs.
+    data
+        Dataset, or its folder; if left out, the folder that the runs were trained on.
+    split
+        Split of the images; validation and test images if left out.
+
+    Returns
+    -------
+    list of Item
+        Images with known cells.
+    str or None
+        Reason why there are none.
 
     Raises
     ------
     DatasetError
         If `data` is given and cannot be opened, or has no such images.
     """
+    kind = split or "validation or test"
     if data is not None:
         dataset = data if isinstance(data, Dataset) else Dataset.open(data)
         items = _with_truth(dataset, split)
         if not items:
-            raise DatasetError(
-                f"{dataset} has no {split or 'validation or test'} image with known cells to try runs on"
-            )
+            raise DatasetError(f"{dataset} has no {kind} image with known cells; runs are tried on such images")
         return items, None
     folders = {record.settings.get("data_folder") for record in records} - {None}
     if len(folders) != 1:
-        what = "none of the runs says" if not folders else "the runs learnt different folders, so nothing says"
-        return [], f"{what} on which images to try them: name the folder (data=, --data)"
+        reason = "the runs were trained on different folders" if folders else "no run records its folder of images"
+        return [], f"{reason}; name a folder to try them on (data=, --data)"
     (folder,) = folders
     try:
         items = _with_truth(Dataset.open(str(folder)), split)
     except FijiBridgeError as error:
-        return (
-            [],
-            f"the images cannot be opened that the runs were trained with: {error} Name the folder (data=, --data)",
-        )
-    return items, None if items else f"{folder} has no {split or 'validation or test'} image with known cells"
+        return [], f"the images that the runs were trained on cannot be opened: {error} Name the folder (data=, --data)"
+    return items, None if items else f"{folder} has no {kind} image with known cells"
 
 
-def learnt_by(item: Item, contenders: Sequence[Contender]) -> list[str]:
-    """Return the names of the runs that were trained on an image of that name."""
+def trained_on(item: Item, contenders: Sequence[Contender]) -> list[str]:
+    """Return the names of the runs whose training images include an image of that name."""
     return [c.name for c in contenders if item.name in (c.record.settings.get("train_names") or ())]
 
 
 def slice_shown(labels: npt.NDArray[Any]) -> int | None:
-    """Return the slice of a volume that is shown, the middle one; None of a plane."""
+    """Return the index of the slice of a volume that reports show, the middle one; None for a plane."""
     return None if labels.ndim == 2 else labels.shape[0] // 2
-
-
-def grey_plane(image: Any, z: int | None) -> npt.NDArray[np.float64]:
-    """Return the plane of an image that is shown, as a picture."""
-    return pictures.grey(pictures.plane_of(as_image(image), z))
 
 
 def _with_truth(dataset: Dataset, split: str | None) -> list[Item]:

@@ -1,7 +1,7 @@
-"""What can be called from outside Python: from Fiji's menu, a macro, a script, the command line.
+"""Verbs: Python functions that Fiji's menu, macros, scripts and the command line can call.
 
-A verb is defined once, as a Python function whose parameters say what they take: :mod:`.parameters`. Its dialog, macro
-options, command line, Groovy script and page in the docs are made from that. :mod:`.registry` is where to start.
+A verb is defined once, by the signature of its function (:mod:`.parameters`). Its dialog, macro options, command line,
+Groovy script and page in the docs derive from it. Start reading at :mod:`.registry`.
 """
 
 from fijibridge.verbs import built_in  # noqa: F401 - registers the verbs of fijibridge

@@ -1,4 +1,4 @@
-"""The verbs of fijibridge itself. Their modules register them when verbs are first asked for."""
+"""The verbs of fijibridge itself, registered when verbs are first needed."""
 
 from fijibridge.verbs.registry import load_on_first_use
 

@@ -1,4 +1,4 @@
-"""The verbs of folders and of the program itself: save a training set, about."""
+"""Verbs of data sets and of the program itself: Save Training Set, About."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from fijibridge.verbs.results import Say
 
 @verb("Save Training Set...", order=5)
 def save_training_set(
-    image: Annotated[Image, Param("the image to learn from")],
+    image: Annotated[Image, Param("image to train on")],
     cells: Annotated[Cells, Param("its cells: a label image, the areas in the ROI Manager, or the image's overlay")],
-    folder: Annotated[NewFolder, Param("gets them, beside those that it has; made if it is not there")],
-    name: Annotated[str | None, Param("of the image in the folder; its title if left out")] = None,
-    split: Annotated[Literal["train", "validation", "test"], Param("what the image is for")] = "train",
-    region: Annotated[Image | None, Param("mask: non-zero where cells were drawn; everywhere if left out")] = None,
+    folder: Annotated[NewFolder, Param("folder that the image is added to; made if it does not exist")],
+    name: Annotated[str | None, Param("name of the image in the folder; its title if left out")] = None,
+    split: Annotated[Literal["train", "validation", "test"], Param("use of the image")] = "train",
+    region: Annotated[Image | None, Param("mask, non-zero where cells were drawn; the whole image if left out")] = None,
     provenance: Annotated[
-        Literal["manual", "corrected", "algorithm", "unknown"], Param("who made the cells")
+        Literal["manual", "corrected", "algorithm", "unknown"], Param("origin of the cells")
     ] = "manual",
     existing: Annotated[
-        Literal["refuse", "replace"], Param("what to do if that image is there already", label="If there is one")
+        Literal["refuse", "replace"],
+        Param("whether to replace an image of that name in the folder", label="Existing image"),
     ] = "refuse",
 ) -> Say:
-    """Add an image and its cells to a folder that a network is trained on, with its description, dataset.toml."""
+    """Add an image and its cells to a folder of training images, with its description, dataset.toml."""
     from fijibridge.dataset import FILE_NAME, Dataset, add_to_dataset
     from fijibridge.files.names import stem
 
     called = name or stem(image)
     if existing == "refuse" and (folder / FILE_NAME).is_file() and called in Dataset.open(folder):
         raise OptionError(
-            f"{folder} has an image {called!r} already: existing=replace replaces it, name=... adds another"
+            f"{folder} already has an image {called!r}: existing=replace replaces it, name=... adds another"
         )
     arrays = {"image": image, "labels": cells} | ({} if region is None else {"region": region})
     saved = add_to_dataset(folder, called, arrays, split=split, provenance=provenance, overwrite=existing == "replace")
@@ -41,7 +42,7 @@ def save_training_set(
 
 @verb("About", order=90)
 def about() -> Say:
-    """Say which versions run, on which device."""
+    """Print the versions of fijibridge, Python and torch, and the device that computes."""
     import platform
     from importlib.metadata import version
 
@@ -52,6 +53,6 @@ def about() -> Say:
     device = device_of(None)
     card = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
     return Say(
-        f"fijibridge {version('fijibridge')}, Python {platform.python_version()}, torch {torch.__version__}; works on "
-        f"{device}{card}"
+        f"fijibridge {version('fijibridge')}, Python {platform.python_version()}, torch {torch.__version__}; computes "
+        f"on {device}{card}"
     )

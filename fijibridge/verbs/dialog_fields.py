@@ -1,4 +1,4 @@
-"""Contents of a verb's dialog, without Java: for dialogs of this process, and for the scripts of other Fijis."""
+"""Contents of a verb's dialog, without Java: for Fiji in this process and for the scripts of other Fijis."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def preference(verb: Verb, parameter: Parameter) -> str:
 
 
 def is_wide(parameter: Parameter) -> bool:
-    """Tell whether a field needs a row of its own."""
+    """Tell whether a field needs a row to itself."""
     long_text = parameter.kind is Kind.text and len(parameter.text(parameter.default or "")) > NARROW * 2
     return parameter.kind in (*PATHS, *INPUTS) or (long_text and not parameter.required)
 
 
 def described(parameter: Parameter) -> str:
-    """Return what a parameter is for, what it takes, and what it is by itself."""
+    """Describe a parameter: its effect, the expected value, its default."""
     words = [parameter.help] if parameter.help else []
     if not words or parameter.kind in (Kind.integer, Kind.number):
         words.append(parameter.expected)
@@ -42,7 +42,7 @@ def described(parameter: Parameter) -> str:
 
 
 def help_page(verb: Verb) -> str:
-    """Return what the Help button shows: HTML as Java's old viewer knows it."""
+    """Return the page behind the Help button, in the HTML of Java's old viewer."""
     rows = "".join(
         f"<tr><td valign=top><b>{html.escape(p.title)}</b></td><td valign=top><tt>{p.name}</tt></td>"
         f"<td>{html.escape(described(p))}</td></tr>"
@@ -58,5 +58,5 @@ def help_page(verb: Verb) -> str:
 
 
 def wrapped(text: str) -> str:
-    """Return a message in lines that fit a dialog."""
+    """Break a message into lines that fit a dialog."""
     return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(part, LINE) or [" "])

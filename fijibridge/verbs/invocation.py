@@ -1,13 +1,12 @@
-"""A verb is called: all that it was given is checked, then it works, then what it found is shown."""
+"""Calls of verbs: check all options, run the function, show its results."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fijibridge.errors import Cancelled, FijiBridgeError, OptionError
+from fijibridge.renames import rename_attributes
 from fijibridge.verbs.parameters import INPUTS, Kind, Parameter
 from fijibridge.verbs.registry import Call, Verb
 from fijibridge.verbs.results import Result
@@ -17,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class Host(Protocol):
-    """Where a verb is called from: what gives it its images, and shows what it found."""
+    """Caller of a verb, which provides images and shows results: Fiji, a worker, the command line."""
 
     def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
-        """Return the image or label image that a value names; `taken` are those before it, by parameter."""
+        """Return the image or label image that a value names; `taken` are earlier ones, by parameter."""
 
     def drawn(self, parameter: Parameter, value: Any) -> bool:
-        """Whether a value names no image of its own, but cells that are drawn on one: that is taken before."""
+        """Return whether a value names cells that are drawn on an image, which is taken first."""
 
     def give(self, result: Result) -> None:
         """Show a result, or write it."""
@@ -35,27 +34,27 @@ def perform(verb: Verb, given: Mapping[str, Any], host: Host, call: Call | None 
     Parameters
     ----------
     verb
-        What is called.
+        The verb.
     given
-        Values by name, as text or as what they are.
+        Options by name, as text or as values.
     host
-        Where it is called from.
+        The caller.
     call
-        What it tells while it works, and asks.
+        Receives progress and status texts, and may cancel the verb.
 
     Returns
     -------
     list
-        The results, in the order in which the host was given them.
+        The results, in the order in which the host showed them.
 
     Raises
     ------
     OptionError
-        If options are unknown, missing or wrong: all of them are told, and nothing was done.
+        If options are unknown, missing or wrong; the message lists all of them, and the verb did not run.
     FijiBridgeError
-        Whatever the verb raises. Nothing is shown then.
+        Errors of the verb. The host then shows nothing.
     Cancelled
-        If the caller asked for it.
+        If the caller cancelled the call.
     """
     call = call or Call()
     values = prepared(verb, given, host)
@@ -67,7 +66,12 @@ def perform(verb: Verb, given: Mapping[str, Any], host: Host, call: Call | None 
 
 
 def prepared(verb: Verb, given: Mapping[str, Any], host: Host) -> dict[str, Any]:
-    """Return the value of each parameter, inputs as arrays, all of them checked: the first half of :func:`perform`.
+    """Check options and take the images that they name: the first half of :func:`perform`.
+
+    Returns
+    -------
+    dict
+        A value for each parameter; images and cells as arrays.
 
     Raises
     ------
@@ -79,7 +83,7 @@ def prepared(verb: Verb, given: Mapping[str, Any], host: Host) -> dict[str, Any]
 
 
 def taken(parameters: list[Parameter], values: Mapping[str, Any], host: Host) -> dict[str, xr.DataArray]:
-    """Return the inputs among values as arrays, images first, so that what is drawn finds the image that it lies on."""
+    """Take the images and cells among values from a host, images first: cells may be drawn on them."""
     from fijibridge.image import as_cells
 
     inputs = [p for p in parameters if p.kind in INPUTS and values.get(p.name) is not None]
@@ -101,7 +105,7 @@ def taken(parameters: list[Parameter], values: Mapping[str, Any], host: Host) ->
 
 
 def calibrated(arrays: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:
-    """Give inputs without a pixel size that of the first one that has it, if their planes are of one size."""
+    """Copy the pixel size of the first calibrated input to uncalibrated inputs whose planes have its size."""
     from fijibridge.image import PIXEL, unit
 
     known = next((image for image in arrays.values() if unit(image) != PIXEL), None)
@@ -116,35 +120,4 @@ def calibrated(arrays: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:
     return found
 
 
-# --- devices, in turn -------------------------------------------------------------------------------
-
-_turns: dict[str, threading.RLock] = {}
-_working: dict[str, str] = {}
-_making = threading.Lock()
-_TOLD_EVERY = 20  # tenths of a second
-
-
-@contextmanager
-def in_turn(device: str, call: Call) -> Iterator[None]:
-    """Let one call at a time work on a device; the others wait, are told for whom, and can be cancelled meanwhile.
-
-    A verb that works on it may call another that does, in its own thread.
-    """
-    with _making:
-        lock = _turns.setdefault(device, threading.RLock())
-    waited = 0
-    while not lock.acquire(timeout=0.1 if waited else 0):
-        if waited % _TOLD_EVERY == 0:  # again and again: who works tells how far it is in the same place
-            call.say(f"waiting for {_working.get(device, 'another call')} that works on {device}")
-        waited += 1
-        call.check()
-    before = _working.get(device)
-    try:
-        _working[device] = call.name or "another call"
-        yield
-    finally:
-        if before is None:
-            del _working[device]
-        else:
-            _working[device] = before
-        lock.release()
+rename_attributes(__name__, {"in_turn": "verbs.device_queue:in_turn"})

@@ -1,4 +1,4 @@
-"""The options of an ImageJ macro, ``model=[a b.safetensors] threshold=0.5 flips``, to values and back."""
+"""Options of ImageJ macros, ``model=[a b.safetensors] threshold=0.5 flips``: text to values, and back."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fijibridge.errors import OptionError
-from fijibridge.verbs.parameters import Kind
-from fijibridge.verbs.registry import Verb
+from fijibridge.renames import rename_attributes
+from fijibridge.verbs.parameters import INPUTS, Kind, current_names
+from fijibridge.verbs.registry import Verb, verb_named
 
 _KEY = re.compile(r"\s*([A-Za-z_]\w*)")
 _VARIABLE = re.compile(r"&([A-Za-z_]\w*)")
 
 
 def read_options(text: str) -> dict[str, str]:
-    """Return the options of a macro's ``run`` by name; one without a value is ``"true"``.
+    """Split the options of a macro's ``run`` by name; an option without a value is ``"true"``.
 
     Raises
     ------
     OptionError
-        If the text is none: a bracket that is not closed, or something that is no ``name=value``.
+        If a bracket is not closed, a word is not ``name=value``, or a name comes twice.
 
     Examples
     --------
@@ -47,14 +48,14 @@ def read_options(text: str) -> dict[str, str]:
 
 
 def with_variables(given: Mapping[str, str], held: Callable[[str], str | None]) -> dict[str, str]:
-    """Replace values such as ``&model`` by what the macro's variable of that name holds.
+    """Replace values such as ``&model`` by the macro's variable of that name.
 
     Parameters
     ----------
     given
-        Options, as :func:`read_options` returns them.
+        Options of :func:`read_options`.
     held
-        Returns the value of a variable as text; None if the macro has no such variable.
+        Returns the text of a variable; None if the macro has no such variable.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def with_variables(given: Mapping[str, str], held: Callable[[str], str | None]) 
 
 
 def _value(text: str, at: int) -> tuple[str, int]:
-    """Return the value that begins there, and where it ends."""
+    """Return the value that begins at an index, and the index behind it."""
     first = text[at : at + 1]
     if first == "[":
         depth = 0
@@ -95,12 +96,12 @@ def _value(text: str, at: int) -> tuple[str, int]:
 
 
 def write_options(verb: Verb, values: Mapping[str, Any]) -> str:
-    """Return values as the options of a macro; those that are as the verb has them by itself are left out.
+    """Write values as the options of a macro; values equal to the default are left out.
 
     Raises
     ------
     OptionError
-        If a text cannot be written in a macro: brackets that do not fit each other.
+        If the brackets of a text are unbalanced, which a macro cannot express.
 
     Examples
     --------
@@ -126,12 +127,12 @@ def write_options(verb: Verb, values: Mapping[str, Any]) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a value as a macro writes it, in brackets where it needs them.
+    """Put a value into brackets where a macro needs them.
 
     Raises
     ------
     OptionError
-        If its own brackets do not fit each other, for which ImageJ has no way.
+        If the value has unbalanced brackets, which a macro cannot express.
     """
     if text and not re.search(r"[\s\[\]']", text):
         return text
@@ -141,5 +142,75 @@ def quoted(text: str) -> str:
         if depth < 0:
             break
     if depth:
-        raise OptionError(f"{text!r} cannot be written in a macro: rename it, so that each [ has its ]")
+        raise OptionError(f"{text!r} cannot be written in a macro: rename it so that each [ has a ]")
     return f"[{text}]"
+
+
+def read_request(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the options that a script of a Fiji received, and return them by name.
+
+    Scripts ask either the worker or the Python that started Fiji; request and answer are JSON.
+
+    Parameters
+    ----------
+    asked
+        ``verb``, and ``options``, the text of a macro, with ``variables``, the macro's variables by name; or
+        ``given``, values by name. Images and cells are names, which are not looked up.
+
+    Returns
+    -------
+    dict
+        ``{"given": values by name}``.
+
+    Raises
+    ------
+    OptionError
+        If values are unknown, missing or wrong; the message lists all of them.
+    """
+    verb = _verb(asked)
+    options = asked.get("options")
+    if options is None:
+        given = dict(_mapping(asked, "given"))
+    else:
+        given = with_variables(read_options(str(options)), _mapping(asked, "variables").get)
+    verb.read(given)
+    return {"given": given}
+
+
+def write_request(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the options of a call for ImageJ's recorder, with the current names of parameters.
+
+    Parameters
+    ----------
+    asked
+        ``verb``, and ``given``: values by name, images and cells by title.
+
+    Returns
+    -------
+    dict
+        ``{"options": text}``. If all parameters are left out the text is a blank: an empty one opens a dialog.
+
+    Raises
+    ------
+    OptionError
+        If a value cannot be written in a macro.
+    """
+    verb = _verb(asked)
+    given, _ = current_names(verb.options, _mapping(asked, "given"))
+    inputs = {p.name: given.get(p.name) for p in verb.parameters if p.kind in INPUTS}
+    options = write_options(verb, {**verb.read(given), **inputs})
+    return {"options": options or (" " if verb.parameters else "")}
+
+
+def _verb(asked: Mapping[str, Any]) -> Verb:
+    return verb_named(str(asked.get("verb")))
+
+
+def _mapping(asked: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = asked.get(name) or {}
+    if not isinstance(value, Mapping):
+        raise OptionError(f"{name} is a {type(value).__name__}; expected values by name")
+    return value
+
+
+rename_attributes(__name__, {"read": "verbs.macro_options:read_request", "write": "verbs.macro_options:write_request"})

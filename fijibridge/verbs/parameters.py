@@ -1,4 +1,4 @@
-"""What a verb takes: read from the signature of its function, and checked before any work starts."""
+"""Parameters of verbs: read from the signature of a function, checked before any work starts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -17,22 +18,22 @@ from fijibridge.errors import OptionError, VerbError
 if TYPE_CHECKING:
     from xarray import DataArray
 else:
-    DataArray = Any  # the command line reads signatures, and is not to wait for xarray
+    DataArray = Any  # the command line reads signatures without waiting for xarray
 
 
 class Kind(StrEnum):
-    """What a parameter takes."""
+    """Kind of value that a parameter takes."""
 
     image = "image"
-    """An image: of Fiji's the title of an open one, on the command line a file."""
+    """An image: in Fiji the title of an open one, on the command line a file."""
     cells = "cells"
-    """A label image, named as an image is; in Fiji also ``ROI Manager`` or ``overlay``, whose areas are the cells."""
+    """A label image, named like an image; in Fiji also ``ROI Manager`` or ``overlay``, whose areas are the cells."""
     file = "file"
-    """The path of something that is there: a file, or a folder that stands for one (a run, a zarr)."""
+    """Path of an existing file, or of a folder that stands for one (a run, a zarr)."""
     folder = "folder"
-    """The path of a folder that is there."""
+    """Path of an existing folder."""
     new_folder = "new folder"
-    """The path of a folder that may be made."""
+    """Path of a folder, which may have to be made."""
     integer = "integer"
     number = "number"
     choice = "choice"
@@ -45,7 +46,7 @@ INPUTS = (Kind.image, Kind.cells)
 
 
 class Required:
-    """Says that a parameter has no default."""
+    """Type of :data:`REQUIRED`, the default of parameters without a default."""
 
     def __repr__(self) -> str:
         return "REQUIRED"
@@ -56,20 +57,24 @@ REQUIRED = Required()
 
 @dataclass(frozen=True)
 class Param:
-    """What the type of a parameter does not say; in ``Annotated[float, Param("...", unit="px", low=0)]``.
+    """Description of a parameter beside its type; in ``Annotated[float, Param("...", unit="px", low=0)]``.
 
     Attributes
     ----------
     help
-        What it does, in a line.
+        Effect of the parameter, in one line.
     unit
-        ``"px"``, ``"s"`` ...; empty where there is none.
+        Unit of numbers: ``"px"``, ``"s"`` ...; empty without one.
     low, high
-        The least and largest value, both allowed.
+        Smallest and largest value, both allowed.
     label
-        In dialogs; the name with spaces if left out.
+        Label in dialogs; the name with spaces if left out.
     kind
-        Of a path: what must be there.
+        Kind of path that is expected.
+    choices
+        Allowed texts, as for a ``Literal``.
+    was
+        Earlier names of the parameter. Macros, scripts and command lines that use them still work, with a warning.
     """
 
     help: str = ""
@@ -78,6 +83,8 @@ class Param:
     high: float | None = None
     label: str = ""
     kind: Kind | None = None
+    choices: tuple[str, ...] = ()
+    was: tuple[str, ...] = ()
 
 
 Image: TypeAlias = Annotated[DataArray, Kind.image]
@@ -85,11 +92,11 @@ Image: TypeAlias = Annotated[DataArray, Kind.image]
 Cells: TypeAlias = Annotated[DataArray, Kind.cells]
 """A label image of integers, 0 = background."""
 File: TypeAlias = Annotated[Path, Kind.file]
-"""The path of a file, or of a folder that stands for one, that is there."""
+"""Path of an existing file, or of a folder that stands for one."""
 Folder: TypeAlias = Annotated[Path, Kind.folder]
-"""The path of a folder that is there."""
+"""Path of an existing folder."""
 NewFolder: TypeAlias = Annotated[Path, Kind.new_folder]
-"""The path of a folder that is there, or can be made."""
+"""Path of a folder that exists or can be made."""
 
 
 @dataclass(frozen=True)
@@ -99,17 +106,17 @@ class Parameter:
     Attributes
     ----------
     name
-        As macros, scripts and Python write it: lower case, words joined by ``_``.
+        Name in macros, scripts and Python: lower case, words joined by ``_``.
     kind
-        What it takes.
+        Kind of value.
     default
-        :data:`REQUIRED` if it must be given.
+        Value if left out; :data:`REQUIRED` if it must be given.
     optional
-        Whether it may be left out without a value of its own (None).
-    help, unit, low, high, label
-        Of :class:`Param`.
+        Whether None is a value, for "left out".
+    help, unit, low, high, label, was
+        As in :class:`Param`.
     choices
-        Of ``Kind.choice``.
+        Allowed texts of ``Kind.choice``.
     """
 
     name: str
@@ -122,20 +129,21 @@ class Parameter:
     high: float | None = None
     label: str = ""
     choices: tuple[str, ...] = ()
+    was: tuple[str, ...] = ()
 
     @property
     def required(self) -> bool:
-        """Whether it must be given."""
+        """Whether the parameter must be given."""
         return self.default is REQUIRED
 
     @property
     def title(self) -> str:
-        """What a dialog calls it."""
+        """Label in dialogs."""
         return self.label or self.name.replace("_", " ").capitalize()
 
     @property
     def expected(self) -> str:
-        """What it takes, in words, for errors and for the docs."""
+        """Description of the expected value, for error messages and the docs."""
         words = {
             Kind.image: "an image", Kind.cells: "a label image", Kind.file: "a file", Kind.folder: "a folder",
             Kind.new_folder: "a folder", Kind.integer: "a whole number", Kind.number: "a number",
@@ -146,7 +154,7 @@ class Parameter:
 
     @property
     def range(self) -> str:
-        """From where to where its numbers go, in words; empty if anywhere."""
+        """Allowed range of numbers in words; empty if unlimited."""
         if self.low is not None and self.high is not None:
             return f"from {self.low:g} to {self.high:g}"
         if self.low is not None:
@@ -154,12 +162,14 @@ class Parameter:
         return f"at most {self.high:g}" if self.high is not None else ""
 
     def read(self, value: Any) -> Any:
-        """Return a value of its type, from text or from such a value; inputs stay names, to be looked up by a host.
+        """Convert text to a value of the parameter's kind, and check it; such values pass as they are.
+
+        Images and cells stay names, which a host looks up.
 
         Raises
         ------
         OptionError
-            If it is none, or out of range; says what came and what was expected.
+            If the value has another type or is out of range.
         """
         empty = value is None or (isinstance(value, str) and not value.strip())
         if empty and self.optional:
@@ -176,7 +186,7 @@ class Parameter:
         return read
 
     def text(self, value: Any) -> str:
-        """Return a value as text, which :meth:`read` turns back."""
+        """Write a value as text, which :meth:`read` turns back."""
         if value is None:
             return ""
         if self.kind is Kind.flag:
@@ -186,13 +196,29 @@ class Parameter:
         return str(value)
 
 
+@dataclass(frozen=True)
+class Group:
+    """Parameters that a registry defines, as ``**options: Annotated[Any, Group(parameters, after="image")]``.
+
+    Attributes
+    ----------
+    parameters
+        The parameters, all with a default.
+    after
+        Parameter of the function that they follow in dialogs and help.
+    """
+
+    parameters: tuple[Parameter, ...]
+    after: str
+
+
 OVERWRITE = Parameter(
     "overwrite",
     Kind.flag,
     False,
-    help="replace an open image that is called as a result is, also one with unsaved changes",
+    help="replace an open image with the name of a result, even with unsaved changes",
 )
-"""What every verb with images to show takes in macros and scripts, beside its own parameters."""
+"""Option of every verb that shows images, in macros and scripts, beside its own parameters."""
 
 
 # --- values -----------------------------------------------------------------------------------------
@@ -221,10 +247,10 @@ def _number(parameter: Parameter, value: Any) -> float:
 def _flag(parameter: Parameter, value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    told = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}.get(str(value).lower())
-    if told is None:
+    flag = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}.get(str(value).lower())
+    if flag is None:
         raise _refused(parameter, value)
-    return told
+    return flag
 
 
 def _choice(parameter: Parameter, value: Any) -> str:
@@ -268,32 +294,119 @@ _TYPES = {bool: Kind.flag, int: Kind.integer, float: Kind.number, str: Kind.text
 
 
 def parameters_of(function: Callable[..., Any], skip: type) -> tuple[list[Parameter], str | None]:
-    """Return the parameters of a function, and the name of that of type `skip`, which is not the user's.
+    """Read the parameters of a verb from the signature of its function.
+
+    Parameters
+    ----------
+    function
+        Function with annotated parameters.
+    skip
+        Type of the parameter that the user does not give, :class:`fijibridge.verbs.Call`.
+
+    Returns
+    -------
+    list of Parameter
+        The user's parameters, in order.
+    str or None
+        Name of the parameter of type `skip`.
 
     Raises
     ------
     VerbError
-        If a parameter has no type that a verb can have, or a name that macros cannot write.
+        If a parameter has a type that no dialog can ask for, or a name that macros cannot write.
     """
+    found, skipped = _read_signature(function, skip)
+    return list(found), skipped
+
+
+@lru_cache(maxsize=256)  # a verb's function is read for the verb, and for each command with its options
+def _read_signature(function: Callable[..., Any], skip: type) -> tuple[tuple[Parameter, ...], str | None]:
     hints = typing.get_type_hints(function, include_extras=True)
-    found, skipped = [], None
+    found: list[Parameter] = []
+    skipped = None
     for name, parameter in inspect.signature(function).parameters.items():
         if hints.get(name) is skip:
             skipped = name
             continue
+        if group := _group(hints.get(name)):
+            place = [p.name for p in found].index(group.after) + 1
+            found[place:place] = group.parameters
+            continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise VerbError(f"{function.__name__}: a verb has no parameter like {parameter}; give each by its name")
+            raise VerbError(
+                f"{function.__name__} has the parameter {parameter}; expected parameters that are given by name"
+            )
         if not name.islower() or not name.isascii():
-            raise VerbError(f"{function.__name__}: the parameter {name!r} must be lower case ASCII, as macros write it")
+            raise VerbError(
+                f"{function.__name__} has the parameter {name!r}; expected lower-case ASCII letters, as macros write it"
+            )
         default = REQUIRED if parameter.default is parameter.empty else parameter.default
         found.append(_parameter(function.__name__, name, hints.get(name), default))
-    return found, skipped
+    return tuple(found), skipped
+
+
+def current_names(parameters: Iterable[Parameter], given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Replace earlier names of parameters by the current ones.
+
+    Parameters
+    ----------
+    parameters
+        Parameters of a verb.
+    given
+        Values by name.
+
+    Returns
+    -------
+    dict
+        The values by current name.
+    dict
+        The earlier names among them, and the current ones.
+
+    Raises
+    ------
+    OptionError
+        If a parameter is given by both names.
+
+    Examples
+    --------
+    >>> width = Parameter("membrane_width", Kind.number, 3, was=("width",))
+    >>> current_names([width], {"width": "5"})
+    ({'membrane_width': '5'}, {'width': 'membrane_width'})
+    """
+    current = {old: parameter.name for parameter in parameters for old in parameter.was}
+    renamed = {name: current[name] for name in given if name in current}
+    both = [old for old, new in renamed.items() if new in given]
+    if both:
+        raise OptionError(f"{both[0]} was renamed to {renamed[both[0]]}, and both are given: leave {both[0]} out")
+    return {renamed.get(name, name): value for name, value in given.items()}, renamed
+
+
+def _group(hint: Any) -> Group | None:
+    notes = hint.__metadata__ if typing.get_origin(hint) is Annotated else ()
+    return next((note for note in notes if isinstance(note, Group)), None)
 
 
 def _parameter(owner: str, name: str, hint: Any, default: Any) -> Parameter:
-    about: Param = Param()
-    kind: Kind | None = None
-    optional = default is None
+    plain, about, kind, optional = _unwrapped(owner, name, hint)
+    made = Parameter(
+        name, Kind.text, default, optional or default is None, about.help, about.unit, about.low, about.high,
+        about.label, was=about.was,
+    )  # fmt: skip
+    choices = about.choices or (typing.get_args(plain) if typing.get_origin(plain) is Literal else ())
+    if choices:
+        return replace(made, kind=Kind.choice, choices=tuple(str(choice) for choice in choices))
+    kind = about.kind or kind or (Kind.new_folder if plain is Path else _TYPES.get(plain))
+    if kind is None:
+        raise VerbError(
+            f"{owner}: {name} is of type {plain}; expected fijibridge.verbs.Image, Cells, File, Folder, NewFolder, "
+            "int, float, bool, str, a Literal of texts, or one of these | None"
+        )
+    return replace(made, kind=kind)
+
+
+def _unwrapped(owner: str, name: str, hint: Any) -> tuple[Any, Param, Kind | None, bool]:
+    """Take ``Annotated`` and ``| None`` off a type; return the plain type, notes on it, and whether None is allowed."""
+    about, kind, optional = Param(), None, False
     while True:
         if typing.get_origin(hint) is Annotated:
             for note in hint.__metadata__:
@@ -306,20 +419,7 @@ def _parameter(owner: str, name: str, hint: Any, default: Any) -> Parameter:
             optional = True
             inner = [part for part in typing.get_args(hint) if part is not type(None)]
             if len(inner) != 1:
-                raise VerbError(f"{owner}: {name} has several types, {hint}; a parameter of a verb has one")
+                raise VerbError(f"{owner}: {name} has several types, {hint}; expected one type, or one | None")
             (hint,) = inner
         else:
-            break
-    kind = about.kind or kind
-    made = Parameter(name, Kind.text, default, optional, about.help, about.unit, about.low, about.high, about.label)
-    if typing.get_origin(hint) is Literal:
-        choices = tuple(str(choice) for choice in typing.get_args(hint))
-        return replace(made, kind=Kind.choice, choices=choices)
-    if kind is None:
-        kind = Kind.new_folder if hint is Path else _TYPES.get(hint)
-    if kind is None:
-        raise VerbError(
-            f"{owner}: {name} is of type {hint}; expected fijibridge.verbs.Image, Cells, File, Folder, NewFolder, or "
-            "int, float, bool, str, a Literal of texts, or one of these | None"
-        )
-    return replace(made, kind=kind)
+            return hint, about, kind, optional

@@ -1,4 +1,4 @@
-"""A verb: a Python function, with what must be known to call it from a menu, a macro, a script or a shell."""
+"""Registry of verbs: Python functions that a menu, a macro, a script or a shell can call."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import threading
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from fijibridge.errors import Cancelled, OptionError, VerbError
-from fijibridge.verbs.parameters import INPUTS, OVERWRITE, Cells, Kind, Parameter, parameters_of
+from fijibridge.renames import warn_renamed
+from fijibridge.verbs.parameters import INPUTS, OVERWRITE, Cells, Kind, Parameter, current_names, parameters_of
 from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowTable, results_of
 
 log = logging.getLogger("fijibridge")
@@ -21,20 +23,20 @@ log = logging.getLogger("fijibridge")
 F = TypeVar("F", bound=Callable[..., Any])
 
 ENTRY_POINTS = "fijibridge.verbs"
-"""The group of entry points by which a package brings verbs of its own: each names a verb, or a module of them."""
+"""Group of entry points for verbs of other packages; each names a verb or a module of verbs."""
 
 
 class Call:
-    """What a verb tells while it works, and asks: progress, words, whether to stop.
+    """Connection of a verb at work to its caller: progress, status text, cancellation.
 
     Parameters
     ----------
     progress
-        Called with (done, in all).
+        Called with the steps done and the number of all steps.
     say
-        Called with a line of text for the status bar.
+        Called with a line for the status bar.
     cancelled
-        Asked now and then whether to stop.
+        Returns whether the verb should stop.
     """
 
     def __init__(
@@ -46,29 +48,29 @@ class Call:
         self._progress, self._say, self._cancelled = progress, say, cancelled
         self.stop = threading.Event()
         self.name = ""
-        """What is called, for those who wait for it."""
+        """Name of the call, shown to calls that wait for it."""
 
     def progress(self, done: int, steps: int) -> None:
-        """Tell that so many steps of all are done."""
+        """Report the steps done and the number of all steps."""
         if self._progress is not None:
             self._progress(done, steps)
 
     def say(self, text: str) -> None:
-        """Tell what is done now."""
+        """Report the current activity."""
         if self._say is not None:
             self._say(text)
 
     def cancelled(self) -> bool:
-        """Whether it is to stop."""
+        """Return whether the verb should stop."""
         return self.stop.is_set() or (self._cancelled is not None and self._cancelled())
 
     def check(self) -> None:
-        """Stop if that is asked for.
+        """Raise if the verb should stop.
 
         Raises
         ------
         Cancelled
-            Then.
+            If the call was cancelled.
         """
         if self.cancelled():
             raise Cancelled("cancelled")
@@ -76,34 +78,29 @@ class Call:
 
 @dataclass(frozen=True)
 class Verb:
-    """What can be called from outside Python. Made by :func:`verb`.
+    """A Python function that menus, macros, scripts and shells can call. Made by :func:`verb`.
 
     Attributes
     ----------
     title
-        As the menu has it: ``"Predict..."``, with dots if it opens a dialog.
+        Label in the menu: ``"Predict..."``, with dots if it opens a dialog.
     name
-        As macros of scripts and the command line have it: ``"predict"``.
+        Name in scripts and on the command line: ``"predict"``.
     help
-        What it does: a line, and below it more.
-    parameters
-        In the order of the dialog.
+        Summary in one line, and details below it.
     function
-        What it does.
+        The function that is called.
     order
         Place in the menu.
     long
-        Whether it takes so long that a person who chose it in a menu should not wait for it.
+        Whether the menu should run it in the background; a macro waits for its end.
     """
 
     title: str
     name: str
     help: str
-    parameters: list[Parameter]
     function: Callable[..., Any]
     order: float = 100.0
-    call_parameter: str | None = None
-    gives_labels: bool = False
     long: bool = False
 
     @property
@@ -116,53 +113,76 @@ class Verb:
         """The first line of the help."""
         return self.help.split("\n", 1)[0]
 
+    @cached_property
+    def _signature(self) -> tuple[list[Parameter], str | None]:
+        """The parameters, and the name of the one of type :class:`Call`."""
+        return parameters_of(self.function, Call)
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """The parameters, in the order of the dialog."""
+        return self._signature[0]
+
+    @property
+    def call_parameter(self) -> str | None:
+        """Name of the parameter that receives the :class:`Call`; None without one."""
+        return self._signature[1]
+
+    @property
+    def gives_labels(self) -> bool:
+        """Whether arrays that the function returns are label images."""
+        return bool(typing.get_type_hints(self.function, include_extras=True).get("return") == Cells)
+
     @property
     def shows_images(self) -> bool:
-        """Whether there may be images among its results: unless its function says that it returns something else."""
-        told = typing.get_type_hints(self.function).get("return")
+        """Whether results may be images: true unless the return annotation excludes it."""
+        returned = typing.get_type_hints(self.function).get("return")
         others = (Say, str, type(None), Measure, Outlines, ShowTable, ShowCurves)
-        return told not in others and getattr(told, "__name__", "") not in ("DataFrame", "Series")
+        return returned not in others and getattr(returned, "__name__", "") not in ("DataFrame", "Series")
 
     @property
     def options(self) -> list[Parameter]:
-        """What macros and scripts may give: its parameters, and those that all verbs of its kind have."""
+        """Options of macros and scripts: the parameters, and ``overwrite`` if the verb shows images."""
         own = any(parameter.name == OVERWRITE.name for parameter in self.parameters)
         return [*self.parameters, *([OVERWRITE] if self.shows_images and not own else [])]
 
     def __getitem__(self, name: str) -> Parameter:
-        """Return the parameter of that name."""
+        """Return the parameter with a name."""
         for parameter in self.parameters:
             if parameter.name == name:
                 return parameter
         raise KeyError(name)
 
     def read(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the value of each parameter, from texts or values; and of other options if they are given.
+        """Check options and convert them; parameters that are left out get their default.
+
+        Parameters
+        ----------
+        given
+            Texts or values by name. Earlier names of parameters are accepted with a warning.
+
+        Returns
+        -------
+        dict
+            A value for each parameter; for ``overwrite`` if it is given.
 
         Raises
         ------
         OptionError
-            If options are unknown, missing or wrong; all of them are told.
+            If options are unknown, missing or wrong; the message lists all of them.
         """
         options = self.options
-        known = [parameter.name for parameter in options]
-        problems = [f"no option {name!r}; there are {', '.join(known)}" for name in given if name not in known]
+        named, renamed = current_names(options, given)
+        for old, new in renamed.items():
+            warn_renamed(f"the option {old} of {self.command}", new)
+        problems = [f"no option {name!r}; there are {', '.join(p.name for p in options)}"
+                    for name in named if all(name != p.name for p in options)]  # fmt: skip
         values: dict[str, Any] = {}
         for parameter in options:
-            value = given.get(parameter.name)
-            if parameter is OVERWRITE and value is None:
-                continue
-            if value is None and parameter.kind is Kind.image and parameter.required:
-                value = ""  # the active image
-            elif value is None and not parameter.required:
-                values[parameter.name] = parameter.default
-                continue
-            elif value is None:
-                problems.append(f"{parameter.name} is missing; expected {parameter.expected}")
+            if parameter is OVERWRITE and named.get(parameter.name) is None:
                 continue
             try:
-                active = parameter.kind is Kind.image and parameter.required and isinstance(value, str) and not value
-                values[parameter.name] = value if active else parameter.read(value)
+                values[parameter.name] = _read(parameter, named.get(parameter.name))
             except OptionError as error:
                 problems.append(str(error))
         if problems:
@@ -170,7 +190,7 @@ class Verb:
         return values
 
     def run(self, values: Mapping[str, Any], call: Call) -> list[Result]:
-        """Call the function with values of the right types, and return what it found."""
+        """Call the function with converted values, and return its results."""
         call.name = call.name or self.command.removesuffix("...")
         own = {parameter.name for parameter in self.parameters}
         arguments = {name: value for name, value in values.items() if name in own}
@@ -181,11 +201,24 @@ class Verb:
         inputs = {
             p.name: values[p.name] for p in self.parameters if p.kind in INPUTS and values.get(p.name) is not None
         }
-        return results_of(found, self.title.removesuffix("..."), first, self.gives_labels, _own_name(self.name, inputs))
+        renamed = _names_of_results(self.name, inputs)
+        return results_of(found, self.title.removesuffix("..."), first, self.gives_labels, renamed)
 
 
-def _own_name(verb: str, inputs: Mapping[str, Any]) -> dict[str, str]:
-    """Return what results are called that still have the name of an input, which they came from."""
+def _read(parameter: Parameter, value: Any) -> Any:
+    """Convert one option; a required image that is left out, or empty, is the active one."""
+    if value is None and not parameter.required:
+        return parameter.default
+    empty = value is None or (isinstance(value, str) and not value)
+    if empty and parameter.required and parameter.kind is Kind.image:
+        return ""
+    if value is None:
+        raise OptionError(f"{parameter.name} is missing; expected {parameter.expected}")
+    return parameter.read(value)
+
+
+def _names_of_results(verb: str, inputs: Mapping[str, Any]) -> dict[str, str]:
+    """Return names for results that still carry the name of the input that they were computed from."""
     from fijibridge.files.names import stem
 
     named = [image for image in inputs.values() if getattr(image, "name", None) is not None]
@@ -202,49 +235,49 @@ def _load_packages() -> None:
         try:
             entry.load()
         except Exception as error:
-            log.warning("the verbs of %s could not be loaded: %s: %s", entry, type(error).__name__, error)
+            log.warning("the verbs of %s cannot be loaded: %s: %s", entry, type(error).__name__, error)
 
 
 _sources: list[Callable[[], None]] = [_load_packages]
-"""Functions that register verbs, each called once, when verbs are first asked for."""
+"""Functions that register verbs; each is called once, when verbs are first needed."""
 
 
 def load_on_first_use(source: Callable[[], None]) -> None:
-    """Call a function that registers verbs when verbs are first asked for, before those of other packages."""
+    """Call a function that registers verbs when verbs are first needed, before those of other packages."""
     _sources.insert(0, source)
 
 
 def verb(title: str, *, order: float = 100.0, help: str | None = None, long: bool = False) -> Callable[[F], F]:
-    """Make a function a verb, which Fiji's menu, macros and scripts, and the command line have from then on.
+    """Register a function as a verb of Fiji's menu, macros and scripts, and of the command line.
 
     Parameters
     ----------
     title
-        As the menu has it, with dots if it has parameters: ``"Count Spots..."``.
+        Label in the menu, with dots if there are parameters: ``"Count Spots..."``.
     order
-        Place in the menu; those of fijibridge have 0 to 99.
+        Place in the menu; verbs of fijibridge have 0 to 99.
     help
-        What it does; the function's docstring if left out.
+        Summary and details; the function's docstring if left out.
     long
-        Whether it takes so long that a person who chose it in a menu should not wait for it; a macro does.
+        Whether the menu should run it in the background; a macro waits for its end.
 
     Raises
     ------
     VerbError
-        If the function has parameters that no dialog can ask for, or there is a verb of that title already.
+        If the function has parameters that no dialog can ask for, or another verb has that title.
 
     Notes
     -----
     Types of parameters: :data:`~fijibridge.verbs.Image`, :data:`~fijibridge.verbs.Cells` (arrays, chosen among the
     open images), :data:`~fijibridge.verbs.File`, :data:`~fijibridge.verbs.Folder`,
     :data:`~fijibridge.verbs.NewFolder` (paths), int, float, bool, str, ``Literal["a", "b"]``; any of them ``| None``.
-    ``Annotated[float, Param("...", unit="px", low=0)]`` says more. One of type :class:`~fijibridge.verbs.Call` is not
-    asked for: it tells progress, and whether to stop.
+    ``Annotated[float, Param("...", unit="px", low=0)]`` adds help, unit and range. A parameter of type
+    :class:`~fijibridge.verbs.Call` does not appear in dialogs: it reports progress and tells whether to stop.
 
-    What it returns is shown: an array as an image (a label image if the function is annotated ``-> Cells``), a
-    DataFrame as a table, a text in the log, ROIs over its first image, or results of :mod:`fijibridge.verbs.results`.
+    Returned values are shown: an array as an image (a label image if the function is annotated ``-> Cells``), a
+    DataFrame as a table, a text in the log, ROIs over the first image, results of :mod:`fijibridge.verbs.results`.
 
-    A package brings its verbs along by an entry point of the group ``fijibridge.verbs`` that names their module.
+    A package adds verbs by an entry point of the group ``fijibridge.verbs`` that names their module.
 
     Examples
     --------
@@ -252,67 +285,67 @@ def verb(title: str, *, order: float = 100.0, help: str | None = None, long: boo
     >>> from fijibridge.verbs import Image, Param, unregister, verb
     >>> @verb("Brightest Pixel...")
     ... def brightest(image: Image, share: Annotated[float, Param("of all pixels", low=0, high=1)] = 0.5) -> str:
-    ...     '''Say which grey value so many pixels reach.'''
+    ...     '''Print the grey value that a share of the pixels reaches.'''
     ...     return f"{float(image.quantile(1 - share)):g}"
     >>> unregister("brightest_pixel")
     """
 
     def made(function: F) -> F:
-        parameters, call = parameters_of(function, Call)
-        told = inspect.cleandoc(help or function.__doc__ or "")
-        returned = typing.get_type_hints(function, include_extras=True).get("return")
         name = re.sub(r"\W+", "_", title.lower()).strip("_")
-        register(Verb(title, name, told, parameters, function, order, call, returned == Cells, long))
+        register(Verb(title, name, inspect.cleandoc(help or function.__doc__ or ""), function, order, long))
         return function
 
     return made
 
 
 def register(made: Verb) -> None:
-    """Add a verb to those that there are.
+    """Register a verb, or replace it by a newer definition of the same function.
 
     Raises
     ------
     VerbError
-        If there is one of that name, with another function.
+        If its title or parameters are not allowed, or a verb with that name has another function.
     """
     if not re.fullmatch(r"[A-Za-z][\w -]*(\.\.\.)?", made.title):
-        raise VerbError(f"the title {made.title!r} of a verb; expected letters, digits, spaces, and dots at its end")
-    if not str(made.function.__module__).startswith(f"{__package__}."):  # a script of Fiji's has no module
-        all_verbs()  # those of fijibridge were there before
+        raise VerbError(
+            f"the title of a verb is {made.title!r}; expected letters, digits, spaces, and perhaps ... at the end"
+        )
+    _ = made.parameters  # raises now, not at the first call
+    if not str(made.function.__module__).startswith(f"{__package__}."):  # functions of scripts in Fiji have no module
+        all_verbs()  # load the verbs of fijibridge first: their names are taken
     there = _registered.get(made.name)
     if there is not None and _place(there.function) != _place(made.function):
-        raise VerbError(f"there is a verb {made.title!r} already")
-    _registered[made.name] = made  # a cell of a notebook that is run again defines it anew
-    for tell in tuple(_changed):
-        tell()
+        raise VerbError(f"another verb has the title {made.title!r}; choose another title")
+    _registered[made.name] = made  # a notebook's cell that runs again defines its verb again
+    for notify in tuple(_changed):
+        notify()
 
 
 def _place(function: Callable[..., Any]) -> tuple[str, str]:
-    """Return where a function is defined; one that takes its place is the same one, changed."""
+    """Return where a function is defined, which identifies it across changes of its code."""
     return function.__module__, function.__qualname__
 
 
 def unregister(name: str) -> None:
-    """Take a verb away again."""
+    """Remove a verb."""
     _registered.pop(name, None)
-    for tell in tuple(_changed):
-        tell()
+    for notify in tuple(_changed):
+        notify()
 
 
-def on_change(tell: Callable[[], None]) -> Callable[[], None]:
-    """Call back when verbs come or go: a menu that is open. Returns the function that ends it."""
-    _changed.append(tell)
+def on_change(notify: Callable[[], None]) -> Callable[[], None]:
+    """Call a function whenever verbs are added or removed; return a function that ends this."""
+    _changed.append(notify)
 
     def stop() -> None:
-        if tell in _changed:
-            _changed.remove(tell)
+        if notify in _changed:
+            _changed.remove(notify)
 
     return stop
 
 
 def all_verbs() -> list[Verb]:
-    """Return all verbs: those of fijibridge, of packages that bring some, and those that were registered here."""
+    """Return all verbs in the order of the menu: of fijibridge, of other packages, of this process."""
     with _reading:
         while _sources:
             _sources.pop(0)()
@@ -320,12 +353,12 @@ def all_verbs() -> list[Verb]:
 
 
 def verb_named(name: str) -> Verb:
-    """Return the verb of a name, a title or a command of ImageJ.
+    """Return the verb with a name, a title or a command of ImageJ.
 
     Raises
     ------
     VerbError
-        If there is none.
+        If no verb has it.
     """
     known = {key: made for made in all_verbs() for key in (made.name, made.title, made.command)}
     if name not in known:

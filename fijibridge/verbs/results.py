@@ -1,4 +1,4 @@
-"""What a verb gives back, whoever called it: Fiji shows it, the command line writes it into files."""
+"""Results of verbs: Fiji shows them, the command line writes them into files."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ShowImage:
-    """An image: a new window, or the one of that name.
+    """An image for a window or a file.
 
     Attributes
     ----------
     image
-        With its axes and calibration.
+        The image, with axes and calibration.
     name
-        Title of the window, stem of the file.
+        Title of the window, which is replaced if it is open; stem of the file.
     limits
-        What is black and what is white; found from the pixels if left out.
+        Values shown as black and as white; found from the pixels if left out.
     colors
-        A lookup table, (256, 3) uint8; grey if left out.
+        Lookup table, (256, 3) uint8; grey if left out.
     first
-        Name of the channel that is seen first; the first of all if left out.
+        Name of the channel that is shown first; the first channel if left out.
     """
 
     image: xr.DataArray
@@ -40,14 +40,14 @@ class ShowImage:
     first: str | None = None
 
     def first_number(self) -> int | None:
-        """Return the number of the channel that is seen first, from 1; None if the image has none of that name."""
+        """Return the number, from 1, of the channel :attr:`first`; None if the image has no such channel."""
         names = list(map(str, self.image["c"].values)) if "c" in self.image.coords and "c" in self.image.dims else []
         return names.index(self.first) + 1 if self.first in names else None
 
 
 @dataclass(frozen=True)
 class ShowLabels:
-    """A label image, in distinct colours."""
+    """A label image, shown in distinct colours."""
 
     labels: xr.DataArray
     name: str
@@ -60,13 +60,13 @@ class Outlines:
     Attributes
     ----------
     rois
-        Named by their ids.
+        ROIs, named by ids.
     over
-        Name of the parameter whose image gets them as its overlay, in place of what it had.
+        Parameter whose image gets them as its overlay, replacing an earlier overlay.
     colors
-        ``"#rrggbb"`` by the ROI's name; distinct ones for those that it leaves out.
+        ``"#rrggbb"`` by name of the ROI; distinct colours for the others.
     manager
-        Put them into the ROI Manager too, where there are windows.
+        Whether to add them to the ROI Manager too, where there are windows.
     """
 
     rois: Sequence[Roi]
@@ -82,13 +82,13 @@ class ShowTable:
     Attributes
     ----------
     table
-        Numbers and texts.
+        Table of numbers and texts.
     name
         Title of the window, stem of the file.
     add
-        Add the rows to the table of that name if one is open.
+        Whether to append the rows to an open table of that name.
     select_in
-        Name of the parameter in whose image a click on a row selects the ROI that the column ``label`` names.
+        Parameter in whose image a click on a row selects the ROI that the column ``label`` names.
     """
 
     table: pd.DataFrame
@@ -99,7 +99,7 @@ class ShowTable:
 
 @dataclass(frozen=True)
 class ShowCurves:
-    """Curves, one for each column of a table over its index, as a plot."""
+    """A plot with a curve for each column of a table over its index."""
 
     table: pd.DataFrame
     name: str
@@ -107,18 +107,18 @@ class ShowCurves:
 
 @dataclass(frozen=True)
 class Measure:
-    """ROIs, to be measured by ImageJ's own Measure, into the table Results.
+    """ROIs that ImageJ's own Measure measures, into the table Results.
 
     Attributes
     ----------
     rois
-        Named by their ids.
+        ROIs, named by ids.
     on
-        Name of the parameter on whose image.
+        Parameter whose image is measured.
     measurements
-        Names out of :data:`fijibridge.fiji.analyzer.ALL_MEASUREMENTS`.
+        Names among :data:`fijibridge.imagej.measurements.ALL_MEASUREMENTS`.
     channel
-        Index of the channel, from 0; the one that is shown if left out.
+        Index of the channel, from 0; the shown channel if left out.
     """
 
     rois: Sequence[Roi]
@@ -129,7 +129,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Say:
-    """Words: Fiji's log, the console."""
+    """A text for Fiji's log or the console."""
 
     text: str
 
@@ -140,25 +140,30 @@ Result: TypeAlias = ShowImage | ShowLabels | Outlines | ShowTable | ShowCurves |
 def results_of(
     value: Any, name: str, first_image: str | None, labels: bool = False, renamed: Mapping[str, str] | None = None
 ) -> list[Result]:
-    """Return what a verb's function returned as results: an array as an image, a DataFrame as a table, text as words.
+    """Convert the return value of a verb's function to results.
 
     Parameters
     ----------
     value
         None, a result, an array, a DataFrame, a list of ROIs, a text; or a list or tuple of these.
     name
-        Of what has none of its own.
+        Name of unnamed results.
     first_image
-        The parameter whose image gets ROIs.
+        Parameter whose image gets ROIs.
     labels
-        Whether the function says that its arrays are label images.
+        Whether arrays are label images.
     renamed
-        What an array is called that still has the name of an input.
+        Names for arrays that still have the name of an input.
+
+    Returns
+    -------
+    list
+        An image or label image for an array, a table for a DataFrame, outlines for ROIs.
 
     Raises
     ------
     VerbError
-        If it is something else.
+        If a value has another type.
     """
     import numpy as np
     import pandas as pd
@@ -182,10 +187,10 @@ def results_of(
     if isinstance(value, list | tuple):
         if value and all(isinstance(part, Roi) for part in value):
             if first_image is None:
-                raise VerbError(f"{name} returned ROIs, and has no image to put them over")
+                raise VerbError(f"{name} returned ROIs, but has no parameter of type Image to draw them on; add one")
             return [Outlines(value, first_image)]
         return [result for part in value for result in results_of(part, name, first_image, labels, renamed)]
     raise VerbError(
         f"{name} returned {type(value).__name__}; expected an array, a DataFrame, text, ROIs, one of "
-        "fijibridge.verbs' results, or several of these"
+        "fijibridge.verbs' results, or a list of these"
     )

@@ -1,80 +1,106 @@
-"""The verbs of cells: label, match, measure, show errors."""
+"""Verbs of cells: label, match, measure, show errors."""
 
 from __future__ import annotations
 
+import math
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
+from fijibridge.cells.matching import THRESH
+from fijibridge.cells.segmentation.methods import (
+    DEFAULT_METHOD,
+    THRESHOLD,
+    get_method,
+    method_names,
+    method_parameters,
+    parameter_help,
+    parameter_unit,
+)
 from fijibridge.errors import OptionError
-from fijibridge.verbs.parameters import Cells, Image, Kind, Param
+from fijibridge.imagej.measurements import MEASUREMENTS
+from fijibridge.verbs.macro_options import read_options
+from fijibridge.verbs.parameters import Cells, Group, Image, Kind, Param, Parameter
 from fijibridge.verbs.prediction import Device, predicted, working
-from fijibridge.verbs.registry import Call, verb
+from fijibridge.verbs.registry import Call, verb, verb_named
 from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowImage, ShowLabels, ShowTable
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Thresh: TypeAlias = Annotated[float, Param("a pair of cells with at least this IoU is a match", low=0, high=1)]
-Known: TypeAlias = Annotated[Image | None, Param("mask: non-zero where the truth is known; everywhere if left out")]
-Truth: TypeAlias = Annotated[Cells, Param("the true cells")]
-Predicted: TypeAlias = Annotated[Cells, Param("the predicted cells")]
+Thresh: TypeAlias = Annotated[float, Param("IoU from which two cells match", low=0, high=1)]
+MembraneThreshold: TypeAlias = Annotated[
+    float, Param("probability from which a pixel is membrane", low=0, high=1, was=("threshold",))
+]
+MembraneWidth: TypeAlias = Annotated[float, Param("width of the true membranes", "px", low=1, was=("width",))]
+Known: TypeAlias = Annotated[
+    Image | None, Param("mask, non-zero where the truth is known; the whole image if left out")
+]
+Truth: TypeAlias = Annotated[Cells, Param("true cells")]
+Predicted: TypeAlias = Annotated[Cells, Param("predicted cells")]
 Over: TypeAlias = Annotated[Image | None, Param("image that gets the outlines; the predicted cells if left out")]
+
+
+@cache
+def _method_help() -> str:
+    """Return which images each segmentation method suits, in one line."""
+    return "; ".join(f"{name} for {get_method(name).suits.replace(';', ',')}" for name in method_names())
+
+
+@cache
+def _own_parameters() -> tuple[Parameter, ...]:
+    """Return the parameters that only some segmentation methods take."""
+    found = []
+    for name, methods in method_parameters().items():
+        high = max(parameter.high for parameter in methods.values())
+        unit = parameter_unit(name).replace("probability", "")
+        found.append(Parameter(
+            name, Kind.number, None, optional=True, help=parameter_help(name), unit=unit, low=0,
+            high=high if math.isfinite(high) else None,
+        ))  # fmt: skip
+    return tuple(found)
 
 
 @verb("Label Cells...", order=30)
 def label_cells(
     call: Call,
-    image: Annotated[Image, Param("membrane probability, as Predict makes it; with a model, the image itself")],
+    image: Annotated[Image, Param("membrane probability, a result of Predict; with a model, the image itself")],
     model: Annotated[
-        Path | None, Param("model file, or the folder of a run, to predict the image with first", kind=Kind.file)
+        Path | None, Param("model file, or folder of a run, that predicts the image first", kind=Kind.file)
     ] = None,
-    membrane: Annotated[str, Param("the channel with the membranes: its name, or its number from 1")] = "membrane",
+    membrane: Annotated[str, Param("channel of the membranes: its name, or its number from 1")] = "membrane",
     method: Annotated[
-        Literal["threshold", "watershed", "minima", "seeded", "agglomeration"],
-        Param(
-            "threshold: connected regions; watershed: closes gaps too; minima, seeded: noise, stacks; "
-            "agglomeration: weighs whole membranes"
-        ),
-    ] = "watershed",
-    threshold: Annotated[float, Param("from this probability on it is membrane", low=0, high=1)] = 0.5,
-    sigma: Annotated[float | None, Param("smoothing; not of threshold", "px", low=0, label="Smoothing sigma")] = None,
-    h: Annotated[
-        float | None,
-        Param(
-            "how much wider than its necks a cell must be; of minima how much deeper, a probability",
-            "px",
-            low=0,
-            label="Least dynamics h",
-        ),
-    ] = None,
-    beta: Annotated[
-        float | None, Param("of agglomeration: mean probability from which on a membrane separates", low=0, high=1)
-    ] = None,
-    min_size: Annotated[float, Param("leave out smaller regions, in the unit below", low=0)] = 0,
-    max_size: Annotated[float | None, Param("take out larger regions, in the unit below", low=0)] = None,
-    unit: Annotated[Literal["px", "um2", "um3"], Param("of the sizes")] = "px",
-    grow: Annotated[bool, Param("grow the cells until a gap of 1 px is left")] = True,
-    grow_by: Annotated[float | None, Param("grow at most so far", "px", low=0)] = None,
-    fill_holes: Annotated[bool, Param("fill what is enclosed by one cell")] = True,
-    border: Annotated[Literal["keep", "remove"], Param("cells that touch the border of the image")] = "keep",
-    outlines: Annotated[bool, Param("draw the cells over the image too")] = True,
-    manager: Annotated[bool, Param("put them into the ROI Manager too", label="Add to ROI Manager")] = False,
+        str,
+        Param(_method_help(), choices=method_names()),
+    ] = DEFAULT_METHOD,
+    threshold: Annotated[float, Param("probability from which a pixel is membrane", low=0, high=1)] = THRESHOLD,
+    min_size: Annotated[float, Param("remove smaller regions, in the unit below", low=0)] = 0,
+    max_size: Annotated[float | None, Param("remove larger regions, in the unit below", low=0)] = None,
+    unit: Annotated[Literal["px", "um2", "um3"], Param("unit of the sizes")] = "px",
+    grow: Annotated[bool, Param("grow the cells until gaps of 1 px are left")] = True,
+    grow_by: Annotated[float | None, Param("largest distance that cells grow", "px", low=0)] = None,
+    fill_holes: Annotated[bool, Param("fill holes that one cell encloses")] = True,
+    edge_cells: Annotated[
+        Literal["keep", "remove"], Param("cells that touch the edge of the image", was=("border",))
+    ] = "keep",
+    outlines: Annotated[bool, Param("draw the cells on the image too")] = True,
+    manager: Annotated[bool, Param("add the cells to the ROI Manager too", label="Add to ROI Manager")] = False,
     device: Device = None,
+    **own: Annotated[Any, Group(_own_parameters(), after="threshold")],
 ) -> list[Result]:
     """Find the cells between membranes, in a prediction or, with a model, in an image.
 
-    Cells get ids from 1; ROIs are named by them.
+    Cells get ids from 1, which are the names of their ROIs.
     """
     from fijibridge.cells.segmentation import labelling
     from fijibridge.cells.segmentation.parameters import make_parameters
     from fijibridge.files.names import stem
-    from fijibridge.rois import labels_to_rois
 
     options = labelling_options(
-        method=method, membrane=membrane, threshold=threshold, sigma=sigma, h=h, beta=beta, min_size=min_size,
-        max_size=max_size, unit=unit, grow=grow, grow_by=grow_by, fill_holes=fill_holes, edge_cells=border,
+        method=method, membrane=membrane, threshold=threshold, min_size=min_size, max_size=max_size, unit=unit,
+        grow=grow, grow_by=grow_by, fill_holes=fill_holes, edge_cells=edge_cells, **own,
     )  # fmt: skip
-    # what does not fit is told before a network has worked for minutes
+    # checked here, before a network computes for minutes
     frame = image.isel({axis: 0 for axis in ("t", "c") if axis in image.dims}, drop=True)
     make_parameters(frame, **{name: value for name, value in options.items() if name != "membrane"})
     prob = image
@@ -83,83 +109,83 @@ def label_cells(
             prob = predicted(image, model, call, device=chosen)
     channels = prob.sizes.get("c", 1)
     if isinstance(options["membrane"], int) and options["membrane"] >= channels:
-        raise OptionError(f"membrane is {membrane!r}, but there are {channels} channels; they are counted from 1")
+        raise OptionError(f"membrane is {membrane!r}; the image has {channels} channels, counted from 1")
     call.say(f"labelling {stem(image)}")
     cells = labelling.label_cells(prob, **options)
-    results: list[Result] = [ShowLabels(cells, f"{stem(image).removesuffix('_prob')}_cells")]
-    if outlines or manager:
-        results.append(Outlines(labels_to_rois(cells), "image", manager=manager) if _flat(cells) else _NOT_DRAWN)
-    return results
+    shown = ShowLabels(cells, f"{stem(image).removesuffix('_prob')}_cells")
+    return [shown, *([_outlines(cells, manager)] if outlines or manager else [])]
 
 
-_NOT_DRAWN = Say("No outlines: ROIs are those of planes and stacks, not of a series of stacks in time")
+def _outlines(cells: xr.DataArray, manager: bool) -> Result:
+    from fijibridge.rois import labels_to_rois
+
+    return Outlines(labels_to_rois(cells), "image", manager=manager) if _can_be_drawn(cells) else _NOT_DRAWN
 
 
-def _flat(cells: xr.DataArray) -> bool:
-    """Whether ROIs can lie on an image of these cells."""
+_NOT_DRAWN = Say("No outlines: ROIs lie on planes and stacks, not on a time series of stacks")
+
+
+def _can_be_drawn(cells: xr.DataArray) -> bool:
+    """Return whether an image of these cells can hold ROIs."""
     return cells.ndim <= len("zyx")
 
 
 def labelling_options(*, membrane: str, grow: bool, grow_by: float | None, **others: Any) -> dict[str, Any]:
-    """Return what the verb takes as :func:`fijibridge.label_cells` takes it.
+    """Convert options of Label Cells to arguments of :func:`fijibridge.label_cells`.
 
     Raises
     ------
     OptionError
-        If options do not go together, or channels are not counted from 1.
+        If `grow_by` is given without `grow`, or `membrane` is a number below 1.
     """
     if grow_by is not None and not grow:
-        raise OptionError("grow_by says how far cells grow, and grow=false that they do not: leave one out")
+        raise OptionError("grow_by sets how far cells grow, but grow=false: leave one out")
     if membrane.isdecimal() and int(membrane) < 1:
         raise OptionError(f"membrane is {membrane!r}; expected the name of a channel, or its number from 1")
     channel = int(membrane) - 1 if membrane.isdecimal() else membrane
-    if "border" in others:
-        others["edge_cells"] = others.pop("border")
     return {**others, "membrane": channel, "grow": grow and (True if grow_by is None else grow_by)}
 
 
+_NOT_LABELLING = ("image", "model", "outlines", "manager", "device")
+"""Parameters of Label Cells without effect on the cells."""
+
+
 def labelling_of(text: str) -> dict[str, Any]:
-    """Return the arguments of :func:`fijibridge.label_cells` that a macro's options of Label Cells stand for.
+    """Convert macro options of Label Cells to arguments of :func:`fijibridge.label_cells`.
 
     Raises
     ------
     OptionError
-        If options are unknown or wrong; all of them are told.
+        If options are unknown or wrong; the message lists all of them.
 
     Examples
     --------
     >>> labelling_of("method=minima threshold=0.4")["method"]
     'minima'
     """
-    from fijibridge.verbs.macro_options import read_options
-    from fijibridge.verbs.registry import verb_named
-
-    others = ("image", "model", "outlines", "manager", "device")
-    known = {p.name: p for p in verb_named("label_cells").parameters if p.name not in others}
+    made = verb_named("label_cells")
     given = read_options(text)
-    problems = [f"no option {name!r}; there are {', '.join(known)}" for name in given if name not in known]
-    values = {}
-    for name, parameter in known.items():
-        try:
-            values[name] = parameter.read(given[name]) if name in given else parameter.default
-        except OptionError as error:
-            problems.append(str(error))
-    if problems:
-        raise OptionError(f"how cells are labelled, {text!r}: " + "; ".join(problems))
-    return labelling_options(**values)
+    unknown = [name for name in given if name in _NOT_LABELLING or name == "overwrite"]
+    if unknown:
+        raise OptionError(f"options of label, {text!r}: {unknown[0]} has no effect on the cells; leave it out")
+    try:
+        values = made.read(given)
+    except OptionError as error:
+        raise OptionError(f"options of label, {text!r}: {str(error).removeprefix(f'{made.command}: ')}") from error
+    return labelling_options(**{name: value for name, value in values.items() if name not in _NOT_LABELLING})
 
 
 @verb("Match Labels...", order=40)
 def match_labels(
     true: Truth,
     predicted: Predicted,
-    thresh: Thresh = 0.5,
+    thresh: Thresh = THRESH,
     region: Known = None,
-    min_size: Annotated[int, Param("leave out smaller cells, true and predicted", "px", low=0)] = 0,
+    min_size: Annotated[int, Param("ignore smaller cells, true and predicted", "px", low=0)] = 0,
     over: Over = None,
-    table: Annotated[str, Param("name of the table that gets a row for this image")] = "Matches",
+    table: Annotated[str, Param("table that gets a row for this image")] = "Matches",
 ) -> list[Result]:
-    """Match predicted cells to the true ones: matched, GT, predicted, image, precision, recall, F1 ...
+    """Match predicted cells to true ones: matched, GT, predicted, image, precision, recall, F1 ...
 
     Outlines: matched green, missed orange, extra pink, split yellow, merged blue.
     """
@@ -174,7 +200,7 @@ def match_labels(
     row = match_table({named: found}).iloc[:1]
     cells = found.cells().drop(columns="color")
     outlines: Result = _NOT_DRAWN
-    if _flat(predicted):
+    if _can_be_drawn(predicted):
         rois, colors = matching_rois(found, true, predicted)
         outlines = Outlines(rois, where, colors)
     return [
@@ -186,29 +212,27 @@ def match_labels(
 
 @verb("Measure Cells...", order=50)
 def measure_cells(
-    cells: Annotated[Cells, Param("the cells to be measured")],
-    image: Annotated[Image, Param("where they are measured")],
-    measurements: Annotated[
-        str, Param("names of Analyze > Set Measurements, with spaces between")
-    ] = "area mean std_dev min_max centroid perimeter ellipse shape feret integrated",
-    channel: Annotated[int | None, Param("to measure in, from 1; the one that is shown if left out", low=1)] = None,
+    cells: Annotated[Cells, Param("cells to measure")],
+    image: Annotated[Image, Param("image to measure them in")],
+    measurements: Annotated[str, Param("names of Analyze > Set Measurements, separated by spaces")] = " ".join(
+        MEASUREMENTS
+    ),
+    channel: Annotated[int | None, Param("channel to measure in, from 1; the shown channel if left out", low=1)] = None,
 ) -> Measure:
-    """Measure cells with ImageJ's own Measure, a row each in the table Results, label = id of the cell."""
+    """Measure cells with ImageJ's own Measure: a row for each cell in the table Results, label = id of the cell."""
     from fijibridge.files.names import stem
     from fijibridge.rois import labels_to_rois
 
     plane = (image.sizes["y"], image.sizes["x"])
     if cells.shape[-2:] != plane:
-        raise OptionError(
-            f"the cells are {cells.shape[-2:]}, the image is {plane} (y, x) pixels: they belong to another"
-        )
+        raise OptionError(f"cells has {cells.shape[-2:]} (y, x) pixels, image {plane}: they belong to different images")
     channels = image.sizes.get("c", 1)
     if channel is not None and channel > channels:
         raise OptionError(f"channel is {channel}; the image has {channels}")
     names = tuple(measurements.replace(",", " ").split())
     rois = labels_to_rois(cells)
     if not rois:
-        raise OptionError(f"cells: {stem(cells)} has none, so there is nothing to measure")
+        raise OptionError(f"cells: {stem(cells)} has no cells to measure")
     return Measure(rois, "image", names, None if channel is None else channel - 1)
 
 
@@ -217,18 +241,18 @@ def show_errors(
     true: Truth,
     predicted: Predicted,
     prob: Annotated[
-        Image | None, Param("the membrane probability that they were found in; their borders if left out")
+        Image | None, Param("membrane probability that the cells were found in; their borders if left out")
     ] = None,
-    thresh: Thresh = 0.5,
-    threshold: Annotated[float, Param("from this probability on it is membrane", low=0, high=1)] = 0.5,
-    width: Annotated[float, Param("of the true membranes", "px", low=1, label="Membrane width")] = 3,
+    thresh: Thresh = THRESH,
+    membrane_threshold: MembraneThreshold = THRESHOLD,
+    membrane_width: MembraneWidth = 3,
     region: Known = None,
     over: Over = None,
 ) -> list[Result]:
-    """Find out where predicted cells are wrong, and why: wrong pixels, lost cells, broken membranes.
+    """Show where predicted cells are wrong, and why: wrong pixels, lost cells, broken membranes.
 
-    Error map: membranes that were missed red, those that are none blue, unknown pixels grey. A point lies on each
-    broken membrane, the costliest first.
+    Error map: missed membranes red, extra membranes blue, unknown pixels grey. A point marks each broken membrane, the
+    costliest first.
     """
     from fijibridge.cells.diagnosis.overview import diagnose
     from fijibridge.cells.diagnosis.pixel_errors import error_colors
@@ -237,8 +261,9 @@ def show_errors(
     from fijibridge.image import as_image
 
     found = diagnose(
-        true, predicted, prob=prob, region=region, thresh=thresh, membrane_threshold=threshold, membrane_width=width
-    )
+        true, predicted, prob=prob, region=region, thresh=thresh, membrane_threshold=membrane_threshold,
+        membrane_width=membrane_width,
+    )  # fmt: skip
     rois, colors = matching_rois(found.matching, true, predicted)
     gaps, points = gap_points(found.gaps)
     where = "predicted" if over is None else "over"

@@ -1,71 +1,145 @@
-"""The verbs of learning: plan a training, train, stop a training."""
+"""Verbs of training: plan a training, train, stop a training."""
 
 from __future__ import annotations
 
+import typing
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from fijibridge.errors import OptionError, TrainingError
+from fijibridge.nn.patches.sampling import MODES
+from fijibridge.nn.training.hyperparameters import SETTINGS, Hyperparameters
 from fijibridge.observers import watchers
-from fijibridge.verbs.parameters import Folder, Kind, NewFolder, Param
+from fijibridge.renames import warn_renamed
+from fijibridge.verbs.parameters import Folder, Group, Kind, NewFolder, Param, Parameter
 from fijibridge.verbs.prediction import Device, working
 from fijibridge.verbs.registry import Call, verb
 from fijibridge.verbs.results import Result, Say, ShowCurves
 
 if TYPE_CHECKING:
     from fijibridge.dataset import Dataset
-    from fijibridge.nn.training import Run
+    from fijibridge.nn.training import Run, Settings
     from fijibridge.nn.unet import UNet
+
+_WAIT = 0.2
+_SIDES = "one number for all axes, or one for each such as 16,128,128"
+_WAS = {"membrane_width": ("width",)}
+"""Names of settings in version 0.1."""
+
+
+class Trainings:
+    """Trainings of the verb Train U-Net in this process.
+
+    Attributes
+    ----------
+    running : list of Run
+        Trainings that run, the latest last.
+    latest : Run or None
+        The training that began last, also after its end.
+    """
+
+    def __init__(self) -> None:
+        self.running: list[Run] = []
+        self.latest: Run | None = None
+
+    def add(self, run: Run) -> None:
+        """Add a training that begins."""
+        self.running.append(run)
+        self.latest = run
+
+
+TRAININGS = Trainings()
+"""The trainings of this process."""
+
+
+def __getattr__(name: str) -> Any:
+    """Return the lists that this module had in version 0.1."""
+    if name not in ("running", "latest"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warn_renamed(f"{__name__}.{name}", f"{__name__}.TRAININGS.{name}")
+    found = getattr(TRAININGS, name)
+    return found if name == "running" else [] if found is None else [found]
+
+
+@cache
+def setting_parameter(name: str) -> Parameter:
+    """Return the parameter of a verb for a setting of a training; help, bounds and default are those of the setting."""
+    setting, default = SETTINGS[name], getattr(Hyperparameters, name)
+    kind, choices = _kind(name)
+    low = setting.low if setting.low is not None else setting.above
+    return Parameter(
+        name, kind, default, default is None, _HELP.get(name, setting.help), setting.unit or "",
+        low if kind is not Kind.text else None, setting.below, setting.label or "", choices, _WAS.get(name, ()),
+    )  # fmt: skip
+
+
+def _kind(name: str) -> tuple[Kind, tuple[str, ...]]:
+    """Return the kind of a setting's parameter, and its choices; tuples of numbers are texts."""
+    if name == "sampling":
+        return Kind.choice, tuple(MODES)
+    hint = _HINTS[name]
+    if typing.get_origin(hint) is typing.Literal:
+        return Kind.choice, typing.get_args(hint)
+    types = set(typing.get_args(hint)) or {hint}
+    return next((kind for known, kind in _KINDS.items() if known in types), Kind.text), ()
+
+
+_HINTS = typing.get_type_hints(Hyperparameters)
+_KINDS = {bool: Kind.flag, int: Kind.integer, float: Kind.number}
+_HELP = {
+    "patch": f"side of a patch: {_SIDES}; 128, and 16 for z, if left out",
+    "sampling": "rule by which patches are placed",
+    "augment": "transform each patch at random",
+    "seed": "seed of first weights, patches and augmentation",
+}
+"""Help for settings where a verb takes fewer values than Python, or does more with them."""
+
+SETTING_NAMES = tuple(name for name, setting in SETTINGS.items() if setting.flag is not None)
+"""Settings that are parameters of the verb and options of the command line."""
 
 Images: TypeAlias = Annotated[Folder, Param("folder of images with a dataset.toml", label="Image folder")]
 Depth: TypeAlias = Annotated[int, Param("poolings of the U-Net", low=1)]
-Channels: TypeAlias = Annotated[int, Param("of the U-Net's first level; each pooling doubles them", low=1)]
+Channels: TypeAlias = Annotated[int, Param("channels of the U-Net's first level; each pooling doubles them", low=1)]
 Dims: TypeAlias = Annotated[int, Param("2 for planes, 3 for volumes", low=2, high=3, label="Dimensions")]
-Batch: TypeAlias = Annotated[int, Param("patches in a batch, of all devices together", low=1)]
-Epochs: TypeAlias = Annotated[int, Param("at most; 0 leaves the network as it is", low=0)]
-NumberFormat: TypeAlias = Annotated[Literal["auto", "32", "bf16", "16"], Param("of the numbers in the network")]
 
-running: list[Run] = []
-"""The trainings that verbs began and that go on, the latest last."""
 
-latest: list[Run] = []
-"""The training that a verb began last, also after its end; empty before the first."""
-
-_WAIT = 0.2
+def _like(name: str) -> Param:
+    """Return what verbs share of a setting: help, unit and bounds."""
+    made = setting_parameter(name)
+    return Param(made.help, made.unit, made.low, made.high, made.label, made.kind, made.choices, made.was)
 
 
 @verb("Plan...", order=9)
 def plan(
     call: Call,
     folder: Images,
-    patch: Annotated[
-        str | None, Param("side of a patch, or sides such as 16,128,128; chosen if left out", "px")
-    ] = None,
-    stride: Annotated[
-        str | None, Param("from patch to patch, one number or one by axis; chosen if left out", "px")
-    ] = None,
+    patch: Annotated[str | None, Param(f"side of a patch: {_SIDES}; chosen if left out", "px")] = None,
+    stride: Annotated[str | None, Param(f"distance between patches: {_SIDES}; chosen if left out", "px")] = None,
     batch: Annotated[
-        int | None, Param("patches in a batch; 8, or with a limit of memory the most that fit", low=1)
+        int | None, Param("patches in a batch; if left out 8, or as many as the memory limit allows", low=1)
     ] = None,
     batches: Annotated[
         int | None, Param("batches in an epoch, at random places; the grid of the stride if left out", low=1)
     ] = None,
-    epochs: Epochs = 30,
+    epochs: Annotated[int, _like("epochs")] = Hyperparameters.epochs,
     depth: Depth = 3,
     channels: Channels = 32,
     dims: Dims = 2,
-    memory: Annotated[str | None, Param("a limit such as 4GB that batch and patch are chosen to keep")] = None,
-    precision: NumberFormat = "auto",
-    probe: Annotated[bool, Param("take a few real steps, for a forecast of time and memory")] = True,
+    memory_limit: Annotated[
+        str | None, Param("limit such as 4GB; batch and patch are chosen to fit", was=("memory",))
+    ] = None,
+    precision: Annotated[str, _like("precision")] = Hyperparameters.precision,
+    probe: Annotated[bool, Param("forecast time and memory from a few real steps")] = True,
     device: Device = None,
 ) -> Say:
-    """Say what a training on a folder will do and take: patches, coverage, memory, time. Nothing is trained."""
+    """Estimate patches, coverage, memory and time of a training on a folder, without training."""
     from fijibridge.nn.planning import plans
 
     dataset = described(folder)
     with working(call, device) as chosen:
         arguments = planned(
-            dataset, patch=patch, stride=stride, depth=depth, channels=channels, dims=dims, memory=memory,
+            dataset, patch=patch, stride=stride, depth=depth, channels=channels, dims=dims, memory_limit=memory_limit,
             device=chosen, batch=batch, batches=batches, epochs=epochs, precision=precision, probe=probe,
         )  # fmt: skip
         made = plans.plan(**arguments)
@@ -74,12 +148,12 @@ def plan(
 
 def planned(
     dataset: Dataset, *, patch: str | None, stride: str | None, depth: int, channels: int, dims: int,
-    memory: str | None, device: str | None, **others: Any,
+    device: str | None, **others: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return what the verb takes as :func:`fijibridge.plan` takes it, with a new network."""
+    """Convert options of Plan to arguments of :func:`fijibridge.plan`, with a new network."""
     shape = {"patch": sides("patch", patch, dims), "stride": sides("stride", stride, dims)}
     net = new_unet(dataset, depth, channels, dims, n_classes=2, device=device, patch=(2**depth,) * dims, batch=1)
-    return {"net": net, "data": dataset, **shape, "memory_limit": memory, "device": device, **others}
+    return {"net": net, "data": dataset, **shape, "device": device, **others}
 
 
 @verb("Train U-Net...", order=10, long=True)
@@ -88,129 +162,114 @@ def train(
     folder: Images,
     out: Annotated[NewFolder, Param("folder for the model and the record of the run", label="Output folder")],
     start: Annotated[
-        Path | None, Param("model or run to go on from, with these images; a new network if left out", kind=Kind.file)
+        Path | None, Param("model or run to continue with these images; a new network if left out", kind=Kind.file)
     ] = None,
-    epochs: Epochs = 30,
-    batches: Annotated[int, Param("batches in an epoch", low=1)] = 50,
-    batch: Batch = 8,
-    patch: Annotated[
-        str | None, Param("side of a patch, or sides such as 16,128,128; 128, and 16 of z, if left out", "px")
-    ] = None,
-    width: Annotated[
-        float,
-        Param(
-            "of the membranes that are drawn between cells; the network's is channels",
-            "px",
-            low=1,
-            label="Membrane width",
-        ),
-    ] = 3,
-    target: Annotated[
-        Literal["auto", "classes", "labels"],
-        Param("what is learnt: classes (pixel labels), labels (membranes between cells)"),
-    ] = "auto",
     depth: Depth = 3,
     channels: Channels = 32,
     dims: Dims = 2,
-    lr: Annotated[float, Param("largest learning rate", low=0, label="Learning rate")] = 0.003,
-    sampling: Annotated[str, Param("where patches lie: positions, images, membranes, grid ...")] = "positions",
-    augment: Annotated[bool, Param("transform patches at random")] = True,
-    metric: Annotated[
-        Literal["val_loss", "val_f1"], Param("what says which epoch is best: the loss, or F1 of cells")
-    ] = "val_loss",
-    patience: Annotated[
-        int | None, Param("stop after so many epochs without a better metric on validation images", low=0)
-    ] = None,
-    precision: NumberFormat = "auto",
-    forecast: Annotated[bool, Param("say before what it will take, from a short trial")] = True,
-    seed: Annotated[int, Param("of the first weights, patches and augmentation", low=0)] = 0,
     existing: Annotated[
-        Literal["refuse", "resume", "replace"],
-        Param("what to do with a run that is in the folder already", label="If there is one"),
+        typing.Literal["refuse", "resume", "replace"],
+        Param("whether to resume or replace a run in the output folder", label="Existing run"),
     ] = "refuse",
     device: Device = None,
+    **options: Annotated[Any, Group(tuple(map(setting_parameter, SETTING_NAMES)), after="start")],
 ) -> list[Result]:
     """Train a U-Net on the membranes of a folder's training images.
 
-    From the menu it goes on in the background, and Stop Training ends it; a macro waits for its end. Whatever ends it,
-    the model and the record are in the folder: a run that was broken off goes on with existing = resume.
+    From the menu the training runs in the background, and Stop Training ends it; a macro waits for its end. However it
+    ends, the folder has the model and the record; existing = resume continues an interrupted run.
     """
-    from fijibridge.nn.training import Settings, trainer
+    from fijibridge.nn.training import trainer
     from fijibridge.record import is_run
 
     dataset = described(folder)
     if existing == "refuse" and is_run(out):
-        raise OptionError(f"{out} has a run: existing=resume goes on with it, existing=replace loses it")
-    settings = Settings.of(
-        epochs=epochs, batches=batches, batch=batch, patch=sides("patch", patch, dims), membrane_width=width,
-        target=target,
-        lr=lr, sampling=sampling, augment=augment, metric=metric, patience=patience, precision=precision,
-        forecast=forecast, seed=seed,
-    )  # fmt: skip
-    net: Any = start
-    if net is None:
-        net = new_unet(
-            dataset, depth, channels, dims, n_classes=len(settings.classes), device=device, patch=settings.patch,
-            batch=settings.batch, seed=seed,
-        )  # fmt: skip
+        raise OptionError(f"{out} already has a run: existing=resume continues it, existing=replace overwrites it")
+    settings = settings_of(options, dims)
+    net = start or unet_for(dataset, settings, depth=depth, channels=channels, dims=dims, device=device)
     with working(call, device) as chosen:
         run = trainer.train(
             net, dataset, out=out, overwrite=existing == "replace", resume="auto" if existing == "resume" else False,
-            settings=settings, device=chosen, background=True, observers=[*watchers(), Telling(call)],
+            settings=settings, device=chosen, background=True, observers=[*watchers(), Progress(call)],
         )  # fmt: skip
-        running.append(run)
-        latest[:] = [run]
+        TRAININGS.add(run)
         try:
-            return _followed(run, call)
+            return _results(_ended(run, call))
         finally:
-            running.remove(run)
+            TRAININGS.running.remove(run)
 
 
 def described(folder: Path) -> Dataset:
-    """Open a folder that has its description.
+    """Open a folder that has a description.
 
     Raises
     ------
     OptionError
-        If it has none; it says how to make one.
+        If it has no description.
     """
     from fijibridge.dataset import FILE_NAME, Dataset
 
     if not (folder / FILE_NAME).is_file():
         raise OptionError(
             f"{folder} has no {FILE_NAME}: Save Training Set makes a folder with one, and 'fijibridge describe "
-            f"{folder} --write' makes one for images that lie there"
+            f"{folder} --write' writes one for existing images"
         )
     return Dataset.open(folder)
 
 
+def settings_of(options: dict[str, Any], dims: int, base: Settings | None = None) -> Settings:
+    """Convert options of Train U-Net to settings.
+
+    Parameters
+    ----------
+    options
+        Values by name; None for the default.
+    dims
+        Axes of a patch, 2 or 3.
+    base
+        Settings that the options change.
+    """
+    from fijibridge.nn.training import Settings
+
+    given = {name: value for name, value in options.items() if value is not None}
+    if "patch" in given:
+        given["patch"] = sides("patch", given["patch"], dims)
+    return Settings.of(base, **given)
+
+
 @verb("Stop Training", order=11)
 def stop_training() -> Say:
-    """End the training that goes on after its current step; its model and record are saved."""
-    if not running:
-        raise TrainingError("no training goes on")
-    run = running[-1]
+    """End the running training after its current step; its model and record are saved."""
+    if not TRAININGS.running:
+        raise TrainingError("no training is running")
+    run = TRAININGS.running[-1]
     run.stop("stopped by Stop Training")
     return Say(f"{run.path} ends after its current step, and is saved")
 
 
-class Telling:
-    """Tells a call how a training goes."""
+class Progress:
+    """Observer that reports a training to a call.
+
+    Parameters
+    ----------
+    call
+        The call.
+    """
 
     def __init__(self, call: Call):
         self._call = call
 
     def progress(self, step: int, steps: int) -> None:
-        """Tell that a step is done."""
+        """Report a step."""
         self._call.progress(step, steps)
 
     def metrics(self, epoch: int, values: dict[str, float]) -> None:
-        """Tell the metrics of an epoch."""
-        told = ", ".join(f"{name} {value:.4g}" for name, value in values.items() if value == value)
-        self._call.say(f"epoch {epoch}: {told}")
+        """Report the metrics of an epoch."""
+        known = ", ".join(f"{name} {value:.4g}" for name, value in values.items() if value == value)
+        self._call.say(f"epoch {epoch}: {known}")
 
 
-def _followed(run: Run, call: Call) -> list[Result]:
+def _ended(run: Run, call: Call) -> Run:
     """Wait for the end of a training, and stop it if the call is cancelled."""
     stopped = False
     while run.running:
@@ -222,16 +281,26 @@ def _followed(run: Run, call: Call) -> list[Result]:
         except TimeoutError:
             continue
     run.wait()
+    return run
+
+
+def _results(run: Run) -> list[Result]:
     if run.unsaved is not None:
-        raise TrainingError(f"the run could not be written: {run.unsaved}")
+        raise TrainingError(f"the run cannot be written: {run.unsaved}")
     curves = run.history.set_index("epoch").drop(columns=["lr", "seconds"]).dropna(axis="columns", how="all")
-    told = f"{run.ending}\n{run.seconds:.0f} s. Model and record in {run.path}"
+    text = f"{run.ending}\n{run.seconds:.0f} s. Model and record in {run.path}"
     shown: list[Result] = [ShowCurves(curves, "Training curves")] if len(curves) > 1 and len(curves.columns) else []
-    return [*shown, Say(told)]
+    return [*shown, Say(text)]
 
 
 def sides(name: str, text: str | None, dims: int) -> tuple[int, ...] | None:
-    """Read one number for all axes, or one by axis with commas between them; z of one number is 16 at most."""
+    """Read the sides of a patch: one number for all axes, with at most 16 for z, or one for each axis.
+
+    Examples
+    --------
+    >>> sides("patch", "64", 3), sides("patch", "16,128,64", 3)
+    ((16, 64, 64), (16, 128, 64))
+    """
     if text is None:
         return None
     try:
@@ -243,24 +312,39 @@ def sides(name: str, text: str | None, dims: int) -> tuple[int, ...] | None:
     return read
 
 
+def unet_for(dataset: Dataset, settings: Settings, *, depth: int, channels: int, dims: int, device: str | None) -> UNet:
+    """Make a new U-Net for a training with some settings."""
+    return new_unet(
+        dataset, depth, channels, dims, n_classes=len(settings.classes), device=device, patch=settings.patch,
+        batch=settings.batch, seed=settings.seed,
+    )  # fmt: skip
+
+
 def new_unet(
     dataset: Dataset, depth: int, channels: int, dims: int, *, n_classes: int, device: str | None,
     patch: tuple[int, ...] | None, batch: int, seed: int = 0,
 ) -> UNet:  # fmt: skip
-    """Return a new U-Net for a folder's images, once it is sure that there is memory for it."""
+    """Make a new U-Net for a folder's images.
+
+    Raises
+    ------
+    TrainingError
+        If the device has too little memory for it.
+    """
     import torch
 
     from fijibridge.nn.devices import device_of
     from fijibridge.nn.planning import check_memory, patch_size
     from fijibridge.nn.unet import UNet
 
-    learnt = dataset.with_truth("train", "auto")
+    items = dataset.with_truth("train", "auto")
     shape: dict[str, Any] = {
-        "in_channels": learnt[0].image(lazy=True).sizes.get("c", 1) if learnt else 1, "n_classes": n_classes,
+        "in_channels": items[0].image(lazy=True).sizes.get("c", 1) if items else 1, "n_classes": n_classes,
         "depth": depth, "width": channels, "dims": dims,
     }  # fmt: skip
-    with torch.device("meta"):  # without memory for its weights: a network may be too large to be made
-        planned = UNet(**shape)
-    check_memory(planned, patch_size(planned, patch), batch, device_of(device))
+    # On the device "meta" weights take no memory: a network that is too large is refused before it is made.
+    with torch.device("meta"):
+        estimated = UNet(**shape)
+    check_memory(estimated, patch_size(estimated, patch), batch, device_of(device))
     torch.manual_seed(seed)
     return UNet(**shape)

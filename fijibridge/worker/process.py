@@ -6,7 +6,7 @@ opens no port, and it ends with the process at the other end of its pipe.
 
 A message to it: ``{"task": id, "requestType": "EXECUTE", "script": name of a verb, "inputs": {"given": options,
 "images": by parameter}}``, or ``"requestType": "CANCEL"``. Four names are not verbs: ``:hello`` returns the versions;
-``:read`` and ``:write`` turn the options of a macro into values and back, see :mod:`fijibridge.verbs.script_options`;
+``:read`` and ``:write`` turn the options of a macro into values and back, see :mod:`fijibridge.verbs.macro_options`;
 ``:release`` frees the results of the task that ``given`` names, which are kept until they are read.
 """
 
@@ -29,7 +29,8 @@ from typing import Any, BinaryIO
 import numpy  # noqa: F401 - before anything waits for input: on Windows its import would wait too
 
 from fijibridge.errors import Cancelled, FijiBridgeError, FijiBridgeWarning, OptionError
-from fijibridge.verbs import Call, perform, script_options, verb_named
+from fijibridge.verbs import Call, perform, verb_named
+from fijibridge.verbs.macro_options import read_request, write_request
 from fijibridge.worker.host import Crossing
 from fijibridge.worker.shared_memory import Blocks
 
@@ -185,9 +186,9 @@ class Task:
             self._worker.release(str(given.get("task")))
             return {}
         if self._name == READ:
-            return script_options.read(given)
+            return read_request(given)
         if self._name == WRITE:
-            return script_options.write(given)
+            return write_request(given)
         verb = verb_named(self._name)
         images = came.attach(images)
         host = Crossing(images, made)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import fijibridge as fb
 from fijibridge.errors import ImageError, NoImageError
 from fijibridge.imagej.metadata import imagej_text
-from tests.test_others_axes import of_pyimagej
+from tests.image.test_axes import of_pyimagej
 
 SIZES = {"t": 2, "c": 3, "z": 4, "y": 11, "x": 13}
 

@@ -73,15 +73,15 @@ def _position(x: int, /) -> None: ...
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        (_several, r"_several: x has several types, int \| str \| None; a parameter of a verb has one"),
+        (_several, r"_several: x has several types, int \| str \| None; expected one type"),
         (_either, r"_either: x is of type int \| str; expected fijibridge\.verbs\.Image"),
         (_unknown, "_unknown: x is of type <class 'dict'>; expected fijibridge.verbs.Image"),
         (_none, "_none: x is of type None"),
-        (_upper, "_upper: the parameter 'minSize' must be lower case ASCII"),
-        (_umlaut, "must be lower case ASCII"),
-        (_args, r"_args: a verb has no parameter like \*x"),
-        (_kwargs, r"no parameter like \*\*x"),
-        (_position, "no parameter like x"),
+        (_upper, "_upper has the parameter 'minSize'; expected lower-case ASCII"),
+        (_umlaut, "expected lower-case ASCII"),
+        (_args, r"_args has the parameter \*x"),
+        (_kwargs, r"has the parameter \*\*x"),
+        (_position, "has the parameter x"),
     ],
 )
 def test_a_parameter_that_nobody_can_ask_for(function, words):

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 import pytest
 
-from fijibridge.errors import VerbError
+from fijibridge.errors import OptionError, RenamedWarning, VerbError
 from fijibridge.verbs import Call, Cells, Image, Param, Say, all_verbs, unregister, verb, verb_named
 from fijibridge.verbs.registry import on_change
 from tests.conftest import ROOT
@@ -63,7 +63,7 @@ def test_defined_again_it_is_the_new_one_but_another_function_is_refused():
     def other() -> str:
         return "three"
 
-    with pytest.raises(VerbError, match="there is a verb 'Again' already"):
+    with pytest.raises(VerbError, match="another verb has the title 'Again'"):
         verb("Again")(other)
     assert verb_named("again").run({}, Call()) == [Say("two")]
 
@@ -72,7 +72,7 @@ def test_the_verbs_of_fijibridge_are_not_replaced(python):
     """Not even by a function of the same name, defined before they were loaded."""
     done = python(
         """
-        from fijibridge.errors import VerbError
+        from fijibridge.errors import OptionError, RenamedWarning, VerbError
         from fijibridge.verbs import verb, verb_named
         def predict() -> str:
             return "mine"
@@ -83,12 +83,15 @@ def test_the_verbs_of_fijibridge_are_not_replaced(python):
         print(verb_named("predict").function.__module__)
         """
     )
-    assert done.stdout.split("\n")[:2] == ["there is a verb 'Predict...' already", "fijibridge.verbs.prediction"]
+    assert done.stdout.split("\n")[:2] == [
+        "another verb has the title 'Predict...'; choose another title",
+        "fijibridge.verbs.prediction",
+    ]
 
 
 @pytest.mark.parametrize("title", ["", "...", "1st", "A/B", "A.. ", "A>B..."])
 def test_titles_that_a_menu_cannot_have(title):
-    with pytest.raises(VerbError, match="of a verb; expected letters"):
+    with pytest.raises(VerbError, match=r"of a verb is .*; expected letters"):
         verb(title)(lambda: None)
 
 
@@ -153,7 +156,7 @@ def test_packages_bring_verbs_and_a_broken_one_does_no_harm(python, tmp_path):
     """
     done = python(code, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
     assert done.stdout.splitlines() == ["[Say(text='here')]", str(len(BUILT_IN) + 1)]
-    assert done.stderr.count("could not be loaded: ModuleNotFoundError: No module named 'no_such_module'") == 1
+    assert done.stderr.count("cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'") == 1
 
 
 def test_asking_for_verbs_loads_neither_torch_nor_java(python):
@@ -166,3 +169,33 @@ def test_asking_for_verbs_loads_neither_torch_nor_java(python):
         assert not heavy, heavy
         """
     )
+
+
+def test_reading_parameters_loads_neither_torch_nor_java_nor_arrays(python):
+    python(
+        """
+        import sys
+        from fijibridge.verbs import all_verbs
+        assert sum(len(verb.parameters) for verb in all_verbs()) > 50
+        heavy = {"torch", "lightning", "jpype", "scyjava", "matplotlib", "pydantic", "numpy"} & set(sys.modules)
+        assert not heavy, heavy
+        """
+    )
+
+
+def test_a_renamed_parameter_keeps_its_old_name_and_warns():
+    def drawn(line_width: Annotated[float, Param(was=("width", "w"))] = 3) -> str:
+        return f"{line_width:g}"
+
+    verb("Drawn...")(drawn)
+    made = verb_named("drawn")
+    assert made.read({"line_width": "5"}) == {"line_width": 5}
+    for old in ("width", "w"):
+        with pytest.warns(
+            RenamedWarning, match=rf"the option {old} of FijiBridge Drawn\.\.\. was renamed to line_width"
+        ):
+            assert made.read({old: "5"}) == {"line_width": 5}
+    with pytest.raises(OptionError, match="width was renamed to line_width, and both are given: leave width out"):
+        made.read({"width": "5", "line_width": "6"})
+    with pytest.raises(OptionError, match="no option 'size'; there are line_width"):
+        made.read({"size": "5"})

@@ -1,4 +1,4 @@
-"""The command line: one verb per public function, in the order of the data's way round."""
+"""The command line: a command for each step of the data's way, from installation to export."""
 
 from __future__ import annotations
 
@@ -6,39 +6,26 @@ import logging
 import sys
 import warnings
 
-from fijibridge.app.cli import (
-    dataset,
-    export,
-    planning,
-    reports,
-    scaling,
-    scripts,
-    segmentation,
-    setup,
-    training,
-    verbs,
-)
+from fijibridge.app.cli import dataset, export, prediction, reports, scaling, segmentation, setup, training, verbs
 from fijibridge.app.cli.base import app
 from fijibridge.errors import Cancelled, FijiBridgeError, FijiBridgeWarning
 
-__all__ = [
-    "app",
-    "dataset",
-    "export",
-    "main",
-    "planning",
-    "reports",
-    "scaling",
-    "scripts",
-    "segmentation",
-    "setup",
-    "training",
-    "verbs",
-]
+__all__ = ["COMMANDS", "app", "main"]
+
+COMMANDS = (
+    setup.install_scripts, setup.uninstall_scripts, setup.doctor, setup.demo, dataset.describe, dataset.check,
+    scaling.ceiling, training.plan, training.train, prediction.predict, segmentation.label, segmentation.tune,
+    segmentation.match, reports.report, reports.compare, export.export,
+)  # fmt: skip
+"""Functions that are commands, in the order of the help; ``run`` follows them."""
+
+for _command in COMMANDS:
+    app.command()(_command)
+app.add_typer(verbs.runs, name="run")
 
 
 def main() -> None:
-    """Run the command line; errors and warnings of fijibridge are told in a line, others with their trace."""
+    """Run the command line. Errors and warnings of fijibridge are printed in a line, other errors with their trace."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     warnings.simplefilter("once", FijiBridgeWarning)
     warnings.formatwarning = _in_a_line
@@ -46,7 +33,7 @@ def main() -> None:
         app()
     except Cancelled as error:
         print(f"fijibridge: {error}", file=sys.stderr)
-        sys.exit(130)  # as a shell says of what Ctrl-C ended
+        sys.exit(130)  # the status that shells give for Ctrl-C
     except FijiBridgeError as error:
         print(f"fijibridge: {error}", file=sys.stderr)
         sys.exit(2)
@@ -58,7 +45,7 @@ _with_source = warnings.formatwarning
 def _in_a_line(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """Set a warning of fijibridge without the place in the source, which says nothing to who types a command."""
+    """Format a warning of fijibridge without its place in the source, which is no help in a shell."""
     if issubclass(category, FijiBridgeWarning):
         return f"fijibridge: warning: {message}\n"
     return _with_source(message, category, filename, lineno, line)

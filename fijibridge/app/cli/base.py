@@ -1,4 +1,4 @@
-"""What all verbs of the command line share: the app, options that mean the same everywhere, how a folder is opened."""
+"""Parts that commands share: the app, common options, opening of a folder."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Joins Fiji and PyTorch: learn membranes, find cells, match and measure them.",
+    help="Joins Fiji and PyTorch: train networks on membranes, find, match and measure cells.",
 )
 
 
 class Split(StrEnum):
-    """What images are for."""
+    """Use of an image."""
 
     train = "train"
     validation = "validation"
     test = "test"
 
 
-Folder = Annotated[Path, typer.Argument(help="folder of images; with a dataset.toml, or say the patterns")]
+Folder = Annotated[Path, typer.Argument(help="folder of images with a dataset.toml; or give --image and --labels")]
 ImagePattern = Annotated[str | None, typer.Option("--image", help="images, such as '*_image.png'; * is the name")]
 LabelsPattern = Annotated[
-    str | None, typer.Option("--labels", help="their cells, such as '{name}_labels.tif'; * works as {name}")
+    str | None, typer.Option("--labels", help="their cells, such as '{name}_labels.tif'; * stands for {name}")
 ]
 RegionPattern = Annotated[
-    str | None, typer.Option("--region", help="masks of known truth, such as '{name}_roi.png'; * works as {name}")
+    str | None, typer.Option("--region", help="masks of known truth, such as '{name}_roi.png'; * stands for {name}")
 ]
 TestNames = Annotated[
-    list[str] | None, typer.Option("--test", help="name of an image to keep for testing; repeat; only with --image")
+    list[str] | None, typer.Option("--test", help="name of a test image; repeat for more; needs --image")
 ]
 ValidationNames = Annotated[
-    list[str] | None, typer.Option("--validation", help="name of an image to watch; repeat; only with --image")
+    list[str] | None, typer.Option("--validation", help="name of a validation image; repeat for more; needs --image")
 ]
 Thresh = Annotated[float, option_of(segmentation.match_labels, "thresh")]
 LeastSize = Annotated[int, option_of(segmentation.match_labels, "min_size")]
-Csv = Annotated[Path | None, typer.Option(help="write the table here too")]
-SplitName = Annotated[Split | None, typer.Option("--split", help="only these images")]
+Csv = Annotated[Path | None, typer.Option(help="write the table to this file too")]
+SplitName = Annotated[Split | None, typer.Option("--split", help="use only the images of this split")]
 Device = Annotated[str | None, option_of(training.train, "device")]
 Seed = Annotated[int, option_of(training.train, "seed")]
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="print the version and end")] = False) -> None:
+def _root(version: Annotated[bool, typer.Option("--version", help="print the version and exit")] = False) -> None:
     if version:
         import fijibridge
 
@@ -64,7 +64,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="print the ver
 def open_dataset(
     folder: Path, *, test: list[str] | None = None, validation: list[str] | None = None, **patterns: str | None
 ) -> Dataset:
-    """Open a folder by the patterns given, else by its description."""
+    """Open a folder by patterns, if any are given, else by its description."""
     import fijibridge as fb
 
     given: dict[str, Any] = {k: v for k, v in patterns.items() if v is not None}
@@ -72,12 +72,14 @@ def open_dataset(
     if "image" in given:
         return fb.Dataset.from_patterns(folder, **given, split=split)
     if given or test or validation:
-        raise typer.BadParameter("--labels, --region, --test and --validation go with --image; without it dataset.toml")
+        raise typer.BadParameter(
+            "--labels, --region, --test and --validation go with --image; without --image, dataset.toml is read"
+        )
     return fb.Dataset.open(folder)
 
 
 def numbers(option: str, text: str) -> tuple[float, ...]:
-    """Read numbers with commas between them."""
+    """Read numbers separated by commas."""
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
@@ -85,12 +87,18 @@ def numbers(option: str, text: str) -> tuple[float, ...]:
 
 
 def scored(thresh: float, dataset: Dataset) -> str:
-    """Say what a score means: from which IoU on a cell is found, and who made the truth."""
+    """Return the basis of a score: IoU of a match and provenance of the truth."""
     return f"IoU at least {thresh:g}; truth: {dataset.provenance}"
 
 
 def chosen(dataset: Dataset, split: str | None, truth: bool = False) -> list[Item]:
-    """Return the images of a split, checked that there are any, and with `truth` that their labels are there."""
+    """Return the images of a split; with `truth` only those with labels.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there are none.
+    """
     items = dataset.with_truth(split) if truth else dataset.split(split)
     if not items:
         raise typer.BadParameter(f"no image in the split {str(split)!r} of {dataset}")

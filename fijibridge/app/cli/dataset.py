@@ -1,4 +1,4 @@
-"""Verbs of a folder of images: describe, check."""
+"""Commands of a folder of images: describe, check."""
 
 from __future__ import annotations
 
@@ -14,32 +14,29 @@ from fijibridge.app.cli.base import (
     RegionPattern,
     TestNames,
     ValidationNames,
-    app,
     open_dataset,
 )
 
 
-@app.command()
 def describe(
-    folder: Annotated[Path, typer.Argument(help="folder of images, and perhaps of their truth")],
+    folder: Annotated[Path, typer.Argument(help="folder of images, with or without their truth")],
     write: Annotated[
-        bool, typer.Option("--write", help="write dataset.toml into the folder; else only show it")
+        bool, typer.Option("--write", help="write dataset.toml into the folder instead of only showing it")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="a dataset.toml that is there may be lost")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an existing dataset.toml")] = False,
 ) -> None:
-    """Guess a description of a folder, and say from what it was guessed and what nobody can know."""
+    """Guess the description of a folder, with the evidence for it and what only you can know."""
     import fijibridge as fb
     from fijibridge.app.console import console
 
     guess = fb.describe_dataset(folder)
     console.print(str(guess), soft_wrap=True)
     if write:
-        console.print(f"\n{guess.write(overwrite=overwrite)} is written; correct it and run: fijibridge check {folder}")
+        console.print(f"\nWrote {guess.write(overwrite=overwrite)}. Correct it, then run: fijibridge check {folder}")
     else:
-        console.print(f"\n{guess.toml}\nNothing is written; --write does it.", soft_wrap=True)
+        console.print(f"\n{guess.toml}\nNothing is written; add --write to write it.", soft_wrap=True)
 
 
-@app.command()
 def check(
     folder: Folder,
     image: ImagePattern = None,
@@ -47,16 +44,19 @@ def check(
     region: RegionPattern = None,
     test: TestNames = None,
     validation: ValidationNames = None,
-    each: Annotated[bool, typer.Option("--each", help="tell every image, also what is the same for many")] = False,
+    each: Annotated[
+        bool, typer.Option("--each", help="list every image, also where many have the same finding")
+    ] = False,
 ) -> None:
-    """Look at all images and their truth; exit status 1 if there are problems."""
+    """Check all images and their truth; the exit status is 1 if there are problems."""
     import fijibridge as fb
     from fijibridge.app.console import console
     from fijibridge.dataset import together
 
     patterns = {"image": image, "labels": labels, "region": region}
     given = any(patterns.values()) or test or validation
-    findings = fb.check_dataset(open_dataset(folder, **patterns, test=test, validation=validation) if given else folder)
+    checked = open_dataset(folder, **patterns, test=test, validation=validation) if given else folder
+    findings = fb.check_dataset(checked)
     for finding in findings if each else together(findings):
         console.print(str(finding), soft_wrap=True)
     problems = sum(finding.severity == "problem" for finding in findings)

@@ -1,4 +1,4 @@
-"""The verb export: a model for other programs."""
+"""Command export: a model for other programs."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from fijibridge.app.cli.base import app
 
-
-@app.command()
 def export(
     model: Annotated[Path, typer.Argument(help="model file, or the folder of a run")],
-    out: Annotated[Path, typer.Argument(help="folder to be made, or a file that ends in .zip")],
-    image: Annotated[Path, typer.Option(help="a real image; from its middle the test image is cut")],
-    author: Annotated[list[str], typer.Option(help="name of an author; repeat")],
-    license: Annotated[str, typer.Option(help="by its SPDX name, such as CC-BY-4.0")],
-    name: Annotated[str | None, typer.Option(help="of the model, for people")] = None,
-    description: Annotated[str | None, typer.Option(help="of the model, for people")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="such as the microscope or the tissue; repeat")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="what is at OUT may be replaced")] = False,
+    out: Annotated[Path, typer.Argument(help="new folder, or a file that ends in .zip")],
+    image: Annotated[Path, typer.Option(help="real image, whose middle becomes the test image")],
+    author: Annotated[list[str], typer.Option(help="name of an author; repeat for more")],
+    license: Annotated[str, typer.Option(help="SPDX name of the license, such as CC-BY-4.0")],
+    name: Annotated[str | None, typer.Option(help="name of the model, for people")] = None,
+    description: Annotated[str | None, typer.Option(help="description of the model, for people")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="tag, such as microscope or tissue; repeat for more")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what exists at OUT")] = False,
 ) -> None:
     """Export a model in the format of bioimage.io, for deepImageJ in Fiji, ilastik, QuPath and others."""
     import fijibridge as fb
@@ -39,4 +36,4 @@ def export(
         overwrite=overwrite,
         **words,
     )
-    console.print(f"The model, checked by bioimageio.spec, is in {written}")
+    console.print(f"Wrote the model, checked by bioimageio.spec, to {written}")

@@ -1,10 +1,10 @@
-"""Options of the command line, made from the parameters of verbs."""
+"""Options of commands, derived from the parameters of verbs."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from fijibridge.errors import OptionError
+from fijibridge.renames import warn_renamed
 from fijibridge.verbs.parameters import INPUTS, PATHS, Kind, Parameter, parameters_of
 from fijibridge.verbs.registry import Call
 
@@ -31,46 +32,53 @@ def takes(
     Parameters
     ----------
     verb
-        The verb's function.
+        Function of the verb.
     only, without
-        Names of the parameters that the command has, all if left out; and of those that it does not have, or has in
-        another way: folders in place of images.
+        Names of the parameters to take, all if left out; names of parameters not to take.
     unset
-        Names of those that are None where they are not given, whatever the verb has then.
+        Names of parameters that are None if they are not given, whatever default the verb has.
     after
-        Name of the command's parameter that they follow in its help; they are the last if left out.
+        Parameter of the command that the options follow in its help; they come last if left out.
 
     Notes
     -----
-    Values are read and checked by :meth:`fijibridge.verbs.Parameter.read`, as everywhere; all that is wrong is told at
-    once.
+    :meth:`fijibridge.verbs.Parameter.read` converts and checks values, as for every interface; an error lists all
+    wrong options.
     """
     known = parameters_of(verb, Call)[0]
-    parameters = [p for p in known if p.name not in without and (only is None or p.name in only)]
+    return adds(
+        [p for p in known if p.name not in without and (only is None or p.name in only)], unset=unset, after=after
+    )
+
+
+def adds(parameters: Sequence[Parameter], *, unset: Collection[str] = (), after: str | None = None) -> Callable[[F], F]:
+    """Give a command options for parameters, in place of its ``**options``; see :func:`takes`."""
 
     def added(command: F) -> F:
         @functools.wraps(command)
         def called(**given: Any) -> Any:
+            given = with_current_names(parameters, given)
             return command(**given | read_options(parameters, given))
 
         own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD]
         place = len(own) if after is None else [p.name for p in own].index(after) + 1
-        made: F = dressed(called, [*own[:place], *(signed(p, p.name in unset) for p in parameters), *own[place:]])
+        new = [one for p in parameters for one in signed(p, p.name in unset)]
+        made: F = dressed(called, [*own[:place], *new, *own[place:]])
         return made
 
     return added
 
 
-def dressed(command: Callable[..., Any], parameters: Sequence[inspect.Parameter]) -> Any:
-    """Give a function that takes any names a signature for typer to read."""
+def dressed(command: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> Any:
+    """Give a function that takes any keywords a signature for typer."""
     named = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
     command.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in named}
     return command
 
 
-def signed(parameter: Parameter, unset: bool = False) -> inspect.Parameter:
-    """Return a parameter of a verb as one of a command."""
+def signed(parameter: Parameter, unset: bool = False) -> Iterator[inspect.Parameter]:
+    """Yield a parameter of a verb as one of a command, then hidden ones for its earlier names."""
     default: Any = parameter.default
     kind = _type(parameter)
     shown: bool | str = True
@@ -81,35 +89,57 @@ def signed(parameter: Parameter, unset: bool = False) -> inspect.Parameter:
         default, kind = None, kind | None
     elif parameter.kind is Kind.choice:
         default = kind[default]
-    annotation = Annotated[kind, option(parameter, shown)]  # type: ignore[valid-type]
-    return inspect.Parameter(parameter.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    annotation = Annotated[kind, option(parameter, show_default=shown)]  # type: ignore[valid-type]
+    yield _keyword(parameter.name, default, annotation)
+    for old in parameter.was:
+        yield _keyword(old, None, Annotated[_type(parameter) | None, option(parameter, old, hidden=True)])
 
 
-def option(parameter: Parameter, show_default: bool | str = True) -> Any:
-    """Return what typer is told of a parameter: its flags and its help, with unit and range."""
-    word = parameter.name.replace("_", "-")
+def _keyword(name: str, default: Any, annotation: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def option(parameter: Parameter, name: str | None = None, **more: Any) -> Any:
+    """Return typer's option for a parameter: flags, and help with unit and range; `more` goes to typer."""
+    word = (name or parameter.name).replace("_", "-")
     flags = f"--{word}/--no-{word}" if parameter.kind is Kind.flag else f"--{word}"
-    return typer.Option(flags, help=help_of(parameter), show_default=show_default)
+    return typer.Option(flags, help=help_of(parameter), **more)
 
 
 def option_of(verb: Callable[..., Any], name: str) -> Any:
-    """Return what typer is told of the parameter of that name of a verb."""
+    """Return typer's option for a parameter of a verb."""
     return option(next(p for p in parameters_of(verb, Call)[0] if p.name == name))
 
 
 def help_of(parameter: Parameter) -> str:
-    """Return what a parameter does, with its unit and its range."""
+    """Return the help of a parameter, with unit and range."""
     more = ", ".join(part for part in (parameter.unit, parameter.range) if part)
     return f"{parameter.help} ({more})" if more else parameter.help
 
 
+def with_current_names(parameters: Iterable[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Move values of options with earlier names to the current names, with a warning."""
+    values = dict(given)
+    for parameter in parameters:
+        for old in parameter.was:
+            value = values.pop(old, None)
+            if value is not None:
+                warn_renamed(_flag(old), _flag(parameter.name))
+                values[parameter.name] = value
+    return values
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def read_options(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of options; None where one was not given.
+    """Convert and check the values of options; an option that is not given is None.
 
     Raises
     ------
     OptionError
-        If some are wrong; all of them are told.
+        If values are wrong; the message lists all of them.
     """
     values, problems = {}, []
     for parameter in parameters:
@@ -124,7 +154,7 @@ def read_options(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> d
 
 
 def plain(value: Any) -> Any:
-    """Return a choice as the verb has it; other values as they are."""
+    """Convert typer's enumeration of choices to the text that the verb takes; return other values unchanged."""
     return value.name if isinstance(value, Enum) else value
 
 
@@ -132,6 +162,6 @@ def _type(parameter: Parameter) -> Any:
     if parameter.kind in (*PATHS, *INPUTS):
         return Path
     if parameter.kind is Kind.choice:
-        words = {choice: choice.replace(" ", "-") for choice in parameter.choices}  # as a shell has them
+        words = {choice: choice.replace(" ", "-") for choice in parameter.choices}  # no blanks in a shell
         return Enum(parameter.name.capitalize(), words, type=str)
     return {Kind.integer: int, Kind.number: float, Kind.flag: bool, Kind.text: str}[parameter.kind]

@@ -1,4 +1,4 @@
-"""Verbs that look back: report, compare."""
+"""Commands that look back: report, compare."""
 
 from __future__ import annotations
 
@@ -18,117 +18,120 @@ from fijibridge.app.cli.base import (
     TestNames,
     Thresh,
     ValidationNames,
-    app,
     chosen,
     open_dataset,
 )
+from fijibridge.app.cli.options import takes
+from fijibridge.cells.matching import THRESH
 from fijibridge.errors import DatasetError
+from fijibridge.verbs import segmentation as verbs
 
 if TYPE_CHECKING:
-    from fijibridge.dataset import Item
+    from fijibridge.dataset import Dataset, Item
     from fijibridge.reports.segmentation import Case
 
 Label = Annotated[
     str | None,
-    typer.Option(help="how cells are labelled in what runs predict, as options of label: 'threshold=0.4 min_size=50'"),
+    typer.Option(help="options of label for the predictions of runs, such as 'threshold=0.4 min_size=50'"),
 ]
 
 
-@app.command()
+@takes(verbs.show_errors, only=("thresh", "membrane_threshold", "membrane_width"), after="split")
 def report(
-    folder: Annotated[Path, typer.Argument(help="folder of a run; or of images, with --pred")],
+    folder: Annotated[Path, typer.Argument(help="folder of a run; with --pred, folder of images")],
     pred: Annotated[
         Path | None,
-        typer.Option(
-            help="of images: folder with {name}_cells.tif, as label writes it, and, if there, {name}_prob.tif"
-        ),
+        typer.Option(help="with images: folder of {name}_cells.tif, written by label, and {name}_prob.tif if any"),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="of a run: folder of images to try it on; that which it learnt if left out")
+        Path | None, typer.Option(help="with a run: folder of images to try it on; that of the training if left out")
     ] = None,
-    out: Annotated[Path, typer.Option(help="the HTML file, which holds all that it shows")] = Path("report.html"),
-    png: Annotated[Path | None, typer.Option(help="write the pictures of the outcomes here too")] = None,
+    out: Annotated[Path, typer.Option(help="HTML file, which embeds its pictures")] = Path("report.html"),
+    png: Annotated[Path | None, typer.Option(help="write pictures of the outcomes to this file too")] = None,
     csv: Csv = None,
-    before: Annotated[Path | None, typer.Option(help="an older match table (CSV) to set beside this one")] = None,
+    before: Annotated[Path | None, typer.Option(help="older match table (CSV) to show beside the new one")] = None,
     image: ImagePattern = None,
     labels: LabelsPattern = None,
     region: RegionPattern = None,
     test: TestNames = None,
     validation: ValidationNames = None,
     split: SplitName = None,
-    thresh: Thresh = 0.5,
-    threshold: Annotated[
-        float, typer.Option(help="from this probability on (0 to 1) a pixel is membrane: that given to label")
-    ] = 0.5,
-    width: Annotated[float, typer.Option(min=1, help="of the true membranes, in pixels")] = 3,
     label: Label = None,
     device: Device = None,
+    **options: Any,
 ) -> None:
-    """Write a report, of a run: curves, ending, cells found, settings; of predictions: where and why cells are lost."""
-    from fijibridge.app.console import bar, console
+    """Report on a run: curves, ending, matched cells, settings; or on predictions: which cells are lost, and why."""
     from fijibridge.record import is_run
+
+    patterns: dict[str, Any] = {
+        "image": image, "labels": labels, "region": region, "test": test, "validation": validation,
+    }  # fmt: skip
+    if pred is not None:
+        if label is not None:
+            raise typer.BadParameter("--label sets how cells of a run are found; the cells of --pred are found already")
+        dataset = open_dataset(folder, **patterns)
+        _report_predictions(dataset, pred, split, out=out, png=png, csv=csv, before=before, **options)
+        return
+    if not is_run(folder):
+        raise typer.BadParameter(
+            f"{folder} is no folder of a run (it holds no run.json); for images, add --pred, the folder of the "
+            "predicted cells"
+        )
+    opened = None if data is None else open_dataset(data, **patterns)
+    thresh = options["thresh"]
+    _report_run(folder, out, csv, data=opened, split=split, thresh=thresh, label=_labelling(label), device=device)
+
+
+def _report_predictions(
+    dataset: Dataset, pred: Path, split: str | None, *, out: Path, png: Path | None, csv: Path | None,
+    before: Path | None, **options: Any,
+) -> None:  # fmt: skip
+    from fijibridge.app.console import bar, console
     from fijibridge.reports import tables
     from fijibridge.reports.segmentation import write_report
 
-    if pred is None:
-        if not is_run(folder):
-            raise typer.BadParameter(
-                f"{folder} is no folder of a run (it holds no run.json); of images, say --pred, the folder of the "
-                "predicted cells"
-            )
-        patterns = {"image": image, "labels": labels, "region": region, "test": test, "validation": validation}
-        _report_run(
-            folder, out, csv, data, patterns, split=split, thresh=thresh, label=_labelling(label), device=device
-        )
-        return
-    if label is not None:
-        raise typer.BadParameter("--label is for what a run predicts; of --pred the cells are those that lie there")
-    dataset = open_dataset(folder, image=image, labels=labels, region=region, test=test, validation=validation)
     items = chosen(dataset, split, truth=True)
-    lost = [item.name for item in items if not (pred / f"{item.name}_cells.tif").is_file()]
-    if lost:
-        raise DatasetError(
-            f"no predicted cells of {lost[0]} in {pred}: expected {lost[0]}_cells.tif (fijibridge label)"
-        )
-    older = None if before is None else tables.read_table(before)
+    _refuse_missing(items, pred)
 
     def cases() -> Iterator[Case]:
-        with bar("looking at") as shown:
+        with bar("diagnosing") as shown:
             for number, item in enumerate(items, start=1):
                 yield _case(item, pred)
                 shown.progress(number, len(items))
 
+    older = None if before is None else tables.read_table(before)
     title = f"Cells of {dataset.folder.resolve().name}"
-    table = write_report(
-        out, cases(), thresh=thresh, threshold=threshold, width=width, title=title, before=older, png=png
-    )
+    table = write_report(out, cases(), title=title, before=older, png=png, **options)
     console.print(tables.table_text(table), soft_wrap=True)
     console.print(f"report in {out}; truth: {dataset.provenance}")
     if csv is not None:
-        tables.save_table(csv, table)
+        tables.save_table(table, csv)
 
 
-def _report_run(
-    run: Path, out: Path, csv: Path | None, data: Path | None, patterns: dict[str, Any], **options: Any
-) -> None:
+def _refuse_missing(items: list[Item], pred: Path) -> None:
+    missing = [item.name for item in items if not (pred / f"{item.name}_cells.tif").is_file()]
+    if missing:
+        raise DatasetError(
+            f"no predicted cells of {missing[0]} in {pred}: expected {missing[0]}_cells.tif (fijibridge label)"
+        )
+
+
+def _report_run(run: Path, out: Path, csv: Path | None, **options: Any) -> None:
     import fijibridge as fb
     from fijibridge.app.console import console
     from fijibridge.reports import tables
 
-    dataset = None if data is None else open_dataset(data, **patterns)
-    table = fb.report_run(run, out, data=dataset, **options)
+    table = fb.report_run(run, out, **options)
     console.print(fb.read_record(run).summary(), soft_wrap=True)
     if len(table):
         console.print(tables.table_text(table), soft_wrap=True)
     console.print(f"report in {out}")
     if csv is not None and len(table):
-        tables.save_table(csv, table)
+        tables.save_table(table, csv)
 
 
 def _labelling(text: str | None) -> dict[str, Any] | None:
-    from fijibridge.verbs.segmentation import labelling_of
-
-    return None if text is None else labelling_of(text)
+    return None if text is None else verbs.labelling_of(text)
 
 
 def _case(item: Item, pred: Path) -> Case:
@@ -142,7 +145,7 @@ def _case(item: Item, pred: Path) -> Case:
         name=item.name,
         image=item.image(),
         true=item.labels(),
-        pred=found if unit(found) != PIXEL else values(found),  # a file without a pixel size has none to compare
+        pred=found if unit(found) != PIXEL else values(found),  # an uncalibrated file fits images of any pixel size
         prob=read_image(prob) if prob.is_file() else None,
         region=None if region is None else values(region),
         provenance=item.provenance,
@@ -150,7 +153,6 @@ def _case(item: Item, pred: Path) -> Case:
     )
 
 
-@app.command()
 def compare(
     runs: Annotated[
         list[Path], typer.Argument(help="folders of runs, the oldest first; or two predictions, files or folders")
@@ -159,7 +161,7 @@ def compare(
         Path | None, typer.Option("--out", "-o", help="folder for comparison.html, tables and difference images")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="folder of images to try the runs on; that which they learnt if left out")
+        Path | None, typer.Option(help="folder of images to try the runs on; that of their training if left out")
     ] = None,
     image: ImagePattern = None,
     labels: LabelsPattern = None,
@@ -167,34 +169,41 @@ def compare(
     test: TestNames = None,
     validation: ValidationNames = None,
     split: SplitName = None,
-    thresh: Thresh = 0.5,
+    thresh: Thresh = THRESH,
     label: Label = None,
     device: Device = None,
 ) -> None:
-    """Set runs side by side: settings, curves, endings, cells found in the same images; or two predictions."""
+    """Compare runs: settings, curves, endings, cells found in the same images; or compare two predictions."""
     import fijibridge as fb
     from fijibridge.app.console import console
-    from fijibridge.files import make_folder
     from fijibridge.record import is_run
-    from fijibridge.reports.tables import save_table
 
-    given: dict[str, Any] = {
+    patterns: dict[str, Any] = {
         "image": image, "labels": labels, "region": region, "test": test, "validation": validation,
     }  # fmt: skip
-    if data is None and any(given.values()):
-        raise typer.BadParameter("--image and the other patterns say which files in --data are meant: name that folder")
+    if data is None and any(patterns.values()):
+        raise typer.BadParameter("--image and the other patterns select files in --data: add --data")
     if not any(is_run(path) for path in runs):
-        if len(runs) != 2:
-            raise typer.BadParameter(f"got {len(runs)} path(s), none a run's folder; expected runs, or two predictions")
-        table = fb.compare_predictions(*runs, thresh=thresh)
-        console.print(table.to_string(index=False), soft_wrap=True)
-        if out is not None:
-            save_table(make_folder(out) / "differences.csv", table)
+        _compare_predictions(runs, out, thresh)
         return
-    dataset = None if data is None else open_dataset(data, **given)
+    dataset = None if data is None else open_dataset(data, **patterns)
     found = fb.compare_runs(
         *runs, data=dataset, split=split, out=out, thresh=thresh, label=_labelling(label), device=device
     )
     console.print(str(found), soft_wrap=True)
     if out is not None:
         console.print(f"comparison in {out / 'comparison.html'}")
+
+
+def _compare_predictions(paths: list[Path], out: Path | None, thresh: float) -> None:
+    import fijibridge as fb
+    from fijibridge.app.console import console
+    from fijibridge.files import make_folder
+    from fijibridge.reports.tables import save_table
+
+    if len(paths) != 2:
+        raise typer.BadParameter(f"got {len(paths)} path(s), none a run's folder; expected runs, or two predictions")
+    table = fb.compare_predictions(*paths, thresh=thresh)
+    console.print(table.to_string(index=False), soft_wrap=True)
+    if out is not None:
+        save_table(table, make_folder(out) / "differences.csv")

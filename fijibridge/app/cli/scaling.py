@@ -1,4 +1,4 @@
-"""Verb of the scaling: ceiling."""
+"""Command ceiling: limits of downscaling."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from fijibridge.app.cli.base import (
     TestNames,
     Thresh,
     ValidationNames,
-    app,
     chosen,
     open_dataset,
     scored,
 )
+from fijibridge.cells.matching import THRESH
 
 
-@app.command()
 def ceiling(
     folder: Folder,
     image: ImagePattern = None,
@@ -33,16 +32,16 @@ def ceiling(
     test: TestNames = None,
     validation: ValidationNames = None,
     split: SplitName = None,
-    factors: Annotated[str, typer.Option(help="by which to downscale, with commas between")] = "2,3,4,6,8",
+    factors: Annotated[str, typer.Option(help="downscaling factors, separated by commas")] = "2,3,4,6,8",
     methods: Annotated[
         str,
-        typer.Option(help="what a network would predict. max: membranes; mean: their share of a pixel; mode: cells"),
+        typer.Option(help="prediction of the network. max: membranes; mean: their share of a pixel; mode: cells"),
     ] = "max,mean,mode",
-    thresh: Thresh = 0.5,
-    plot: Annotated[Path | None, typer.Option(help="write a picture here")] = None,
+    thresh: Thresh = THRESH,
+    plot: Annotated[Path | None, typer.Option(help="write a plot to this file too")] = None,
     csv: Csv = None,
 ) -> None:
-    """Tell how far images can be downscaled, from the true cells alone: the best match that can be reached."""
+    """Measure how far images can be downscaled: the best match that a network can reach, from the true cells alone."""
     import fijibridge as fb
     from fijibridge.app.console import console
     from fijibridge.reports import plots, tables
@@ -57,7 +56,7 @@ def ceiling(
     console.print(scored(thresh, dataset))
     console.print(table.attrs["answer"], soft_wrap=True)
     if csv is not None:
-        tables.save_table(csv, table)
+        tables.save_table(table, csv)
     if plot is not None:
         plots.plot_ceiling(table, plot)
 
@@ -66,4 +65,4 @@ def _numbers(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise typer.BadParameter(f"--factors {text!r}; expected whole numbers, such as 2,3,4") from None
+        raise typer.BadParameter(f"--factors is {text!r}; expected whole numbers, such as 2,3,4") from None

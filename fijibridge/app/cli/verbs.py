@@ -1,4 +1,4 @@
-"""The verb run: any verb, those of other packages too, on files."""
+"""Command run: any verb, of other packages too, on files."""
 
 from __future__ import annotations
 
@@ -13,37 +13,35 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fijibridge.app.cli.base import app
-from fijibridge.app.cli.options import dressed, plain, signed
+from fijibridge.app.cli.options import dressed, plain, signed, with_current_names
 from fijibridge.verbs import Call, Say, Verb, all_verbs, perform
 
-Out = Annotated[Path, typer.Option(help="folder for what it finds")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="files of the same names in --out may be lost")]
+Out = Annotated[Path, typer.Option(help="folder for the results")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace files of the same names in --out")]
 
 
 class Verbs(TyperGroup):
-    """A command for each verb that there is when it is asked for: a package may bring some."""
+    """Group with a command for each verb, looked up when it is needed: packages may add verbs."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands, in the order of the menu."""
         return [command_name(verb) for verb in all_verbs()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the command of that name, None if there is none."""
+        """Return the command with a name, None if there is none."""
         found = next((verb for verb in all_verbs() if command_name(verb) == cmd_name), None)
         return None if found is None else _command(found)
 
 
 runs = typer.Typer(
     cls=Verbs, add_completion=False, pretty_exceptions_enable=False, invoke_without_command=True,
-    help="Call a verb, as Fiji's menu has them, on files; without one, list them.",
+    help="Call a verb of Fiji's menu on files; without a verb, list all verbs.",
 )  # fmt: skip
-app.add_typer(runs, name="run")
 
 
 @runs.callback(invoke_without_command=True)
 def _listed(
-    ctx: typer.Context, listed: Annotated[bool, typer.Option("--list", help="list the verbs and end")] = False
+    ctx: typer.Context, listed: Annotated[bool, typer.Option("--list", help="list the verbs and exit")] = False
 ) -> None:
     if not listed and ctx.invoked_subcommand is not None:
         return
@@ -62,15 +60,15 @@ def command_name(verb: Verb) -> str:
 
 
 def only_says(verb: Verb) -> bool:
-    """Whether a verb says that it returns words, or nothing, so that there is nothing to be written."""
+    """Return whether a verb returns text or nothing, so that there are no files to write."""
     return typing.get_type_hints(verb.function).get("return") in (Say, str, type(None))
 
 
 def _command(verb: Verb) -> Any:
     def called(**given: Any) -> None:
-        run_verb(verb, {name: plain(value) for name, value in given.items()})
+        run_verb(verb, {name: plain(value) for name, value in with_current_names(verb.parameters, given).items()})
 
-    options = [signed(parameter) for parameter in verb.parameters]
+    options = [option for parameter in verb.parameters for option in signed(parameter)]
     own = {option.name for option in options}
     if not only_says(verb):
         more = [("out", Out, inspect.Parameter.empty), ("overwrite", Overwrite, False)]
@@ -85,20 +83,20 @@ def _command(verb: Verb) -> Any:
 
 
 def run_verb(verb: Verb, given: dict[str, Any]) -> None:
-    """Call a verb on files, showing how far it is; Ctrl-C stops it.
+    """Call a verb on files with a progress bar; Ctrl-C stops it.
 
-    A verb with a parameter ``out`` of its own looks after that folder itself, and what it shows is written there too.
+    A verb with its own parameter ``out`` is responsible for that folder; its results go there too.
 
     Raises
     ------
     FijiBridgeError
-        Whatever is wrong with the options, or the verb raises.
+        If options are wrong, or the verb raises it.
     """
     from fijibridge.app.console import bar, console
-    from fijibridge.app.file_host import OnFiles
+    from fijibridge.app.file_host import FileHost
 
     known = {parameter.name for parameter in verb.parameters}
-    host = OnFiles(given.get("out"), overwrite="out" in known or bool(given.get("overwrite")))
+    host = FileHost(given.get("out"), overwrite="out" in known or bool(given.get("overwrite")))
     values = {name: value for name, value in given.items() if name in known and value is not None}
     with bar(verb.title.removesuffix("...")) as shown:
         call = Call(progress=shown.progress, say=shown.now)
@@ -110,14 +108,14 @@ def run_verb(verb: Verb, given: dict[str, Any]) -> None:
 
 @contextmanager
 def stopped_by_ctrl_c(call: Call) -> Iterator[None]:
-    """Let Ctrl-C ask a call to stop; a second one breaks it off."""
+    """Let a first Ctrl-C ask a call to stop, and a second one abort it."""
     before = signal.getsignal(signal.SIGINT)
 
     def ask(number: int, frame: Any) -> None:
         if call.stop.is_set():
             raise KeyboardInterrupt
         call.stop.set()
-        call.say("stops as soon as it can; Ctrl-C again breaks it off")
+        call.say("stopping; press Ctrl-C again to abort")
 
     signal.signal(signal.SIGINT, ask)
     try:

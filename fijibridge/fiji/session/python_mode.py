@@ -9,7 +9,7 @@ from typing import Any
 from fijibridge.errors import Cancelled, FijiBridgeError
 from fijibridge.fiji.session.fiji import Fiji, current
 from fijibridge.java import compiler
-from fijibridge.verbs import script_options
+from fijibridge.verbs.macro_options import read_request, write_request
 from fijibridge.verbs.registry import verb_named
 
 
@@ -20,7 +20,7 @@ def perform_here(asked: str) -> str:
     ----------
     asked
         JSON with ``what``: ``"hello"``; ``"classes"`` with ``target``, see :mod:`fijibridge.java.compiler`;
-        ``"read"`` and ``"write"``, see :mod:`fijibridge.verbs.script_options`; or ``"perform"`` with ``verb`` and
+        ``"read"`` and ``"write"``, see :mod:`fijibridge.verbs.macro_options`; or ``"perform"`` with ``verb`` and
         ``given``, values by name.
 
     Returns
@@ -56,4 +56,4 @@ def _answer(fiji: Fiji, what: str, request: dict[str, Any]) -> dict[str, Any]:
         return {"named": fiji._calls.perform_for_script(verb, request["given"], person)}
     if what == "classes":
         return compiler.answer(request["target"])
-    return {"read": script_options.read, "write": script_options.write}[what](request)
+    return {"read": read_request, "write": write_request}[what](request)

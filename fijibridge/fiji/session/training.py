@@ -80,8 +80,8 @@ class Training(Base):
         SessionError
             If none was started.
         """
-        from fijibridge.verbs import training as verbs_training
+        from fijibridge.verbs.training import TRAININGS
 
-        if not verbs_training.latest:
+        if TRAININGS.latest is None:
             raise SessionError("no training was started in Fiji: choose Plugins > FijiBridge > Train U-Net...")
-        return verbs_training.latest[0]
+        return TRAININGS.latest

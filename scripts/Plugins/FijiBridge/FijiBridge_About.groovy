@@ -1,10 +1,10 @@
-// Say which versions run, on which device.
+// Print the versions of fijibridge, Python and torch, and the device that computes.
 // Made by fijibridge from its verb about: "fijibridge install-scripts" writes python and bridge.
 def version = '', python = '', bridge = new File('')
 def verb = [
     name: 'about', command: 'FijiBridge About', long: false,
-    summary: 'Say which versions run, on which device.',
-    help: '<html><h2>About</h2><p>Say which versions run, on which device.</p><table cellpadding=3 width=640></table><p>In a macro: <tt>run(&quot;FijiBridge About&quot;, &quot;&quot;);</tt></p>',
+    summary: 'Print the versions of fijibridge, Python and torch, and the device that computes.',
+    help: '<html><h2>About</h2><p>Print the versions of fijibridge, Python and torch, and the device that computes.</p><table cellpadding=3 width=640></table><p>In a macro: <tt>run(&quot;FijiBridge About&quot;, &quot;&quot;);</tt></p>',
     parameters: [],
 ]
 if (bridge.isFile()) {

@@ -1,10 +1,10 @@
-// End the training that goes on after its current step; its model and record are saved.
+// End the running training after its current step; its model and record are saved.
 // Made by fijibridge from its verb stop_training: "fijibridge install-scripts" writes python and bridge.
 def version = '', python = '', bridge = new File('')
 def verb = [
     name: 'stop_training', command: 'FijiBridge Stop Training', long: false,
-    summary: 'End the training that goes on after its current step; its model and record are saved.',
-    help: '<html><h2>Stop Training</h2><p>End the training that goes on after its current step; its model and record are saved.</p><table cellpadding=3 width=640></table><p>In a macro: <tt>run(&quot;FijiBridge Stop Training&quot;, &quot;&quot;);</tt></p>',
+    summary: 'End the running training after its current step; its model and record are saved.',
+    help: '<html><h2>Stop Training</h2><p>End the running training after its current step; its model and record are saved.</p><table cellpadding=3 width=640></table><p>In a macro: <tt>run(&quot;FijiBridge Stop Training&quot;, &quot;&quot;);</tt></p>',
     parameters: [],
 ]
 if (bridge.isFile()) {

@@ -92,7 +92,7 @@ def test_all_that_is_wrong_with_a_call_is_said_before_anything_is_done(clean, ra
         clean.run_macro('run("FijiBridge Label Cells...", "image=x");')
     with pytest.raises(MacroError, match="image is &x, but the macro has no variable 'x'"):
         clean.run_macro('run("FijiBridge Label Cells...", "image=&x");')
-    with pytest.raises(MacroError, match="grow_by says how far"):
+    with pytest.raises(MacroError, match="grow_by sets how far"):
         clean.run_macro('run("FijiBridge Label Cells...", "image=raw.tif grow=false grow_by=3");')
 
 
@@ -175,7 +175,7 @@ def test_the_training_that_a_macro_began_is_at_hand(clean, tmp_path):
     np.testing.assert_allclose(
         clean.array("tissue_prob"), fb.predict(clean.training.model, tissue.image, device="cpu").values, atol=1e-6
     )
-    with pytest.raises(MacroError, match="no training goes on"):
+    with pytest.raises(MacroError, match="no training is running"):
         clean.run_macro('run("FijiBridge Stop Training");')
 
 
@@ -306,7 +306,7 @@ def test_an_error_is_a_dialog_for_a_person_and_an_end_for_a_macro(window):
     window("""
         IJ = jpype.JClass("ij.IJ")
         choose("Stop Training")
-        assert "no training goes on" in message("FijiBridge Stop Training")
+        assert "no training is running" in message("FijiBridge Stop Training")
 
         from fijibridge.verbs import Call, verb
 
@@ -320,7 +320,7 @@ def test_an_error_is_a_dialog_for_a_person_and_an_end_for_a_macro(window):
         assert "in broken" in str(IJ.getLog())
 
         # of a macro that Python runs no dialog opens
-        for code, text in (("Stop Training", "no training goes on"), ("Predict...", "model is missing")):
+        for code, text in (("Stop Training", "no training is running"), ("Predict...", "model is missing")):
             try:
                 fiji.run_macro(f'run("FijiBridge {code}");')
             except fb.FijiBridgeError as error:
@@ -331,7 +331,7 @@ def test_an_error_is_a_dialog_for_a_person_and_an_end_for_a_macro(window):
 
         # one that runs in Fiji ends with ImageJ's own message
         jpype.JClass("ij.macro.MacroRunner")('run("FijiBridge Stop Training"); newImage("after", "8-bit", 9, 9, 1);')
-        assert "no training goes on in line 1" in message("Macro Error")
+        assert "no training is running in line 1" in message("Macro Error")
         ended("Macro$")
         assert fiji.titles() == []
 
@@ -374,8 +374,8 @@ opened = dialog("FijiBridge Train U-Net")
 fill(opened, Epochs="100000", Batches="2", Batch="2", Depth="1", Channels="2", Forecast=False, Device="cpu",
      **{"Image folder": os.path.join(FOLDER, "data"), "Output folder": out, "Patch (px)": "32"})
 press(opened, "OK")
-from fijibridge.verbs import training as learning
-run = wait(lambda: learning.running and fiji.training)
+from fijibridge.verbs.training import TRAININGS
+run = wait(lambda: TRAININGS.running and fiji.training)
 wait(lambda: len(run.history) > 2)
 recorded = str(jpype.JClass("ij.plugin.frame.Recorder").getInstance().getText())
 # by now ImageJ may have recorded which window came to the front
@@ -388,7 +388,7 @@ seen = len(run.history)
 wait(lambda: len(run.history) > seen + 1)
 assert run.running, "Escape is not for it"
 choose("Stop Training")
-wait(lambda: not run.running and not learning.running)
+wait(lambda: not run.running and not TRAININGS.running)
 wait(lambda: f"Model and record in {out}" in str(jpype.JClass("ij.IJ").getLog()))
 assert fiji.training is run and not dialogs()
 choose("Predict...")

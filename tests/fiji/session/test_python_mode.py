@@ -20,7 +20,7 @@ def ask(**request):
 def test_a_script_asks_for_the_version_and_performs_a_verb(clean, capfd):
     assert ask(what="hello") == {"done": {"version": fb.__version__}}
     clean.show(np.zeros((4, 5), np.uint8), name="a")
-    assert "no training goes on" in ask(what="perform", verb="stop_training", given={})["error"]
+    assert "no training is running" in ask(what="perform", verb="stop_training", given={})["error"]
     assert ask(what="perform", verb="about", given={}) == {"done": {"named": {}}}
     assert "nonsense" in ask(what="perform", verb="nonsense", given={})["error"]
 

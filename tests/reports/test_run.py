@@ -15,7 +15,6 @@ import fijibridge as fb
 from fijibridge.errors import DatasetError, TrainingError
 from fijibridge.record import picture_of
 from fijibridge.reports.segmentation import PROVENANCE
-from tests.app.test_cli import here  # noqa: F401  the command line in this process
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +66,7 @@ def test_it_says_where_it_comes_from(run, written):
     assert PROVENANCE["corrected"] in page
     for told in (run.settings["fingerprint"], run.environment["torch"], run.environment["card"], "depth", "0.003"):
         assert str(told) in page
-    assert re.search(r"images learnt</td><td>\s*a<", page)
+    assert re.search(r"training images</td><td>\s*a<", page)
 
 
 def test_it_is_one_file_that_runs_nothing(written):
@@ -85,8 +84,8 @@ def test_a_run_from_elsewhere_has_the_picture_that_it_left(run, tmp_path):
     table = fb.report_run(far, tmp_path / "far.html")
     page = (tmp_path / "far.html").read_text(encoding="utf-8")
     assert len(table) == 0
-    assert "No image was tried: the images cannot be opened" in page
-    assert "Picture that the training left" in page
+    assert "No image was tried: the images that the runs were trained on cannot be opened" in page
+    assert "Picture saved by the training" in page
     assert page.count("<img") == 3
     assert len(fb.report_run(far, tmp_path / "with.html", data=run.settings["data_folder"], split="test")) == 2
 
@@ -112,13 +111,13 @@ def test_what_is_refused_leaves_no_file(run, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_from_the_command_line(run, here, tmp_path):  # noqa: F811
+def test_from_the_command_line(run, here, tmp_path):
     text = here("report", run.path, "--out", tmp_path / "r.html", "--csv", tmp_path / "m.csv", "--split=test")
     assert run.stopped_because in text
     assert pd.read_csv(tmp_path / "m.csv")["image"].tolist() == ["t", "total"]
     assert "Training evl" in (tmp_path / "r.html").read_text(encoding="utf-8")
     refused = " ".join(here("report", tmp_path, status=2).replace("│", " ").split())
-    assert "is no folder of a run (it holds no run.json); of images, say --pred" in refused
+    assert "is no folder of a run (it holds no run.json); for images, add --pred" in refused
 
 
 def test_a_volume_shows_its_middle(run, tmp_path):
@@ -129,10 +128,10 @@ def test_a_volume_shows_its_middle(run, tmp_path):
 
     write_image(picture_of(image, prob), run_of_volume / "validation.tif")
     fb.report_run(run_of_volume, tmp_path / "v.html", split="test")
-    assert "Picture that the training left" in (tmp_path / "v.html").read_text(encoding="utf-8")
+    assert "Picture saved by the training" in (tmp_path / "v.html").read_text(encoding="utf-8")
 
 
-def test_cells_are_labelled_as_the_options_say(run, tmp_path, here):  # noqa: F811
+def test_cells_are_labelled_as_the_options_say(run, tmp_path, here):
     data = fb.Dataset.open(run.settings["data_folder"])
     cells = fb.label_cells(fb.predict(run.model, data["t"].image()), "minima", threshold=0.4, min_size=30, grow=5)
     m = fb.match_labels(data["t"].labels().values, cells.values)

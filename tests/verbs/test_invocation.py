@@ -1,37 +1,28 @@
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from fijibridge.errors import Cancelled, ImageError, OptionError, VerbError
+from fijibridge.errors import Cancelled, ImageError, OptionError, RenamedWarning, VerbError
 from fijibridge.image import as_image, pixel_size, unit
-from fijibridge.rois import Roi
 from fijibridge.verbs import (
     Call,
     Cells,
     Image,
-    Outlines,
     Param,
     Say,
     ShowImage,
-    ShowTable,
     Verb,
     perform,
 )
-from fijibridge.verbs.invocation import in_turn
-from fijibridge.verbs.parameters import parameters_of
-from fijibridge.verbs.results import results_of
 from tests.verbs.conftest import Arrays
 
 
 def made(function) -> Verb:
-    parameters, call = parameters_of(function, Call)
-    return Verb("Tried...", "tried", "", parameters, function, call_parameter=call)
+    return Verb("Tried...", "tried", "", function)
 
 
 def nothing(
@@ -149,76 +140,15 @@ def test_what_a_verb_tells_reaches_its_caller():
     assert host.given == [Say("False")]
 
 
-def test_what_a_function_returns_becomes_results():
-    import pandas as pd
+def test_a_script_of_version_0_1_calls_with_old_names():
+    """Groovy scripts that were installed then send what their dialogs named."""
+    from fijibridge.verbs import verb_named
 
-    table, roi = pd.DataFrame({"a": [1]}), Roi.rectangle(0, 0, 2, 2)
-    found = results_of([SMALL.rename("mine"), [roi, roi], table, "words", (None, Say("more"))], "Tried", "image")
-    assert [type(result) for result in found] == [ShowImage, Outlines, ShowTable, Say, Say]
-    assert (found[0].name, found[1].over, found[1].rois, found[2].name) == ("mine", "image", [roi, roi], "Tried")
-    assert results_of(np.eye(3), "Tried", None)[0].name == "Tried"
-    with pytest.raises(VerbError, match="returned ROIs, and has no image to put them over"):
-        results_of([roi], "Tried", None)
-
-
-def test_two_calls_on_a_device_are_never_at_once():
-    together, most, order = [0], [0], []
-    entered, may_end = threading.Event(), threading.Event()
-
-    def work(name):
-        with in_turn("test:0", Call(say=order.append)):
-            together[0] += 1
-            most[0] = max(most[0], together[0])
-            entered.set()
-            assert may_end.wait(20)
-            order.append(name)
-            together[0] -= 1
-
-    first = threading.Thread(target=work, args=("first",))
-    first.start()
-    assert entered.wait(20)
-    others = [threading.Thread(target=work, args=(f"other {n}",)) for n in range(3)]
-    for thread in others:
-        thread.start()
-    while len(order) < 3:
-        threading.Event().wait(0.01)
-    assert order == ["waiting for another call that works on test:0"] * 3
-    with in_turn("test:1", Call()):
-        may_end.set()  # another device waits for nobody
-    for thread in [first, *others]:
-        thread.join(20)
-    assert order[3] == "first"
-    assert (most[0], len(order)) == (1, 7)
-
-
-def cancelled_while_waiting(device):
-    """Ask for a device that this thread has, in another one, and cancel that; return what it was told."""
-    said = []
-    waiting = Call(say=said.append)
-
-    def wait():
-        with pytest.raises(Cancelled), in_turn(device, waiting):
-            pytest.fail("it went on beside another one")
-
-    threading.Timer(0.3, waiting.stop.set).start()
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(wait).result(20)
-    return said
-
-
-def test_a_call_that_waits_can_be_cancelled_and_an_error_gives_the_device_back():
-    with in_turn("test:2", Call()):
-        cancelled_while_waiting("test:2")
-    with pytest.raises(ValueError, match="broken"), in_turn("test:2", Call()):
-        raise ValueError("broken")
-    with in_turn("test:2", Call(say=pytest.fail)):
-        pass
-
-
-def test_a_verb_that_works_on_a_device_calls_another_that_does():
-    outer = Call()
-    outer.name = "the outer one"
-    with in_turn("test:3", outer):
-        with in_turn("test:3", Call(say=pytest.fail)):
-            pass
-        assert cancelled_while_waiting("test:3") == ["waiting for the outer one that works on test:3"]
+    cells = as_image(np.kron([[1, 2], [3, 4]], np.ones((12, 12), int)), name="cells")
+    given = {"true": "a", "predicted": "a", "thresh": "0.5", "threshold": "0.5", "width": "2", "region": "", "prob": ""}
+    with pytest.warns(RenamedWarning) as caught:
+        old = perform(verb_named("show_errors"), given, Arrays(a=cells))
+    assert [str(warning.message).split(" of ")[0] for warning in caught] == ["the option threshold", "the option width"]
+    new = {"true": "a", "predicted": "a", "membrane_width": 2}
+    for one, other in zip(old, perform(verb_named("show_errors"), new, Arrays(a=cells)), strict=True):
+        assert str(one) == str(other)

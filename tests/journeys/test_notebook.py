@@ -26,7 +26,7 @@ import numpy as np
 import fijibridge as fb
 fiji = fb.Fiji.start("embedded", mode="headless")
 tissue = fb.synthetic_epithelium((96, 96), cell_size=20, seed=0)
-pair = (tissue.image, fb.membrane_target(tissue.labels, width=3))
+pair = (tissue.image, fb.membrane_target(tissue.labels, membrane_width=3))
 net = fb.UNet(depth=1, width=2)
 
 def say_when_it_goes_on():

@@ -21,7 +21,7 @@ from fijibridge.reports.segmentation import PROVENANCE, Case, write_report
 
 def case(name: str = "one", **changed) -> Case:
     drawn = fb.synthetic_epithelium((96, 128), cell_size=20, seed=1)
-    prob = (np.asarray(fb.membrane_target(drawn.labels, 3)) == 1).astype(np.float32)
+    prob = (np.asarray(fb.membrane_target(drawn.labels, membrane_width=3)) == 1).astype(np.float32)
     prob[30:36, 20:70] = 0
     pred = fb.label_cells(prob, "threshold")
     return Case(name, **{"image": drawn.image, "true": drawn.labels, "pred": pred, "prob": prob, **changed})
@@ -114,7 +114,7 @@ def test_a_volume_shows_the_slice_with_most_wrong_cells(tmp_path):
     write_report(tmp_path / "r.html", [case(image=true, true=true, pred=pred, prob=None)])
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "slice 4 of 5, the one with most wrong cells" in page
-    assert "Nobody said where the truth comes from" in page
+    assert "The origin of the truth is not recorded" in page
 
 
 def test_colours_dollars_and_lost_pixels_are_shown(tmp_path):
@@ -122,7 +122,7 @@ def test_colours_dollars_and_lost_pixels_are_shown(tmp_path):
     colours[0, :, 40:] = 1
     colours[0, 0, 0] = np.nan
     odd = case(r"$\\foo$_x", image=fb.as_image(colours, dims="cyx"))
-    write_report(tmp_path / "r.html", [odd], png=tmp_path / "r.png", threshold=0.3)
+    write_report(tmp_path / "r.html", [odd], png=tmp_path / "r.png", membrane_threshold=0.3)
     assert (tmp_path / "r.png").stat().st_size > 1000
     with pytest.raises(ImageError, match=r"ends in '\.foo'"):
         write_report(tmp_path / "s.html", [odd], png=tmp_path / "r.foo")
@@ -131,7 +131,7 @@ def test_colours_dollars_and_lost_pixels_are_shown(tmp_path):
 @pytest.mark.parametrize(
     ("cases", "words"),
     [
-        ([], "no image to report on"),
+        ([], "no images to report on"),
         ([case(), case()], "two images are named 'one'"),
         ([case(provenance="guessed")], "'guessed'; expected one of"),
         ([case(pred=np.zeros((3, 3), int))], "one: .*shape"),

@@ -3,40 +3,14 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
-import sys
-import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import fijibridge as fb
-from fijibridge.app.cli import main
 from fijibridge.files import read_image, write_image
-
-
-def cli(*arguments: object, status: int = 0) -> str:
-    command = [sys.executable, "-m", "fijibridge", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-@pytest.fixture
-def here(monkeypatch, capsys):
-    """The command line in this process, which has loaded already what it needs."""
-
-    def run(*arguments: object, status: int = 0) -> str:
-        monkeypatch.setattr(sys, "argv", ["fijibridge", *map(str, arguments)])
-        monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
-        with warnings.catch_warnings(), pytest.raises(SystemExit) as end:
-            main()
-        text = "".join(capsys.readouterr())
-        assert end.value.code == status, text
-        return text
-
-    return run
+from tests.commands import cli
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +103,7 @@ def test_label_images_that_are_there_are_kept(done, here, tmp_path):
 
 def test_label_takes_all_of_label_cells(done, here, tmp_path):
     prob = read_image(done[0] / "pred" / "c_prob.tif")
-    options = ("--method=agglomeration", "--beta=0.4", "--sigma=0.7", "--h=1", "--grow-by=2", "--border=remove",
+    options = ("--method=agglomeration", "--beta=0.4", "--sigma=0.7", "--h=1", "--grow-by=2", "--edge-cells=remove",
                "--unit=um2", "--min-size=0.5", "--max-size=40")  # fmt: skip
     here("label", done[0] / "pred", "--out", tmp_path, *options)
     cells = fb.label_cells(prob, "agglomeration", beta=0.4, sigma=0.7, h=1, grow=2, edge_cells="remove", unit="um2",
@@ -140,7 +114,7 @@ def test_label_takes_all_of_label_cells(done, here, tmp_path):
 def test_predict_takes_all_of_predict(folder, done, here, tmp_path):
     """Files instead of a folder, and every option."""
     files = [folder / "a_image.tif", folder / "b_image.tif"]
-    options = ("--tile=32", "--flips", "--border=valid", "--precision=bf16", "--device=cpu")
+    options = ("--tile=32", "--flips", "--padding=valid", "--precision=bf16", "--device=cpu")
     here("predict", done[0] / "run", *files, "-o", tmp_path, *options)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a_image_prob.tif", "b_image_prob.tif"]
     prob = fb.predict(done[0] / "run", read_image(files[1]), tile=32, flips=True, padding="valid", precision="bf16",

@@ -4,11 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fijibridge.errors import OptionError
+from fijibridge.errors import OptionError, RenamedWarning
 from fijibridge.verbs import Verb, verb_named
-from fijibridge.verbs.macro_options import quoted, read_options, write_options
-from fijibridge.verbs.parameters import parameters_of
-from fijibridge.verbs.registry import Call
+from fijibridge.verbs.macro_options import quoted, read_options, read_request, write_options, write_request
 
 
 def balanced(text: str) -> bool:
@@ -30,7 +28,7 @@ TEXTS = st.recursive(
 def sample(name: str, word: str = "x", size: float = 0.5, flip: bool = False, grow: bool = True) -> None: ...
 
 
-SAMPLE = Verb("Sample...", "sample", "", parameters_of(sample, Call)[0], sample)
+SAMPLE = Verb("Sample...", "sample", "", sample)
 
 
 @given(TEXTS, TEXTS, st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.booleans())
@@ -88,3 +86,17 @@ def test_imagej_reads_what_is_written(fiji, value):
     assert str(macro.getValue(text, "name", "none")) == value
     assert str(macro.getValue(text, "word", "none")) == "after [it] all"
     assert str(macro.getValue(text, "size", "none")) == "1.25"
+
+
+def test_the_recorder_writes_the_current_name_of_a_parameter():
+    given = {"true": "a.tif", "predicted": "b.tif", "width": "5", "threshold": "0.5"}
+    request = {"verb": "show_errors", "given": given}
+    assert write_request(request) == {"options": "true=a.tif predicted=b.tif membrane_width=5"}
+
+
+def test_a_script_of_version_0_1_sends_old_names():
+    asked = {"verb": "show_errors", "options": "true=a.tif predicted=b.tif width=5"}
+    with pytest.warns(RenamedWarning, match="width of FijiBridge Show Errors"):
+        assert read_request(asked)["given"] == {"true": "a.tif", "predicted": "b.tif", "width": "5"}
+    with pytest.raises(OptionError, match="membrane_width is 0"), pytest.warns(RenamedWarning):
+        read_request({**asked, "options": "true=a.tif predicted=b.tif width=0"})

@@ -9,37 +9,11 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 import fijibridge as fb
-from fijibridge.errors import DatasetError, FijiBridgeWarning, ImageError, TrainingError
+from fijibridge.errors import DatasetError, TrainingError
 from fijibridge.files import read_image, write_image
-from tests.app.test_cli import here  # noqa: F401  the command line in this process
-
-QUICK = {"batches": 8, "batch": 4, "patch": (32, 32), "forecast": False, "observers": []}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Four tissues: one to learn, one more, one to watch, one to test."""
-    folder = tmp_path_factory.mktemp("tissue")
-    images = {}
-    for seed, name in enumerate(("a", "b", "v", "t")):
-        tissue = fb.synthetic_epithelium((64, 80), cell_size=16, photons=400, weak_membranes=0, seed=seed)
-        images[name] = {"image": tissue.image, "labels": tissue.labels}
-    fb.save_dataset(images, folder, provenance="manual", split={"validation": ["v"], "test": ["t"]}, overwrite=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def runs(folder, tmp_path_factory):
-    """An old run, and a new one from it with another learning rate."""
-    out = tmp_path_factory.mktemp("runs")
-    torch.manual_seed(0)
-    data = fb.Dataset.open(folder)
-    old = fb.train(fb.UNet(depth=1, width=4), data, out=out / "old", epochs=2, **QUICK)
-    new = fb.train(old.model, data, out=out / "new", epochs=4, lr=0.01, metric="val_f1", **QUICK)
-    return old, new
+from tests.reports.conftest import QUICK
 
 
 @pytest.fixture(scope="module")
@@ -126,12 +100,14 @@ def test_what_cannot_be_tried_is_said(runs, folder, tmp_path):
     record["settings"]["data_folder"] = str(tmp_path / "gone")
     (old / "run.json").write_text(json.dumps(record))
     found = fb.compare_runs(old, old)
-    assert "No image was tried: the images cannot be opened" in str(found)
+    assert "No image was tried: the images that the runs were trained on cannot be opened" in str(found)
     assert "Name the folder (data=, --data)" in str(found)
     assert found.endings["run"].is_unique
     shutil.copy(runs[1].path / "model.safetensors", new)
-    note = next(n for n in fb.compare_runs(new, new, data=folder, split="train").notes if n.startswith("a was learnt"))
-    assert note.endswith("what such a run finds there says little.")
+    note = next(
+        n for n in fb.compare_runs(new, new, data=folder, split="train").notes if n.startswith("a is a training image")
+    )
+    assert note.endswith("its score says little about other images.")
     with pytest.raises(TrainingError, match=r"got 1 run\(s\); expected two"):
         fb.compare_runs(old)
     with pytest.raises(DatasetError, match=r"no folder|no description"):
@@ -147,7 +123,7 @@ def test_runs_of_this_process_need_no_folder(folder):
     assert len(found.matches) == 2
 
 
-def test_from_the_command_line(runs, folder, here, tmp_path):  # noqa: F811
+def test_from_the_command_line(runs, folder, here, tmp_path):
     text = here("compare", runs[0].path, runs[1].path, "--split=test", "-o", tmp_path / "out")
     assert re.search(r"lr\s+0.003\s+0.01", text)
     assert re.search(r"image\s+GT\s+matched old\s+matched new\s+matched change\s+f1 old", text)
@@ -161,66 +137,3 @@ def test_from_the_command_line(runs, folder, here, tmp_path):  # noqa: F811
     assert f"{table['max difference'][0]:.6f}"[:6] in text
     refused = " ".join(here("compare", tmp_path, status=2).replace("│", " ").split())
     assert "expected runs, or two predictions" in refused
-
-
-# --- predictions ----------------------------------------------------------------------------------------
-
-
-def test_predictions_that_are_the_same_do_not_differ():
-    prob = np.random.default_rng(0).random((2, 40, 50))
-    prob /= prob.sum(axis=0)
-    row = fb.compare_predictions(prob, prob.copy()).iloc[0]
-    assert row["max difference"] == row["mean difference"] == row["classes differ"] == 0
-    assert row["cells a"] == row["cells b"] == row["matched"]
-
-
-def test_differences_are_counted_by_hand(tmp_path):
-    one = np.zeros((2, 20, 20), np.float32)
-    one[1, :, 10] = 1
-    one[0] = 1 - one[1]
-    other = one.copy()
-    other[:, 2, 3] = 0.4, 0.6  # another class
-    other[:, 5, 10] = 0.25, 0.75  # the same one
-    for folder, prob in (("x", one), ("y", other)):
-        write_image(fb.as_image(prob, "cyx").assign_coords(c=["other", "membrane"]), tmp_path / folder / "i_prob.tif")
-    row = fb.compare_predictions(tmp_path / "x", tmp_path / "y").iloc[0]
-    assert row["image"] == "i"
-    assert row["max difference"] == pytest.approx(0.6)
-    assert row["mean difference"] == pytest.approx((0.6 + 0.25) / 400)
-    assert row["classes differ"] == 1 / 400
-    labels = np.zeros((10, 10), np.int32)
-    labels[:5], labels[5:] = 1, 2
-    without = np.where(labels == 2, 0, labels)
-    row = fb.compare_predictions(labels, without).iloc[0]
-    assert row["classes differ"] == 0.5
-    assert (row["cells a"], row["cells b"], row["matched"]) == (2, 1, 1)
-    assert np.isnan(row["max difference"])
-
-
-def test_predictions_on_disk_as_zarr(runs, folder, tmp_path):
-    for name, run in zip("xy", runs, strict=True):
-        fb.predict_files(run.path, fb.Dataset.open(folder).split("test"), tmp_path / name, zarr=True)
-    table = fb.compare_predictions(tmp_path / "x", tmp_path / "y")
-    assert table["image"].tolist() == ["t"]
-    image = fb.Dataset.open(folder)["t"].image()
-    old, new = (fb.predict(run.model, image).values for run in runs)
-    assert table["max difference"][0] == pytest.approx(np.abs(old - new).max(), rel=1e-4)
-
-
-def test_what_cannot_be_compared_is_refused(tmp_path):
-    write_image(np.zeros((4, 5), np.float32), tmp_path / "x" / "i_prob.tif")
-    write_image(np.zeros((4, 5), np.float32), tmp_path / "y" / "j_prob.tif")
-    with pytest.raises(DatasetError, match="no image of one name"):
-        fb.compare_predictions(tmp_path / "x", tmp_path / "y")
-    write_image(np.zeros((4, 6), np.float32), tmp_path / "y" / "i_prob.tif")
-    with (
-        pytest.raises(ImageError, match=r"i: a has axes .*\(4, 5\).*\(4, 6\)"),
-        pytest.warns(FijiBridgeWarning, match=r"left out: j_prob\.tif"),
-    ):
-        fb.compare_predictions(tmp_path / "x", tmp_path / "y")
-    with pytest.raises(DatasetError, match="one is a folder, the other a file"):
-        fb.compare_predictions(tmp_path / "x", tmp_path / "y" / "j_prob.tif")
-    with pytest.raises(ImageError, match="label image"):
-        fb.compare_predictions(np.zeros((4, 5), int), np.zeros((4, 5)))
-    with pytest.raises(ImageError, match="two arrays or two paths"):
-        fb.compare_predictions(np.zeros((4, 5)), tmp_path / "x")

@@ -72,8 +72,8 @@ def test_the_folder_section_of_the_readme_runs(tmp_path):
         imsave(images / f"{name}_image.png", (light / light.max() * 255).astype(np.uint8), check_contrast=False)
         imsave(images / f"{name}_roi.png", np.full((64, 80), 255, np.uint8), check_contrast=False)
         write_image(tissue.labels.drop_vars(("y", "x")), images / f"{name}_labels.tif")
-    assert commands.count("--epochs 20 --width 2") == 1
-    short = commands.replace("--epochs 20 --width 2", "--epochs 1 --batches 3 --patch 32 --width 2")
+    assert commands.count("--epochs 20 --membrane-width 2") == 1
+    short = commands.replace("--epochs 20 --membrane-width 2", "--epochs 1 --batches 3 --patch 32 --membrane-width 2")
     script = re.sub(r"^fijibridge", f"{sys.executable} -m fijibridge", short, flags=re.MULTILINE)
     done = subprocess.run(["bash", "-euc", script], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
