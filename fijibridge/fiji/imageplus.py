@@ -138,16 +138,16 @@ def to_imageplus(image: xr.DataArray, title: str, virtual: bool = False, mode: s
     mode
         Display mode of several channels, composite, color or grayscale; by default the stored one.
     """
-    told = shown(image, mode)
+    look = shown(image, mode)
     if virtual:
         virtual_dtype(image.dtype)
-        stack = ArrayStack(_five(image), told.labels, told.rgb).java
+        stack = ArrayStack(_five(image), look.labels, look.rgb).java
     else:
-        stack = _filled(image, told)
-    frames, channels, slices = told.counts
+        stack = _filled(image, look)
+    frames, channels, slices = look.counts
     imp = classes.images().of(title, stack, channels, slices, frames)
-    _calibrate(imp, told)
-    return imp if told.rgb else _displayed(imp, told)
+    _calibrate(imp, look)
+    return imp if look.rgb else _displayed(imp, look)
 
 
 def _five(image: xr.DataArray) -> Any:
@@ -169,33 +169,33 @@ class _Five:
         return self.data[tuple(place.get(d, slice(None)) for d in self.dims)]
 
 
-def _filled(image: xr.DataArray, told: Shown) -> Any:
+def _filled(image: xr.DataArray, look: Shown) -> Any:
     """Return an ImageStack with a copy of the pixels."""
-    full = stored_pixels(image, told.rgb)  # (T, C, Z, Y, X)
+    full = stored_pixels(image, look.rgb)  # (T, C, Z, Y, X)
     height, width = full.shape[3:]
     planes = [full[t, c, z] for t, z, c in np.ndindex(full.shape[0], full.shape[2], full.shape[1])]
     stack = jpype.JClass("ij.ImageStack")(width, height)
-    for label, pixels in zip(told.labels, each_plane(copy_to_java, planes, full.nbytes), strict=True):
+    for label, pixels in zip(look.labels, each_plane(copy_to_java, planes, full.nbytes), strict=True):
         stack.addSlice(label, pixels)
     return stack
 
 
-def _calibrate(imp: Any, told: Shown) -> None:
-    function = told.function or {"function": -1, "coefficients": (), "unit": None}
+def _calibrate(imp: Any, look: Shown) -> None:
+    function = look.function or {"function": -1, "coefficients": (), "unit": None}
     numbers = function["coefficients"]
     classes.images().calibrate(
-        imp, _doubles(told.pixel_size), _doubles(told.origin), jpype.JArray(jpype.JString)(list(told.units)),
-        float(told.interval or 0), None if told.interval is None else told.time_unit, told.signed,
+        imp, _doubles(look.pixel_size), _doubles(look.origin), jpype.JArray(jpype.JString)(list(look.units)),
+        float(look.interval or 0), None if look.interval is None else look.time_unit, look.signed,
         int(function["function"]), _doubles(numbers) if numbers else None, function["unit"],
     )  # fmt: skip
-    classes.images().annotate(imp, told.info, jpype.JArray(jpype.JString)(told.properties))
+    classes.images().annotate(imp, look.info, jpype.JArray(jpype.JString)(look.properties))
 
 
-def _displayed(imp: Any, told: Shown) -> Any:
+def _displayed(imp: Any, look: Shown) -> Any:
     """Give a new image its lookup tables and display ranges; ImageJ finds others when it shows an image without."""
-    tables = jpype.JArray(jpype.JByte, 2)([_bytes(table) for table in told.luts])
-    ranges = jpype.JArray(jpype.JDouble, 2)([_doubles(limits) for limits in told.ranges])
-    return classes.images().display(imp, tables, ranges, told.mode or 0)
+    tables = jpype.JArray(jpype.JByte, 2)([_bytes(table) for table in look.luts])
+    ranges = jpype.JArray(jpype.JDouble, 2)([_doubles(limits) for limits in look.ranges])
+    return classes.images().display(imp, tables, ranges, look.mode or 0)
 
 
 def _bytes(table: LookupTable) -> Any:

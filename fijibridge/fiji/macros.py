@@ -47,7 +47,7 @@ def run_macro(code: str, argument: str = "") -> str:
     if isinstance(cause, Cancelled):
         raise MacroError(f"the macro was cancelled: {cause}") from cause
     if interpreter.wasError() or interpreter.told is not None:
-        raise MacroError(_told(str(interpreter.told or interpreter.getErrorMessage()))) from cause
+        raise MacroError(_message(str(interpreter.told or interpreter.getErrorMessage()))) from cause
     if result is not None and str(result) == "[aborted]":
         raise MacroError("the macro was aborted")
     return "" if result is None else str(result)
@@ -97,7 +97,7 @@ def note_cause(error: BaseException) -> None:
 _PLACE = re.compile(r"(?P<message>.*) in line (?P<number>\d+)\n(?:\t\t\(called from .*\)\n)* \n(?P<line>.*)", re.DOTALL)
 
 
-def _told(message: str) -> str:
+def _message(message: str) -> str:
     """Return ImageJ's message with the line number and its code."""
     found = _PLACE.fullmatch(message)
     if found is None:

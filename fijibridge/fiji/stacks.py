@@ -137,7 +137,7 @@ class ArrayStack:
         if rgb:
             self.channels = 1
         self.size = frames * self.slices * self.channels
-        self._told = False
+        self._warned = False
         source = jpype.JProxy("java.util.function.Function", dict={"apply": self._apply})
         names = jpype.JArray(jpype.JString)([*labels] if labels else [None] * self.size)
         java = classes.stack()(width, height, source, names)
@@ -167,12 +167,12 @@ class ArrayStack:
             lost = np.abs(plane.astype(np.float64)) > 2**24
             if lost.any():
                 converted[lost] = np.nan
-                self._tell(number, int(lost.sum()), dtype)
+                self._warn(number, int(lost.sum()), dtype)
         return converted
 
-    def _tell(self, number: int, count: int, dtype: np.dtype[Any]) -> None:
-        if not self._told:
-            self._told = True
+    def _warn(self, number: int, count: int, dtype: np.dtype[Any]) -> None:
+        if not self._warned:
+            self._warned = True
             log.warning(
                 "slice %d: %d %s values do not fit into ImageJ's 32-bit floats, and are shown as NaN",
                 number,

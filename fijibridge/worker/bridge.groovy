@@ -119,7 +119,10 @@ class Loader {
         Map done = (Map) (answer?.done ?: answer)
         if (done?.classes == null) throw new IllegalStateException(done?.error?.toString() ?: 'Python gave no Java classes')
         File folder = new File(done.classes.toString())
-        if (done.temporary) folder.eachFileRecurse { it.deleteOnExit() }
+        if (done.temporary) {
+            folder.deleteOnExit()
+            folder.eachFileRecurse { it.deleteOnExit() }
+        }
         return folder
     }
 

@@ -46,10 +46,10 @@ class Crossing:
 
     def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
         """Return the image that came for a parameter."""
-        told = self._images.get(parameter.name)
-        if not isinstance(told, Mapping):
+        description = self._images.get(parameter.name)
+        if not isinstance(description, Mapping):
             raise OptionError(f"no image came for it; expected {parameter.expected}")
-        return cells_from(told) if told.get("rois") is not None else image_from(told)
+        return cells_from(description) if description.get("rois") is not None else image_from(description)
 
     def drawn(self, parameter: Parameter, value: Any) -> bool:
         """Return False: drawn cells come with their image, and need no other one."""
@@ -57,9 +57,9 @@ class Crossing:
 
     def give(self, result: Result) -> None:
         """Make a result ready to be sent."""
-        self.results.append(self._told(result))
+        self.results.append(self._described(result))
 
-    def _told(self, result: Result) -> dict[str, Any]:
+    def _described(self, result: Result) -> dict[str, Any]:
         match result:
             case ShowImage():
                 return self._image(result)
@@ -76,26 +76,26 @@ class Crossing:
             case Measure(rois, on, measurements, channel):
                 names = [roi.name for roi in rois]
                 numbers = all(name.isascii() and name.isdigit() for name in names)
-                told = pd.DataFrame({"label": [int(n) for n in names] if numbers else names} | places_of(rois))
+                rows = pd.DataFrame({"label": [int(n) for n in names] if numbers else names} | places_of(rois))
                 return {"kind": "measure", "on": on, "constants": measurement_constants(measurements),
                         "channel": None if channel is None else channel + 1, **self._rois(rois),
-                        "told": self._table(told)}  # fmt: skip
+                        "told": self._table(rows)}  # fmt: skip
             case Say(text):
                 return {"kind": "say", "text": text}
 
     def _image(self, result: ShowImage) -> dict[str, Any]:
         image = result.image
-        told = shown(image)
-        limits = None if result.limits is None else signed_limits(result.limits, told.signed)
-        full = stored_pixels(image, told.rgb)  # (T, C, Z, Y, X)
+        look = shown(image)
+        limits = None if result.limits is None else signed_limits(result.limits, look.signed)
+        full = stored_pixels(image, look.rgb)  # (T, C, Z, Y, X)
         frames, channels, slices = full.shape[:3]
         planes = [full[t, c, z] for t, z, c in np.ndindex(frames, slices, channels)]
         return {
-            "kind": "image", "name": result.name, "height": full.shape[3], "width": full.shape[4], "rgb": told.rgb,
-            "signed": told.signed, "counts": told.counts, "labels": told.labels if any(told.labels) else None,
-            "pixel_size": told.pixel_size, "origin": told.origin, "units": told.units, "interval": told.interval,
-            "time_unit": told.time_unit, "function": told.function, "info": told.info, "properties": told.properties,
-            "luts": [table.data.hex() for table in told.luts], "ranges": told.ranges, "mode": told.mode,
+            "kind": "image", "name": result.name, "height": full.shape[3], "width": full.shape[4], "rgb": look.rgb,
+            "signed": look.signed, "counts": look.counts, "labels": look.labels if any(look.labels) else None,
+            "pixel_size": look.pixel_size, "origin": look.origin, "units": look.units, "interval": look.interval,
+            "time_unit": look.time_unit, "function": look.function, "info": look.info, "properties": look.properties,
+            "luts": [table.data.hex() for table in look.luts], "ranges": look.ranges, "mode": look.mode,
             "limits": limits, "colors": None if result.colors is None else LookupTable.of(result.colors).data.hex(),
             "first": result.first_number(), "paint": False, "blocks": self._blocks.put_planes(planes),
         }  # fmt: skip
@@ -104,8 +104,8 @@ class Crossing:
         source = as_image(result.labels)
         array = as_labels(source)
         plain = source.copy(data=imagej_pixels(array)).drop_attrs(deep=False)
-        told = self._image(ShowImage(plain, result.name, (0.0, 255.0), palette()))
-        return told | {"paint": bool(array.max(initial=0) > 255)}
+        description = self._image(ShowImage(plain, result.name, (0.0, 255.0), palette()))
+        return description | {"paint": bool(array.max(initial=0) > 255)}
 
     def _rois(self, rois: Sequence[Roi]) -> dict[str, Any]:
         data = [roi.to_bytes() for roi in rois]
@@ -139,12 +139,12 @@ class Crossing:
 # --- inputs --------------------------------------------------------------------------------------
 
 
-def image_from(told: Mapping[str, Any]) -> xr.DataArray:
+def image_from(description: Mapping[str, Any]) -> xr.DataArray:
     """Return the image of a description, as :func:`fijibridge.fiji.imageplus.from_imageplus` returns an open one.
 
     Parameters
     ----------
-    told
+    description
         Description that Java wrote, see :mod:`fijibridge.imagej.description`; and ``blocks``, the planes of its stack,
         several in each. The pixels of a single block are not copied.
 
@@ -154,20 +154,20 @@ def image_from(told: Mapping[str, Any]) -> xr.DataArray:
         If the description is invalid.
     """
     try:
-        dtype, shape = np.dtype(_TYPES[told["type"]]), _shape(told)
-        parts = arrays_of(told["blocks"])
+        dtype, shape = np.dtype(_TYPES[description["type"]]), _shape(description)
+        parts = arrays_of(description["blocks"])
         if any(part.dtype != dtype or part.shape[1:] != shape[3:] for part in parts):
             raise ValueError(
-                f"blocks of {[(str(p.dtype), p.shape) for p in parts]} for a {told['type']} image of {shape}"
+                f"blocks of {[(str(p.dtype), p.shape) for p in parts]} for a {description['type']} image of {shape}"
             )
         stacked = parts[0] if len(parts) == 1 else np.concatenate(parts)
         stored = stacked.reshape(shape).swapaxes(1, 2)  # (T, C, Z, Y, X)
-        return _image(stored, told)
+        return _image(stored, description)
     except (KeyError, TypeError, ValueError) as error:
         raise ImageError(f"invalid description of an image: {error!r}") from error
 
 
-def cells_from(told: Mapping[str, Any]) -> xr.DataArray:
+def cells_from(description: Mapping[str, Any]) -> xr.DataArray:
     """Return the label image of cells drawn as ROIs.
 
     Raises
@@ -180,36 +180,38 @@ def cells_from(told: Mapping[str, Any]) -> xr.DataArray:
     from fijibridge.cells.corrections import drawn_cells
 
     try:
-        nothing = np.broadcast_to(np.zeros((), np.uint16), _shape(told)).swapaxes(1, 2)
-        image = _image(nothing, {**told, "type": "16-bit"})
-        data, sizes = (part.tobytes() for part in arrays_of([told["rois"]["bytes"], told["rois"]["sizes"]]))
+        nothing = np.broadcast_to(np.zeros((), np.uint16), _shape(description)).swapaxes(1, 2)
+        image = _image(nothing, {**description, "type": "16-bit"})
+        data, sizes = (
+            part.tobytes() for part in arrays_of([description["rois"]["bytes"], description["rois"]["sizes"]])
+        )
         ends = np.cumsum(np.frombuffer(sizes, np.int32)).tolist()
         rois = [Roi(data[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
     except (KeyError, TypeError, ValueError) as error:
         raise ImageError(f"invalid description of ROIs: {error!r}") from error
     cells = drawn_cells(rois, image)
     if cells is None:
-        raise RoiError(f"{told['title']!r} has no cells there: none of {len(rois)} ROIs is an area")
-    return cells.rename(str(told["title"]))
+        raise RoiError(f"{description['title']!r} has no cells there: none of {len(rois)} ROIs is an area")
+    return cells.rename(str(description["title"]))
 
 
-def _shape(told: Mapping[str, Any]) -> tuple[int, ...]:
+def _shape(description: Mapping[str, Any]) -> tuple[int, ...]:
     """Return frames, slices, channels, height, width: the order of ImageJ's stacks."""
-    unknown = set(told) - KEYS - {"blocks", "rois"}
+    unknown = set(description) - KEYS - {"blocks", "rois"}
     if unknown:
         raise ValueError(f"unknown fields {sorted(unknown)}")
-    frames, channels, slices = (int(n) for n in told["counts"])
-    return frames, slices, channels, int(told["height"]), int(told["width"])
+    frames, channels, slices = (int(n) for n in description["counts"])
+    return frames, slices, channels, int(description["height"]), int(description["width"])
 
 
-def _image(stored: npt.NDArray[Any], told: Mapping[str, Any]) -> xr.DataArray:
+def _image(stored: npt.NDArray[Any], description: Mapping[str, Any]) -> xr.DataArray:
     array = stored
-    if is_rgb(told):
+    if is_rgb(description):
         array = np.concatenate([(stored >> shift).astype(np.uint8) for shift in (16, 8, 0)], axis=1)
-    elif is_signed(told):
+    elif is_signed(description):
         array = (stored ^ np.uint16(0x8000)).view(np.int16)  # ImageJ adds 32768
     keep = [d for d, n in zip(DIMS, array.shape, strict=True) if n > 1 or d in "yx"]
-    return image_of(array, facts_of(told), keep)
+    return image_of(array, facts_of(description), keep)
 
 
 # --- results --------------------------------------------------------------------------------------

@@ -152,22 +152,22 @@ def pair(home: Path) -> tuple[str, str, bool]:
     folder = home / FOLDER
     if not (folder / MANIFEST).is_file():
         return f"none in {home}", f"fijibridge install-scripts '{home}' puts FijiBridge into its menu", True
-    told = _manifest(folder)
+    manifest = _manifest(folder)
     again = f"fijibridge install-scripts '{home}'"
-    if told["version"] != version("fijibridge"):
-        return f"of fijibridge {told['version']}, here is {version('fijibridge')}", again, False
-    if told["python"] != sys.executable:
+    if manifest["version"] != version("fijibridge"):
+        return f"of fijibridge {manifest['version']}, here is {version('fijibridge')}", again, False
+    if manifest["python"] != sys.executable:
         return (
-            f"those in {home} call {told['python']}, not {sys.executable}",
+            f"those in {home} call {manifest['python']}, not {sys.executable}",
             f"{again}, if they should call this",
             True,
         )
     if not has_appose(home):
         return f"{home} has no Appose, which they need", APPOSE, False
-    changed = [name for name, hashes in told["files"].items() if not (folder / name).is_file()]
+    changed = [name for name, hashes in manifest["files"].items() if not (folder / name).is_file()]
     if changed:
-        return f"{len(changed)} of {len(told['files'])} are gone from {folder}", again, False
-    return f"{len(told['files'])} in {folder}", "", True
+        return f"{len(changed)} of {len(manifest['files'])} are gone from {folder}", again, False
+    return f"{len(manifest['files'])} in {folder}", "", True
 
 
 def hello(python: str = sys.executable, timeout: float = 120) -> dict[str, Any]:
@@ -199,11 +199,11 @@ def hello(python: str = sys.executable, timeout: float = 120) -> dict[str, Any]:
 def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        files = {str(name): [str(digest) for digest in hashes] for name, hashes in told["files"].items()}
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        files = {str(name): [str(digest) for digest in hashes] for name, hashes in manifest["files"].items()}
         if any(Path(name).name != name for name in files):
             raise ValueError("it names files of other folders")
-        return {"version": str(told["version"]), "python": str(told["python"]), "files": files}
+        return {"version": str(manifest["version"]), "python": str(manifest["python"]), "files": files}
     except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise StartError(f"{path} cannot be read, {error}: remove the folder by hand, and install again") from error
 
@@ -214,8 +214,8 @@ def _known(folder: Path) -> dict[str, list[str]]:
 
 
 def _remember(folder: Path, files: Mapping[str, list[str]]) -> None:
-    told = {"version": version("fijibridge"), "python": sys.executable, "files": dict(sorted(files.items()))}
-    write_json(folder / MANIFEST, told)
+    manifest = {"version": version("fijibridge"), "python": sys.executable, "files": dict(sorted(files.items()))}
+    write_json(folder / MANIFEST, manifest)
 
 
 def _hash(data: bytes) -> str:

@@ -39,9 +39,9 @@ log = logging.getLogger("fijibridge")
 VERSION = version("fijibridge")
 """Version of the running code; an update on disk does not change it."""
 HELLO, READ, WRITE, RELEASE = ":hello", ":read", ":write", ":release"
-TELLS_EVERY = 0.1
+UPDATE_INTERVAL = 0.1
 """Seconds between two messages about the progress of a call."""
-ENDS_WITHIN = 300.0
+END_TIMEOUT = 300.0
 """Seconds for running calls to end, and a training to be saved, when Fiji is gone."""
 
 
@@ -118,7 +118,7 @@ class Worker:
         tasks = list(self._tasks.values())
         for task in tasks:
             task.call.stop.set()
-        last = time.monotonic() + ENDS_WITHIN
+        last = time.monotonic() + END_TIMEOUT
         for task in tasks:
             task.thread.join(max(0.0, last - time.monotonic()))
         for uuid in list(self._results):
@@ -133,7 +133,7 @@ class Task:
         self.uuid, self._worker, self._name, self._inputs = uuid, worker, name, inputs
         self.call = Call(self._progress, self._say)
         self.thread = threading.Thread(target=self._run, name=f"fijibridge-{name}", daemon=True)
-        self._told = 0.0
+        self._updated = 0.0
         self._notes: list[str] = []
 
     def start(self) -> None:
@@ -198,8 +198,8 @@ class Task:
 
     def _progress(self, done: int, steps: int) -> None:
         now = time.monotonic()
-        if done >= steps or now - self._told >= TELLS_EVERY:
-            self._told = now
+        if done >= steps or now - self._updated >= UPDATE_INTERVAL:
+            self._updated = now
             self._worker.send(self.uuid, "UPDATE", current=int(done), maximum=int(steps))
 
     def _say(self, text: str) -> None:
@@ -254,7 +254,7 @@ def main() -> None:
     ended = Worker(sys.stdin.buffer, answers).run()
     sys.stderr.flush()
     if not ended:
-        log.error("running calls did not end within %g s", ENDS_WITHIN)
+        log.error("running calls did not end within %g s", END_TIMEOUT)
         os._exit(1)
 
 

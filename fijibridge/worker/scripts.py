@@ -25,7 +25,7 @@ _SCRIPT = """\
 def version = {version}, python = {python}, bridge = new File({bridge})
 def verb = [
     name: {quoted}, command: {command}, long: {long},
-    summary: {told},
+    summary: {text},
     help: {help},
     parameters: [{parameters}],
 ]
@@ -81,7 +81,7 @@ def script(verb: Verb, python: str = "", bridge: str = "", version: str = "") ->
     return _SCRIPT.format(
         summary=_ascii(verb.summary), name=verb.name, version=_quoted(version), python=_quoted(python),
         bridge=_quoted(bridge), quoted=_quoted(verb.name), command=_quoted(verb.command), long=_flag(verb.long),
-        told=_quoted(verb.summary), help=_quoted(help_page(verb)), parameters=f"{lines}\n    " if lines else "",
+        text=_quoted(verb.summary), help=_quoted(help_page(verb)), parameters=f"{lines}\n    " if lines else "",
     )  # fmt: skip
 
 

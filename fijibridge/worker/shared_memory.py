@@ -65,14 +65,14 @@ class Blocks:
             return {name: self.attach(part) for name, part in value.items()}
         return [self.attach(part) for part in value] if isinstance(value, list) else value
 
-    def _attach(self, told: Mapping[str, Any]) -> NDArray:
+    def _attach(self, description: Mapping[str, Any]) -> NDArray:
         try:
-            name, dtype, shape = told["shm"]["name"], told["dtype"], told["shape"]
+            name, dtype, shape = description["shm"]["name"], description["dtype"], description["shape"]
             if not isinstance(name, str) or not _NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is not the name of a block")
             if dtype not in _TYPES or not shape or not all(type(n) is int and n > 0 for n in shape):
                 raise ValueError(f"shape {shape} of {dtype!r}; expected positive counts and one of {', '.join(_TYPES)}")
-            block = SharedMemory(name=name, rsize=int(told["shm"]["rsize"]))
+            block = SharedMemory(name=name, rsize=int(description["shm"]["rsize"]))
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ImageError(f"a block of pixels cannot be read: {error}") from error
         self._attached.append(block)
@@ -93,7 +93,7 @@ class Blocks:
         _check_room(array.nbytes)
         made = self._new(array.dtype, array.shape)
         _copy(made, [array])
-        return _told(made)
+        return _description(made)
 
     def put_planes(self, planes: Sequence[npt.NDArray[Any]]) -> list[dict[str, Any]]:
         """Copy planes of one shape into new blocks, several in each, and return their descriptions.
@@ -114,7 +114,7 @@ class Blocks:
         blocks = [self._new(part[0].dtype, (len(part), *part[0].shape)) for part in parts]
         with ThreadPoolExecutor(min(len(parts), _AT_ONCE)) as pool:
             list(pool.map(_copy, blocks, parts))
-        return [_told(block) for block in blocks]
+        return [_description(block) for block in blocks]
 
     def _new(self, dtype: np.dtype[Any], shape: Sequence[int]) -> NDArray:
         made = NDArray(str(dtype), list(shape))
@@ -164,7 +164,7 @@ def _check_room(size: int) -> None:
         )
 
 
-def _told(block: NDArray) -> dict[str, Any]:
+def _description(block: NDArray) -> dict[str, Any]:
     """Return the description of a block, not in Appose's form: its Java side finds blocks at some depths only."""
     return {"block": block.shm.name, "size": block.shm.rsize, "dtype": block.dtype, "shape": block.shape}
 

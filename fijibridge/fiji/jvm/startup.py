@@ -262,7 +262,7 @@ def start_pyimagej(where: Path | str, mode: str, heap: str | None) -> tuple[Java
         except Exception as error:
             raise StartError(
                 f"{where} could not be started in mode {mode!r} with Java {java.version} from {java.source} "
-                f"({java.home}): {error}" + _repositories_told(endpoints, repositories)
+                f"({java.home}): {error}" + _repositories_text(endpoints, repositories)
             ) from error
 
 
@@ -345,7 +345,7 @@ def _advice(endpoints: list[str]) -> str:
     )
 
 
-def _repositories_told(endpoints: list[str], repositories: dict[str, str]) -> str:
+def _repositories_text(endpoints: list[str], repositories: dict[str, str]) -> str:
     if not endpoints:
         return ""
     return f". Asked: Maven Central, {', '.join(repositories)}. " + _advice(endpoints)
