@@ -97,7 +97,7 @@ def test_several_processes_compile_at_once(target, tmp_path):
 
 def test_an_error_of_the_compiler_is_told(target, empty):
     wrong = Target(target.java, target.java_version, "1.54p", ())
-    with pytest.raises(StartError, match=r"could not be compiled for Java .* ImageJ 1\.54p.*ij"):
+    with pytest.raises(StartError, match=r"(?s)could not be compiled for Java .* ImageJ 1\.54p.*ij"):
         compiler.compiled("session", wrong)
     assert "could not be compiled" in str(compiler.answer(["session", str(target.java), "17", "1.54p"])["error"])
     gone = Target(empty / "nowhere", target.java_version, "1.54p", target.class_path)
