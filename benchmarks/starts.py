@@ -133,7 +133,7 @@ def versus(name: str, code: str, reference: str, other: str, runs: int, *argumen
 
 def joined(runs: int) -> None:
     """Time attach to a plain ImageJ: the first time on a machine, and with the compiled classes in the cache."""
-    from fijibridge.fiji.jvm.startup import EMBEDDED as coordinates
+    from fijibridge.java.jars import EMBEDDED as coordinates
     from fijibridge.java.jars import jars_of
 
     jars = os.pathsep.join(map(str, jars_of(coordinates)))

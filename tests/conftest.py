@@ -14,15 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
+import tests.examples  # noqa: F401 - which examples hypothesis draws
 from tests.warm import WarmPython
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads of two processes would only get in each other's way
-
-settings.register_profile("untimed", deadline=None)  # machines are noisy: nothing is timed in a test
-settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKS = {"fiji": "jvm", "engines": "jvm", "imagej2": "jvm", "display": "gui", "data": "data"}

@@ -18,7 +18,7 @@ from typing import Literal
 from fijibridge.errors import StartError
 from fijibridge.fiji.jvm import startup
 from fijibridge.imagej import installations
-from fijibridge.java import compiler, jars
+from fijibridge.java import jars
 from fijibridge.machine import total_memory
 from fijibridge.worker import installation
 
@@ -147,12 +147,12 @@ def display() -> Finding:
 
 def maven() -> Finding:
     """Check whether the embedded ImageJ and the Java compiler are on this machine, or can be downloaded."""
-    needed = (startup.EMBEDDED, (compiler.ECJ,))
+    needed = (jars.EMBEDDED, (jars.ECJ,))
     if all(map(jars.is_cached, needed)):
         found = ", ".join(coordinate for coordinates in needed for coordinate in coordinates)
         return Finding("embedded ImageJ", "ok", f"{found} in the cache; no network needed")
     try:
-        startup.refuse_unreachable(list(startup.EMBEDDED), {})
+        startup.refuse_unreachable(list(jars.EMBEDDED), {})
     except StartError as error:
         return Finding(
             "embedded ImageJ", "problem", str(error), "connect to the network once, or set a proxy for Maven"

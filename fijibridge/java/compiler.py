@@ -25,9 +25,6 @@ from fijibridge.java.cache import cache_folder, key_of
 
 log = logging.getLogger("fijibridge")
 
-ECJ = "org.eclipse.jdt:ecj:3.26.0"
-"""Eclipse's Java compiler: the last version that runs on Java 8; it reads the class library of Java 8 to 25."""
-
 Part = Literal["session", "foreign"]
 _FOLDERS: dict[Part, tuple[str, ...]] = {
     "session": ("fijibridge", "fijibridge/session", "ij/macro", "ij/plugin"),
@@ -66,7 +63,7 @@ class Target:
         """Return the name of the classes: it changes with the sources, the compiler, Java, ImageJ and the jars."""
         texts = [source.read_text(encoding="utf-8") for source in sources(part)]
         path = [(jar.name, jar.stat().st_size) for jar in self.class_path]
-        return key_of([ECJ, _LEVEL, self.java_version, self.imagej_version, *path, *texts])
+        return key_of([jars.ECJ, _LEVEL, self.java_version, self.imagej_version, *path, *texts])
 
 
 def sources(part: Part) -> list[Path]:
@@ -113,12 +110,12 @@ def fetch() -> Path:
     StartError
         If it is not on this machine and cannot be fetched.
     """
-    jars.refuse_unreachable([ECJ], {}, _ADVICE)
+    jars.refuse_unreachable([jars.ECJ], {}, _ADVICE)
     try:
-        (jar,) = jars.jars_of([ECJ])
+        (jar,) = jars.jars_of([jars.ECJ])
     except Exception as error:  # jgo's errors have no common class
         raise StartError(
-            f"the Java compiler {ECJ} could not be fetched from Maven Central: {error}. {_ADVICE}"
+            f"the Java compiler {jars.ECJ} could not be fetched from Maven Central: {error}. {_ADVICE}"
         ) from error
     return jar
 

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fijibridge")
 
+EMBEDDED = ("net.imagej:ij:1.54p", "net.imagej:ij1-patcher:2.0.0")
+"""Maven coordinates of the embedded ImageJ."""
+
+FIJI = "sc.fiji:fiji"
+"""Maven coordinates of Fiji, newest version."""
+
+ECJ = "org.eclipse.jdt:ecj:3.26.0"
+"""Eclipse's Java compiler: the last version that runs on Java 8; it reads the class library of Java 8 to 25."""
+
 LOCK_TIMEOUT = 300.0
 """Seconds to wait for another process that fetches jars, before continuing without the lock."""
 

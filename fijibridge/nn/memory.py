@@ -205,4 +205,4 @@ def tile_pixels(device: torch.device, per_pixel: float, undivided: bool = False)
     return tile_memory(device, undivided) / per_pixel / _WORKSPACE[device.type]
 
 
-rename_attributes(__name__, {"patch_size": "nn.traits:patch_size"})
+rename_attributes(__name__, {"patch_size": "nn.patches.size:patch_size"})

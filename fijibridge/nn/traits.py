@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from fijibridge.errors import ModelError, TrainingError
+from fijibridge.errors import ModelError
 from fijibridge.nn.inference import blank_images, trial
 
 _CONVOLUTIONS = {2: (nn.Conv2d, nn.ConvTranspose2d), 3: (nn.Conv3d, nn.ConvTranspose3d)}
 _TRIED = {2: (32, 96, 256), 3: (32, 64)}  # sides of trial images in this order, pixels
 _MULTIPLES = 4  # multiples of a divisor that must pass in a row
-_PATCH_SIDE = 128  # default side of a patch in y and x, pixels
-_PATCH_SLICES = 16  # and in z
 
 
 @dataclass(frozen=True)
@@ -153,7 +151,7 @@ def normalises_by_image(net: nn.Module) -> bool:
     return False
 
 
-# --- sides of inputs and patches ----------------------------------------------------------------------
+# --- sides of inputs --------------------------------------------------------------------------------------------------
 
 
 def takes_side(net: nn.Module, known: Traits, side: int) -> bool:
@@ -176,47 +174,3 @@ def next_side(net: nn.Module, known: Traits, side: int) -> int:
 def last_side(net: nn.Module, known: Traits, side: int) -> int | None:
     """Return the largest side of an input that is at most `side`; None if there is none."""
     return next((n for n in range(side, 0, -1) if takes_side(net, known, n)), None)
-
-
-def patch_size(net: nn.Module, patch: Sequence[int] | None = None) -> tuple[int, ...]:
-    """Return the sides of a patch for a network, checked.
-
-    Parameters
-    ----------
-    net
-        The network.
-    patch
-        (Y, X) or (Z, Y, X) pixels; left out, 128 in y and x and 16 in z, or the next sides that fit.
-
-    Raises
-    ------
-    TrainingError
-        If the sides do not fit the network; names the nearest that do.
-    """
-    known = traits(net)
-    if patch is None:
-        usual = (_PATCH_SLICES, _PATCH_SIDE, _PATCH_SIDE)[-known.dims :]
-        return tuple(next_side(net, known, n) for n in usual)
-    size = tuple(int(n) for n in patch)
-    if len(size) != known.dims or not all(takes_side(net, known, n) for n in size):
-        raise TrainingError(
-            f"patch {size} does not fit the network: {known.dims} sides, {_expected_sides(net, known)}"
-            f"{_nearest_sides(net, known, size)}"
-        )
-    return size
-
-
-def _expected_sides(net: nn.Module, known: Traits) -> str:
-    if known.shrink == 0:
-        return f"each a multiple of {known.divisor}{' (2**depth)' if hasattr(net, 'config') else ''}"
-    least = 2 * known.shrink + 1
-    some = [n for n in range(least, least + 4 * known.divisor) if takes_side(net, known, n)]
-    return f"with valid convolutions such as {', '.join(map(str, some[:3]))}"
-
-
-def _nearest_sides(net: nn.Module, known: Traits, size: Sequence[int]) -> str:
-    proposals = []
-    for side in dict.fromkeys(n for n in size if not takes_side(net, known, n)):
-        found = dict.fromkeys((last_side(net, known, side), next_side(net, known, side)))
-        proposals.append(f"{' or '.join(str(n) for n in found if n is not None)} in place of {side}")
-    return f"; the nearest: {', '.join(proposals)}" if proposals else ""

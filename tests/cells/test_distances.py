@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
 from fijibridge.cells.distances import nearest_other, to_other_labels, two_nearest
+from tests.examples import examples
 
 
 def brute_force(labels: np.ndarray, step: tuple[float, ...]) -> np.ndarray:
@@ -28,7 +29,7 @@ def label_images(draw, max_cells: int = 12):
     return labels, step
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(label_images(), st.sampled_from([2.0, 5.5, 12.0, np.inf]))
 def test_the_two_nearest_cells_are_those_of_brute_force(case, reach):
     labels, step = case
@@ -41,7 +42,7 @@ def test_the_two_nearest_cells_are_those_of_brute_force(case, reach):
     assert np.isinf(second[together > reach * (1 + 1e-5)]).all()
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(label_images())
 def test_the_nearest_other_region_is_that_of_brute_force(case):
     labels, step = case
@@ -58,7 +59,7 @@ def test_the_nearest_other_region_is_that_of_brute_force(case):
     assert (near >= expected * (1 - 1e-5)).all()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(label_images())
 def test_the_nearest_pixel_of_another_value(case):
     labels, step = case

@@ -4,11 +4,12 @@ import tomllib
 from importlib import resources
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fijibridge.dataset import Dataset, Description, as_toml, read_description, schema, write_description
 from fijibridge.errors import DatasetError
+from tests.examples import examples
 
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_characters="*\0", exclude_categories=["Cs"]), min_size=1, max_size=9
@@ -36,7 +37,7 @@ FACTS = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(st.dictionaries(OF_IMAGES, FACTS, max_size=3), NAMES, st.sampled_from(["{name}_z{z}.tif", "*.h5:/raw"]))
 def test_what_is_written_is_read_back(files, unit, image):
     unit = unit if unit.strip() else "um"

@@ -7,12 +7,13 @@ import jpype
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 import fijibridge as fb
 from fijibridge.errors import ImageError, NoImageError
 from fijibridge.imagej.metadata import imagej_text
+from tests.examples import examples
 from tests.image.test_axes import of_pyimagej
 
 SIZES = {"t": 2, "c": 3, "z": 4, "y": 11, "x": 13}
@@ -46,7 +47,7 @@ def region_of(draw, image):
 
 
 @given(images(), st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_region_is_the_region_of_the_whole_copied_or_lazy(fiji, image, data):
     title = fiji.show(image, name="image", new=True)
     try:

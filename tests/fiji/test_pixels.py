@@ -3,7 +3,7 @@ from __future__ import annotations
 import jpype
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -11,6 +11,7 @@ from fijibridge.errors import ImageError
 from fijibridge.fiji.imageplus import from_imageplus, to_imageplus
 from fijibridge.fiji.pixels import copy_from_java, copy_to_java
 from fijibridge.image import as_image, origin, pixel_size, time_unit, unit
+from tests.examples import examples
 
 pytestmark = pytest.mark.usefixtures("fiji")
 
@@ -31,7 +32,7 @@ def images(draw):
 
 
 @given(images())
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_push_and_pull_is_the_identity(image):
     back = from_imageplus(to_imageplus(image, "a"))
     assert back.dims == image.dims

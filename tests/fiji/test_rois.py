@@ -5,13 +5,14 @@ from __future__ import annotations
 import jpype
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import fijibridge as fb
 from fijibridge.errors import RoiError
 from fijibridge.fiji import rois as fiji_rois
 from fijibridge.rois import Roi
+from tests.examples import examples
 
 SIZE = 48
 place = st.integers(-6, SIZE + 6)
@@ -132,7 +133,7 @@ def pixels_of_imagej(roi):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_keeps_its_bytes_and_has_imagejs_pixels(fiji, kind):
     @given(KINDS[kind])
-    @settings(max_examples=60, deadline=None)
+    @examples(60)
     def check(recipe):
         java = make(recipe)
         if kind == "composite" and java.getBounds().isEmpty():

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fijibridge.files.series import grid
+from tests.examples import examples
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     rows=st.lists(st.integers(1, 5), min_size=1, max_size=3),
     columns=st.lists(st.integers(1, 5), min_size=1, max_size=3),

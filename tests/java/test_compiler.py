@@ -55,7 +55,7 @@ def test_other_versions_jars_or_sources_have_other_classes(target, tmp_path, mon
     )
     assert key not in {other.key("session") for other in others}
     assert key != target.key("foreign")
-    monkeypatch.setattr(compiler, "ECJ", "org.eclipse.jdt:ecj:0")
+    monkeypatch.setattr(jars, "ECJ", "org.eclipse.jdt:ecj:0")
     assert key != target.key("session")
     monkeypatch.undo()
     assert key == target.key("session")
@@ -78,9 +78,9 @@ def test_a_cache_that_cannot_be_written_gives_temporary_classes(target, empty, m
 
 
 def test_several_processes_compile_at_once(target, tmp_path):
-    place = tmp_path / ".jgo" / "fijibridge" / jars.kept([compiler.ECJ]).name
+    place = tmp_path / ".jgo" / "fijibridge" / jars.kept([jars.ECJ]).name
     place.parent.mkdir(parents=True)
-    place.symlink_to(jars.jars_of([compiler.ECJ])[0].parent)
+    place.symlink_to(jars.jars_of([jars.ECJ])[0].parent)
     arguments = ["session", str(target.java), target.java_version, "1.54p", *map(str, target.class_path)]
     command = [sys.executable, "-P", "-m", "fijibridge.java.compiler", *arguments]
     started = [

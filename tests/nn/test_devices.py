@@ -6,9 +6,9 @@ import torch
 from fijibridge.errors import RenamedWarning
 from fijibridge.nn import devices, memory
 from fijibridge.nn.devices import autocast, resolve_precision
+from fijibridge.nn.patches.size import patch_size
 from fijibridge.nn.planning import limits
 from fijibridge.nn.prediction import tiles
-from fijibridge.nn.traits import patch_size
 
 CPU = torch.device("cpu")
 

@@ -3,18 +3,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fijibridge.errors import RenamedWarning
 from fijibridge.rois import Roi, labels_to_rois, read_rois, rois_to_labels, rois_to_mask
+from tests.examples import examples
 
 small_labels = hnp.arrays(np.uint16, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 4))
 
 
 @given(small_labels)
-@settings(max_examples=300)
+@examples(300)
 def test_labels_to_rois_to_labels_is_the_identity(labels):
     """Holes, several parts, corner contacts, border cells: random 9 x 9 images have them all."""
     rois = labels_to_rois(labels)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fijibridge.errors import OptionError, RenamedWarning
 from fijibridge.verbs import Verb, verb_named
 from fijibridge.verbs.macro_options import quoted, read_options, read_request, write_options, write_request
+from tests.examples import examples
 
 
 def balanced(text: str) -> bool:
@@ -32,14 +33,14 @@ SAMPLE = Verb("Sample...", "sample", "", sample)
 
 
 @given(TEXTS, TEXTS, st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.booleans())
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_what_is_written_is_read(name, word, size, flip, grow):
     values = {"name": name, "word": word, "size": size, "flip": flip, "grow": grow}
     assert SAMPLE.read(read_options(write_options(SAMPLE, values))) == values
 
 
 @given(st.text("ab[] '", max_size=12))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_a_text_is_written_if_its_brackets_fit_and_else_refused(text):
     if balanced(text):
         assert read_options(f"a={quoted(text)} b=1") == {"a": text, "b": "1"}

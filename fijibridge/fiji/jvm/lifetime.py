@@ -24,6 +24,7 @@ from fijibridge.fiji.jvm import startup
 from fijibridge.fiji.jvm.reflection import java_class, private_field
 from fijibridge.imagej import installations
 from fijibridge.imagej.installations import Java
+from fijibridge.java import jars
 
 log = logging.getLogger("fijibridge")
 
@@ -103,7 +104,7 @@ def checked_mode(mode: Mode | None) -> Mode:
 def resolved(where: str | os.PathLike[str] | None) -> str | Path:
     """Return 'embedded', a Fiji folder, or Maven coordinates."""
     if where is None:
-        return installations.find_fiji() or startup.FIJI_COORDINATES
+        return installations.find_fiji() or jars.FIJI
     text = os.fspath(where)
     if text == "embedded":
         return text

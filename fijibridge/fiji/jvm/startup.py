@@ -25,11 +25,9 @@ from fijibridge.fiji.jvm import imglyb_jar, startup_cache
 from fijibridge.fiji.jvm.reflection import java_class
 from fijibridge.imagej.installations import Java, fiji_places, find_java, java_libraries
 from fijibridge.java import jars
+from fijibridge.renames import rename_attributes
 
 log = logging.getLogger("fijibridge")
-
-EMBEDDED = ("net.imagej:ij:1.54p", "net.imagej:ij1-patcher:2.0.0")
-FIJI_COORDINATES = "sc.fiji:fiji"
 
 
 def has_dynalink(java: Java) -> bool:
@@ -129,9 +127,9 @@ def start_embedded(headless: bool, heap: str | None) -> Java:
 
     java = find_java(display=not headless)
     options = ["--add-opens=java.base/java.lang=ALL-UNNAMED", *_options(headless, heap)]
-    refuse_unreachable(list(EMBEDDED), {})
+    refuse_unreachable(list(jars.EMBEDDED), {})
     try:
-        found = jars.jars_of(EMBEDDED)
+        found = jars.jars_of(jars.EMBEDDED)
         patched = startup_cache.patched_jar(found, headless)
         options += _archive_options(java)
         # the patched jar comes before ImageJ's own, so its classes are loaded
@@ -140,7 +138,7 @@ def start_embedded(headless: bool, heap: str | None) -> Java:
         _start_jpype(java, [*_user_options(), *options])
     except Exception as error:
         raise StartError(
-            f"ImageJ ({', '.join(EMBEDDED)}) could not be started with {java}: {error}. "
+            f"ImageJ ({', '.join(jars.EMBEDDED)}) could not be started with {java}: {error}. "
             "It comes from Maven Central the first time: is there a network?"
         ) from error
     _patch(patched, headless)
@@ -336,7 +334,7 @@ def refuse_unreachable(endpoints: list[str], repositories: dict[str, str]) -> No
 
 
 def _advice(endpoints: list[str]) -> str:
-    if endpoints == list(EMBEDDED):
+    if endpoints == list(jars.EMBEDDED):
         return "Connect to the network once, or copy ~/.jgo and ~/.m2 from a machine that has it."
     places = ", ".join(str(p) for p in fiji_places()[:4])
     return (
@@ -349,3 +347,6 @@ def _repositories_text(endpoints: list[str], repositories: dict[str, str]) -> st
     if not endpoints:
         return ""
     return f". Asked: Maven Central, {', '.join(repositories)}. " + _advice(endpoints)
+
+
+rename_attributes(__name__, {"EMBEDDED": "java.jars:EMBEDDED", "FIJI_COORDINATES": "java.jars:FIJI"})

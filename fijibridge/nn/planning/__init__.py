@@ -1,11 +1,11 @@
 """Planning of a training: patches that fit, and a forecast of time and memory."""
 
 from fijibridge.nn.memory import check_memory, training_memory
+from fijibridge.nn.patches.size import patch_size
 from fijibridge.nn.planning.forecast import Forecast, Measurement, forecast_training
 from fijibridge.nn.planning.limits import fit_batch, fit_patch
 from fijibridge.nn.planning.plans import Plan, plan
 from fijibridge.nn.receptive_field import ReceptiveField, confirm_receptive_field, receptive_field
-from fijibridge.nn.traits import patch_size
 
 __all__ = [
     "Forecast",

@@ -15,9 +15,10 @@ from fijibridge.nn.devices import device_memory, device_of
 from fijibridge.nn.losses import Loss
 from fijibridge.nn.memory import parse_bytes, training_memory
 from fijibridge.nn.patches import Batch
+from fijibridge.nn.patches.size import patch_size
 from fijibridge.nn.planning.forecast import host_bound
 from fijibridge.nn.planning.probe import LossFunction, OutOfMemory, probe
-from fijibridge.nn.traits import Traits, last_side, patch_size, takes_side, traits
+from fijibridge.nn.traits import Traits, last_side, takes_side, traits
 from fijibridge.renames import rename_attributes
 
 _TRIES = 8

@@ -19,12 +19,13 @@ from fijibridge.nn.devices import device_memory, device_of
 from fijibridge.nn.memory import parse_bytes
 from fijibridge.nn.patches import PatchSampler
 from fijibridge.nn.patches.places import grid_shape, strides_of
+from fijibridge.nn.patches.size import patch_size
 from fijibridge.nn.planning.forecast import Forecast, forecast_training
 from fijibridge.nn.planning.images import Source, source_of
 from fijibridge.nn.planning.limits import fit_batch, fit_patch
 from fijibridge.nn.planning.text import plan_rows, plan_text
 from fijibridge.nn.receptive_field import ReceptiveField, receptive_field
-from fijibridge.nn.traits import Traits, last_side, next_side, patch_size, traits
+from fijibridge.nn.traits import Traits, last_side, next_side, traits
 from fijibridge.renames import warn_renamed
 
 _BATCH = 8

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -10,6 +10,7 @@ from fijibridge.cells.diagnosis.pixel_errors import correlate_errors, enrich_err
 from fijibridge.cells.targets.from_labels import IGNORE, membrane_target
 from fijibridge.errors import ImageError, RenamedWarning
 from fijibridge.image import as_image, pixel_size
+from tests.examples import examples
 
 
 def test_error_map_says_what_is_wrong_and_where_nothing_is_known():
@@ -24,7 +25,7 @@ def test_error_map_says_what_is_wrong_and_where_nothing_is_known():
 
 
 @given(hnp.arrays(np.uint8, (6, 9), elements=st.sampled_from([0, 1, 2, IGNORE])))
-@settings(max_examples=30)
+@examples(30)
 def test_correlation_is_that_of_all_pairs(errors):
     known, wrong = errors != IGNORE, np.isin(errors, (1, 2))
     mean = wrong[known].mean() if known.any() else np.nan

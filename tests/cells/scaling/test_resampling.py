@@ -4,13 +4,14 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fijibridge.cells.scaling.resampling import downscale, upscale
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image, origin, pixel_size, unit
+from tests.examples import examples
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=13) | st.tuples(
     st.integers(1, 5), st.integers(1, 7), st.integers(1, 7)
@@ -40,7 +41,7 @@ def most_frequent(block):
     return min(zip(-counts, ids == 0, ids, strict=True))[2]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(images())
 def test_each_method_is_a_loop_over_blocks(given_):
     image, factors = given_
@@ -49,7 +50,7 @@ def test_each_method_is_a_loop_over_blocks(given_):
     assert (downscale(image, factors, "mode") == naive(image, factors, most_frequent)).all()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(images(), st.sampled_from(["mean", "max", "mode"]))
 def test_what_was_enlarged_shrinks_to_itself(given_, method):
     image, factors = given_
@@ -57,7 +58,7 @@ def test_what_was_enlarged_shrinks_to_itself(given_, method):
     assert (downscale(large, factors, method) == image).all()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(images(), st.sampled_from(["mean", "max", "mode"]), st.data())
 def test_blocks_of_one_value_come_back_also_partial_ones(given_, method, data):
     image, factors = given_
@@ -67,7 +68,7 @@ def test_blocks_of_one_value_come_back_also_partial_ones(given_, method, data):
     assert (back.values == large.values).all()
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(images(np.uint16, 6))
 def test_labels_upscaled_keep_their_ids_and_dtype(given_):
     image, factors = given_
@@ -76,7 +77,7 @@ def test_labels_upscaled_keep_their_ids_and_dtype(given_):
     assert set(np.unique(large)) == set(np.unique(image))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(images(np.int64, 3))
 def test_labels_win_as_one_hot_masks_interpolated_linearly(given_):
     image, factors = given_
@@ -89,7 +90,7 @@ def test_labels_win_as_one_hot_masks_interpolated_linearly(given_):
     assert (won > votes.max(axis=0) - 1e-9).all()
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(SHAPES, st.data())
 def test_pixel_size_and_origin_are_restored(shape, data):
     factors = tuple(data.draw(FACTORS) for _ in shape)

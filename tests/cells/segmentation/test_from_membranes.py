@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -12,6 +12,7 @@ from fijibridge.cells.synthetic import synthetic_epithelium
 from fijibridge.errors import ImageError
 from fijibridge.files import read_image
 from fijibridge.image import as_image, pixel_size
+from tests.examples import examples
 
 
 def carve(labels: np.ndarray) -> np.ndarray:
@@ -57,7 +58,7 @@ def with_gaps(mask: np.ndarray, size: int, count: int, rng: np.random.Generator)
     return gapped
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.integers(0, 1000), st.sampled_from([12.0, 24.0]))
 def test_labels_to_membranes_and_back(seed, cell_size):
     labels = synthetic_epithelium((96, 80), cell_size=cell_size, seed=seed).labels.values

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -11,6 +11,7 @@ from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.cells.segmentation.tiled import label_cells_tiled
 from fijibridge.errors import ImageError
 from fijibridge.image import as_image, pixel_size, unit
+from tests.examples import examples
 
 METHODS = ["threshold", "watershed", "minima", "seeded", "agglomeration"]
 
@@ -52,7 +53,7 @@ cuts = {
 }
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(
     **cuts,
     min_size=st.sampled_from([0, 5, 40]),
@@ -67,7 +68,7 @@ def test_connected_regions_are_those_of_the_whole_for_any_tile(tile, seed, level
     assert (label_cells_tiled(prob, "threshold", tile=tile, halo=1, grow=False, **parameters) == whole).all()
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(**cuts, grow=st.sampled_from([1.0, 2.5, 4.0]))
 def test_growing_by_a_distance_needs_no_more_halo_than_it(tile, seed, levels, threshold, grow):
     prob = noise((48, 57), seed, 1.5, levels)
@@ -77,7 +78,7 @@ def test_growing_by_a_distance_needs_no_more_halo_than_it(tile, seed, levels, th
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(
     **cuts, halo=st.sampled_from([4, 12, 25, 60]), grow=st.sampled_from([True, False, 3.0]), min_size=st.integers(0, 30)
 )
@@ -90,7 +91,7 @@ def test_equal_to_the_whole_or_refused(method, tile, halo, seed, levels, **param
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=4, deadline=None)
+@examples(4)
 @given(seed=st.integers(0, 1000), tile=st.integers(20, 60))
 def test_cells_that_fit_into_the_halo_are_decided(method, seed, tile):
     prob = foam((120, 130), 14, seed)

@@ -6,7 +6,7 @@ import dask.array
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -16,6 +16,7 @@ from fijibridge.cells.targets.from_labels import IGNORE, affinity_target, class_
 from fijibridge.errors import ImageError, RenamedWarning
 from fijibridge.files import read_image
 from fijibridge.image import as_image, pixel_size
+from tests.examples import examples
 
 
 def stripes(gap: int) -> np.ndarray:
@@ -118,7 +119,7 @@ def from_other(owner: np.ndarray, source: np.ndarray, own_pixels: np.ndarray) ->
     return result
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.integers(0, 10**6), st.sampled_from([1, 2, 2.5, 3, 5]))
 def test_membranes_without_background_by_brute_force(seed, width):
     """With gaps of any width, (b - a) / 2 of the docstring, from one distance transform per cell."""
@@ -193,7 +194,7 @@ def test_three_classes():
     assert (class_target(np.ones((5, 5), int)) == 2).all()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(0, 10**6), st.sampled_from([1, 3]))
 def test_three_classes_have_the_membranes_of_two(seed, width):
     labels = random_labels(seed)
@@ -202,7 +203,7 @@ def test_three_classes_have_the_membranes_of_two(seed, width):
     assert (three[labels > 0] > 0).all()
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(st.integers(0, 10**6), st.sampled_from([1.0, 2.5]))
 def test_distances_by_brute_force(seed, depth):
     labels = random_labels(seed)
@@ -236,7 +237,7 @@ def test_unknown_distances_and_cells_without_an_edge():
     assert distance_target(np.zeros((5, 5), int)).max() == 0
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(0, 10**6))
 def test_affinities_pixel_by_pixel(seed):
     labels = random_labels(seed)

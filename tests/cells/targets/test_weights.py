@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -11,6 +11,7 @@ from fijibridge.cells.targets.weights import class_weights, weight_map
 from fijibridge.errors import ImageError
 from fijibridge.files import read_image
 from fijibridge.image import as_image, pixel_size
+from tests.examples import examples
 
 
 def brute_force(labels: np.ndarray, step: tuple[float, ...]) -> np.ndarray:
@@ -49,7 +50,7 @@ def test_closed_form():
     assert weight_map(labels, w0=0).max() == 0
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(label_images(), st.floats(0.5, 8))
 def test_the_map_is_equation_2(case, sigma):
     labels, step = case

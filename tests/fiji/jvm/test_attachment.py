@@ -12,7 +12,7 @@ import logging, os, sys
 import jpype
 from fijibridge.imagej.installations import find_java, java_libraries
 from fijibridge.java.jars import jars_of
-from fijibridge.fiji.jvm.startup import EMBEDDED
+from fijibridge.java.jars import EMBEDDED
 
 class Said(logging.Handler):
     lines = []

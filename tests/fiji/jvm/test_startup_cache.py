@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from fijibridge.fiji.jvm import startup, startup_cache
-from fijibridge.fiji.jvm.startup import EMBEDDED, has_dynalink
+from fijibridge.fiji.jvm.startup import has_dynalink
 from fijibridge.imagej.installations import Java
-from fijibridge.java import compiler, jars
+from fijibridge.java import jars
+from fijibridge.java.jars import ECJ, EMBEDDED
 
 pytestmark = pytest.mark.jvm
 
@@ -40,7 +41,7 @@ print(sorted(p.name.split("-")[0] for p in cache_folder().iterdir() if not p.nam
 @pytest.fixture
 def home(tmp_path) -> Path:
     """A home that has the jars, and nothing else in its cache."""
-    for coordinates in (EMBEDDED, [compiler.ECJ]):
+    for coordinates in (EMBEDDED, [ECJ]):
         place = tmp_path / "home" / ".jgo" / "fijibridge" / jars.kept(coordinates).name
         place.mkdir(parents=True)
         for jar in jars.jars_of(coordinates):
@@ -89,7 +90,7 @@ def test_a_cache_that_can_only_be_read_is_done_without(python, home):
     for _ in range(2):
         done = python("\n".join(line[4:] for line in blocked.splitlines()) + START, HOME=str(home))
         assert done.stdout.splitlines()[0] == "patched"
-    assert {p.name for p in cache.iterdir()} == {jars.kept(c).name for c in (EMBEDDED, [compiler.ECJ])}
+    assert {p.name for p in cache.iterdir()} == {jars.kept(c).name for c in (EMBEDDED, [ECJ])}
 
 
 def test_other_jars_or_another_mode_need_another_file(tmp_path, monkeypatch):

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fijibridge.errors import TrainingError
 from fijibridge.nn.planning import fit_batch, fit_patch
 from fijibridge.nn.planning.limits import _largest
 from fijibridge.nn.unet import UNet
+from tests.examples import examples
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.floats(0, 100), st.floats(0.5, 20), st.integers(1, 128), st.floats(1, 2000), st.floats(0.01, 1))
 def test_the_largest_is_found_where_memory_is_a_line(base, each, count, limit, least):
     pixels = list(range(1, count + 1))

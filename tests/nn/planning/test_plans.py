@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -15,6 +15,7 @@ from fijibridge.nn.patches import PatchSampler, Sample
 from fijibridge.nn.planning import plan
 from fijibridge.nn.planning.images import source_of
 from fijibridge.nn.unet import UNet
+from tests.examples import examples
 
 
 def untried(net, data, **more):
@@ -79,7 +80,7 @@ def test_a_random_plan_counts_the_batches_asked_for():
 sides = st.tuples(st.integers(8, 60), st.integers(8, 60))
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.lists(sides, min_size=1, max_size=3), sides, st.integers(1, 20))
 def test_as_many_patches_as_the_sampler_lays(shapes, patch, stride):
     net = nn.Conv2d(1, 2, 3, padding=1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -19,6 +19,7 @@ from fijibridge.nn.planning import receptive_field
 from fijibridge.nn.prediction import predict, predictor
 from fijibridge.nn.training import train
 from fijibridge.nn.unet import UNet
+from tests.examples import examples
 
 
 def model(dims: int = 2, in_channels: int = 1, depth: int = 2) -> Model:
@@ -42,7 +43,7 @@ def whole(net: Model, image: np.ndarray) -> np.ndarray:
 
 
 @given(st.integers(1, 80), st.integers(1, 80), st.sampled_from([8, 16, 50, 1000]))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_tiled_is_the_network_on_the_whole_image_for_any_size(height, width, tile):
     net, image = model(), noise(height, width)
     tiled = predict(net, image, tile=tile)
@@ -389,6 +390,7 @@ def test_a_result_that_does_not_fit_is_refused_before_work_starts(monkeypatch):
 LARGE = """
 import json, sys, numpy as np, torch, zarr
 import fijibridge as fb
+from tests.examples import examples
 from fijibridge.machine import PeakMemory
 torch.set_num_threads(1)
 side = {side}
