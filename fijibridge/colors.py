@@ -45,5 +45,5 @@ def colors_of(rois: Sequence[Roi], colors: Colors | None) -> list[int]:
     given = {str(name): argb(color) for name, color in colors.items()}
     unknown = set(given) - set(names)
     if unknown:
-        raise RoiError(f"colors has {sorted(unknown)[:5]}, which are names of none of the ROIs")
+        raise RoiError(f"colors has {sorted(unknown)[:5]}: no ROI has these names")
     return [given.get(name, argb("#ffff00")) for name in names]

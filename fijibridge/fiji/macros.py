@@ -46,8 +46,8 @@ def run_macro(code: str, argument: str = "") -> str:
         raise cause
     if isinstance(cause, Cancelled):
         raise MacroError(f"the macro was cancelled: {cause}") from cause
-    if interpreter.wasError() or interpreter.told is not None:
-        raise MacroError(_message(str(interpreter.told or interpreter.getErrorMessage()))) from cause
+    if interpreter.wasError() or interpreter.failure is not None:
+        raise MacroError(_message(str(interpreter.failure or interpreter.getErrorMessage()))) from cause
     if result is not None and str(result) == "[aborted]":
         raise MacroError("the macro was aborted")
     return "" if result is None else str(result)

@@ -112,7 +112,7 @@ def test_colours_by_class(two_channels, cells):
     assert colors == {"4": "#ffff00ff", "9": "#ff0000ff", "700": "#ffff00ff"}
     with pytest.raises(RoiError, match="no ROI has these names"):
         two_channels.add_rois(fb.labels_to_rois(cells), "two", colors={"8": "red"})
-    with pytest.raises(RoiError, match="no colour"):
+    with pytest.raises(RoiError, match="is not a colour"):
         two_channels.add_rois(fb.labels_to_rois(cells), "two", colors={"9": "redd"})
     with pytest.raises(RoiError, match="labels_to_rois"):
         two_channels.add_rois(cells, "two")

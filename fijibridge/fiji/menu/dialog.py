@@ -29,7 +29,7 @@ _WIDE = 40
 """Width of a field for a path, in columns."""
 _MANY = 9
 """Number of short fields from which two share a row, so that the dialog fits a small screen."""
-_HELP_LINES = 3
+_HELP_LINES = 4
 _HINT = "Click a field to see its help here."
 
 _NEVER = "\0"

@@ -38,29 +38,30 @@ public final class Images {
     public static Map<String, Object> describe(ImagePlus imp) {
         int[] dims = imp.getDimensions(true);
         Calibration cal = imp.getCalibration();
-        Map<String, Object> said = new LinkedHashMap<>();
-        said.put("title", imp.getTitle());
-        said.put("id", imp.getID());
-        said.put("counts", Arrays.asList(dims[4], dims[2], dims[3]));
-        said.put("height", dims[1]);
-        said.put("width", dims[0]);
-        said.put("type", typeName(imp, cal));
-        said.put("pixel_size", Arrays.asList(cal.pixelDepth, cal.pixelHeight, cal.pixelWidth));
-        said.put("origin", Arrays.asList(cal.zOrigin, cal.yOrigin, cal.xOrigin));
-        said.put("units", Arrays.asList(cal.getZUnit(), cal.getYUnit(), cal.getXUnit()));
-        said.put("interval", cal.frameInterval);
-        said.put("time_unit", cal.getTimeUnit());
-        said.put("info", imp.getInfoProperty());
-        if (imp.getPropertiesAsArray() != null) said.put("properties", Arrays.asList(imp.getPropertiesAsArray()));
+        Map<String, Object> description = new LinkedHashMap<>();
+        description.put("title", imp.getTitle());
+        description.put("id", imp.getID());
+        description.put("counts", Arrays.asList(dims[4], dims[2], dims[3]));
+        description.put("height", dims[1]);
+        description.put("width", dims[0]);
+        description.put("type", typeName(imp, cal));
+        description.put("pixel_size", Arrays.asList(cal.pixelDepth, cal.pixelHeight, cal.pixelWidth));
+        description.put("origin", Arrays.asList(cal.zOrigin, cal.yOrigin, cal.xOrigin));
+        description.put("units", Arrays.asList(cal.getZUnit(), cal.getYUnit(), cal.getXUnit()));
+        description.put("interval", cal.frameInterval);
+        description.put("time_unit", cal.getTimeUnit());
+        description.put("info", imp.getInfoProperty());
+        String[] properties = imp.getPropertiesAsArray();
+        if (properties != null) description.put("properties", Arrays.asList(properties));
         List<String> labels = labels(imp.getStack());
-        if (labels != null) said.put("slice_labels", labels);
-        if (imp.getType() != ImagePlus.COLOR_RGB) describeDisplay(imp, said);
+        if (labels != null) description.put("slice_labels", labels);
+        if (imp.getType() != ImagePlus.COLOR_RGB) describeDisplay(imp, description);
         if (cal.calibrated() && !cal.isSigned16Bit() && cal.getFunction() != Calibration.NONE)
-            said.put("calibration_function", function(cal));
+            description.put("calibration_function", function(cal));
         FileInfo file = imp.getOriginalFileInfo();
         if (file != null && file.fileName != null && !file.fileName.isEmpty())
-            said.put("path", (file.directory == null ? "" : file.directory) + file.fileName);
-        return said;
+            description.put("path", (file.directory == null ? "" : file.directory) + file.fileName);
+        return description;
     }
 
     private static String typeName(ImagePlus imp, Calibration cal) {
@@ -86,7 +87,7 @@ public final class Images {
         return any ? labels : null;
     }
 
-    private static void describeDisplay(ImagePlus imp, Map<String, Object> said) {
+    private static void describeDisplay(ImagePlus imp, Map<String, Object> description) {
         List<String> tables = new ArrayList<>();
         List<List<Double>> ranges = new ArrayList<>();
         if (imp.isComposite()) {
@@ -94,13 +95,13 @@ public final class Images {
                 tables.add(hex(lut));
                 ranges.add(Arrays.asList(lut.min, lut.max));
             }
-            said.put("mode", ((CompositeImage) imp).getMode());
+            description.put("mode", ((CompositeImage) imp).getMode());
         } else {
             tables.add(hex(imp.getProcessor().getLut()));
             ranges.add(Arrays.asList(imp.getDisplayRangeMin(), imp.getDisplayRangeMax()));
         }
-        said.put("luts", tables);
-        said.put("display_ranges", ranges);
+        description.put("luts", tables);
+        description.put("display_ranges", ranges);
     }
 
     private static Map<String, Object> function(Calibration cal) {

@@ -24,7 +24,7 @@ def test_a_dialog_asks_again_until_it_can_be_done_and_remembers(window):
 fiji.show(pixels, name="raw.tif")
 choose("Predict...")
 first = dialog("FijiBridge Predict")
-assert read(first) == {"Image": "raw.tif", "Model": "", "Flips": False, "Border": "as trained", "Tile": "",
+assert read(first) == {"Image": "raw.tif", "Model": "", "Flips": False, "Padding": "as trained", "Tile": "",
                        "Precision": "32", "Device": ""}, read(first)
 press(first, "Help")
 wait(lambda: any("HTMLDialog" in str(d.getClass()) for d in dialogs()))

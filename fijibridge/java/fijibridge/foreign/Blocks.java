@@ -153,17 +153,17 @@ final class Blocks implements AutoCloseable {
         return found;
     }
 
-    private NDArray attach(Map<?, ?> said) {
-        String name = (String) said.get("block");
-        long size = ((Number) said.get("size")).longValue();
+    private NDArray attach(Map<?, ?> description) {
+        String name = (String) description.get("block");
+        long size = ((Number) description.get("size")).longValue();
         // one that is gone, with its process, would be made again, and reading it would end this process
         if (PLACE.isDirectory() && new File(PLACE, name).length() < size)
             throw new UserError("the Python process of FijiBridge ended before its results were read. The next call "
                 + "starts a new one");
-        List<?> counts = (List<?>) said.get("shape");
+        List<?> counts = (List<?>) description.get("shape");
         int[] shape = new int[counts.size()];
         for (int i = 0; i < shape.length; i++) shape[i] = ((Number) counts.get(i)).intValue();
-        NDArray block = new NDArray(NDArray.DType.fromLabel((String) said.get("dtype")),
+        NDArray block = new NDArray(NDArray.DType.fromLabel((String) description.get("dtype")),
             shapeOf(shape), SharedMemory.attach(name, size));
         blocks.add(block);
         return block;

@@ -26,7 +26,7 @@ import java.util.Vector;
 final class Dialog {
     static final String MANAGER = "ROI Manager", OVERLAY = "overlay";
     private static final String NEVER = "\0", NONE = "none", HINT = "Click a field to see its help here.";
-    private static final int WIDE = 40, NARROW = 8, LINE = 84, MANY = 9, HELP_LINES = 3;
+    private static final int WIDE = 40, NARROW = 8, LINE = 84, MANY = 9, HELP_LINES = 4;
 
     private final GenericDialog dialog;
     private final Map<Parameter, Component> fields = new LinkedHashMap<>();

@@ -70,24 +70,24 @@ final class Inputs {
         Map<String, Object> all = new LinkedHashMap<>();
         ImagePlus first = open.isEmpty() ? active : open.values().iterator().next();
         open.forEach((name, imp) -> {
-            Map<String, Object> said = finite(Images.describe(imp));
-            said.put("blocks", blocks.put(imp));
-            all.put(name, said);
+            Map<String, Object> description = finite(Images.describe(imp));
+            description.put("blocks", blocks.put(imp));
+            all.put(name, description);
         });
         drawn.forEach((name, where) -> {
             open.put(name, first);
             names.put(name, where);
-            Map<String, Object> said = finite(Images.describe(first));
-            said.put("rois", encoded(rois(first, where), blocks));
-            all.put(name, said);
+            Map<String, Object> description = finite(Images.describe(first));
+            description.put("rois", encoded(rois(first, where), blocks));
+            all.put(name, description);
         });
         return all;
     }
 
     /** Writes 0 for numbers that are none, which Appose's JSON cannot hold. */
-    private static Map<String, Object> finite(Map<String, Object> said) {
-        said.replaceAll((name, value) -> finite(value));
-        return said;
+    private static Map<String, Object> finite(Map<String, Object> description) {
+        description.replaceAll((name, value) -> finite(value));
+        return description;
     }
 
     private static Object finite(Object value) {
@@ -117,10 +117,10 @@ final class Inputs {
         });
         if (stored.isEmpty()) throw new UserError("there are no ROIs that could be cells: draw areas and add them");
         byte[] bytes = (byte[]) found[0][0];
-        Map<String, Object> said = new LinkedHashMap<>();
-        said.put("bytes", blocks.put("uint8", bytes, bytes.length));
-        said.put("sizes", blocks.put("int32", found[0][1], stored.size()));
-        return said;
+        Map<String, Object> description = new LinkedHashMap<>();
+        description.put("bytes", blocks.put("uint8", bytes, bytes.length));
+        description.put("sizes", blocks.put("int32", found[0][1], stored.size()));
+        return description;
     }
 
     private static void onEventThread(Runnable work) {

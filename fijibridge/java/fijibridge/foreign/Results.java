@@ -40,18 +40,18 @@ final class Results {
         this.places = places;
     }
 
-    void show(Map<?, ?> said) {
-        String kind = (String) said.get("kind");
+    void show(Map<?, ?> result) {
+        String kind = (String) result.get("kind");
         switch (kind) {
-            case "image": showImage(said); break;
-            case "outlines": outline(said, still((String) said.get("over"))); break;
+            case "image": showImage(result); break;
+            case "outlines": outline(result, still((String) result.get("over"))); break;
             case "table":
-                ImagePlus selectIn = said.get("select_in") == null ? null : open.get(said.get("select_in"));
-                showTable(table(said), (String) said.get("name"), flag(said.get("add")), selectIn);
+                ImagePlus selectIn = result.get("select_in") == null ? null : open.get(result.get("select_in"));
+                showTable(table(result), (String) result.get("name"), flag(result.get("add")), selectIn);
                 break;
-            case "curves": plot(said); break;
-            case "measure": measure(said, still((String) said.get("on"))); break;
-            case "say": IJ.log((String) said.get("text")); break;
+            case "curves": plot(result); break;
+            case "measure": measure(result, still((String) result.get("on"))); break;
+            case "say": IJ.log((String) result.get("text")); break;
             default: throw new UserError("Python gave " + kind + ", which this script does not know");
         }
     }
@@ -97,62 +97,63 @@ final class Results {
 
     // --- images -------------------------------------------------------------------------------------
 
-    private void showImage(Map<?, ?> said) {
-        int width = integer(said.get("width")), height = integer(said.get("height"));
-        Object[] planes = Blocks.planes((List<?>) said.get("blocks"), width * height);
-        ImagePlus imp = made(said, planes, width, height);
-        String title = places.find((String) said.get("name"));
+    private void showImage(Map<?, ?> result) {
+        int width = integer(result.get("width")), height = integer(result.get("height"));
+        Object[] planes = Blocks.planes((List<?>) result.get("blocks"), width * height);
+        ImagePlus imp = made(result, planes, width, height);
+        String title = places.find((String) result.get("name"));
         imp.setTitle(title);
         List<ImagePlus> there = Inputs.titled(title);
         // ImageJ forgets what Edit > Undo would undo when another window becomes the active one
         if (!there.isEmpty()) caller.activate(there.get(0));
         ImagePlus shown = inWindow(imp, there.isEmpty() ? null : there.get(0));
-        if (said.get("first") != null) shown.setC(integer(said.get("first")));
-        if (flag(said.get("paint")))
-            shown.setOverlay(Rois.painted(planes, width, height, palette(bytes(said.get("colors")))));
+        if (result.get("first") != null) shown.setC(integer(result.get("first")));
+        if (flag(result.get("paint")))
+            shown.setOverlay(Rois.painted(planes, width, height, palette(bytes(result.get("colors")))));
         else if (Rois.drawn(shown).length < Rois.inOverlay(shown).length) shown.setOverlay(null);
         caller.activate(shown);  // a window that is used again is not the active one by itself
     }
 
-    private static ImagePlus made(Map<?, ?> said, Object[] planes, int width, int height) {
+    private static ImagePlus made(Map<?, ?> result, Object[] planes, int width, int height) {
         ImageStack stack = new ImageStack(width, height);
-        String[] labels = strings(said.get("labels"));
+        String[] labels = strings(result.get("labels"));
         for (int i = 0; i < planes.length; i++) stack.addSlice(labels == null ? null : labels[i], planes[i]);
-        List<?> counts = (List<?>) said.get("counts");
+        List<?> counts = (List<?>) result.get("counts");
         int frames = integer(counts.get(0)), channels = integer(counts.get(1)), slices = integer(counts.get(2));
-        ImagePlus imp = Images.of((String) said.get("name"), stack, channels, slices, frames);
-        calibrate(imp, said);
-        Images.annotate(imp, (String) said.get("info"), strings(said.get("properties")));
-        if (!flag(said.get("rgb"))) imp = displayed(imp, said);
-        double[] limits = said.get("limits") == null ? null : doubles(said.get("limits"));
+        ImagePlus imp = Images.of((String) result.get("name"), stack, channels, slices, frames);
+        calibrate(imp, result);
+        Images.annotate(imp, (String) result.get("info"), strings(result.get("properties")));
+        if (!flag(result.get("rgb"))) imp = displayed(imp, result);
+        double[] limits = result.get("limits") == null ? null : doubles(result.get("limits"));
         if (limits != null) Images.limit(imp, limits[0], limits[1]);
-        if (said.get("colors") == null) return imp;
-        imp.setLut(Images.lut(bytes(said.get("colors")), 0, 255));
+        if (result.get("colors") == null) return imp;
+        imp.setLut(Images.lut(bytes(result.get("colors")), 0, 255));
         if (limits != null) imp.setDisplayRange(limits[0], limits[1]);
         return imp;
     }
 
-    private static void calibrate(ImagePlus imp, Map<?, ?> said) {
-        boolean timed = said.get("interval") != null;
-        double interval = timed ? number(said.get("interval")) : 0;
-        Map<?, ?> function = (Map<?, ?>) said.get("function");
+    private static void calibrate(ImagePlus imp, Map<?, ?> result) {
+        boolean timed = result.get("interval") != null;
+        double interval = timed ? number(result.get("interval")) : 0;
+        Map<?, ?> function = (Map<?, ?>) result.get("function");
         double[] coefficients = function == null ? null : doubles(function.get("coefficients"));
-        Images.calibrate(imp, doubles(said.get("pixel_size")), doubles(said.get("origin")), strings(said.get("units")),
-            interval, timed ? (String) said.get("time_unit") : null, flag(said.get("signed")),
+        Images.calibrate(
+            imp, doubles(result.get("pixel_size")), doubles(result.get("origin")), strings(result.get("units")),
+            interval, timed ? (String) result.get("time_unit") : null, flag(result.get("signed")),
             function == null ? -1 : integer(function.get("function")),
             coefficients == null || coefficients.length == 0 ? null : coefficients,
             function == null ? null : (String) function.get("unit"));
     }
 
-    private static ImagePlus displayed(ImagePlus imp, Map<?, ?> said) {
-        List<?> luts = (List<?>) said.get("luts"), ranges = (List<?>) said.get("ranges");
+    private static ImagePlus displayed(ImagePlus imp, Map<?, ?> result) {
+        List<?> luts = (List<?>) result.get("luts"), ranges = (List<?>) result.get("ranges");
         byte[][] tables = new byte[luts.size()][];
         double[][] limits = new double[tables.length][];
         for (int i = 0; i < tables.length; i++) {
             tables[i] = bytes(luts.get(i));
             limits[i] = doubles(ranges.get(i));
         }
-        return Images.display(imp, tables, limits, said.get("mode") == null ? 0 : integer(said.get("mode")));
+        return Images.display(imp, tables, limits, result.get("mode") == null ? 0 : integer(result.get("mode")));
     }
 
     private static int[] palette(byte[] colors) {
@@ -177,28 +178,29 @@ final class Results {
 
     // --- ROIs and tables ----------------------------------------------------------------------------
 
-    private static Roi[] rois(Map<?, ?> said, String axis) {
-        int[] sizes = Blocks.ints(said.get("sizes")), colors = Blocks.ints(said.get("colors"));
-        return Rois.decode(Blocks.bytes(said.get("bytes")), sizes, colors, axis);
+    private static Roi[] rois(Map<?, ?> result, String axis) {
+        int[] sizes = Blocks.ints(result.get("sizes")), colors = Blocks.ints(result.get("colors"));
+        return Rois.decode(Blocks.bytes(result.get("bytes")), sizes, colors, axis);
     }
 
-    private static void outline(Map<?, ?> said, ImagePlus imp) {
-        Roi[] rois = rois(said, imp.isHyperStack() ? Rois.axis(imp) : "");
+    private static void outline(Map<?, ?> result, ImagePlus imp) {
+        Roi[] rois = rois(result, imp.isHyperStack() ? Rois.axis(imp) : "");
         // the manager copies them, before ImageJ draws them
-        if (flag(said.get("manager")) && !GraphicsEnvironment.isHeadless()) Rois.add(RoiManager.getRoiManager(), rois);
+        if (flag(result.get("manager")) && !GraphicsEnvironment.isHeadless())
+            Rois.add(RoiManager.getRoiManager(), rois);
         imp.setOverlay(Rois.overlayOf(rois));
     }
 
-    private static ResultsTable table(Map<?, ?> said) {
+    private static ResultsTable table(Map<?, ?> result) {
         List<String> names = new ArrayList<>();
         List<Object> columns = new ArrayList<>();
-        collect(said, names, columns);
-        return Tables.of(integer(said.get("rows")), names.toArray(new String[0]), columns.toArray());
+        collect(result, names, columns);
+        return Tables.of(integer(result.get("rows")), names.toArray(new String[0]), columns.toArray());
     }
 
-    private static void collect(Map<?, ?> said, List<String> names, List<Object> columns) {
-        double[][] numbers = Blocks.doubles(said.get("numbers"));
-        for (Object item : (List<?>) said.get("columns")) {
+    private static void collect(Map<?, ?> result, List<String> names, List<Object> columns) {
+        double[][] numbers = Blocks.doubles(result.get("numbers"));
+        for (Object item : (List<?>) result.get("columns")) {
             Map<?, ?> column = (Map<?, ?>) item;
             names.add((String) column.get("name"));
             if (column.get("texts") != null) columns.add(strings(column.get("texts")));
@@ -237,20 +239,20 @@ final class Results {
         else Rois.select(imp, roi);
     }
 
-    private static void measure(Map<?, ?> said, ImagePlus imp) {
+    private static void measure(Map<?, ?> result, ImagePlus imp) {
         int flags = 0;
         try {
-            for (Object name : (List<?>) said.get("constants"))
+            for (Object name : (List<?>) result.get("constants"))
                 flags |= Measurements.class.getField((String) name).getInt(null);
         } catch (ReflectiveOperationException error) {
             throw new IllegalStateException(error);
         }
-        int channel = said.get("channel") == null ? 0 : integer(said.get("channel"));
-        Roi[] rois = rois(said, "");
+        int channel = result.get("channel") == null ? 0 : integer(result.get("channel"));
+        Roi[] rois = rois(result, "");
         Map<String, Object> measured = Measuring.measure(imp, rois, flags, channel);
         List<String> names = new ArrayList<>();
         List<Object> columns = new ArrayList<>();
-        collect((Map<?, ?>) said.get("told"), names, columns);
+        collect((Map<?, ?>) result.get("told"), names, columns);
         names.addAll(measured.keySet());
         columns.addAll(measured.values());
         showTable(Tables.of(rois.length, names.toArray(new String[0]), columns.toArray()), "Results", false, imp);
@@ -258,12 +260,12 @@ final class Results {
 
     // --- curves -------------------------------------------------------------------------------------
 
-    private void plot(Map<?, ?> said) {
-        double[][] numbers = Blocks.doubles(said.get("numbers"));
+    private void plot(Map<?, ?> result) {
+        double[][] numbers = Blocks.doubles(result.get("numbers"));
         double[][] curves = java.util.Arrays.copyOfRange(numbers, 1, numbers.length);
-        String title = Places.beside((String) said.get("name"));
-        String xLabel = (String) said.get("xlabel"), yLabel = (String) said.get("ylabel");
-        Plot plot = Plots.lines(title, xLabel, yLabel, numbers[0], strings(said.get("names")), curves);
+        String title = Places.beside((String) result.get("name"));
+        String xLabel = (String) result.get("xlabel"), yLabel = (String) result.get("ylabel");
+        Plot plot = Plots.lines(title, xLabel, yLabel, numbers[0], strings(result.get("names")), curves);
         for (ImagePlus imp : Inputs.titled(title)) {
             imp.changes = false;
             imp.close();

@@ -7,23 +7,23 @@ import java.util.Vector;
  * An interpreter that survives an error of its macro.
  *
  * <p>ImageJ's own shows an error in a modal dialog, which would block Python until it is closed. Without windows, where
- * images live in a list of the interpreter's, it drops all open images. With ignoreErrors the macro would go on after
- * the error. Where a macro needs an image and none is open, ImageJ's own aborts it, and goes on if the end of its text
- * was reached ("getTitle("); without a main window IJ.getImage then ends the process, for which Python would wait for
- * ever. Here that is an error of the macro.
+ * images live in a list of the interpreter's, it drops all open images. With ignoreErrors the macro would continue
+ * after the error. Where a macro needs an image and none is open, ImageJ's own aborts it, and continues if the end of
+ * its text was reached ("getTitle("); without a main window IJ.getImage then ends the process, for which Python would
+ * wait for ever. Here that is an error of the macro.
  */
 public class FijiBridgeInterpreter extends Interpreter {
     /** Message of the error that ended the macro; null if none did. */
-    public String told;
+    public String failure;
 
     @Override
     void showError(String title, String message, String[] variables) {
-        told = message;
+        failure = message;
     }
 
     @Override
     public void abort(String message) {
-        told = message;
+        failure = message;
         error(message);
         throw new RuntimeException(Macro.MACRO_CANCELED);
     }
@@ -31,7 +31,7 @@ public class FijiBridgeInterpreter extends Interpreter {
     /** Ends a macro, whichever interpreter runs it: with a message as an error, with an empty one quietly. */
     public static void end(Interpreter macro, String message) {
         if (!message.isEmpty()) macro.abort(message);
-        if (macro instanceof FijiBridgeInterpreter) ((FijiBridgeInterpreter) macro).told = "cancelled";
+        if (macro instanceof FijiBridgeInterpreter) ((FijiBridgeInterpreter) macro).failure = "cancelled";
         macro.ignoreErrors = true;
         macro.done = true;
     }
