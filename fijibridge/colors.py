@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fijibridge.errors import RoiError
-from fijibridge.palette import color_index, palette
+from fijibridge.glasbey import color_index, palette
 from fijibridge.rois import Roi
 from fijibridge.rois.roi import argb
 

@@ -88,7 +88,7 @@ def _are_labels(plane: Any) -> bool:
 
 
 def _colored(labels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    from fijibridge.palette import color_index, palette
+    from fijibridge.glasbey import color_index, palette
 
     return palette()[color_index(labels)]
 

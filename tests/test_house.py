@@ -114,7 +114,7 @@ def test_each_module_says_what_it_holds():
 def test_each_test_file_has_the_path_of_its_module():
     """But for journeys across modules, and what needs a screen or another Fiji."""
     tests = ROOT / "tests"
-    there = {dotted(path) for path in MODULES}
+    there = {dotted(path) for path in [*MODULES, *PACKAGE.rglob("*.groovy")]}
     astray = []
     for path in sorted(tests.rglob("test_*.py")):
         *rooms, stem = path.relative_to(tests).with_suffix("").parts

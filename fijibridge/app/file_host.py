@@ -17,7 +17,7 @@ from fijibridge.app.console import console
 from fijibridge.cells.corrections import drawn_cells
 from fijibridge.errors import DatasetError, OptionError
 from fijibridge.files import atomic, make_folder, read_image, write_image
-from fijibridge.files.names import stem
+from fijibridge.files.formats import stem
 from fijibridge.image import values
 from fijibridge.renames import rename_attributes
 from fijibridge.reports.plots import columns_by_index, save_figure

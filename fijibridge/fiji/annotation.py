@@ -15,7 +15,7 @@ from fijibridge.errors import FijiBridgeWarning, ImageError, RoiError
 from fijibridge.fiji import imageplus, rois, updates, windows
 from fijibridge.fiji.rois import Source
 from fijibridge.fiji.windows import Which
-from fijibridge.files.names import file_name
+from fijibridge.files.formats import file_name
 from fijibridge.image import Array, as_image, as_labels, first_channel, in_order
 from fijibridge.rois import labels_to_rois, rois_to_mask
 

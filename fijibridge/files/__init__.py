@@ -4,7 +4,7 @@
 :func:`write_image` writes ImageJ TIFF. Every file is written whole or not at all: :func:`atomic`.
 """
 
-from fijibridge.files.names import SUFFIXES
+from fijibridge.files.formats import SUFFIXES
 from fijibridge.files.reader import content, read_image, split_key
 from fijibridge.files.writer import atomic, atomic_folder, make_folder, write_image, write_json
 

@@ -15,8 +15,8 @@ import xarray as xr
 
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import bioio, hdf5, ome_zarr, pictures, tiff
+from fijibridge.files.formats import HDF5, MICROSCOPES, TIFF
 from fijibridge.files.lazy_array import Box, Content, OnDisk
-from fijibridge.files.names import HDF5, MICROSCOPES, TIFF
 from fijibridge.image import as_image
 
 

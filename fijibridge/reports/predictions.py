@@ -19,7 +19,7 @@ from fijibridge.cells.segmentation.labelling import label_cells
 from fijibridge.cells.segmentation.methods import THRESHOLD
 from fijibridge.errors import DatasetError, FijiBridgeWarning, ImageError
 from fijibridge.files import SUFFIXES, read_image
-from fijibridge.files.names import stem
+from fijibridge.files.formats import stem
 from fijibridge.image import Array, as_image, values
 from fijibridge.messages import naming, some
 from fijibridge.record import MEMBRANE

@@ -28,7 +28,7 @@ def save_training_set(
 ) -> Say:
     """Add an image and its cells to a folder of training images, with its description, dataset.toml."""
     from fijibridge.dataset import FILE_NAME, Dataset, add_to_dataset
-    from fijibridge.files.names import stem
+    from fijibridge.files.formats import stem
 
     called = name or stem(image)
     if existing == "refuse" and (folder / FILE_NAME).is_file() and called in Dataset.open(folder):

@@ -53,7 +53,7 @@ def predict(
     The result has a channel for each class, and the pixel size and position of the image. The network sees one tile
     after the other, with a result equal to that of the whole image; the image can be of any size.
     """
-    from fijibridge.files.names import stem
+    from fijibridge.files.formats import stem
 
     with working(call, device) as chosen:
         prob = predicted(
@@ -110,7 +110,7 @@ def predicted(
     tile: int | None = None, precision: str = "32", device: str | None = None,
 ) -> xr.DataArray:  # fmt: skip
     """Predict an image, and report progress to the call."""
-    from fijibridge.files.names import stem
+    from fijibridge.files.formats import stem
     from fijibridge.nn.prediction import predictor
 
     call.say(f"predicting {stem(image)}")

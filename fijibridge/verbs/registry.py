@@ -219,7 +219,7 @@ def _read(parameter: Parameter, value: Any) -> Any:
 
 def _names_of_results(verb: str, inputs: Mapping[str, Any]) -> dict[str, str]:
     """Return names for results that still carry the name of the input that they were computed from."""
-    from fijibridge.files.names import stem
+    from fijibridge.files.formats import stem
 
     named = [image for image in inputs.values() if getattr(image, "name", None) is not None]
     return {str(image.name): f"{stem(str(image.name))}_{verb}" for image in named}

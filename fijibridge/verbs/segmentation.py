@@ -94,7 +94,7 @@ def label_cells(
     """
     from fijibridge.cells.segmentation import labelling
     from fijibridge.cells.segmentation.parameters import make_parameters
-    from fijibridge.files.names import stem
+    from fijibridge.files.formats import stem
 
     options = labelling_options(
         method=method, membrane=membrane, threshold=threshold, min_size=min_size, max_size=max_size, unit=unit,
@@ -192,7 +192,7 @@ def match_labels(
     from fijibridge.cells.diagnosis.rois import matching_rois
     from fijibridge.cells.matching import matches
     from fijibridge.cells.matching.table import match_table
-    from fijibridge.files.names import stem
+    from fijibridge.files.formats import stem
 
     found = matches.match_labels(true, predicted, thresh=thresh, region=region, min_size=min_size)
     where = "predicted" if over is None else "over"
@@ -220,7 +220,7 @@ def measure_cells(
     channel: Annotated[int | None, Param("channel to measure in, from 1; the shown channel if left out", low=1)] = None,
 ) -> Measure:
     """Measure cells with ImageJ's own Measure: a row for each cell in the table Results, label = id of the cell."""
-    from fijibridge.files.names import stem
+    from fijibridge.files.formats import stem
     from fijibridge.rois import labels_to_rois
 
     plane = (image.sizes["y"], image.sizes["x"])
@@ -257,7 +257,7 @@ def show_errors(
     from fijibridge.cells.diagnosis.overview import diagnose
     from fijibridge.cells.diagnosis.pixel_errors import error_colors
     from fijibridge.cells.diagnosis.rois import gap_points, matching_rois
-    from fijibridge.files.names import stem
+    from fijibridge.files.formats import stem
     from fijibridge.image import as_image
 
     found = diagnose(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from fijibridge.errors import OptionError, TrainingError
 from fijibridge.nn.patches.sampling import MODES
-from fijibridge.nn.training.hyperparameters import SETTINGS, Hyperparameters
+from fijibridge.nn.training.settings import SETTINGS, Hyperparameters
 from fijibridge.observers import watchers
 from fijibridge.renames import warn_renamed
 from fijibridge.verbs.parameters import Folder, Group, Kind, NewFolder, Param, Parameter

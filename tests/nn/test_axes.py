@@ -10,7 +10,7 @@ import fijibridge as fb
 from fijibridge.errors import ImageError, TrainingError
 from fijibridge.nn.planning.images import source_of
 from fijibridge.nn.training.data import cells_of, check_classes, known_of, read_pairs, samples_of
-from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.training.settings_schema import Settings
 from fijibridge.nn.traits import traits
 
 SIDE = 48

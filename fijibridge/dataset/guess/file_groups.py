@@ -11,7 +11,7 @@ from fijibridge.dataset.description import Role
 from fijibridge.dataset.patterns import Pattern
 from fijibridge.dataset.toml import FILE_NAME
 from fijibridge.files import SUFFIXES, hdf5
-from fijibridge.files.names import HDF5
+from fijibridge.files.formats import HDF5
 from fijibridge.files.ome_zarr import is_zarr
 from fijibridge.renames import rename_attributes
 

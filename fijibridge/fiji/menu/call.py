@@ -16,8 +16,8 @@ from fijibridge.fiji import macros
 from fijibridge.fiji.jvm import classes
 from fijibridge.fiji.jvm.reflection import private_field
 from fijibridge.fiji.menu import dialog
-from fijibridge.fiji.menu.entries import Menu
 from fijibridge.fiji.menu.host import FijiHost, Session
+from fijibridge.fiji.menu.menu_bar import Menu
 from fijibridge.renames import rename_attributes
 from fijibridge.verbs.dialog_fields import wrapped
 from fijibridge.verbs.invocation import prepared

@@ -17,7 +17,7 @@ from fijibridge.dataset.item import Item
 from fijibridge.dataset.toml import FILE_NAME
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import make_folder, read_image, write_image
-from fijibridge.files.names import SUFFIXES, stem
+from fijibridge.files.formats import SUFFIXES, stem
 from fijibridge.files.ome_zarr import is_zarr
 from fijibridge.files.reader import split_key
 from fijibridge.nn.prediction.predictor import Progress, as_model, predict

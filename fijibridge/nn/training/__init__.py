@@ -1,6 +1,6 @@
 """Training of a network: settings, loop, validation, and a record with the reason for its end.
 
-The names are loaded when they are first used, so that :mod:`fijibridge.nn.training.hyperparameters` needs no torch.
+The names are loaded when they are first used, so that :mod:`fijibridge.nn.training.settings` needs no torch.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fijibridge.nn.training.hyperparameters import Border
     from fijibridge.nn.training.runs import Run
-    from fijibridge.nn.training.settings import Settings
+    from fijibridge.nn.training.settings import Border
+    from fijibridge.nn.training.settings_schema import Settings
     from fijibridge.nn.training.trainer import train
     from fijibridge.nn.training.verdict import Ending, explain
 
 __all__ = ["Border", "Ending", "Run", "Settings", "explain", "train"]
 
 _HOME = {
-    "Border": "hyperparameters", "Ending": "verdict", "Run": "runs", "Settings": "settings", "explain": "verdict",
+    "Border": "settings", "Ending": "verdict", "Run": "runs", "Settings": "settings_schema", "explain": "verdict",
     "train": "trainer",
 }  # fmt: skip
 

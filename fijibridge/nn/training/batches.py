@@ -18,8 +18,8 @@ from fijibridge.image import values
 from fijibridge.nn.augmentation.alignment import check_batches
 from fijibridge.nn.patches import Batch, Feed, PatchSampler, SavedPatches
 from fijibridge.nn.patches.fingerprint import described, plain
-from fijibridge.nn.training.hyperparameters import SETTINGS
-from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.training.settings import SETTINGS
+from fijibridge.nn.training.settings_schema import Settings
 from fijibridge.nn.traits import Traits
 
 OF_PATCHES = tuple(name for name, setting in SETTINGS.items() if setting.patches)

@@ -16,7 +16,7 @@ import torch
 from fijibridge.errors import TrainingError
 from fijibridge.files import atomic
 from fijibridge.nn.model import FILE_NAME
-from fijibridge.nn.training.hyperparameters import SETTINGS
+from fijibridge.nn.training.settings import SETTINGS
 from fijibridge.record import RECORD, with_current_names
 
 LAST = "last.ckpt"

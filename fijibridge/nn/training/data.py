@@ -24,8 +24,8 @@ from fijibridge.messages import naming
 from fijibridge.nn.axes import as_in_image
 from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.patches import Sample
-from fijibridge.nn.training.hyperparameters import Border
-from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.training.settings import Border
+from fijibridge.nn.training.settings_schema import Settings
 from fijibridge.nn.training.spill import Scratch
 from fijibridge.nn.traits import Traits
 

@@ -34,7 +34,7 @@ from fijibridge.nn.training.data import (
     warn_of_odd_images,
 )
 from fijibridge.nn.training.module import LossFunction
-from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.training.settings_schema import Settings
 from fijibridge.nn.training.spill import Scratch
 from fijibridge.nn.training.validation import CellCounter, Segmenter
 from fijibridge.nn.training.warm_start import check_warm_start

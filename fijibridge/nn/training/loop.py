@@ -29,7 +29,6 @@ from fijibridge.nn.planning.forecast import LOOKED_AT
 from fijibridge.nn.planning.probe import ADVICE
 from fijibridge.nn.training.batches import Position, UserBatches, loaders
 from fijibridge.nn.training.checkpoints import LAST, read_checkpoint, write_checkpoint
-from fijibridge.nn.training.hyperparameters import SETTINGS
 from fijibridge.nn.training.job import Job
 from fijibridge.nn.training.module import Step
 from fijibridge.nn.training.recorder import (
@@ -40,6 +39,7 @@ from fijibridge.nn.training.recorder import (
     restore_random_state,
     warn_unsaved,
 )
+from fijibridge.nn.training.settings import SETTINGS
 from fijibridge.nn.training.verdict import Ending, explain
 
 _TRIAL = 2.0  # seconds of steps on a copy, for the forecast

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, O
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fijibridge.nn.patches import Batch
-from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.training.settings_schema import Settings
 
 LossFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
 

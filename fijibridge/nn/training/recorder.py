@@ -20,7 +20,7 @@ from fijibridge.files import atomic, write_json
 from fijibridge.nn.model import FILE_NAME
 from fijibridge.nn.planning import Measurement
 from fijibridge.nn.training.checkpoints import LAST
-from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.training.settings_schema import Settings
 from fijibridge.nn.training.verdict import Ending, higher_is_better
 from fijibridge.observers import Observer
 from fijibridge.record import FORMAT, HISTORY, PICTURE, RECORD

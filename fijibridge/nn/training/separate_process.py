@@ -25,7 +25,7 @@ from fijibridge.files import make_folder, read_image, write_json
 from fijibridge.nn.model import FILE_NAME, Model
 from fijibridge.nn.training.recorder import Recorder
 from fijibridge.nn.training.runs import Run
-from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.training.settings_schema import Settings
 from fijibridge.nn.training.verdict import Ending
 from fijibridge.observers import Observer
 from fijibridge.record import HISTORY, PICTURE, RECORD

@@ -1,136 +1,218 @@
-"""Validated settings of a training, from keywords, a TOML file or a record."""
+"""Settings of a training: type, default, bounds, help and flag, each defined once.
+
+Importing this module loads neither torch nor pydantic: menus and the command line take defaults and help from it.
+"""
 
 from __future__ import annotations
 
-import os
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
-
-from fijibridge.errors import TrainingError
-from fijibridge.messages import hint
-from fijibridge.nn.training.hyperparameters import SETTINGS, Border, Hyperparameters, settings_text
-from fijibridge.record import RENAMED_SETTINGS, with_current_names
-from fijibridge.renames import renamed_keywords, warn_renamed
-
-__all__ = ["SETTINGS", "Border", "Settings"]
+from fijibridge.nn.patches.sampling import DEFAULT, Sampling
+from fijibridge.renames import rename_attributes
 
 
-class Settings(Hyperparameters, BaseModel):
-    """The settings of a training.
+@dataclass(frozen=True)
+class Setting:
+    """Metadata of a setting, the ``Annotated`` part of its type.
 
-    Give each to :func:`fijibridge.train` by its name, or all of them as ``settings=Settings(...)``, or by a TOML file:
-    ``settings=Settings.read("run.toml")``.
-
-    {attributes}
-
-    Examples
-    --------
-    >>> Settings(epochs=5).batch
-    8
+    Attributes
+    ----------
+    help : str
+        Description for dialogs, the command line and the documentation.
+    flag : str or None
+        Option of ``fijibridge train``; None for a setting that only Python and TOML files know.
+    unit, label : str or None
+        Unit of the value; title of the dialog's field where the name alone is unclear.
+    low, above, below : float or None
+        Bounds of a number: smallest value, exclusive lower bound, exclusive upper bound. Infinite values and NaN are
+        refused.
+    resume : str
+        ``"equal"``: a run is resumed only with the value it began with; ``"free"``: the value may change.
+    patches : bool
+        Describes how patches are cut from images; without effect on batches that the user makes.
+    forecast : bool
+        Passed on to :func:`fijibridge.forecast_training` under the same name.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    help: str
+    flag: str | None = None
+    unit: str | None = None
+    label: str | None = None
+    low: float | None = None
+    above: float | None = None
+    below: float | None = None
+    resume: Literal["equal", "free"] = "equal"
+    patches: bool = False
+    forecast: bool = False
 
-    @renamed_keywords(**RENAMED_SETTINGS)
-    def __init__(self, **values: Any):
-        super().__init__(**values)
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """Return pydantic's schema of the type, with the bounds."""
+        schema = handler(source)
+        self._bound(schema)
+        return schema
 
-    @field_validator("loss")
-    @classmethod
-    def _known_loss(cls, name: str) -> str:
-        from fijibridge.nn.losses import losses_of
-
-        known = list(losses_of("classes"))
-        if name not in known:
-            raise ValueError(f"expected one of {', '.join(known)}{hint(name, known)}")
-        return name
-
-    @model_validator(mode="after")
-    def _count_cells(self) -> Settings:
-        if self.metric == "val_f1" and self.cells_every is None:
-            object.__setattr__(self, "cells_every", 1)
-        return self
-
-    @classmethod
-    @renamed_keywords(**RENAMED_SETTINGS)
-    def of(cls, given: Settings | None = None, **changes: Any) -> Settings:
-        """Return settings with changes.
-
-        Raises
-        ------
-        TrainingError
-            If a setting is unknown, or a value is invalid; the message lists what was expected.
-        """
-        unknown = next((name for name in changes if name not in cls.model_fields), None)
-        if unknown is not None:
-            raise TrainingError(_unknown(unknown, list(cls.model_fields)))
-        base = given.model_dump(exclude_unset=True) if given is not None else {}
-        try:
-            return cls.model_validate(base | {name: _plain(value) for name, value in changes.items()})
-        except ValidationError as error:
-            raise TrainingError(f"settings of the training: {_mistakes(error)}") from error
-
-    @classmethod
-    def stored(cls, values: Mapping[str, Any]) -> Settings:
-        """Return settings that a file holds, with the names of this or an older version.
-
-        Raises
-        ------
-        TrainingError
-            If a setting is unknown, or a value is invalid.
-        """
-        return cls.of(**with_current_names(values))
-
-    @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Settings:
-        """Read settings from a TOML file.
-
-        Raises
-        ------
-        TrainingError
-            If the file cannot be read, or does not hold settings.
-        """
-        try:
-            return cls.stored(tomllib.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise TrainingError(f"{path} is no file of settings in TOML: {error}") from error
-        except TrainingError as error:
-            raise TrainingError(f"{path}: {error}") from error
-
-    @property
-    def width(self) -> float:
-        """Old name of `membrane_width`."""
-        warn_renamed("Settings.width", "Settings.membrane_width")
-        return self.membrane_width
-
-    @property
-    def border(self) -> Border | None:
-        """Old name of `border_weight`."""
-        warn_renamed("Settings.border", "Settings.border_weight")
-        return self.border_weight
+    def _bound(self, schema: dict[str, Any]) -> None:
+        """Put the bounds on the numbers of a schema, at any depth of ``X | None`` and ``tuple[X, ...]``."""
+        if schema["type"] in ("int", "float"):
+            bounds = {"ge": self.low, "gt": self.above, "lt": self.below}
+            schema |= {name: bound for name, bound in bounds.items() if bound is not None}
+        if schema["type"] == "float":
+            schema["allow_inf_nan"] = False
+        for inner in (schema.get("schema"), *schema.get("items_schema", ()), *schema.get("choices", ())):
+            if isinstance(inner, dict):
+                self._bound(inner)
 
 
-Settings.__doc__ = (Settings.__doc__ or "").replace("{attributes}", settings_text().strip())
+@dataclass(frozen=True)
+class Border:
+    """Parameters of the weight map of the U-Net paper: :func:`fijibridge.weight_map`.
+
+    Attributes
+    ----------
+    w0 : float
+        Largest weight between two cells that touch.
+    sigma : float
+        Decay of the weight with the distance to the two nearest cells, in pixels.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not a finite number above 0.
+    """
+
+    w0: float = 10
+    sigma: float = 5
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  pydantic reads it from the class
+
+    def __post_init__(self) -> None:
+        for name, value in (("w0", self.w0), ("sigma", self.sigma)):
+            if not 0 < value < float("inf"):
+                raise ValueError(f"{name} of the border weight is {value}; expected a finite number above 0")
 
 
-def _plain(value: Any) -> Any:
-    """Return a number of numpy as one of Python, also within lists."""
-    if isinstance(value, list | tuple):
-        return tuple(_plain(v) for v in value)
-    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
+class Hyperparameters:
+    """Fields of :class:`fijibridge.Settings`. A class attribute is the default, its annotation holds a `Setting`."""
+
+    epochs: Annotated[
+        int, Setting("largest number of epochs; 0 leaves the network unchanged", "--epochs", low=0, forecast=True)
+    ] = 50
+    patch: Annotated[
+        tuple[int, ...] | None,
+        Setting(
+            "sides (Y, X) or (Z, Y, X) of a patch, multiples of the network's divisor; 128 per axis, 16 for z, if left "
+            "out", "--patch", "px", low=1, patches=True,
+        ),
+    ] = None  # fmt: skip
+    batch: Annotated[int, Setting("patches in a batch, of all devices together", "--batch", low=1, patches=True)] = 8
+    batches: Annotated[int, Setting("batches in an epoch", "--batches", low=1, patches=True)] = 50
+    target: Annotated[
+        Literal["auto", "classes", "labels"],
+        Setting(
+            "target made from a data set: classes, its pixel labels; labels, membranes drawn between its cell labels; "
+            "auto, the pixel labels if there are any", "--target", patches=True,
+        ),
+    ] = "auto"  # fmt: skip
+    membrane_width: Annotated[
+        float,
+        Setting("width of the membranes drawn between cell labels", "--membrane-width", "px", low=1, patches=True),
+    ] = 3
+    border_weight: Annotated[
+        Border | None, Setting("balance the classes, and weigh pixels between near cells more", patches=True)
+    ] = None
+    sampling: Annotated[Sampling, Setting("rule by which patches are placed", "--sampling", patches=True)] = DEFAULT
+    stride: Annotated[
+        int | tuple[int, ...] | None,
+        Setting(
+            "distance between patches of sampling='grid'; half a patch if left out. An epoch is then the whole grid, "
+            "unless batches is given", None, "px", low=1, patches=True,
+        ),
+    ] = None  # fmt: skip
+    require: Annotated[
+        int | None,
+        Setting("class id: skip patches without a pixel of it; 1 skips patches without membrane", low=0, patches=True),
+    ] = None
+    augment: Annotated[
+        bool | dict[str, Any],
+        Setting(
+            "transform each patch at random: True for the usual strengths, or the fields of fijibridge.Augmentation",
+            "--augment", resume="free",  # the record holds the augmentation itself, which is compared
+        ),
+    ] = True  # fmt: skip
+    loss: Annotated[str, Setting("loss of the classes: a name in fijibridge.nn.losses.LOSSES")] = "cross_entropy+dice"
+    lr: Annotated[float, Setting("largest learning rate", "--lr", label="Learning rate", above=0)] = 3e-3
+    schedule: Annotated[
+        Literal["one-cycle", "cosine", "constant"],
+        Setting("learning rate over time: one-cycle rises to lr and falls to 0; cosine falls from lr to 0; constant"),
+    ] = "one-cycle"
+    clip: Annotated[float | None, Setting("largest norm of the gradients; longer ones are shortened", above=0)] = 1.0
+    precision: Annotated[
+        Literal["auto", "32", "bf16", "16"],
+        Setting(
+            "numbers in the network: 32 bits, or mixed with bf16 or 16; auto is bf16 on a GPU that has it, else 32",
+            "--precision", forecast=True,
+        ),
+    ] = "auto"  # fmt: skip
+    ema: Annotated[
+        float | None,
+        Setting(
+            "decay per step of a moving average of the weights, such as 0.999; the average is validated and kept",
+            above=0, below=1, forecast=True,
+        ),
+    ] = None  # fmt: skip
+    metric: Annotated[
+        Literal["val_loss", "val_f1"],
+        Setting(
+            "metric that decides which epoch is best: val_loss, the lowest; val_f1, the highest F1 of the cells of the "
+            "whole validation images at IoU 0.5", "--metric",
+        ),
+    ] = "val_loss"  # fmt: skip
+    patience: Annotated[
+        int | None,
+        Setting("stop after this many epochs without a better metric", "--patience", low=0, resume="free"),
+    ] = None
+    min_delta: Annotated[float, Setting("smallest change of the metric that counts", low=0, resume="free")] = 0.0
+    cells_every: Annotated[
+        int | None,
+        Setting(
+            "epochs between two counts of the validation cells; 1 if left out and metric is val_f1", low=1,
+            resume="free", patches=True,
+        ),
+    ] = None  # fmt: skip
+    save_minutes: Annotated[
+        float, Setting("minutes between checkpoints within an epoch; each epoch ends with one", above=0, resume="free")
+    ] = 10
+    classes: Annotated[tuple[str, ...], Setting("names of the class ids from 0 on")] = ("other", "membrane")
+    forecast: Annotated[
+        bool,
+        Setting(
+            "forecast time and memory from a trial of about 2 s before the first step", "--forecast", resume="free"
+        ),
+    ] = True
+    seed: Annotated[
+        int,
+        Setting(
+            "seed of patches, augmentation and dropout; the first weights follow torch.manual_seed", "--seed", low=0
+        ),
+    ] = 0
 
 
-def _unknown(name: str, known: list[str]) -> str:
-    return f"a training has no setting {name!r}; it has {', '.join(known)}{hint(name, known)}"
+def _metadata() -> dict[str, Setting]:
+    hints = get_type_hints(Hyperparameters, include_extras=True)
+    return {name: next(m for m in hint.__metadata__ if isinstance(m, Setting)) for name, hint in hints.items()}
 
 
-def _mistakes(error: ValidationError) -> str:
-    lines = []
-    for mistake in error.errors(include_url=False):
-        place = ".".join(map(str, mistake["loc"]))
-        lines.append(f"{place} is {mistake['input']!r}: {mistake['msg'].removeprefix('Value error, ')}")
-    return "; ".join(lines)
+SETTINGS: Mapping[str, Setting] = MappingProxyType(_metadata())
+"""Metadata of each setting by its name; ``getattr(Hyperparameters, name)`` is its default."""
+
+
+def settings_text() -> str:
+    """Return the settings as the section "Attributes" of a numpydoc docstring."""
+    lines = [f"    {name}\n        {setting.help[0].upper()}{setting.help[1:]}." for name, setting in SETTINGS.items()]
+    return "\n".join(["    Attributes", "    ----------", *lines])
+
+
+rename_attributes(__name__, {"Settings": "nn.training.settings_schema:Settings"})

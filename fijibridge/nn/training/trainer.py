@@ -29,7 +29,7 @@ from fijibridge.nn.training.loop import is_first_process, precision_of
 from fijibridge.nn.training.module import LossFunction
 from fijibridge.nn.training.recorder import Recorder
 from fijibridge.nn.training.runs import Run, train_and_keep
-from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.training.settings_schema import Settings
 from fijibridge.nn.training.spill import clear_scratch
 from fijibridge.nn.training.validation import Segmenter
 from fijibridge.observers import Observer, watchers

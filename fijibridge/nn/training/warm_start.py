@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from fijibridge.errors import FijiBridgeWarning, TrainingError
 from fijibridge.nn.model import Model
 from fijibridge.nn.normalisation import Normalisation
-from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.training.settings_schema import Settings
 
 NEAR = 1.25
 """Factor between pixel sizes below which they count as equal."""

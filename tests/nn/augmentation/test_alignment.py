@@ -65,7 +65,7 @@ def cornea(data):
     import fijibridge as fb
     from fijibridge.nn.patches import PatchSampler
     from fijibridge.nn.training.data import read_pairs, samples_of
-    from fijibridge.nn.training.settings import Settings
+    from fijibridge.nn.training.settings_schema import Settings
 
     dataset = fb.Dataset.from_patterns(
         data / "cornea_alizarine", image="*_image.png", labels="{name}_labels.tif", region="{name}_roi.png"

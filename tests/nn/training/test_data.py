@@ -12,7 +12,7 @@ from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import DatasetError, FijiBridgeWarning, TrainingError
 from fijibridge.files import write_image
 from fijibridge.nn.training.data import read_pairs
-from fijibridge.nn.training.settings import Settings
+from fijibridge.nn.training.settings_schema import Settings
 
 QUICK = {"epochs": 1, "batches": 2, "batch": 2, "patch": (32, 32), "forecast": False}
 VALUES = 'values.classes = {0 = "cell", 100 = "membrane", 200 = "ignore"}\n'

@@ -1,4 +1,4 @@
-"""Names of image files: known suffixes, and stems without them."""
+"""Formats of image files: the suffixes of each, and names of images without them."""
 
 from __future__ import annotations
 

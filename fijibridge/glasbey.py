@@ -1,4 +1,4 @@
-"""Palette of label images: 255 distinct colours, and black for the background."""
+"""Glasbey's palette for label images: 255 distinct colours, and black for the background."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fijibridge as fb
-from fijibridge.files.names import stem
+from fijibridge.files.formats import stem
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_the_menu_has_the_verbs_and_keeps_them(window):
 def test_verbs_of_several_threads_are_watched_by_one_listener(window):
     window("""
         import threading
-        from fijibridge.fiji.menu.entries import Menu
+        from fijibridge.fiji.menu.menu_bar import Menu
         frame = jpype.JClass("ij.IJ").getInstance()
         before = len(frame.getWindowListeners())
         again = Menu(True)
