@@ -123,3 +123,12 @@ def test_each_test_file_has_the_path_of_its_module():
         if ".".join([*rooms, stem.removeprefix("test_")]) not in there:
             astray.append("/".join([*rooms, stem]))
     assert not astray
+
+
+def test_the_files_that_contributing_names_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:fijibridge|tests|docs)/[\w./-]+)`", text)
+    assert len(named) > 20
+    assert [
+        name for name in named if "a/b.py" not in name and "test_b" not in name and not (ROOT / name).exists()
+    ] == []
