@@ -1,4 +1,4 @@
-"""What the tests share: the embedded ImageJ, a display, the real images, and no silent skips in CI."""
+"""Shared fixtures: the embedded ImageJ, a display, the real images; and no silent skips in CI."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKS = {"fiji": "jvm", "engines": "jvm", "imagej2": "jvm", "display": "gui", "data": "data"}
-"""What tests are marked as by the fixtures that they use."""
+"""Marks of tests by the fixtures that they use."""
 MUST_RUN = ("jvm", "gui", "data", "browser")
 _skipped: list[str] = []
 

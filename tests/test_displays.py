@@ -1,4 +1,4 @@
-"""What notebooks show: complete, escaped, and without reading or importing more than is needed."""
+"""Notebook displays: complete, escaped, and without needless reads or imports."""
 
 from __future__ import annotations
 

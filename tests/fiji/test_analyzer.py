@@ -1,4 +1,4 @@
-"""What ImageJ measures, table and Python side by side."""
+"""Measurements of ImageJ: the same in its table and in Python."""
 
 from __future__ import annotations
 

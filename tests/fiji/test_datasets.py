@@ -1,4 +1,4 @@
-"""What ImageJ2 sees of an image after Python changed it; plain ImageJ has no Datasets."""
+"""ImageJ2 Datasets follow an image that Python changed; plain ImageJ has no Datasets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody changed and did not save is not replaced unasked, and what is replaced comes back."""
+"""Unsaved work is not replaced unasked, and Undo restores a replaced image."""
 
 from __future__ import annotations
 
@@ -362,7 +362,7 @@ def test_what_was_written_and_undone_is_nobodys_work(clean, kind):
 
 
 def test_a_macro_waits_until_pushed_pixels_are_known(clean):
-    """Of many megabytes a thread of Java's makes the numbers, while Python goes on."""
+    """A Java thread computes the checksums of a large image while Python continues."""
     clean.show(np.zeros((60, 1024, 1024), np.uint8), name="large")
     assert classes.pushes().pending() == 1
     clean.run_macro("selectImage('large'); setSlice(60); setPixel(5, 5, 9);")

@@ -1,4 +1,4 @@
-"""What the user may do to the windows while Python works, under Xvfb."""
+"""Windows closed by the user while Python works, under Xvfb."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person changed and did not save, and Edit > Undo, under Xvfb."""
+"""Unsaved changes by a person, and Edit > Undo, under Xvfb."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a training: it ends with a reason, says what to try, and loses nothing that was good."""
+"""Failures of a training: it ends with a reason and advice, and keeps the best weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is different on a GPU: precision, streams, memory. Skipped where there is none."""
+"""Training and prediction on a GPU: precision, streams, memory. Skipped without a GPU."""
 
 from __future__ import annotations
 

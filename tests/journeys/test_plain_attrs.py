@@ -1,4 +1,4 @@
-"""What images carry along: plain values only, which files and Java take, and which bring back how an image looked."""
+"""Attributes of images: plain values that files and Java accept, and that restore the look of an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is open in Fiji is predicted, and the result goes back with its axes and calibration."""
+"""Predict an image that is open in Fiji, and show the result with its axes and calibration."""
 
 from __future__ import annotations
 

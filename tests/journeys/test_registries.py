@@ -1,4 +1,4 @@
-"""What people extend: a new entry of a registry appears in functions, verbs, command line and docs."""
+"""Extend a registry: the new entry appears in functions, verbs, command line and docs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several processes that train together must do alike: else they wait for each other for ever."""
+"""Several processes train together: they take the same decisions, so that none waits for another forever."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from fijibridge.messages import did_you_mean
 from fijibridge.renames import rename_attributes, renamed_keywords
 
 EdgeCells = Literal["keep", "remove"]
-"""What to do with cells that touch the edge of the image."""
+"""Treatment of cells that touch the edge of the image."""
 
 SHARED = ("threshold", "grow", "min_size", "max_size", "unit", "fill_holes", "edge_cells")
 """Parameters of all methods."""

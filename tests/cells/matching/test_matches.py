@@ -41,7 +41,7 @@ def test_golden_values_of_stardist(data):
 
 
 def test_golden_values_of_cellpose(data):
-    """Of the pair with background in both; where no predicted pixel is 0, it takes the first cell for background."""
+    """Compare with background in both images: cellpose takes the first cell for background if no pixel is 0."""
     name = "dev_cornea_alizarine_15"
     golden = json.loads((data / "golden" / "matching" / "golden.json").read_text())[name]["cellpose"]
     true, pred = (tifffile.imread(data / "golden" / "matching" / f"{name}_{which}.tif") for which in ("gt", "pred"))

@@ -103,7 +103,7 @@ def test_the_help_of_a_parameter_has_the_default_of_each_method():
 
 
 def test_all_functions_have_the_same_defaults():
-    """What `label_cells` and the check behind it take when nothing is given."""
+    """`label_cells` and its check use the same defaults."""
     by_function, checked = (
         {name: p.default for name, p in inspect.signature(f).parameters.items()} for f in (label_cells, make_parameters)
     )

@@ -1,4 +1,4 @@
-"""What became of cells, shown in ImageJ."""
+"""Outcomes of cells, shown in ImageJ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of Fiji, its worker, their files and their memory when one of them goes."""
+"""Ends of Fiji and of its worker: no file, memory or process is left."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def scaled_as_said(content, pixels):
 
 
 def answered(folder, pixels):
-    """What a program gets that has nothing but the folder."""
+    """Run the exported weights as a program does that has only the folder."""
     content = said(folder)
     script = read_script(folder / content["weights"]["torchscript"]["source"])
     with torch.no_grad():

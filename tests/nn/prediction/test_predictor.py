@@ -32,7 +32,7 @@ def noise(*shape: int) -> np.ndarray:
 
 
 def whole(net: Model, image: np.ndarray) -> np.ndarray:
-    """What torch gives for the whole image in one piece, made a multiple of the divisor by mirroring."""
+    """Return the output for the whole image at once, padded by mirroring to a multiple of the divisor."""
     known, spatial = net.traits, image.ndim - (image.ndim > net.traits.dims)
     pixels = net.normalisation(image if image.ndim > spatial else image[None])
     margin = [(0, 0), *((0, -n % known.divisor) for n in pixels.shape[1:])]

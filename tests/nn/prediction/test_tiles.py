@@ -23,7 +23,7 @@ valid_axes = st.builds(lambda d, s, more: Axis(d, 0, s, s, s, 2 * s + 2, more * 
 
 
 def seen(line, axis: Axis, n: int) -> np.ndarray:
-    """What a network would make of a line that counts pixels: its output holds the number of each."""
+    """Return the output of a network for a line that counts pixels: the number of each pixel."""
     box, pick = reflected(*line.read, n)
     inside = np.arange(n)[box]
     read = inside if pick is None else inside[pick]

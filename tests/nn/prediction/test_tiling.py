@@ -1,4 +1,4 @@
-"""How large tiles are, and what happens where memory is not enough."""
+"""Tiling: sizes of tiles, and smaller tiles when memory runs out."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def saved(tmp_path):
 
 @pytest.mark.parametrize("batches", [6, 4, 8])
 def test_saved_patches_go_on_in_their_order(tmp_path, batches):
-    """Of which there are six batches: an epoch can be less, or more."""
+    """An epoch may have fewer or more batches than the six given."""
     path, options = saved(tmp_path), {"epochs": 3, "batches": batches, "observers": []}
     out = tmp_path / "run"
     train(small_net(), SavedPatches(path, 4), out=out, **(options | {"observers": [Interrupting(9)]}))

@@ -1,4 +1,4 @@
-"""Which runs are resumed."""
+"""Checkpoints: runs that can be resumed, and runs that are refused."""
 
 from __future__ import annotations
 

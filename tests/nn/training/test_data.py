@@ -1,4 +1,4 @@
-"""What is learnt from a folder: pixel labels or cell labels, and how much each pixel weighs."""
+"""Training data from a folder: pixel labels or cell labels, and the weight of each pixel."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_an_overwritten_run_is_not_gone_on_with(pair, tmp_path):
 
 
 def test_settings_as_an_object_say_no_more_than_was_said(pair):
-    """What it left out comes from the model of a warm start, as if it had been given by name."""
+    """A warm start supplies the settings that are left out, as if they were given by name."""
     names = ("inside", "wall")
     first = train(small_net(), [pair], classes=names, observers=[], **SETTINGS)
     for said in (Settings(**SETTINGS), Settings.of(**SETTINGS)):

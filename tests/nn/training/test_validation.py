@@ -55,7 +55,7 @@ def test_cells_that_are_counted_before_the_first_step_only(pair, tmp_path):
 
 
 def test_membranes_are_the_class_of_that_name(pair, tmp_path):
-    """Of a network that sees membrane everywhere, and a truth whose membranes are class 0."""
+    """A network sees membrane everywhere; membranes are class 0 in the truth."""
     image, target = pair
     net = small_net()
     with torch.no_grad():

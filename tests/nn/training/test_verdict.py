@@ -1,4 +1,4 @@
-"""What the curves of a training look like, on curves whose name is known."""
+"""Verdicts on curves whose verdict is known."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_noise_of_a_flat_training_loss_is_no_rise():
 
 
 def test_a_warm_start_that_changes_nothing_has_the_validation_loss_of_its_start():
-    """Of validation images of which the last ones are much harder than those of the first batches."""
+    """The last validation images are much harder than the first ones."""
     tissue = fb.synthetic_epithelium((64, 64), cell_size=16, photons=400, weak_membranes=0, seed=1)
     target = fb.membrane_target(tissue.labels, 3)
     watched = [(tissue.image, target), (tissue.image, 1 - target)] * 6
