@@ -77,7 +77,7 @@ def packages() -> Finding:
 
 
 def java() -> Finding:
-    """Look for Java where `Fiji.start` looks for it."""
+    """Look for Java where ``Fiji.start`` looks for it."""
     try:
         chosen = installations.find_java(_fiji_folder(), display=startup.display_problem() is None)
     except StartError as error:
@@ -86,7 +86,7 @@ def java() -> Finding:
 
 
 def _fiji_folder() -> Path | None:
-    """Return the Fiji that `Fiji.start` finds; None if there is none, or FIJI_HOME is wrong."""
+    """Return the Fiji that ``Fiji.start`` finds; None if there is none, or FIJI_HOME is wrong."""
     try:
         return installations.find_fiji()
     except StartError:
@@ -108,7 +108,7 @@ def memory() -> Finding:
 
 
 def fiji() -> Finding:
-    """Look for Fiji where `Fiji.start` looks for it."""
+    """Look for Fiji where ``Fiji.start`` looks for it."""
     try:
         folder = installations.find_fiji()
     except StartError as error:
