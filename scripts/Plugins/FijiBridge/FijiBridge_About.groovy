@@ -1,10 +1,10 @@
-// Print the versions of fijibridge, Python and torch, and the device that computes.
+// Print the versions of fijibridge, Python and torch, and the device used for computing.
 // Made by fijibridge from its verb about: "fijibridge install-scripts" writes python and bridge.
 def version = '', python = '', bridge = new File('')
 def verb = [
     name: 'about', command: 'FijiBridge About', long: false,
-    summary: 'Print the versions of fijibridge, Python and torch, and the device that computes.',
-    help: '<html><h2>About</h2><p>Print the versions of fijibridge, Python and torch, and the device that computes.</p><table cellpadding=3 width=640></table><p>In a macro: <tt>run(&quot;FijiBridge About&quot;, &quot;&quot;);</tt></p>',
+    summary: 'Print the versions of fijibridge, Python and torch, and the device used for computing.',
+    help: '<html><h2>About</h2><p>Print the versions of fijibridge, Python and torch, and the device used for computing.</p><table cellpadding=3 width=640></table><p>In a macro: <tt>run(&quot;FijiBridge About&quot;, &quot;&quot;);</tt></p>',
     parameters: [],
 ]
 if (bridge.isFile()) {
