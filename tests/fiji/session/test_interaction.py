@@ -51,8 +51,8 @@ def test_a_macro_that_needs_an_image_or_is_not_finished_hangs_nothing(python):
         lines
     )
     assert lines[4:8] == [
-        "the macro ends within brackets: 1 more ( than )", "the macro ends within brackets: 1 more ( than )",
-        "the macro ends within brackets: 1 more [ than ]", "the macro ends within brackets: 1 more ( than )",
+        "the macro has unclosed brackets: 1 more ( than )", "the macro has unclosed brackets: 1 more ( than )",
+        "the macro has unclosed brackets: 1 more [ than ]", "the macro has unclosed brackets: 1 more ( than )",
     ]  # fmt: skip
     assert "expected" in lines[8]
     assert lines[9] == "[] (("
