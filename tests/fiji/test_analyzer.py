@@ -102,7 +102,7 @@ def test_the_results_table_can_be_pulled(two_channels, cells):
     assert two_channels.table()["a"].tolist() == [1, 2]
     with pytest.raises(SessionError, match="DataFrame"):
         two_channels.show_table([1, 2])
-    with pytest.raises(FijiBridgeError, match=r"open are \['Results'\]"):
+    with pytest.raises(FijiBridgeError, match=r"open tables: \['Results'\]"):
         two_channels.table("Mine")
 
 

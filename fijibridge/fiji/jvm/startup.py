@@ -241,8 +241,8 @@ def start_pyimagej(where: Path | str, mode: str, heap: str | None) -> tuple[Java
     java = find_java(folder, display=mode != "headless")
     if not has_dynalink(java):
         log.warning(
-            "Java %s from %s lacks the module jdk.dynalink, so this Fiji cannot run JavaScript: use the Java that comes "
-            "with Fiji, or set JAVA_HOME to a full JDK", java.version, java.source,
+            "Java %s from %s lacks the module jdk.dynalink, so this Fiji cannot run JavaScript: use the Java that "
+            "comes with Fiji, or set JAVA_HOME to a full JDK", java.version, java.source,
         )  # fmt: skip
     endpoints = [] if folder is not None else str(where).split("+")
     if endpoints:

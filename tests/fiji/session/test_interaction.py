@@ -78,6 +78,6 @@ def test_a_macro_error_opens_no_dialog_that_blocks(window):
 def test_the_title_of_a_dialog_was_called_title(fiji):
     with (
         pytest.warns(RenamedWarning, match=r"title= of .*wait_for_user was renamed to dialog_title="),
-        pytest.raises(SessionError, match="without windows"),
+        pytest.raises(SessionError, match="needs windows"),
     ):
         fiji.wait_for_user("Draw a cell", title="Cells")

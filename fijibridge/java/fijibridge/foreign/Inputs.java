@@ -176,8 +176,8 @@ final class Inputs {
         for (ImagePlus imp : images) open += (open.isEmpty() ? "'" : ", '") + imp.getTitle() + "'";
         for (ImagePlus imp : found)
             several += (several.isEmpty() ? "" : ", ") + imp.getID() + ": '" + imp.getTitle() + "'";
-        throw new UserError(found.isEmpty() ? "no open image '" + title + "'; open are [" + open + "]"
-            : "'" + title + "' means " + found.size() + " open images: say which by its id, one of {" + several + "}");
+        throw new UserError(found.isEmpty() ? "no open image '" + title + "'; open images: [" + open + "]"
+            : "'" + title + "' matches " + found.size() + " open images: choose one by its id: {" + several + "}");
     }
 
     /** Returns a pattern with * and ? as a regular expression. */
