@@ -63,7 +63,7 @@ def test_every_measurement_that_imagej_has(two_channels, cells):
     ]
     with pytest.raises(ImageError, match=r"\['area'\]"):
         two_channels.measure(cells, "two", "area")
-    with pytest.raises(ImageError, match="there are area"):
+    with pytest.raises(ImageError, match="expected one of area"):
         two_channels.measure(cells, "two", ["size"])
 
 

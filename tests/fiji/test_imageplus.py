@@ -264,10 +264,10 @@ def test_which_image(clean):
 @pytest.mark.parametrize(
     ("region", "words"),
     [
-        ({"q": 1}, "names the axis 'q'"),
+        ({"q": 1}, "has the axis 'q'"),
         ({"z": 3}, "indices 0 to 2"),
         ({"y": slice(50, 60)}, "none of its 9"),
-        ({"y": 1.5}, "whole number or a slice"),
+        ({"y": 1.5}, "0-based integer or slice"),
         ("everything", "expected 'roi'"),
         ("roi", "nothing is selected"),
     ],

@@ -157,9 +157,7 @@ def test_a_region_that_differs_from_slice_to_slice_is_no_selection(fiji, tmp_pat
 def test_cells_of_an_image_that_is_not_saved_are_told(fiji, cells, tmp_path):
     fiji.show(np.zeros(cells.shape, np.uint8), name="evl.tif")
     fiji.show_labels(cells, name="truth")
-    with pytest.raises(
-        RoiError, match=r"cells=... names \['evl'\], but the images to save are \['evl.tif'\]"
-    ):
+    with pytest.raises(RoiError, match=r"cells=... names \['evl'\], but the images to save are \['evl.tif'\]"):
         fiji.save_training_set(tmp_path, ["evl.tif"], cells={"evl": "truth"})
 
 
