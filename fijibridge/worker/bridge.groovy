@@ -42,7 +42,7 @@ class Here {
         return here?.ask([what: 'hello'])?.done?.version == version ? here : null
     }
 
-    /** Returns the answer of fijibridge.fiji.session.python_mode.perform_here: done, error or cancelled; null if there is none. */
+    /** Returns the answer of perform_here in fijibridge.fiji.session.python_mode: done, error, cancelled; or null. */
     Map ask(Map request) {
         Object said = runner.apply(new Request([asked: JsonOutput.toJson(request)]))
         return said == null ? null : (Map) new JsonSlurper().parseText(said.toString())

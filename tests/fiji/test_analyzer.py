@@ -194,7 +194,7 @@ def test_wrong_kinds_of_arguments_are_told(clean):
     clean.log(5)
     clean.status(None)
     clean.add_rois(fb.Roi.rectangle(0, 0, 2, 2, name="1"))
-    with pytest.raises(FijiBridgeError, match="texts"):
+    with pytest.raises(FijiBridgeError, match="expected str"):
         clean.run_macro(None)
     with pytest.raises(ImageError, match="needs numbers"):
         clean.plot(pd.Series([1, 2], index=["a", "b"]))
