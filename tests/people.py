@@ -72,7 +72,15 @@ def dialogs() -> list[Any]:
 
 def dialog(title: str) -> Any:
     """Wait for the dialog of a title."""
-    return wait(lambda: next((d for d in dialogs() if str(d.getTitle()) == title), None))
+    found = wait(lambda: next((d for d in dialogs() if str(d.getTitle()) == title), None))
+    settle()
+    return found
+
+
+def settle() -> None:
+    """Wait until the event thread has handled everything that it was given, such as the opening of a dialog."""
+    nothing = jpype.JProxy("java.lang.Runnable", dict={"run": lambda: None})
+    jpype.JClass("java.awt.EventQueue").invokeAndWait(nothing)
 
 
 def _closed(opened: Any) -> None:
