@@ -1,8 +1,8 @@
-"""Names of version 0.1 that were renamed: they work for one more version, and warn.
+"""Old names of version 0.1: they work for one more version, with a warning.
 
-:data:`MODULES` has the modules that moved. A function whose keyword was renamed is decorated with
-:func:`renamed_keywords`, one whose parameters became keyword-only with :func:`keyword_only`, one whose first two
-arguments changed places with :func:`object_before_path`.
+:data:`MODULES` lists the modules that were renamed or moved. Functions are decorated with :func:`renamed_keywords` if
+keywords were renamed, with :func:`keyword_only` if parameters became keyword-only, and with :func:`object_before_path`
+if their first two arguments were swapped.
 """
 
 from __future__ import annotations
@@ -153,14 +153,14 @@ MODULES: dict[str, str] = {
     "verbs.options": "verbs.macro_options",
     "verbs.running": "verbs.invocation",
 }
-"""Modules of version 0.1 and where they are now, without the leading ``fijibridge.``."""
+"""Old and new names of modules that were renamed since version 0.1, without the leading ``fijibridge.``."""
 
 
 _PACKAGE = os.path.join(os.path.dirname(__file__), "__init__.py")
 
 
 def warn_renamed(old: str, new: str, how: str = "was renamed to") -> None:
-    """Warn in the line of the user's code that used an old name."""
+    """Issue a warning at the line of the user's code that used an old name."""
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_machinery(frame.f_code.co_filename):
         frame = frame.f_back
@@ -192,7 +192,7 @@ def renamed_keywords(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]
             for old, new in names.items():
                 if old in kwargs:
                     if new in kwargs:
-                        raise TypeError(f"{name} got {old}= and {new}=, which are one; give {new}=")
+                        raise TypeError(f"{name} got {old}= and {new}=, which mean the same; give only {new}=")
                     warn_renamed(f"{old}= of {name}", f"{new}=")
                     kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
@@ -203,7 +203,7 @@ def renamed_keywords(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]
 
 
 def keyword_only(*names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Accept parameters that are keyword-only now by position, in their old order, with a warning.
+    """Accept parameters that have become keyword-only by position too, in their old order, with a warning.
 
     Examples
     --------
@@ -238,7 +238,7 @@ def keyword_only(*names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def object_before_path(function: Callable[P, T]) -> Callable[P, T]:
-    """Accept the old order ``(path, object)`` of the first two arguments, told apart by type, with a warning."""
+    """Accept the old order ``(path, object)`` of the first two arguments, detected by type, with a warning."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -251,7 +251,7 @@ def object_before_path(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def rename_attributes(module: str, names: Mapping[str, str]) -> None:
-    """Give a module attributes that were renamed or moved: old name to ``"module:name"`` without ``fijibridge.``."""
+    """Keep old attributes of a module working; `names` maps them to ``"module:name"`` without ``fijibridge.``."""
     here = sys.modules[module]
 
     class Module(type(here)):  # type: ignore[misc]
@@ -264,7 +264,7 @@ def rename_attributes(module: str, names: Mapping[str, str]) -> None:
             return getattr(importlib.import_module(home), new)
 
         def __setattr__(self, name: str, value: Any) -> None:
-            # importing a module by its old name sets it on the package, where it must not hide a function
+            # importing a module by its old name sets an attribute of the package, which must not hide a function
             moved = isinstance(value, ModuleType) and value.__name__ != f"{module}.{name}"
             if not (moved and name in vars(self)):
                 super().__setattr__(name, value)
@@ -278,7 +278,7 @@ class RenamedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return how to load a module of an old name; None if it is no old name."""
+        """Return the spec of a module with an old name; None for other names."""
         new = self._new(fullname)
         if new is None:
             return None
@@ -286,7 +286,7 @@ class RenamedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return ModuleSpec(fullname, self, origin=None if found is None else found.origin)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Return the module that has the new name: the same object, so that there is one of everything in it."""
+        """Return the module with the new name: the same object, so that its contents exist only once."""
         new = self._of(spec.name)
         warn_renamed(spec.name, new)
         module = importlib.import_module(new)
@@ -294,7 +294,7 @@ class RenamedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give the module back what importing it by another name has replaced."""
+        """Restore the attributes that importing the module by its old name has replaced."""
         old = module.__spec__
         if old is not None and old.loader is self:
             module.__spec__ = old.loader_state
@@ -325,9 +325,9 @@ def _is_path(value: Any) -> bool:
 
 
 def _is_machinery(file: str) -> bool:
-    """Tell whether a file is this module, the package's own ``__init__``, or part of Python's import system."""
+    """Return whether a file is this module, the package's own ``__init__``, or part of Python's import system."""
     return file in (__file__, _PACKAGE) or "importlib" in file or file == "<frozen runpy>"
 
 
-# First, because a folder that is left of an old package would be found as a namespace package.
+# First in the list, because a leftover folder of an old package would be found as a namespace package.
 sys.meta_path.insert(0, RenamedModules())

@@ -57,7 +57,9 @@ def test_an_old_keyword_and_the_new_one_are_an_error():
     def target(*, membrane_width=3):
         return membrane_width
 
-    with pytest.raises(TypeError, match="target got width= and membrane_width=, which are one; give membrane_width="):
+    with pytest.raises(
+        TypeError, match="target got width= and membrane_width=, which mean the same; give only membrane_width="
+    ):
         target(width=3, membrane_width=4)
 
 

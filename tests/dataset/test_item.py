@@ -130,7 +130,7 @@ def test_a_mask_saved_in_colours_is_read_if_they_are_equal(tmp_path):
     assert item.region().values.tolist() == [[False] * 4, [True] * 4, [False] * 4]
     mask[0, 0, 0] = 9
     tifffile.imwrite(tmp_path / "a_roi.tif", mask, photometric="rgb")
-    with pytest.raises(DatasetError, match="3 channels that differ"):
+    with pytest.raises(DatasetError, match="3 different channels"):
         item.region()
 
 

@@ -293,7 +293,7 @@ def test_the_selections_bounding_box(clean):
     [
         (np.zeros((0, 3)), "empty"),
         (np.zeros((3, 3), complex), "complex128"),
-        (np.array([[2**40, 1]]), "fit no pixel type"),
+        (np.array([[2**40, 1]]), "fit none of ImageJ's pixel types"),
         (np.full((3, 3), 1e300), "overflow"),
         (np.broadcast_to(np.zeros((), np.uint8), (50_000, 50_000)), r"2\*\*31"),
     ],

@@ -98,13 +98,13 @@ def test_a_run_that_was_broken_off_has_a_report(run, tmp_path):
     shutil.copy(run.path / "history.csv", cut)
     fb.report_run(cut, tmp_path / "cut.html")
     page = (tmp_path / "cut.html").read_text(encoding="utf-8")
-    assert "after 3 epoch(s): the training still runs, or was interrupted" in page
+    assert "after 3 epoch(s): the training is running, or was interrupted" in page
     assert "cut has no model.safetensors" in page
     assert f"<td>{run.history['train_loss'].iloc[-1]:.4f}</td>" in page
 
 
 def test_what_is_refused_leaves_no_file(run, tmp_path):
-    with pytest.raises(TrainingError, match="is no folder of a run"):
+    with pytest.raises(TrainingError, match="is not the folder of a run"):
         fb.report_run(tmp_path, tmp_path / "r.html")
     with pytest.raises(DatasetError):
         fb.report_run(run.path, tmp_path / "r.html", data=tmp_path)

@@ -358,7 +358,7 @@ def test_cancelling_leaves_nothing(kind, out, tmp_path):
 def test_what_is_there_is_not_overwritten(tmp_path):
     (tmp_path / "p.zarr").mkdir()
     (tmp_path / "p.zarr" / "mine").write_text("dear")
-    with pytest.raises(ImageError, match=r"p\.zarr is there already: remove it, or choose another"):
+    with pytest.raises(ImageError, match=r"p\.zarr exists already: remove it, or choose another"):
         predict(small_model(), counts(20, 20), out=tmp_path / "p.zarr")
     assert (tmp_path / "p.zarr" / "mine").read_text() == "dear"
     with pytest.raises(ImageError, match=r"expected a folder that ends in \.zarr.*write_image"):
