@@ -80,8 +80,8 @@ def receptive_field(net: nn.Module) -> ReceptiveField:
     Notes
     -----
     The forward pass runs on an empty batch. The first and last input pixel that affect each position are propagated
-    from layer to layer, using kernel size, stride, padding and dilation. For a network with unknown layers, the field is
-    measured by :func:`confirm_receptive_field`.
+    from layer to layer, using kernel size, stride, padding and dilation. For a network with unknown layers, the field
+    is measured by :func:`confirm_receptive_field`.
 
     Examples
     --------
