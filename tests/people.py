@@ -72,7 +72,9 @@ def dialogs() -> list[Any]:
 
 def dialog(title: str) -> Any:
     """Wait for the dialog of a title."""
-    return wait(lambda: next((d for d in dialogs() if str(d.getTitle()) == title), None))
+    found = wait(lambda: next((d for d in dialogs() if str(d.getTitle()) == title), None))
+    settle()
+    return found
 
 
 def _closed(opened: Any) -> None:

@@ -77,7 +77,7 @@ def test_tune_says_the_options_of_label(folder, done, here, tmp_path):
     here("match", folder, *PATTERNS, "--split=test", "--pred", tmp_path, "--min-size=9999", "--csv", tmp_path / "n.csv")
     assert pd.read_csv(tmp_path / "n.csv")["GT"].iloc[-1] == 0, "there is no cell so large"
     bad = here("tune", out / "pred", folder, *PATTERNS, "--split=test", "--threshold=0.3;0.5", status=2)
-    assert "expected numbers with commas" in " ".join(bad.replace("│", " ").split())
+    assert "expected numbers separated by commas" in " ".join(bad.replace("│", " ").split())
 
 
 def test_the_command_that_tune_prints_is_exactly_the_tuned_one(folder, done, here, tmp_path):
@@ -138,7 +138,7 @@ def test_a_description_instead_of_patterns(folder, tmp_path):
     ("arguments", "words"),
     [
         (("train", "{folder}", "--out", "x"), "no description"),
-        (("train", "{folder}", "--out", "x", "--labels=a"), "go with --image"),
+        (("train", "{folder}", "--out", "x", "--labels=a"), "need --image"),
         (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=30"), "multiple of 8"),
         (("train", "/nowhere", "--out", "x", *PATTERNS), "no folder"),
         (("predict", "/nowhere", "{folder}", "--out", "x", PATTERNS[0]), "no model"),

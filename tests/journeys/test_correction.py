@@ -54,7 +54,7 @@ def test_correct_in_fiji_continue_and_set_old_beside_new(clean, tmp_path):
     assert beside["f1 change"].iloc[-1] > 0
     told = found.settings.set_index("setting")
     assert told.loc["provenance"].tolist() == ["manual", "corrected"]
-    assert told.loc["images learnt"].tolist() == ["a", "new image"]
+    assert told.loc["training images"].tolist() == ["a", "new image"]
     assert (tmp_path / "compared" / "comparison.html").is_file()
     clean.show_table(beside)
     assert clean.table()["f1 change"].tolist() == pytest.approx(beside["f1 change"].tolist())

@@ -213,7 +213,7 @@ def test_wrong_values_are_told_and_nothing_is_done(jvm, run, picture, tmp_path):
         run("Predict...", image="zellen \u00e4.tif", model=str(tmp_path / "gibt es nicht"), tile="-3")
     assert "there is no such file" in str(told.value)
     assert "tile is -3" in str(told.value)
-    with pytest.raises(ScriptFailed, match=r"cells: no open image 'fehlt'; open are \['zellen \u00e4\.tif'\]"):
+    with pytest.raises(ScriptFailed, match=r"cells: no open image 'fehlt'; open images: \['zellen \u00e4\.tif'\]"):
         run("Measure_Cells...", cells="fehlt", image="zellen \u00e4.tif")
     with pytest.raises(ScriptFailed, match="no ROIs"):
         run("Measure_Cells...", cells="overlay", image="zellen \u00e4.tif")
@@ -237,7 +237,7 @@ def test_an_image_of_the_users_is_never_replaced(jvm, run, cells, tmp_path):
 
 def test_a_title_of_two_images_is_refused(jvm, run):
     ids = jvm("(1..2).collect { def imp = IJ.createImage('a', '16-bit black', 9, 8, 1); imp.show(); imp.getID() }")
-    with pytest.raises(ScriptFailed, match=rf"'a' means 2 open images: say which by its id, one of .*{ids[0]}"):
+    with pytest.raises(ScriptFailed, match=rf"'a' matches 2 open images: choose one by its id: .*{ids[0]}"):
         run("Match_Labels...", true="a", predicted="a")
     run("Match_Labels...", true=str(ids[0]), predicted=str(ids[1]))
 
@@ -313,7 +313,7 @@ def test_a_macro_calls_a_script_and_is_ended_by_its_error(jvm, run):
     returned, told = jvm(TOLD, macro=macro % "gone")
     assert returned != "went on"
     assert told.startswith(
-        "Macro Error: FijiBridge Match Labels...: true: no open image 'gone'; open are ['a'] in line 1"
+        "Macro Error: FijiBridge Match Labels...: true: no open image 'gone'; open images: ['a'] in line 1"
     )
     assert jvm("WindowManager.getImageTitles() as List") == ["a"]
 

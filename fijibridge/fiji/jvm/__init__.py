@@ -1,1 +1,1 @@
-"""The Java virtual machine in this process: its start, its end, and our classes in it."""
+"""The Java virtual machine (JVM) of this process: its start, its end, and our classes in it."""

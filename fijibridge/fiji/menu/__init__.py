@@ -1,1 +1,1 @@
-"""Verbs as commands of ImageJ: menu entries, dialogs and calls."""
+"""Verbs as ImageJ commands: menu items, dialogs and calls."""

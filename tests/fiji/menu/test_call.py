@@ -88,7 +88,7 @@ def test_all_that_is_wrong_with_a_call_is_said_before_anything_is_done(clean, ra
     assert clean.titles() == ["raw.tif"], "the macro ended there, and images stay"
     with pytest.raises(MacroError, match="model is missing; expected a file"):
         clean.run_macro('run("FijiBridge Predict...");')
-    with pytest.raises(MacroError, match=r"image: no open image 'x'; open are \['raw.tif'\]"):
+    with pytest.raises(MacroError, match=r"image: no open image 'x'; open images: \['raw.tif'\]"):
         clean.run_macro('run("FijiBridge Label Cells...", "image=x");')
     with pytest.raises(MacroError, match="image is &x, but the macro has no variable 'x'"):
         clean.run_macro('run("FijiBridge Label Cells...", "image=&x");')
@@ -379,8 +379,8 @@ run = wait(lambda: TRAININGS.running and fiji.training)
 wait(lambda: len(run.history) > 2)
 recorded = str(jpype.JClass("ij.plugin.frame.Recorder").getInstance().getText())
 # by now ImageJ may have recorded which window came to the front
-call = (f'run("FijiBridge Train U-Net...", "folder={FOLDER}/data out=[{out}] epochs=100000 batches=2 '
-        'batch=2 patch=32 depth=1 channels=2 forecast=false device=cpu");\\n')
+call = (f'run("FijiBridge Train U-Net...", "folder={FOLDER}/data out=[{out}] epochs=100000 patch=32 '
+        'batch=2 batches=2 forecast=false depth=1 channels=2 device=cpu");\\n')
 assert recorded.startswith(call), recorded
 jpype.JClass("ij.IJ").setKeyDown(jpype.JClass("java.awt.event.KeyEvent").VK_ESCAPE)
 fiji.show(pixels, name="meanwhile")  # Fiji stays usable

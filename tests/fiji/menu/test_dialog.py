@@ -24,8 +24,9 @@ def test_a_dialog_asks_again_until_it_can_be_done_and_remembers(window):
 fiji.show(pixels, name="raw.tif")
 choose("Predict...")
 first = dialog("FijiBridge Predict")
-assert read(first) == {"Image": "raw.tif", "Model": "", "Flips": False, "Padding": "as trained", "Tile": "",
-                       "Precision": "32", "Device": ""}, read(first)
+offered = read(first)
+assert offered == {"Image": "raw.tif", "Model": "", "Flips": False, "Padding": "as trained", "Tile": "",
+                   "Precision": "32", "Device": ""}, offered
 press(first, "Help")
 wait(lambda: any("HTMLDialog" in str(d.getClass()) for d in dialogs()))
 close(next(d for d in dialogs() if "HTMLDialog" in str(d.getClass())))

@@ -63,5 +63,5 @@ def test_what_cannot_be_mirrored_is_refused():
         def traits(self):
             return replace(super().traits, outputs={"flow": slice(0, 2)})
 
-    with pytest.raises(ModelError, match="'flow' means in a mirrored image"):
+    with pytest.raises(ModelError, match="meaning of the output 'flow' in a mirrored image is unknown"):
         predict(Model(Flow(depth=1, width=2), ("dy", "dx")), noise(8, 8), flips=True)
