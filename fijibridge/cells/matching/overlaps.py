@@ -136,6 +136,7 @@ def count_overlaps(true: Array, pred: Array, *, region: Array | None = None, min
         unknown.append(_counted(nothing, p[~k], length[~k]))
         unknown_true.append(_counted(nothing, t[~k], length[~k]))
     t, p, pixels = _counted(*_joined(known))
+    # Outside the region only the size of each cell counts, for `min_size`.
     dropped = (_dropped(ids, pixels, *_joined(u)[1:], min_size) for ids, u in ((p, unknown), (t, unknown_true)))
     return Overlaps(t, p, pixels, *dropped)
 
@@ -181,7 +182,7 @@ def _counted(true: Ints, pred: Ints, pixels: Ints) -> tuple[Ints, Ints, Ints]:
     pred_ids, column = _compact(pred)
     # Entries at the same place of a sparse matrix are added.
     table = coo_array((pixels, (row, column)), shape=(len(true_ids), len(pred_ids))).tocsr()
-    table.sum_duplicates()
+    table.sum_duplicates()  # also sorts the columns of each row
     pairs = table.tocoo()
     return true_ids[pairs.coords[0]], pred_ids[pairs.coords[1]], np.asarray(pairs.data, np.int64)
 
@@ -197,6 +198,7 @@ def _compact(ids: Ints) -> tuple[Ints, Ints]:
 
 
 def _joined(parts: list[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
+    """Concatenate lists of true ids, predicted ids and pixels, also an empty list; equal pairs are not summed."""
     none = np.zeros(0, np.int64)
     true, pred, pixels = (np.concatenate(arrays) for arrays in zip((none,) * 3, *parts, strict=True))
     return true, pred, pixels

@@ -88,7 +88,9 @@ def grow(labels: Labels, heights: Floats32 | None, distance: float, step: Spacin
     Returns
     -------
     numpy.ndarray
-        ``int32``, :data:`UNSURE` where the label may depend on pixels beyond the open sides.
+        ``int32``, :data:`UNSURE` where the label may depend on pixels beyond the open sides. A pixel next to an UNSURE
+        one is not final either: in the whole image it may be cleared for a gap. Callers need sure pixels in a ring
+        around those that they keep.
     """
     # Free pixels are unsure if a label beyond an open side may be nearer than any label in the piece, and if they are
     # at the open side itself, since such a label may grow into them.
@@ -119,8 +121,8 @@ def flood(heights: Floats32, second: Floats32 | None, markers: Labels, mask: Mas
     Notes
     -----
     Heights are replaced by ranks in the strict order, so that no two pixels are equal; any priority flood then gives
-    the same labels. UNSURE pixels get the rank 0, below all others: their label spreads to every pixel that any label
-    from outside could reach.
+    the same labels. Ranks start at 1; UNSURE pixels get the rank 0. A lower rank can only enlarge what a marker floods, so
+    that UNSURE spreads to every pixel that any label from outside could reach.
     """
     from skimage.segmentation import watershed
 

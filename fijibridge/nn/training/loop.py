@@ -190,7 +190,9 @@ class Loop(Checkpoint):
         recorder.measurement.epoch()
         if recorder.stopped_early:
             trainer.should_stop = True
-        if whole:  # a stopped epoch was saved at its last step, to be resumed there
+        # A stopped epoch was saved at its last step, to be resumed there. One whose stream of batches ended early is
+        # not saved: resumed, it would wait for batches that do not come.
+        if whole:
             self._save(trainer)
             recorder.finished = epoch >= self.job.settings.epochs
 
