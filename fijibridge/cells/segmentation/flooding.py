@@ -121,8 +121,8 @@ def flood(heights: Floats32, second: Floats32 | None, markers: Labels, mask: Mas
     Notes
     -----
     Heights are replaced by ranks in the strict order, so that no two pixels are equal; any priority flood then gives
-    the same labels. Ranks start at 1; UNSURE pixels get the rank 0. A lower rank can only enlarge what a marker floods, so
-    that UNSURE spreads to every pixel that any label from outside could reach.
+    the same labels. Ranks start at 1; UNSURE pixels get the rank 0. A lower rank can only enlarge what a marker floods,
+    so that UNSURE spreads to every pixel that any label from outside could reach.
     """
     from skimage.segmentation import watershed
 
