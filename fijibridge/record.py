@@ -17,7 +17,7 @@ import xarray as xr
 from fijibridge.errors import TrainingError
 from fijibridge.files import read_image
 from fijibridge.image import Array, as_image
-from fijibridge.renames import warn_renamed
+from fijibridge.renames import RenamedKeys, warn_renamed
 
 RECORD = "run.json"
 HISTORY = "history.csv"
@@ -172,7 +172,8 @@ def with_current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     >>> with_current_names({"width": 3, "epochs": 5})
     {'membrane_width': 3, 'epochs': 5}
     """
-    return {RENAMED_SETTINGS.get(name, name): value for name, value in settings.items()}
+    renamed = {RENAMED_SETTINGS.get(name, name): value for name, value in settings.items()}
+    return RenamedKeys(renamed, **RENAMED_SETTINGS)
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:

@@ -111,6 +111,7 @@ MODULES: dict[str, str] = {
     "nn.exchange.description": "nn.export.description",
     "nn.exchange.package": "nn.export.package",
     "nn.exchange.script": "nn.export.torchscript",
+    "nn.export.script": "nn.export.torchscript",
     "nn.exchange.tiles": "nn.export.tiles",
     "nn.networks": "nn.traits",
     "nn.patches.caching": "nn.patches.chunk_cache",
@@ -239,15 +240,55 @@ def keyword_only(*names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 def object_before_path(function: Callable[P, T]) -> Callable[P, T]:
     """Accept the old order ``(path, object)`` of the first two arguments, detected by type, with a warning."""
+    first, second, *_ = inspect.signature(function).parameters
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        if len(args) == 1 and _is_path(args[0]) and first in kwargs and second not in kwargs:
+            warn_renamed(f"{function.__name__}(path, {first}=)", f"{function.__name__}({first}, path)")
+            kwargs[second] = args[0]
+            return function(**kwargs)  # type: ignore[call-arg]
         if len(args) > 1 and _is_path(args[0]) and not _is_path(args[1]):
             warn_renamed(f"{function.__name__}(path, object)", f"{function.__name__}(object, path)")
             return function(*(args[1], args[0], *args[2:]), **kwargs)  # type: ignore[arg-type]
         return function(*args, **kwargs)
 
     return call
+
+
+class RenamedKeys(dict[str, Any]):
+    """Dict whose keys were renamed; reading an old key works and warns, iterating gives new keys only.
+
+    Examples
+    --------
+    >>> settings = RenamedKeys({"membrane_width": 3}, width="membrane_width")
+    >>> settings, "epochs" in settings
+    ({'membrane_width': 3}, False)
+    """
+
+    def __init__(self, values: Mapping[str, Any], **names: str) -> None:
+        super().__init__(values)
+        self._names = names
+
+    def __missing__(self, key: str) -> Any:
+        new = self._names.get(key)
+        if new is None or not dict.__contains__(self, new):
+            raise KeyError(key)
+        warn_renamed(f"the key {key!r}", f"{new!r}")
+        return self[new]
+
+    def __contains__(self, key: object) -> bool:
+        return dict.__contains__(self, key) or dict.__contains__(self, self._names.get(str(key), key))
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key, new or old, or the default."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
 
 
 def rename_attributes(module: str, names: Mapping[str, str]) -> None:

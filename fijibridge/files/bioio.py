@@ -11,6 +11,7 @@ import xarray as xr
 from fijibridge.errors import DatasetError
 from fijibridge.files.lazy_array import Content, OnDisk
 from fijibridge.messages import some
+from fijibridge.renames import rename_attributes
 
 
 def content(source: Path, key: str | None) -> Content:
@@ -68,3 +69,6 @@ def _open(source: Path, key: str | None) -> Any:
         raise DatasetError(f"{source} has no scene {name!r}; its scenes are {some(scenes, 10)}")
     image.set_scene(name or scenes[0])
     return image
+
+
+rename_attributes(__name__, {"SUFFIXES": "files.formats:MICROSCOPES"})

@@ -18,6 +18,7 @@ from fijibridge.files import bioio, hdf5, ome_zarr, pictures, tiff
 from fijibridge.files.formats import HDF5, MICROSCOPES, TIFF
 from fijibridge.files.lazy_array import Box, Content, OnDisk
 from fijibridge.image import as_image
+from fijibridge.renames import rename_attributes
 
 
 def read_image(
@@ -139,3 +140,6 @@ def split_key(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     if found is None:
         return Path(text), None
     return Path(found[1]), "/" + found[2].replace("\\", "/")
+
+
+rename_attributes(__name__, {"SUFFIXES": "files.formats:SUFFIXES", "PICTURES": "files.formats:PICTURES"})

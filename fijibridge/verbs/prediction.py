@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from fijibridge.errors import OptionError
+from fijibridge.renames import rename_attributes
 from fijibridge.verbs.device_queue import in_turn
 from fijibridge.verbs.parameters import File, Image, Kind, NewFolder, Param
 from fijibridge.verbs.registry import Call, verb
@@ -148,3 +149,6 @@ def working(call: Call, device: str | None) -> Iterator[str]:
     chosen = device_of(device)
     with in_turn(f"{chosen.type}:{chosen.index or 0}", call):  # "cuda" and "cuda:0" are one device
         yield str(chosen)
+
+
+rename_attributes(__name__, {"stem": "files.formats:stem"})

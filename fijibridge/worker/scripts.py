@@ -89,11 +89,12 @@ def script(verb: Verb, python: str = "", bridge: str = "", version: str = "") ->
 def _field(parameter: Parameter) -> str:
     """Return a Groovy map that describes a parameter to the bridge."""
     usual = "null" if parameter.required else _quoted(parameter.text(parameter.default))
+    was = f", was: {_list(parameter.was)}" if parameter.was else ""
     return (
         f"[name: {_quoted(parameter.name)}, kind: {_quoted(parameter.kind)}, title: {_quoted(parameter.title)}, "
         f"unit: {_quoted(parameter.unit)}, usual: {usual}, optional: {_flag(parameter.optional)}, "
         f"wide: {_flag(is_wide(parameter))}, choices: {_list(parameter.choices)}, "
-        f"told: {_quoted(described(parameter))}]"
+        f"told: {_quoted(described(parameter))}{was}]"
     )
 
 

@@ -22,7 +22,7 @@ from fijibridge.cells.segmentation.methods import DEFAULT_METHOD, get_method, me
 from fijibridge.cells.segmentation.parameters import check_names, make_parameters
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, like, values
-from fijibridge.renames import warn_renamed
+from fijibridge.renames import RenamedKeys, warn_renamed
 
 Images: TypeAlias = "Mapping[str, Array] | Sequence[Array]"
 METRICS = ("f1", "pq", "precision", "recall")
@@ -158,7 +158,7 @@ def tune_segmentation(
     table = pd.DataFrame(rows, columns=[*names, *COUNTS, "precision", "recall", "f1", "pq"])
     best = combinations[_middle_of_best(table[metric].to_numpy(float), tuple(map(len, grid)))]
     varied = tuple(n for n, tried in zip(names, grid, strict=True) if len(tried) > 1)
-    return Tuning(table, {"method": method, **best}, metric, varied)
+    return Tuning(table, RenamedKeys({"method": method, **best}, border="edge_cells"), metric, varied)
 
 
 def _grid(method: str, parameters: Mapping[str, Any] | None) -> tuple[list[str], list[tuple[Any, ...]]]:

@@ -27,7 +27,7 @@ from fijibridge.nn.training.loop import Abandoned, fit, is_first_process
 from fijibridge.nn.training.recorder import Diverged, Recorder, warn_unsaved, write_record
 from fijibridge.nn.training.validation import CellCounter, predict_middle
 from fijibridge.nn.training.verdict import Ending
-from fijibridge.record import HISTORY, PICTURE, RECORD, picture_of
+from fijibridge.record import HISTORY, PICTURE, RECORD, picture_of, with_current_names
 
 log = logging.getLogger("fijibridge")
 
@@ -144,7 +144,7 @@ class Run:
     @property
     def settings(self) -> dict[str, Any]:
         """Settings with which the training started."""
-        return self._recorder.described
+        return with_current_names(self._recorder.described)
 
     @property
     def environment(self) -> dict[str, Any]:

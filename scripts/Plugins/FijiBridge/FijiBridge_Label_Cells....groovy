@@ -20,7 +20,7 @@ def verb = [
         [name: 'grow', kind: 'flag', title: 'Grow', unit: '', usual: 'true', optional: false, wide: false, choices: [], told: 'grow the cells until only gaps of 1 px are left; default true'],
         [name: 'grow_by', kind: 'number', title: 'Grow by', unit: 'px', usual: '', optional: true, wide: false, choices: [], told: 'largest distance by which cells grow; a number of at least 0 (px)'],
         [name: 'fill_holes', kind: 'flag', title: 'Fill holes', unit: '', usual: 'true', optional: false, wide: false, choices: [], told: 'fill holes enclosed by a single cell; default true'],
-        [name: 'edge_cells', kind: 'choice', title: 'Edge cells', unit: '', usual: 'keep', optional: false, wide: false, choices: ['keep', 'remove'], told: 'cells that touch the edge of the image; default keep'],
+        [name: 'edge_cells', kind: 'choice', title: 'Edge cells', unit: '', usual: 'keep', optional: false, wide: false, choices: ['keep', 'remove'], told: 'cells that touch the edge of the image; default keep', was: ['border']],
         [name: 'outlines', kind: 'flag', title: 'Outlines', unit: '', usual: 'true', optional: false, wide: false, choices: [], told: 'also draw the cells on the image; default true'],
         [name: 'manager', kind: 'flag', title: 'Add to ROI Manager', unit: '', usual: 'false', optional: false, wide: false, choices: [], told: 'also add the cells to the ROI Manager; default false'],
         [name: 'device', kind: 'text', title: 'Device', unit: '', usual: '', optional: true, wide: false, choices: [], told: 'cpu, cuda, cuda:1, mps; the fastest available if left out'],

@@ -15,7 +15,7 @@ def verb = [
         [name: 'depth', kind: 'integer', title: 'Depth', unit: '', usual: '3', optional: false, wide: false, choices: [], told: 'number of pooling steps of the U-Net; a whole number of at least 1; default 3'],
         [name: 'channels', kind: 'integer', title: 'Channels', unit: '', usual: '32', optional: false, wide: false, choices: [], told: 'channels of the U-Net\'s first level; each pooling doubles them; a whole number of at least 1; default 32'],
         [name: 'dims', kind: 'integer', title: 'Dimensions', unit: '', usual: '2', optional: false, wide: false, choices: [], told: '2 for planes, 3 for volumes; a whole number from 2 to 3; default 2'],
-        [name: 'memory_limit', kind: 'text', title: 'Memory limit', unit: '', usual: '', optional: true, wide: false, choices: [], told: 'memory limit, such as 4GB; batch and patch are chosen to fit'],
+        [name: 'memory_limit', kind: 'text', title: 'Memory limit', unit: '', usual: '', optional: true, wide: false, choices: [], told: 'memory limit, such as 4GB; batch and patch are chosen to fit', was: ['memory']],
         [name: 'precision', kind: 'choice', title: 'Precision', unit: '', usual: 'auto', optional: false, wide: false, choices: ['auto', '32', 'bf16', '16'], told: 'numbers in the network: 32 bits, or mixed with bf16 or 16; auto is bf16 on a GPU that has it, else 32; default auto'],
         [name: 'probe', kind: 'flag', title: 'Probe', unit: '', usual: 'true', optional: false, wide: false, choices: [], told: 'forecast time and memory from a few real steps; default true'],
         [name: 'device', kind: 'text', title: 'Device', unit: '', usual: '', optional: true, wide: false, choices: [], told: 'cpu, cuda, cuda:1, mps; the fastest available if left out'],

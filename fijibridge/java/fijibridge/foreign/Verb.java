@@ -20,10 +20,13 @@ final class Verb {
             parameters.add(new Parameter((Map<?, ?>) parameter));
     }
 
-    /** Returns the names that a call may pass values for. */
+    /** Returns the names that a call may pass values for, old names too: Python renames those, and warns. */
     List<String> names() {
         List<String> names = new ArrayList<>();
-        for (Parameter parameter : parameters) names.add(parameter.name);
+        for (Parameter parameter : parameters) {
+            names.add(parameter.name);
+            names.addAll(parameter.was);
+        }
         if (!names.contains("overwrite")) names.add("overwrite");
         return names;
     }
@@ -45,7 +48,7 @@ final class Verb {
     static final class Parameter {
         final String name, kind, title, unit, usual, told;
         final boolean optional, wide;
-        final List<String> choices = new ArrayList<>();
+        final List<String> choices = new ArrayList<>(), was = new ArrayList<>();
 
         Parameter(Map<?, ?> described) {
             name = (String) described.get("name");
@@ -56,6 +59,8 @@ final class Verb {
             told = (String) described.get("told");
             optional = Boolean.TRUE.equals(described.get("optional"));
             wide = Boolean.TRUE.equals(described.get("wide"));
+            if (described.get("was") != null) // missing in scripts of version 0.1
+                for (Object old : (List<?>) described.get("was")) was.add((String) old);
             if (described.get("choices") == null) return;
             for (Object choice : (List<?>) described.get("choices")) choices.add((String) choice);
         }
