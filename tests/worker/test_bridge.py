@@ -107,6 +107,22 @@ def test_labelling_shows_the_cells_in_their_colours_and_over_the_image(jvm, run,
     assert jvm("WindowManager.getIDList() as List") == before
 
 
+def test_a_value_by_the_name_of_an_older_version_is_not_ignored(jvm, run, kept):
+    jvm(
+        """
+        def imp = IJ.createImage('q', '32-bit black', 30, 30, 1)
+        (0..<30).each { i -> (0..<30).each { j -> if (i % 10 == 0 || j % 10 == 0) imp.getProcessor().setf(i, j, 1) } }
+        imp.show()
+        null
+        """
+    )
+    options = {"image": "q", "method": "threshold", "grow": False, "membrane": "1"}
+    run("Label_Cells...", **options, edge_cells="keep")
+    assert len(np.unique(kept("q_cells").values)) == 10
+    run("Label_Cells...", **options, border="remove")
+    assert len(np.unique(kept("q_cells").values)) == 5
+
+
 def test_many_ids_are_painted(jvm, run, kept):
     """A lookup table has 256 colours: an overlay has the rest."""
     jvm(
