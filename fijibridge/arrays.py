@@ -1,4 +1,4 @@
-"""Types of arrays, and parts of arrays on disk."""
+"""Array types, and iteration over parts of arrays on disk."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 Labels: TypeAlias = npt.NDArray[np.int32]
 """Ids of cells, 0 = background."""
 
-_PART = 2**24  # largest number of elements of a part
-_PIECE = 2**20  # and of a part of a sample
+_PART = 2**24  # largest number of elements in a part
+_PIECE = 2**20  # the same for a part yielded by some_parts
 
 
 def is_mapped(array: Any) -> TypeGuard[npt.NDArray[Any]]:
-    """Return whether an array is a memory-mapped file, or a view of one."""
+    """Return whether an array is a memory-mapped file, or a view of a memory-mapped file."""
     base = array
     while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
         base = base.base
@@ -43,7 +43,7 @@ def parts(array: Any) -> Iterator[tuple[slice, ...]]:
 
 
 def some_parts(array: Any, count: int) -> Iterator[tuple[slice, ...]]:
-    """Yield some parts of an array, spread over it, each of at most about a chunk or 1 million elements.
+    """Yield up to `count` parts, spread over an array, each at most about a chunk or 1 million elements large.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Colours of cells: by outcome of a match, and by id from a palette."""
+"""Colours of cells, by match outcome or by id."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ OUTCOME_COLORS = {
     "split": "#f0e442",
     "merged": "#56b4e9",
 }
-"""Colours of the outcomes of cells, by Okabe and Ito: the colour-blind tell them apart."""
+"""Colours of match outcomes: Okabe and Ito's palette, which is safe for colour-blind readers."""
 
 UNKNOWN_COLOR = "#808080"
-"""Colour of predicted cells in places whose truth is unknown; they do not count."""
+"""Colour of predicted cells where the truth is unknown; they do not count."""
 
 
 def colors_of(rois: Sequence[Roi], colors: Colors | None) -> list[int]:
-    """Return the colour of each ROI, 0xAARRGGBB: the one given for its name, else one of the palette by its id.
+    """Return the colour of each ROI as 0xAARRGGBB: from `colors` by its name, or from the palette by its id.
 
     Raises
     ------
     RoiError
-        If `colors` names a ROI that is missing.
+        If `colors` contains a name that no ROI has.
     """
     names = [roi.name for roi in rois]
     if colors is None:
@@ -45,5 +45,5 @@ def colors_of(rois: Sequence[Roi], colors: Colors | None) -> list[int]:
     given = {str(name): argb(color) for name, color in colors.items()}
     unknown = set(given) - set(names)
     if unknown:
-        raise RoiError(f"colors has {sorted(unknown)[:5]}: no ROI has these names")
+        raise RoiError(f"colors contains {sorted(unknown)[:5]}, but no ROI has these names")
     return [given.get(name, argb("#ffff00")) for name in names]

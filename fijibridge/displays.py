@@ -1,6 +1,6 @@
-"""Displays of objects in notebooks: HTML with all text escaped, and thumbnails as PNG.
+"""Display of objects in notebooks: HTML with all text escaped, and PNG thumbnails.
 
-Objects import this module when a notebook asks for their display, not before.
+This module is imported only when a notebook displays an object.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 SIDE = 160
 """Length of the longer side of a thumbnail, in pixels."""
-_ROWS = 20  # of a table
+_ROWS = 20  # rows of a table that are shown
 _PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 class Thumbnail:
-    """Small picture of an image, which notebooks show; made by :func:`thumbnail`.
+    """Small picture of an image that notebooks display; created by :func:`thumbnail`.
 
     Attributes
     ----------
@@ -49,16 +49,16 @@ def thumbnail(image: Array, side: int = SIDE) -> Thumbnail:
     Parameters
     ----------
     image
-        Image of any type, as :func:`fijibridge.as_image` takes it. Shown are the middle slice of a stack, the first
-        frame of a film, and the first channel, or colours if channels are named red, green and blue. Label images
-        (integers whose name ends in ``labels`` or ``cells``) are shown in distinct colours.
+        Image of any type, as for :func:`fijibridge.as_image`. The thumbnail shows the middle slice of a stack, the
+        first frame of a time series, and the first channel, or colours if the channels are named red, green and blue.
+        Label images (integers whose name ends in ``labels`` or ``cells``) are shown in distinct colours.
     side
         Length of the longer side, in pixels. Small images are not enlarged.
 
     Returns
     -------
     Thumbnail
-        With grey values scaled from the 0.5th to the 99.5th percentile.
+        Picture whose grey values range from the 0.5th to the 99.5th percentile of the image.
 
     Examples
     --------
@@ -119,12 +119,12 @@ def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def page(title: str, *parts: str) -> str:
-    """Return the HTML of an object: its title, which is escaped, and parts, which are HTML."""
+    """Return the HTML of an object: its title, which is escaped here, and its parts, which are HTML already."""
     return f"<div><b>{html.escape(title)}</b>{''.join(parts)}</div>"
 
 
 def facts(rows: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> str:
-    """Return names and values as an HTML table of two columns."""
+    """Return names and values as an HTML table with two columns."""
     pairs = rows.items() if isinstance(rows, Mapping) else rows
     cells = "".join(
         f'<tr><th style="text-align:left">{html.escape(str(name))}</th>'
@@ -142,7 +142,7 @@ def paragraph(words: str) -> str:
 def rows(table: pd.DataFrame) -> str:
     """Return the last 20 rows of a table as HTML."""
     cut = table.tail(_ROWS)
-    more = f"<p>{len(table) - len(cut)} rows before</p>" if len(cut) < len(table) else ""
+    more = f"<p>{len(table) - len(cut)} earlier rows</p>" if len(cut) < len(table) else ""
     return more + str(cut.to_html(index=False, escape=True, na_rep="–", float_format=lambda v: f"{v:.4g}", border=0))
 
 
@@ -165,7 +165,7 @@ def pictures(shown: Iterable[tuple[str, str, bytes]]) -> str:
 
 
 def curves(columns: Mapping[str, Sequence[float]], width: int = 360, height: int = 160) -> str:
-    """Return curves over their index as an SVG with a legend; curves with fewer than two numbers are left out."""
+    """Plot curves against their index as an SVG with a legend; curves with fewer than two numbers are left out."""
     known = {name: [(n, v) for n, v in enumerate(values) if v == v] for name, values in columns.items()}
     known = {name: points for name, points in known.items() if len(points) > 1}
     if not known:
@@ -196,7 +196,7 @@ def outline(parts: Sequence[npt.NDArray[Any]], closed: bool, box: tuple[int, int
     Parameters
     ----------
     parts
-        Points x, y of each path, (n, 2). Several closed paths are filled by the even-odd rule.
+        (n, 2) points x, y of each path. Several closed paths are filled by the even-odd rule.
     closed
         Whether the paths bound areas.
     box

@@ -5,7 +5,7 @@ Every error derives from :class:`FijiBridgeError` and from a built-in exception,
 
     FijiBridgeError
     ├── StartError        (RuntimeError)   Java or Fiji cannot be started
-    ├── SessionError      (RuntimeError)   no running session, or it cannot do this
+    ├── SessionError      (RuntimeError)   no session is running, or it does not support the call
     ├── NoImageError      (LookupError)    no open image has that title
     ├── UnsavedError      (RuntimeError)   unsaved changes would be lost
     ├── MacroError        (RuntimeError)   a macro or command failed in ImageJ
@@ -13,14 +13,14 @@ Every error derives from :class:`FijiBridgeError` and from a built-in exception,
     ├── RoiError          (ValueError)     a ROI cannot be read, written or filled
     ├── DatasetError      (ValueError)     files do not match the description of a data set
     ├── ModelError        (ValueError)     a model cannot be read, or does not fit the image
-    ├── DeviceError       (RuntimeError)   unknown or missing device for computing
-    ├── TrainingError     (RuntimeError)   a training cannot start, or failed
+    ├── DeviceError       (RuntimeError)   unknown or missing compute device
+    ├── TrainingError     (RuntimeError)   a training run cannot start, or failed
     ├── OptionError       (ValueError)     unknown option of a verb, or a wrong value
     ├── VerbError         (ValueError)     unknown verb, or a function that cannot be one
     └── Cancelled         (RuntimeError)   stopped on request
 
     FijiBridgeWarning     (UserWarning)    work continues, but the user should know
-    └── RenamedWarning    (FutureWarning)  an old name was used; the message has the new one
+    └── RenamedWarning    (FutureWarning)  an old name was used; the message gives the new one
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class FijiBridgeError(Exception):
 
 
 class StartError(FijiBridgeError, RuntimeError):
-    """Java or Fiji cannot be started; the message lists where it was searched."""
+    """Java or Fiji cannot be started; the message lists where it was searched for."""
 
 
 class SessionError(FijiBridgeError, RuntimeError):
@@ -67,11 +67,11 @@ class ModelError(FijiBridgeError, ValueError):
 
 
 class DeviceError(FijiBridgeError, RuntimeError):
-    """The device for computing is unknown or missing."""
+    """The compute device is unknown or missing."""
 
 
 class TrainingError(FijiBridgeError, RuntimeError):
-    """A training cannot start, or failed."""
+    """A training run cannot start, or failed."""
 
 
 class OptionError(FijiBridgeError, ValueError):
@@ -91,4 +91,4 @@ class FijiBridgeWarning(UserWarning):
 
 
 class RenamedWarning(FijiBridgeWarning, FutureWarning):
-    """A name of an older version was used. It works for one more version; the message has the new one."""
+    """A name from an older version was used. It works for one more version; the message gives the new name."""

@@ -1,4 +1,4 @@
-"""Memory of this machine, this container and this process, as the system reports it."""
+"""Memory of this machine, container and process, as reported by the operating system."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ def total_memory() -> int | None:
 
 
 def available_memory() -> int | None:
-    """Return the memory that programs can still take without swapping, within a container's limit, in bytes.
+    """Return the memory in bytes that can be allocated without swapping, within a container's limit; None if unknown.
 
     Notes
     -----
-    On Linux, the least of ``MemAvailable`` and of what is left of each control group of this process and its parents:
-    limit - usage + the file cache, which is freed when needed. On other systems, :func:`total_memory`. None if unknown.
+    On Linux, this is the minimum of ``MemAvailable`` and of the free memory of each control group of this process and
+    of the group's parents: limit - usage + file cache, which is freed when needed. On other systems, it is
+    :func:`total_memory`.
     """
     known = [limit - used for limit, used in _groups()]
     machine = _of_file(Path("/proc/meminfo"), "MemAvailable", 1024)
@@ -56,7 +57,7 @@ def release_memory() -> None:
 
 
 class PeakMemory:
-    """Peak of the resident memory of this process while a block runs, measured by a thread.
+    """Peak of the resident memory of this process while a ``with`` block runs, measured by a thread.
 
     Attributes
     ----------
@@ -67,8 +68,8 @@ class PeakMemory:
 
     Notes
     -----
-    Memory is read every 10 ms. If the kernel's high-water mark (``VmHWM``), which misses nothing, rose meanwhile, it is
-    the peak.
+    The thread reads the memory every 10 ms. If the kernel's high-water mark (``VmHWM``), which misses nothing, rises
+    during the block, this mark is the peak.
 
     Examples
     --------
@@ -121,7 +122,7 @@ class PeakMemory:
 
 
 def _of_file(path: Path, key: str, factor: int = 1) -> int | None:
-    """Return the number after a key in a file of lines such as ``VmRSS:  123 kB`` or ``inactive_file 123``."""
+    """Return the number after a key in a file with lines such as ``VmRSS:  123 kB`` or ``inactive_file 123``."""
     try:
         for line in path.read_text().splitlines():
             words = line.replace(":", " ").split()
@@ -141,7 +142,7 @@ def _number(path: Path) -> int | None:
 
 
 def _groups() -> Iterator[tuple[int, int]]:
-    """Yield limit and usage without file cache of each control group that limits this process, v1 and v2."""
+    """Yield limit, and usage without file cache, of each control group (v1 or v2) that limits this process."""
     for folder, limit_name, use_name, cache in _group_folders():
         limit, use = _number(folder / limit_name), _number(folder / use_name)
         if limit is not None:
@@ -165,6 +166,6 @@ def _group_folders() -> Iterator[tuple[Path, str, str, str]]:
         else:
             continue
         folder = root / path.lstrip("/")
-        # A limit holds for all groups below it, so that the parents count too.
+        # A limit applies to all groups below it, so the parents count too.
         for place in dict.fromkeys([folder, *(p for p in folder.parents if p == root or root in p.parents), root]):
             yield place, *names

@@ -1,4 +1,4 @@
-"""Parts of error messages: hints at similar names, shortened lists, names of files and images."""
+"""Parts of error messages: suggestions of similar names, shortened lists, names of files and images."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from fijibridge.errors import FijiBridgeError
 
-_LONGEST = 100  # compared characters of a name: difflib is slow on long ones
-_COMPARED = 1000  # compared names
+_LONGEST = 100  # number of characters compared: difflib is slow on long names
+_COMPARED = 1000  # number of names compared
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -33,7 +33,7 @@ def hint(name: str, known: Iterable[str]) -> str:
 
 
 def some(names: Sequence[str], most: int = 20) -> str:
-    """Return the first names, and the number of all.
+    """Return the first `most` names and, if there are more, the total number.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def some(names: Sequence[str], most: int = 20) -> str:
 
 @contextmanager
 def naming(what: object, kind: type[FijiBridgeError], becomes: type[FijiBridgeError] | None = None) -> Iterator[None]:
-    """Put a name before the message of errors of one type, and turn them into another type if given.
+    """Prefix a name to the message of errors of type `kind`, and convert them to the type `becomes` if it is given.
 
     Examples
     --------

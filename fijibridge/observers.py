@@ -1,4 +1,4 @@
-"""Observers of trainings, such as a progress bar or a window of Fiji; without Java and torch."""
+"""Observers of training runs, such as a progress bar or a window in Fiji; without Java and torch."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from typing import Protocol
 
 
 class Observer(Protocol):
-    """Receives the progress of a training.
+    """Receives the progress of a training run.
 
-    Optional methods: ``picture(epoch, image, prob)`` receives the middle of the first validation image and its class
-    probabilities now and then, and those of the best epoch at the end; ``say(text)`` receives messages; ``ended(why)``
-    receives the reason of the end, in words.
+    Optional methods: ``picture(epoch, image, prob)`` receives the central part of the first validation image and its
+    class probabilities from time to time, and those of the best epoch at the end; ``say(text)`` receives messages;
+    ``ended(why)`` receives the reason why the run ended, in words.
     """
 
     def progress(self, step: int, steps: int) -> None:
-        """Receive the number of steps done, and of all steps."""
+        """Receive the number of completed steps, and the total number of steps."""
 
     def metrics(self, epoch: int, values: dict[str, float]) -> None:
-        """Receive the metrics of an epoch, counted from 1; epoch 0 is before the first step."""
+        """Receive the metrics of an epoch. Epochs count from 1; epoch 0 is the state before the first step."""
 
 
 Factory = Callable[[], "Observer | None"]
 
 
 class Watchers:
-    """Factories of observers for the trainings of this process that are given none."""
+    """Factories of observers for training runs of this process that are started without observers."""
 
     def __init__(self) -> None:
         self._factories: list[Factory] = []
 
     def add(self, factory: Factory) -> None:
-        """Add a factory, which is called for each training that starts; it may return None."""
+        """Add a factory; it is called for each run that starts, and may return None."""
         self._factories.append(factory)
 
     def remove(self, factory: Factory) -> None:
-        """Remove a factory; ignored if it was not added."""
+        """Remove a factory; do nothing if it was not added."""
         if factory in self._factories:
             self._factories.remove(factory)
 
     def observers(self) -> list[Observer]:
-        """Return a new observer of each factory that makes one."""
+        """Return a new observer from each factory that does not return None."""
         made = [factory() for factory in list(self._factories)]
         return [observer for observer in made if observer is not None]
 
@@ -59,5 +59,5 @@ def remove_watcher(factory: Factory) -> None:
 
 
 def watchers() -> list[Observer]:
-    """Return a new observer of each factory in :data:`WATCHERS`."""
+    """Return a new observer from each factory in :data:`WATCHERS` that does not return None."""
     return WATCHERS.observers()

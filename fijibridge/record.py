@@ -1,4 +1,4 @@
-"""Record of a training in its folder: settings, curves, ending, picture; read without torch."""
+"""Record of a training run in its folder: settings, curves, ending, picture; can be read without torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import xarray as xr
 from fijibridge.errors import TrainingError
 from fijibridge.files import read_image
 from fijibridge.image import Array, as_image
-from fijibridge.renames import warn_renamed
+from fijibridge.renames import RenamedKeys, warn_renamed
 
 RECORD = "run.json"
 HISTORY = "history.csv"
@@ -26,14 +26,14 @@ MODEL = "model.safetensors"
 FORMAT = 1
 MEMBRANE = "membrane"
 NOT_MEASURED = ("lr", "seconds")
-"""Columns of a history that are no metrics."""
+"""Columns of a history that are not metrics."""
 RENAMED_SETTINGS: Mapping[str, str] = {"width": "membrane_width", "border": "border_weight"}
-"""Settings of version 0.1 and their names now."""
+"""Settings of version 0.1 that were renamed, and their current names."""
 
 
 @runtime_checkable
 class Recorded(Protocol):
-    """A training of this process, with its record and its model: a :class:`fijibridge.Run`."""
+    """A training run of this process, with its record and its model: a :class:`fijibridge.Run`."""
 
     @property
     def path(self) -> Path | None:
@@ -41,7 +41,7 @@ class Recorded(Protocol):
 
     @property
     def picture(self) -> xr.DataArray | None:
-        """Middle of the first validation image, with predicted membranes."""
+        """Central part of the first validation image, with predicted membranes."""
 
     def record(self) -> dict[str, Any]:
         """Return the content of ``run.json``."""
@@ -49,28 +49,29 @@ class Recorded(Protocol):
 
 @dataclass(frozen=True)
 class Record:
-    """Record of a training that runs or ran, on this machine or another.
+    """Record of a running or finished training run, on this machine or another.
 
     Attributes
     ----------
     name : str
-        Name of its folder.
+        Name of the folder of the run.
     path : Path or None
-        Its folder.
+        Folder of the run.
     settings : dict
-        Settings that it started with, by their current names.
+        Settings that the run started with, by their current names.
     history : pandas.DataFrame
-        One row per epoch from 0, before the first step: epoch, train_loss, val_loss, lr, seconds, perhaps val_f1.
+        One row per epoch: epoch, train_loss, val_loss, lr, seconds and, where cells are counted, val_f1. Epoch 0 is
+        the state before the first step.
     ending : dict or None
-        Fields of :class:`fijibridge.nn.training.Ending`; None while it runs, or if it was interrupted.
+        Fields of :class:`fijibridge.nn.training.Ending`; None while the run continues, or if it was interrupted.
     seconds : float
-        Wall time.
+        Wall time in seconds.
     forecast, measured : dict or None
-        Forecast of time and memory; the measurement.
+        Time and memory, as forecast and as measured.
     environment : dict
-        Versions, device and card.
+        Versions, device and graphics card.
     matches : pandas.DataFrame or None
-        Match table of the validation images for the kept network, if the training counted cells.
+        Match table of the validation images for the network that was kept, if cells were counted.
     """
 
     name: str
@@ -87,27 +88,27 @@ class Record:
 
     @property
     def stopped_because(self) -> str | None:
-        """Reason of its end, in words; None while it runs, or if it was interrupted."""
+        """Why the run ended, in words; None while it continues, or if it was interrupted."""
         return None if self.ending is None else str(self.ending["why"])
 
     @property
     def picture(self) -> xr.DataArray | None:
-        """Middle of the first validation image, with predicted membranes; None if it had no such image."""
+        """Central part of the first validation image, with predicted membranes; None if there is no picture."""
         if self._picture is None and self.path is not None and (self.path / PICTURE).is_file():
             return read_image(self.path / PICTURE)
         return self._picture
 
     @property
     def curves(self) -> pd.DataFrame:
-        """Metrics by epoch, without those that have no value."""
+        """Metrics by epoch, without metrics that have no values."""
         metrics = self.history.set_index("epoch").drop(columns=list(NOT_MEASURED), errors="ignore")
         return metrics.dropna(axis="columns", how="all")
 
     def summary(self) -> str:
-        """Return reason of its end, shape of the curves and advice, in words."""
+        """Return why the run ended, the shape of its curves, and advice, in words."""
         if self.ending is None:
             epochs = max(len(self.history) - 1, 0)
-            return f"The record has no ending after {epochs} epoch(s): the training still runs, or was interrupted."
+            return f"The record has no ending after {epochs} epoch(s): the training is running, or was interrupted."
         e = self.ending
         return (
             f"{e['why']}. It looks like: {e['looks_like']} ({'; '.join(e['evidence'])}). "
@@ -115,19 +116,19 @@ class Record:
         )
 
     def told(self) -> str:
-        """Return the summary, by its old name."""
+        """Return the summary; old name of :meth:`summary`."""
         warn_renamed("Record.told", "Record.summary")
         return self.summary()
 
     def took(self) -> pd.DataFrame | None:
-        """Return forecast, measurement and their ratio; None if there was no forecast."""
+        """Return forecast and measured time and memory, and their ratios; None if there was no forecast."""
         if self.forecast is None or self.measured is None:
             return None
         return compare_forecast(self.forecast, self.measured)
 
 
 def read_record(run: Record | Recorded | str | os.PathLike[str]) -> Record:
-    """Read the record of a training, without torch; it may still run, or have run on another machine.
+    """Read the record of a training run, without torch. The run may not have ended, or be from another machine.
 
     Parameters
     ----------
@@ -141,7 +142,7 @@ def read_record(run: Record | Recorded | str | os.PathLike[str]) -> Record:
     Raises
     ------
     TrainingError
-        If the folder holds no run, its record cannot be read, or a newer version wrote it.
+        If the folder does not contain a run, or its record cannot be read or was written by a newer version.
     """
     if isinstance(run, Record):
         return run
@@ -154,7 +155,7 @@ def read_record(run: Record | Recorded | str | os.PathLike[str]) -> Record:
     file = folder / RECORD
     if not file.is_file():
         raise TrainingError(
-            f"{folder} holds no {RECORD}, so it is no folder of a run: give one that fijibridge train wrote (--out)"
+            f"{folder} is not the folder of a run: it has no {RECORD}; give the --out folder of fijibridge train"
         )
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -171,16 +172,17 @@ def with_current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     >>> with_current_names({"width": 3, "epochs": 5})
     {'membrane_width': 3, 'epochs': 5}
     """
-    return {RENAMED_SETTINGS.get(name, name): value for name, value in settings.items()}
+    renamed = {RENAMED_SETTINGS.get(name, name): value for name, value in settings.items()}
+    return RenamedKeys(renamed, **RENAMED_SETTINGS)
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:
-    """Return whether a folder is that of a run."""
+    """Return whether a folder is the folder of a run."""
     return (Path(path) / RECORD).is_file()
 
 
 def compare_forecast(forecast: Mapping[str, Any], measured: Mapping[str, Any]) -> pd.DataFrame:
-    """Return forecast, measurement and their ratio as a table; see :meth:`fijibridge.nn.planning.Forecast.compare`."""
+    """Return forecast, measurement and ratio as a table; see :meth:`fijibridge.nn.planning.Forecast.compare`."""
     rows = {
         name: (_number(value), _number(measured.get(name)))
         for name, value in forecast.items()
@@ -192,7 +194,7 @@ def compare_forecast(forecast: Mapping[str, Any], measured: Mapping[str, Any]) -
 
 
 def membrane_class(names: Sequence[str]) -> int:
-    """Return the class id of membranes: that of the name ``"membrane"``, else 1.
+    """Return the index of the class named ``"membrane"``, or 1 if there is none.
 
     Examples
     --------
@@ -203,19 +205,19 @@ def membrane_class(names: Sequence[str]) -> int:
 
 
 def picture_of(image: Array, prob: Array) -> xr.DataArray:
-    """Join an image and the membranes predicted in it as channels of one picture.
+    """Combine an image and the membranes predicted in it as channels of one picture.
 
     Parameters
     ----------
     image
         (Y, X) or (Z, Y, X), with an axis ``c`` in front if it has several channels.
     prob
-        Class probabilities of the image, (C, ...); the channel named ``"membrane"`` is taken, else the second.
+        Class probabilities of the image, (C, ...); the channel named ``"membrane"`` is used, or else the second one.
 
     Returns
     -------
     xarray.DataArray
-        ``float32``, channels of the image and ``"membrane"``.
+        ``float32`` with the channels of the image and the channel ``"membrane"``.
     """
     raw, classes = as_image(image), as_image(prob)
     names = [str(name) for name in classes.c.values] if "c" in classes.coords else []
@@ -230,10 +232,11 @@ def picture_of(image: Array, prob: Array) -> xr.DataArray:
 def _record(name: str, path: Path | None, content: Any, picture: xr.DataArray | None) -> Record:
     where = path if path is not None else "the run"
     if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
-        raise TrainingError(f"{where}: its {RECORD} is no record of a training; expected a table with 'settings'")
+        raise TrainingError(f"{where}: its {RECORD} is not the record of a run; expected an object with 'settings'")
     if content.get("format") != FORMAT:
         raise TrainingError(
-            f"{where}: its record has format {content.get('format')}, this version reads {FORMAT}: update fijibridge"
+            f"{where}: its record has format {content.get('format')}, but this version reads format {FORMAT}: "
+            "update fijibridge"
         )
     ending = content.get("ending")
     missing = [key for key in ("why", "looks_like", "evidence", "advice") if ending is not None and key not in ending]
@@ -264,7 +267,7 @@ def _history(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _with_epochs_so_far(record: Record) -> Record:
-    """Take the epochs from ``history.csv``, which is written after each epoch, if the record has fewer."""
+    """Use the history in ``history.csv``, which is written after each epoch, if it has more epochs than the record."""
     file = None if record.path is None else record.path / HISTORY
     if file is None or not file.is_file():
         return record

@@ -1,8 +1,8 @@
-"""Names of version 0.1 that were renamed: they work for one more version, and warn.
+"""Old names of version 0.1: they work for one more version, with a warning.
 
-:data:`MODULES` has the modules that moved. A function whose keyword was renamed is decorated with
-:func:`renamed_keywords`, one whose parameters became keyword-only with :func:`keyword_only`, one whose first two
-arguments changed places with :func:`object_before_path`.
+:data:`MODULES` lists the modules that were renamed or moved. Functions are decorated with :func:`renamed_keywords` if
+keywords were renamed, with :func:`keyword_only` if parameters became keyword-only, and with :func:`object_before_path`
+if their first two arguments were swapped.
 """
 
 from __future__ import annotations
@@ -111,6 +111,7 @@ MODULES: dict[str, str] = {
     "nn.exchange.description": "nn.export.description",
     "nn.exchange.package": "nn.export.package",
     "nn.exchange.script": "nn.export.torchscript",
+    "nn.export.script": "nn.export.torchscript",
     "nn.exchange.tiles": "nn.export.tiles",
     "nn.networks": "nn.traits",
     "nn.patches.caching": "nn.patches.chunk_cache",
@@ -153,14 +154,14 @@ MODULES: dict[str, str] = {
     "verbs.options": "verbs.macro_options",
     "verbs.running": "verbs.invocation",
 }
-"""Modules of version 0.1 and where they are now, without the leading ``fijibridge.``."""
+"""Old and new names of modules that were renamed since version 0.1, without the leading ``fijibridge.``."""
 
 
 _PACKAGE = os.path.join(os.path.dirname(__file__), "__init__.py")
 
 
 def warn_renamed(old: str, new: str, how: str = "was renamed to") -> None:
-    """Warn in the line of the user's code that used an old name."""
+    """Issue a warning at the line of the user's code that used an old name."""
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_machinery(frame.f_code.co_filename):
         frame = frame.f_back
@@ -192,7 +193,7 @@ def renamed_keywords(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]
             for old, new in names.items():
                 if old in kwargs:
                     if new in kwargs:
-                        raise TypeError(f"{name} got {old}= and {new}=, which are one; give {new}=")
+                        raise TypeError(f"{name} got {old}= and {new}=, which mean the same; give only {new}=")
                     warn_renamed(f"{old}= of {name}", f"{new}=")
                     kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
@@ -203,7 +204,7 @@ def renamed_keywords(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]
 
 
 def keyword_only(*names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Accept parameters that are keyword-only now by position, in their old order, with a warning.
+    """Accept parameters that have become keyword-only by position too, in their old order, with a warning.
 
     Examples
     --------
@@ -238,10 +239,15 @@ def keyword_only(*names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def object_before_path(function: Callable[P, T]) -> Callable[P, T]:
-    """Accept the old order ``(path, object)`` of the first two arguments, told apart by type, with a warning."""
+    """Accept the old order ``(path, object)`` of the first two arguments, detected by type, with a warning."""
+    first, second, *_ = inspect.signature(function).parameters
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        if len(args) == 1 and _is_path(args[0]) and first in kwargs and second not in kwargs:
+            warn_renamed(f"{function.__name__}(path, {first}=)", f"{function.__name__}({first}, path)")
+            kwargs[second] = args[0]
+            return function(**kwargs)  # type: ignore[call-arg]
         if len(args) > 1 and _is_path(args[0]) and not _is_path(args[1]):
             warn_renamed(f"{function.__name__}(path, object)", f"{function.__name__}(object, path)")
             return function(*(args[1], args[0], *args[2:]), **kwargs)  # type: ignore[arg-type]
@@ -250,8 +256,43 @@ def object_before_path(function: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
+class RenamedKeys(dict[str, Any]):
+    """Dict whose keys were renamed; reading an old key works and warns, iterating gives new keys only.
+
+    Examples
+    --------
+    >>> settings = RenamedKeys({"membrane_width": 3}, width="membrane_width")
+    >>> settings, "epochs" in settings
+    ({'membrane_width': 3}, False)
+    """
+
+    def __init__(self, values: Mapping[str, Any], **names: str) -> None:
+        super().__init__(values)
+        self._names = names
+
+    def __missing__(self, key: str) -> Any:
+        new = self._names.get(key)
+        if new is None or not dict.__contains__(self, new):
+            raise KeyError(key)
+        warn_renamed(f"the key {key!r}", f"{new!r}")
+        return self[new]
+
+    def __contains__(self, key: object) -> bool:
+        return dict.__contains__(self, key) or dict.__contains__(self, self._names.get(str(key), key))
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key, new or old, or the default."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
 def rename_attributes(module: str, names: Mapping[str, str]) -> None:
-    """Give a module attributes that were renamed or moved: old name to ``"module:name"`` without ``fijibridge.``."""
+    """Keep old attributes of a module working; `names` maps them to ``"module:name"`` without ``fijibridge.``."""
     here = sys.modules[module]
 
     class Module(type(here)):  # type: ignore[misc]
@@ -264,7 +305,7 @@ def rename_attributes(module: str, names: Mapping[str, str]) -> None:
             return getattr(importlib.import_module(home), new)
 
         def __setattr__(self, name: str, value: Any) -> None:
-            # importing a module by its old name sets it on the package, where it must not hide a function
+            # importing a module by its old name sets an attribute of the package, which must not hide a function
             moved = isinstance(value, ModuleType) and value.__name__ != f"{module}.{name}"
             if not (moved and name in vars(self)):
                 super().__setattr__(name, value)
@@ -278,7 +319,7 @@ class RenamedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return how to load a module of an old name; None if it is no old name."""
+        """Return the spec of a module with an old name; None for other names."""
         new = self._new(fullname)
         if new is None:
             return None
@@ -286,7 +327,7 @@ class RenamedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return ModuleSpec(fullname, self, origin=None if found is None else found.origin)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Return the module that has the new name: the same object, so that there is one of everything in it."""
+        """Return the module with the new name: the same object, so that its contents exist only once."""
         new = self._of(spec.name)
         warn_renamed(spec.name, new)
         module = importlib.import_module(new)
@@ -294,7 +335,7 @@ class RenamedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give the module back what importing it by another name has replaced."""
+        """Restore the attributes that importing the module by its old name has replaced."""
         old = module.__spec__
         if old is not None and old.loader is self:
             module.__spec__ = old.loader_state
@@ -325,9 +366,9 @@ def _is_path(value: Any) -> bool:
 
 
 def _is_machinery(file: str) -> bool:
-    """Tell whether a file is this module, the package's own ``__init__``, or part of Python's import system."""
+    """Return whether a file is this module, the package's own ``__init__``, or part of Python's import system."""
     return file in (__file__, _PACKAGE) or "importlib" in file or file == "<frozen runpy>"
 
 
-# First, because a folder that is left of an old package would be found as a namespace package.
+# First in the list, because a leftover folder of an old package would be found as a namespace package.
 sys.meta_path.insert(0, RenamedModules())

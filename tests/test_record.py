@@ -60,7 +60,7 @@ def test_epochs_of_a_run_that_goes_on_are_read_from_the_table(folder):
     assert record.history["epoch"].tolist() == [0, 1]
     assert record.seconds == 2.0
     assert record.stopped_because is None
-    assert "after 1 epoch(s): the training still runs, or was interrupted" in record.summary()
+    assert "after 1 epoch(s): the training is running, or was interrupted" in record.summary()
 
 
 def test_a_picture_joins_image_and_membranes(folder):
@@ -83,8 +83,8 @@ def test_a_picture_joins_image_and_membranes(folder):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": 9}, "format 9, this version reads 1"),
-        ({"settings": None}, "no record of a training"),
+        ({"format": 9}, "format 9, but this version reads format 1"),
+        ({"settings": None}, "not the record of a run"),
         ({"history": [{"epoch": "x"}]}, "not a table of numbers"),
         ({"ending": {"why": "so"}}, "lacks looks_like, evidence, advice"),
     ],
@@ -97,7 +97,7 @@ def test_what_is_no_record_is_refused(folder, change, words):
 
 
 def test_what_is_no_folder_of_a_run_is_refused(tmp_path):
-    with pytest.raises(TrainingError, match=r"holds no run\.json, so it is no folder of a run"):
+    with pytest.raises(TrainingError, match=r"is not the folder of a run: it has no run\.json"):
         read_record(tmp_path)
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(TrainingError, match="cannot be read"):

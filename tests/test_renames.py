@@ -1,6 +1,8 @@
 """Names of version 0.1 work, and say what they are called now."""
 
 import importlib
+import json
+import pickle
 import pkgutil
 import subprocess
 import sys
@@ -57,7 +59,9 @@ def test_an_old_keyword_and_the_new_one_are_an_error():
     def target(*, membrane_width=3):
         return membrane_width
 
-    with pytest.raises(TypeError, match="target got width= and membrane_width=, which are one; give membrane_width="):
+    with pytest.raises(
+        TypeError, match="target got width= and membrane_width=, which mean the same; give only membrane_width="
+    ):
         target(width=3, membrane_width=4)
 
 
@@ -72,3 +76,38 @@ def test_both_orders_of_object_and_path():
         assert write("a", "b") == ("a", "b")
     with pytest.warns(RenamedWarning, match=r"write\(path, object\) was renamed to write\(object, path\)"):
         assert write("a.zip", [1]) == ([1], "a.zip")
+
+
+def test_a_path_by_position_and_the_object_by_name():
+    @renames.object_before_path
+    def write(rois, path, overwrite=False):
+        return rois, path, overwrite
+
+    with pytest.warns(RenamedWarning, match=r"write\(path, rois=\) was renamed to write\(rois, path\)"):
+        assert write("a.zip", rois=[1], overwrite=True) == ([1], "a.zip", True)
+
+
+def test_old_keys_can_be_read():
+    settings = renames.RenamedKeys({"membrane_width": 3, "epochs": 5}, width="membrane_width", border="border_weight")
+    with pytest.warns(RenamedWarning, match="the key 'width' was renamed to 'membrane_width'"):
+        assert settings["width"] == 3
+    with pytest.warns(RenamedWarning):
+        assert settings.get("width") == 3
+    assert "width" in settings
+    assert "border" not in settings
+    assert settings.get("border", 7) == 7
+    assert settings.get("epochs") == 5
+    assert list(settings) == ["membrane_width", "epochs"]
+    assert json.loads(json.dumps(settings)) == settings == pickle.loads(pickle.dumps(settings))
+    with pytest.raises(KeyError):
+        settings["border"]
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("fiji.jvm", "java_class"), ("fiji.jvm", "EMBEDDED"), ("verbs.prediction", "stem"), ("files.reading", "SUFFIXES")],
+)
+def test_names_that_moved_are_found_in_their_old_modules(module, name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RenamedWarning)
+        assert getattr(importlib.import_module(f"fijibridge.{module}"), name) is not None

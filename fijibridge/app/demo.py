@@ -21,7 +21,7 @@ from fijibridge.reports import pictures, tables
 from fijibridge.rois import write_rois
 
 GOAL = 0.95
-"""F1 at IoU 0.5 on unseen images that the demo must reach."""
+"""F1 at IoU 0.5 that the demo must reach on unseen images."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ def run_demo(
     mode
         ``"interactive"`` opens ImageJ's windows, ``"headless"`` needs no display.
     epochs, batches
-        Number of epochs, and of batches in an epoch; a batch has 8 patches of 128 x 128 pixels.
+        Number of epochs, and of batches per epoch; a batch has 8 patches of 128 x 128 pixels.
     training_images, unseen_images
         Number of images to draw for training and for the score.
     seed
-        Seed of images, first weights and patches.
+        Seed for images, initial weights and patches.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def run_demo(
     with fiji:
         clock.say(f"started {fiji}")
         pairs = _training_pairs(fiji, training_images, seed)
-        clock.say(f"drew {training_images} images of an epithelium in ImageJ, their cells as ROIs; pulled both back")
+        clock.say(f"drew {training_images} images of an epithelium in ImageJ, with their cells as ROIs; read both back")
 
         torch.manual_seed(seed)
         net = fb.UNet(depth=2, width=16)
@@ -107,7 +107,7 @@ def run_demo(
         clock.say(f"predicted {unseen_images} unseen images, labelled their cells and matched them")
         _back_to_imagej(fiji, found, out)
         shown = "predictions, cells and match table" if mode == "interactive" else "predictions and cells"
-        clock.say(f"showed {shown} in ImageJ, which measured the cells")
+        clock.say(f"showed {shown} in ImageJ, and measured the cells there")
         _write(found, out)
         outcome = Outcome(outcome.f1, outcome.threshold_f1, outcome.untrained_f1, clock.seconds)
         _summarise(outcome, found, run.settings, out)
@@ -128,7 +128,7 @@ class _Found:
 
 
 def _training_pairs(fiji: fb.Fiji, count: int, seed: int) -> list[tuple[xr.DataArray, xr.DataArray]]:
-    """Show images and draw their cells in ImageJ, pull images and ROIs, and make targets."""
+    """Show images and draw their cells in ImageJ, read images and ROIs back, and make targets."""
     pairs = []
     for number in range(count):
         tissue = fb.synthetic_epithelium((256, 224 + 32 * (number % 3)), seed=1000 * seed + number)
@@ -209,7 +209,7 @@ def _summarise(outcome: Outcome, found: Mapping[str, _Found], settings: dict[str
     console.print(tables.table_text(table))
     console.print(
         f"\nF1 at IoU 0.5 on unseen images: {outcome.f1:.3f} (goal {GOAL}); without training: "
-        f"plain threshold on the raw image {outcome.threshold_f1:.3f}, network of 0 epochs {outcome.untrained_f1:.3f}"
+        f"plain threshold on the raw image {outcome.threshold_f1:.3f}, untrained network {outcome.untrained_f1:.3f}"
     )
     console.print(f"{outcome.seconds:.0f} s. Results in {out}: comparison.png, matches.csv, measurements.csv, ...")
     verdict = "passed" if outcome.passed else "FAILED: training did not reach the goal"

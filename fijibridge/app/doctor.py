@@ -24,7 +24,7 @@ from fijibridge.worker import installation
 
 State = Literal["ok", "note", "problem"]
 START_WITHIN = 120
-"""Seconds that a trial start may take, with downloads."""
+"""Seconds that a trial start may take, including downloads."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def examine(start: bool = True) -> list[Finding]:
     Parameters
     ----------
     start
-        Whether to start the embedded ImageJ, the Fiji that is found, and the worker of Fiji's scripts too, each in a
+        Whether to also start the embedded ImageJ, the Fiji that is found, and the worker of Fiji's scripts, each in a
         separate process.
     """
     checks: list[Callable[[], Finding]] = [packages, java, memory, fiji, installed, display, maven, torch]
@@ -65,7 +65,7 @@ def examine(start: bool = True) -> list[Finding]:
 
 
 def packages() -> Finding:
-    """Check Python and the packages that matter."""
+    """Check Python and the most important packages."""
     found = []
     for name in ("fijibridge", "pyimagej", "scyjava", "jpype1", "torch", "lightning", "numpy", "scikit-image"):
         try:
@@ -77,7 +77,7 @@ def packages() -> Finding:
 
 
 def java() -> Finding:
-    """Check for Java, where a start looks for it."""
+    """Look for Java where ``Fiji.start`` looks for it."""
     try:
         chosen = installations.find_java(_fiji_folder(), display=startup.display_problem() is None)
     except StartError as error:
@@ -86,7 +86,7 @@ def java() -> Finding:
 
 
 def _fiji_folder() -> Path | None:
-    """Return the Fiji that a start finds; None if there is none, or FIJI_HOME is wrong."""
+    """Return the Fiji that ``Fiji.start`` finds; None if there is none, or FIJI_HOME is wrong."""
     try:
         return installations.find_fiji()
     except StartError:
@@ -94,26 +94,26 @@ def _fiji_folder() -> Path | None:
 
 
 def memory() -> Finding:
-    """Check the memory of the machine, a quarter of which Java takes by default."""
+    """Check the memory of the machine; Java uses a quarter of it by default."""
     total = total_memory()
     if total is None:
         return Finding(
             "memory", "note", "the size of the memory is unknown", "Fiji.start(..., heap='8g') sets Java's heap"
         )
     heap = total / 4
-    found = f"{total / 2**30:.1f} GiB, of which Java takes at most {heap / 2**30:.1f}"
+    found = f"{total / 2**30:.1f} GiB, of which Java uses at most {heap / 2**30:.1f}"
     if heap < 2 * 2**30:
         return Finding("memory", "note", found, "for large images: Fiji.start(..., heap='4g')")
     return Finding("memory", "ok", found)
 
 
 def fiji() -> Finding:
-    """Check for a Fiji, where a start looks for it."""
+    """Look for Fiji where ``Fiji.start`` looks for it."""
     try:
         folder = installations.find_fiji()
     except StartError as error:
         return Finding(
-            "Fiji", "problem", str(error), "set FIJI_HOME to the folder that holds 'jars' and 'plugins', or unset it"
+            "Fiji", "problem", str(error), "set FIJI_HOME to the folder with 'jars' and 'plugins' in it, or unset it"
         )
     if folder is None:
         places = ", ".join(str(p) for p in installations.fiji_places()[:3])
@@ -124,7 +124,7 @@ def fiji() -> Finding:
 
 
 def installed() -> Finding:
-    """Check whether FijiBridge is in the menu of that Fiji, and calls this Python."""
+    """Check whether FijiBridge is in the menu of the Fiji that was found, and calls this Python."""
     folder = _fiji_folder()
     if folder is None:
         mend = "fijibridge install-scripts PATH_TO_FIJI adds FijiBridge to the menu of a Fiji in another place"
@@ -158,7 +158,7 @@ def maven() -> Finding:
             "embedded ImageJ", "problem", str(error), "connect to the network once, or set a proxy for Maven"
         )
     return Finding(
-        "embedded ImageJ", "ok", "not on this machine yet; Maven Central answers, the first start downloads it"
+        "embedded ImageJ", "ok", "not on this machine yet; Maven Central answers, and the first start will download it"
     )
 
 
@@ -180,7 +180,7 @@ def torch() -> Finding:
         return Finding("torch", "note", on_cpu, "there is no NVIDIA driver: training works, but is slow")
     reason = "built without CUDA" if library.version.cuda is None else f"built for CUDA {library.version.cuda}"
     found = f"{on_cpu}; there is a driver ({driver}), but torch, {reason}, sees no GPU"
-    return Finding("torch", "problem", found, "install the torch wheel for the CUDA version that nvidia-smi names")
+    return Finding("torch", "problem", found, "install the torch wheel for the CUDA version that nvidia-smi shows")
 
 
 _TRIAL = """
@@ -240,15 +240,15 @@ def _tried(what: str, where: str, name: str) -> Finding:
 
 
 _ANSWER = "fijibridge:"
-_JAVA_ADVICE = "use the Java that Fiji brings (in its folder 'java'), or a complete JDK: set JAVA_HOME"
+_JAVA_ADVICE = "use the Java that comes with Fiji (in its folder 'java'), or a complete JDK: set JAVA_HOME"
 
 
 def worker() -> Finding:
-    """Start the worker of Fiji's scripts, as they start it."""
+    """Start the worker of Fiji's scripts in the same way as the scripts do."""
     began = time.monotonic()
     try:
         answer = installation.hello(timeout=START_WITHIN)
     except StartError as error:
         return Finding("worker", "problem", str(error), "see the findings above")
-    found = f"fijibridge {answer['version']} answers Fiji's scripts, computes on {answer['device']}"
+    found = f"fijibridge {answer['version']} answers Fiji's scripts and computes on {answer['device']}"
     return Finding("worker", "ok", f"{found}, in {time.monotonic() - began:.1f} s")

@@ -46,14 +46,14 @@ class FileHost:
     Parameters
     ----------
     out
-        Folder for results; None for a verb that returns text only.
+        Folder for results; None for a verb that only returns text.
     overwrite
         Whether results may replace files of the same names in the folder.
 
     Raises
     ------
     DatasetError
-        If the folder is a file, cannot be written to, or holds files without `overwrite`.
+        If the folder is a file, cannot be written to, or contains files and `overwrite` is False.
     """
 
     def __init__(self, out: str | os.PathLike[str] | None, overwrite: bool = False) -> None:
@@ -66,12 +66,12 @@ class FileHost:
             _check_folder(self.out, overwrite)
 
     def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
-        """Read the image in a file; cells may be ROIs too, drawn on the first image.
+        """Read an image from a file; cells may also be a file of ROIs, which are drawn on the first image.
 
         Raises
         ------
         OptionError
-            If no file is named, or a file of ROIs has no areas, or there is no image to draw them on.
+            If no file is named, a file of ROIs contains no areas, or there is no image to draw them on.
         DatasetError
             If the file does not exist or cannot be read.
         """
@@ -94,10 +94,10 @@ class FileHost:
     def _drawn(self, path: Path, over: xr.DataArray | None) -> xr.DataArray:
         """Draw the areas in a file of ROIs as a label image."""
         if over is None:
-            raise OptionError(f"{path} holds ROIs, but there is no image to draw them on; expected a label image")
+            raise OptionError(f"{path} contains ROIs, but there is no image to draw them on; expected a label image")
         cells = drawn_cells(read_rois(path), over)
         if cells is None:
-            raise OptionError(f"{path} holds no areas; expected the outlines of cells")
+            raise OptionError(f"{path} contains no areas; expected the outlines of cells")
         return cells.rename(path.stem)
 
     def give(self, result: Result) -> None:
@@ -121,7 +121,7 @@ class FileHost:
 
     def _image(self, result: ShowImage) -> None:
         write_image(image=result.image, path=self._free(result.name, ".tif"))
-        if result.colors is not None and result.image.ndim == 2:  # the TIFF cannot hold these colours
+        if result.colors is not None and result.image.ndim == 2:  # the TIFF cannot store these colours
             with atomic(self._free(result.name, ".png")) as temporary:
                 imsave(temporary, np.asarray(result.colors)[values(result.image)], check_contrast=False)
 
@@ -147,7 +147,7 @@ class FileHost:
             )
 
     def _free(self, name: str, ending: str) -> Path:
-        """Return the path of a result that is neither a result of this call nor an input.
+        """Return a path for a result that is not yet the path of another result of this call, or of an input.
 
         Raises
         ------
@@ -174,7 +174,7 @@ def _check_folder(out: Path, overwrite: bool) -> None:
         raise DatasetError(f"the folder {there} cannot be written to; choose another folder for the results")
     if there == out and not overwrite and any(out.iterdir()):
         raise DatasetError(
-            f"{out} already holds files: choose another folder (out, --out), or replace files of the same names "
+            f"{out} already contains files: choose another folder (out, --out), or replace files of the same names "
             "(overwrite=True, --overwrite)"
         )
 

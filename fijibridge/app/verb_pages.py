@@ -20,18 +20,18 @@ _INTRODUCTION = """\
 # Verbs
 
 A verb is a Python function that Fiji's menu (**Plugins ▸ FijiBridge**), macros, scripts and the command line can call,
-with the same names, defaults and checks everywhere. [fiji.md](fiji.md) explains how Fiji gets them.
+with the same names, defaults and checks everywhere. [fiji.md](fiji.md) explains how they get into Fiji.
 
 - In a macro, options are `name=value`; a value with spaces is in brackets, `model=[/my data/model.safetensors]`.
-  Options that are left out have their default. The name alone switches a flag on, `name=false` switches it off.
-- In Fiji, an image is the title of an open one; the active image if left out. Cells are the title of a label image, or
-  `ROI Manager` or `overlay`, whose areas become the cells.
-- In Fiji, a result replaces an earlier result of that name, and no other image; with `overwrite=true` it replaces any
-  open image of that name, even with unsaved changes. All verbs that show images take `overwrite`.
-- On the command line, `fijibridge run VERB`, images are files; cells are a label image, or a file of ROIs (`.zip`,
-  `.roi`) on the first image. Results go to the folder `--out`: images and label images as TIFF, ROIs as a zip that the
-  ROI Manager opens, tables as CSV, curves as CSV and PNG. A folder that holds files already is refused without
-  `--overwrite`.
+  Options that are left out get their default. The name alone switches a flag on, `name=false` switches it off.
+- In Fiji, an image is given by the title of its window; if it is left out, the active image is used. Cells are given by
+  the title of a label image, or as `ROI Manager` or `overlay`, whose areas become the cells.
+- In Fiji, a result replaces an earlier result of that name, but no other image; with `overwrite=true` it replaces any
+  open image of that name, even with unsaved changes. All verbs that show images accept `overwrite`.
+- On the command line (`fijibridge run VERB`), images are files; cells are a label image, or a file of ROIs (`.zip`,
+  `.roi`) on the first image. Results are written to the folder `--out`: images and label images as TIFF, ROIs as a zip
+  that the ROI Manager opens, tables as CSV, curves as CSV and PNG. A folder that already contains files is refused
+  without `--overwrite`.
 - An error message lists everything that is wrong, before any work starts.
 - A parameter that was renamed keeps its old name for one version, with a warning.
 """
@@ -39,7 +39,8 @@ with the same names, defaults and checks everywhere. [fiji.md](fiji.md) explains
 _OWN = """\
 ## Write a verb
 
-The signature of a function makes it a verb: types define what the dialog asks for, `Param` adds help, unit and range.
+The decorator `@verb` makes a function a verb. The types in its signature define what the dialog asks for; `Param` adds
+help, unit and range.
 
 ```python
 from typing import Annotated
@@ -54,7 +55,7 @@ from fijibridge.verbs import Cells, Image, Param, verb
 def bright_cells(
     image: Image,
     cells: Cells,
-    limit: Annotated[float, Param("mean grey value from which a cell is bright", low=0)] = 100,
+    limit: Annotated[float, Param("smallest mean grey value of a bright cell", low=0)] = 100,
 ) -> list:
     \"\"\"Measure the mean grey value of each cell, and count the bright ones.\"\"\"
     ids = list(range(1, int(cells.max()) + 1))
@@ -62,7 +63,7 @@ def bright_cells(
     return [table, f"{(table['mean'] >= limit).sum()} of {len(ids)} cells are bright"]
 ```
 
-It is now in the menu, and in macros of the Fiji that runs in this process:
+The verb is now in the menu of the Fiji that runs in this process, and can be called from its macros:
 
 ```
 run("FijiBridge Bright Cells...", "cells=evl_01_cells.tif limit=120");
@@ -72,19 +73,19 @@ run("FijiBridge Bright Cells...", "cells=evl_01_cells.tif limit=120");
 |---|---|
 | `Image`, `Cells` | an open image, a label image; the function gets an `xarray.DataArray` with its calibration |
 | `File`, `Folder`, `NewFolder` | a path; the first two must exist |
-| `int`, `float`, `bool`, `str`, `Literal["a", "b"]` | a number, a flag, a text, one of these |
+| `int`, `float`, `bool`, `str`, `Literal["a", "b"]` | a number, a checkbox, text, one of these strings |
 | any of them `\\| None` | may be left out |
 | `Call` | not in the dialog: the function reports progress through it, and asks whether to stop |
 
 Returned values are shown: an array as an image (a label image if the function is annotated `-> Cells`), a DataFrame as
-a table, a text in the log, a list of ROIs on the first image; several of them as a list. `fijibridge.verbs` has results
-with more options (`ShowImage`, `Outlines`, `ShowTable` ...). The message of an error of `fijibridge.errors` is shown
-as it is.
+a table, a string in the log, a list of ROIs on the first image; to show several results, return a list.
+`fijibridge.verbs` has results with more options (`ShowImage`, `Outlines`, `ShowTable` ...). Errors of
+`fijibridge.errors` are shown by their message.
 
 To rename a parameter, give its old name as `Param(..., was=("old_name",))`: old macros and scripts then still work.
 
-A package adds its verbs, also for the command line and for a Fiji that Python did not start, by an entry point that
-names their module:
+A package adds its verbs, also for the command line and for a Fiji that Python did not start, with an entry point
+that names their module:
 
 ```toml
 [project.entry-points."fijibridge.verbs"]

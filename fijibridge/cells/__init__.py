@@ -1,4 +1,4 @@
-"""Cells: targets made from them, cells found in predictions, matches, and images with known cells.
+"""Cells: training targets, segmentation of predictions, matching, and synthetic images with known cells.
 
-Arrays in, arrays and tables out; no torch, no Java.
+Functions take arrays and return arrays and tables; no torch or Java is needed.
 """

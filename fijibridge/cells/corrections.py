@@ -1,4 +1,4 @@
-"""Cells corrected by hand: their label images, a list of changes, and match tables before and after."""
+"""Manually corrected cells: their label images, a list of changes, and match tables before and after."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from fijibridge.rois.roi import AREAS
 
 
 def drawn_cells(rois: Iterable[Roi], image: xr.DataArray) -> xr.DataArray | None:
-    """Return the areas among ROIs over an image as a label image, or None if there are none.
+    """Return the area ROIs among `rois` as a label image of the size of `image`, or None if there are none.
 
-    An area named by an integer gets this id.
+    An area whose name is an integer gets this id.
     """
     areas = [roi for roi in rois if roi.kind in AREAS]
     image = in_order(image)
@@ -36,17 +36,17 @@ def labels_from_corrected(rois: Sequence[Roi], before: ImageT) -> ImageT:
     Parameters
     ----------
     rois
-        ROIs named by the id of their cell; one with another name, or without, is a new cell. (The outlines of one new
-        cell on several slices need one integer as their name.) Where ROIs overlap, one that changed since `before` wins
-        over one that did not, and a later one over an earlier one.
+        ROIs named after the ids of their cells. A ROI with any other name, or without a name, is a new cell. (To draw
+        a new cell on several slices, give all its outlines the same integer as name.) Where ROIs overlap, changed ROIs
+        win over ROIs that are the same as in `before`, and later ROIs over earlier ones.
     before
         Label image from which the ROIs were made, (Y, X) or (Z, Y, X).
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        Label image of the shape of `before`, calibrated if that was. Cells with a ROI keep their ids; new cells get ids
-        above all ids of `before`.
+        Label image with the shape of `before`, calibrated if `before` is. Cells with a ROI keep their ids; new cells
+        get larger ids than all cells in `before`.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def labels_from_corrected(rois: Sequence[Roi], before: ImageT) -> ImageT:
         else:
             named.append(roi.renamed(str(free)))
             free += 1
-    # Of overlapping ROIs the later one wins: draw those first that are as they were. The sort is stable.
+    # Of overlapping ROIs, the last one drawn wins, so unchanged ROIs are drawn first. The sort is stable.
     untouched = {(roi.name, roi.position): roi for roi in labels_to_rois(known)}
     named.sort(key=lambda roi: not _same_outline(roi, untouched.get((roi.name, roi.position))))
     labels = rois_to_labels(named, known.shape) if named else np.zeros(known.shape, np.uint16)
@@ -84,20 +84,20 @@ def _is_id(name: str) -> bool:
 
 
 def split_parts(labels: ImageT, only: Iterable[int] | None = None) -> ImageT:
-    """Split cells into their connected parts, such as a cell that was cut in two with a line of 0.
+    """Split cells into their connected parts, for example after cells were cut by drawing lines of 0.
 
     Parameters
     ----------
     labels
-        (Y, X) or (Z, Y, X).
+        (Y, X) or (Z, Y, X) label image.
     only
-        Ids of the cells to split; all if left out.
+        Ids of the cells to split; by default, all cells.
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        Labels of the same dtype, wider if ids need it. The largest part keeps the id, the others get ids above all
-        ids; parts are 4-connected (6-connected in 3D).
+        Labels with the same dtype, or a wider one if the ids need it. The largest part keeps the id of the cell, the
+        others get new ids above all existing ids. Parts are 4-connected (6-connected in 3D).
 
     Examples
     --------
@@ -140,8 +140,8 @@ def changed_cells(before: Array, after: Array) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row per cell that differs: ``label`` (id), ``change`` (``added``, ``removed``, ``changed``), ``gained`` and
-        ``lost`` pixels.
+        One row per cell that differs: ``label`` (id), ``change`` (``added``, ``removed``, ``changed``), and the
+        numbers of ``gained`` and ``lost`` pixels.
 
     Examples
     --------
@@ -179,13 +179,13 @@ def compare_match_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFr
     Parameters
     ----------
     before, after
-        Tables of :func:`fijibridge.match_table`.
+        Tables returned by :func:`fijibridge.match_table`.
 
     Returns
     -------
     pandas.DataFrame
-        ``image``, and for each numeric column of both tables the value before, after, and the change: ``f1 before``,
-        ``f1 after``, ``f1 change``. An image in one table only has NaN in the columns of the other.
+        ``image``, and for each numeric column that both tables have, the value before, the value after and the change,
+        such as ``f1 before``, ``f1 after``, ``f1 change``. Values of an image that a table lacks are missing (NaN).
 
     Raises
     ------
@@ -204,7 +204,7 @@ def compare_match_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFr
             raise ImageError(f"{name} needs a column 'image'; it has columns {list(table)}")
         twice = table["image"][table["image"].duplicated()]
         if len(twice):
-            raise ImageError(f"{name} has more than one row of image {twice.iloc[0]!r}; expected each image once")
+            raise ImageError(f"{name} has more than one row for image {twice.iloc[0]!r}; expected each image once")
     numeric = set(before.select_dtypes("number")) & set(after.select_dtypes("number"))
     columns = [c for c in after if c in numeric]
     order = [*after["image"], *(i for i in before["image"] if i not in set(after["image"]))]
@@ -212,7 +212,7 @@ def compare_match_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFr
     result = pd.DataFrame({"image": order})
     for column in columns:
         counted = all(table[column].dtype.kind in "iu" for table in (before, after))
-        kind: Any = "Int64" if counted else "float64"  # counts stay integers, missing or not
+        kind: Any = "Int64" if counted else "float64"  # counts stay integers, even if some are missing
         one, other = (table[column].astype(kind).reset_index(drop=True) for table in (old, new))
         result[f"{column} before"], result[f"{column} after"] = one, other
         result[f"{column} change"] = other - one

@@ -1,13 +1,14 @@
-"""Measure exact distances from pixels to the cells around them, in 2D and 3D, for pixels of any shape.
+"""Measure exact distances from pixels to the cells around them, in 2D and 3D, also for anisotropic pixels.
 
-Distances run between pixel centres. One transform per cell would be exact, but too slow for hundreds of cells. Instead
-each cell gets a number, and each binary digit of these numbers takes two transforms: the distance to the cells with a 0
-in this digit, and to those with a 1. Two different cells differ in some digit. So the distance to the nearest cell
-other than a pixel's own is the minimum, over all digits, of the distance to the cells whose digit differs from its own:
-exact, with 2 log2(N) transforms for N cells. Where only cells within some reach of each other matter, cells further
-apart share a number, and five or six digits suffice for any number of cells.
+Distances are measured between pixel centres. One distance transform per cell would be exact, but too slow for hundreds
+of cells. Instead, each cell gets a number, and two transforms are computed for each binary digit of these numbers: the
+distance to cells with a 0 in this digit, and to cells with a 1. Since different cells differ in at least one digit, the
+distance to the nearest cell other than a pixel's own is the minimum, over all digits, of the distance to the cells
+whose digit differs from that of its own cell. This is exact and needs 2 log2(N) transforms for N cells. If only cells
+within a certain reach of each other matter, cells farther apart can share a number, and five or six digits suffice for
+any number of cells.
 
-edt serves for the transforms: on two cores it takes a quarter to half the time of scipy's.
+The transforms are computed by edt, which needs a quarter to half of scipy's time on two cores.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from fijibridge.image import MICROMETRES, Array, in_order, usual_unit
 
 Spacing = tuple[float, ...]
 
-_THREADS = 2  # more threads gain little, as memory bounds a transform
+_THREADS = 2  # more threads gain little, since memory bandwidth limits a transform
 
 
 def spacing(image: Array, name: str = "labels") -> Spacing:
-    """Return the distance between pixels per axis, in pixels of x: 1 everywhere for a plain array.
+    """Return the distance between neighbouring pixels along each axis, in x pixels; 1 for all axes of a plain array.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def spacing(image: Array, name: str = "labels") -> Spacing:
     dims = tuple(map(str, image.dims))
     if dims not in (("y", "x"), ("z", "y", "x")):
         raise ImageError(
-            f"{name} has the axes {dims}; expected (y, x) or (z, y, x): take one frame and one channel, "
+            f"{name} has the axes {dims}; expected (y, x) or (z, y, x): select one frame and one channel, "
             f"such as {name}.isel(t=0)"
         )
     sizes = calibration.pixel_size(image)
@@ -54,7 +55,7 @@ def spacing(image: Array, name: str = "labels") -> Spacing:
 
 
 def in_pixels(length: float, unit: str, image: Array, name: str) -> float:
-    """Return a length in pixels of x.
+    """Convert a length to x pixels.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def in_pixels(length: float, unit: str, image: Array, name: str) -> float:
     Raises
     ------
     ImageError
-        If the unit is physical and the image is not calibrated, or the unit is not known.
+        If the unit is unknown, or is physical and the image is not calibrated.
     """
     if unit == "px":
         return length
@@ -80,7 +81,7 @@ def in_pixels(length: float, unit: str, image: Array, name: str) -> float:
     if not isinstance(image, xr.DataArray) or own not in MICROMETRES:
         what = "a plain array" if own is None else f"an image whose pixel size is in {own!r}"
         raise ImageError(
-            f"{name}={length:g} {unit} needs a pixel size, and this is {what}: give it one with "
+            f"{name}={length:g} {unit} needs a pixel size, but this is {what}: set the pixel size with "
             "fijibridge.as_image(labels, pixel_size=0.2, unit='um'), or give the length in pixels"
         )
     size: float = calibration.pixel_size(image)["x"] * MICROMETRES[str(own)]
@@ -88,19 +89,19 @@ def in_pixels(length: float, unit: str, image: Array, name: str) -> float:
 
 
 def pixel_length(unit: str, image: Array, name: str) -> float:
-    """Return the size of a pixel of x in a unit: 1 for ``"px"``; raises as :func:`in_pixels` does."""
+    """Return the size of an x pixel in a unit: 1 for ``"px"``. Raises the same errors as :func:`in_pixels`."""
     return 1 / in_pixels(1.0, unit, image, name)
 
 
 def to_sources(source: npt.NDArray[np.bool_], step: Spacing) -> Floats32:
-    """Return the distance of every pixel from the nearest source pixel; infinite if there is none."""
+    """Return the distance of each pixel from the nearest source pixel; infinite if there is none."""
     return np.sqrt(_squared(source, step))
 
 
 def to_other_labels(labels: npt.NDArray[np.int_], step: Spacing) -> Floats32:
-    """Return the distance of every pixel from the nearest pixel of another value; infinite if there is none.
+    """Return the distance of each pixel from the nearest pixel with another value; infinite if there is none.
 
-    0 counts as a value, but pixels of 0 get the distance 0.
+    0 counts as a value too, but the distance of pixels with the value 0 is 0.
     """
     import edt
 
@@ -111,16 +112,16 @@ def to_other_labels(labels: npt.NDArray[np.int_], step: Spacing) -> Floats32:
 
 
 def two_nearest(labels: npt.NDArray[np.int_], step: Spacing, reach: float = math.inf) -> tuple[Floats32, Floats32]:
-    """Return the distances of every pixel from its nearest and its second nearest cell.
+    """Return the distances of each pixel from its nearest and its second nearest cell.
 
     Parameters
     ----------
     labels
         (Y, X) or (Z, Y, X) label image, 0 = no cell.
     step
-        Distance between pixels per axis.
+        Distance between pixels along each axis.
     reach
-        The second distance is exact where the sum of both is at most this, and infinite elsewhere.
+        The second distance is exact where the sum of both distances is at most `reach`, and infinite elsewhere.
 
     Returns
     -------
@@ -129,9 +130,10 @@ def two_nearest(labels: npt.NDArray[np.int_], step: Spacing, reach: float = math
 
     Notes
     -----
-    The nearest and the second nearest cell differ in a digit, and in this digit the larger of the two distances, to the
-    cells with a 0 and with a 1, is that of the second. In every other digit the larger one is the distance to some cell
-    other than the nearest. The minimum over the digits is therefore exactly the second distance.
+    The numbers of the nearest and the second nearest cell differ in at least one digit. For such a digit, the larger of
+    the two distances, to the cells with a 0 and with a 1, is the distance to the second nearest cell. For every other
+    digit, the larger one is the distance to some cell other than the nearest. The minimum of the larger distances over
+    all digits is therefore exactly the second distance.
 
     Examples
     --------
@@ -155,19 +157,19 @@ def two_nearest(labels: npt.NDArray[np.int_], step: Spacing, reach: float = math
 def nearest_other(
     own: npt.NDArray[np.int_], source: npt.NDArray[np.bool_], step: Spacing, reach: float = math.inf
 ) -> Floats32:
-    """Return the distance of every pixel from the nearest source of another region than its own.
+    """Return the distance of each pixel from the nearest source pixel in another region than its own.
 
     Parameters
     ----------
     own
-        Region of every pixel: any integers, 0 included.
+        Region of each pixel: any integers, including 0.
     source
         Pixels from which distances are measured.
     step
-        Distance between pixels per axis.
+        Distance between pixels along each axis.
     reach
-        The result is exact where its sum with the distance from the pixel's own region is at most this; elsewhere it is
-        at least the rest.
+        The result is exact where the sum of the result and of the distance from the pixel's own region is at most
+        `reach`; elsewhere, this sum is at least `reach`.
     """
     nearest = np.full(own.shape, np.inf, np.float32)
     numbers = _numbers(own, source, step, reach, spare=True)
@@ -179,7 +181,7 @@ def nearest_other(
 def _digits(
     numbers: npt.NDArray[np.int_], source: npt.NDArray[np.bool_], step: Spacing
 ) -> Iterator[tuple[Floats32, Floats32, npt.NDArray[np.bool_]]]:
-    """Yield, per binary digit, squared distances to the sources with 0 and with 1, and the digit of each pixel."""
+    """Yield, for each binary digit, squared distances to sources with 0 and with 1, and the digit of each pixel."""
     highest = int(numbers.max()) if numbers.size else 0
     for place in range(max(highest.bit_length(), 1)):
         digit = (numbers >> place & 1).astype(bool)
@@ -198,7 +200,7 @@ def _squared(source: npt.NDArray[np.bool_], step: Spacing) -> Floats32:
 def _numbers(
     labels: npt.NDArray[np.int_], source: npt.NDArray[np.bool_], step: Spacing, reach: float, *, spare: bool
 ) -> npt.NDArray[np.int_]:
-    """Return the number of the region of each pixel, from 0; regions within reach of each other have different ones."""
+    """Return the 0-based number of each pixel's region; numbers of regions within reach of each other differ."""
     import pandas as pd
 
     found, ids = pd.factorize(labels.reshape(-1))
@@ -208,7 +210,7 @@ def _numbers(
     ends = np.array([[(s.start, s.stop - 1) for s in box] for box in boxes if box is not None])
     low, high = ends.reshape(-1, labels.ndim, 2).transpose(2, 0, 1)
     number = _apart(low * step, high * step, reach)
-    # A region without sources gets a spare number, so that all sources are other regions for it.
+    # A region without sources gets a spare number, so that all sources are in other regions.
     table = np.full(len(ids) + 1, number.max(initial=-1) + 1 if spare else 0, np.int64)
     table[1:][real] = number
     numbers: npt.NDArray[np.int_] = table.astype(np.min_scalar_type(int(table.max())))[place]
@@ -218,8 +220,8 @@ def _numbers(
 def _apart(low: npt.NDArray[np.float64], high: npt.NDArray[np.float64], reach: float) -> npt.NDArray[np.int_]:
     """Assign numbers to boxes greedily, so that boxes within reach of each other get different numbers.
 
-    A sweep along the longest axis: each box takes the lowest number free for it, and marks this number as taken for all
-    later boxes within reach. Only boxes that begin before its end plus the reach can be that near.
+    The boxes are visited along the longest axis: each box gets the lowest number still free for it, and this number is
+    marked as taken for all later boxes within reach. Only boxes that begin before its end plus `reach` can be so near.
     """
     n = len(low)
     if not np.isfinite(reach) or n < 3:

@@ -1,10 +1,10 @@
-"""Slices that pair each pixel with the next one along an axis, in 2D and 3D."""
+"""Slices that pair each pixel with the next pixel along an axis, in 2D and 3D."""
 
 from __future__ import annotations
 
 
 def ahead(axis: int, ndim: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Return the slices of all pixels that have a next one along an axis, and of these next pixels.
+    """Return the slices of all pixels that have a next pixel along an axis, and the slices of these next pixels.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Synthetic images of cells with exactly known truth."""
+"""Synthetic images of cells with exact ground truth."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from fijibridge.image import as_image, like
 
 @dataclass(frozen=True)
 class Epithelium:
-    """Image of an epithelium and its truth.
+    """Synthetic image of an epithelium, with ground truth.
 
     Attributes
     ----------
     image : xarray.DataArray
-        (y, x) ``uint16``, photons plus camera offset, bright membranes, calibrated in um.
+        (y, x) ``uint16``, photon counts plus camera offset, with bright membranes, calibrated in um.
     labels : xarray.DataArray
-        (y, x) ``int32``, ids from 1 without gaps; every pixel belongs to a cell.
+        (y, x) ``int32``, consecutive ids from 1; every pixel belongs to a cell.
     """
 
     image: xr.DataArray
@@ -56,11 +56,11 @@ def synthetic_epithelium(
     blur
         Standard deviation of the Gaussian point spread function, in pixels.
     photons
-        Mean number of photons in a pixel on a bright membrane; the noise is Poisson's.
+        Mean number of photons in a pixel on a bright membrane; the noise is Poisson noise.
     unevenness
         Fall-off of the illumination over the frame: 0 = even, 0.6 = down to 40 % in the darkest corner.
     weak_membranes
-        Share of the membranes between two cells that are stained at only 35 to 70 %.
+        Fraction of the membranes between two cells that are stained only to 35 to 70 %.
     pixel_size
         Pixel size in um.
     seed
@@ -72,9 +72,9 @@ def synthetic_epithelium(
 
     Notes
     -----
-    Cells are the Voronoi regions of points that were spread by three rounds of Lloyd's algorithm, seen through a
-    smooth random displacement that bends the membranes. Stain inside the cells varies slowly (a texture 60 % as
-    bright as a weak membrane) and some vesicles are as bright as a membrane, so that no threshold separates them.
+    Cells are the Voronoi regions of points that were spread out by three iterations of Lloyd's algorithm; a smooth
+    random displacement bends the membranes. The stain inside the cells varies slowly (a texture 60 % as bright as a
+    weak membrane), and some vesicles are as bright as a membrane, so that no threshold separates cells and membranes.
 
     Examples
     --------
@@ -84,8 +84,8 @@ def synthetic_epithelium(
     """
     if min(shape) < 2 * cell_size or cell_size < 6:
         raise ImageError(
-            f"cell_size is {cell_size} px and shape {shape}; expected cells of at least 6 px, and an image of twice "
-            "their size"
+            f"cell_size is {cell_size} px and shape is {shape}; expected cells of at least 6 px, and an image at least "
+            "twice as large as a cell"
         )
     rng = np.random.default_rng(seed)
     labels, to_edge, edge_id = _tissue(shape, cell_size, rng)
@@ -103,8 +103,8 @@ def _tissue(
 ) -> tuple[npt.NDArray[np.int32], Floats, npt.NDArray[np.int64]]:
     """Return cell ids, the distance of each pixel from the nearest cell edge, and a number for that edge.
 
-    With distances d1 and d2 to the two nearest points, a apart, (d2**2 - d1**2) / (2 a) is the exact distance from the
-    edge between their Voronoi regions.
+    If d1 and d2 are the distances to the two nearest points, whose distance from each other is a, then
+    (d2**2 - d1**2) / (2 a) is the exact distance from the edge between their Voronoi regions.
     """
     points = _spread_points(shape, cell_size, rng)
     where = _bent_grid(shape, cell_size, rng)
@@ -119,7 +119,7 @@ def _tissue(
 
 
 def _spread_points(shape: tuple[int, int], cell_size: float, rng: np.random.Generator) -> Floats:
-    """Return random points after three rounds of Lloyd's algorithm, with the centroids of regions sampled."""
+    """Return random points after three iterations of Lloyd's algorithm; centroids are estimated from samples."""
     margin = 2 * cell_size
     low, high = np.full(2, -margin), np.array(shape) + margin
     n = round(float(np.prod(high - low)) / (np.pi / 4 * cell_size**2))
@@ -147,7 +147,7 @@ def _smooth_noise(shape: tuple[int, int], sigma: float, rng: np.random.Generator
 
 
 def _largest_piece(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Assign pieces that the bending cut off a cell to its neighbours, so that each id is one region."""
+    """Assign pieces that the displacement cut off from a cell to its neighbours, so that each id is one region."""
     crumbs = np.zeros(labels.shape, bool)
     for box, value in zip(ndimage.find_objects(labels + 1), range(labels.max() + 1), strict=True):
         if box is None:
@@ -162,7 +162,7 @@ def _largest_piece(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _cell_body(shape: tuple[int, int], cell_size: float, rng: np.random.Generator) -> Floats:
-    """Return stain inside cells: a slow texture, and vesicles as bright as a membrane."""
+    """Return the stain inside cells: a slowly varying texture, and vesicles as bright as a membrane."""
     texture = 0.12 + 0.09 * np.clip(_smooth_noise(shape, cell_size / 4, rng), -1.2, 2)
     vesicles = np.zeros(shape)
     n = round(np.prod(shape) / cell_size**2 * 0.7)

@@ -27,7 +27,7 @@ class Dataset:
     folder : Path
         The folder.
     description : Description
-        What its files are.
+        Roles and properties of its files.
     items : list of Item
         One for each image, sorted by name.
 
@@ -49,12 +49,12 @@ class Dataset:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Dataset:
-        """Open a folder with a ``dataset.toml``, or that file.
+        """Open a folder, given by its path or by the path of the ``dataset.toml`` in it.
 
         Raises
         ------
         DatasetError
-            If the description is missing or invalid, or no images fit it.
+            If the description is missing or invalid, or no image fits it.
         """
         given = Path(path)
         if given.is_file() and given.suffix.lower() != ".toml":
@@ -62,7 +62,7 @@ class Dataset:
         file = given / FILE_NAME if given.is_dir() else given
         if not file.is_file():
             raise DatasetError(
-                f"no description {file}. Write one (fijibridge describe {given} --write guesses it), or give the "
+                f"no description {file}. Write one (fijibridge describe {given} --write writes a guess), or give the "
                 "patterns: --image '*_image.png' --labels '{name}_labels.tif'"
             )
         return cls(file.parent, read_description(file))
@@ -81,7 +81,7 @@ class Dataset:
         Raises
         ------
         DatasetError
-            If the folder is missing, a field is invalid, or no images fit.
+            If the folder is missing, a field is invalid, or no image fits.
         """
         if not Path(folder).is_dir():
             raise DatasetError(f"no folder {folder}" + (": it is a file" if Path(folder).is_file() else ""))
@@ -101,7 +101,7 @@ class Dataset:
         return [item for item in self.items if split in (None, item.split)]
 
     def with_truth(self, split: str | None = None, source: Truth = "labels") -> list[Item]:
-        """Return the items of a split that have labels, after a check that their files exist.
+        """Return the items of a split that have labels, after checking that their files exist.
 
         Items that the description lists as ``without`` labels are left out.
 
@@ -115,7 +115,7 @@ class Dataset:
         Raises
         ------
         DatasetError
-            Names missing files.
+            If the description names no such truth, or files are missing; the message lists them.
         """
         items = self.split(split)
         roles: list[Role] = ["labels"] if source == "labels" else ["classes"]
@@ -130,13 +130,13 @@ class Dataset:
         return labelled
 
     def __getitem__(self, name: str) -> Item:
-        """Return the item of that name."""
+        """Return the item with that name."""
         if name not in self._by_name:
             raise DatasetError(f"no image {name!r} in {self.folder}; its images are {some(self.names())}")
         return self._by_name[name]
 
     def __contains__(self, name: object) -> bool:
-        """Return whether the data set has an image of that name, or that item."""
+        """Return whether the data set contains that item, or an image with that name."""
         return name in self._by_name or (isinstance(name, Item) and name in self.items)
 
     def __len__(self) -> int:
@@ -165,5 +165,5 @@ class Dataset:
 
 
 def _row(item: Item) -> tuple[str, str]:
-    made = f", of {item.source}" if item.source else ""
+    made = f", from {item.source}" if item.source else ""
     return item.name, f"{item.split}: {', '.join(item.paths)}{made}"

@@ -1,4 +1,4 @@
-"""Images made from other images: crops and smaller copies, and where they lie in the original."""
+"""Images made from other images: crops and smaller copies, and their position in the original."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def with_places(items: Sequence[Item]) -> list[Item]:
     Raises
     ------
     DatasetError
-        If images are made from each other in a circle.
+        If images are made from each other in a cycle.
     """
     parents = {item.name: item.derived_from for item in items if item.derived_from is not None}
-    places = {name: place_in_origin(name, parents) for name in parents}  # refuses circles
+    places = {name: place_in_origin(name, parents) for name in parents}  # raises on cycles
     by_name = {item.name: item for item in items}
     placed = dict(by_name)
     for name in sorted(places, key=lambda name: len(_chain(name, parents))):  # parents first
@@ -35,15 +35,15 @@ def _chain(name: str, parents: Mapping[str, DerivedFrom]) -> list[str]:
     while chain[-1] in parents:
         chain.append(parents[chain[-1]].item)
         if len(chain) > len(parents) + 1:
-            raise DatasetError(f"{name}: derived_from runs in a circle: {' from '.join(chain[:6])} ...")
+            raise DatasetError(f"{name}: derived_from forms a cycle: {' from '.join(chain[:6])} ...")
     return chain
 
 
 def place_in_origin(name: str, parents: Mapping[str, DerivedFrom]) -> Place:
-    """Return the offset and factor of an image in the original at the end of its chain of parents."""
+    """Return the offset and factor of an image relative to the original at the end of its chain of parents."""
     chain = _chain(name, parents)
     offset, factor = dict.fromkeys("zyx", 0), dict.fromkeys("zyx", 1)
-    # from the original downwards: each offset counts pixels of the parent, `factor` of which are known by then
+    # from the original downwards: an offset counts pixels of the parent, whose `factor` is known by then
     for step in reversed([parents[n] for n in chain[:-1]]):
         for axis in offset:
             offset[axis] += step.start(axis) * factor[axis]
@@ -52,10 +52,11 @@ def place_in_origin(name: str, parents: Mapping[str, DerivedFrom]) -> Place:
 
 
 def _resized(item: Item, by_name: Mapping[str, Item]) -> Description:
-    """Return the description with the pixel size that follows from the images that the item was made from.
+    """Return the description with the pixel size that follows from the item's chain of parents.
 
-    The nearest image up the chain with a pixel size given for it by name counts, otherwise the original. If that lies
-    in another folder, the pixel size in this folder's description is taken as that of the original.
+    The pixel size comes from the nearest image in the chain for which one is given by name, otherwise from the
+    original. If the original is in another folder, the pixel size in this folder's description is used as that of the
+    original.
     """
     factor = dict.fromkeys("zyx", 1)
     origin = item

@@ -27,14 +27,14 @@ _MOST_MISTAKES = 8
 def _of_image(text: str) -> str:
     fields = Pattern(checked(text)).fields
     if text.count("*") > 1 or ("*" in text and "{name}" in text) or not fields:
-        raise ValueError(f"{text!r} must hold exactly one *, or {{name}}, in place of the image's name")
+        raise ValueError(f"{text!r} must contain exactly one * or {{name}}, in place of the image's name")
     return text
 
 
 def _of_names(text: str) -> str:
     checked(text, NameParts)
     if not Pattern(text, NameParts).fields:
-        raise ValueError(f"{text!r} holds neither {{source}} nor {{position}}")
+        raise ValueError(f"{text!r} contains neither {{source}} nor {{position}}")
     return text
 
 
@@ -64,7 +64,7 @@ class Split(_Strict):
     neighbours: int = Field(
         default=1,
         ge=0,
-        description="positions in one source at most this far apart count as alike and belong in one split",
+        description="images of one source whose positions differ by at most this belong in the same split",
     )
 
 
@@ -72,13 +72,13 @@ class Values(_Strict):
     """Meanings of the numbers in the files of a role."""
 
     labels: dict[int, Literal["background", "membrane", "ignore", "instance"]] = Field(
-        default={}, description="of label images; other numbers are cells, 0 is background"
+        default={}, description="in label images; other numbers are cells, and 0 is background unless listed"
     )
     classes: dict[int, Literal["background", "cell", "membrane", "ignore"]] = Field(
-        default={}, description="of pixel labels, every number"
+        default={}, description="in pixel labels; list every number that occurs"
     )
     region: dict[int, Literal["known", "ignore"]] = Field(
-        default={}, description="of masks of known truth; by default non-zero is known"
+        default={}, description="in masks of known truth; by default, non-zero means known"
     )
 
 
@@ -86,22 +86,22 @@ class Tiles(_Strict):
     """Positions of tiles in their image."""
 
     overlap: int | dict[Literal["y", "x"], int] = Field(
-        default=0, description="of neighbouring tiles in a regular grid, in pixels"
+        default=0, description="overlap of neighbouring tiles in a regular grid, in pixels"
     )
     offsets: dict[str, tuple[int, int]] = Field(
-        default={}, description="by value of {tile}: y and x of the tile's first pixel, in pixels of the whole image"
+        default={}, description="y and x of each tile's first pixel, in pixels of the whole image, by value of {tile}"
     )
 
 
 class DerivedFrom(_Strict):
     """Origin of an image that is a crop or a smaller copy of another."""
 
-    item: str = Field(description="name of the image that it was made from, in this folder or elsewhere")
+    item: str = Field(description="name of the image that this one was made from, in this folder or elsewhere")
     offset: dict[Literal["z", "y", "x"], Annotated[int, Field(ge=0)]] = Field(
         default={}, description="position of its first pixel in that image, in pixels of that image"
     )
     downscale: Annotated[int, Field(ge=1)] | dict[Literal["z", "y", "x"], Annotated[int, Field(ge=1)]] = Field(
-        default=1, description="number of pixels of that image that became one, along y and x or by axis"
+        default=1, description="number of pixels of that image per pixel of this one, along y and x or by axis"
     )
 
     def start(self, axis: str) -> int:
@@ -109,7 +109,7 @@ class DerivedFrom(_Strict):
         return {str(d): n for d, n in self.offset.items()}.get(axis, 0)
 
     def factor(self, axis: str) -> int:
-        """Return the number of pixels of that image that became one along an axis."""
+        """Return the number of pixels of that image per pixel of this one, along an axis."""
         down = self.downscale
         return (
             {str(d): n for d, n in down.items()}.get(axis, 1) if isinstance(down, dict) else down if axis in "yx" else 1
@@ -117,7 +117,7 @@ class DerivedFrom(_Strict):
 
 
 class FileFacts(_Strict):
-    """Properties of one image, or of those whose name fits a pattern, that differ from the folder's."""
+    """Properties that differ from the folder's, for one image or for all images whose name fits a pattern."""
 
     image: FilePattern | None = None
     classes: FilePattern | None = None
@@ -137,17 +137,17 @@ class FileFacts(_Strict):
     provenance_note: str | None = None
     values: Values | None = None
     tiles: Tiles | None = None
-    source: str | None = Field(default=None, description="stack, film or specimen that it belongs to")
-    position: int | None = Field(default=None, description="its number in that source")
+    source: str | None = Field(default=None, description="stack, time series or specimen that the image belongs to")
+    position: int | None = Field(default=None, description="number of the image in that source")
     derived_from: DerivedFrom | None = None
 
 
 class Description(_Strict):
     """Content of a folder of images; see ``docs/dataset.md`` for examples.
 
-    A pattern of files has ``{name}`` or ``*`` in place of the image's name; ``{t}``, ``{c}``, ``{z}`` if its frames,
-    channels or planes are separate files; ``{tile_y}`` and ``{tile_x}``, or ``{tile}``, if it is made of tiles. A path
-    inside the file follows a colon: ``"{name}.h5:/raw"``.
+    A file pattern contains ``{name}`` or ``*`` in place of the image's name; ``{t}``, ``{c}`` or ``{z}`` if the image's
+    frames, channels or planes are separate files; ``{tile_y}`` and ``{tile_x}``, or ``{tile}``, if the image consists
+    of tiles. A path inside the file follows a colon: ``"{name}.h5:/raw"``.
 
     Examples
     --------
@@ -158,34 +158,34 @@ class Description(_Strict):
     format: Literal[1] = 1
     image: Annotated[str, AfterValidator(_of_image)] = Field(description="pattern of the intensities")
     classes: FilePattern | None = Field(default=None, description="pattern of the pixel labels: membrane or not")
-    labels: FilePattern | None = Field(default=None, description="pattern of the label images, a number for each cell")
+    labels: FilePattern | None = Field(default=None, description="pattern of the label images: a number for each cell")
     region: FilePattern | None = Field(default=None, description="pattern of the masks of known truth")
     prediction: FilePattern | None = Field(default=None, description="pattern of the predictions of a network")
     dims: Dims | dict[Role, Dims] | None = Field(
-        default=None, description="axes of the image files in their own order, such as 'yxc', or by role"
+        default=None, description="axes of the image files in their stored order, such as 'yxc'; or axes by role"
     )
-    pixel_size: PixelSize | None = Field(default=None, description="of y and x, or { z = 2.0, y = 0.5, x = 0.5 }")
-    unit: str | None = Field(default=None, description="of the pixel size, such as 'um'")
-    time_unit: str | None = Field(default=None, description="of the pixel size of t, such as 's'")
-    channels: tuple[str, ...] | None = Field(default=None, description="names of the channels, in their order")
+    pixel_size: PixelSize | None = Field(default=None, description="in y and x, or { z = 2.0, y = 0.5, x = 0.5 }")
+    unit: str | None = Field(default=None, description="unit of the pixel size, such as 'um'")
+    time_unit: str | None = Field(default=None, description="unit of the time between frames, such as 's'")
+    channels: tuple[str, ...] | None = Field(default=None, description="names of the channels, in order")
     membranes: Polarity = Field(default="unknown", description="how membranes look in the images")
     provenance: Provenance = Field(default="unknown", description="origin of the truth")
-    provenance_note: str | None = Field(default=None, description="by whom, with what, checked how")
+    provenance_note: str | None = Field(default=None, description="who made the truth, with what, how it was checked")
     values: Values = Values()
     tiles: Tiles = Tiles()
-    source: str | None = Field(default=None, description="stack, film or specimen that all images belong to")
+    source: str | None = Field(default=None, description="stack, time series or specimen that all images belong to")
     names: Annotated[str, AfterValidator(_of_names)] | None = Field(
-        default=None, description="pattern of the names of images, such as '{source}_{position}'"
+        default=None, description="pattern of the image names, such as '{source}_{position}'"
     )
     split: Split = Split()
     files: dict[str, FileFacts] = Field(
-        default={}, description="properties that differ, by name of the image or pattern with *"
+        default={}, description="properties that differ from the folder's, by image name or pattern with *"
     )
 
     @field_validator("files")
     @classmethod
     def _names_stay_in_their_folder(cls, files: dict[str, FileFacts]) -> dict[str, FileFacts]:
-        """Refuse names by which results would be written into another folder; no pattern finds such an image."""
+        """Refuse names that would put results into another folder; no pattern finds such an image."""
         strange = [name for name in files if set(name) & set("/\\\0") or name in ("", ".", "..") or name[1:2] == ":"]
         if strange:
             raise ValueError(f"{strange[0]!r} cannot name an image: it leaves the folder")
@@ -205,8 +205,8 @@ class Description(_Strict):
             text = getattr(self, role)
             if text is not None and named and "name" not in Pattern(text).fields:
                 raise ValueError(
-                    f"{role}: {text!r} names one file for all images; expected {{name}} in it, for the name of the "
-                    "image: '{name}_labels.tif' or the like"
+                    f"{role}: {text!r} names one file for all images; expected {{name}} in place of the image's "
+                    "name, such as '{name}_labels.tif'"
                 )
         return self
 

@@ -31,31 +31,31 @@ from fijibridge.messages import naming
 CLASSES = {0: "background", 1: "membrane", 255: "ignore"}
 """Meanings of the numbers in stored pixel labels."""
 
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names of devices in Windows
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # device names on Windows
 
 
 def checked_name(name: str) -> str:
-    """Return the name of an image, or refuse one that leaves the folder or that some system cannot store.
+    """Return the name of an image if it stays in the folder and every operating system can store it.
 
     Raises
     ------
     DatasetError
-        Names the forbidden character, if there is one.
+        If it does not; the message shows the forbidden character, if there is one.
     """
     bad = [c for c in name if c in '/\\:*?"<>|{}' or ord(c) < 32 or ord(c) == 127]
     if not name or bad or name[0] in ". " or name[-1] in ". " or len(name.encode()) > 200 or _RESERVED.fullmatch(name):
-        reason = f"it holds {bad[0]!r}" if bad else "not every system can store it"
+        reason = f"it contains {bad[0]!r}" if bad else "not every system can store it"
         raise DatasetError(f"{name!r} cannot name the files of an image ({reason}): choose another name")
     return name
 
 
 def checked_arrays(name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the arrays of an image as they are written, in the order of the roles.
+    """Return the arrays of an image as they will be written, in the order of the roles.
 
     Raises
     ------
     DatasetError
-        If a role is unknown, the image is missing, shapes or places differ, or values do not fit their role.
+        If a role is unknown, the image is missing, shapes or positions differ, or values do not fit their role.
     """
     unknown = sorted(set(arrays) - set(ROLES))
     if unknown or "image" not in arrays:
@@ -71,7 +71,7 @@ def checked_arrays(name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _stored(role: str, array: Array, reference: xr.DataArray) -> xr.DataArray:
-    """Return an array as it is written; a plain array takes the calibration of its image."""
+    """Return an array as it will be written; a plain array gets the calibration of its image."""
     if isinstance(array, xr.DataArray):
         image = as_image(array)
     else:
@@ -89,7 +89,7 @@ def _stored(role: str, array: Array, reference: xr.DataArray) -> xr.DataArray:
 
 
 def _axes_of_plain(role: str, shape: tuple[int, ...], reference: xr.DataArray) -> str:
-    """Return the axes of a plain array: those of its image, without channels, or for a prediction also with them."""
+    """Return the axes of a plain array: those of its image without channels; a prediction may have channels too."""
     axes = "".join(str(d) for d in reference.dims)
     inner = axes.replace("c", "")
     if role in ("image", "prediction") and shape == reference.shape:
@@ -107,5 +107,5 @@ def _axes_of_plain(role: str, shape: tuple[int, ...], reference: xr.DataArray) -
 def _classes(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     strange = np.setdiff1d(array, list(CLASSES))
     if strange.size:
-        raise ImageError(f"classes hold {strange[:6].tolist()}; expected 0 = other, 1 = membrane, 255 = ignore")
+        raise ImageError(f"classes contain {strange[:6].tolist()}; expected 0 = other, 1 = membrane, 255 = ignore")
     return array.astype(np.uint8)

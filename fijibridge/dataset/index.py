@@ -33,7 +33,7 @@ def items_of(folder: Path, description: Description) -> list[Item]:
     found = _images(folder, description, roles)
     names = sorted({*found, *_named_apart(description)})
     if not names:
-        raise DatasetError(f"no file in {folder} fits {description.image!r}; the folder holds {_some_files(folder)}")
+        raise DatasetError(f"no file in {folder} fits {description.image!r}; the folder contains {_some_files(folder)}")
     facts = _facts_by_name(folder, names, description.files)
     splits = _splits(folder, names, description.split)
     items = [_item(folder, name, splits[name], description, facts[name], {"image": found, **roles}) for name in names]
@@ -46,12 +46,12 @@ def _named_apart(description: Description) -> list[str]:
 
 
 def refuse_misfit(folder: Path, description: Description, coming: Iterable[str]) -> None:
-    """Refuse a description with which a folder could not be opened, before its files are written.
+    """Before the files of a folder are written, check that it could be opened with this description.
 
     Raises
     ------
     DatasetError
-        As opening the folder would raise it.
+        If opening the folder would raise it.
     """
     apart = _named_apart(description)
     names = sorted({*coming, *apart})
@@ -80,7 +80,7 @@ def _images(folder: Path, description: Description, roles: Mapping[Role, Mapping
 
 
 def _found(folder: Path, text: str) -> dict[str, Members]:
-    """Return the files that fit a pattern, by name of the image."""
+    """Return the files that fit a pattern, by image name."""
     pattern = Pattern(text)
     groups: dict[str, dict[tuple[str, ...], Path]] = {}
     for values, path in pattern.find(folder):
@@ -101,7 +101,7 @@ def _some_files(folder: Path) -> str:
 
 
 def _facts_by_name(folder: Path, names: Sequence[str], files: Mapping[str, FileFacts]) -> dict[str, list[FileFacts]]:
-    """Return the entries of ``[files]`` for each image: patterns first, then its own name, which overrides them."""
+    """Return the entries of ``[files]`` for each image: patterns first, then its own entry, which overrides them."""
     patterns = {text: facts for text, facts in files.items() if "*" in text}
     _refuse_too_many("files", patterns)
     facts: dict[str, list[FileFacts]] = {name: [] for name in names}
@@ -147,7 +147,9 @@ def _splits(folder: Path, names: Sequence[str], split: Split) -> dict[str, str]:
             _refuse_none("split", text, fitting, folder, names)
             for name in fitting:
                 if chosen.setdefault(name, part) != part:
-                    raise DatasetError(f"split names {name} in test and validation; an image belongs to one of them")
+                    raise DatasetError(
+                        f"split lists {name} under both test and validation; an image can be in only one"
+                    )
     return {name: chosen.get(name, "train") for name in names}
 
 
@@ -189,7 +191,7 @@ def _given(facts: FileFacts) -> dict[str, Any]:
 
 
 def _overridden(description: Description, facts: FileFacts) -> Description:
-    """Return the description with the fields of one entry of ``[files]``."""
+    """Return the description, overridden by the fields of one entry of ``[files]``."""
     given = _given(facts)
     update = {name: given[name] for name in (*_OWN, *ROLES) if given.get(name) is not None}
     if facts.values is not None:
@@ -199,7 +201,7 @@ def _overridden(description: Description, facts: FileFacts) -> Description:
 
 
 def _members(folder: Path, text: str, name: str) -> Members:
-    """Return the files of one image that fit a pattern; if none does, the missing path."""
+    """Return the files of one image that fit a pattern; if there are none, the path that is missing."""
     pattern = Pattern(text)
     if pattern.series:
         found = [(v, p) for v, p in pattern.find(folder) if v.get("name", name) == name]

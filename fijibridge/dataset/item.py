@@ -23,7 +23,7 @@ from fijibridge.messages import naming, some
 from fijibridge.renames import renamed_keywords
 
 Truth: TypeAlias = Literal["auto", "classes", "labels"]
-"""Source of a target: pixel labels, cell labels, or for ``"auto"`` pixel labels if there are any."""
+"""Source of a target: pixel labels or cell labels; ``"auto"`` means pixel labels if there are any, else cell labels."""
 
 _SHOWN = 2**25  # largest image, in pixels, that a notebook shows
 _NUMBERS: tuple[Role, ...] = ("labels", "classes", "region")
@@ -36,14 +36,14 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class Place:
-    """Position of an image in the original from which it was made, perhaps through several steps.
+    """Position of an image in the original from which it was made, possibly in several steps.
 
     Attributes
     ----------
     offset : dict
         By axis: corner of its first pixel, in pixels of the original.
     factor : dict
-        By axis: pixels of the original that became one.
+        By axis: number of pixels of the original per pixel of the image.
     """
 
     offset: Mapping[str, int] = field(default_factory=dict)
@@ -61,21 +61,21 @@ class Item:
     split : str
         ``"train"``, ``"validation"`` or ``"test"``.
     paths : dict
-        Path of each role's first file. Files other than the image may be missing until they are read.
+        Path of each role's first file. Files other than the image may be missing; only reading them raises.
     description : Description
         Description of the folder, with the properties of this image.
     members : dict
         All files of each role.
     source, position : str, int
-        Stack, film or specimen that it belongs to, and its number there, if known.
+        Stack, time series or specimen that the image belongs to, and its number in it, if known.
     derived_from : DerivedFrom
-        Image that it was made from, if any.
+        Image that this one was made from, if any.
     place : Place
         Position in the original image.
     own_size : bool
-        Whether its pixel size is given for its name, and not for the folder or by a pattern.
+        Whether its pixel size is given under its own name, not for the folder or by a pattern.
     parent : Item
-        Image of this folder that it was made from, if any.
+        The image that this one was made from, if it is in the same folder.
     """
 
     name: str
@@ -106,7 +106,7 @@ class Item:
         )
 
     def _pictures(self) -> Iterator[tuple[str, str, bytes]]:
-        """Yield small pictures of image and labels, unless they are large or cannot be read."""
+        """Yield small pictures of image and labels, unless the image is large or the files cannot be read."""
         from fijibridge import displays
 
         for role in ("image", "labels"):
@@ -158,7 +158,7 @@ class Item:
         Raises
         ------
         DatasetError
-            If there is no such file, or it holds a number without a meaning.
+            If there is no such file, or it contains a number without a declared meaning.
         """
         stored = self._numbers("classes")
         with naming(self.paths["classes"], ImageError, becomes=DatasetError):
@@ -166,7 +166,7 @@ class Item:
 
     @renamed_keywords(width="membrane_width")
     def target(self, membrane_width: float = 3, source: Truth = "auto") -> xr.DataArray:
-        """Return the target of a training: ``uint8``, 0 = other, 1 = membrane, 255 = unknown.
+        """Return the training target: ``uint8``, 0 = other, 1 = membrane, 255 = unknown.
 
         Parameters
         ----------
@@ -179,7 +179,7 @@ class Item:
         Raises
         ------
         DatasetError
-            If there is no such file, or it holds a number without a meaning.
+            If there is no such file, or it contains a number without a declared meaning.
         """
         if source == "labels" or (source == "auto" and "classes" not in self.paths):
             return membrane_target(self.labels(), membrane_width, region=self.region())
@@ -199,7 +199,7 @@ class Item:
     def region(self) -> xr.DataArray | None:
         """Read the mask of known truth; None if the truth is known everywhere.
 
-        Unknown are pixels outside the region's mask, and numbers that mean ``ignore`` in labels or pixel labels.
+        Pixels are unknown outside the region's mask, and where the number in labels or pixel labels means ``ignore``.
 
         Raises
         ------
@@ -213,7 +213,7 @@ class Item:
         for part in parts[1:]:
             if part.shape != parts[0].shape:
                 raise DatasetError(
-                    f"{self.name}: masks of known truth have the shapes {parts[0].shape} and {part.shape}: crop one"
+                    f"{self.name}: masks of known truth have shapes {parts[0].shape} and {part.shape}: crop one of them"
                 )
         return parts[0].copy(data=np.logical_and.reduce([part.values for part in parts]))
 
@@ -292,9 +292,9 @@ class Item:
         return image
 
     def _file_calibration(self, role: Role, found: Content) -> Mapping[str, Any]:
-        """Return the calibration in the files of a role; if they have no unit, that in the image's file.
+        """Return the calibration in the files of a role; if they have no unit, the one in the image's file.
 
-        Labels and masks have the pixels of their image, but PNG and plain TIFF store no pixel size.
+        Labels and masks have the same pixels as their image, but PNG and plain TIFF store no pixel size.
         """
         if role == "image" or is_calibrated(found.calibration):
             return found.calibration
@@ -317,12 +317,12 @@ class Item:
         return as_image(image, origin=self._origin(self.derived_from, pixel_size(image)))
 
     def _pixel(self) -> xr.DataArray:
-        """Return an image of one pixel with size and position of the first pixel, without reading the file's pixels."""
+        """Return a one-pixel image with the first pixel's size and position, without reading the file's pixels."""
         of_file = content(self.paths["image"], self.members["image"].pattern.key).calibration
         return self._calibrated(as_image(np.zeros((1, 1)), "yx", **of_file))
 
     def _sized_by_parent(self, image: xr.DataArray) -> xr.DataArray:
-        """Return an uncalibrated image with the pixel size of its parent times the factor."""
+        """Give an uncalibrated image the pixel size of its parent times the factor."""
         if self.parent is None or self.derived_from is None:
             return image
         pixel = self.parent._pixel()
@@ -332,13 +332,13 @@ class Item:
         return as_image(image, pixel_size=sizes, unit={**dict.fromkeys(SPATIAL, unit(pixel)), "t": time_unit(pixel)})
 
     def _origin(self, derived: DerivedFrom, sizes: Mapping[str, float]) -> dict[str, float]:
-        """Return the centre of the first pixel, which may be a block of pixels of the parent."""
+        """Return the centre of the first pixel, which may cover a block of the parent's pixels."""
         pixel = None if self.parent is None else self.parent._pixel()
         steps, corner = ({}, {}) if pixel is None else (pixel_size(pixel), origin(pixel))
         starts = {}
         for axis in sizes.keys() - {"t"}:
             factor = derived.factor(axis)
-            # the centre of `factor` pixels lies (factor - 1) / 2 behind the centre of the first of them
+            # the centre of `factor` pixels lies (factor - 1) / 2 beyond the centre of the first one
             in_parent = corner.get(axis, 0.0) / steps.get(axis, 1.0) + derived.start(axis) + (factor - 1) / 2
             starts[axis] = in_parent * sizes[axis] / factor
         return starts

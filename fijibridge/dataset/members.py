@@ -1,4 +1,4 @@
-"""Files of one role of an image: a single file, or a series of planes, channels, frames and tiles."""
+"""Files that store one role of an image: a single file, or a series of planes, channels, frames and tiles."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Members:
     folder : Path
         Folder of the data set.
     paths : dict
-        File by values of the series' placeholders in its name. The key is ``()`` for a single file, which may be
-        missing, and for a series without any file.
+        Files by the values of the series placeholders in their names. The key is ``()`` for a single file, which may be
+        missing, and for a series that has no files.
     """
 
     pattern: Pattern
@@ -55,7 +55,7 @@ class Members:
         Raises
         ------
         DatasetError
-            If the numbers in the names leave gaps too wide for a series.
+            If the gaps between the numbers in the names are too wide for a series.
         """
         if () in self.paths:
             return [path for path in self.paths.values() if not path.exists()]
@@ -63,29 +63,29 @@ class Members:
         count = math.prod(map(len, expected))
         if count > max(_MOST_MEMBERS, 10 * len(self.paths)):
             raise DatasetError(
-                f"{self.name}: {len(self.paths)} files fit {self.pattern.text!r}, but their numbers span {count}: "
-                "check the highest number of each placeholder"
+                f"{self.name}: {len(self.paths)} files fit {self.pattern.text!r}, but their numbers span a grid of "
+                f"{count}: check the highest number of each placeholder"
             )
         return [self._path(place) for place in itertools.product(*expected) if place not in self.paths]
 
     def _expected(self, n: int, tiles: Tiles) -> Sequence[str]:
-        """Return the values of a placeholder in a complete series, in their order."""
+        """Return the values of a placeholder in a complete series, in order."""
         field = self.pattern.series[n]
         found = sorted(
             {place[n] for place in self.paths} | (set(tiles.offsets) if field == "tile" else set()), key=_order
         )
         if field == "tile" or not all(v.isdigit() for v in found):
             return found
-        # the greatest common divisor of the distances is the step: 0, 10, 30 lacks 20 only
+        # the step is the greatest common divisor of the distances: in 0, 10, 30 only 20 is missing
         numbers = {int(v): v for v in found}
         low, high = min(numbers), max(numbers)
         step = math.gcd(*(number - low for number in numbers)) or 1
         if (high - low) // step >= _MOST_MEMBERS:
             raise DatasetError(
-                f"{self.name}: {{{field}}} in {self.pattern.text!r} runs from {low} to {high}, with {len(numbers)} "
-                "files only; expected a series without wide gaps"
+                f"{self.name}: {{{field}}} in {self.pattern.text!r} runs from {low} to {high}, with only "
+                f"{len(numbers)} different numbers; expected a series without wide gaps"
             )
-        width = min(map(len, found))  # with leading zeros all numbers have one width
+        width = min(map(len, found))  # with leading zeros, all numbers have the same width
         return [numbers.get(i, str(i).zfill(width)) for i in range(low, high + 1, step)]
 
     def _path(self, place: Sequence[str]) -> Path:
@@ -93,9 +93,9 @@ class Members:
         return self.folder / self.pattern.fill(values)
 
     def content(self, tiles: Tiles, dims: str | None = None, numbers: bool = False) -> Content:
-        """Return the whole array, unread; no file may be missing.
+        """Return the whole array without reading its pixels; no file may be missing.
 
-        With `numbers`, pictures with a palette give their stored numbers, not colours.
+        With `numbers`, images with a palette yield their stored numbers, not colours.
         """
         load = partial(_load, key=self.pattern.key, dims=dims, numbers=numbers)
         if not self.pattern.series:
@@ -104,7 +104,7 @@ class Members:
         groups = self._groups(axes)
         if set(self.pattern.series) - set(axes):
             load = partial(self._mosaic, groups, tiles, load)
-            names = {place: str(n) for n, place in enumerate(groups)}  # a mosaic is loaded by its number
+            names = {place: str(n) for n, place in enumerate(groups)}  # a mosaic is loaded by its index
         else:
             names = {place: str(next(iter(group.values()))) for place, group in groups.items()}
         if not axes:
@@ -112,7 +112,7 @@ class Members:
         return self._named(stacked("".join(axes), names, load), axes)
 
     def _groups(self, axes: Sequence[str]) -> dict[tuple[int, ...], dict[tuple[str, ...], Path]]:
-        """Return the tiles at each position along the axes; without tiles, a file counts as one."""
+        """Return the tiles at each position along the axes; without tiles, each file counts as one tile."""
         series = self.pattern.series
         orders = {a: sorted({place[series.index(a)] for place in self.paths}, key=_order) for a in axes}
         ranks = {a: {value: n for n, value in enumerate(order)} for a, order in orders.items()}
@@ -136,7 +136,7 @@ class Members:
         return mosaic([(str(group[tile]), place) for tile, place in places.items()], load, self.name)
 
     def _named(self, content: Content, axes: Sequence[str]) -> Content:
-        """Return the content with channels named by the words in the file names, if they are words."""
+        """Return the content with channels named after the words in the file names; numbers give no names."""
         if "c" not in axes:
             return content
         n = self.pattern.series.index("c")
@@ -154,7 +154,7 @@ def _load(path: str, key: str | None, dims: str | None, numbers: bool) -> Conten
     found = found.as_numbers() if numbers else found
     if dims is not None and len(dims) != found.pixels.ndim:
         raise DatasetError(
-            f"{path} has {found.pixels.ndim} axes, {found.pixels.shape}, but dims = {dims!r} names {len(dims)}"
+            f"{path} has {found.pixels.ndim} axes (shape {found.pixels.shape}), but dims = {dims!r} names {len(dims)}"
         )
     return found if dims is None else replace(found, dims=dims)
 
@@ -173,7 +173,7 @@ def _offsets(group: Mapping[tuple[str, ...], Path], tiles: Tiles, name: str) -> 
 def _on_grid(
     group: Mapping[tuple[str, ...], Path], tiles: Tiles, load: Callable[[str], Content]
 ) -> dict[tuple[str, ...], tuple[int, int]]:
-    """Return the positions of tiles of a grid; without {tile_y} or {tile_x} it has one row or column."""
+    """Return the positions of tiles in a grid; without {tile_y} it has one row, without {tile_x} one column."""
     rows, columns = ({v: n for n, v in enumerate(sorted({t[k] for t in group}, key=_order))} for k in (0, 1))
     cells = {(rows[tile[0]], columns[tile[1]]): tile for tile in group}
     overlap = tiles.overlap if isinstance(tiles.overlap, dict) else {"y": tiles.overlap, "x": tiles.overlap}

@@ -1,7 +1,7 @@
 """Patterns of file names, with placeholders for the image's name and for planes, channels, frames and tiles.
 
-Users write no regular expressions. A pattern is translated to one whose placeholders cannot trade characters, except
-the name, so that no file name takes long to match.
+Users write no regular expressions. A pattern is translated to a regular expression in which only the name can
+backtrack, so that no file name takes long to match.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Pattern:
     text : str
         Text of the pattern; ``*`` means ``{name}``.
     allowed : tuple of str
-        Known placeholders.
+        Allowed placeholders.
 
     Examples
     --------
@@ -83,27 +83,27 @@ class Pattern:
         return re.compile(text)
 
     def match(self, path: str) -> dict[str, str] | None:
-        """Return the values of the placeholders in a path with ``/``; None if it does not fit."""
+        """Return the values of the placeholders in a path written with ``/``; None if the path does not fit."""
         found = self._regex.fullmatch(path)
         return None if found is None else found.groupdict()
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """Return the path for values of the placeholders, without the path inside the file."""
+        """Return the path with values in place of the placeholders, without the path inside the file."""
         return "".join(values[p[1:-1]] if n % 2 else p for n, p in enumerate(self.parts))
 
     def find(self, folder: Path) -> Iterator[tuple[dict[str, str], Path]]:
-        """Yield values of the placeholders and path of each file in the folder that fits."""
+        """Yield the placeholder values and the path of each file in the folder that fits."""
         wild = "".join("*" if n % 2 else glob.escape(p) for n, p in enumerate(self.parts))
         for path in sorted(_glob(folder, wild)):
             if path.name.startswith(".") and not PurePosixPath(wild).name.startswith("."):
-                continue  # left by the system, or by a writer that was interrupted
+                continue  # hidden: made by the system, or left by an interrupted writer
             values = self.match(path.relative_to(folder).as_posix())
             if values is not None:
                 yield values, path
 
 
 def _glob(folder: Path, wild: str) -> list[Path]:
-    """Return matching paths. A wildcard enters no folder that is a link, which could lead in a circle."""
+    """Return matching paths. Wildcards do not follow links to folders, which could form a cycle."""
     *outer, last = wild.split("/")
     folders = [folder]
     for part in outer:
@@ -113,12 +113,12 @@ def _glob(folder: Path, wild: str) -> list[Path]:
 
 
 def checked(text: str, allowed: tuple[str, ...] = ("name", *SERIES)) -> str:
-    """Return the text of a pattern, or refuse it.
+    """Return the text of a pattern if it is valid.
 
     Raises
     ------
     ValueError
-        If it leaves the folder, has an unknown placeholder, or two that no text between them separates.
+        If it leaves the folder, contains an unknown placeholder, or has two placeholders without text between them.
     """
     if not text or len(text) > _MOST_CHARACTERS or "\0" in text:
         raise ValueError(f"the pattern has {len(text)} characters; expected 1 to {_MOST_CHARACTERS}")
@@ -128,7 +128,7 @@ def checked(text: str, allowed: tuple[str, ...] = ("name", *SERIES)) -> str:
     pattern = Pattern(text, allowed)
     unknown = [f for f in pattern.fields if f not in allowed]
     if unknown:
-        raise ValueError(f"{text!r} holds the unknown placeholder {{{unknown[0]}}}; expected {_braced(allowed)}")
+        raise ValueError(f"{text!r} contains the unknown placeholder {{{unknown[0]}}}; expected {_braced(allowed)}")
     if "{" in (pattern.key or "") or "*" in (pattern.key or ""):
         raise ValueError(f"{text!r} has a placeholder after the ':'; expected placeholders in the file name only")
     _refuse_unclear(pattern)
@@ -140,7 +140,7 @@ def _braced(fields: tuple[str, ...]) -> str:
 
 
 def _refuse_outside(text: str) -> None:
-    """Refuse a path that leads out of the folder on any system."""
+    """Refuse a path that leaves the folder on any operating system."""
     drive = re.match(r"^[A-Za-z]:", text)
     if "\\" in text:
         raise ValueError(f"{text!r} has a backslash: write / between folders")
@@ -149,7 +149,7 @@ def _refuse_outside(text: str) -> None:
 
 
 def _refuse_unclear(pattern: Pattern) -> None:
-    """Refuse neighbouring placeholders that could trade characters, which would take long to match."""
+    """Refuse adjacent placeholders without a clear boundary, which could take long to match."""
     parts = pattern.parts
     for n in range(1, len(parts) - 2, 2):
         between, field, following = parts[n + 1], parts[n][1:-1], parts[n + 2]
@@ -164,7 +164,7 @@ def _refuse_unclear(pattern: Pattern) -> None:
 def _expression(field: str, following: str) -> str:
     """Return the regular expression of a placeholder.
 
-    ``++`` gives no character back, so that only the name can match in more than one way.
+    ``++`` never backtracks, so that only the name can match in more than one way.
     """
     if field in ("name", "source"):
         return r"[^/]+"

@@ -1,4 +1,4 @@
-"""Reader and writer of ``dataset.toml``, which it writes as one would type it."""
+"""Reader and writer of ``dataset.toml``; files are written in the style of a handwritten one."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def read_description(file: Path) -> Description:
     size = file.stat().st_size
     if size > _MOST_BYTES:
         raise DatasetError(
-            f"{file} has {size / 1e6:.1f} MB; expected at most {_MOST_BYTES / 1e6:g} MB: use patterns for properties "
-            "that many images share"
+            f"{file} is {size / 1e6:.1f} MB large; expected at most {_MOST_BYTES / 1e6:g} MB: use patterns for "
+            "properties that many images share"
         )
     try:
         return Description.model_validate(tomllib.loads(file.read_text(encoding="utf-8-sig")))
@@ -45,7 +45,7 @@ def read_description(file: Path) -> Description:
 
 
 def write_description(folder: str | os.PathLike[str], description: Description, text: str | None = None) -> Path:
-    """Write the ``dataset.toml`` of a folder, and its JSON schema for editors beside it, atomically."""
+    """Write the ``dataset.toml`` of a folder and, beside it, the JSON schema for editors, atomically."""
     target = Path(folder) / FILE_NAME
     with atomic(target.with_name(SCHEMA_NAME)) as temporary:
         temporary.write_text(resources.files("fijibridge.dataset").joinpath(SCHEMA_NAME).read_text("utf-8"), "utf-8")
@@ -122,5 +122,5 @@ def _value(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Return a TOML basic string, which has the escapes of JSON."""
+    """Return a TOML basic string, which uses the escapes of JSON."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")

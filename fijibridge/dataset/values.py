@@ -1,4 +1,4 @@
-"""Meanings of numbers in files: cells by id with 0 = background, classes 0, 1 and 255."""
+"""Conversion of the numbers in files to cells (ids, 0 = background) and classes (0, 1, 255)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def cells(labels: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[
     labels
         Any shape, whole numbers.
     meanings
-        By number: background, membrane, ignore or instance. Other numbers are cells, and 0 is background. If 0 means
-        instance, it becomes the next free id without a meaning; all other ids are kept.
+        Meaning of each number: background, membrane, ignore or instance. Other numbers are cells, except 0, which is
+        background. If 0 means instance, it becomes the next id that is free and has no meaning; other ids are kept.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def cells(labels: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[
 
 
 def ignored(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> Mask:
-    """Return the mask of numbers that mean ignore."""
+    """Return the mask of pixels whose number means ignore."""
     return np.isin(array, [value for value, meaning in meanings.items() if meaning == "ignore"])
 
 
@@ -92,8 +92,8 @@ def _refuse_unknown(array: npt.NDArray[Any], meanings: Mapping[int, str], choice
     if strange.size:
         found = np.unique(strange)
         raise ImageError(
-            f"holds {', '.join(map(str, found[:6]))}{' ...' if len(found) > 6 else ''} in {strange.size} pixels, "
-            f"without a meaning: declare it in [values] of the description as {choices}"
+            f"contains {', '.join(map(str, found[:6]))}{' ...' if len(found) > 6 else ''} in {strange.size} pixels, "
+            f"not declared in [values] of the description: declare each number as {choices}"
         )
 
 
@@ -104,6 +104,6 @@ def _whole_numbers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         with np.errstate(invalid="ignore"):
             whole = array.astype(np.int64)
         if not np.array_equal(whole, array):
-            raise ImageError(f"holds {array.dtype} values that are not whole numbers; expected integers")
+            raise ImageError(f"contains {array.dtype} values that are not whole numbers; expected integers")
         return whole
     return array

@@ -1,4 +1,4 @@
-"""Writer of data sets: arrays in, a folder of images with its description out."""
+"""Writer of data sets: stores arrays as a folder of images with its description."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def save_dataset(
     Parameters
     ----------
     images
-        Arrays by name of the image and by role: ``image`` (required), ``labels`` (ids of cells, 0 = background),
-        ``classes`` (0 = other, 1 = membrane, 255 = ignore), ``region`` (non-zero where the truth is known),
-        ``prediction``. DataArrays keep their calibration; plain arrays take axes and calibration of their image. A
-        prediction with one axis more has channels in front.
+        Arrays by image name and role: ``image`` (required), ``labels`` (ids of cells, 0 = background), ``classes`` (0 =
+        other, 1 = membrane, 255 = ignore), ``region`` (non-zero where the truth is known), ``prediction``. DataArrays
+        keep their calibration; plain arrays get the axes and calibration of their image. If a prediction has one more
+        axis, its first axis is the channel.
     folder
         Made if it does not exist. The description is written last: a folder that has one is complete.
     overwrite
-        Replace an existing description, and files of the same names. Files that an earlier call saved and nobody has
-        changed since are removed if this call saves none of their names.
+        Replace an existing description, and files with the same names. Files that an earlier call saved, and that no
+        other program has rewritten, are removed if this call does not save files with their names.
     **fields
         Fields of :class:`fijibridge.Description`, such as ``provenance``, ``membranes``, ``split``.
 
@@ -58,8 +58,9 @@ def save_dataset(
     Raises
     ------
     DatasetError
-        If a name cannot name a file, a role is unknown, a field does not fit, shapes differ, a pixel type cannot be
-        written, or the folder already has a description, such files or other images. Nothing is written then.
+        If a name cannot be a file name, a role is unknown, a field is invalid, shapes differ, a pixel type cannot be
+        written, or the folder already contains a description, files with these names or other images. Nothing is
+        written in that case.
 
     Examples
     --------
@@ -74,12 +75,12 @@ def save_dataset(
     """
     target = Path(folder)
     if (target / FILE_NAME).exists() and not overwrite:
-        raise DatasetError(f"{target / FILE_NAME} is there already: choose another folder, or give overwrite=True")
+        raise DatasetError(f"{target / FILE_NAME} already exists: choose another folder, or give overwrite=True")
     checked = {checked_name(name): checked_arrays(name, arrays) for name, arrays in images.items()}
     if not checked:
         raise DatasetError("there is nothing to save: expected {name: {'image': array, 'labels': array}}")
     if len({name.lower() for name in checked}) < len(checked):
-        raise DatasetError("two names differ in upper and lower case only; not every system can store both files")
+        raise DatasetError("two names differ only in upper and lower case; not every system can store both files")
     description = _description(checked, fields)
     refuse_misfit(target, description, checked)
     files = {f"{name}_{_ENDS[role]}.tif": array for name, arrays in checked.items() for role, array in arrays.items()}
@@ -104,7 +105,7 @@ def add_to_dataset(
     overwrite: bool = False,
     **facts: Any,
 ) -> Dataset:
-    """Add one image to a folder that :func:`save_dataset` wrote, or start such a folder.
+    """Add one image to a folder that :func:`save_dataset` wrote, or create such a folder.
 
     Parameters
     ----------
@@ -117,9 +118,9 @@ def add_to_dataset(
     split
         Use of the image: ``"train"``, ``"validation"`` or ``"test"``.
     overwrite
-        Replace an existing image of that name.
+        Replace an existing image with that name.
     **facts
-        Fields that describe this image: ``provenance``, ``membranes``, ``source`` ... Those that differ from the
+        Fields that describe this image: ``provenance``, ``membranes``, ``source`` ... Values that differ from the
         folder's are stored for this image alone.
 
     Returns
@@ -130,8 +131,8 @@ def add_to_dataset(
     Raises
     ------
     DatasetError
-        If the folder has an image of that name, was not written by :func:`save_dataset`, or the arrays are refused by
-        :func:`save_dataset`. Nothing is written then.
+        If the folder already has an image with that name, was not written by :func:`save_dataset`, or
+        :func:`save_dataset` would refuse the arrays. Nothing is written in that case.
 
     Examples
     --------
@@ -157,7 +158,7 @@ def add_to_dataset(
     files = {f"{name}_{_ENDS[role]}.tif": array for role, array in ready.items()}
     before = _own_files(old, name) if name in old else set()
     _refuse_to_replace(target, (file for file in files if target / file not in before))
-    # all files are written aside before the first one is moved: a full disk changes nothing
+    # all files are written to a temporary folder before the first one is moved, so that a full disk changes nothing
     with tempfile.TemporaryDirectory(dir=target, prefix=".new-") as aside:
         for file, array in files.items():
             write_image(array, Path(aside) / file, _SOFTWARE)
@@ -173,7 +174,7 @@ def add_to_dataset(
 
 
 def _refuse_to_add(old: Dataset, target: Path, name: str, overwrite: bool) -> None:
-    """Refuse a folder with other names of files, and a name that is taken."""
+    """Refuse a folder with other file names, and an image name that is taken."""
     ours = {role: f"{{name}}_{end}.tif" for role, end in _ENDS.items()}
     foreign = next((r for r in ROLES if getattr(old.description, r) not in (None, ours[r])), None)
     if foreign is not None:
@@ -182,17 +183,17 @@ def _refuse_to_add(old: Dataset, target: Path, name: str, overwrite: bool) -> No
             f"{ours[foreign]!r}: add the files by hand, or choose another folder"
         )
     if name in old and not overwrite:
-        raise DatasetError(f"{target} has an image {name!r} already: choose another name, or give overwrite=True")
+        raise DatasetError(f"{target} already has an image {name!r}: choose another name, or give overwrite=True")
     twin = next((other for other in old.names() if other.lower() == name.lower() and other != name), None)
     if twin is not None:
         raise DatasetError(
-            f"{target} has an image {twin!r}, and {name!r} differs in upper and lower case only; not every system can "
+            f"{target} has an image {twin!r}, and {name!r} differs only in upper and lower case; not every system can "
             "store the files of both: choose another name"
         )
 
 
 def _own_files(dataset: Dataset, name: str) -> set[Path]:
-    """Return the files of an image that have our names and belong to no other image."""
+    """Return the files of an image that are named as we write them and belong to no other image."""
     own = {m.first for role, m in dataset[name].members.items() if m.pattern.text == f"{{name}}_{_ENDS[role]}.tif"}
     return own - {
         path for item in dataset if item.name != name for m in item.members.values() for path in m.paths.values()
@@ -204,13 +205,13 @@ def _refuse_to_replace(folder: Path, files: Iterable[str]) -> None:
     there = [file for file in files if (folder / file).exists()]
     if there:
         raise DatasetError(
-            f"{folder} holds {some(sorted(there), 6)} already: choose another name or folder, move the files away, or "
-            "give overwrite=True to replace them"
+            f"{folder} already contains {some(sorted(there), 6)}: choose another name or folder, move the files away, "
+            "or give overwrite=True to replace them"
         )
 
 
 def _stale(folder: Path, files: Set[str]) -> list[Path]:
-    """Return the files that an earlier call wrote and this one does not.
+    """Return the files that an earlier call wrote and this one does not replace.
 
     Raises
     ------
@@ -227,14 +228,14 @@ def _stale(folder: Path, files: Set[str]) -> list[Path]:
     strange = sorted({p.name for p in folder.glob("*_image.tif")} - set(files) - {p.name for p in stale})
     if strange:
         raise DatasetError(
-            f"{folder} holds images that are not among those to save, and that no earlier call saved: "
+            f"{folder} contains images that are not to be saved now and were not saved by an earlier call: "
             f"{some(strange, 6)}; choose another folder, or move them away"
         )
     return stale
 
 
 def _was_saved(path: Path) -> bool:
-    """Return whether a file is as save_dataset wrote it: other programs write their own name into it."""
+    """Return whether save_dataset was the last to write a file: other programs write their own name into it."""
     try:
         with tifffile.TiffFile(path) as file:
             return file.pages.first.software == _SOFTWARE
@@ -243,7 +244,7 @@ def _was_saved(path: Path) -> bool:
 
 
 def _remove(stale: Iterable[Path], folder: Path, files: Iterable[str]) -> None:
-    """Remove files, except those that a file system without upper and lower case has just replaced."""
+    """Remove files, except those that were just replaced because the file system ignores case."""
     written = {file.lower(): folder / file for file in files}
     for path in stale:
         twin = written.get(path.name.lower())
@@ -277,7 +278,7 @@ def _description(images: Mapping[str, Mapping[str, Array]], fields: Mapping[str,
 def _joined(old: Dataset, name: str, arrays: Mapping[str, Array], split: str, facts: Mapping[str, Any]) -> Description:
     """Return the description of a folder with one more image.
 
-    Fields that describe the folder stay; what differs for the new image goes to its entry in ``files``.
+    The folder's own fields stay unchanged; values that differ for the new image go to its entry in ``files``.
     """
     data = old.description.model_dump(exclude_unset=True, by_alias=True)
     others = [other for other in old.names() if other != name]
@@ -289,7 +290,7 @@ def _joined(old: Dataset, name: str, arrays: Mapping[str, Array], split: str, fa
         if lacking:
             files.setdefault(other, {})["without"] = lacking
     known = _calibration({name: arrays})
-    if not known and "pixel_size" in data:  # an uncalibrated image must not take the folder's pixel size
+    if not known and "pixel_size" in data:  # an uncalibrated image must not get the folder's pixel size
         known = {"pixel_size": pixel_size(as_image(arrays["image"])), "unit": PIXEL}
     own = {key: value for key, value in {**known, **facts}.items() if data.get(key) != value}
     lacking = sorted(roles - set(arrays))
@@ -327,7 +328,7 @@ def _meanings(roles: Set[str], given: Any) -> dict[str, Any]:
 
 
 def _calibration(images: Mapping[str, Mapping[str, Array]]) -> dict[str, Any]:
-    """Return pixel size and unit if all images share them; otherwise each file holds its own."""
+    """Return pixel size and unit if all images share them; otherwise each file stores its own."""
     found = [(pixel_size(as_image(a["image"])), unit(as_image(a["image"]))) for a in images.values()]
     sizes, word = found[0]
     if word == PIXEL or any(other != found[0] for other in found):

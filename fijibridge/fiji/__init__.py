@@ -1,1 +1,1 @@
-"""The Fiji side: Java behind typed Python. Never torch."""
+"""The Fiji side: typed Python functions that call Java. Nothing here imports torch."""

@@ -1,4 +1,4 @@
-"""Measurements of cells by ImageJ's Analyzer, each on its slice and channel."""
+"""Measurements of cells by ImageJ's Analyzer, each cell on its own slice and channel."""
 
 from __future__ import annotations
 
@@ -55,20 +55,20 @@ def measure(
 
 
 def _rois_of(cells: Any, image: Any) -> list[Roi]:
-    """Return the ROIs to measure: of a label image, of a list, or of a source in Fiji."""
+    """Return the ROIs to measure, from a label image, a list, or a source in Fiji."""
     if isinstance(cells, str):
         which = image if image is None or isinstance(image, str | int) else None
         return fiji_rois.copy_rois(cells, which)  # type: ignore[arg-type]
     rois = list(cells) if isinstance(cells, Sequence) else labels_to_rois(cells)
     if not all(isinstance(r, Roi) for r in rois):
-        raise RoiError("measure takes a label image or a list of fijibridge.Roi")
+        raise RoiError("measure() expects a label image or a list of fijibridge.Roi")
     if not rois:
-        raise RoiError("there is no cell to measure")
+        raise RoiError("there are no cells to measure")
     return rois
 
 
 def _image_of(image: Array | Which, cells: Any) -> tuple[Any, int | None]:
-    """Return the ImagePlus to measure in, and its id if it is open; refuse one that does not fit the cells."""
+    """Return the ImagePlus to measure, and its id if it is open; raise if it does not fit the cells."""
     if image is None or isinstance(image, str | int):
         imp = windows.find(image)
         open_id: int | None = int(imp.getID())
@@ -87,7 +87,7 @@ def _image_of(image: Array | Which, cells: Any) -> tuple[Any, int | None]:
 
 
 def _channel_number(imp: Any, channel: int | str | None) -> int | None:
-    """Return a channel as ImageJ counts it, from 1."""
+    """Return the 1-based number of a channel."""
     if channel is None:
         return None
     count = int(imp.getNChannels())
@@ -107,23 +107,23 @@ def measure_rois(imp: Any, rois: Any, names: Sequence[str], channel: int | None 
     Parameters
     ----------
     imp
-        An ``ij.ImagePlus``. It is not touched: a second one on the same pixels is measured.
+        An ``ij.ImagePlus``. It stays unchanged: a second ImagePlus with the same pixels is measured.
     rois
-        Java's array of ``ij.gui.Roi``. ROIs without a position are measured on the current slice.
+        Java array of ``ij.gui.Roi``. ROIs without a position are measured on the current slice.
     names
-        Names out of :data:`ALL_MEASUREMENTS`.
+        Names from :data:`ALL_MEASUREMENTS`.
     channel
-        Number from 1; by default the current one.
+        1-based number of the channel; by default the current one.
 
     Returns
     -------
     pandas.DataFrame
-        A row for each ROI, in their order.
+        One row per ROI, in the order of `rois`.
 
     Raises
     ------
     ImageError
-        If a ROI lies outside the stack, or ImageJ measures in another image.
+        If a ROI is outside the stack, or ImageJ's "Redirect to" is set to another image.
     RoiError
         If a ROI has several rows in ImageJ's table.
     """

@@ -1,4 +1,4 @@
-"""Annotation in Fiji: cells drawn and corrected by people, and training sets made of them."""
+"""Annotation in Fiji: cells drawn and corrected by hand, and training sets made from them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 _EDITED = "fijibridge.edited"
 """Property of the image whose cells are edited in the ROI Manager."""
 _PULLED = "pulled"
-"""Its value once the overlay holds the edited cells."""
+"""Value of this property once the overlay contains the edited cells."""
 _VARIES = "fijibridge.region"
-"""Property of an image whose known region differs from slice to slice."""
+"""Property of an image whose known region differs between slices."""
 
 
 # --- correction -------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ def edit_cells(cells: Array, which: Which) -> str:
 
 
 def corrected_cells(before: Array, which: Which, source: Source | Literal["labels"] | None) -> xr.DataArray:
-    """Pull edited cells back, see :meth:`fijibridge.Fiji.corrected_cells`."""
+    """Copy edited cells back into Python, see :meth:`fijibridge.Fiji.corrected_cells`."""
     from fijibridge.cells.corrections import changed_cells, split_parts
 
     known = in_order(before) if isinstance(before, xr.DataArray) else as_image(before)
@@ -56,7 +56,7 @@ def corrected_cells(before: Array, which: Which, source: Source | Literal["label
     if source == "labels":
         labels = _painted(known, which)
     else:
-        # without images the ROI Manager may still hold the cells
+        # if no image is open, the ROI Manager may still contain the cells
         if which is not None or windows.open_images():
             target = updates.image_to_draw_on(which, known.shape)
         labels = _drawn(known, which, source, target)
@@ -74,14 +74,14 @@ def _painted(known: xr.DataArray, which: Which) -> xr.DataArray:
     painted = imageplus.from_imageplus(windows.find(which))
     if painted.shape != known.shape:
         raise ImageError(
-            f"{painted.name!r} has shape {painted.shape}, the cells were {known.shape}: title=... must name the label "
-            "image that was painted"
+            f"{painted.name!r} has shape {painted.shape}, but the cells before editing have {known.shape}: title=... "
+            "must name the label image that was painted"
         )
     return known.copy(data=as_labels(painted, str(painted.name)))
 
 
 def _drawn(known: xr.DataArray, which: Which, source: Source | None, target: Any) -> xr.DataArray:
-    """Return the cells of the ROIs that were edited; none if all were deleted."""
+    """Return the cells given by the edited ROIs; none if all were deleted."""
     from fijibridge.cells.corrections import labels_from_corrected
 
     if source is None and target is not None and _in_manager(target):
@@ -90,20 +90,20 @@ def _drawn(known: xr.DataArray, which: Which, source: Source | None, target: Any
 
 
 def _in_manager(imp: Any) -> bool:
-    """Say whether the cells of an image are edited in the ROI Manager.
+    """Tell whether the cells of an image are edited in the ROI Manager.
 
     Raises
     ------
     RoiError
-        If the ROI Manager was closed before the cells were pulled.
+        If the ROI Manager was closed before the cells were copied back.
     """
     state = imp.getProperty(_EDITED)
     if state is None:
         return False
     if rois.manager() is None and str(state) != _PULLED:
         raise RoiError(
-            "the ROI Manager is closed in which the cells were edited, and the changes made there are lost; "
-            "corrected_cells(source='overlay') takes the cells as they were before"
+            "the ROI Manager in which the cells were edited is closed, and the changes made there are lost; "
+            "corrected_cells(source='overlay') returns the cells as they were before"
         )
     return rois.manager() is not None
 
@@ -125,10 +125,10 @@ def save_training_set(
     chosen = _annotated(cells) if titles is None else list(titles)
     if not chosen:
         here = [str(imp.getTitle()) for imp in windows.open_images()]
-        raise RoiError(f"no open image has cells in its overlay: draw some and add them with [b]; open: {here}")
+        raise RoiError(f"no open image has cells in its overlay: draw cells and add them with [b]; open images: {here}")
     others = [title for title in cells if title not in chosen]
     if others:
-        raise RoiError(f"cells are named for {others}, but the images that are saved are {chosen}")
+        raise RoiError(f"cells=... names {others}, but the images to save are {chosen}")
     images: dict[str, dict[str, Array]] = {}
     for title in chosen:
         image = imageplus.from_imageplus(windows.find(title))
@@ -165,7 +165,7 @@ def _select_region(imp: Any, known: npt.NDArray[np.bool_]) -> None:
     if not (known == plane).all():
         imp.setProperty(_VARIES, "slices")
         warnings.warn(
-            f"the known region of {str(imp.getTitle())!r} differs from slice to slice: no selection can show it, "
+            f"the known region of {str(imp.getTitle())!r} differs between slices: no selection can show it, "
             "and save_training_set(region='selection') cannot save it",
             FijiBridgeWarning,
             stacklevel=4,
@@ -175,7 +175,7 @@ def _select_region(imp: Any, known: npt.NDArray[np.bool_]) -> None:
 
 
 def _annotated(cells: Mapping[str, str]) -> list[str]:
-    """Return the titles of the open images that have cells and are not themselves label images in use."""
+    """Return the titles of the open images that have cells and are not the label images of others."""
     used = set(cells.values())
     titles = [str(imp.getTitle()) for imp in windows.open_images()]
     with_cells = {str(imp.getTitle()) for imp in windows.open_images() if rois.drawn(imp)} | set(cells)
@@ -183,14 +183,14 @@ def _annotated(cells: Mapping[str, str]) -> list[str]:
 
 
 def _cells_of(title: str, image: xr.DataArray, labelled: str | None, alone: bool) -> xr.DataArray:
-    """Return the cells of an image: of its label image, or drawn in its overlay or the ROI Manager."""
+    """Return the cells of an image, from its label image, its overlay or the ROI Manager."""
     from fijibridge.cells.corrections import drawn_cells
 
     if labelled is not None:
         array = as_labels(imageplus.from_imageplus(windows.find(labelled)), labelled)
         shape = tuple(n for d, n in image.sizes.items() if d != "c")
         if array.shape != shape:
-            raise ImageError(f"{labelled!r} has shape {array.shape}, but {title!r} {shape} (without channels)")
+            raise ImageError(f"{labelled!r} has shape {array.shape}, but {title!r} has {shape} (without channels)")
         return _without_channels(image, array)
     edited = _in_manager(windows.find(title))
     found = [] if edited else rois.find_rois("overlay", title)
@@ -202,12 +202,12 @@ def _cells_of(title: str, image: xr.DataArray, labelled: str | None, alone: bool
 
 
 def _known_region(title: str, image: xr.DataArray) -> xr.DataArray:
-    """Return the mask of an image's selection; everything without a selection."""
+    """Return the mask of an image's selection; all pixels if nothing is selected."""
     imp = windows.find(title)
     if imp.getProperty(_VARIES) is not None and imp.getRoi() is None:
         raise ImageError(
-            f"the known region of {title!r} differs from slice to slice, which no selection can hold: select one "
-            "region for all slices, or save the region with fijibridge.save_dataset"
+            f"the known region of {title!r} differs between slices, but an ImageJ selection is the same on every "
+            "slice: select one region for all slices, or save the region with fijibridge.save_dataset"
         )
     shape = [n for d, n in image.sizes.items() if d != "c"]
     selected = rois.from_java(rois.find_rois("image", title))
@@ -216,6 +216,6 @@ def _known_region(title: str, image: xr.DataArray) -> xr.DataArray:
 
 
 def _without_channels(image: xr.DataArray, array: npt.NDArray[Any]) -> xr.DataArray:
-    """Give an array the axes of an image without its channels."""
+    """Return an array with the axes and coordinates of an image without channels."""
     one = first_channel(image)
     return xr.DataArray(array, dims=one.dims, coords=one.coords)

@@ -1,4 +1,4 @@
-"""Cells in Fiji: label images in distinct colours, outlines, and matches with the truth."""
+"""Cells in Fiji: label images in distinct colours, outlines, and matches with true cells."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def show_labels(
     overwrite: bool,
     events: Events,
 ) -> Any:
-    """Show a label image, and return what is open: the parameters are those of :meth:`fijibridge.Fiji.show_labels`.
+    """Show a label image, and return its ImagePlus; other parameters as for :meth:`fijibridge.Fiji.show_labels`.
 
     Parameters
     ----------
     events
-        Of the session: the colours follow when somebody paints.
+        Events of the session, with which the colours are updated when the user paints.
     """
     source = as_image(labels)
     array = as_labels(source)
@@ -57,7 +57,7 @@ def show_labels(
 
 
 def _repaint(event: Event) -> None:
-    """Renew the colours of a label image that somebody painted in."""
+    """Update the colours of a label image after the user painted in it."""
     imp = windows.with_id(event.id)
     if imp is not None:
         rois.repaint(imp, only_shown=True)
@@ -66,7 +66,7 @@ def _repaint(event: Event) -> None:
 def show_matches(
     matching: Matching, true: Array, pred: Array, over: Array | Which, name: str, tables: Tables
 ) -> pd.DataFrame:
-    """Outline matched cells and show their table, see :meth:`fijibridge.Fiji.show_matches`."""
+    """Outline matched and unmatched cells and show their table, see :meth:`fijibridge.Fiji.show_matches`."""
     from fijibridge.cells.diagnosis.rois import matching_rois
 
     same_shape(true=true, pred=pred)
@@ -86,7 +86,7 @@ def show_diagnosis(
     from fijibridge.cells.diagnosis.rois import gap_points
 
     errors = as_image(diagnosis.errors)
-    target = updates.image_to_draw_on(over, tuple(errors.shape))  # before the errors become the active image
+    target = updates.image_to_draw_on(over, tuple(errors.shape))  # before the image of errors becomes the active one
     errors_shown = updates.show_image(errors, updates.safe_title(f"{name} errors"), limits=(0, 255))
     open_id = int(target.getID())
     show_matches(diagnosis.matching, true, pred, open_id, f"{name} cells", tables)

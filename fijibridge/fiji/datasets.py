@@ -1,4 +1,4 @@
-"""ImageJ2's Datasets of open images, which are copies: brought up to date after Python changed an image."""
+"""ImageJ2's Datasets, which are copies of open images, updated after Python changed an image."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from fijibridge.fiji.jvm.attachment import context
 
 
 def redraw(imp: Any, drawn: Sequence[Any], selection: Any) -> None:
-    """Draw an image whose pixels were changed, and bring its Dataset up to date.
+    """Draw an image whose pixels were changed, and update its Dataset.
 
-    imagej-legacy adds the selection to the overlay, or takes both away, when it draws an image that has a Dataset. Both
-    are put back.
+    When imagej-legacy draws an image that has a Dataset, it adds the selection to the overlay, or removes both. This
+    function restores both.
 
     Parameters
     ----------
@@ -25,20 +25,20 @@ def redraw(imp: Any, drawn: Sequence[Any], selection: Any) -> None:
     drawn
         ROIs of its overlay.
     selection
-        Its selection, None without one.
+        Its selection; None if there is none.
     """
     rois = jpype.JArray(jpype.JClass("ij.gui.Roi"))(list(drawn))
     classes.datasets().redraw(imp, rois, selection, legacy_context())
 
 
 def refresh(imp: Any) -> None:
-    """Give the Dataset of an image its pixels, calibration and name, if ImageJ2 made one of it."""
+    """Update the pixels, calibration and name of an image's Dataset, if ImageJ2 has created one."""
     classes.datasets().refresh(imp, legacy_context())
 
 
 def legacy_context() -> Any:
-    """Return the SciJava context that joins ImageJ2 and ImageJ; None in plain ImageJ."""
+    """Return the SciJava context that connects ImageJ2 and ImageJ; None in plain ImageJ."""
     try:
         return context()
-    except StartError:  # several contexts, none of them ImageJ's
+    except StartError:  # several contexts, none of which belongs to ImageJ
         return None

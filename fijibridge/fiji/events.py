@@ -1,4 +1,4 @@
-"""Events of Fiji for Python: images opened, closed and updated, and ROIs drawn."""
+"""Events in Fiji, delivered to Python: images opened, closed and updated, and ROIs changed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Event:
     kind
         ``"opened"``, ``"closed"``, ``"updated"`` (pixels or slice) or ``"roi"``.
     id, title
-        ImageJ id and title of the image; id 0 without an image.
+        ImageJ id and title of the image; 0 and ``""`` if there is no image.
     action
         For a ROI: ``"created"``, ``"moved"``, ``"modified"``, ``"extended"``, ``"completed"`` or ``"deleted"``.
     """
@@ -47,32 +47,32 @@ Callback = Callable[[Event], object]
 
 
 class Events:
-    """The callbacks of one session, called one event after the other on a thread of Python.
+    """The callbacks of one session, called for one event at a time on a Python thread.
 
-    Java's event thread only queues an event. A slow callback freezes no window, and may itself call into Fiji. An event
-    that equals one still in the queue is dropped.
+    Java's event thread only queues events, so that callbacks may be slow and may call Fiji. An event equal to one that
+    is still in the queue is dropped.
     """
 
     def __init__(self) -> None:
         self._callbacks: list[tuple[str, Callback]] = []
         self._queue: queue.Queue[Event | None] = queue.Queue()
         self._waiting: set[Event] = set()
-        self._lock = threading.Lock()  # never held while calling into Java, whose threads want it in _note
+        self._lock = threading.Lock()  # never held while calling into Java, whose threads need it in _note
         self._listening = threading.Lock()
         self._listeners: tuple[Any, Any] | None = None
 
     def add(self, kind: Kind, callback: Callback) -> Callable[[], None]:
-        """Call back for events of a kind.
+        """Register a callback for events of a kind.
 
         Returns
         -------
         callable
-            Removes the callback.
+            A function that removes the callback.
 
         Raises
         ------
         SessionError
-            Without windows, where ImageJ sends no events, or if there is no such kind.
+            If Fiji runs without windows, so that ImageJ sends no events, or the kind is unknown.
         """
         if headless():
             raise SessionError("ImageJ sends no events without windows: start Fiji with mode='interactive'")
@@ -93,12 +93,12 @@ class Events:
         return stop
 
     def has(self, callback: Callback) -> bool:
-        """Say whether a callback is called for events of any kind."""
+        """Tell whether a callback is registered for any kind of event."""
         with self._lock:
             return any(known == callback for _, known in self._callbacks)
 
     def close(self) -> None:
-        """Remove all callbacks, and take the listeners off ImageJ."""
+        """Remove all callbacks, and remove the listeners from ImageJ."""
         with self._lock:
             self._callbacks.clear()
         with self._listening:

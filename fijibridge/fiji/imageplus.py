@@ -1,7 +1,7 @@
-"""Conversion between ImageJ's ImagePlus and DataArrays: pixels, calibration, looks and properties.
+"""Conversion between ImageJ's ImagePlus and DataArrays: pixels, calibration, display and properties.
 
-Slices are read with ``getPixels``, not through ``ij.py.from_java``, whose cache is stale after a crop. Properties that
-xarray has no place for are kept as text in ``image.attrs["imagej"]``, which :func:`fijibridge.imagej_info` reads.
+Slices are read with ``getPixels``, not through ``ij.py.from_java``, whose cache is stale after a crop. Properties
+without an equivalent in xarray are stored as text in ``image.attrs["imagej"]``, see :func:`fijibridge.imagej_info`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fijibridge.imagej.metadata import imagej_info, keep_info
 Region = Mapping[str, int | slice]
 
 _SESSION = uuid.uuid4().hex
-"""Id of this JVM: ids of images start again in each JVM, and one of another JVM means another image."""
+"""Id of this JVM: each JVM numbers its images from the same start, so an image id is valid only in its own JVM."""
 
 # --- ImageJ -> Python -------------------------------------------------------------------------------
 
@@ -42,24 +42,24 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
     imp
         An ``ij.ImagePlus`` of any type: single plane, stack, hyperstack or virtual stack.
     region
-        Copies only this part, as ``image.isel(region)``: slices or indices (from 0) by axis.
+        Copy only this part, as ``image.isel(region)`` would: 0-based slices or indices by axis.
     lazy
-        Returns a dask array, which reads planes when they are needed.
+        Return a dask array, which reads planes when they are needed.
 
     Returns
     -------
     xarray.DataArray
-        ``uint8`` (8-bit and indexed colour: the index), ``uint16``, ``int16`` (signed 16-bit calibration),
-        ``float32``; RGB as three ``uint8`` channels. Axes of length 1 are left out. Pixel size, origin, unit and frame
-        interval come from the calibration, names of channels from the slice labels. :func:`fijibridge.imagej_info`
-        returns lookup tables, display ranges, slice labels and other properties. Grey values are raw: calibration
-        functions are not applied.
+        ``uint8`` (8-bit, or the index of indexed colours), ``uint16``, ``int16`` (signed 16-bit calibration),
+        ``float32``; RGB as three ``uint8`` channels. Axes of length 1 are dropped. Pixel size, origin, unit and frame
+        interval come from the calibration, channel names from the slice labels. :func:`fijibridge.imagej_info` returns
+        lookup tables, display ranges, slice labels and other properties. Grey values are raw: calibration functions
+        are not applied.
     """
     stack = ImageStack(imp)
     keep = [d for d, n in zip(DIMS, stack.shape, strict=True) if n > 1 or d in "yx"]
     if region is None and not lazy:
         return _image_of(imp, stack[(slice(None),) * len(DIMS)], keep)
-    whole = np.broadcast_to(np.zeros((), stack.dtype), stack.shape)  # a shape without memory
+    whole = np.broadcast_to(np.zeros((), stack.dtype), stack.shape)  # full shape without allocating memory
     frame = _image_of(imp, whole, keep)
     if lazy:
         chunks = tuple(
@@ -76,7 +76,7 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
     index |= region
     about = imagej_info(frame)
     channels = range(stack.shape[1])[index["c"]]
-    if isinstance(channels, int) or len(channels) == 1:  # a single channel has no axis that would tell its number
+    if isinstance(channels, int) or len(channels) == 1:  # a single channel has no coordinate with its number
         about["channel"] = channels if isinstance(channels, int) else channels[0]
     part = frame.isel(region).copy(deep=False, data=stack[tuple(index[d] for d in DIMS)])
     keep_info(part, about)
@@ -84,7 +84,7 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
 
 
 def open_id(image: xr.DataArray) -> int | None:
-    """Return the ImageJ id of the image that this one was copied from in this session; None if there is none."""
+    """Return the ImageJ id of the image that this one was copied from in this session; None if unknown."""
     about = imagej_info(image)
     return about.get("id") if about.get("session", _SESSION) == _SESSION else None
 
@@ -97,16 +97,16 @@ def _dask_array(stack: ImageStack, chunks: tuple[int, ...]) -> Any:
 
 
 def _checked(region: Region, frame: xr.DataArray) -> dict[str, int | slice]:
-    """Check that the indices of a region lie in the image."""
+    """Check that the indices of a region are inside the image."""
     for axis, index in region.items():
         if axis not in frame.dims:
-            raise ImageError(f"region names the axis {axis!r}; the image has {frame.dims}")
+            raise ImageError(f"region has the axis {axis!r}; the image has the axes {frame.dims}")
         size = frame.sizes[axis]
         if isinstance(index, slice):
             if not len(range(size)[index]):
-                raise ImageError(f"region {index} of axis {axis!r} holds none of its {size} indices")
+                raise ImageError(f"region {index} along axis {axis!r} selects none of its {size} indices")
         elif not isinstance(index, int | np.integer):
-            raise ImageError(f"region[{axis!r}] is {index!r}; expected a whole number or a slice, counted from 0")
+            raise ImageError(f"region[{axis!r}] is {index!r}; expected a 0-based integer or slice")
         elif not -size <= index < size:
             raise ImageError(f"region[{axis!r}] is {index}; the axis has indices 0 to {size - 1}")
     return {d: int(i) if not isinstance(i, slice) else i for d, i in region.items()}
@@ -127,16 +127,16 @@ def to_imageplus(image: xr.DataArray, title: str, virtual: bool = False, mode: s
     Parameters
     ----------
     image
-        See :func:`fijibridge.image.imagej_pixels` for the types; ``int16`` becomes ImageJ's signed 16 bits, and
-        three ``uint8`` channels named red, green, blue become RGB. Properties that :func:`fijibridge.imagej_info`
-        returns are restored as far as they fit.
+        An image of any type, see :func:`fijibridge.image.imagej_pixels`; ``int16`` becomes ImageJ's signed 16-bit type,
+        and three ``uint8`` channels named red, green, blue become RGB. Properties in :func:`fijibridge.imagej_info` are
+        restored where they still fit.
     title
         Title of the new image.
     virtual
-        Makes a virtual stack, whose planes are read when ImageJ shows them. Wider integers and floats become 32-bit
-        floats; a value that does not fit is shown as NaN, and logged.
+        Make a virtual stack, whose planes are read when ImageJ shows them. Wider integers and floats become 32-bit
+        floats; integers that floats cannot represent are shown as NaN, and logged.
     mode
-        Display mode of several channels, composite, color or grayscale; by default the stored one.
+        Display mode of a multi-channel image, composite, color or grayscale; by default the stored one.
     """
     look = shown(image, mode)
     if virtual:
@@ -151,13 +151,13 @@ def to_imageplus(image: xr.DataArray, title: str, virtual: bool = False, mode: s
 
 
 def _five(image: xr.DataArray) -> Any:
-    """Return the array behind an image with all five axes, without reading it."""
+    """Return an image's array with all five axes, without reading its pixels."""
     data = image.variable._data if not isinstance(image.data, np.ndarray) else image.data
     return _Five(data, [str(d) for d in image.dims])
 
 
 class _Five:
-    """Array with fewer axes, indexed by t, c and z."""
+    """Wrapper of an array that lacks some axes, indexed by t, c and z."""
 
     def __init__(self, data: Any, dims: Sequence[str]):
         self.data, self.dims, self.dtype = data, dims, data.dtype
@@ -192,7 +192,7 @@ def _calibrate(imp: Any, look: Shown) -> None:
 
 
 def _displayed(imp: Any, look: Shown) -> Any:
-    """Give a new image its lookup tables and display ranges; ImageJ finds others when it shows an image without."""
+    """Set lookup tables and display ranges of a new image; without them, ImageJ chooses its own."""
     tables = jpype.JArray(jpype.JByte, 2)([_bytes(table) for table in look.luts])
     ranges = jpype.JArray(jpype.JDouble, 2)([_doubles(limits) for limits in look.ranges])
     return classes.images().display(imp, tables, ranges, look.mode or 0)
@@ -207,30 +207,30 @@ def _doubles(numbers: Iterable[float]) -> Any:
 
 
 def set_limits(imp: Any, limits: tuple[float, float]) -> None:
-    """Set the values shown as black and white, in Python's values, for all channels."""
+    """Set the values shown as black and white for all channels, as values of the array in Python."""
     if len(limits) != 2 or not limits[0] <= limits[1]:
-        raise ImageError(f"limits={limits!r}; expected two numbers, the values shown as black and white")
+        raise ImageError(f"limits={limits!r}; expected two ascending numbers, the values shown as black and white")
     shift = 32768 if imp.getCalibration().isSigned16Bit() else 0
     low, high = (float(v) + shift for v in limits)
     classes.images().limit(imp, low, high)
 
 
 def make_lut(table: LookupTable, low: float = 0.0, high: float = 255.0) -> Any:
-    """Return ImageJ's own lookup table."""
+    """Return an ``ij.process.LUT`` for a lookup table."""
     return classes.images().lut(_bytes(table), low, high)
 
 
 _BUILT_IN_LUTS = (
     "Fire", "Grays", "Ice", "Spectrum", "3-3-2 RGB", "Red", "Green", "Blue", "Cyan", "Magenta", "Yellow", "Red/Green"
 )  # fmt: skip
-"""Lookup tables that ImageJ has without its folder of further ones."""
+"""ImageJ's built-in lookup tables, which need no folder ``luts``."""
 
 
 def set_lut(imp: Any, name: str) -> None:
-    """Display an image of one channel with one of ImageJ's lookup tables."""
+    """Display a single-channel image with one of ImageJ's lookup tables."""
     if imp.isComposite():
         raise ImageError(
-            f"lut={name!r} is for one channel, the image has {imp.getNChannels()}: leave mode= or lut= out"
+            f"lut={name!r} applies to one channel, but the image has {imp.getNChannels()}: omit mode= or lut="
         )
     table = jpype.JClass("ij.plugin.LutLoader").getLut(name)
     if table is None:
@@ -241,18 +241,18 @@ def set_lut(imp: Any, name: str) -> None:
 
 
 def check_mode(image: xr.DataArray, mode: str) -> None:
-    """Refuse a display mode that does not exist or does not fit the image."""
+    """Raise if a display mode does not exist or does not fit the image."""
     if mode not in ("composite", "color", "grayscale"):
         raise ImageError(f"mode={mode!r}; expected 'composite', 'color' or 'grayscale'")
     channels = image.sizes.get("c", 1)
     if "c" in image.coords and tuple(image.coords["c"].values.ravel()) == RGB:
-        raise ImageError(f"mode={mode!r} is for several channels; an RGB image is shown in its colours: leave it out")
+        raise ImageError(f"mode={mode!r} applies to several channels; an RGB image is shown in its colours: omit it")
     if channels < 2:
-        raise ImageError(f"mode={mode!r} is for several channels; the image has axes {image.dims}: leave it out")
+        raise ImageError(f"mode={mode!r} applies to several channels; the image has axes {image.dims}: omit it")
 
 
 def is_lazy(image: Any) -> bool:
-    """Say whether pixels are outside memory: dask, zarr, HDF5 or a memory map."""
+    """Tell whether the pixels are not in memory: dask, zarr, HDF5 or a memory map."""
     if isinstance(image, xr.DataArray):
         data = image.variable._data
         return image.chunks is not None or not isinstance(data, np.ndarray) or isinstance(data.base, np.memmap)

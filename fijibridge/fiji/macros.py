@@ -16,15 +16,15 @@ def run_macro(code: str, argument: str = "") -> str:
     """Run a macro, and return its return value.
 
     Dialogs that the macro opens wait for the user: ``showMessage``, ``waitForUser``, ``exit`` with a message.
-    Commands of fijibridge open none.
+    fijibridge's commands open no dialogs.
 
     Raises
     ------
     MacroError
-        Holds ImageJ's message and the line. The macro ends there, no dialog opens, and the open images stay open. Its
-        cause is the exception of a command of fijibridge, if one raised.
+        If the macro fails; the message contains ImageJ's message and the line. No dialog opens, and all open images
+        stay open. If one of fijibridge's commands failed, its exception is the cause.
     KeyboardInterrupt
-        If Ctrl-C stopped a command of fijibridge.
+        If Ctrl-C stopped one of fijibridge's commands.
     """
     _check_brackets(code)
     _here.cause = None
@@ -35,7 +35,7 @@ def run_macro(code: str, argument: str = "") -> str:
         result = interpreter.run(code, argument)
     except jpype.JClass("java.lang.RuntimeException") as error:
         result = None
-        # exit() ends a macro by an exception too
+        # exit() in a macro throws an exception, too
         if not interpreter.wasError() and str(error.getMessage()) != str(jpype.JClass("ij.Macro").MACRO_CANCELED):
             raise MacroError(f"the macro failed: {error}") from error
     finally:
@@ -54,20 +54,20 @@ def run_macro(code: str, argument: str = "") -> str:
 
 
 _kept: list[Any] = []
-"""The two lists of open images that ImageJ's interpreter keeps where there are no windows."""
+"""The two lists of open images that ImageJ's interpreter keeps if there are no windows."""
 
 
 def keep_images() -> None:
-    """Without windows: let ImageJ list shown images, and keep that list."""
+    """If there are no windows, let ImageJ list the images that are shown, and keep this list."""
     if not _kept:
         _kept.append(classes.interpreter().keepImages())
     restore_images()
 
 
 def restore_images() -> None:
-    """Without windows: restore the list of open images.
+    """If there are no windows, restore the list of open images.
 
-    ImageJ drops it at an error in any macro, and at ``setBatchMode(false)``.
+    ImageJ drops the list after an error in any macro, and at ``setBatchMode(false)``.
     """
     if _kept:
         classes.interpreter().restoreImages(_kept[0])
@@ -84,13 +84,13 @@ _here = threading.local()
 def macro_here() -> Any:
     """Return the interpreter of the macro that :func:`run_macro` runs in this thread; None if there is none.
 
-    ImageJ itself only knows the macro that started last, in any thread.
+    ImageJ itself knows only the macro that was started last, in any thread.
     """
     return getattr(_here, "macro", None)
 
 
 def note_cause(error: BaseException) -> None:
-    """Keep the exception of a command of fijibridge, for :func:`run_macro` in this thread."""
+    """Keep the exception of one of fijibridge's commands, for :func:`run_macro` in this thread."""
     _here.cause = error
 
 
@@ -98,20 +98,20 @@ _PLACE = re.compile(r"(?P<message>.*) in line (?P<number>\d+)\n(?:\t\t\(called f
 
 
 def _message(message: str) -> str:
-    """Return ImageJ's message with the line number and its code."""
+    """Return ImageJ's message with the number and text of the line."""
     found = _PLACE.fullmatch(message)
     if found is None:
         return message
     return f"{found['message']} in line {found['number']} of the macro: {found['line'].strip()}"
 
 
-_TOKEN = 0xFFF  # ij.macro.MacroConstants.TOK_MASK: the lower bits of a token's code; a single character is its own code
+_TOKEN = 0xFFF  # ij.macro.MacroConstants.TOK_MASK, the bits with a token's type; for a single character, its code point
 
 
 def _check_brackets(code: str) -> None:
-    """Refuse a macro with unclosed brackets: ImageJ forgets errors that it finds at the end of the text."""
+    """Raise if a macro has unclosed brackets: ImageJ ignores errors that it finds at the end of the text."""
     tokens = [int(token) & _TOKEN for token in jpype.JClass("ij.macro.Tokenizer")().tokenize(code).getCode()]
     for left, right in ("()", "[]"):
         missing = tokens.count(ord(left)) - tokens.count(ord(right))
         if missing > 0:
-            raise MacroError(f"the macro ends within brackets: {missing} more {left} than {right}")
+            raise MacroError(f"the macro has unclosed brackets: {missing} more {left} than {right}")

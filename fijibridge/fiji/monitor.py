@@ -1,4 +1,4 @@
-"""Monitor of a training in Fiji: progress bar, curves and validation picture while it runs, and its record."""
+"""Display of a training in Fiji: progress bar, curves and validation picture while it runs, and its record."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from fijibridge.record import NOT_MEASURED, Record, picture_of
 
 log = logging.getLogger("fijibridge")
 
-_EVERY = 0.1  # seconds between two movements of the progress bar
+_EVERY = 0.1  # seconds between two updates of the progress bar
 _IDLE = 30.0  # seconds without a task after which the drawing thread ends
-_PATIENCE = 2.0  # seconds that the end of a training waits for the last drawing
+_PATIENCE = 2.0  # seconds that a training waits at its end for the last drawing
 
 
 class Session(Protocol):
@@ -39,25 +39,25 @@ class Session(Protocol):
         """Move the progress bar."""
 
     def status(self, text: str) -> None:
-        """Write into the status line."""
+        """Show a text in the status bar."""
 
     def log(self, text: str) -> None:
-        """Write a line into the log window."""
+        """Write a line to the log window."""
 
     def _ready(self) -> None:
         """Prepare a call into Java from this thread."""
 
 
 class TrainingMonitor:
-    """An observer that shows a training in Fiji: progress bar, status line, growing curves and a validation picture.
+    """An observer that shows a training in Fiji: progress bar, status bar, growing curves and a validation picture.
 
-    A training in the process of a Fiji has one by default. A window that the user closes stays closed until the next
-    training.
+    A training in a process that runs Fiji has this observer by default. A window that the user closes stays closed
+    until the next training.
 
     Notes
     -----
-    One thread does all drawing and skips outdated tasks: a training never waits for Java, except up to 2 s at its end.
-    The first error is logged, and ends the drawing.
+    A single thread draws everything and skips outdated tasks, so that a training never waits for Java, except up to 2 s
+    at its end. The first error is logged, and stops the drawing.
     """
 
     def __init__(self, fiji: Session, name: str = "Training"):
@@ -81,7 +81,7 @@ class TrainingMonitor:
             self._post("progress", lambda: self._fiji.progress(step, steps))
 
     def metrics(self, epoch: int, values: dict[str, float]) -> None:
-        """Add an epoch to the curves; the first after an end starts new curves in new windows."""
+        """Add an epoch to the curves; the first epoch of another training starts new curves in new windows."""
         if self._over:
             self._rows, self._windows, self._over = [], {}, False
         known = {name: value for name, value in values.items() if name not in NOT_MEASURED}
@@ -92,7 +92,7 @@ class TrainingMonitor:
         self._post("curves", lambda: self._draw_curves(rows))
 
     def picture(self, epoch: int, image: Array, prob: Array) -> None:
-        """Show the validation image with the network's probabilities over it."""
+        """Show the validation image, overlaid with the network's probabilities."""
         joined = picture_of(image, prob)
         self._post("picture", lambda: self._draw_picture(joined))
 
@@ -109,7 +109,7 @@ class TrainingMonitor:
 
     def _report(self, text: str) -> None:
         self._fiji.status(text)
-        if self._fiji.mode == "interactive":  # without windows the log is the console
+        if self._fiji.mode == "interactive":  # without windows, Fiji's log is the console
             self._fiji.log(text)
 
     def _draw_curves(self, rows: list[Mapping[str, float]]) -> None:
@@ -129,10 +129,10 @@ class TrainingMonitor:
         )
 
     def _in_window(self, kind: str, open_: Callable[[str], Any], redraw: Callable[[Any], Any]) -> None:
-        """Draw in the window of a kind that this training opened; open it the first time.
+        """Draw in this training's window of a kind; the first time, open it.
 
-        The window is known by its id and only ever redrawn, so that it stays closed even if the user closes it while it
-        is drawn.
+        The window is identified by its id and is only redrawn, so that it stays closed even if the user closes it
+        during a redraw.
         """
         self._fiji._ready()
         if kind not in self._windows:
@@ -147,18 +147,18 @@ class TrainingMonitor:
             return
         try:
             self._windows[kind] = int(redraw(imp).getID())
-        except UnsavedError:  # somebody painted in it: leave it to them
+        except UnsavedError:  # the user painted in it: keep it, and open a new window
             del self._windows[kind]
             self._in_window(kind, open_, redraw)
         except Exception:
             if windows.with_id(int(imp.getID())) is not None:
                 raise
-            self._windows[kind] = None  # closed while it was drawn
+            self._windows[kind] = None  # closed during the redraw
 
     # --- the thread -------------------------------------------------------------------------------------
 
     def _post(self, kind: str, work: Callable[[], object]) -> None:
-        """Leave a task to the drawing thread, in place of one of its kind that waits."""
+        """Queue a task for the drawing thread; it replaces a waiting task of the same kind."""
         if self._broken:
             return
         with self._changed:
@@ -174,7 +174,7 @@ class TrainingMonitor:
                 self._try(work)
         finally:
             if jpype.isJVMStarted():
-                jpype.JClass("java.lang.Thread").detach()  # else Java keeps it
+                jpype.JClass("java.lang.Thread").detach()  # else Java keeps the thread
 
     def _next(self) -> Callable[[], object] | None:
         """Wait for the next task; None ends the thread."""
@@ -196,7 +196,7 @@ class TrainingMonitor:
         except Exception as error:
             self._broken = True
             if not self._fiji.closed:
-                log.warning("the training continues, but is not shown in Fiji any more: %s", error)
+                log.warning("the training continues, but is no longer shown in Fiji: %s", error)
 
 
 def _replace_picture(imp: Any, picture: xr.DataArray) -> Any:
@@ -222,7 +222,7 @@ def show_record(record: Record, name: str, tables: Tables) -> None:
 
 
 def _record_tables(record: Record) -> dict[str, pd.DataFrame]:
-    """Return the tables of a record by kind, without empty ones."""
+    """Return the non-empty tables of a record, by kind."""
     settings = pd.DataFrame([(k, str(v)) for k, v in record.settings.items()], columns=["setting", "value"])
     took = record.took()
     tables = {
@@ -238,7 +238,7 @@ def _record_tables(record: Record) -> dict[str, pd.DataFrame]:
 
 
 def show_curves(curves: pd.DataFrame, name: str) -> Any:
-    """Plot the metrics of a training by epoch, in place of the open plot of that name, and return its image."""
+    """Plot the metrics of a training against the epoch, replacing an open plot with that name, and return its image."""
     return plots.show(metrics_plot(curves, name), name)
 
 
@@ -248,7 +248,7 @@ def metrics_plot(curves: pd.DataFrame, title: str) -> Any:
 
 
 def with_look(picture: xr.DataArray) -> xr.DataArray:
-    """Set the display of an image and its membrane probabilities: grey, with red over it."""
+    """Set the display of an image with membrane probabilities: the image in grey, the probabilities in red."""
     ramp, nothing = np.arange(256, dtype=np.uint8), np.zeros(256, np.uint8)
     gray, red = (LookupTable.of(np.stack(bands, axis=1)) for bands in ([ramp] * 3, [ramp, nothing, nothing]))
     images = picture.sizes["c"] - 1
@@ -262,7 +262,7 @@ def with_look(picture: xr.DataArray) -> xr.DataArray:
 
 
 def metrics_label(curves: pd.DataFrame) -> str:
-    """Return the label of the axis: loss, score, or both."""
+    """Return the label of the y axis: loss, score, or both."""
     names: list[Any] = [name for name in curves.columns if curves[name].notna().any()]
     losses = any(str(name).endswith("loss") for name in names)
     scores = any(not str(name).endswith("loss") for name in names)

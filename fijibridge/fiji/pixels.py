@@ -1,7 +1,7 @@
-"""Copies of pixels between Java's arrays and numpy memory, at about the speed of numpy.copy.
+"""Copying of pixels between Java arrays and numpy memory, at about the speed of numpy.copy.
 
-A plane is copied as one block, through a direct buffer over the numpy memory. Several planes are copied at once:
-calls into Java release Python's lock.
+A plane is copied as one block, through a direct buffer over the numpy memory. Several planes are copied in parallel,
+because calls into Java release Python's global interpreter lock.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _PARALLEL_FROM = 1 << 20
-"""Bytes below which threads cost more time than they save."""
+"""Number of bytes below which threads cost more time than they save."""
 
 
 def copy_from_java(pixels: Any, out: npt.NDArray[Any]) -> None:
     """Copy a Java primitive array into numpy memory of the same size, in one block."""
     if len(pixels) != out.size:
-        raise ImageError(f"ImageJ's plane has {len(pixels)} pixels; expected {out.size}")
+        raise ImageError(f"the plane from ImageJ has {len(pixels)} pixels; expected {out.size}")
     target = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
     _buffer(target, _view_of(pixels)).put(pixels)
     if target is not out:
@@ -35,7 +35,7 @@ def copy_from_java(pixels: Any, out: npt.NDArray[Any]) -> None:
 
 
 def copy_to_java(array: npt.NDArray[Any]) -> Any:
-    """Copy numpy memory into a new Java primitive array of the same width."""
+    """Copy numpy memory into a new Java primitive array with the same item size."""
     array = np.ascontiguousarray(array)
     kind = {1: jpype.JByte, 2: jpype.JShort, 4: jpype.JFloat if array.dtype.kind == "f" else jpype.JInt}
     pixels = jpype.JArray(kind[array.dtype.itemsize])(array.size)
@@ -64,7 +64,7 @@ def each_plane(work: Callable[[T], R], planes: Iterable[T], nbytes: int) -> list
     items = list(planes)
     if len(items) < 2 or nbytes < _PARALLEL_FROM:
         return [work(item) for item in items]
-    # More than a few threads exceed the memory bandwidth. Each call has its own: a plane of a virtual stack may be
-    # computed from planes of Fiji, and would wait for threads that wait for it.
+    # More than a few threads exceed the memory bandwidth. Each call has its own pool: computing a plane of a virtual
+    # stack may read other planes from Fiji, which would deadlock in a shared pool.
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 4, len(items)), thread_name_prefix="fijibridge-pixels") as pool:
         return list(pool.map(work, items))

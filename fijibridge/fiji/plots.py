@@ -17,12 +17,12 @@ from fijibridge.imagej.tables import curves_to_plot
 
 
 def line_plot(curves: pd.DataFrame, title: str, xlabel: str, ylabel: str) -> Any:
-    """Return an ``ij.gui.Plot`` of the columns of a DataFrame over its index; missing values are left out.
+    """Return an ``ij.gui.Plot`` of the columns of a DataFrame against its index; missing values are omitted.
 
     Raises
     ------
     ImageError
-        If no column has a finite number.
+        If no column contains a finite number.
     """
     x, curves = curves_to_plot(curves)
     names = jpype.JArray(jpype.JString)([str(name) for name in curves.columns])
@@ -35,7 +35,7 @@ def histogram_plot(values: npt.NDArray[Any], bins: int, title: str, xlabel: str)
     numbers = np.asarray(values, float).ravel()
     numbers = numbers[np.isfinite(numbers)]
     if not numbers.size:
-        raise ImageError("there is nothing to plot: no finite number")
+        raise ImageError("there is nothing to plot: no value is finite")
     counts, edges = np.histogram(numbers, bins)
     plot = jpype.JClass("ij.gui.Plot")(title, xlabel, "count")
     color = classes.plots().color(0)
@@ -59,16 +59,16 @@ def curves_of(data: pd.DataFrame | pd.Series | Mapping[str, Sequence[float]] | n
         return pd.DataFrame({name: pd.Series(list(values)) for name, values in data.items()})
     array = np.asarray(data, float)
     if array.ndim != 1:
-        raise ImageError(f"a plot takes a table or a list of numbers, not an array of shape {array.shape}")
+        raise ImageError(f"plot() expects a table or a list of numbers, not an array of shape {array.shape}")
     return pd.DataFrame({"value": array})
 
 
 _ASKED = "fijibridge.plot"
-"""Property of a plot's image: the name that was asked for, and the title it got because that was taken."""
+"""Property of a plot's image: the requested name, and the unique title that it was given."""
 
 
 def show(plot: Any, name: str) -> Any:
-    """Show an ``ij.gui.Plot``, in place of the open plot of that name if there is one, and return its image."""
+    """Show an ``ij.gui.Plot``, replacing an open plot with that name, and return its image."""
     with windows.one_at_a_time():
         there = next((imp for imp in windows.open_images() if _is_plot(imp, name)), None)
         return open_plot(plot, name) if there is None else redraw(there, plot)
@@ -87,7 +87,7 @@ def open_plot(plot: Any, name: str) -> Any:
 
 
 def redraw(imp: Any, plot: Any) -> Any:
-    """Draw a plot in the window of another, and return its image. A window that was closed stays closed."""
+    """Draw a plot in the window of an earlier one, and return its image. A closed window stays closed."""
     window = imp.getWindow()
     if window is not None and isinstance(window, jpype.JClass("ij.gui.PlotWindow")):
         window.drawPlot(plot)
@@ -98,7 +98,7 @@ def redraw(imp: Any, plot: Any) -> Any:
 
 
 def _is_plot(imp: Any, name: str) -> bool:
-    """Say whether an open image is the plot of a name, not another image with this title."""
+    """Tell whether an open image is the plot with a name, rather than another image with that title."""
     title = str(imp.getTitle())
     asked = title == name or str(imp.getProperty(_ASKED)) == f"{name}\n{title}"
     return asked and imp.getProperty("thePlot") is not None

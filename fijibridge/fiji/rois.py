@@ -22,20 +22,20 @@ from fijibridge.rois import Roi
 
 Source = Literal["manager", "overlay", "image"]
 PAINT = "fijibridge colours"
-"""Name of the overlay ROI that colours a label image with more ids than a lookup table has colours."""
+"""Name of the overlay ROI that colours a label image whose ids outnumber the colours of a lookup table."""
 
 
 def to_java(rois: Sequence[Roi], imp: Any = None, colors: Sequence[int] = ()) -> Any:
-    """Convert ROIs into ImageJ's, in one call; on a hyperstack a plain position becomes a slice or frame.
+    """Convert ROIs to ImageJ's in one call; on a hyperstack, a plain position becomes a slice or frame.
 
     Parameters
     ----------
     rois
-        ROIs of Python.
+        Python ROIs.
     imp
-        The image that they will lie on.
+        The image to which they will be added.
     colors
-        Stroke colours, 0xAARRGGBB, or none.
+        Stroke colours, 0xAARRGGBB; empty to keep those of the ROIs.
     """
     data = np.frombuffer(b"".join(roi.to_bytes() for roi in rois), np.uint8)
     sizes = np.array([len(roi.to_bytes()) for roi in rois], np.int32)
@@ -45,18 +45,18 @@ def to_java(rois: Sequence[Roi], imp: Any = None, colors: Sequence[int] = ()) ->
 
 
 def position_axis(imp: Any) -> Literal["slice", "frame", "channel"]:
-    """Return the axis of an image along which a plain position counts: that of the planes of its label image."""
+    """Return the axis of an image that a plain position refers to: the axis of its label image's planes."""
     return cast(Literal["slice", "frame", "channel"], str(classes.rois().axis(imp)))
 
 
 def depth(imp: Any) -> int:
-    """Return the number of planes of an image's label image."""
+    """Return the number of planes that a label image of this image has."""
     counts = {"slice": imp.getNSlices(), "frame": imp.getNFrames(), "channel": imp.getNChannels()}
     return int(counts[position_axis(imp)])
 
 
 def plane_of(imp: Any, roi: Any) -> int:
-    """Return the plane of an image's label image that a ROI lies on, from 1; 0 for all planes."""
+    """Return the 1-based number of the label image's plane that a ROI is on; 0 for all planes."""
     if not roi.hasHyperStackPosition():
         return int(roi.getPosition())
     places = {"slice": roi.getZPosition(), "frame": roi.getTPosition(), "channel": roi.getCPosition()}
@@ -64,9 +64,9 @@ def plane_of(imp: Any, roi: Any) -> int:
 
 
 def from_java(rois: Any) -> list[Roi]:
-    """Copy ImageJ's ROIs into Python, in one call; the position of one with a frame and no slice is the frame."""
+    """Copy ImageJ's ROIs into Python in one call; if a ROI has a frame but no slice, its position is the frame."""
     array = jpype.JArray(jpype.JClass("ij.gui.Roi"))(list(rois))
-    # while ImageJ draws a ROI without a colour, it has one
+    # ImageJ temporarily sets a colour on a ROI without one while it draws it on the event thread
     data, sizes = on_event_thread(lambda: classes.rois().encode(array))
     everything = np.array(data[:], np.int8).tobytes()
     ends = np.cumsum(np.array(sizes[:], np.int64)).tolist()
@@ -89,7 +89,7 @@ def manager() -> Any:
 
 
 def drawn(imp: Any) -> list[Any]:
-    """Return the ROIs of an image's overlay, without those that colour its pixels."""
+    """Return the ROIs of an image's overlay, except those that colour its pixels."""
     return list(classes.rois().drawn(imp))
 
 
@@ -101,23 +101,23 @@ def add_to_overlay(imp: Any, rois: Any) -> None:
 
 
 def outline(imp: Any, rois: Sequence[Roi], colors: Colors | None) -> None:
-    """Replace the overlay of an image by ROIs, coloured by :func:`colors_of`."""
+    """Replace the overlay of an image with ROIs, coloured by :func:`colors_of`."""
     java = to_java(rois, imp, colors_of(rois, colors))
     imp.setOverlay(None)
     add_to_overlay(imp, java)
 
 
 def add_to_manager(rois: Any) -> None:
-    """Add ROIs to the ROI Manager, each on its own slice; the overlay shows them, not the manager."""
+    """Add ROIs to the ROI Manager, each on its own slice, without showing them: the overlay shows them."""
 
     def add() -> None:
         classes.rois().add(jpype.JClass("ij.plugin.frame.RoiManager").getRoiManager(), rois)
 
-    on_event_thread(add)  # else Swing may draw its list while that changes
+    on_event_thread(add)  # else Swing may draw the list while it changes
 
 
 def painted(labels: npt.NDArray[Any]) -> Any:
-    """Return an overlay with a colour for each id of a label image: more ids than a lookup table has colours."""
+    """Return an overlay that colours each id of a label image whose ids outnumber the colours of a lookup table."""
     planes = labels if labels.ndim == 3 else labels[None]
     pixels = [copy_to_java(color_index(plane).astype(np.uint8)) for plane in planes]
     height, width = planes.shape[1:]
@@ -125,12 +125,12 @@ def painted(labels: npt.NDArray[Any]) -> Any:
 
 
 def repaint(imp: Any, only_shown: bool = False) -> None:
-    """Renew the colours of an image that :func:`painted` covers, after its pixels changed; others stay as they are."""
+    """Update the overlay made by :func:`painted` after the pixels of its image changed; skip other images."""
     classes.rois().repaint(imp, _palette(), only_shown)
 
 
 def _palette() -> Any:
-    """Return the palette as Java's integers, 0xRRGGBB."""
+    """Return the palette as a Java int[], 0xRRGGBB."""
     return copy_to_java((palette().astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)).astype(np.int32))
 
 
@@ -148,9 +148,9 @@ def find_rois(source: Source | None, which: Which) -> list[Any]:
     Parameters
     ----------
     source
-        See :meth:`fijibridge.Fiji.rois`; None for the first that holds any: ROI Manager, overlay, selection.
+        See :meth:`fijibridge.Fiji.rois`; None for the first of ROI Manager, overlay and selection that has ROIs.
     which
-        The image for overlay and selection.
+        The image whose overlay or selection is used.
     """
     if source not in (None, "manager", "overlay", "image"):
         raise RoiError(f"source={source!r}; expected 'manager', 'overlay' or 'image'")
@@ -182,17 +182,17 @@ def copy_rois(source: Source | None, which: Which) -> list[Roi]:
 
 
 def _no_roi(source: Source | None, which: Which) -> str:
-    """Return the message that names the places without ROIs, and the images that have some."""
+    """Return the message for missing ROIs, which names the images that have some."""
     image = "" if source == "manager" else f" of {str(windows.find(which).getTitle())!r}"
     where = {None: "the ROI Manager, the overlay or the selection", "manager": "the ROI Manager",
              "overlay": "the overlay", "image": "the selection"}[source]  # fmt: skip
     others = [str(i.getTitle()) for i in windows.open_images() if drawn(i)]
-    hint = f"; the overlay of {others} has some: say title=..." if others else ""
+    hint = f"; the overlay of {others} has some: use title=..." if others else ""
     return f"no ROI in {where}{image}: draw one, or add it to the ROI Manager with [t]{hint}"
 
 
 def named_roi(imp: Any, name: str, position: int = 0) -> Any:
-    """Return the ROI with a name from the overlay, else the ROI Manager, preferably on a slice; None without one."""
+    """Return the ROI with a name in the overlay, else the ROI Manager, preferably on a slice; None if not found."""
     opened = manager()
     for rois in (drawn(imp), list(opened.getRoisAsArray()) if opened is not None else []):
         found = [roi for roi in rois if str(roi.getName()) == name]
@@ -211,7 +211,7 @@ def selected_box(imp: Any) -> dict[str, slice]:
     left, top = max(int(box.x), 0), max(int(box.y), 0)
     right, bottom = min(int(box.x + box.width), int(imp.getWidth())), min(int(box.y + box.height), int(imp.getHeight()))
     if right <= left or bottom <= top:
-        raise RoiError(f"region='roi', but the selection of {str(imp.getTitle())!r} lies outside of it")
+        raise RoiError(f"region='roi', but the selection of {str(imp.getTitle())!r} is outside the image")
     return {"y": slice(top, bottom), "x": slice(left, right)}
 
 
@@ -220,16 +220,16 @@ def add_rois(rois: Iterable[Roi] | Roi, which: Which, colors: Colors | None = No
     items = [rois] if isinstance(rois, Roi) else list(rois)
     wrong = next((r for r in items if not isinstance(r, Roi)), None)
     if wrong is not None:
-        raise RoiError(f"add_rois takes fijibridge.Roi, not {type(wrong).__name__}: labels_to_rois(labels) makes them")
+        raise RoiError(f"add_rois() expects fijibridge.Roi, not {type(wrong).__name__}: use labels_to_rois(labels)")
     imp = windows.find(which)
     java = to_java(items, imp, [] if colors is None else colors_of(items, colors))
     if not headless():
-        add_to_manager(java)  # before the overlay, because the manager copies them and ImageJ changes what it draws
+        add_to_manager(java)  # first, because the manager copies the ROIs, and ImageJ changes those that it draws
     add_to_overlay(imp, java)
 
 
 def activate_and_select(which: Which, roi: Roi | str | None) -> None:
-    """Make an image the active one, and select a ROI in it: one of ours, or the name of one that Fiji has."""
+    """Make an image the active one, and select a ROI in it, given as a Python ROI or by its name in Fiji."""
     imp = windows.find(which)
     java = None
     if isinstance(roi, Roi):
@@ -244,7 +244,7 @@ def activate_and_select(which: Which, roi: Roi | str | None) -> None:
 
 
 def select_named(image_id: int, name: str, position: int) -> None:
-    """Select a ROI by name in an image; write into the status line if image or ROI is gone."""
+    """Select a ROI by name in an image; show a message in the status bar if the image or ROI no longer exists."""
     imp = windows.with_id(image_id)
     roi = None if imp is None else named_roi(imp, name, position)
     if roi is None:

@@ -1,4 +1,4 @@
-"""Stacks read plane by plane: ImageJ's stacks as arrays, and Python's arrays as virtual stacks."""
+"""Stacks read plane by plane: ImageJ stacks as arrays, and Python arrays as virtual stacks."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _PROCESSORS = {np.uint8: "ByteProcessor", np.uint16: "ShortProcessor", np.float3
 
 
 class ImageStack:
-    """The pixels of an ImagePlus as an array of (t, c, z, y, x), read when it is indexed.
+    """The pixels of an ImagePlus as an array (t, c, z, y, x), read when it is indexed.
 
-    It holds the planes, not the window: later changes of the image (crop, type, deleted slices, close) have no effect,
-    edits of pixels have.
+    It refers to the planes, not to the window: edits of pixels are visible here, but later changes of the image (crop,
+    type, deleted slices, close) are not.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class ImageStack:
         self.shape = (frames, 3 if self.rgb else channels, slices, height, width)
         self.dtype = np.dtype(np.uint8 if self.rgb else np.int16 if self.signed else _TYPES[self.type])
         self._stack = imp.getStack()
-        # the stack of a single plane may hold an older array than its processor
+        # the stack of a single-plane image may contain an older array than its processor
         alone = int(self._stack.getSize()) == 1 and not self._stack.isVirtual()
         self._single = imp.getProcessor().getPixels() if alone else None
         self._lock = threading.Lock() if self._stack.isVirtual() else None
@@ -59,7 +59,7 @@ class ImageStack:
         self._arrays = None if arrays is None else jpype.JClass("java.util.Arrays").copyOf(arrays, count)
 
     def __getitem__(self, index: tuple[int | slice, ...]) -> npt.NDArray[Any]:
-        """Read a part, given by one integer or slice per axis; only its planes and rectangle are copied."""
+        """Read the part given by one integer or slice per axis; only its planes and rectangle are copied."""
         ranges = [_indices(i, n) for i, n in zip(index, self.shape, strict=True)]
         pixels = self._read(ranges)
         return pixels[tuple(0 if isinstance(i, int | np.integer) else slice(None) for i in index)]
@@ -129,7 +129,7 @@ def _indices(index: int | slice, size: int) -> range:
 
 
 class ArrayStack:
-    """Array of Python (numpy, memmap, zarr, dask) as a virtual stack of ImageJ, read as the user scrolls."""
+    """Python array (numpy, memmap, zarr, dask) as an ImageJ virtual stack, read as the user scrolls."""
 
     def __init__(self, array: Any, labels: Sequence[str | None], rgb: bool):
         self.array, self.rgb = array, rgb  # (t, c, z, y, x)
@@ -145,11 +145,11 @@ class ArrayStack:
         self.java = java
 
     def _apply(self, number: Any) -> Any:
-        """Return the pixels of a slice, from 1. Java calls it, on any thread."""
+        """Return the pixels of the slice with a 1-based number. Called by Java, on any thread."""
         return copy_to_java(self.plane(int(number)))
 
     def plane(self, number: int) -> npt.NDArray[Any]:
-        """Return the pixels of a slice, from 1, in a pixel type of ImageJ."""
+        """Return the pixels of the slice with a 1-based number, in one of ImageJ's pixel types."""
         rest, c = divmod(number - 1, self.channels)
         t, z = divmod(rest, self.slices)
         if self.rgb:
@@ -174,7 +174,7 @@ class ArrayStack:
         if not self._warned:
             self._warned = True
             log.warning(
-                "slice %d: %d %s values do not fit into ImageJ's 32-bit floats, and are shown as NaN",
+                "slice %d: %d %s values cannot be represented as ImageJ's 32-bit floats, and are shown as NaN",
                 number,
                 count,
                 dtype,
@@ -182,12 +182,12 @@ class ArrayStack:
 
 
 def virtual_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return ImageJ's pixel type for a virtual stack, chosen by the type alone: values are not read beforehand.
+    """Return ImageJ's pixel type for a virtual stack. It depends only on `dtype`, because values are read later.
 
     Raises
     ------
     ImageError
-        If ImageJ has none, as for complex numbers.
+        If ImageJ has no pixel type for `dtype`, as for complex numbers.
     """
     if dtype in (np.uint8, np.uint16, np.float32):
         return np.dtype(dtype)

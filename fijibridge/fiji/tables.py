@@ -1,4 +1,4 @@
-"""Tables: between ImageJ's ResultsTable and pandas, and callbacks for rows that are clicked."""
+"""Tables: conversion between ImageJ's ResultsTable and pandas, and callbacks for clicks on rows."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from fijibridge.imagej.tables import columns_of, with_index
 
 
 def to_dataframe(table: Any) -> pd.DataFrame:
-    """Copy a ResultsTable into a DataFrame: numbers as float64, text as str; empty cells as NaN, in text as ``""``."""
+    """Copy a ResultsTable into a DataFrame: numbers as float64, text as str; empty cells are NaN or ``""``."""
     return frame_of(classes.tables().columns(table))
 
 
 def frame_of(columns: Any) -> pd.DataFrame:
-    """Return Java's columns, a Map of double[] or String[] by name, as a DataFrame."""
+    """Return a Java Map of columns, double[] or String[] by name, as a DataFrame."""
     return pd.DataFrame({str(entry.getKey()): _values(entry.getValue()) for entry in columns.entrySet()})
 
 
@@ -35,9 +35,9 @@ def _values(column: Any) -> npt.NDArray[np.float64] | list[str]:
 
 
 def from_dataframe(frame: pd.DataFrame) -> Any:
-    """Copy a DataFrame into a new ResultsTable; missing values become NaN, whole-number columns get no decimals.
+    """Copy a DataFrame into a new ResultsTable; missing values become NaN, whole numbers have no decimal places.
 
-    An index with a name becomes the first column.
+    A named index becomes the first column.
     """
     columns = columns_of(frame) if len(frame) else {}
     arrays = [
@@ -77,11 +77,11 @@ def table_names() -> list[str]:
 
 
 def show(table: Any, name: str, interactive: bool) -> None:
-    """Show a ResultsTable, in the window of that title if it is open."""
+    """Show a ResultsTable, in the window with that title if it is open."""
     if not interactive and name != "Results":
         state.tables[name] = table
     if name == "Results":
-        # this empties the window, and forgets the decimals
+        # this empties the window, and resets the decimal places
         jpype.JClass("ij.plugin.filter.Analyzer").setResultsTable(table)
         classes.tables().setDecimals(table)
     if interactive:
@@ -92,7 +92,7 @@ Selected = Callable[[str, int], object]
 
 
 def follow(name: str, selected: Selected) -> None:
-    """Call back with the label, and the slice or 0, of the row that the user clicks."""
+    """Call a function with the label and slice (or 0) of each row that the user clicks."""
     panel = panel_of(name)
     if panel is not None:
         call = {"accept": lambda label, position: selected(str(label), int(position))}
@@ -125,12 +125,12 @@ def copy_table(name: str) -> pd.DataFrame:
     """
     table = find_table(name)
     if table is None:
-        raise SessionError(f"no open table {name!r}; open are {table_names()}")
+        raise SessionError(f"no open table {name!r}; open tables: {table_names()}")
     return to_dataframe(table)
 
 
 class Tables:
-    """The tables that one session shows, and for each the one it replaced last."""
+    """The tables that one session shows, with the previous table of each title for undo."""
 
     def __init__(self) -> None:
         self._before: dict[str, Any] = {}
@@ -143,10 +143,10 @@ class Tables:
         *,
         add: bool = False,
     ) -> None:
-        """Show a DataFrame as a table: the parameters are those of :meth:`fijibridge.Fiji.show_table`."""
+        """Show a DataFrame as a table; parameters as for :meth:`fijibridge.Fiji.show_table`."""
         frame = _as_dataframe(frame)
         imp = None if select_in is None else windows.find(select_in)
-        with windows.one_at_a_time():  # else two threads add to the same rows, and the rows of one are lost
+        with windows.one_at_a_time():  # else two threads may append to the same table, and the rows of one are lost
             there = find_table(name)
             if there is not None:
                 self._before[name] = there.clone()
@@ -160,7 +160,7 @@ class Tables:
             follow(name, lambda label, position: rois.select_named(image_id, label, position))
 
     def undo(self, name: str) -> bool:
-        """Show the table again that was replaced last under a title; False if none was."""
+        """Restore the table that was last replaced under a title; return False if there was none."""
         before = self._before.get(name)
         if before is not None:
             self.show(to_dataframe(before), name)
@@ -171,8 +171,8 @@ def _as_dataframe(frame: pd.DataFrame | pd.Series | Mapping[str, Any]) -> pd.Dat
     if isinstance(frame, pd.DataFrame):
         return frame
     if not isinstance(frame, Mapping | pd.Series):
-        raise SessionError(f"show_table takes a DataFrame, or a mapping of columns, not {type(frame).__name__}")
+        raise SessionError(f"show_table() expects a DataFrame or a mapping of columns, not {type(frame).__name__}")
     try:
         return pd.DataFrame(frame)
     except ValueError as error:
-        raise SessionError(f"these columns make no table, each needs a value per row: {error}") from error
+        raise SessionError(f"these columns do not form a table; each needs one value per row: {error}") from error

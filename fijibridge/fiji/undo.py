@@ -1,6 +1,6 @@
-"""Unsaved work in images that a push would replace, and the image before a push.
+"""Unsaved changes and undo for a push: new pixels that Python or a verb puts into an open image.
 
-``fijibridge.Pushes`` of Java keeps both as properties of the image, as a Fiji without Python does.
+The Java class ``fijibridge.Pushes`` stores the state as properties of the image, also in a Fiji without Python.
 """
 
 from __future__ import annotations
@@ -15,45 +15,45 @@ from fijibridge.fiji import rois
 from fijibridge.fiji.jvm import classes
 
 BEFORE = "fijibridge.before"
-"""Property of an image: a SoftReference to the image before the last push, which is not shown."""
+"""Property of an image: a SoftReference to a hidden copy of the image before the last push."""
 
 _PUSHED = "fijibridge.pushed"
-"""Property of an image whose pixels Python or a verb put there: a Future of the checksum of each plane."""
+"""Property of an image whose pixels were pushed: a Future of the checksum of each plane."""
 
 
 # --- unsaved work -----------------------------------------------------------------------------------
 
 
 def unsaved(imp: Any) -> bool:
-    """Tell whether somebody changed an open image and did not save it.
+    """Tell whether the user changed an open image and did not save it.
 
-    ImageJ's own flag misses the paintbrush, and is set by Python's writes. So pushed pixels are compared with their
-    checksums; the flag decides for other images.
+    ImageJ's own flag ignores the paintbrush, and Python's writes set it. Pushed pixels are therefore compared with
+    their checksums; only for other images does the flag decide.
     """
     return bool(classes.pushes().unsaved(imp))
 
 
 def note_pushed(imp: Any) -> None:
-    """Note the pixels of an image as pushed; checksums of a large image are computed in a thread."""
+    """Record the pixels of an image as pushed; checksums of a large image are computed in a background thread."""
     classes.pushes().notePushed(imp)
 
 
 def wait_until_noted() -> None:
-    """Wait for these threads before a macro runs, whose changes must not count as pushed."""
+    """Wait until all checksums are computed, so that changes by a macro run afterwards do not count as pushed."""
     classes.pushes().awaitNoted()
 
 
 def note_written(imp: Any, written: Mapping[int, tuple[Any, Any]], was_changed: bool) -> None:
-    """Note planes that Python wrote. A plane that somebody else had changed before stays theirs.
+    """Record planes that Python wrote as pushed, except planes that the user had changed before.
 
     Parameters
     ----------
     imp
         An open image.
     written
-        Pixels before and now, by the number of the plane, from 1.
+        Old and new pixels, by the 1-based number of the plane.
     was_changed
-        ImageJ's flag before.
+        ImageJ's flag before the write.
     """
     before, now = ([pixels[i] for pixels in written.values()] for i in range(2))
     numbers, objects = jpype.JArray(jpype.JInt), jpype.JArray(jpype.JObject)
@@ -61,7 +61,7 @@ def note_written(imp: Any, written: Mapping[int, tuple[Any, Any]], was_changed: 
 
 
 def arrays_of(imp: Any) -> list[Any]:
-    """Return Java's array of pixels of each plane."""
+    """Return the Java array of pixels of each plane."""
     return list(classes.images().arrays(imp))
 
 
@@ -69,20 +69,20 @@ def arrays_of(imp: Any) -> list[Any]:
 
 
 def copy_of(imp: Any, stack: Any = None) -> Any:
-    """Return an ImagePlus that is not shown, with the same arrays of pixels, calibration, look and overlay.
+    """Return a hidden ImagePlus with the same pixel arrays, calibration, display and overlay.
 
     Parameters
     ----------
     imp
         An open image.
     stack
-        Pixels in place of the image's own.
+        Stack to use instead of the image's own.
     """
     return classes.images().copy(imp, stack)
 
 
 def empty_like(stack: Any) -> Any:
-    """Return a stack of the same size and labels, without pixels."""
+    """Return a stack with the same size and labels, but without pixels."""
     return classes.images().emptyLike(stack)
 
 
@@ -92,28 +92,28 @@ def keep(imp: Any, before: Any) -> None:
 
 
 def prepare_undo(imp: Any) -> None:
-    """Let *Edit > Undo* bring back the pixels of a single plane, after it is given others."""
+    """Enable *Edit > Undo* to restore the pixels of a single-plane image after they are replaced."""
     classes.pushes().prepareUndo(imp)
 
 
 def taken_back(imp: Any) -> Any:
-    """Return the image before it was last replaced or written to.
+    """Return the image as it was before the last push.
 
     Raises
     ------
     ImageError
-        If it was not, or Java needed the memory.
+        If nothing was pushed to it, or Java needed the memory.
     """
     kept = imp.getProperty(BEFORE)
     before = None if kept is None else kept.get()
     if before is None:
-        why = "it was not replaced or written to" if kept is None else "Java needed the memory of the earlier pixels"
+        why = "it was not replaced or written to" if kept is None else "Java needed the memory of the previous pixels"
         raise ImageError(f"there is nothing to undo in {str(imp.getTitle())!r}: {why}")
     return before
 
 
 def paint_as(imp: Any, overlay: Any) -> None:
-    """Give an image the colours of ids of an earlier overlay, in place of its present ones."""
+    """Replace the overlay that colours the ids of a label image by that of an earlier overlay."""
     paint = [] if overlay is None else [roi for roi in overlay.toArray() if str(roi.getName()) == rois.PAINT]
     drawn = rois.drawn(imp)
     if not paint and len(drawn) == (0 if imp.getOverlay() is None else int(imp.getOverlay().size())):
@@ -125,6 +125,6 @@ def paint_as(imp: Any, overlay: Any) -> None:
 
 
 def as_before(imp: Any, before: Any) -> None:
-    """Mark an image as changed, and as somebody's work, as much as the earlier one."""
+    """Restore the state of an earlier image: changed or not, pushed or the user's work."""
     imp.setProperty(_PUSHED, before.getProperty(_PUSHED))
     imp.changes = before.changes

@@ -1,4 +1,4 @@
-"""Updates of open images: new pixels in a window, undo, and edited pixels written back."""
+"""Updates of open images: new pixels in the same window, undo, and writing edited pixels back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def show_image(
     keep_view: bool = True,
     overwrite: bool = False,
 ) -> Any:
-    """Show an array as an image, and return what is open: the parameters are those of :meth:`fijibridge.Fiji.show`."""
+    """Show an array as an image, and return its ImagePlus; parameters as for :meth:`fijibridge.Fiji.show`."""
     name = None if name is None else str(name)
     virtual = imageplus.is_lazy(image) if virtual is None else virtual
     source = as_image(image)
@@ -58,12 +58,12 @@ def show_image(
 def show_in_window(
     make: Callable[[str], Any], name: str | None, default: str, keep_view: bool = True, overwrite: bool = False
 ) -> Any:
-    """Show an image in the window of that name if one is open, else in a new window, and return what is open.
+    """Show an image in the open window with that name, else in a new window, and return the open ImagePlus.
 
     Parameters
     ----------
     make
-        Makes the ImagePlus with the title it is given.
+        Function that creates the ImagePlus with a given title.
     name
         Title of the image to replace; None for a new window.
     default
@@ -74,7 +74,7 @@ def show_in_window(
     Raises
     ------
     UnsavedError
-        If the open image of that title has unsaved changes and may not be replaced.
+        If the open image with that title has unsaved changes and may not be replaced.
     """
     with windows.one_at_a_time():
         if name is not None and windows.titled(name):
@@ -89,33 +89,33 @@ def show_in_window(
 
 
 def refuse_unsaved(imp: Any) -> None:
-    """Refuse to replace an image with unsaved changes."""
+    """Raise if an image has unsaved changes, before it is replaced."""
     if fiji_undo.unsaved(imp):
         raise UnsavedError(
             f"the open image {str(imp.getTitle())!r} was changed and is not saved, and would be replaced: save it, "
-            "show this one under another name or in a new window, new=True, or say overwrite=True"
+            "show the new image under another name or in a new window (new=True), or use overwrite=True"
         )
 
 
 def safe_title(name: str) -> str:
-    """Return the title under which no unsaved work is replaced: the name, or a free one."""
+    """Return a title under which no unsaved work is replaced: the name itself, or a free variant of it."""
     return windows.free_title(name) if any(map(fiji_undo.unsaved, windows.titled(name))) else name
 
 
 def image_to_draw_on(over: Array | Which, shape: tuple[int, ...]) -> Any:
-    """Return the open image that gets outlines; an array is shown first.
+    """Return the open image to draw outlines on; an array is shown first.
 
     Parameters
     ----------
     over
         An array, or an open image.
     shape
-        Of the label image, (y, x) or (z, y, x).
+        Shape of the label image, (y, x) or (z, y, x).
 
     Raises
     ------
     ImageError
-        If the label image does not fit.
+        If the label image does not fit the open image.
     """
     imp = windows.find(over) if over is None or isinstance(over, str | int) else show_image(over)
     if (int(imp.getHeight()), int(imp.getWidth())) != shape[-2:]:
@@ -125,8 +125,8 @@ def image_to_draw_on(over: Array | Which, shape: tuple[int, ...]) -> Any:
     planes = rois.depth(imp)
     if len(shape) == 3 and shape[0] != planes:
         raise ImageError(
-            f"labels have {shape[0]} slices, {str(imp.getTitle())!r} has {planes}: say over=... the image in which the "
-            "cells were found"
+            f"labels have {shape[0]} slices, {str(imp.getTitle())!r} has {planes}: over=... must be the image in which "
+            "the cells were found"
         )
     return imp
 
@@ -134,7 +134,7 @@ def image_to_draw_on(over: Array | Which, shape: tuple[int, ...]) -> Any:
 def replace(imp: Any, new: Any, keep_view: bool) -> Any:
     """Put a new image into the window of an open one, and return the image that is open afterwards.
 
-    Where ImageJ cannot change the kind of a window (composite or not), a new one opens in its place.
+    If ImageJ cannot convert the window (composite or not), a new window opens in its place.
     """
     return classes.pushes().replace(imp, new, keep_view, datasets.legacy_context())
 
@@ -148,7 +148,7 @@ def undo(imp: Any) -> Any:
     Raises
     ------
     ImageError
-        If there was none, or Java needed the memory of the earlier pixels.
+        If there was none, or Java needed the memory of the previous pixels.
     """
     before = fiji_undo.taken_back(imp)
     overlay = before.getOverlay()
@@ -163,39 +163,45 @@ def undo(imp: Any) -> Any:
 
 
 def write(image: xr.DataArray, title: Which = None) -> None:
-    """Write edited pixels into an open image, by default the one they were copied from.
+    """Write edited pixels back to an open image, by default the one they were copied from.
 
     Raises
     ------
     ImageError
-        If the image does not say which open one it was copied from, or the pixels do not fit.
+        If the attributes do not identify the open image, or the pixels do not fit it.
     """
     if not isinstance(image, xr.DataArray):
-        raise ImageError("write takes what fiji.image() gave, edited; to show a plain array use fiji.show()")
+        raise ImageError(
+            "write() expects an image obtained from fiji.image() (edited or not); to show a plain array, use "
+            "fiji.show()"
+        )
     if title is None:
         title = imageplus.open_id(image)
         if title is None:
             raise ImageError(
-                "the image does not say which open one it was copied from in this session (np.clip and others drop "
-                "its attrs): say title=..., or keep them, out = image.copy(data=...)"
+                "the attrs of this image do not identify an open image of this session (np.clip and others drop them): "
+                "pass title=..., or keep the attrs with out = image.copy(data=...)"
             )
     write_back(windows.find(title), image)
 
 
 def write_back(imp: Any, image: xr.DataArray) -> None:
-    """Write the pixels of an image, or of a region of it, into the ImagePlus that it was copied from.
+    """Write the pixels of an image or region back into the ImagePlus that it was copied from.
 
     Raises
     ------
     ImageError
-        If type or pixel size differ, the region lies outside or between pixels, or the stack is virtual.
+        If type or pixel size differ, the region is outside the image or not aligned with its pixels, or the stack is
+        virtual.
     """
     stack = ImageStack(imp)
     title = str(imp.getTitle())
     if imp.getStack().isVirtual():
         raise ImageError(f"{title!r} is a virtual stack, which cannot be written to: duplicate it in ImageJ")
     if image.dtype != stack.dtype:
-        raise ImageError(f"the pixels are {image.dtype}, those of {title!r} {stack.dtype}: show a new image")
+        raise ImageError(
+            f"the pixels are {image.dtype}, but those of {title!r} are {stack.dtype}: show them as a new image"
+        )
     if not set(image.dims) <= set(DIMS):
         raise ImageError(f"the pixels have axes {image.dims}; expected some of {' '.join(DIMS)}")
     image = image.transpose(*(d for d in DIMS if d in image.dims))
@@ -204,7 +210,7 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
     array = image.values.reshape([len(p) for p in places])
     t_range, c_range, z_range, rows, columns = places
     if stack.rgb and len(c_range) != 3:
-        raise ImageError("an RGB image is written with all three channels")
+        raise ImageError("an RGB image can only be written with all three channels")
     whole = len(rows) == stack.shape[3] and len(columns) == stack.shape[4]
     depth = stack.shape[2]
     old = fiji_undo.empty_like(imp.getStack())
@@ -233,7 +239,7 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
 
 
 def _put(imp: Any, number: int, pixels: Any) -> None:
-    """Replace the array of a plane; the array before is not changed."""
+    """Replace the pixel array of a plane; the previous array stays unchanged."""
     if int(imp.getStackSize()) == 1:
         fiji_undo.prepare_undo(imp)
         processor = imp.getProcessor()
@@ -273,20 +279,20 @@ def _place(axis: str, image: xr.DataArray, frame: xr.DataArray, size: int) -> ra
         first = imagej_info(image).get("channel")
         if first is not None and names is None and count == 1:
             return range(first, first + 1)
-        raise ImageError(f"the pixels have {count} channel(s), the open image {size}: write all channels, or one")
+        raise ImageError(f"the pixels have {count} channel(s), the open image has {size}: write all channels, or one")
     if axis not in frame.coords or axis not in image.coords:
         if count != size:
-            raise ImageError(f"the pixels have no coordinates in {axis!r}: keep those of fiji.image()")
+            raise ImageError(f"the pixels have no coordinates along {axis!r}: keep those from fiji.image()")
         start = 0.0
     else:
         steps, mine_steps = pixel_size(frame), pixel_size(image)
         if abs(steps[axis] - mine_steps[axis]) > 1e-6 * steps[axis]:
-            raise ImageError(f"pixel size in {axis} is {mine_steps[axis]:g}, that of the open image {steps[axis]:g}")
+            raise ImageError(f"pixel size in {axis} is {mine_steps[axis]:g}, but {steps[axis]:g} in the open image")
         start = (origin(image)[axis] - origin(frame)[axis]) / steps[axis]
     first = round(start)
     if abs(start - first) > 0.01 or first < 0 or first + count > size:
         raise ImageError(
-            f"the pixels lie at {start:g} to {start + count - 1:g} of axis {axis!r}, which has {size}: "
+            f"the pixels are at {start:g} to {start + count - 1:g} along axis {axis!r} of length {size}: "
             "write a region of the open image"
         )
     return range(first, first + count)

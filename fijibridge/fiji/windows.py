@@ -23,7 +23,7 @@ rename_attributes(__name__, {name: f"fiji.events:{name}" for name in _EVENTS})
 
 
 def headless() -> bool:
-    """Say whether Java runs without windows."""
+    """Tell whether Java runs without windows."""
     return bool(jpype.JClass("java.awt.GraphicsEnvironment").isHeadless())
 
 
@@ -31,7 +31,7 @@ def open_images() -> list[Any]:
     """Return the open images in the order in which they were opened."""
     manager = jpype.JClass("ij.WindowManager")
     found = [manager.getImage(int(i)) for i in manager.getIDList() or ()]
-    return [imp for imp in found if imp is not None]  # the user may close one in between
+    return [imp for imp in found if imp is not None]  # the user may have closed one meanwhile
 
 
 def matching(pattern: str | None) -> list[Any]:
@@ -50,7 +50,7 @@ def with_id(number: int) -> Any:
 
 
 def free_title(title: str) -> str:
-    """Return the title, with ``-1``, ``-2`` ... appended while it is taken, as ImageJ does."""
+    """Return the title if no open image has it; else append the first free ``-1``, ``-2`` ..., as ImageJ does."""
     taken, free, count = {str(i.getTitle()) for i in open_images()}, title, 0
     while free in taken:
         count += 1
@@ -72,17 +72,17 @@ def find(which: Which) -> Any:
             raise NoImageError("no image is open in Fiji")
         return active
     if not isinstance(which, str | int):
-        raise NoImageError(f"an open image is named by its title, a pattern or its id, not by {type(which).__name__}")
+        raise NoImageError(f"expected the title, pattern or id of an open image, got {type(which).__name__}")
     images = open_images()
     if isinstance(which, int):
         found = [i for i in images if int(i.getID()) == which]
     else:
         found = titled(which) or matching(which)
     if not found:
-        raise NoImageError(f"no open image {which!r}; open are {[str(i.getTitle()) for i in images]}")
+        raise NoImageError(f"no open image {which!r}; open images: {[str(i.getTitle()) for i in images]}")
     if len(found) > 1:
         several = {int(i.getID()): str(i.getTitle()) for i in found}
-        raise NoImageError(f"{which!r} means {len(found)} open images: say which by its id, one of {several}")
+        raise NoImageError(f"{which!r} matches {len(found)} open images: choose one by its id: {several}")
     return found[0]
 
 
@@ -92,8 +92,8 @@ def find(which: Which) -> Any:
 def current_image() -> Any:
     """Return the active image; None if no image is open.
 
-    A thread that ran a macro or a verb keeps the image that was active there, even after that was closed. A closed one
-    is forgotten here.
+    A thread that ran a macro or a verb keeps its own active image, even after that image was closed. This function
+    clears a closed one.
     """
     manager = jpype.JClass("ij.WindowManager")
     kept = manager.getTempCurrentImage()
@@ -109,13 +109,13 @@ def activate(imp: Any) -> None:
         return
     manager = jpype.JClass("ij.WindowManager")
     jpype.JClass("ij.macro.Interpreter").activateImage(imp)
-    # the active image of this thread takes precedence over that of ImageJ
+    # the thread's own active image takes precedence over ImageJ's
     manager.setTempCurrentImage(None if manager.getTempCurrentImage() is None else imp)
 
 
 @contextmanager
 def keeping_active() -> Iterator[None]:
-    """Let windows open, then make the image active again that was active before."""
+    """Restore the active image after a block that may open windows."""
     before = jpype.JClass("ij.WindowManager").getCurrentImage()
     yield
     if before is not None and with_id(int(before.getID())) is not None:
@@ -129,7 +129,7 @@ def close(imp: Any) -> None:
 
 
 def thumbnail(imp: Any) -> tuple[str, str, bytes] | None:
-    """Return title, size and a small PNG of an open image as it is displayed; None if it was just closed."""
+    """Return title, size and a small PNG of an open image as displayed; None if it was closed meanwhile."""
     from fijibridge.displays import SIDE
 
     try:
@@ -155,9 +155,9 @@ _showing = threading.RLock()
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Let one thread at a time look up which titles are taken and open a window.
+    """Let only one thread at a time look up free titles and open a window.
 
-    The event thread does not wait: a thread that holds the lock may itself wait for the event thread.
+    The event thread does not wait, because the thread that holds the lock may be waiting for the event thread.
     """
     if bool(jpype.JClass("java.awt.EventQueue").isDispatchThread()):
         yield
@@ -167,7 +167,7 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def on_event_thread(work: Callable[[], T]) -> T:
-    """Do something on Java's event thread, while ImageJ draws nothing; without windows, on this thread."""
+    """Call a function on Java's event thread, while ImageJ draws nothing; without windows, on this thread."""
     queue_class = jpype.JClass("java.awt.EventQueue")
     if headless() or bool(queue_class.isDispatchThread()):
         return work()
@@ -187,7 +187,7 @@ def on_event_thread(work: Callable[[], T]) -> T:
 
 
 def wait_for_user(title: str, text: str) -> bool:
-    """Show ImageJ's dialog that does not block Fiji, and wait for it; Ctrl-C closes it.
+    """Show ImageJ's WaitForUserDialog, which does not block Fiji, and wait for it; Ctrl-C closes it.
 
     Returns
     -------
@@ -203,7 +203,7 @@ def wait_for_user(title: str, text: str) -> bool:
 
     names = "Opened", "Iconified", "Deiconified", "Activated", "Deactivated"
     methods: dict[str, Any] = dict.fromkeys((f"window{name}" for name in names), lambda event: None)
-    # show() never returns if the dialog is closed before show() waits, so the listener ends the wait too
+    # show() never returns if the dialog is closed before show() starts to wait, so the listener ends the wait, too
     methods |= {"windowClosing": refuse, "windowClosed": lambda event: ended.set()}
     dialog.addWindowListener(jpype.JProxy("java.awt.event.WindowListener", dict=methods))
 
@@ -214,7 +214,7 @@ def wait_for_user(title: str, text: str) -> bool:
 
     threading.Thread(target=show, name="fijibridge-dialog", daemon=True).start()
     try:
-        while not ended.wait(0.1):  # in short waits, because a long one holds back Ctrl-C
+        while not ended.wait(0.1):  # short waits, because Ctrl-C takes effect only after one
             pass
     except KeyboardInterrupt:
         dialog.close()

@@ -1,7 +1,7 @@
 """Image files.
 
-:func:`read_image` reads TIFF, OME-Zarr, HDF5, PNG and the like, and through bioio the formats of microscopes.
-:func:`write_image` writes ImageJ TIFF. Every file is written whole or not at all: :func:`atomic`.
+:func:`read_image` reads TIFF, OME-Zarr, HDF5, PNG and the like and, through bioio, microscope formats.
+:func:`write_image` writes ImageJ TIFF. Every file is written completely or not at all, see :func:`atomic`.
 """
 
 from fijibridge.files.formats import SUFFIXES

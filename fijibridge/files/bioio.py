@@ -1,4 +1,4 @@
-"""Formats of microscopes (CZI, LIF, ND2 and more), read through bioio and its plugins."""
+"""Microscope formats (CZI, LIF, ND2 and more), read through bioio and its plugins."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import xarray as xr
 from fijibridge.errors import DatasetError
 from fijibridge.files.lazy_array import Content, OnDisk
 from fijibridge.messages import some
+from fijibridge.renames import rename_attributes
 
 
 def content(source: Path, key: str | None) -> Content:
-    """Return the unread pixels and metadata of a scene; axes t, c and z of length 1 are dropped.
+    """Return the metadata and the unread pixels of a scene; axes t, c and z of length 1 are dropped.
 
     Raises
     ------
@@ -57,14 +58,17 @@ def _open(source: Path, key: str | None) -> Any:
     except UnsupportedFileFormatError as error:
         plugin = f"bioio-{suffix[1:]}"
         raise DatasetError(
-            f"{source}: no reader for {suffix} is installed for bioio. pip install 'fijibridge[readers]' brings the "
-            f"one for .czi; for other formats install {plugin}, or bioio-bioformats, which reads most"
+            f"{source}: no bioio reader for {suffix} is installed. pip install 'fijibridge[readers]' installs the "
+            f"reader for .czi; for other formats, install {plugin}, or bioio-bioformats, which reads most formats"
         ) from error
     scenes = list(image.scenes)
     name = (key or "").strip("/")
     if not name and len(scenes) > 1:
-        raise DatasetError(f"{source} holds {len(scenes)} scenes ({some(scenes, 10)}): name one, '...:/{scenes[0]}'")
+        raise DatasetError(f"{source} has {len(scenes)} scenes ({some(scenes, 10)}): name one, '...:/{scenes[0]}'")
     if name and name not in scenes:
         raise DatasetError(f"{source} has no scene {name!r}; its scenes are {some(scenes, 10)}")
     image.set_scene(name or scenes[0])
     return image
+
+
+rename_attributes(__name__, {"SUFFIXES": "files.formats:MICROSCOPES"})

@@ -1,4 +1,4 @@
-"""Formats of image files: the suffixes of each, and names of images without them."""
+"""Suffixes of image file formats, and image names without these suffixes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ TIFF = (".tif", ".tiff")
 HDF5 = (".h5", ".hdf5", ".hdf")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 MICROSCOPES = (".czi", ".lif", ".nd2", ".oib", ".oif", ".dv", ".vsi", ".sldy", ".ims", ".lof")
-"""Suffixes of formats of microscopes, which bioio reads."""
+"""Suffixes of microscope formats, which are read through bioio."""
 SUFFIXES = (*TIFF, *HDF5, *PICTURES, *MICROSCOPES, ".zarr")
-"""Suffixes that :func:`~fijibridge.files.reader.read_image` knows; files with others are tried as pictures."""
+"""Suffixes known to :func:`~fijibridge.files.reader.read_image`; it tries to read any other file as a picture."""
 
 
 def stem(named: str | Path | xr.DataArray) -> str:
-    """Return the name of an image or its file without the suffix; ``"image"`` for an image without a name.
+    """Return the name of an image or of its file without the suffix; ``"image"`` for an image without a name.
 
-    A path loses any suffix, and ``.ome`` before it. A string loses only a known suffix: a title may contain dots.
+    Any suffix of a path is removed, and ``.ome`` before it. Only known suffixes of a string are removed, since a title
+    may contain dots.
 
     Examples
     --------
@@ -36,7 +37,7 @@ def stem(named: str | Path | xr.DataArray) -> str:
 
 
 def file_name(title: str) -> str:
-    """Return the title of an image as a file stem, without characters that file systems refuse.
+    """Return the title of an image as a file stem, without characters that file systems do not allow.
 
     Examples
     --------

@@ -1,6 +1,7 @@
-"""HDF5: one array of a file, with the axes and voxel sizes that ilastik, PlantSeg and Fiji write.
+"""Reader of HDF5: one array of a file, with the axes and voxel sizes that ilastik, PlantSeg and Fiji write.
 
-A file may refer to other files by external links, external storage and virtual arrays. None of them is opened.
+A file may refer to other files through external links, external storage and virtual arrays. Such files are never
+opened.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ _MOST_LINKS = 20
 
 
 def content(source: Path, key: str | None) -> Content:
-    """Return the unread pixels and metadata of the array at a path in the file.
+    """Return the metadata and the unread pixels of the array at a path in the file.
 
     Raises
     ------
     DatasetError
-        If there is no such array, the file has several and `key` names none, or the pixels lie in another file.
+        If there is no such array, the file has several arrays and `key` is None, or the pixels are in another file.
     """
     import h5py
 
@@ -49,7 +50,7 @@ def content(source: Path, key: str | None) -> Content:
 
 
 def arrays(source: Path) -> dict[str, tuple[int, ...]]:
-    """Return path and shape of every numeric array of 2 to 5 axes in a file."""
+    """Return the path and shape of every numeric array with 2 to 5 axes in a file."""
     import h5py
 
     with h5py.File(source, "r") as file:
@@ -70,20 +71,20 @@ def _arrays(file: h5py.File) -> dict[str, tuple[int, ...]]:
 
 
 def _place(file: h5py.File, key: str | None, source: Path) -> str:
-    """Return the path of the array, after a check that its pixels lie in this file."""
+    """Return the path of the array, after checking that its pixels are in this file."""
     import h5py
 
     found = _arrays(file)
     listed = some([f"{k} {v}" for k, v in found.items()], 10) or "none"
     if key is None and len(found) != 1:
-        raise DatasetError(f"{source} holds {len(found)} arrays ({listed}): name one, '{source.name}:/raw'")
+        raise DatasetError(f"{source} contains {len(found)} arrays ({listed}): name one, '{source.name}:/raw'")
     place = next(iter(found)) if key is None else "/" + key.strip("/")
     _refuse_other_files(file, place, source)
     array = file.get(place)
     if not isinstance(array, h5py.Dataset) or array.dtype.kind not in "biuf":
         raise DatasetError(f"{source} has no numeric array {place!r}; its arrays are {listed}")
-    if array.external or array.is_virtual:  # the sources of a virtual array may lie in any file
-        kind = "lie in other files" if array.external else "belong to other arrays (it is a virtual array)"
+    if array.external or array.is_virtual:  # the sources of a virtual array may be in any file
+        kind = "are in other files" if array.external else "belong to other arrays (it is a virtual array)"
         raise DatasetError(f"{source}: the pixels of {place!r} {kind}; copy them into this file")
     return place
 
@@ -93,17 +94,17 @@ def _refuse_other_files(file: h5py.File, place: str, source: Path, links: int = 
     import h5py
 
     if links > _MOST_LINKS:
-        raise DatasetError(f"{source}: {place!r} goes through more than {_MOST_LINKS} links; name the array itself")
+        raise DatasetError(f"{source}: {place!r} follows more than {_MOST_LINKS} links; name the array itself")
     parts = [p for p in place.split("/") if p]
     for n in range(1, len(parts) + 1):
         path = "/" + "/".join(parts[:n])
-        link = file.get(path, getlink=True)  # all groups before it lie in this file, so this opens no other
+        link = file.get(path, getlink=True)  # all groups before it are in this file, so no other is opened
         if isinstance(link, h5py.ExternalLink):
             raise DatasetError(
                 f"{source}: {path!r} is a link to the file {link.filename!r}; copy its data into this file"
             )
         if isinstance(link, h5py.SoftLink):
-            # start again with the path that the link stands for: it may hold links itself
+            # start over with the path that the link stands for, since it may contain links itself
             target = link.path if link.path.startswith("/") else "/".join(["", *parts[: n - 1], link.path])
             _refuse_other_files(file, "/".join([target, *parts[n:]]), source, links + 1)
             return

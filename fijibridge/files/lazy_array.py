@@ -16,7 +16,7 @@ _CHUNK_BYTES = 2**21
 
 @dataclass(frozen=True, eq=False)
 class OnDisk:
-    """An array in a file. Indexing reads the enclosing box; no file stays open.
+    """An array in a file. Indexing reads the smallest box that contains the requested pixels; no file stays open.
 
     Attributes
     ----------
@@ -25,9 +25,9 @@ class OnDisk:
     dtype : numpy.dtype
         Type of the values.
     read : callable
-        Returns the pixels of a box: one slice with start and stop per axis.
+        Returns the pixels of a box, given as one slice with start and stop per axis.
     chunks : tuple of int, optional
-        Shape of the smallest part that can be read; planes by default.
+        Shape of the smallest part that can be read; by default, a plane.
 
     Examples
     --------
@@ -52,7 +52,7 @@ class OnDisk:
         return np.asarray(pixels[rest])
 
     def lazy(self) -> Any:
-        """Return a dask array, which reads its chunks when they are computed."""
+        """Return a dask array, whose chunks are read when they are computed."""
         import dask.array as da
 
         own = self.chunks or planes(self.shape)
@@ -69,20 +69,20 @@ class OnDisk:
 
 @dataclass(frozen=True)
 class Content:
-    """Unread pixels of a file and the metadata that it holds.
+    """Unread pixels and metadata of a file.
 
     Attributes
     ----------
     pixels : OnDisk
         The pixels.
     dims : str, optional
-        Axes in the file's order; None if the file does not name them, or has others than ``t c z y x``.
+        Axes in the file's order; None if the file does not name them, or has axes other than ``t c z y x``.
     calibration : dict
-        The known ones of ``pixel_size``, ``origin`` and ``unit``: arguments of :func:`fijibridge.as_image`.
+        ``pixel_size``, ``origin`` and ``unit`` as far as they are known, as arguments of :func:`fijibridge.as_image`.
     channels : list of str, optional
         Names of the channels.
     numbers : OnDisk, optional
-        The stored numbers, where `pixels` are the colours that a palette assigns to them.
+        The stored numbers, if the file has a palette that maps them to the colours in `pixels`.
     """
 
     pixels: OnDisk
@@ -92,7 +92,7 @@ class Content:
     numbers: OnDisk | None = None
 
     def as_numbers(self) -> Content:
-        """Return the content with the stored numbers as pixels, in place of colours of a palette."""
+        """Return the content with the stored numbers as pixels, instead of the colours of a palette."""
         return (
             self if self.numbers is None else replace(self, pixels=self.numbers, dims=None, channels=None, numbers=None)
         )
@@ -104,7 +104,7 @@ def planes(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def joined_planes(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Return the shape of chunks of about 2 MB, made of whole planes: each chunk costs one opening of the file.
+    """Return the shape of chunks of whole planes, of about 2 MB, since the file is opened once for each chunk.
 
     Examples
     --------
@@ -122,12 +122,12 @@ def joined_planes(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
 
 
 def whole(shape: tuple[int, ...]) -> Box:
-    """Return the box that holds all pixels."""
+    """Return the box that contains all pixels."""
     return tuple(slice(0, n) for n in shape)
 
 
 def _enclosing(index: Any, shape: tuple[int, ...]) -> tuple[Box, tuple[Any, ...]]:
-    """Split an index of slices and numbers into the box to read and the index into that box.
+    """Split an index of slices and integers into the box to read and the index into that box.
 
     ``array[index]`` equals ``read(box)[rest]``.
     """
@@ -141,7 +141,7 @@ def _enclosing(index: Any, shape: tuple[int, ...]) -> tuple[Box, tuple[Any, ...]
 
 
 def _one_axis(index: Any, length: int) -> tuple[slice, Any]:
-    """Return the range to read along an axis, and the index into it: its step, negative ones too, or number 0."""
+    """Return the range to read along an axis, and the index into it: a slice with the step, or 0 for an integer."""
     if isinstance(index, slice):
         steps = range(length)[index]
         if not steps:

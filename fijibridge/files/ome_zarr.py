@@ -1,6 +1,6 @@
-"""OME-Zarr and plain zarr arrays.
+"""Reader and writer of OME-Zarr, and reader of plain zarr arrays.
 
-Read are the metadata of version 0.4 (zarr 2) and 0.5 (zarr 3), written is version 0.5:
+Versions 0.4 (zarr 2) and 0.5 (zarr 3) of OME-Zarr can be read, and version 0.5 is written:
 https://ngff.openmicroscopy.org/0.5/#multiscale-md
 """
 
@@ -40,12 +40,12 @@ def is_zarr(path: Path) -> bool:
 
 
 def content(source: Path, key: str | None) -> Content:
-    """Return the unread pixels and metadata of one array: the full resolution, or the array at a path inside.
+    """Return the metadata and unread pixels of the full-resolution array, or of the array at the path `key` inside.
 
     Raises
     ------
     DatasetError
-        If there is no such array, or reading it would leave the folder or run code.
+        If there is no such array, or reading it would open files outside the folder or run code.
     """
     import zarr
 
@@ -56,9 +56,9 @@ def content(source: Path, key: str | None) -> Content:
     if not scales:
         arrays = [k for k, v in node.members(max_depth=_DEPTH) if isinstance(v, zarr.Array)][:10]
         advice = (
-            f"it holds the arrays {', '.join(arrays)}: name one, '{source.name}:/{arrays[0]}'"
+            f"it contains the arrays {', '.join(arrays)}: name one, '{source.name}:/{arrays[0]}'"
             if arrays
-            else "it holds no array"
+            else "it contains no array"
         )
         raise DatasetError(f"{source} has no multiscales metadata{_at(key)}; {advice}")
     return _full_resolution(source, key, node, scales[0])
@@ -82,11 +82,11 @@ def _full_resolution(source: Path, key: str | None, node: zarr.Group, scale: dic
 
 
 def _affine(axes: list[str], transforms: list[dict[str, Any]]) -> tuple[dict[str, float], dict[str, float]]:
-    """Return pixel sizes and origins of transformations applied in turn: x -> x * scale, x -> x + translation."""
+    """Return pixel sizes and origins after all transformations, each x -> x * scale or x -> x + translation."""
     size, start = np.ones(len(axes)), np.zeros(len(axes))
     for step in transforms:
         if step.get("type") == "scale" and "scale" in step:
-            # a later scale stretches earlier translations too
+            # a scale also applies to earlier translations
             size, start = size * np.asarray(step["scale"], float), start * np.asarray(step["scale"], float)
         elif step.get("type") == "translation" and "translation" in step:
             start = start + np.asarray(step["translation"], float)
@@ -137,14 +137,14 @@ def _open(source: Path, key: str | None) -> zarr.Group | zarr.Array[Any]:
     try:
         node = zarr.open(store, path=place, mode="r", use_consolidated=False)
     except FileNotFoundError as error:
-        raise DatasetError(f"{source} holds no zarr group or array{_at(place) or ' at its root'}") from error
+        raise DatasetError(f"{source} contains no zarr group or array{_at(place) or ' at its root'}") from error
     if isinstance(node, zarr.Array):
         _refuse_code(source, node)
     return node
 
 
 def _refuse_code(source: Path, array: zarr.Array[Any]) -> None:
-    """Refuse codecs that run code from the file: numcodecs has one named 'pickle'."""
+    """Refuse codecs that would run code from the file, such as numcodecs' 'pickle'."""
     steps = [
         *(array.filters or ()),
         *array.compressors,
@@ -152,7 +152,9 @@ def _refuse_code(source: Path, array: zarr.Array[Any]) -> None:
     ]
     names = {str(getattr(s, "codec_id", getattr(s, "codec_name", type(s).__name__))).lower() for s in steps}
     if array.dtype.kind not in "biuf" or any("pickle" in n for n in names):
-        raise DatasetError(f"{source}: {array.path!r} holds {array.dtype} by {sorted(names)}, not numbers; not read")
+        raise DatasetError(
+            f"{source}: {array.path!r} was not read: expected numbers, got {array.dtype} encoded by {sorted(names)}"
+        )
 
 
 # --- writing ----------------------------------------------------------------------------------------
@@ -168,28 +170,28 @@ def new_ome_zarr(
     chunks: Sequence[int],
     channels: Sequence[str] = (),
 ) -> Iterator[Any]:
-    """Open a new OME-Zarr for writing, which appears at its path when the block ends without an error.
+    """Open a new OME-Zarr for writing; it appears at its path when the ``with`` block ends without an error.
 
     Parameters
     ----------
     path
-        Folder of the OME-Zarr; it must not exist yet. Until the end the array lies beside it in
+        Folder of the OME-Zarr; it must not exist yet. Until the block ends, the array is written beside it, to
         ``.NAME-….partial``, which is removed on an error; only a killed process leaves it behind.
     sizes
         Lengths of the axes, in the order ``t c z y x``.
     like
-        Image whose pixel size, origin and units are written.
+        Image whose pixel size, origin and units are written to the OME-Zarr.
     dtype
         Type of the values.
     chunks
-        Chunk length per axis: what is compressed and read together.
+        Chunk length per axis; a chunk is compressed and read as a whole.
     channels
         Names of the channels.
 
     Yields
     ------
     zarr.Array
-        To be written into, part by part.
+        The array to write to, part by part.
 
     Raises
     ------
@@ -198,7 +200,7 @@ def new_ome_zarr(
     """
     target = Path(path)
     if target.exists():
-        raise ImageError(f"{target} is there already: remove it, or choose another folder")
+        raise ImageError(f"{target} exists already: remove it, or choose another folder")
     with atomic_folder(target) as folder:
         yield _create(folder, sizes, like, dtype, chunks, channels)
 

@@ -1,4 +1,4 @@
-"""PNG, JPEG, BMP, GIF and WebP: one plane of grey values or colours, without calibration."""
+"""Reader of PNG, JPEG, BMP, GIF and WebP: one plane of grey values or colours, without calibration."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _KNOWN_BY_HEADER = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 def content(source: Path) -> Content:
-    """Return the unread pixels of a picture; shape and type come from its header where possible."""
+    """Return the unread pixels of a picture; their shape and type are read from the header where possible."""
     shape, dtype = _header(source)
     pixels = OnDisk(shape, dtype, lambda box: _decode(source)[box], shape)
-    # these formats store colours as the last axis
+    # in these formats, colours are the last axis
     names = RGB if shape[2:] == (3,) else None
     return Content(pixels, "yxc" if len(shape) == 3 else None, {}, names, _numbers(source, shape[:2]))
 
 
 def _numbers(source: Path, shape: tuple[int, ...]) -> OnDisk | None:
-    """Return the stored numbers of a picture with a palette; None for one without."""
+    """Return the stored numbers of a picture with a palette; None if it has no palette."""
     if source.suffix.lower() not in _WITH_PALETTE:
         return None
     from PIL import Image
@@ -42,7 +42,7 @@ def _indices(source: Path) -> npt.NDArray[np.uint8]:
     Raises
     ------
     DatasetError
-        If the palette shows a number as a grey of another value: either may be the label.
+        If the palette shows a number as a grey of a different value, since either may be the label.
     """
     from PIL import Image
 
@@ -56,7 +56,7 @@ def _indices(source: Path) -> npt.NDArray[np.uint8]:
     if (palette[used] != greys[:, None]).any() or np.array_equal(greys, used):
         return found
     if used[-1] <= 1 and np.array_equal(greys, used * 255):
-        return found * np.uint8(255)  # black and white: 0 and 255, as pictures of one bit are read
+        return found * np.uint8(255)  # black and white: 0 and 255, as for 1-bit pictures
     n = int(np.flatnonzero(greys != used)[0])
     raise DatasetError(
         f"{source} has a palette that shows {used[n]} as grey {greys[n]}, so its labels are ambiguous: save it without "

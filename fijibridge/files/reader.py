@@ -1,4 +1,4 @@
-"""Reader of image files of any known format."""
+"""Reader of image files in any known format."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from fijibridge.files import bioio, hdf5, ome_zarr, pictures, tiff
 from fijibridge.files.formats import HDF5, MICROSCOPES, TIFF
 from fijibridge.files.lazy_array import Box, Content, OnDisk
 from fijibridge.image import as_image
+from fijibridge.renames import rename_attributes
 
 
 def read_image(
@@ -25,25 +26,25 @@ def read_image(
 ) -> xr.DataArray:
     """Read an image file.
 
-    TIFF (with the axes and calibration of ImageJ or OME), OME-Zarr, HDF5, PNG, JPEG and the like, and with the extra
-    ``readers`` the formats of microscopes.
+    Supported formats are TIFF (with the axes and calibration of ImageJ or OME), OME-Zarr, HDF5, PNG, JPEG and the like
+    and, with the optional dependencies ``readers``, microscope formats.
 
     Parameters
     ----------
     path
         The file; ``"file.h5:/raw"`` for an array or scene inside it.
     dims
-        Axes in the file's order, such as ``"zyx"``, where the file does not name them or names them wrongly.
+        Axes in the file's order, such as ``"zyx"``, if the file does not name them or names them wrongly.
     key
-        Array or scene inside the file, in place of ``:/raw`` in `path`.
+        Array or scene inside the file, instead of ``:/raw`` in `path`.
     lazy
         Return a dask array, whose chunks are read when they are computed.
 
     Returns
     -------
     xarray.DataArray
-        Axes in the order ``t c z y x``, with pixel size, origin, unit and names of channels as far as the file holds
-        them. Its name is the file's stem.
+        Image with axes in the order ``t c z y x``, and with the pixel size, origin, unit and channel names as far as
+        the file contains them. Its name is the file's stem.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def content(path: str | os.PathLike[str], key: str | None = None) -> Content:
 
 
 def _named(source: Path, pixels: OnDisk) -> OnDisk:
-    """Return the array with errors that name the file: pixels may be read long after it was opened."""
+    """Return an array whose errors name the file, since pixels may be read long after the file was opened."""
     read = pixels.read
 
     def named(box: Box) -> npt.NDArray[Any]:
@@ -99,7 +100,7 @@ def _named(source: Path, pixels: OnDisk) -> OnDisk:
 
 @contextmanager
 def _naming_file(source: Path) -> Iterator[None]:
-    """Turn any error into a DatasetError that names the file: on a broken one readers raise exceptions of any type."""
+    """Turn any error into a DatasetError that names the file: readers raise all kinds of exceptions on broken files."""
     try:
         yield
     except DatasetError:
@@ -121,7 +122,7 @@ def _content(source: Path, key: str | None) -> Content:
     if suffix in MICROSCOPES:
         return bioio.content(source, key)
     if key:
-        raise DatasetError(f"{source} is a format without inner paths; leave out ':{key}'")
+        raise DatasetError(f"files of this format have no arrays or scenes inside: {source}; leave out ':{key}'")
     return tiff.content(source) if suffix in TIFF else pictures.content(source)
 
 
@@ -135,7 +136,10 @@ def split_key(path: str | os.PathLike[str]) -> tuple[Path, str | None]:
     ('file.h5', '/raw/0')
     """
     text = os.fspath(path)
-    found = re.match(r"^(.{2,}?):[/\\](.*)$", text)  # a single letter before the colon is a drive of Windows
+    found = re.match(r"^(.{2,}?):[/\\](.*)$", text)  # a single letter before the colon is a Windows drive
     if found is None:
         return Path(text), None
     return Path(found[1]), "/" + found[2].replace("\\", "/")
+
+
+rename_attributes(__name__, {"SUFFIXES": "files.formats:SUFFIXES", "PICTURES": "files.formats:PICTURES"})

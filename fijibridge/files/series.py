@@ -1,4 +1,4 @@
-"""Images made of many files: planes, channels and frames stacked, tiles joined."""
+"""Images made of many files: stacks of planes, channels and frames, and mosaics of tiles."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ def stacked(axes: str, members: Mapping[tuple[int, ...], str], load: Callable[[s
     axes
         The new axes, such as ``"tz"``.
     members
-        Name of the file, or of the mosaic, at each position along these axes, from 0. No position may be missing.
+        Name of the file or mosaic at each 0-based position along these axes. No position may be missing.
     load
-        Returns the content of a file or a mosaic. The first one sets axes, shape and type.
+        Function that returns the content of a file or mosaic. The first one determines axes, shape and type.
 
     Raises
     ------
     DatasetError
-        If the files have one of the new axes already, or (when they are read) differ in shape or type.
+        If the files already have one of the new axes, or (when they are read) differ in shape or type.
     """
     first = load(members[(0,) * len(axes)])
     inner = first.dims or last_dims(first.pixels.ndim)
     double = sorted(set(axes) & set(inner))
     if double:
         raise DatasetError(
-            f"{members[(0,) * len(axes)]} has the axis {double[0]!r} (its axes are {inner!r}), and the pattern has it "
-            "too: leave it out of the pattern, or give the axes of the files with dims"
+            f"the axis {double[0]!r} is in the pattern and also in the file {members[(0,) * len(axes)]}, whose axes "
+            f"are {inner!r}: leave it out of the pattern, or give the axes of the files with dims"
         )
     lengths = tuple(1 + max(place[n] for place in members) for n in range(len(axes)))
     shape = (*lengths, *first.pixels.shape)
     chunks = (*(1 for _ in axes), *(first.pixels.chunks or planes(first.pixels.shape)))
 
     def read(box: Box) -> npt.NDArray[Any]:
-        # the outer part of the box chooses files; the rest is the box to read from each of them
+        # the first axes of the box select the files; the others are the box to read from each of them
         outer, rest = box[: len(axes)], box[len(axes) :]
         out = np.empty([s.stop - s.start for s in box], first.pixels.dtype)
         for place in itertools.product(*(range(s.start, s.stop) for s in outer)):
@@ -60,26 +60,26 @@ def stacked(axes: str, members: Mapping[tuple[int, ...], str], load: Callable[[s
 def _same_kind(member: str, found: OnDisk, first: OnDisk) -> None:
     if (found.shape, found.dtype) != (first.shape, first.dtype):
         raise DatasetError(
-            f"{member} is {found.shape} {found.dtype}, but the first file of its series {first.shape} {first.dtype}"
+            f"{member} is {found.shape} {found.dtype}, but the first file of its series is {first.shape} {first.dtype}"
         )
 
 
 def mosaic(tiles: Sequence[tuple[str, tuple[int, int]]], load: Callable[[str], Content], what: str) -> Content:
-    """Join tiles in y and x. A later tile covers an earlier one; pixels without a tile are 0.
+    """Join tiles in y and x. Later tiles overwrite earlier ones; pixels without a tile are 0.
 
     Parameters
     ----------
     tiles
-        Name of the file, and position (y, x) of its first pixel in the mosaic.
+        Name of the file of each tile, and position (y, x) of its first pixel in the mosaic.
     load
-        Returns the content of a file.
+        Function that returns the content of a file.
     what
         Name of the mosaic, for messages.
 
     Raises
     ------
     DatasetError
-        If tiles differ in type or in an axis other than y and x, or have a negative position.
+        If the tiles differ in type or along an axis other than y and x, or a position is negative.
     """
     contents = [(load(tile), place) for tile, place in tiles]
     first = contents[0][0]
@@ -101,7 +101,7 @@ def mosaic(tiles: Sequence[tuple[str, tuple[int, int]]], load: Callable[[str], C
 
 
 def _paste(out: npt.NDArray[Any], box: Box, tile: OnDisk, starts: Mapping[int, int]) -> None:
-    """Copy the part of a tile that lies in the box into `out`, the pixels of the box."""
+    """Copy the part of a tile that is inside the box to `out`, which contains the pixels of the box."""
     source, target = [], []
     for axis, part in enumerate(box):
         start = starts.get(axis, 0)
@@ -128,8 +128,8 @@ def _check_tiles(
             raise DatasetError(f"{what}: the tile {name} has the offset {place}; expected offsets from 0, in pixels")
         if rest(content.pixels) != rest(first):
             raise DatasetError(
-                f"{what}: the tile {name} is {content.pixels.shape} {content.pixels.dtype}, the tile {tiles[0][0]} "
-                f"{first.shape} {first.dtype}; they may differ in y and x only"
+                f"{what}: the tile {name} is {content.pixels.shape} {content.pixels.dtype}, but the tile {tiles[0][0]} "
+                f"is {first.shape} {first.dtype}; tiles may differ only in y and x"
             )
 
 
@@ -141,7 +141,7 @@ def grid(
     Parameters
     ----------
     shapes
-        (height, width) of the tile at each (row, column), from 0.
+        (height, width) of the tile at each 0-based (row, column).
     overlap
         Overlap of neighbouring tiles in y and x, in pixels.
 

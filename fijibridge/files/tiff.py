@@ -1,6 +1,6 @@
-"""Reader of TIFF: plain, ImageJ and OME, with axes, calibration and names of channels.
+"""Reader of plain, ImageJ and OME-TIFF, with axes, calibration and channel names.
 
-A TIFF may take pixels from other files (OME-TIFF, NDTiff, links). They are read only from its own folder.
+The pixels of a TIFF may be in other files (OME-TIFF, NDTiff, links). Only files in its own folder are read.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _REDUCED, _MASK = 1, 4  # bits of a page's NewSubfileType
 
 
 def content(source: Path) -> Content:
-    """Return the unread pixels and metadata of a TIFF.
+    """Return the metadata and the unread pixels of a TIFF.
 
     Raises
     ------
     DatasetError
-        If it holds several images that are not planes of one.
+        If it contains several images that are not planes of one image.
     """
     with _series(source) as (file, planes):
         series = planes[0]
@@ -42,7 +42,7 @@ def content(source: Path) -> Content:
         calibration = _imagej_calibration(file, metadata) if metadata else _ome_calibration(file) if file.is_ome else {}
         shape, dtype = tuple(series.shape), np.dtype(series.dtype)
         chunks = _chunks(series)
-        if len(planes) > 1:  # pages along an axis that no metadata names: as_image takes the last of t c z y x
+        if len(planes) > 1:  # no metadata names the axis of the pages: as_image assumes the last axes of t c z y x
             axes, shape = "i" + axes, (len(planes), *shape)
             chunks = (1, *chunks) if series.keyframe.is_tiled else joined_planes(shape, dtype.itemsize)
     channels = shape[axes.index("c")] if "c" in axes else 1
@@ -55,7 +55,7 @@ def content(source: Path) -> Content:
 
 @contextmanager
 def _series(source: Path) -> Iterator[tuple[tifffile.TiffFile, list[tifffile.TiffPageSeries]]]:
-    """Open a TIFF, and yield the series of its image: one, or one per plane."""
+    """Open a TIFF, and yield the series that make up its image: a single one, or one per plane."""
     with tifffile.TiffFile(source) as file:
         if file.is_ome:
             _refuse_names_elsewhere(source, _named_by_ome(file.ome_metadata or ""))
@@ -71,12 +71,12 @@ def _series(source: Path) -> Iterator[tuple[tifffile.TiffFile, list[tifffile.Tif
 
 
 def _of_one_image(source: Path, file: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
-    """Return the series of the image, without those of other files and without its thumbnails.
+    """Return the series of the image, without series of other files and without thumbnails.
 
     Raises
     ------
     DatasetError
-        If several series are left that are not single pages of one shape and type.
+        If several series remain that are not single pages with the same shape and type.
     """
     found = list(file.series)
     if len(found) == 1:
@@ -88,8 +88,8 @@ def _of_one_image(source: Path, file: tifffile.TiffFile) -> list[tifffile.TiffPa
         shapes = [str(tuple(series.shape)) for series in found]
         listed = some(shapes, _MOST_LISTED)
         raise DatasetError(
-            f"{source} holds {len(found)} images of shapes {listed}; expected one, or pages of one shape: save each to "
-            "a separate file (tifffile.imread(file, series=1) reads the second)"
+            f"{source} contains {len(found)} images of shapes {listed}; expected one image, or pages of equal shape: "
+            "save each image to a separate file (tifffile.imread(file, series=1) reads the second)"
         )
     return found
 
@@ -101,9 +101,9 @@ def _is_beside(series: tifffile.TiffPageSeries) -> bool:
 
 
 def _named_by_ome(metadata: str) -> set[str]:
-    """Return the files that OME-XML names.
+    """Return the names of files in OME-XML.
 
-    It is read by the parser that tifffile uses, which expands entities: a search of the text would miss these names.
+    The XML is parsed as in tifffile, which expands entities; a plain text search would miss names that contain them.
     """
     try:
         root = ElementTree.fromstring(metadata)
@@ -113,18 +113,20 @@ def _named_by_ome(metadata: str) -> set[str]:
 
 
 def _refuse_names_elsewhere(source: Path, names: Iterable[str]) -> None:
-    """Refuse a TIFF that takes pixels from outside its own folder, directly or through a link."""
+    """Refuse a TIFF whose pixels are outside its own folder, directly or through a link."""
     folder = source.resolve().parent
     for name in names:
         if not (source.parent / name).resolve().is_relative_to(folder):
-            raise DatasetError(f"{source} takes pixels from {name!r}, outside its own folder: copy them into one file")
+            raise DatasetError(
+                f"{source} refers to pixels in {name!r}, outside its own folder: copy all pixels into one file"
+            )
 
 
 def _chunks(series: tifffile.TiffPageSeries) -> tuple[int, ...]:
     page = series.keyframe
     if not page.is_tiled:
         return joined_planes(tuple(series.shape), np.dtype(series.dtype).itemsize)
-    inner = page.chunks  # of the axes of a page, the last ones of the series
+    inner = page.chunks  # along the axes of a page, which are the last axes of the series
     return (1,) * (len(series.shape) - len(inner)) + tuple(inner)
 
 
@@ -160,7 +162,7 @@ def _imagej_calibration(file: tifffile.TiffFile, metadata: dict[str, Any]) -> di
     for axis, key in (("z", "spacing"), ("t", "finterval")):
         if float(metadata.get(key, 0)) > 0:
             sizes[axis] = float(metadata[key])
-    # ImageJ's origin is the pixel at coordinate 0
+    # in ImageJ, the origin is the pixel index of coordinate 0
     origins = {d: -float(metadata[f"{d}origin"]) * sizes.get(d, 1.0) for d in "xyz" if f"{d}origin" in metadata}
     units = dict.fromkeys("zyx", plain_unit(str(metadata["unit"]))) if metadata.get("unit") else {}
     if "t" in sizes:

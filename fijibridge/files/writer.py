@@ -1,4 +1,4 @@
-"""Writers of files and folders, whole or not at all: each is written beside its path, then moved there."""
+"""Atomic writers of files and folders: each is written beside its path, then moved there when it is complete."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PARTIAL = ".partial"
 
 @contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path in the same folder, which is moved to `path` at the end and removed on an error.
+    """Yield a temporary path in the same folder; the file is moved to `path` at the end, or removed on an error.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb+") as file:  # on disk before the old file is replaced
+        with temporary.open("rb+") as file:  # make sure that it is on disk before the old file is replaced
             os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:
@@ -57,15 +57,15 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike[str], replace: bool = False) -> Iterator[Path]:
-    """Yield an empty folder beside `path`, which is moved to `path` at the end and removed on an error.
+    """Yield an empty folder beside `path`; it is moved to `path` at the end, or removed on an error.
 
     Parameters
     ----------
     path
-        Until the end its content lies in ``.NAME-….partial``. Only a killed process leaves that behind; the next call
-        logs a warning.
+        Final path of the folder. Until the end, the folder is called ``.NAME-….partial``. Only a killed process leaves
+        such a folder behind; the next call then logs a warning.
     replace
-        Replace an existing file or folder, which is removed once the new folder is in place.
+        Replace an existing file or folder at `path`, which is removed once the new folder is in place.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def atomic_folder(path: str | os.PathLike[str], replace: bool = False) -> Iterat
     target.parent.mkdir(parents=True, exist_ok=True)
     hidden = f".{target.name[:80]}-"
     for left in target.parent.glob(f"{glob.escape(hidden)}*{_PARTIAL}"):
-        log.warning("%s belongs to a process that was killed or is still writing: remove it if none is running", left)
+        log.warning("%s was left by a killed process, or is being written now: remove it if nothing is running", left)
     folder = Path(tempfile.mkdtemp(prefix=hidden, suffix=_PARTIAL, dir=target.parent))
     try:
         yield folder
@@ -95,7 +95,7 @@ def atomic_folder(path: str | os.PathLike[str], replace: bool = False) -> Iterat
 
 
 def _swap(folder: Path, target: Path) -> None:
-    """Move a folder to the path of an existing folder or file, which is removed, or restored on an error."""
+    """Replace an existing folder or file by a new folder; on an error, restore the old one."""
     old = folder.with_name(folder.name + ".old")
     target.rename(old)
     try:
@@ -116,20 +116,20 @@ def _umask() -> int:
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
-    """Make a folder for results if it does not exist.
+    """Create a folder for results if it does not exist.
 
     Raises
     ------
     DatasetError
-        If the path is a file, or the folder cannot be made.
+        If the path is a file, or the folder cannot be created.
     """
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        raise DatasetError(f"{error.filename} is a file; expected a folder for the results: choose another") from error
+        raise DatasetError(f"{error.filename} is a file; expected a folder for results: choose another path") from error
     except OSError as error:
-        raise DatasetError(f"the folder {folder} cannot be made: {error.strerror}; choose another") from error
+        raise DatasetError(f"the folder {folder} cannot be created: {error.strerror}; choose another") from error
     return folder
 
 
@@ -142,7 +142,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 
 def _plain_number(value: Any) -> Any:
-    """Return numpy numbers and paths as types of JSON."""
+    """Convert numpy numbers and paths to types that JSON has."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, os.PathLike):
@@ -151,28 +151,28 @@ def _plain_number(value: Any) -> Any:
 
 
 def _escaped(name: str) -> str:
-    """Escape non-ASCII characters as ImageJ does: an ImageJ TIFF holds ASCII only."""
+    """Escape non-ASCII characters as ImageJ does: the metadata of an ImageJ TIFF are ASCII."""
     return "".join(c if c.isascii() else f"\\u{ord(c):04X}" for c in name)
 
 
 @object_before_path
 def write_image(image: Array, path: str | os.PathLike[str], software: str | None = None) -> None:
-    """Write an image as an ImageJ TIFF, with axes, calibration and names of channels, atomically.
+    """Write an image as an ImageJ TIFF, with axes, calibration and channel names, atomically.
 
     Parameters
     ----------
     image
-        Array or DataArray, as :func:`fijibridge.as_image` takes it. Types that ImageJ lacks are converted without loss
-        or refused: see :func:`fijibridge.image.imagej_pixels`.
+        Array or DataArray, as for :func:`fijibridge.as_image`. Pixel types that ImageJ lacks are converted or refused,
+        see :func:`fijibridge.image.imagej_pixels`.
     path
-        File to write; its folder is made if needed.
+        File to write; its folder is created if needed.
     software
         Name of the writing program, stored in the file.
 
     Raises
     ------
     ImageError
-        If the axes are unclear, or no pixel type of ImageJ holds the values.
+        If the axes are unclear, or none of ImageJ's pixel types can represent the values.
 
     Examples
     --------
@@ -185,7 +185,7 @@ def write_image(image: Array, path: str | os.PathLike[str], software: str | None
     """
     image = in_order(image) if isinstance(image, xr.DataArray) else as_image(image)
     size, start = pixel_size(image), origin(image)
-    # the order of axes in an ImageJ file, which tifffile requires
+    # tifffile requires the order of axes in an ImageJ file
     ordered = image.transpose(*(d for d in "tzcyx" if d in image.dims))
     metadata: dict[str, Any] = {"axes": "".join(map(str, ordered.dims)).upper(), "unit": _escaped(unit(image))}
     metadata |= {f"{d}origin": -start[d] / size[d] for d in "xyz" if start.get(d)}

@@ -13,7 +13,7 @@ from fijibridge.errors import DatasetError
 
 
 class InsideStore(LocalStore):
-    """A read-only folder. Each path is resolved before it is opened."""
+    """A read-only store that resolves each path before opening it."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root, read_only=True)

@@ -1,8 +1,8 @@
 """Images: :class:`xarray.DataArray` with named axes, pixel sizes and units.
 
-Dimensions are a subset of ``t c z y x`` in that order (OME order, lower case, absent ones left out). Every axis but
-``c`` has a coordinate, the position of each pixel's *centre* in ``unit``. Coordinates follow from a pixel size and an
-origin, which are stored beside them, so that a crop keeps its place::
+Dimensions are a subset of ``t c z y x`` in that order (OME order, lower case, without missing axes). Every axis except
+``c`` has a coordinate, the position of each pixel's *centre* in ``unit``. Coordinates are computed from a pixel size
+and an origin, so that a crop keeps its position::
 
     >>> import numpy as np
     >>> image = as_image(np.zeros((4, 6)), pixel_size=0.5, unit="um")
@@ -10,10 +10,11 @@ origin, which are stored beside them, so that a crop keeps its place::
     >>> origin(crop), pixel_size(crop)
     ({'y': 1.0, 'x': 1.5}, {'y': 0.5, 'x': 0.5})
 
-The pixel size of an axis that the array lacks (the voxel depth of a single plane) is kept as a scalar coordinate.
+The pixel size of an axis that the array lacks (such as the voxel depth of a single plane) is kept as a scalar
+coordinate.
 
-Only this package knows the order of axes. It also knows the names that other libraries use: ``t pln row col ch`` of
-pyimagej's ``ij.py.from_java``, ``TCZYX`` of bioio, ``Channel`` and the like.
+Only this package depends on the order of axes. It also knows the axis names that other libraries use: ``t pln row col
+ch`` in pyimagej's ``ij.py.from_java``, ``TCZYX`` in bioio, ``Channel`` and the like.
 """
 
 from fijibridge.image.axes import (

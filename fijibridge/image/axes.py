@@ -1,4 +1,4 @@
-"""Axes of images: ``t c z y x`` in this order, and the names that other libraries give them."""
+"""Axes of images: ``t c z y x`` in this order, and their names in other libraries."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def in_order(image: Array) -> Array: ...
 
 
 def in_order(image: Array) -> Array:
-    """Return a DataArray with its axes renamed to ours and in the order ``t c z y x``.
+    """Return a DataArray with its axes renamed to ours and sorted in the order ``t c z y x``.
 
     Plain arrays, whose axes have no names, and DataArrays with unknown axes are returned unchanged.
     """
@@ -50,7 +50,7 @@ def in_order(image: Array) -> Array:
 
 
 def sort_axes(image: xr.DataArray) -> xr.DataArray:
-    """Return an image whose axes are ours, in the order ``t c z y x``."""
+    """Return an image that has our axis names, with its axes sorted in the order ``t c z y x``."""
     ordered = tuple(d for d in DIMS if d in image.dims)
     return image if image.dims == ordered else image.transpose(*ordered)
 
@@ -66,8 +66,8 @@ def with_our_axes(image: Any) -> Any: ...
 def with_our_axes(image: Any) -> Any:
     """Rename the axes of a DataArray from another library to ours.
 
-    Coordinates are kept, except numbers as names of channels; so are attributes with plain values. Anything that is not
-    a DataArray, and one with unknown axes, is returned unchanged.
+    Coordinates are kept, except channel names that are numbers; attributes with plain values are kept too. DataArrays
+    with unknown axes, and anything that is not a DataArray, are returned unchanged.
     """
     if not isinstance(image, xr.DataArray) or set(image.dims) <= set(DIMS):
         return image
@@ -88,7 +88,7 @@ def with_our_axes(image: Any) -> Any:
         renamed = renamed.drop_vars("c")
     about = image.attrs.get("imagej")
     for old, new in found.items():
-        # older versions of pyimagej store pixel sizes of single pixels here
+        # older versions of pyimagej store the pixel size of axes of length 1 here
         step = about.get(f"{old}_axis_scale") if isinstance(about, Mapping) else None
         if step and new in renamed.coords and new != "c":
             renamed = renamed.assign_coords({new: renamed.coords[new].assign_attrs(pixel_size=float(step))})
@@ -96,7 +96,7 @@ def with_our_axes(image: Any) -> Any:
 
 
 def plain_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the attributes that files can hold: texts, numbers, and arrays and lists of them.
+    """Return the attributes that can be stored in files: strings, numbers, and arrays and lists of them.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def check_axes(found: Sequence[str]) -> None:
     Raises
     ------
     ImageError
-        Lists the axes found, and how to name them.
+        The message lists the axes and says how to name them.
     """
     unknown = [d for d in found if d not in DIMS]
     if unknown or len(set(found)) != len(found) or not {"y", "x"} <= set(found):
@@ -130,12 +130,12 @@ def check_axes(found: Sequence[str]) -> None:
 
 
 def refuse_channels_last(shape: tuple[int, ...]) -> None:
-    """Refuse the shape of a plain array that has other than 2 to 5 axes, or seems to have colours as its last axis.
+    """Refuse the shape of a plain array that does not have 2 to 5 axes, or seems to have colours in its last axis.
 
     Raises
     ------
     ImageError
-        Tells how to name the axes.
+        The message says how to name the axes.
     """
     if not 2 <= len(shape) <= 5:
         raise ImageError(f"the array has shape {shape}; expected 2 to 5 axes out of t c z y x")
@@ -148,12 +148,12 @@ def refuse_channels_last(shape: tuple[int, ...]) -> None:
 
 
 def last_dims(ndim: int) -> str:
-    """Return the default axes of an array with `ndim` dimensions: the last ones of ``t c z y x``."""
+    """Return the default axes of an array with `ndim` dimensions: the last `ndim` of ``t c z y x``."""
     return "".join(DIMS[-ndim:])
 
 
 def channel_names(labels: Sequence[str], channels: int) -> list[str] | None:
-    """Return the names of channels from the labels of all planes; None unless each channel has one name throughout.
+    """Return channel names from the labels of all planes; None unless all planes of each channel have the same label.
 
     Examples
     --------

@@ -27,7 +27,7 @@ PerAxis: TypeAlias = "float | Mapping[str, float]"
 
 
 def pixel_size(image: xr.DataArray) -> dict[str, float]:
-    """Return the distance between pixels per axis, in :func:`unit`; for ``t`` the frame interval."""
+    """Return the pixel size per axis, in :func:`unit`; for ``t``, the frame interval in :func:`time_unit`."""
     return read_calibration(image)[0]
 
 
@@ -59,12 +59,12 @@ def usual_unit(name: str) -> str:
 
 
 def per_axis(value: PerAxis | None, what: str) -> dict[str, float]:
-    """Return a size or origin by axis; a single number is that of y and x.
+    """Return a size or origin by axis; a single number applies to y and x.
 
     Raises
     ------
     ImageError
-        If it names an axis other than t, z, y, x.
+        If `value` names an axis other than t, z, y, x.
     """
     if value is None:
         return {}
@@ -96,7 +96,8 @@ def with_coordinates(
 def read_calibration(image: xr.DataArray) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:
     """Return pixel sizes, origins and units per axis, read from the coordinates.
 
-    Coordinates stay right through crops, steps and block means; the stored size only sharpens their rounding.
+    Coordinates remain correct after cropping, striding and block averaging; the stored pixel size only removes their
+    rounding errors.
     """
     sizes, origins, units = {}, {}, {}
     image = with_our_axes(image)
@@ -112,7 +113,7 @@ def read_calibration(image: xr.DataArray) -> tuple[dict[str, float], dict[str, f
 
 
 def _undated(coordinate: xr.DataArray) -> xr.DataArray:
-    """Return a coordinate of timedeltas, which xarray makes from units of time in a file, as numbers in that unit."""
+    """Convert timedeltas, which xarray makes of numbers stored with a time unit, back to numbers in that unit."""
     if coordinate.dtype.kind != "m":
         return coordinate
     unit = str(coordinate.encoding.get("units", "seconds"))
@@ -123,31 +124,31 @@ def _undated(coordinate: xr.DataArray) -> xr.DataArray:
 
 
 def _step(dim: str, values: npt.NDArray[np.float64], stored: float | None) -> float:
-    """Return the distance of evenly spaced coordinates: the stored one where it agrees, as it has no rounding error."""
+    """Return the step of evenly spaced coordinates: the stored one if it agrees, since it has no rounding error."""
     if len(values) < 2:
         return 1.0 if stored is None else float(stored)
     step = float((values[-1] - values[0]) / (len(values) - 1))
     scale = max(abs(step), 1e-300)
     if step <= 0 or np.abs(np.diff(values) - step).max() > 1e-4 * scale:
-        raise ImageError(f"the coordinates of axis {dim!r} are {values[:4]} ...; expected even, rising steps")
+        raise ImageError(f"the coordinates of axis {dim!r} are {values[:4]} ...; expected even, ascending steps")
     close = stored is not None and abs(stored - step) <= 1e-6 * scale
     return float(stored) if close and stored is not None else step
 
 
 def same_shape(**images: Array) -> tuple[int, ...]:
-    """Check that images have one shape, pixel size and origin, and return the shape.
+    """Check that images have the same shape, pixel size and origin, and return the shape.
 
     Raises
     ------
     ImageError
-        Names two images that differ.
+        If two images differ; the message names them.
     """
     (first, reference), *rest = ((name, in_order(image)) for name, image in images.items())
     for other, image in rest:
         if image.shape != reference.shape:
             raise ImageError(
-                f"{first} has shape {reference.shape} but {other} {image.shape}: "
-                "crop or resample one of them to the pixels of the other"
+                f"{first} has shape {reference.shape}, but {other} has shape {image.shape}: "
+                "crop or resample one of them to match the other"
             )
         _refuse_different_origin(first, reference, other, image)
     return tuple(reference.shape)

@@ -41,19 +41,20 @@ def as_image(
     Parameters
     ----------
     array
-        Any array of 2 to 5 dimensions, or a DataArray, whose axes and calibration are kept where no argument replaces
-        them. Axes of pyimagej's ``ij.py.from_java``, ``(t, pln, row, col, ch)``, are known. A dask array stays one,
-        and an array in chunks (zarr, HDF5) becomes one, so that nothing is read before it is needed.
+        Any array with 2 to 5 dimensions, or a DataArray, whose axes and calibration are kept unless other arguments
+        replace them. The axis names of pyimagej's ``ij.py.from_java``, ``(t, pln, row, col, ch)``, are recognized. Dask
+        arrays stay dask arrays, and chunked arrays (zarr, HDF5) become dask arrays, so that pixels are read only when
+        they are needed.
     dims
-        Axes in the array's order, such as ``"yxc"``. The default are the last ones of ``t c z y x``: ``(y, x)``,
+        Axes in the array's order, such as ``"yxc"``. The default is the last axes of ``t c z y x``: ``(y, x)``,
         ``(z, y, x)``, ``(c, z, y, x)``. Axes of a DataArray that keep their names keep their calibration.
     pixel_size
-        Distance between neighbouring pixels, in `unit`: one number for y and x, or one per axis. The axis ``t``
-        means the frame interval. Axes that the array lacks are allowed, such as z of a single plane.
+        Distance between neighbouring pixels, in `unit`: one number for y and x, or one per axis; for ``t``, the frame
+        interval. Axes that the array lacks are allowed, such as z for a single plane.
     origin
-        Coordinate of the centre of the first pixel, in `unit`. By default it stays the same number of pixels.
+        Coordinate of the centre of the first pixel, in `unit`. By default, the origin stays the same in pixels.
     unit
-        Unit of the spatial axes, ``"pixel"`` if unknown; a mapping by axis to set that of ``t`` too.
+        Unit of the spatial axes, ``"pixel"`` if unknown. A mapping by axis can also set the unit of ``t``.
     name
         The title of the image.
 
@@ -65,7 +66,7 @@ def as_image(
     Raises
     ------
     ImageError
-        If axes are unknown, colours seem to be the last axis, or a pixel size is not positive.
+        If an axis is unknown, the last axis seems to contain colours, or a pixel size is not positive.
 
     Examples
     --------
@@ -103,14 +104,14 @@ def _named_axes(array: npt.ArrayLike | xr.DataArray, dims: str | None) -> xr.Dat
         refuse_channels_last(data.shape)
     found = list(dims if dims is not None else last_dims(data.ndim))
     if len(found) != data.ndim:
-        raise ImageError(f"the array has {data.ndim} axes {data.shape} but dims={dims!r} names {len(found)}")
+        raise ImageError(f"the array has {data.ndim} axes, shape {data.shape}, but dims={dims!r} names {len(found)}")
     check_axes(found)
     coords = _kept(array, found) if isinstance(array, xr.DataArray) else None
     return xr.DataArray(data, dims=found, coords=coords, name=getattr(array, "name", None))
 
 
 def _kept(image: xr.DataArray, dims: Sequence[str]) -> dict[Hashable, xr.Variable]:
-    """Return the coordinates of axes that keep their names, and scalar ones of axes that the image still lacks."""
+    """Return the coordinates of axes that keep their names, and scalar coordinates of axes that are still missing."""
     same = {old for old, new in zip(image.dims, dims, strict=True) if old == new}
     return {
         name: coordinate.variable
@@ -126,21 +127,21 @@ def _unread(data: Any) -> Any:
     if all(hasattr(data, name) for name in ("shape", "dtype", "chunks")):
         import dask.array as da
 
-        # given a name and meta, dask does not read from the array
+        # with name and meta given, dask does not read from the array
         chunks, meta = data.chunks or "auto", np.empty(0, data.dtype)
         return da.from_array(data, chunks=chunks, name=False, meta=meta)  # type: ignore[no-untyped-call]
     return data if hasattr(data, "dtype") and hasattr(data, "ndim") else np.asarray(data)
 
 
 def like(array: npt.NDArray[Any], image: ImageT, name: str | None = None) -> ImageT:
-    """Return a result with the spatial axes and calibration of the image that it was computed from.
+    """Return a result with the axes and calibration of the image that it was computed from.
 
     Parameters
     ----------
     array
-        Axes as in `image` without ``c``; one more axis in front is ``c``.
+        The result, with the axes of `image` except ``c``; an additional first axis is ``c``.
     image
-        Image that it was computed from. For a plain array the result is returned unchanged.
+        Image that `array` was computed from. If it is a plain array, `array` is returned unchanged.
     name
         Name of the result.
     """
@@ -156,7 +157,7 @@ def like(array: npt.NDArray[Any], image: ImageT, name: str | None = None) -> Ima
 
 
 def values(image: Array) -> npt.NDArray[Any]:
-    """Return the pixels as a numpy array; those of a DataArray in the order ``t c z y x``."""
+    """Return the pixels as a numpy array; for a DataArray, with axes in the order ``t c z y x``."""
     image = in_order(image)
     return np.asarray(image.values if isinstance(image, xr.DataArray) else image)
 
@@ -170,12 +171,12 @@ def first_channel(image: Array) -> Array: ...
 
 
 def first_channel(image: Array) -> Array:
-    """Return the first channel of an image, without the axis c; an image without channels unchanged."""
+    """Return the first channel of an image, without the axis c; images without channels are returned unchanged."""
     return image.isel(c=0, drop=True) if isinstance(image, xr.DataArray) and "c" in image.dims else image
 
 
 def single_channel(image: xr.DataArray) -> xr.DataArray:
-    """Return labels or a mask that were saved as a colour image with one number per pixel, without the axis c.
+    """Drop the axis c of labels or a mask that were saved as a colour image with equal channels.
 
     Raises
     ------
@@ -186,5 +187,5 @@ def single_channel(image: xr.DataArray) -> xr.DataArray:
         return image
     first = first_channel(image)
     if not bool((image == first).all()):
-        raise ImageError(f"has {image.sizes['c']} channels that differ; expected one number for each pixel")
+        raise ImageError(f"has {image.sizes['c']} different channels; expected one number per pixel")
     return first

@@ -1,4 +1,4 @@
-"""Checks of label images: whole numbers, no binary mask, no grey values."""
+"""Checks that an image is a label image: whole numbers, and neither a binary mask nor grey values."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from fijibridge.errors import ImageError
 from fijibridge.image.axes import Array
 from fijibridge.image.conversion import values
 
-_MANY = 8  # more regions than one cell has
-_SCATTERED = 4  # more regions than cells have on average
+_MANY = 8  # more separate regions than one cell can have
+_SCATTERED = 4  # more regions per cell than cells have on average
 
 
 def as_labels(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
@@ -21,7 +21,7 @@ def as_labels(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
     Raises
     ------
     ImageError
-        For binary masks, floats that are not whole numbers, negative ids, and anything but numbers.
+        For binary masks, floats that are not whole numbers, negative ids, and values that are not numbers.
     """
     array = values(labels)
     if array.dtype == bool:
@@ -32,20 +32,21 @@ def as_labels(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
     if np.issubdtype(array.dtype, np.floating) and array.size and np.array_equal(array, np.round(array)):
         array = array.astype(np.int64)
     if not np.issubdtype(array.dtype, np.integer):
-        raise ImageError(f"{name} has dtype {array.dtype}; a label image holds whole numbers, 0 = background")
+        raise ImageError(f"{name} has dtype {array.dtype}; a label image contains whole numbers, 0 = background")
     if np.issubdtype(array.dtype, np.signedinteger) and array.size and array.min() < 0:
-        raise ImageError(f"{name} holds the negative id {array.min()}; ids start at 1, 0 = background")
+        raise ImageError(f"{name} contains the negative id {array.min()}; ids start at 1, 0 = background")
     return array
 
 
 def as_truth(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
-    """Return a label image of true cells as a plain integer array: :func:`as_labels`, but no mask of many cells.
+    """Return a label image of true cells as a plain integer array; like :func:`as_labels`, but refuses masks of cells.
 
     Raises
     ------
     ImageError
-        Also if one id stands for many cells: the only id has 8 or more 4-connected (in 3D 6-connected) regions, or is
-        255 (a mask of Fiji) and has several. A single cell in a few parts passes.
+        As :func:`as_labels`, and if one id stands for many cells: it is the only id and has 8 or more 4-connected (in
+        3D 6-connected) regions, or more than one region if it is 255, as in Fiji's masks. A single cell in a few parts
+        is accepted.
     """
     array = as_labels(labels, name)
     only = int(array.max()) if array.size else 0
@@ -56,19 +57,19 @@ def as_truth(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
     regions = ndimage.label(array)[1]
     if regions >= (2 if only == 255 else _MANY):
         raise ImageError(
-            f"{name} has one id, {only}, for {regions} separate regions: it is a binary mask, not a label image: "
+            f"{name} has one id, {only}, for {regions} separate regions, so it is a binary mask, not a label image: "
             "number its regions first, with skimage.measure.label(mask, connectivity=1)"
         )
     return array
 
 
 def as_cells(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
-    """Return a label image as a plain integer array: :func:`as_truth`, but no image of grey values.
+    """Return a label image as a plain integer array; like :func:`as_truth`, but refuses images of grey values.
 
     Raises
     ------
     ImageError
-        Also if the values have many separate regions each, as grey values have and cells have not.
+        As :func:`as_truth`, and if each value has many separate regions, which is typical of grey values, not of cells.
     """
     array = as_truth(labels, name)
     if not array.size or array.ndim > 3:
@@ -79,7 +80,7 @@ def as_cells(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
     ids = len(np.unique(array[array > 0]))
     if regions > _SCATTERED * max(ids, 1) and regions > _MANY:
         raise ImageError(
-            f"{name} has {ids} values in {regions} separate regions: it looks like an image of grey values, not like a "
-            "label image, in which each cell has its own number"
+            f"{name} has {ids} values in {regions} separate regions, so it looks like an image of grey values rather "
+            "than a label image, in which each cell has its own number"
         )
     return array

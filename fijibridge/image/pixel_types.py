@@ -1,4 +1,4 @@
-"""Pixel types of ImageJ: ``uint8``, ``uint16`` and ``float32``."""
+"""ImageJ's pixel types: ``uint8``, ``uint16`` and ``float32``."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from fijibridge.errors import ImageError
 
 
 def imagej_pixels(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Convert an array to a pixel type of ImageJ without changing a value.
+    """Convert an array to one of ImageJ's pixel types.
 
-    ``uint8``, ``uint16`` and ``float32`` stay; bool becomes 0 and 255; other integers become ``uint16`` if they fit,
-    else ``float32`` if it holds them exactly (up to 2**24); ``float16`` and ``float64`` are rounded to ``float32``.
+    ``uint8``, ``uint16`` and ``float32`` stay as they are; bool becomes 0 and 255; other integers become ``uint16`` if
+    they fit, otherwise ``float32`` if it represents them exactly (up to 2**24); ``float16`` and ``float64`` are rounded
+    to ``float32``.
 
     Raises
     ------
     ImageError
-        For complex numbers, empty arrays, and values that no pixel type of ImageJ holds.
+        For complex numbers, empty arrays, and values that none of ImageJ's pixel types can represent.
 
     Examples
     --------
@@ -27,7 +28,7 @@ def imagej_pixels(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     dtype('float32')
     """
     if array.size == 0:
-        raise ImageError(f"the array is empty, shape {array.shape}: ImageJ has no image without pixels")
+        raise ImageError(f"the array is empty, shape {array.shape}: an ImageJ image needs at least one pixel")
     if array.dtype in (np.uint8, np.uint16, np.float32):
         return array
     if array.dtype == bool:
@@ -45,7 +46,9 @@ def _integers(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return array.astype(np.uint16)
     if max(-low, high) <= 2**24:
         return array.astype(np.float32)
-    raise ImageError(f"{array.dtype} values from {low} to {high} fit no pixel type of ImageJ exactly: scale them first")
+    raise ImageError(
+        f"{array.dtype} values from {low} to {high} fit none of ImageJ's pixel types exactly: scale them first"
+    )
 
 
 def _floats(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

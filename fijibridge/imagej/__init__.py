@@ -1,1 +1,1 @@
-"""ImageJ's vocabulary without Java: hyperstacks, lookup tables, tables, measurements, installations."""
+"""ImageJ's data structures in Python, without Java: hyperstacks, lookup tables, tables, measurements, installations."""

@@ -1,4 +1,4 @@
-"""Descriptions of images as ``fijibridge.Images.describe`` of Java writes them, read without Java."""
+"""Read the descriptions of images that the Java method ``fijibridge.Images.describe`` writes, without Java."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ KEYS = frozenset({
     "title", "type", "counts", "height", "width", "pixel_size", "origin", "units", "interval", "time_unit", "id",
     "slice_labels", "luts", "display_ranges", "mode", "info", "properties", "calibration_function", "path",
 })  # fmt: skip
-"""Everything that a description may hold."""
+"""All keys that a description may contain."""
 
 
 def is_rgb(said: Mapping[str, Any]) -> bool:
-    """Tell whether a pixel of the described image holds three channels."""
+    """Tell whether each pixel of the described image consists of three colours."""
     return bool(said["type"] == "RGB")
 
 
 def is_signed(said: Mapping[str, Any]) -> bool:
-    """Tell whether the described image has ImageJ's signed 16 bits."""
+    """Tell whether the described image has ImageJ's signed 16-bit type."""
     return bool(said["type"] == "signed 16-bit")
 
 
 def facts_of(said: Mapping[str, Any]) -> Facts:
-    """Return the facts in the description of an image.
+    """Return the properties in the description of an image.
 
     Raises
     ------
     KeyError, TypeError, ValueError
-        If the description is not one that Java writes.
+        If the description does not have the form that Java writes.
     """
     return Facts(
         title=str(said["title"]), rgb=is_rgb(said), channels=int(said["counts"][1]),
@@ -47,7 +47,7 @@ def _three(numbers: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _about(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Return everything but pixels and calibration, as :func:`fijibridge.imagej_info` returns it."""
+    """Return all properties besides pixels and calibration, as :func:`fijibridge.imagej_info` does."""
     about: dict[str, Any] = {"id": int(said["id"]), "type": str(said["type"])}
     if said.get("slice_labels"):
         about["slice_labels"] = [str(label or "") for label in said["slice_labels"]]

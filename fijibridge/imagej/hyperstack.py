@@ -1,6 +1,6 @@
-"""Hyperstacks: ImageJ's properties of an image, read from and written to an ImagePlus by other modules.
+"""Hyperstacks: the properties of an ImagePlus, which other modules read from and write to ImageJ.
 
-Nothing here needs Java: the properties come from a JVM in this process or from another Fiji through a pipe.
+Nothing here needs Java: the properties come from the JVM in this process, or through a pipe from another Fiji.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.imagej.metadata import imagej_info, keep_info
 
 MODES = {1: "composite", 2: "color", 3: "grayscale"}
-"""Display modes of several channels, by ImageJ's number."""
+"""Display modes of multi-channel images, by ImageJ's number."""
 
 _MICRO = {"micron", "microns", "µm", "μm", "um", "micrometer", "micrometre"}
 _SPATIAL = ("z", "y", "x")
@@ -49,15 +49,15 @@ class Facts:
     title
         Title of its window.
     rgb
-        Whether each pixel holds three colours.
+        True if each pixel consists of three colours.
     channels
         Number of channels as ImageJ counts them: RGB has one.
     pixel_size, origin, units
-        By z, y, x: ImageJ's pixelDepth ..., zOrigin ... (in pixels), getZUnit ...
+        For z, y, x: ImageJ's pixelDepth ..., zOrigin ... (in pixels), getZUnit ...
     interval, time_unit
-        Frame interval and its unit; 0 if unknown.
+        Frame interval, 0 if unknown, and its unit.
     about
-        As :func:`fijibridge.imagej_info` returns it.
+        Further properties, as :func:`fijibridge.imagej_info` returns them.
     """
 
     title: str
@@ -77,11 +77,11 @@ def image_of(array: npt.NDArray[Any], facts: Facts, keep: Sequence[str]) -> xr.D
     Parameters
     ----------
     array
-        (t, c, z, y, x), of length 1 along missing axes.
+        (t, c, z, y, x), with length 1 along missing axes.
     facts
         Properties of the ImagePlus.
     keep
-        Axes of the image; all others have length 1.
+        Axes that the image keeps; all others have length 1.
     """
     squeezed = array.reshape([n for d, n in zip(DIMS, array.shape, strict=True) if d in keep])
     sizes = {d: size if size > 0 else 1.0 for d, size in zip(_SPATIAL, facts.pixel_size, strict=True)}
@@ -103,12 +103,12 @@ def image_of(array: npt.NDArray[Any], facts: Facts, keep: Sequence[str]) -> xr.D
 
 
 def _unit_of(name: str) -> str:
-    name = name.strip()  # a blank, if the resolution in the file has no unit
+    name = name.strip()  # ImageJ's unit is a blank if the resolution in the file has no unit
     return "um" if name.lower() in _MICRO else "pixel" if name in ("", "pixels") else name
 
 
 def signed_ranges(ranges: Sequence[tuple[float, float]], signed: bool) -> list[tuple[float, float]]:
-    """Return display ranges in the values of the array: signed ones if ImageJ stores signed 16 bits."""
+    """Return display ranges as values of the array; `signed` if ImageJ stores signed 16-bit values."""
     return [(low - _SIGN, high - _SIGN) for low, high in ranges] if signed else list(ranges)
 
 
@@ -122,25 +122,25 @@ class Shown:
     Attributes
     ----------
     rgb
-        Whether three channels become one RGB pixel.
+        True if three channels become one RGB pixel.
     signed
-        Whether values are stored as ImageJ's signed 16 bits.
+        True if values are stored as ImageJ's signed 16-bit type.
     counts
-        Number of frames, channels and slices in the stack.
+        Numbers of frames, channels and slices in the stack.
     labels
-        Labels of the slices in the order of the stack: c fastest, then z, then t.
+        Labels of the slices in the order of the stack: c varies fastest, then z, then t.
     pixel_size, origin, units
-        By z, y, x; the origin in pixels, the unit None if unknown.
+        For z, y, x; origin in pixels, units None if unknown.
     interval, time_unit
         Frame interval and its unit, if known.
     function
         Calibration function of grey values.
     info, properties
-        Texts; properties alternate keys and values.
+        Text of Image > Show Info; further properties as alternating keys and values.
     luts, ranges
-        Lookup table, and values shown as black and white, of each channel; empty if unknown.
+        Lookup table of each channel, and values shown as black and white; empty if unknown.
     mode
-        Number in :data:`MODES`; None if unknown.
+        Number of the display mode, see :data:`MODES`; None if unknown.
     """
 
     rgb: bool
@@ -166,10 +166,10 @@ def shown(image: xr.DataArray, mode: str | None = None) -> Shown:
     Parameters
     ----------
     image
-        Image in the order ``t c z y x``. What :func:`fijibridge.imagej_info` returns is used as far as it still fits
-        type and number of channels.
+        Image with axes in the order ``t c z y x``. The properties in :func:`fijibridge.imagej_info` are used where they
+        still fit the type and number of channels.
     mode
-        Display mode of several channels; the stored one by default.
+        Display mode of a multi-channel image; by default the stored one.
 
     Raises
     ------
@@ -178,9 +178,9 @@ def shown(image: xr.DataArray, mode: str | None = None) -> Shown:
     """
     frames, channels, slices, height, width = (image.sizes.get(d, 1) for d in DIMS)
     if 0 in image.shape:
-        raise ImageError(f"the array is empty, shape {image.shape}: ImageJ has no image without pixels")
+        raise ImageError(f"the array is empty, shape {image.shape}: an ImageJ image needs at least one pixel")
     if height * width >= 2**31:
-        raise ImageError(f"a plane of {height} x {width} has more than the 2**31 pixels of ImageJ: show a part of it")
+        raise ImageError(f"a plane of {height} x {width} has 2**31 pixels or more, ImageJ's limit: show a part of it")
     about, rgb, signed = _fitting(image), _is_rgb(image), image.dtype == np.int16
     sizes, origins = pixel_size(image), origin(image)
     timed = "t" in image.dims and (time_unit(image) != "frame" or sizes["t"] != 1)
@@ -237,9 +237,9 @@ def _is_rgb(image: xr.DataArray) -> bool:
 
 
 def stored_pixels(image: xr.DataArray, rgb: bool) -> npt.NDArray[Any]:
-    """Return the pixels of an image in a type of ImageJ, (t, c, z, y, x); RGB as one channel of 0xFFRRGGBB.
+    """Return the pixels of an image in one of ImageJ's types, (t, c, z, y, x); RGB as one channel of 0xFFRRGGBB.
 
-    ``int16`` becomes ImageJ's signed 16 bits; for other types see :func:`fijibridge.image.imagej_pixels`.
+    ``int16`` becomes ImageJ's signed 16-bit type; for other types see :func:`fijibridge.image.imagej_pixels`.
     """
     dims = [str(d) for d in image.dims if not (rgb and d == "c")]
     array = pack_rgb(*(image.isel(c=i).values for i in range(3))) if rgb else plain_pixels(image.values)
@@ -247,17 +247,17 @@ def stored_pixels(image: xr.DataArray, rgb: bool) -> npt.NDArray[Any]:
 
 
 def plain_pixels(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Convert pixels to a type of ImageJ, ``int16`` to its signed 16 bits.
+    """Convert pixels to one of ImageJ's types; ``int16`` becomes its signed 16-bit type.
 
     For other types see :func:`fijibridge.image.imagej_pixels`.
     """
     if array.dtype == np.int16 and array.size:
-        # unsigned values and a calibration function that subtracts 32768; flipping the top bit adds 32768
+        # ImageJ stores unsigned values and subtracts 32768 by a calibration function; flipping the top bit adds 32768
         return np.asarray(array.view(np.uint16) ^ np.uint16(_SIGN))
     return imagej_pixels(array)
 
 
 def pack_rgb(red: npt.NDArray[Any], green: npt.NDArray[Any], blue: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-    """Pack three ``uint8`` channels as ImageJ's RGB does, 0xFFRRGGBB."""
+    """Pack three ``uint8`` channels into ImageJ's RGB pixels, 0xFFRRGGBB."""
     packed: npt.NDArray[np.uint32] = 0xFF000000 | red.astype(np.uint32) << 16 | green.astype(np.uint32) << 8 | blue
     return packed.astype(np.uint32).view(np.int32)

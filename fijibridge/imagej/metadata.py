@@ -1,8 +1,7 @@
 """ImageJ metadata of an image, stored as JSON text in ``image.attrs["imagej"]``.
 
-Attributes of a DataArray must be plain values: netCDF, zarr and conversions to Java accept nothing else. Therefore
-lookup tables, display ranges, labels of slices and the like are one text, which stays with the image.
-:func:`imagej_info` reads it.
+netCDF, zarr and conversions to Java accept only plain values as attributes of a DataArray. Lookup tables, display
+ranges, slice labels and similar metadata are therefore stored as one text. :func:`imagej_info` reads it.
 """
 
 from __future__ import annotations
@@ -24,28 +23,28 @@ _LUT_BYTES = 3 * 256
 
 
 def imagej_info(image: Any) -> dict[str, Any]:
-    """Return the ImageJ metadata of an image besides pixels and calibration.
+    """Return the ImageJ metadata of an image other than pixels and calibration.
 
     Parameters
     ----------
     image
-        Image from ``fiji.image()``, also after it was stored as netCDF or zarr and read again. Objects without the
-        attribute give an empty dict.
+        Image from ``fiji.image()``, or such an image read back from netCDF or zarr. The result is an empty dict for
+        objects without the attribute.
 
     Returns
     -------
     dict
-        The known ones of: ``id`` (int) and ``type`` (str) of the image, ``session`` (str) of the Fiji in which it has
-        that id, ``path`` (str) of its file, ``luts`` (list of
+        Those of the following items that are known: ``id`` (int) and ``type`` (str) of the image, ``session`` (str,
+        identifies the Fiji in which the id is valid), ``path`` (str) of its file, ``luts`` (list of
         :class:`~fijibridge.imagej.lookup_table.LookupTable`, one per channel), ``display_ranges`` (list of pairs of
-        floats), ``mode`` (``"composite"``, ``"color"`` or ``"grayscale"``), ``channel`` (int, of a single one out of
-        several), ``slice_labels`` (list of str), ``info`` (str), ``properties`` (dict of str) and
-        ``calibration_function`` (dict of ``function``, ``coefficients`` and ``unit``).
-        Each call returns a new dict. Values of a wrong type are left out: the text may come from a file.
+        floats), ``mode`` (``"composite"``, ``"color"`` or ``"grayscale"``), ``channel`` (int, 0-based index if the
+        image is a single channel of several), ``slice_labels`` (list of str), ``info`` (str), ``properties`` (dict of
+        str) and ``calibration_function`` (dict with ``function``, ``coefficients`` and ``unit``).
+        Each call returns a new dict. Values with a wrong type are omitted, because the text may come from a file.
 
     See Also
     --------
-    imagej_text : stores changed metadata.
+    imagej_text : Convert changed metadata into text that can be stored.
 
     Examples
     --------
@@ -58,12 +57,12 @@ def imagej_info(image: Any) -> dict[str, Any]:
 
 
 def imagej_text(info: Mapping[str, Any]) -> str:
-    """Return ImageJ metadata as the text that is stored.
+    """Convert ImageJ metadata into the text that is stored with an image.
 
     Parameters
     ----------
     info
-        As :func:`imagej_info` returns it.
+        Metadata as returned by :func:`imagej_info`.
 
     Raises
     ------
@@ -82,28 +81,28 @@ def imagej_text(info: Mapping[str, Any]) -> str:
     try:
         return json.dumps(ordered, default=_plain)
     except (TypeError, ValueError) as error:
-        raise ImageError(f"this metadata cannot be stored with an image: {error}") from error
+        raise ImageError(f"these metadata cannot be stored with an image: {error}") from error
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, LookupTable):
         return value.data.hex()
-    for method in ("tolist", "item"):  # numpy's arrays and numbers
+    for method in ("tolist", "item"):  # numpy arrays and scalars
         if hasattr(value, method):
             return getattr(value, method)()
-    raise TypeError(f"{type(value).__name__} {value!r} is neither text nor number nor a list of them")
+    raise TypeError(f"{type(value).__name__} {value!r} is neither a text, a number nor a list of them")
 
 
 def _read(text: str) -> dict[str, Any]:
     try:
         stored = json.loads(text)
     except ValueError:
-        return {}  # an attribute of another program
+        return {}  # an attribute written by another program
     return _valid(stored) if isinstance(stored, dict) else {}
 
 
 def _valid(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the right type, and all values of unknown names."""
+    """Return the known items whose values have the right type, and all unknown items."""
     found = {}
     for name, value in stored.items():
         try:
@@ -146,14 +145,14 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 
 
 def keep_info(image: xr.DataArray, info: Mapping[str, Any]) -> None:
-    """Store metadata with an image, so that ``image.attrs["imagej"]["id"]`` works as in version 0.1."""
+    """Store metadata with an image such that ``image.attrs["imagej"]["id"]`` works as in version 0.1."""
     attrs = _Attrs(image.attrs)
     attrs[KEY] = imagej_text(info)
-    image.variable._attrs = attrs  # xarray's own setter would make a plain dict of it
+    image.variable._attrs = attrs  # xarray's own setter would convert it to a plain dict
 
 
 class _Attrs(dict[Any, Any]):
-    """Attributes that store a plain text under ``"imagej"``, and return it as a text that also works as a dict.
+    """Attributes that store plain text under ``"imagej"``, and return it as text that also works as a dict.
 
     The stored text is a real str, because h5netcdf refuses subclasses.
     """
@@ -163,12 +162,12 @@ class _Attrs(dict[Any, Any]):
         return _AsDict.of(self, value) if key == KEY and type(value) is str else value
 
     def get(self, key: Any, default: Any = None) -> Any:
-        """Return the value of a name."""
-        return self[key] if key in self else default  # noqa: SIM401  (which is this method)
+        """Return the value of an attribute."""
+        return self[key] if key in self else default  # noqa: SIM401  (this is the method that SIM401 suggests)
 
 
 class _AsDict(str):
-    """Text that can be read and changed as the dict that it was in version 0.1, with a warning."""
+    """Text that can be read and changed like the dict of version 0.1, with a warning."""
 
     _attrs: _Attrs
 

@@ -1,4 +1,4 @@
-"""Tables and curves in the form in which ImageJ holds them: columns of doubles or texts."""
+"""Tables and curves as ImageJ stores them: columns of doubles or text."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from fijibridge.errors import ImageError, SessionError
 
 
 def columns_of(table: pd.DataFrame) -> dict[str, npt.NDArray[np.float64] | list[str]]:
-    """Return the columns of a table by name: numbers with NaN for missing ones, or texts.
+    """Return the columns of a table by name: numbers, with NaN for missing values, or text.
 
-    Columns of a named index come first.
+    The columns of a named index come first.
 
     Raises
     ------
     SessionError
-        If two columns share a name, a name is empty, or a column holds complex numbers.
+        If two columns have the same name, a name is empty, or a column contains complex numbers.
     """
     table = with_index(table)
     names = [str(name) for name in table.columns]
@@ -28,7 +28,8 @@ def columns_of(table: pd.DataFrame) -> dict[str, npt.NDArray[np.float64] | list[
         column = table[heading]
         if pd.api.types.is_complex_dtype(column):
             raise SessionError(
-                f"column {name!r} holds complex numbers, which ImageJ's tables do not: take real and imag"
+                f"column {name!r} contains complex numbers, which ImageJ's tables do not support: use two columns for "
+                "the real and imaginary part"
             )
         if _is_number(column):
             columns[name] = column.to_numpy(dtype=float, na_value=np.nan)
@@ -38,12 +39,12 @@ def columns_of(table: pd.DataFrame) -> dict[str, npt.NDArray[np.float64] | list[
 
 
 def with_index(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with its index, if it has a name, as the first columns."""
+    """Return a table whose named index was converted into its first columns."""
     return table.reset_index() if any(name is not None for name in table.index.names) else table
 
 
 def _is_number(column: pd.Series) -> bool:
-    """Return whether a column fits into doubles; whole numbers beyond 2**53 do not, and are shown as text."""
+    """Tell whether doubles can represent a column; integers above 2**53 are shown as text instead."""
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return False
     return not (pd.api.types.is_integer_dtype(column) and (column.abs() > 2**53).any())
@@ -55,12 +56,12 @@ def curves_to_plot(curves: pd.DataFrame) -> tuple[npt.NDArray[np.float64], pd.Da
     Raises
     ------
     ImageError
-        If index or columns are not numbers, or no value is finite.
+        If the index or a column is not numeric, or no value is finite.
     """
     try:
         x, numbers = curves.index.to_numpy(float), curves.astype(float)
     except (TypeError, ValueError) as error:
-        raise ImageError(f"a plot needs numbers, as values and as the index: {error}") from error
+        raise ImageError(f"a plot needs numbers as values and as the index: {error}") from error
     if not np.isfinite(numbers.to_numpy()).any():
-        raise ImageError("there is nothing to plot: no column holds a finite number")
+        raise ImageError("there is nothing to plot: no column contains a finite number")
     return x, numbers

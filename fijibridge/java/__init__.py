@@ -1,5 +1,5 @@
-"""Java sources of fijibridge, and the tools that fetch jars and compile them. No JVM runs in this room.
+"""Java sources of fijibridge, and the tools that fetch jars and compile the sources. This package starts no JVM here.
 
-``fijibridge/`` holds the classes that both kinds of Fiji load: one in Python's process, and one that was started
-without Python. ``fijibridge/session/`` and ``ij/`` are for the first only, ``fijibridge/foreign/`` for the second.
+``fijibridge/`` contains the classes that both kinds of Fiji load: Fiji in Python's process, and Fiji started without
+Python. ``fijibridge/session/`` and ``ij/`` are only for the former, ``fijibridge/foreign/`` only for the latter.
 """

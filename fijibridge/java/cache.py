@@ -1,4 +1,4 @@
-"""The folder of everything that is made once and used by later processes: jars, compiled classes, patched classes."""
+"""The cache folder for files that later processes reuse: jars, compiled classes, patched classes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 def cache_folder() -> Path:
     """Return the folder of all caches: ``fijibridge`` in scyjava's cache folder, ``~/.jgo`` by default."""
-    config = sys.modules.get("scyjava.config")  # not imported for it: its hooks run at once beside a running JVM
+    config = sys.modules.get("scyjava.config")  # not imported here: its hooks would run at once if a JVM is running
     base = Path.home() / ".jgo" if config is None else Path(config.get_cache_dir())
     return base / "fijibridge"
 
 
 def key_of(parts: Iterable[object]) -> str:
-    """Return a short hash of some values, to name a file after what it was made from.
+    """Return a short hash of some values, used to name a file after the inputs that determine its contents.
 
     Examples
     --------

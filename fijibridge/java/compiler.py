@@ -1,7 +1,7 @@
-"""Compile the Java sources of this package, once for each Java and ImageJ, and keep the class files.
+"""Compile the Java sources of this package once for each version of Java and ImageJ, and cache the class files.
 
 ``python -m fijibridge.java.compiler foreign JAVA_HOME JAVA_VERSION IMAGEJ_VERSION JAR...`` prints a line of JSON:
-``{"classes": folder, "temporary": flag}`` or ``{"error": message}``. A Fiji that was started without Python calls it.
+``{"classes": folder, "temporary": flag}`` or ``{"error": message}``. Fiji calls it if it was started without Python.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ _FOLDERS: dict[Part, tuple[str, ...]] = {
     "foreign": ("fijibridge", "fijibridge/foreign"),
 }
 _LEVEL = "1.8"
-"""Language and class files of Java 8, which old Fijis run on."""
+"""Language level and class files of Java 8, on which old versions of Fiji run."""
 _TIMEOUT = 300
-"""Seconds for one compilation."""
+"""Time limit of one compilation, in seconds."""
 _ADVICE = (
-    "fijibridge compiles its Java classes with it once: connect to the network, or copy ~/.jgo and ~/.m2 from a "
-    "machine that has it"
+    "fijibridge needs it once to compile its Java classes: connect to the network, or copy ~/.jgo and ~/.m2 from a "
+    "machine that has them"
 )
 
 
 @dataclass(frozen=True)
 class Target:
-    """A Java and an ImageJ that classes are compiled for.
+    """The Java and ImageJ for which classes are compiled.
 
     Attributes
     ----------
     java
-        Home of the Java, whose program compiles.
+        Home folder of the Java installation, which also runs the compiler.
     java_version, imagej_version
-        As Java and ImageJ report them.
+        Versions as reported by Java and ImageJ.
     class_path
-        Jars that the sources are compiled against, ImageJ's among them.
+        Jars that the sources are compiled against, including ImageJ's.
     """
 
     java: Path
@@ -60,7 +60,7 @@ class Target:
     class_path: tuple[Path, ...]
 
     def key(self, part: Part) -> str:
-        """Return the name of the classes: it changes with the sources, the compiler, Java, ImageJ and the jars."""
+        """Return a key that changes with the sources, the compiler, Java, ImageJ and the jars."""
         texts = [source.read_text(encoding="utf-8") for source in sources(part)]
         path = [(jar.name, jar.stat().st_size) for jar in self.class_path]
         return key_of([jars.ECJ, _LEVEL, self.java_version, self.imagej_version, *path, *texts])
@@ -73,7 +73,7 @@ def sources(part: Part) -> list[Path]:
 
 
 def compiled(part: Part, target: Target) -> tuple[Path, bool]:
-    """Return the folder of the compiled classes, and whether it is a temporary one that the caller has to remove.
+    """Return the folder of the compiled classes, and True if it is a temporary folder that the caller must remove.
 
     Raises
     ------
@@ -86,34 +86,34 @@ def compiled(part: Part, target: Target) -> tuple[Path, bool]:
     compiler = fetch()
     try:
         with jars.in_turn():
-            if not folder.is_dir():  # else another process was faster
+            if not folder.is_dir():  # another process may have compiled them meanwhile
                 with atomic_folder(folder) as whole:
                     _compile(part, target, compiler, whole)
         return folder, False
     except OSError as error:
-        log.debug("the classes are compiled again in each process: %s", error)
+        log.debug("the Java classes will be compiled again in each process: %s", error)
     temporary = Path(tempfile.mkdtemp(prefix="fijibridge-classes-"))
     _compile(part, target, compiler, temporary)
     return temporary, True
 
 
 def drop(folder: Path) -> None:
-    """Remove classes that Java refused."""
+    """Remove a folder of classes."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def fetch() -> Path:
-    """Return the jar of the compiler, from Maven Central the first time.
+    """Return the jar of the compiler, which is fetched from Maven Central the first time.
 
     Raises
     ------
     StartError
-        If it is not on this machine and cannot be fetched.
+        If the jar is not on this machine and cannot be fetched.
     """
     jars.refuse_unreachable([jars.ECJ], {}, _ADVICE)
     try:
         (jar,) = jars.jars_of([jars.ECJ])
-    except Exception as error:  # jgo's errors have no common class
+    except Exception as error:  # jgo's exceptions have no common base class
         raise StartError(
             f"the Java compiler {jars.ECJ} could not be fetched from Maven Central: {error}. {_ADVICE}"
         ) from error
@@ -126,7 +126,7 @@ def _compile(part: Part, target: Target, compiler: Path, out: Path) -> None:
     Raises
     ------
     StartError
-        Holds the messages of the compiler.
+        If compilation fails; the message contains the compiler's output.
     """
     program = target.java / "bin" / ("java.exe" if sys.platform == "win32" else "java")
     command: list[str | Path] = [
@@ -143,22 +143,22 @@ def _compile(part: Part, target: Target, compiler: Path, out: Path) -> None:
     if done.returncode:
         raise StartError(
             f"the Java classes of fijibridge could not be compiled for Java {target.java_version} and ImageJ "
-            f"{target.imagej_version}, please report it: {(done.stderr or done.stdout).strip()[-2000:]}"
+            f"{target.imagej_version}; please report this error: {(done.stderr or done.stdout).strip()[-2000:]}"
         )
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Compile the classes of a part, and print where they are."""
+    """Compile the classes of a part, and print their folder."""
     print(json.dumps(answer(arguments)))
 
 
 def answer(arguments: Sequence[str]) -> dict[str, object]:
-    """Return where the classes of a part are, or the error.
+    """Return the folder of the compiled classes of a part, or the error.
 
     Parameters
     ----------
     arguments
-        As on the command line: part, home and version of Java, version of ImageJ, jars.
+        As on the command line: part, home folder and version of Java, version of ImageJ, jars.
     """
     part, java, java_version, imagej_version, *path = arguments
     target = Target(Path(java), java_version, imagej_version, tuple(map(Path, path)))

@@ -1,4 +1,4 @@
-"""Jars of Maven coordinates, collected once for all processes."""
+"""The jars of Maven coordinates, fetched once for all processes."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ EMBEDDED = ("net.imagej:ij:1.54p", "net.imagej:ij1-patcher:2.0.0")
 """Maven coordinates of the embedded ImageJ."""
 
 FIJI = "sc.fiji:fiji"
-"""Maven coordinates of Fiji, newest version."""
+"""Maven coordinates of the newest version of Fiji."""
 
 ECJ = "org.eclipse.jdt:ecj:3.26.0"
-"""Eclipse's Java compiler: the last version that runs on Java 8; it reads the class library of Java 8 to 25."""
+"""Eclipse's Java compiler: the last version that runs on Java 8. It can read the class libraries of Java 8 to 25."""
 
 LOCK_TIMEOUT = 300.0
-"""Seconds to wait for another process that fetches jars, before continuing without the lock."""
+"""Seconds to wait while another process fetches jars, before continuing without the lock."""
 
 ANSWER_TIMEOUT = 10.0
 """Seconds after which a Maven repository counts as unreachable."""
 
 
 def kept(endpoints: Sequence[str]) -> Path:
-    """Return the folder of the jars of coordinates; it exists once they were collected."""
+    """Return the folder for the jars of coordinates, which exists once they have been fetched."""
     group, artifact, *_ = endpoints[0].split(":")
     return cache_folder() / f"{group}.{artifact}-{key_of(['+'.join(endpoints)])}"
 
 
 def jars_of(endpoints: Sequence[str], repositories: Mapping[str, str] | None = None) -> list[Path]:
-    """Return the jars of coordinates and of their dependencies, fetched from Maven Central the first time.
+    """Return the jars of coordinates and their dependencies, which are fetched from Maven Central the first time.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def jars_of(endpoints: Sequence[str], repositories: Mapping[str, str] | None = N
 
     Notes
     -----
-    jgo empties and refills its own folder at each call, and a process that runs on these jars finds classes missing
-    meanwhile. This folder is written once and never changed.
+    jgo empties and refills its own folder at each call; meanwhile, classes are missing for processes that use its jars.
+    Our folder is written once and never changed.
     """
     folder = kept(endpoints)
     if not folder.is_dir():
@@ -63,7 +63,7 @@ def jars_of(endpoints: Sequence[str], repositories: Mapping[str, str] | None = N
 
         with in_turn():
             if not folder.is_dir():
-                # as scyjava does it
+                # as scyjava does
                 made = jgo.build(
                     endpoint="+".join(endpoints), cache_dir=cache_folder().parent,
                     repositories=dict(repositories or {}), resolver=jgo.maven.PythonResolver(lenient=True),
@@ -75,7 +75,7 @@ def jars_of(endpoints: Sequence[str], repositories: Mapping[str, str] | None = N
 
 
 def _link(jar: Path, place: Path) -> None:
-    """Link a jar into another folder; copy it where the file system has no hard links."""
+    """Link a jar into another folder; copy it if the file system does not support hard links."""
     try:
         os.link(jar, place)
     except OSError:
@@ -84,7 +84,7 @@ def _link(jar: Path, place: Path) -> None:
 
 @contextmanager
 def in_turn() -> Iterator[None]:
-    """Let one process at a time run jgo."""
+    """Let only one process at a time run jgo."""
     lock = _lock()
     try:
         yield
@@ -104,13 +104,13 @@ def _lock() -> BaseFileLock | None:
         return lock
     except Timeout:
         log.warning("another process has been fetching jars for %g s; continuing without waiting for it", LOCK_TIMEOUT)
-    except OSError as error:  # nobody changes a read-only cache
+    except OSError as error:  # a read-only cache needs no lock
         log.debug("no lock in %s: %s", cache, error)
     return None
 
 
 def is_cached(endpoints: Sequence[str]) -> bool:
-    """Tell whether these coordinates were resolved before: by us, or by jgo, in an environment named by the first."""
+    """Tell whether coordinates were resolved earlier, by us or by jgo, whose folder is named after the first one."""
     if kept(endpoints).is_dir():
         return True
     group, first, *_ = endpoints[0].split(":")
@@ -123,14 +123,14 @@ def is_cached(endpoints: Sequence[str]) -> bool:
 
 
 def refuse_unreachable(endpoints: Sequence[str], repositories: Mapping[str, str], advice: str) -> None:
-    """Check that the repositories answer, unless the jars were resolved on this machine before.
+    """Check that the repositories answer, unless the jars are already on this machine.
 
-    jgo would otherwise try each artifact in each repository until all of them time out.
+    Without this check, jgo would try each artifact in each repository until all requests time out.
 
     Raises
     ------
     StartError
-        Names the silent repositories, and ends with `advice`.
+        If a repository does not answer; the message names it, and ends with `advice`.
     """
     if is_cached(endpoints):
         return

@@ -1,1 +1,1 @@
-"""The network: patches, U-Net, training, prediction. torch, never Java."""
+"""The network: patches, U-Net, training, prediction. Uses torch, never Java."""

@@ -16,11 +16,11 @@ def as_in_image(array: Array, image: Array, name: str) -> Array:
     Parameters
     ----------
     array
-        Target or weight. A plain array, or one whose axes have no names, is taken to have the axes of the image.
+        Target or weight. A plain array, or one with unnamed axes, is assumed to have the axes of the image.
     image
-        Its image, in the order ``z y x`` that :func:`fijibridge.as_image` returns.
+        Its image, with axes in the order ``z y x`` that :func:`fijibridge.as_image` returns.
     name
-        Name of `array` for messages.
+        Name of `array` in error messages.
 
     Raises
     ------
@@ -42,6 +42,6 @@ def as_in_image(array: Array, image: Array, name: str) -> Array:
     if not set(expected) <= set(array.dims) or len(channels) > 1 or set(channels) & (set(DIMS) - {"c"}):
         raise TrainingError(
             f"{name} has axes {array.dims}; expected those of its image, {tuple(expected)}, in any order, and at most "
-            "one of channels: rename them with array.rename(...)"
+            "one channel axis: rename the axes with array.rename(...)"
         )
     return array.transpose(*channels, *expected)

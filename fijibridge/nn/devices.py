@@ -1,4 +1,4 @@
-"""Devices that compute: the processor or an accelerator, its memory, and the precision of its numbers."""
+"""Compute devices: the CPU or an accelerator, its memory, and its numerical precision."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fijibridge.machine import available_memory
 from fijibridge.renames import rename_attributes
 
 PRECISIONS: dict[str, torch.dtype] = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
-"""Types of numbers in which a network computes, by the names that settings use."""
+"""Data types in which a network computes, by their names in the settings."""
 
 
 def device_of(name: str | torch.device | None) -> torch.device:
-    """Return the device of a name, or the best one.
+    """Return the device with a name, or the best available one.
 
     Parameters
     ----------
@@ -26,16 +26,18 @@ def device_of(name: str | torch.device | None) -> torch.device:
     Raises
     ------
     DeviceError
-        If the name is not known, or this machine has no such device.
+        If the name is unknown, or this machine has no such device.
     """
     if name is None:
         return _best()
     kind, _, number = str(name).partition(":")
     if kind not in ("cpu", "cuda", "mps") or not (number.isdecimal() or str(name) == kind):
-        raise DeviceError(f"device {str(name)!r} is not known; expected cpu, cuda, cuda:1 or the like, or mps")
+        raise DeviceError(f"unknown device {str(name)!r}; expected cpu, cuda, cuda:1 or the like, or mps")
     count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
     if int(number or 0) >= count:
-        raise DeviceError(f"this machine has no device {str(name)!r}, {count} of its kind: choose cpu, or leave it out")
+        raise DeviceError(
+            f"this machine has {count} {kind} device(s), but no {str(name)!r}: choose cpu, or omit device"
+        )
     return torch.device(str(name))
 
 
@@ -46,11 +48,11 @@ def _best() -> torch.device:
 
 
 def device_memory(device: torch.device) -> int | None:
-    """Return the memory of a GPU, else the available memory of the host, in bytes; None where it is unknown.
+    """Return the memory of a GPU, else the available memory of the host, in bytes; None if unknown.
 
     See Also
     --------
-    fijibridge.machine.available_memory : respects the limit of a container.
+    fijibridge.machine.available_memory : Available memory, within the limit of a container.
     """
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
@@ -58,14 +60,14 @@ def device_memory(device: torch.device) -> int | None:
 
 
 def resolve_precision(asked: str | int | None, device: torch.device) -> str:
-    """Return a key of :data:`PRECISIONS`.
+    """Resolve a requested precision to a key of :data:`PRECISIONS`.
 
     Parameters
     ----------
     asked
-        ``"auto"``: bf16 on a GPU that supports it, else 32. None means 32. Lightning's names are understood too.
+        ``"auto"``: bf16 on a GPU that supports it, else 32. None means 32. Lightning's names are accepted too.
     device
-        Device that computes.
+        Compute device.
 
     Examples
     --------
@@ -78,7 +80,7 @@ def resolve_precision(asked: str | int | None, device: torch.device) -> str:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """Return a context in which torch computes in a precision of :data:`PRECISIONS` where that is safe."""
+    """Return a context in which torch uses a precision of :data:`PRECISIONS` for operations where that is safe."""
     kind = PRECISIONS.get(precision, torch.float32)
     return nullcontext() if kind is torch.float32 else torch.autocast(device.type, dtype=kind)
 
@@ -90,7 +92,7 @@ _FULL = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means that memory was exhausted: Python's own, or torch's on any device.
+    """Return whether an error means that memory ran out, in Python or in torch on any device.
 
     Examples
     --------

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 @contextmanager
 def evaluation(net: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode, and each of its modules back into its own mode at the end.
+    """Put a network into evaluation mode, and restore the previous mode of each module at the end.
 
     Examples
     --------
@@ -33,12 +33,12 @@ def evaluation(net: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def trial(net: nn.Module) -> Iterator[None]:
-    """Run a network in evaluation mode, without gradients, leaving torch's random numbers as they are."""
+    """Run a network in evaluation mode, without gradients, and leave torch's random state unchanged."""
     with evaluation(net), torch.no_grad(), torch.random.fork_rng(devices=[]):
         yield
 
 
 def blank_images(net: nn.Module, count: int, channels: int, sides: Sequence[int]) -> Tensor:
-    """Return `count` images of zeros, (B, C, ...), with the device and dtype of a network's weights."""
+    """Return `count` all-zero images, (B, C, ...), on the device and with the dtype of a network's weights."""
     weights = next(net.parameters(), torch.zeros(()))
     return torch.zeros(count, channels, *sides, device=weights.device, dtype=weights.dtype)

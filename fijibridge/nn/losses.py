@@ -1,7 +1,7 @@
 """Losses over the pixels whose truth is known, each defined once in a registry.
 
-Adding a loss takes one function here, decorated with its name, its head and a summary: settings, error messages and the
-documentation list it from :data:`LOSSES`.
+To add a loss, write one function here and decorate it with its name, its head and a summary: settings, error messages
+and the documentation list the losses from :data:`LOSSES`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from fijibridge.messages import hint
 from fijibridge.renames import rename_attributes
 
 Compute: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""From (channels of a head, target, known) to a scalar; `known` is the weight of a pixel, 0 where truth is unknown."""
+"""Function of (channels of a head, target, known) that returns a scalar; `known` is the weight of each pixel, 0 where
+the truth is unknown."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Definition:
     name : str
         Value of the setting `loss`.
     head : str
-        Head whose channels it takes: ``"classes"``, ``"distance"`` or ``"affinity"``.
+        Head whose channels it is computed from: ``"classes"``, ``"distance"`` or ``"affinity"``.
     summary : str
         One line for the documentation.
     compute : callable
@@ -46,14 +47,14 @@ class Definition:
 
 
 LOSSES: dict[str, Definition] = {}
-"""All losses by their names. The first one of a head is its default."""
+"""All losses by name. The first one of each head is its default."""
 
 LossName: TypeAlias = str
 """A key of :data:`LOSSES`."""
 
 
 def define(name: str, head: str, summary: str) -> Callable[[Compute], Compute]:
-    """Enter a function into :data:`LOSSES`."""
+    """Add a function to :data:`LOSSES`."""
 
     def decorate(compute: Compute) -> Compute:
         LOSSES[name] = Definition(name, head, summary, compute)
@@ -63,7 +64,7 @@ def define(name: str, head: str, summary: str) -> Callable[[Compute], Compute]:
 
 
 def losses_of(head: str) -> dict[str, Definition]:
-    """Return the losses of a head by their names.
+    """Return the losses of a head by name.
 
     Examples
     --------
@@ -75,16 +76,16 @@ def losses_of(head: str) -> dict[str, Definition]:
 
 @dataclass(frozen=True)
 class Loss:
-    """Loss of all heads of a network.
+    """Total loss over all heads of a network.
 
     Parameters
     ----------
     kind
-        Name of the loss of the classes: a key of :data:`LOSSES`.
+        Name of the loss of the classes, a key of :data:`LOSSES`.
     outputs
         Channels of each head in the network's output, as in :attr:`fijibridge.nn.traits.Traits.outputs`.
     distance, affinity
-        Weights of these heads; the classes have weight 1.
+        Weights of the losses of these heads; the loss of the classes has weight 1.
 
     Raises
     ------
@@ -93,10 +94,10 @@ class Loss:
 
     Notes
     -----
-    Called with (output, y, weight). `output` is (B, K, ...); y is (B, ...) class ids, or (B, 1 + E, ...) floats with
-    the class ids in front and a channel for each further head in the order of `outputs`: distances in pixels for
-    ``distance``, cell ids for ``affinity``. Pixels of class id 255 or weight 0 do not count. Targets larger than the
-    output (of "valid" convolutions) are cropped to its middle.
+    Called with (output, y, weight). `output` is (B, K, ...); `y` is (B, ...) class ids, or (B, 1 + E, ...) floats: the
+    class ids, then one channel for each further head in the order of `outputs`, with distances in pixels for
+    ``distance`` and cell ids for ``affinity``. Pixels with class id 255 or weight 0 do not count. Targets larger than
+    the output ("valid" convolutions) are cropped to their middle.
     """
 
     kind: LossName = "cross_entropy+dice"
@@ -109,7 +110,7 @@ class Loss:
 
     def __call__(self, output: Tensor, y: Tensor, weight: Tensor) -> Tensor:
         """Return the loss, a scalar."""
-        output = output.float()  # half precision would round sums over many pixels
+        output = output.float()  # half precision would lose digits in sums over many pixels
         y, weight = centre(y, output), centre(weight, output)
         heads = y.ndim == output.ndim
         target = (y[:, 0] if heads else y).long()
@@ -123,7 +124,7 @@ class Loss:
 
 
 def centre(array: Tensor, output: Tensor) -> Tensor:
-    """Return the middle of an array, as large as an output.
+    """Crop an array to its middle, with the spatial size of an output.
 
     Examples
     --------
@@ -137,16 +138,16 @@ def centre(array: Tensor, output: Tensor) -> Tensor:
 
 
 def segmentation_loss(logits: Tensor, target: Tensor, weight: Tensor, kind: LossName = "cross_entropy+dice") -> Tensor:
-    """Return the loss of the classes over pixels with known truth.
+    """Return the loss of the classes over the pixels whose truth is known.
 
     Parameters
     ----------
     logits
         (B, K, ...) floats.
     target
-        (B, ...) class ids; 255 marks pixels of unknown truth, which do not count.
+        (B, ...) class ids; 255 marks pixels with unknown truth, which do not count.
     weight
-        (B, ...) weight of each pixel; pixels of weight 0 do not count.
+        (B, ...) weight of each pixel; pixels with weight 0 do not count.
     kind
         Name of a loss of the classes: a key of :data:`LOSSES`.
 
@@ -216,7 +217,7 @@ def relative_distance(found: Tensor, true: Tensor, known: Tensor) -> Tensor:
 def affinity_entropy(logits: Tensor, cells: Tensor, known: Tensor) -> Tensor:
     """Return the binary cross entropy of (B, D, ...) affinities.
 
-    Channel d says whether a pixel and its predecessor along spatial axis d belong to one cell.
+    Channel d states whether a pixel and its predecessor along spatial axis d belong to the same cell.
     """
     loss, pairs = logits.new_zeros(()), logits.new_zeros(())
     for channel in range(logits.shape[1]):

@@ -1,4 +1,4 @@
-"""Memory that a network takes in training and in prediction, and the memory that a device offers."""
+"""Memory that a network needs for training and for prediction, and the memory available on a device."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from fijibridge.nn.traits import Traits, next_side, traits
 from fijibridge.renames import rename_attributes
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
-_TILE_BYTES = {"cpu": 2**31, "cuda": 2**33, "mps": 2**31}  # of one tile at most: larger ones are no faster
-_WORKSPACE = {"cpu": 1.3, "cuda": 2.0, "mps": 2.0}  # factor: what convolutions need beside their results
-_TRIAL = {2: 256, 3: 64}  # sides of the output of a trial without numbers, pixels
-_SMALL = {2: 32, 3: 8}  # and of one with numbers
+_TILE_BYTES = {"cpu": 2**31, "cuda": 2**33, "mps": 2**31}  # upper bound for one tile: larger ones are no faster
+_WORKSPACE = {"cpu": 1.3, "cuda": 2.0, "mps": 2.0}  # factor for the workspace of convolutions beside their results
+_TRIAL = {2: 256, 3: 64}  # sides of the output of a trial on an empty batch, pixels
+_SMALL = {2: 32, 3: 8}  # sides of the output of a trial on one image, pixels
 
 
 def parse_bytes(amount: int | float | str) -> int:
-    """Convert an amount of memory to bytes.
+    """Parse an amount of memory, and return it in bytes.
 
     Raises
     ------
     TrainingError
-        If it cannot be parsed.
+        If `amount` cannot be parsed.
 
     Examples
     --------
@@ -48,15 +48,15 @@ def parse_bytes(amount: int | float | str) -> int:
 
 
 def training_memory(net: nn.Module, patch: Sequence[int], batch: int) -> int:
-    """Estimate the least memory of a training step, in bytes.
+    """Estimate the minimum memory of a training step, in bytes.
 
     Notes
     -----
-    16 bytes per parameter (weight, gradient, and the two moments of AdamW), and the activations kept for the gradient.
-    Of a U-Net: 4 bytes * 10 arrays * batch * sum over levels l of channels(l) * pixels of the patch / 2**(dims * l).
+    16 bytes per parameter (weight, gradient, and the two moments of AdamW), plus the activations kept for the gradient.
+    For a U-Net: 4 bytes * 10 arrays * batch * sum over levels l of channels(l) * pixels of the patch / 2**(dims * l).
     The arrays are the results of two convolutions and normalisations on the way down (4) and up (4), and of the
-    concatenation (2). Measured steps on a CPU took 12 to 16 instead of 10. Of another network, what torch keeps for a
-    small image, in proportion to its pixels.
+    concatenation (2). Measured steps on a CPU took 12 to 16 arrays instead of 10. For other networks: what torch keeps
+    for a small image, scaled to the pixels of the patch.
 
     Examples
     --------
@@ -69,25 +69,25 @@ def training_memory(net: nn.Module, patch: Sequence[int], batch: int) -> int:
 
 
 def check_memory(net: nn.Module, patch: Sequence[int], batch: int, device: torch.device) -> None:
-    """Refuse a training that cannot fit into the memory of a device, where that is known.
+    """Refuse a training that cannot fit into the memory of a device, if that memory is known.
 
     Raises
     ------
     TrainingError
-        If the least memory of a step is above that of the device; names both.
+        If a step needs at least more memory than the device has; the message states both.
     """
     need, available = training_memory(net, patch, batch), device_memory(device)
     if available is not None and need > available:
         config: Any = getattr(net, "config", {})
         part = f"'s channels {config['width']} or depth {config['depth']}" if "width" in config else " itself"
         raise TrainingError(
-            f"a training step takes at least {need / 2**30:.0f} GiB, {device} has {available / 2**30:.1f} GiB: lower "
+            f"a training step needs at least {need / 2**30:.0f} GiB, {device} has {available / 2**30:.1f} GiB: lower "
             f"the patch {' x '.join(map(str, patch))}, the batch {batch}, or the network{part}"
         )
 
 
 def _activations(net: nn.Module) -> float:
-    """Return the bytes of activations that are kept for the gradient, per pixel of the input."""
+    """Return the bytes of activations kept for the gradient per pixel of the input."""
     config = getattr(net, "config", None)
     if not isinstance(config, dict) or not {"depth", "width", "dims"} <= set(config):
         return _activations_of_trial(net)
@@ -117,9 +117,9 @@ def _activations_of_trial(net: nn.Module) -> float:
 
 
 class _LiveBytes(TorchFunctionMode):
-    """Counts the bytes per image of all results of torch that are alive, and their maximum.
+    """Counts the bytes per image of all live results of torch, and their maximum.
 
-    A storage is counted once, when a result first refers to it, and is subtracted by its finalizer.
+    A storage is counted once, when a result first refers to it, and subtracted by its finalizer.
     """
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class _LiveBytes(TorchFunctionMode):
         self._seen: set[int] = set()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        empty = func.__name__ == "instance_norm" and not len(args[0])  # refuses an empty batch
+        empty = func.__name__ == "instance_norm" and not len(args[0])  # instance_norm rejects an empty batch
         out = args[0].clone() if empty else func(*args, **(kwargs or {}))
         for tensor in out if isinstance(out, tuple | list) else (out,):
             if isinstance(tensor, Tensor) and tensor.ndim:
@@ -152,19 +152,19 @@ class _LiveBytes(TorchFunctionMode):
 
 
 def prediction_memory(net: nn.Module, known: Traits, windows: Sequence[Callable[[int], int]]) -> float:
-    """Return the most memory that a network in evaluation mode takes at a time, in bytes per pixel of its input.
+    """Return the peak memory of a network in evaluation mode, in bytes per pixel of its input.
 
     Parameters
     ----------
     net, known
         The network and its traits.
     windows
-        For each axis, the function from a number of output pixels to the side of an input.
+        For each axis, a function that returns the side of an input, given a number of output pixels.
 
     Notes
     -----
-    The forward pass runs on a batch of 0 images, so that nothing is computed. A network that cannot do that runs on a
-    small image of zeros.
+    The forward pass runs on a batch of 0 images, so that nothing is computed. A network that rejects an empty batch
+    runs on a small all-zero image.
     """
     try:
         return _most_alive(net, known, 0, [window(_TRIAL[known.dims]) for window in windows])
@@ -180,15 +180,15 @@ def _most_alive(net: nn.Module, known: Traits, batch: int, sides: Sequence[int])
 
 
 def tile_memory(device: torch.device, undivided: bool = False) -> int:
-    """Return the memory that a tile may take, in bytes.
+    """Return the memory that a tile may use, in bytes.
 
     Parameters
     ----------
     device
-        Device that computes.
+        Compute device.
     undivided
-        Whether an image must be predicted in one piece: then most of the free memory, else a part of it, and not more
-        than is of use.
+        Whether the image must be predicted in one piece. If so, the tile may use three quarters of the free memory;
+        otherwise a smaller share, and no more than speeds it up.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -201,7 +201,7 @@ def tile_memory(device: torch.device, undivided: bool = False) -> int:
 
 
 def tile_pixels(device: torch.device, per_pixel: float, undivided: bool = False) -> float:
-    """Return the number of input pixels of a tile that fits, given the bytes that one pixel takes."""
+    """Return the number of input pixels of the largest tile that fits, given the bytes per pixel."""
     return tile_memory(device, undivided) / per_pixel / _WORKSPACE[device.type]
 
 

@@ -1,7 +1,7 @@
 """Model: a network with normalisation, classes and pixel size, and its file.
 
-The file is one safetensors file: the weights, and in its header a JSON text with architecture, normalisation, classes
-and pixel size. Reading it executes nothing.
+The file is one safetensors file with the weights; its header holds JSON with architecture, normalisation, classes and
+pixel size. Reading it executes no code.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ FILE_NAME = MODEL
 
 @dataclass(frozen=True)
 class Model:
-    """Trained network with all that is needed to use it.
+    """Trained network with everything needed to use it.
 
     Attributes
     ----------
     net : torch.nn.Module
-        The network: a :class:`fijibridge.UNet`, or any other.
+        The network: a :class:`fijibridge.UNet` or any other module.
     classes : tuple of str
         Names of the output channels.
     normalisation : Normalisation
-        Normalisation of an image before the network.
+        Normalisation of an image before it enters the network.
     pixel_size : dict
         Mean pixel size of the training images along each axis, in `unit`; empty if unknown.
     unit : str
         Unit of `pixel_size`.
     notes : dict
-        Further facts on its origin: data, provenance, epochs.
+        Further facts about its origin: data, provenance, epochs.
     """
 
     net: nn.Module
@@ -61,7 +61,7 @@ class Model:
         Raises
         ------
         OSError
-            If it cannot be written; an existing file stays as it was.
+            If the file cannot be written; an existing file is left unchanged.
         """
         target = Path(path)
         ours = isinstance(self.net, UNet)
@@ -75,7 +75,7 @@ class Model:
         try:
             with atomic(target) as temporary:
                 save_file(weights, temporary, metadata={"fijibridge": json.dumps(about)})
-        except SafetensorError as error:  # of a full disk, for example
+        except SafetensorError as error:  # on a full disk, for example
             raise OSError(f"{target} cannot be written: {error}") from error
         return target
 
@@ -93,14 +93,13 @@ class Model:
         path
             Path of the file or the folder.
         net
-            For a network other than :class:`fijibridge.UNet`: one of its class, which takes the weights. Code is never
-            read
-        from a file.
+            For an architecture other than :class:`fijibridge.UNet`: an instance of the network, to receive the weights.
+            Code is never read from a file.
 
         Raises
         ------
         ModelError
-            If there is no model, or its file is damaged, of another program, or of a newer version.
+            If there is no model, or its file is damaged or was written by another program or a newer version.
         """
         source = Path(path)
         source = source / FILE_NAME if source.is_dir() else source
@@ -126,15 +125,18 @@ class Model:
 
 
 def _network(source: Path, about: dict[str, Any], weights: dict[str, Any], net: nn.Module | None) -> nn.Module:
-    """Make the network that a file describes; first without memory, because a foreign file may describe any size."""
+    """Create the network that a file describes.
+
+    It is created without memory (device "meta") first, because an untrusted file may describe a network of any size.
+    """
     architecture = about.get("architecture")
     if net is not None:
         if not isinstance(net, UNet) and type(net).__qualname__ != architecture:
-            raise ModelError(f"{source} holds the weights of a {architecture}, not of a {type(net).__qualname__}")
+            raise ModelError(f"{source} contains the weights of a {architecture}, not of a {type(net).__qualname__}")
         return net
     if architecture != "UNet":
         raise ModelError(
-            f"{source} holds the weights of a {architecture!r}, of which only you have the code: load them with "
+            f"{source} contains the weights of {architecture!r}, a network of your own code: load it with "
             f"Model.load(path, net={architecture}(...))"
         )
     try:
@@ -142,20 +144,20 @@ def _network(source: Path, about: dict[str, Any], weights: dict[str, Any], net: 
         with torch.device("meta"):
             planned = UNet(**about["config"])
     except (KeyError, TypeError, AttributeError, ArithmeticError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{source} describes no network: {error}") from error
+        raise ModelError(f"{source} does not describe a valid network: {error}") from error
     shapes = {name: tuple(tensor.shape) for name, tensor in planned.state_dict().items()}
     if shapes != {name: tuple(tensor.shape) for name, tensor in weights.items()}:
         raise ModelError(f"{source}: the weights do not fit the network it describes")
     return UNet(**about["config"])
 
 
-_DEEPEST = 32  # poolings: the image would need sides of more than 4e9 pixels
+_DEEPEST = 32  # poolings: sides of an image would exceed 4e9 pixels
 
 
 def _check_numbers(config: dict[str, Any], weights: dict[str, Any]) -> None:
-    """Refuse numbers for which even a network without memory would take very long to make.
+    """Refuse numbers with which creating even a network without memory would take very long.
 
-    None of them can be larger than the number of weights in the file.
+    None of the numbers can exceed the number of weights in the file.
     """
     most = {"depth": min(len(weights), _DEEPEST)}
     for name in ("in_channels", "n_classes", "depth", "width"):
@@ -168,14 +170,14 @@ def _check_weights(source: Path, weights: dict[str, Any]) -> None:
     spoilt = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
     if spoilt:
         raise ModelError(
-            f"{source}: the weights {spoilt[0]} hold NaN or infinite values: take the model of another run"
+            f"{source}: the weights {spoilt[0]} contain NaN or infinite values: use the model of another run"
         )
 
 
 def _check_names(source: Path, classes: object, channels: int) -> None:
     named = isinstance(classes, list) and all(isinstance(name, str) for name in classes) and len(classes) == channels
     if not named:
-        raise ModelError(f"{source} names the classes {classes!r}; expected a name for each of {channels} channels")
+        raise ModelError(f"{source} has the class names {classes!r}; expected one for each of its {channels} channels")
 
 
 def _read(source: Path) -> tuple[dict[str, Any], dict[str, Any]]:

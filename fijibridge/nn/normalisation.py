@@ -1,4 +1,4 @@
-"""Normalisation of intensities by percentiles, of each image or of a data set."""
+"""Normalisation of intensities by percentiles of each image or of a whole data set."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from fijibridge.errors import ModelError
 from fijibridge.image import Array, as_image
 
 Levels: TypeAlias = tuple[tuple[float, float], ...]
-_BINS = 2**16  # of the histogram of an image on disk
+_BINS = 2**16  # bins in the histogram of an image on disk
 
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Linear scaling of intensities, by which two percentiles become 0 and 1.
+    """Linear scaling of intensities that maps two percentiles to 0 and 1.
 
     Attributes
     ----------
     low, high : float
-        The percentiles, of each channel.
+        The percentiles, computed for each channel.
     kind : str
-        ``"image"``: percentiles of each image; ``"dataset"``: levels of the training images for all images, where
-        brightness has a meaning and the settings of the microscope are equal.
+        ``"image"``: percentiles of each image; ``"dataset"``: the levels of the training images, used for all images.
+        Choose it if absolute brightness matters and all images have the same microscope settings.
     values : tuple or None
-        For ``"dataset"``: intensities that become 0 and 1, for each channel; None before :meth:`fit`.
+        For ``"dataset"``: the intensities mapped to 0 and 1, for each channel; None before :meth:`fit`.
 
     Examples
     --------
@@ -60,21 +60,21 @@ class Normalisation:
         return cls(kind="dataset", values=((0.0, 1.0),) * channels)
 
     def fit(self, images: Iterable[Array]) -> Normalisation:
-        """Return a normalisation of kind ``"dataset"`` with common levels of images.
+        """Return a normalisation of kind ``"dataset"`` with levels common to all images.
 
-        The levels are the lowest and the highest of those that each image has by itself. Images have axes y and x, and
-        optionally z and c.
+        The levels are the minimum of the low percentiles and the maximum of the high percentiles of the images. Images
+        have axes y and x, and optionally z and c.
 
         Raises
         ------
         ModelError
-            If an image holds NaN, the images differ in channels, or there are none.
+            If an image contains NaN, the images differ in their number of channels, or there are no images.
         """
         alone = Normalisation(self.low, self.high)
         levels = [alone.levels(_channels_first(image)) for image in images]
         if len({len(level) for level in levels}) != 1:
             raise ModelError(
-                f"got images of {sorted({len(level) for level in levels})} channels; expected one or more alike"
+                f"got images with {sorted({len(level) for level in levels})} channels; expected equal numbers"
             )
         return Normalisation(
             self.low, self.high, "dataset", tuple(_widest(pairs) for pairs in zip(*levels, strict=True))
@@ -85,7 +85,7 @@ class Normalisation:
         return self.scale(image, self.checked_levels(image))
 
     def checked_levels(self, image: npt.NDArray[Any]) -> Levels:
-        """Return :meth:`levels` of an image that must hold finite values only.
+        """Return the :meth:`levels` of an image after checking that all its values are finite.
 
         Raises
         ------
@@ -96,18 +96,18 @@ class Normalisation:
         return self.levels(image)
 
     def scale(self, image: npt.NDArray[Any], levels: Levels) -> npt.NDArray[np.float32]:
-        """Scale (C, ...), or a part of it, by known levels."""
+        """Scale an image (C, ...), or a part of it, by known levels."""
         if len(levels) != len(image):
-            raise ModelError(f"the image has {len(image)} channel(s); expected {len(levels)}, as the normalisation has")
+            raise ModelError(f"the image has {len(image)} channel(s); expected {len(levels)}, as in the normalisation")
         low, high = (np.reshape(side, (-1, *[1] * (image.ndim - 1))) for side in zip(*levels, strict=True))
         span = np.where(high > low, high - low, 1.0)
         return np.asarray((image - low) / span, np.float32)
 
     def levels(self, image: Any) -> Levels:
-        """Return the intensities that become 0 and 1, for each channel of (C, ...).
+        """Return the intensities mapped to 0 and 1, for each channel of an image (C, ...).
 
-        An array on disk is read in parts: percentiles of integers up to 16 bits are exact, those of other types precise
-        to a 65,536th of their range.
+        An array on disk is read in parts: percentiles of integers of up to 16 bits are exact, and those of other types
+        are precise to 1/65,536 of their range.
         """
         if self.kind == "dataset":
             if self.values is None:
@@ -120,12 +120,12 @@ class Normalisation:
         return tuple(self._streamed(image[channel]) for channel in range(image.shape[0]))
 
     def _streamed(self, image: Any) -> tuple[float, float]:
-        """Return the two percentiles from a histogram, in two passes over the parts: range, then counts."""
+        """Compute the two percentiles from a histogram, in two passes over the parts: range, then counts."""
         first, last = np.inf, -np.inf
         for part in _parts(image):
             check_finite(part)
             first, last = min(first, float(part.min())), max(last, float(part.max()))
-        # A bin per value where they are integers of a small range, else a fixed number of bins.
+        # One bin per value for integers with a small range, otherwise a fixed number of bins.
         exact = np.issubdtype(image.dtype, np.integer) and last - first < _BINS
         bins = int(last - first) + 1 if exact else _BINS
         span = 1.0 if exact or last == first else (last - first) / (bins - 1)
@@ -139,7 +139,7 @@ class Normalisation:
 
     @staticmethod
     def _ranked(ends: npt.NDArray[np.int64], percent: float) -> float:
-        """Return the bin of a percentile, interpolated between the two nearest ranks as numpy does by default."""
+        """Return the bin of a percentile, interpolated between the two nearest ranks (numpy's default)."""
         rank = percent / 100 * (ends[-1] - 1)
         below, above = (int(np.searchsorted(ends, r, side="right")) for r in (np.floor(rank), np.ceil(rank)))
         return float(below + (rank - np.floor(rank)) * (above - below))
@@ -154,7 +154,7 @@ def check_finite(pixels: npt.NDArray[Any]) -> None:
         If there are NaN or infinite values.
     """
     if pixels.dtype.kind in "fc" and not np.isfinite(pixels).all():
-        raise ModelError("the image holds NaN or infinite values: replace them, or crop them away")
+        raise ModelError("the image contains NaN or infinite values: replace them, or crop them away")
 
 
 def _parts(image: Any) -> Iterator[npt.NDArray[Any]]:

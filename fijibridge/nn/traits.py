@@ -1,4 +1,4 @@
-"""Input and output requirements of a network: dimensions, channels, outputs, and the sides that it takes."""
+"""Requirements on the input and output of a network: dimensions, channels, outputs, and valid input sides."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from fijibridge.errors import ModelError
 from fijibridge.nn.inference import blank_images, trial
 
 _CONVOLUTIONS = {2: (nn.Conv2d, nn.ConvTranspose2d), 3: (nn.Conv3d, nn.ConvTranspose3d)}
-_TRIED = {2: (32, 96, 256), 3: (32, 64)}  # sides of trial images in this order, pixels
-_MULTIPLES = 4  # multiples of a divisor that must pass in a row
+_TRIED = {2: (32, 96, 256), 3: (32, 64)}  # sides of trial images in pixels, tried in this order
+_MULTIPLES = 4  # number of consecutive multiples of a divisor that must pass
 
 
 @dataclass(frozen=True)
 class Traits:
-    """Input and output of a network.
+    """Properties of the input and output of a network.
 
     Attributes
     ----------
@@ -30,9 +30,9 @@ class Traits:
     outputs : dict
         Meaning of the output channels: ``{"classes": slice(0, 2), "distance": slice(2, 3)}``.
     divisor : int
-        Number that the sides of an input are multiples of.
+        Sides of an input must be multiples of this number.
     shrink : int
-        Pixels that the output is smaller than the input on each side; 0 unless convolutions are "valid".
+        Pixels by which the output is smaller than the input on each side; 0 unless convolutions are "valid".
     """
 
     dims: int
@@ -43,13 +43,13 @@ class Traits:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes of a pixel."""
+        """Number of classes."""
         classes = self.outputs["classes"]
         return int(classes.stop - classes.start)
 
     @property
     def n_outputs(self) -> int:
-        """Number of channels of the output."""
+        """Number of output channels."""
         return max(int(part.stop) for part in self.outputs.values())
 
 
@@ -59,8 +59,9 @@ def traits(net: nn.Module) -> Traits:
     Parameters
     ----------
     net
-        A :class:`fijibridge.UNet`, or any module from (B, C, [Z,] Y, X) to (B, K, [Z,] Y, X). An attribute ``traits``
-        is trusted; without it, they are found by the first convolution and trials on images of zeros.
+        A :class:`fijibridge.UNet`, or any module that maps (B, C, [Z,] Y, X) to (B, K, [Z,] Y, X). Its attribute
+        ``traits`` is trusted; without it, the traits are inferred from the first convolution and trials on all-zero
+        images.
 
     Raises
     ------
@@ -80,47 +81,50 @@ def traits(net: nn.Module) -> Traits:
         divisor, side = _divisor(net, dims, channels)
         output = _try(net, dims, channels, side)
     if output is None:  # the same side passed a moment ago
-        raise ModelError(f"{type(net).__name__} gives different outputs for the same input")
+        raise ModelError(f"{type(net).__name__} returns outputs of different sizes for the same input")
     return Traits(dims, channels, {"classes": slice(0, output.shape[1])}, divisor, (side - output.shape[-1]) // 2)
 
 
 def declared_traits(net: nn.Module) -> Traits | None:
-    """Return the attribute ``traits`` of a network, None if it has none."""
+    """Return the attribute ``traits`` of a network; None if it has no such attribute."""
     declared = getattr(net, "traits", None)
     return declared if isinstance(declared, Traits) else None
 
 
 def first_convolution(net: nn.Module) -> tuple[int, int]:
-    """Return dimensions and input channels of the first 2D or 3D convolution.
+    """Return the dimensions and input channels of the first 2D or 3D convolution.
 
     Raises
     ------
     ModelError
-        If there is none.
+        If the network has no such convolution.
     """
     for module in net.modules():
         for dims, kinds in _CONVOLUTIONS.items():
             if isinstance(module, kinds):
                 return dims, int(module.in_channels)
     raise ModelError(
-        f"{type(net).__name__} has no 2D or 3D convolution, which would show what images it takes: give it an "
-        "attribute traits = fijibridge.nn.traits.Traits(dims=..., in_channels=..., outputs=..., divisor=...)"
+        f"{type(net).__name__} has no 2D or 3D convolution to infer its input from: set its attribute "
+        "traits = fijibridge.nn.traits.Traits(dims=..., in_channels=..., outputs=..., divisor=...)"
     )
 
 
 def _divisor(net: nn.Module, dims: int, channels: int) -> tuple[int, int]:
-    """Return the smallest power of two whose multiples pass, and a side that passes; small images are tried first."""
+    """Return the smallest power of two whose multiples the network accepts, and an accepted side.
+
+    Small images are tried first.
+    """
     for most in _TRIED[dims]:
         for divisor in (1, 2, 4, 8, 16, 32):
             sides = [most - divisor * k for k in range(min(_MULTIPLES, most // (2 * divisor)))]
             lost = {_lost(_try(net, dims, channels, side), side) for side in sides}
-            # All sides must lose the same number of pixels: a network that rounds sides passes others by chance.
+            # All sides must lose the same number of pixels: a network that rounds sides accepts some others by chance.
             if len(sides) > 1 and len(lost) == 1 and None not in lost:
                 return divisor, most
     raise ModelError(
-        f"{type(net).__name__} took {dims}D images of {channels} channel(s) with sides up to {most} px, and returned "
-        "an image of that size, or one smaller by the same on both sides, for none of them: expected (B, C, ...) to "
-        "(B, K, ...). If it is right, give it an attribute traits"
+        f"{type(net).__name__} was tried on {dims}D images with {channels} channel(s) and sides up to {most} px, but "
+        "its outputs did not consistently have the input's size, or that size minus a fixed equal margin on each side. "
+        "It must map (B, C, ...) to (B, K, ...); if it does, set its attribute `traits`."
     )
 
 
@@ -129,7 +133,7 @@ def _lost(output: Tensor | None, side: int) -> int | None:
 
 
 def _try(net: nn.Module, dims: int, channels: int, side: int) -> Tensor | None:
-    """Return the output for zeros; None unless it is an image of the middle of the input."""
+    """Return the output for an all-zero image; None unless it is an image with the input's size or a central crop."""
     try:
         output = net(blank_images(net, 1, channels, [side] * dims))
     except (RuntimeError, ValueError):
@@ -141,7 +145,7 @@ def _try(net: nn.Module, dims: int, channels: int, side: int) -> Tensor | None:
 
 
 def normalises_by_image(net: nn.Module) -> bool:
-    """Return whether a network normalises by statistics of its whole input, in evaluation mode too."""
+    """Return whether a network normalises by statistics of its whole input even in evaluation mode."""
     for module in net.modules():
         if isinstance(module, _InstanceNorm | _BatchNorm):
             if module.running_mean is None:
@@ -155,7 +159,7 @@ def normalises_by_image(net: nn.Module) -> bool:
 
 
 def takes_side(net: nn.Module, known: Traits, side: int) -> bool:
-    """Return whether an input of a network may have this side."""
+    """Return whether a side is valid for an input of a network."""
     output_size = getattr(net, "output_size", None)
     if callable(output_size) and known.shrink:
         try:
@@ -166,11 +170,11 @@ def takes_side(net: nn.Module, known: Traits, side: int) -> bool:
 
 
 def next_side(net: nn.Module, known: Traits, side: int) -> int:
-    """Return the smallest side of an input that is at least `side`."""
+    """Return the smallest valid side of an input that is at least `side`."""
     last = side + 2 * known.shrink + 2 * known.divisor
     return next(n for n in range(max(side, 1), last + 1) if takes_side(net, known, n))
 
 
 def last_side(net: nn.Module, known: Traits, side: int) -> int | None:
-    """Return the largest side of an input that is at most `side`; None if there is none."""
+    """Return the largest valid side of an input that is at most `side`; None if there is none."""
     return next((n for n in range(side, 0, -1) if takes_side(net, known, n)), None)

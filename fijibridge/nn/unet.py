@@ -20,7 +20,7 @@ _BATCH: dict[int, type[nn.Module]] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _INSTANCE: dict[int, type[nn.Module]] = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 _POOL: dict[int, type[nn.Module]] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 _DROPOUT: dict[int, type[nn.Module]] = {2: nn.Dropout2d, 3: nn.Dropout3d}
-_MEMORY = {2: torch.channels_last, 3: torch.channels_last_3d}  # memory format: up to twice as fast as channels first
+_MEMORY = {2: torch.channels_last, 3: torch.channels_last_3d}  # memory formats: up to twice as fast as channels first
 _HEADS = ("distance", "affinity")
 
 
@@ -40,29 +40,31 @@ class UNet(nn.Module):
     dims
         2 for planes, 3 for volumes.
     norm
-        ``"batch"``, ``"instance"``, ``"group"`` (of 8 channels or all) or ``"none"``. Instance and group normalisation
-        use statistics of each tile, so that a tiled prediction differs from that of the whole image.
+        ``"batch"``, ``"instance"``, ``"group"`` (groups of 8 channels, or one of all channels) or ``"none"``. Instance
+        and group normalisation use statistics of each tile, so a tiled prediction differs from that of the whole image.
     padding
-        ``"same"``: the output is as large as the input; ``"valid"``, as in the paper: convolutions are not padded, and
+        ``"same"``: the output is as large as the input. ``"valid"``, as in the paper: convolutions are not padded, so
         the output is smaller (:meth:`output_size`).
     dropout
-        Share of the channels of the lowest level that a training step drops.
+        Fraction of the channels of the lowest level that are dropped in a training step.
     residual
         Add the input of each pair of convolutions to its output (through a 1x1 convolution).
     heads
-        Further outputs: ``"distance"`` (one channel, pixels to the cell's border), ``"affinity"`` (a channel for each
+        Further outputs: ``"distance"`` (one channel: pixels to the cell's border), ``"affinity"`` (one channel per
         axis: whether a pixel and the one before it belong to the same cell).
 
-    Notes ----- Every level has two 3x3 convolutions, each with normalisation and ReLU, on the way down and on the way
-    up. Input (B, C, Y, X) or (B, C, Z, Y, X) ``float32``; output logits, one channel per class, followed by those of
-    further heads.
+    Notes
+    -----
+    Every level has two 3x3 convolutions, each with normalisation and ReLU, on the way down and on the way up. The input
+    is (B, C, Y, X) or (B, C, Z, Y, X) ``float32``. The output has logits in one channel per class, followed by the
+    channels of further heads.
 
     Examples
     --------
     >>> net = UNet(depth=2, width=4)
     >>> net(torch.zeros(1, 1, 8, 12)).shape
     torch.Size([1, 2, 8, 12])
-    >>> UNet(depth=4, width=1, padding="valid").output_size(572)  # that of the paper
+    >>> UNet(depth=4, width=1, padding="valid").output_size(572)  # the sizes in the paper
     388
     """
 
@@ -103,7 +105,7 @@ class UNet(nn.Module):
 
     @property
     def divisor(self) -> int:
-        """Number that sides of an input are multiples of; with valid convolutions, the step between sides."""
+        """Divisor of the sides of an input; with valid convolutions, the step between valid sides."""
         return int(2 ** self.config["depth"])
 
     @property
@@ -118,7 +120,7 @@ class UNet(nn.Module):
 
     @property
     def _shrink(self) -> int:
-        """Return the pixels lost on each side: 2 for two convolutions, times the pixel size of their level."""
+        """Number of pixels lost on each side: 2 for each pair of convolutions, times the pixel size of their level."""
         if self.config["padding"] == "same":
             return 0
         depth = self.config["depth"]
@@ -130,11 +132,11 @@ class UNet(nn.Module):
         Raises
         ------
         ModelError
-            If the network does not take it; names the next side that it takes.
+            If this side is not valid; the message states the next valid one.
         """
         fits = n % self.divisor == 0 if self.config["padding"] == "same" else self._halves(n)
         if not fits or n <= 2 * self._shrink:
-            raise ModelError(f"an input of {n} px does not fit the network; the next that does is {self._next(n)}")
+            raise ModelError(f"an input of {n} px does not fit the network; the next valid size is {self._next(n)} px")
         return n - 2 * self._shrink
 
     def input_size(self, n: int) -> int:
@@ -148,7 +150,7 @@ class UNet(nn.Module):
         return n
 
     def _halves(self, n: int) -> bool:
-        """Return whether a side of n pixels is even before each pooling, with valid convolutions."""
+        """Return whether a side of n pixels stays even before each pooling, with valid convolutions."""
         for _ in range(self.config["depth"]):
             if (n - 4) % 2:
                 return False
@@ -202,7 +204,7 @@ def _norm(kind: str, channels: int, dims: int) -> list[nn.Module]:
 
 
 def _middle(x: Tensor, like: Tensor) -> Tensor:
-    """Crop the spatial axes to the middle of the size of another tensor."""
+    """Crop the spatial axes to their middle, with the size of another tensor."""
     for axis in range(2, x.ndim):
         extra = x.shape[axis] - like.shape[axis]
         x = x.narrow(axis, extra // 2, like.shape[axis]) if extra else x
@@ -223,5 +225,5 @@ def _check(config: dict[str, Any]) -> None:
         given = ", ".join(f"{k}={v!r}" for k, v in config.items())
         raise ModelError(
             f"UNet({given}): dims is 2 or 3; in_channels, n_classes, depth and width are at least 1; norm is batch, "
-            "instance, group or none; padding same or valid; dropout from 0 to below 1; heads out of distance, affinity"
+            "instance, group or none; padding same or valid; dropout from 0 to below 1; heads from distance, affinity"
         )

@@ -45,19 +45,19 @@ class Comparison:
     records : dict
         :class:`fijibridge.Record` of each run, by its name in the comparison.
     settings : pandas.DataFrame
-        Settings, versions and devices that differ: a row each, a column for each run.
+        Settings, versions and devices that differ: one row each, one column per run.
     endings : pandas.DataFrame
-        A row for each run: epochs, metric, its best value and epoch, seconds, shape of the curves, reason of the end.
+        One row per run: epochs, metric, its best value and epoch, seconds, shape of the curves, reason for ending.
     tables : dict
         Match table of each run on the same images, as :func:`fijibridge.match_table` returns it.
     matches : pandas.DataFrame
-        The match tables side by side: a row for each image; for each score a column for each run, and the change from
-        the first run to the last. Empty if no image could be tried.
+        The match tables side by side: one row per image; for each score, one column per run and the change from the
+        first run to the last. Empty if the runs could not be evaluated on images.
     differences : pandas.DataFrame
         Differences between the predictions of each run and those of the first run, by image: the columns of
         :func:`fijibridge.compare_predictions`, and ``runs``.
     notes : tuple of str
-        Remarks: training images among the images, runs that could not be tried.
+        Remarks: training images among the images, runs that could not be evaluated.
     """
 
     records: dict[str, Record]
@@ -81,7 +81,7 @@ class Comparison:
         for name in ("settings", "endings", "matches", "differences"):
             if len(table := getattr(self, name)):
                 tables.save_table(table, target / f"{name}.csv")
-        lead = f"Two cells match from an IoU of {self.thresh}; changes are from the first run to the last"
+        lead = f"Two cells match if their IoU is at least {self.thresh}; changes are from the first run to the last"
         html.write_page(target / PAGE, f"Runs {', '.join(self.records)}", SECTIONS, self, lead=lead)
         return target / PAGE
 
@@ -112,15 +112,15 @@ def compare_runs(
     *runs
         Folders of runs, or runs of this process, the oldest first: changes are from the first run to the last.
     data
-        Dataset, or its folder, whose images with known cells the runs are tried on; if left out, the folder of the
-        training, if it still exists.
+        Dataset, or its folder, whose images with known cells the runs are evaluated on; if left out, the training
+        folder, if it still exists.
     split
         ``"validation"``, ``"test"`` or ``"train"``; validation and test images if left out.
     out
         Folder for ``comparison.html``, the tables as CSV, and the difference images
         ``differences/{image}_{run}-{first}.tif`` (membrane probability of a run minus that of the first run).
     thresh
-        IoU from which two cells match.
+        Smallest IoU at which two cells match.
     label
         Arguments of :func:`fijibridge.label_cells`; the method ``"watershed"`` if left out. Files ``{name}_prob.tif``
         and ``{name}_cells.tif`` in the folder of a run that are newer than its model are read instead of computed
@@ -147,8 +147,8 @@ def compare_runs(
     able = [c for c in contenders if c.without is None]
     target = None if out is None else make_folder(out)
     trial = _Trial(able, thresh, {**LABEL, **(label or {})}, target)
-    trial.notes += [] if reason is None else [f"No image was tried: {reason}."]
-    trial.notes += [f"Not tried on images: {c.without}." for c in contenders if c.without is not None]
+    trial.notes += [] if reason is None else [f"The runs were not evaluated on images: {reason}."]
+    trial.notes += [f"Not evaluated on images: {c.without}." for c in contenders if c.without is not None]
     for item in items if len(able) > 1 else ():
         trial.add(item)
     by_run = trial.match_tables()
@@ -169,14 +169,14 @@ def compare_runs(
 
 
 class _Trial:
-    """Runs tried on one image after the other.
+    """Evaluation of runs on one image after another.
 
     Parameters
     ----------
     contenders
         The runs.
     thresh
-        IoU from which two cells match.
+        Smallest IoU at which two cells match.
     label
         Arguments of :func:`fijibridge.label_cells`.
     target
@@ -221,7 +221,7 @@ class _Trial:
             )
 
     def _differ(self, item: Item, runs: str, first: xr.DataArray, prob: xr.DataArray) -> xr.DataArray:
-        """Note how far two predictions of an image differ; return the difference of their membrane probabilities."""
+        """Record how much two predictions of an image differ; return the difference of their membrane probabilities."""
         row = difference(first, prob, thresh=self._thresh, membrane_threshold=THRESHOLD, label=self._label)
         self.differences.append({"image": item.name, "runs": runs, **row})
         minus = membrane_of(prob, MEMBRANE) - membrane_of(first, MEMBRANE).values
@@ -242,7 +242,7 @@ def _difference_picture(difference: npt.NDArray[Any]) -> npt.NDArray[np.float64]
 
 
 def _with_different_names(contenders: list[Contender]) -> list[Contender]:
-    """Add the parent folder, or a number, to the names of runs that are equal."""
+    """Add the parent folder, or a number, to names that several runs share."""
     names = [c.name for c in contenders]
     for contender in contenders:
         path = contender.record.path

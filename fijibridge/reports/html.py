@@ -1,4 +1,4 @@
-"""HTML pages, each one file that a browser opens without a network and that runs no scripts."""
+"""HTML pages: each is one file, without scripts, that a browser opens without a network."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Section(Generic[T]):
     title
         Heading; empty for a section without one.
     values
-        Returns what the template shows, from the data of the report.
+        Returns the values that the template shows, from the data of the report.
     needs
         Returns whether a report has this section; all reports have it if left out.
     """
@@ -76,7 +76,7 @@ def write_page(
     report
         Data of the report, which the sections read.
     lead
-        Line below the title, in front of version and time.
+        Text below the title, before version and time.
     """
     page = _environment().get_template("page.html.j2").render(
         title=title, lead=lead, sections=[section.render(report) for section in sections if section.needs(report)],
@@ -137,7 +137,7 @@ def _environment() -> Environment:
 
 
 def _number(value: object) -> str:
-    """Format counts as integers, ratios with 4 digits, undefined values as a dash."""
+    """Format counts as integers, ratios to 4 decimals, undefined values as a dash."""
     if value is pd.NA or (isinstance(value, float) and value != value):
         return "–"
     if not isinstance(value, float):

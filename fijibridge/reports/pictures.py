@@ -23,7 +23,7 @@ Colours = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Panel:
-    """Row of an image in :func:`save_comparison`; all arrays are (Y, X)."""
+    """An image's row in :func:`save_comparison`; all arrays are (Y, X)."""
 
     name: str
     image: Array
@@ -86,7 +86,7 @@ def save_comparison(panels: list[Panel], path: str | os.PathLike[str]) -> None:
 
 
 def outcome_words(matching: Matching) -> str:
-    """Count the cells of each wrong outcome, in words, with its colour."""
+    """Return the number of cells with each wrong outcome, in words, with its colour."""
     names = {"missed": "orange", "merged": "blue", "split": "yellow", "extra": "pink"}
     counts = matching.outcomes()
     return ", ".join(f"{counts[kind]} {kind} ({colour})" for kind, colour in names.items() if counts[kind])
@@ -101,7 +101,7 @@ def grey(image: Array) -> npt.NDArray[np.float64]:
 
 
 def plane_of(image: Array, z: int | None) -> npt.NDArray[Any]:
-    """Return a plane of an image, the slice `z` of a volume; of several channels the first."""
+    """Return a plane of an image, or slice `z` of a volume; of several channels, the first."""
     named = as_image(image)
     image = named.isel(c=0) if "c" in named.dims else named
     return values(image) if z is None else values(image)[z]

@@ -56,7 +56,7 @@ def columns_by_index(table: pd.DataFrame, title: str) -> Figure:
 
 
 def run_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """Plot the metrics of runs over the epoch: losses left, scores right, training metrics dashed.
+    """Plot the metrics of runs over the epoch: losses on the left, scores on the right, training metrics dashed.
 
     Parameters
     ----------
@@ -100,8 +100,8 @@ def error_correlation(correlations: Mapping[str, pd.DataFrame]) -> Figure:
 def plot_tuning(tuning: Tuning, path: str | os.PathLike[str]) -> None:
     """Save a plot of the score of a tuning over its parameters.
 
-    The parameter with most values is on the x axis, the next one has a line for each value, the others have their best
-    value. A circle marks the best combination.
+    The parameter with the most values is on the x axis, the next one has a line for each value, and the others are
+    fixed at their best value. A circle marks the best combination.
     """
     best, varied = tuning.best, sorted(tuning.varied, key=lambda name: -tuning.table[name].nunique())
     x, lines, rest = (*varied, "method")[0], (*varied, "method", "method")[1], varied[2:]
@@ -140,7 +140,7 @@ def plot_ceiling(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 
 
 def _ceiling_lines(axes: Axes, table: pd.DataFrame, column: str) -> None:
-    """Draw a line in one colour for each method: solid with growing, dashed without."""
+    """Draw two lines per method, in one colour: solid with growing, dashed without."""
     for number, method in enumerate(dict.fromkeys(table["method"])):
         for grow, style in ((True, "-"), (False, "--")):
             rows = table[(table["method"] == method) & (table["grow"] == grow)].sort_values("factor")

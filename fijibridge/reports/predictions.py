@@ -46,28 +46,29 @@ def compare_predictions(
     ----------
     a, b
         Class probabilities (C, Y, X) or (C, Z, Y, X), probabilities of membrane (Y, X) or (Z, Y, X), or label images
-        (integers); as arrays, as files, or as folders. Of two folders the files of equal name are compared:
-        ``*_prob.tif`` and ``*_prob.ome.zarr``, or all images without such files.
+        (integers); as arrays, as files, or as folders. In two folders, the files with the same names are compared:
+        ``*_prob.tif`` and ``*_prob.ome.zarr``, or all images if there are no such files.
     thresh
-        IoU from which two cells match.
+        Smallest IoU at which two cells match.
     membrane_threshold
-        Probability from which a pixel is membrane, for predictions without other classes.
+        Smallest probability at which a pixel is membrane, for predictions without other classes.
     label
         Arguments of :func:`fijibridge.label_cells`; the method ``"watershed"`` if left out.
 
     Returns
     -------
     pandas.DataFrame
-        A row for each image: ``max difference`` and ``mean difference``, absolute, of the probabilities (NaN for label
-        images); ``classes differ``, the share of pixels whose most probable class differs (for label images, pixels
-        that belong to a cell in one of them only); ``cells a``, ``cells b``, ``matched`` and ``f1`` of their cells.
+        A row for each image: ``max difference`` and ``mean difference``, the absolute differences of the probabilities
+        (NaN for label images); ``classes differ``, the share of pixels whose most probable class differs (for label
+        images, of pixels that belong to a cell in only one of them); ``cells a``, ``cells b``, ``matched`` and ``f1``
+        of their cells.
 
     Raises
     ------
     ImageError
         If two predictions have different shapes, or one is a label image and the other is not.
     DatasetError
-        If files are missing, or two folders have no files of equal name.
+        If files are missing, or two folders have no files with the same name.
 
     Examples
     --------
@@ -96,7 +97,7 @@ def difference(
         )
     labelled = [np.issubdtype(image.dtype, np.integer) for image in (one, other)]
     if labelled[0] != labelled[1]:
-        raise ImageError("one is a label image (integers), the other a prediction; expected two of one kind")
+        raise ImageError("one is a label image (integers), the other a prediction; expected two of the same kind")
     if labelled[0]:
         first, second = values(one), values(other)
         apart, classes = np.array([np.nan]), (first > 0) != (second > 0)
@@ -135,14 +136,14 @@ def _pairs(a: Any, b: Any) -> Iterator[tuple[str, xr.DataArray, xr.DataArray]]:
 def _files_of_one_name(one: Path, other: Path) -> list[tuple[Path, Path]]:
     folders = [path.is_dir() and path.suffix != ".zarr" for path in (one, other)]
     if folders[0] != folders[1]:
-        raise DatasetError(f"{one} and {other}: one is a folder, the other a file; expected two of one kind")
+        raise DatasetError(f"{one} and {other}: one is a folder, the other a file; expected two of the same kind")
     if not folders[0]:
         return [(one, other)]
     found = [_images_in(folder) for folder in (one, other)]
     both = sorted(set(found[0]) & set(found[1]))
     if not both:
         there = " and ".join(some(sorted(names), 6) or "nothing" for names in found)
-        raise DatasetError(f"{one} and {other} have no image with the same name; they hold {there}")
+        raise DatasetError(f"{one} and {other} have no image with the same name; they contain {there}")
     alone = sorted(set(found[0]) ^ set(found[1]))
     if alone:
         text = f"images in only one of {one} and {other} are left out: {some(alone, 6)}"
@@ -151,7 +152,7 @@ def _files_of_one_name(one: Path, other: Path) -> list[tuple[Path, Path]]:
 
 
 def _images_in(folder: Path) -> dict[str, Path]:
-    """Return the predictions in a folder by file name; all images if no name ends like that of a prediction."""
+    """Return the predictions in a folder by file name; all images if no name ends like a prediction's."""
     images = {path.name: path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES}
     return {name: path for name, path in images.items() if stem(path).endswith(_ENDING)} or images
 

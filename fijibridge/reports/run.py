@@ -1,4 +1,4 @@
-"""Report of a training: one HTML file that a browser opens without a network."""
+"""Report on a training: one HTML file that a browser opens without a network."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _MOST_SHOWN = 12  # images; the table has all
 
 @dataclass(frozen=True)
 class RunReport:
-    """Data of the report of a training.
+    """Data of the report on a training.
 
     Attributes
     ----------
     record
         Record of the run.
     table
-        Match table of the images that the run was tried on.
+        Match table of the images that the run was evaluated on.
     shown
         Images with pictures.
     notes
-        Remarks on the trial: images without a trial, training images among them.
+        Remarks on the evaluation: why there are no images, which of them are training images.
     thresh
-        IoU from which two cells match.
+        Smallest IoU at which two cells match.
     """
 
     record: Record
@@ -64,7 +64,7 @@ def report_run(
     label: Mapping[str, Any] | None = None,
     device: str | None = None,
 ) -> pd.DataFrame:
-    """Write the report of a training: curves, ending, matched cells, pictures, forecast, provenance, settings.
+    """Write the report on a training: curves, ending, matched cells, pictures, forecast, provenance, settings.
 
     Parameters
     ----------
@@ -73,12 +73,12 @@ def report_run(
     path
         Path of the HTML file, which embeds its pictures.
     data
-        Dataset, or its folder, whose images with known cells are predicted and matched; if left out, the folder of the
-        training, if it still exists. Without images the report shows the picture that the training saved.
+        Dataset, or its folder, whose images with known cells are predicted and matched; if left out, the training
+        folder, if it still exists. Without images, the report shows the picture that the training saved.
     split
         ``"validation"`` or ``"test"``; both if left out.
     thresh
-        IoU from which two cells match.
+        Smallest IoU at which two cells match.
     label
         Arguments of :func:`fijibridge.label_cells`; the method ``"watershed"`` if left out.
     device
@@ -105,8 +105,8 @@ def report_run(
 
 
 def _tried(contender: Contender, items: list[Item], reason: str | None, thresh: float) -> RunReport:
-    """Try a run on images."""
-    notes = [] if reason is None else [f"No image was tried: {reason}."]
+    """Evaluate a run on images."""
+    notes = [] if reason is None else [f"The run was not evaluated on images: {reason}."]
     matchings: dict[str, Matching] = {}
     shown: list[ShownImage] = []
     for item in items:
@@ -142,7 +142,7 @@ def _shown(item: Item, prob: xr.DataArray, cells: npt.NDArray[Any], matching: Ma
 
 
 def _provenance(report: RunReport) -> dict[str, Any]:
-    """Return each kind of truth that the run was trained on, and the meaning of scores by it."""
+    """Return each kind of truth that the run was trained on, and what scores against it mean."""
     kinds = str(report.record.settings.get("provenance", "unknown")).split(" and ")
     return {"kinds": [(kind, PROVENANCE.get(kind, PROVENANCE["unknown"]), []) for kind in kinds]}
 
@@ -213,4 +213,4 @@ SECTIONS: tuple[Section[RunReport], ...] = (
     Section("run/environment", "Environment", _environment),
     Section("run/settings", "Settings", _settings),
 )
-"""Sections of the report of a training, in order."""
+"""Sections of the report on a training, in order."""

@@ -43,7 +43,7 @@ class Case:
     name : str
         Name of the image.
     image, true, pred : array
-        Intensities and label images, (Y, X) or (Z, Y, X); of several channels the first is shown.
+        Intensities and label images, (Y, X) or (Z, Y, X); of several channels, the first is shown.
     prob : array, optional
         Membrane probability, or all classes with a channel ``"membrane"``.
     region : array, optional
@@ -79,7 +79,7 @@ class DiagnosedCase:
     slice
         Slice of a volume that is shown, in words; empty for a plane.
     gaps
-        The broken membranes that cost most, each with a picture.
+        The costliest broken membranes, each with a picture.
     """
 
     case: Case
@@ -129,18 +129,18 @@ def write_report(
     path
         Path of the HTML file, which embeds its pictures.
     cases
-        The images. An iterator holds one at a time in memory.
+        The images, also as an iterator.
     thresh
-        IoU from which two cells match.
+        Smallest IoU at which two cells match.
     membrane_threshold, membrane, membrane_width
-        Probability from which a pixel is membrane (the one that the cells were found with), channel of the membranes,
+        Smallest probability at which a pixel is membrane (the one used to find the cells), channel of the membranes,
         and width of the true membranes in pixels: see :func:`fijibridge.diagnose`.
     title
         Title of the page.
     before
         Older match table, shown beside the new one.
     png
-        Path of a picture (.png, .pdf or .svg) of all outcomes, written too.
+        Path of a picture (.png, .pdf or .svg) of all outcomes, if it is to be written too.
 
     Returns
     -------
@@ -150,7 +150,7 @@ def write_report(
     Raises
     ------
     ImageError
-        If there are no images, two images have one name, or :func:`fijibridge.diagnose` refuses one.
+        If there are no images, two images have the same name, or :func:`fijibridge.diagnose` refuses one.
     """
     if png is not None and Path(png).suffix.lower() not in (".png", ".pdf", ".svg"):
         raise ImageError(f"{png} ends in {Path(png).suffix!r}; expected a picture that ends in .png, .pdf or .svg")
@@ -164,7 +164,9 @@ def write_report(
     matchings = {d.case.name: d.diagnosis.matching for d in diagnosed}
     curves = {d.case.name: d.diagnosis.curve for d in diagnosed}
     table = match_table(matchings).assign(ap=match_table(curves)["ap"])
-    lead = f"{len(diagnosed)} image{'s' if len(diagnosed) > 1 else ''}; two cells match from an IoU of {thresh}"
+    lead = (
+        f"{len(diagnosed)} image{'s' if len(diagnosed) > 1 else ''}; two cells match if their IoU is at least {thresh}"
+    )
     html.write_page(path, title, SECTIONS, SegmentationReport(diagnosed, table, before), lead=lead)
     if png is not None:
         pictures.save_outcomes([d.outcome for d in diagnosed], png)
@@ -178,7 +180,7 @@ def _checked(cases: Iterable[Case]) -> Iterator[Case]:
         if case.name in names:
             raise ImageError(f"two images are named {case.name!r}; expected different names")
         if case.name == "total":
-            raise ImageError("an image is named 'total', which is the last row of the table; rename it")
+            raise ImageError("an image is named 'total', like the last row of the table; rename it")
         if case.provenance not in PROVENANCE:
             raise ImageError(f"{case.name}: provenance is {case.provenance!r}; expected one of {sorted(PROVENANCE)}")
         shape = tuple(n for d, n in as_image(case.image).sizes.items() if d != "c")
@@ -211,13 +213,13 @@ def _diagnosed(case: Case, options: dict[str, Any]) -> DiagnosedCase:
         found,
         pictures.Outcome(case.name, outcome, found.matching),
         ShownImage(case.name, found.summary, html.inline_all(layers)),
-        "" if z is None else f"slice {z + 1} of {true.shape[0]}, the one with most wrong cells",
+        "" if z is None else f"slice {z + 1} of {true.shape[0]}, the one with the most wrong cells",
         gaps,
     )
 
 
 def _slice_to_show(found: Diagnosis[Any]) -> int | None:
-    """Return the slice of a volume with the centres of most wrong cells; the middle one if no cell is wrong."""
+    """Return the slice of a volume with the most centres of wrong cells; the middle one if no cell is wrong."""
     if values(found.errors).ndim == 2:
         return None
     places = found.wrong_places()

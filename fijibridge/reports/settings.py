@@ -14,7 +14,7 @@ _NAMES_SHOWN = 60
 
 
 def differing_settings(records: Mapping[str, Record]) -> pd.DataFrame:
-    """Return the settings, versions and devices that differ between runs: a row each, a column for each run."""
+    """Return the settings, versions and devices that differ between runs: one row each, one column per run."""
     by_run = {name: flat_settings(r.settings) | flat_settings(r.environment) for name, r in records.items()}
     keys = dict.fromkeys(key for found in by_run.values() for key in found)
     rows = []
@@ -29,7 +29,7 @@ def differing_settings(records: Mapping[str, Record]) -> pd.DataFrame:
 
 
 def endings_table(records: Mapping[str, Record]) -> pd.DataFrame:
-    """Return the ending of each run, a row each."""
+    """Return the endings of runs, one row per run."""
     rows = []
     for name, record in records.items():
         end = record.ending or {}
@@ -42,7 +42,7 @@ def endings_table(records: Mapping[str, Record]) -> pd.DataFrame:
 
 
 def settings_table(record: Record) -> pd.DataFrame:
-    """Return all settings of a run, a row each."""
+    """Return all settings of a run, one row each."""
     found = {key: value for key, value in flat_settings(record.settings).items() if key not in _HIDDEN}
     rows = [(key, "" if value is None else str(value)) for key, value in found.items()]
     for key, name in (("train_names", "training images"), ("validation_names", "validation images")):
@@ -52,7 +52,7 @@ def settings_table(record: Record) -> pd.DataFrame:
 
 
 def flat_settings(nested: Mapping[str, Any], inside: str = "") -> dict[str, Any]:
-    """Flatten nested settings: names with dots."""
+    """Flatten nested settings; their names are joined by dots."""
     flat: dict[str, Any] = {}
     for key, value in nested.items():
         name = f"{inside}{key}"
@@ -61,7 +61,7 @@ def flat_settings(nested: Mapping[str, Any], inside: str = "") -> dict[str, Any]
 
 
 def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value  # JSON knows lists only
+    return list(value) if isinstance(value, tuple) else value  # JSON has only lists
 
 
 def _names(names: Sequence[str] | None) -> str:

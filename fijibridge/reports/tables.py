@@ -13,7 +13,7 @@ from fijibridge.renames import object_before_path
 
 
 def table_text(table: pd.DataFrame) -> str:
-    """Format a match table as text, with ratios of 4 digits."""
+    """Format a match table as text, with ratios to 4 decimals."""
     ratios = {c: "{:.4f}".format for c in ("precision", "recall", "f1", "pq", "seg", "ap") if c in table}
     return table.to_string(index=False, formatters=ratios)
 

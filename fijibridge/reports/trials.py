@@ -1,4 +1,4 @@
-"""Trials of runs on images whose cells are known: which images, and the cells that each run finds in them."""
+"""Evaluation of runs on images whose cells are known: choice of the images, and the cells that each run finds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LABEL: Mapping[str, Any] = {"method": DEFAULT_METHOD}
 
 
 class Contender:
-    """A run on trial: files in its folder that are newer than its model are read, other results are computed.
+    """A run under evaluation: files in its folder that are newer than its model are read, other results are computed.
 
     Parameters
     ----------
@@ -51,10 +51,10 @@ class Contender:
 
     @property
     def without(self) -> str | None:
-        """Reason why the run cannot be tried, in words; None if it can."""
+        """Reason why the run cannot be evaluated, in words; None if it can."""
         if isinstance(self._run, Recorded) or self._model_file.is_file():
             return None
-        return f"{self.name} has no {MODEL}: the training is running, or was interrupted"
+        return f"{self.name} has no {MODEL}: the training is still running, or was interrupted"
 
     def prob(self, item: Item) -> xr.DataArray:
         """Return the class probabilities of an image."""
@@ -100,7 +100,7 @@ def match_item(item: Item, cells: npt.NDArray[Any], thresh: float) -> Matching:
 def unseen_images(
     records: Sequence[Record], data: Dataset | str | os.PathLike[str] | None, split: str | None
 ) -> tuple[list[Item], str | None]:
-    """Choose the images for the trial of runs.
+    """Choose the images on which runs are evaluated.
 
     Parameters
     ----------
@@ -128,12 +128,12 @@ def unseen_images(
         dataset = data if isinstance(data, Dataset) else Dataset.open(data)
         items = _with_truth(dataset, split)
         if not items:
-            raise DatasetError(f"{dataset} has no {kind} image with known cells; runs are tried on such images")
+            raise DatasetError(f"{dataset} has no {kind} image with known cells; runs are evaluated on such images")
         return items, None
     folders = {record.settings.get("data_folder") for record in records} - {None}
     if len(folders) != 1:
         reason = "the runs were trained on different folders" if folders else "no run records its folder of images"
-        return [], f"{reason}; name a folder to try them on (data=, --data)"
+        return [], f"{reason}; name a folder to evaluate them on (data=, --data)"
     (folder,) = folders
     try:
         items = _with_truth(Dataset.open(str(folder)), split)
@@ -148,7 +148,7 @@ def trained_on(item: Item, contenders: Sequence[Contender]) -> list[str]:
 
 
 def slice_shown(labels: npt.NDArray[Any]) -> int | None:
-    """Return the index of the slice of a volume that reports show, the middle one; None for a plane."""
+    """Return the index of the slice of a volume that reports show, which is the middle one; None for a plane."""
     return None if labels.ndim == 2 else labels.shape[0] // 2
 
 

@@ -1,7 +1,7 @@
 """Read and write ImageJ's ROI format: header fields, vertices, and many outlines at once.
 
 The layout is that of ``ij.io.RoiEncoder``: a header of 64 bytes, the coordinates, a second header of 64 bytes, the
-name, the properties, the counters of points; numbers are big-endian.
+name, the properties and the point counters; numbers are big-endian.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Header(NamedTuple):
     n
         Number of vertices, 0 for a shape without vertices.
     shape_size
-        Number of floats in the path of a composite, 0 for other ROIs.
+        Number of floats in the path of a composite ROI, 0 for other ROIs.
     stroke_width
         In whole pixels.
     stroke, fill
-        Colours 0xAARRGGBB, 0 = none.
+        Colours as 0xAARRGGBB, 0 = none.
     arc
         Diameter of a rectangle's rounded corners.
     position
-        Slice from 1, 0 = all.
+        1-based slice number, 0 = all slices.
     second
         Offset of the second header, 0 = none.
     """
@@ -76,7 +76,7 @@ def header(data: bytes) -> Header:
     Raises
     ------
     RoiError
-        If the bytes are not an ImageJ ROI, or fewer than the header announces.
+        If the bytes are not an ImageJ ROI, or are fewer than the header promises.
     """
     if len(data) < HEADER or data[:4] != MAGIC:
         raise RoiError(
@@ -91,7 +91,7 @@ def header(data: bytes) -> Header:
     sub_pixel = options & SUB_PIXEL and version >= 222
     promised = HEADER + (4 * shape_size if shape_size > 0 else n * (12 if sub_pixel else 4))
     if len(data) < max(promised, second):
-        raise RoiError(f"truncated ImageJ ROI: {len(data)} bytes; its header announces {max(promised, second)}")
+        raise RoiError(f"truncated ImageJ ROI: {len(data)} bytes, but its header promises {max(promised, second)}")
     if version < 218:
         subtype = options = stroke = fill = arc = 0
     options &= ~SUB_PIXEL if version < 222 else 0xFFFF
@@ -100,12 +100,12 @@ def header(data: bytes) -> Header:
 
 
 def _signed(value: int) -> int:
-    """Return 16 bits as ImageJ reads them: -5000 to 60535."""
+    """Return a 16-bit number as ImageJ interprets it: -5000 to 60535."""
     return value - 65536 if value > 60535 else value
 
 
 class SecondHeader(NamedTuple):
-    """Fields of the second header: position on a hyperstack, group, exact stroke width, offsets of the texts."""
+    """Fields of the second header: hyperstack position, group, exact stroke width, offsets of the texts."""
 
     c: int
     z: int
@@ -136,20 +136,20 @@ def text(data: bytes, offset: int, length: int) -> str:
 
 
 def patched(data: bytes, offset: int, kind: str, *values: float) -> bytes:
-    """Return the bytes with numbers replaced from an offset on; `kind` is a big-endian format of :mod:`struct`."""
+    """Return the bytes with numbers replaced, starting at an offset; `kind` is a format character of :mod:`struct`."""
     packed = struct.pack(f">{len(values)}{kind}", *values)
     return data[:offset] + packed + data[offset + len(packed) :]
 
 
 def with_second_header(data: bytes) -> bytes:
-    """Return the bytes with a second header, which old files lack."""
+    """Return the bytes with a second header, adding one if it is missing, as in old files."""
     if header(data).second:
         return data
     return patched(data, 60, "i", len(data)) + bytes(HEADER)
 
 
 def with_texts(data: bytes, *, name: str | None = None, properties: str | None = None) -> bytes:
-    """Return the bytes with another name or other properties."""
+    """Return the bytes with a new name or new properties."""
     data = with_second_header(data)
     at = header(data).second
     second = second_header(data, at)
@@ -172,7 +172,7 @@ def with_texts(data: bytes, *, name: str | None = None, properties: str | None =
 
 
 def plain(head: Header) -> bool:
-    """Tell whether a ROI consists of integer vertices only."""
+    """Return whether a ROI consists only of integer vertices."""
     return (
         head.type in (POLYGON, FREEHAND, TRACED) and not head.shape_size and not head.subtype
         and not head.options & (SPLINE_FIT | SUB_PIXEL)
@@ -184,9 +184,9 @@ def plain_vertices(data: list[bytes], heads: list[Header]) -> npt.NDArray[np.flo
     counts = np.array([h.n for h in heads], np.int64)
     pieces = b"".join([d[HEADER : HEADER + 4 * h.n] for d, h in zip(data, heads, strict=True)])
     numbers = np.frombuffer(pieces, ">u2").astype(np.int64)
-    numbers = np.where(numbers > 60535, 0, numbers)  # as ImageJ: no vertex lies left of or above the bounds
-    # A ROI of n vertices stores n numbers x, then n numbers y, all relative to its bounds: x of its k-th vertex is at
-    # first + k, y at first + k + n.
+    numbers = np.where(numbers > 60535, 0, numbers)  # as in ImageJ: no vertex is left of or above the bounds
+    # A ROI with n vertices stores n x values, then n y values, all relative to its bounds: the x of its k-th vertex is
+    # at first + k, the y at first + k + n.
     first = np.repeat(2 * (np.cumsum(counts) - counts), counts)
     within = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
     x = numbers[first + within] + np.repeat([h.left for h in heads], counts)
@@ -198,7 +198,7 @@ def vertices(data: bytes, head: Header) -> npt.NDArray[np.float64]:
     """Read the vertices of one ROI: (n, 2) x, y."""
     if head.options & SUB_PIXEL:
         exact = np.frombuffer(data, ">f4", 2 * head.n, HEADER + 4 * head.n).astype(np.float32).reshape(2, head.n).T
-        # ImageJ keeps them relative to their bounds, as 32-bit floats.
+        # ImageJ keeps the vertices relative to their bounds, as 32-bit floats.
         low = exact.min(axis=0)
         placed: npt.NDArray[np.float64] = (exact - low).astype(float) + low
         return placed
@@ -214,24 +214,24 @@ def floats(data: bytes, offset: int, count: int) -> npt.NDArray[np.float64]:
 
 
 def encode_outlines(outlines: Outlines, position: int) -> list[bytes]:
-    """Encode the outlines of a label image as ``RoiEncoder`` would: one ROI per id, named by the id.
+    """Encode the outlines of a label image as ``RoiEncoder`` would: one ROI per id, named after the id.
 
     Parameters
     ----------
     outlines
-        Of :func:`fijibridge.rois.tracing.trace`.
+        Outlines found by :func:`fijibridge.rois.tracing.trace`.
     position
-        Slice of the stack, from 1; 0 = all.
+        1-based slice number in the stack; 0 = all slices.
 
     Returns
     -------
     list of bytes
-        An id of one loop becomes a traced ROI, an id of several loops a composite.
+        An id with one loop becomes a traced ROI, an id with several loops a composite ROI.
 
     Raises
     ------
     RoiError
-        If a cell reaches beyond pixel 60,000.
+        If a cell extends beyond pixel 60,000.
     """
     loops = np.diff(outlines.starts)
     first = np.flatnonzero(np.diff(outlines.ids, prepend=-1))
@@ -241,9 +241,9 @@ def encode_outlines(outlines: Outlines, position: int) -> list[bytes]:
     high = np.maximum.reduceat(outlines.vertices, begin) if len(begin) else low
     if high.size and high.max() > FARTHEST:
         raise RoiError(
-            f"a cell reaches pixel {high.max()}, but ImageJ's ROI format ends at {FARTHEST}: cut the image into tiles"
+            f"a cell extends to pixel {high.max()}, but ImageJ's ROI format ends at {FARTHEST}: tile the image"
         )
-    single = (last - first == 1) & (end - begin < 2**16)  # the number of vertices has 16 bits
+    single = (last - first == 1) & (end - begin < 2**16)  # the vertex count is stored in 16 bits
     result: list[bytes] = [b""] * len(first)
     traced = np.flatnonzero(single)
     encoded = _encode_traced(outlines, first[traced], low[traced], high[traced], position)
@@ -262,9 +262,9 @@ def _encode_traced(
 ) -> list[bytes]:  # fmt: skip
     """Encode loops as traced ROIs, all at once, in one block of memory.
 
-    The ROIs lie one behind the other in the block. Each has a size of its own, so `at` has the byte where each begins;
-    a field is then written into all of them by one indexed assignment per byte. Size of a ROI: first header, 4 bytes a
-    vertex, second header, 2 bytes for each digit of its name.
+    The ROIs follow each other in the block. Their sizes differ, so `at` contains the offset of each; a field is then
+    written into all of them by one indexed assignment per byte. A ROI consists of the first header, 4 bytes per vertex,
+    the second header, and 2 bytes per digit of its name.
     """
     counts = (outlines.starts[1:] - outlines.starts[:-1])[loops]
     ids = outlines.ids[loops]
@@ -284,20 +284,20 @@ def _encode_traced(
     _put(block, at + 56, 4, np.full(len(at), position))
     _put(block, at + 60, 4, second)
 
-    # Second header: offset and length of the name, which follows it at once.
+    # Second header: offset and length of the name, which immediately follows this header.
     _put(block, at + second + 16, 4, second + HEADER)
     _put(block, at + second + 20, 4, digits)
 
-    # The name is the id in decimal, as UTF-16: a byte 0, then the digit. Digits are peeled off from the last to the
-    # first; in each round only the names that still have a digit are written.
+    # The name is the id in decimal, as UTF-16: a zero byte, then the digit. Digits are split off from the last to the
+    # first; each round writes only the names that still have a digit left.
     rest = ids.copy()
     for back in range(int(digits.max(initial=0))):
         here = np.flatnonzero(digits > back)
         block[at[here] + second[here] + HEADER + 2 * (digits[here] - back) - 1] = rest[here] % 10 + ord("0")
         rest //= 10
 
-    # Vertices, relative to the bounds: `which` is the ROI of each vertex, `within` its number in that ROI. All x of a
-    # ROI come first, then all y.
+    # Vertices, relative to the bounds: `which` is the ROI of each vertex, `within` its index in that ROI. Each ROI
+    # stores all its x values first, then all its y values.
     which = np.repeat(np.arange(len(counts)), counts)
     within = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
     xy = outlines.vertices[outlines.starts[loops][which] + within] - low[which]
@@ -309,7 +309,7 @@ def _encode_traced(
 
 
 def _put(block: npt.NDArray[np.uint8], at: npt.NDArray[np.int64], width: int, value: npt.NDArray[Any]) -> None:
-    """Write big-endian integers of `width` bytes at many places."""
+    """Write big-endian integers of `width` bytes at many offsets."""
     for byte in range(width):
         block[at + byte] = (value >> (8 * (width - 1 - byte))) & 255
 
@@ -321,7 +321,7 @@ def _encode_composite(
     high: npt.NDArray[np.int32],
     position: int,
 ) -> bytes:
-    """Encode the loops of one cell as a composite, whose path ImageJ fills even-odd, so that holes stay empty."""
+    """Encode the loops of one cell as a composite ROI; ImageJ fills its path even-odd, so that holes stay empty."""
     path = np.concatenate([_shape_path(part) for part in parts]).astype(">f4").tobytes()
     first = struct.pack(
         ">4shBxHHHHH18xi16xiI",
@@ -341,7 +341,7 @@ def _encode_composite(
 
 
 def _shape_path(loop: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
-    """Return a closed loop as a path of ImageJ: 0 x y = move to, 1 x y = line to, 4 = close."""
+    """Return a closed loop as an ImageJ path: 0 x y = move to, 1 x y = line to, 4 = close."""
     path = np.ones((len(loop), 3), np.float32)
     path[0, 0] = 0
     path[:, 1:] = loop

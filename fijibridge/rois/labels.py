@@ -23,26 +23,26 @@ def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int]) -> npt.NDArray[Any
     Parameters
     ----------
     rois
-        ROIs with an area. If all names are positive integers, different ones on each slice, they are the ids; else ROIs
-        are numbered from 1 in their order.
+        ROIs with an area. If all names are positive integers, with no duplicates on a slice, the names are the ids;
+        otherwise the ROIs are numbered from 1 in the given order.
     shape
-        (Y, X), or (Z, Y, X): then a ROI is drawn into the slice of its position, or into all slices if it has none.
+        (Y, X) or (Z, Y, X). In a stack, a ROI is drawn on the slice of its position, or on all slices if it has none.
 
     Returns
     -------
     numpy.ndarray
-        ``uint16``, or ``uint32`` and ``uint64`` for ids that need them; 0 = background. Where ROIs overlap the later
-        one wins.
+        ``uint16``, or ``uint32`` or ``uint64`` if the ids need it; 0 = background. Where ROIs overlap, the later one
+        wins.
 
     Raises
     ------
     RoiError
-        If a ROI has no area, such as a line or points, or lies on a slice beyond the stack.
+        If a ROI has no area (a line or points, for example), or its slice number exceeds the number of slices.
 
     Notes
     -----
-    Pixels are filled by the rule of ImageJ's ``PolygonFiller``: even-odd, and a pixel is inside if its centre is;
-    a centre exactly on an edge belongs to the side with the larger coordinate.
+    Pixels are filled by the even-odd rule of ImageJ's ``PolygonFiller``: a pixel is inside if its centre is; a centre
+    exactly on an edge belongs to the side with the larger coordinate.
 
     Examples
     --------
@@ -73,18 +73,18 @@ def rois_to_mask(
     shape
         (Y, X) or (Z, Y, X), as in :func:`rois_to_labels`.
     line_width
-        Width in pixels to draw lines, and the outlines of areas, with round ends. Left out, areas are filled, lines
-        have their own stroke width and a point is one pixel: the pixels that Edit ▸ Fill changes in ImageJ.
+        Width in pixels with which lines and the outlines of areas are drawn, with round ends. By default, areas are
+        filled, lines are drawn with their own stroke width and a point is one pixel, as by Edit ▸ Fill in ImageJ.
 
     Returns
     -------
     numpy.ndarray
-        bool, of the shape given.
+        bool, with the given shape.
 
     Raises
     ------
     RoiError
-        If a ROI is an angle, an arrow, a text or an image, or a point and `line_width` is given.
+        If a ROI is an angle, an arrow, a text or an image, or if it is a point and `line_width` is given.
     """
     mask = np.zeros(tuple(shape), bool)
     areas = [r for r in rois if line_width is None and r.kind in AREAS]
@@ -94,7 +94,7 @@ def rois_to_mask(
         if line_width is None and roi.kind in AREAS:
             continue
         if roi.kind not in ((*AREAS, *LINES) if line_width is not None else (*LINES, "point")):
-            raise RoiError(f"{roi!r} is neither an area nor a line")
+            raise RoiError(f"{roi!r} cannot be drawn: it is neither an area nor a line")
         if line_width is None and roi.kind == "point":
             _draw_points(mask, roi)
             continue
@@ -116,11 +116,11 @@ def _ids(rois: Sequence[Roi]) -> list[int]:
 
 
 def _planes(image: npt.NDArray[Any], roi: Roi) -> list[npt.NDArray[Any]]:
-    """Return views of the planes on which a ROI lies."""
+    """Return views of the planes that a ROI belongs to."""
     if image.ndim == 2:
         return [image]
     if roi.position > len(image):
-        raise RoiError(f"{roi!r} lies on slice {roi.position} of a stack of {len(image)}")
+        raise RoiError(f"{roi!r} is on slice {roi.position}, but the stack has {len(image)} slices")
     return [image[roi.position - 1]] if roi.position else list(image)
 
 
@@ -133,13 +133,13 @@ def _fill(image: npt.NDArray[Any], rois: Sequence[Roi], ids: Ints) -> None:
         return
     slices = np.array([r.position for r in rois], np.int64)[runs[0]]
     if slices.size and slices.max() > len(stack):
-        raise RoiError(f"a ROI lies on slice {slices.max()} of a stack of {len(stack)}")
+        raise RoiError(f"a ROI is on slice {slices.max()}, but the stack has {len(stack)} slices")
     for z in range(len(stack)):
         rasterization.write_runs(stack[z], runs[:, (slices == z + 1) | (slices == 0)], ids)
 
 
 def _runs(rois: Sequence[Roi]) -> rasterization.Runs:
-    """Return the runs of all ROIs, sorted by ROI: those with integer vertices scanned at once, others one by one."""
+    """Return the runs of all ROIs, sorted by ROI; ROIs with integer vertices are scanned together, others singly."""
     plain: list[int] = []
     others: list[rasterization.Runs] = []
     for number, roi in enumerate(rois):
@@ -176,7 +176,7 @@ def _draw_line(plane: npt.NDArray[np.bool_], roi: Roi) -> None:
 
 
 def _draw_points(mask: npt.NDArray[np.bool_], roi: Roi) -> None:
-    """Mark points, each on its own slice if points have slices."""
+    """Mark points, each on its own slice if the points have slice numbers."""
     points = roi.paths()[0]
     # ImageJ rounds several points, but truncates a single one.
     whole = np.floor(points + 0.5) if len(points) > 1 else np.trunc(points)
@@ -186,7 +186,7 @@ def _draw_points(mask: npt.NDArray[np.bool_], roi: Roi) -> None:
         here = (slices == z) | (slices == 0) | (mask.ndim == 2)
         _mark(plane, x[here], y[here])
     if mask.ndim == 3 and slices.max(initial=0) > len(mask):
-        raise RoiError(f"{roi!r} has a point on slice {slices.max()} of a stack of {len(mask)}")
+        raise RoiError(f"{roi!r} has a point on slice {slices.max()}, but the stack has {len(mask)} slices")
 
 
 def _mark(plane: npt.NDArray[np.bool_], x: Ints, y: Ints) -> None:
@@ -201,25 +201,25 @@ def _draw_wide(plane: npt.NDArray[np.bool_], roi: Roi, width: float) -> None:
 
 
 def labels_to_rois(labels: Array) -> list[Roi]:
-    """Convert the cells of a label image to ROIs: one per id, named by it.
+    """Convert the cells of a label image to ROIs: one per id, named after the id.
 
     Parameters
     ----------
     labels
-        (Y, X) or (Z, Y, X) integers, 0 = background, ids with any gaps. In 3D an id gets one ROI per slice, with
-        its position.
+        (Y, X) or (Z, Y, X) integers, 0 = background; ids may have gaps. In 3D, each id gets one ROI per slice, whose
+        position is the number of the slice.
 
     Returns
     -------
     list of Roi
-        In the order of (slice, id). The outline runs along the edges of the pixels, so that filling it gives
-        exactly the pixels back and ImageJ measures exactly their number as area. An id in one piece without holes
-        becomes a traced ROI, one with holes or several pieces a composite one.
+        Sorted by slice, then by id. Outlines follow the edges of the pixels, so that filling an outline restores
+        exactly its pixels, and the area that ImageJ measures is exactly their number. An id that forms one region
+        without holes becomes a traced ROI, an id with holes or several regions a composite ROI.
 
     Raises
     ------
     RoiError
-        For a cell beyond pixel 60,000, the farthest that ImageJ's ROI format reaches.
+        If a cell extends beyond pixel 60,000, the largest coordinate of ImageJ's ROI format.
 
     Examples
     --------

@@ -1,7 +1,8 @@
-"""Turn ROIs into pixels by the rules and the rounding of ImageJ.
+"""Turn ROIs into pixels with ImageJ's rules and rounding.
 
 Areas cover the pixels of ``ij.gui.Roi.getMask``, lines those that ``ImageProcessor.fill(Roi)`` draws. Each function
-follows the ImageJ code that it names, down to its 32-bit coordinates; a test compares them pixel by pixel.
+follows the ImageJ code that it names, down to 32-bit coordinates; tests compare the results with ImageJ's pixel by
+pixel.
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ import numpy.typing as npt
 from fijibridge.arrays import Floats, Ints
 
 Runs = npt.NDArray[np.int64]
-"""(4, n) rows of owner, y, first x, and x after the last; sorted by owner."""
+"""(4, n) with the rows owner, y, first x, and last x + 1; sorted by owner."""
 
 
 # --- areas ------------------------------------------------------------------------------------------
 
 
 def polygon_runs(vertices: Floats, starts: Ints, owner: Ints) -> Runs:
-    """Scan closed polygons, all at once, even-odd for each owner.
+    """Scan closed polygons, all at once, with the even-odd rule for each owner.
 
     Parameters
     ----------
     vertices
         (n, 2) x, y of all polygons, concatenated.
     starts
-        (n_polygons + 1,) index of the first vertex of each polygon, and the end.
+        (n_polygons + 1,) index of the first vertex of each polygon, and finally the number of vertices.
     owner
-        (n_polygons,) owner of each polygon, ascending; polygons of one owner are parts or holes of one shape.
+        (n_polygons,) owner of each polygon, ascending; polygons with the same owner are parts or holes of one shape.
 
     Notes
     -----
@@ -47,42 +48,42 @@ def polygon_runs(vertices: Floats, starts: Ints, owner: Ints) -> Runs:
 
 
 def _scan(a: Floats, b: Floats, owner: Ints) -> Runs:
-    """Return the runs between the edges from `a` to `b`, which together close the shapes of their owners.
+    """Return the runs of pixels inside the closed shapes whose edges run from `a` to `b`.
 
     Each edge crosses the middle of some pixel rows, and each crossing is rounded to a pixel boundary. A closed shape
     has an even number of crossings in every row. Sorted by x, they alternate between entering and leaving the shape:
     the pairs (1st, 2nd), (3rd, 4th) ... are its runs of pixels.
     """
-    # ImageJ has edges that are not finite: those of a rotated rectangle without length. It skips them.
+    # ImageJ skips edges that are not finite, such as those of a rotated rectangle of length 0.
     finite = np.isfinite(a).all(axis=1) & np.isfinite(b).all(axis=1)
     a, b, owner = a[finite], b[finite], owner[finite]
 
-    # Direct edges downwards. An edge crosses the rows y1 <= y < y2 whose middle, y + 0.5, lies between its ends; those
-    # that cross no row, horizontal ones among them, count nowhere.
+    # Direct all edges downwards. An edge crosses the rows y1 <= y < y2 whose middle, y + 0.5, is between its ends.
+    # Edges that cross no row, such as horizontal ones, are dropped.
     swap = a[:, 1] > b[:, 1]
     top, low = np.where(swap[:, None], b, a), np.where(swap[:, None], a, b)
     y1, y2 = np.floor(top[:, 1] + 0.5).astype(np.int64), np.floor(low[:, 1] + 0.5).astype(np.int64)
     keep = y1 < y2
     top, low, y1, y2, owner = top[keep], low[keep], y1[keep], y2[keep], owner[keep]
 
-    # x of the crossing in the first row. The tiny constant is that of PolygonFiller, which decides on ties.
+    # x of the crossing in the first row. The tiny constant is PolygonFiller's and decides ties.
     slope = (low[:, 0] - top[:, 0]) / (low[:, 1] - top[:, 1])
     x = top[:, 0] + (y1 - top[:, 1] + 0.5) * slope + 1e-8
 
-    # One entry for each edge and row: `step` counts the rows of an edge.
+    # One entry per edge and row; `step` counts the rows of an edge.
     count = y2 - y1
     edge = np.repeat(np.arange(len(count)), count)
     step = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
     rows, columns = y1[edge] + step, np.floor(x[edge] + step * slope[edge] + 0.5).astype(np.int64)
 
-    # Sorted by owner, row and column, every second crossing enters, and the next one leaves.
+    # Sorted by owner, row and column, crossings alternately enter and leave the shape.
     order = _order(owner[edge], rows, columns)
     left, right = order[0::2], order[1::2]
     return np.stack([owner[edge][left], rows[left], columns[left], columns[right]])
 
 
 def _order(*keys: Ints) -> Ints:
-    """Return the order that sorts by several keys, the first key first; as one integer if it fits into 63 bits."""
+    """Return the order that sorts by the first key, then the second ...; keys are merged if they fit into 63 bits."""
     if not len(keys[0]):
         return np.zeros(0, np.int64)
     combined, size = np.zeros(len(keys[0]), np.int64), 1
@@ -96,7 +97,7 @@ def _order(*keys: Ints) -> Ints:
 
 
 def oval_runs(left: int, top: int, right: int, bottom: int, owner: int) -> Runs:
-    """Scan an oval by the rule of ``ij.gui.OvalRoi.getMask``."""
+    """Scan an oval as ``ij.gui.OvalRoi.getMask`` does."""
     a, b = (right - left) / 2, (bottom - top) / 2
     y, x = np.ogrid[: bottom - top, : right - left]
     inside = (x - (a - 0.5)) ** 2 / a**2 + (y - (b - 0.5)) ** 2 / b**2 <= 1
@@ -114,7 +115,7 @@ def rounded_rectangle(left: int, top: int, right: int, bottom: int, arc: float) 
     width, height = min(arc, right - left) / 2, min(arc, bottom - top) / 2
     angle = math.pi / 4
     rise, run = 1 - math.cos(angle), math.tan(angle)
-    control = 4 / 3 * rise * run / (math.sqrt(1 + run * run) - 1 + rise)  # of a quarter circle, from its ends
+    control = 4 / 3 * rise * run / (math.sqrt(1 + run * run) - 1 + rise)  # places the control points
     path: list[Floats] = []
     for x, y, dx, dy in ((left, bottom, 1, -1), (right, bottom, -1, -1), (right, top, -1, 1), (left, top, 1, 1)):
         upright, level = np.array([x, y + dy * height]), np.array([x + dx * width, y])
@@ -132,7 +133,7 @@ def rotated_rectangle(start: Floats, end: Floats, width: float) -> Floats:
     corners = np.array([start + across, end + across, end - across, start - across]).astype(np.float32)
     low = np.floor(corners.min(axis=0))
     placed: Floats = (corners - low).astype(float) + low
-    return placed  # ImageJ stores them relative to their bounds, as 32-bit floats
+    return placed  # ImageJ stores the corners relative to their bounds, as 32-bit floats
 
 
 def ellipse(start: Floats, end: Floats, ratio: float) -> tuple[Floats, tuple[int, int, int, int]]:
@@ -141,9 +142,9 @@ def ellipse(start: Floats, end: Floats, ratio: float) -> tuple[Floats, tuple[int
     Parameters
     ----------
     start, end
-        (2,) x, y of the ends of its long axis.
+        (2,) x, y of the ends of the major axis.
     ratio
-        Length of the short axis as a share of the long one.
+        Length of the minor axis divided by that of the major axis.
 
     Returns
     -------
@@ -152,7 +153,7 @@ def ellipse(start: Floats, end: Floats, ratio: float) -> tuple[Floats, tuple[int
     """
     (dx, dy), (x, y) = end - start, (start + end) / 2
     major = math.sqrt(dx * dx + dy * dy)
-    # Through degrees, for the same rounding as ImageJ.
+    # Convert to degrees and back, to get the same rounding as ImageJ.
     turn = math.atan2(dy, dx) * 180.0 / math.pi / 180.0 * math.pi
     points = []
     for i in range(72):
@@ -164,20 +165,20 @@ def ellipse(start: Floats, end: Floats, ratio: float) -> tuple[Floats, tuple[int
     low = np.floor(exact.min(axis=0))
     extent = (exact.max(axis=0).clip(np.finfo(np.float32).smallest_subnormal) - low).astype(float) + 0.5
     left, top, width, height = (int(value) for value in (*low, *extent))
-    placed: Floats = (exact - low).astype(float) + low  # ImageJ keeps them relative to their bounds, as 32-bit floats
+    placed: Floats = (exact - low).astype(float) + low  # ImageJ keeps vertices relative to their bounds, in 32 bits
     return placed, (left, top, left + width, top + height)
 
 
 def flattened(control: Floats, flatness: float = 0.01, level: int = 10) -> Floats:
-    """Turn a Bezier curve of 3 or 4 control points into a polyline; its first point is left out.
+    """Turn a Bezier curve with 3 or 4 control points into a polyline, without the first point.
 
     The curve is halved until flat, by the rule of ``java.awt.geom.FlatteningPathIterator``; ImageJ fills with a
     flatness of 0.01.
     """
     if level == 0 or max(_distance(p, control[0], control[-1]) for p in control[1:-1]) < flatness:
         return control[-1:]
-    # De Casteljau: the means of neighbouring control points, again and again, end in the point in the middle of the
-    # curve. The first and the last ones of all rounds are the control points of the two halves.
+    # De Casteljau: repeatedly averaging neighbouring control points leads to the midpoint of the curve. The first and
+    # the last point of each round are the control points of the two halves.
     first, last, rest = [control[0]], [control[-1]], control
     while len(rest) > 1:
         rest = (rest[1:] + rest[:-1]) / 2
@@ -195,10 +196,10 @@ def _distance(point: Floats, start: Floats, end: Floats) -> float:
 
 
 def path_parts(path: Floats) -> list[Floats]:
-    """Split the path of a composite into parts, with curves flattened: (n, 2) x, y each.
+    """Split the path of a composite ROI into parts, with curves flattened; each part is (n, 2) x, y.
 
-    The path is that of ``ij.gui.ShapeRoi``: 0 x y = move to, 1 x y = line to, 2 and 3 = curves with 2 and 3 points,
-    4 = close.
+    The path is in the format of ``ij.gui.ShapeRoi``: 0 x y = move to, 1 x y = line to, 2 and 3 = curves through 2 and
+    3 further points, 4 = close.
     """
     parts: list[list[Floats]] = []
     at = 0
@@ -219,9 +220,9 @@ def path_parts(path: Floats) -> list[Floats]:
 def spline(vertices: Floats, closed: bool) -> Floats:
     """Return the points of a spline-fitted polygon or polyline, as ``ij.gui.PolygonRoi.fitSpline`` computes them.
 
-    Natural cubic splines of x and y over the square root of the distance between vertices; a closed one repeats up to
-    7 vertices at both ends, so that its ends meet smoothly. The 32-bit floats are those of ``ij.measure.SplineFitter``:
-    where the outline is a sliver, the last bits decide on its pixels.
+    x and y are natural cubic splines, parametrized by the square root of the distance between vertices. For a closed
+    outline, up to 7 vertices are repeated at both ends, so that the ends meet smoothly. The 32-bit floats are those of
+    ``ij.measure.SplineFitter``: in a very thin outline, the last bits decide which pixels are inside.
     """
     base = vertices.min(axis=0)
     points = (vertices - base).astype(np.float32)
@@ -239,7 +240,7 @@ def spline(vertices: Floats, closed: bool) -> Floats:
         nodes = np.concatenate([before, nodes, after])
         points = np.concatenate([points[n - extra - 1 : n - 1], points, points[1 : extra + 1]])
     fitted = _cubic(nodes, points, at).astype(np.float32)
-    # ImageJ then keeps the curve relative to its own bounds, by way of 32-bit coordinates in the image.
+    # ImageJ then stores the curve relative to its own bounds, after rounding image coordinates to 32 bits.
     exact = fitted + base.astype(np.float32)
     low = exact.min(axis=0)
     placed: Floats = (exact - low).astype(float) + low
@@ -247,12 +248,12 @@ def spline(vertices: Floats, closed: bool) -> Floats:
 
 
 def _cubic(nodes: npt.NDArray[np.float32], points: npt.NDArray[np.float32], at: Floats) -> Floats:
-    """Evaluate the natural cubic splines through points, with the roundings of ``ij.measure.SplineFitter``."""
+    """Evaluate natural cubic splines through points, with the rounding of ``ij.measure.SplineFitter``."""
     exact, values = nodes.astype(float), points.astype(float)
     gap, gaps = np.diff(nodes).astype(float), (nodes[2:] - nodes[:-2]).astype(float)  # rounded to 32 bits
     share = np.diff(exact)[:-1] / (exact[2:] - exact[:-2])
     bend = np.diff(np.diff(values, axis=0) / gap[:, None], axis=0)
-    # Second derivatives, from a tridiagonal system: eliminate forwards, then substitute backwards.
+    # Second derivatives, from a tridiagonal system: forward elimination, then back substitution.
     n = len(nodes)
     factor, second = np.zeros(n), np.zeros((n, 2))
     for i in range(1, n - 1):
@@ -270,7 +271,7 @@ def _cubic(nodes: npt.NDArray[np.float32], points: npt.NDArray[np.float32], at: 
 
 
 def _length(vertices: Floats, closed: bool) -> float:
-    """Return ImageJ's length of a polygon; one that follows the edges of pixels has its corners cut."""
+    """Return the length of a polygon as ImageJ computes it, with corners cut if it follows the edges of pixels."""
     points = np.concatenate([vertices, vertices[:1]]) if closed else vertices
     steps = np.diff(points, axis=0)
     if not closed or (steps != 0).all(axis=1).any() or (vertices != np.floor(vertices)).any():
@@ -289,16 +290,16 @@ def _length(vertices: Floats, closed: bool) -> float:
 
 
 def java_round(values: Floats) -> Ints:
-    """Round to the nearest integer, halves up, as ``Math.round``."""
-    # Not floor(values + 0.5): that would round 0.49999999999999994 up.
+    """Round to the nearest integer, halves up, as ``Math.round`` does."""
+    # floor(values + 0.5) would round 0.49999999999999994 up.
     low = np.floor(values)
     return (low + (values - low >= 0.5)).astype(np.int64)
 
 
 def line_pixels(points: Floats, width: int, shape: Sequence[int]) -> tuple[Ints, Ints]:
-    """Return the pixels x, y of a line through points, including those outside an image of `shape` (Y, X).
+    """Return the x and y of the pixels of a line through points, some of them outside an image of `shape` (Y, X).
 
-    As ``ij.process.ImageProcessor.lineTo`` draws it: a dot on each step, from where the line enters the image.
+    The line is drawn as by ``ij.process.ImageProcessor.lineTo``: one dot per step, from where it enters the image.
     """
     whole = java_round(points)
     low = np.array([-(width // 2) - 1] * 2)
@@ -320,7 +321,7 @@ def line_pixels(points: Floats, width: int, shape: Sequence[int]) -> tuple[Ints,
             stop = min(stop, int((far[axis] - start[axis]) / increment[axis]))
         if begin > stop:
             continue
-        # By repeated addition, as ImageJ: its rounding decides on ties.
+        # Add repeatedly, as ImageJ does: the rounding errors decide ties.
         steps = np.tile(increment, (stop - begin + 1, 1))
         steps[0] = start + begin * increment
         x, y = java_round(np.cumsum(steps, axis=0)).T
@@ -334,7 +335,7 @@ def _dot(width: int) -> tuple[Ints, Ints]:
     if width <= 2:
         offsets = np.array([(0, 0), (-1, 0), (0, -1), (-1, -1)][: width**2], np.int64)
         return offsets[:, 0], offsets[:, 1]
-    # Java's (int) rounds towards 0, but ImageJ draws the dot at positive coordinates, where this is the floor.
+    # Java's (int) rounds towards 0, but ImageJ draws the dot at positive coordinates, where that equals floor.
     low = math.floor(-width / 2 + 0.5)
     runs = oval_runs(low, low, low + width, low + width, 0)
     y, x = (
@@ -356,7 +357,7 @@ def wide_line(start: Floats, end: Floats, width: float) -> Floats:
 
 
 def draw_disc_line(plane: npt.NDArray[np.bool_], points: Floats, radius: float) -> None:
-    """Mark the pixels whose centre lies within a radius of a line; on a tie those of the larger coordinate."""
+    """Mark the pixels whose centre is within `radius` of a line; on a tie, those with the larger coordinate."""
     for start, end in pairwise(points - 0.5 + 1e-6):
         low = np.maximum(np.floor(np.minimum(start, end) - radius), 0).astype(int)
         high = np.minimum(np.ceil(np.maximum(start, end) + radius), np.array(plane.shape[::-1]) - 1).astype(int)
@@ -372,7 +373,7 @@ def draw_disc_line(plane: npt.NDArray[np.bool_], points: Floats, radius: float) 
 
 
 def write_runs(plane: npt.NDArray[np.generic], runs: Runs, values: Sequence[int] | Ints) -> None:
-    """Write the value of each owner into its runs, clipped to the plane; later runs win."""
+    """Write the value of each owner into its runs, clipped to the plane; later runs overwrite earlier ones."""
     height, width = plane.shape
     owner, y, start, stop = runs[:, (runs[1] >= 0) & (runs[1] < height)]
     start, stop = start.clip(0, width), stop.clip(0, width)

@@ -34,12 +34,12 @@ _SUBTYPES = {
 
 
 class Roi:
-    """Region of interest of ImageJ.
+    """An ImageJ region of interest.
 
-    Make one with :meth:`polygon`, :meth:`rectangle`, :meth:`oval`, :meth:`line` or :meth:`points`, read it with
-    :func:`read_rois`, or copy it from Fiji with ``fiji.rois()``. A ROI is immutable, and is the bytes that ImageJ
-    stores: headers and vertices are read from them on demand, and thousands of ROIs cross to Java in one call. Two are
-    equal if their bytes are.
+    Make a ROI with :meth:`polygon`, :meth:`rectangle`, :meth:`oval`, :meth:`line` or :meth:`points`, read it with
+    :func:`read_rois`, or copy it from Fiji with ``fiji.rois()``. A ROI is immutable and wraps the bytes that ImageJ
+    stores: headers and vertices are decoded on demand, and thousands of ROIs are sent to Java in one call. Two ROIs are
+    equal if their bytes are equal.
 
     Examples
     --------
@@ -61,11 +61,11 @@ class Roi:
         Parameters
         ----------
         xy
-            (n, 2) vertices, x before y. Integers stay integer coordinates, other numbers become sub-pixel ones.
+            (n, 2) vertices, x before y. Whole numbers are stored as integers, other numbers with sub-pixel resolution.
         name
             Name of the ROI; for a cell, its id.
         position
-            Slice of the stack, from 1 as in ImageJ; 0 = all slices.
+            1-based slice number in the stack, as in ImageJ; 0 = all slices.
         """
         return cls(_vertices(ROI_TYPE.POLYGON, xy, name, position).tobytes())
 
@@ -79,7 +79,7 @@ class Roi:
 
     @classmethod
     def points(cls, xy: npt.ArrayLike, name: str = "", position: int = 0) -> Roi:
-        """Make a multi-point of (n, 2) points x, y."""
+        """Make a multi-point ROI from (n, 2) points x, y."""
         return cls(_vertices(ROI_TYPE.POINT, np.atleast_2d(xy), name, position).tobytes())
 
     @classmethod
@@ -109,7 +109,7 @@ class Roi:
 
     @cached_property
     def data(self) -> ImagejRoi:
-        """Copy of all fields of ImageJ's file format, as an object of roifile."""
+        """Copy of all fields of ImageJ's file format, as a :class:`roifile.ImagejRoi`."""
         return ImagejRoi.frombytes(self._bytes)
 
     @cached_property
@@ -152,18 +152,18 @@ class Roi:
 
     @cached_property
     def _ellipse(self) -> tuple[Floats, tuple[int, int, int, int]]:
-        """Vertices and bounds of an ellipse. ImageJ stores vertices too, but computes them again when it reads one."""
+        """Vertices and bounds of an ellipse. ImageJ stores vertices too, but recomputes them when it reads a ROI."""
         ends = format.floats(self._bytes, 18, 4).reshape(2, 2)
         return rasterization.ellipse(ends[0], ends[1], float(format.floats(self._bytes, 52, 1)[0]))
 
     @property
     def position(self) -> int:
-        """Slice (z of a hyperstack), from 1; 0 = all."""
+        """1-based slice number (z of a hyperstack); 0 = all slices."""
         return max(self.header.position, 0) or self._second.z
 
     @property
     def hyperstack_position(self) -> tuple[int, int, int]:
-        """Channel, slice and frame of a hyperstack, from 1; 0 = all."""
+        """1-based channel, slice and frame of a hyperstack; 0 = all."""
         return self._second.c, self._second.z, self._second.t
 
     @property
@@ -173,12 +173,12 @@ class Roi:
 
     @property
     def stroke_width(self) -> float:
-        """Width of the line in pixels; 0 = the thinnest of ImageJ."""
+        """Width of the line in pixels; 0 = ImageJ's thinnest line."""
         return self._second.stroke_width or float(self.header.stroke_width)
 
     @property
     def stroke_color(self) -> str | None:
-        """Colour of the line, ``"#rrggbbaa"``; None = default of ImageJ."""
+        """Colour of the line, ``"#rrggbbaa"``; None = ImageJ's default."""
         return _color_name(self.header.stroke)
 
     @property
@@ -188,24 +188,24 @@ class Roi:
 
     @property
     def counters(self) -> list[int]:
-        """Counter of each point of a multi-point, 0 to 99; empty if there are none."""
+        """Counter of each point of a multi-point ROI, 0 to 99; empty if there are no counters."""
         return [word & 255 for word in self._point_words()]
 
     @property
     def point_positions(self) -> list[int]:
-        """Slice of each point of a multi-point over several slices, from 1; empty if points have no slices."""
+        """1-based slice number of each point of a multi-point ROI; empty if the points have no slice numbers."""
         positions = [word >> 8 for word in self._point_words()]
         return positions if any(positions) else []
 
     def _point_words(self) -> list[int]:
-        """Return the word stored for each point: its slice, and its counter in the last 8 bits."""
+        """Return the integer stored for each point: its slice number, with its counter in the last 8 bits."""
         offset = self._second.counters_offset
         if self.kind != "point" or not offset:
             return []
         return [int(word) for word in np.frombuffer(self._bytes, ">i4", self.header.n, offset)]
 
     def renamed(self, name: str) -> Roi:
-        """Return a copy under another name."""
+        """Return a copy with another name."""
         return Roi(format.with_texts(self._bytes, name=str(name)))
 
     def styled(
@@ -222,13 +222,13 @@ class Roi:
         Parameters
         ----------
         stroke, fill
-            Colours as matplotlib knows them: ``"red"``, ``"#ff8800"``, ``"#ff880080"`` with opacity.
+            Matplotlib colours: ``"red"``, ``"#ff8800"``, or ``"#ff880080"`` with opacity.
         width
             Width of the line, in pixels.
         group
-            Group of ImageJ, 0 to 255; it brings a stroke colour of its own when ImageJ reads the ROI.
+            ImageJ's group, 0 to 255; when ImageJ reads the ROI, the group determines the stroke colour.
         properties
-            Properties that replace all present ones.
+            Properties that replace all existing ones.
         """
         data = format.with_second_header(self._bytes)
         second = self.header.second or len(self._bytes)
@@ -250,7 +250,7 @@ class Roi:
         return Roi(data)
 
     def at(self, position: int = 0, *, c: int = 0, z: int = 0, t: int = 0) -> Roi:
-        """Return a copy at another slice of a stack, or another place of a hyperstack; from 1, 0 = all."""
+        """Return a copy on another slice of a stack or at another hyperstack position; 1-based, 0 = all."""
         data = format.with_second_header(self._bytes)
         data = format.patched(data, 56, "i", position)
         return Roi(format.patched(data, (self.header.second or len(self._bytes)) + 4, "i", c, z, t))
@@ -258,8 +258,8 @@ class Roi:
     def paths(self) -> list[Floats]:
         """Return the vertices of each part, (n, 2) arrays of x, y.
 
-        Holes are parts too. A closed part does not repeat its first vertex. Curves come as the many short lines that
-        ImageJ fills.
+        Holes are parts too. A closed part does not repeat its first vertex. Curves are returned as the many short lines
+        with which ImageJ approximates them.
 
         Raises
         ------
@@ -308,7 +308,7 @@ class Roi:
         return displays.page(f"Roi {self.name}", displays.facts(facts | self.properties), self._picture())
 
     def _picture(self) -> str:
-        """Return the outline as an SVG; empty for a kind without outline."""
+        """Return the outline as an SVG; empty for kinds without an outline."""
         from fijibridge import displays
 
         left, top, right, bottom = self.bounds
@@ -338,7 +338,7 @@ def argb(color: str) -> int:
     Raises
     ------
     RoiError
-        If matplotlib does not know the colour.
+        If Matplotlib does not know the colour.
     """
     from matplotlib.colors import to_rgba
 
@@ -358,14 +358,14 @@ def _color_name(value: int) -> str | None:
 def _refuse_too_far(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> None:
     if low.min() < -5000 or high.max() > format.FARTHEST:
         where = f"from {low.tolist()} to {high.tolist()} (x, y)"
-        raise RoiError(f"a ROI reaches {where}, but ImageJ's format from -5000 to {format.FARTHEST} only")
+        raise RoiError(f"a ROI extends {where}, but ImageJ's format only from -5000 to {format.FARTHEST}")
 
 
 def _vertices(kind: ROI_TYPE, xy: npt.ArrayLike, name: str, position: int) -> ImagejRoi:
     points = np.asarray(xy)
     least = 1 if kind == ROI_TYPE.POINT else 2
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < least:
-        raise RoiError(f"vertices have shape {points.shape}; expected (n, 2) with x before y and n of {least} or more")
+        raise RoiError(f"vertices have shape {points.shape}; expected (n, 2), x before y, with n of at least {least}")
     if not np.isfinite(points.astype(float)).all():
         raise RoiError("vertices must be finite numbers")
     low = np.floor(points.min(axis=0)).astype(int)
@@ -405,11 +405,11 @@ def read_rois(path: str | os.PathLike[str]) -> list[Roi]:
     Raises
     ------
     RoiError
-        If the file does not exist or holds no ROI.
+        If the file does not exist or contains no ROI.
     """
     source = Path(path)
     if not source.is_file():
-        raise RoiError(f"no file {source}; expected a .roi, a .zip of them, or a TIFF with an overlay")
+        raise RoiError(f"no file {source}; expected a .roi file, a .zip of .roi files, or a TIFF with an overlay")
     try:
         if source.suffix.lower() == ".zip":
             with zipfile.ZipFile(source) as archive:
@@ -421,37 +421,37 @@ def read_rois(path: str | os.PathLike[str]) -> list[Roi]:
             rois = roiread(source)
             found = [Roi(data.tobytes()) for data in (rois if isinstance(rois, list) else [rois])]
     except Exception as error:
-        raise RoiError(f"{source} holds no ImageJ ROIs: {error}") from error
+        raise RoiError(f"{source} contains no ImageJ ROIs: {error}") from error
     if not found:
-        raise RoiError(f"{source} holds no ImageJ ROIs: there is no .roi in it")
+        raise RoiError(f"{source} contains no ImageJ ROIs: there is no .roi file in it")
     return found
 
 
 @object_before_path
 def write_rois(rois: Iterable[Roi], path: str | os.PathLike[str]) -> None:
-    """Write one ROI as ``.roi``, or any number as a ``RoiSet.zip`` that the ROI Manager opens.
+    """Write one ROI as a ``.roi`` file, or any number of ROIs as a ``RoiSet.zip`` that the ROI Manager can open.
 
     Parameters
     ----------
     rois
         ROIs to write; exactly one for a ``.roi`` file.
     path
-        File ending in ``.roi`` or ``.zip``; it is replaced as a whole.
+        File ending in ``.roi`` or ``.zip``; an existing file is replaced.
 
     Raises
     ------
     RoiError
-        If the suffix is another one, or a ``.roi`` file would get more or less than one ROI.
+        If the file has another suffix, or `rois` is not exactly one ROI for a ``.roi`` file.
 
     Notes
     -----
-    In a zip, further ROIs of the same name get ``-1``, ``-2`` ... appended, as in the ROI Manager; ImageJ shows a ROI
-    under the name of its file.
+    In a zip, ``-1``, ``-2`` ... is appended to names that occur again, as in the ROI Manager; ImageJ names a ROI after
+    its file in the zip.
     """
     target, items = Path(path), list(rois)
     if target.suffix.lower() == ".roi":
         if len(items) != 1:
-            raise RoiError(f"{len(items)} ROIs for a .roi file, which holds one ROI: write a .zip instead")
+            raise RoiError(f"a .roi file contains exactly one ROI, but {len(items)} were given: write a .zip instead")
         with atomic(target) as temporary:
             temporary.write_bytes(items[0].to_bytes())
         return

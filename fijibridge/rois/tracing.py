@@ -1,8 +1,9 @@
 """Trace the outlines of all cells of a label image at once, along the edges of pixels.
 
-Each edge between a labelled pixel and another value has a direction: the labelled pixel lies on its right. Every corner
-of an outline, where a run of such edges ends and the outline turns, has exactly one corner that follows, so the corners
-of all cells form one permutation, and its cycles are the outlines. No step visits one cell or one pixel at a time.
+Each edge between a labelled pixel and a pixel with another value is directed so that the labelled pixel is on its
+right. At a corner, a straight run of edges ends and the outline turns. Every corner is followed by exactly one other
+corner, so the corners of all cells form one permutation, whose cycles are the outlines. All steps are vectorized: none
+loops over cells or pixels.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ class Outlines(NamedTuple):
     Attributes
     ----------
     ids
-        (n_loops,) id of each loop, ascending; the first loop of an id is an outer outline.
+        (n_loops,) id of the cell of each loop, ascending; the first loop of an id is an outer outline.
     vertices
         (n_vertices, 2) x, y of the corners of all loops, in pixels, ``int32``.
     starts
-        (n_loops + 1,) index in `vertices` at which each loop begins, and the end of the last one.
+        (n_loops + 1,) index in `vertices` at which each loop begins, and finally the number of vertices.
     """
 
     ids: Ints
@@ -38,10 +39,10 @@ def trace(labels: npt.NDArray[Any]) -> Outlines:
 
     Notes
     -----
-    Corners have the order of ImageJ's ``ThresholdToSelection``, because ImageJ's perimeter depends on the first corner
-    and the direction: from the last corner of the lowest row, counterclockwise on the screen; holes run the other way.
-    Pixels of one id that touch at a corner only belong to one loop, which passes the corner twice. (ImageJ joins some
-    of these and not others, depending on what it traced before; the pixels inside are the same.)
+    Corners are ordered as by ImageJ's ``ThresholdToSelection``, because ImageJ's perimeter depends on the first corner
+    and the direction. A loop starts at the last corner of the bottom row and runs counterclockwise on the screen; holes
+    run clockwise. Pixels of one id that touch only at a corner belong to one loop, which passes the corner twice.
+    (ImageJ joins such pixels or not, depending on what it traced before; the pixels inside are the same.)
 
     Examples
     --------
@@ -64,12 +65,12 @@ def trace(labels: npt.NDArray[Any]) -> Outlines:
 
 
 class _Corners(NamedTuple):
-    """Edges of one direction at whose end the outline turns.
+    """Edges in one direction at whose end the outline turns.
 
     Attributes
     ----------
     pixel
-        Pixel to the right of the edge, as a flat index of the padded image.
+        Pixel to the right of each edge, as a flat index into the padded image.
     next_pixel, next_direction
         The edge after the turn.
     """
@@ -86,10 +87,10 @@ def _corners(padded: npt.NDArray[Any], direction: int) -> _Corners:
     outward = (-width, 1, width, -1)
     pixel = _boundary(padded, direction)
     value = flat[pixel]
-    # Two pixels decide at the end of an edge: the one ahead of the labelled pixel, and the one to the left of that.
-    # If the left one has the same id the outline turns left around it, even if the one ahead has another id: pixels
-    # that touch at a corner stay one part. Else it goes straight on if the one ahead has the same id, and turns right
-    # if not.
+    # Two pixels decide what happens at the end of an edge: the pixel ahead of the labelled pixel, and the pixel to the
+    # left of the one ahead. If that left pixel has the same id, the outline turns left around it, even if the pixel
+    # ahead has another id, so that pixels that touch at a corner stay one part. Otherwise the outline continues
+    # straight if the pixel ahead has the same id, and turns right if it does not.
     ahead = pixel + outward[(direction + 1) % 4]
     aside = ahead + outward[direction]
     left = flat[aside] == value
@@ -104,11 +105,11 @@ def _corners(padded: npt.NDArray[Any], direction: int) -> _Corners:
 
 
 def _boundary(padded: npt.NDArray[Any], direction: int) -> Ints:
-    """Return the labelled pixels whose neighbour on one side has another value, as flat indices of the padded image."""
+    """Return the labelled pixels whose neighbour on one side has another value, as flat indices into `padded`."""
     width = padded.shape[1]
     flat = padded.reshape(-1)
     step = width if direction in (0, 2) else 1
-    # Of two neighbours, the later one in memory has the edge above or left of it, the earlier one below or right of it.
+    # The edge between two neighbours is above or left of the later one in memory, and below or right of the earlier.
     different = np.flatnonzero(flat[step:] != flat[:-step])
     pixel = different + step if direction in (0, 3) else different
     labelled: Ints = pixel[flat[pixel] != 0]
@@ -118,9 +119,9 @@ def _boundary(padded: npt.NDArray[Any], direction: int) -> Ints:
 def _ends_of_runs(corners: list[_Corners], first: Ints, shape: tuple[int, ...]) -> Ints:
     """Return the index of the corner that follows each corner.
 
-    Behind a corner a straight run of edges begins, and the following corner is where this run ends. Instead of walking
-    along the runs, their beginnings and ends are matched: each run has one of both, and runs of one direction share no
-    edge. Sorted along the rows or columns that they follow, the n-th beginning and the n-th end belong to one run.
+    After a corner, a straight run of edges begins; the next corner is where this run ends. Instead of following each
+    run, the function pairs the starts and ends of runs: runs in one direction share no edge, so when starts and ends
+    are sorted along their rows or columns, the n-th start and the n-th end belong to the same run.
     """
     height, width = shape
     following = np.empty(sum(len(c.pixel) for c in corners), np.int64)
@@ -136,12 +137,12 @@ def _ends_of_runs(corners: list[_Corners], first: Ints, shape: tuple[int, ...]) 
 
 
 def _walk(following: Ints, owner: Ints, place: Ints) -> tuple[Ints, Ints]:
-    """Put the corners in the order in which their loops are read.
+    """Sort the corners loop by loop, in the order in which each loop is read.
 
     Parameters
     ----------
     following
-        Corner after each corner, along the direction of the edges: a permutation, whose cycles are the loops.
+        Index of the corner after each corner, in the direction of the edges: a permutation whose cycles are the loops.
     owner
         Id of each corner.
     place
@@ -150,10 +151,10 @@ def _walk(following: Ints, owner: Ints, place: Ints) -> tuple[Ints, Ints]:
     Returns
     -------
     order
-        All corners, loop by loop, each against `following` and from its corner of the largest place.
+        All corners, loop by loop; each loop starts at the corner with the largest `place` and runs against `following`.
     starts
-        Index in `order` at which each loop begins, and the end. Loops are sorted by owner, and within an owner from the
-        largest starting place to the smallest.
+        Index in `order` at which each loop begins, and finally the number of corners. Loops are sorted by owner, and
+        those of one owner by descending `place` of their first corner.
     """
     from scipy.sparse import csr_array  # not needed to read ROIs, and slow to import
     from scipy.sparse.csgraph import breadth_first_order, connected_components
@@ -163,8 +164,8 @@ def _walk(following: Ints, owner: Ints, place: Ints) -> tuple[Ints, Ints]:
     edges = csr_array((np.ones(n, np.int8), following.astype(np.int32), np.arange(n + 1, dtype=np.int32)), (n, n))
     n_loops, loop = connected_components(edges, connection="strong")
 
-    # A loop begins at its corner of the largest place. A loop through one point twice has two such corners: writing
-    # them from the highest number down leaves the one of the lowest number.
+    # A loop begins at its corner with the largest place. A loop that passes one point twice may have two such corners:
+    # they are written in descending order, so that the one with the lowest index remains.
     farthest = np.full(n_loops, -1, np.int64)
     np.maximum.at(farthest, loop, place)
     candidates = np.flatnonzero(place == farthest[loop])[::-1]
@@ -174,16 +175,16 @@ def _walk(following: Ints, owner: Ints, place: Ints) -> tuple[Ints, Ints]:
     rank = np.empty(n_loops, np.int64)
     rank[in_order] = np.arange(n_loops)
 
-    # From here on corners are numbered loop by loop in the order of the result, so that the steps along a loop stay
+    # From here on, corners are numbered loop by loop in the order of the result, so that the corners of a loop are
     # close together in memory: block[new number] is the old number.
     block = np.argsort(rank[loop] * n + np.arange(n))
     number = np.empty(n, np.int32)
     number[block] = np.arange(n, dtype=np.int32)
     behind, first = number[following[block]], number[first[in_order]]
 
-    # Turn the cycles into one path that a search in compiled code walks from end to end. path[b] = a reverses every
-    # step a -> b. The step back into the first corner of a loop, which would close it, leads to the first corner of the
-    # next loop instead; that of the last loop leads to the beginning, where the search ends.
+    # Turn the cycles into one path that a compiled graph search follows from end to end. path[b] = a reverses every
+    # step a -> b. The last step of each loop, which would lead back to its first corner, is redirected to the first
+    # corner of the next loop; that of the last loop leads back to the start, where the search ends.
     path = np.empty(n, np.int32)
     path[behind] = np.arange(n, dtype=np.int32)
     path[behind[first]] = np.roll(first, -1)

@@ -1,4 +1,4 @@
-"""Verbs of data sets and of the program itself: Save Training Set, About."""
+"""Verbs for data sets and for the program itself: Save Training Set, About."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fijibridge.verbs.results import Say
 def save_training_set(
     image: Annotated[Image, Param("image to train on")],
     cells: Annotated[Cells, Param("its cells: a label image, the areas in the ROI Manager, or the image's overlay")],
-    folder: Annotated[NewFolder, Param("folder that the image is added to; made if it does not exist")],
+    folder: Annotated[NewFolder, Param("folder to which the image is added; created if it does not exist")],
     name: Annotated[str | None, Param("name of the image in the folder; its title if left out")] = None,
     split: Annotated[Literal["train", "validation", "test"], Param("use of the image")] = "train",
     region: Annotated[Image | None, Param("mask, non-zero where cells were drawn; the whole image if left out")] = None,
@@ -23,17 +23,17 @@ def save_training_set(
     ] = "manual",
     existing: Annotated[
         Literal["refuse", "replace"],
-        Param("whether to replace an image of that name in the folder", label="Existing image"),
+        Param("what to do with an image of that name that is already in the folder", label="Existing image"),
     ] = "refuse",
 ) -> Say:
-    """Add an image and its cells to a folder of training images, with its description, dataset.toml."""
+    """Add an image and its cells to a folder of training images and to its description, dataset.toml."""
     from fijibridge.dataset import FILE_NAME, Dataset, add_to_dataset
     from fijibridge.files.formats import stem
 
     called = name or stem(image)
     if existing == "refuse" and (folder / FILE_NAME).is_file() and called in Dataset.open(folder):
         raise OptionError(
-            f"{folder} already has an image {called!r}: existing=replace replaces it, name=... adds another"
+            f"{folder} already has an image {called!r}: existing=replace replaces it, name=... gives another name"
         )
     arrays = {"image": image, "labels": cells} | ({} if region is None else {"region": region})
     saved = add_to_dataset(folder, called, arrays, split=split, provenance=provenance, overwrite=existing == "replace")
@@ -42,7 +42,7 @@ def save_training_set(
 
 @verb("About", order=90)
 def about() -> Say:
-    """Print the versions of fijibridge, Python and torch, and the device that computes."""
+    """Print the versions of fijibridge, Python and torch, and the device used for computing."""
     import platform
     from importlib.metadata import version
 

@@ -21,10 +21,10 @@ class DeviceQueue:
 
     @contextmanager
     def turn(self, device: str, call: Call) -> Iterator[None]:
-        """Wait until a device is free, then hold it.
+        """Wait until a device is free, then reserve it for the with block.
 
-        A waiting call reports which call it waits for, and can be cancelled. A verb may call another verb that
-        computes on the same device, in its own thread.
+        A waiting call reports which call it waits for, and can be cancelled. A verb may call another verb that computes
+        on the same device, from the same thread.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Contents of a verb's dialog, without Java: for Fiji in this process and for the scripts of other Fijis."""
+"""Contents of a verb's dialog, without Java: for Fiji in this process, and for the scripts of other Fijis."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NARROW = 8
 
 
 def preference(verb: Verb, parameter: Parameter) -> str:
-    """Return the key under which ImageJ's preferences hold the last value of a parameter."""
+    """Return the key under which ImageJ's preferences store the last value of a parameter."""
     return f"fijibridge.{verb.name}.{parameter.name}"
 
 
 def is_wide(parameter: Parameter) -> bool:
-    """Tell whether a field needs a row to itself."""
+    """Return whether a field needs its own row."""
     long_text = parameter.kind is Kind.text and len(parameter.text(parameter.default or "")) > NARROW * 2
     return parameter.kind in (*PATHS, *INPUTS) or (long_text and not parameter.required)
 
@@ -35,14 +35,14 @@ def described(parameter: Parameter) -> str:
     if not words or parameter.kind in (Kind.integer, Kind.number):
         words.append(parameter.expected)
     if parameter.kind is Kind.cells:
-        words.append(f"or the areas of the {MANAGER} or the {OVERLAY} of the verb's first image")
+        words.append(f"or the areas in the {MANAGER} or in the {OVERLAY} of the verb's first image")
     if not parameter.required and parameter.default is not None:
         words.append(f"default {parameter.text(parameter.default)}")
     return "; ".join(words)
 
 
 def help_page(verb: Verb) -> str:
-    """Return the page behind the Help button, in the HTML of Java's old viewer."""
+    """Return the page behind the Help button, in the old HTML that Java's viewer can show."""
     rows = "".join(
         f"<tr><td valign=top><b>{html.escape(p.title)}</b></td><td valign=top><tt>{p.name}</tt></td>"
         f"<td>{html.escape(described(p))}</td></tr>"

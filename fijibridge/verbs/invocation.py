@@ -19,10 +19,10 @@ class Host(Protocol):
     """Caller of a verb, which provides images and shows results: Fiji, a worker, the command line."""
 
     def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
-        """Return the image or label image that a value names; `taken` are earlier ones, by parameter."""
+        """Return the image or label image that a value names; `taken` has those returned before, by parameter."""
 
     def drawn(self, parameter: Parameter, value: Any) -> bool:
-        """Return whether a value names cells that are drawn on an image, which is taken first."""
+        """Return whether a value names cells that are drawn on an image, which is then needed first."""
 
     def give(self, result: Result) -> None:
         """Show a result, or write it."""
@@ -52,7 +52,7 @@ def perform(verb: Verb, given: Mapping[str, Any], host: Host, call: Call | None 
     OptionError
         If options are unknown, missing or wrong; the message lists all of them, and the verb did not run.
     FijiBridgeError
-        Errors of the verb. The host then shows nothing.
+        If the verb raises it. The host then shows nothing.
     Cancelled
         If the caller cancelled the call.
     """
@@ -66,7 +66,7 @@ def perform(verb: Verb, given: Mapping[str, Any], host: Host, call: Call | None 
 
 
 def prepared(verb: Verb, given: Mapping[str, Any], host: Host) -> dict[str, Any]:
-    """Check options and take the images that they name: the first half of :func:`perform`.
+    """Check options and get the images that they name: the first half of :func:`perform`.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def prepared(verb: Verb, given: Mapping[str, Any], host: Host) -> dict[str, Any]
 
 
 def taken(parameters: list[Parameter], values: Mapping[str, Any], host: Host) -> dict[str, xr.DataArray]:
-    """Take the images and cells among values from a host, images first: cells may be drawn on them."""
+    """Get the images and cells among values from a host, images first because cells may be drawn on them."""
     from fijibridge.image import as_cells
 
     inputs = [p for p in parameters if p.kind in INPUTS and values.get(p.name) is not None]
@@ -105,7 +105,7 @@ def taken(parameters: list[Parameter], values: Mapping[str, Any], host: Host) ->
 
 
 def calibrated(arrays: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:
-    """Copy the pixel size of the first calibrated input to uncalibrated inputs whose planes have its size."""
+    """Copy the pixel size of the first calibrated input to uncalibrated inputs of the same size."""
     from fijibridge.image import PIXEL, unit
 
     known = next((image for image in arrays.values() if unit(image) != PIXEL), None)

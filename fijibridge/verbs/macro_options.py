@@ -21,7 +21,7 @@ def read_options(text: str) -> dict[str, str]:
     Raises
     ------
     OptionError
-        If a bracket is not closed, a word is not ``name=value``, or a name comes twice.
+        If a bracket is not closed, a word is not ``name=value``, or a name occurs twice.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def with_variables(given: Mapping[str, str], held: Callable[[str], str | None]) 
 
 
 def _value(text: str, at: int) -> tuple[str, int]:
-    """Return the value that begins at an index, and the index behind it."""
+    """Return the value that begins at an index, and the index after it."""
     first = text[at : at + 1]
     if first == "[":
         depth = 0
@@ -147,15 +147,15 @@ def quoted(text: str) -> str:
 
 
 def read_request(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the options that a script of a Fiji received, and return them by name.
+    """Check the options that a script in Fiji received, and return them by name.
 
     Scripts ask either the worker or the Python that started Fiji; request and answer are JSON.
 
     Parameters
     ----------
     asked
-        ``verb``, and ``options``, the text of a macro, with ``variables``, the macro's variables by name; or
-        ``given``, values by name. Images and cells are names, which are not looked up.
+        ``verb``; and either ``options``, the options of a macro as text, with ``variables``, the macro's variables by
+        name; or ``given``, values by name. Images and cells are names, which are not looked up.
 
     Returns
     -------
@@ -188,7 +188,8 @@ def write_request(asked: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``{"options": text}``. If all parameters are left out the text is a blank: an empty one opens a dialog.
+        ``{"options": text}``. If all parameters are left out, the text is a blank, because an empty text would open a
+        dialog.
 
     Raises
     ------

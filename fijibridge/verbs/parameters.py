@@ -22,18 +22,18 @@ else:
 
 
 class Kind(StrEnum):
-    """Kind of value that a parameter takes."""
+    """Kind of value that a parameter accepts."""
 
     image = "image"
     """An image: in Fiji the title of an open one, on the command line a file."""
     cells = "cells"
-    """A label image, named like an image; in Fiji also ``ROI Manager`` or ``overlay``, whose areas are the cells."""
+    """A label image, given like an image; in Fiji also ``ROI Manager`` or ``overlay``, whose areas are the cells."""
     file = "file"
-    """Path of an existing file, or of a folder that stands for one (a run, a zarr)."""
+    """Path of an existing file, or of a folder used like a file (a run, a zarr)."""
     folder = "folder"
     """Path of an existing folder."""
     new_folder = "new folder"
-    """Path of a folder, which may have to be made."""
+    """Path of a folder, which is created if it does not exist."""
     integer = "integer"
     number = "number"
     choice = "choice"
@@ -57,7 +57,7 @@ REQUIRED = Required()
 
 @dataclass(frozen=True)
 class Param:
-    """Description of a parameter beside its type; in ``Annotated[float, Param("...", unit="px", low=0)]``.
+    """Description of a parameter in addition to its type, in ``Annotated[float, Param("...", unit="px", low=0)]``.
 
     Attributes
     ----------
@@ -66,13 +66,13 @@ class Param:
     unit
         Unit of numbers: ``"px"``, ``"s"`` ...; empty without one.
     low, high
-        Smallest and largest value, both allowed.
+        Smallest and largest allowed value.
     label
         Label in dialogs; the name with spaces if left out.
     kind
         Kind of path that is expected.
     choices
-        Allowed texts, as for a ``Literal``.
+        Allowed strings, as for a ``Literal``.
     was
         Earlier names of the parameter. Macros, scripts and command lines that use them still work, with a warning.
     """
@@ -92,11 +92,11 @@ Image: TypeAlias = Annotated[DataArray, Kind.image]
 Cells: TypeAlias = Annotated[DataArray, Kind.cells]
 """A label image of integers, 0 = background."""
 File: TypeAlias = Annotated[Path, Kind.file]
-"""Path of an existing file, or of a folder that stands for one."""
+"""Path of an existing file, or of a folder used like a file."""
 Folder: TypeAlias = Annotated[Path, Kind.folder]
 """Path of an existing folder."""
 NewFolder: TypeAlias = Annotated[Path, Kind.new_folder]
-"""Path of a folder that exists or can be made."""
+"""Path of a folder that exists or can be created."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,11 @@ class Parameter:
     default
         Value if left out; :data:`REQUIRED` if it must be given.
     optional
-        Whether None is a value, for "left out".
+        Whether None is allowed; it means "left out".
     help, unit, low, high, label, was
         As in :class:`Param`.
     choices
-        Allowed texts of ``Kind.choice``.
+        Allowed strings for ``Kind.choice``.
     """
 
     name: str
@@ -147,7 +147,7 @@ class Parameter:
         words = {
             Kind.image: "an image", Kind.cells: "a label image", Kind.file: "a file", Kind.folder: "a folder",
             Kind.new_folder: "a folder", Kind.integer: "a whole number", Kind.number: "a number",
-            Kind.choice: "one of " + ", ".join(self.choices), Kind.flag: "true or false", Kind.text: "a text",
+            Kind.choice: "one of " + ", ".join(self.choices), Kind.flag: "true or false", Kind.text: "text",
         }  # fmt: skip
         within = f" {self.range}" if self.range.startswith("from") else f" of {self.range}" if self.range else ""
         return words[self.kind] + within + (f" ({self.unit})" if self.unit else "")
@@ -162,7 +162,7 @@ class Parameter:
         return f"at most {self.high:g}" if self.high is not None else ""
 
     def read(self, value: Any) -> Any:
-        """Convert text to a value of the parameter's kind, and check it; such values pass as they are.
+        """Convert text to a value of the parameter's kind and check it; values of that kind are only checked.
 
         Images and cells stay names, which a host looks up.
 
@@ -186,7 +186,7 @@ class Parameter:
         return read
 
     def text(self, value: Any) -> str:
-        """Write a value as text, which :meth:`read` turns back."""
+        """Write a value as text that :meth:`read` converts back."""
         if value is None:
             return ""
         if self.kind is Kind.flag:
@@ -198,14 +198,14 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Group:
-    """Parameters that a registry defines, as ``**options: Annotated[Any, Group(parameters, after="image")]``.
+    """Parameters defined by a registry, written as ``**options: Annotated[Any, Group(parameters, after="image")]``.
 
     Attributes
     ----------
     parameters
         The parameters, all with a default.
     after
-        Parameter of the function that they follow in dialogs and help.
+        Parameter of the function after which they appear in dialogs and help.
     """
 
     parameters: tuple[Parameter, ...]
@@ -216,9 +216,9 @@ OVERWRITE = Parameter(
     "overwrite",
     Kind.flag,
     False,
-    help="replace an open image with the name of a result, even with unsaved changes",
+    help="replace an open image that has the name of a result, even if it has unsaved changes",
 )
-"""Option of every verb that shows images, in macros and scripts, beside its own parameters."""
+"""Option of every verb that shows images, in macros and scripts, in addition to its own parameters."""
 
 
 # --- values -----------------------------------------------------------------------------------------
@@ -301,7 +301,7 @@ def parameters_of(function: Callable[..., Any], skip: type) -> tuple[list[Parame
     function
         Function with annotated parameters.
     skip
-        Type of the parameter that the user does not give, :class:`fijibridge.verbs.Call`.
+        Type of the parameter that users do not set, :class:`fijibridge.verbs.Call`.
 
     Returns
     -------
@@ -319,7 +319,7 @@ def parameters_of(function: Callable[..., Any], skip: type) -> tuple[list[Parame
     return list(found), skipped
 
 
-@lru_cache(maxsize=256)  # a verb's function is read for the verb, and for each command with its options
+@lru_cache(maxsize=256)  # a function is read for its verb, and for each command that has the verb's options
 def _read_signature(function: Callable[..., Any], skip: type) -> tuple[tuple[Parameter, ...], str | None]:
     hints = typing.get_type_hints(function, include_extras=True)
     found: list[Parameter] = []
@@ -334,11 +334,11 @@ def _read_signature(function: Callable[..., Any], skip: type) -> tuple[tuple[Par
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise VerbError(
-                f"{function.__name__} has the parameter {parameter}; expected parameters that are given by name"
+                f"{function.__name__} has the parameter {parameter}; expected parameters that can be given by name"
             )
         if not name.islower() or not name.isascii():
             raise VerbError(
-                f"{function.__name__} has the parameter {name!r}; expected lower-case ASCII letters, as macros write it"
+                f"{function.__name__} has the parameter {name!r}; expected lower-case ASCII letters, for macros"
             )
         default = REQUIRED if parameter.default is parameter.empty else parameter.default
         found.append(_parameter(function.__name__, name, hints.get(name), default))
@@ -346,7 +346,7 @@ def _read_signature(function: Callable[..., Any], skip: type) -> tuple[tuple[Par
 
 
 def current_names(parameters: Iterable[Parameter], given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Replace earlier names of parameters by the current ones.
+    """Replace earlier names of parameters with the current ones.
 
     Parameters
     ----------
@@ -360,7 +360,7 @@ def current_names(parameters: Iterable[Parameter], given: Mapping[str, Any]) -> 
     dict
         The values by current name.
     dict
-        The earlier names among them, and the current ones.
+        The current name for each earlier name that was given.
 
     Raises
     ------
@@ -405,7 +405,7 @@ def _parameter(owner: str, name: str, hint: Any, default: Any) -> Parameter:
 
 
 def _unwrapped(owner: str, name: str, hint: Any) -> tuple[Any, Param, Kind | None, bool]:
-    """Take ``Annotated`` and ``| None`` off a type; return the plain type, notes on it, and whether None is allowed."""
+    """Strip ``Annotated`` and ``| None`` from a type; return the plain type, its notes, and whether None is allowed."""
     about, kind, optional = Param(), None, False
     while True:
         if typing.get_origin(hint) is Annotated:

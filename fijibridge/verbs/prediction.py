@@ -1,4 +1,4 @@
-"""Verbs of a trained network: predict an image, or a folder of images."""
+"""Verbs for a trained network: predict an image, or a folder of images."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from fijibridge.errors import OptionError
+from fijibridge.renames import rename_attributes
 from fijibridge.verbs.device_queue import in_turn
 from fijibridge.verbs.parameters import File, Image, Kind, NewFolder, Param
 from fijibridge.verbs.registry import Call, verb
@@ -23,17 +24,21 @@ ModelFile: TypeAlias = Annotated[File, Param("model file, or the folder of a run
 Flips: TypeAlias = Annotated[bool, Param("average over mirrored images: 4 times the work, 8 times in 3D")]
 Tile: TypeAlias = Annotated[
     int | None,
-    Param("side of the tiles, without effect on the result; the largest that fit into memory if left out", "px", low=1),
+    Param(
+        "side of the tiles, which does not affect the result; if left out, the largest that fits into memory",
+        "px",
+        low=1,
+    ),
 ]
 Padding: TypeAlias = Annotated[
     Literal["as trained", "mirror", "valid"],
     Param(
-        "pixels beyond the image: as the network saw them in training; the mirrored image; valid: none, the result is "
-        "smaller",
+        "pixels beyond the edge of the image. as trained: what the network saw there in training; mirror: the mirrored "
+        "image; valid: none, so the result is smaller",
         was=("border",),
     ),
 ]
-Precision: TypeAlias = Annotated[Literal["32", "bf16"], Param("numbers in the network; bf16 takes less memory")]
+Precision: TypeAlias = Annotated[Literal["32", "bf16"], Param("number format in the network; bf16 needs less memory")]
 Device: TypeAlias = Annotated[str | None, Param("cpu, cuda, cuda:1, mps; the fastest available if left out")]
 
 
@@ -50,8 +55,8 @@ def predict(
 ) -> ShowImage:
     """Predict the class probabilities of an image, such as membrane or not.
 
-    The result has a channel for each class, and the pixel size and position of the image. The network sees one tile
-    after the other, with a result equal to that of the whole image; the image can be of any size.
+    The result has a channel for each class, and the pixel size and position of the image. The image can have any size:
+    the network sees one tile after another, and the result is the same as for the whole image at once.
     """
     from fijibridge.files.formats import stem
 
@@ -76,11 +81,11 @@ def predict_folder(
     precision: Precision = "32",
     existing: Annotated[
         Literal["refuse", "keep", "replace"],
-        Param("whether to keep or replace results that exist in the output folder", label="Existing results"),
+        Param("what to do with results that are already in the output folder", label="Existing results"),
     ] = "refuse",
     device: Device = None,
 ) -> Say:
-    """Predict the class probabilities of all images in a folder, each into a file."""
+    """Predict the class probabilities of all images in a folder, one file per image."""
     from fijibridge.nn.prediction import predict_files
 
     if existing == "refuse":
@@ -138,9 +143,12 @@ def _loaded(path: Path, device: str | None, changed: tuple[int, int]) -> Model:
 
 @contextmanager
 def working(call: Call, device: str | None) -> Iterator[str]:
-    """Wait for a device, hold it, and yield its name."""
+    """Wait for a device, reserve it, and yield its name."""
     from fijibridge.nn.devices import device_of
 
     chosen = device_of(device)
     with in_turn(f"{chosen.type}:{chosen.index or 0}", call):  # "cuda" and "cuda:0" are one device
         yield str(chosen)
+
+
+rename_attributes(__name__, {"stem": "files.formats:stem"})

@@ -27,12 +27,12 @@ ENTRY_POINTS = "fijibridge.verbs"
 
 
 class Call:
-    """Connection of a verb at work to its caller: progress, status text, cancellation.
+    """Connection of a running verb to its caller: progress, status text, cancellation.
 
     Parameters
     ----------
     progress
-        Called with the steps done and the number of all steps.
+        Called with the number of steps done and the total number of steps.
     say
         Called with a line for the status bar.
     cancelled
@@ -48,10 +48,10 @@ class Call:
         self._progress, self._say, self._cancelled = progress, say, cancelled
         self.stop = threading.Event()
         self.name = ""
-        """Name of the call, shown to calls that wait for it."""
+        """Name of the call, shown to other calls that wait for it."""
 
     def progress(self, done: int, steps: int) -> None:
-        """Report the steps done and the number of all steps."""
+        """Report the number of steps done and the total number of steps."""
         if self._progress is not None:
             self._progress(done, steps)
 
@@ -93,7 +93,7 @@ class Verb:
     order
         Place in the menu.
     long
-        Whether the menu should run it in the background; a macro waits for its end.
+        Whether the menu runs it in the background; a macro waits until it has ended.
     """
 
     title: str
@@ -125,7 +125,7 @@ class Verb:
 
     @property
     def call_parameter(self) -> str | None:
-        """Name of the parameter that receives the :class:`Call`; None without one."""
+        """Name of the parameter that receives the :class:`Call`; None if there is none."""
         return self._signature[1]
 
     @property
@@ -147,7 +147,7 @@ class Verb:
         return [*self.parameters, *([OVERWRITE] if self.shows_images and not own else [])]
 
     def __getitem__(self, name: str) -> Parameter:
-        """Return the parameter with a name."""
+        """Return a parameter by name."""
         for parameter in self.parameters:
             if parameter.name == name:
                 return parameter
@@ -164,7 +164,7 @@ class Verb:
         Returns
         -------
         dict
-            A value for each parameter; for ``overwrite`` if it is given.
+            A value for each parameter, and for ``overwrite`` if it is given.
 
         Raises
         ------
@@ -206,7 +206,7 @@ class Verb:
 
 
 def _read(parameter: Parameter, value: Any) -> Any:
-    """Convert one option; a required image that is left out, or empty, is the active one."""
+    """Convert one option; a required image that is left out or empty is "", the active image."""
     if value is None and not parameter.required:
         return parameter.default
     empty = value is None or (isinstance(value, str) and not value)
@@ -218,7 +218,7 @@ def _read(parameter: Parameter, value: Any) -> Any:
 
 
 def _names_of_results(verb: str, inputs: Mapping[str, Any]) -> dict[str, str]:
-    """Return names for results that still carry the name of the input that they were computed from."""
+    """Return names for results that still have the name of the input from which they were computed."""
     from fijibridge.files.formats import stem
 
     named = [image for image in inputs.values() if getattr(image, "name", None) is not None]
@@ -243,7 +243,7 @@ _sources: list[Callable[[], None]] = [_load_packages]
 
 
 def load_on_first_use(source: Callable[[], None]) -> None:
-    """Call a function that registers verbs when verbs are first needed, before those of other packages."""
+    """Arrange that a function that registers verbs is called when they are first needed, before other packages."""
     _sources.insert(0, source)
 
 
@@ -259,12 +259,12 @@ def verb(title: str, *, order: float = 100.0, help: str | None = None, long: boo
     help
         Summary and details; the function's docstring if left out.
     long
-        Whether the menu should run it in the background; a macro waits for its end.
+        Whether the menu runs it in the background; a macro waits until it has ended.
 
     Raises
     ------
     VerbError
-        If the function has parameters that no dialog can ask for, or another verb has that title.
+        If the function has a parameter that no dialog can ask for, or another verb has that title.
 
     Notes
     -----
@@ -275,9 +275,9 @@ def verb(title: str, *, order: float = 100.0, help: str | None = None, long: boo
     :class:`~fijibridge.verbs.Call` does not appear in dialogs: it reports progress and tells whether to stop.
 
     Returned values are shown: an array as an image (a label image if the function is annotated ``-> Cells``), a
-    DataFrame as a table, a text in the log, ROIs over the first image, results of :mod:`fijibridge.verbs.results`.
+    DataFrame as a table, text in the log, ROIs on the first image, and results of :mod:`fijibridge.verbs.results`.
 
-    A package adds verbs by an entry point of the group ``fijibridge.verbs`` that names their module.
+    A package adds verbs with an entry point in the group ``fijibridge.verbs`` that names their module.
 
     Examples
     --------
@@ -299,12 +299,12 @@ def verb(title: str, *, order: float = 100.0, help: str | None = None, long: boo
 
 
 def register(made: Verb) -> None:
-    """Register a verb, or replace it by a newer definition of the same function.
+    """Register a verb, or replace it with a newer definition of the same function.
 
     Raises
     ------
     VerbError
-        If its title or parameters are not allowed, or a verb with that name has another function.
+        If its title or parameters are not allowed, or another function is registered under that name.
     """
     if not re.fullmatch(r"[A-Za-z][\w -]*(\.\.\.)?", made.title):
         raise VerbError(
@@ -316,13 +316,13 @@ def register(made: Verb) -> None:
     there = _registered.get(made.name)
     if there is not None and _place(there.function) != _place(made.function):
         raise VerbError(f"another verb has the title {made.title!r}; choose another title")
-    _registered[made.name] = made  # a notebook's cell that runs again defines its verb again
+    _registered[made.name] = made  # a notebook cell that is run again redefines its verb
     for notify in tuple(_changed):
         notify()
 
 
 def _place(function: Callable[..., Any]) -> tuple[str, str]:
-    """Return where a function is defined, which identifies it across changes of its code."""
+    """Return where a function is defined, to recognise it after its code has changed."""
     return function.__module__, function.__qualname__
 
 
@@ -334,7 +334,7 @@ def unregister(name: str) -> None:
 
 
 def on_change(notify: Callable[[], None]) -> Callable[[], None]:
-    """Call a function whenever verbs are added or removed; return a function that ends this."""
+    """Call a function whenever verbs are added or removed; return a function that stops these calls."""
     _changed.append(notify)
 
     def stop() -> None:
@@ -345,7 +345,7 @@ def on_change(notify: Callable[[], None]) -> Callable[[], None]:
 
 
 def all_verbs() -> list[Verb]:
-    """Return all verbs in the order of the menu: of fijibridge, of other packages, of this process."""
+    """Return the verbs of fijibridge, of other packages and of this process, in the order of the menu."""
     with _reading:
         while _sources:
             _sources.pop(0)()
@@ -353,12 +353,12 @@ def all_verbs() -> list[Verb]:
 
 
 def verb_named(name: str) -> Verb:
-    """Return the verb with a name, a title or a command of ImageJ.
+    """Return a verb by its name, its title or its ImageJ command.
 
     Raises
     ------
     VerbError
-        If no verb has it.
+        If there is no such verb.
     """
     known = {key: made for made in all_verbs() for key in (made.name, made.title, made.command)}
     if name not in known:

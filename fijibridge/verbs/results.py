@@ -24,9 +24,9 @@ class ShowImage:
     image
         The image, with axes and calibration.
     name
-        Title of the window, which is replaced if it is open; stem of the file.
+        Title of the window, replacing an open window with that title; stem of the file name.
     limits
-        Values shown as black and as white; found from the pixels if left out.
+        Values shown as black and as white; chosen from the pixels if left out.
     colors
         Lookup table, (256, 3) uint8; grey if left out.
     first
@@ -40,7 +40,7 @@ class ShowImage:
     first: str | None = None
 
     def first_number(self) -> int | None:
-        """Return the number, from 1, of the channel :attr:`first`; None if the image has no such channel."""
+        """Return the 1-based number of the channel :attr:`first`; None if the image has no such channel."""
         names = list(map(str, self.image["c"].values)) if "c" in self.image.coords and "c" in self.image.dims else []
         return names.index(self.first) + 1 if self.first in names else None
 
@@ -62,11 +62,11 @@ class Outlines:
     rois
         ROIs, named by ids.
     over
-        Parameter whose image gets them as its overlay, replacing an earlier overlay.
+        Parameter on whose image they are drawn as the overlay, replacing an earlier overlay.
     colors
         ``"#rrggbb"`` by name of the ROI; distinct colours for the others.
     manager
-        Whether to add them to the ROI Manager too, where there are windows.
+        Whether to add them to the ROI Manager too, if Fiji has windows.
     """
 
     rois: Sequence[Roi]
@@ -82,13 +82,13 @@ class ShowTable:
     Attributes
     ----------
     table
-        Table of numbers and texts.
+        Table of numbers and strings.
     name
-        Title of the window, stem of the file.
+        Title of the window, stem of the file name.
     add
         Whether to append the rows to an open table of that name.
     select_in
-        Parameter in whose image a click on a row selects the ROI that the column ``label`` names.
+        Parameter whose image is linked to the table: a click on a row selects the ROI named in the column ``label``.
     """
 
     table: pd.DataFrame
@@ -107,7 +107,7 @@ class ShowCurves:
 
 @dataclass(frozen=True)
 class Measure:
-    """ROIs that ImageJ's own Measure measures, into the table Results.
+    """ROIs to measure with ImageJ's own Measure, into the table Results.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Say:
-    """A text for Fiji's log or the console."""
+    """Text for Fiji's log or the console."""
 
     text: str
 
@@ -145,15 +145,15 @@ def results_of(
     Parameters
     ----------
     value
-        None, a result, an array, a DataFrame, a list of ROIs, a text; or a list or tuple of these.
+        None, a result, an array, a DataFrame, a list of ROIs, a string; or a list or tuple of these.
     name
         Name of unnamed results.
     first_image
-        Parameter whose image gets ROIs.
+        Parameter on whose image ROIs are drawn.
     labels
         Whether arrays are label images.
     renamed
-        Names for arrays that still have the name of an input.
+        New names for arrays that still have the name of an input.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Verbs of cells: label, match, measure, show errors."""
+"""Verbs for cells: label, match, measure, show errors."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowImage, 
 if TYPE_CHECKING:
     import xarray as xr
 
-Thresh: TypeAlias = Annotated[float, Param("IoU from which two cells match", low=0, high=1)]
+Thresh: TypeAlias = Annotated[float, Param("smallest IoU at which two cells match", low=0, high=1)]
 MembraneThreshold: TypeAlias = Annotated[
-    float, Param("probability from which a pixel is membrane", low=0, high=1, was=("threshold",))
+    float, Param("smallest probability at which a pixel is membrane", low=0, high=1, was=("threshold",))
 ]
 MembraneWidth: TypeAlias = Annotated[float, Param("width of the true membranes", "px", low=1, was=("width",))]
 Known: TypeAlias = Annotated[
@@ -38,7 +38,7 @@ Known: TypeAlias = Annotated[
 ]
 Truth: TypeAlias = Annotated[Cells, Param("true cells")]
 Predicted: TypeAlias = Annotated[Cells, Param("predicted cells")]
-Over: TypeAlias = Annotated[Image | None, Param("image that gets the outlines; the predicted cells if left out")]
+Over: TypeAlias = Annotated[Image | None, Param("image on which to draw the outlines; the predicted cells if left out")]
 
 
 @cache
@@ -49,7 +49,7 @@ def _method_help() -> str:
 
 @cache
 def _own_parameters() -> tuple[Parameter, ...]:
-    """Return the parameters that only some segmentation methods take."""
+    """Return the parameters that only some segmentation methods accept."""
     found = []
     for name, methods in method_parameters().items():
         high = max(parameter.high for parameter in methods.values())
@@ -66,31 +66,31 @@ def label_cells(
     call: Call,
     image: Annotated[Image, Param("membrane probability, a result of Predict; with a model, the image itself")],
     model: Annotated[
-        Path | None, Param("model file, or folder of a run, that predicts the image first", kind=Kind.file)
+        Path | None, Param("model file, or folder of a run, with which to predict the image first", kind=Kind.file)
     ] = None,
-    membrane: Annotated[str, Param("channel of the membranes: its name, or its number from 1")] = "membrane",
+    membrane: Annotated[str, Param("channel of the membranes: its name or 1-based number")] = "membrane",
     method: Annotated[
         str,
         Param(_method_help(), choices=method_names()),
     ] = DEFAULT_METHOD,
-    threshold: Annotated[float, Param("probability from which a pixel is membrane", low=0, high=1)] = THRESHOLD,
+    threshold: Annotated[float, Param("smallest probability at which a pixel is membrane", low=0, high=1)] = THRESHOLD,
     min_size: Annotated[float, Param("remove smaller regions, in the unit below", low=0)] = 0,
     max_size: Annotated[float | None, Param("remove larger regions, in the unit below", low=0)] = None,
     unit: Annotated[Literal["px", "um2", "um3"], Param("unit of the sizes")] = "px",
-    grow: Annotated[bool, Param("grow the cells until gaps of 1 px are left")] = True,
-    grow_by: Annotated[float | None, Param("largest distance that cells grow", "px", low=0)] = None,
-    fill_holes: Annotated[bool, Param("fill holes that one cell encloses")] = True,
+    grow: Annotated[bool, Param("grow the cells until only gaps of 1 px are left")] = True,
+    grow_by: Annotated[float | None, Param("largest distance by which cells grow", "px", low=0)] = None,
+    fill_holes: Annotated[bool, Param("fill holes enclosed by a single cell")] = True,
     edge_cells: Annotated[
         Literal["keep", "remove"], Param("cells that touch the edge of the image", was=("border",))
     ] = "keep",
-    outlines: Annotated[bool, Param("draw the cells on the image too")] = True,
-    manager: Annotated[bool, Param("add the cells to the ROI Manager too", label="Add to ROI Manager")] = False,
+    outlines: Annotated[bool, Param("also draw the cells on the image")] = True,
+    manager: Annotated[bool, Param("also add the cells to the ROI Manager", label="Add to ROI Manager")] = False,
     device: Device = None,
     **own: Annotated[Any, Group(_own_parameters(), after="threshold")],
 ) -> list[Result]:
     """Find the cells between membranes, in a prediction or, with a model, in an image.
 
-    Cells get ids from 1, which are the names of their ROIs.
+    Cells get ids starting at 1, which are also the names of their ROIs.
     """
     from fijibridge.cells.segmentation import labelling
     from fijibridge.cells.segmentation.parameters import make_parameters
@@ -122,11 +122,11 @@ def _outlines(cells: xr.DataArray, manager: bool) -> Result:
     return Outlines(labels_to_rois(cells), "image", manager=manager) if _can_be_drawn(cells) else _NOT_DRAWN
 
 
-_NOT_DRAWN = Say("No outlines: ROIs lie on planes and stacks, not on a time series of stacks")
+_NOT_DRAWN = Say("No outlines: ROIs can be drawn on planes and stacks, but not on a time series of stacks")
 
 
 def _can_be_drawn(cells: xr.DataArray) -> bool:
-    """Return whether an image of these cells can hold ROIs."""
+    """Return whether ROIs can be drawn on an image of these cells."""
     return cells.ndim <= len("zyx")
 
 
@@ -183,9 +183,9 @@ def match_labels(
     region: Known = None,
     min_size: Annotated[int, Param("ignore smaller cells, true and predicted", "px", low=0)] = 0,
     over: Over = None,
-    table: Annotated[str, Param("table that gets a row for this image")] = "Matches",
+    table: Annotated[str, Param("table to which a row for this image is added")] = "Matches",
 ) -> list[Result]:
-    """Match predicted cells to true ones: matched, GT, predicted, image, precision, recall, F1 ...
+    """Match predicted cells to true ones; tabulate matched, GT, predicted, image, precision, recall, F1 ...
 
     Outlines: matched green, missed orange, extra pink, split yellow, merged blue.
     """
@@ -214,12 +214,12 @@ def match_labels(
 def measure_cells(
     cells: Annotated[Cells, Param("cells to measure")],
     image: Annotated[Image, Param("image to measure them in")],
-    measurements: Annotated[str, Param("names of Analyze > Set Measurements, separated by spaces")] = " ".join(
+    measurements: Annotated[str, Param("names from Analyze > Set Measurements, separated by spaces")] = " ".join(
         MEASUREMENTS
     ),
-    channel: Annotated[int | None, Param("channel to measure in, from 1; the shown channel if left out", low=1)] = None,
+    channel: Annotated[int | None, Param("1-based channel to measure in; the shown one if left out", low=1)] = None,
 ) -> Measure:
-    """Measure cells with ImageJ's own Measure: a row for each cell in the table Results, label = id of the cell."""
+    """Measure cells with ImageJ's own Measure: one row per cell in the table Results, labelled with the cell's id."""
     from fijibridge.files.formats import stem
     from fijibridge.rois import labels_to_rois
 
@@ -228,7 +228,7 @@ def measure_cells(
         raise OptionError(f"cells has {cells.shape[-2:]} (y, x) pixels, image {plane}: they belong to different images")
     channels = image.sizes.get("c", 1)
     if channel is not None and channel > channels:
-        raise OptionError(f"channel is {channel}; the image has {channels}")
+        raise OptionError(f"channel is {channel}; the image has {channels} channel(s)")
     names = tuple(measurements.replace(",", " ").split())
     rois = labels_to_rois(cells)
     if not rois:
@@ -241,7 +241,7 @@ def show_errors(
     true: Truth,
     predicted: Predicted,
     prob: Annotated[
-        Image | None, Param("membrane probability that the cells were found in; their borders if left out")
+        Image | None, Param("membrane probability in which the cells were found; their borders if left out")
     ] = None,
     thresh: Thresh = THRESH,
     membrane_threshold: MembraneThreshold = THRESHOLD,

@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from fijibridge.nn.unet import UNet
 
 _WAIT = 0.2
-_SIDES = "one number for all axes, or one for each such as 16,128,128"
+_SIDES = "one number for all axes, or one per axis, such as 16,128,128"
 _WAS = {"membrane_width": ("width",)}
 """Names of settings in version 0.1."""
 
 
 class Trainings:
-    """Trainings of the verb Train U-Net in this process.
+    """Trainings started by the verb Train U-Net in this process.
 
     Attributes
     ----------
     running : list of Run
-        Trainings that run, the latest last.
+        Running trainings, the latest last.
     latest : Run or None
-        The training that began last, also after its end.
+        The training that was started last, even if it has ended.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Trainings:
         self.latest: Run | None = None
 
     def add(self, run: Run) -> None:
-        """Add a training that begins."""
+        """Add a training that has started."""
         self.running.append(run)
         self.latest = run
 
@@ -64,7 +64,7 @@ def __getattr__(name: str) -> Any:
 
 @cache
 def setting_parameter(name: str) -> Parameter:
-    """Return the parameter of a verb for a setting of a training; help, bounds and default are those of the setting."""
+    """Return a verb's parameter for a training setting, with the help, bounds and default of the setting."""
     setting, default = SETTINGS[name], getattr(Hyperparameters, name)
     kind, choices = _kind(name)
     low = setting.low if setting.low is not None else setting.above
@@ -75,7 +75,7 @@ def setting_parameter(name: str) -> Parameter:
 
 
 def _kind(name: str) -> tuple[Kind, tuple[str, ...]]:
-    """Return the kind of a setting's parameter, and its choices; tuples of numbers are texts."""
+    """Return the kind of a setting's parameter, and its choices; tuples of numbers are given as text."""
     if name == "sampling":
         return Kind.choice, tuple(MODES)
     hint = _HINTS[name]
@@ -88,24 +88,24 @@ def _kind(name: str) -> tuple[Kind, tuple[str, ...]]:
 _HINTS = typing.get_type_hints(Hyperparameters)
 _KINDS = {bool: Kind.flag, int: Kind.integer, float: Kind.number}
 _HELP = {
-    "patch": f"side of a patch: {_SIDES}; 128, and 16 for z, if left out",
-    "sampling": "rule by which patches are placed",
-    "augment": "transform each patch at random",
-    "seed": "seed of first weights, patches and augmentation",
+    "patch": f"side of a patch: {_SIDES}; 128 (16 for z) if left out",
+    "sampling": "rule for placing patches",
+    "augment": "apply random transforms to each patch",
+    "seed": "seed for initial weights, patches and augmentation",
 }
-"""Help for settings where a verb takes fewer values than Python, or does more with them."""
+"""Help for settings whose values or effects differ between verbs and Python."""
 
 SETTING_NAMES = tuple(name for name, setting in SETTINGS.items() if setting.flag is not None)
 """Settings that are parameters of the verb and options of the command line."""
 
 Images: TypeAlias = Annotated[Folder, Param("folder of images with a dataset.toml", label="Image folder")]
-Depth: TypeAlias = Annotated[int, Param("poolings of the U-Net", low=1)]
+Depth: TypeAlias = Annotated[int, Param("number of pooling steps of the U-Net", low=1)]
 Channels: TypeAlias = Annotated[int, Param("channels of the U-Net's first level; each pooling doubles them", low=1)]
 Dims: TypeAlias = Annotated[int, Param("2 for planes, 3 for volumes", low=2, high=3, label="Dimensions")]
 
 
 def _like(name: str) -> Param:
-    """Return what verbs share of a setting: help, unit and bounds."""
+    """Return the help, unit and bounds of a setting, for a parameter with its own default."""
     made = setting_parameter(name)
     return Param(made.help, made.unit, made.low, made.high, made.label, made.kind, made.choices, made.was)
 
@@ -114,26 +114,27 @@ def _like(name: str) -> Param:
 def plan(
     call: Call,
     folder: Images,
-    patch: Annotated[str | None, Param(f"side of a patch: {_SIDES}; chosen if left out", "px")] = None,
-    stride: Annotated[str | None, Param(f"distance between patches: {_SIDES}; chosen if left out", "px")] = None,
+    patch: Annotated[str | None, Param(f"side of a patch: {_SIDES}; automatic if left out", "px")] = None,
+    stride: Annotated[str | None, Param(f"distance between patches: {_SIDES}; automatic if left out", "px")] = None,
     batch: Annotated[
-        int | None, Param("patches in a batch; if left out 8, or as many as the memory limit allows", low=1)
+        int | None, Param("patches per batch; if left out, 8, or as many as the memory limit allows", low=1)
     ] = None,
     batches: Annotated[
-        int | None, Param("batches in an epoch, at random places; the grid of the stride if left out", low=1)
+        int | None,
+        Param("batches per epoch, at random places; if left out, patches lie on a grid", low=1),
     ] = None,
     epochs: Annotated[int, _like("epochs")] = Hyperparameters.epochs,
     depth: Depth = 3,
     channels: Channels = 32,
     dims: Dims = 2,
     memory_limit: Annotated[
-        str | None, Param("limit such as 4GB; batch and patch are chosen to fit", was=("memory",))
+        str | None, Param("memory limit, such as 4GB; batch and patch are chosen to fit", was=("memory",))
     ] = None,
     precision: Annotated[str, _like("precision")] = Hyperparameters.precision,
     probe: Annotated[bool, Param("forecast time and memory from a few real steps")] = True,
     device: Device = None,
 ) -> Say:
-    """Estimate patches, coverage, memory and time of a training on a folder, without training."""
+    """Estimate patches, coverage, memory and time of training on a folder, without training."""
     from fijibridge.nn.planning import plans
 
     dataset = described(folder)
@@ -162,22 +163,23 @@ def train(
     folder: Images,
     out: Annotated[NewFolder, Param("folder for the model and the record of the run", label="Output folder")],
     start: Annotated[
-        Path | None, Param("model or run to continue with these images; a new network if left out", kind=Kind.file)
+        Path | None, Param("model or run to train further on these images; a new network if left out", kind=Kind.file)
     ] = None,
     depth: Depth = 3,
     channels: Channels = 32,
     dims: Dims = 2,
     existing: Annotated[
         typing.Literal["refuse", "resume", "replace"],
-        Param("whether to resume or replace a run in the output folder", label="Existing run"),
+        Param("what to do with a run that is already in the output folder", label="Existing run"),
     ] = "refuse",
     device: Device = None,
     **options: Annotated[Any, Group(tuple(map(setting_parameter, SETTING_NAMES)), after="start")],
 ) -> list[Result]:
     """Train a U-Net on the membranes of a folder's training images.
 
-    From the menu the training runs in the background, and Stop Training ends it; a macro waits for its end. However it
-    ends, the folder has the model and the record; existing = resume continues an interrupted run.
+    Started from the menu, the training runs in the background, and Stop Training ends it; a macro waits until it has
+    ended. However it ends, the folder then contains the model and the record; existing = resume continues an
+    interrupted run.
     """
     from fijibridge.nn.training import trainer
     from fijibridge.record import is_run
@@ -225,9 +227,9 @@ def settings_of(options: dict[str, Any], dims: int, base: Settings | None = None
     options
         Values by name; None for the default.
     dims
-        Axes of a patch, 2 or 3.
+        Number of axes of a patch, 2 or 3.
     base
-        Settings that the options change.
+        Settings that the options override.
     """
     from fijibridge.nn.training import Settings
 
@@ -244,11 +246,11 @@ def stop_training() -> Say:
         raise TrainingError("no training is running")
     run = TRAININGS.running[-1]
     run.stop("stopped by Stop Training")
-    return Say(f"{run.path} ends after its current step, and is saved")
+    return Say(f"{run.path} will end after its current step, and is then saved")
 
 
 class Progress:
-    """Observer that reports a training to a call.
+    """Observer that reports the progress of a training to a call.
 
     Parameters
     ----------
@@ -313,7 +315,7 @@ def sides(name: str, text: str | None, dims: int) -> tuple[int, ...] | None:
 
 
 def unet_for(dataset: Dataset, settings: Settings, *, depth: int, channels: int, dims: int, device: str | None) -> UNet:
-    """Make a new U-Net for a training with some settings."""
+    """Make a new U-Net for training with these settings."""
     return new_unet(
         dataset, depth, channels, dims, n_classes=len(settings.classes), device=device, patch=settings.patch,
         batch=settings.batch, seed=settings.seed,
@@ -342,7 +344,7 @@ def new_unet(
         "in_channels": items[0].image(lazy=True).sizes.get("c", 1) if items else 1, "n_classes": n_classes,
         "depth": depth, "width": channels, "dims": dims,
     }  # fmt: skip
-    # On the device "meta" weights take no memory: a network that is too large is refused before it is made.
+    # On the device "meta" weights use no memory: a network that is too large is refused before it is made.
     with torch.device("meta"):
         estimated = UNet(**shape)
     check_memory(estimated, patch_size(estimated, patch), batch, device_of(device))

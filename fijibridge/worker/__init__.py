@@ -1,1 +1,1 @@
-"""Python at work for a Fiji that runs in another process. Needs no Java."""
+"""The Python worker process of a Fiji that was not started by Python. Needs no Java."""

@@ -1,8 +1,9 @@
 /*
  * Loads the Java side of FijiBridge into a Fiji that Python did not start. The scripts in its menu evaluate this file
- * from the environment that they were installed from, with the path of its Python, and call what it returns.
+ * in the Python environment from which they were installed, with the path of its Python, and call the returned loader.
  *
- * Python compiles the classes of fijibridge/java once (fijibridge/java/compiler.py); fijibridge.foreign.Bridge does the rest.
+ * Python compiles the classes of fijibridge/java once (fijibridge/java/compiler.py); fijibridge.foreign.Bridge does the
+ * rest.
  */
 import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
@@ -16,9 +17,9 @@ import javax.script.ScriptContext
 import javax.script.ScriptException
 import javax.script.SimpleScriptContext
 
-/** The Python that started this Fiji, if it has our package in the version of the script: it does the work then. */
+/** The Python process that started this Fiji. It runs the verbs if it has fijibridge in the version of the script. */
 class Here {
-    /** What scyjava's runner of scripts reads. */
+    /** Request to scyjava's script runner, which reads these fields. */
     static class Request {
         public final String script = "__import__('fijibridge.fiji.session.python_mode', fromlist=['perform_here']).perform_here(asked)"
         public final Map<String, Object> vars
@@ -26,7 +27,7 @@ class Here {
 
         Request(Map<String, Object> vars) {
             this.vars = vars
-            scriptContext.setErrorWriter(new StringWriter())  // a Python without our package is no error
+            scriptContext.setErrorWriter(new StringWriter())  // hide the error if Python does not have fijibridge
         }
     }
 
@@ -41,25 +42,25 @@ class Here {
         return here?.ask([what: 'hello'])?.done?.version == version ? here : null
     }
 
-    /** Returns the answer of fijibridge.fiji.session.python_mode.perform_here: done, error or cancelled; null if there is none. */
+    /** Returns the answer of perform_here in fijibridge.fiji.session.python_mode: done, error, cancelled; or null. */
     Map ask(Map request) {
         Object said = runner.apply(new Request([asked: JsonOutput.toJson(request)]))
         return said == null ? null : (Map) new JsonSlurper().parseText(said.toString())
     }
 }
 
-/** Hands the calls of scripts to the Java side, which is loaded by the first one, and again after an update. */
+/** Passes calls of scripts to the Java side, which is loaded by the first call, and again after an update. */
 class Loader {
     private static final String MODULE = 'org.scijava.script.ScriptModule'
     private static final String INSTALL = "install fijibridge again, and run 'fijibridge install-scripts PATH_TO_FIJI'"
     private static final Map<String, String> NEEDED = [
         'ij/gui/Roi.class': 'ImageJ', 'org/scijava/script/ScriptModule.class': 'SciJava',
-        'org/apposed/appose/Service.class': 'Appose (Help > Update... brings it to a Fiji of 2025 or later; else put ' +
-            'org.apposed:appose of Maven Central into the folder jars)',
+        'org/apposed/appose/Service.class': 'Appose (use Help > Update... in a Fiji of 2025 or later, or put ' +
+            'org.apposed:appose from Maven Central into the folder jars)',
     ]
 
     final String python
-    /** Time of the last change of this file, by which a script sees that it was updated while Fiji runs. */
+    /** Modification time of this file, by which a script detects an update while Fiji is running. */
     final long changed
     private Object bridge
 
@@ -69,24 +70,24 @@ class Loader {
     }
 
     /**
-     * Calls a verb, asks for its parameters where a person does, and ends who called if it fails.
+     * Calls a verb, shows its dialog if the user called it from the menu, and ends the caller if the verb fails.
      *
-     * @param verb its name, its command, and what its dialog shows
-     * @param version of fijibridge that made the script
-     * @param variables of the script, among which SciJava puts its module
+     * @param verb name, command and contents of the dialog of the verb
+     * @param version version of fijibridge that generated the script
+     * @param variables variables of the script, one of which is SciJava's module
      */
     void call(Map verb, String version, Binding variables) {
         serve(verb, version, variables.hasVariable(MODULE) ? variables.getVariable(MODULE) : null, [:])
     }
 
-    /** As the scripts of the first releases call a verb, with the values of their parameters. */
+    /** Calls a verb with the values of its parameters. Used by scripts of the first releases. */
     void perform(String verb, String version, List<String> images, List<String> cells, Map<String, Object> values) {
         List parameters = values.keySet().collect { [name: it, kind: it in images ? 'image' : it in cells ? 'cells' : 'text'] }
         Map described = [name: verb, command: 'FijiBridge', summary: '', help: '', long: false, parameters: parameters]
         serve(described, version, null, values.findAll { it.value != null && it.value != '' })
     }
 
-    /** Ends the worker; its work is cancelled, a training saved. */
+    /** Ends the worker: its running calls are cancelled, and a training is saved. */
     synchronized void close() {
         bridge?.close()
         bridge = null
@@ -103,7 +104,7 @@ class Loader {
         java.call(verb, version, module, values, here == null ? null : java.asking(here.&ask as Function))
     }
 
-    /** Returns the Java bridge, one for all scripts. */
+    /** Returns the Java bridge, which all scripts share. */
     private synchronized Object load(Here here) {
         if (bridge == null) {
             def loader = new URLClassLoader([classes(here).toURI().toURL()] as URL[], getClass().classLoader)
@@ -117,7 +118,8 @@ class Loader {
         List<String> target = ['foreign', System.getProperty('java.home'), System.getProperty('java.version'), ImageJ.VERSION, *jars()]
         Map answer = here != null ? here.ask([what: 'classes', target: target]) : compile(target)
         Map done = (Map) (answer?.done ?: answer)
-        if (done?.classes == null) throw new IllegalStateException(done?.error?.toString() ?: 'Python gave no Java classes')
+        if (done?.classes == null)
+            throw new IllegalStateException(done?.error?.toString() ?: 'Python returned no Java classes')
         File folder = new File(done.classes.toString())
         if (done.temporary) {
             folder.deleteOnExit()
@@ -136,7 +138,7 @@ class Loader {
         }
     }
 
-    /** Has Python compile the classes, unless they are in its cache. */
+    /** Lets Python compile the classes, unless they are in its cache. */
     private Map compile(List<String> target) {
         if (!new File(python).exists())
             throw new IllegalStateException("the Python environment of FijiBridge is gone: there is no ${python}. ${INSTALL.capitalize()}")
@@ -152,20 +154,20 @@ class Loader {
         }
     }
 
-    /** Ends who called, without the Java side: a macro, a script, a module; tells a person. */
+    /** Ends the calling macro, script or module without the Java side, or shows the message to the user. */
     static void refuse(String message) {
         Interpreter macro = Macro.getOptions() == null ? null : Interpreter.getInstance()
         if (macro != null) Thread.start { try { macro.abort(message) } catch (RuntimeException ended) { } }.join()
         else IJ.error('FijiBridge', message)
         Macro.abort()
-        // SciJava only logs what a script throws; but it asks such an exception for its cause
+        // SciJava only logs exceptions of a script, but what getCause() of a ScriptException throws reaches the caller
         throw new ScriptException(message) {
             synchronized Throwable getCause() { throw new Exception(getMessage()) }
         }
     }
 }
 
-// one loader for all scripts, in place of that of an earlier version
+// one loader for all scripts; it replaces the loader of an earlier version
 def file = new File(getClass().protectionDomain.codeSource.location.toURI()), key = 'fijibridge ' + file.path
 synchronized (IJ) {
     def loader = IJ.getProperty(key)

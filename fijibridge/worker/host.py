@@ -1,4 +1,4 @@
-"""Host of verbs for the Fiji in another process: inputs come over a pipe, results go back."""
+"""Host of verbs for a Fiji in another process: inputs and results are exchanged through a pipe and shared memory."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Crossing:
     Parameters
     ----------
     images
-        Descriptions of images by parameter, see :func:`image_from`; one with ``rois`` describes cells drawn on an image
-        that comes without pixels.
+        Descriptions of images by parameter, see :func:`image_from`. A description with ``rois`` is one of cells drawn
+        on an image, without the pixels of the image.
     blocks
-        Collects the blocks of memory of the results.
+        Collects the blocks of shared memory with the results.
     """
 
     def __init__(self, images: Mapping[str, Any], blocks: Blocks):
@@ -45,18 +45,18 @@ class Crossing:
         self.results: list[dict[str, Any]] = []
 
     def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
-        """Return the image that came for a parameter."""
+        """Return the image that Fiji sent for a parameter."""
         description = self._images.get(parameter.name)
         if not isinstance(description, Mapping):
-            raise OptionError(f"no image came for it; expected {parameter.expected}")
+            raise OptionError(f"Fiji sent no image; expected {parameter.expected}")
         return cells_from(description) if description.get("rois") is not None else image_from(description)
 
     def drawn(self, parameter: Parameter, value: Any) -> bool:
-        """Return False: drawn cells come with their image, and need no other one."""
+        """Return False: drawn cells are sent with their image, and need no other one."""
         return False
 
     def give(self, result: Result) -> None:
-        """Make a result ready to be sent."""
+        """Prepare a result for sending."""
         self.results.append(self._described(result))
 
     def _described(self, result: Result) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Crossing:
                 "sizes": self._blocks.put(np.array([len(one) for one in data], np.int32))}  # fmt: skip
 
     def _table(self, table: pd.DataFrame) -> dict[str, Any]:
-        """Return columns: numbers as rows of one block, texts as lists."""
+        """Return the columns of a table: numbers as rows of one block, text as lists."""
         numbers: list[npt.NDArray[np.float64]] = []
         columns: list[dict[str, Any]] = []
         for name, values in columns_of(table).items():
@@ -140,13 +140,13 @@ class Crossing:
 
 
 def image_from(description: Mapping[str, Any]) -> xr.DataArray:
-    """Return the image of a description, as :func:`fijibridge.fiji.imageplus.from_imageplus` returns an open one.
+    """Return a described image, in the same form as :func:`fijibridge.fiji.imageplus.from_imageplus`.
 
     Parameters
     ----------
     description
-        Description that Java wrote, see :mod:`fijibridge.imagej.description`; and ``blocks``, the planes of its stack,
-        several in each. The pixels of a single block are not copied.
+        Description written by Java, see :mod:`fijibridge.imagej.description`, and ``blocks``, each with several planes
+        of the stack. If there is only one block, its pixels are not copied.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def cells_from(description: Mapping[str, Any]) -> xr.DataArray:
     Raises
     ------
     RoiError
-        If none is an area.
+        If no ROI is an area.
     ImageError
         If the description is invalid.
     """
@@ -191,12 +191,12 @@ def cells_from(description: Mapping[str, Any]) -> xr.DataArray:
         raise ImageError(f"invalid description of ROIs: {error!r}") from error
     cells = drawn_cells(rois, image)
     if cells is None:
-        raise RoiError(f"{description['title']!r} has no cells there: none of {len(rois)} ROIs is an area")
+        raise RoiError(f"{description['title']!r} has no cells: none of its {len(rois)} ROIs is an area")
     return cells.rename(str(description["title"]))
 
 
 def _shape(description: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return frames, slices, channels, height, width: the order of ImageJ's stacks."""
+    """Return frames, slices, channels, height and width, in the order of ImageJ's stacks."""
     unknown = set(description) - KEYS - {"blocks", "rois"}
     if unknown:
         raise ValueError(f"unknown fields {sorted(unknown)}")
@@ -218,12 +218,12 @@ def _image(stored: npt.NDArray[Any], description: Mapping[str, Any]) -> xr.DataA
 
 
 def distinct_colors(rois: Sequence[Roi], given: Mapping[str, str]) -> list[int]:
-    """Return the colour of each ROI, 0xAARRGGBB: the one given for its name, else one of the palette."""
+    """Return the colour of each ROI, 0xAARRGGBB: the one in `given` for its name, else one from the palette."""
     return [argb(given[roi.name]) if roi.name in given else color
             for roi, color in zip(rois, colors_of(rois, None) if rois else [], strict=True)]  # fmt: skip
 
 
 def signed_limits(limits: tuple[float, float], signed: bool) -> list[float]:
-    """Return display limits in ImageJ's values."""
+    """Return display limits as values that ImageJ stores."""
     low, high = (float(value) + (32768 if signed else 0) for value in limits)
     return [low, high]

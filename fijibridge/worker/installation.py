@@ -1,4 +1,4 @@
-"""FijiBridge in the menu of a Fiji: install its scripts, check them, and remove them."""
+"""Install, check and remove the scripts in a Fiji folder that form its menu FijiBridge."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from fijibridge.java import compiler
 from fijibridge.worker.scripts import BRIDGE, scripts
 
 FOLDER = Path("scripts", "Plugins", "FijiBridge")
-"""Folder in a Fiji whose scripts become the menu Plugins > FijiBridge."""
+"""Folder in Fiji whose scripts form the menu Plugins > FijiBridge."""
 MANIFEST = ".fijibridge.json"
-"""Name of the file that lists the installed scripts, beside them."""
-APPOSE = "Help > Update... brings it to a Fiji of 2025 or later; else put org.apposed:appose of Maven Central into jars"
+"""Name of the file, next to the installed scripts, that lists them."""
+APPOSE = "use Help > Update... in a Fiji of 2025 or later, or put org.apposed:appose from Maven Central into 'jars'"
 
 
 @dataclass
 class Installed:
-    """Outcome of an installation, or of its removal.
+    """Outcome of an installation or removal.
 
     Attributes
     ----------
     folder
         Folder of the scripts.
     written, removed
-        Names of files.
+        Names of written and removed files.
     kept
-        Names of files that somebody changed, or that are not ours. They are left alone.
+        Names of files that were left unchanged, because the user changed them or fijibridge did not create them.
     appose
-        Whether this Fiji has Appose, which the scripts need to talk to Python.
+        True if this Fiji has Appose, which the scripts need to communicate with Python.
     compiler
-        Error message if the Java compiler could not be fetched, which the scripts need at their first call.
+        Error message if the Java compiler, which the scripts need at their first call, could not be fetched.
     """
 
     folder: Path
@@ -53,19 +53,19 @@ class Installed:
 
 
 def install(where: str | os.PathLike[str]) -> Installed:
-    """Write a script for each verb into a Fiji, and renew those that are there. They call this Python.
+    """Install a script for each verb in a Fiji folder, replacing installed ones. The scripts call this Python.
 
-    The Java compiler is fetched too, so that the scripts work without a network.
+    The Java compiler is fetched, too, so that the scripts work without a network.
 
     Parameters
     ----------
     where
-        The folder of Fiji, its application bundle, or a file or folder in it.
+        Fiji folder or application bundle, or a file or folder in it.
 
     Raises
     ------
     StartError
-        If it is no Fiji, or cannot be written to.
+        If the folder does not contain Fiji, or is not writable.
     """
     home = fiji_home(where)
     made = scripts(sys.executable, str(BRIDGE), version("fijibridge"))
@@ -75,7 +75,7 @@ def install(where: str | os.PathLike[str]) -> Installed:
         hashes = {name: _hash(text.encode()) for name, text in made.items()}
         done.kept = [name for name in made if _foreign(done.folder / name, [*known.get(name, []), hashes[name]])]
         ours = {name: digest for name, digest in hashes.items() if name not in done.kept}
-        # the old and the new hashes are both ours: an interruption anywhere leaves no file unknown
+        # the manifest lists old and new hashes first, so that after an interruption every file is still known as ours
         _remember(done.folder, {name: [*known.get(name, []), *([ours[name]] if name in ours else [])]
                                 for name in {**known, **ours}})  # fmt: skip
         for name in ours:
@@ -86,7 +86,7 @@ def install(where: str | os.PathLike[str]) -> Installed:
             _remove(done, name, known[name])
         _remember(done.folder, {name: [digest] for name, digest in ours.items()})
     except OSError as error:
-        raise StartError(f"the scripts cannot be written into {done.folder}: {error.strerror or error}") from error
+        raise StartError(f"the scripts cannot be written to {done.folder}: {error.strerror or error}") from error
     try:
         compiler.fetch()
     except StartError as error:
@@ -95,17 +95,17 @@ def install(where: str | os.PathLike[str]) -> Installed:
 
 
 def uninstall(where: str | os.PathLike[str]) -> Installed:
-    """Remove the installed scripts from a Fiji, and nothing else.
+    """Remove the installed scripts from a Fiji folder, and nothing else.
 
     Raises
     ------
     StartError
-        If it is no Fiji, has no scripts of ours, or cannot be written to.
+        If the folder does not contain Fiji, has no scripts installed by fijibridge, or is not writable.
     """
     home = fiji_home(where)
     done = Installed(home / FOLDER, appose=has_appose(home))
     if not (done.folder / MANIFEST).is_file():
-        raise StartError(f"nothing of fijibridge is installed in {home}: there is no {FOLDER / MANIFEST}")
+        raise StartError(f"fijibridge's scripts are not installed in {home}: there is no {FOLDER / MANIFEST}")
     try:
         for name, hashes in _known(done.folder).items():
             _remove(done, name, hashes)
@@ -118,31 +118,31 @@ def uninstall(where: str | os.PathLike[str]) -> Installed:
 
 
 def fiji_home(where: str | os.PathLike[str]) -> Path:
-    """Return the folder with Fiji's ``jars``: the given one, one in it (Fiji.app), or one above it (in a bundle).
+    """Return the folder with Fiji's ``jars``: `where`, a subfolder (Fiji.app), or a folder above it (in a bundle).
 
     Raises
     ------
     StartError
-        Names the folders that were searched.
+        If none of these folders contains Fiji.
     """
     path = Path(where).expanduser().absolute()
     candidates = [path, path / "Fiji.app", path / "Fiji", *path.parents[:4]]
     found = next((candidate for candidate in candidates if is_fiji(candidate)), None)
     if found is None:
         raise StartError(
-            f"there is no Fiji in {path}: no folder with jars/ij-1*.jar was found there, in its Fiji.app and Fiji, or "
-            "in the folders above it. Give the folder that holds 'jars' and 'plugins'"
+            f"there is no Fiji in {path}: no jars/ij-1*.jar was found in this folder, its subfolders Fiji.app and "
+            "Fiji, or the folders above it. Pass the folder that contains 'jars' and 'plugins'"
         )
     return found
 
 
 def has_appose(home: Path) -> bool:
-    """Tell whether a Fiji has Appose, through which its scripts talk to Python."""
+    """Tell whether a Fiji has Appose, which its scripts need to communicate with Python."""
     return any((home / "jars").glob("**/appose-*.jar"))
 
 
 def pair(home: Path) -> tuple[str, str, bool]:
-    """Return the state of our scripts in a Fiji, advice, and whether they work with this Python.
+    """Return the state of fijibridge's scripts in a Fiji, advice, and whether they work with this Python.
 
     Raises
     ------
@@ -151,22 +151,22 @@ def pair(home: Path) -> tuple[str, str, bool]:
     """
     folder = home / FOLDER
     if not (folder / MANIFEST).is_file():
-        return f"none in {home}", f"fijibridge install-scripts '{home}' puts FijiBridge into its menu", True
+        return f"none in {home}", f"fijibridge install-scripts '{home}' adds FijiBridge to its menu", True
     manifest = _manifest(folder)
     again = f"fijibridge install-scripts '{home}'"
     if manifest["version"] != version("fijibridge"):
-        return f"of fijibridge {manifest['version']}, here is {version('fijibridge')}", again, False
+        return f"from fijibridge {manifest['version']}, but this is {version('fijibridge')}", again, False
     if manifest["python"] != sys.executable:
         return (
             f"those in {home} call {manifest['python']}, not {sys.executable}",
-            f"{again}, if they should call this",
+            f"{again}, if they should call this Python",
             True,
         )
     if not has_appose(home):
-        return f"{home} has no Appose, which they need", APPOSE, False
+        return f"{home} lacks Appose, which they need", APPOSE, False
     changed = [name for name, hashes in manifest["files"].items() if not (folder / name).is_file()]
     if changed:
-        return f"{len(changed)} of {len(manifest['files'])} are gone from {folder}", again, False
+        return f"{len(changed)} of {len(manifest['files'])} are missing in {folder}", again, False
     return f"{len(manifest['files'])} in {folder}", "", True
 
 
@@ -176,7 +176,7 @@ def hello(python: str = sys.executable, timeout: float = 120) -> dict[str, Any]:
     Raises
     ------
     StartError
-        If it does not answer, or not as a worker does.
+        If it does not answer, or its answer is invalid.
     """
     request = json.dumps({"task": "1", "requestType": "EXECUTE", "script": ":hello"}) + "\n"
     command = [python, "-P", "-m", "fijibridge.worker.process"]
@@ -202,14 +202,14 @@ def _manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         files = {str(name): [str(digest) for digest in hashes] for name, hashes in manifest["files"].items()}
         if any(Path(name).name != name for name in files):
-            raise ValueError("it names files of other folders")
+            raise ValueError("it names files in other folders")
         return {"version": str(manifest["version"]), "python": str(manifest["python"]), "files": files}
     except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
-        raise StartError(f"{path} cannot be read, {error}: remove the folder by hand, and install again") from error
+        raise StartError(f"{path} cannot be read ({error}): remove the folder by hand, and install again") from error
 
 
 def _known(folder: Path) -> dict[str, list[str]]:
-    """Return the hashes of each installed file, one for each version that may be there."""
+    """Return the hashes of each installed file, one for each version of it that may exist."""
     return dict(_manifest(folder)["files"]) if (folder / MANIFEST).is_file() else {}
 
 
@@ -223,7 +223,7 @@ def _hash(data: bytes) -> str:
 
 
 def _foreign(path: Path, hashes: list[str]) -> bool:
-    """Tell whether a file exists that we did not write, or that was changed since."""
+    """Tell whether a file exists that fijibridge did not write, or that has been changed since."""
     return path.exists() and (not path.is_file() or _hash(path.read_bytes()) not in hashes)
 
 

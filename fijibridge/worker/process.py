@@ -1,13 +1,13 @@
-"""Worker of a Fiji that Python did not start: it reads calls of verbs from a pipe, and writes results to another.
+"""Worker process for a Fiji that Python did not start: reads calls of verbs from a pipe, and writes results to another.
 
-``python -m fijibridge.worker.process`` speaks Appose's protocol, a line of JSON for each message. Pixels, ROIs and
-tables are in shared memory. Unlike Appose's own worker, which runs any code it receives, this one runs verbs only. It
-opens no port, and it ends with the process at the other end of its pipe.
+``python -m fijibridge.worker.process`` uses Appose's protocol, with one line of JSON per message. Pixels, ROIs and
+tables are in shared memory. Appose's own worker runs any code that it receives; this one runs only verbs. It opens no
+port, and ends when the process at the other end of its pipe ends.
 
-A message to it: ``{"task": id, "requestType": "EXECUTE", "script": name of a verb, "inputs": {"given": options,
-"images": by parameter}}``, or ``"requestType": "CANCEL"``. Four names are not verbs: ``:hello`` returns the versions;
-``:read`` and ``:write`` turn the options of a macro into values and back, see :mod:`fijibridge.verbs.macro_options`;
-``:release`` frees the results of the task that ``given`` names, which are kept until they are read.
+A request is ``{"task": id, "requestType": "EXECUTE", "script": name of a verb, "inputs": {"given": options, "images":
+by parameter}}``, or has ``"requestType": "CANCEL"``. Four names are not verbs: ``:hello`` returns the versions;
+``:read`` and ``:write`` convert the options of a macro into values and back, see :mod:`fijibridge.verbs.macro_options`;
+``:release`` frees the results of the task named in ``given``. Results are kept until then, so that Fiji can read them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, BinaryIO
 
-import numpy  # noqa: F401 - before anything waits for input: on Windows its import would wait too
+import numpy  # noqa: F401 - before a thread waits for input: on Windows this import would then wait, too
 
 from fijibridge.errors import Cancelled, FijiBridgeError, FijiBridgeWarning, OptionError
 from fijibridge.verbs import Call, perform, verb_named
@@ -37,23 +37,23 @@ from fijibridge.worker.shared_memory import Blocks
 log = logging.getLogger("fijibridge")
 
 VERSION = version("fijibridge")
-"""Version of the running code; an update on disk does not change it."""
+"""Version of the running code; it stays the same if the package is updated on disk."""
 HELLO, READ, WRITE, RELEASE = ":hello", ":read", ":write", ":release"
 UPDATE_INTERVAL = 0.1
 """Seconds between two messages about the progress of a call."""
 END_TIMEOUT = 300.0
-"""Seconds for running calls to end, and a training to be saved, when Fiji is gone."""
+"""Seconds to wait for running calls to end, and for a training to be saved, after Fiji has ended."""
 
 
 class Worker:
-    """Reads requests and answers them, each in a thread of its own.
+    """Reads requests, and answers each in its own thread.
 
     Parameters
     ----------
     requests
         Lines of JSON.
     answers
-        Stream for lines of JSON.
+        Stream to which lines of JSON are written.
     """
 
     def __init__(self, requests: Iterable[bytes], answers: BinaryIO):
@@ -63,14 +63,14 @@ class Worker:
         self._results: dict[str, Blocks] = {}
 
     def run(self) -> bool:
-        """Answer requests until the stream ends, then cancel running calls. Return whether all of them ended."""
+        """Answer requests until the stream ends, then cancel running calls; return True if all of them ended."""
         for line in self._requests:
             if line.strip():
                 self._read(line)
         return self._end()
 
     def _read(self, line: bytes) -> None:
-        """Start the task of a line; log an invalid line and ignore it."""
+        """Start the task requested in a line; log and ignore an invalid line."""
         try:
             request = json.loads(line)
             uuid, kind = str(request["task"]), request["requestType"]
@@ -82,7 +82,7 @@ class Worker:
             if task is not None:
                 task.call.stop.set()
         elif kind != "EXECUTE":
-            self.send(uuid, "FAILURE", error=f"the request {kind!r} is not known; expected EXECUTE or CANCEL")
+            self.send(uuid, "FAILURE", error=f"unknown request {kind!r}; expected EXECUTE or CANCEL")
         elif uuid in self._tasks:
             log.error("task %s was requested twice", uuid)
         else:
@@ -94,16 +94,16 @@ class Worker:
         self.write(_line(uuid, kind, **fields))
 
     def write(self, line: bytes) -> None:
-        """Write a line; the reader may be gone."""
+        """Write a line; ignore the error if the reader has ended."""
         with self._writing:
             try:
                 self._answers.write(line)
                 self._answers.flush()
             except OSError:
-                log.debug("the reader is gone: %s", line[:200])
+                log.debug("the reader has ended: %s", line[:200])
 
     def ended(self, task: Task, blocks: Blocks | None) -> None:
-        """Forget a task, and keep its results until they are read."""
+        """Remove a finished task, and keep its results until they are released."""
         if blocks:
             self._results[task.uuid] = blocks
         del self._tasks[task.uuid]
@@ -127,7 +127,7 @@ class Worker:
 
 
 class Task:
-    """A request that is being answered, in a thread of its own."""
+    """A request that is being answered in its own thread."""
 
     def __init__(self, worker: Worker, uuid: str, name: Any, inputs: Any):
         self.uuid, self._worker, self._name, self._inputs = uuid, worker, name, inputs
@@ -167,7 +167,7 @@ class Task:
             sys.stderr.flush()
             last = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{os.path.basename(last.filename)}, line {last.lineno}"
-            message = f"{type(error).__name__}: {error} ({place}; all of it is in the log)"
+            message = f"{type(error).__name__}: {error} ({place}; the traceback is in the log)"
             return "FAILURE", _line(self.uuid, "FAILURE", error=message)
 
     def _outputs(self, came: Blocks, made: Blocks) -> dict[str, Any]:
@@ -207,7 +207,7 @@ class Task:
 
 
 def _line(uuid: str, kind: str, **fields: Any) -> bytes:
-    """Return a message as a line of JSON; NaN and infinity are refused, because Java's parser drops the line."""
+    """Return a message as a line of JSON; raise for NaN and infinity, because Java's parser would drop the line."""
     return json.dumps({"task": uuid, "responseType": kind, **fields}, allow_nan=False).encode("ascii") + b"\n"
 
 
@@ -232,7 +232,7 @@ def _warn(
     file: Any = None,
     line: str | None = None,
 ) -> None:
-    """Send our warnings to the caller, others to the log."""
+    """Send fijibridge's own warnings to the caller, and all others to the log."""
     task = getattr(_working, "task", None)
     if task is not None and issubclass(category, FijiBridgeWarning):
         task.note(f"Warning: {message}")
@@ -242,14 +242,14 @@ def _warn(
 
 def main() -> None:
     """Answer requests from standard input until it ends."""
-    # prints, of ours or of a library, must not mix with the messages
+    # output printed by us or by a library must not mix with the messages
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C where Fiji was started ends Fiji, and then this
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in Fiji's terminal ends Fiji, and thereby this process
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     warnings.simplefilter("always", FijiBridgeWarning)
     warnings.showwarning = _warn
-    import torch  # noqa: F401 - for the same reason as numpy
+    import torch  # noqa: F401 - before a thread waits for input, like numpy
 
     ended = Worker(sys.stdin.buffer, answers).run()
     sys.stderr.flush()

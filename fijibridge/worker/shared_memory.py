@@ -1,4 +1,4 @@
-"""Blocks of memory shared with another process, freed even if one of the two is killed."""
+"""Blocks of memory shared with another process, freed even if one of the two processes is killed."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from fijibridge.errors import ImageError
 log = logging.getLogger("fijibridge")
 
 BLOCK = 1 << 25
-"""Bytes of a block of several planes. One core writes a file at a time, so large stacks are split into several."""
+"""Bytes of a block with several planes. Large stacks use several blocks, because only one core writes to a file."""
 _AT_ONCE = min(4, os.cpu_count() or 1)
 _BUFFER = 1 << 31
 """Size limit of Java's buffers, in bytes."""
 _WHERE = "/dev/shm"
-"""Folder of shared memory on Linux: a file system of its own, which is small in containers."""
+"""Folder of shared memory on Linux: a separate file system, which is small in containers."""
 
 _NAME = re.compile(r"(psm|wnsm)_\w+")
-"""Names of the blocks that Java's Appose and Python make; no other file or shared memory is touched."""
+"""Pattern of the names of blocks created by Appose (in Java) and Python; no other file or shared memory is touched."""
 _TYPES = ("uint8", "uint16", "uint32", "int32", "float32")
 
 _kept: list[SharedMemory] = []
-"""Blocks that a verb still holds after its end; they have no name any more, and end with the process."""
+"""Blocks still in use after the end of their verb; they are already unlinked, and freed when the process ends."""
 
 
 class Blocks:
-    """The blocks of one call, received or made.
+    """The blocks of one call, received or created.
 
-    Python's resource tracker, another process, frees them if this process is killed. (Appose's own worker takes them
-    out of the tracker, and then leaves them behind.)
+    Python's resource tracker, a separate process, frees them if this process is killed. (Appose's own worker removes
+    them from the tracker, and leaves them behind when it is killed.)
     """
 
     def __init__(self) -> None:
@@ -52,12 +52,12 @@ class Blocks:
         return bool(self._attached)
 
     def attach(self, value: Any) -> Any:
-        """Return a message with arrays where it names blocks, at any depth; they are freed with the others.
+        """Replace descriptions of blocks in a message with arrays, at any depth; :meth:`free` frees these blocks, too.
 
         Raises
         ------
         ImageError
-            If there is no such block, or it is too small.
+            If a block does not exist, or is too small.
         """
         if isinstance(value, Mapping):
             if value.get("appose_type") == "ndarray":
@@ -77,7 +77,7 @@ class Blocks:
             raise ImageError(f"a block of pixels cannot be read: {error}") from error
         self._attached.append(block)
         if np.dtype(dtype).itemsize * math.prod(shape) > block.size:
-            raise ImageError(f"a block of {block.size} bytes cannot hold {shape} of {dtype}")
+            raise ImageError(f"a block of {block.size} bytes is too small for shape {shape} of {dtype}")
         return NDArray(dtype, shape, block)
 
     def put(self, array: npt.NDArray[Any]) -> dict[str, Any] | None:
@@ -96,7 +96,7 @@ class Blocks:
         return _description(made)
 
     def put_planes(self, planes: Sequence[npt.NDArray[Any]]) -> list[dict[str, Any]]:
-        """Copy planes of one shape into new blocks, several in each, and return their descriptions.
+        """Copy planes of equal shape into new blocks, several into each, and return the descriptions of the blocks.
 
         Raises
         ------
@@ -106,7 +106,7 @@ class Blocks:
         size = planes[0].nbytes
         if size >= _BUFFER:
             raise ImageError(
-                f"a plane of {size / 1e9:.1f} GB is to go to Fiji, which takes 2: take a part of the image"
+                f"a plane of {size / 1e9:.1f} GB cannot be sent to Fiji, whose limit is 2 GB: use a part of the image"
             )
         several = max(1, BLOCK // size)
         parts = [planes[first : first + several] for first in range(0, len(planes), several)]
@@ -133,12 +133,12 @@ class Blocks:
 
 
 def arrays_of(blocks: Sequence[Any]) -> list[npt.NDArray[Any]]:
-    """Return blocks as arrays, without a copy.
+    """Return blocks as arrays, without copying.
 
     Raises
     ------
     ImageError
-        If one is not a block.
+        If an item of `blocks` is not a block.
     """
     other = [type(block).__name__ for block in blocks if not isinstance(block, NDArray)]
     if other:
@@ -149,7 +149,7 @@ def arrays_of(blocks: Sequence[Any]) -> list[npt.NDArray[Any]]:
 def _array(block: NDArray) -> npt.NDArray[Any]:
     """Return a block as an array that keeps the memory mapped.
 
-    ``numpy.ndarray(buffer=...)``, and so Appose's own, does not: reading such an array after the block was closed ends
+    ``numpy.ndarray(buffer=...)``, which Appose uses, does not: reading such an array after the block was closed crashes
     the process.
     """
     return np.frombuffer(block.shm.buf, block.dtype, math.prod(block.shape)).reshape(block.shape)
@@ -157,20 +157,20 @@ def _array(block: NDArray) -> npt.NDArray[Any]:
 
 def _check_room(size: int) -> None:
     free = shutil.disk_usage(_WHERE).free if os.path.isdir(_WHERE) else None
-    if free is not None and free < size:  # the first write beyond it would end the process
+    if free is not None and free < size:  # the first write beyond the free space would crash the process
         raise ImageError(
-            f"{size / 1e6:.0f} MB are to go to Fiji, and {_WHERE} has {free / 1e6:.0f} MB free: make it larger "
-            "(of a container: --shm-size), or take a part of the image"
+            f"sending this to Fiji needs {size / 1e6:.0f} MB, but {_WHERE} has only {free / 1e6:.0f} MB free: enlarge "
+            "it (in a container: --shm-size), or use a part of the image"
         )
 
 
 def _description(block: NDArray) -> dict[str, Any]:
-    """Return the description of a block, not in Appose's form: its Java side finds blocks at some depths only."""
+    """Return the description of a block, not in Appose's form, which its Java side finds only at some depths."""
     return {"block": block.shm.name, "size": block.shm.rsize, "dtype": block.dtype, "shape": block.shape}
 
 
 def _copy(block: NDArray, planes: Sequence[npt.NDArray[Any]]) -> None:
-    """Copy planes into a block; where it is a file, by writing that, which spares a page fault for each page."""
+    """Copy planes into a block. If the block is a file, write to the file, which avoids a page fault for each page."""
     place = os.path.join(_WHERE, block.shm.name)
     if not os.path.isfile(place):
         for into, plane in zip(_array(block).reshape(len(planes), *planes[0].shape), planes, strict=True):
@@ -190,16 +190,16 @@ def _copy(block: NDArray, planes: Sequence[npt.NDArray[Any]]) -> None:
 def _unlink(block: SharedMemory) -> None:
     try:
         block.unlink()
-    except FileNotFoundError:  # the other side was quicker
+    except FileNotFoundError:  # the other process has freed it already
         if sys.platform != "win32":
             resource_tracker.unregister(f"/{block.name.lstrip('/')}", "shared_memory")
-    except OSError as error:  # for example of another user; the caller still waits for an answer
+    except OSError as error:  # for example, it belongs to another user; the caller still needs an answer
         log.warning("shared memory %s cannot be freed: %s", block.name, error)
 
 
 def _closed(block: SharedMemory) -> bool:
     try:
         block.close()
-    except BufferError:  # an array of it is still in use
+    except BufferError:  # an array in this block is still in use
         return False
     return True

@@ -98,5 +98,5 @@ def test_counts_stay_whole_numbers_beside_a_new_image():
     table = compare_match_tables(old, new)
     assert table["GT change"].tolist() == [1, pd.NA]
     assert list(table) == ["image", "GT before", "GT after", "GT change"], "text has no change"
-    with pytest.raises(ImageError, match="more than one row of image 'a'"):
+    with pytest.raises(ImageError, match="more than one row for image 'a'"):
         compare_match_tables(pd.concat([old, old]), new)

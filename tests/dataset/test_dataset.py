@@ -64,7 +64,7 @@ def test_a_described_folder(folder):
         ("{name}_labels", "{nam}_labels", r"unknown placeholder \{nam\}"),
         ("format = 1", "format = ", "TOML"),
         ('"b"', '"z"', "names z: no such image.*its images are a, b, c"),
-        ('"b"', '"c"', "in test and validation"),
+        ('"b"', '"c"', "under both test and validation"),
         ("*_image.tif", "*_pic.tif", "no file"),
     ],
 )

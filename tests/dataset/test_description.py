@@ -27,7 +27,7 @@ DOCS = ROOT / "docs" / "dataset.md"
         ({"files": {"/etc/a": {"image": "a_1.tif"}}}, "cannot name an image: it leaves the folder"),
         ({"files": {"C:a": {"image": "a_1.tif"}}}, "cannot name an image: it leaves the folder"),
         ({"files": {"a_1": {"image": "x.tif"}}}, r"image .*x\.tif does not exist"),
-        ({"files": {"a_1": {"derived_from": {"item": "a_1"}}}}, "runs in a circle"),
+        ({"files": {"a_1": {"derived_from": {"item": "a_1"}}}}, "forms a cycle"),
         ({"files": {"a_1": {"derived_from": {"item": "a_2", "ofset": {}}}}}, "did you mean 'offset'"),
         ({"values": {"labels": {"x": "ignore"}}}, "values.labels.x"),
         ({"values": {"labels": {1: "nucleus"}}}, "'background', 'membrane', 'ignore' or 'instance'"),
@@ -40,7 +40,7 @@ DOCS = ROOT / "docs" / "dataset.md"
         ({"names": "{name}"}, "unknown placeholder {name}; expected {source}, {position}"),
         ({"names": "x_{source}_{position}"}, "'a_1' does not fit names"),
         ({"split": {"test": ["c*"]}}, r"split names c\*"),
-        ({"split": {"test": ["a*"], "validation": ["a_1"]}}, "split names a_1 in test and validation"),
+        ({"split": {"test": ["a*"], "validation": ["a_1"]}}, "split lists a_1 under both test and validation"),
         ({"image": "{name}.tif*"}, "exactly one"),
     ],
 )

@@ -95,7 +95,7 @@ def test_a_number_without_a_meaning_is_refused(tmp_path):
         'image = "*_image.tif"\nclasses = "*_mem.tif"\n[values.classes]\n0 = "cell"\n1 = "membrane"\n',
     )
     with pytest.raises(
-        DatasetError, match=r"a_mem\.tif: holds 2, 3, 4, 5, 6, 7 \.\.\. in 10 pixels, without a meaning"
+        DatasetError, match=r"a_mem\.tif: contains 2, 3, 4, 5, 6, 7 \.\.\. in 10 pixels, not declared in"
     ):
         item.classes()
 
@@ -130,7 +130,7 @@ def test_a_mask_saved_in_colours_is_read_if_they_are_equal(tmp_path):
     assert item.region().values.tolist() == [[False] * 4, [True] * 4, [False] * 4]
     mask[0, 0, 0] = 9
     tifffile.imwrite(tmp_path / "a_roi.tif", mask, photometric="rgb")
-    with pytest.raises(DatasetError, match="3 channels that differ"):
+    with pytest.raises(DatasetError, match="3 different channels"):
         item.region()
 
 

@@ -85,7 +85,7 @@ def test_numbers_that_leave_no_series(tmp_path):
     for z in (1, 2, 99999999):
         tifffile.imwrite(tmp_path / f"a_z{z}.tif", WHOLE[0, 0, 0])
     item = Dataset.from_patterns(tmp_path, image="{name}_z{z}.tif")["a"]
-    with pytest.raises(DatasetError, match=r"\{z\} in .* runs from 1 to 99999999, with 3 files"):
+    with pytest.raises(DatasetError, match=r"\{z\} in .* runs from 1 to 99999999, with only 3 different numbers"):
         item.image()
 
 

@@ -66,7 +66,7 @@ def test_images_of_different_pixel_size_say_their_own(tmp_path):
 
 def test_nothing_is_lost(tmp_path):
     fb.save_dataset({"a": {"image": RAW}}, tmp_path)
-    with pytest.raises(DatasetError, match="is there already"):
+    with pytest.raises(DatasetError, match="already exists"):
         fb.save_dataset({"a": {"image": RAW + 1}}, tmp_path)
     assert (Dataset.open(tmp_path)["a"].image().values == RAW).all()
     assert fb.save_dataset({"a": {"image": RAW + 1}}, tmp_path, overwrite=True)["a"].image()[0, 0] == 1
@@ -91,7 +91,7 @@ def test_what_is_read_lazily_can_be_saved_in_its_place(tmp_path):
 
 def test_images_of_others_are_neither_taken_nor_removed(tmp_path):
     tifffile.imwrite(tmp_path / "x_image.tif", RAW)
-    with pytest.raises(DatasetError, match=r"no earlier call saved: x_image\.tif"):
+    with pytest.raises(DatasetError, match=r"not saved by an earlier call: x_image\.tif"):
         fb.save_dataset({"a": {"image": RAW}}, tmp_path)
     (tmp_path / "dataset.toml").write_text('image = "{name}_*.tif"')
     with pytest.raises(DatasetError, match=r"x_image\.tif"):
@@ -105,7 +105,7 @@ def test_a_folder_described_by_hand_loses_no_file(tmp_path):
         tifffile.imwrite(tmp_path / f"{name}.tif", RAW)
     (tmp_path / "dataset.toml").write_text('image = "{name}_image.tif"\nlabels = "{name}_labels.tif"\n')
     before = files_of(tmp_path)
-    with pytest.raises(DatasetError, match=r"no earlier call saved: x_image\.tif, y_image\.tif"):
+    with pytest.raises(DatasetError, match=r"not saved by an earlier call: x_image\.tif, y_image\.tif"):
         fb.save_dataset({"a": {"image": RAW}}, tmp_path, overwrite=True)
     assert files_of(tmp_path) == before
 
@@ -149,7 +149,7 @@ def test_names_that_are_no_names_of_files(tmp_path, name):
         ({"a": {"image": RAW, "mask": CELLS}}, {}, "role 'mask' is unknown; roles are image, classes"),
         ({"a": {"image": RAW, "labels": CELLS[1:]}}, {}, r"a: image has shape \(8, 10\) but labels \(7, 10\)"),
         ({"a": {"image": RAW, "labels": CELLS > 0}}, {}, "binary mask"),
-        ({"a": {"image": RAW, "classes": RAW}}, {}, "classes hold"),
+        ({"a": {"image": RAW, "classes": RAW}}, {}, "classes contain"),
         ({"a": {"image": RAW}, "A": {"image": RAW}}, {}, "upper and lower case"),
         ({"a": {"image": RAW.astype(complex)}}, {}, "complex"),
         ({"a": {"image": RAW, "classes": RAW > 9}}, {"values": {"classes": {1: "cell"}}}, "values.classes is set"),
@@ -158,7 +158,7 @@ def test_names_that_are_no_names_of_files(tmp_path, name):
         ({"a": {"image": RAW}}, {"split": {"test": ["typo"]}}, "split names typo: no such image in .*its images are a"),
         ({"a": {"image": RAW}}, {"files": {"b": {"membranes": "dark"}}}, "files names b: no such image"),
         ({"a": {"image": RAW}}, {"files": {"b": {"image": "b.tif"}}}, "its image .*b.tif does not exist"),
-        ({"a": {"image": RAW}}, {"files": {"a": {"derived_from": {"item": "a"}}}}, "runs in a circle"),
+        ({"a": {"image": RAW}}, {"files": {"a": {"derived_from": {"item": "a"}}}}, "forms a cycle"),
         ({"a": {"image": RAW}}, {"names": "{source}_{position}"}, "does not fit names"),
     ],
 )
@@ -238,7 +238,7 @@ def test_other_files_are_not_touched(tmp_path):
 def test_an_image_replaces_one_of_its_name_and_nothing_else_of_it_stays(tmp_path):
     fb.add_to_dataset(tmp_path, "a", {**PAIR, "region": RAW > 9}, provenance="algorithm", split="test")
     fb.add_to_dataset(tmp_path, "b", {**PAIR, "region": RAW > 20}, provenance="algorithm")
-    with pytest.raises(DatasetError, match="has an image 'a' already: choose another name, or give overwrite=True"):
+    with pytest.raises(DatasetError, match="already has an image 'a': choose another name, or give overwrite=True"):
         fb.add_to_dataset(tmp_path, "a", PAIR)
     saved = fb.add_to_dataset(
         tmp_path, "a", {"image": RAW + 1, "labels": CELLS}, provenance="manual", split="train", overwrite=True
@@ -324,12 +324,12 @@ def test_files_of_others_are_not_overwritten(tmp_path):
     tifffile.imwrite(tmp_path / "b_labels.tif", CELLS.astype(np.uint16))
     before = files_of(tmp_path)
     for overwrite in (False, True):
-        with pytest.raises(DatasetError, match=r"holds b_labels\.tif already: choose another name or folder"):
+        with pytest.raises(DatasetError, match=r"already contains b_labels\.tif: choose another name or folder"):
             fb.add_to_dataset(tmp_path, "b", PAIR, overwrite=overwrite)
     assert files_of(tmp_path) == before
     (tmp_path / "dataset.toml").unlink()
     for add in (lambda: fb.add_to_dataset(tmp_path, "a", PAIR), lambda: fb.save_dataset({"a": PAIR}, tmp_path)):
-        with pytest.raises(DatasetError, match=r"holds a_image\.tif already"):
+        with pytest.raises(DatasetError, match=r"already contains a_image\.tif"):
             add()
     assert files_of(tmp_path) == {name: data for name, data in before.items() if name != "dataset.toml"}
 
@@ -355,7 +355,7 @@ def test_files_of_other_images_are_not_overwritten(tmp_path):
     assert 'without = ["labels"]' in toml
     (tmp_path / "dataset.toml").write_text(toml.replace('without = ["labels"]', 'labels = "a_labels.tif"'))
     before = files_of(tmp_path)
-    with pytest.raises(DatasetError, match=r"holds a_labels\.tif already"):
+    with pytest.raises(DatasetError, match=r"already contains a_labels\.tif"):
         fb.add_to_dataset(tmp_path, "a", PAIR, overwrite=True)
     assert files_of(tmp_path) == before
 

@@ -60,7 +60,7 @@ def test_an_error_of_java_is_told_once_and_costs_the_training_nothing(clean, pai
     with caplog.at_level(logging.WARNING, "fijibridge"):
         run = fb.train(small_net(), [pair], **QUICK)
     assert len(run.history) == 4
-    told = [r.message for r in caplog.records if "not shown in Fiji any more" in r.message]
+    told = [r.message for r in caplog.records if "no longer shown in Fiji" in r.message]
     assert len(told) == 1
     assert "no window today" in told[0]
 

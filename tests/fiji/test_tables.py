@@ -36,7 +36,7 @@ def test_all_parts_of_an_index_are_columns(clean):
 
 
 def test_what_is_no_table_is_told(clean):
-    with pytest.raises(SessionError, match="each needs a value per row"):
+    with pytest.raises(SessionError, match="each needs one value per row"):
         clean.show_table({"a": 1})
 
 

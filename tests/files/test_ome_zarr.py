@@ -52,7 +52,7 @@ def test_nothing_is_left_after_an_error(error, tmp_path):
 def test_what_is_there_stays(kind, tmp_path):
     target = tmp_path / "a.zarr"
     target.write_text("dear") if kind == "file" else target.mkdir()
-    with pytest.raises(ImageError, match=r"a\.zarr is there already"), new(target):
+    with pytest.raises(ImageError, match=r"a\.zarr exists already"), new(target):
         pytest.fail("it went on")
     assert target.is_file() == (kind == "file")
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
@@ -105,7 +105,7 @@ def test_ome_zarr(tmp_path, version):
     assert (read_image(f"{path}:/0").values == image.values).all()
     with pytest.raises(DatasetError, match="leaves this folder"):
         read_image(f"{path}:/../b")
-    with pytest.raises(DatasetError, match="holds no zarr group or array"):
+    with pytest.raises(DatasetError, match="contains no zarr group or array"):
         read_image(f"{path}:/7")
 
 
@@ -118,7 +118,7 @@ def test_an_image_inside_of_a_zarr(tmp_path):
     group.attrs["ome"] = {"version": "0.5", "multiscales": scales}
     image = read_image(tmp_path / "a.zarr", key="labels/cells")
     assert (pixel_size(image), unit(image)) == ({"y": 3, "x": 4}, "nm")
-    with pytest.raises(DatasetError, match=r"holds the arrays labels/cells/0: name one, 'a\.zarr:/labels/cells/0'"):
+    with pytest.raises(DatasetError, match=r"contains the arrays labels/cells/0: name one, 'a\.zarr:/labels/cells/0'"):
         read_image(tmp_path / "a.zarr")
 
 

@@ -44,7 +44,8 @@ def test_several_images_in_a_tiff_are_refused(tmp_path, ome):
         file.write(WHOLE, photometric="minisblack", metadata={"axes": "ZYX"})
         file.write(WHOLE[:2], photometric="minisblack", metadata={"axes": "ZYX"})
     with pytest.raises(
-        DatasetError, match=r"holds 2 images of shapes \(3, 40, 50\), \(2, 40, 50\).*save each to a separate file"
+        DatasetError,
+        match=r"contains 2 images of shapes \(3, 40, 50\), \(2, 40, 50\).*save each image to a separate file",
     ):
         read_image(path)
 
@@ -110,7 +111,7 @@ def beside_a_secret(tmp_path):
 def test_an_ome_tiff_takes_no_pixels_from_elsewhere(beside_a_secret, name):
     path = write_ome_that_names(beside_a_secret / "b.ome.tif", name)
     for lazy in (False, True):
-        with pytest.raises(DatasetError, match=r"takes pixels from '\.\./secret"):
+        with pytest.raises(DatasetError, match=r"refers to pixels in '\.\./secret"):
             read_image(path, lazy=lazy)
 
 
@@ -156,7 +157,7 @@ def test_an_index_of_micro_manager_takes_no_pixels_from_elsewhere(beside_a_secre
         assert file.is_ndtiff
     assert (read_image(own).values == WHOLE[0]).all()
     write_ndtiff(beside_a_secret / "a.tif", "../secret.ome.tif")
-    with pytest.raises(DatasetError, match=r"takes pixels from '\.\./secret"):
+    with pytest.raises(DatasetError, match=r"refers to pixels in '\.\./secret"):
         read_image(own)
 
 

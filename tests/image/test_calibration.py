@@ -50,7 +50,7 @@ def test_a_block_mean_has_the_larger_pixel_and_the_shifted_origin():
 
 def test_uneven_coordinates_are_refused():
     image = xr.DataArray(np.zeros((3, 2)), dims=("y", "x"), coords={"y": [0, 1, 5]})
-    with pytest.raises(ImageError, match="expected even, rising steps"):
+    with pytest.raises(ImageError, match="expected even, ascending steps"):
         pixel_size(image)
 
 
@@ -62,7 +62,7 @@ def test_bad_pixel_sizes_are_refused(bad):
 
 def test_different_shapes_and_places_are_refused():
     image = as_image(np.zeros((6, 6)), pixel_size=0.1)
-    with pytest.raises(ImageError, match=r"a has shape \(6, 6\) but b \(5, 6\)"):
+    with pytest.raises(ImageError, match=r"a has shape \(6, 6\), but b has shape \(5, 6\)"):
         same_shape(a=image, b=image[1:])
     with pytest.raises(ImageError, match="different places"):
         same_shape(a=image[:5], b=image[1:])

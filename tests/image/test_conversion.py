@@ -84,5 +84,5 @@ def test_labels_saved_as_a_colour_image_have_one_number_per_pixel():
     grey = as_image(np.stack([plane] * 3), "cyx")
     assert (single_channel(grey) == plane).all()
     assert single_channel(as_image(plane)).dims == ("y", "x")
-    with pytest.raises(ImageError, match="3 channels that differ; expected one number for each pixel"):
+    with pytest.raises(ImageError, match="3 different channels; expected one number per pixel"):
         single_channel(as_image(np.stack([plane, plane, plane + 1]), "cyx"))

@@ -89,7 +89,7 @@ def test_a_wrong_fiji_home_is_an_error_and_not_passed_over(bare, monkeypatch):
 
 def test_folders_that_are_no_fiji(bare):
     fake_fiji(bare / "download" / "Fiji.app")
-    with pytest.raises(StartError, match=r"there is one in its folder 'Fiji.app'"):
+    with pytest.raises(StartError, match=r"there is one in its subfolder 'Fiji.app'"):
         installations.fiji_folder(bare / "download")
     (bare / "empty").mkdir()
     with pytest.raises(StartError, match="but nothing"):

@@ -77,7 +77,7 @@ def test_tune_says_the_options_of_label(folder, done, here, tmp_path):
     here("match", folder, *PATTERNS, "--split=test", "--pred", tmp_path, "--min-size=9999", "--csv", tmp_path / "n.csv")
     assert pd.read_csv(tmp_path / "n.csv")["GT"].iloc[-1] == 0, "there is no cell so large"
     bad = here("tune", out / "pred", folder, *PATTERNS, "--split=test", "--threshold=0.3;0.5", status=2)
-    assert "expected numbers with commas" in " ".join(bad.replace("│", " ").split())
+    assert "expected numbers separated by commas" in " ".join(bad.replace("│", " ").split())
 
 
 def test_the_command_that_tune_prints_is_exactly_the_tuned_one(folder, done, here, tmp_path):
@@ -138,7 +138,7 @@ def test_a_description_instead_of_patterns(folder, tmp_path):
     ("arguments", "words"),
     [
         (("train", "{folder}", "--out", "x"), "no description"),
-        (("train", "{folder}", "--out", "x", "--labels=a"), "go with --image"),
+        (("train", "{folder}", "--out", "x", "--labels=a"), "need --image"),
         (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=30"), "multiple of 8"),
         (("train", "/nowhere", "--out", "x", *PATTERNS), "no folder"),
         (("predict", "/nowhere", "{folder}", "--out", "x", PATTERNS[0]), "no model"),
@@ -148,14 +148,14 @@ def test_a_description_instead_of_patterns(folder, tmp_path):
         (("match", "{folder}", *PATTERNS[:2], "--region={name}.png", "--pred", "x"), "missing in"),
         (("match", "{folder}", *PATTERNS, "--split=test", "--pred", "{out}/cut"), "(pred): true has shape (96, 128)"),
         (("train", "{folder}", "--out", "x", PATTERNS[0], "--labels=a_labels.tif"), "expected {name} in it"),
-        (("train", "{folder}", "--out", "{out}/run", *PATTERNS), "holds a finished run"),
-        (("train", "{folder}", "--out", "x", *PATTERNS, "--device=gpu"), "device 'gpu' is not known"),
+        (("train", "{folder}", "--out", "{out}/run", *PATTERNS), "contains a finished run"),
+        (("train", "{folder}", "--out", "x", *PATTERNS, "--device=gpu"), "unknown device 'gpu'"),
         (("train", "{folder}", "--out", "x", *PATTERNS, "--lr=0"), "lr is 0"),
-        (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=40000"), "takes at least"),
-        (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=8192", "--depth=13"), "takes at least"),
+        (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=40000"), "needs at least"),
+        (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=8192", "--depth=13"), "needs at least"),
         (("predict", "{out}/run", "{folder}/a_image.tif", "--out", "x", "--split=test"), "a_image.tif is a file"),
         (("predict", "{out}/run", "{folder}/no.tif", "--out", "x"), "no file or folder"),
-        (("predict", "{out}/run", "{folder}", PATTERNS[0], "--out", "{out}/pred"), "results exist"),
+        (("predict", "{out}/run", "{folder}", PATTERNS[0], "--out", "{out}/pred"), "results already exist"),
         (("predict", "{out}/run", "{folder}", PATTERNS[0], "--out", "{folder}/a_image.tif"), "a_image.tif is a file"),
         (("label", "{out}/pred", "--out={out}/other", "--threshold=5"), "threshold is 5"),
     ],

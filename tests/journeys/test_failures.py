@@ -68,11 +68,11 @@ class Hungry(nn.Module):
 
 def test_memory_that_is_gone_ends_the_run_with_a_reason_and_keeps_the_model(pair, tmp_path):
     run = fb.train(Hungry(9), [pair], validation=[pair], out=tmp_path / "run", background=True, **QUICK)
-    words = r"memory was not enough in epoch 3 of 3 \(CUDA out of memory.*lower the batch or the patch.*resume=True"
+    words = r"memory ran out in epoch 3 of 3 \(CUDA out of memory.*lower the batch or the patch.*resume=True"
     with pytest.raises(TrainingError, match=words) as error:
         run.wait(60)
     assert isinstance(error.value.__cause__, torch.OutOfMemoryError)
-    assert "memory was not enough" in run.stopped_because
+    assert "memory ran out" in run.stopped_because
     assert run.history["epoch"].tolist() == [0, 1, 2]
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["stopped_because"] == run.stopped_because
@@ -84,7 +84,7 @@ def test_memory_that_is_gone_ends_the_run_with_a_reason_and_keeps_the_model(pair
 
 
 def test_what_ended_for_memory_goes_on_where_it_was(pair, tmp_path):
-    with pytest.raises(TrainingError, match="memory was not enough"):
+    with pytest.raises(TrainingError, match="memory ran out"):
         fb.train(Hungry(9), [pair], out=tmp_path / "run", **QUICK)
     again = fb.train(Hungry(99), [pair], out=tmp_path / "run", resume=True, **QUICK)
     never = fb.train(Hungry(99), [pair], **QUICK)
@@ -94,10 +94,10 @@ def test_what_ended_for_memory_goes_on_where_it_was(pair, tmp_path):
 
 def test_memory_that_is_gone_at_the_first_step_leaves_no_model(pair, tmp_path):
     """So that the same folder can be used again with a smaller batch."""
-    with pytest.raises(TrainingError, match="memory was not enough in epoch 1 of 3"):
+    with pytest.raises(TrainingError, match="memory ran out in epoch 1 of 3"):
         fb.train(Hungry(0), [pair], out=tmp_path / "run", **QUICK)
     assert not (tmp_path / "run" / "model.safetensors").exists()
-    assert "memory was not enough" in json.loads((tmp_path / "run" / "run.json").read_text())["stopped_because"]
+    assert "memory ran out" in json.loads((tmp_path / "run" / "run.json").read_text())["stopped_because"]
     run = fb.train(Hungry(99), [pair], out=tmp_path / "run", **(QUICK | {"batch": 2}))
     assert "all 3 epochs done" in run.stopped_because
 
@@ -125,7 +125,7 @@ def test_real_memory(warm_python, tmp_path):
             print(type(error).__name__, error)
         """
     )
-    assert done.stdout.startswith("TrainingError memory was not enough in epoch 2 of 3"), done.stdout + done.stderr
+    assert done.stdout.startswith("TrainingError memory ran out in epoch 2 of 3"), done.stdout + done.stderr
     assert "lower the batch or the patch" in done.stdout
     assert fb.Model.load(tmp_path / "run").notes["epochs"] == 1
 
@@ -196,7 +196,7 @@ def test_one_image_only_in_a_folder(tissue, tmp_path):
     alone = fb.Dataset.from_patterns(
         tmp_path, image="*_image.tif", labels="{name}_labels.tif", split={"validation": ["a"]}
     )
-    with pytest.raises(TrainingError, match=r"nothing to train on.*none in the split 'train'"):
+    with pytest.raises(TrainingError, match=r"nothing to train on.*no image in the split 'train'"):
         fb.train(small_net(), alone, **QUICK)
 
 
@@ -240,7 +240,7 @@ def test_a_strength_that_augmentation_has_not(pair):
 
 def test_a_complete_run_is_not_resumed(pair, tmp_path):
     fb.train(small_net(), [pair], out=tmp_path, **QUICK)
-    with pytest.raises(TrainingError, match="a run that is complete leaves none"):
+    with pytest.raises(TrainingError, match="a completed run leaves none"):
         fb.train(small_net(), [pair], out=tmp_path, resume=True, **QUICK)
 
 
@@ -279,7 +279,7 @@ def test_a_real_full_disk_leaves_the_checkpoint_before(warm_python, tmp_path):
     )
     assert "all 3 epochs done" in done.stdout
     assert "File too large" in done.stdout
-    assert "last.ckpt could not be written: the disk, with" in done.stderr
+    assert "last.ckpt could not be written: the checkpoint does not fit on the disk" in done.stderr
     left = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
     assert left["epoch"] == 0
     assert [row["epoch"] for row in left["callbacks"][next(iter(left["callbacks"]))]["rows"]] == [0, 1]

@@ -231,7 +231,7 @@ def test_an_image_of_another_session_is_not_written_into_one_of_the_same_id(clea
     clean.show(np.full((4, 5), 7, np.uint8), name="a")
     image = clean.image("a")
     image.attrs["imagej"] = imagej_text(fb.imagej_info(image) | {"session": "another"})
-    with pytest.raises(ImageError, match="in this session"):
+    with pytest.raises(ImageError, match="of this session"):
         clean.write(image * np.uint8(0))
     assert (clean.array("a") == 7).all()
     clean.close_image("a")

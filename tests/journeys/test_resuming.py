@@ -117,7 +117,7 @@ def test_stopped_by_hand_and_resumed(tmp_path):
     assert again.history["epoch"].tolist() == [0, 1, 2, 3, 4]
     np.testing.assert_array_equal(again.history["train_loss"], never.history["train_loss"])
     assert not (folder / LAST).exists()
-    with pytest.raises(TrainingError, match=r"holds no last\.ckpt"):
+    with pytest.raises(TrainingError, match=r"contains no last\.ckpt"):
         train(small_net(), [pair()], out=folder, resume=True, **SETTINGS)
 
 
@@ -204,16 +204,16 @@ def test_a_checkpoint_that_is_no_checkpoint(tmp_path, kind, monkeypatch):
     file = folder / LAST
     if kind == "code":
         torch.save({"fijibridge": {}, "state_dict": Evil()}, file)
-        words = "holds more than weights and numbers"
+        words = "contains more than weights and numbers"
     elif kind == "garbage":
         file.write_bytes(pickle.dumps({"a": 1})[:10])
-        words = "cannot be read as a checkpoint|holds more than"
+        words = "cannot be read as a checkpoint|contains more than"
     elif kind == "cut short":
         file.write_bytes(file.read_bytes()[:-2000])
         words = "cannot be read as a checkpoint"
     else:
         torch.save({"state_dict": {}}, file)
-        words = "is no checkpoint of a fijibridge training"
+        words = "is not a checkpoint of a fijibridge training"
     with pytest.raises(TrainingError, match=words):
         train(small_net(), [pair()], out=folder, resume=True, **SETTINGS)
     assert not (tmp_path / "executed").exists()

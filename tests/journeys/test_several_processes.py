@@ -152,7 +152,7 @@ def test_each_device_learns_its_share_of_anyones_batches(several):
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(several):
-    assert "uneven: a batch of 3 patches cannot be shared by 2 devices equally" in several[1]
+    assert "uneven: a batch of 3 patches cannot be divided equally among 2 devices" in several[1]
 
 
 def test_a_run_replaces_the_one_that_it_starts_from_in_all_processes(tmp_path):

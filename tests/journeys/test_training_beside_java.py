@@ -212,7 +212,7 @@ def workers(folder):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"out": None}, "give out="),
+        ({"out": None}, "pass out="),
         ({"segment": lambda prob: prob}, "cannot receive segment"),
         ({"loss": lambda *_: 0}, "cannot receive loss"),
         ({"data": [(np.zeros((64, 64)), np.zeros((64, 64), np.uint8))]}, "reads its images from a folder"),
@@ -231,4 +231,4 @@ def test_a_job_that_is_none(tmp_path):
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert "is no job of a training" in done.stderr
+    assert "does not describe a training" in done.stderr

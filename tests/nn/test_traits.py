@@ -49,8 +49,8 @@ def test_looking_leaves_no_trace():
     ("net", "words"),
     [
         (nn.Linear(3, 3), "no 2D or 3D convolution"),
-        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1)), "for none of them"),
-        (Own(nn.Conv2d(1, 2, 3), crop=200), "for none of them"),
+        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1)), "did not consistently have the input's size"),
+        (Own(nn.Conv2d(1, 2, 3), crop=200), "did not consistently have the input's size"),
     ],
 )
 def test_what_is_no_segmentation_network(net, words):

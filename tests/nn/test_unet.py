@@ -98,7 +98,7 @@ def test_each_option_learns_in_all_its_weights_and_is_built_again(options, dims)
 def test_the_sizes_of_the_paper():
     net = UNet(depth=4, width=1, padding="valid")
     assert (net.output_size(572), net.input_size(388), net.input_size(380)) == (388, 572, 572)
-    with pytest.raises(ModelError, match="570 px does not fit the network; the next that does is 572"):
+    with pytest.raises(ModelError, match="570 px does not fit the network; the next valid size is 572"):
         net.output_size(570)
 
 

@@ -94,13 +94,15 @@ def test_what_cannot_be_tried_is_said(runs, folder, tmp_path):
     old, new = (shutil.copytree(run.path, tmp_path / run.path.name) for run in runs)
     (new / "model.safetensors").unlink()
     told = str(fb.compare_runs(old, new))
-    assert "Not tried on images: new has no model.safetensors" in told
+    assert "Not evaluated on images: new has no model.safetensors" in told
     assert "lr" in told
     record = json.loads((old / "run.json").read_text())
     record["settings"]["data_folder"] = str(tmp_path / "gone")
     (old / "run.json").write_text(json.dumps(record))
     found = fb.compare_runs(old, old)
-    assert "No image was tried: the images that the runs were trained on cannot be opened" in str(found)
+    assert "The runs were not evaluated on images: the images that the runs were trained on cannot be opened" in str(
+        found
+    )
     assert "Name the folder (data=, --data)" in str(found)
     assert found.endings["run"].is_unique
     shutil.copy(runs[1].path / "model.safetensors", new)

@@ -84,7 +84,7 @@ def test_a_run_from_elsewhere_has_the_picture_that_it_left(run, tmp_path):
     table = fb.report_run(far, tmp_path / "far.html")
     page = (tmp_path / "far.html").read_text(encoding="utf-8")
     assert len(table) == 0
-    assert "No image was tried: the images that the runs were trained on cannot be opened" in page
+    assert "The run was not evaluated on images: the images that the runs were trained on cannot be opened" in page
     assert "Picture saved by the training" in page
     assert page.count("<img") == 3
     assert len(fb.report_run(far, tmp_path / "with.html", data=run.settings["data_folder"], split="test")) == 2
@@ -98,13 +98,13 @@ def test_a_run_that_was_broken_off_has_a_report(run, tmp_path):
     shutil.copy(run.path / "history.csv", cut)
     fb.report_run(cut, tmp_path / "cut.html")
     page = (tmp_path / "cut.html").read_text(encoding="utf-8")
-    assert "after 3 epoch(s): the training still runs, or was interrupted" in page
+    assert "after 3 epoch(s): the training is running, or was interrupted" in page
     assert "cut has no model.safetensors" in page
     assert f"<td>{run.history['train_loss'].iloc[-1]:.4f}</td>" in page
 
 
 def test_what_is_refused_leaves_no_file(run, tmp_path):
-    with pytest.raises(TrainingError, match="is no folder of a run"):
+    with pytest.raises(TrainingError, match="is not the folder of a run"):
         fb.report_run(tmp_path, tmp_path / "r.html")
     with pytest.raises(DatasetError):
         fb.report_run(run.path, tmp_path / "r.html", data=tmp_path)
@@ -117,7 +117,7 @@ def test_from_the_command_line(run, here, tmp_path):
     assert pd.read_csv(tmp_path / "m.csv")["image"].tolist() == ["t", "total"]
     assert "Training evl" in (tmp_path / "r.html").read_text(encoding="utf-8")
     refused = " ".join(here("report", tmp_path, status=2).replace("│", " ").split())
-    assert "is no folder of a run (it holds no run.json); for images, add --pred" in refused
+    assert "is not the folder of a run (it contains no run.json); for images, add --pred" in refused
 
 
 def test_a_volume_shows_its_middle(run, tmp_path):

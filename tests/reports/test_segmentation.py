@@ -51,7 +51,7 @@ def test_it_says_what_the_functions_say(written):
     assert table["f1"].tolist() == [m.f1] * 3
     assert page.count(f"<td>{m.f1:.4f}</td>") >= 5
     assert f"<td>0.2500</td><td>{m.f1:.4f}</td><td>{m.f1 - 0.25:.4f}</td>" in page
-    assert "closing it wins back" in page
+    assert "closing it regains" in page
     for kind in ("algorithm", "manual"):
         assert PROVENANCE[kind] in page
 
@@ -113,7 +113,7 @@ def test_a_volume_shows_the_slice_with_most_wrong_cells(tmp_path):
     pred = np.where(np.isin(true, (1, 4)), true, 0)
     write_report(tmp_path / "r.html", [case(image=true, true=true, pred=pred, prob=None)])
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "slice 4 of 5, the one with most wrong cells" in page
+    assert "slice 4 of 5, the one with the most wrong cells" in page
     assert "The origin of the truth is not recorded" in page
 
 

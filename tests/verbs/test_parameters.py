@@ -122,8 +122,8 @@ BAD = [
     ("share", "1e999", "share is '1e999'; expected a number of at least 0"),
     ("way", "c", "way is 'c'; expected one of a, b c"),
     ("on", "maybe", "on is 'maybe'; expected true or false"),
-    ("word", 3, "word is 3; expected a text"),
-    ("word", None, "word is empty; expected a text"),
+    ("word", 3, "word is 3; expected text"),
+    ("word", None, "word is empty; expected text"),
     ("cells", "", "cells is empty; expected a label image"),
     ("file", 3, "file is 3; expected a file"),
 ]

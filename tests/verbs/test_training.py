@@ -91,7 +91,7 @@ def test_stop_training_ends_one_that_goes_on_in_another_thread(folder, tmp_path)
     assert begun.wait(60)
     (said,) = call("stop_training")
     thread.join(60)
-    assert said.text == f"{tmp_path / 'run'} ends after its current step, and is saved"
+    assert said.text == f"{tmp_path / 'run'} will end after its current step, and is then saved"
     assert results[1].text.startswith("stopped by Stop Training")
     assert (tmp_path / "run" / "model.safetensors").is_file()
 

@@ -107,6 +107,22 @@ def test_labelling_shows_the_cells_in_their_colours_and_over_the_image(jvm, run,
     assert jvm("WindowManager.getIDList() as List") == before
 
 
+def test_a_value_by_the_name_of_an_older_version_is_not_ignored(jvm, run, kept):
+    jvm(
+        """
+        def imp = IJ.createImage('q', '32-bit black', 30, 30, 1)
+        (0..<30).each { i -> (0..<30).each { j -> if (i % 10 == 0 || j % 10 == 0) imp.getProcessor().setf(i, j, 1) } }
+        imp.show()
+        null
+        """
+    )
+    options = {"image": "q", "method": "threshold", "grow": False, "membrane": "1"}
+    run("Label_Cells...", **options, edge_cells="keep")
+    assert len(np.unique(kept("q_cells").values)) == 10
+    run("Label_Cells...", **options, border="remove")
+    assert len(np.unique(kept("q_cells").values)) == 5
+
+
 def test_many_ids_are_painted(jvm, run, kept):
     """A lookup table has 256 colours: an overlay has the rest."""
     jvm(
@@ -213,7 +229,7 @@ def test_wrong_values_are_told_and_nothing_is_done(jvm, run, picture, tmp_path):
         run("Predict...", image="zellen \u00e4.tif", model=str(tmp_path / "gibt es nicht"), tile="-3")
     assert "there is no such file" in str(told.value)
     assert "tile is -3" in str(told.value)
-    with pytest.raises(ScriptFailed, match=r"cells: no open image 'fehlt'; open are \['zellen \u00e4\.tif'\]"):
+    with pytest.raises(ScriptFailed, match=r"cells: no open image 'fehlt'; open images: \['zellen \u00e4\.tif'\]"):
         run("Measure_Cells...", cells="fehlt", image="zellen \u00e4.tif")
     with pytest.raises(ScriptFailed, match="no ROIs"):
         run("Measure_Cells...", cells="overlay", image="zellen \u00e4.tif")
@@ -237,7 +253,7 @@ def test_an_image_of_the_users_is_never_replaced(jvm, run, cells, tmp_path):
 
 def test_a_title_of_two_images_is_refused(jvm, run):
     ids = jvm("(1..2).collect { def imp = IJ.createImage('a', '16-bit black', 9, 8, 1); imp.show(); imp.getID() }")
-    with pytest.raises(ScriptFailed, match=rf"'a' means 2 open images: say which by its id, one of .*{ids[0]}"):
+    with pytest.raises(ScriptFailed, match=rf"'a' matches 2 open images: choose one by its id: .*{ids[0]}"):
         run("Match_Labels...", true="a", predicted="a")
     run("Match_Labels...", true=str(ids[0]), predicted=str(ids[1]))
 
@@ -313,7 +329,7 @@ def test_a_macro_calls_a_script_and_is_ended_by_its_error(jvm, run):
     returned, told = jvm(TOLD, macro=macro % "gone")
     assert returned != "went on"
     assert told.startswith(
-        "Macro Error: FijiBridge Match Labels...: true: no open image 'gone'; open are ['a'] in line 1"
+        "Macro Error: FijiBridge Match Labels...: true: no open image 'gone'; open images: ['a'] in line 1"
     )
     assert jvm("WindowManager.getImageTitles() as List") == ["a"]
 

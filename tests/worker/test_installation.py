@@ -154,7 +154,7 @@ def test_what_is_no_fiji_is_refused_and_nothing_written(tmp_path):
 
 
 def test_nothing_installed(home):
-    with pytest.raises(StartError, match="nothing of fijibridge is installed"):
+    with pytest.raises(StartError, match="fijibridge's scripts are not installed"):
         installation.uninstall(home)
 
 

@@ -78,7 +78,7 @@ def test_it_says_who_it_is(worker):
         ("plan", {"given": {"folder": "/", "depth": "__import__('os')"}}, "depth is \"__import__('os')\""),
         ("plan", {"given": {"folder": {"a": 1}}}, "expected a folder"),
         ("keep_image", {"given": {"path": "/nowhere"}, "images": {"image": {"title": "a"}}}, "invalid description"),
-        ("keep_image", {"given": {"path": "/nowhere"}, "images": {"image": 7}}, "no image came"),
+        ("keep_image", {"given": {"path": "/nowhere"}, "images": {"image": 7}}, "Fiji sent no image"),
         ("keep_image", {"given": {"path": "/nowhere"}, "images": {"other": {}}}, "no option 'other'"),
         (
             "keep_image",
@@ -132,7 +132,7 @@ def test_an_image_that_is_larger_than_its_memory_is_refused(worker):
     good, small = NDArray("uint8", [1, 2000, 3000]), NDArray("uint8", [2, 3])
     told = IMAGE | {"counts": [2, 1, 1], "blocks": [shared(good, good.shape), shared(small, good.shape)]}
     answer = worker("keep_image", given={"path": "/nowhere"}, images={"image": told})
-    assert "cannot hold [1, 2000, 3000]" in answer["error"]
+    assert "too small for shape [1, 2000, 3000]" in answer["error"]
     forget(good)
     forget(small)
 

@@ -41,7 +41,7 @@ def test_planes_come_out_as_they_went_in_and_are_freed(monkeypatch):
 
 def test_a_plane_that_java_cannot_hold_is_refused():
     before = shared_memory()
-    with pytest.raises(ImageError, match=r"plane of 2\.4 GB .* takes 2"):
+    with pytest.raises(ImageError, match=r"plane of 2\.4 GB .* limit is 2 GB"):
         Blocks().put_planes([np.broadcast_to(np.float32(0), (20_000, 30_000))])
     assert shared_memory() == before
 

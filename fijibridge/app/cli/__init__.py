@@ -1,4 +1,4 @@
-"""The command line: a command for each step of the data's way, from installation to export."""
+"""The command line: one command for each step, from installation to export."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ app.add_typer(verbs.runs, name="run")
 
 
 def main() -> None:
-    """Run the command line. Errors and warnings of fijibridge are printed in a line, other errors with their trace."""
+    """Run the command line. Errors and warnings of fijibridge are printed as one line, others with a traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     warnings.simplefilter("once", FijiBridgeWarning)
     warnings.formatwarning = _in_a_line
@@ -45,7 +45,7 @@ _with_source = warnings.formatwarning
 def _in_a_line(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """Format a warning of fijibridge without its place in the source, which is no help in a shell."""
+    """Format a warning of fijibridge without its location in the source, which does not help in a shell."""
     if issubclass(category, FijiBridgeWarning):
         return f"fijibridge: warning: {message}\n"
     return _with_source(message, category, filename, lineno, line)

@@ -18,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Joins Fiji and PyTorch: train networks on membranes, find, match and measure cells.",
+    help="Connects Fiji and PyTorch: train networks on membranes, find, match and measure cells.",
 )
 
 
@@ -73,7 +73,7 @@ def open_dataset(
         return fb.Dataset.from_patterns(folder, **given, split=split)
     if given or test or validation:
         raise typer.BadParameter(
-            "--labels, --region, --test and --validation go with --image; without --image, dataset.toml is read"
+            "--labels, --region, --test and --validation need --image; without --image, dataset.toml is read"
         )
     return fb.Dataset.open(folder)
 
@@ -83,7 +83,9 @@ def numbers(option: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
-        raise typer.BadParameter(f"{option} is {text!r}; expected numbers with commas between, 0.3,0.5") from error
+        raise typer.BadParameter(
+            f"{option} is {text!r}; expected numbers separated by commas, such as 0.3,0.5"
+        ) from error
 
 
 def scored(thresh: float, dataset: Dataset) -> str:

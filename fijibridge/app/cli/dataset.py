@@ -1,4 +1,4 @@
-"""Commands of a folder of images: describe, check."""
+"""Commands for a folder of images: describe, check."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def describe(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an existing dataset.toml")] = False,
 ) -> None:
-    """Guess the description of a folder, with the evidence for it and what only you can know."""
+    """Guess the description of a folder; print the evidence for it and the questions that only you can answer."""
     import fijibridge as fb
     from fijibridge.app.console import console
 
@@ -45,7 +45,7 @@ def check(
     test: TestNames = None,
     validation: ValidationNames = None,
     each: Annotated[
-        bool, typer.Option("--each", help="list every image, also where many have the same finding")
+        bool, typer.Option("--each", help="list every image, even where many have the same finding")
     ] = False,
 ) -> None:
     """Check all images and their truth; the exit status is 1 if there are problems."""

@@ -11,11 +11,11 @@ import typer
 def export(
     model: Annotated[Path, typer.Argument(help="model file, or the folder of a run")],
     out: Annotated[Path, typer.Argument(help="new folder, or a file that ends in .zip")],
-    image: Annotated[Path, typer.Option(help="real image, whose middle becomes the test image")],
+    image: Annotated[Path, typer.Option(help="real image; its central part becomes the test image")],
     author: Annotated[list[str], typer.Option(help="name of an author; repeat for more")],
     license: Annotated[str, typer.Option(help="SPDX name of the license, such as CC-BY-4.0")],
-    name: Annotated[str | None, typer.Option(help="name of the model, for people")] = None,
-    description: Annotated[str | None, typer.Option(help="description of the model, for people")] = None,
+    name: Annotated[str | None, typer.Option(help="human-readable name of the model")] = None,
+    description: Annotated[str | None, typer.Option(help="human-readable description of the model")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="tag, such as microscope or tissue; repeat for more")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what exists at OUT")] = False,
 ) -> None:

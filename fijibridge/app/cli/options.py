@@ -34,9 +34,9 @@ def takes(
     verb
         Function of the verb.
     only, without
-        Names of the parameters to take, all if left out; names of parameters not to take.
+        Names of the parameters to include (all if left out), and of those to leave out.
     unset
-        Names of parameters that are None if they are not given, whatever default the verb has.
+        Names of parameters that are None if they are not given, whatever the verb's default.
     after
         Parameter of the command that the options follow in its help; they come last if left out.
 
@@ -70,7 +70,7 @@ def adds(parameters: Sequence[Parameter], *, unset: Collection[str] = (), after:
 
 
 def dressed(command: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> Any:
-    """Give a function that takes any keywords a signature for typer."""
+    """Give a function that accepts any keywords a signature for typer."""
     named = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
     command.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in named}
@@ -78,7 +78,7 @@ def dressed(command: Callable[..., Any], parameters: Iterable[inspect.Parameter]
 
 
 def signed(parameter: Parameter, unset: bool = False) -> Iterator[inspect.Parameter]:
-    """Yield a parameter of a verb as one of a command, then hidden ones for its earlier names."""
+    """Yield a verb's parameter as a command's parameter, then hidden ones for its earlier names."""
     default: Any = parameter.default
     kind = _type(parameter)
     shown: bool | str = True
@@ -154,7 +154,7 @@ def read_options(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> d
 
 
 def plain(value: Any) -> Any:
-    """Convert typer's enumeration of choices to the text that the verb takes; return other values unchanged."""
+    """Convert typer's enumeration of choices to the text that the verb expects; return other values unchanged."""
     return value.name if isinstance(value, Enum) else value
 
 

@@ -25,11 +25,11 @@ def predict(
         bool,
         typer.Option("--zarr", help="write {name}_prob.ome.zarr, part by part, for images larger than memory"),
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="skip images that have a result already")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="skip images that already have a result")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace existing results")] = False,
     **options: Any,
 ) -> None:
-    """Predict the class probabilities of images, each into a file."""
+    """Predict the class probabilities of images, one file per image."""
     import fijibridge as fb
     from fijibridge.app.console import bar, console
 

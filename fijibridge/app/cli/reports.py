@@ -1,4 +1,4 @@
-"""Commands that look back: report, compare."""
+"""Commands that evaluate: report, compare."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def report(
         typer.Option(help="with images: folder of {name}_cells.tif, written by label, and {name}_prob.tif if any"),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="with a run: folder of images to try it on; that of the training if left out")
+        Path | None,
+        typer.Option(help="with a run: folder of images to evaluate it on; the training folder if left out"),
     ] = None,
     out: Annotated[Path, typer.Option(help="HTML file, which embeds its pictures")] = Path("report.html"),
     png: Annotated[Path | None, typer.Option(help="write pictures of the outcomes to this file too")] = None,
@@ -68,13 +69,15 @@ def report(
     }  # fmt: skip
     if pred is not None:
         if label is not None:
-            raise typer.BadParameter("--label sets how cells of a run are found; the cells of --pred are found already")
+            raise typer.BadParameter(
+                "--label sets how cells are found in predictions of a run; --pred already contains cells"
+            )
         dataset = open_dataset(folder, **patterns)
         _report_predictions(dataset, pred, split, out=out, png=png, csv=csv, before=before, **options)
         return
     if not is_run(folder):
         raise typer.BadParameter(
-            f"{folder} is no folder of a run (it holds no run.json); for images, add --pred, the folder of the "
+            f"{folder} is not the folder of a run (it contains no run.json); for images, add --pred, the folder of the "
             "predicted cells"
         )
     opened = None if data is None else open_dataset(data, **patterns)
@@ -161,7 +164,7 @@ def compare(
         Path | None, typer.Option("--out", "-o", help="folder for comparison.html, tables and difference images")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="folder of images to try the runs on; that of their training if left out")
+        Path | None, typer.Option(help="folder of images to evaluate the runs on; their training folder if left out")
     ] = None,
     image: ImagePattern = None,
     labels: LabelsPattern = None,
@@ -202,7 +205,9 @@ def _compare_predictions(paths: list[Path], out: Path | None, thresh: float) -> 
     from fijibridge.reports.tables import save_table
 
     if len(paths) != 2:
-        raise typer.BadParameter(f"got {len(paths)} path(s), none a run's folder; expected runs, or two predictions")
+        raise typer.BadParameter(
+            f"got {len(paths)} path(s), none of them the folder of a run; expected runs, or two predictions"
+        )
     table = fb.compare_predictions(*paths, thresh=thresh)
     console.print(table.to_string(index=False), soft_wrap=True)
     if out is not None:

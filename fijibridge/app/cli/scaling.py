@@ -35,13 +35,13 @@ def ceiling(
     factors: Annotated[str, typer.Option(help="downscaling factors, separated by commas")] = "2,3,4,6,8",
     methods: Annotated[
         str,
-        typer.Option(help="prediction of the network. max: membranes; mean: their share of a pixel; mode: cells"),
+        typer.Option(help="what the network predicts. max: membranes; mean: their share of a pixel; mode: cells"),
     ] = "max,mean,mode",
     thresh: Thresh = THRESH,
     plot: Annotated[Path | None, typer.Option(help="write a plot to this file too")] = None,
     csv: Csv = None,
 ) -> None:
-    """Measure how far images can be downscaled: the best match that a network can reach, from the true cells alone."""
+    """Measure how far images can be downscaled: the best match a network could reach, from the true cells alone."""
     import fijibridge as fb
     from fijibridge.app.console import console
     from fijibridge.reports import plots, tables

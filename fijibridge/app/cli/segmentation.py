@@ -1,4 +1,4 @@
-"""Commands of cells: label, tune, match."""
+"""Commands for cells: label, tune, match."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _refuse_existing(target: Path, files: Sequence[Path]) -> None:
 
 
 def _tuned() -> list[Parameter]:
-    """Return an option for each number that Label Cells takes: values to try, as a text."""
+    """Return an option for each numeric parameter of Label Cells: values to try, as text."""
     return [
         replace(p, kind=Kind.text, default=None, optional=True, help=f"values to try, such as 0.3,0.5: {p.help}",
                 low=None, high=None)

@@ -1,4 +1,4 @@
-"""Commands of the installation: scripts for Fiji, doctor, demo."""
+"""Commands for the installation: scripts for Fiji, doctor, demo."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Mode(StrEnum):
 
 
 def install_scripts(fiji: FijiFolder) -> None:
-    """Add FijiBridge to the menu Plugins of a Fiji; its items call this Python. Run it again after an update."""
+    """Add FijiBridge to Fiji's menu Plugins; its items call this Python. Run this again after an update."""
     from fijibridge.app.console import console
     from fijibridge.worker.installation import APPOSE, install
 
@@ -37,7 +37,7 @@ def install_scripts(fiji: FijiFolder) -> None:
 
 
 def uninstall_scripts(fiji: FijiFolder) -> None:
-    """Remove FijiBridge from the menu of a Fiji: exactly the files that install-scripts wrote."""
+    """Remove FijiBridge from Fiji's menu: exactly the files that install-scripts wrote."""
     from fijibridge.app.console import console
     from fijibridge.worker.installation import uninstall
 
@@ -49,7 +49,7 @@ def uninstall_scripts(fiji: FijiFolder) -> None:
 
 def doctor(
     start: Annotated[
-        bool, typer.Option(help="also start the embedded ImageJ, Fiji, and the worker of Fiji's scripts")
+        bool, typer.Option(help="also start the embedded ImageJ, Fiji and the worker of Fiji's scripts")
     ] = True,
 ) -> None:
     """Check Java, memory, Fiji, its scripts, display, Maven, torch and GPU; print problems and their remedies."""
@@ -71,7 +71,7 @@ def demo(
     epochs: Annotated[int, typer.Option(min=0, help="epochs of the training; 0 shows that training matters")] = 12,
     seed: Seed = 0,
 ) -> None:
-    """Run the whole way on drawn images: ImageJ, U-Net, cells, match table, ImageJ (about 2 minutes)."""
+    """Run all steps on synthetic images: ImageJ, U-Net, cells, match table, ImageJ (about 2 minutes)."""
     from fijibridge.app.demo import run_demo
 
     outcome = run_demo(out, mode.value, epochs=epochs, seed=seed)

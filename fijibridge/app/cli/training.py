@@ -1,4 +1,4 @@
-"""Commands of training: plan, train."""
+"""Commands for training: plan, train."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="print the plan as JSON")] = False,
     **options: Any,
 ) -> None:
-    """Estimate patches, coverage, memory and time of a training on a folder, without training."""
+    """Estimate patches, coverage, memory and time of training on a folder, without training."""
     import fijibridge as fb
     from fijibridge.app.console import console
 
@@ -62,7 +62,7 @@ def train(
         bool, typer.Option("--resume", help="continue an interrupted run in --out, if there is one")
     ] = False,
     start: Annotated[
-        Path | None, typer.Option("--from", help="model or run to continue with these images (a warm start)")
+        Path | None, typer.Option("--from", help="model or run to train further on these images (a warm start)")
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="TOML file of settings (fijibridge.Settings); options override it")
@@ -72,10 +72,12 @@ def train(
     region: RegionPattern = None,
     test: TestNames = None,
     validation: ValidationNames = None,
-    devices: Annotated[int, typer.Option(min=1, help="number of devices of that kind, each with a process")] = 1,
+    devices: Annotated[int, typer.Option(min=1, help="number of devices of that kind, one process each")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="number of machines")] = 1,
     strategy: Annotated[str, typer.Option(help="Lightning's strategy for several devices")] = "auto",
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="write logs for TensorBoard to --out too")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="also write logs for TensorBoard to --out")
+    ] = False,
     job: Annotated[Path | None, typer.Option(hidden=True)] = None,
     **options: Any,
 ) -> None:
@@ -99,7 +101,7 @@ def train(
 
 
 def _settings(config: Path | None, options: dict[str, Any]) -> Settings:
-    """Read the settings of a file, and override them by the options that were given."""
+    """Read the settings in a file, and override them with the options that were given."""
     import fijibridge as fb
 
     base = None if config is None else fb.Settings.read(config)
@@ -107,7 +109,7 @@ def _settings(config: Path | None, options: dict[str, Any]) -> Settings:
 
 
 def _train(net: Any, dataset: Dataset, **arguments: Any) -> None:
-    """Train with a progress bar; of several processes only the first prints."""
+    """Train with a progress bar; if there are several processes, only the first prints."""
     import fijibridge as fb
     from fijibridge.app.console import bar, console
     from fijibridge.nn.training.loop import is_first_process

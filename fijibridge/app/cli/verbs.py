@@ -1,4 +1,4 @@
-"""Command run: any verb, of other packages too, on files."""
+"""Command run: any verb, including those of other packages, on files."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace files of t
 
 
 class Verbs(TyperGroup):
-    """Group with a command for each verb, looked up when it is needed: packages may add verbs."""
+    """Group with a command for each verb, looked up when needed because packages may add verbs."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands, in the order of the menu."""
         return [command_name(verb) for verb in all_verbs()]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the command with a name, None if there is none."""
+        """Return a command by name; None if there is none."""
         found = next((verb for verb in all_verbs() if command_name(verb) == cmd_name), None)
         return None if found is None else _command(found)
 
@@ -85,7 +85,7 @@ def _command(verb: Verb) -> Any:
 def run_verb(verb: Verb, given: dict[str, Any]) -> None:
     """Call a verb on files with a progress bar; Ctrl-C stops it.
 
-    A verb with its own parameter ``out`` is responsible for that folder; its results go there too.
+    A verb with its own parameter ``out`` is responsible for that folder; its results are written there too.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Find the broken membranes that merged cells, and the number of cells that closing each one regains."""
+"""Find broken membranes that merged cells, and the number of cells that would be regained by closing each one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fijibridge.image import Array, as_labels, same_shape, values
 from fijibridge.renames import keyword_only
 
 Labels = npt.NDArray[np.int64]
-_SLACK = 2  # largest offset of a predicted membrane from the true one, in pixels
+_SLACK = 2  # largest offset between a predicted membrane and the true one, in pixels
 _COLUMNS = ("predicted", "true_a", "true_b", "length", "of", "stretches", "lowest", "regained")
 
 
@@ -33,18 +33,18 @@ class _Merge:
     Attributes
     ----------
     predicted, members
-        Id of the predicted cell, and of the true cells that it merges.
+        Id of the predicted cell, and ids of the true cells that it merges (its members).
     inside
         Known pixels of the predicted cell.
     owner, reach
         Index of the member nearest to each pixel, and its distance in pixels.
     prob
-        Largest membrane probability within 2 px of each pixel; None without a probability.
+        Largest membrane probability within 2 px of each pixel; None if no probability was given.
     corner
-        First pixel of the surroundings in the whole image.
+        Position of the first pixel of the surroundings in the whole image.
     sizes, shared, territory
-        For each member, the count of its known pixels, of those in the predicted cell, and of the pixels of the
-        predicted cell nearest to it.
+        For each member, the number of its known pixels, of its known pixels inside the predicted cell, and of the
+        pixels of the predicted cell that are nearest to it.
     """
 
     predicted: int
@@ -70,39 +70,40 @@ def find_gaps(
     max_gap: float = MAX_GAP,
     region: Array | None = None,
 ) -> pd.DataFrame:
-    """Find the membranes whose breaking merged cells.
+    """Find broken membranes that merged cells.
 
     Parameters
     ----------
     true, pred
         Label images of equal shape, 2D or 3D.
     matching
-        Matching of the two, with the merged cells.
+        Matching of the two images, which lists the merged cells.
     prob
-        Predicted membrane probability. With it, a membrane is broken where no pixel within 2 px reaches the threshold;
-        without it, where the predicted cell runs through.
+        Predicted membrane probability. If it is given, a membrane is broken where no pixel within 2 px reaches the
+        threshold; otherwise, it is broken where the predicted cell continues across it.
     threshold
-        Pixels of at least this probability are membrane.
+        Pixels with at least this probability are membrane.
     max_gap
-        Largest distance between true cells that share a membrane; distances here are in pixels along all axes.
+        Largest distance between true cells that share a membrane. Here, distances are in pixels along all axes.
     region
         Mask, non-zero where the truth is known, as for the matching.
 
     Returns
     -------
     pandas.DataFrame
-        A row per broken membrane between two true cells inside one predicted cell, the costliest first: ``predicted``,
-        ``true_a``, ``true_b`` (ids), ``length`` of the broken stretches and, in ``of``, of the whole membrane (pixels
-        along it), number of ``stretches``, ``lowest`` probability on it (NaN without `prob`), ``regained``, the number
-        of cells that match in addition if this membrane alone is closed, and the place of the longest stretch, ``y``,
-        ``x`` (and ``z``), in pixels. Where ``lowest`` reaches the threshold, the membrane is whole and the cells merged
-        for another reason, such as a cell too small to be seen that a neighbour grew over; nothing is regained.
+        One row per broken membrane between two true cells inside one predicted cell, the costliest first:
+        ``predicted``, ``true_a``, ``true_b`` (ids); ``length`` of the broken stretches and, in the column ``of``, of
+        the whole membrane (in pixels along it); number of ``stretches``; ``lowest`` probability on it (NaN without
+        `prob`); ``regained``, the number of additional cells that match if only this membrane is closed; and the
+        position of the longest stretch, ``y``, ``x`` (and ``z``), in pixels. If ``lowest`` reaches the threshold, the
+        membrane is not broken and the cells merged for another reason, for example because a neighbour grew over a cell
+        that is too small to be detected; then nothing is regained.
 
     Notes
     -----
-    Inside the predicted cell, each pixel belongs to the nearest of the true cells that it merges; a membrane is where
-    two of these territories meet. Closing one separates the predicted cell if it is the only link between two groups of
-    true cells; each part is then matched by the criterion and threshold of the matching.
+    Each pixel of a predicted cell belongs to the nearest of the true cells that it merges; a membrane is where two such
+    territories meet. Closing a membrane splits the predicted cell if the membrane is the only link between two groups
+    of true cells; each part is then matched with the criterion and threshold of the matching.
     """
     given = {"prob": prob, "region": region}
     same_shape(true=true, pred=pred, **{name: image for name, image in given.items() if image is not None})
@@ -122,7 +123,7 @@ def find_gaps(
 
 
 def _boxes(pred: Labels, ids: list[int]) -> dict[int, tuple[slice, ...]]:
-    """Return the bounding box of each id, with a margin."""
+    """Return the bounding box of each id, enlarged by a margin."""
     wanted = np.array(sorted(ids), np.int64)
     index = np.searchsorted(wanted, pred).clip(max=max(len(wanted) - 1, 0)) if len(wanted) else np.zeros_like(pred)
     numbered = np.where(wanted[index] == pred, index + 1, 0) if len(wanted) else index
@@ -161,10 +162,10 @@ def _merge(
 
 
 def _broken(merge: _Merge, matching: Matching, threshold: float, max_gap: float) -> list[tuple[Any, ...]]:
-    """Return a row for each broken membrane between two members.
+    """Return one row for each broken membrane between two members.
 
-    Broken membranes are the links of a graph of members; closing one removes its link, and the parts that are still
-    linked become the predicted cells.
+    Broken membranes are the links of a graph of members. Closing a membrane removes its link; each part that is still
+    connected becomes a predicted cell.
     """
     membranes = _membranes(merge, max_gap)
     gaps = {pair: gap for pair, m in membranes.items() if (gap := _gap(merge, m, threshold)) is not None}
@@ -181,7 +182,7 @@ def _broken(merge: _Merge, matching: Matching, threshold: float, max_gap: float)
 
 
 def _membranes(merge: _Merge, max_gap: float) -> dict[tuple[int, int], Ints]:
-    """Return, for each pair of members, the pixels of the first that touch the second, as flat indices."""
+    """Return, for each pair of members, the pixels of the first member that touch the second, as flat indices."""
     place = np.arange(merge.owner.size).reshape(merge.owner.shape)
     n = len(merge.members)
     pairs, pixels = [], []
@@ -198,7 +199,7 @@ def _membranes(merge: _Merge, max_gap: float) -> dict[tuple[int, int], Ints]:
 
 
 def _gap(merge: _Merge, membrane: Ints, threshold: float) -> tuple[Ints, float] | None:
-    """Return the broken part of a membrane and the lowest probability on it; None if the predicted cell ends there."""
+    """Return the broken part of a membrane and its lowest probability; None if the predicted cell does not cross it."""
     through = membrane[merge.inside.reshape(-1)[membrane]]
     if not len(through):
         return None
@@ -206,12 +207,12 @@ def _gap(merge: _Merge, membrane: Ints, threshold: float) -> tuple[Ints, float] 
         return through, float("nan")
     prob = merge.prob.reshape(-1)[through]
     lowest = float(prob.min())
-    # A membrane that reaches the threshold everywhere is taken to break where it is weakest.
+    # A membrane that reaches the threshold everywhere is assumed to be broken where it is weakest.
     return through[prob < threshold if lowest < threshold else prob == lowest], lowest
 
 
 def _stretches(merge: _Merge, pixels: Ints) -> tuple[int, list[int]]:
-    """Return the number of connected stretches of pixels, and the middle of the longest in the whole image."""
+    """Return the number of connected stretches of pixels, and the position of the middle of the longest stretch."""
     places = np.stack(np.unravel_index(pixels, merge.owner.shape), axis=1)
     low = places.min(axis=0)
     mask = np.zeros(places.max(axis=0) - low + 1, bool)
@@ -223,7 +224,7 @@ def _stretches(merge: _Merge, pixels: Ints) -> tuple[int, list[int]]:
 
 
 def _matched(merge: _Merge, links: Ints, matching: Matching) -> int:
-    """Count the members that match if the predicted cell consists of the parts that these links connect."""
+    """Count the members that match if the predicted cell is split into the parts connected by these links."""
     n = len(merge.members)
     graph = coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(n, n))
     part = connected_components(graph, directed=False)[1]

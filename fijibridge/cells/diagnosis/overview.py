@@ -23,9 +23,9 @@ from fijibridge.image import Array, ImageT, as_labels, like, same_shape, values
 from fijibridge.renames import keyword_only, renamed_keywords
 
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-"""IoU thresholds of the average precision, those of the COCO and nuclei challenges."""
+"""IoU thresholds for average precision, as in COCO and the nuclei segmentation challenges."""
 
-GAP = 2  # predicted background this near to a predicted cell, in pixels, belongs to it when partitions are compared
+GAP = 2  # predicted background within this many pixels of a predicted cell is part of it when partitions are compared
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,23 @@ class Diagnosis(Generic[ImageT]):
     curve : tuple of Matching
         Matchings at each of :data:`THRESHOLDS`.
     agreement : Agreement
-        Rand error, variation of information, boundaries. Gaps of up to 2 px beside predicted cells count as theirs,
-        since scikit-image would take all gaps for one region; see :func:`compare_labels`.
+        Rand error, variation of information and boundary scores. Background within 2 px of a predicted cell counts as
+        part of the cell, since scikit-image would treat all gaps as one region; see :func:`compare_labels`.
     cells : pandas.DataFrame
-        A row per cell: :meth:`Matching.cells`, its centre ``y``, ``x`` (and ``z``) and its ``area`` in pixels.
+        One row per cell: the columns of :meth:`Matching.cells`, the centre ``y``, ``x`` (and ``z``) and the ``area`` in
+        pixels.
     errors : numpy.ndarray or xarray.DataArray
-        Map of the wrong pixels, see :func:`error_map`; calibrated if the truth was.
+        Map of the wrong pixels, see :func:`error_map`; calibrated if the truth is.
     pixel_accuracy : float
-        Share of the known pixels that are right.
+        Fraction of the known pixels that are right.
     correlation : pandas.DataFrame
         Radial autocorrelation of the wrong pixels, see :func:`correlate_errors`.
     enrichment : pandas.DataFrame
         Enrichment of wrong pixels at wrong cells and near membranes, see :func:`enrich_errors`.
     gaps : pandas.DataFrame
-        Broken membranes and the cells that they cost, see :func:`find_gaps`.
+        Broken membranes, and the number of cells lost to each, see :func:`find_gaps`.
     summary : str
-        The difference between the accuracy of pixels and of cells, explained in a sentence or two.
+        A sentence or two explaining why the accuracy of pixels and of cells differ.
     """
 
     matching: Matching
@@ -74,9 +75,9 @@ class Diagnosis(Generic[ImageT]):
         return average_precision(self.curve)
 
     def wrong_places(self) -> npt.NDArray[np.int64]:
-        """Return the centres of all cells without a match, (n, 2) or (n, 3) ``int64`` pixels in the order of the axes.
+        """Return the centres of all unmatched cells: (n, 2) or (n, 3) ``int64``, in pixels, in the order of the axes.
 
-        Patches can be drawn around them.
+        Training patches can be sampled around these positions.
         """
         axes = [d for d in ("z", "y", "x") if d in self.cells]
         wrong = self.cells[self.cells["outcome"] != "matched"]
@@ -104,16 +105,16 @@ def diagnose(
     true, pred
         Label images, (Y, X) or (Z, Y, X).
     prob
-        Membrane probability, or all classes, from which the predicted cells were made, as for
-        :func:`fijibridge.label_cells`. Left out, membranes are drawn between the predicted cells.
+        Membrane probability, or probabilities of all classes, from which the predicted cells were made, as for
+        :func:`fijibridge.label_cells`. By default, membranes are drawn between the predicted cells instead.
     region
         Mask, non-zero where the truth is known.
     thresh
         IoU from which a predicted cell matches a true one.
     membrane_threshold
-        Pixels of at least this probability are membrane.
+        Pixels with at least this probability are membrane.
     membrane
-        Channel of `prob` with the membranes, as for :func:`fijibridge.label_cells`.
+        Membrane channel of `prob`, as for :func:`fijibridge.label_cells`.
     membrane_width
         Width of the true membranes, in pixels.
     seed
@@ -165,7 +166,7 @@ def diagnose(
 
 
 def _predicted_membranes(true: ImageT, pred: Array, membrane_width: float) -> npt.NDArray[np.bool_]:
-    """Mark the membranes between predicted cells, with the pixel size of the truth, as the true ones are."""
+    """Mark the membranes between predicted cells in the same way as the true ones, with the pixel size of `true`."""
     cells: ImageT = like(as_labels(pred, "pred"), true)
     return np.asarray(values(membrane_target(cells, membrane_width)) == 1)
 
@@ -175,7 +176,7 @@ def _probability(prob: Any, membrane: int | str) -> npt.NDArray[np.float32]:
 
 
 def _placed(cells: pd.DataFrame, true: npt.NDArray[Any], pred: npt.NDArray[Any]) -> pd.DataFrame:
-    """Add centre and area of each cell, those of the true cell if there is one, else of the predicted cell."""
+    """Add the centre and area of each cell: of the true cell if there is one, otherwise of the predicted cell."""
     axes = ("z", "y", "x")[3 - true.ndim :]
     here, there = _centres(true), _centres(pred)
     ids = zip(cells["true"], cells["predicted"], strict=True)
@@ -207,7 +208,7 @@ def explain(
     pixels
         Number of known pixels.
     threshold
-        Pixels of at least this probability are membrane.
+        Pixels with at least this probability are membrane.
     """
     if not matching.n_true or pixel_accuracy != pixel_accuracy:
         return "There are no true cells or no known pixels, so there is nothing to explain."
@@ -236,25 +237,23 @@ def _cost(gaps: pd.DataFrame, pixels: int, threshold: float) -> list[str]:
     length, regained = int(gaps["length"].sum()), gaps["regained"]
     many = "membrane that is" if len(gaps) == 1 else "membranes that are"
     cause = (
-        f"The merges come from {len(gaps)} {many} broken over {length} px in all, {_percent(length / pixels)} of the "
-        "pixels" + (": that little costs so many cells" if length < 0.02 * pixels else "")
+        f"The merges are caused by {len(gaps)} {many} broken over {length} px in total, {_percent(length / pixels)} of "
+        "the pixels" + (": few wrong pixels cost many cells" if length < 0.02 * pixels else "")
     )
     worth = int((regained > 0).sum())
-    return [
-        f"{cause}; closing the {worth} that alone win back cells wins {int(regained.sum())}." if worth else f"{cause}."
-    ]
+    return [f"{cause}; closing {worth} of {len(gaps)} regains {int(regained.sum())} cell(s)." if worth else f"{cause}."]
 
 
 def _harmless(matching: Matching, pixel_accuracy: float, enrichment: pd.DataFrame) -> list[str]:
-    """Locate the wrong pixels, if there are many of them for few lost cells."""
+    """Say where the wrong pixels are, if there are many wrong pixels but few lost cells."""
     if matching.recall < pixel_accuracy:
         return []
     near = enrichment.set_index("where").loc["membranes"]
     if not (near["enrichment"] > 1 and near["p"] < 0.05):
         return []
     if near["outside"] == 0:
-        return ["All wrong pixels lie within 2 px of a membrane: they move outlines rather than lose cells."]
+        return ["All wrong pixels are within 2 px of a membrane: they shift outlines rather than cost cells."]
     return [
-        f"The wrong pixels lie {near['enrichment']:.1f} times as densely within 2 px of a membrane as elsewhere: they "
-        "move outlines rather than lose cells."
+        f"Wrong pixels are {near['enrichment']:.1f} times as dense within 2 px of a membrane as elsewhere: they "
+        "shift outlines rather than cost cells."
     ]

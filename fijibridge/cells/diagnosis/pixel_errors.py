@@ -1,4 +1,4 @@
-"""Wrong pixels: their map, their clusters, and their enrichment at lost cells and membranes."""
+"""Wrong pixels: a map, their clustering, and their enrichment at lost cells and membranes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from fijibridge.renames import keyword_only, renamed_keywords
 RIGHT, EXTRA_MEMBRANE, MISSED_MEMBRANE = 0, 1, 2
 """Codes of :func:`error_map`; 255 (:data:`fijibridge.IGNORE`) where the truth is unknown."""
 
-_NEAR = 2  # pixels around a membrane that are near it
-_MOST = 200_000  # largest number of wrong pixels that a permutation test shifts
+_NEAR = 2  # pixels within this distance of a membrane count as near it
+_MOST = 200_000  # a permutation test shifts at most this number of wrong pixels
 
 
 @renamed_keywords(width="membrane_width")
@@ -41,11 +41,11 @@ def error_map(
     true
         Label image of the true cells, (Y, X) or (Z, Y, X).
     membranes
-        Non-zero where a membrane was predicted, of the same shape.
+        Mask with the same shape, non-zero where a membrane was predicted.
     region
         Mask, non-zero where the truth is known.
     membrane_width, max_gap
-        Width of the true membranes, and of the widest gap between cells that share one, in pixels, as for
+        Width of the true membranes, and largest gap between cells that share a membrane, in pixels, as for
         :func:`fijibridge.membrane_target`.
 
     Returns
@@ -79,17 +79,17 @@ def correlate_errors(errors: Array, max_distance: int = 40, sampling: Sequence[f
     Parameters
     ----------
     errors
-        Map of :func:`error_map`.
+        Map returned by :func:`error_map`.
     max_distance
         Largest distance, in pixels of the last axis.
     sampling
-        Distance of neighbouring pixels along each axis, in pixels of the last; all 1 if left out.
+        Distance between neighbouring pixels along each axis, in pixels of the last axis; by default 1 for all axes.
 
     Returns
     -------
     pandas.DataFrame
-        ``distance`` (px) and ``correlation``, Pearson's correlation of two known pixels at this distance: 1 at 0, about
-        0 for independent wrong pixels; NaN if no pixel is wrong or all are.
+        ``distance`` (px) and ``correlation``, Pearson's correlation of two known pixels at this distance: 1 at distance
+        0, about 0 for independent wrong pixels; NaN if no pixel is wrong, or all are.
 
     Notes
     -----
@@ -114,7 +114,7 @@ def correlate_errors(errors: Array, max_distance: int = 40, sampling: Sequence[f
 
 
 def _autocovariance(image: npt.NDArray[np.float32], reach: Sequence[int]) -> Floats:
-    """Return the sum over all pairs of pixels of their product, for each lag up to `reach`; lag 0 is in the middle."""
+    """Return the sum of the products of all pairs of pixels, for each lag up to `reach`; lag 0 is in the middle."""
     shape = [fft.next_fast_len(n + r, real=True) for n, r in zip(image.shape, reach, strict=True)]
     axes = range(image.ndim)
     spectrum = fft.rfftn(image, shape, workers=-1)
@@ -138,7 +138,7 @@ def enrich_errors(
     Parameters
     ----------
     errors
-        Map of :func:`error_map`.
+        Map returned by :func:`error_map`.
     true
         Label image of the true cells.
     wrong_cells
@@ -151,15 +151,16 @@ def enrich_errors(
     Returns
     -------
     pandas.DataFrame
-        Two rows, ``where`` = ``wrong cells``, ``membranes``; the share of wrong pixels ``inside`` and ``outside``,
-        their ratio ``enrichment``, and ``p``, the one-sided probability of an enrichment as large by chance.
+        Two rows, in which ``where`` is ``wrong cells`` and ``membranes``; the fraction of wrong pixels ``inside`` and
+        ``outside``, their ratio ``enrichment``, and ``p``, the one-sided probability of such an enrichment by chance.
 
     Notes
     -----
-    *Wrong cells*: each pixel belongs to its nearest true cell; those of wrong cells are inside. A permutation shuffles
-    which cells are wrong. *Membranes*: pixels within 2 px of a true boundary are inside. A permutation shifts the whole
-    map of wrong pixels by a random vector, with wrap-around, which keeps their clusters; pixels that land on unknown
-    ones are left out. p = (1 + number as large) / (1 + permutations) (Phipson and Smyth 2010).
+    *Wrong cells*: each pixel belongs to its nearest true cell, and pixels of wrong cells are inside. A permutation
+    shuffles which cells are wrong. *Membranes*: pixels within 2 px of a true boundary are inside. A permutation shifts
+    the whole map of wrong pixels by a random vector, with wrap-around, which preserves clusters; pixels that are
+    shifted to unknown pixels are left out. p = (1 + number of permutations with at least this enrichment) /
+    (1 + number of permutations) (Phipson and Smyth 2010).
     """
     same_shape(errors=errors, true=true)
     rng = np.random.default_rng(seed)
@@ -194,7 +195,7 @@ def _at_cells(
 
 
 def _densities(flags: Mask, errors: Floats, pixels: Floats) -> tuple[float, float]:
-    """Return the share of wrong pixels in the flagged cells, and in the others."""
+    """Return the fraction of wrong pixels in the flagged cells, and in the others."""
     return float(flags @ errors / (flags @ pixels)), float(~flags @ errors / (~flags @ pixels))
 
 
@@ -219,7 +220,7 @@ def _at_membranes(
 
 
 def _share_of_shifted(places: npt.NDArray[np.int64], known: Mask, near: Mask, rng: np.random.Generator) -> float:
-    """Return, after a random shift of the wrong pixels, the share of those on known pixels that lie near membranes."""
+    """Shift the wrong pixels randomly; of those on known pixels, return the fraction that is near membranes."""
     shape = np.array(known.shape)
     moved = tuple(((places + rng.integers(0, shape)) % shape).T)
     there = known[moved]

@@ -1,4 +1,4 @@
-"""Outlines of cells in the colour of their outcome, and points on broken membranes, as ROIs."""
+"""ROIs that show a diagnosis: cell outlines in the colours of their outcomes, and points on broken membranes."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from fijibridge.rois import Roi, labels_to_rois
 
 
 def matching_rois(matching: Matching, true: Array, pred: Array) -> tuple[list[Roi], dict[str, str]]:
-    """Return the outlines of predicted cells, and of true ones without a match, with their colours.
+    """Return the outlines of predicted cells and of unmatched true cells, with their colours.
 
     Parameters
     ----------
     matching
         Matching of the two label images.
     true, pred
-        (Y, X) or (Z, Y, X), integers.
+        Integers, (Y, X) or (Z, Y, X).
 
     Returns
     -------
     rois
-        ROIs named by the predicted id, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` for a true one.
+        ROIs named after the id of the predicted cell, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` for a true cell.
     colors
-        ``"#rrggbb"`` by name, of :data:`fijibridge.colors.OUTCOME_COLORS`, or :data:`fijibridge.colors.UNKNOWN_COLOR`.
+        ``"#rrggbb"`` by name, from :data:`fijibridge.colors.OUTCOME_COLORS`, or
+        :data:`fijibridge.colors.UNKNOWN_COLOR`.
     """
     table = matching.cells()
     lost = table[table["predicted"].isna()]
@@ -38,7 +39,7 @@ def matching_rois(matching: Matching, true: Array, pred: Array) -> tuple[list[Ro
 
 
 def gap_points(gaps: pd.DataFrame) -> tuple[pd.DataFrame, list[Roi]]:
-    """Return the broken membranes with names, ``"gap 1"`` ..., in the column ``label``, and a point on each."""
+    """Add a column ``label`` with names, ``"gap 1"`` ..., to the broken membranes, and return a point ROI for each."""
     named = gaps.copy()
     named.insert(0, "label", [f"gap {n}" for n in range(1, len(gaps) + 1)])
     points = [

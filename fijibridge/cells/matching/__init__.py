@@ -1,4 +1,4 @@
-"""Predicted cells against true ones: matches, and the agreement of the two partitions."""
+"""Comparison of predicted and true cells: matches, and agreement of the two partitions."""
 
 THRESH = 0.5
-"""Default IoU from which a predicted cell matches a true one."""
+"""Default minimum IoU at which a predicted cell matches a true one."""

@@ -26,15 +26,15 @@ class Agreement:
     Attributes
     ----------
     adapted_rand_error : float
-        1 - F of the pairs of pixels, 0 = equal (Arganda-Carreras et al. 2015, eq. 4 and 5), the error of the ISBI 2012
-        challenge. `rand_precision` falls with merges, `rand_recall` with splits.
+        1 - F score over pairs of pixels, 0 = identical (Arganda-Carreras et al. 2015, eq. 4 and 5), as in the ISBI 2012
+        challenge. Merges decrease `rand_precision`, splits decrease `rand_recall`.
     voi_split, voi_merge : float
-        Conditional entropies in bits: H(pred | true) rises with splits, H(true | pred) with merges (Meilă 2007);
+        Conditional entropies in bits: splits increase H(pred | true), merges increase H(true | pred) (Meilă 2007);
         their sum is the variation of information.
     boundary_precision, boundary_recall : float
-        Share of the predicted (true) boundary that lies within the tolerance of the true (predicted) one.
+        Fraction of the predicted (true) boundary that is within the tolerance of the true (predicted) one.
     tolerance : float
-        Tolerance of the boundaries, in pixels of x.
+        Tolerance for boundaries, in x pixels.
     """
 
     adapted_rand_error: float
@@ -62,7 +62,7 @@ class Agreement:
 def compare_labels(
     true: Array, pred: Array, *, region: Array | None = None, tolerance: float = 2, fill_gaps: float = 0
 ) -> Agreement:
-    """Compare two label images as partitions of the pixels, and their boundaries.
+    """Compare two label images as partitions of the pixels, and compare their boundaries.
 
     Parameters
     ----------
@@ -71,11 +71,12 @@ def compare_labels(
     region
         Mask, non-zero where the truth is known.
     tolerance
-        Largest distance between two boundaries that agree, in pixels of x; along other axes the same physical distance.
+        Largest distance at which two boundaries agree, in x pixels; along other axes, the same physical distance.
     fill_gaps
         For Rand error and variation of information, predicted background within this distance of a predicted cell, in
-        pixels of x, belongs to this cell. With 0, as in scikit-image, all gaps between predicted cells form one region,
-        which holds pixels of most true cells: where the truth has no such gaps, this alone can be most of the error.
+        x pixels, is counted as part of the cell. With 0, as in scikit-image, all gaps between predicted cells form one
+        region, which contains pixels of most true cells: if the truth has no such gaps, this can cause most of the
+        error.
 
     Raises
     ------
@@ -84,10 +85,10 @@ def compare_labels(
 
     Notes
     -----
-    Rand error and variation of information are those of scikit-image with ``ignore_labels=(0,)``: only pixels in true
-    cells count, and predicted background is one more region. (scikit-image 0.26 swaps precision and recall against its
-    own description and the paper.) A boundary pixel belongs to a cell and has a neighbour, along an axis, of another
-    id.
+    Rand error and variation of information equal those of scikit-image with ``ignore_labels=(0,)``: only pixels in true
+    cells count, and predicted background is an additional region. (scikit-image 0.26 swaps precision and recall,
+    contrary to its own documentation and the paper.) A boundary pixel belongs to a cell and has a neighbour with
+    another id along an axis.
 
     Examples
     --------
@@ -111,7 +112,7 @@ def compare_labels(
 
 
 def boundary(labels: npt.NDArray[Any], known: Mask | None = None) -> Mask:
-    """Mark the pixels of cells that have a neighbour, along an axis, of another id, both where the truth is known.
+    """Mark cell pixels that have a neighbour with another id along an axis; with `known`, both must be known pixels.
 
     Examples
     --------
@@ -130,7 +131,7 @@ def boundary(labels: npt.NDArray[Any], known: Mask | None = None) -> Mask:
 
 
 def _inside(overlaps: Overlaps) -> tuple[Ints, Ints, Ints, Ints]:
-    """Return pixels per pair in true cells, of its true cell, of its predicted id, and the total."""
+    """Return the pixels of each pair in true cells, of its true cell and of its predicted id, and the total."""
     cell = overlaps.true > 0
     pixels = overlaps.pixels[cell]
     rows = np.unique(overlaps.true[cell], return_inverse=True)[1]
@@ -145,7 +146,7 @@ def _inside(overlaps: Overlaps) -> tuple[Ints, Ints, Ints, Ints]:
 
 def _rand(overlaps: Overlaps) -> tuple[float, float, float]:
     pixels, in_true, in_pred, _ = _inside(overlaps)
-    # Pairs of two different pixels, as floats: in large images their number exceeds 64 bits.
+    # Pairs of two different pixels, as floats, since their number exceeds 64 bits in large images.
     together = float(pixels @ (pixels - 1.0))
     same_true, same_pred = float(pixels @ (in_true - 1.0)), float(pixels @ (in_pred - 1.0))
     precision, recall = _ratio(together, same_pred), _ratio(together, same_true)
@@ -165,7 +166,7 @@ def _ratio(numerator: float, denominator: float) -> float:
 
 
 def _sampling(image: Array) -> tuple[float, ...]:
-    """Return the distance of neighbouring pixels along each axis, in pixels of x."""
+    """Return the distance between neighbouring pixels along each axis, in x pixels."""
     image = in_order(image)
     if not isinstance(image, xr.DataArray):
         return (1.0,) * image.ndim
@@ -180,7 +181,7 @@ def _boundary_scores(
 
 
 def _share_near(edge: Mask, other: Mask, known: Mask | None, tolerance: float, sampling: tuple[float, ...]) -> float:
-    """Return the share of the known pixels of an edge that lie within the tolerance of another edge."""
+    """Return the fraction of the known pixels of an edge that are within the tolerance of another edge."""
     counted = edge if known is None else edge & known
     if not counted.any():
         return float("nan")

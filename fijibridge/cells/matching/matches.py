@@ -21,23 +21,23 @@ from fijibridge.image import Array
 from fijibridge.renames import keyword_only, rename_attributes
 
 Groups = tuple[tuple[int, tuple[int, ...]], ...]
-"""Cells, each with the cells of the other image that lie in it."""
+"""Ids of cells, each with the ids of the cells of the other image that are inside it."""
 
 
 @dataclass(frozen=True)
 class Matching:
-    """Result of :func:`match_labels`, with the names of stardist.
+    """Result of :func:`match_labels`; attributes are named as in StarDist.
 
     Attributes
     ----------
     criterion, thresh : str, float
-        Score and threshold that make a match.
+        Score, and threshold at which cells match.
     tp, fp, fn : int
-        Matched cells, predicted ones without a match, true ones without a match.
+        Number of matches, of unmatched predicted cells, and of unmatched true cells.
     n_true, n_pred : int
-        Cells in the truth and in the prediction.
+        Number of true and of predicted cells.
     mean_true_score : float
-        Sum of the matches' scores over `n_true`.
+        Sum of the scores of all matches, divided by `n_true`.
     mean_matched_score : float
         Mean score of the matches.
     pairs : tuple of (true id, predicted id)
@@ -45,19 +45,20 @@ class Matching:
     scores : tuple of float
         Score of each pair.
     missed, extra : tuple of int
-        Ids of the true cells and the predicted cells without a match.
+        Ids of the unmatched true cells and of the unmatched predicted cells.
     splits : tuple of (true id, predicted ids)
-        True cells in which two or more predicted ones lie, each with more than half of its pixels.
+        True cells that contain more than half of the pixels of each of two or more predicted cells.
     merges : tuple of (predicted id, true ids)
-        Predicted cells in which two or more true ones lie, each with more than half of its pixels.
+        Predicted cells that contain more than half of the pixels of each of two or more true cells.
     seg_scores : tuple of float
-        IoU of each true cell, in the order of the ids, with the predicted one that covers more than half of it;
-        0 where there is none.
+        For each true cell, in the order of the ids, its IoU with the predicted cell that covers more than half of it;
+        0 if there is none.
 
     Notes
     -----
-    A ratio without a denominator (the precision of no prediction) is NaN, not 0. Splits, merges and SEG do not depend
-    on the threshold; a matched cell may be split or merged too, with a sliver beside the match.
+    Ratios whose denominator is 0 (such as the precision if nothing was predicted) are NaN, not 0. Splits, merges and
+    SEG do not depend on the threshold; a matched cell may also be split or merged, if there is a small piece besides
+    its match.
     """
 
     criterion: str
@@ -75,27 +76,27 @@ class Matching:
 
     @property
     def n_true(self) -> int:
-        """Cells in the truth."""
+        """Number of true cells."""
         return self.tp + self.fn
 
     @property
     def n_pred(self) -> int:
-        """Cells in the prediction."""
+        """Number of predicted cells."""
         return self.tp + self.fp
 
     @property
     def precision(self) -> float:
-        """Share of the predicted cells that match, tp / n_pred."""
+        """Fraction of the predicted cells that are matched, tp / n_pred."""
         return _ratio(self.tp, self.n_pred)
 
     @property
     def recall(self) -> float:
-        """Share of the true cells that are matched, tp / n_true."""
+        """Fraction of the true cells that are matched, tp / n_true."""
         return _ratio(self.tp, self.n_true)
 
     @property
     def accuracy(self) -> float:
-        """Tp / (tp + fp + fn), the average precision of one threshold in the nuclei challenges."""
+        """Tp / (tp + fp + fn), the average precision at one threshold in the nuclei segmentation challenges."""
         return _ratio(self.tp, self.tp + self.fp + self.fn)
 
     @property
@@ -105,7 +106,7 @@ class Matching:
 
     @property
     def mean_true_score(self) -> float:
-        """Sum of the matches' scores over the number of true cells."""
+        """Sum of the scores of all matches, divided by the number of true cells."""
         return _ratio(sum(self.scores), self.n_true)
 
     @property
@@ -115,12 +116,12 @@ class Matching:
 
     @property
     def panoptic_quality(self) -> float:
-        """Sum of the matches' scores over tp + fp/2 + fn/2 (Kirillov et al. 2019, eq. 1)."""
+        """Sum of the scores of all matches, divided by tp + fp/2 + fn/2 (Kirillov et al. 2019, eq. 1)."""
         return _ratio(sum(self.scores), self.tp + self.fp / 2 + self.fn / 2)
 
     @property
     def seg(self) -> float:
-        """Mean of `seg_scores`, the Cell Tracking Challenge's SEG (Maška et al. 2014, section 2.3)."""
+        """Mean of `seg_scores`: the SEG measure of the Cell Tracking Challenge (Maška et al. 2014, section 2.3)."""
         return _ratio(sum(self.seg_scores), len(self.seg_scores))
 
     def _repr_html_(self) -> str:
@@ -136,17 +137,18 @@ class Matching:
         return displays.page("Matching", displays.facts(facts))
 
     def cells(self) -> pd.DataFrame:
-        """Return the outcome of each cell: a row per match, and per cell of either image without a match.
+        """Return the outcome of each cell: one row per match, plus one row for each unmatched cell of either image.
 
         Returns
         -------
         pandas.DataFrame
-            ``label`` (the predicted id, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` of a true one), ``outcome``,
-            ``true`` and ``predicted`` ids (``Int64``, missing without a match), ``score`` (NaN without a match), and
-            the ``color`` of its outcome in :data:`~fijibridge.colors.OUTCOME_COLORS`. A true cell without a match is
-            ``merged`` if it lies, by more than half, in a predicted cell with others, ``split`` if two predicted ones
-            lie in it, else ``missed``. A predicted one is ``merged`` if two true ones lie in it, ``split`` if it is a
-            piece of a true one, else ``extra``. Half of a cell is the only limit: there is no share of overlap to tune.
+            ``label`` (the predicted id, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` for an unmatched true cell),
+            ``outcome``, ``true`` and ``predicted`` ids (``Int64``, missing without a match), ``score`` (NaN without a
+            match), and the ``color`` of the outcome in :data:`~fijibridge.colors.OUTCOME_COLORS`. An unmatched true
+            cell is ``merged`` if more than half of it is in a predicted cell together with others, ``split`` if two or
+            more predicted cells are in it, otherwise ``missed``. An unmatched predicted cell is ``split`` if it is one
+            of several pieces of a true cell, ``merged`` if two or more true cells are in it, otherwise ``extra``. A
+            cell is in another one if more than half of it is; no overlap threshold needs tuning.
         """
         rows: list[tuple[Any, ...]] = [
             (str(pred), "matched", true, pred, score)
@@ -162,7 +164,7 @@ class Matching:
         return table.assign(color=table["outcome"].map(OUTCOME_COLORS))
 
     def outcomes(self) -> dict[str, int]:
-        """Count the true cells by outcome, and the predicted cells that are ``extra``."""
+        """Count the true cells with each outcome, and the predicted cells that are ``extra``."""
         cells = self.cells()
         counted = cells.loc[cells["true"].notna() | (cells["outcome"] == "extra"), "outcome"].value_counts()
         return {kind: int(counted.get(kind, 0)) for kind in OUTCOME_COLORS}
@@ -171,7 +173,7 @@ class Matching:
 def _outcomes(
     ids: Sequence[int], inside: Groups, around: Groups, part: str, whole: str, alone: str
 ) -> list[tuple[int, str]]:
-    """Return the outcome of each id: `part` if it lies in a group, `whole` if it holds a group, else `alone`."""
+    """Return the outcome of each id: `part` if it is a member of a group, `whole` if it contains one, else `alone`."""
     parts, wholes = {i for _, members in inside for i in members}, {i for i, _ in around}
     return [(i, part if i in parts else whole if i in wholes else alone) for i in ids]
 
@@ -209,18 +211,18 @@ def match_labels(
     Parameters
     ----------
     true, pred
-        Label images of equal shape, 2D or 3D, 0 = background, ids with any gaps. Lazy ones (dask) are read slab by
+        Label images of equal shape, 2D or 3D, 0 = background; ids may have gaps. Lazy (dask) images are read slab by
         slab.
     thresh
-        A pair with at least this score can match; each cell is in at most one match. Several thresholds give one
-        matching each, and count the pixels once.
+        Minimum score at which two cells can match; each cell is in at most one match. For several thresholds, one
+        matching each is returned, but pixels are counted only once.
     criterion
-        ``"iou"``: intersection over union; ``"iot"``: over the true cell; ``"iop"``: over the predicted one.
+        ``"iou"``: intersection over union; ``"iot"``: over the true cell; ``"iop"``: over the predicted cell.
     region
-        Mask, non-zero where the truth is known. Other pixels do not count, and cells, true and predicted, with more
-        than half of their pixels outside are left out.
+        Mask, non-zero where the truth is known. Other pixels do not count, and true and predicted cells with more than
+        half of their pixels outside are left out.
     min_size
-        Cells of fewer pixels, true and predicted, are left out, for a truth with slivers.
+        True and predicted cells with fewer pixels are left out, for example if the truth contains tiny fragments.
 
     Returns
     -------
@@ -234,11 +236,11 @@ def match_labels(
 
     Notes
     -----
-    Above an IoU of 0.5 matches are unique. At or below it the number of matches is maximal, as in stardist, and among
-    equal numbers the sum of their scores. (stardist also sums scores below the threshold: counts are equal, sums may
-    differ.) The optimum is found separately for each group of overlapping cells.
+    For IoU thresholds above 0.5, matches are unique. For lower thresholds, the number of matches is maximized, as in
+    StarDist, and then the sum of their scores. (StarDist's sum includes scores below the threshold: the counts are
+    equal, but the sums may differ.) The optimum is found separately for each group of overlapping cells.
 
-    Undefined ratios are NaN, where stardist returns 0: the precision of no prediction is not 0.
+    Undefined ratios, such as the precision if nothing was predicted, are NaN, whereas StarDist returns 0.
 
     Examples
     --------
@@ -254,7 +256,7 @@ def match_labels(
     thresholds = [float(t) for t in thresh] if isinstance(thresh, Iterable) else [float(thresh)]
     for value in thresholds:
         if not 0 < value <= 1:
-            raise ImageError(f"thresh is {value:g}; expected a score above 0 and up to 1")
+            raise ImageError(f"thresh is {value:g}; expected a score above 0 and at most 1")
     overlaps = count_overlaps(true, pred, region=region, min_size=min_size)
     score = _scores(overlaps.cells, criterion)
     common = _independent_of_threshold(overlaps)
@@ -286,7 +288,7 @@ def _matching(overlaps: Overlaps, score: Floats, criterion: str, thresh: float, 
 def _independent_of_threshold(overlaps: Overlaps) -> dict[str, Any]:
     """Return splits, merges and SEG scores.
 
-    More than half of a cell lies in at most one other cell, so each cell has at most one holder.
+    More than half of a cell can be in only one cell of the other image, so each cell has at most one holder.
     """
     cells, true, pred = overlaps.cells, overlaps.true_ids, overlaps.pred_ids
     in_true = 2 * cells.pixels > cells.pred_size[cells.column]  # more than half of the predicted cell
@@ -301,7 +303,7 @@ def _independent_of_threshold(overlaps: Overlaps) -> dict[str, Any]:
 
 
 def _groups(holders: Ints, members: Ints) -> Groups:
-    """Return each holder of two or more members, with its members."""
+    """Return each holder that has two or more members, with its members."""
     order = np.lexsort((members, holders))
     ids, start = np.unique(holders[order], return_index=True)
     parts = np.split(members[order], start[1:])
@@ -316,9 +318,9 @@ def _scores(cells: CellOverlaps, criterion: str) -> Floats:
 
 
 def _best(row: Ints, column: Ints, score: Floats) -> Ints:
-    """Choose pairs that share no cell: as many as possible, and among these the largest sum of scores."""
-    # Usually no cell is in two pairs, and there is nothing to choose. Else the assignment is solved for each connected
-    # group of cells: the cost is cubic in the size of a group, which stays small.
+    """Choose pairs that share no cell: as many as possible and, among equally many, with the largest sum of scores."""
+    # Usually no cell is in two pairs, and there is nothing to choose. Otherwise, the assignment is solved for each
+    # connected group of cells, since the cost is cubic in the size of a group, and groups are small.
     if len(np.unique(row)) == len(row) and len(np.unique(column)) == len(column):
         return np.arange(len(row))
     rows, row = np.unique(row, return_inverse=True)
@@ -332,12 +334,12 @@ def _best(row: Ints, column: Ints, score: Floats) -> Ints:
 
 
 def _best_of_group(row: Ints, column: Ints, score: Floats) -> Ints:
-    """Choose the best pairs of one group, by an assignment of maximal gain."""
+    """Choose the best pairs of one group, as an assignment with maximum gain."""
     r, i = np.unique(row, return_inverse=True)
     c, j = np.unique(column, return_inverse=True)
     gain = np.zeros((len(r), len(c)))
-    # A pair gains 1, and its score only a share so small that all scores together stay below 1: the number of pairs
-    # decides first. Pairs below the threshold gain 0, and are dropped if assigned.
+    # Each pair gains 1 plus its score, scaled down so that all scores together stay below 1: the number of pairs is
+    # decisive. Pairs below the threshold gain 0, and are dropped if they are assigned.
     gain[i, j] = 1 + score / (2 * min(len(r), len(c)))
     number = np.full(gain.shape, -1)
     number[i, j] = np.arange(len(row))
@@ -346,7 +348,7 @@ def _best_of_group(row: Ints, column: Ints, score: Floats) -> Ints:
 
 
 def average_precision(matchings: Iterable[Matching]) -> float:
-    """Return the mean over thresholds of tp / (tp + fp + fn), the score of the nuclei challenges (Caicedo et al. 2019).
+    """Return the mean of tp / (tp + fp + fn) over thresholds, as in nuclei challenges (Caicedo et al. 2019).
 
     Examples
     --------

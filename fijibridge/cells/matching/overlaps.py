@@ -1,8 +1,8 @@
-"""Count the pixels that each true cell shares with each predicted one, the base of all comparisons of label images.
+"""Count the pixels that each true cell shares with each predicted cell: the basis of all comparisons of label images.
 
-The result is a sparse table with one row per pair of ids that share pixels. Neighbouring pixels of one pair are
-shortened to a run, and the runs of a slab are summed as a sparse matrix, whose duplicate entries add up. So the time is
-linear in pixels, nothing is sorted by pixel, and volumes larger than memory are read slab by slab.
+The result is a sparse table with one row per pair of ids that share pixels. Adjacent pixels of the same pair are
+combined into a run, and the runs of a slab are summed in a sparse matrix, which adds duplicate entries. The run time is
+therefore linear in the number of pixels, pixels are never sorted, and volumes larger than memory are read slab by slab.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from fijibridge.errors import ImageError
 from fijibridge.image import Array, as_labels, in_order, same_shape
 from fijibridge.renames import keyword_only
 
-_SLAB = 2**22  # pixels that are counted together
+_SLAB = 2**22  # number of pixels that are counted together
 
 
 @dataclass(frozen=True)
 class Overlaps:
-    """Pixels shared by each pair of a true and a predicted id, background (0) included.
+    """Pixels shared by each pair of a true and a predicted id, including background (0).
 
     Attributes
     ----------
     true, pred, pixels : numpy.ndarray
-        One entry per pair that shares pixels, ordered by true id, then by predicted id; ``int64``.
+        ``int64``, one entry per pair that shares pixels, sorted by true id, then by predicted id.
     dropped, dropped_true : numpy.ndarray
-        Predicted and true ids that do not count as cells: those with more than half of their pixels where the truth is
-        unknown, and those with fewer than `min_size` pixels.
+        Predicted and true ids that do not count as cells, because the truth is unknown in more than half of their
+        pixels, or because they have fewer than `min_size` pixels.
     """
 
     true: Ints
@@ -55,7 +55,7 @@ class Overlaps:
 
     @cached_property
     def cells(self) -> CellOverlaps:
-        """Pairs of two cells, without background and dropped cells."""
+        """Pairs of cells that share pixels, without background and dropped cells."""
         row, column = np.searchsorted(self.true_ids, self.true), np.searchsorted(self.pred_ids, self.pred)
         in_true = (self.true > 0) & ~np.isin(self.true, self.dropped_true)
         in_pred = (self.pred > 0) & ~np.isin(self.pred, self.dropped)
@@ -71,7 +71,7 @@ class Overlaps:
 
 @dataclass(frozen=True)
 class CellOverlaps:
-    """Pairs of cells that share `pixels`, `row` and `column` as indices of their ids; and the size of each cell."""
+    """Pairs of cells, by the indices `row` and `column` of their ids, with shared `pixels`; and all cell sizes."""
 
     row: Ints
     column: Ints
@@ -81,12 +81,12 @@ class CellOverlaps:
 
     @property
     def of_true(self) -> npt.NDArray[np.float64]:
-        """Share of the true cell that lies in the predicted one."""
+        """Fraction of the true cell that is in the predicted cell."""
         return self.pixels / self.true_size[self.row]
 
     @property
     def of_pred(self) -> npt.NDArray[np.float64]:
-        """Share of the predicted cell that lies in the true one."""
+        """Fraction of the predicted cell that is in the true cell."""
         return self.pixels / self.pred_size[self.column]
 
     @property
@@ -102,12 +102,12 @@ def count_overlaps(true: Array, pred: Array, *, region: Array | None = None, min
     Parameters
     ----------
     true, pred
-        Label images of equal shape, with any number of axes. Lazy ones (dask, zarr) are read slab by slab, so that
-        volumes may be larger than memory.
+        Label images of equal shape, with any number of axes. Lazy images (dask, zarr) are read slab by slab, so they
+        may be larger than memory.
     region
         Mask, non-zero where the truth is known; other pixels do not count.
     min_size
-        Cells with fewer pixels, inside and outside the region together, are dropped.
+        Cells with fewer pixels in total, inside and outside the region, are dropped.
 
     Raises
     ------
@@ -136,19 +136,20 @@ def count_overlaps(true: Array, pred: Array, *, region: Array | None = None, min
         unknown.append(_counted(nothing, p[~k], length[~k]))
         unknown_true.append(_counted(nothing, t[~k], length[~k]))
     t, p, pixels = _counted(*_joined(known))
+    # Outside the region only the size of each cell counts, for `min_size`.
     dropped = (_dropped(ids, pixels, *_joined(u)[1:], min_size) for ids, u in ((p, unknown), (t, unknown_true)))
     return Overlaps(t, p, pixels, *dropped)
 
 
 def _chunk(image: Array) -> int:
-    """Return the thickness of the chunks of an image on disk, 1 for an image in memory."""
+    """Return the thickness of the chunks of an image on disk, or 1 for an image in memory."""
     chunks = getattr(image, "chunks", None)
     first = chunks[0] if chunks else 1
     return max(first) if isinstance(first, tuple) else int(first)
 
 
 def _slabs(shape: tuple[int, ...], chunk: int) -> Iterator[slice]:
-    """Cut the first axis into slabs of a few million pixels, of whole chunks, so that none is read twice."""
+    """Divide the first axis into slabs of a few million pixels that consist of whole chunks, so none is read twice."""
     thickness = -(-max(1, _SLAB // max(1, int(np.prod(shape[1:])))) // chunk) * chunk
     return (slice(start, start + thickness) for start in range(0, shape[0], thickness))
 
@@ -156,7 +157,7 @@ def _slabs(shape: tuple[int, ...], chunk: int) -> Iterator[slice]:
 def _runs(
     true: npt.NDArray[Any], pred: npt.NDArray[Any], known: npt.NDArray[np.bool_] | None
 ) -> tuple[Ints, Ints, Ints, npt.NDArray[np.bool_]]:
-    """Return the runs of neighbouring pixels with equal ids: true id, predicted id, length, known."""
+    """Return runs of adjacent pixels with equal ids: true id, predicted id, length, and whether the truth is known."""
     change = true[1:] != true[:-1]
     change |= pred[1:] != pred[:-1]
     if known is not None:
@@ -174,20 +175,20 @@ def _signed(ids: npt.NDArray[Any]) -> Ints:
 
 
 def _counted(true: Ints, pred: Ints, pixels: Ints) -> tuple[Ints, Ints, Ints]:
-    """Sum the pixels of equal pairs; sorted by true, then by predicted id."""
+    """Sum the pixels of equal pairs; return them sorted by true id, then by predicted id."""
     if not len(true):
         return true, pred, pixels
     true_ids, row = _compact(true)
     pred_ids, column = _compact(pred)
-    # Entries at one place of a sparse matrix add up.
+    # Entries at the same place of a sparse matrix are added.
     table = coo_array((pixels, (row, column)), shape=(len(true_ids), len(pred_ids))).tocsr()
-    table.sum_duplicates()
+    table.sum_duplicates()  # also sorts the columns of each row
     pairs = table.tocoo()
     return true_ids[pairs.coords[0]], pred_ids[pairs.coords[1]], np.asarray(pairs.data, np.int64)
 
 
 def _compact(ids: Ints) -> tuple[Ints, Ints]:
-    """Return the distinct ids, ascending, and the index of each id in them; without sorting where ids are small."""
+    """Return the distinct ids, ascending, and the index of each id among them; small ids need no sorting."""
     if ids.max() > 16 * len(ids) + 2**20:
         unique, index = np.unique(ids, return_inverse=True)
         return unique, index
@@ -197,6 +198,7 @@ def _compact(ids: Ints) -> tuple[Ints, Ints]:
 
 
 def _joined(parts: list[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
+    """Concatenate lists of true ids, predicted ids and pixels, also an empty list; equal pairs are not summed."""
     none = np.zeros(0, np.int64)
     true, pred, pixels = (np.concatenate(arrays) for arrays in zip((none,) * 3, *parts, strict=True))
     return true, pred, pixels
@@ -216,5 +218,5 @@ def _ids(ids: Ints) -> Ints:
 
 
 def _summed(index: Ints, pixels: Ints, n: int) -> Ints:
-    # bincount sums floats, which are exact up to 2**53.
+    # bincount sums in floats, which are exact up to 2**53.
     return np.bincount(index, pixels, n).astype(np.int64)

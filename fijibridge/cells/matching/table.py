@@ -1,4 +1,4 @@
-"""Table of matches: a row for each image, with totals."""
+"""Table of matches: one row per image, with totals."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ _MEASURES = ("precision", "recall", "f1", "pq", "seg", "splits", "merges")
 def match_table(
     matchings: Mapping[str, Matching | Sequence[Matching]], groups: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """Tabulate matchings by image, with their total in the last row.
+    """Tabulate matchings by image, with the total in the last row.
 
     Parameters
     ----------
     matchings
-        One matching for each image name; or several of one image, at several thresholds: the row shows the first, and
-        column ``ap`` the mean over all.
+        One matching for each image name, or one for each of several thresholds: then the row shows the first threshold,
+        and the column ``ap`` the average precision over all.
     groups
-        Group of each image. Rows are then sorted by group, with a row ``total <group>`` after each.
+        Group of each image. If given, rows are sorted by group, with a row ``total <group>`` after each group.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``matched, GT, predicted, image, precision, recall, f1, pq, seg, splits, merges``: panoptic quality,
-        SEG, number of true cells that were split and of predicted cells that merge true ones; with several
-        thresholds also ``ap``. Ratios of a total come from the summed counts; they are not means over images.
+        Columns ``matched, GT, predicted, image, precision, recall, f1, pq, seg, splits, merges``, and ``ap`` if there
+        are several thresholds. ``GT`` is the number of true cells, ``pq`` the panoptic quality, ``splits`` the number
+        of true cells that were split, ``merges`` that of predicted cells that merge true cells. The ratios in a total
+        are computed from summed counts; they are not means over images.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def _by_name(matchings: Any) -> dict[str, tuple[Matching, ...]]:
 
 
 def _kind(thing: object) -> str:
-    """Name the type of a thing, and for a mapping the types of its values."""
+    """Return the name of an object's type and, for a mapping, the types of its values."""
     kinds = sorted({type(value).__name__ for value in thing.values()}) if isinstance(thing, Mapping) else []
     return f"a {type(thing).__name__}" + (f" of {', '.join(kinds)}" if kinds else "")
 
@@ -83,7 +84,7 @@ def _grouped(names: list[str], groups: Mapping[str, str] | None) -> dict[str, li
         return {"": names}
     without = [name for name in names if name not in groups]
     if without:
-        raise ImageError(f"image {without[0]!r} has no group; expected one for each of {names}")
+        raise ImageError(f"image {without[0]!r} has no group; expected a group for each of {names}")
     return {group: [n for n in names if groups[n] == group] for group in dict.fromkeys(groups[n] for n in names)}
 
 
@@ -97,12 +98,12 @@ def _total(found: list[tuple[Matching, ...]]) -> tuple[Matching, ...]:
     """Sum the matchings of several images, threshold by threshold."""
     kinds = {tuple((m.criterion, m.thresh) for m in matchings) for matchings in found}
     if len(kinds) > 1:
-        raise ImageError(f"matchings of different criteria or thresholds cannot be summed: {sorted(kinds)}")
+        raise ImageError(f"matchings with different criteria or thresholds cannot be summed: {sorted(kinds)}")
     return tuple(_sum(same) for same in zip(*found, strict=True))
 
 
 def _sum(matchings: Sequence[Matching]) -> Matching:
-    """Sum the counts. Pairs and ids are left out, as ids of different images do not correspond."""
+    """Sum the counts. Pairs and ids are left out, since ids of different images are unrelated."""
     return Matching(
         criterion=matchings[0].criterion,
         thresh=matchings[0].thresh,

@@ -1,1 +1,1 @@
-"""Down- and upscaling of images, and the number of cells that survive it."""
+"""Downscaling and upscaling of images, and the number of cells that survive downscaling."""

@@ -1,4 +1,4 @@
-"""Measure the upper limit that downscaling sets on matched cells, from the true cells alone."""
+"""Measure, from the true cells alone, how many cells can still be matched after downscaling."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from fijibridge.renames import keyword_only
 
 METHODS = ("max", "mean", "mode")
 ENOUGH = 0.995
-"""Share of matched cells from which the answer calls a factor good enough."""
+"""Fraction of matched cells at which a factor is called good enough in the answer."""
 
-_DEPTH = 0.35  # of a basin to be a cell, as a share of 1 / factor: what a straight line 1 px wide covers of a block
+# Minimum depth of a basin that becomes a cell, times the factor; a line 1 px wide covers 1 / factor of a block.
+_DEPTH = 0.35
 _COUNTS = ["matched", "n_true", "n_pred", "right", "known"]
 
 Images: TypeAlias = "Array | Sequence[Array] | Mapping[str, Array]"
@@ -43,54 +44,55 @@ def ceiling(
     region: Images | None = None,
     max_gap: float | None = None,
 ) -> pd.DataFrame:
-    """Measure the share of cells that a perfect prediction at a lower resolution can match.
+    """Measure the fraction of cells that a perfect prediction at a lower resolution can match.
 
-    The perfect prediction at the low resolution is made from the true cells, scaled back to full resolution and matched
-    with them. A network trained at that resolution can hardly do better.
+    The perfect prediction at the lower resolution is computed from the true cells, scaled back to full resolution and
+    matched with them. A network trained at the lower resolution can hardly do better.
 
     Parameters
     ----------
     labels
-        Label image of the true cells, (Y, X) or (Z, Y, X), or several of them, whose counts are summed.
+        One or several label images of the true cells, (Y, X) or (Z, Y, X). The counts of several images are summed.
     factors
-        Factors of downscaling for y and x, at least 1. z is kept.
+        Downscaling factors for y and x, at least 1. z is not scaled.
     methods
-        Predictions to simulate; each without growing, and with growing until a gap of 1 px is left.
+        Predictions to simulate, each without growing and with growing until a gap of 1 px is left:
 
-        ``"max"``: membranes, max-pooled. Cells are the 4-connected regions between them, upscaled as blocks. The usual
-        prediction of membrane pixels; thick membranes consume small cells.
-        ``"mean"``: the share of each pixel that is membrane (a regression). Its basins are seeds if deeper than
-        0.35 / factor; a straight line 1 px wide covers 1 / factor of a pixel. Seeds flood the linearly upscaled share
-        (watershed). Without growing, pixels of a share of at least one half are cleared.
-        ``"mode"``: the cells themselves, by the most frequent id, upscaled with smooth outlines: the upper limit of
-        networks that predict instances or affinities, whose boundaries lie between pixels.
+        ``"max"``: max-pooled membranes. Cells are the 4-connected regions between them, upscaled as blocks. This is the
+        usual prediction of membrane pixels; thick membranes consume small cells.
+        ``"mean"``: the fraction of each pixel that is membrane (a regression). Its basins are seeds if they are deeper
+        than 0.35 / factor; a straight line 1 px wide covers 1 / factor of a pixel. The linearly upscaled fraction is
+        flooded from the seeds (watershed). Without growing, pixels with a fraction of at least one half are cleared.
+        ``"mode"``: the cells themselves, as the most frequent id of each block, upscaled with smooth outlines. This is
+        the upper limit for networks that predict instances or affinities, whose boundaries run between pixels.
     thresh
-        IoU from which two cells match.
+        IoU at which two cells match.
     region
         Masks, one per label image, non-zero where the truth is known. Other pixels do not count.
     max_gap
-        Unlabelled strips up to this width, in pixels, are membrane. Wider ones are background: it has a membrane at its
-        edge, and neither its pixels nor regions in it count. Left out, half of the median cell width.
+        Unlabelled strips up to this width, in pixels, are membrane; by default, half the median cell width. Wider
+        strips are background: there is a membrane at the edge of the background, and its pixels, and regions in it, do
+        not count.
 
     Returns
     -------
     pandas.DataFrame
-        A row per factor, method and grow: ``factor, method, grow, matched, n_true, n_pred, recall`` (share of the true
-        cells that are matched), ``precision, f1, membrane_accuracy`` (share of the known pixels where the membranes of
-        the result, unlabelled or where cells touch, equal the true ones) and ``cell_width`` (median over the cells of
-        the diameter of a disc, in 3D a ball, of the same size, in downscaled pixels). ``table.attrs["answer"]`` names
-        the largest good factors in a sentence.
+        One row per factor, method and grow: ``factor, method, grow, matched, n_true, n_pred, recall`` (fraction of the
+        true cells that are matched), ``precision, f1, membrane_accuracy`` (fraction of the known pixels where the
+        membranes of the result, which are unlabelled pixels and contacts of cells, equal the true ones) and
+        ``cell_width`` (diameter of a disc, in 3D a ball, with the size of a cell: median over all cells, in downscaled
+        pixels). ``table.attrs["answer"]`` is a sentence with the largest factors that are good enough.
 
     Raises
     ------
     ImageError
         If there are no cells, an image has frames or channels, shapes or numbers of images differ, or a factor or
-        method is not known.
+        method is invalid.
 
     Notes
     -----
-    Where cells touch, membranes are made 1 px wide. Errors of a real prediction are not included: a method close to its
-    ceiling needs little resolution, not little training.
+    Where cells touch, membranes are drawn 1 px wide. Errors of a real prediction are not included: that a method is
+    close to its ceiling says that the resolution suffices, not that little training does.
 
     Examples
     --------
@@ -104,7 +106,7 @@ def ceiling(
     _check(factors, methods)
     truths = [_truth(image, known, max_gap) for image, known in _pairs(labels, region)]
     if not any(truth.widths.size for truth in truths):
-        raise ImageError("the labels hold no cells: there is nothing to match")
+        raise ImageError("the labels contain no cells: there is nothing to match")
     rows = [row for factor in factors for method in methods for row in _rows(truths, factor, method, thresh)]
     table = _table(rows, float(np.median(np.concatenate([truth.widths for truth in truths]))))
     table.attrs["answer"] = _answer(table)
@@ -113,7 +115,7 @@ def ceiling(
 
 @dataclass(frozen=True)
 class _Truth:
-    """True cells: ids, pixels that do not count, membranes, and the widths of the cells in pixels."""
+    """True cells: ids, mask of the pixels that do not count, membranes, and the widths of the cells in pixels."""
 
     labels: Labels
     outside: Mask
@@ -135,7 +137,7 @@ def _pairs(labels: Images, region: Images | None) -> list[tuple[Array, Array | N
     regions: dict[Any, Array | None] = dict.fromkeys(images) if region is None else dict(_several(region))
     if regions.keys() != images.keys():
         raise ImageError(
-            f"labels are the images {list(images)[:9]} but regions are {list(regions)[:9]}; expected one for each"
+            f"labels are the images {list(images)[:9]}, but regions are {list(regions)[:9]}; expected one for each"
         )
     return [(image, regions[name]) for name, image in images.items()]
 
@@ -163,7 +165,7 @@ def _truth(image: Array, region: Array | None, max_gap: float | None) -> _Truth:
 
 
 def _renumbered(labels: Labels) -> Labels:
-    """Replace ids of any size by 1, 2, ... in their order."""
+    """Replace ids of any size by 1, 2, ... in ascending order."""
     ids, place = np.unique(labels, return_inverse=True)
     return (place.reshape(labels.shape) + int(ids[:1].any())).astype(np.int64)
 
@@ -176,10 +178,10 @@ def _widths(labels: Labels) -> npt.NDArray[np.float64]:
 
 
 def _wide(unlabelled: Mask, max_gap: float) -> Mask:
-    """Return the unlabelled parts wider than the gap, by an opening with a disc.
+    """Return the unlabelled parts that are wider than the gap, by an opening with a disc.
 
-    The core is what lies further than half the gap from the rest; grown back by the same distance it fills the wide
-    parts, but not gaps, which have no core.
+    The core consists of the pixels that are more than half the gap away from all labelled pixels. Growing the core back
+    by the same distance restores the wide parts, but not gaps, which have no core.
     """
     from edt import edt
 
@@ -189,9 +191,9 @@ def _wide(unlabelled: Mask, max_gap: float) -> Mask:
 
 
 def _membranes(ids: Labels) -> Mask:
-    """Mark pixels of id 0, and one pixel of each pair where regions touch: that of the outside (id -1) if any.
+    """Mark pixels with id 0, and where two regions touch, one pixel of each pair: the one outside (id -1) if any.
 
-    One pixel of each pair is enough to separate 4-connected (6-connected) regions.
+    One pixel of each pair is enough to separate 4-connected (in 3D 6-connected) regions.
     """
     marked = np.asarray(ids == 0)
     for axis in range(ids.ndim):
@@ -250,9 +252,9 @@ def _mean(truth: _Truth, factor: int) -> tuple[Labels, Labels]:
 def _deep_basins(share: npt.NDArray[np.float32], depth: float) -> npt.NDArray[np.int32]:
     """Return the minima that are deep enough, with ids from 1.
 
-    Minima that stand out by `depth` survive a reconstruction by erosion from the relief raised by it. Connections run
-    along the axes only, as a line whose pixels touch at corners is closed; hence the footprint, which both functions
-    need, or false seeds of a few pixels appear.
+    Minima that stand out by `depth` survive a reconstruction by erosion that starts from the relief raised by `depth`.
+    Pixels are connected along the axes only, since a line whose pixels touch at corners is closed. Both functions need
+    this connectivity, or else false seeds of a few pixels appear.
     """
     from skimage.morphology import local_minima, reconstruction
 
@@ -265,7 +267,7 @@ def _deep_basins(share: npt.NDArray[np.float32], depth: float) -> npt.NDArray[np
 
 
 def _mode(truth: _Truth, factor: int) -> tuple[Labels, Labels]:
-    """Treat the outside as one more region, so that cells do not grow into it."""
+    """Treat the outside as an additional region, so that cells do not grow into it."""
     ids = np.where(truth.outside, truth.labels.max() + 1, truth.labels).astype(np.int32)
     cells = _up(_down(ids, factor, "mode"), factor, "labels", truth.labels.shape)
     return cells, grow_labels(cells)
@@ -283,7 +285,7 @@ def _table(rows: list[dict[str, Any]], width: float) -> pd.DataFrame:
 
 
 def _answer(table: pd.DataFrame) -> str:
-    """Name the largest good factor of each method, with or without growing, whichever is better."""
+    """Name the largest factor that is good enough for each method, with or without growing, whichever is better."""
     reached = {str(method): _furthest(rows) for method, rows in table.groupby("method", sort=False)}
     good = {method: factor for method, factor in reached.items() if factor}
     total, width = int(table["n_true"].iloc[0]), float(table["cell_width"].iloc[0] * table["factor"].iloc[0])
@@ -303,7 +305,7 @@ def _answer(table: pd.DataFrame) -> str:
 
 
 def _furthest(rows: pd.DataFrame) -> int:
-    """Return the largest factor such that it and all smaller ones tried are good enough, 0 if there is none."""
+    """Return the largest factor that, like all smaller ones tried, is good enough; 0 if there is none."""
     best = rows.groupby("factor")["recall"].max().sort_index()
     bad = [int(str(factor)) for factor, recall in best.items() if recall < ENOUGH]
     good = [int(str(factor)) for factor in best.index if not bad or int(str(factor)) < min(bad)]

@@ -1,7 +1,8 @@
-"""Downscale and upscale intensities, probabilities and labels by integer factors, in place.
+"""Downscale and upscale intensities, probabilities and labels by integer factors, and adapt the calibration.
 
-A block of f pixels becomes one pixel at the centre of the block: pixel size times f, origin plus (f - 1) / 2 old
-pixels. Upscaling reverses this; given the old shape, it also cuts off what exceeds it at the end::
+A block of f pixels becomes one pixel at the centre of the block: the pixel size is multiplied by f, and the origin
+moves by (f - 1) / 2 old pixels. Upscaling reverses this; given the old shape, it also cuts off excess pixels at the
+end::
 
     >>> import numpy as np
     >>> from fijibridge.image import as_image, origin, pixel_size
@@ -39,29 +40,30 @@ def downscale(image: ImageT, factor: Factor, method: str = "mean") -> ImageT:
     Parameters
     ----------
     image
-        Numbers or bool, axes out of ``t c z y x``; a plain array's axes are the last ones of these.
+        Numbers or bool, with axes from ``t c z y x``; the axes of a plain array are the last of these.
     factor
-        One integer for y and x; or one per axis, ``{"z": 2, "y": 3, "x": 3}``, where axes left out stay as they are; or
-        a tuple for the last axes, ``(2, 3, 3)`` for z, y and x. 1 leaves an axis as it is.
+        One integer for y and x; or one per axis, ``{"z": 2, "y": 3, "x": 3}``, where missing axes are not scaled; or a
+        tuple for the last axes, ``(2, 3, 3)`` for z, y and x. 1 means that an axis is not scaled.
     method
-        ``"mean"``: for intensities and probabilities; of a mask, the share of the block that it covers. NaN spreads.
+        ``"mean"``: for intensities and probabilities; for a mask, the fraction of the block that it covers. A block
+        that contains NaN becomes NaN.
         ``"max"``: for masks of thin structures, which stay closed.
-        ``"mode"``: for labels and classes: the most frequent value. Of equally frequent values a non-zero one, which
-        keeps thin cells, and of these the smallest.
+        ``"mode"``: for labels and classes, the most frequent value. Among equally frequent values, non-zero ones are
+        preferred, which preserves thin cells, and then the smallest.
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        Image of ``ceil(n / f)`` pixels along an axis of n; a partial block at the end is made of the pixels in it.
-        "max" and "mode" keep the dtype; "mean" gives the type to which numpy promotes it with ``float32``: ``float32``
-        for bool, 8 and 16 bits and ``float16``, ``float64`` for ``float64`` and wider integers. The coordinate of a
-        pixel is the centre of its full block, for a partial block too.
+        Image with ``ceil(n / f)`` pixels along an axis of length n; a partial block at the end is reduced like a full
+        one. "max" and "mode" keep the dtype; "mean" returns the type to which numpy promotes the dtype with
+        ``float32``: ``float32`` for bool, 8- and 16-bit integers and ``float16``, and ``float64`` for ``float64`` and
+        wider integers. The coordinate of a pixel is the centre of its full block, even if the block is partial.
 
     Raises
     ------
     ImageError
-        If a factor is not an integer of at least 1, or belongs to an axis that the image lacks or that cannot be scaled
-        (``c``), or the method does not fit the pixels.
+        If a factor is not an integer of at least 1, an axis is missing or cannot be scaled (``c``), or the method does
+        not suit the pixels.
 
     Examples
     --------
@@ -88,11 +90,11 @@ def upscale(image: ImageT, factor: Factor, method: str = "nearest", shape: Seque
         As for :func:`downscale`.
     method
         ``"nearest"``: each pixel becomes a block; keeps the dtype.
-        ``"linear"``: interpolates between the centres of blocks, constant beyond the outermost ones, so that a linear
-        ramp stays one; gives ``float32``, or ``float64`` as "mean" does. ``"labels"``: for label images: smoother
-        outlines than those of blocks; keeps the dtype and all ids.
+        ``"linear"``: interpolates between the centres of blocks, so that a linear ramp stays linear, and is constant
+        beyond the outermost centres; returns ``float32`` or ``float64``, as "mean" does.
+        ``"labels"``: for label images; gives smoother outlines than blocks, and keeps the dtype and all ids.
     shape
-        Shape of the result, of all axes or of the last ones, such as ``(Y, X)``; left out, ``n * f`` pixels along each
+        Shape of the result along all or the last axes, such as ``(Y, X)``; by default, ``n * f`` pixels along each
         axis.
 
     Returns
@@ -103,17 +105,17 @@ def upscale(image: ImageT, factor: Factor, method: str = "nearest", shape: Seque
     Raises
     ------
     ImageError
-        As :func:`downscale`, and if `shape` downscaled by `factor` is not that of the image.
+        As for :func:`downscale`, and if `shape` downscaled by `factor` is not the shape of the image.
 
     Notes
     -----
-    "labels" equals linear interpolation of the mask of each id (one-hot), where the largest value wins: at each new
-    pixel the ids of the 4 (in 3D 8) old pixels around it vote with their linear weights. 0 votes like any id, and the
-    nearest old pixel wins a tie. No other id has a weight there, so the cost does not depend on the number of ids. In
-    2D an id always wins at the centres of its own pixels; an id outvoted everywhere, such as a single voxel in 3D, gets
-    the blocks of its pixels back. Interpolating before deciding avoids stairs in label images (ITK's
-    LabelImageGaussianInterpolateImageFunction, with another kernel: Schaerer et al. 2014, "Generic interpolation of
-    multi-label images", Insight Journal).
+    "labels" is equivalent to linearly interpolating the mask of each id (one-hot) and choosing the id with the largest
+    value: at each new pixel, the ids of the 4 (in 3D 8) surrounding old pixels vote with their linear weights. 0 votes
+    like any id, and the nearest old pixel wins a tie. No other id has a weight there, so the cost does not depend on
+    the number of ids. In 2D, an id always wins at the centres of its own pixels; an id that is outvoted everywhere,
+    such as a single voxel in 3D, is restored as blocks. Interpolating before deciding avoids staircase outlines in
+    label images, as in ITK's LabelImageGaussianInterpolateImageFunction, which uses another kernel (Schaerer et al.
+    2014, "Generic interpolation of multi-label images", Insight Journal).
 
     Examples
     --------
@@ -149,7 +151,7 @@ def _of_name(methods: dict[str, Work], method: str) -> Work:
 
 
 def _numbers(pixels: Pixels, method: str, integers: bool) -> Pixels:
-    """Refuse pixels that do not fit the method."""
+    """Refuse pixels that do not suit the method."""
     kinds = "biu" if integers else "biuf"
     if pixels.dtype.kind not in kinds:
         wanted = "integers or bool: labels, classes, a mask" if integers else "real numbers or bool"
@@ -166,7 +168,7 @@ def _factors(image: xr.DataArray, factor: Factor) -> list[int]:
         given = {str(d): f for d, f in factor.items()}
     elif isinstance(factor, list | tuple):
         if not 1 <= len(factor) <= len(dims):
-            raise ImageError(f"factor {tuple(factor)} is for {len(factor)} axes, the image has {tuple(dims)}")
+            raise ImageError(f"factor {tuple(factor)} is for {len(factor)} axes, but the image has {tuple(dims)}")
         given = dict(zip(dims[-len(factor) :], factor, strict=True))
     else:
         given = {"y": factor, "x": factor}
@@ -177,7 +179,7 @@ def _factors(image: xr.DataArray, factor: Factor) -> list[int]:
 def _check_factors(given: Mapping[str, Any], dims: list[str]) -> None:
     for dim, f in given.items():
         if dim not in dims:
-            raise ImageError(f"a factor for axis {dim!r}, but the image has the axes {tuple(dims)}")
+            raise ImageError(f"a factor is given for axis {dim!r}, but the image has the axes {tuple(dims)}")
         if isinstance(f, bool) or not isinstance(f, int | np.integer) or f < 1:
             raise ImageError(f"the factor of axis {dim!r} is {f!r}; expected an integer of at least 1")
         if dim == "c" and f != 1:
@@ -185,7 +187,7 @@ def _check_factors(given: Mapping[str, Any], dims: list[str]) -> None:
 
 
 def _full_shape(small: tuple[int, ...], factors: Sequence[int], shape: Sequence[int] | None) -> tuple[int, ...]:
-    """Return the shape after upscaling; a given shape must downscale to the small one."""
+    """Return the shape after upscaling; check that a given shape would be downscaled to the small one."""
     largest = tuple(n * f for n, f in zip(small, factors, strict=True))
     if shape is None:
         return largest
@@ -193,8 +195,8 @@ def _full_shape(small: tuple[int, ...], factors: Sequence[int], shape: Sequence[
     fits = len(full) == len(small) and all(-(-n // f) == s for n, f, s in zip(full, factors, small, strict=True))
     if not fits:
         raise ImageError(
-            f"shape {tuple(shape)} downscaled by {tuple(factors)} is not that of the image, {small}: expected the "
-            f"shape before downscaling, of the last axes or of all, at most {largest}"
+            f"shape {tuple(shape)} downscaled by {tuple(factors)} is not the shape of the image, {small}: expected the "
+            f"shape before downscaling, along all or the last axes, at most {largest}"
         )
     return full
 
@@ -235,7 +237,7 @@ def _max(pixels: Pixels, factors: Sequence[int]) -> Pixels:
 
 
 def _along(pixels: Pixels, axis: int, f: int, join: np.ufunc, dtype: np.dtype[Any]) -> Pixels:
-    """Reduce blocks along an axis: first pixels of all blocks with the second, third, ...; the last may be partial."""
+    """Reduce blocks along an axis: join the first pixels of all blocks with the second ones, the third ones, ..."""
     every = [slice(None)] * pixels.ndim
     every[axis] = slice(0, None, f)
     result = pixels[tuple(every)].astype(dtype)
@@ -251,8 +253,8 @@ def _along(pixels: Pixels, axis: int, f: int, join: np.ufunc, dtype: np.dtype[An
 def _mode(pixels: Pixels, factors: Sequence[int]) -> Pixels:
     """Return the most frequent value of each block.
 
-    Full blocks have one size, and so have the partial ones at the end of each axis: each of these parts is done at
-    once.
+    All full blocks have the same size, as have the partial blocks at the end of each axis, so all blocks of the same
+    size are processed together.
     """
     result = np.empty([-(-n // f) for n, f in zip(pixels.shape, factors, strict=True)], pixels.dtype)
     for part in product(*(_ends(n, f) for n, f in zip(pixels.shape, factors, strict=True))):
@@ -262,7 +264,7 @@ def _mode(pixels: Pixels, factors: Sequence[int]) -> Pixels:
 
 
 def _ends(n: int, f: int) -> list[tuple[slice, slice, int]]:
-    """Split an axis into its full blocks and the partial one: old pixels, new pixels, block size."""
+    """Split an axis into full blocks and a partial block; return the old pixels, new pixels and block size of each."""
     blocks = n // f
     parts = [(slice(0, blocks * f), slice(0, blocks), f), (slice(blocks * f, n), slice(blocks, blocks + 1), n % f)]
     return [part for part in parts if part[0].start < part[0].stop]
@@ -273,7 +275,7 @@ def _mode_of_full_blocks(pixels: Pixels, block: Sequence[int]) -> Pixels:
     high = pixels
     for axis, f in enumerate(block):
         low, high = _along(low, axis, f, np.minimum, low.dtype), _along(high, axis, f, np.maximum, low.dtype)
-    mixed = low != high  # most blocks have one value only: count in the others
+    mixed = low != high  # most blocks have only one value: count values in the others
     split = [size for n, f in zip(pixels.shape, block, strict=True) for size in (n // f, f)]
     blocks = pixels.reshape(split).transpose([*range(0, len(split), 2), *range(1, len(split), 2)])
     low[mixed] = _most_frequent(blocks[mixed].reshape(np.count_nonzero(mixed), int(np.prod(block))))
@@ -281,11 +283,11 @@ def _mode_of_full_blocks(pixels: Pixels, block: Sequence[int]) -> Pixels:
 
 
 def _most_frequent(rows: Pixels) -> Pixels:
-    """Return the most frequent value of each row; of equally frequent ones a non-zero one, then the smallest.
+    """Return the most frequent value of each row; among equally frequent ones a non-zero value, then the smallest.
 
-    In a sorted row, equal values are a run, and the place of a value minus the beginning of its run counts those before
-    it. The largest count ends the longest run. Twice the count leaves a bit for being non-zero; argmax takes the first,
-    smallest.
+    In a sorted row, equal values form a run, and the position of a value minus the start of its run is the number of
+    equal values before it. The longest run ends with the largest such number. The numbers are doubled, to add 1 for
+    non-zero values; argmax returns the first of equal maxima, which is the smallest value.
     """
     rows.sort(axis=1)
     place = np.arange(rows.shape[1], dtype=np.int32)
@@ -318,7 +320,7 @@ def _interpolated(pixels: Pixels, factors: Sequence[int]) -> Pixels:
 
 
 def _neighbours(n: int, f: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float64]]:
-    """Return, for each new pixel along an axis, the old pixels before and after it, and the weight of the latter."""
+    """Return, for each new pixel along an axis, the old pixel before it, the one after it, and the latter's weight."""
     place = (np.arange(n * f) + 0.5) / f - 0.5
     before = np.floor(place).astype(np.intp)
     return np.clip(before, 0, n - 1), np.clip(before + 1, 0, n - 1), place - before
@@ -327,8 +329,8 @@ def _neighbours(n: int, f: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.in
 def _voted(pixels: Pixels, factors: Sequence[int]) -> Pixels:
     """Let the old pixels around each new pixel vote.
 
-    New pixels at the same place in their blocks, a phase, have the same neighbours and weights: each phase is done at
-    once, and only where the neighbourhood has more than one id.
+    New pixels at the same position in their blocks (a phase) have the same neighbours and weights, so each phase is
+    processed at once, and only where the neighbourhood has more than one id.
     """
     result = _repeated(pixels, factors)
     axes = [a for a, f in enumerate(factors) if f != 1]
@@ -353,7 +355,7 @@ def _shifted(padded: Pixels, shape: tuple[int, ...], axes: list[int], shift: Map
 
 
 def _winner(voters: list[tuple[float, Pixels]]) -> Pixels:
-    """Return the id with the largest sum of weights; of equal sums, the id of the largest single weight."""
+    """Return the id with the largest sum of weights; of equal sums, the id with the largest single weight."""
     voters = sorted((v for v in voters if v[0] > 0), key=lambda voter: -voter[0])
     winner = voters[0][1].copy()
     most = np.zeros(winner.shape)
@@ -367,7 +369,7 @@ def _winner(voters: list[tuple[float, Pixels]]) -> Pixels:
 
 
 def _none_lost(result: Pixels, nearest: Pixels, pixels: Pixels) -> Pixels:
-    """Restore the blocks of ids that have no pixel left; repeat, as that may remove others."""
+    """Restore the blocks of ids that have no pixels left; repeat, since this may remove other ids."""
     ids = np.unique(pixels)
     kept = np.empty(0, ids.dtype)
     while (lost := np.setdiff1d(ids, result)).size:

@@ -1,9 +1,10 @@
-"""Basins: cut an image at its saddles into one region for each maximum that stands out.
+"""Basins: divide an image at its saddles into one region for each maximum that stands out.
 
-Two steps find them. Every pixel first climbs to its maximum: that gives one basin for each local maximum, far too many.
-Then neighbouring basins are joined, from the highest saddle down, unless both maxima stand out above the saddle by h.
-Ties are broken by the place of pixels, never by the order of a queue, so that a piece of an image gives the basins of
-the whole image wherever it does not depend on pixels outside (see :mod:`~fijibridge.cells.segmentation.flooding`).
+Basins are found in two steps. First, each pixel is assigned to the maximum above it, which gives one basin per local
+maximum, far too many. Then neighbouring basins are joined, from the highest saddle down, unless both maxima stand out
+above the saddle by h. Ties are broken by pixel position, never by the order of a queue, so that a piece of an image has
+the same basins as the whole image, except where they depend on pixels outside the piece (see
+:mod:`~fijibridge.cells.segmentation.flooding`).
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ TRUNCATE = 4.0
 
 @dataclass(frozen=True)
 class Basins:
-    """Regions of the inside of cells, one for each maximum of the depth that stands out.
+    """Regions inside cells, one for each maximum of the depth that stands out.
 
     Attributes
     ----------
     labels : numpy.ndarray
-        ``int32``, ids from 1, 0 outside, :data:`UNSURE` where the basin may depend on pixels beyond the piece.
+        ``int32``, ids from 1, 0 outside, :data:`UNSURE` where the basin may depend on pixels outside the piece.
     depth : numpy.ndarray
         ``float32``, smoothed distance from the membranes.
     peak : numpy.ndarray
@@ -42,12 +43,12 @@ class Basins:
 
 
 def smooth(image: Floats32, sigma: float, step: Spacing, sides: Open) -> tuple[Floats32, Mask | None]:
-    """Smooth a piece of an image with a Gaussian of `sigma` pixels of x.
+    """Smooth a piece of an image with a Gaussian with a standard deviation of `sigma` x pixels.
 
     Returns
     -------
     smoothed, unsure
-        ``float32``; and a mask of the pixels that depend on what lies beyond the open sides, None if there are none.
+        ``float32``; and a mask of the pixels that depend on pixels beyond the open sides, None without open sides.
     """
     if sigma == 0:
         return image, None
@@ -58,30 +59,30 @@ def smooth(image: Floats32, sigma: float, step: Spacing, sides: Open) -> tuple[F
 
 
 def reach(sigma: float, step: Spacing) -> tuple[int, ...]:
-    """Return the reach of a Gaussian in pixels, per axis, with scipy's rounding."""
+    """Return the reach of a Gaussian kernel in pixels, per axis, with scipy's rounding."""
     return tuple(int(TRUNCATE * sigma / s + 0.5) for s in step)
 
 
 def find_basins(inside: Mask, sigma: float, h: float, step: Spacing, sides: Open, unsure: Mask | None) -> Basins:
-    """Cut the inside of cells where it is narrow: one basin for each maximum of the depth that stands out by h.
+    """Divide the inside of cells where it is narrow, into one basin for each maximum of the depth that stands out by h.
 
     Parameters
     ----------
     inside
         Pixels that are not membrane.
     sigma, h
-        Standard deviation of the smoothing of the depth, and how far a maximum must stand out, in pixels of x.
+        Standard deviation of the smoothing of the depth, and height by which a maximum must stand out, in x pixels.
     step, sides, unsure
-        Distances between pixels, open sides of this piece, and pixels where `inside` is not sure.
+        Distances between pixels, open sides of this piece, and pixels where `inside` is uncertain.
 
     Notes
     -----
-    Each pixel belongs to the maximum that the steepest way up from it reaches. Two basins stay apart if the best way
-    between them descends by at least h from both maxima: the dynamics of Grimaud (1992). Of equal depths the later
-    pixel counts as higher.
+    Each pixel belongs to the maximum at the end of the steepest ascent from the pixel. Two basins stay separate if
+    every path between their maxima descends by at least h from both: the dynamics of Grimaud (1992). Of two pixels with
+    equal depth, the later one counts as higher.
     """
-    # In a piece, the depth of a pixel is sure only if no membrane beyond an open side, or in an unsure place, may lie
-    # nearer than the nearest one in the piece. Smoothing carries the doubt on by its reach.
+    # In a piece, the depth of a pixel is certain only if no membrane beyond an open side, or at an uncertain pixel, can
+    # be nearer than the nearest membrane in the piece. Smoothing spreads the uncertainty by its reach.
     depth = _depth(inside, step)
     doubtful = inside & (room(inside.shape, step, sides) < depth)
     if unsure is not None and unsure.any():
@@ -97,7 +98,7 @@ def find_basins(inside: Mask, sigma: float, h: float, step: Spacing, sides: Open
 
 
 def find_minima(relief: Floats32, h: float, sides: Open, unsure: Mask | None) -> Basins:
-    """Cut an image into one basin for each minimum of the relief that lies h below the lowest way out of it."""
+    """Divide an image into one basin for each minimum of the relief that is h below the lowest path out of it."""
     everything = np.ones(relief.shape, bool)
     doubtful = on_open_side(relief.shape, sides)
     if unsure is not None:
@@ -113,10 +114,10 @@ def _depth(inside: Mask, step: Spacing) -> Floats32:
 
 
 def _summits(depth: Floats32, inside: Mask, doubtful: Mask | None) -> tuple[Ints, Mask | None]:
-    """Return the flat index of the maximum above each pixel, and a mask of where it is not sure.
+    """Return the flat index of the maximum above each pixel, and a mask of the pixels for which it is uncertain.
 
-    Each pixel points to the highest of itself and its neighbours along the axes. (Depth, index) orders all pixels
-    strictly, so the pointers never form a circle, and following them ends at a local maximum.
+    Each pixel points to the highest among itself and its neighbours along the axes. Pixels are strictly ordered by
+    (depth, index), so the pointers never form a cycle, and following them ends at a local maximum.
     """
     place = np.arange(depth.size, dtype=np.int64).reshape(depth.shape)
     key = sortable(depth.reshape(-1)).reshape(depth.shape)
@@ -128,8 +129,8 @@ def _summits(depth: Floats32, inside: Mask, doubtful: Mask | None) -> tuple[Ints
             up = (other > best_key[here]) | ((other == best_key[here]) & (place[there] > target[here]) & inside[there])
             best_key[here] = np.where(up, other, best_key[here])
             target[here] = np.where(up, place[there], target[here])
-    # A doubtful depth may change the pointer of its pixel and of those beside it. They point to themselves: a pixel
-    # that ends at one of them is not sure of its maximum.
+    # A doubtful depth may change the pointers of its pixel and of the neighbouring pixels. These are made to point to
+    # themselves: the maximum of a pixel whose path ends at one of them is uncertain.
     doubt = None
     if doubtful is not None:
         doubt = near(doubtful)
@@ -138,13 +139,13 @@ def _summits(depth: Floats32, inside: Mask, doubtful: Mask | None) -> tuple[Ints
 
 
 def _followed(target: Ints, inside: Mask, doubt: Mask | None) -> tuple[Ints, Mask | None]:
-    """Follow the pointers of the pixels inside to their ends."""
+    """Follow the pointers of all inside pixels to their ends."""
     where = np.flatnonzero(inside)
     number = np.full(target.size, -1, np.int64)
     number[where] = np.arange(len(where))
     step = number[target.reshape(-1)[where]]
-    # Pointer jumping: in each round every pointer takes as many steps as all rounds before together, so that log2 of
-    # the longest way are enough.
+    # Pointer jumping: each round doubles the number of steps that every pointer covers, so that log2 of the longest
+    # path is enough rounds.
     while True:
         further = step[step]
         if (further == step).all():
@@ -160,11 +161,11 @@ def _followed(target: Ints, inside: Mask, doubt: Mask | None) -> tuple[Ints, Mas
 
 
 def _merged(summit: Ints, doubt: Mask | None, depth: Floats32, inside: Mask, h: float) -> Basins:
-    """Join the basins whose maximum does not stand out; labels have the order of the maxima.
+    """Join the basins whose maximum does not stand out; labels are in the order of the maxima.
 
-    Basin 0 stands for all that is unsure. It counts as infinitely high: unsure pixels may belong to a basin that rises
-    to any height outside the piece. So a basin that does not stand out from the saddle towards them becomes unsure too,
-    and one that does is a basin of the whole image.
+    Basin 0 represents all unsure pixels. It counts as infinitely high, since unsure pixels may belong to a basin that
+    rises to any height outside the piece. A basin that does not stand out from the saddle towards unsure pixels
+    therefore becomes unsure too, whereas one that does is a basin of the whole image.
     """
     ids, basin = _numbered(summit, inside, doubt)
     flat = depth.reshape(-1)
@@ -180,7 +181,7 @@ def _merged(summit: Ints, doubt: Mask | None, depth: Floats32, inside: Mask, h: 
 
 
 def _numbered(summit: Ints, inside: Mask, doubt: Mask | None) -> tuple[Ints, Ints]:
-    """Return the maxima in order, and the basin of each pixel: from 1, 0 = unsure, -1 = outside."""
+    """Return the maxima in order, and the basin of each pixel, numbered from 1; 0 = unsure, -1 = outside."""
     sure = inside if doubt is None else inside & ~doubt
     is_top = np.zeros(summit.size, bool)
     is_top[summit[sure]] = True
@@ -197,7 +198,8 @@ def _numbered(summit: Ints, inside: Mask, doubt: Mask | None) -> tuple[Ints, Int
 def _saddles(basin: Ints, depth: Floats32) -> tuple[Ints, Ints, Floats32]:
     """Return the pairs of basins that touch, and the depth of the saddle between them, deepest first.
 
-    A step between two pixels is as deep as the shallower one; the saddle is the deepest step between two basins.
+    The depth of a step between two pixels is that of the shallower pixel; the saddle is the deepest step between two
+    basins.
     """
     pairs, levels = [], []
     n = int(basin.max(initial=0)) + 1
@@ -209,7 +211,7 @@ def _saddles(basin: Ints, depth: Floats32) -> tuple[Ints, Ints, Floats32]:
         pairs.append(low * n + high)
         levels.append(np.minimum(depth[first][meet], depth[second][meet]))
     pair, level = np.concatenate(pairs), np.concatenate(levels)
-    order = np.lexsort((pair, -level))  # equal levels by pair, so that the order is strict
+    order = np.lexsort((pair, -level))  # equal levels are sorted by pair, so that the order is strict
     _, one_each = np.unique(pair[order], return_index=True)
     chosen = order[np.sort(one_each)]
     return pair[chosen] // n, pair[chosen] % n, level[chosen]
@@ -218,10 +220,11 @@ def _saddles(basin: Ints, depth: Floats32) -> tuple[Ints, Ints, Floats32]:
 def _joined(a: Ints, b: Ints, saddle: Floats32, peaks: Floats32, h: float) -> tuple[Labels, Floats32]:
     """Join basins that do not stand out from a saddle by h; return the label of each basin and the peak of each label.
 
-    Two union-finds run along. Think of water that falls from above all peaks: at each saddle, from the highest down,
-    two pieces of land become connected. `land` has the pieces of land, each with its highest peak as root. The lower of
-    the two peaks meets higher land at this saddle for the first time, so its height above the saddle is its dynamics:
-    below h, the two basins at the saddle become one cell, in `group`. Land is joined in any case.
+    Two union-find structures are used. Imagine a water level that falls from above all peaks: at each saddle, from the
+    highest down, two pieces of land become connected. `land` contains the pieces of land, each with its highest peak as
+    root. At this saddle, the lower of the two peaks is connected to higher land for the first time, so its height above
+    the saddle is its dynamics. If this is below h, the two basins at the saddle are joined into one cell, in `group`;
+    the land is joined in any case.
     """
     n = len(peaks)
     land, group = list(range(n)), list(range(n))
@@ -229,14 +232,14 @@ def _joined(a: Ints, b: Ints, saddle: Floats32, peaks: Floats32, h: float) -> tu
     for one, other, level in zip(a.tolist(), b.tolist(), saddle.astype(float).tolist(), strict=True):
         p, q = _root(land, one), _root(land, other)
         if p == q:
-            continue  # connected by a higher saddle before
+            continue  # already connected by a higher saddle
         if height[p] < height[q]:
             p, q = q, p
         land[q] = p  # the root stays the highest peak
-        if height[q] - level < h or height[q] <= level:  # with h = 0 a plateau still is one cell
+        if height[q] - level < h or height[q] <= level:  # even with h = 0, a plateau is one cell
             first, second = sorted((_root(group, one), _root(group, other)))
-            group[second] = first  # the root stays the first basin, and 0, unsure, if that is in the group
-    # Number the groups. Basin 0 is always a root, so labels begin at 1 behind it.
+            group[second] = first  # the root is always the first basin: 0 (unsure) if it is in the group
+    # Number the groups. Basin 0 is always a root, so the labels of the others begin at 1.
     roots = np.array([_root(group, i) for i in range(n)])
     kept = np.unique(roots)
     label = np.searchsorted(kept, roots).astype(np.int32)
@@ -247,7 +250,7 @@ def _joined(a: Ints, b: Ints, saddle: Floats32, peaks: Floats32, h: float) -> tu
 
 
 def _root(parent: list[int], i: int) -> int:
-    """Return the root of an element of a union-find, and halve the way to it."""
+    """Return the root of an element in a union-find structure, halving the path to it."""
     while parent[i] != i:
         parent[i] = parent[parent[i]]
         i = parent[i]

@@ -1,11 +1,11 @@
-"""Flood an image from labels, so that the result is the same tile by tile, and cut gaps between labels.
+"""Flood an image from labels, with the same result tile by tile as for the whole image, and cut gaps between labels.
 
-A flood takes the pixels in a strict order: by height, among equals by a second key, among equals of both by place. The
-label of a pixel then follows from the heights around it, never from the order in which a queue was filled, and a piece
-of an image can be flooded on its own. Pixels of a piece that may depend on what lies outside are :data:`UNSURE`. They
-flood too, from below all others, as if the worst lay outside: every pixel that they do not reach has the label that it
-has in the whole image. scikit-image's watershed serves where this order is fixed beforehand; its own ties depend on its
-queue.
+Pixels are flooded in a strict order: by height, then by a second key, then by position. The label of a pixel thus
+depends only on the heights around it, never on the order in which a queue was filled, and a piece of an image can be
+flooded on its own. Pixels of a piece whose labels may depend on pixels outside are :data:`UNSURE`. They flood too,
+before all others, which is the worst case of what may be outside: every pixel that they do not reach has the same label
+as in the whole image. The order is computed first and then passed to scikit-image's watershed, whose own tie-breaking
+would depend on its queue.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Open = tuple[tuple[bool, bool], ...]
 """For each axis, whether the image continues before the first and after the last pixel of a piece."""
 
 UNSURE = -1
-"""Label of pixels whose label may depend on what lies beyond an open side of the piece."""
+"""Marks pixels whose label may depend on pixels beyond an open side of the piece."""
 
 
 def closed(ndim: int) -> Open:
-    """Return the sides of a whole image: none of them is open."""
+    """Return the sides of a whole image, none of which is open."""
     return ((False, False),) * ndim
 
 
@@ -43,16 +43,16 @@ def grow_labels(labels: ImageT, landscape: Array | None = None, *, distance: flo
     labels
         (Y, X) or (Z, Y, X) label image, 0 = free.
     landscape
-        The gap follows its ridges, and on level ground runs half way between the labels; without a landscape it runs
-        half way everywhere. Labels are flooded from pixel to pixel: where they meet at an angle, the gap may lie up to
-        2 px off the exact midline.
+        Image whose ridges the gaps follow; on flat areas, gaps run halfway between the labels. Without a landscape,
+        they run halfway everywhere. Labels are flooded from pixel to pixel, so where they meet at an angle, a gap may
+        be up to 2 px off the exact midline.
     distance
-        Largest distance to grow, in pixels (of x, where the image is calibrated and its pixels are not cubes).
+        Largest distance to grow, in pixels (x pixels, if pixels are calibrated and anisotropic).
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        ``int32``; labels that did not touch before do not touch along the side of a pixel. Calibrated if `labels` was.
+        ``int32``; labels that did not touch before do not touch along the side of a pixel. Calibrated if `labels` is.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def grow_labels(labels: ImageT, landscape: Array | None = None, *, distance: flo
 
     Notes
     -----
-    Where two grown labels meet, the higher of the two pixels is cleared; a pixel that was labelled before stays.
+    Where two grown labels meet, the higher of the two pixels is cleared; pixels that were labelled before are kept.
 
     Examples
     --------
@@ -78,20 +78,22 @@ def grow_labels(labels: ImageT, landscape: Array | None = None, *, distance: flo
 
 def _small_ids(labels: npt.NDArray[Any]) -> Labels:
     if labels.size and labels.max() >= np.iinfo(np.int32).max:
-        raise ImageError(f"labels holds the id {labels.max()}; ids up to 2^31 - 2 can be grown: renumber them")
+        raise ImageError(f"labels contains the id {labels.max()}; ids up to 2^31 - 2 can be grown: renumber the cells")
     return np.ascontiguousarray(labels, np.int32)
 
 
 def grow(labels: Labels, heights: Floats32 | None, distance: float, step: Spacing, sides: Open, cut: bool) -> Labels:
-    """Grow labels in a piece of an image; with `cut`, labels that touched before are separated too.
+    """Grow labels in a piece of an image; with `cut`, labels that touched already are separated too.
 
     Returns
     -------
     numpy.ndarray
-        ``int32``, :data:`UNSURE` where the label may depend on pixels beyond the open sides.
+        ``int32``, :data:`UNSURE` where the label may depend on pixels beyond the open sides. A pixel next to an UNSURE
+        one is not final either: in the whole image it may be cleared for a gap. Callers need sure pixels in a ring
+        around those that they keep.
     """
-    # Unsure are free pixels to which a label beyond an open side may be nearer than any label in the piece, and those
-    # at the side itself, into which such a label may grow.
+    # Free pixels are unsure if a label beyond an open side may be nearer than any label in the piece, and if they are
+    # at the open side itself, since such a label may grow into them.
     away = to_sources(labels > 0, step)
     relief = away if heights is None else heights
     free = (labels == 0) & (away <= distance)
@@ -104,13 +106,13 @@ def grow(labels: Labels, heights: Floats32 | None, distance: float, step: Spacin
 
 
 def flood(heights: Floats32, second: Floats32 | None, markers: Labels, mask: Mask) -> Labels:
-    """Give every pixel of the mask the label of the marker from which water reaches it first.
+    """Assign to each pixel of the mask the label of the marker from which water reaches it first.
 
     Parameters
     ----------
     heights, second
-        Pixels are flooded from low to high; among equal heights by `second`; among equals of both in the order of the
-        array.
+        Pixels are flooded from low to high; pixels of equal height in the order of `second`, and if that is equal too,
+        in the order of the array.
     markers
         Ids from 1; :data:`UNSURE` floods before all others.
     mask
@@ -118,16 +120,16 @@ def flood(heights: Floats32, second: Floats32 | None, markers: Labels, mask: Mas
 
     Notes
     -----
-    The heights are replaced by their rank in the strict order, so that no two pixels are equal; then any priority flood
-    gives the same labels. Pixels that are UNSURE get the rank 0, below all others: their label spreads to every pixel
-    that any label from outside could reach.
+    Heights are replaced by ranks in the strict order, so that no two pixels are equal; any priority flood then gives
+    the same labels. Ranks start at 1; UNSURE pixels get the rank 0. A lower rank can only enlarge what a marker floods,
+    so that UNSURE spreads to every pixel that any label from outside could reach.
     """
     from skimage.segmentation import watershed
 
     free = mask & (markers == 0)
     if not free.any() or not markers.any():
         return markers
-    shore = near(free) & (markers != 0)  # only these pixels of a marker have a free neighbour: rank and flood no others
+    shore = near(free) & (markers != 0)  # marker pixels with a free neighbour: no others need to be ranked and flooded
     wet = free | shore
     order = _order(heights, second, wet)
     last = int(markers.max()) + 1
@@ -143,7 +145,8 @@ def flood(heights: Floats32, second: Floats32 | None, markers: Labels, mask: Mas
 def _order(heights: Floats32, second: Floats32 | None, mask: Mask) -> npt.NDArray[np.float64]:
     """Return the rank of each pixel of the mask, from 1, without ties.
 
-    Both keys are packed into one integer, the height in its upper 32 bits; the stable sort orders equal ones by place.
+    Both keys are packed into one integer, with the height in its upper 32 bits; the stable sort keeps the order of
+    pixels with equal keys.
     """
     where = np.flatnonzero(mask)
     key = sortable(heights.reshape(-1)[where]).astype(np.uint64) << np.uint64(32)
@@ -155,10 +158,11 @@ def _order(heights: Floats32, second: Floats32 | None, mask: Mask) -> npt.NDArra
 
 
 def sortable(numbers: Floats32) -> npt.NDArray[np.uint32]:
-    """Return unsigned integers that have the order of the floats.
+    """Return unsigned integers in the same order as the floats.
 
-    The bits of a positive IEEE 754 float, read as an integer, have its order; those of a negative one the reverse
-    order. Setting the sign bit of the first and inverting all bits of the second gives one order for both.
+    The bits of positive IEEE 754 floats, interpreted as integers, have the same order as the floats; those of negative
+    floats have the reverse order. Setting the sign bit of positive floats and inverting all bits of negative floats
+    gives one common order.
     """
     bits = np.ascontiguousarray(numbers + np.float32(0), np.float32).view(np.uint32)  # + 0 makes -0 equal to 0
     sign = np.uint32(0x80000000)
@@ -166,10 +170,10 @@ def sortable(numbers: Floats32) -> npt.NDArray[np.uint32]:
 
 
 def with_gaps(grown: Labels, heights: Floats32, second: Floats32 | None, kept: Mask, cut: bool) -> Labels:
-    """Clear one of any two neighbouring pixels of different labels: the higher one, but none that is `kept`.
+    """Clear one of any two neighbouring pixels with different labels: the higher one, unless it is `kept`.
 
-    With `cut`, the higher one of two kept pixels is cleared too. All pairs are decided on the labels before any is
-    cleared, so the result does not depend on an order; UNSURE pixels take no part.
+    With `cut`, the higher of two kept pixels is cleared too. All decisions are made before any pixel is cleared, so the
+    result does not depend on an order; UNSURE pixels are left out.
     """
     lost = np.zeros(grown.shape, bool)
     for axis in range(grown.ndim):
@@ -187,7 +191,7 @@ def with_gaps(grown: Labels, heights: Floats32, second: Floats32 | None, kept: M
 
 
 def _is_higher(heights: Floats32, second: Floats32 | None, one: Any, other: Any) -> Mask:
-    """Mark pixels that rank above their later neighbours; of full equals the later one is higher."""
+    """Mark pixels that rank above their later neighbours; if both keys are equal, the later pixel is higher."""
     above: Mask = heights[one] > heights[other]
     if second is not None:
         above |= (heights[one] == heights[other]) & (second[one] > second[other])
@@ -195,7 +199,7 @@ def _is_higher(heights: Floats32, second: Floats32 | None, one: Any, other: Any)
 
 
 def near(mask: Mask) -> Mask:
-    """Return the mask, dilated by one pixel along the axes."""
+    """Return the mask dilated by one pixel along the axes."""
     result = mask.copy()
     for axis in range(mask.ndim):
         first, second = ahead(axis, mask.ndim)
@@ -205,7 +209,7 @@ def near(mask: Mask) -> Mask:
 
 
 def room(shape: tuple[int, ...], step: Spacing, sides: Open) -> Floats32:
-    """Return the distance of every pixel from the nearest pixel beyond an open side; infinite without open sides."""
+    """Return the distance of each pixel from the nearest pixel beyond an open side; infinite without open sides."""
     result = np.full(shape, np.inf, np.float32)
     for axis, (n, size, (low, high)) in enumerate(zip(shape, step, sides, strict=True)):
         line = np.full(n, np.inf, np.float32)
@@ -220,7 +224,7 @@ def room(shape: tuple[int, ...], step: Spacing, sides: Open) -> Floats32:
 
 
 def on_open_side(shape: tuple[int, ...], sides: Open, depth: tuple[int, ...] | None = None) -> Mask:
-    """Mark the pixels within a depth of an open side; `depth` is in pixels per axis, 1 if left out."""
+    """Mark the pixels within `depth` of an open side, in pixels per axis; the default is 1."""
     result = np.zeros(shape, bool)
     for axis, (low, high) in enumerate(sides):
         reach = 1 if depth is None else depth[axis]

@@ -1,4 +1,4 @@
-"""Convert drawn membranes to cells: ground truth where only membranes were drawn."""
+"""Convert drawn membranes to cells, to get ground truth if only membranes were annotated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, like, refuse_channels_last, same_shape, values
 from fijibridge.renames import keyword_only
 
-_STANDS_OUT = 1.0  # least difference in radius between a cell and the gap at which it is cut, in pixels
+_STANDS_OUT = 1.0  # minimum difference in radius between a cell and a gap that is cut, in pixels
 
 
 @keyword_only("min_size", "region")
@@ -35,41 +35,41 @@ def labels_from_membranes(
     mask
         (Y, X) or (Z, Y, X), non-zero = membrane: bool, 0 and 1, or 0 and 255.
     close
-        Width of the largest gaps to close, in `unit`: the number of membrane pixels that may be missing in a row, along
-        an axis or a diagonal. Gaps between a membrane and the edge of the image or of `region` count too.
+        Width of the largest gaps to close, in `unit`: the number of consecutive membrane pixels that may be missing,
+        along an axis or a diagonal. Gaps between a membrane and the edge of the image or of `region` count too.
     min_size
-        Regions of fewer pixels are dropped. By default those that fit into a closed gap, of ``close`` pixels or fewer
-        (``close**2`` in 3D), as remain between two cuts.
+        Regions with fewer pixels are dropped. By default, regions that fit into a closed gap are dropped, with at most
+        ``close`` pixels (``close**2`` in 3D), since such regions may remain between two cuts.
     region
-        Mask, non-zero where membranes were drawn; there are no cells elsewhere, and its edge bounds them.
+        Mask, non-zero where membranes were drawn; there are no cells elsewhere, and cells end at its edge.
     max_size
-        Regions of more pixels are background; by default there is none.
+        Regions with more pixels are background; by default, there is no limit.
     unit
-        Unit of `close`: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images.
+        Unit of `close`: ``"px"`` (x pixels) or, for calibrated images, ``"um"`` (``"nm"``, ``"mm"``).
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        ``int32`` label image, ids from 1 without gaps, 0 = membrane, cut or background; calibrated if `mask` was.
+        ``int32`` label image with consecutive ids from 1; 0 = membrane, cut or background. Calibrated if `mask` is.
 
     Raises
     ------
     ImageError
-        If `mask` holds more than two values, `close` is negative, the shapes differ, or the unit is physical and the
+        If `mask` contains more than two values, `close` is negative, the shapes differ, or the unit is physical and the
         image has no pixel size.
 
     Notes
     -----
-    Cells are the 4-connected (6-connected in 3D) regions of the rest: between 1 px thin membranes, 8-connected ones
-    would leak into one.
+    Cells are the 4-connected (6-connected in 3D) regions of non-membrane pixels; 8-connected regions would leak through
+    membranes that are 1 px thin.
 
-    A gap is a neck of such a region. With D(p) the distance of a pixel from the nearest membrane, D in the middle of
-    a gap of ``close`` pixels is at most ``t = (close + 1) / sqrt(2)``, reached across a diagonal. So D is capped at
-    ``t + 1``, and each of its maxima that stands out by 1 px (h-maxima, Soille, Morphological Image Analysis, 2003)
-    is one cell; a watershed on D cuts the region between them at its narrowest place. Necks wider than t are never cut,
-    as both their sides are one capped plateau, and cells narrower than the gap survive if they are 2 px wider than
-    their own gap. A region without such a maximum is one cell. A waist of a cell as narrow as a gap looks like a gap:
-    choose `close` well below the narrowest part of the cells.
+    A gap is a neck of such a region. Let D(p) be the distance of a pixel from the nearest membrane. In the middle of a
+    gap of ``close`` pixels, D is at most ``t = (close + 1) / sqrt(2)``, which occurs in diagonal gaps. D is therefore
+    capped at ``t + 1``, and each maximum that stands out by 1 px (h-maxima, Soille, Morphological Image Analysis, 2003)
+    becomes one cell; a watershed on D cuts the region between them where it is narrowest. Necks wider than t are never
+    cut, since both their sides belong to one capped plateau. Cells narrower than a gap survive if they are 2 px wider
+    than their own gap. A region without such a maximum is one cell. A constriction of a cell that is as narrow as a gap
+    is treated as a gap: choose `close` well below the width of the narrowest part of the cells.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def _as_mask(mask: Array) -> npt.NDArray[np.bool_]:
     high = array.max() if array.size else 0
     if not np.issubdtype(array.dtype, np.number) or not ((array == 0) | (array == high)).all():
         raise ImageError(
-            f"mask has dtype {array.dtype} and more than two values; expected 0 and one value of membranes: "
+            f"mask has dtype {array.dtype} and more than two values; expected 0 and one value for membranes: "
             "use fijibridge.label_cells for a probability, and predict raw images first"
         )
     membrane: npt.NDArray[np.bool_] = array != 0
@@ -110,14 +110,14 @@ def _as_mask(mask: Array) -> npt.NDArray[np.bool_]:
 
 
 def _cut_at_gaps(inside: npt.NDArray[np.bool_], gap: float, step: Spacing) -> npt.NDArray[np.int32]:
-    """Return the regions of the inside with ids, cut at necks not wider than a gap."""
+    """Label the regions of the inside, cut at necks that are not wider than a gap."""
     import edt
     from skimage.segmentation import watershed
 
     depth: npt.NDArray[np.float32] = edt.edt(inside, anisotropy=step, black_border=True, parallel=2)
-    # The slack of 0.1 % exceeds rounding, and stays below the next possible distance.
+    # The tolerance of 0.1 % is larger than rounding errors, and smaller than the step to the next possible distance.
     peaks = _peaks(inside, depth, 1.001 * (gap + 1) / math.sqrt(2))
-    # Only regions with several seeds are flooded; the others stay whole, with ids below those of the seeds.
+    # Only regions with several seeds are flooded; the others stay whole, and their ids are below those of the seeds.
     regions, count = ndimage.label(inside, output=np.int32)
     seeds, n_seeds = ndimage.label(peaks, output=np.int32)
     region_of_seed = np.zeros(n_seeds + 1, np.int32)
@@ -135,8 +135,8 @@ def _peaks(inside: npt.NDArray[np.bool_], depth: npt.NDArray[np.float32], widest
     from skimage.morphology import local_maxima, reconstruction
 
     capped = np.minimum(depth, np.float32(widest + _STANDS_OUT))
-    # Not skimage's h_maxima, which is inexact for floats. Along sides only: diagonal steps lead across membranes, and
-    # if one of the two functions took them, false seeds of a few pixels would appear.
+    # skimage's h_maxima is not used, because it is inexact for floats. Pixels are connected only along their sides:
+    # diagonal steps cross membranes, and if one of the two functions allowed them, false small seeds would appear.
     sides = ndimage.generate_binary_structure(inside.ndim, 1)
     flattened = reconstruction(capped - np.float32(_STANDS_OUT), capped, footprint=sides)
     peaks: npt.NDArray[np.bool_] = local_maxima(flattened, connectivity=1) & inside
@@ -144,7 +144,7 @@ def _peaks(inside: npt.NDArray[np.bool_], depth: npt.NDArray[np.float32], widest
 
 
 def _of_size(labels: npt.NDArray[Any], smallest: float, largest: float | None) -> npt.NDArray[np.int32]:
-    """Return the regions within the sizes, with ids without gaps."""
+    """Return the regions whose size is within the limits, with consecutive ids."""
     size = np.bincount(labels.reshape(-1))
     keep = (size >= max(smallest, 1)) & (size <= (np.inf if largest is None else largest))
     keep[:1] = False

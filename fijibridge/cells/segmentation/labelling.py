@@ -1,4 +1,4 @@
-"""Cells in a membrane prediction: the function :func:`label_cells`, and the steps that it takes."""
+"""Cells in a membrane prediction: the function :func:`label_cells`, and its steps."""
 
 from __future__ import annotations
 
@@ -49,75 +49,75 @@ def label_cells(
     ----------
     prob
         Membrane probability between 0 and 1, (Y, X) or (Z, Y, X); or the probabilities of all classes, (C, Y, X) or
-        (C, Z, Y, X), of which the channel `membrane` is used. A plain array of three axes is (Z, Y, X), unless
+        (C, Z, Y, X), of which the channel `membrane` is used. A plain array with three axes is (Z, Y, X), unless
         `membrane` is an index. The frames of a DataArray with an axis ``t`` are labelled independently: ids do not
         correspond between frames.
     method
-        ``"threshold"``: connected regions below the threshold; one gap in a membrane merges two cells.
-        ``"watershed"``, the default: cuts such regions where they are narrow. Each maximum of the distance from the
-        membranes, smoothed by `sigma` (1.5), that stands out by `h` (2) becomes one cell. Closes gaps, and may cut
-        bent cells.
-        ``"minima"``: each minimum of the probability, smoothed by `sigma` (1), that is deeper by `h` (0.05, a
-        probability) than the lowest way to the next minimum becomes one cell. The threshold has an effect only where
-        `grow` is limited. For stacks, and for small cells whose middle is blurred.
-        ``"seeded"``: floods the probability, smoothed by `sigma` (0.5), from the middle of each cell that
-        ``"watershed"`` would find with `h` (2), so that cells are cut along faint membranes. For noisy or faint
+        ``"threshold"``: connected regions below the threshold; a single gap in a membrane merges two cells.
+        ``"watershed"``, the default: cuts such regions where they are narrow. The distance from the membranes is
+        smoothed by `sigma` (1.5), and each of its maxima that stands out by `h` (2) becomes one cell. Closes gaps, but
+        may cut bent cells.
+        ``"minima"``: the probability is smoothed by `sigma` (1), and each minimum that is deeper by `h` (0.05, a
+        probability) than the lowest path to the next minimum becomes one cell. The threshold matters only if `grow` is
+        limited. Suits stacks, and small cells with a blurred interior.
+        ``"seeded"``: smooths the probability by `sigma` (0.5) and floods it from the middle of each cell that
+        ``"watershed"`` would find with `h` (2), so that cells are cut along faint membranes. Suits noisy or faint
         membranes, and stacks.
-        ``"agglomeration"``: starts from too many cells of ``"seeded"`` with a small `h` (0.5), and joins them while the
-        mean probability along their common boundary is below `beta` (0.5). It weighs whole membranes rather than their
-        weakest pixel.
+        ``"agglomeration"``: starts with too many cells, from ``"seeded"`` with a small `h` (0.5), and joins neighbours
+        while the mean probability along their common boundary is below `beta` (0.5). Considers whole membranes rather
+        than their weakest pixel.
     membrane
-        Channel with the membranes: a name in the DataArray's ``c`` coordinate, or an index. A plain array has
-        channels only if this is an index.
+        Membrane channel: a name in the DataArray's ``c`` coordinate, or an index. A plain array has channels only if
+        this is an index.
     threshold
-        Pixels of at least this probability are membrane; the last three methods smooth it first.
+        Pixels with at least this probability are membrane; the last three methods smooth the probability first.
     sigma
-        Standard deviation of the Gaussian smoothing, in pixels. Above 0.5 it flattens membranes of 1 px to less than
-        0.5.
+        Standard deviation of the Gaussian smoothing, in pixels. Values above 0.5 flatten membranes that are 1 px wide
+        to less than 0.5.
     h
-        How far a maximum of the distance, in pixels, or a minimum of the probability must stand out to become a cell.
+        Height by which a maximum of the distance (in pixels), or depth by which a minimum of the probability, must
+        stand out to become a cell.
     beta
-        Mean probability, from 0 to 1, from which a membrane separates two cells.
+        Mean probability, from 0 to 1, at which a membrane separates two cells.
     grow
         Grow the cells into the membranes until a gap of 1 px is left; a number limits the growth, in pixels.
     min_size, max_size
-        Regions of fewer pixels are dropped before growing, larger ones (background) after it, so that nothing
-        grows into their place. Sizes are those before growing, with holes filled. The last three methods compare the
-        areas before the gap between them is cut, and nothing grows into the place of small ones either: it stays
-        unlabelled.
+        Smaller regions are dropped before growing. Larger regions (background) are dropped after growing, so that cells
+        do not grow into them. Sizes are measured before growing, with holes filled. For the last three methods, sizes
+        are measured before gaps are cut, and small regions become unlabelled, since cells do not grow into them either.
     unit
         Unit of the sizes: ``"px"``, or an area or volume in the unit of the pixel size, ``"um2"`` or ``"um3"``.
     fill_holes
-        Fill holes that lie within one cell, before growing. Cells of the last three methods have no holes; where growth
-        is limited they lack pixels of at least the threshold.
+        Before growing, fill holes that are enclosed by one cell. Cells of the last three methods have no holes; if
+        growth is limited, they lack the pixels that reach the threshold.
     edge_cells
-        ``"keep"`` cells that touch the edge of the image before growing, or ``"remove"`` them afterwards.
+        ``"keep"`` cells that touch the edge of the image before growing, or ``"remove"`` them after growing.
     **own
-        Parameters of a method that none of the above takes.
+        Additional parameters of a method.
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        ``int32`` label image, ids from 1 without gaps in the order of the cells' first pixels, 0 = membrane;
-        calibrated if `prob` was.
+        ``int32`` label image with consecutive ids from 1, in the order of the first pixels of the cells; 0 = membrane.
+        Calibrated if `prob` is.
 
     Raises
     ------
     ImageError
         If the channel does not exist, values are not finite or not between 0 and 1, the first axis of a plain array
-        sums to 1 as classes do and `membrane` is not an index, the last axis of a plain array holds colours, a
-        parameter is out of its range or belongs to another method, or `unit` is physical and there is no pixel size.
+        sums to 1, like classes, and `membrane` is not an index, the last axis of a plain array contains colours, a
+        parameter is out of range or belongs to another method, or `unit` is physical and there is no pixel size.
 
     Notes
     -----
-    Regions are 4-connected (6-connected in 3D): between 1 px thin membranes, 8-connected cells would leak into one.
+    Regions are 4-connected (6-connected in 3D); 8-connected regions would leak through membranes that are 1 px thin.
 
-    A length in pixels is one of x; where `prob` is calibrated, distances in z and y are scaled by the pixel size,
-    so that a sphere in the tissue is one for all methods.
+    Lengths in pixels are x pixels. If `prob` is calibrated, distances in z and y are scaled by the pixel size, so that
+    a sphere in the tissue is a sphere for all methods.
 
-    ``"watershed"`` cuts by the dynamics of the distance's maxima (Grimaud 1992), ``"seeded"`` is the distance
-    transform watershed of PlantSeg (Wolny et al. 2020) with these seeds, ``"agglomeration"`` is GASP with average
-    linkage (Bailoni et al. 2022) on its superpixels, built with higra (Perret et al. 2019).
+    ``"watershed"`` uses the dynamics of the maxima of the distance (Grimaud 1992). ``"seeded"`` is the distance
+    transform watershed of PlantSeg (Wolny et al. 2020), but with these seeds. ``"agglomeration"`` is GASP with average
+    linkage (Bailoni et al. 2022) on the superpixels of ``"seeded"``, built with higra (Perret et al. 2019).
 
     Examples
     --------
@@ -139,7 +139,7 @@ def label_cells(
 
 @functools.cache
 def default_method(function: str) -> str:
-    """Return the default method; warn, once per process and function, that version 0.1 had another one."""
+    """Return the default method; warn, once per process and function, that version 0.1 had another default."""
     warnings.warn(
         f"{function} without method= uses {DEFAULT_METHOD!r}; version 0.1 used 'threshold' here: name the method, "
         f"method={DEFAULT_METHOD!r} or method='threshold'",
@@ -150,24 +150,24 @@ def default_method(function: str) -> str:
 
 
 def label_array(prob: Floats32, parameters: Parameters) -> Labels:
-    """Find the cells of one image, by the steps that :mod:`~fijibridge.cells.segmentation.tiled` takes tile by tile."""
+    """Find the cells of one image, in the steps that :mod:`~fijibridge.cells.segmentation.tiled` does tile by tile."""
     return complete(find(prob, parameters, closed(prob.ndim)), prob, parameters)
 
 
 def find(prob: Floats32, parameters: Parameters, sides: Open) -> Labels:
-    """Find the cells of an image, or of a piece of it, by the method of the parameters.
+    """Find the cells of an image, or of a piece of an image, with the method in `parameters`.
 
     Returns
     -------
     numpy.ndarray
         ``int32``, ids from 1, 0 = membrane, :data:`UNSURE` where the result may depend on pixels beyond the open sides.
-        Methods that cover the image give every pixel to a cell.
+        Methods that cover the image assign every pixel to a cell.
     """
     return get_method(parameters.method).find(prob, parameters, sides)
 
 
 def complete(found: Labels, prob: Floats32, parameters: Parameters) -> Labels:
-    """Drop, grow and number the cells that :func:`find` found in a whole image."""
+    """Filter, grow and number the cells that :func:`find` found in a whole image."""
     signed = with_gaps_numbered(found)
     summary = Summary(prob.shape)
     numbers = summary.numbered(signed)
@@ -179,21 +179,21 @@ def complete(found: Labels, prob: Floats32, parameters: Parameters) -> Labels:
 
 
 def separate(cells: Labels, prob: Floats32, parameters: Parameters, sides: Open) -> Labels:
-    """Grow the cells of an image, or of a piece of it, or shrink those that cover it, until gaps of 1 px are left."""
+    """Grow the cells of an image or a piece of it, or shrink cells that cover it, until there are gaps of 1 px."""
     if get_method(parameters.method).covers:
         return _shrink(cells, prob, parameters, sides)
     return grow(cells, prob, parameters.grow, parameters.step, sides, cut=True)
 
 
 def _shrink(cells: Labels, prob: Floats32, parameters: Parameters, sides: Open) -> Labels:
-    """Cut cells that cover the image back to the pixels below the threshold and the growth allowed around them."""
+    """Reduce cells that cover the image to the pixels below the threshold and those within the allowed growth."""
     relief, unsure = smooth(prob, parameters.own.get("sigma", 0.0), parameters.step, sides)
     inside = (cells > 0) & (relief < parameters.threshold)
     left = cells.copy()
     if np.isfinite(parameters.grow):
         away = to_sources(inside, parameters.step)
         left[away > parameters.grow] = 0
-        # A nearer pixel below the threshold may lie beyond an open side, or where the relief itself is unsure.
+        # There may be a nearer pixel below the threshold beyond an open side, or where the relief itself is unsure.
         beyond = room(cells.shape, parameters.step, sides)
         left[(beyond < away) & (beyond <= parameters.grow)] = UNSURE
         if unsure is not None and unsure.any():
@@ -204,14 +204,14 @@ def _shrink(cells: Labels, prob: Floats32, parameters: Parameters, sides: Open) 
 
 
 def numbers_without_gaps(keep: npt.NDArray[np.bool_], size: npt.NDArray[np.int64]) -> Labels:
-    """Return the final id of each label: 0 for labels that are dropped or have no pixel left."""
+    """Return the final id of each label: 0 for labels that are dropped or have no pixels left."""
     there = keep & (size > 0)
     number: Labels = (np.cumsum(there) * there).astype(np.int32)
     return number
 
 
 def membrane_of(prob: ImageT, membrane: int | str) -> ImageT:
-    """Return the channel with the membranes, calibrated as before, without reading its pixels."""
+    """Return the membrane channel, with its calibration, without reading its pixels."""
     if isinstance(prob, xr.DataArray):
         prob = in_order(prob)
         return _channel(prob, membrane) if "c" in prob.dims else prob
@@ -219,20 +219,20 @@ def membrane_of(prob: ImageT, membrane: int | str) -> ImageT:
     refuse_channels_last(array.shape)
     if isinstance(membrane, (int, np.integer)):
         if array.ndim < 3 or not -len(array) <= membrane < len(array):
-            raise ImageError(f"no channel {membrane} in an array of shape {array.shape}")
+            raise ImageError(f"there is no channel {membrane} in an array of shape {array.shape}")
         array = array[membrane]
     else:
         refuse_classes(array)
     if array.ndim not in (2, 3):
         raise ImageError(
-            f"membrane probability has shape {array.shape}; expected (Y, X) or (Z, Y, X), or channels before them and "
-            "membrane=<index>"
+            f"membrane probability has shape {array.shape}; expected (Y, X) or (Z, Y, X), or an additional first axis "
+            "c and membrane=<index>"
         )
     return array
 
 
 def checked(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Return a probability as ``float32``; refuse values that are not finite or not between 0 and 1."""
+    """Return a probability as ``float32``; refuse values that are not finite, or not between 0 and 1."""
     _check_probability(array)
     return np.ascontiguousarray(array, dtype=np.float32)
 
@@ -241,15 +241,15 @@ def refuse_classes(array: npt.NDArray[Any]) -> None:
     """Refuse a plain (C, Y, X) array that would be read as (Z, Y, X): the probabilities of classes sum to 1."""
     if array.ndim == 3 and len(array) > 1 and array.size and np.allclose(array.sum(axis=0, dtype=float), 1, atol=1e-3):
         raise ImageError(
-            f"shape {array.shape} looks like {len(array)} classes, which sum to 1 in each pixel, rather than slices: "
-            "name the channel of the membranes, label_cells(prob, membrane=1), or mark it as a stack, "
+            f"shape {array.shape} looks like {len(array)} classes rather than slices, since the values of each pixel "
+            "sum to 1: name the membrane channel, label_cells(prob, membrane=1), or mark the array as a stack, "
             "label_cells(fijibridge.as_image(prob, dims='zyx'))"
         )
 
 
 def _check_probability(array: npt.NDArray[Any]) -> None:
     if not np.isfinite(array).all():
-        raise ImageError("membrane probability holds NaN or infinite values")
+        raise ImageError("membrane probability contains NaN or infinite values")
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     if low < -1e-3 or high > 1 + 1e-3:
         raise ImageError(
@@ -261,9 +261,9 @@ def _check_probability(array: npt.NDArray[Any]) -> None:
 def _channel(prob: xr.DataArray, name: int | str) -> xr.DataArray:
     if isinstance(name, (int, np.integer)):
         if not -prob.sizes["c"] <= name < prob.sizes["c"]:
-            raise ImageError(f"no channel {name} among {prob.sizes['c']}")
+            raise ImageError(f"there is no channel {name} among {prob.sizes['c']}")
         return prob.isel(c=name, drop=True)
     names = [str(c) for c in prob.coords["c"].values] if "c" in prob.coords else []
     if name not in names:
-        raise ImageError(f"no channel named {name!r} among {names}: set membrane=<name or index>")
+        raise ImageError(f"there is no channel named {name!r} among {names}: set membrane=<name or index>")
     return prob.isel(c=names.index(name), drop=True)

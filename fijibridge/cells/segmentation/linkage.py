@@ -1,4 +1,4 @@
-"""Join regions where the membrane between them is weak: average linkage on the graph of regions (GASP)."""
+"""Join regions with a weak membrane between them, by average linkage on the graph of regions (GASP)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Boundaries:
     Attributes
     ----------
     a, b : numpy.ndarray
-        Both ids, a < b.
+        Ids of the two regions, a < b.
     mean : numpy.ndarray
-        Mean membrane probability along the boundary. Between two neighbouring pixels the higher one counts.
+        Mean membrane probability along the boundary. Of each two neighbouring pixels, the higher value counts.
     length : numpy.ndarray
-        Length of the boundary: the number of its pixel sides, in 3D the area of its faces, in pixels of x.
+        Length of the boundary, in x pixels: the length of its pixel sides, in 3D the area of its pixel faces.
     """
 
     a: Ints
@@ -34,7 +34,7 @@ class Boundaries:
 
 
 def find_boundaries(labels: Labels, prob: Floats32, step: Spacing) -> Boundaries:
-    """Measure the boundaries between all regions that touch. 0 is not a region, :data:`UNSURE` is.
+    """Measure the boundaries between all regions that touch. 0 is not a region, but :data:`UNSURE` is.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def find_boundaries(labels: Labels, prob: Floats32, step: Spacing) -> Boundaries
     (array([1]), array([2]), array([0.5]), array([1.]))
     """
     low, high, membrane, area = _faces(labels, prob, step)
-    # One number for each pair of ids, which begin at -1 (UNSURE).
+    # One number for each pair of ids; ids start at -1 (UNSURE).
     n = int(max(high.max(initial=0), 0)) + 2
     pair, place = np.unique((low + 1) * n + high + 1, return_inverse=True)
     length = np.bincount(place, area, len(pair)).astype(float)
@@ -52,7 +52,7 @@ def find_boundaries(labels: Labels, prob: Floats32, step: Spacing) -> Boundaries
 
 
 def _faces(labels: Labels, prob: Floats32, step: Spacing) -> tuple[Ints, Ints, Floats, Floats]:
-    """Return, for each pixel side between two regions, the lower and the higher id, membrane probability and area."""
+    """Return the lower id, the higher id, the membrane probability and the area of each pixel side between regions."""
     parts: list[tuple[Ints, Ints, Floats, Floats]] = []
     for axis in range(labels.ndim):
         first, second = ahead(axis, labels.ndim)
@@ -72,28 +72,28 @@ def join_weak(labels: Labels, prob: Floats32, beta: float, step: Spacing) -> Lab
     Parameters
     ----------
     labels
-        Regions, ids from 1 without gaps; 0 is not a region, :data:`UNSURE` is not joined.
+        Regions with consecutive ids from 1; 0 is not a region, and :data:`UNSURE` is not joined.
     prob
         Membrane probability.
     beta
-        Two regions are joined while the mean along their common boundary is below it, the weakest boundary first.
+        Regions are joined while the mean along their common boundary is below `beta`, the weakest boundary first.
     step
-        Distance between pixels per axis, for the area of boundaries.
+        Distance between pixels along each axis, for the area of boundaries.
 
     Returns
     -------
     numpy.ndarray
         ``int32``, ids from 1 in the order of the first region of each cell; :data:`UNSURE` for regions that may be
-        joined with one that continues outside the piece.
+        joined with a region that continues outside the piece.
 
     Notes
     -----
-    Average linkage with boundaries weighted by their length: the "average" of the generalised algorithm for signed
-    graph partitioning, GASP (Bailoni et al. 2022, eq. 3), with ``prob - beta`` as the signed weight.
+    This is average linkage with boundaries weighted by their length: the "average" case of the generalised algorithm
+    for signed graph partitioning, GASP (Bailoni et al. 2022, eq. 3), with ``prob - beta`` as the signed weight.
 
-    The mean of a joined boundary is a mean of its parts, and so is below `beta` only if one of its parts is. Regions
+    The mean of a joined boundary is a mean of its parts, so it can be below `beta` only if that of a part is. Regions
     are therefore joined only within groups connected by boundaries below `beta`. A group that touches no unsure region
-    has the same cells in the whole image; that bounds how far the result depends on pixels outside a piece.
+    has the same cells as in the whole image, which limits how far the result depends on pixels outside a piece.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def join_weak(labels: Labels, prob: Floats32, beta: float, step: Spacing) -> Lab
     found = find_boundaries(labels, prob, step)
     new_id = _linked(found, n, beta)
     new_id[_contaminated(found, n, beta)] = UNSURE
-    new_id = np.concatenate([[0], new_id, [UNSURE]]).astype(np.int32)  # UNSURE = -1 takes the last entry
+    new_id = np.concatenate([[0], new_id, [UNSURE]]).astype(np.int32)  # UNSURE = -1 indexes the last entry
     joined: Labels = new_id[labels]
     return joined
 
@@ -115,15 +115,15 @@ def join_weak(labels: Labels, prob: Floats32, beta: float, step: Spacing) -> Lab
 def _linked(found: Boundaries, n: int, beta: float) -> Labels:
     """Return the cell of each region, numbered from 1 in the order of the first region of each cell.
 
-    higra builds the whole tree of joins; cutting it at `beta` undoes those that joined at a mean of `beta` or more.
+    higra builds the whole tree of joins; cutting the tree at `beta` undoes the joins at a mean of at least `beta`.
     """
     import higra as hg
 
     real = found.a > 0
     graph = hg.UndirectedGraph(n)
     graph.add_edges(found.a[real] - 1, found.b[real] - 1)
-    # higra needs a connected graph. Bridges tie its parts together; their infinite mean, capped below to stay a number,
-    # makes them the last joins, and their tiny length leaves the means of others as they are.
+    # higra needs a connected graph, so bridges are added between its parts. Their infinite mean (limited below to a
+    # finite number) makes them the last joins, and their tiny length hardly affects the means of other boundaries.
     links = _bridges(found, n)
     graph.add_edges(links[:, 0], links[:, 1])
     means = np.concatenate([found.mean[real], np.full(len(links), np.inf)])
@@ -132,7 +132,7 @@ def _linked(found: Boundaries, n: int, beta: float) -> Labels:
         return np.ones(n, np.int32)
     means = np.minimum(means, 1e6)
     tree, altitudes = hg.binary_partition_tree_average_linkage(graph, means, lengths)
-    # higra keeps joins up to and including the threshold: the next float below beta makes that "below beta".
+    # higra keeps joins up to and including the threshold; the next float below beta keeps only joins below beta.
     cells = hg.labelisation_horizontal_cut_from_threshold(tree, altitudes, np.nextafter(beta, -1))
     _, first, place = np.unique(cells, return_index=True, return_inverse=True)
     number = np.empty(len(first), np.int32)
@@ -142,14 +142,14 @@ def _linked(found: Boundaries, n: int, beta: float) -> Labels:
 
 
 def _bridges(found: Boundaries, n: int) -> Ints:
-    """Return pairs of regions, counted from 0, that connect the parts of the graph to its first part."""
+    """Return pairs of 0-based regions that connect all parts of the graph to its first part."""
     part = _parts(found.a, found.b, n, found.a > 0)
     first = np.unique(part, return_index=True)[1]
     return np.stack([np.repeat(first[:1], len(first) - 1), first[1:]], axis=1).astype(np.int64)
 
 
 def _contaminated(found: Boundaries, n: int, beta: float) -> npt.NDArray[np.bool_]:
-    """Mark the regions that weak boundaries connect, over any number of regions, with one beside an unsure pixel."""
+    """Mark regions connected by weak boundaries, directly or through others, to a region beside an unsure pixel."""
     open_regions = found.b[found.a == UNSURE] - 1
     if not len(open_regions):
         return np.zeros(n, bool)
@@ -159,7 +159,7 @@ def _contaminated(found: Boundaries, n: int, beta: float) -> npt.NDArray[np.bool
 
 
 def _parts(a: Ints, b: Ints, n: int, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
-    """Return the connected component of each of n regions, by the chosen boundaries."""
+    """Return the connected component of each of n regions; the chosen boundaries are the edges of the graph."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

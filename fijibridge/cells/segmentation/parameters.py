@@ -1,4 +1,4 @@
-"""Parameters of :func:`fijibridge.label_cells`: check them and convert them to pixels."""
+"""Parameters of :func:`fijibridge.label_cells`: checks, and conversion to pixels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EdgeCells = Literal["keep", "remove"]
 """Treatment of cells that touch the edge of the image."""
 
 SHARED = ("threshold", "grow", "min_size", "max_size", "unit", "fill_holes", "edge_cells")
-"""Parameters of all methods."""
+"""Parameters that all methods have."""
 
 
 @renamed_keywords(border="edge_cells")
@@ -48,13 +48,13 @@ def make_parameters(
     method, threshold, grow, min_size, max_size, unit, fill_holes, edge_cells
         As for :func:`fijibridge.label_cells`.
     **own
-        Parameters that the method itself defines; None stands for the default.
+        Parameters that the method itself defines; None means the default.
 
     Raises
     ------
     ImageError
-        If a parameter is unknown, out of its range or belongs to another method, or `unit` is physical and there is
-        no pixel size.
+        If a parameter is unknown, out of range or belongs to another method, or `unit` is physical and there is no
+        pixel size.
     """
     check_names(own)
     values = _of_method(method, own)
@@ -86,7 +86,7 @@ def _of_method(method: str, given: Mapping[str, float | None]) -> dict[str, floa
     unused = [name for name, value in given.items() if value is not None and name not in used]
     if unused:
         takes = ", ".join(("threshold", *used))
-        raise ImageError(f"{unused[0]} is not a parameter of the method {method!r}, which takes {takes}: leave it out")
+        raise ImageError(f"{unused[0]} is not a parameter of the method {method!r}, which has {takes}: leave it out")
     values: dict[str, float] = {}
     for name, parameter in used.items():
         value = given.get(name)
@@ -102,7 +102,7 @@ def _check_range(name: str, value: float, parameter: Parameter) -> None:
 
 
 def _check(name: str, value: float, fits: Callable[[float], bool], expected: str) -> None:
-    if not fits(value):  # written so that NaN, for which every comparison is False, is refused
+    if not fits(value):  # written in this way to refuse NaN, for which every comparison is False
         raise ImageError(f"{name} is {value:g}; expected {expected}")
 
 
@@ -113,11 +113,11 @@ def _pixel_area(prob: Array, unit: str) -> float:
     own = calibration.unit(prob) if isinstance(prob, xr.DataArray) else calibration.PIXEL
     if own == calibration.PIXEL:
         raise ImageError(
-            f"sizes in {unit!r} need a pixel size, and prob has none: set it (in Fiji Image > Properties..., in "
-            "Python fijibridge.as_image(prob, pixel_size=0.2, unit='um')), or give the sizes in pixels, unit px"
+            f"sizes in {unit!r} need a pixel size, but prob has none: set it (in Fiji with Image > Properties..., in "
+            "Python with fijibridge.as_image(prob, pixel_size=0.2, unit='um')), or give the sizes in pixels, unit px"
         )
     if usual_unit(unit[:-1]) != usual_unit(own) or unit[-1:] != str(prob.ndim):
-        raise ImageError(f"sizes in {unit!r} do not fit prob of {prob.ndim} axes in {own}: use '{own}{prob.ndim}'")
+        raise ImageError(f"sizes in {unit!r} do not fit prob with {prob.ndim} axes in {own}: use '{own}{prob.ndim}'")
     sizes: dict[str, Any] = calibration.pixel_size(prob) if isinstance(prob, xr.DataArray) else {}
     return float(np.prod([sizes[str(d)] for d in prob.dims])) if isinstance(prob, xr.DataArray) else 1.0
 

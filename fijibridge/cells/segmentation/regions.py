@@ -1,8 +1,9 @@
-"""Decide which regions of a label image stay, from a summary of its pieces.
+"""Decide which regions of a label image are kept, from a summary of its pieces.
 
-Size, holes and contact with the edge belong to whole regions, which may reach over many pieces of an image. Each piece
-enters its pixels and contacts under numbers that are unique in the whole image, and the pairs of numbers that denote
-one region. The decision then needs no pixels. An image in memory is a single piece.
+Size, holes and contact with the edge are properties of whole regions, which may extend over many pieces of an image.
+For each piece, the summary records the pixels and contacts of regions, by numbers that are unique in the whole image,
+and the pairs of numbers that denote the same region. The decision then needs no pixels. An image in memory is a single
+piece.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from fijibridge.cells.neighbours import ahead
 
 
 def connected_regions(inside: Mask) -> Labels:
-    """Return regions connected along the sides of pixels, with ids from 1; 0 outside."""
+    """Label regions that are connected along the sides of pixels, with ids from 1; 0 outside."""
     labels: Labels = ndimage.label(inside, output=np.int32)[0]
     return labels
 
 
 def with_gaps_numbered(cells: Labels) -> Labels:
-    """Return the cells with the gaps between them as -1, -2, ...: zeros that are connected, diagonals included."""
+    """Return the cells with gaps between them numbered -1, -2, ...: regions of zeros, connected also diagonally."""
     between = ndimage.label(cells == 0, np.ones((3,) * cells.ndim), output=np.int32)[0]
     signed: Labels = np.where(cells > 0, cells, -between).astype(np.int32)
     return signed
@@ -34,17 +35,17 @@ def with_gaps_numbered(cells: Labels) -> Labels:
 
 @dataclass(frozen=True)
 class Rules:
-    """Rules for regions to stay; sizes in pixels, before growing.
+    """Rules for which regions are kept; sizes are in pixels, before growing.
 
     Attributes
     ----------
     min_size, max_size : float
-        Smaller regions are dropped before cells grow. Larger ones are dropped afterwards, so that nothing grows into
-        their place.
+        Smaller regions are dropped before cells grow. Larger regions are dropped afterwards, so that cells do not grow
+        into them.
     fill_holes : bool
-        Fill holes that lie within one cell.
+        Fill holes that are enclosed by one cell.
     without_border : bool
-        Drop, after growing, the cells that touched the edge of the image before.
+        After growing, drop the cells that touched the edge of the image before growing.
     """
 
     min_size: float = 0
@@ -62,9 +63,9 @@ class Verdict:
     before : numpy.ndarray
         Label of each region while cells grow, 0 = none, indexed by number + `gaps`.
     gaps : int
-        Count of numbers below 0.
+        How many numbers are below 0.
     keep : numpy.ndarray
-        Whether each label stays at the end, indexed by label.
+        Whether each label is kept at the end, indexed by label.
     """
 
     before: Labels
@@ -72,17 +73,17 @@ class Verdict:
     keep: Mask
 
     def growing(self, signed: Labels) -> Labels:
-        """Return the labels that grow, for pixels with the numbers of their regions."""
+        """Return the labels from which cells grow, given the number of the region of each pixel."""
         labels: Labels = self.before[signed + self.gaps]
         return labels
 
 
 @dataclass
 class Summary:
-    """Sizes, places and contacts of the regions of an image, entered piece by piece.
+    """Sizes, positions and contacts of the regions of an image, entered piece by piece.
 
-    Numbers are unique in the whole image: cells from 1 up, gaps between them from -1 down. A region that reaches over
-    several pieces has several numbers. Below, numbers are indices after adding `gaps`.
+    Numbers are unique in the whole image: cells are 1, 2, ..., gaps between them are -1, -2, ... A region that extends
+    over several pieces has several numbers. To be used as an index, a number is increased by `gaps`.
     """
 
     shape: tuple[int, ...]
@@ -93,7 +94,7 @@ class Summary:
     _touching: list[Ints] = field(default_factory=list)
 
     def numbered(self, signed: Labels) -> Labels:
-        """Replace the numbers of one piece by new ones that are unique in the whole image."""
+        """Replace the numbers in a piece by new numbers that are unique in the whole image."""
         low = int(signed.min(initial=0))
         seen = np.bincount(signed.reshape(-1) - low)
         present = np.flatnonzero(seen) + low
@@ -113,7 +114,7 @@ class Summary:
         size = np.bincount(flat - offset)
         seen = np.flatnonzero(size)
         first = np.zeros(len(size), np.int64)
-        first[flat[::-1] - offset] = np.arange(flat.size - 1, -1, -1)  # written backwards: the first pixel stays
+        first[flat[::-1] - offset] = np.arange(flat.size - 1, -1, -1)  # backwards, so that the first pixel remains
         place = [p + c for p, c in zip(np.unravel_index(first[seen], numbers.shape), corner, strict=True)]
         at_border = np.zeros(len(size), bool)
         for axis, (n, c, whole) in enumerate(zip(numbers.shape, corner, self.shape, strict=True)):
@@ -124,7 +125,7 @@ class Summary:
         self._rows.append(np.stack([seen + offset, size[seen], ravelled, at_border[seen]], axis=1).astype(np.int64))
 
     def add_contacts(self, numbers: Labels) -> None:
-        """Enter the pairs of regions that touch along the side of a pixel; pixels of 0 are not known yet."""
+        """Enter the pairs of regions that touch along the side of a pixel; pixels with 0 are not known yet."""
         base = np.int64(self.cells + self.gaps + 1)
         for axis in range(numbers.ndim):
             a, b = (numbers[s] for s in ahead(axis, numbers.ndim))
@@ -134,22 +135,22 @@ class Summary:
             self._touching.append(np.stack([pair // base, pair % base], axis=1) - self.gaps)
 
     def add_same(self, numbers: Labels, others: Labels) -> None:
-        """Enter pixels that two pieces share: both numbers of a pixel denote one region; 0 is not known yet."""
+        """Enter pixels shared by two pieces: both numbers of a pixel denote the same region; 0 is not known yet."""
         known = (numbers != 0) & (others != 0)
         self._same.append(np.unique(np.stack([numbers[known], others[known]], axis=1).astype(np.int64), axis=0))
 
     def decide(self, rules: Rules) -> Verdict:
-        """Decide what becomes of each region; labels have the order of their first pixels."""
+        """Decide which regions are kept or filled; labels are in the order of their first pixels."""
         region, size, first, at_border = self._regions()
         number = np.concatenate([*self._rows, np.zeros((0, 4), np.int64)])[:, 0]
         is_cell = np.zeros(len(size), bool)
         is_cell[region[number[number > 0] + self.gaps]] = True
         kept = is_cell & (size >= max(rules.min_size, 1))
         touching = _unique_pairs(region, [t + self.gaps for t in self._touching])
-        # A hole counts to the size of its cell, also where that cell is then dropped for being too large.
+        # Holes count towards the size of their cell, even if the cell is then dropped because it is too large.
         holes, owner = _holes(kept, at_border, touching) if rules.fill_holes else (np.zeros(0, np.int64),) * 2
         np.add.at(size, owner, size[holes])
-        # Number the cells by their first pixels, and give each hole the label of its cell.
+        # Number the cells in the order of their first pixels, and assign to each hole the label of its cell.
         order = np.flatnonzero(kept)
         order = order[np.argsort(first[order], kind="stable")]
         label = np.zeros(len(size), np.int32)
@@ -163,7 +164,7 @@ class Summary:
         return Verdict(before, self.gaps, np.concatenate([[False], good]))
 
     def _regions(self) -> tuple[Ints, Ints, Ints, Mask]:
-        """Return the region of each number, and size, first pixel and edge contact of each region."""
+        """Return the region of each number, and the size, first pixel and edge contact of each region."""
         n = self.cells + self.gaps + 1
         same = np.concatenate([*self._same, np.zeros((0, 2), np.int64)]) + self.gaps
         region = _components(n, same)
@@ -184,7 +185,7 @@ def _components(n: int, pairs: Ints) -> Ints:
 
 
 def _unique_pairs(region: Ints, touching: list[Ints]) -> Ints:
-    """Return the contacts between different regions, from those between numbers, each once."""
+    """Convert contacts between numbers to contacts between different regions, each listed once."""
     pairs = region[np.concatenate([*touching, np.zeros((0, 2), np.int64)])]
     return np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
 
@@ -195,7 +196,7 @@ def _holes(kept: Mask, at_border: Mask, touching: Ints) -> tuple[Ints, Ints]:
     Parameters
     ----------
     kept, at_border
-        Of each region: whether it is a kept cell, and whether it touches the edge of the image.
+        Whether each region is a kept cell, and whether it touches the edge of the image.
     touching
         (n, 2) pairs of regions that touch.
 
@@ -206,21 +207,21 @@ def _holes(kept: Mask, at_border: Mask, touching: Ints) -> tuple[Ints, Ints]:
 
     Notes
     -----
-    A hole is a maximal group of connected regions that are not kept cells: gaps, and cells too small to stay. It is
-    filled if it does not touch the edge of the image and exactly one kept cell touches it.
+    A hole is a maximal group of connected regions that are not kept cells, that is, gaps and cells that are too small.
+    It is filled if it does not touch the edge of the image and touches exactly one kept cell.
     """
     n = len(kept)
     free = ~kept[touching]
 
-    # Group the regions that are not kept cells; a kept cell stays in a group of its own.
+    # Group the regions that are not kept cells; each kept cell is a separate group.
     hole = _components(n, touching[free.all(axis=1)])
 
-    # One region at the edge of the image opens its whole group.
+    # If one region of a group is at the edge of the image, the whole group is open.
     outside = np.zeros(n, bool)
     outside[hole[at_border & ~kept]] = True
 
-    # Contacts between a hole and a kept cell, as (gap, cell). A group with one neighbour has the same lowest and
-    # highest neighbouring cell; one without any keeps low = n and high = -1, which differ.
+    # Contacts between a hole and a kept cell, as (gap, cell). If a group has one neighbouring cell, the lowest and the
+    # highest neighbouring cell are equal; if it has none, low = n and high = -1 remain, which differ.
     mixed = touching[free[:, 0] != free[:, 1]]
     first_free = ~kept[mixed[:, 0]]
     gap, cell = np.where(first_free, mixed[:, 0], mixed[:, 1]), np.where(first_free, mixed[:, 1], mixed[:, 0])

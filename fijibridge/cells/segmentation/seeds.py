@@ -1,4 +1,4 @@
-"""Seeds in the middle of cells, and the flood of a membrane probability from them."""
+"""Seeds in the middle of cells, and flooding of a membrane probability from these seeds."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def flood_from_seeds(prob: Floats32, sides: Open, *, threshold: float, sigma: fl
     Parameters
     ----------
     prob
-        Membrane probability of an image, or of a piece of it.
+        Membrane probability of an image, or of a piece of an image.
     sides
         Open sides of the piece.
     threshold
-        Smoothed pixels of at least this probability are membrane.
+        Pixels whose smoothed probability is at least this are membrane.
     sigma, h
-        Standard deviation of the smoothing, and how far a maximum of the distance stands out, in pixels of x.
+        Standard deviation of the smoothing, and height by which a maximum of the distance must stand out, in x pixels.
     step
-        Distance between pixels per axis.
+        Distance between pixels along each axis.
 
     Returns
     -------
@@ -34,18 +34,18 @@ def flood_from_seeds(prob: Floats32, sides: Open, *, threshold: float, sigma: fl
 
     Notes
     -----
-    The distance transform watershed of PlantSeg (Wolny et al. 2020), with these seeds.
+    This is the distance transform watershed of PlantSeg (Wolny et al. 2020), but with these seeds.
     """
     relief, unsure = smooth(prob, sigma, step, sides)
     inside = relief < threshold
     basins = find_basins(inside, 0, h, step, sides, unsure)
-    # A region that is one basin would be filled by a flood from its middle: take it whole, which is faster.
+    # A region that is a single basin would be filled by flooding from its middle: use all of it as seed, to save time.
     seeds = np.where(_alone(basins.labels, inside), basins.labels, _middles(basins, h)).astype(np.int32)
     if unsure is not None:
         seeds[unsure] = UNSURE
     seeds[on_open_side(prob.shape, sides)] = UNSURE
-    # The second key of the flood orders pixels of equal probability: inside cells the deepest first, in membranes those
-    # nearest to a cell. A pixel whose nearest cell may lie beyond an open side has no sure place in this order.
+    # The second key of the flood orders pixels of equal probability: inside cells, the deepest first; in membranes, the
+    # nearest to a cell first. If the nearest cell may be beyond an open side, the position in this order is uncertain.
     height = to_sources(inside, step)
     seeds[room(prob.shape, step, sides) < height] = UNSURE
     if unsure is not None and unsure.any():
@@ -66,8 +66,8 @@ def _alone(labels: Labels, inside: Mask) -> Mask:
 
 
 def _middles(basins: Basins, h: float) -> Labels:
-    """Return the pixels of each basin that lie less than h below its peak."""
-    floor = np.concatenate([basins.peak, [np.float32(0)]]) - np.float32(h)  # UNSURE = -1 takes the last entry
+    """Return the pixels of each basin that are at most h below its peak."""
+    floor = np.concatenate([basins.peak, [np.float32(0)]]) - np.float32(h)  # UNSURE = -1 indexes the last entry
     seeds: Labels = np.where(basins.depth >= floor[basins.labels], basins.labels, 0).astype(np.int32)
     seeds[basins.labels == UNSURE] = UNSURE
     return seeds

@@ -1,11 +1,11 @@
-"""Find the cells of images larger than memory, tile by tile, equal to those of the whole image.
+"""Find the cells of images larger than memory, tile by tile, with the same result as for the whole image.
 
-Two passes read the image. The first finds the cells of each tile with its halo, writes provisional numbers, and enters
-into one summary which numbers denote the same cell: tiles share the ring of pixels around their cores, where both know
-a number. Sizes, holes and edges are then decided for whole cells. The second pass grows the cells that stay, from the
-decided numbers, in each tile with its halo. In both passes pixels whose result may depend on what lies beyond the halo
-are UNSURE; one of them in a core, or in the ring around it, is an error that names a larger halo. There are no
-approximate seams.
+The image is read in two passes. The first pass finds the cells of each tile with its halo, writes provisional numbers,
+and records in a summary which numbers denote the same cell: neighbouring tiles both have numbers in the ring of pixels
+around a tile's core. Sizes, holes and contacts with the edge are then evaluated for whole cells. The second pass grows
+the cells that are kept, in each tile with its halo. In both passes, pixels whose result may depend on pixels beyond the
+halo are UNSURE; if there is one in a core, or in the ring around it, an error suggests a larger halo. Seams are never
+approximate.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Piece:
     core : tuple of slice
         Pixels of the tile; every pixel of the image is in the core of exactly one piece.
     box : tuple of slice
-        Core with its halo, clipped to the image.
+        The core with its halo, clipped to the image.
     sides : tuple
         Sides on which the image continues beyond the box, :data:`~fijibridge.cells.segmentation.flooding.Open`.
     """
@@ -75,18 +75,18 @@ class Piece:
 
     @property
     def ring(self) -> Box:
-        """Core and the pixels next to it, within the box."""
+        """The core and the pixels next to it, within the box."""
         return tuple(
             slice(max(c.start - 1, b.start), min(c.stop + 1, b.stop)) for c, b in zip(self.core, self.box, strict=True)
         )
 
     def within(self, part: Box, whole: Box) -> Box:
-        """Return the slices of a part relative to a larger cut-out of the image."""
+        """Return the slices of a part relative to a larger crop of the image."""
         return tuple(slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, whole, strict=True))
 
 
 def pieces(shape: tuple[int, ...], tile: tuple[int, ...], halo: tuple[int, ...]) -> Iterator[Piece]:
-    """Cut an image into pieces, sorted by their first pixels.
+    """Divide an image into pieces, sorted by their first pixels.
 
     Examples
     --------
@@ -111,48 +111,48 @@ def label_cells_tiled(
     membrane: int | str = "membrane",
     **parameters: Any,
 ) -> Any:
-    """Find the cells of an image larger than memory, tile by tile, equal to :func:`fijibridge.label_cells`.
+    """Find the cells of an image larger than memory, tile by tile; the result equals :func:`fijibridge.label_cells`.
 
     Parameters
     ----------
     prob
-        As for :func:`fijibridge.label_cells`, without an axis ``t``: a DataArray over a dask array or a memory map, or
-        such an array itself, zarr included. It is read tile by tile, each tile twice.
+        As for :func:`fijibridge.label_cells`, without an axis ``t``: a dask array, a zarr array or a memory map, or a
+        DataArray that contains one. It is read tile by tile, each tile twice.
     method, membrane
         As for :func:`fijibridge.label_cells`.
     out
-        Folder of the zarr array to write, which must not exist yet; in memory if left out.
+        Folder of the zarr array to write, which must not exist yet; by default, the result is kept in memory.
     tile
-        Size of a tile in pixels, per axis or one number for all; (1024, 1024) or (64, 256, 256) if left out. It changes
-        the memory needed, not the result.
+        Size of a tile in pixels, one per axis or one for all; by default (1024, 1024) or (64, 256, 256). It affects the
+        memory needed, not the result.
     halo
-        Width in pixels of the margin that is read around a tile, per axis or one number for all; 128 or (48, 64, 64) if
-        left out. The size of the largest cell plus the reach of the smoothing, 4 `sigma`, is usually enough.
+        Width in pixels of the margin that is read around a tile, one per axis or one for all; by default 128 or
+        (48, 64, 64). The size of the largest cell plus the reach of the smoothing, 4 `sigma`, is usually enough.
     **parameters
         All other parameters of :func:`fijibridge.label_cells`.
 
     Returns
     -------
     numpy.ndarray, zarr.Array or xarray.DataArray
-        Labels equal to those of ``label_cells(prob, ...)``, ids included. With `out` a zarr array; for a calibrated
-        `prob` a DataArray that reads it when needed.
+        Labels equal to those of ``label_cells(prob, ...)``, including ids. With `out`, a zarr array or, if `prob` is a
+        DataArray, a DataArray that reads the zarr array when needed.
 
     Raises
     ------
     ImageError
-        If a tile cannot be decided, because a pixel of it may belong to another cell than its halo shows; if `out`
-        exists; and as :func:`fijibridge.label_cells`.
+        As for :func:`fijibridge.label_cells`, and if `out` exists, or the halo is too small to determine to which cell
+        a pixel of a tile belongs.
 
     Notes
     -----
-    In each tile, every effect that may come from beyond its halo is followed through all steps (distance, smoothing,
-    maxima, flooding, boundaries) as its worst case, and must not reach the tile. The cells found are then exactly those
-    of the whole image. Cells of neighbouring tiles are joined by connected components; sizes, holes and edges are
-    decided for whole cells. ``"threshold"`` needs a halo for growing only. ``"agglomeration"`` needs the largest halo,
-    as its reach is bounded by chains of boundaries below `beta` rather than by the size of cells.
+    In each tile, every effect that pixels beyond the halo could have is followed through all steps (distance,
+    smoothing, maxima, flooding, boundaries) in its worst case, and must not reach the tile. The cells are then exactly
+    those of the whole image. Cells of neighbouring tiles are joined by connected components; sizes, holes and contacts
+    with the edge are evaluated for whole cells. ``"threshold"`` needs a halo only for growing. ``"agglomeration"``
+    needs the largest halo, since its reach is limited by chains of boundaries below `beta` rather than by cell size.
 
-    Memory: a few dozen bytes per pixel of a tile with its halo, and about 100 bytes per cell. Disk: 4 bytes per pixel
-    while it runs, beside `out` or in the temporary folder.
+    Memory: a few dozen bytes per pixel of a tile with its halo, and about 100 bytes per cell. Disk: temporarily 4 bytes
+    per pixel, beside `out` or in the temporary folder.
 
     Examples
     --------
@@ -180,12 +180,12 @@ def _per_axis(name: str, given: int | Sequence[int] | None, default: tuple[int, 
         return default
     numbers = (given,) * len(default) if isinstance(given, (int, np.integer)) else tuple(given)
     if len(numbers) != len(default) or any(int(n) != n or n < 1 for n in numbers):
-        raise ImageError(f"{name} is {given}; expected a number of pixels of at least 1, or {len(default)} of them")
+        raise ImageError(f"{name} is {given}; expected a number of pixels of at least 1, or {len(default)} numbers")
     return tuple(int(n) for n in numbers)
 
 
 def _source(prob: Any, membrane: int | str) -> tuple[xr.DataArray, Read]:
-    """Return the membrane channel, not read yet, and a function that reads a box of it."""
+    """Return the membrane channel, without reading it, and a function that reads a box of it."""
     has_channels = isinstance(membrane, (int, np.integer))
     if isinstance(prob, xr.DataArray):
         image = membrane_of(prob, membrane)
@@ -194,7 +194,7 @@ def _source(prob: Any, membrane: int | str) -> tuple[xr.DataArray, Read]:
         axes = ("c" if has_channels else "") + "zyx"[3 - prob.ndim + has_channels :]
         image = membrane_of(as_image(prob, axes if len(axes) == prob.ndim else None), membrane)
     if "t" in image.dims:
-        raise ImageError("a time series is labelled frame by frame: label_cells_tiled(prob.isel(t=0)) and so on")
+        raise ImageError("prob is a time series: label one frame at a time, label_cells_tiled(prob.isel(t=0)) ...")
     if image.ndim not in (2, 3):
         raise ImageError(f"membrane probability has axes {image.dims}; expected (y, x) or (z, y, x)")
     guarded = not isinstance(prob, xr.DataArray) and not has_channels
@@ -211,8 +211,8 @@ def _source(prob: Any, membrane: int | str) -> tuple[xr.DataArray, Read]:
 def _find(read: Read, parameters: Parameters, cut: list[Piece], numbers: Labels) -> Summary:
     """Find the regions of all pieces and write provisional numbers; return the summary of all regions.
 
-    Invariant: after a piece, `numbers` holds the numbers of all cores so far, 0 elsewhere, and the summary has entered
-    every pixel of them once.
+    Invariant: after each piece, `numbers` contains the numbers of all cores so far, and 0 elsewhere; every pixel of
+    these cores has been entered into the summary once.
     """
     summary = Summary(numbers.shape)
     for piece in cut:
@@ -221,8 +221,8 @@ def _find(read: Read, parameters: Parameters, cut: list[Piece], numbers: Labels)
         core = piece.within(piece.core, piece.ring)
         local = with_gaps_numbered(found)
         own = summary.numbered(local[core])
-        # The ring overlaps the cores of earlier pieces. A region of this piece that lies on such a pixel is the region
-        # of the number there; contacts across the seam are counted once, by the later piece.
+        # The ring overlaps the cores of earlier pieces. A region of this piece that includes such a pixel is the same
+        # region as that of the number there. Contacts across the seam are counted once, by the later piece.
         known = np.array(numbers[piece.ring])
         summary.add_same(_translated(local, local[core], own), known)
         summary.add(own, piece.corner)
@@ -233,7 +233,7 @@ def _find(read: Read, parameters: Parameters, cut: list[Piece], numbers: Labels)
 
 
 def _translated(local: Labels, part: Labels, numbers: Labels) -> Labels:
-    """Give every pixel the number that its region got in a part of the piece, 0 if it has no pixel there."""
+    """Return, for each pixel, the number that its region got in a part of the piece; 0 if it has no pixel there."""
     low = int(local.min())
     table = np.zeros(int(local.max()) - low + 1, np.int32)
     table[part - low] = numbers
@@ -254,7 +254,7 @@ def _grow(read: Read, parameters: Parameters, cut: list[Piece], numbers: Labels,
         size += np.bincount(core.reshape(-1), minlength=len(keep))
         result[piece.core] = planned[core]
     final = numbers_without_gaps(keep, size)
-    if (final != planned).any():  # a cell lost its last pixel to a gap: close the hole in the ids
+    if (final != planned).any():  # a cell lost its last pixel to a gap: renumber, so that ids are consecutive
         table = np.zeros(int(planned.max(initial=0)) + 1, np.int32)
         table[planned] = final
         for piece in cut:
@@ -273,17 +273,17 @@ def _must_be_sure(found: Labels, piece: Piece, step: str) -> None:
     if step == "grow":
         advice += ", or grow by a number of pixels, such as grow=5"
     raise ImageError(
-        f"to {step} the cells at {where} (pixels), a halo of {halo} px is too small: cells, or space between cells, "
-        f"reach further than that from the tile: {advice}"
+        f"to {step} the cells at {where} (pixels), a halo of {halo} px is too small, since cells, or the space between "
+        f"cells, extend farther from the tile: {advice}"
     )
 
 
 @contextmanager
 def _scratch(shape: tuple[int, ...], out: str | os.PathLike[str] | None) -> Iterator[tuple[Labels, Any]]:
-    """Yield a temporary array on disk and the array for the result, which moves to its place at the end."""
+    """Yield a temporary array on disk and the array for the result, which is moved to its final path at the end."""
     target = None if out is None else Path(out)
     if target is not None and target.exists():
-        raise ImageError(f"{target} is there already: remove it, or choose another folder for the labels")
+        raise ImageError(f"{target} exists already: remove it, or choose another folder for the labels")
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".labels-", dir=None if target is None else target.parent))
@@ -307,7 +307,7 @@ def _new_zarr(path: Path, shape: tuple[int, ...]) -> Any:
 
 
 def _written(out: str | os.PathLike[str], image: xr.DataArray | None) -> Any:
-    """Open the written labels, with the calibration of the image, to be read when needed."""
+    """Open the written labels, with the calibration of the image; pixels are read when they are needed."""
     import zarr
 
     array: Any = zarr.open_array(Path(out), mode="r")

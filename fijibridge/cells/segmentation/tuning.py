@@ -1,4 +1,4 @@
-"""Choose the parameters of a segmentation on images whose cells are known."""
+"""Choose the parameters of a segmentation, using images with known cells."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from fijibridge.cells.segmentation.methods import DEFAULT_METHOD, get_method, me
 from fijibridge.cells.segmentation.parameters import check_names, make_parameters
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, like, values
-from fijibridge.renames import warn_renamed
+from fijibridge.renames import RenamedKeys, warn_renamed
 
 Images: TypeAlias = "Mapping[str, Array] | Sequence[Array]"
 METRICS = ("f1", "pq", "precision", "recall")
 COUNTS = ("matched", "GT", "predicted")
 GRIDS: Mapping[str, Mapping[str, tuple[float, ...]]] = {name: get_method(name).grid for name in method_names()}
-"""Values that are tried for each method by default; its default parameters are among them."""
+"""Values that are tried by default for each method; they include its default parameters."""
 
 _CLOSE = 0.01
 
@@ -40,10 +40,10 @@ class Tuning:
     Attributes
     ----------
     table : pandas.DataFrame
-        A row for each combination: its parameters, ``matched, GT, predicted`` summed over the images, and ``precision,
-        recall, f1, pq`` of these sums.
+        One row per combination: its parameters, ``matched, GT, predicted`` summed over the images, and ``precision,
+        recall, f1, pq`` computed from these sums.
     best : dict
-        Method and parameters of the best combination, as :func:`fijibridge.label_cells` takes them:
+        Method and parameters of the best combination, as arguments of :func:`fijibridge.label_cells`:
         ``label_cells(prob, **tuning.best)``.
     metric : str
         Metric that was maximised.
@@ -63,17 +63,17 @@ class Tuning:
 
     @property
     def flatness(self) -> str:
-        """One sentence with the ranges of parameters in which the score stays within 0.01 of the best."""
+        """A sentence with the parameter ranges in which the score is within 0.01 of the best."""
         near = self.table[self.metric] >= self.score - _CLOSE
         chosen = ", ".join(f"{name} {_text(self.best[name])}" for name in self.varied) or "the only combination"
         text = (
-            f"{self.metric} {self.score:.4f} at {chosen}; {near.sum()} of {len(near)} combinations come within {_CLOSE}"
+            f"{self.metric} {self.score:.4f} at {chosen}; {near.sum()} of {len(near)} combinations are within {_CLOSE}"
         )
         ranges = [self._range(name, near) for name in self.varied]
         return f"{text} ({'; '.join(ranges)})." if ranges else f"{text}."
 
     def _range(self, name: str, near: pd.Series[bool]) -> str:
-        """Return the values of a parameter, the others at their best, between which the score is near the best."""
+        """Return the range of a parameter in which the score is near the best, with the others at their best values."""
         others = [o for o in self.varied if o != name]
         row = near.copy()
         for other in others:
@@ -99,22 +99,23 @@ def tune_segmentation(
     regions: Mapping[str, Array | None] | Sequence[Array | None] | None = None,
     membrane: int | str = "membrane",
 ) -> Tuning:
-    """Try combinations of parameters on images whose cells are known, and report all of them and the best.
+    """Try combinations of parameters on images with known cells; return the scores of all and the best combination.
 
     Parameters
     ----------
     probs, truths
-        Membrane probabilities as for :func:`fijibridge.label_cells` and label images, by name or in the same order.
-        Use images that the network was not trained on, such as validation images.
+        Membrane probabilities, as for :func:`fijibridge.label_cells`, and label images of the true cells, by name or in
+        the same order. Use images that the network was not trained on, such as validation images.
     method, membrane
         As for :func:`fijibridge.label_cells`.
     parameters
-        Parameters of :func:`fijibridge.label_cells`, each with the values to try or one fixed value; all combinations
-        are tried, numbers in ascending order. If left out, those of the method in :data:`GRIDS`.
+        Parameters of :func:`fijibridge.label_cells`, each with the values to try or one fixed value. All combinations
+        are tried, numbers in ascending order. By default, the parameters of the method in :data:`GRIDS`.
     metric
-        ``"f1"``, ``"pq"`` (panoptic quality), ``"precision"`` or ``"recall"``, of the counts of all images together.
+        ``"f1"``, ``"pq"`` (panoptic quality), ``"precision"`` or ``"recall"``, computed from the summed counts of all
+        images.
     thresh
-        IoU from which two cells match.
+        IoU at which two cells match.
     regions
         Masks, non-zero where the truth is known, as for :func:`fijibridge.match_labels`; None for an image whose truth
         is known everywhere.
@@ -126,13 +127,13 @@ def tune_segmentation(
     Raises
     ------
     ImageError
-        If there are no images, their names or numbers differ, or a parameter or metric is not known.
+        If there are no images, the names or numbers of images differ, or a parameter or metric is unknown.
 
     Notes
     -----
-    Of several best combinations the one in their middle wins: the one with the least sum of squared distances to the
-    others, in steps of the grid. At the edge of a plateau, other images would fall off it. Combinations that differ
-    only in growth and sizes share the search for cells.
+    Of several equally good combinations, the one in the middle is chosen: the one with the least sum of squared
+    distances to the others, in grid steps. At the edge of a plateau, the score could be lower for other images.
+    Combinations that differ only in growth and sizes share the search for cells.
 
     Examples
     --------
@@ -157,7 +158,7 @@ def tune_segmentation(
     table = pd.DataFrame(rows, columns=[*names, *COUNTS, "precision", "recall", "f1", "pq"])
     best = combinations[_middle_of_best(table[metric].to_numpy(float), tuple(map(len, grid)))]
     varied = tuple(n for n, tried in zip(names, grid, strict=True) if len(tried) > 1)
-    return Tuning(table, {"method": method, **best}, metric, varied)
+    return Tuning(table, RenamedKeys({"method": method, **best}, border="edge_cells"), metric, varied)
 
 
 def _grid(method: str, parameters: Mapping[str, Any] | None) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -171,7 +172,7 @@ def _grid(method: str, parameters: Mapping[str, Any] | None) -> tuple[list[str],
     grid = [_tried(value) for value in parameters.values()]
     empty = [name for name, tried in zip(parameters, grid, strict=True) if not tried]
     if empty:
-        raise ImageError(f"{empty[0]} has no value to try; expected at least one")
+        raise ImageError(f"{empty[0]} has no values to try; expected at least one")
     return list(parameters), grid
 
 
@@ -186,7 +187,7 @@ def _tried(value: Any) -> tuple[Any, ...]:
 def _together(
     probs: Images, truths: Images, regions: Mapping[str, Array | None] | Sequence[Array | None] | None
 ) -> Iterator[tuple[str, Any, Any, Any]]:
-    """Yield name, probability, truth and region of each image."""
+    """Yield the name, probability, truth and region of each image."""
     named = {"probs": _named(probs), "truths": _named(truths)}
     if regions is not None:
         named["regions"] = _named(regions)
@@ -196,7 +197,7 @@ def _together(
     for role, images in named.items():
         if set(images) != set(first):
             alone = sorted(set(images) ^ set(first))
-            raise ImageError(f"probs and {role} differ: {alone[0]!r} is in one of them only")
+            raise ImageError(f"probs and {role} differ: {alone[0]!r} is only in one of them")
     for name, prob in first.items():
         yield name, prob, named["truths"][name], named["regions"][name] if regions is not None else None
 
@@ -210,12 +211,12 @@ def _named(images: Any) -> dict[str, Any]:
 
 
 def _labelled(channel: Array, method: str, combinations: list[dict[str, Any]]) -> Iterator[tuple[int, Array]]:
-    """Yield the cells for each combination; those that find the same cells follow each other and share the work."""
+    """Yield the cells for each combination; the search is shared by combinations that find the same cells."""
     if isinstance(channel, xr.DataArray) and "t" in channel.dims:
         raise ImageError("tune on single frames: prob.isel(t=0) and the true cells of that frame")
     array = checked(values(channel))
     checked_parameters = [make_parameters(channel, method, **c) for c in combinations]
-    keys = [(p.threshold, *p.own.values()) for p in checked_parameters]  # what the cells found depend on
+    keys = [(p.threshold, *p.own.values()) for p in checked_parameters]  # what determines which cells are found
     last: tuple[tuple[float, ...], Labels] | None = None
     for number in sorted(range(len(keys)), key=keys.__getitem__):
         parameters = checked_parameters[number]
@@ -230,9 +231,9 @@ def _total(matchings: dict[str, Matching]) -> dict[str, Any]:
 
 
 def _middle_of_best(scores: npt.NDArray[np.float64], shape: tuple[int, ...]) -> int:
-    """Return the index of the best combination; of several the one in their middle."""
+    """Return the index of the best combination or, of several equally good ones, that of the one in the middle."""
     known = np.where(np.isnan(scores), -np.inf, scores)
     tied = np.flatnonzero(known >= known.max() - 1e-12) if np.isfinite(known.max()) else np.arange(len(known))
     steps = np.stack(np.unravel_index(tied, shape), axis=1) if shape else np.zeros((len(tied), 0))
-    centre = steps.mean(axis=0)  # the nearest to their mean has the least sum of squares
+    centre = steps.mean(axis=0)  # the one nearest to their mean has the least sum of squares
     return int(tied[np.argmin(((steps - centre) ** 2).sum(axis=1))])

@@ -1,7 +1,7 @@
-"""Targets for a network, made from cells, and weights of pixels in its loss."""
+"""Training targets, made from cells, and pixel weights for the loss."""
 
 MEMBRANE_WIDTH = 3.0
-"""Default width of a membrane, in pixels of x."""
+"""Default width of a membrane, in x pixels."""
 
 MAX_GAP = 6.0
-"""Default width of the widest gap between two cells that share a membrane, in pixels of x."""
+"""Default for the largest gap between two cells that share a membrane, in x pixels."""

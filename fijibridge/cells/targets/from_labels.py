@@ -1,4 +1,4 @@
-"""Targets for a network, made from label images of cells."""
+"""Training targets, made from label images of cells."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from fijibridge.image import Array, ImageT, as_truth, like, refuse_channels_last
 from fijibridge.renames import keyword_only, renamed_keywords
 
 IGNORE = 255
-"""Class id of pixels with unknown truth, which enter neither loss nor metric."""
+"""Class id of pixels with unknown truth, which are ignored by losses and metrics."""
 
 CLASSES = ("other", "membrane")
 """Names of the class ids 0 and 1 of :func:`membrane_target`."""
@@ -52,39 +52,38 @@ def membrane_target(
     labels
         (Y, X) or (Z, Y, X) label image, 0 = background or a gap between cells.
     membrane_width
-        Width of the membrane, in `unit`; at least one pixel of x.
+        Width of the membrane, in `unit`; at least one x pixel.
     region
-        Mask, non-zero where the truth is known; the rest becomes :data:`IGNORE`.
+        Mask, non-zero where the truth is known; other pixels become :data:`IGNORE`.
     max_gap
-        Unlabelled strips up to this width (in `unit`; 6 px if left out) are gaps between two cells, with the membrane
-        in their middle. Wider ones are background, and the membrane runs along the outer side of the cells.
+        Unlabelled strips up to this width (in `unit`; 6 px by default) are gaps between two cells, with the membrane in
+        the middle. Wider strips are background, and the membrane runs along the outer side of the cells.
     unit
-        Unit of `membrane_width` and `max_gap`: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated
-        images.
+        Unit of `membrane_width` and `max_gap`: ``"px"`` (x pixels) or, for calibrated images, ``"um"`` (``"nm"``,
+        ``"mm"``).
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        ``uint8`` class ids: 0 = other, 1 = membrane, 255 = ignore; calibrated if `labels` was.
+        ``uint8`` class ids: 0 = other, 1 = membrane, 255 = ignore; calibrated if `labels` is.
 
     Raises
     ------
     ImageError
-        If `membrane_width` is below 1 px, the shapes differ, `labels` is a mask of cells without ids, or a length is
-        physical and the image has no pixel size.
+        If `membrane_width` is less than 1 px, the shapes differ, `labels` is a mask of cells without ids, or a length
+        is physical and the image has no pixel size.
 
     Notes
     -----
-    With a(p) and b(p) the distances of a pixel's centre from the edge of its own and of the nearest other cell
-    (inside a cell a is negative), (b - a) / 2 is its distance from the midline between them. Pixels with at most
-    ``membrane_width / 2`` are membrane: the same rule for cells that touch and cells with a gap, in 2D and 3D. The
-    midline runs between two pixels where cells touch and through a pixel where the gap is 1 px wide, so that an odd
-    width comes out 1 px wider in the first case, an even one in the second.
+    Let a(p) and b(p) be the distances of a pixel's centre from the edge of its own cell (negative inside the cell) and
+    from the edge of the nearest other cell. Then (b - a) / 2 is its distance from the midline between the cells. Pixels
+    for which this is at most ``membrane_width / 2`` are membrane. The same rule applies to cells that touch and cells
+    with a gap, in 2D and 3D. The midline runs between two pixels where cells touch, and through a pixel where the gap
+    is 1 px wide; an odd width therefore becomes 1 px wider in the first case, an even width in the second.
 
-    Distances follow the pixel size: where slices lie further apart than pixels, a membrane has the same physical
-    width across slices as within them, but is nowhere thinner than the two pixels, or the one in a gap, at the
-    midline. The edge of a cell is half a step away from the centre of its outermost pixel, in the direction of the
-    distance.
+    Distances take the pixel size into account: if slices are farther apart than pixels, a membrane has the same
+    physical width across slices as within them, but always includes the two pixels at the midline, or the one in a gap.
+    The edge of a cell is half a step away from the centre of its outermost pixel, in the direction of the distance.
 
     Examples
     --------
@@ -118,12 +117,12 @@ def class_target(
     -------
     numpy.ndarray or xarray.DataArray
         ``uint8`` class ids: 0 = background, 1 = membrane, 2 = interior of a cell, 255 = ignore; calibrated if
-        `labels` was. Pixels of a gap between cells, beside the membrane in its middle, are interior.
+        `labels` is. In gaps between cells, pixels beside the membrane are interior.
 
     Raises
     ------
     ImageError
-        As :func:`membrane_target`.
+        As for :func:`membrane_target`.
 
     Examples
     --------
@@ -146,17 +145,17 @@ def distance_target(
     labels
         (Y, X) or (Z, Y, X) label image, 0 = no cell.
     region
-        Mask, non-zero where the truth is known; the rest becomes NaN.
+        Mask, non-zero where the truth is known; other pixels become NaN.
     unit
-        Unit of the distance: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images.
+        Unit of the distance: ``"px"`` (x pixels) or, for calibrated images, ``"um"`` (``"nm"``, ``"mm"``).
     normalise
-        Divide by the largest distance in the same cell, so that each cell reaches 1.
+        Divide by the largest distance in the same cell, so that the maximum in each cell is 1.
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        ``float32``: distance between the centres of the pixel and of the nearest pixel outside its cell; 0 outside
-        cells, NaN where unknown; calibrated if `labels` was. The edge of the image is not an edge of a cell.
+        ``float32``: distance between the centre of each pixel and that of the nearest pixel outside its cell; 0 outside
+        cells, NaN where unknown; calibrated if `labels` is. The edge of the image does not count as an edge of a cell.
 
     Raises
     ------
@@ -187,14 +186,14 @@ def distance_target(
 def affinity_target(
     labels: ImageT, offsets: Sequence[Sequence[int]] | None = None, *, region: Array | None = None
 ) -> ImageT:
-    """Mark pairs of pixels that lie in one cell.
+    """Mark pairs of pixels that belong to the same cell.
 
     Parameters
     ----------
     labels
         (Y, X) or (Z, Y, X) label image, 0 = no cell.
     offsets
-        Steps from a pixel to its partner, in pixels along the axes of `labels`, one per channel. Left out: the direct
+        Steps from a pixel to its partner, in pixels along the axes of `labels`, one per channel. By default, the direct
         neighbours (-1, 0), (0, -1), in 3D (-1, 0, 0), (0, -1, 0), (0, 0, -1).
     region
         Mask, non-zero where the truth is known; pairs with an unknown pixel become :data:`IGNORE`.
@@ -202,9 +201,9 @@ def affinity_target(
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        ``uint8``, (C, Y, X) or (C, Z, Y, X): in channel k, at pixel p, 1 if p and p + offsets[k] have the same id
-        and it is not 0, else 0; 255 = ignore, also where p + offsets[k] is outside the image. Calibrated if `labels`
-        was, with the offsets as names of the channels.
+        ``uint8``, (C, Y, X) or (C, Z, Y, X): in channel k, at pixel p, 1 if p and p + offsets[k] have the same non-zero
+        id, else 0; 255 = ignore, also where p + offsets[k] is outside the image. Calibrated if `labels` is, with the
+        offsets as channel names.
 
     Raises
     ------
@@ -214,8 +213,8 @@ def affinity_target(
 
     Notes
     -----
-    The convention of the mutex watershed (Wolf et al., ECCV 2018) and of PlantSeg (Wolny et al., eLife 2020): 1 is
-    attractive, the pair is stored at its first pixel, offsets point to lower indices by custom.
+    The convention is that of the mutex watershed (Wolf et al., ECCV 2018) and of PlantSeg (Wolny et al., eLife 2020): 1
+    is attractive, a pair is stored at its first pixel, and offsets usually point to lower indices.
 
     Examples
     --------
@@ -239,7 +238,7 @@ def affinity_target(
 def _membrane_and_owner(
     labels: Array, width: float, max_gap: float | None, unit: str
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """Return a mask of the membranes, and the cell of each pixel, -1 = background."""
+    """Return a mask of the membranes, and the cell of each pixel (-1 = background)."""
     array = as_truth(labels)
     step = spacing(labels)
     if not isinstance(labels, xr.DataArray):
@@ -257,20 +256,20 @@ def _membrane_and_owner(
 def _near_midline(
     owner: npt.NDArray[np.int64], outside: Floats32, width: float, max_gap: float, step: Spacing
 ) -> npt.NDArray[np.bool_]:
-    """Mark pixels whose b - a, of the notes of membrane_target, is at most the width, or the step between slices."""
+    """Mark pixels for which b - a (see membrane_target) is at most the width or the step, whichever is larger."""
     reach = 1.01 * (width + max_gap + 2 * max(step))
     source = outside == 0
     filled = np.where(source, owner + 2, 0)
     to_other, along = _edge_distance(lambda s: nearest_other(owner, source, s, reach), step)
     to_not_own, _ = _edge_distance(lambda s: to_other_labels(filled, s), step)
-    inside = np.where(np.isfinite(to_not_own), to_not_own, 0)  # infinite: the image has one cell only
+    inside = np.where(np.isfinite(to_not_own), to_not_own, 0)  # infinite if the image has only one cell
     twice = to_other - np.where(source, -inside, outside)
-    slack = 1.0 if len(set(step)) == 1 else 1.001  # the length of a step in a direction is rounded
+    slack = 1.0 if len(set(step)) == 1 else 1.001  # the length of a step in a given direction has a rounding error
     return twice <= slack * np.maximum(along, width)
 
 
 def _own_cell(labels: npt.NDArray[np.int_], max_gap: float, step: Spacing) -> tuple[npt.NDArray[np.int64], Floats32]:
-    """Return the id of the nearest cell of each pixel, -1 in wide background, and the distance from its edge."""
+    """Return, for each pixel, the id of the nearest cell (-1 in wide background) and the distance from its edge."""
     labels = labels.astype(np.int64)
     if not labels.any():
         return np.full(labels.shape, -1), np.zeros(labels.shape, np.float32)
@@ -280,8 +279,8 @@ def _own_cell(labels: npt.NDArray[np.int_], max_gap: float, step: Spacing) -> tu
     outside = np.where(free, _edge_distance(lambda s: to_sources(~free, s), step)[0], 0)
     core = outside > max_gap / 2
     if core.any():
-        # Opening: what is further than max_gap / 2 from every cell is the core of the background. Grown back by the
-        # same distance, it reaches the cells again, but not into gaps, which have no core.
+        # Opening: pixels that are more than max_gap / 2 away from every cell are the core of the background. Growing
+        # the core back by the same distance reaches the cells again, but not the gaps, which have no core.
         background = (_edge_distance(lambda s: to_sources(core, s), step)[0] <= max_gap / 2) & free
         owner[background] = -1
         outside[background] = 0
@@ -289,26 +288,26 @@ def _own_cell(labels: npt.NDArray[np.int_], max_gap: float, step: Spacing) -> tu
 
 
 def _edge_distance(measure: Callable[[Spacing], Floats32], step: Spacing) -> tuple[Floats32, Floats32 | np.float32]:
-    """Shorten distances between pixel centres by half a step, to the edge of the pixel that they lead to.
+    """Shorten distances between pixel centres by half a step, so that they end at the edge of the target pixel.
 
     Parameters
     ----------
     measure
-        Function that returns distances for steps between pixels.
+        Function that returns the distances, given the steps between pixels.
     step
-        Distance between pixels per axis.
+        Distance between pixels along each axis.
 
     Returns
     -------
     shorter, along
-        Shortened distances, and the length of a step in their direction.
+        Shortened distances, and the length of a step in the direction of each distance.
 
     Notes
     -----
-    Where steps differ between axes, the length of a step depends on the direction. The squared distance is
-    ``sum(n_i**2 * s_i**2)`` for n_i pixels along axis i, so adding a constant to all s_i**2 adds that constant times
-    ``sum(n_i**2)``, the squared number of steps. A second transform with slightly longer steps therefore gives the
-    number of steps, and the distance over it the length of one.
+    If the steps differ between axes, the length of a step depends on the direction. The squared distance is
+    ``sum(n_i**2 * s_i**2)`` for n_i pixels along axis i. Adding a constant to all s_i**2 adds this constant times
+    ``sum(n_i**2)``, the squared number of steps. A second transform with slightly longer steps therefore yields the
+    number of steps, and the distance divided by this number is the length of a step.
     """
     distance = measure(step)
     if len(set(step)) == 1:
@@ -347,14 +346,14 @@ def _checked_offsets(offsets: Sequence[Sequence[int]] | None, axes: int) -> list
     chosen = [tuple(offset) for offset in offsets]
     for offset in chosen:
         if len(offset) != axes or not any(offset) or any(int(o) != o for o in offset):
-            raise ImageError(f"offset {offset} of a pair of pixels; expected {axes} integers, not all 0")
+            raise ImageError(f"{offset} is not an offset of a pair of pixels; expected {axes} integers, not all 0")
     if not chosen:
-        raise ImageError("no offsets: give one per channel, such as (-1, 0)")
+        raise ImageError("offsets is empty: give one offset per channel, such as (-1, 0)")
     return [tuple(int(o) for o in offset) for offset in chosen]
 
 
 def _pairs(shift: tuple[int, ...], shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Return the slices of the pixels whose partner is in the image, and of the partners."""
+    """Return the slices of the pixels whose partner is inside the image, and the slices of the partners."""
     here = tuple(slice(max(0, -s), max(0, n - max(0, s))) for s, n in zip(shift, shape, strict=True))
     there = tuple(slice(max(0, s), max(0, n - max(0, -s))) for s, n in zip(shift, shape, strict=True))
     return here, there

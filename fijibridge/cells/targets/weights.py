@@ -1,4 +1,4 @@
-"""Weights of pixels and classes in the loss."""
+"""Pixel and class weights for the loss."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, as_truth, like, same_shape, values
 
 _UNSEEN = 1e-7
-"""Smaller weights become 0: they are below the rounding of a float32 near 1."""
+"""Smaller weights become 0: they are below the rounding error of a float32 near 1."""
 
 
 def weight_map(
@@ -31,39 +31,38 @@ def weight_map(
     region: Array | None = None,
     unit: str = "px",
 ) -> ImageT:
-    """Weigh pixels by the width of the gap between the two nearest cells, as in the U-Net paper.
+    """Weight pixels by the width of the gap between the two nearest cells, as in the U-Net paper.
 
     Parameters
     ----------
     labels
         (Y, X) or (Z, Y, X) label image, 0 = between cells.
     w0
-        Upper limit of the border term, its weight where a gap closes.
+        Upper limit of the border term: its value in an infinitely narrow gap.
     sigma
-        Decay of the border term with the distances to the two nearest cells, in `unit`.
+        Decay length of the border term with the sum of the distances to the two nearest cells, in `unit`.
     class_balance
-        False: the border term alone, 0 inside cells, to add to other weights. True: the whole map, with the class
-        weights of :func:`class_weights` added, as a loss takes it. An array of weights per class, such as those of all
-        targets of a data set together: the whole map with these.
+        False: return only the border term, which is 0 inside cells, to be added to other weights. True: return the
+        complete map for a loss, with the class weights of :func:`class_weights` added. An array with one weight per
+        class, such as the class weights of all targets of a data set: return the complete map with these weights.
     target
-        Class ids that the network learns, as of :func:`fijibridge.membrane_target` or
-        :func:`fijibridge.class_target`: its membranes (1) count as outside the cells, its classes are balanced, and its
-        unknown pixels weigh 0. Left out, the classes are outside (0) and inside a cell. Required where cells touch, as
-        no pixel lies between them.
+        Class ids that the network learns, from :func:`fijibridge.membrane_target` or :func:`fijibridge.class_target`.
+        Its membranes (1) count as outside the cells, its classes are balanced, and its unknown pixels get weight 0. By
+        default, the classes are outside (0) and inside a cell. Required if cells touch, since no pixel is between them.
     region
-        Mask, non-zero where the truth is known; other pixels weigh 0 and do not count for a class.
+        Mask, non-zero where the truth is known; other pixels get weight 0 and do not count in any class.
     unit
-        Unit of `sigma`: ``"px"``, pixels of x, or ``"um"`` (``"nm"``, ``"mm"``), for calibrated images.
+        Unit of `sigma`: ``"px"`` (x pixels) or, for calibrated images, ``"um"`` (``"nm"``, ``"mm"``).
 
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        ``float32``, without a unit; calibrated if `labels` was.
+        ``float32`` weights, without a unit; calibrated if `labels` is.
 
     Raises
     ------
     ImageError
-        If `sigma` is not positive or `w0` is negative, cells touch and `target` is left out, the shapes differ,
+        If `sigma` is not positive or `w0` is negative, cells touch and `target` is not given, the shapes differ,
         `labels` is a mask of cells without ids, or the unit is physical and the image has no pixel size.
 
     Notes
@@ -72,10 +71,10 @@ def weight_map(
 
         w(p) = wc(p) + w0 * exp(-(d1(p) + d2(p))**2 / (2 * sigma**2))
 
-    with d1 and d2 the distances from the centre of pixel p to the nearest pixel of the nearest and of the second
-    nearest cell; the second term is 0 inside cells, and everywhere if there are fewer than two cells. Distances are
-    exact and follow the pixel size: with slices 1 um apart and pixels of 0.2 um, the next slice is 5 px away. A border
-    term below 1e-7 is 0.
+    where d1 and d2 are the distances from the centre of pixel p to the nearest pixel of the nearest and of the second
+    nearest cell. The second term is 0 inside cells, and everywhere if there are fewer than two cells. Distances are
+    exact and take the pixel size into account: if slices are 1 um apart and pixels 0.2 um, the next slice is 5 px away.
+    Border terms below 1e-7 are set to 0.
 
     Examples
     --------
@@ -101,31 +100,31 @@ def weight_map(
 
 
 def class_weights(target: Array | Sequence[Array], n_classes: int | None = None) -> npt.NDArray[np.float32]:
-    """Weigh classes by the inverse of their frequency.
+    """Weight classes by the inverse of their frequency.
 
     Parameters
     ----------
     target
-        Class ids per pixel, 255 = ignore; or several such images of any shapes, counted together.
+        Image of class ids, 255 = ignore; or several such images of any shape, which are counted together.
     n_classes
-        Number of weights to return; left out, up to the largest class id that occurs.
+        Number of weights to return; by default, the largest class id that occurs plus 1.
 
     Returns
     -------
     numpy.ndarray
-        (n_classes,) ``float32``: ``class_weights(target)[c]`` is the weight of class c. A class that does not occur
-        weighs 1.
+        (n_classes,) ``float32``: ``class_weights(target)[c]`` is the weight of class c. Classes that do not occur get
+        weight 1.
 
     Raises
     ------
     ImageError
-        If ids are not integers from 0 to 254, a class is `n_classes` or more, or no pixel is known.
+        If ids are not integers from 0 to 255, a class id is `n_classes` or more, or no pixel is known.
 
     Notes
     -----
-    N / (K n_c) with N known pixels, n_c of them of class c, K classes that occur: each class has the same total
-    weight, and the mean weight of the known pixels is 1 (King and Zeng, Political Analysis 9, 2001; scikit-learn's
-    ``class_weight="balanced"``).
+    The weight of class c is N / (K n_c), where N is the number of known pixels, n_c the number of pixels in class c,
+    and K the number of classes that occur. Each class then has the same total weight, and the mean weight of the known
+    pixels is 1 (King and Zeng, Political Analysis 9, 2001; scikit-learn's ``class_weight="balanced"``).
 
     Examples
     --------
@@ -139,10 +138,10 @@ def class_weights(target: Array | Sequence[Array], n_classes: int | None = None)
     counts = counts[:IGNORE]
     occurs = np.flatnonzero(counts)
     if not occurs.size:
-        raise ImageError("the target has no known pixel: all are 255 = ignore, or it is empty")
+        raise ImageError("the target has no known pixel: all pixels are 255 = ignore, or it is empty")
     n = int(occurs[-1]) + 1 if n_classes is None else n_classes
     if occurs[-1] >= n:
-        raise ImageError(f"the target holds class {occurs[-1]}; expected 0 to {n - 1} and {IGNORE} = ignore")
+        raise ImageError(f"the target contains class {occurs[-1]}; expected 0 to {n - 1} and {IGNORE} = ignore")
     weights = np.ones(n)
     weights[occurs] = counts.sum() / (len(occurs) * counts[occurs])
     return weights.astype(np.float32)
@@ -173,7 +172,7 @@ def _refuse_touching(cells: npt.NDArray[np.int_]) -> None:
         first, second = (cells[place] for place in ahead(axis, cells.ndim))
         if ((first != second) & (first > 0) & (second > 0)).any():
             raise ImageError(
-                "cells touch, so that no pixel between them can weigh more: mark the membranes with "
+                "cells touch, so there are no pixels between them to get larger weights: mark the membranes with "
                 "target=fijibridge.membrane_target(labels)"
             )
 
@@ -184,7 +183,7 @@ def _border_term(cells: npt.NDArray[np.int_], w0: float, sigma: float, step: Spa
     if w0 <= _UNSEEN or not cells.any():
         return weights
     reach = sigma * math.sqrt(2 * math.log(w0 / _UNSEEN))
-    # d1 <= d2: beyond half the reach from the nearest cell, the sum of both is beyond the reach.
+    # d1 <= d2: farther than half the reach from the nearest cell, the sum of both exceeds the reach.
     box = _box(cells, reach / 2, step)
     first, second = two_nearest(cells[box], step, reach)
     np.add(first, second, out=first)
@@ -226,6 +225,6 @@ def _class_ids(target: npt.NDArray[Any]) -> npt.NDArray[np.int_]:
         held = f"from {target.min()} to {target.max()}" if target.size else "none"
         raise ImageError(
             f"the target has dtype {target.dtype} and values {held}; expected integers: class ids, and "
-            f"{IGNORE} = ignore, as of fijibridge.membrane_target"
+            f"{IGNORE} = ignore, as fijibridge.membrane_target returns them"
         )
     return target

@@ -20,7 +20,7 @@ TRUTH: tuple[Role, ...] = ("labels", "classes", "region")
 
 
 def axis_findings(item: Item, dataset: Dataset) -> Iterator[Finding]:
-    """Compare the axes in the description with those in the file; y or x of a few pixels is another axis."""
+    """Compare the axes in the description with those in the file; an axis of a few pixels is neither y nor x."""
     try:
         described, own = item.content("image"), content(item.paths["image"], item.members["image"].pattern.key)
     except DatasetError:
@@ -39,7 +39,7 @@ def axis_findings(item: Item, dataset: Dataset) -> Iterator[Finding]:
 
 
 def size_findings(item: Item, dataset: Dataset) -> Iterator[Finding]:
-    """Compare the pixel size in the description with the image file, and that with the files of the truth."""
+    """Compare the pixel size in the image file with the description, and with the files of the truth."""
     try:
         own, unit = _file_sizes(item, "image")
     except DatasetError:
@@ -65,8 +65,8 @@ def _against_description(
 ) -> Iterator[Finding]:
     scale = _scale(unit, word or unit)
     if scale is None:
-        what = f"the file's pixel size is in {unit}, the description's in {word}, which cannot be compared"
-        yield finding("note", item, dataset, "image", what, "see whether they agree")
+        what = f"the file's pixel size is in {unit}, the description's in {word}: these units cannot be compared"
+        yield finding("note", item, dataset, "image", what, "check whether they agree")
         return
     for axis in sorted(set(described) & set(own) - {"t"}):
         if abs(own[axis] * scale / described[axis] - 1) > _TOLERANCE:
@@ -76,7 +76,7 @@ def _against_description(
 
 
 def _file_sizes(item: Item, role: Role) -> tuple[dict[str, float], str | None]:
-    """Return the pixel sizes in a file, none if they have no unit, and the unit."""
+    """Return the pixel sizes in a file (empty if they have no unit), and the unit."""
     calibration = content(item.paths[role], item.members[role].pattern.key).calibration
     units = calibration.get("unit") or {}
     unit = units.get("y") if isinstance(units, dict) else units
@@ -96,7 +96,7 @@ def _against_image(item: Item, dataset: Dataset, role: Role, own: dict[str, floa
         if abs(other[axis] * (scale or 1) / own[axis] - 1) > _TOLERANCE:
             here = f"the {role} file has {other[axis]:g} {other_unit}"
             what = f"pixel size in {axis}: {here}, the image {own[axis]:g} {unit}"
-            yield finding("problem", item, dataset, role, what, "see whether they belong together; correct one")
+            yield finding("problem", item, dataset, role, what, "check whether they belong together, and correct one")
 
 
 def different_sizes(dataset: Dataset) -> Iterator[Finding]:
@@ -116,7 +116,7 @@ def different_sizes(dataset: Dataset) -> Iterator[Finding]:
         (low, first), (high, last) = min(sizes), max(sizes)
         if high / low - 1 > _TOLERANCE:
             what = f"pixel sizes in {axis} differ: {low:g} um in {first!r}, {high:g} um in {last!r}"
-            yield Finding("note", "", "", what, "correct them if they are wrong; else bring images to one size")
+            yield Finding("note", "", "", what, "correct them if they are wrong; otherwise resample the images")
 
 
 def _scale(unit: str, other: str) -> float | None:

@@ -26,9 +26,9 @@ from fijibridge.renames import rename_attributes
 def check_dataset(folder: str | os.PathLike[str] | Dataset) -> list[Finding]:
     """Check a folder of images against its description.
 
-    All images are read. Findings are missing and unreadable files; axes, pixel sizes and shapes that do not fit; masks
-    in place of label images; gaps in ids; ids in several parts; gaps that may be cells without a label; numbers without
-    a meaning; crops that differ from their original; images on both sides of a split.
+    All images are read. Findings are missing and unreadable files; axes, pixel sizes and shapes that do not agree;
+    masks in place of label images; unused ids; ids with several parts; gaps between cells that may be unlabelled cells;
+    numbers without a meaning; crops that differ from their original; and related images in different splits.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def _item(item: Item, dataset: Dataset, hashes: PixelHashes) -> Iterator[Finding
     yield from sizes
     shapes = list(shape_findings(item, dataset, arrays))
     yield from shapes
-    # a file with another shape or pixel size lies elsewhere too: one finding is enough
+    # a file with a wrong shape or pixel size fails this check too: one finding is enough
     reported = {found.file for found in (*sizes, *shapes)}
     yield from (found for found in origin_findings(item, dataset, arrays) if found.file not in reported)
     yield from odd_pixels(item, dataset, arrays)

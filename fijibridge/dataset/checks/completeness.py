@@ -15,7 +15,7 @@ from fijibridge.messages import some
 
 
 def missing_files(item: Item, folder: Path) -> Iterator[Finding]:
-    """Find files that the description names and that do not exist."""
+    """Find files that the description names but that do not exist."""
     for role in item.members:
         try:
             lost = item.missing(role)  # type: ignore[arg-type]
@@ -39,7 +39,7 @@ def unused_files(dataset: Dataset) -> Iterator[Finding]:
     ]
     if left:
         what = "no pattern of the description fits these files"
-        yield Finding("note", "", some(left, 5), what, "add a pattern, or leave them")
+        yield Finding("note", "", some(left, 5), what, "add a pattern, or ignore this note")
 
 
 def provenance_findings(dataset: Dataset) -> Iterator[Finding]:
@@ -51,8 +51,8 @@ def provenance_findings(dataset: Dataset) -> Iterator[Finding]:
             todo = 'set provenance = "manual", "corrected" or "algorithm"'
             yield Finding("note", item.name, "", "the origin of its truth is unknown", todo)
         if item.provenance == "algorithm":
-            todo = "a score against it tells how alike two algorithms are, not how good one is"
+            todo = "a score against it tells how similar two algorithms are, not how good one is"
             yield Finding("note", item.name, "", "its truth was made by an algorithm", todo)
     if len(dataset) > 1 and not any(item.split != "train" for item in dataset):
-        todo = "name some for validation and test in [split]"
+        todo = "list some under validation and test in [split]"
         yield Finding("note", "", FILE_NAME, "all images are for training", todo)

@@ -25,7 +25,7 @@ def derivation_findings(item: Item, dataset: Dataset, arrays: Mapping[str, xr.Da
     if derived.item not in dataset:
         guess = hint(derived.item, dataset.names())
         what = f"derived_from names {derived.item!r}, which is not an image of this folder{guess}"
-        yield finding("note", item, dataset, "image", what, "correct the name, unless that image lies elsewhere")
+        yield finding("note", item, dataset, "image", what, "correct the name, unless that image is in another folder")
         return
     if "image" not in arrays:
         return
@@ -37,15 +37,15 @@ def derivation_findings(item: Item, dataset: Dataset, arrays: Mapping[str, xr.Da
     beyond = [d for d, s in place.items() if d in parent.sizes and s.stop > parent.sizes[d]]
     if beyond:
         end = f"{place[beyond[0]].stop} of {parent.sizes[beyond[0]]}"
-        what = f"it reaches beyond {derived.item!r} in {beyond[0]}: to {end}"
+        what = f"it extends beyond {derived.item!r} in {beyond[0]}: to pixel {end}"
         yield finding("problem", item, dataset, "image", what, _TODO)
     elif all(derived.factor(d) == 1 for d in "zyx") and set(parent.dims) == set(crop.dims):
         try:
             original = parent.isel(place).values
-        except DatasetError:  # a finding of the parent itself
+        except DatasetError:  # reported for the parent itself
             return
         if original.shape != crop.shape or not np.array_equal(original, crop.values):
-            what = f"its pixels differ from those of {derived.item!r} there"
+            what = f"its pixels differ from that part of {derived.item!r}"
             yield finding("problem", item, dataset, "image", what, _TODO)
 
 

@@ -18,13 +18,13 @@ from fijibridge.errors import DatasetError, ImageError
 
 
 class PixelHashes:
-    """Hashes of the images seen so far, by which twins are found."""
+    """Hashes of the images seen so far, to find duplicates."""
 
     def __init__(self) -> None:
         self._seen: dict[str, Item] = {}
 
     def twins(self, item: Item, dataset: Dataset, arrays: Mapping[str, xr.DataArray]) -> Iterator[Finding]:
-        """Find an earlier image with the same pixels; images of one value do not count."""
+        """Find an earlier image with the same pixels; uniform images do not count."""
         if "image" not in arrays or is_uniform(arrays["image"]):
             return
         pixels = arrays["image"].values
@@ -32,12 +32,12 @@ class PixelHashes:
         twin = self._seen.setdefault(digest, item)
         if twin is not item:
             severity: Severity = "problem" if twin.split != item.split else "note"
-            what = f"the same pixels as {twin.name!r}, which is in {twin.split}, this one in {item.split}"
+            what = f"it has the same pixels as {twin.name!r}; that image is in {twin.split}, this one in {item.split}"
             yield finding(severity, item, dataset, "image", what, "keep one of them")
 
 
 def shared_truth(dataset: Dataset) -> Iterator[Finding]:
-    """Find files that are the truth of two images that neither derive from each other nor show the same."""
+    """Find files that are the truth of two images with different pixels, neither made from the other."""
     owners: dict[tuple[Path, str | None], Item] = {}
     for item in dataset:
         for role in ("labels", "classes"):

@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem of a data set, or a note about it.
+    """A problem in a data set, or a note about it.
 
     Attributes
     ----------
@@ -61,9 +61,9 @@ def relative(path: Path, folder: Path) -> str:
 
 
 def together(findings: Iterable[Finding]) -> list[Finding]:
-    """Join findings that differ in numbers only into one with the range of these numbers.
+    """Join findings that differ only in their numbers into one finding with the range of these numbers.
 
-    Up to three problems of a kind stay single.
+    Up to three problems of the same kind are not joined.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Leaks between splits: parts of one image, or neighbours in one stack, on both sides."""
+"""Leaks between splits: parts of one image, or neighbours in one stack, in different splits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_NAMED = 5
 
 
 def leaks(dataset: Dataset) -> list[Finding]:
-    """Find images of different splits that show the same: parts of one image, or neighbours in one source.
+    """Find images in different splits that show the same thing: parts of one image, or neighbours in one source.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def leaks(dataset: Dataset) -> list[Finding]:
     Returns
     -------
     list of Finding
-        Sources whose images lie in several splits, but further apart than ``neighbours``, are notes.
+        Problems; or a note for a source with images in several splits that are all further apart than ``neighbours``.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def _grouped(pairs: Iterable[tuple[str, Item]]) -> Mapping[str, list[Item]]:
 
 
 def _root(item: Item, dataset: Dataset) -> str:
-    """Return the name of the original of an item; the data set has refused circles."""
+    """Return the name of the original of an item; opening the data set has ruled out cycles."""
     name, derived = item.name, item.derived_from
     while derived is not None:
         name = derived.item
@@ -64,7 +64,7 @@ def _root(item: Item, dataset: Dataset) -> str:
 
 
 def _source(item: Item, dataset: Dataset) -> str | None:
-    """Return the source of an item, "" if it has a position only: such images share one source without a name."""
+    """Return the source of an item; "" if it has only a position: such images share one unnamed source."""
     root = dataset[name] if (name := _root(item, dataset)) in dataset else item
     placed = item.position is not None or root.position is not None
     return item.source or root.source or ("" if placed else None)

@@ -17,7 +17,7 @@ from fijibridge.image import first_channel, same_shape
 
 
 def shape_findings(item: Item, dataset: Dataset, arrays: Mapping[str, xr.DataArray]) -> Iterator[Finding]:
-    """Find arrays whose shape is not that of their image, channels left out."""
+    """Find arrays whose shape, apart from channels, differs from that of their image."""
     if "image" not in arrays:
         return
     wanted = {d: n for d, n in arrays["image"].sizes.items() if d != "c"}
@@ -34,7 +34,7 @@ def _sizes(sizes: Mapping[Any, int]) -> str:
 
 
 def origin_findings(item: Item, dataset: Dataset, arrays: Mapping[str, xr.DataArray]) -> Iterator[Finding]:
-    """Find truth whose origin is not that of its image, which a training refuses too."""
+    """Find truth whose origin differs from that of its image; training refuses such pairs."""
     for role in TRUTH:
         if not {role, "image"} <= arrays.keys() or role not in item.paths:
             continue
@@ -45,7 +45,7 @@ def origin_findings(item: Item, dataset: Dataset, arrays: Mapping[str, xr.DataAr
 
 
 def odd_pixels(item: Item, dataset: Dataset, arrays: Mapping[str, xr.DataArray]) -> Iterator[Finding]:
-    """Find pixels that are not finite, and images of one value."""
+    """Find pixels that are not finite, and uniform images."""
     for role in ("image", "prediction"):
         if role in arrays and arrays[role].dtype.kind == "f" and not np.isfinite(arrays[role].values).all():
             lost = int((~np.isfinite(arrays[role].values)).sum())

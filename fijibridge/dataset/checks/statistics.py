@@ -11,9 +11,9 @@ import numpy.typing as npt
 from fijibridge.arrays import Mask
 
 _LEAST_PIXELS = 50
-_LEAST_SHARE = 0.2  # share of the cells' outlines that run between two cells
-_TISSUE = 0.5  # share of the known area that cells cover
-_CLEAR = 0.2  # standard deviations between membranes and cells
+_LEAST_SHARE = 0.2  # least share of the outline pixels that lie between two cells
+_TISSUE = 0.5  # least share of the known area that cells cover
+_CLEAR = 0.2  # least difference between membranes and cells, in standard deviations
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Parts:
     several : list of int
         Ids with more than one part, if pixels are connected by sides (4 neighbours in 2D, 6 in 3D).
     by_corners : list of int
-        Those of them whose parts touch at corners or edges, and so are one part by 8 or 26 neighbours.
+        The ids among them whose parts touch at corners or edges: with 8 or 26 neighbours they are one part.
     """
 
     several: list[int]
@@ -45,7 +45,7 @@ def parts(labels: npt.NDArray[Any]) -> Parts:
 
 
 def most_parts(labels: npt.NDArray[Any]) -> int:
-    """Return the largest number of parts of an id, where parts that touch at corners count as one.
+    """Return the largest number of parts of any id; parts that touch at corners count as one.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def _counted(labels: npt.NDArray[Any], connectivity: int) -> tuple[npt.NDArray[A
     regions, count = label(labels, connectivity=connectivity, background=0, return_num=True)
     first = np.zeros(count + 1, np.int64)
     flat = regions.ravel()
-    first[flat[::-1]] = np.arange(flat.size - 1, -1, -1)  # one pixel of each region, by whose label its id is known
+    first[flat[::-1]] = np.arange(flat.size - 1, -1, -1)  # index of one pixel of each region, to look up its id
     return np.unique(labels.ravel()[first[1:]], return_counts=True)
 
 
@@ -75,7 +75,8 @@ def unlabelled(labels: npt.NDArray[Any], known: Mask | None = None) -> int:
     """Count gaps between cells, away from the border, that are large enough for a small cell.
 
     A gap is large enough if a circle (in 3D a sphere) of half a typical cell's radius fits. The typical cell is the one
-    in which the median pixel of all cells lies. If cells cover less than half of the known area, gaps are usual: 0.
+    in which the median pixel of all cells lies. If cells cover less than half of the known area, gaps are normal, and
+    the result is 0.
     """
     import edt
     from scipy import ndimage
@@ -124,7 +125,7 @@ def contrast(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float | None:
 
 
 def class_contrast(image: npt.NDArray[Any], membranes: Mask) -> float | None:
-    """Return the mean brightness of membranes in pixel labels minus that beside them, in standard deviations."""
+    """Return the mean brightness of membranes in pixel labels minus that elsewhere, in standard deviations."""
     from scipy import ndimage
 
     return _difference(image, membranes, ~ndimage.binary_dilation(membranes, iterations=2))
@@ -147,5 +148,5 @@ def _difference(image: npt.NDArray[Any], on: Mask, off: Mask) -> float | None:
 
 
 def polarity(found: float | None) -> str:
-    """Return a contrast as in the description: bright, dark or unknown."""
+    """Return the word for a contrast in the description: bright, dark or unknown."""
     return "unknown" if found is None else "bright" if found > 0 else "dark"

@@ -61,14 +61,14 @@ def of_labels(labels: xr.DataArray, known: Mask | None, image: xr.DataArray | No
 
 
 def _not_cells(labels: xr.DataArray, ids: npt.NDArray[np.int_]) -> Remark | None:
-    """Return a remark about an array that is empty, a mask, or classes, and cannot be checked as cells."""
+    """Return a remark if an array is empty, a mask or classes, and so cannot be checked as cells."""
     if not ids.size:
-        return "problem", "it holds no cell", "label some cells, or list it under without"
+        return "problem", "it contains no cells", "label some cells, or list the role under without"
     if len(ids) == 1 and int(ids[0]) in (1, 255):
-        what = f"it holds one number only, {int(ids[0])}: one cell, or a mask of all cells"
+        what = f"it contains only one number, {int(ids[0])}: one cell, or a mask of all cells"
         return "note", what, "a mask is not a label image: number its regions, or declare it as classes"
     if len(ids) <= _FEW_IDS and (most := _most_parts(labels)) > _MANY_PARTS:
-        what = f"it holds {len(ids)} id(s), one of them in {most} parts: these are classes or a mask, not single cells"
+        what = f"it contains {len(ids)} id(s), one of them in {most} parts: these are classes or a mask, not cells"
         todo = "declare it as classes, or number its regions and list in [values.labels] the numbers that are not cells"
         return "problem", what, todo
     return None
@@ -77,7 +77,7 @@ def _not_cells(labels: xr.DataArray, ids: npt.NDArray[np.int_]) -> Remark | None
 def _of_frames(
     labels: xr.DataArray, known: Mask | None, image: xr.DataArray | None, membranes: str
 ) -> Iterator[Remark]:
-    """Check each frame of a film; of frames with the same problem report the first, and their number."""
+    """Check each frame of a time series; for a problem in several frames, report the first one and their number."""
     if "t" not in labels.dims:
         yield from _of_frame(labels.values, known, image, membranes)
         return
@@ -100,8 +100,12 @@ def _of_frame(
     yield from _parts(array)
     left_out = statistics.unlabelled(array, known)
     if left_out:
-        what = f"{left_out} gap(s) between cells are large enough for a cell without a label"
-        yield "note", what, "look at them; missing cells count as false positives of a prediction"
+        what = f"{left_out} gap(s) between cells are large enough for an unlabelled cell"
+        yield (
+            "note",
+            what,
+            "look at them: where a label is missing, a correct prediction counts as a false positive",
+        )
     yield from _polarity(image, array, None, membranes)
 
 
@@ -119,7 +123,7 @@ def _parts(array: npt.NDArray[np.int_]) -> Iterator[Remark]:
     touching = f", {corners} of them touching at corners" if corners else ""
     ids = some([str(n) for n in found.several], _LISTED_IDS)
     what = f"{len(found.several)} id(s) have several parts, counting pixels that touch by {sides}{touching}: {ids}"
-    yield "note", what, "look at them: two cells with one id, or specks of a brush"
+    yield "note", what, "look at them: they may be two cells with the same id, or stray brush marks"
 
 
 def of_classes(
@@ -130,9 +134,9 @@ def of_classes(
     known_pixels = array[array != IGNORE]
     share = float((known_pixels == MEMBRANE).mean()) if known_pixels.size else 0.0
     if not share:
-        yield "problem", "it holds no membrane", "correct [values.classes], or the file"
+        yield "problem", "it contains no membrane", "correct [values.classes], or the file"
     elif share > 0.5:
-        todo = "see whether [values.classes] has the numbers the wrong way round"
+        todo = "check whether [values.classes] has the numbers the wrong way round"
         yield "note", f"{share:.0%} of it is membrane", todo
     yield from _polarity(image, None, array == MEMBRANE, membranes)
 
@@ -158,5 +162,5 @@ def _polarity(
     found = statistics.contrast(pixels, truth) if membranes is None else statistics.class_contrast(pixels, membranes)
     word = statistics.polarity(found)
     if found is not None and word != described:
-        what = f"membranes look {word} ({found:+.2f} standard deviations), the description has {described}"
-        yield "note", what, "correct membranes in the description, or see whether image and truth belong together"
+        what = f"membranes look {word} ({found:+.2f} standard deviations), but the description says {described}"
+        yield "note", what, "correct membranes in the description, or check whether image and truth belong together"

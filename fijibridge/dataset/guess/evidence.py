@@ -22,7 +22,7 @@ class Evidence:
     unknown : list of str
         Questions that the files do not answer.
     chosen : dict
-        Group of files of each role.
+        Group of files for each role.
     kinds : dict
         Appearance of the pixels, by pattern of the group; None if they cannot be read.
     """

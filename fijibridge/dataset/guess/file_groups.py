@@ -28,14 +28,14 @@ _TILE = re.compile(r"(?:(?<=[_\-. ])|^)(y|x|row|col)(\d+)(?=[_\-. ]|$)", re.IGNO
 
 @dataclass(frozen=True)
 class FileGroup:
-    """Files that differ in the image's name and in the numbers of a series only.
+    """Files whose paths differ only in the image's name and in the numbers of a series.
 
     Attributes
     ----------
     pattern : str
         Pattern that they fit.
     role : str, optional
-        Role that a word in their names stands for.
+        Role indicated by a word in their names.
     word : str
         That word.
     files : dict
@@ -52,7 +52,7 @@ class FileGroup:
 
 
 def file_groups(folder: Path) -> list[FileGroup]:
-    """Group the image files of a folder, and of the folders in it, by patterns."""
+    """Group the image files of a folder and its subfolders by pattern."""
     groups: dict[tuple[str, Role | None, str], dict[str, Path]] = {}
     counts: dict[str, int] = {}
     members = _series_members(folder)
@@ -71,7 +71,7 @@ def _kinds(path: Path, folder: Path, in_series: bool) -> Iterable[tuple[str, str
     pattern, name, role, word = _read_name(place, in_series)
     if (Pattern(pattern).match(place) or {}).get(
         "name", ""
-    ) != name:  # the guess does not lead back to the name: take the whole stem
+    ) != name:  # the pattern does not yield the name again: use the whole stem
         pattern, name, role, word = f"{place[: -len(path.name)]}{{name}}{path.suffix}", path.stem, None, ""
     if path.suffix.lower() not in HDF5:
         return [(pattern, name, role, word)]
@@ -84,7 +84,7 @@ def _kinds(path: Path, folder: Path, in_series: bool) -> Iterable[tuple[str, str
 
 
 def _series_members(folder: Path) -> dict[Path, bool]:
-    """Return all image files, and for each whether another one differs only in the number of a series."""
+    """Return, for each image file, whether another one differs from it only in the number of a series."""
     paths = list(_files(folder))
     bare: dict[Path, Path] = {p: p.with_name(_without_series(p.name)) for p in paths}
     shared: dict[Path, int] = {}
@@ -109,12 +109,12 @@ def _files(folder: Path) -> Iterable[Path]:
 
 def _is_image(path: Path) -> bool:
     if path.is_symlink() or path.name.startswith(".") or set(path.name) & set("{}*\\:"):
-        return False  # hidden, or not to be named by a pattern
+        return False  # a link, hidden, or with characters that a pattern cannot contain
     return path.suffix.lower() in SUFFIXES or is_zarr(path)
 
 
 def _read_name(path: str, in_series: bool) -> tuple[str, str, Role | None, str]:
-    """Return pattern, name of the image, and the role with the word that stands for it."""
+    """Return pattern, name of the image, and the role with the word that indicates it."""
     head, slash, file = path.rpartition("/")
     stem, dot, suffix = file.rpartition(".")
     if stem.lower().endswith(".ome"):
@@ -149,7 +149,7 @@ def _role_of(token: str) -> Role | None:
 def _by_word(
     tokens: Sequence[str], place: int, head: str, suffix: str, role: Role
 ) -> tuple[str, str, Role | None, str]:
-    """Split a file name at the word of its role: the part before it is the image's name, else the part after."""
+    """Split a file name at the word for its role: the image's name is the part before it, or else after it."""
     word = tokens[place]
     before, after = "".join(tokens[: max(place - 1, 0)]), "".join(tokens[place + 2 :])
     if before:
@@ -164,7 +164,7 @@ def _by_word(
         head.rstrip("/"),
         role,
         word,
-    )  # one folder per image; files in the top folder fit no pattern then
+    )  # one folder per image; files in the top folder then fit no pattern
 
 
 def _name_before_series(text: str) -> tuple[str, str]:

@@ -26,7 +26,7 @@ class Guess:
     folder : Path
         The folder.
     description : Description
-        The guess, with which the folder opens.
+        The guess; the folder opens with it.
     evidence : tuple of str
         The reason for each guess.
     unknown : tuple of str
@@ -59,7 +59,7 @@ class Guess:
         """
         target = self.folder / FILE_NAME
         if target.exists() and not overwrite:
-            raise DatasetError(f"{target} is there already: overwrite it (overwrite=True, --overwrite), or edit it")
+            raise DatasetError(f"{target} already exists: overwrite it (overwrite=True, --overwrite), or edit it")
         return write_description(self.folder, self.description, self.toml)
 
 
@@ -69,7 +69,7 @@ def describe_dataset(folder: str | os.PathLike[str]) -> Guess:
     Parameters
     ----------
     folder
-        Folder with images, and perhaps labels, in it or in folders inside it. Nothing is written.
+        Folder with images, and perhaps labels, in it or in its subfolders. Nothing is written.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def describe_dataset(folder: str | os.PathLike[str]) -> Guess:
     Raises
     ------
     DatasetError
-        If the folder is missing or holds no image.
+        If the folder is missing or contains no image.
 
     Examples
     --------

@@ -30,7 +30,7 @@ _BY_HAND = r"manual|hand|gold|annotator\w*"
 
 
 def guess_axes(evidence: Evidence) -> None:
-    """Guess the axes of the images, if the file does not name them."""
+    """Guess the axes of the images, if the files do not name them."""
     group = evidence.chosen["image"]
     path = next(iter(group.files.values()))
     try:
@@ -42,14 +42,14 @@ def guess_axes(evidence: Evidence) -> None:
         return
     if len(shape) == 3 and shape[-1] in (3, 4) and shape[-2] > 4 * shape[-1]:
         evidence.fields["dims"] = "yxc"
-        evidence.reasons.append(f"dims = 'yxc': the shape {shape} ends in colours")
+        evidence.reasons.append(f"dims = 'yxc': the last axis of the shape {shape} looks like colours")
     else:
         axes = last_dims(len(shape))
         evidence.unknown.append(f"dims: {path.name} does not name the axes of its shape {shape}; it is read as {axes}")
 
 
 def guess_pixel_size(image: FileGroup, found: Sequence[FileGroup], evidence: Evidence) -> None:
-    """Take the pixel size from the images, else from another file of the same name and shape."""
+    """Find the pixel size in the images, else in another file with the same name and shape."""
     path = next(iter(image.files.values()))
     own = content(path, Pattern(image.pattern).key)
     if _size_of(own.calibration):
@@ -67,7 +67,7 @@ def guess_pixel_size(image: FileGroup, found: Sequence[FileGroup], evidence: Evi
                 size = {d: float(f"{v:.6g}") for d, v in _size_of(other.calibration).items()}
                 evidence.fields |= {"pixel_size": size, "unit": _unit_of(other.calibration)}
                 words = _size_words(other.calibration)
-                evidence.reasons.append(f"pixel_size, unit: {beside.name}, of the same name and shape, has {words}")
+                evidence.reasons.append(f"pixel_size, unit: {beside.name}, with the same name and shape, has {words}")
                 if len(image.files) > 1:
                     evidence.unknown.append(f"whether all images have the pixel size of {beside.name}")
                 return
@@ -106,7 +106,7 @@ def guess_membranes(folder: Path, evidence: Evidence) -> None:
     if len(words) == 1:
         evidence.fields["membranes"] = words.pop()
         evidence.reasons.append(
-            f"membranes = {evidence.fields['membranes']!r}: brightness on them differs by "
+            f"membranes = {evidence.fields['membranes']!r}: their brightness differs from that of cells by "
             f"{float(np.median(seen)):+.1f} standard deviations"
         )
     else:
@@ -114,7 +114,7 @@ def guess_membranes(folder: Path, evidence: Evidence) -> None:
 
 
 def _item_contrast(item: Item) -> float | None:
-    """Return the contrast of membranes by the labels, or by the classes if cells do not touch."""
+    """Return the contrast of membranes according to the labels, or to the classes if cells do not touch."""
     image = item.image(lazy=True)
     image = first_channel(image)
     if image.size > _MOST_PIXELS or image.ndim not in (2, 3):
@@ -169,7 +169,7 @@ def list_open_questions(image: FileGroup, found: Sequence[FileGroup], evidence: 
     """List questions that only a person can answer: unused files, missing truth, splits, neighbours."""
     left = [f.pattern for f in found if f not in evidence.chosen.values()]
     if left:
-        evidence.unknown.append(f"use of {some(left, 5)}; left out")
+        evidence.unknown.append(f"the use of {some(left, 5)}; not in the description")
     if not {"labels", "classes"} & set(evidence.chosen):
         evidence.unknown.append("the truth: no file looks like labels or classes; a prediction needs none")
     if len(image.files) > 1:

@@ -21,11 +21,11 @@ from fijibridge.messages import some
 
 _LOOKED_AT = 3  # files of a group
 _HALF_SAMPLE = 512  # pixels
-_ALIKE = 0.7  # share of neighbours in a label image that have one id
+_ALIKE = 0.7  # least share of neighbouring pixels in a label image that have the same id
 
 
 def choose_images(folder: Path, found: Sequence[FileGroup], evidence: Evidence) -> FileGroup:
-    """Choose the images: the largest group whose names speak for intensities, or for no role.
+    """Choose the images: the largest group whose names suggest intensities, or no role.
 
     Raises
     ------
@@ -36,12 +36,12 @@ def choose_images(folder: Path, found: Sequence[FileGroup], evidence: Evidence) 
     if not candidates:
         held = some(sorted(p.name for p in folder.iterdir()), 6) or "nothing"
         raise DatasetError(
-            f"no file in {folder} looks like an image with intensities: it holds {held}. Write {FILE_NAME} by hand, "
-            "and give each image a name: a_image.tif and a_labels.tif"
+            f"no file in {folder} looks like an image with intensities: it contains {held}. Write {FILE_NAME} by hand, "
+            "and name the files of each image alike: a_image.tif and a_labels.tif"
         )
     image = max(candidates, key=lambda f: (len(f.files), f.count, ":" not in f.pattern))
     reason = (
-        f"the word {image.word!r} in their names" if image.role else "the largest group, and no word speaks against it"
+        f"the word {image.word!r} in their names" if image.role else "the largest group without a word for another role"
     )
     evidence.fields["image"] = image.pattern
     evidence.chosen["image"] = image
@@ -67,16 +67,16 @@ def choose_role(role: Role, image: FileGroup, found: Sequence[FileGroup], eviden
     evidence.fields[role], evidence.chosen[role] = best.pattern, best
     word = f"the word {best.word!r} in their names, and " if best.role == role else ""
     count = len(set(best.files) & set(image.files))
-    evidence.reasons.append(f"{role} = {best.pattern!r}: of {count} image(s); {word}they hold {kind}")
+    evidence.reasons.append(f"{role} = {best.pattern!r}: for {count} image(s); {word}they contain {kind}")
 
 
 def _role(group: FileGroup, kind: str) -> Role | None:
-    """Return the role that follows from names and pixels together; None if they contradict."""
+    """Return the role that follows from names and pixels together; None if they contradict each other."""
     if kind == "ids of regions":
         return "labels" if group.role in ("labels", "classes", None) else group.role
     if kind in ("two values", "few values"):
         return "classes" if group.role == "labels" else group.role
-    if kind == "shares from 0 to 1":
+    if kind == "values from 0 to 1":
         return "prediction" if group.role != "image" else None
     return group.role if group.role in ("image", "prediction") else None
 
@@ -87,7 +87,7 @@ def _kind(group: FileGroup) -> str | None:
         kinds = {_look(_sample(group, path)) for path in list(group.files.values())[:_LOOKED_AT]}
     except (DatasetError, ImageError):
         return None
-    for kind in ("intensities", "shares from 0 to 1", "ids of regions", "few values"):
+    for kind in ("intensities", "values from 0 to 1", "ids of regions", "few values"):
         if kind in kinds:
             return kind
     return "two values"
@@ -105,13 +105,13 @@ def _sample(group: FileGroup, path: Path) -> npt.NDArray[Any]:
 def _look(array: npt.NDArray[Any]) -> str:
     """Return the appearance of pixels.
 
-    In a label image most neighbours have one id; in intensities few have one value.
+    In a label image, most neighbouring pixels have the same id; in intensities, few have the same value.
     """
     if array.dtype == bool:
         return "two values"
     values = np.unique(array)
     if array.dtype.kind == "f" and values.size > 2 and values[0] >= 0 and values[-1] <= 1:
-        return "shares from 0 to 1"
+        return "values from 0 to 1"
     if values.size <= 2:
         return "two values"
     left, right = array[..., :-1], array[..., 1:]
@@ -129,7 +129,7 @@ def _class_values(group: FileGroup, evidence: Evidence) -> bool:
     array = np.squeeze(_sample(group, next(iter(group.files.values()))))
     values = [int(v) for v in np.unique(array)]
     if len(values) != 2 or array.ndim != 2:
-        evidence.unknown.append(f"meaning of the values {values[:6]} of {group.pattern!r}; not taken as classes")
+        evidence.unknown.append(f"the meaning of the values {values[:6]} in {group.pattern!r}; not used as classes")
         return False
     depth = {v: float(ndimage.distance_transform_edt(array == v)[array == v].mean()) for v in values}
     membrane, other = sorted(values, key=lambda v: depth[v])

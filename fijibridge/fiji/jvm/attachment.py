@@ -1,7 +1,7 @@
 """Find the ImageJ that other code started in this process: ``imagej.init``, Fiji's Python mode, napari-imagej.
 
-Nothing is created here: no SciJava context, no ImageJ window, no exit hook. Only jpype and ``ij.*`` are used, since
-importing pyimagej beside a running JVM runs start-up hooks that may fail.
+This module creates no SciJava context, ImageJ window or exit hook. It uses only jpype and ``ij.*``, because importing
+pyimagej after the JVM has started runs start-up hooks that may fail.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ log = logging.getLogger("fijibridge")
 _EFFECTS = {
     "-Xrs": "Ctrl-C and SIGTERM may end the process without KeyboardInterrupt and 'finally'",
     "-XX:+UseParallelGC": "showing large stacks takes longer",
-    "-XX:ErrorFile": "a report of a crash of Java is written into the working directory",
+    "-XX:ErrorFile": "if Java crashes, its report is written to the working directory",
 }
-"""JVM options that our own start sets, and the effect of their absence."""
+"""JVM options that ``Fiji.start`` sets, and the effect if one is missing."""
 
 _reported: set[str] = set()
 
@@ -39,27 +39,27 @@ def find(gateway: Any = None, known: Running | None = None) -> Running:
         Gateway that ``imagej.init`` returned, or a SciJava context. By default the existing context, or plain ImageJ
         if there is none.
     known
-        The ImageJ that was joined before; its gateway is kept if it has the same context.
+        The ImageJ that was joined earlier; its gateway is reused if it has the same context.
 
     Raises
     ------
     StartError
-        If no JVM runs, it lacks ImageJ's classes, or its ImageJ2 was not started.
+        If no JVM is running, it lacks ImageJ's classes, or its ImageJ2 was not started.
     """
     if not startup.is_running():
-        raise StartError("no JVM runs in this process, so there is no Fiji to join: start one, fijibridge.Fiji.start()")
+        raise StartError("no JVM runs in this process, so there is no Fiji to join: use fijibridge.Fiji.start()")
     if not has_class("ij.IJ"):
         raise StartError(
             "the JVM of this process has no ImageJ (class ij.IJ): start it with ImageJ 1.x on the class path, for "
-            "example imagej.init(..., add_legacy=True), or use Fiji.start() in a fresh Python"
+            "example imagej.init(..., add_legacy=True), or use Fiji.start() in a new Python process"
         )
     found = _as_gateway(context() if gateway is None else gateway)
     if gateway is None and known is not None and _same(known.gateway, found):
         found = known.gateway
     if found is None and has_class("net.imagej.legacy.LegacyService"):
         raise StartError(
-            "ImageJ2 lies on the class path of this JVM, but was not started, or was quit: call imagej.init(...) first "
-            "(in the JVM that runs), then fijibridge.Fiji.attach()"
+            "ImageJ2 is on the class path of this JVM, but was not started, or was quit: call imagej.init(...) first "
+            "(in the running JVM), then fijibridge.Fiji.attach()"
         )
     headless = bool(java_class("java.awt.GraphicsEnvironment").isHeadless())
     if headless:
@@ -71,26 +71,26 @@ def find(gateway: Any = None, known: Running | None = None) -> Running:
 
 
 def refuse_another(gateway: Any, running: Running) -> None:
-    """Raise if a gateway is of another ImageJ2 than the one that we started.
+    """Check that a gateway belongs to the ImageJ2 that fijibridge started.
 
     Raises
     ------
     StartError
-        If it is.
+        If it belongs to a different ImageJ2.
     """
     if gateway is not None and not _same(_as_gateway(gateway), running.gateway):
         raise StartError(
-            "this process runs a Fiji that fijibridge started, and the gateway given is of another ImageJ2"
+            "this process runs a Fiji started by fijibridge, but the gateway passed belongs to a different ImageJ2"
         )
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Tell whether two gateways are of one ImageJ2."""
+    """Tell whether two gateways belong to the same ImageJ2."""
     return one is not None and other is not None and bool(one.getContext().equals(other.getContext()))
 
 
 def _java() -> Java:
-    """Describe the Java that runs."""
+    """Describe the Java installation of the running JVM."""
     system = java_class("java.lang.System")
     version = int(str(system.getProperty("java.specification.version")).removeprefix("1."))
     return Java(Path(str(system.getProperty("java.home"))), version, "running JVM")
@@ -100,27 +100,27 @@ def _java() -> Java:
 
 
 def context() -> Any:
-    """Return the SciJava context that exists, None for plain ImageJ.
+    """Return the existing SciJava context; None for plain ImageJ.
 
-    ImageJ2's hooks in ImageJ 1.x know it. The hooks of ij1-patcher alone would create one, so they are not asked.
+    ImageJ2's hooks in ImageJ 1.x know the context. Those of ij1-patcher are not called: they would create a context.
     """
     if not has_class("org.scijava.Context"):
         return None
     listed = _listed_contexts()
     if listed is not None and not listed:
-        return None  # without loading a class of ImageJ's, which ImageJ2 could not patch any more
+        return None  # before a class of ImageJ is loaded, which ImageJ2 could then no longer patch
     if _is_patched():
         ij = java_class("ij.IJ")
         hooks = ij.class_.getField("_hooks").get(None)
         if hooks is not None and str(hooks.getClass().getName()) == "net.imagej.legacy.DefaultLegacyHooks":
             return ij.runPlugIn("org.scijava.Context", "")
     if listed and len(listed) > 1:
-        raise StartError(f"{len(listed)} SciJava contexts run in this process: say which, Fiji.attach(ij)")
+        raise StartError(f"{len(listed)} SciJava contexts run in this process: choose one with Fiji.attach(ij)")
     return listed[0] if listed else None
 
 
 def _listed_contexts() -> list[Any] | None:
-    """Return the contexts that are not disposed; None for a SciJava before 2.98, which does not list them."""
+    """Return the contexts that are not disposed; None for SciJava before 2.98, which does not list its contexts."""
     context_class = java_class("org.scijava.Context")
     names = {str(field.getName()) for field in context_class.class_.getDeclaredFields()}
     if not {"CONTEXTS", "disposed"} <= names:
@@ -135,7 +135,7 @@ def _as_gateway(found: Any) -> Any:
     Raises
     ------
     StartError
-        If it is neither a gateway nor a context, or was quit.
+        If `found` is neither a gateway nor a context, or its ImageJ2 was quit.
     """
     if found is None:
         return None
@@ -143,10 +143,12 @@ def _as_gateway(found: Any) -> Any:
     inner = found if context_class is None else getattr(found, "getContext", lambda: found)()
     if context_class is None or not isinstance(inner, context_class):
         raise StartError(
-            f"attach takes the gateway that imagej.init returned, or nothing to find it; got {type(found).__name__}"
+            f"attach() expects the gateway that imagej.init returned, or no argument; got {type(found).__name__}"
         )
     if is_disposed(inner):
-        raise StartError("this ImageJ2 was quit, its services are gone: call imagej.init again, and attach to that")
+        raise StartError(
+            "this ImageJ2 was quit and its services are gone: call imagej.init again, and attach to the new gateway"
+        )
     if found is not inner:
         return found
     return java_class("net.imagej.ImageJ")(inner) if has_class("net.imagej.ImageJ") else None
@@ -154,28 +156,28 @@ def _as_gateway(found: Any) -> Any:
 
 @cache
 def _is_patched() -> bool:
-    """Tell whether ij1-patcher changed ImageJ's classes."""
+    """Tell whether ij1-patcher has patched ImageJ's classes."""
     return any(str(field.getName()) == "_hooks" for field in java_class("ij.IJ").class_.getFields())
 
 
 def _patch() -> None:
-    """Patch plain ImageJ to run without windows, if ij1-patcher is there and ImageJ's classes are not loaded yet."""
+    """Patch plain ImageJ to run without windows, if ij1-patcher is available and no class of ImageJ is loaded yet."""
     name = "net.imagej.patcher.LegacyInjector"
     if has_class("org.scijava.Context") or not has_class(name):
         return
     try:
         java_class(name).preinit()
     except java_class("java.lang.RuntimeException") as error:
-        log.debug("ImageJ's classes stay as they are: %s", error)
+        log.debug("ImageJ's classes are not patched: %s", error)
 
 
 # --- missing options -----------------------------------------------------------------------------
 
 
 def report_missing_options() -> list[str]:
-    """Log once how a JVM differs from one of our own start: the options that it lacks, and their effects.
+    """Log once which options of ``Fiji.start`` the JVM lacks, and the effects, and return these options.
 
-    In one line, and as a warning only if Ctrl-C is concerned: the JVM works as it is.
+    The message is a warning only if Ctrl-C is affected; the JVM works without the options.
     """
     if not has_class("java.lang.management.ManagementFactory"):
         return []
@@ -183,10 +185,10 @@ def report_missing_options() -> list[str]:
     arguments = [str(argument) for argument in given]
     missing = [o for o in _EFFECTS if not any(a.split("=")[0] == o for a in arguments) and o not in _reported]
     if sys.platform == "win32" and "-Xrs" in missing:
-        missing.remove("-Xrs")  # Windows has no signals that Java would take
+        missing.remove("-Xrs")  # Windows has no signals that Java could intercept
     if missing:
         level = logging.WARNING if "-Xrs" in missing else logging.INFO
         effects = "; ".join(f"{_EFFECTS[option]} ({option})" for option in missing)
-        log.log(level, "joined the JVM of this process, which differs from one of Fiji.start(): %s", effects)
+        log.log(level, "joined the JVM of this process, which lacks options of Fiji.start(): %s", effects)
     _reported.update(missing)
     return missing

@@ -1,7 +1,7 @@
-"""Classes of our own in the running JVM: the sources of ``fijibridge/java``, compiled once for all processes.
+"""fijibridge's Java classes in the running JVM: compiled once from ``fijibridge/java``, for all processes.
 
-Those of package ``fijibridge`` are loaded by a class loader of their own. Those in packages of ImageJ, which need
-access to its package-private members, are put beside ImageJ's classes.
+Classes of package ``fijibridge`` have their own class loader. Classes in ImageJ's packages, which need access to
+package-private members, are defined in ImageJ's class loader.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from fijibridge.java import compiler
 log = logging.getLogger("fijibridge")
 
 PERSON, SCRIPT, MACRO, PYTHON = 0, 1, 2, 3
-"""Callers of a command: a person in a menu, a script or Java by ``IJ.run``, a macro by ``run`` that ImageJ runs, a
-macro that Python runs."""
+"""Callers of a command: a person using a menu, a script or Java code calling ``IJ.run``, a macro that ImageJ runs, and
+a macro that Python runs."""
 
 
 def rois() -> Any:
-    """Return ``fijibridge.Rois``: many ROIs in one call."""
+    """Return ``fijibridge.Rois``, which handles many ROIs in one call."""
     return _load("fijibridge.Rois")
 
 
 def images() -> Any:
-    """Return ``fijibridge.Images``: descriptions of images, calibration, looks."""
+    """Return ``fijibridge.Images``: descriptions, calibration and display of images."""
     return _load("fijibridge.Images")
 
 
@@ -46,12 +46,12 @@ def datasets() -> Any:
 
 
 def tables() -> Any:
-    """Return ``fijibridge.Tables``: whole columns in one call, and rows that are clicked."""
+    """Return ``fijibridge.Tables``: transfer of whole columns, and clicks on rows."""
     return _load("fijibridge.Tables")
 
 
 def measuring() -> Any:
-    """Return ``fijibridge.Measuring``: ImageJ's Analyzer on many ROIs."""
+    """Return ``fijibridge.Measuring``: ImageJ's Analyzer for many ROIs."""
     return _load("fijibridge.Measuring")
 
 
@@ -61,29 +61,29 @@ def plots() -> Any:
 
 
 def stack() -> Any:
-    """Return ``fijibridge.session.PythonStack``, a VirtualStack whose planes a function in Python returns."""
+    """Return ``fijibridge.session.PythonStack``, a VirtualStack whose planes come from a Python function."""
     return _load("fijibridge.session.PythonStack")
 
 
 def failure() -> Any:
-    """Return ``fijibridge.session.CommandFailure``, an exception of a plugin that ends the script that called it."""
+    """Return ``fijibridge.session.CommandFailure``, the exception of a plugin that ends the calling script."""
     return _load("fijibridge.session.CommandFailure")
 
 
 def user_error() -> Any:
-    """Return ``fijibridge.UserError``, the exception for mistakes that the user can mend."""
+    """Return ``fijibridge.UserError``, the exception for errors that the user can fix."""
     return _load("fijibridge.UserError")
 
 
 def interpreter() -> Any:
-    """Return ``ij.macro.FijiBridgeInterpreter``, which survives an error of its macro."""
+    """Return ``ij.macro.FijiBridgeInterpreter``, which survives an error in its macro."""
     return _beside("ij.macro.FijiBridgeInterpreter", "ij.macro.Interpreter")
 
 
 def plugin() -> Any:
-    """Return ``ij.plugin.FijiBridge``: ``run(verb)`` hands its argument and the caller to ``callee`` in Python.
+    """Return ``ij.plugin.FijiBridge``: ``run(verb)`` passes its argument and the caller to ``callee`` in Python.
 
-    The callee returns null, or an exception to be thrown.
+    The callee returns null, or an exception to throw.
     """
     return _beside("ij.plugin.FijiBridge", "ij.plugin.PlugIn")
 
@@ -95,7 +95,7 @@ _loading = threading.RLock()
 
 @cache
 def _load(name: str) -> Any:
-    """Load a class of package ``fijibridge``; two threads may ask for it at the same time."""
+    """Load a class of package ``fijibridge``. Thread-safe."""
     with _loading:
         try:
             return jpype.JClass(_loader(_folder()).loadClass(name))
@@ -106,9 +106,9 @@ def _load(name: str) -> Any:
 
 @cache
 def _beside(name: str, neighbour: str) -> Any:
-    """Put a class into the package and the class loader of one of ImageJ's."""
+    """Define a class in the package and class loader of one of ImageJ's classes, `neighbour`."""
     with _loading:
-        if not _exists(name):  # else another copy of this package defined it earlier in this JVM
+        if not _exists(name):  # another copy of fijibridge may have defined it in this JVM
             beside = jpype.JClass(neighbour).class_
             try:
                 _define(name, beside)
@@ -132,14 +132,14 @@ def _exists(name: str) -> bool:
 
 
 def _refusals() -> tuple[Any, ...]:
-    """Return the errors of a class file that is broken or gone, as after a full disk."""
+    """Return the exceptions that a damaged or missing class file raises, as after a full disk."""
     return (
         jpype.JClass("java.lang.LinkageError"), jpype.JClass("java.lang.ClassNotFoundException"), FileNotFoundError
     )  # fmt: skip
 
 
 def _compile_again(error: BaseException) -> None:
-    log.debug("the Java classes of fijibridge are compiled again: %s", error)
+    log.debug("compiling fijibridge's Java classes again: %s", error)
     compiler.drop(_folder())
     _folder.cache_clear()
     _loader.cache_clear()
@@ -160,7 +160,7 @@ def _folder() -> Path:
 
 
 def _imagej_jars() -> Sequence[Path]:
-    """Return the jars and folders that ImageJ's classes come from: patched ones, and all others."""
+    """Return the jars and folders that contain ImageJ's classes, patched or not."""
     loader = _ij_loader() or jpype.JClass("java.lang.ClassLoader").getSystemClassLoader()
     found: list[Path] = []
     resource = "ij/gui/Roi.class"
@@ -172,7 +172,7 @@ def _imagej_jars() -> Sequence[Path]:
 
 @cache
 def _loader(folder: Path) -> Any:
-    """Return the class loader of our classes, a child of ImageJ's."""
+    """Return the class loader of our classes, a child of ImageJ's class loader."""
     urls = [jpype.JClass("java.io.File")(str(folder)).toURI().toURL()]
     return jpype.JClass("java.net.URLClassLoader")(jpype.JArray(jpype.JClass("java.net.URL"))(urls), _ij_loader())
 

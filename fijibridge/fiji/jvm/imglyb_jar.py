@@ -1,7 +1,7 @@
-"""The Java half of imglyb, which pyimagej uses to share numpy arrays with ImageJ2.
+"""The Java half of imglyb, with which pyimagej shares numpy arrays with ImageJ2.
 
-No Fiji ships it and Maven Central lacks it, but imglyb's start-up callbacks in scyjava expect it. They run here only if
-the jar was found. fijibridge itself copies pixels without it.
+Neither Fiji nor Maven Central has this jar, but imglyb's start-up callbacks in scyjava need it. We let these callbacks
+run only if the jar was found. fijibridge itself copies pixels and does not use the jar.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ log = logging.getLogger("fijibridge")
 _GROUP, _NAME = "net.imglib2", "imglib2-imglyb"
 _CLASS = "net.imglib2.python.Helpers"
 _ANSWER_WITHIN = 3.0
-"""Seconds to wait for a repository's answer; the start waits too."""
+"""Seconds to wait for a repository's answer; they delay the start of the JVM."""
 
 LACKING = (
     "imglib2-imglyb is not on the class path, so these calls of pyimagej fail: ij.py.from_java of an image, and "
-    "ij.py.to_dataset, ij.py.to_img, ij.py.to_java and ij.op() of arrays. fijibridge's own calls work without it. Put "
-    "imglib2-imglyb-*.jar (from SciJava's repository) into Fiji's folder 'jars' to have them"
+    "ij.py.to_dataset, ij.py.to_img, ij.py.to_java and ij.op() of arrays. fijibridge's own calls work without it. To "
+    "use them, put imglib2-imglyb-*.jar (from SciJava's repository) into Fiji's folder 'jars'"
 )
-"""Message: the calls that fail without the jar, and how to get it."""
+"""Message that names the calls that fail without the jar, and how to get it."""
 
 missing = False
 """Whether the JVM was started without the jar."""
 
 
 def prepare(folder: Path | None, repositories: dict[str, str]) -> None:
-    """Add the jar to the class path if it can be fetched, and guard imglyb's callbacks. Call before the JVM starts.
+    """Add the jar to the class path if it can be fetched, and guard imglyb's callbacks; call before the JVM starts.
 
     Parameters
     ----------
     folder
-        The Fiji folder that is started; None for a start from Maven.
+        The Fiji folder; None if Fiji comes from Maven.
     repositories
         Maven repositories besides Maven Central, by name.
     """
@@ -49,7 +49,7 @@ def prepare(folder: Path | None, repositories: dict[str, str]) -> None:
     import scyjava.config
 
     coordinate = f"{_GROUP}:{_NAME}:{imglyb.config.get_imglib2_imglyb_version()}"
-    scyjava.config.endpoints.clear()  # imglyb registered its own: even a local folder would go online
+    scyjava.config.endpoints.clear()  # imglyb registered an endpoint: even a local Fiji would need the network
     if folder is None:
         if _is_served(coordinate, repositories):
             scyjava.config.endpoints.append(coordinate)
@@ -61,19 +61,19 @@ def prepare(folder: Path | None, repositories: dict[str, str]) -> None:
 
 
 def _found(coordinate: str, repositories: dict[str, str]) -> Path | None:
-    """Return the jar from a cache of this machine, else from a repository; its dependencies are Fiji's own."""
+    """Return the jar from a local cache, else from a repository. Fiji contains its dependencies."""
     if not (jars.kept([coordinate]).is_dir() or _is_served(coordinate, repositories)):
         return None
     try:
         every = jars.jars_of([coordinate], repositories)
-    except Exception as error:  # jgo's errors have no common class
+    except Exception as error:  # jgo's exceptions have no common base class
         log.info("%s could not be fetched: %s", coordinate, error)
         return None
     return next((jar for jar in every if jar.name.startswith(_NAME)), None)
 
 
 def _is_served(coordinate: str, repositories: dict[str, str]) -> bool:
-    """Ask each repository for the jar, and remember a negative answer for a day: the start waits for it."""
+    """Ask each repository for the jar, and remember a negative answer for a day, because asking delays the start."""
     import requests
 
     group, name, version = coordinate.split(":")
@@ -98,12 +98,12 @@ def _is_served(coordinate: str, repositories: dict[str, str]) -> bool:
         note.parent.mkdir(parents=True, exist_ok=True)
         note.touch()
     except OSError as error:
-        log.debug("the repositories are asked again at the next start: %s", error)
+        log.debug("the repositories will be asked again at the next start: %s", error)
     return False
 
 
 def guard_callbacks() -> None:
-    """Run imglyb's start-up callbacks only if their class is there: a callback that raises spoils the process."""
+    """Run imglyb's start-up callbacks only if their Java class exists: one that raises leaves the JVM unusable."""
     import scyjava._jvm
 
     callbacks: list[Callable[[], Any]] = scyjava._jvm._startup_callbacks
@@ -124,7 +124,7 @@ def guard_callbacks() -> None:
 
 
 def say_what_is_lacking() -> None:
-    """Warn of the calls that fail without the jar, once a process."""
+    """Warn about the calls that fail without the jar, once per process."""
     global _said
     if not _said and not has_class(_CLASS):
         _said = True

@@ -1,4 +1,4 @@
-"""Script languages of a Fiji."""
+"""Script languages of Fiji."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fijibridge.fiji.jvm.reflection import java_class
 
 
 def runnable(gateway: Any) -> dict[str, str]:
-    """Return the script languages of an ImageJ2 by name, each with the reason why Java cannot run it, or "".
+    """Return the script languages of ImageJ2 by name, each with the reason why it cannot run, or "".
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def _problem(language: Any) -> str:
         if engine is None:
             return "it has no engine"
         if str(language.getLanguageName()) == "JavaScript":
-            engine.eval("1")  # only now Nashorn asks for what some Javas lack
+            engine.eval("1")  # only now does Nashorn load the module that some Java installations lack
     except java_class("java.lang.Throwable") as error:
-        return "this Java lacks the module jdk.dynalink" if "dynalink" in str(error) else str(error)
+        return "this Java installation lacks the module jdk.dynalink" if "dynalink" in str(error) else str(error)
     return ""

@@ -1,7 +1,7 @@
 """Start and end of the JVM in this process.
 
-Java cannot end the process before Python does: ``System.exit`` of a plugin, the quit of ImageJ2 and a closed main
-window are held back until Python ends. A forked process, in which the JVM is dead, is refused.
+Java cannot end the process before Python does: if a plugin calls ``System.exit``, ImageJ2 quits, or the main window is
+closed, the process keeps running until Python ends. Fiji cannot be used in a forked process, where the JVM is dead.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ class Running:
     Attributes
     ----------
     where
-        Fiji folder, Maven coordinates or ``"embedded"`` of its start; None if other code started it.
+        Fiji folder, Maven coordinates or ``"embedded"``, as it was started; None if other code started it.
     mode
         ``"headless"`` or ``"interactive"``.
     java
-        Its Java.
+        Its Java installation.
     gateway
-        The ImageJ2 gateway, None for plain ImageJ.
+        The ImageJ2 gateway; None for plain ImageJ.
     flavor
-        ``"fiji"``, ``"imagej2"``, ``"imagej"`` (plain ImageJ that was joined) or ``"embedded"``.
+        ``"fiji"``, ``"imagej2"``, ``"imagej"`` (plain ImageJ started by other code) or ``"embedded"``.
     ours
-        Whether fijibridge started it, and ends it.
+        True if fijibridge started the JVM, and ends it.
     """
 
     where: str | Path | None
@@ -63,18 +63,18 @@ class Running:
 
 @dataclass
 class State:
-    """State of this process, which has one JVM at most.
+    """State of this process, which has at most one JVM.
 
     Attributes
     ----------
     running
-        Its JVM, None before the first start.
+        Its JVM; None before the first start.
     failed
-        Why a start left a JVM that cannot be used.
+        Error of a failed start that left an unusable JVM.
     forked
-        Whether the process was forked off one that runs a JVM.
+        True if the process was forked from one that runs a JVM.
     tables
-        Open tables by title, where ImageJ has no windows to keep them in.
+        Open tables by title, if ImageJ has no windows to show them in.
     """
 
     running: Running | None = None
@@ -114,27 +114,27 @@ def resolved(where: str | os.PathLike[str] | None) -> str | Path:
 
 
 def refuse_another(where: str | Path, mode: Mode, heap: str | None) -> None:
-    """Raise if the running JVM is not the one that is asked for.
+    """Check that the running JVM is the requested one.
 
     Raises
     ------
     StartError
-        If another kind or mode runs, if somebody else started the JVM, or if an earlier start failed.
+        If it runs a different Fiji or mode, if other code started it, or if an earlier start failed.
     """
     if state.failed is not None:
         raise StartError(
-            f"an earlier start failed, and left a JVM that cannot be used ({state.failed}): start a fresh Python"
+            f"an earlier start failed and left an unusable JVM ({state.failed}): start a new Python process"
         )
     running = state.running
     if running is None or not running.ours:
         raise StartError(
-            "this process already runs a JVM that fijibridge did not start, and a process has one JVM. Join the ImageJ "
-            "in it: fijibridge.Fiji.attach(). To start Fiji, use a fresh Python"
+            "this process already runs a JVM that fijibridge did not start, and a process can have only one. To join "
+            "the ImageJ in it, use fijibridge.Fiji.attach(); to start Fiji, use a new Python process"
         )
     if (running.where, running.mode) != (where, mode):
         there = f"Fiji.start({str(running.where)!r}, mode={running.mode!r})"
         raise StartError(
-            f"this process already runs {there}; Fiji.start({str(where)!r}, mode={mode!r}) needs a fresh Python process"
+            f"this process already runs {there}; Fiji.start({str(where)!r}, mode={mode!r}) needs a new Python process"
         )
     if heap is not None:
         log.warning("heap=%s is ignored: the JVM of this process is already running", heap)
@@ -157,13 +157,13 @@ def start(where: str | Path, mode: Mode, heap: str | None) -> Running:
 
 
 def join(found: Running) -> Running:
-    """Take a JVM that other code started as that of this process."""
+    """Record a JVM started by other code as the JVM of this process."""
     state.running = found
     return found
 
 
 def flavor_of(gateway: Any) -> str:
-    """Tell Fiji from a plain ImageJ2 by the application that registered itself."""
+    """Distinguish Fiji from plain ImageJ2 by the application registered in it."""
     if gateway is None:
         return "embedded"
     names = [str(app.getTitle()) for app in gateway.app().getApps().values()]
@@ -171,7 +171,7 @@ def flavor_of(gateway: Any) -> str:
 
 
 def revive(jvm_now: Running) -> None:
-    """Replace an ImageJ2 that was quit, whose services are gone, by a new one on the same JVM."""
+    """If ImageJ2 was quit, and so lost its services, replace it with a new one on the same JVM."""
     if jvm_now.gateway is not None and is_disposed(jvm_now.gateway.getContext()):
         import imagej
 
@@ -181,7 +181,7 @@ def revive(jvm_now: Running) -> None:
 
 @contextmanager
 def _images_set_aside() -> Iterator[None]:
-    """Hide open images from a starting ImageJ2, whose incomplete services would fail on them."""
+    """Hide open images while ImageJ2 starts, because its incomplete services would fail on them."""
     manager = java_class("ij.WindowManager")
     images, active, front = (private_field(manager, name) for name in ("imageList", "currentWindow", "frontWindow"))
     windows, current = images.get(None), active.get(None)
@@ -200,7 +200,7 @@ def _images_set_aside() -> Iterator[None]:
 
 
 def is_disposed(context: Any) -> bool:
-    """Tell whether the ImageJ2 of a SciJava context was quit; False for SciJava before 2.93, which does not note it."""
+    """Tell whether the ImageJ2 of a SciJava context was quit; False before SciJava 2.93, which does not record it."""
     import jpype
 
     try:
@@ -214,11 +214,11 @@ def is_disposed(context: Any) -> bool:
 
 
 def refuse_forked() -> None:
-    """Raise in a process forked off one with a JVM, where the first call into Java would hang."""
+    """Raise if this process was forked from one that runs a JVM: the first call into Java would hang."""
     if state.forked:
         raise SessionError(
-            "this process was forked off one that runs a JVM, which does not survive it: use the start method 'spawn', "
-            "multiprocessing.get_context('spawn'), and start Fiji in the new process"
+            "this process was forked from one that runs a JVM, and a JVM does not survive a fork: create processes "
+            "with multiprocessing.get_context('spawn') and start Fiji in the new process"
         )
 
 
@@ -238,10 +238,10 @@ _STAY = 3.0
 
 
 def _hold_exit() -> None:
-    """Hold back ``System.exit`` until Python ends.
+    """Block ``System.exit`` until Python ends.
 
-    Java's shutdown waits for its hooks, and ours waits for Python, while all other threads of the JVM run on. A plugin
-    that calls ``System.exit`` only stops its own thread.
+    Java's shutdown waits for its hooks, and our hook waits for Python, while all other threads of the JVM keep running.
+    A plugin that calls ``System.exit`` blocks only its own thread.
     """
     import jpype
 
@@ -249,8 +249,8 @@ def _hold_exit() -> None:
         if not _python_ends.is_set():
             _exit_held.set()
             print(
-                "fijibridge: code in Fiji called System.exit, which would end the process. Python continues, and ends "
-                "when it is done.",
+                "fijibridge: code in Fiji called System.exit, which would end the process. Python keeps running until "
+                "it is done.",
                 file=sys.stderr,
                 flush=True,
             )
@@ -258,20 +258,20 @@ def _hold_exit() -> None:
 
     hook = jpype.JClass("java.lang.Thread")(jpype.JProxy("java.lang.Runnable", dict={"run": wait}), "fijibridge-exit")
     jpype.JClass("java.lang.Runtime").getRuntime().addShutdownHook(hook)
-    atexit.register(_leave)  # after scyjava's and jpype's own, so that it runs before
+    atexit.register(_leave)  # registered after scyjava's and jpype's handlers, so that it runs before them
 
 
 def _leave() -> None:
-    """End Java with Python, without waiting for ever for Java's threads.
+    """End Java with Python, waiting only a limited time for Java's threads.
 
-    ImageJ never ends the threads of its filters and of stack windows, and Java's shutdown would wait for them.
+    ImageJ never ends the threads of its filters and stack windows, and Java's shutdown would wait for them.
     """
     import jpype
 
     if state.forked or not jpype.isJVMStarted():
         return
     if _exit_held.is_set():
-        _outlive_java()  # Java ends already; the exit status stays Python's
+        _outlive_java()  # Java is already shutting down; Python determines the exit status
         return
     assert state.running is not None
     close_everything(state.running.mode == "interactive")
@@ -284,8 +284,8 @@ def _leave() -> None:
 def _outlive_java() -> None:
     """Let Python end without ending Java.
 
-    Otherwise JPype's thread that releases Python objects calls into the ending interpreter, which aborts the process
-    ("exception not rethrown") in a few of a hundred runs.
+    Otherwise JPype's thread that releases Python objects calls into the interpreter during its shutdown, which aborts
+    the process ("exception not rethrown") in a few per cent of the runs.
     """
     import jpype
 
@@ -304,7 +304,7 @@ def _lasting_threads() -> list[str]:
 
 
 def wait_until(done: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Wait until a condition holds that a thread of Java's fulfils, for a limited time."""
+    """Wait up to `seconds` for a Java thread to make a condition true."""
     end = time.monotonic() + seconds
     while not done() and time.monotonic() < end:
         time.sleep(0.02)
@@ -314,7 +314,7 @@ def wait_until(done: Callable[[], bool], seconds: float = 5.0) -> None:
 
 
 def open_window() -> None:
-    """Open ImageJ's main window, and keep its closing from ending Python."""
+    """Open ImageJ's main window, and ensure that closing it does not end Python."""
     import jpype
 
     assert state.running is not None
@@ -349,10 +349,10 @@ def close_everything(interactive: bool) -> None:
         elif isinstance(window, jpype.JClass("ij.text.TextWindow")):
             window.close(False)
         else:
-            # close() clears what ImageJ remembers of a window (the ROI Manager), dispose() does not
+            # close() also clears ImageJ's own reference to the window (ROI Manager), dispose() does not
             window.close() if hasattr(window, "close") else window.dispose()
     frame = jpype.JClass("ij.IJ").getInstance()
     if frame is not None and (state.running is None or state.running.gateway is None):
         frame.exitWhenQuitting(False)
-        frame.quit()  # on a thread of its own
+        frame.quit()  # runs on its own thread
         wait_until(lambda: jpype.JClass("ij.IJ").getInstance() is None)

@@ -1,4 +1,4 @@
-"""Java classes by name, and members of them that Java hides."""
+"""Access to Java classes by name, and to their private members."""
 
 from __future__ import annotations
 

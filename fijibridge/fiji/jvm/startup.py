@@ -1,7 +1,7 @@
-"""Start the Java virtual machine of this process; a process can have one only.
+"""Start the Java virtual machine of this process; a process can have only one.
 
-There are two kinds, and none replaces the other silently: a real Fiji (a folder or Maven coordinates, through
-pyimagej), and "embedded", plain ImageJ from Maven Central, small and quick.
+It runs either Fiji (from a folder or Maven coordinates, through pyimagej) or "embedded", plain ImageJ from Maven
+Central, which is small and starts quickly. Neither is a silent fallback for the other.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger("fijibridge")
 
 
 def has_dynalink(java: Java) -> bool:
-    """Tell from its ``release`` file whether a Java has the module that Fiji's JavaScript needs."""
+    """Tell from its ``release`` file whether a Java installation has the module that Fiji's JavaScript needs."""
     modules = re.search(r'^MODULES="(.*)"', (java.home / "release").read_text(errors="replace"), re.MULTILINE)
     return modules is None or "jdk.dynalink" in modules[1].split()
 
@@ -48,8 +48,8 @@ _prepared = threading.local()
 def prepare_thread() -> None:
     """Give this thread the class loader of ImageJ if it has none.
 
-    JPype attaches Python's threads without one. Swing's looks then miss their classes, and the first window that such a
-    thread opens fails.
+    JPype attaches Python threads without a class loader. Swing then does not find the classes of its look and feel, and
+    the first window that the thread opens fails.
     """
     if getattr(_prepared, "done", False):
         return
@@ -67,14 +67,14 @@ EVENTS = (
     "java.awt.event.MouseEvent", "java.awt.event.MouseWheelEvent", "java.awt.event.PaintEvent",
     "java.awt.event.TextEvent", "java.awt.event.WindowEvent",
 )  # fmt: skip
-"""AWT's event classes, whose initialisers wait for AWT's lock."""
+"""AWT's event classes, whose initializers wait for AWT's lock."""
 
 
 def initialise_events() -> None:
-    """Initialise AWT's event classes, before we open a window or make a listener.
+    """Initialize AWT's event classes before we open a window or create a listener.
 
-    A listener made off AWT's thread initialises the class of its event, which waits for AWT's lock. AWT's thread holds
-    the lock while it handles an event, and may wait for the same class: a deadlock.
+    Creating a listener outside AWT's thread initializes the class of its event, which waits for AWT's lock. AWT's
+    thread holds this lock while it handles an event, and may itself wait for the same class: a deadlock.
     """
     loader = java_class("java.lang.ClassLoader").getSystemClassLoader()
     for name in EVENTS:
@@ -82,9 +82,9 @@ def initialise_events() -> None:
 
 
 def display_problem() -> str | None:
-    """Return the reason why no windows can be opened; None if they can. Call before the JVM starts."""
+    """Return the reason why no windows can be opened; None if they can. Works before the JVM starts."""
     if sys.platform == "darwin" and "IPython" not in sys.modules:
-        return "on macOS windows need the main thread: use IPython or Jupyter with %gui osx, or mode='headless'"
+        return "on macOS, windows need the main thread: use IPython or Jupyter with %gui osx, or mode='headless'"
     if not sys.platform.startswith("linux"):
         return None
     display = os.environ.get("DISPLAY", "")
@@ -96,7 +96,7 @@ def display_problem() -> str | None:
 
 
 def _answers(display: str) -> bool:
-    """Connect to an X server and hang up."""
+    """Tell whether an X server accepts a connection."""
     host, _, number = display.rpartition(":")
     number = number.split(".")[0]
     if not number.isdigit():
@@ -116,12 +116,12 @@ def _answers(display: str) -> bool:
 
 
 def start_embedded(headless: bool, heap: str | None) -> Java:
-    """Start a JVM with plain ImageJ, from Maven Central or the local cache.
+    """Start a JVM with plain ImageJ from Maven Central or the local cache.
 
     Raises
     ------
     StartError
-        If the jars are not on this machine and Maven Central does not answer.
+        If ImageJ cannot be started, or its jars are not on this machine and Maven Central does not answer.
     """
     import jpype
 
@@ -139,14 +139,14 @@ def start_embedded(headless: bool, heap: str | None) -> Java:
     except Exception as error:
         raise StartError(
             f"ImageJ ({', '.join(jars.EMBEDDED)}) could not be started with {java}: {error}. "
-            "It comes from Maven Central the first time: is there a network?"
+            "The first start downloads it from Maven Central: is there a network?"
         ) from error
     _patch(patched, headless)
     return java
 
 
 def _start_jpype(java: Java, options: list[str]) -> None:
-    """Start the JVM as scyjava does, but without a process that runs ``java -version`` first."""
+    """Start the JVM as scyjava does, but without first running ``java -version`` in a process."""
     import jpype.config
 
     library = next(map(str, java_libraries(java.home)), None)
@@ -160,20 +160,20 @@ def _start_jpype(java: Java, options: list[str]) -> None:
     jpype.config.onexit = False
     jpype.config.free_resources = False
     atexit.register(_shut_down)
-    if "scyjava" in sys.modules:  # code that imported it before expects its converters
+    if "scyjava" in sys.modules:  # code that has imported it expects its converters
         imglyb_jar.guard_callbacks()
         for callback in sys.modules["scyjava._jvm"]._startup_callbacks:
             callback()
 
 
 def _shut_down() -> None:
-    """End the JVM when Python ends; its windows first, which keep it alive."""
+    """Shut down the JVM when Python ends; first close its windows, which keep it alive."""
     import jpype
 
     if not jpype.isJVMStarted():
         return
     if "scyjava" in sys.modules:
-        sys.modules["scyjava"].shutdown_jvm()  # which also runs scyjava's shutdown callbacks
+        sys.modules["scyjava"].shutdown_jvm()  # also runs scyjava's shutdown callbacks
         return
     for window in java_class("java.awt.Window").getWindows():
         window.dispose()
@@ -187,7 +187,7 @@ def _user_options() -> list[str]:
 
 
 def _archive_options(java: Java) -> list[str]:
-    """Return options for Java to use the archive of its classes in our cache, if it has none itself."""
+    """Return options with which Java uses the class archive in our cache; none if it has its own archive."""
     archive = startup_cache.class_archive(java)
     if archive is None:
         return []
@@ -198,20 +198,21 @@ def _archive_options(java: Java) -> list[str]:
         try:
             startup_cache.write_class_archive(java, archive)
         except subprocess.SubprocessError as error:
-            log.info("this Java cannot write an archive of its classes, which is not tried again: %s", error)
+            log.info("this Java cannot write an archive of its classes (this is not tried again): %s", error)
             failed.touch()
             return []
         except OSError as error:
-            log.debug("Java's classes are parsed at each start: %s", error)
+            log.debug("Java's classes will be parsed at each start: %s", error)
             return []
     return ["-Xshare:auto", f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off"]
 
 
 def _patch(patched: Path, headless: bool) -> None:
-    """Patch ImageJ's classes unless they come from the patched jar, and keep them for the next start.
+    """Patch ImageJ's classes unless they come from the patched jar, and save them for the next start.
 
-    Ask Java, not the file system: another process may just have written the jar, and Java skips a jar that it cannot
-    read. Call before any class of ij.* is loaded: without patches a headless IJ.run dies in AWT menus.
+    Java knows which jar it uses, the file system does not: another process may have written the jar meanwhile, and Java
+    skips a jar that it cannot read. Call this before any class of ij.* is loaded: without the patches, IJ.run fails in
+    AWT menus if there are no windows.
     """
     import jpype
 
@@ -221,27 +222,27 @@ def _patch(patched: Path, headless: bool) -> None:
     java_class("net.imagej.patcher.LegacyInjector").preinit()
     try:
         startup_cache.write_patched_jar(patched, headless)
-    except (OSError, jpype.JException) as error:  # Java raises its own exception for a full disk
-        log.debug("ImageJ's classes are patched at each start: %s", error)
+    except (OSError, jpype.JException) as error:  # Java raises its own exception if the disk is full
+        log.debug("ImageJ's classes will be patched at each start: %s", error)
 
 
 def start_pyimagej(where: Path | str, mode: str, heap: str | None) -> tuple[Java, Any]:
-    """Start a Fiji, from its folder or from Maven coordinates, and return the Java and the ImageJ2 gateway.
+    """Start Fiji from a folder or Maven coordinates, and return the Java installation and the ImageJ2 gateway.
 
     Raises
     ------
     StartError
-        If it cannot be fetched or started; names the silent repository.
+        If Fiji cannot be fetched or started; the message names a repository that does not answer.
     """
-    import scyjava.config  # before imagej, whose import registers an endpoint
+    import scyjava.config  # before imagej, which registers an endpoint when it is imported
 
     repositories = dict(scyjava.config.get_repositories())
     folder = where if isinstance(where, Path) else None
     java = find_java(folder, display=mode != "headless")
     if not has_dynalink(java):
         log.warning(
-            "Java %s from %s lacks the module jdk.dynalink: this Fiji cannot run JavaScript. Use the Java that comes "
-            "with Fiji, or a full JDK: set JAVA_HOME", java.version, java.source,
+            "Java %s from %s lacks the module jdk.dynalink, so this Fiji cannot run JavaScript: use the Java that "
+            "comes with Fiji, or set JAVA_HOME to a full JDK", java.version, java.source,
         )  # fmt: skip
     endpoints = [] if folder is not None else str(where).split("+")
     if endpoints:
@@ -249,7 +250,7 @@ def start_pyimagej(where: Path | str, mode: str, heap: str | None) -> tuple[Java
     # pyimagej appends its own -Djava.awt.headless and --add-opens
     alone = jars.in_turn() if endpoints else nullcontext()
     with alone, _scyjava_configured(java, [], _options(False, heap), repositories) as scyjava_module:
-        # fetch="never" crashes pyimagej 1.8.0; with JAVA_HOME set, "auto" downloads nothing
+        # fetch="never" makes pyimagej 1.8.0 crash; with JAVA_HOME set, "auto" downloads nothing
         scyjava_module.config.set_java_constraints(fetch="auto")
         import imagej
 
@@ -265,10 +266,10 @@ def start_pyimagej(where: Path | str, mode: str, heap: str | None) -> tuple[Java
 
 
 def _options(headless: bool, heap: str | None) -> list[str]:
-    # -Xrs leaves signals to Python: Java would end the process on Ctrl-C, without KeyboardInterrupt and finally.
-    # The working directory, Java's default for crash reports, may be read-only.
+    # -Xrs leaves signals to Python: on Ctrl-C, Java would end the process without KeyboardInterrupt and 'finally'.
+    # Java writes crash reports to the working directory by default, which may be read-only.
     report = Path(tempfile.gettempdir()) / "fijibridge_java_crash_%p.log"
-    # Java's default collector handles planes, arrays of many megabytes, five times as slowly
+    # Planes are arrays of many megabytes, for which Java's default garbage collector is five times slower
     options = [
         "-Xrs",
         "-XX:+UseParallelGC",
@@ -278,7 +279,7 @@ def _options(headless: bool, heap: str | None) -> list[str]:
     if heap is not None:
         if not re.fullmatch(r"\d+[mMgG]", heap):
             raise StartError(f"heap={heap!r}; expected a number of megabytes or gigabytes, such as '8g' or '800m'")
-        # the whole heap at once: a growing one is collected again and again while it is small
+        # reserve the whole heap at once: a growing heap is collected again and again while it is small
         options += [f"-Xmx{heap}", f"-Xms{heap}"]
     return options
 
@@ -287,7 +288,7 @@ def _options(headless: bool, heap: str | None) -> list[str]:
 def _scyjava_configured(
     java: Java, endpoints: list[str], options: list[str], repositories: dict[str, str]
 ) -> Iterator[Any]:
-    """Set scyjava's global configuration for one start, and put it back if the start failed."""
+    """Set scyjava's global configuration for one start, and restore it if the start fails."""
     import scyjava
 
     config = scyjava.config
@@ -318,7 +319,7 @@ def _restore_environment(name: str, value: str | None) -> None:
 
 @contextmanager
 def _without_chatter() -> Iterator[None]:
-    """Hide jgo's notices about a missing jar tool, which is not needed."""
+    """Hide jgo's messages about a missing jar tool, which is not needed."""
     logger = logging.getLogger("jgo")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -335,10 +336,10 @@ def refuse_unreachable(endpoints: list[str], repositories: dict[str, str]) -> No
 
 def _advice(endpoints: list[str]) -> str:
     if endpoints == list(jars.EMBEDDED):
-        return "Connect to the network once, or copy ~/.jgo and ~/.m2 from a machine that has it."
+        return "Connect to the network once, or copy ~/.jgo and ~/.m2 from a machine that has them."
     places = ", ".join(str(p) for p in fiji_places()[:4])
     return (
-        f"No Fiji folder was found in FIJI_HOME, {places} and similar places. Give one, start('/path/to/Fiji'), set "
+        f"No Fiji was found in FIJI_HOME, {places} and similar folders. Name its folder, start('/path/to/Fiji'), set "
         "FIJI_HOME, or use plain ImageJ: start('embedded')."
     )
 

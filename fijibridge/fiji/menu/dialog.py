@@ -1,4 +1,4 @@
-"""Dialog of a verb: ImageJ's GenericDialog, filled from the verb's parameters and the last choices."""
+"""Dialog of a verb: ImageJ's GenericDialog with a field for each parameter, filled with the last values used."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ from fijibridge.verbs.registry import Verb
 _WIDE = 40
 """Width of a field for a path, in columns."""
 _MANY = 9
-"""Number of short fields from which two share a row, so that the dialog fits a small screen."""
+"""Number of short fields at which two are placed in each row, so that the dialog fits a small screen."""
 _HELP_LINES = 4
 _HINT = "Click a field to see its help here."
 
 _NEVER = "\0"
 _TRUE, _FOUND = ("truth", "_gt", "label", "cells"), ("cells", "label", "seg")
-"""Words in the titles of label images drawn by people, and found by programs."""
+"""Words in the titles of label images that were drawn by hand, or computed."""
 
 
 # --- initial values ---------------------------------------------------------------------------------
 
 
 def offered(verb: Verb) -> dict[str, str]:
-    """Return the initial text of each field: the last choice, else the default; for images an open one."""
+    """Return the initial text of each field: the last value used, else the default; for images, an open one."""
     texts = {}
     free = _open_images()
     active = str(_titles().get(_active(), ""))
     if active in free:
         free.remove(active)
         free.insert(0, active)
-    # images first, so that the active one becomes the main input
+    # parameters of kind image first, so that the active image becomes the main input
     for parameter in sorted(verb.parameters, key=lambda p: p.kind is not Kind.image):
         last = str(jpype.JClass("ij.Prefs").get(preference(verb, parameter), _NEVER))
         if parameter.kind in INPUTS:
@@ -61,7 +61,7 @@ def offered(verb: Verb) -> dict[str, str]:
 
 
 def _offered_image(parameter: Parameter, last: str, free: list[str]) -> str:
-    """Return the last image if it is open, else one that no other field has."""
+    """Return the last image used if it is open, else an image that no other field contains."""
     choices = _choices(parameter)
     if parameter.optional:
         return last if last in choices else NONE
@@ -74,14 +74,14 @@ def _offered_image(parameter: Parameter, last: str, free: list[str]) -> str:
 
 
 def _named_as_cells(parameter: Parameter, titles: list[str]) -> list[str]:
-    """Return the titles that look like those of label images, the likeliest first."""
+    """Return the titles that suggest label images, the most likely first."""
     words = _TRUE if parameter.name.startswith("true") else _FOUND
     ranks = {t: next((n for n, word in enumerate(words) if word in t.lower()), len(words)) for t in titles}
     return sorted((t for t in titles if ranks[t] < len(words)), key=lambda t: ranks[t])
 
 
 def remember(verb: Verb, texts: Mapping[str, str]) -> None:
-    """Save the choices in ImageJ's preferences for the next dialog; defaults are not saved."""
+    """Save the values in ImageJ's preferences for the next dialog; defaults are not saved."""
     prefs = jpype.JClass("ij.Prefs")
     for parameter in verb.parameters:
         text = texts[parameter.name]
@@ -96,7 +96,7 @@ def offer(verb: Verb, parameter: str, text: str) -> None:
 
 
 def _titles() -> dict[int, str]:
-    """Return the names of the open images by id: the title, or the id as text where several share a title."""
+    """Return the names of the open images by id: the title, or the id as text if several images have that title."""
     titles = {int(imp.getID()): str(imp.getTitle()) for imp in windows.open_images()}
     return {i: t if list(titles.values()).count(t) == 1 else str(i) for i, t in titles.items()}
 
@@ -121,7 +121,7 @@ def _choices(parameter: Parameter) -> list[str]:
 
 
 def _drawn() -> list[str]:
-    """Return the sources of drawn cells, an empty ROI Manager last."""
+    """Return the sources of drawn cells: the ROI Manager first if it contains ROIs, else last."""
     manager = rois.manager()
     filled = manager is not None and int(manager.getCount()) > 0
     return [MANAGER, OVERLAY] if filled else [OVERLAY, MANAGER]
@@ -143,7 +143,7 @@ def ask(verb: Verb, texts: Mapping[str, str]) -> dict[str, str]:
     Raises
     ------
     Cancelled
-        If the person cancels the dialog.
+        If the user cancels the dialog.
     """
     dialog = jpype.JClass("ij.gui.GenericDialog")(verb.command.removesuffix("..."))
     dialog.addMessage(textwrap.fill(verb.summary, LINE))
@@ -158,7 +158,7 @@ def ask(verb: Verb, texts: Mapping[str, str]) -> dict[str, str]:
 class _Form:
     """The fields of a dialog, read directly.
 
-    ImageJ's ``getNext...`` methods would write their own options into the recorder, and read invalid numbers as NaN.
+    ImageJ's ``getNext...`` methods would record their own macro options, and read invalid numbers as NaN.
     """
 
     def __init__(self, dialog: Any, verb: Verb, texts: Mapping[str, str]):
@@ -172,7 +172,7 @@ class _Form:
                 dialog.addToSameRow()
             beside = narrow and not beside
             self._fields[parameter] = self._add(parameter, texts[parameter.name])
-        # padded to the width of the help texts, because a label is measured when the dialog opens
+        # padded to the width of the help texts, because the size of a label is fixed when the dialog opens
         dialog.addMessage("\n".join([_HINT.ljust(LINE + LINE // 3), *[" "] * (_HELP_LINES - 1)]))
         self._help = dialog.getMessage()
         focused = {"focusLost": lambda event: None, "focusGained": self._focused}
@@ -207,11 +207,11 @@ class _Form:
         return field
 
     def texts(self) -> dict[str, str]:
-        """Return the text of each field; empty for an optional image that is left out."""
+        """Return the text of each field; empty for an optional image that was not chosen."""
         return {parameter.name: _text(parameter, field) for parameter, field in self._fields.items()}
 
     def _focused(self, event: Any) -> None:
-        """Show the help of the focused field below the fields."""
+        """Show the help text of the focused field below the fields."""
         source = event.getComponent()
         parameter = next((p for p, field in self._fields.items() if field.equals(source)), None)
         text = _HINT if parameter is None else f"{parameter.title}: {described(parameter)}"
@@ -229,11 +229,11 @@ def _text(parameter: Parameter, field: Any) -> str:
 
 
 def may_replace(title: str) -> bool | None:
-    """Ask a person whether an open image with unsaved changes may be replaced; None if they cancel."""
+    """Ask the user whether an open image with unsaved changes may be replaced; None if they cancel."""
     text = (
         f"{title!r} was changed and is not saved.\n"
-        "Replace it by the new result (Edit > Undo restores a single plane),\n"
-        "or keep it, and open the result beside it?"
+        "Replace it with the new result (Edit > Undo restores a single plane),\n"
+        "or keep it, and open the result in a new window?"
     )
     dialog = jpype.JClass("ij.gui.YesNoCancelDialog")(
         jpype.JClass("ij.IJ").getInstance(), "FijiBridge", text, " Replace ", " Keep Both "
@@ -242,7 +242,7 @@ def may_replace(title: str) -> bool | None:
 
 
 def recorded(verb: Verb, values: Mapping[str, Any], in_script: bool) -> str:
-    """Return a call as a line of a macro or script, for the recorder.
+    """Return a call as a line of a macro or script, for ImageJ's recorder.
 
     Raises
     ------
@@ -251,7 +251,7 @@ def recorded(verb: Verb, values: Mapping[str, Any], in_script: bool) -> str:
     """
     options = write_options(verb, values)
     if not options and verb.parameters:
-        options = " "  # else the dialog would open when the macro is replayed
+        options = " "  # without options, the dialog would open when the macro is replayed
     written = jpype.JClass("ij.plugin.frame.Recorder").fixString(options)
     call = f'"{verb.command}", "{written}"' if options or in_script else f'"{verb.command}"'
     return f"IJ.run({call});\n" if in_script else f"run({call});\n"

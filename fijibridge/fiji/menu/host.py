@@ -1,4 +1,4 @@
-"""Host of a verb in Fiji: its inputs are open images, and its results are shown."""
+"""Host of a verb in Fiji: open images are its inputs, and its results are shown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves,
 
 
 class Session(Protocol):
-    """The session in which verbs work: what they need of class ``Fiji``, which imports this room."""
+    """The session in which verbs run: the part of class ``Fiji`` that they need. ``Fiji`` imports this package."""
 
     mode: Mode
     closed: bool
@@ -36,7 +36,7 @@ class Session(Protocol):
         """Copy an open image into Python."""
 
     def show(self, image: Any, name: str, *, limits: tuple[float, float] | None = None, overwrite: bool = False) -> str:
-        """Show an image, and return its title."""
+        """Show an array as an image, and return the title."""
 
     def show_labels(self, labels: Array, *, name: str, overwrite: bool = False) -> str:
         """Show a label image, and return its title."""
@@ -59,10 +59,10 @@ class Session(Protocol):
         """Move the progress bar."""
 
     def status(self, text: str) -> None:
-        """Write into the status line."""
+        """Show a text in the status bar."""
 
     def log(self, text: str) -> None:
-        """Write a line into the log window."""
+        """Write a line to the log window."""
 
 
 class FijiHost:
@@ -73,10 +73,10 @@ class FijiHost:
     fiji
         The session.
     overwrite
-        Replace an open image with the title of a result, whoever made or changed it.
+        Replace an open image that has the title of a result, no matter who created or changed it.
     ask
-        Asks a person whether the changed open image with a title may be replaced, and returns None to cancel the call.
-        By default nobody is asked, and the image is kept.
+        Function that asks the user whether the open image with a title, which has unsaved changes, may be replaced; it
+        returns None to cancel the call. By default nobody is asked, and the image is kept.
     """
 
     def __init__(self, fiji: Session, overwrite: bool = False, ask: Callable[[str], bool | None] | None = None):
@@ -89,7 +89,7 @@ class FijiHost:
         """Name of each input, so that a recorded macro does not depend on the active image."""
 
     def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
-        """Return the open image with a title, pattern or id, the active one for an empty text, or drawn cells."""
+        """Return an open image by title, pattern or id, the active image for an empty text, or drawn cells."""
         text = str(value)
         if self.drawn(parameter, value):
             return self._drawn(parameter, MANAGER if text.lower() == MANAGER.lower() else OVERLAY, taken)
@@ -100,34 +100,34 @@ class FijiHost:
         return self._fiji.image(int(imp.getID()))
 
     def drawn(self, parameter: Parameter, value: Any) -> bool:
-        """Say whether the cells are areas in the ROI Manager or the overlay."""
+        """Tell whether the cells are ROIs in the ROI Manager or the overlay."""
         return parameter.kind is Kind.cells and str(value).lower() in (MANAGER.lower(), OVERLAY)
 
     def _drawn(self, parameter: Parameter, source: str, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
-        from fijibridge.cells.corrections import drawn_cells  # scipy comes with it
+        from fijibridge.cells.corrections import drawn_cells  # imports scipy
 
         first = next((name for name in taken if name in self._ids), None)
         if first is None:
-            raise RoiError(f"the cells in the {source} need an image to lie in: give the verb an image")
+            raise RoiError(f"the cells in the {source} belong to an image: pass this image to the verb, too")
         which = self._ids[first]
         found = fiji_rois.from_java(fiji_rois.find_rois("manager" if source == MANAGER else "overlay", which))
         cells = drawn_cells(found, taken[first])
         if cells is None:
             hint = f"add areas with [{'t' if source == MANAGER else 'b'}]"
             if source == MANAGER and self._fiji.mode == "headless":
-                hint = f"without windows there is no {MANAGER}, use the {OVERLAY}"
-            raise RoiError(f"the {source} holds no areas that could be the cells of {taken[first].name!r}: {hint}")
+                hint = f"without windows there is no {MANAGER}; use the {OVERLAY}"
+            raise RoiError(f"the {source} has no areas that could be the cells of {taken[first].name!r}: {hint}")
         self._ids[parameter.name] = which
         self.named[parameter.name] = source
         return cells.rename(taken[first].name)
 
     def prepare(self, results: Sequence[Result]) -> None:
-        """Ask the person whether their unsaved changes may be replaced, before anything is shown.
+        """Ask the user whether their unsaved changes may be replaced, before any result is shown.
 
         Raises
         ------
         Cancelled
-            If the person cancels.
+            If the user cancels.
         """
         names = {result.name for result in results if isinstance(result, ShowImage | ShowLabels)}
         if self._ask is None or self.overwrite:
@@ -142,11 +142,11 @@ class FijiHost:
 
     @property
     def replaced(self) -> bool:
-        """Whether changed images are replaced, which a recorded macro needs as an option."""
+        """True if images with unsaved changes are replaced; a recorded macro then needs the option ``overwrite``."""
         return self.overwrite or any(self._answers.values())
 
     def _place(self, name: str) -> str:
-        """Return the title of a result: its name if no image has it or that image may be replaced, else a free one."""
+        """Return the title of a result: its name, or a free variant if an image has that title and must be kept."""
         there = windows.titled(name)
         if not there:
             return name
@@ -163,9 +163,9 @@ class FijiHost:
         return free
 
     def _activated(self, name: str) -> str:
-        """Return the title of a result, and make an open image with it the active one.
+        """Return the title of a result, and make an open image with that title the active one.
 
-        First, because ImageJ forgets the snapshot of Edit > Undo when another window becomes the active one.
+        This precedes the replacement, because ImageJ drops its Edit > Undo snapshot when another window is activated.
         """
         title = self._place(name)
         for imp in windows.titled(title):
@@ -186,7 +186,7 @@ class FijiHost:
                 if colors is not None:
                     imp.setLut(imageplus.make_lut(LookupTable.of(np.asarray(colors))))
                     imp.updateAndDraw()
-                fiji.select(int(imp.getID()))  # a window that is used again is not the active one by itself
+                fiji.select(int(imp.getID()))  # ImageJ does not activate a window whose image is replaced
             case ShowLabels(labels, name):
                 with windows.one_at_a_time():
                     imp = _made_here(fiji.show_labels(labels, name=self._activated(name), overwrite=True))
@@ -197,7 +197,7 @@ class FijiHost:
                 fiji.show_table(table, name, None if select_in is None else self._open(select_in), add=add)
             case ShowCurves(table, name):
                 title = fiji.plot_metrics(table, name)
-                if self._ask is None:  # else a person works on meanwhile
+                if self._ask is None:  # else the user is working in Fiji: leave their active image
                     for imp in windows.titled(title):
                         fiji.select(int(imp.getID()))
             case Measure(rois, on, measurements, channel):
@@ -216,22 +216,22 @@ class FijiHost:
         if outlines.manager and self._fiji.mode == "interactive":
             fiji_rois.add_to_manager(fiji_rois.to_java(outlines.rois, imp))
         elif outlines.manager:
-            self._fiji.log("Without windows ImageJ has no ROI Manager: the cells are the overlay of the image")
+            self._fiji.log("Without windows, ImageJ has no ROI Manager: the cells are in the overlay of the image")
 
     def _open(self, parameter: str) -> int:
-        """Return the id of the image given as a parameter."""
+        """Return the id of the image passed as a parameter."""
         which = self._ids.get(parameter)
         if which is None or which not in self._fiji.ids():
-            raise NoImageError(f"the image of {parameter!r} was closed before the result could be shown in it")
+            raise NoImageError(f"the image for {parameter!r} was closed before the result could be shown in it")
         return which
 
 
 _RESULT = "fijibridge.result"
-"""Property of the images that a verb made, which its next result of that name replaces. It is not saved with them."""
+"""Property of images created by a verb, which the next result with the same name replaces. It is not saved."""
 
 
 def _free_result(name: str) -> str:
-    """Return the name with the first of -1, -2 ... that no image has, or that of a result that may be replaced."""
+    """Return the first of name-1, name-2 ... that no image has, or only a result that may be replaced."""
     count = 1
     while True:
         title = f"{name}-{count}"
@@ -248,7 +248,7 @@ def _made_here(title: str) -> Any:
 
 
 def _which(text: str) -> Which:
-    """Return an image as named in a text: empty for the active one, a title or pattern, or an id, a negative number."""
+    """Convert a text into a reference to an image: None if empty, an id if negative, else a title or pattern."""
     if not text.strip():
         return None
     if re.fullmatch(r"-\d+", text) and not windows.titled(text):

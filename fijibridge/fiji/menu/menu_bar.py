@@ -1,4 +1,4 @@
-"""Entries of the verbs: among ImageJ's commands, and in its menu Plugins > FijiBridge."""
+"""Registration of the verbs as ImageJ commands and as items of the menu Plugins > FijiBridge."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAME = "FijiBridge"
 
 _ENTRY = 'ij.plugin.FijiBridge("{}")'
 _GROUPS = (20, 30, 90, 100)
-"""Order of the first verb of each group in the menu: prediction, cells, the program, verbs of the user."""
+"""Lowest ``order`` in each group of the menu: prediction, cells, the program, and the user's own verbs."""
 
 
 class Menu:
@@ -30,7 +30,7 @@ class Menu:
     Parameters
     ----------
     interactive
-        Whether there are windows, and with them a menu.
+        True if ImageJ has windows, and so a menu.
     """
 
     def __init__(self, interactive: bool):
@@ -40,18 +40,19 @@ class Menu:
         self._opening: Any = None
         self._replaced: dict[str, str] = {}
         self._hidden: list[Any] = []
-        # Verbs are registered on any thread. Never held while waiting for the event thread, which may want it too.
+        # Verbs may be registered on any thread. The lock is never held while waiting for the event thread, which may
+        # need it, too.
         self._lock = threading.RLock()
 
     def enter(self) -> None:
-        """Enter the verbs that are registered, in place of those that were entered before."""
+        """Add the registered verbs to ImageJ, replacing those added earlier."""
         with self._lock:
             self._entered = True
         self.refresh()
 
     def refresh(self) -> None:
-        """Enter the verbs again, unless they were taken out."""
-        all_verbs()  # loads them first: loading may itself register verbs, and come here on another thread
+        """Add the verbs again, unless they were removed by :meth:`leave`."""
+        all_verbs()  # load them without the lock: loading may register verbs, and call this method on another thread
         with self._lock:
             if not self._entered:
                 return
@@ -61,14 +62,14 @@ class Menu:
                 before = commands.put(verb.command, _ENTRY.format(verb.name))
                 if before is not None and not _is_ours(before):
                     self._replaced[verb.command] = str(before)
-            _remove_ours(commands, {verb.command for verb in verbs})  # never all of them: a macro may be calling one
+            _remove_ours(commands, {verb.command for verb in verbs})  # keep current ones: a macro may be calling one
             if self._interactive:
                 self._watch()
         if self._interactive:
             on_event_thread(lambda: self._fill(all_verbs() if self._entered else []))
 
     def leave(self) -> None:
-        """Take the verbs out again; scripts of the same names that they replaced come back."""
+        """Remove the verbs, and restore installed scripts with the same names that they replaced."""
         with self._lock:
             self._entered = False
             self._stop_watching()
@@ -81,11 +82,11 @@ class Menu:
             on_event_thread(lambda: self._fill([]))
 
     def _watch(self) -> None:
-        """Enter the verbs again when the main window becomes active without them, or opens.
+        """Add the verbs again when the main window opens, or becomes active without them.
 
-        ImageJ forgets them when it rebuilds its menus, as Help > Refresh Menus does, which ends with a dialog: the main
-        window becomes active afterwards. Whoever started ImageJ may open the main window later. Called with the lock
-        held, so that each window gets one listener.
+        ImageJ loses the verbs when it rebuilds its menus: Help > Refresh Menus does this and ends with a dialog, after
+        which the main window becomes active. The code that started ImageJ may open the main window later. Called with
+        the lock held, so that each window gets only one listener.
         """
         self._await_window()
         frame = jpype.JClass("ij.IJ").getInstance()
@@ -122,14 +123,14 @@ class Menu:
             self._opening = None
 
     def _fill(self, verbs: list[Verb]) -> None:
-        """Fill the submenu with the verbs; without verbs, restore what was there before."""
+        """Fill the submenu with the verbs; if there are none, restore its previous items."""
         plugins = jpype.JClass("ij.Menus").getImageJMenu("Plugins")
         if plugins is None:
             return
         items = [plugins.getItem(i) for i in range(int(plugins.getItemCount()))]
         submenu = jpype.JClass("java.awt.Menu")
         menu = next((i for i in items if isinstance(i, submenu) and str(i.getLabel()) == NAME), None)
-        if menu is not None and str(menu.getName()) != _OURS:  # items of installed scripts, which call the same verbs
+        if menu is not None and str(menu.getName()) != _OURS:  # items of installed scripts, which call these verbs too
             self._hidden = [menu.getItem(i) for i in range(int(menu.getItemCount()))]
             menu.setName(_OURS)
         if not verbs:
@@ -165,14 +166,14 @@ class Menu:
 
 
 _OURS = "fijibridge"
-"""Name of the AWT component, not its label, while the items are ours."""
+"""Name (not label) of the AWT menu while it contains our items."""
 
 
 def _commands() -> Any:
-    """Return ImageJ's table of commands; without windows ImageJ reads it only for the first command."""
+    """Return ImageJ's table of commands; without windows, ImageJ loads it only when the first command runs."""
     menus = jpype.JClass("ij.Menus")
     if menus.getCommands() is None:
-        # as IJ.run does before the first command
+        # IJ.run does the same before the first command
         init = accessible(jpype.JClass("ij.IJ").class_.getDeclaredMethod("init"))
         try:
             init.invoke(None)
@@ -182,10 +183,10 @@ def _commands() -> Any:
 
 
 def _read_commands() -> None:
-    """Fill the table of commands of a plain ImageJ that has neither windows nor ij1-patcher, and so makes no menus."""
+    """Fill the table of commands of a plain ImageJ with neither windows nor ij1-patcher, which creates no menus."""
     log.warning(
-        "this ImageJ runs without windows and without ij1-patcher: fijibridge's commands and most of ImageJ's work; "
-        "Edit > Invert and some others need net.imagej:ij1-patcher on the class path and the JVM option "
+        "this ImageJ runs without windows and without ij1-patcher: fijibridge's commands and most of ImageJ's work, "
+        "but Edit > Invert and some others need net.imagej:ij1-patcher on the class path and the JVM option "
         "--add-opens=java.base/java.lang=ALL-UNNAMED"
     )
     properties = jpype.JClass("java.util.Properties")()

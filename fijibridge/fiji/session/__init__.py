@@ -1,4 +1,4 @@
-"""Class ``Fiji``, the session that a user works with, in parts by noun."""
+"""Class ``Fiji``, the session that a user works with, composed of one class per topic."""
 
 from fijibridge.fiji.session.fiji import Fiji, current
 

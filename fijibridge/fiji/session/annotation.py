@@ -1,4 +1,4 @@
-"""Annotation in Fiji: cells put there to be edited, pulled back, and saved as a training set."""
+"""Annotation in Fiji: edit cells, copy them back into Python, and save them as a training set."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class Annotation(Base):
-    """Methods with which people draw and correct cells."""
+    """Methods for drawing and correcting cells by hand."""
 
     def edit_cells(self, cells: Array, title: Which = None) -> str:
-        """Put cells over an open image for editing: as its overlay and, with windows, in the ROI Manager.
+        """Make cells editable over an open image: in its overlay and, if Fiji has windows, in the ROI Manager.
 
         Parameters
         ----------
         cells
             Label image, (y, x) or (z, y, x).
         title
-            The open image; None for the active one. Its overlay and the ROI Manager are emptied first.
+            The open image; None for the active one. Its overlay and the ROI Manager are cleared first.
 
         Returns
         -------
@@ -39,7 +39,7 @@ class Annotation(Base):
         Notes
         -----
         In the ROI Manager: click a cell and drag its outline or paint it with the selection brush, then *Update*;
-        *Delete* removes it; [t] adds a new outline. To cut a cell in two, delete it and draw both.
+        *Delete* removes it; [t] adds a new outline. To split a cell, delete it and draw both parts.
         """
         self._ready()
         return annotation.edit_cells(cells, title)
@@ -47,33 +47,33 @@ class Annotation(Base):
     def corrected_cells(
         self, before: Array, title: Which = None, source: Source | Literal["labels"] | None = None
     ) -> xr.DataArray:
-        """Pull cells back that were edited in Fiji.
+        """Copy cells that were edited in Fiji back into Python.
 
         Parameters
         ----------
         before
-            The cells before editing, as given to :meth:`edit_cells` or :meth:`show_labels`.
+            The cells before editing, as passed to :meth:`edit_cells` or :meth:`show_labels`.
         title
             The open image with the edited ROIs; None for the active one.
         source
-            ``"manager"`` or ``"overlay"``, where the edited ROIs are; or ``"labels"``: `title` is a label image whose
-            pixels were painted. By default where :meth:`edit_cells` put them; else the ROI Manager if it holds ROIs,
-            else the overlay.
+            Location of the edited ROIs, ``"manager"`` or ``"overlay"``; or ``"labels"`` if the pixels of the label
+            image `title` were painted. By default, the place where :meth:`edit_cells` put the ROIs; otherwise the ROI
+            Manager if it contains ROIs, else the overlay.
 
         Returns
         -------
         xarray.DataArray
             Label image with the shape, axes and calibration of `before`, ``attrs["provenance"]`` = ``"corrected"``.
-            Cells keep their ids; new ones get ids above the highest, and so do all parts but the largest of a changed
-            cell that was cut (by a line of 0). They become the overlay of the image, which :meth:`save_training_set`
-            saves.
+            Cells keep their ids; new cells get ids above the highest. If a changed cell was cut (by a line of zeros),
+            its largest part keeps the id. The cells become the overlay of the image, so that
+            :meth:`save_training_set` saves them.
 
         Raises
         ------
         RoiError
-            If the ROI Manager in which they were edited was closed.
+            If the ROI Manager in which the cells were edited was closed.
         ImageError
-            If a painted label image has another shape than `before`, or holds values that are no ids.
+            If the shape of a painted label image differs from that of `before`, or a value in it is not a valid id.
 
         See Also
         --------
@@ -93,23 +93,24 @@ class Annotation(Base):
         overwrite: bool = False,
         **fields: Any,
     ) -> Dataset:
-        """Save open images and their cells as a folder that :meth:`Dataset.open` reads, to train a network on.
+        """Save open images and their cells as a training set, in a folder that :meth:`Dataset.open` reads.
 
         Parameters
         ----------
         folder
             Created if it does not exist.
         titles
-            Of the open images; by default all that have cells in their overlay or in `cells`.
+            Titles of open images; by default all images that have cells in their overlay or in `cells`.
         cells
-            Title of the label image of each image. An image without one has the areas of its overlay as cells: the id
-            is the name if that is a number. A single image may have them in the ROI Manager instead.
+            Title of the label image of each image. The cells of all other images are the areas in their overlay; the
+            name of an area becomes the id if it is a number. If only one image is saved, its cells may also be in the
+            ROI Manager.
         region
-            ``"selection"``: the truth is known only inside the selection of each image that has one.
+            ``"selection"``: in images with a selection, the true cells are known only inside it.
         overwrite
-            Replace a training set that is already there.
+            Replace an existing training set.
         **fields
-            Of :class:`fijibridge.Description`: ``provenance="manual"``, ``membranes="dark"``, ``split={...}``.
+            Fields of :class:`fijibridge.Description`: ``provenance="manual"``, ``membranes="dark"``, ``split={...}``.
 
         Returns
         -------
@@ -118,15 +119,15 @@ class Annotation(Base):
         Raises
         ------
         RoiError
-            If an image has no cells, or `cells` names one that is not saved.
+            If an image has no cells, or `cells` names an image that is not saved.
         ImageError
-            If a region is asked for that differs from slice to slice, which a selection cannot hold.
+            If the known region of an image differs between slices: an ImageJ selection is the same on every slice.
         DatasetError
-            If a training set is already there, or a field is wrong.
+            If the folder already contains a training set, or a field is invalid.
 
         Notes
         -----
-        The name of an image is its title without a file ending; characters that file names cannot hold become ``_``.
+        The name of an image is its title without file extension; characters not allowed in file names become ``_``.
         """
         self._ready()
         return annotation.save_training_set(folder, titles, dict(cells or {}), region, overwrite, fields)
@@ -146,12 +147,12 @@ class Annotation(Base):
         Returns
         -------
         dict
-            Title of the open image by the name of the image.
+            Titles of the open images, by image name.
 
         Warns
         -----
         FijiBridgeWarning
-            If the known region of a stack differs from slice to slice: no selection can show it.
+            If the known region of a stack differs between slices: no selection can show it.
         """
         self._ready()
         return annotation.open_training_set(folder, names)

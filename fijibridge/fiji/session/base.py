@@ -1,4 +1,4 @@
-"""Base of the parts of class ``Fiji``: the state of a session, its status line, progress bar and log."""
+"""Base class of the parts of class ``Fiji``: the state of a session, its status bar, progress bar and log."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class Base:
         self._tables = Tables()
 
     def progress(self, done: int, total: int) -> None:
-        """Move Fiji's progress bar, as in ``fb.predict(..., progress=fiji.progress)``; at `total` it vanishes."""
+        """Move Fiji's progress bar, as in ``fb.predict(..., progress=fiji.progress)``; it disappears at `total`."""
         self._ready()
         jpype.JClass("ij.IJ").showProgress(float(done) / max(total, 1))
 
     def status(self, text: str) -> None:
-        """Write into Fiji's status line."""
+        """Show a text in Fiji's status bar."""
         self._ready()
         jpype.JClass("ij.IJ").showStatus(str(text))
 
     def log(self, text: str) -> None:
-        """Write a line into Fiji's log window."""
+        """Write a line to Fiji's log window."""
         self._ready()
         jpype.JClass("ij.IJ").log(str(text))
 
@@ -47,12 +47,12 @@ class Base:
         Raises
         ------
         SessionError
-            If the session was closed, or this process was forked off one with a JVM.
+            If the session was closed, or this process was forked from one that runs a JVM.
         """
         lifetime.refuse_forked()
         if self.closed:
             ours = lifetime.state.running is None or lifetime.state.running.ours
-            again = "start one with fijibridge.Fiji.start()" if ours else "join it again, fijibridge.Fiji.attach()"
+            again = "start one with fijibridge.Fiji.start()" if ours else "join it again with fijibridge.Fiji.attach()"
             raise SessionError(f"this Fiji session was closed: {again}")
         startup.prepare_thread()
         if self.mode == "headless":

@@ -34,21 +34,21 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
     flavor : str
         ``"fiji"``, ``"imagej2"`` or ``"embedded"`` (plain ImageJ).
     version : str
-        ``"2.17.0/1.54p"`` of ImageJ2 and ImageJ, ``"1.54p"`` for the embedded one.
+        Versions of ImageJ2 and ImageJ, ``"2.17.0/1.54p"``, or of plain ImageJ, ``"1.54p"``.
     mode : str
         ``"headless"`` or ``"interactive"``.
     java : fijibridge.imagej.installations.Java
-        The Java it runs on.
+        The Java installation that it runs on.
 
     Notes
     -----
-    A process has one JVM, which cannot be started twice. Closing the session closes its windows; Python lives on, and
+    A process has one JVM, which cannot be restarted. Closing the session closes its windows; Python keeps running, and
     :meth:`start` with the same arguments opens a new session on the same JVM.
 
-    Trainings that begin in this process without observers are shown: curves, and a validation picture.
+    A training started in this process without observers is shown in Fiji: its curves and a validation picture.
 
-    All methods may be called from any thread. Where a method takes an open image, it is named by its title, by a
-    pattern with ``*`` and ``?`` that fits one title, by its ImageJ id (a negative number), or by None, the active one.
+    All methods may be called from any thread. Methods identify an open image by its title, by a pattern with ``*`` and
+    ``?`` that matches one title, or by its ImageJ id (a negative number); None is the active image.
     """
 
     def __init__(self, flavor: str, mode: Mode, java: Java, gateway: Any):
@@ -66,23 +66,23 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
         Parameters
         ----------
         where
-            A folder, or Maven coordinates such as ``"sc.fiji:fiji:2.17.0"`` or ``"net.imagej:imagej"``. ``"embedded"``:
-            plain ImageJ, small and quick, without Fiji's plugins. By default your Fiji (``FIJI_HOME``, the usual
-            places), else the newest one from Maven, ``"sc.fiji:fiji"``.
+            Fiji folder, or Maven coordinates such as ``"sc.fiji:fiji:2.17.0"`` or ``"net.imagej:imagej"``;
+            ``"embedded"`` is plain ImageJ, small and quick to start, without Fiji's plugins. By default, the Fiji found
+            in ``FIJI_HOME`` or one of the usual folders, else the newest one from Maven, ``"sc.fiji:fiji"``.
         mode
-            ``"interactive"`` with windows, ``"headless"`` without; by default with windows if there is a display.
+            ``"interactive"`` with windows, ``"headless"`` without; by default, interactive if there is a display.
         heap
-            Size of the JVM's heap, such as ``"8g"``; by default Java's own limit, a quarter of the memory.
+            Size of the JVM's heap, such as ``"8g"``; by default Java's own limit, a quarter of the RAM.
 
         Returns
         -------
         Fiji
-            The running session if there is one of that kind.
+            The current session if this Fiji is already running in this mode, else a new one.
 
         Raises
         ------
         StartError
-            If it cannot be started, or another kind or mode is running. Nothing else is started in its place.
+            If Fiji cannot be started, or this process runs a different Fiji or mode. There is no silent fallback.
         """
         lifetime.refuse_forked()
         with _sessions.lock:
@@ -95,7 +95,7 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
             assert lifetime.state.running is not None
             lifetime.revive(lifetime.state.running)
             session = _sessions.of(lifetime.state.running)
-        # without the lock, because the event thread may be waiting for it
+        # not under the lock, because the event thread may be waiting for it
         if mode == "interactive":
             startup.initialise_events()
             lifetime.open_window()  # the user may have closed it
@@ -105,25 +105,25 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
     def attach(cls, ij: Any = None) -> Fiji:
         """Join the Fiji or ImageJ that already runs in this process.
 
-        Somebody else started it: a script by ``imagej.init(...)``, Fiji's own Python mode, napari-imagej, or
-        ``scyjava.start_jvm``. It stays theirs: :meth:`close` leaves it open, and removes only what this session added,
-        its listeners and its menu.
+        Use this if other code started ImageJ: a script that called ``imagej.init(...)``, Fiji's own Python mode,
+        napari-imagej, or ``scyjava.start_jvm``. :meth:`close` leaves this ImageJ open and removes only the listeners
+        and the menu that the session added.
 
         Parameters
         ----------
         ij
-            The gateway from ``imagej.init``. By default the SciJava context of this process is looked up, and plain
-            ImageJ is joined if there is none. Nothing is created.
+            The gateway from ``imagej.init``. By default, the existing SciJava context of this process, or plain ImageJ
+            if there is none.
 
         Returns
         -------
         Fiji
-            The running session if there is one.
+            The current session if there is one, else a new one.
 
         Raises
         ------
         StartError
-            If no JVM with ImageJ runs in this process, or `ij` is another ImageJ2.
+            If no JVM with ImageJ runs in this process, or `ij` belongs to a different ImageJ2.
         """
         lifetime.refuse_forked()
         with _sessions.lock:
@@ -142,7 +142,7 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
     def _entered(self) -> Fiji:
         """Add the verbs to the menu, and return the session."""
         if self.mode == "interactive":
-            # AWT's thread has the class loader of its first caller, or none
+            # AWT's thread inherits the class loader of its first caller, which may have none
             windows.on_event_thread(startup.prepare_thread)
         self._calls.enter()
         return self
@@ -156,15 +156,15 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
         return version if version.endswith(f"/{ij1}") else f"{version}/{ij1}"
 
     def _update(self, running: lifetime.Running) -> None:
-        """Take the gateway of an ImageJ2 that was started after this session, in plain ImageJ or after a quit."""
+        """Use the new gateway if ImageJ2 was started after this session: in plain ImageJ, or after ImageJ2 was quit."""
         if self._gateway is not running.gateway:
             self._gateway, self.flavor = running.gateway, running.flavor
             self.version = self._version()
 
     def close(self) -> None:
-        """Close all images and windows without asking to save; the JVM and Python live on.
+        """Close all images and windows without asking to save; the JVM and Python keep running.
 
-        An ImageJ that was joined by :meth:`attach` stays open with all its windows.
+        An ImageJ joined by :meth:`attach` stays open with all its windows.
         """
         if self.closed:
             return
@@ -177,7 +177,7 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
             lifetime.close_everything(self.mode == "interactive")
 
     def __enter__(self) -> Fiji:
-        """Return the session; it is closed at the end of the block."""
+        """Return the session, which is closed at the end of the block."""
         return self
 
     def __exit__(
@@ -202,28 +202,29 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
         Raises
         ------
         SessionError
-            In plain ImageJ, which has none, and after ImageJ2 was quit.
+            If this is plain ImageJ, which has no gateway, or ImageJ2 was quit.
         """
         if self._gateway is None:
-            raise SessionError("plain ImageJ has no ImageJ2 gateway: start a Fiji, Fiji.start()")
+            raise SessionError("plain ImageJ has no ImageJ2 gateway: start Fiji with Fiji.start()")
         if lifetime.is_disposed(self._gateway.getContext()):
             ours = lifetime.state.running is not None and lifetime.state.running.ours
-            again = "Fiji.start() with the same arguments opens it" if ours else "imagej.init(), then Fiji.attach()"
-            raise SessionError(f"ImageJ2 was quit, its services are gone: {again}")
+            again = "Fiji.start() with the same arguments" if ours else "imagej.init(), then Fiji.attach()"
+            raise SessionError(f"ImageJ2 was quit and its services are gone: call {again}")
         imglyb_jar.say_what_is_lacking()
         return self._gateway
 
 
 _MOST_SHOWN = 24
-"""Images that a notebook shows of a session."""
+"""Maximum number of a session's images that a notebook shows."""
 
 
 class _Sessions:
-    """The session of this process, the last one if it was closed.
+    """The sessions of this process, of which at most one is open.
 
     Attributes
     ----------
     latest : Fiji or None
+        The open session, or the last one that was closed.
     lock : threading.RLock
         Held while a session is started or joined.
     """
@@ -233,7 +234,7 @@ class _Sessions:
         self.lock = threading.RLock()
 
     def of(self, running: lifetime.Running) -> Fiji:
-        """Return the session in a JVM, a new one if the last was closed."""
+        """Return the session in a JVM; a new one if the last session was closed."""
         startup.prepare_thread()
         if self.latest is None or self.latest.closed:
             self.latest = Fiji(running.flavor, running.mode, running.java, running.gateway)
@@ -246,12 +247,12 @@ _sessions = _Sessions()
 
 
 def current() -> Fiji:
-    """Return the running session, also in Fiji's own script editor; join an ImageJ that somebody else started.
+    """Return the current session, in Fiji's script editor too; join ImageJ if other code started it.
 
     Raises
     ------
     SessionError
-        If none is running.
+        If no Fiji is running in this process.
     """
     session = _sessions.latest
     if session is not None and not session.closed and not _joined_was_quit():
@@ -262,7 +263,7 @@ def current() -> Fiji:
 
 
 def _joined_was_quit() -> bool:
-    """Say whether the ImageJ2 that was joined was quit; whoever started it may have made another one."""
+    """Tell whether the joined ImageJ2 was quit; the code that started it may have created another one."""
     running = lifetime.state.running
     if running is None or running.ours or running.gateway is None:
         return False

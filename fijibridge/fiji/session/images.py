@@ -1,4 +1,4 @@
-"""Images in Fiji: the open ones copied, shown, written back and closed."""
+"""Images in Fiji: copied into Python, shown, written back and closed."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ class Images(Base):
     """Methods for images."""
 
     def titles(self, pattern: str | None = None) -> list[str]:
-        """Return the titles of the open images, or of those that match a pattern, in the order of their opening."""
+        """Return the titles of the open images, or of those that match a pattern, in the order they were opened."""
         self._ready()
         return [str(imp.getTitle()) for imp in windows.matching(pattern)]
 
     def ids(self, pattern: str | None = None) -> list[int]:
-        """Return the ImageJ ids of the open images in the order of :meth:`titles`; they differ where titles do not."""
+        """Return the ImageJ ids of the open images, in the order of :meth:`titles`; ids are unique, titles may not be.
+
+        `pattern` restricts them to images whose title matches.
+        """
         self._ready()
         return [int(imp.getID()) for imp in windows.matching(pattern)]
 
@@ -42,18 +45,19 @@ class Images(Base):
         Parameters
         ----------
         title
-            Its title, a pattern, its id, or None for the active image.
+            Title of the image, a pattern, its id, or None for the active image.
         region
-            Copy only a part: slices or indices by axis, counted from 0, as in ``image.isel(region)``
-            (``{"z": slice(2, 5), "c": 0}``); ``"roi"`` for the bounding box of the image's selection. The part keeps
-            its position.
+            Copy only a part: 0-based slices or indices by axis, as in ``image.isel(region)``
+            (``{"z": slice(2, 5), "c": 0}``), or ``"roi"`` for the bounding box of the image's selection. The part keeps
+            its coordinates.
         lazy
-            Return a dask array, which reads a plane when it is needed: for a virtual stack larger than memory.
+            Return a dask array, which reads each plane when it is needed: for virtual stacks larger than memory.
 
         Returns
         -------
         xarray.DataArray
-            Axes out of ``t c z y x``, calibrated; see :func:`fijibridge.fiji.imageplus.from_imageplus`.
+            Calibrated image with some of the axes ``t c z y x``; see
+            :func:`fijibridge.fiji.imageplus.from_imageplus`.
 
         Raises
         ------
@@ -96,27 +100,27 @@ class Images(Base):
         Parameters
         ----------
         image
-            (y, x), (z, y, x), (c, z, y, x) or (t, c, z, y, x); a DataArray names its axes itself and keeps its
-            calibration and, if it came from Fiji, its display. Types that ImageJ does not have are converted without a
-            wrong value, see :func:`fijibridge.image.imagej_pixels`.
+            (y, x), (z, y, x), (c, z, y, x) or (t, c, z, y, x). A DataArray has named axes, and keeps its calibration
+            and, if it came from Fiji, its display. Types that ImageJ lacks are converted without changing a value, see
+            :func:`fijibridge.image.imagej_pixels`.
         name
-            Its title. An open image with that title is replaced in place, which :meth:`undo` reverts. By default a new
-            window opens, titled with the DataArray's own name or ``"image"``.
+            Title of the image. An open image with that title is replaced in place; :meth:`undo` reverts this. By
+            default a new window opens, titled with the DataArray's name or ``"image"``.
         lut
-            A lookup table of ImageJ, such as ``"Fire"`` or ``"Grays"``.
+            One of ImageJ's lookup tables, such as ``"Fire"`` or ``"Grays"``.
         limits
-            Values shown as black and as white, for all channels; by default those of the plane that is shown first.
+            Values shown as black and white, for all channels; by default the range of the plane that is shown first.
         mode
             Display of channels: all at once, one by one in colour, or one by one in grey.
         virtual
-            Do not copy the pixels: ImageJ reads a plane when it shows it. By default for dask, zarr, HDF5 and memory
-            maps.
+            Do not copy the pixels: ImageJ reads each plane when it shows it. The default for dask, zarr, HDF5 and
+            memory maps.
         new
             Open a new window even if an image with that title is open.
         keep_view
-            Keep zoom and slice of a window that is replaced.
+            Keep the zoom and slice of a replaced image.
         overwrite
-            Replace an image that somebody changed in Fiji and did not save.
+            Replace an image even if it has unsaved changes.
 
         Returns
         -------
@@ -144,21 +148,21 @@ class Images(Base):
         *,
         overwrite: bool = False,
     ) -> str:
-        """Show a label image in distinct colours, and the outlines of its cells over the image they were found in.
+        """Show a label image in distinct colours, and the outlines of its cells over the original image.
 
         Parameters
         ----------
         labels
             (y, x) or (z, y, x), 0 = background (black).
         over
-            An image, or the title or id of an open one, that gets the cells as its overlay, named by their ids.
+            The original image, as an array, title or id. The outlines become its overlay, named by the ids.
         name
-            Title of the label image, which replaces an open one with that title; ``"labels"`` by default.
+            Title of the label image, ``"labels"`` by default. An open image with that title is replaced.
         colors
-            Of the outlines, by id, as matplotlib names them: ``{7: "red"}``; the others are yellow. By default each id
-            has the colour it has in the label image.
+            Matplotlib colours of the outlines, by id: ``{7: "red"}``; all other outlines are yellow. By default, each
+            outline has the colour of its id in the label image.
         overwrite
-            Replace a label image that somebody painted in and did not save.
+            Replace a label image even if it has unsaved changes.
 
         Returns
         -------
@@ -175,47 +179,47 @@ class Images(Base):
         return str(imp.getTitle())
 
     def write(self, image: xr.DataArray, title: Which = None) -> None:
-        """Write edited pixels back into the open image they were copied from.
+        """Write edited pixels back to the open image that they were copied from.
 
         Parameters
         ----------
         image
-            From :meth:`image`, whole or a region, with the same type and pixel size.
+            An image from :meth:`image`, or a region of one, with unchanged type and pixel size.
         title
-            The open image; by default the one the pixels were copied from.
+            The open image; by default the one that the pixels were copied from.
 
         Raises
         ------
         NoImageError
             If that image is no longer open.
         ImageError
-            If the pixels do not fit.
+            If the pixels do not fit the open image.
         """
         self._ready()
         updates.write(image, title)
 
     def undo(self, title: str | int | None = None) -> str:
-        """Revert the last change of an open image or table by :meth:`show`, :meth:`write` or a verb.
+        """Revert the last change that :meth:`show`, :meth:`write` or a verb made to an open image or table.
 
-        A second call restores the change. For single planes *Edit > Undo* does the same, until ImageJ uses it for
-        another change. The replaced pixels are kept until Java needs the memory.
+        A second call restores the change. For single-plane images, *Edit > Undo* does the same until ImageJ records
+        another change there. The previous pixels are kept until Java needs the memory.
 
         Parameters
         ----------
         title
-            Title or id of the image, or None for the active one. Or title of a table, if no image has it.
+            Title or id of an image, None for the active image, or the title of a table if no image has that title.
 
         Returns
         -------
         str
-            The title of what was reverted.
+            The title of the reverted image or table.
 
         Raises
         ------
         ImageError
             If there is nothing to revert.
         NoImageError
-            If there is no such image.
+            If no image or table has that title.
         """
         self._ready()
         with windows.one_at_a_time():

@@ -1,4 +1,4 @@
-"""Interaction of user and program: selections, events, dialogs and macros."""
+"""Interaction between user and program: selections, events, dialogs and macros."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fijibridge.rois import Roi
 
 
 class Interaction(Base):
-    """Methods with which user and program take turns."""
+    """Methods for interaction between user and program."""
 
     def select(self, title: Which = None, roi: Roi | str | None = None) -> None:
         """Make an image the active one, and select a ROI in it.
@@ -24,43 +24,43 @@ class Interaction(Base):
         title
             The image; None for the active one.
         roi
-            A ROI, or the name of one in the image's overlay or the ROI Manager. It is scrolled into view, on its slice.
+            A ROI, or its name in the image's overlay or the ROI Manager. The image scrolls to it and shows its slice.
         """
         self._ready()
         rois.activate_and_select(title, roi)
 
     def on(self, kind: Kind, callback: Callback) -> Callable[[], None]:
-        """Call back at each event of a kind in Fiji.
+        """Call a function at each event of a kind in Fiji.
 
         Parameters
         ----------
         kind
             ``"opened"``, ``"closed"``, ``"updated"`` (pixels, slice or display changed) or ``"roi"``.
         callback
-            Called with a :class:`fijibridge.fiji.events.Event`, one event after the other, on a thread that waits for
-            it: it may call into Fiji and take its time. Its errors are logged.
+            Called with a :class:`fijibridge.fiji.events.Event`, one event at a time, on its own thread: it may be slow
+            and may call Fiji. Exceptions that it raises are logged.
 
         Returns
         -------
         callable
-            Removes the callback.
+            A function that removes the callback.
 
         Raises
         ------
         SessionError
-            Without windows, where ImageJ sends no events.
+            If Fiji runs without windows: ImageJ then sends no events.
         """
         self._ready()
         return self._events.add(kind, callback)
 
     @renamed_keywords(title="dialog_title")
     def wait_for_user(self, text: str, dialog_title: str = "Fijibridge") -> bool:
-        """Show a text with an OK button and wait for it; all of Fiji can be used meanwhile.
+        """Show a text and wait until the user presses OK; Fiji stays usable meanwhile.
 
         Parameters
         ----------
         text
-            What the user is asked to do.
+            Instructions for the user.
         dialog_title
             Title of the dialog.
 
@@ -72,13 +72,13 @@ class Interaction(Base):
         Raises
         ------
         SessionError
-            Without windows.
+            If Fiji runs without windows.
         KeyboardInterrupt
-            On Ctrl-C; the dialog is closed.
+            On Ctrl-C, which also closes the dialog.
         """
         self._ready()
         if self.mode == "headless":
-            raise SessionError("without windows there is no user to wait for: start with mode='interactive'")
+            raise SessionError("wait_for_user() needs windows: start Fiji with mode='interactive'")
         return windows.wait_for_user(dialog_title, text)
 
     def run_macro(self, code: str, argument: str = "") -> str:
@@ -87,12 +87,12 @@ class Interaction(Base):
         Raises
         ------
         MacroError
-            If the macro fails, with ImageJ's message and the line.
+            If the macro fails; the message contains ImageJ's message and the line.
         """
         self._ready()
         if not isinstance(code, str) or not isinstance(argument, str):
             raise MacroError(
-                f"a macro and its argument are texts, not {type(code).__name__}, {type(argument).__name__}"
+                f"expected str as macro and argument, got {type(code).__name__} and {type(argument).__name__}"
             )
         undo.wait_until_noted()
         return macros.run_macro(code, argument)

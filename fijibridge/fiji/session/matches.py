@@ -1,4 +1,4 @@
-"""Matches in Fiji: predicted cells beside the truth, as outlines, images and tables."""
+"""Matches in Fiji: predicted cells compared with true cells, as outlines, images and tables."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Matches(Base):
     def show_matches(
         self, matching: Matching, true: Array, pred: Array, over: Array | Which = None, name: str = "Matches"
     ) -> pd.DataFrame:
-        """Show which cells were matched: as coloured outlines, and as a table whose rows select their cell.
+        """Show matched and unmatched cells as coloured outlines, and as a table in which a click selects the cell.
 
         Parameters
         ----------
         matching
-            From :func:`fijibridge.match_labels`.
+            Result of :func:`fijibridge.match_labels`.
         true, pred
-            The label images that it compares, (y, x) or (z, y, x).
+            The two label images that were matched, (y, x) or (z, y, x).
         over
-            The image that gets the outlines as its overlay: of the predicted cells, and of the true ones without a
-            match (named ``"missed 7"``, ``"merged 7"``, ``"split 7"``), in the colours of
+            The image whose overlay becomes the outlines of all predicted cells and of unmatched true cells (named
+            ``"missed 7"``, ``"merged 7"``, ``"split 7"``), in the colours of
             :data:`fijibridge.colors.OUTCOME_COLORS`.
         name
             Title of the table.
@@ -53,16 +53,16 @@ class Matches(Base):
         Parameters
         ----------
         diagnosis
-            From :func:`fijibridge.diagnose`, of the two label images.
+            Result of :func:`fijibridge.diagnose` for the two label images.
         true, pred
             The label images, (y, x) or (z, y, x).
         over
-            The image that gets the outlines as its overlay, see :meth:`show_matches`, and a point ``"gap 1"`` on each
-            broken membrane, the costliest first.
+            The image whose overlay becomes the outlines, see :meth:`show_matches`, with a point ``"gap 1"`` on each
+            broken membrane, the most costly first.
         name
             Prefix of the titles: the image ``"<name> errors"`` (missed membranes red, false ones blue, unknown pixels
             grey) and the tables ``"<name> cells"`` and ``"<name> gaps"``; a click on a row selects its cell or gap in
-            the image and scrolls to it. The summary is written into Fiji's log.
+            the image and scrolls to it. The summary is written to Fiji's log.
 
         Returns
         -------

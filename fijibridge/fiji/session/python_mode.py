@@ -1,4 +1,4 @@
-"""Calls from scripts in the menu of a Fiji that this process started: Fiji's Python mode."""
+"""Calls from scripts in the menu of a Fiji that runs in this Python process: Fiji's Python mode."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from fijibridge.verbs.registry import verb_named
 
 
 def perform_here(asked: str) -> str:
-    """Answer a script in Fiji's menu.
+    """Answer a request from a script in Fiji's menu.
 
     Parameters
     ----------
     asked
-        JSON with ``what``: ``"hello"``; ``"classes"`` with ``target``, see :mod:`fijibridge.java.compiler`;
-        ``"read"`` and ``"write"``, see :mod:`fijibridge.verbs.macro_options`; or ``"perform"`` with ``verb`` and
-        ``given``, values by name.
+        JSON request. Its field ``what`` is ``"hello"``; ``"classes"`` with ``target``, see
+        :mod:`fijibridge.java.compiler`; ``"read"`` or ``"write"``, see :mod:`fijibridge.verbs.macro_options`; or
+        ``"perform"`` with ``verb`` and ``given``, values by name.
 
     Returns
     -------
     str
-        JSON, one of ``{"done": ...}``, ``{"error": message}``, ``{"cancelled": true}``. The answer to ``"hello"`` is
-        the version, empty without a session.
+        JSON, one of ``{"done": ...}``, ``{"error": message}``, ``{"cancelled": true}``. The answer to ``"hello"``
+        contains the version, or nothing if there is no session.
     """
     request = json.loads(str(asked))
     what = request.pop("what")
@@ -42,7 +42,7 @@ def perform_here(asked: str) -> str:
         return json.dumps({"done": _answer(fiji, what, request)})
     except Cancelled:
         return json.dumps({"cancelled": True})
-    except BaseException as error:  # scyjava would print an error and answer nothing
+    except BaseException as error:  # scyjava would print the error and return nothing
         return json.dumps({"error": fiji._calls.message(command, error)})
 
 

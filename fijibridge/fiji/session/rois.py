@@ -1,4 +1,4 @@
-"""ROIs in Fiji: copied from ROI Manager, overlay or selection, and added to them."""
+"""ROIs in Fiji: copied from the ROI Manager, an overlay or a selection, and added to overlay and ROI Manager."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Rois(Base):
         Parameters
         ----------
         source
-            ``"manager"``: the ROI Manager; ``"overlay"``: the image's overlay; ``"image"``: its selection. By default
-            the first of these three that holds a ROI.
+            ``"manager"``: the ROI Manager; ``"overlay"``: the image's overlay; ``"image"``: its selection. By default,
+            the first of these three that contains a ROI.
         title
-            The image for overlay and selection; None for the active one.
+            The image whose overlay or selection is used; None for the active one.
 
         Raises
         ------
@@ -39,11 +39,11 @@ class Rois(Base):
         Parameters
         ----------
         rois
-            In pixels of the image.
+            ROIs in pixel coordinates of the image.
         title
             The image; None for the active one.
         colors
-            By name, as matplotlib names them: ``{"7": "red"}``. By default each keeps its own.
+            Matplotlib colours by ROI name: ``{"7": "red"}``. By default, each ROI keeps its own colour.
         """
         self._ready()
         fiji_rois.add_rois(rois, title, colors)

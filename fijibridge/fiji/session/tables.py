@@ -45,20 +45,20 @@ class Tables(Base):
         *,
         add: bool = False,
     ) -> None:
-        """Show a DataFrame as a table in Fiji, in place of the open one with that title, until :meth:`undo`.
+        """Show a DataFrame as a table in Fiji; it replaces the open table with that title, which :meth:`undo` restores.
 
-        ``"Results"`` is the table that ImageJ's own Measure writes to. Without a display ImageJ has only that one; the
-        session keeps the others, where :meth:`table` and :meth:`tables` find them and macros do not.
+        ``"Results"`` is the table that ImageJ's Measure command writes to. Without a display, ImageJ has no other
+        tables; the session keeps them instead, so that :meth:`table` and :meth:`tables` find them but macros do not.
 
         Parameters
         ----------
         frame
-            Numbers, text, missing values. An index with a name becomes the first column.
+            Columns of numbers or text, with or without missing values. A named index becomes the first column.
         name
             Title of the table.
         select_in
-            An open image: a click on a row selects the ROI in its overlay, or else in the ROI Manager, whose name is in
-            the row's column ``label``, and scrolls to it.
+            An open image. A click on a row selects the ROI named in the row's column ``label``, in the image's overlay
+            or else in the ROI Manager, and scrolls to it.
         add
             Append the rows to the open table with that title.
         """
@@ -74,34 +74,34 @@ class Tables(Base):
         channel: int | str | None = None,
         name: str = "Results",
     ) -> pd.DataFrame:
-        """Measure cells with ImageJ, and show its Results table.
+        """Measure cells with ImageJ, and show the results as a table.
 
         Parameters
         ----------
         cells
-            A label image, or ROIs, or their source in Fiji: ``"overlay"``, ``"manager"``, ``"image"``.
+            A label image, ROIs, or the source of ROIs in Fiji: ``"overlay"``, ``"manager"`` or ``"image"``.
         image
-            The image to measure in: an array, or the title or id of an open image; None for the active one. Its pixel
-            size gives the units.
+            The image to measure: an array, or the title or id of an open image; None for the active one. Its
+            calibration determines the units.
         measurements
-            Names out of :data:`fijibridge.fiji.analyzer.ALL_MEASUREMENTS`; by default those of
+            Names from :data:`fijibridge.fiji.analyzer.ALL_MEASUREMENTS`; by default
             :data:`fijibridge.fiji.analyzer.MEASUREMENTS`.
         channel
-            Index (from 0) or name of the channel to measure in; by default the one that is shown.
+            0-based index or name of the channel to measure; by default the one that is shown.
         name
-            Title of the table. In a window, a click on a row selects that cell in the open image.
+            Title of the table. If Fiji has windows, a click on a row selects that cell in the open image.
 
         Returns
         -------
         pandas.DataFrame
-            One row per cell, in the order of the ids (of the ROIs): ``label``, the id or the ROI's name, and ImageJ's
-            columns, ``Area``, ``Mean`` ... For a (z, y, x) label image one row per cell and slice, with the slice
-            (from 1) as ``slice``; for ROIs on a hyperstack also ``frame`` and ``channel``. ``attrs["unit"]`` is the
-            unit of lengths.
+            One row per cell, in the order of the ids or ROIs: ``label``, the id or the ROI's name, and ImageJ's
+            columns ``Area``, ``Mean`` ... A (z, y, x) label image has one row per cell and slice, with the 1-based
+            number of the slice in ``slice``; ROIs on a hyperstack also have ``frame`` and ``channel``.
+            ``attrs["unit"]`` is the unit of length.
 
         Notes
         -----
-        The measuring is done by ``ij.plugin.filter.Analyzer``, the code behind Analyze ▸ Measure.
+        The measurements are made by ``ij.plugin.filter.Analyzer``, the class behind Analyze ▸ Measure.
         """
         self._ready()
         table, open_id = analyzer.measure(cells, image, measurements, channel)
@@ -109,14 +109,14 @@ class Tables(Base):
         return table
 
     def plot(self, curves: Any, name: str = "Plot", *, xlabel: str | None = None, ylabel: str = "value") -> str:
-        """Show curves in an ImageJ plot window, in place of the open plot of that name, and return its title.
+        """Show curves in an ImageJ plot window, and return its title; an open plot with that name is replaced.
 
         Parameters
         ----------
         curves
-            A DataFrame, each column over the index; a Series, or a list of numbers.
+            A DataFrame, whose columns are plotted against its index; a Series, or a list of numbers.
         name, xlabel, ylabel
-            Titles of window and axes; `xlabel` is the name of the index by default.
+            Title of the window and labels of the axes; `xlabel` is the name of the index by default.
         """
         self._ready()
         frame = plots.curves_of(curves)
@@ -124,7 +124,7 @@ class Tables(Base):
         return str(plots.show(plot, name).getTitle())
 
     def histogram(self, values: npt.ArrayLike, bins: int = 100, name: str = "Histogram", xlabel: str = "value") -> str:
-        """Show a histogram in an ImageJ plot window, in place of the open plot of that name, and return its title."""
+        """Show a histogram in an ImageJ plot window, and return its title; an open plot with that name is replaced."""
         self._ready()
         plot = plots.histogram_plot(np.asarray(values), bins, name, xlabel)
         return str(plots.show(plot, name).getTitle())

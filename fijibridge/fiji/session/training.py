@@ -1,4 +1,4 @@
-"""Training in Fiji: watched while it runs, and shown from its record."""
+"""Training in Fiji: shown while it runs, or later from its record."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ class Training(Base):
     """Methods for trainings."""
 
     def training_monitor(self, name: str = "Training") -> monitor.TrainingMonitor:
-        """Return an observer for :func:`fijibridge.train` that shows progress, curves and a validation picture here.
+        """Return an observer for :func:`fijibridge.train` that shows progress, curves and a validation picture in Fiji.
 
-        A training in this process has one by default; this is for one that is given its observers.
+        By default, a training in this process has this observer; pass it explicitly if you pass other observers.
 
         Parameters
         ----------
         name
-            Prefix of its windows, ``"<name> curves"`` and ``"<name> picture"``.
+            Prefix of the window titles, ``"<name> curves"`` and ``"<name> picture"``.
         """
         self._ready()
         return monitor.TrainingMonitor(self, name)
 
     def watch(self) -> monitor.TrainingMonitor | None:
-        """Return an observer for a training that begins; None once the session is closed."""
+        """Return an observer for a new training; None if the session is closed."""
         return None if self.closed else self.training_monitor()
 
     def show_run(self, run: Record | Recorded | str | os.PathLike[str], name: str | None = None) -> Record:
-        """Show the record of a training, wherever it ran: curves, validation picture, tables and reason of its end.
+        """Show the record of a training, wherever it ran: curves, validation picture, tables and why it ended.
 
         Parameters
         ----------
         run
             The folder of a run, or a :class:`fijibridge.Run`.
         name
-            Prefix of the windows ``"<name> curves"`` and ``"<name> picture"`` and, where there is a display, of the
-            tables ``"<name> history"``, ``"<name> settings"``, ``"<name> matches"`` (of the validation images) and
-            ``"<name> forecast"``; they replace those of that name. The name of the folder by default.
+            Prefix of the windows ``"<name> curves"`` and ``"<name> picture"`` and, if there is a display, of the tables
+            ``"<name> history"``, ``"<name> settings"``, ``"<name> matches"`` (for the validation images) and
+            ``"<name> forecast"``. They replace open windows with these titles. By default the name of the folder.
 
         Returns
         -------
         fijibridge.Record
-            ``record.summary()`` is the text written into Fiji's log.
+            ``record.summary()`` is the text written to Fiji's log.
 
         Raises
         ------
         TrainingError
-            If it is not the folder of a run, or its record cannot be read.
+            If `run` is not the folder of a run, or its record cannot be read.
         """
         record = read_record(run)
         self._ready()
@@ -62,12 +62,12 @@ class Training(Base):
         return record
 
     def plot_metrics(self, curves: pd.DataFrame, name: str) -> str:
-        """Plot the metrics of a training, one column each, by epoch, and return the title of the plot."""
+        """Plot the metrics of a training, one column each, against the epoch, and return the title of the plot."""
         self._ready()
         return str(monitor.show_curves(curves, name).getTitle())
 
     def keeping_active(self) -> AbstractContextManager[None]:
-        """Let windows open, then make the image active again that was active before."""
+        """Restore the active image after a block that may open windows."""
         self._ready()
         return windows.keeping_active()
 

@@ -6,7 +6,7 @@ import java.nio.ByteOrder;
 import java.util.stream.IntStream;
 import java.util.zip.CRC32;
 
-/** A number for the pixels of a plane, by which a change of them is noticed. */
+/** Checksums of planes, with which changed pixels are detected. */
 public final class Checksums {
     private static final int CHUNK = 1 << 18;
 
@@ -26,7 +26,7 @@ public final class Checksums {
             sum.update((byte[]) pixels, 0, ((byte[]) pixels).length);
             return (int) sum.getValue();
         }
-        // CRC32 takes bytes only; copying blocks through a buffer is several times as fast as splitting each number
+        // CRC32 accepts only bytes; copying blocks through a buffer is several times faster than splitting each number
         ByteBuffer bytes = ByteBuffer.allocateDirect(CHUNK).order(ByteOrder.nativeOrder());
         int width = pixels instanceof short[] ? 2 : 4, length = Array.getLength(pixels);
         for (int first = 0; first < length; first += CHUNK / width) {

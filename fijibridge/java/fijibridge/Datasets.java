@@ -8,15 +8,15 @@ import java.util.Collection;
 import java.util.Map;
 
 /**
- * ImageJ2's Datasets, which are copies of open images. The classes of ImageJ2 are called by reflection: plain ImageJ,
- * which these sources are compiled for too, lacks them.
+ * ImageJ2's Datasets, which are copies of open images. The classes of ImageJ2 are called by reflection, because these
+ * sources are also compiled for plain ImageJ, which lacks them.
  */
 public final class Datasets {
     private Datasets() {}
 
     /**
-     * Draws an image whose pixels were changed, and brings its Dataset up to date. imagej-legacy adds the selection to
-     * the overlay, or takes both away, when it draws or looks up an image that has a Dataset: they are put back.
+     * Draws an image whose pixels were changed, and updates its Dataset. When imagej-legacy draws or looks up an image
+     * that has a Dataset, it adds the selection to the overlay, or removes both. This method restores both.
      */
     public static void redraw(ImagePlus imp, Roi[] drawn, Roi selection, Object context) {
         imp.updateAndDraw();
@@ -26,10 +26,10 @@ public final class Datasets {
     }
 
     /**
-     * Gives the Dataset of an image its pixels, calibration and name, if ImageJ2 made one of it. It stays the same
-     * object, as after ImageJ2's own commands.
+     * Updates the pixels, calibration and name of an image's Dataset, if ImageJ2 has created one. The Dataset stays the
+     * same object, as after ImageJ2's own commands.
      *
-     * @param context SciJava's; null in plain ImageJ
+     * @param context SciJava context; null in plain ImageJ
      */
     public static void refresh(ImagePlus imp, Object context) {
         Object legacy = context == null ? null : legacyService(context);
@@ -43,7 +43,7 @@ public final class Datasets {
             ClassLoader loader = legacy.getClass().getClassLoader();
             Class<?> service = type("net.imagej.display.ImageDisplayService", loader);
             Object displays = call(call(legacy, "getContext"), "getService", service);
-            // as imagej-legacy's own Harmonizer does it, which also takes the overlay away
+            // imagej-legacy's own Harmonizer does the same, but also removes the overlay
             Object translator = type("net.imagej.legacy.translate.ImageTranslator", loader)
                 .getConstructor(type("net.imagej.legacy.LegacyService", loader)).newInstance(legacy);
             Object made = call(translator, "createDisplay", imp);
@@ -52,7 +52,7 @@ public final class Datasets {
             call(dataset, "setImgPlus", call(fresh, "getImgPlus"));
             call(dataset, "setRGBMerged", call(fresh, "isRGBMerged"));
             call(dataset, "setName", imp.getTitle());
-            // else pyimagej's from_java recurses for ever: the image is among the properties of its Dataset
+            // else pyimagej's from_java recurses endlessly, because the image is among the properties of its Dataset
             ((Map<?, ?>) call(dataset, "getProperties")).remove("ij1-image-plus");
             call(made, "close");
         } catch (ReflectiveOperationException | ClassCastException otherVersion) {
@@ -60,7 +60,7 @@ public final class Datasets {
         }
     }
 
-    /** Lets ImageJ2 make a new Dataset when it is asked for one. */
+    /** Removes the Dataset of an image, so that ImageJ2 creates a new one when it is needed. */
     private static void forget(Object images, ImagePlus imp) {
         try {
             call(images, "unregisterLegacyImage", imp);
@@ -82,11 +82,11 @@ public final class Datasets {
         return Class.forName(name, true, loader);
     }
 
-    /** Calls the public method of a name that takes these arguments. */
+    /** Calls the public method with a name that accepts these arguments. */
     private static Object call(Object target, String name, Object... arguments) throws ReflectiveOperationException {
         for (Method method : target.getClass().getMethods()) {
             if (!method.getName().equals(name) || !takes(method.getParameterTypes(), arguments)) continue;
-            method.setAccessible(true);  // a public method of a class that is not
+            method.setAccessible(true);  // needed for a public method of a class that is not public
             return method.invoke(target, arguments);
         }
         throw new NoSuchMethodException(target.getClass().getName() + "." + name);

@@ -13,11 +13,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Descriptions of images, and images after a description: calibration, lookup tables, properties. */
+/** Descriptions of images, and images made from descriptions: calibration, lookup tables, properties. */
 public final class Images {
     private Images() {}
 
-    /** Returns the array of each plane; of a single one that of its processor: the stack may hold an older one. */
+    /** Returns the array of each plane; for a single plane that of its processor, as the stack's may be outdated. */
     public static Object[] arrays(ImagePlus imp) {
         ImageStack stack = imp.getStack();
         int count = stack.getSize();
@@ -34,7 +34,7 @@ public final class Images {
         return Json.write(describe(imp));
     }
 
-    /** Describes all of an image but its pixels, in plain values that JSON can hold. */
+    /** Describes an image without its pixels, in plain values that JSON can represent. */
     public static Map<String, Object> describe(ImagePlus imp) {
         int[] dims = imp.getDimensions(true);
         Calibration cal = imp.getCalibration();
@@ -114,7 +114,7 @@ public final class Images {
         return function;
     }
 
-    /** Returns red, green and blue of 256 colours in hexadecimal. */
+    /** Returns red, green and blue of the 256 colours of a lookup table in hexadecimal. */
     private static String hex(LUT lut) {
         byte[][] bands = new byte[3][256];
         lut.getReds(bands[0]);
@@ -129,7 +129,7 @@ public final class Images {
 
     // --- from a description -------------------------------------------------------------------------
 
-    /** Returns an image with planes in the order of its stack, and as a hyperstack where it has several axes. */
+    /** Returns an image with the planes of a stack; a hyperstack if it has several axes. */
     public static ImagePlus of(String title, ImageStack stack, int channels, int slices, int frames) {
         ImagePlus imp = new ImagePlus(title, stack);
         imp.setDimensions(channels, slices, frames);
@@ -138,12 +138,12 @@ public final class Images {
     }
 
     /**
-     * Calibrates an image: sizes of z, y and x, in pixels for the origin.
+     * Calibrates an image: pixel sizes and origin along z, y and x, the origin in pixels.
      *
-     * @param units of z, y and x; null where ImageJ's own is kept
-     * @param timeUnit null if the image has no frame interval
-     * @param function of the grey values, -1 for none
-     * @param coefficients of that function, null without
+     * @param units units along z, y and x; null to keep ImageJ's unit
+     * @param timeUnit unit of the frame interval; null if the image has none
+     * @param function calibration function of the grey values; -1 for none
+     * @param coefficients coefficients of that function; null for none
      */
     public static void calibrate(
             ImagePlus imp, double[] pixelSize, double[] origin, String[] units, double interval, String timeUnit,
@@ -164,24 +164,24 @@ public final class Images {
         }
         if (signed) cal.setSigned16BitCalibration();
         else if (function >= 0) cal.setFunction(function, coefficients, valueUnit);
-        // the calibration from Python holds, even where the user set one for all images
+        // use the calibration from Python even if the user has set a global one for all images
         imp.setIgnoreGlobalCalibration(true);
         imp.setCalibration(cal);
     }
 
-    /** Sets the text that Image > Show Info shows, and properties as name, value, name, value; null for none. */
+    /** Sets the text of Image > Show Info, and properties given as name, value, name, value; null for none. */
     public static void annotate(ImagePlus imp, String info, String[] properties) {
         if (info != null && !info.isEmpty()) imp.setProperty("Info", info);
         if (properties != null && properties.length > 0) imp.setProperties(properties);
     }
 
     /**
-     * Sets lookup tables and display ranges; where none fit, ImageJ finds others when it shows the image.
+     * Sets lookup tables and display ranges; without them, ImageJ chooses its own when it shows the image.
      *
-     * @param tables 768 bytes of each table, red, green and blue of each colour
-     * @param ranges lowest and highest value of each table
-     * @param mode of a composite image, 0 for an image without
-     * @return the image, or the composite image in its place
+     * @param tables 768 bytes per table: red, green and blue of each colour
+     * @param ranges lowest and highest displayed value for each table
+     * @param mode display mode of a composite image; 0 if the image is not composite
+     * @return the image, or the composite image that replaces it
      */
     public static ImagePlus display(ImagePlus imp, byte[][] tables, double[][] ranges, int mode) {
         LUT[] luts = new LUT[tables.length];
@@ -221,15 +221,15 @@ public final class Images {
     // --- copies -------------------------------------------------------------------------------------
 
     /**
-     * Returns an image that is not shown, with the same arrays of pixels, calibration, look and overlay.
+     * Returns a hidden image with the same pixel arrays, calibration, display and overlay.
      *
-     * @param stack in place of the image's own; null for that
+     * @param stack stack to use instead of the image's own; null for the image's own
      */
     public static ImagePlus copy(ImagePlus imp, ImageStack stack) {
         if (stack == null) {
             stack = imp.getStack();
             if (stack.getSize() == 1 && !stack.isVirtual()) {
-                // the stack of a shown image gets other pixels with the image
+                // a new stack, because that of an open single-plane image changes with the image
                 stack = emptyLike(stack);
                 stack.setPixels(imp.getProcessor().getPixels(), 1);
             }
@@ -252,7 +252,7 @@ public final class Images {
         return kept;
     }
 
-    /** Returns a stack of the same size and labels, without pixels. */
+    /** Returns a stack with the same size and labels, but without pixels. */
     public static ImageStack emptyLike(ImageStack stack) {
         int size = stack.getSize();
         ImageStack made = new ImageStack(stack.getWidth(), stack.getHeight(), size);
@@ -262,7 +262,7 @@ public final class Images {
         return made;
     }
 
-    /** Returns a second image on the same pixels, without a window, as measuring draws on none. */
+    /** Returns a second image with the same pixels, without a window, so that measuring does not draw on one. */
     static ImagePlus twin(ImagePlus imp) {
         ImagePlus twin;
         if (imp.getStackSize() == 1) twin = new ImagePlus(imp.getTitle(), imp.getProcessor());

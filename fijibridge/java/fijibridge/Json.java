@@ -2,7 +2,7 @@ package fijibridge;
 
 import java.util.Map;
 
-/** Plain values as JSON; numbers that are none as NaN and Infinity, which Python reads. */
+/** Conversion of plain values to JSON; non-finite numbers are written as NaN and Infinity, which Python can read. */
 public final class Json {
     private Json() {}
 

@@ -11,27 +11,27 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** ImageJ's own Analyzer on ROIs, each on the slice and channel that it lies on. */
+/** Measurements by ImageJ's Analyzer, with each ROI on its own slice and channel. */
 public final class Measuring {
     private Measuring() {}
 
     /**
-     * Measures ROIs. The image is not touched: a second one on the same pixels is measured, so that nothing is drawn.
+     * Measures ROIs. The image stays unchanged: a second image with the same pixels is measured, so nothing is drawn.
      *
      * @param flags constants of {@link ij.measure.Measurements}
-     * @param channel from 1; 0 for the current one
-     * @return columns of double[] or String[], with a row for each ROI in their order
+     * @param channel 1-based number of the channel; 0 for the current one
+     * @return columns of double[] or String[], with one row per ROI in the same order
      */
     public static synchronized Map<String, Object> measure(ImagePlus imp, Roi[] rois, int flags, int channel) {
         if (Analyzer.isRedirectImage())
-            throw new UserError("Analyze > Set Measurements redirects measuring to another image: choose "
+            throw new UserError("Analyze > Set Measurements redirects measurements to another image: choose "
                 + "'Redirect to: None' there");
         Map<Integer, List<Integer>> rowsOfSlices = new TreeMap<>();
         for (int i = 0; i < rois.length; i++)
             rowsOfSlices.computeIfAbsent(Rois.stackIndex(imp, rois[i], channel), slice -> new ArrayList<>()).add(i);
         ImagePlus twin = Images.twin(imp);
         Map<String, Object> columns = new LinkedHashMap<>();
-        int before = Analyzer.getMeasurements();  // the user's choice, which is one for all threads
+        int before = Analyzer.getMeasurements();  // the user's choice, which all threads share
         Analyzer.setMeasurements(flags);
         try {
             for (Map.Entry<Integer, List<Integer>> entry : rowsOfSlices.entrySet()) {
@@ -51,7 +51,7 @@ public final class Measuring {
         return columns;
     }
 
-    /** Copies the rows of a part to their places, in columns of NaN or empty texts. */
+    /** Copies the rows of one group of ROIs to their places in the columns, which are filled with NaN or empty text. */
     private static void fill(Map<String, Object> columns, Map<String, Object> part, List<Integer> rows, int size) {
         for (Map.Entry<String, Object> entry : part.entrySet()) {
             boolean text = entry.getValue() instanceof String[];

@@ -2,11 +2,11 @@ package fijibridge;
 
 import java.nio.ByteBuffer;
 
-/** Pixels between Java's arrays and buffers. */
+/** Conversion of pixels between Java arrays and buffers. */
 public final class Pixels {
     private Pixels() {}
 
-    /** Copies a part of a byte[], short[], int[] or float[] into a buffer, from its position on. */
+    /** Copies a part of a byte[], short[], int[] or float[] into a buffer, starting at the buffer's position. */
     public static void put(ByteBuffer to, Object pixels, int first, int count) {
         if (pixels instanceof byte[]) to.put((byte[]) pixels, first, count);
         else if (pixels instanceof short[]) to.asShortBuffer().put((short[]) pixels, first, count);
@@ -14,7 +14,7 @@ public final class Pixels {
         else to.asIntBuffer().put((int[]) pixels, first, count);
     }
 
-    /** Returns the pixels of a plane of a type: uint8, uint16, float32, or 32-bit integers of any other name. */
+    /** Returns the pixels of a plane with type uint8, uint16 or float32; any other type means 32-bit integers. */
     public static Object get(ByteBuffer from, String type, int size) {
         switch (type) {
             case "uint8":

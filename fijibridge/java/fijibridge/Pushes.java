@@ -17,15 +17,15 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
 
-/** New pixels in the window of an open image: whether they would replace unsaved work, and how they are undone. */
+/** Pushes, new pixels put into an open image: detection of unsaved work that they would replace, and their undo. */
 public final class Pushes {
-    /** Property of an image: a SoftReference to the image before the last push, which is not shown. */
+    /** Property of an image: a SoftReference to a hidden copy of the image before the last push. */
     public static final String BEFORE = "fijibridge.before";
 
-    /** Property of an image whose pixels Python or a verb put there: a Future of the checksum of each plane. */
+    /** Property of an image whose pixels were pushed by Python or a verb: a Future of the checksum of each plane. */
     public static final String PUSHED = "fijibridge.pushed";
 
-    /** Bytes of an image up to which its checksums are computed before the push returns. */
+    /** Size in bytes up to which the checksums of an image are computed before the push returns. */
     private static final int AT_ONCE = 1 << 22;
 
     private static final List<Future<?>> NOTING = new ArrayList<>();
@@ -35,8 +35,8 @@ public final class Pushes {
     // --- unsaved work -------------------------------------------------------------------------------
 
     /**
-     * Tells whether somebody changed an open image and did not save it. ImageJ's own flag misses the paintbrush, and is
-     * set by Python's writes, so pushed pixels are compared with their checksums; the flag decides for other images.
+     * Tells whether the user changed an open image and did not save it. ImageJ's own flag ignores the paintbrush, and
+     * Python's writes set it. Pushed pixels are therefore compared with their checksums; the flag decides for others.
      */
     public static boolean unsaved(ImagePlus imp) {
         int[] known = pushed(imp);
@@ -55,7 +55,7 @@ public final class Pushes {
         }
     }
 
-    /** Notes the pixels of an image as pushed; checksums of a large one are computed in a thread. */
+    /** Records the pixels of an image as pushed; checksums of a large image are computed in a background thread. */
     public static void notePushed(ImagePlus imp) {
         if (imp.getStack().isVirtual()) {
             imp.setProperty(PUSHED, null);
@@ -77,14 +77,14 @@ public final class Pushes {
         thread.start();
     }
 
-    /** Returns how many images wait for their checksums. */
+    /** Returns the number of images whose checksums are still being computed. */
     public static int pending() {
         synchronized (NOTING) {
             return NOTING.size();
         }
     }
 
-    /** Waits for checksums before a macro runs, whose changes must not count as pushed. */
+    /** Waits until all checksums are computed, so that changes by a macro run afterwards do not count as pushed. */
     public static void awaitNoted() throws InterruptedException, ExecutionException {
         List<Future<?>> waiting;
         synchronized (NOTING) {
@@ -95,10 +95,10 @@ public final class Pushes {
     }
 
     /**
-     * Notes planes that Python wrote. A plane that somebody else had changed before stays theirs.
+     * Records planes that Python wrote as pushed, except planes that the user had changed before.
      *
-     * @param numbers of the planes, from 1
-     * @param wasChanged ImageJ's flag before
+     * @param numbers 1-based numbers of the planes
+     * @param wasChanged ImageJ's flag before the write
      */
     public static void noteWritten(ImagePlus imp, int[] numbers, Object[] before, Object[] now, boolean wasChanged) {
         int[] known = pushed(imp);
@@ -106,7 +106,7 @@ public final class Pushes {
             if (!wasChanged) notePushed(imp);
             return;
         }
-        known = known.clone();  // the image before the write keeps its own
+        known = known.clone();  // the hidden copy from before the write keeps its own array
         for (int i = 0; i < numbers.length; i++) {
             int plane = numbers[i] - 1;
             if (plane < known.length && known[plane] == Checksums.of(before[i])) known[plane] = Checksums.of(now[i]);
@@ -116,14 +116,14 @@ public final class Pushes {
 
     // --- undo ---------------------------------------------------------------------------------------
 
-    /** Keeps the image before a push, until Java needs the memory. */
+    /** Keeps the image from before a push until Java needs the memory. */
     public static void keep(ImagePlus imp, ImagePlus before) {
         imp.setProperty(BEFORE, new SoftReference<>(before));
     }
 
-    /** Lets Edit > Undo bring back the pixels of a single plane. */
+    /** Enables Edit > Undo to restore the pixels of a single-plane image. */
     public static void prepareUndo(ImagePlus imp) {
-        // TYPE_CONVERSION holds the processor, and copies nothing
+        // TYPE_CONVERSION keeps a reference to the processor, without copying
         if (imp.getStackSize() == 1 && !imp.getStack().isVirtual()) Undo.setup(Undo.TYPE_CONVERSION, imp);
         else Undo.reset();
     }
@@ -131,11 +131,11 @@ public final class Pushes {
     // --- the same window ----------------------------------------------------------------------------
 
     /**
-     * Puts a new image into the window of an open one. Where ImageJ cannot change the kind of a window (composite or
-     * not, another size), a new one opens in its place.
+     * Puts a new image into the window of an open one. If ImageJ cannot convert the window (composite or not, another
+     * size), a new window opens in its place.
      *
-     * @param keepView whether position and zoom stay
-     * @param context SciJava's, whose Dataset of the image is brought up to date; null in plain ImageJ
+     * @param keepView true to keep position and zoom
+     * @param context SciJava context, whose Dataset of the image is updated; null in plain ImageJ
      * @return the image that is open afterwards
      */
     public static ImagePlus replace(ImagePlus imp, ImagePlus made, boolean keepView, Object context) {
@@ -149,7 +149,7 @@ public final class Pushes {
         }
         ImageWindow window = imp.getWindow();
         if (imp.isComposite() != made.isComposite() || (window != null && !sameSize)) {
-            if (WindowManager.getImage(imp.getID()) == null) return imp;  // the user closed it: it stays closed
+            if (WindowManager.getImage(imp.getID()) == null) return imp;  // an image that the user closed stays closed
             reopen(imp, made, keepView && before[0] == after[0] && before[1] == after[1]);
             notePushed(made);
             keep(made, kept);
@@ -180,7 +180,7 @@ public final class Pushes {
         double zoom = window == null ? 1 : window.getCanvas().getMagnification();
         int c = imp.getC(), z = imp.getZ(), t = imp.getT();
         imp.changes = false;
-        imp.setIgnoreFlush(true);  // else closing would drop the pixels, which undo needs
+        imp.setIgnoreFlush(true);  // else closing the window would drop the pixels needed for undo
         imp.close();
         made.show();
         if (keepView)

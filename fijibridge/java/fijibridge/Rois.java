@@ -17,9 +17,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** ROIs to and from the bytes that ImageJ stores, many in one call; their places; overlays that colour label images. */
+/** Many ROIs per call, to and from ImageJ's file format; positions of ROIs; overlays that colour label images. */
 public final class Rois {
-    /** Name of the overlay ROI that colours a label image with more ids than a lookup table has colours. */
+    /** Name of the overlay ROI that colours a label image whose ids outnumber the colours of a lookup table. */
     public static final String PAINT = "fijibridge colours";
 
     // offsets in the header of ImageJ's ROI format
@@ -28,11 +28,11 @@ public final class Rois {
     private Rois() {}
 
     /**
-     * Reads ROIs.
+     * Decodes ROIs.
      *
      * @param data bytes of all ROIs
-     * @param sizes number of bytes of each
-     * @param colors stroke colour of each, 0xAARRGGBB, or none
+     * @param sizes number of bytes of each ROI
+     * @param colors stroke colour of each ROI, 0xAARRGGBB; empty to keep those of the ROIs
      * @param axis "slice" or "frame" that a plain position becomes on a hyperstack; "" to leave it plain
      */
     public static Roi[] decode(byte[] data, int[] sizes, int[] colors, String axis) {
@@ -42,9 +42,9 @@ public final class Rois {
             byte[] one = Arrays.copyOfRange(data, at, at + sizes[i]);
             at += sizes[i];
             Roi roi = RoiDecoder.openFromByteArray(one);
-            if (roi == null) throw new IllegalArgumentException("ROI " + i + " cannot be read");
+            if (roi == null) throw new IllegalArgumentException("ROI " + i + " cannot be decoded");
             int stroke = ByteBuffer.wrap(one).getInt(STROKE_COLOR);
-            // RoiDecoder sets the colour of a group over the stored one
+            // RoiDecoder replaces the stored colour with that of the ROI's group
             if (roi.getGroup() > 0 && stroke != 0) roi.setStrokeColor(new Color(stroke, true));
             if (colors.length > 0) roi.setStrokeColor(new Color(colors[i], true));
             if (!roi.hasHyperStackPosition() && roi.getPosition() > 0) {
@@ -57,17 +57,17 @@ public final class Rois {
     }
 
     /**
-     * Stores ROIs. The position of one that has a frame and no slice becomes the frame, which is its plane in the label
-     * image of a series.
+     * Encodes ROIs. If a ROI has a frame but no slice, its position becomes the frame, which is its plane in the label
+     * image of a time series.
      *
-     * @return the bytes of all as byte[], and the number of bytes of each as int[]
+     * @return the bytes of all ROIs as byte[], and the number of bytes of each as int[]
      */
     public static Object[] encode(Roi[] rois) {
         ByteArrayOutputStream all = new ByteArrayOutputStream();
         int[] sizes = new int[rois.length];
         for (int i = 0; i < rois.length; i++) {
             byte[] one = RoiEncoder.saveAsByteArray(rois[i]);
-            if (one == null) throw new IllegalArgumentException("ROI " + i + " cannot be stored: " + rois[i]);
+            if (one == null) throw new IllegalArgumentException("ROI " + i + " cannot be encoded: " + rois[i]);
             int frame = rois[i].getZPosition() == 0 ? rois[i].getTPosition() : 0;
             if (frame > 0) ByteBuffer.wrap(one).putInt(POSITION, frame);
             sizes[i] = one.length;
@@ -80,7 +80,7 @@ public final class Rois {
         for (Roi roi : rois) overlay.add(roi);
     }
 
-    /** Adds ROIs to the ROI Manager, each on its own slice, without showing them there. */
+    /** Adds ROIs to the ROI Manager, each on its own slice, without letting the manager draw them. */
     public static void add(RoiManager manager, Roi[] rois) {
         for (Roi roi : rois) manager.add(roi, -1);
         manager.runCommand("Show None");
@@ -92,12 +92,12 @@ public final class Rois {
         return overlay;
     }
 
-    /** Returns the ROIs of an image's overlay, with those that colour it. */
+    /** Returns the ROIs of an image's overlay, including those that colour its pixels. */
     public static Roi[] inOverlay(ImagePlus imp) {
         return imp.getOverlay() == null ? new Roi[0] : imp.getOverlay().toArray();
     }
 
-    /** Returns the ROIs of an image's overlay without those that colour it. */
+    /** Returns the ROIs of an image's overlay, except those that colour its pixels. */
     public static Roi[] drawn(ImagePlus imp) {
         List<Roi> found = new ArrayList<>();
         for (Roi roi : inOverlay(imp)) if (!PAINT.equals(roi.getName())) found.add(roi);
@@ -106,14 +106,14 @@ public final class Rois {
 
     // --- places -------------------------------------------------------------------------------------
 
-    /** Returns the axis along which a plain position counts: that of the planes of the image's label image. */
+    /** Returns the axis that a plain position refers to: the axis of the planes of the image's label image. */
     public static String axis(ImagePlus imp) {
         if (imp.getNSlices() > 1) return "slice";
         if (imp.getNFrames() > 1) return "frame";
         return imp.getNChannels() > 1 ? "channel" : "slice";
     }
 
-    /** Returns channel, slice and frame of a ROI, 0 where it has none. */
+    /** Returns channel, slice and frame of a ROI; 0 for those that it does not have. */
     private static int[] place(ImagePlus imp, Roi roi) {
         if (roi.hasHyperStackPosition()) return new int[] {roi.getCPosition(), roi.getZPosition(), roi.getTPosition()};
         int[] place = new int[3];
@@ -122,17 +122,17 @@ public final class Rois {
     }
 
     /**
-     * Returns the slice of the stack that a ROI lies on; along axes where the ROI has no position, the current one.
+     * Returns the stack slice that a ROI is on, with the current position along axes where the ROI has none.
      *
-     * @param channel from 1; 0 for the ROI's own, or the current one
+     * @param channel 1-based number of the channel; 0 for that of the ROI, or else the current one
      */
     public static int stackIndex(ImagePlus imp, Roi roi, int channel) {
         int[] place = place(imp, roi), counts = {imp.getNChannels(), imp.getNSlices(), imp.getNFrames()};
         String[] axes = {"channel", "slice", "frame"};
         for (int i = 0; i < axes.length; i++)
             if (place[i] > counts[i])
-                throw new UserError("a ROI lies on " + axes[i] + " " + place[i] + ", the image has " + counts[i]);
-        if (channel > counts[0]) throw new UserError("channel " + channel + " of an image that has " + counts[0]);
+                throw new UserError("a ROI is on " + axes[i] + " " + place[i] + ", the image has " + counts[i]);
+        if (channel > counts[0]) throw new UserError("channel " + channel + ", the image has " + counts[0]);
         int c = first(channel, place[0], imp.getC()), z = first(place[1], imp.getZ()), t = first(place[2], imp.getT());
         return imp.getStackIndex(c, z, t);
     }
@@ -142,7 +142,7 @@ public final class Rois {
         return 0;
     }
 
-    /** Makes a ROI the selection of an image, goes to its slice and scrolls it into view. */
+    /** Makes a ROI the selection of an image, shows its slice and scrolls it into view. */
     public static void select(ImagePlus imp, Roi roi) {
         if (imp.isHyperStack()) {
             int[] place = place(imp, roi);
@@ -162,7 +162,7 @@ public final class Rois {
         imp.repaintWindow();
     }
 
-    /** Returns the ROI with a name in an image's overlay, on a slice or frame unless that is 0; null without one. */
+    /** Returns the ROI with a name in an image's overlay, on the given slice or frame unless it is 0; null if none. */
     public static Roi named(ImagePlus imp, String name, int position) {
         Roi found = null;
         boolean frames = axis(imp).equals("frame");
@@ -178,10 +178,10 @@ public final class Rois {
     // --- colours of label images --------------------------------------------------------------------
 
     /**
-     * Returns an overlay that colours the planes of a label image: its ids are more than a lookup table has colours.
+     * Returns an overlay that colours the planes of a label image whose ids outnumber the colours of a lookup table.
      *
      * @param planes byte[], short[], int[] or float[] of each plane
-     * @param palette 0xRRGGBB: black for the background, then colours that are used in turn
+     * @param palette 0xRRGGBB: black for the background, then colours that are used cyclically
      */
     public static Overlay painted(Object[] planes, int width, int height, int[] palette) {
         Overlay overlay = new Overlay();
@@ -194,7 +194,7 @@ public final class Rois {
         return overlay;
     }
 
-    /** Renews the colours of an image that {@link #painted} covers, after its pixels changed; leaves others alone. */
+    /** Updates the overlay made by {@link #painted} after the pixels of its image changed; skips other images. */
     public static void repaint(ImagePlus imp, int[] palette, boolean onlyShown) {
         if (imp.getType() == ImagePlus.COLOR_RGB) return;
         Object[] planes = null;

@@ -6,7 +6,7 @@ import java.awt.event.MouseAdapter;
 import java.awt.event.MouseEvent;
 import java.util.function.BiConsumer;
 
-/** Calls back with the label and the slice of the row of a table that is clicked. */
+/** Calls a function with the label and slice of each table row that the user clicks. */
 final class RowListener extends MouseAdapter {
     private final TextPanel panel;
     private final BiConsumer<String, Integer> selected;

@@ -12,13 +12,13 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.BiConsumer;
 
-/** ImageJ's ResultsTable as columns, each double[] or String[] by its heading, and back. */
+/** Conversion of ImageJ's ResultsTable to columns, double[] or String[] by heading, and back. */
 public final class Tables {
     private static final List<String> EMPTY = Arrays.asList("NaN", "Infinity", "-Infinity", "", "null");
 
     private Tables() {}
 
-    /** Returns the columns of a table: numbers with NaN in empty cells, or texts with "" there. */
+    /** Returns the columns of a table: numbers, with NaN for empty cells, or text, with "" for empty cells. */
     public static Map<String, Object> columns(ResultsTable table) {
         Map<String, Object> columns = new LinkedHashMap<>();
         for (String heading : table.getHeadings()) {
@@ -29,7 +29,7 @@ public final class Tables {
         return columns;
     }
 
-    /** Returns a column as numbers; null for the labels of rows, which are none. */
+    /** Returns a column as numbers; null for the row labels, which are text. */
     private static double[] numbers(ResultsTable table, String heading) {
         int index = heading.equals("Label") ? -1 : table.getColumnIndex(heading);
         return index < 0 ? null : table.getColumnAsDoubles(index);
@@ -44,7 +44,7 @@ public final class Tables {
         return texts;
     }
 
-    /** Tells texts from numbers: a text reads as NaN, and is not written so. */
+    /** Tells whether a column contains text: a cell that ImageJ reads as NaN, but that is not written as NaN. */
     private static boolean isText(ResultsTable table, String heading, double[] numbers) {
         for (int row = 0; row < numbers.length; row++)
             if ((Double.isNaN(numbers[row]) || Double.isInfinite(numbers[row]))
@@ -52,7 +52,7 @@ public final class Tables {
         return false;
     }
 
-    /** Returns a table of columns; those of whole numbers, and gaps, have no decimals. */
+    /** Returns a table with these columns; columns of whole numbers and empty cells have no decimal places. */
     public static ResultsTable of(int rows, String[] names, Object[] columns) {
         ResultsTable table = new ResultsTable(rows);
         for (int i = 0; rows > 0 && i < names.length; i++) put(table, names[i], columns[i]);
@@ -68,7 +68,7 @@ public final class Tables {
         }
     }
 
-    /** Shows columns of whole numbers, and gaps, without decimals, others with four. */
+    /** Shows columns of whole numbers and empty cells without decimal places, and others with four. */
     public static void setDecimals(ResultsTable table) {
         for (String heading : table.getHeadings()) {
             int index = table.getColumnIndex(heading);
@@ -80,7 +80,7 @@ public final class Tables {
         }
     }
 
-    /** Appends rows to a table; a column that either of the two lacks has gaps there, where ImageJ would write 0. */
+    /** Appends rows to a table. Columns that exist in only one of them get empty cells, where ImageJ would write 0. */
     public static ResultsTable append(ResultsTable there, ResultsTable more) {
         Map<String, Object> old = columns(there), added = columns(more);
         int before = there.size(), rows = before + more.size();
@@ -113,17 +113,17 @@ public final class Tables {
 
     // --- rows that are clicked ----------------------------------------------------------------------
 
-    /** Calls back with the label, and the slice or 0, of the row that the user clicks; in place of earlier ones. */
+    /** Calls a function with label and slice (or 0) of each row that the user clicks; replaces earlier callbacks. */
     public static void follow(TextPanel panel, BiConsumer<String, Integer> selected) {
         unfollow(panel);
         panel.addMouseListener(new RowListener(panel, selected));
     }
 
     public static void unfollow(TextPanel panel) {
-        // ImageJ's panel adds listeners to its canvas, and removes none there
+        // ImageJ's panel adds listeners to its canvas, but cannot remove them from it
         for (Component part : panel.getComponents())
             for (MouseListener listener : part.getMouseListeners())
-                // by name: a listener of an earlier version of this package has another class
+                // by name, because a listener added by another class loader has a different class
                 if (listener.getClass().getName().equals(RowListener.class.getName()))
                     part.removeMouseListener(listener);
     }

@@ -1,6 +1,6 @@
 package fijibridge;
 
-/** A mistake that the user can mend; the message says how. */
+/** An error that the user can fix; the message says how. */
 public class UserError extends RuntimeException {
     private static final long serialVersionUID = 1;
 

@@ -1,4 +1,4 @@
-"""Augmentation of patches: random transformations, applied to image, target and weight alike."""
+"""Augmentation of patches: random transformations, applied equally to image, target and weight."""
 
 from fijibridge.nn.augmentation.augmentation import Augmentation
 

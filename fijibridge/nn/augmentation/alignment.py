@@ -15,26 +15,26 @@ from fijibridge.errors import TrainingError
 from fijibridge.nn.augmentation.augmentation import Augmentation, Batch
 
 _PATCHES = 8
-_OFFSET = 256  # added to positions, so that none equals the class id of unknown truth
-_CLEARLY = 1.5  # factor between shares of explained variance
+_OFFSET = 256  # added to positions, so that none equals the class id for unknown truth
+_CLEARLY = 1.5  # factor between fractions of explained variance
 
 
 def check_augmentation(augmentation: Augmentation, patch: Sequence[int], seed: int = 0) -> None:
-    """Transform coordinates as image, target and weight, and check that they stay equal.
+    """Transform pixel coordinates as image, target and weight, and check that they still agree.
 
     Parameters
     ----------
     augmentation
-        The augmentation, whose geometry is checked without its intensities.
+        The augmentation; only its geometry is checked, without changes of intensity.
     patch
         Sides of a patch, pixels.
     seed
-        Seed of the draws.
+        Seed of the random transformations.
 
     Raises
     ------
     TrainingError
-        If image, target and weight are moved apart.
+        If image, target and weight are moved differently.
     """
     rngs = [np.random.default_rng((seed, number)) for number in range(_PATCHES)]
     still = dict.fromkeys(("brightness", "contrast", "gamma", "blur", "noise"), 0.0)
@@ -49,7 +49,7 @@ def check_augmentation(augmentation: Augmentation, patch: Sequence[int], seed: i
     for axis in reversed(range(len(patch))):
         off = (x[:, axis] - y % patch[axis]).abs().max()
         if off > 0.51:
-            raise TrainingError(f"augmentation moves image and target apart, by {float(off):.1f} px on axis {axis}")
+            raise TrainingError(f"augmentation moves image and target apart by {float(off):.1f} px along axis {axis}")
         y = y // patch[axis]
     if not torch.allclose(weight, x[:, 0], atol=1e-2):
         raise TrainingError("augmentation moves image and weight apart")
@@ -58,7 +58,7 @@ def check_augmentation(augmentation: Augmentation, patch: Sequence[int], seed: i
 
 
 def _check_custom(augmentation: Augmentation, patch: Sequence[int], rngs: Sequence[np.random.Generator]) -> None:
-    """Transform one pattern as image, target and weight: intensities may change, places must agree."""
+    """Transform one pattern as image, target and weight: intensities may change, but positions must agree."""
     own = replace(Augmentation.none(), custom=augmentation.custom)
     noise = torch.randn(_PATCHES, 1, *patch, generator=torch.Generator().manual_seed(0))
     pattern = (_smoothed(noise) > 0).long()[:, 0]
@@ -69,12 +69,12 @@ def _check_custom(augmentation: Augmentation, patch: Sequence[int], rngs: Sequen
         if any(v and s < 0.1 for s, v in zip(shared, varied, strict=True)):
             raise TrainingError(
                 f"the custom augmentation moves {name} and target apart: it must move the pixels of x, y and weight "
-                "alike"
+                "equally"
             )
 
 
 def check_batches(batches: Iterable[Batch], n_classes: int | None = None) -> None:
-    """Check numbers and alignment of a few batches of any origin.
+    """Check the values and the alignment of a few batches from any source.
 
     Parameters
     ----------
@@ -86,13 +86,13 @@ def check_batches(batches: Iterable[Batch], n_classes: int | None = None) -> Non
     Raises
     ------
     TrainingError
-        If x is not finite, a class id is unknown, or a mirrored or turned x explains y clearly better.
+        If x is not finite, a class id is invalid, or a mirrored or rotated x explains y clearly better.
 
     Notes
     -----
-    A linear regression on x and its smoothed and local-contrast images predicts "y is not the most frequent class" on
-    the pixels of known truth. Targets count as displaced if the explained variance (R²) of a mirrored or turned x is
-    more than 1.5 times that of x itself, in each of the batches.
+    A linear regression on x and its smoothed and local-contrast images predicts "y is not the most frequent class" for
+    the pixels whose truth is known. Targets count as misaligned if, in every batch, the explained variance (R²) of a
+    mirrored or rotated x is more than 1.5 times that of x itself.
     """
     verdicts: list[str | None] = []
     for x, y, weight in batches:
@@ -101,24 +101,26 @@ def check_batches(batches: Iterable[Batch], n_classes: int | None = None) -> Non
         verdicts.append(_better(x, classes))
     if verdicts and all(verdict is not None for verdict in verdicts):
         raise TrainingError(
-            f"the targets fit the images better if the images are {verdicts[0]}: image and target were not transformed "
-            "alike. Look at one pair: the membranes of both must coincide"
+            f"the targets fit the images better if the images are {verdicts[0]}: images and targets were not "
+            "transformed equally. Look at one pair: the membranes of both must coincide"
         )
 
 
 def _check_numbers(x: Tensor, classes: Tensor, weight: Tensor, n_classes: int | None) -> None:
     if not torch.isfinite(x).all():
-        raise TrainingError("x of a batch holds NaN or infinite values")
+        raise TrainingError("x of a batch contains NaN or infinite values")
     if not (torch.isfinite(weight).all() and (weight >= 0).all()):
-        raise TrainingError("weight of a batch holds NaN, infinite or negative values")
+        raise TrainingError("weight of a batch contains NaN, infinite or negative values")
     found = [int(n) for n in torch.unique(classes)]
     wrong = [n for n in found if n != IGNORE and (n < 0 or (n_classes is not None and n >= n_classes))]
     if wrong:
-        raise TrainingError(f"y of a batch holds the class ids {found[:6]}; expected 0 to {(n_classes or 2) - 1}, 255")
+        raise TrainingError(
+            f"y of a batch contains the class ids {found[:6]}; expected 0 to {(n_classes or 2) - 1}, or 255"
+        )
 
 
 def _better(x: Tensor, classes: Tensor) -> str | None:
-    """Return the transformation of x that fits the targets clearly better; None if there is none."""
+    """Return the transformation of x that fits the targets clearly better than x itself; None if there is none."""
     features = _features(x)
     as_is = _explained(features, classes)
     others = {name: _explained(moved, classes) for name, moved in _moved(features)}
@@ -162,7 +164,7 @@ def _explained(features: Tensor, classes: Tensor) -> float:
     given = features.movedim(1, -1)[known].double()  # (pixels, F)
     given = given - given.mean(0)
     wanted = wanted - wanted.mean()
-    # Normal equations, with a small ridge because features may be equal.
+    # Normal equations, with a small ridge term because features may be identical.
     covariance = given.T @ given + 1e-6 * len(given) * torch.eye(given.shape[1], dtype=given.dtype)
     weights = torch.linalg.solve(covariance, given.T @ wanted)
     left = wanted - given @ weights

@@ -1,4 +1,4 @@
-"""Augmentation: random transformations, drawn once per patch and applied to image, target and weight alike."""
+"""Augmentation: random transformations, drawn once per patch and applied equally to image, target and weight."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Custom: TypeAlias = Callable[[Tensor, Tensor, Tensor, np.random.Generator], Batc
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random transformations of patches, each drawn once for image, target and weight.
+    """Random transformations of patches, drawn once for image, target and weight together.
 
-    Call it with a batch (x, y, weight), on any device, and a random generator for each patch; the result of a patch
+    Call it with a batch (x, y, weight) on any device, and a random generator for each patch. The result for a patch
     does not depend on its batch.
 
     Attributes
@@ -33,43 +33,46 @@ class Augmentation:
     flip : bool
         Mirror each axis with probability 1/2.
     quarter_turns : bool
-        Turn in the plane by a random multiple of 90 degrees; of 180 degrees for patches that are not square.
+        Rotate in the plane by a random multiple of 90 degrees, or of 180 degrees for patches that are not square.
     rotation : float
-        Largest angle of rotation in the plane, degrees to each side.
+        Largest angle of rotation in the plane in either direction, degrees.
     scale : float
-        Largest change of size; 0.2: from 1 / 1.2 to 1.2.
+        Largest relative change of size; 0.2 means a factor from 1 / 1.2 to 1.2.
     elastic : float
         Standard deviation of the displacement of each point of a coarse grid, in pixels.
     smoothness : float
-        Distance between points of that grid, in pixels; cubic interpolation between them.
+        Distance between points of that grid, in pixels; displacements are interpolated cubically between them.
     share : float
-        Share of patches that are rotated, scaled and deformed, from 0 to 1.
+        Fraction of patches that are rotated, scaled and deformed, from 0 to 1.
     brightness : float
-        Standard deviation of an added constant; a normalised image spans 1.
+        Standard deviation of an added constant, where the range of a normalised image is about 1.
     contrast : float
-        Largest change of the distance from the mean; 0.2: from 1 / 1.2 to 1.2 times.
+        Largest relative change of the distance from the mean; 0.2 means a factor from 1 / 1.2 to 1.2.
     gamma : float
-        Largest change of an exponent, likewise.
+        Largest relative change of the exponent of a gamma correction, likewise.
     blur : float
         Largest standard deviation of a Gaussian blur, in pixels; half of the patches stay sharp.
     noise : float
         Largest standard deviation of Gaussian noise.
     anisotropy : float
-        Voxel depth divided by pixel size: displacements along z, and distances of their points, are smaller by it.
+        Voxel depth divided by pixel size. Along z, displacements and the spacing of their grid are divided by it.
     heads : tuple of str
         Meaning of the channels of y after the class ids: ``"distance"``, ``"affinity"`` (cell ids).
     custom : callable or None
-        Further transformation of one patch: (x, y, weight, rng), (C, ...) and (...), to (x, y, weight).
+        Further transformation of a single patch: a function of (x, y, weight, rng), with x (C, ...), that returns
+        (x, y, weight).
 
     Raises
     ------
     TrainingError
         If a strength is out of range, or distances would be deformed.
 
-    Notes ----- Flips and quarter turns move pixels without changing values. Rotation, scale and displacement are
-    combined into one grid, by which a patch is resampled once: image, weight and distances linearly, class and cell ids
-    by the nearest pixel. Pixels beyond the patch are mirrored at its border, in all arrays alike. Distances are
-    multiplied by the scale.
+    Notes
+    -----
+    Flips and quarter turns move pixels without changing values. Rotation, scale and displacement are combined into one
+    grid, with which a patch is resampled once: image, weight and distances by linear interpolation, class and cell ids
+    by the nearest pixel. Beyond the patch, all arrays are mirrored at its border. Distances are multiplied by the
+    scale.
 
     Examples
     --------
@@ -102,11 +105,13 @@ class Augmentation:
             if field.type == "float" and not (math.isfinite(value) and value >= 0):
                 raise TrainingError(f"augmentation: {field.name} is {value}; expected 0 or more")
         if self.share > 1 or self.smoothness < 1 or self.anisotropy == 0:
-            raise TrainingError("augmentation: expected share up to 1, smoothness of 1 px or more, anisotropy above 0")
+            raise TrainingError(
+                "augmentation: expected a share up to 1, a smoothness of 1 px or more, and an anisotropy above 0"
+            )
         if self.elastic and "distance" in self.heads:
             raise TrainingError(
-                "augmentation: distances to a cell's border cannot be deformed; give elastic=0, which keeps rotation "
-                "and scale, or leave the head 'distance' out"
+                "augmentation: distances to a cell's border cannot be deformed; set elastic=0, which keeps rotation "
+                "and scale, or omit the head 'distance'"
             )
 
     @classmethod
@@ -116,25 +121,25 @@ class Augmentation:
 
     @classmethod
     def symmetries(cls) -> Augmentation:
-        """Return an augmentation of flips and quarter turns, which change no values."""
+        """Return an augmentation with only flips and quarter turns, which do not change values."""
         return cls(**cls._still())
 
     @classmethod
     def of(cls, asked: bool | Mapping[str, Any] | Augmentation, heads: Sequence[str] = ()) -> Augmentation:
-        """Return the augmentation that a setting ``augment=`` asks for.
+        """Return the augmentation described by a setting ``augment=``.
 
         Parameters
         ----------
         asked
-            True for the usual strengths, without elastic deformation if a head learns distances; False for none; fields
-            by name; or an augmentation, which is returned as it is.
+            True for the default strengths, without elastic deformation if a head learns distances; False for no
+            augmentation; a mapping of fields by name; or an augmentation, which is returned unchanged.
         heads
-            What the channels of the target behind the class ids hold.
+            Meaning of the channels of the target after the class ids.
 
         Raises
         ------
         TrainingError
-            If a field is not known.
+            If a field is unknown.
         """
         if isinstance(asked, Augmentation):
             return asked
@@ -160,17 +165,17 @@ class Augmentation:
         return self.share > 0 and any((self.rotation, self.scale, self.elastic))
 
     def __call__(self, batch: Batch, rngs: Sequence[np.random.Generator]) -> Batch:
-        """Transform a batch, each patch by its random generator.
+        """Transform a batch, each patch with its own random generator.
 
         Raises
         ------
         TrainingError
-            If the number of heads differs from that of the channels of y after the class ids.
+            If the number of heads differs from the number of channels of y after the class ids.
         """
         x, y, weight = batch
         extra = y.shape[1] - 1 if y.ndim == x.ndim else 0
         if extra != len(self.heads):
-            raise TrainingError(f"y has {extra} channels after the class ids; heads names {list(self.heads)}")
+            raise TrainingError(f"y has {extra} channels after the class ids, but heads is {list(self.heads)}")
         draws = [self._draw(rng, x.shape[2:]) for rng in rngs]
         if self.flip or self.quarter_turns:
             x, y, weight = turned((x, y, weight), [draw[0] for draw in draws])

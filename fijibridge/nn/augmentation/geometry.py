@@ -1,4 +1,4 @@
-"""Geometry of augmentation: flips, quarter turns, and resampling by one grid."""
+"""Geometry of augmentation: flips, quarter turns, and resampling with one grid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_OVERSHOOT = 1.375  # most that cubic interpolation along one axis leaves the range of its points
+_OVERSHOOT = 1.375  # largest factor by which cubic interpolation along one axis exceeds the range of its points
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Warp:
 
 
 Symmetry: TypeAlias = tuple[Sequence[bool], int]
-"""Axes of a patch to mirror, and the number of quarter turns of its plane after it."""
+"""Axes of a patch to mirror, and the number of subsequent quarter turns in its plane."""
 
 
 def turned(batch: tuple[Tensor, ...], symmetries: Sequence[Symmetry]) -> tuple[Tensor, ...]:
-    """Mirror and turn each patch, by its symmetry; pixels move without interpolation.
+    """Mirror and rotate each patch according to its symmetry; pixels move without interpolation.
 
     Examples
     --------
@@ -49,8 +49,8 @@ def turned(batch: tuple[Tensor, ...], symmetries: Sequence[Symmetry]) -> tuple[T
     tensor([[1, 3],
             [2, 4]])
     """
-    # A mirrored and turned patch is a view: its pixels lie at a start plus a multiple of a stride along each axis. From
-    # these numbers, which differ from patch to patch, one gather moves the pixels of the whole batch.
+    # A mirrored and rotated patch is a view: the index of a pixel is a start plus multiples of a stride per axis.
+    # Start and strides differ between patches; from them, a single gather moves the pixels of the whole batch.
     patch = batch[0].shape[-len(symmetries[0][0]) :]
     steps, starts = _strides(patch, symmetries)
     device = batch[0].device
@@ -70,7 +70,7 @@ def turned(batch: tuple[Tensor, ...], symmetries: Sequence[Symmetry]) -> tuple[T
 def _strides(
     patch: Sequence[int], symmetries: Sequence[Symmetry]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the strides in pixels along each axis (dims, B), and the index of the first pixel (B,)."""
+    """Return the strides along each axis in pixels, (dims, B), and the index of the first pixel, (B,)."""
     numbers = np.arange(math.prod(patch), dtype=np.int64).reshape(patch)
     views = []
     for flips, quarters in symmetries:
@@ -83,7 +83,7 @@ def _strides(
 def resample(
     batch: tuple[Tensor, Tensor, Tensor], warps: Sequence[Warp | None], heads: Sequence[str] = ()
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Resample the patches of a batch that have a warp, all arrays by one grid.
+    """Resample the patches of a batch that have a warp, using the same grid for all arrays.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def resample(
         Warp of each patch, or None.
     heads
         Meaning of the channels of y after the class ids: ``"distance"`` is interpolated linearly and multiplied by the
-        scale, others take the nearest pixel.
+        scale, other channels use the nearest pixel.
     """
     x, y, weight = batch
     chosen = [number for number, warp in enumerate(warps) if warp is not None]
@@ -101,7 +101,7 @@ def resample(
     drawn = [warp for warp in warps if warp is not None]
     taken = [part if len(chosen) == len(part) else part[which] for part in batch]
     places = _places(drawn, x.shape[2:], x.device)  # (N, dims, ...) pixels
-    # All that is interpolated linearly goes through one call, all ids through another.
+    # One call for everything that is interpolated linearly, another for all ids.
     far = [1 + number for number, head in enumerate(heads) if head == "distance"]
     smooth = [taken[0], taken[2].unsqueeze(1).to(x.dtype), *([taken[1][:, far]] if far else [])]
     linear = _linear(torch.cat(smooth, dim=1), places)
@@ -118,18 +118,18 @@ def resample(
 
 
 def _places(warps: Sequence[Warp], patch: Sequence[int], device: torch.device) -> Tensor:
-    """Return the coordinates that each pixel is taken from, mirrored at the border of the patch."""
+    """Return the source coordinates of each pixel, mirrored at the border of the patch."""
     dims = len(patch)
     matrices = np.stack([_matrix(warp, dims) for warp in warps])  # (N, dims, dims)
     middle = np.array([(n - 1) / 2 for n in patch], np.float32)
-    # An upper bound of all coordinates tells how often they must be folded, without looking at the device.
+    # An upper bound of all coordinates shows how often they must be folded, without reading them from the device.
     bound = np.abs(matrices).max(axis=0) @ middle + middle
     places: Tensor | None = None
     if warps[0].shifts is not None:
         shifts = np.stack([warp.shifts for warp in warps if warp.shifts is not None])
         places = _displacement(torch.from_numpy(shifts).to(device), patch)
         bound += np.abs(shifts).max() * _OVERSHOOT**dims
-    # matrix @ (pixel - middle) + middle, as a sum over axes: each term depends on one coordinate only and is broadcast.
+    # matrix @ (pixel - middle) + middle, as a sum over axes: each term depends on only one coordinate and is broadcast.
     for axis, size in enumerate(patch):
         along = matrices[:, :, axis, None] * (np.arange(size, dtype=np.float32) - middle[axis])
         along = along + middle[:, None] if axis == 0 else along
@@ -147,7 +147,7 @@ def _mirrored(places: Tensor, patch: Sequence[int], bound: npt.NDArray[np.floati
         if not last:
             part.zero_()
             continue
-        for _ in range(math.ceil(float(most) / (2 * last))):  # |x|, then last - ||x| - last|: nearer by up to 2 * last
+        for _ in range(math.ceil(float(most) / (2 * last))):  # |x|, then last - ||x| - last|: closer by up to 2 * last
             part.abs_().sub_(last).abs_().neg_().add_(last)
     return places
 
@@ -160,15 +160,15 @@ def _matrix(warp: Warp, dims: int) -> npt.NDArray[np.float32]:
 
 
 def _displacement(shifts: Tensor, patch: Sequence[int]) -> Tensor:
-    """Interpolate a coarse grid (N, dims, points ...), axis by axis, to the pixels of a patch."""
-    for size in patch:  # contracts the first of the axes of points, and appends that of pixels
+    """Interpolate displacements on a coarse grid (N, dims, points ...) to the pixels of a patch, axis by axis."""
+    for size in patch:  # contracts the first axis of points, and appends an axis of pixels
         shifts = torch.tensordot(shifts, _cubic(size, shifts.shape[2], shifts.device), dims=([2], [1]))
     return shifts
 
 
 @lru_cache(maxsize=64)
 def _cubic(size: int, points: int, device: torch.device) -> Tensor:
-    """Return the weight of each point for each pixel, (size, points); the outermost points lie outside of the patch."""
+    """Return the weight of each point for each pixel, (size, points); the outermost points lie outside the patch."""
     fine = math.ceil(size / (points - 3)) * points
     each = torch.eye(points).reshape(1, points, points, 1)
     weights = functional.interpolate(each, size=(fine, 1), mode="bicubic", align_corners=False)[0, :, :, 0]
@@ -177,14 +177,14 @@ def _cubic(size: int, points: int, device: torch.device) -> Tensor:
 
 def _linear(values: Tensor, places: Tensor) -> Tensor:
     grid = torch.empty_like(places)
-    for axis, size in enumerate(places.shape[2:]):  # grid_sample takes x first, and coordinates from -1 to 1
+    for axis, size in enumerate(places.shape[2:]):  # grid_sample expects x first, and coordinates from -1 to 1
         torch.mul(places[:, axis], 2 / max(size - 1, 1), out=grid[:, -1 - axis])
     grid = (grid - 1).movedim(1, -1)
     return functional.grid_sample(values, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def _nearest(ids: Tensor, places: Tensor) -> Tensor:
-    """Pick the nearest pixels of (N, E, ...) by index, which is exact for ids of any size."""
+    """Select the nearest pixels of (N, E, ...) by index, which is exact for ids of any size."""
     flat = places[:, 0].round().long()
     for axis, size in enumerate(ids.shape[3:], start=1):
         flat.mul_(size).add_(places[:, axis].round().long())

@@ -1,4 +1,4 @@
-"""Intensity of augmentation: blur, gamma, contrast, brightness and noise."""
+"""Intensity changes of augmentation: blur, gamma, contrast, brightness and noise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Look:
-    """Values drawn for one patch, see :class:`fijibridge.Augmentation`; factor 1 and value 0 change nothing."""
+    """Values drawn for one patch (see :class:`fijibridge.Augmentation`); factor 1 and value 0 have no effect."""
 
     shift: float
     contrast: float
@@ -27,13 +27,13 @@ def changed(x: Tensor, looks: Sequence[Look]) -> Tensor:
     """Apply blur, gamma, contrast, brightness and noise, in this order, to a batch (B, C, ...)."""
     x = x.clone()
     for number, look in enumerate(looks):
-        if look.blur > 0.05:  # narrower, a Gaussian is one pixel
+        if look.blur > 0.05:  # a narrower Gaussian is a single pixel
             x[number] = _blurred(x[number], look.blur)
     axes = tuple(range(2, x.ndim))
     if any(look.gamma != 1 for look in looks):
         gamma = _each([look.gamma for look in looks], x)
-        raised = x.clamp(min=1e-6).log_().mul_(gamma).exp_()  # half the time of a power
-        x = torch.where(x > 0, raised, x)  # intensities below the dark percentile stay
+        raised = x.clamp(min=1e-6).log_().mul_(gamma).exp_()  # takes half the time of a power
+        x = torch.where(x > 0, raised, x)  # intensities below the low percentile are kept
     contrast, shift = _each([look.contrast for look in looks], x), _each([look.shift for look in looks], x)
     if any(look.contrast != 1 for look in looks):
         shift = shift + x.mean(axes, keepdim=True, dtype=torch.float64).to(x.dtype) * (1 - contrast)
@@ -44,7 +44,7 @@ def changed(x: Tensor, looks: Sequence[Look]) -> Tensor:
 
 
 def _noise(x: Tensor, looks: Sequence[Look]) -> Tensor:
-    """Return normal noise by the seed of each patch, so that it does not depend on the batch."""
+    """Return normal noise from the seed of each patch, so that it does not depend on the batch."""
     noise = torch.empty_like(x)
     for patch, look in zip(noise.unbind(), looks, strict=True):
         rng = torch.Generator(x.device).manual_seed(look.seed)

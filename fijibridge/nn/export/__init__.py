@@ -1,4 +1,4 @@
-"""Export of models in the format of bioimage.io, which Fiji, QuPath, ilastik and others run."""
+"""Export of models to the bioimage.io format, which Fiji, QuPath, ilastik and others can run."""
 
 from fijibridge.nn.export.package import export_model
 

@@ -1,4 +1,4 @@
-"""Description of an exported model: ``rdf.yaml`` and ``README.md`` of bioimage.io."""
+"""Description of an exported model: the files ``rdf.yaml`` and ``README.md`` of bioimage.io."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from fijibridge.nn.model import FILE_NAME, Model
 Authors: TypeAlias = str | Mapping[str, str] | Sequence[str | Mapping[str, str]]
 
 FORMAT = "0.5.3"
-"""Version of the format. Later ones add nothing that is needed here, and deepImageJ does not read how they describe
-files (its ``documentation`` must be text)."""
+"""Version of the format. Later versions add nothing needed here, and describe files in a way that deepImageJ cannot
+read (it requires ``documentation`` to be text)."""
 
 _UNITS = {"nm": "nanometer", "um": "micrometer", "mm": "millimeter", "cm": "centimeter", "m": "meter", "inch": "inch"}
 _AUTHOR = ("name", "affiliation", "email", "github_user", "orcid")
@@ -29,27 +29,27 @@ _AUTHOR = ("name", "affiliation", "email", "github_user", "orcid")
 def describe_model(
     model: Model, tiles: Sequence[Tiles], test: np.ndarray[Any, Any], channels: Sequence[str], words: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the content of ``rdf.yaml``, without the check sums of the files.
+    """Return the content of ``rdf.yaml``, without the checksums of the files.
 
     Parameters
     ----------
     model
         The model.
     tiles
-        Sizes of an input along each axis.
+        Valid input sizes along each axis.
     test
-        Test image, not scaled, (1, C, [Z,] Y, X).
+        Unscaled test image, (1, C, [Z,] Y, X).
     channels
         Names of the image's channels.
     words
-        Texts of the user: name, description, authors, license, cite, tags.
+        Texts given by the user: name, description, authors, license, cite, tags.
     """
     only_probabilities = "distance" not in model.traits.outputs
     return {
         "format_version": FORMAT, "type": "model", **words, "version": "1.0.0",
         "documentation": "README.md", "covers": ["cover.png"],
         "inputs": [{
-            "id": "image", "description": "the image as the microscope gives it, not scaled",
+            "id": "image", "description": "the image as acquired by the microscope, not scaled",
             "axes": _batch_and_channels(channels) + [_input_axis(t, model) for t in tiles],
             "data": {"type": "float32"}, "preprocessing": preprocessing(model, tiles, test),
             "test_tensor": {"source": "test_input.npy"},
@@ -73,10 +73,11 @@ def _summary(classes: Sequence[str]) -> str:
 
 
 def preprocessing(model: Model, tiles: Sequence[Tiles], test: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
-    """Return the scaling of an image before the network, as the format describes it.
+    """Return the scaling of an image before the network, as described in the format.
 
-    Two percentiles of each image and channel become 0 and 1: ``scale_range``. Levels that are equal for all images are
-    part of the network. The format adds an epsilon to its divisor, which is kept small beside the image's range.
+    ``scale_range`` maps two percentiles of each image and channel to 0 and 1. Levels that are equal for all images are
+    part of the network instead. The format adds an epsilon to the divisor; it is kept small compared with the intensity
+    range of the image.
     """
     scaled = model.normalisation
     if scaled.kind == "dataset":
@@ -108,7 +109,7 @@ def _output_axis(tiles: Tiles, model: Model) -> dict[str, Any]:
 
 
 def _calibration(axis: str, model: Model) -> dict[str, Any]:
-    """Return pixel size and unit; rounded to 24 bits, so that products and quotients with sizes are exact."""
+    """Return the pixel size, rounded to 24 bits so that products and quotients with sizes are exact, and its unit."""
     unit = _UNITS.get(usual_unit(model.unit))
     if unit is None or axis not in model.pixel_size:
         return {}
@@ -116,12 +117,12 @@ def _calibration(axis: str, model: Model) -> dict[str, Any]:
 
 
 def authors_of(given: Authors) -> list[dict[str, str]]:
-    """Return authors in the form of the format.
+    """Return the authors as the format requires.
 
     Raises
     ------
     ModelError
-        If there is none, or one has no name, or an unknown field.
+        If there is no author, or an author has no name or an unknown field.
 
     Examples
     --------
@@ -139,21 +140,21 @@ def authors_of(given: Authors) -> list[dict[str, str]]:
 
 def documentation(model: Model, tiles: Sequence[Tiles], words: Mapping[str, Any]) -> str:
     """Return the text of ``README.md``."""
-    size = ", ".join(f"{s:g} {model.unit} in {axis}" for axis, s in model.pixel_size.items()) or "not known"
+    size = ", ".join(f"{s:g} {model.unit} in {axis}" for axis, s in model.pixel_size.items()) or "unknown"
     whole = [t.axis for t in tiles if not t.halo and not t.shrink]
     parts = [
         f"# {words['name']}", words["description"], "## Training",
-        f"- pixel size: {size}. Rescale images of another one.",
+        f"- pixel size: {size}. Rescale images with a different pixel size.",
         *(f"- {key}: {value}" for key, value in model.notes.items()),
         "## Input and output",
-        f"An image as the microscope gives it. {_scaling(model)} The channels of the output are "
-        f"{', '.join(model.classes)}; a class is a probability, activations are part of the network. Along the border "
-        "of an image the output depends on how the program that runs the model continues the image there.",
-        *([f"All of {', '.join(whole)} must be in one tile: it has no halo."] if whole else []),
+        f"An image as acquired by the microscope. {_scaling(model)} The channels of the output are "
+        f"{', '.join(model.classes)}. Classes are probabilities: the activations are part of the network. Near the "
+        "border of an image, the output depends on how the program that runs the model extends the image.",
+        *([f"Each tile must cover the whole image along {', '.join(whole)}, where it has no halo."] if whole else []),
         "## From probabilities to cells",
         "In Fiji: threshold the channel of the membranes, or flood its minima (MorphoLibJ, Morphological "
-        "Segmentation). In Python: `fijibridge.label_cells`. The folder holds the same model as `model.safetensors`, "
-        "which `fijibridge.Model.load` reads.",
+        "Segmentation). In Python: `fijibridge.label_cells`. The folder contains the same model as "
+        "`model.safetensors`, which `fijibridge.Model.load` reads.",
         "## Validation",
         "Predict images that were not used for training, segment cells from the probabilities, and match them with "
         "cells drawn by a person: `fijibridge.match_labels` counts pairs with an IoU of at least 0.5.",
@@ -165,8 +166,8 @@ def _scaling(model: Model) -> str:
     scaled = model.normalisation
     if scaled.kind == "image":
         return (
-            f"Its percentiles {scaled.low:g} and {scaled.high:g}, of the whole image and by channel, become 0 and 1 "
-            "(`scale_range`)."
+            f"Its percentiles {scaled.low:g} and {scaled.high:g}, computed over the whole image for each channel, are "
+            "mapped to 0 and 1 (`scale_range`)."
         )
     if scaled.values and all(level == (0.0, 1.0) for level in scaled.values):
         return "Its values are not scaled."
@@ -174,20 +175,20 @@ def _scaling(model: Model) -> str:
 
 
 def check_package(folder: Path) -> None:
-    """Check a folder with bioimageio.spec, without network access.
+    """Validate a folder with bioimageio.spec, without network access.
 
     Raises
     ------
     ModelError
-        If the model is not valid; with the reason of bioimageio.spec.
+        If the model is not valid; the message gives the reason from bioimageio.spec.
     """
     from bioimageio.spec import InvalidDescr, load_description
     from loguru import logger
 
-    logger.disable("bioimageio.spec")  # it would print what the error below says
+    logger.disable("bioimageio.spec")  # it would print the text of the error below
     try:
         found = load_description(folder / "rdf.yaml", perform_io_checks=True)
     finally:
         logger.enable("bioimageio.spec")
     if isinstance(found, InvalidDescr):
-        raise ModelError(f"bioimageio.spec refuses the model: {found.get_reason()}")
+        raise ModelError(f"bioimageio.spec rejects the model: {found.get_reason()}")

@@ -1,4 +1,4 @@
-"""Export of a model to a folder or archive that other programs run."""
+"""Export of a model to a folder or archive that other programs can run."""
 
 from __future__ import annotations
 
@@ -44,29 +44,29 @@ def export_model(
     tags: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Path:
-    """Write a model in the format of bioimage.io, for deepImageJ in Fiji, ilastik, QuPath and others.
+    """Write a model in the bioimage.io format, for deepImageJ in Fiji, ilastik, QuPath and others.
 
     Parameters
     ----------
     model
-        A trained model, the run that made it, or the path of its file or of its run's folder.
+        A trained model, the run that produced it, or the path of its file or of its run's folder.
     out
         Path of a new folder, or of a file that ends in ``.zip``.
     image
-        A real image, not scaled, with y and x, z for a 3D network, c for one of several channels. The test image is cut
-        from its middle; with it, other programs check that their output is the same.
+        A real, unscaled image with axes y and x, z for a 3D network, and c for a network with several channels. The
+        test image is cut from its middle; other programs use it to check that their output is the same.
     authors
         A name, or several, or dicts with ``name``, ``affiliation``, ``email``, ``github_user``, ``orcid``.
     license
         SPDX name: ``"CC-BY-4.0"``, ``"CC0-1.0"``, ``"MIT"``.
     name, description
-        Name (letters, digits, blanks and ``_+-()``) and description (up to 1,024 letters) for people.
+        Name (letters, digits, spaces and ``_+-()``) and description (up to 1,024 characters) for readers.
     cite
         Dicts with ``text`` and ``doi`` or ``url``.
     tags
         Further tags, such as the microscope and the tissue.
     overwrite
-        Whether to replace what exists at `out`.
+        Whether to replace an existing folder or file at `out`.
 
     Returns
     -------
@@ -79,11 +79,13 @@ def export_model(
         If the extra ``export`` is not installed, the image does not fit the network, the network cannot be written as
         TorchScript, the format refuses a text, or `out` exists.
 
-    Notes ----- The weights are TorchScript, which all these programs run, with activations, so that the output is
-    probabilities. Normalisation by each image's percentiles is described as ``scale_range``, for which deepImageJ takes
-    the value of a pixel and numpy interpolates. Levels of kind ``"dataset"`` are part of the network. Halo and sizes of
-    tiles come from :func:`fijibridge.receptive_field`. Before the folder is moved to its place, the written weights run
-    on the test image, and bioimageio.spec checks everything.
+    Notes
+    -----
+    The weights are written as TorchScript, which all these programs can run, and include the activations, so that the
+    output is probabilities. Normalisation by each image's percentiles is described as ``scale_range``; its percentiles
+    are pixel values in deepImageJ, but interpolated in numpy. Levels of kind ``"dataset"`` are part of the network.
+    Halo and tile sizes come from :func:`fijibridge.receptive_field`. Before the folder is moved to its place, the
+    written weights are run on the test image, and bioimageio.spec validates the folder.
     """
     _need_the_extra()
     target = Path(out)
@@ -118,17 +120,18 @@ def _need_the_extra() -> None:
 
 
 def _checked_image(model: Model, image: Array) -> xr.DataArray:
-    """Return the image with axes (c, [z,] y, x), as the network takes it."""
+    """Return the image with axes (c, [z,] y, x), as the network expects."""
     source = as_image(image)
     known = model.traits
     spatial = DIMS[-known.dims :]
     if set(source.dims) - {"c"} != set(spatial):
         raise ModelError(
-            f"the image has axes {source.dims}; the {known.dims}D network takes {spatial} and c: select with isel(t=0)"
+            f"the image has axes {source.dims}; the {known.dims}D network expects {spatial} and optionally c: select "
+            "with image.isel(t=0)"
         )
     ordered = (source if "c" in source.dims else source.expand_dims("c")).transpose("c", *spatial)
     if ordered.sizes["c"] != known.in_channels:
-        raise ModelError(f"the image has {ordered.sizes['c']} channel(s), the network takes {known.in_channels}")
+        raise ModelError(f"the image has {ordered.sizes['c']} channel(s), but the network expects {known.in_channels}")
     return ordered
 
 
@@ -150,7 +153,7 @@ def _tags(model: Model) -> list[str]:
 
 
 def _write_network(folder: Path, model: Model, tiles: Sequence[Tiles], test: npt.NDArray[np.float32]) -> None:
-    """Write script, test image and output, and check that the written script has that output."""
+    """Write the script, the test image and its output, and check that the written script reproduces the output."""
     scaled = model.normalisation(test[0])[None]
     shown = test if model.normalisation.kind == "dataset" else scaled  # input of the script
     first = torch.from_numpy(np.ascontiguousarray(shown))
@@ -203,7 +206,7 @@ def _add_check_sums(folder: Path, part: Any) -> None:
 
 @contextmanager
 def _whole(target: Path) -> Iterator[Path]:
-    """Yield a folder that becomes `target`, or is packed into it, at the end; an error leaves nothing."""
+    """Yield a folder that becomes `target`, or is packed into it, at the end; after an error nothing is left."""
     if target.suffix.lower() != ".zip":
         with atomic_folder(target, replace=True) as folder:
             yield folder

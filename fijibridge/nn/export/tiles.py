@@ -1,4 +1,4 @@
-"""Sizes of tiles that an exported model takes along each axis, and their halo."""
+"""Tile sizes that an exported model accepts along each axis, and their halo."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from fijibridge.nn.receptive_field import receptive_field
 from fijibridge.nn.traits import last_side, next_side, traits
 
 _TEST_SIDE = {"z": 32, "y": 256, "x": 256}
-"""Sides of the test image in pixels: large enough to show something, small enough to be sent with the model."""
+"""Sides of the test image in pixels: large enough to be informative, small enough to ship with the model."""
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """Sizes of an input along one axis.
+    """Valid input sizes along one axis.
 
     Attributes
     ----------
     axis : str
         ``"z"``, ``"y"`` or ``"x"``.
     least, step : int
-        Sizes are ``least + n * step`` pixels.
+        Valid sizes are ``least + n * step`` pixels.
     halo : int
         Pixels of the output to crop from both sides of a tile, because they depend on pixels beyond it.
     shrink : int
-        Pixels by which the output is smaller on each side.
+        Pixels by which the output is smaller than the input on each side.
     test : int
         Side of the test image, pixels.
     """
@@ -43,24 +43,24 @@ class Tiles:
 
 
 def tiles_of(net: nn.Module, sizes: Sequence[int]) -> tuple[Tiles, ...]:
-    """Return the sizes of an input along each axis.
+    """Return the valid input sizes along each axis.
 
     Parameters
     ----------
     net
         The network.
     sizes
-        Sides of the image that the test image is cut from, ([z,] y, x) pixels.
+        Sides of the image from which the test image is cut, ([z,] y, x) pixels.
 
     Raises
     ------
     ModelError
-        If the image is smaller than the smallest tile, or the network has no receptive field.
+        If the image is smaller than the smallest tile, or the network has no finite receptive field.
 
     Notes
     -----
-    The format asks for tiles larger than twice their halo. Most stacks have fewer slices: z then gets no halo, and all
-    slices are one tile.
+    The format requires tiles larger than twice their halo. Most stacks have fewer slices than that: z then gets no
+    halo, and each tile must contain all slices.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def _along(net: nn.Module, axis: str, halo: int, step: int, size: int) -> Tiles:
     test = last_side(net, known, min(size, max(_TEST_SIDE[axis], least)))
     if test is None or test < least:
         raise ModelError(
-            f"the image has {size} px in {axis}; the network needs tiles of at least {least} px, and the test image is "
-            "one: give a larger image"
+            f"the image has {size} px in {axis}, but the test image must be a tile of at least {least} px for this "
+            "network: pass a larger image"
         )
     return Tiles(axis, least, step, halo, known.shrink, test)

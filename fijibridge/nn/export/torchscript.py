@@ -1,4 +1,4 @@
-"""Networks as TorchScript, which run without Python and without this package."""
+"""Networks as TorchScript, which runs without Python and without this package."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ SCRIPT = "weights.pt"
 
 
 class ActivatedNetwork(nn.Module):
-    """Network with normalisation and activations, whose output is probabilities as in :func:`fijibridge.predict`.
+    """Network with normalisation and activations, whose output is probabilities as from :func:`fijibridge.predict`.
 
     Parameters
     ----------
     model
         The trained network; copied to the CPU.
 
-    Notes ----- A normalisation of kind ``"dataset"``, equal for all images, is part of it. One by each image's
-    percentiles is not: it needs the whole image, and the network sees tiles.
+    Notes
+    -----
+    A normalisation of kind ``"dataset"``, equal for all images, is included. A normalisation by each image's
+    percentiles is not, because it needs the whole image, and the network sees tiles.
     """
 
     low: Tensor
@@ -43,7 +45,7 @@ class ActivatedNetwork(nn.Module):
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, K, ...) from (B, C, ...): classes sum to 1, affinities from 0 to 1, distances of 0 or more."""
+        """Map (B, C, ...) to (B, K, ...): classes that sum to 1, affinities from 0 to 1, distances of 0 or more."""
         return _activated(self.net((x - self.low) / self.span), self.outputs)
 
 
@@ -53,7 +55,7 @@ def _activated(output: Tensor, outputs: Mapping[str, slice]) -> Tensor:
 
 
 def _scale(levels: Levels | None, dims: int) -> tuple[Tensor, Tensor]:
-    """Return offset and divisor, (1, C, 1, 1); 0 and 1 if each image is scaled by its percentiles."""
+    """Return offset and divisor, (1, C, 1, 1); 0 and 1 if each image is scaled by its own percentiles."""
     low, high = torch.tensor(levels or ((0.0, 1.0),), dtype=torch.float32).T.reshape(2, 1, -1, *[1] * dims)
     return low, torch.where(high > low, high - low, torch.ones_like(low))
 
@@ -66,7 +68,7 @@ def answer_of(model: Model, scaled: Tensor) -> Tensor:
 
 
 def read_script(path: Path) -> torch.jit.ScriptModule:
-    """Read a script just written. TorchScript is code: never read one from elsewhere."""
+    """Read a script that was just written. TorchScript is code: never read a script from another source."""
     with _without_advice():
         script: torch.jit.ScriptModule = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
     return script
@@ -74,7 +76,7 @@ def read_script(path: Path) -> torch.jit.ScriptModule:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Silence torch's advice to use torch.export, which programs that run bioimage.io models do not read."""
+    """Silence torch's advice to use torch.export, whose files programs for bioimage.io models cannot read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -88,7 +90,7 @@ def script_of(model: Model, first: Tensor, second: Tensor) -> torch.jit.ScriptMo
     model
         The trained network.
     first, second
-        Inputs (1, C, ...) of two sizes: the first to trace the network, both to compare script and network.
+        Inputs (1, C, ...) of two sizes: the first is used to trace the network, both to compare script and network.
 
     Raises
     ------
@@ -104,11 +106,11 @@ def script_of(model: Model, first: Tensor, second: Tensor) -> torch.jit.ScriptMo
                 activated, first, check_trace=False
             )
             same = all(torch.allclose(script(x), activated(x), rtol=1e-4, atol=1e-5) for x in (first, second))
-        except Exception as error:  # a foreign forward pass and torch's tracer may raise anything
+        except Exception as error:  # an unknown forward pass and torch's tracer may raise anything
             raise ModelError(f"{name} cannot be written as TorchScript: {error}") from error
     if not same:
         raise ModelError(
-            f"{name} cannot be written as TorchScript: for images of {tuple(second.shape[2:])} px the script and "
-            "the network differ. A branch or loop of its forward pass depends on the input; write it without"
+            f"{name} cannot be written as TorchScript: for images of {tuple(second.shape[2:])} px, the script and "
+            "the network differ. A branch or loop of its forward pass depends on the input; remove it"
         )
     return script

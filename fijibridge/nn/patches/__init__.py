@@ -1,6 +1,6 @@
-"""Patches cut from images of different sizes when they are needed.
+"""Patches, cut on demand from images of different sizes.
 
-Names are loaded when first used, so that the registry of sampling modes can be read without torch.
+Names are loaded on first use, so that the registry of sampling modes can be read without torch.
 """
 
 from __future__ import annotations

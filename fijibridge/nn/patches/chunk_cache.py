@@ -1,7 +1,7 @@
-"""Cache of chunks of arrays on disk, which would be decompressed again for each patch.
+"""Cache of chunks of arrays on disk, which otherwise would be decompressed again for each patch.
 
-A patch touches a few chunks, and neighbouring patches the same ones. All arrays share one limit of memory; the chunk
-that was not used for the longest time is dropped first.
+A patch touches a few chunks, and neighbouring patches touch the same ones. All arrays share one memory limit; the least
+recently used chunk is dropped first.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from fijibridge.nn.patches.sample import Sample
 
 
 class ChunkCache:
-    """Least recently used cache of chunks, limited in bytes.
+    """Least-recently-used cache of chunks, with a limit in bytes.
 
     Parameters
     ----------
     limit
-        Limit in bytes. A larger chunk is not kept.
+        Limit in bytes. Chunks larger than the limit are not cached.
     """
 
     def __init__(self, limit: int):
@@ -42,7 +42,7 @@ class ChunkCache:
                 self._kept.move_to_end(key)
                 return self._kept[key]
         where = tuple(slice(n * side, (n + 1) * side) for n, side in zip(which, array.chunks, strict=True))
-        chunk = np.asarray(array[where])  # without the lock: other threads may read
+        chunk = np.asarray(array[where])  # without the lock, so that other threads can read meanwhile
         with self._lock:  # another thread may have read the same chunk
             if key not in self._kept and chunk.nbytes <= self.limit:
                 self._kept[key] = chunk
@@ -53,12 +53,12 @@ class ChunkCache:
 
 
 class CachedArray:
-    """Array in chunks (zarr, HDF5) whose parts are assembled from cached chunks.
+    """Chunked array (zarr, HDF5) whose parts are assembled from cached chunks.
 
     Parameters
     ----------
     array
-        Array with shape, dtype, and chunks of one size.
+        Array with a shape, a dtype, and chunks of equal size.
     chunks
         The cache; several arrays may share it.
     """
@@ -69,7 +69,7 @@ class CachedArray:
         self.ndim = len(self.shape)
 
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
-        """Return a part by integers and slices without steps; the array itself answers all other keys."""
+        """Return a part, given by integers and slices without steps; other keys are passed to the array itself."""
         keys = key if isinstance(key, tuple) else (key,)
         if len(keys) > self.ndim or any(not isinstance(k, int | slice) or _odd(k) for k in keys):
             return np.asarray(self.array[key])
@@ -79,7 +79,7 @@ class CachedArray:
         return found[tuple(0 if isinstance(k, int) else slice(None) for k in keys)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """Return the whole array, without the cache."""
+        """Return the whole array, bypassing the cache."""
         return np.asarray(self.array[...], dtype)
 
     def _read(self, spans: Sequence[tuple[int, int]]) -> npt.NDArray[Any]:
@@ -90,7 +90,7 @@ class CachedArray:
         numbers = [range(a // side, -(-b // side)) for (a, b), side in zip(spans, sides, strict=True)]
         for which in itertools.product(*numbers):
             chunk = self._chunks.get(self.array, which)
-            # Both the wanted part and the chunk are intervals along each axis: copy what they share.
+            # The requested part and the chunk are both intervals along each axis: copy their intersection.
             begins = [n * side for n, side in zip(which, sides, strict=True)]
             ends = [b + n for b, n in zip(begins, chunk.shape, strict=True)]
             shared = [(max(a, b), min(z, e)) for (a, z), b, e in zip(spans, begins, ends, strict=True)]
@@ -108,12 +108,12 @@ def _span(key: int | slice, size: int) -> tuple[int, int]:
         start, stop, _ = key.indices(size)
         return start, stop
     if key >= size:
-        raise IndexError(f"index {key} of an axis of {size}")
+        raise IndexError(f"index {key} is out of range for an axis of size {size}")
     return key, key + 1
 
 
 def cached(samples: Sequence[Sample], limit: int) -> list[Sample]:
-    """Return samples whose arrays on disk share one cache; arrays in memory and memory maps stay as they are."""
+    """Return samples whose arrays on disk share one cache; arrays in memory and memory maps are unchanged."""
     chunks = ChunkCache(limit)
 
     def one(array: Any) -> Any:

@@ -13,14 +13,14 @@ from fijibridge.cells.targets.from_labels import IGNORE
 from fijibridge.errors import TrainingError
 from fijibridge.nn.patches.sample import Sample, Slices
 
-_BLOCK = 4096  # pixels of a block along an image's first axis, approximately
-_SLAB = 2**22  # pixels read at a time to sum them
-_NEAR = 3  # pixels: distance from a membrane that counts as near
+_BLOCK = 4096  # approximate number of pixels in a block of rows
+_SLAB = 2**22  # pixels read at a time for summation
+_NEAR = 3  # largest distance from a membrane that counts as near, pixels
 _NEAR_FACTOR = 10.0  # density near membranes; 1 elsewhere
 
 
 class Density(Protocol):
-    """Function that rates the pixels of a part of an image; 0 excludes a pixel."""
+    """Function that returns the sampling density of the pixels in a part of an image; 0 excludes a pixel."""
 
     def __call__(self, sample: Sample, where: Slices, membrane: int) -> npt.NDArray[Any]:
         """Return the density of the pixels at `where`, given the class id of membranes."""
@@ -28,22 +28,22 @@ class Density(Protocol):
 
 
 def uniform(sample: Sample, where: Slices, membrane: int) -> npt.NDArray[np.bool_]:
-    """Rate all pixels of known truth alike."""
+    """Return equal density for all pixels whose truth is known."""
     return np.asarray(sample.classes(where) != IGNORE)
 
 
 def by_weight(sample: Sample, where: Slices, membrane: int) -> npt.NDArray[Any]:
-    """Rate pixels of known truth by their weight."""
+    """Return the weight of each pixel whose truth is known as its density."""
     weights = sample.weights(where)
     if weights is None:
-        raise TrainingError(f"{sample.name or 'a sample'} has no weight image, which sampling='weighted' needs")
+        raise TrainingError(f"{sample.name or 'a sample'} has no weight image, but sampling='weighted' needs one")
     return np.where(uniform(sample, where, membrane), weights, 0)
 
 
 def near_membranes(sample: Sample, where: Slices, membrane: int) -> npt.NDArray[np.float64]:
-    """Rate pixels of known truth 10 up to 3 px from a membrane (per axis), else 1."""
+    """Return density 10 for pixels up to 3 px from a membrane along each axis, 1 for others whose truth is known."""
     first, last = where[0].start, where[0].stop
-    # Membranes just outside of the part count too: it is read with a margin along the one axis that is cut.
+    # Membranes just outside the part count too: it is read with a margin along the first axis, the only one cut.
     above, below = min(_NEAR, first), min(_NEAR, sample.shape[0] - last)
     classes = sample.classes((slice(first - above, last + below), *where[1:]))
     near = ndimage.maximum_filter(classes == membrane, size=2 * _NEAR + 1)
@@ -54,15 +54,15 @@ def near_membranes(sample: Sample, where: Slices, membrane: int) -> npt.NDArray[
 class DensityMap:
     """Density of one image, as cumulative sums over blocks of rows.
 
-    Only the sums are kept, so that memory does not grow with the image. To draw a pixel, its block is found among the
-    sums, and that block alone is rated again.
+    Only the sums are kept, so memory use hardly grows with the image. To draw a pixel, its block is found from the
+    sums, and the density of that block alone is computed again.
 
     Parameters
     ----------
     sample
         The image.
     density
-        Rates the pixels of a part; multiplied by ``sample.centres`` where given.
+        Function that returns the density of a part; its result is multiplied by ``sample.centres``, if given.
     membrane
         Class id of membranes.
     """
@@ -70,7 +70,7 @@ class DensityMap:
     def __init__(self, sample: Sample, density: Density, membrane: int):
         self.sample, self._density, self._membrane = sample, density, membrane
         rest = max(math.prod(sample.shape[1:]), 1)
-        self.rows = max(_BLOCK // rest, 1)  # of a block
+        self.rows = max(_BLOCK // rest, 1)  # in a block
         slab = max(_SLAB // rest // self.rows, 1) * self.rows
         self.sums = np.cumsum(np.concatenate([self._sums(start, slab) for start in range(0, sample.shape[0], slab)]))
 
@@ -84,15 +84,15 @@ class DensityMap:
 
         Notes
         -----
-        Inverse transform sampling in two steps: one uniform number in [0, total) selects a block among the cumulative
-        sums, and what remains of it a pixel among the cumulative sums of the block.
+        Inverse transform sampling in two steps: a uniform random number in [0, total) selects a block by the cumulative
+        sums of all blocks; its remainder selects a pixel by the cumulative sums within the block.
         """
         aim = rng.random() * self.total
         block = min(int(np.searchsorted(self.sums, aim, side="right")), len(self.sums) - 1)
         density = self._part(block * self.rows, (block + 1) * self.rows)
         within = np.cumsum(density.reshape(-1), dtype=float)
         aim = (aim - (self.sums[block - 1] if block else 0.0)) / (within[-1] or 1) * within[-1]
-        # Rounding may put the aim behind the last sum: a pixel of density 0 at the end must not be drawn.
+        # Rounding may move the aim beyond the last sum: a pixel with density 0 at the end must not be drawn.
         flat = int(min(np.searchsorted(within, aim, side="right"), np.flatnonzero(density.reshape(-1))[-1]))
         place = np.unravel_index(flat, density.shape)
         return (int(place[0]) + block * self.rows, *(int(p) for p in place[1:]))
@@ -109,17 +109,17 @@ class DensityMap:
 
 
 def weight_errors(errors: npt.ArrayLike, reach: float = 8, floor: float = 0.05) -> npt.NDArray[np.float32]:
-    """Compute a density that is high around wrong pixels and low, but never 0, elsewhere.
+    """Compute a sampling density that is high around wrong pixels and low, but never 0, elsewhere.
 
     Parameters
     ----------
     errors
-        (Y, X) or (Z, Y, X), True or non-zero where a prediction was wrong: ``fijibridge.diagnose(...).errors``, or a
-        mask.
+        (Y, X) or (Z, Y, X), True or non-zero where a prediction was wrong: ``fijibridge.diagnose(...).errors`` or
+        another mask.
     reach
         Standard deviation of the Gaussian around a wrong pixel, in pixels.
     floor
-        Density of a pixel far from all errors; the highest is 1.
+        Density of a pixel far from all errors; the maximum is 1.
 
     Returns
     -------

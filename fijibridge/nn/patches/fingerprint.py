@@ -17,12 +17,12 @@ from fijibridge.nn.patches.sample import Sample
 if TYPE_CHECKING:
     from fijibridge.nn.patches.sampler import PatchSampler
 
-_PARTS = 64  # parts of an array on disk that are read
-_SIDE = 32  # sides of the piece whose normalised intensities are compared, pixels
+_PARTS = 64  # number of parts of an array on disk that are read
+_SIDE = 32  # side of the piece whose normalised intensities are compared, pixels
 
 
 def plain(value: Any) -> Any:
-    """Return a JSON-ready value: callables by module and name, other objects by those of their type.
+    """Return a JSON-ready value: for callables their module and name, for other objects those of their type.
 
     Examples
     --------
@@ -53,11 +53,11 @@ def described(sampler: PatchSampler) -> dict[str, Any]:
 
 
 def fingerprint_of(samples: Sequence[Sample]) -> str:
-    """Return a checksum of the samples, by which a resumed run is compared with its begin.
+    """Return a checksum of the samples, to verify that a resumed run has the same data as at its beginning.
 
     Notes
     -----
-    Of an array on disk, only some parts are read, spread over the whole array.
+    Only some parts of an array on disk are read, spread over the whole array.
     """
     check = 0
     for sample in samples:
@@ -65,7 +65,7 @@ def fingerprint_of(samples: Sequence[Sample]) -> str:
             for piece in () if array is None else _pieces(array):
                 check = zlib.crc32(f"{piece.shape} {piece.dtype}".encode(), check)
                 check = zlib.crc32(np.ascontiguousarray(piece).data, check)
-        if sample.scaled is not None:  # pixels are not normalised yet: a piece shows how they will be
+        if sample.scaled is not None:  # not normalised yet: include a normalised piece
             sides = [min(n, _SIDE) for n in sample.shape]
             corner = [(n - side) // 2 for n, side in zip(sample.shape, sides, strict=True)]
             check = zlib.crc32(sample.cut(corner, sides)[0].tobytes(), check)
@@ -73,9 +73,10 @@ def fingerprint_of(samples: Sequence[Sample]) -> str:
 
 
 def pixel_fingerprint(samples: Sequence[Sample], normalisation: Normalisation) -> str:
-    """Return a checksum of all pixels and their normalisation, by which a resumed run is compared with its begin.
+    """Return a checksum of all pixels and their normalisation, to verify the data of a resumed run.
 
-    It differs from :func:`fingerprint_of`, which also serves arrays on disk, because records of version 0.1 hold both.
+    :func:`fingerprint_of`, which also handles arrays on disk, does not replace it, because records of version 0.1
+    contain both.
     """
     check = zlib.crc32(repr(normalisation).encode())
     for sample in samples:
@@ -86,7 +87,7 @@ def pixel_fingerprint(samples: Sequence[Sample], normalisation: Normalisation) -
 
 
 def _pieces(array: Any) -> Iterator[npt.NDArray[Any]]:
-    """Yield an array in memory as a whole, or parts of one on disk."""
+    """Yield an array in memory as a whole, or parts of an array on disk."""
     source = array.array if isinstance(array, CachedArray) else array
     if isinstance(source, np.ndarray) and not is_mapped(source):
         yield source

@@ -1,4 +1,4 @@
-"""Places of patches: drawn at random by a sampling density, or on a regular grid."""
+"""Places of patches: drawn at random with a sampling density, or on a regular grid."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class RandomPlaces:
     samples, patch
         Images, and the sides of a patch in pixels.
     mode
-        Sampling mode: its density and its choice of the image.
+        Sampling mode, which defines the density and the choice of the image.
     membrane
         Class id of membranes.
     wanted
-        Class id of which a patch must hold a pixel; None for any patch.
+        Class id of which a patch must contain a pixel; None to accept any patch.
 
     Raises
     ------
@@ -50,8 +50,8 @@ class RandomPlaces:
         self.useful = np.flatnonzero(totals > 0)
         if not len(self.useful):
             raise TrainingError(
-                "no pixel of any image can be the centre of a patch: none has a known truth (check regions and label "
-                "files), or weight or centres are 0 everywhere"
+                "no pixel of any image can be the centre of a patch: the truth is unknown everywhere (check regions "
+                "and label files), or weight or centres are 0 everywhere"
             )
         likely = totals[self.useful] if mode.images == "by density" else np.ones(len(self.useful))
         self.probabilities = likely / likely.sum()
@@ -71,15 +71,15 @@ class RandomPlaces:
                 which = int(rng.choice(self.useful, p=self.probabilities))
             sample = self.samples[which]
             centre = self.maps[which].draw(rng)
-            # Moved into the image; where the image is smaller than the patch, the corner is 0.
+            # Move the patch into the image; if the image is smaller than the patch, the corner is 0.
             corner = tuple(
                 min(max(c - p // 2, 0), max(n - p, 0)) for c, p, n in zip(centre, self.patch, sample.shape, strict=True)
             )
             if self.wanted is None or self._holds(sample, corner):
                 return which, corner
         raise TrainingError(
-            f"no patch with a pixel of class {self.wanted} was found in {_TRIES} tries: leave require out, or check "
-            "that the targets hold that class"
+            f"no patch with a pixel of class {self.wanted} was found in {_TRIES} tries: omit require, or check "
+            "that the targets contain that class"
         )
 
     def _holds(self, sample: Sample, corner: Sequence[int]) -> bool:
@@ -88,14 +88,14 @@ class RandomPlaces:
 
 
 class Grid:
-    """Places on a regular grid, each once an epoch, in an order that depends on a seed.
+    """Places on a regular grid, each used once per epoch, in an order that depends on a seed.
 
     Parameters
     ----------
     samples, patch
         Images, and the sides of a patch in pixels.
     stride
-        Distance between neighbouring patches along each axis, in pixels; the last of a row ends with the image.
+        Distance between neighbouring patches along each axis, in pixels; the last patch ends at the border.
     """
 
     def __init__(self, samples: Sequence[Sample], patch: Sequence[int], stride: Sequence[int]):
@@ -108,7 +108,7 @@ class Grid:
         return int(self.ends[-1])
 
     def at(self, number: int) -> Place:
-        """Return a place by its index, counted through all images in row-major order."""
+        """Return a place by its index; places are numbered in row-major order through all images."""
         which = int(np.searchsorted(self.ends, number, side="right"))
         within = number - (int(self.ends[which - 1]) if which else 0)
         steps = np.unravel_index(within, self.counts[which])
@@ -119,7 +119,7 @@ class Grid:
         return which, tuple(corner)
 
     def shuffled(self, number: int, seed: Sequence[int]) -> Place:
-        """Return the place that comes as number `number` in the random order of a seed."""
+        """Return the place at index `number` of the random order given by a seed."""
         return self.at(permuted(number, len(self), seed))
 
     def _axes(self, sample: Sample) -> Iterator[tuple[int, int, int]]:
@@ -127,7 +127,7 @@ class Grid:
 
 
 def grid_shape(shape: Sequence[int], patch: Sequence[int], stride: Sequence[int]) -> tuple[int, ...]:
-    """Return the number of patches along each axis of an image, which together hold all its pixels.
+    """Return the number of patches along each axis that together cover all pixels of an image.
 
     Examples
     --------
@@ -143,11 +143,13 @@ def strides_of(stride: int | Sequence[int], dims: int) -> tuple[int, ...]:
     Raises
     ------
     TrainingError
-        If there is neither one number nor one for each axis, or one is below 1.
+        If `stride` is neither one number nor one for each axis, or a number is below 1.
     """
     steps = (stride,) * dims if isinstance(stride, int | np.integer) else tuple(stride)
     if len(steps) != dims or any(int(step) < 1 for step in steps):
-        raise TrainingError(f"stride is {stride}; expected one number of at least 1, or {dims}, one for each axis")
+        raise TrainingError(
+            f"stride is {stride}; expected one number of at least 1, or {dims} such numbers, one for each axis"
+        )
     return tuple(int(step) for step in steps)
 
 
@@ -156,9 +158,9 @@ def permuted(number: int, count: int, seed: Sequence[int]) -> int:
 
     Notes
     -----
-    A Feistel network of four rounds on the next power of four, with cycle walking (Black and Rogaway 2002, "Ciphers
-    with arbitrary finite domains"). ``default_rng(seed).permutation(count)`` would say it in a line; this order stays
-    because runs and saved samplers of version 0.1 are resumed in it.
+    A Feistel network with four rounds on the next power of four, with cycle walking (Black and Rogaway 2002, "Ciphers
+    with arbitrary finite domains"). ``default_rng(seed).permutation(count)`` would be a one-line alternative, but runs
+    and saved samplers of version 0.1 are resumed in this order.
 
     Examples
     --------
@@ -171,16 +173,16 @@ def permuted(number: int, count: int, seed: Sequence[int]) -> int:
     keys = np.random.default_rng(list(seed)).integers(1 << 62, size=4)
     while True:
         left, right = number >> half, number & mask
-        # A round swaps the halves and mixes one into the other. It can be undone whatever the mixing does, so the
-        # rounds map the numbers below 4**half one to one onto themselves.
+        # A round swaps the halves and mixes one into the other. It is invertible for any mixing function, so the rounds
+        # are a permutation of the numbers below 4**half.
         for key in keys:
             mixed = (right * 0x9E3779B97F4A7C15 + int(key)) & (2**64 - 1)
             mixed ^= mixed >> 29
             mixed = (mixed * 0xBF58476D1CE4E5B9) & (2**64 - 1)
             left, right = right, left ^ ((mixed >> 32) & mask)
         number = (left << half) | right
-        # Outside of the range, the rounds are applied again: following a cycle of a one-to-one map from inside, the
-        # first number inside is met by no other start.
+        # Outside the range, apply the rounds again. In a cycle of a permutation, two different starts inside the range
+        # cannot have the same next number inside the range, so the result is a permutation too.
         if number < count:
             return number
 

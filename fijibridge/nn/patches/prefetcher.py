@@ -1,4 +1,4 @@
-"""Prefetching of batches: cut and moved to the device while it computes on the batch before."""
+"""Prefetching: batches are cut and moved to the device while it computes on the previous batch."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Feed:
     """Batches of an epoch on a device, cut in a thread while the device computes.
 
     Two steps overlap with the computation: cutting a batch from disk or memory (in a thread, never a process, because
-    forking beside the threads of a JVM is unsafe), and moving it to the device, where patches are transformed; on a GPU
-    from pinned memory, on a separate stream. The thread uses one core: its many small operations, spread over all
-    cores, would each wait for those on which the network computes.
+    forking is unsafe while a JVM has threads), and moving it to the device, where patches are transformed (for a GPU:
+    from pinned memory, on a separate stream). The thread uses a single core: if its many small operations were spread
+    over all cores, each of them would wait for cores on which the network computes.
 
     Parameters
     ----------
     sampler
         Source of the batches.
     device
-        Device to move them to.
+        Device to which the batches are moved.
     ahead
         Number of batches cut in advance.
     """
@@ -40,7 +40,7 @@ class Feed:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches of an epoch, or the rest of it."""
+        """Yield the batches of an epoch, or its remaining batches."""
         sampler = self.sampler
         epoch, first = sampler.epoch, sampler.done
         with _Prefetch(sampler, epoch, first, self.ahead, self.device) as prefetch:
@@ -51,7 +51,7 @@ class Feed:
         sampler.epoch, sampler.done = epoch + 1, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the position: batches handed out, without those cut in advance."""
+        """Return the position: batches already yielded, not counting those cut in advance."""
         return self.sampler.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -61,12 +61,12 @@ class Feed:
 
 @cache
 def _stream(device: torch.device) -> Any:
-    """Return the stream for batches; one per device, because cuBLAS keeps up to 32 MiB for each stream it ever saw."""
+    """Return the stream for batches; one per device, because cuBLAS keeps up to 32 MiB for each stream ever used."""
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 class _Prefetch:
-    """Thread that cuts, moves and transforms batches, and the queue from it to the consumer."""
+    """Thread that cuts, moves and transforms batches, and its queue to the consumer."""
 
     def __init__(self, sampler: PatchSampler, epoch: int, first: int, ahead: int, device: torch.device):
         self.sampler, self.epoch, self.first, self.device = sampler, epoch, first, device
@@ -79,7 +79,7 @@ class _Prefetch:
         cores = torch.get_num_threads()
         self.thread.start()
         self.alone.wait()
-        torch.set_num_threads(cores)  # the thread has set the default of threads that start later: restore it
+        torch.set_num_threads(cores)  # the thread changed the default for threads started later: restore it
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,7 +91,7 @@ class _Prefetch:
         if isinstance(found, BaseException):
             raise found
         batch: Batch = found
-        if moved is not None:  # the consumer's stream waits for the copy, and keeps the memory until it is done
+        if moved is not None:  # wait for the copy on the consumer's stream, and keep its memory until then
             here = torch.cuda.current_stream(self.device)
             here.wait_event(moved)
             for part in batch:
@@ -99,7 +99,7 @@ class _Prefetch:
         return batch
 
     def _work(self) -> None:
-        torch.get_num_threads()  # makes torch read the default now; later it would overwrite the number set below
+        torch.get_num_threads()  # makes torch read the default now: later, it would overwrite the number set below
         torch.set_num_threads(1)
         self.alone.set()
         try:
@@ -110,7 +110,7 @@ class _Prefetch:
             self._put((error, None))
 
     def _put(self, found: Any) -> bool:
-        """Queue a result; return False if the consumer has left."""
+        """Queue a result; return False if the consumer has stopped."""
         while not self.over.is_set():
             try:
                 self.ready.put(found, timeout=0.1)

@@ -23,24 +23,24 @@ Cut: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[Any], npt.NDArray[np
 class Sample:
     """Image with its target.
 
-    Arrays may be numpy's, memory maps, or dask's or zarr's; of arrays on disk, only the pixels of a patch are read when
-    it is cut.
+    Arrays may be numpy arrays, memory maps, or dask or zarr arrays. From an array on disk, only the pixels of a patch
+    are read when it is cut.
 
     Attributes
     ----------
     image : array
         (C, Y, X) or (C, Z, Y, X).
     target : array
-        (Y, X) or (Z, Y, X) class ids, 255 = unknown; or (1 + E, ...) with the class ids first.
+        (Y, X) or (Z, Y, X) class ids, 255 = unknown; or (1 + E, ...): class ids, then targets of further heads.
     weight : array or None
-        Weight of each pixel; 1 if left out.
+        Weight of each pixel; by default 1.
     name : str
-        Name in messages.
+        Name used in messages.
     centres : array or None
-        (Y, X) or (Z, Y, X) factor of the sampling density, the probability that a pixel is the centre of a patch: a
-        mask of a region, or :func:`fijibridge.weight_errors`. 1 if left out.
+        (Y, X) or (Z, Y, X) factor for the sampling density (the relative probability that a pixel is the centre of a
+        patch): a mask of a region, or the result of :func:`fijibridge.weight_errors`. By default 1.
     scaled : callable or None
-        Normalises the intensities of a cut piece (C, ...); None if the image is normalised.
+        Function that normalises the intensities of a cut piece (C, ...); None if the image is already normalised.
     """
 
     image: Any
@@ -71,7 +71,7 @@ class Sample:
     def cut(self, corner: Sequence[int], patch: Sequence[int]) -> Cut:
         """Cut a patch: image (C, ...), target (...) or (1 + E, ...), and weight (...).
 
-        Beyond the image, the image is mirrored and the truth is unknown.
+        Beyond the border, the image is extended by mirroring, and the truth is unknown.
         """
         where = tuple(slice(c, min(c + p, n)) for c, p, n in zip(corner, patch, self.shape, strict=True))
         piece = np.asarray(self.image[(slice(None), *where)])
@@ -83,7 +83,7 @@ class Sample:
         if not any(after for _, after in short):
             return x, y, weight
         beyond = [(0, 0), *short] if self.extra else short
-        # Unknown truth is the class id 255; the channels after the class ids hold numbers, which are padded with 0.
+        # Pad class ids with 255 (unknown), and the channels after them with 0.
         y = np.pad(y, beyond, constant_values=0 if self.extra else IGNORE)
         if self.extra:
             known = np.pad(np.ones(weight.shape, bool), short)
@@ -92,12 +92,12 @@ class Sample:
 
 
 def check_samples(samples: Sequence[Sample], dims: int) -> None:
-    """Refuse samples whose images, targets and weights do not fit each other.
+    """Refuse samples whose images, targets and weights do not match.
 
     Raises
     ------
     TrainingError
-        If shapes differ; names the image.
+        If shapes differ; the message names the image.
     """
     if not isinstance(samples, Sequence) or not all(isinstance(sample, Sample) for sample in samples):
         odd = samples if not isinstance(samples, Sequence) else next(s for s in samples if not isinstance(s, Sample))
@@ -113,8 +113,8 @@ def check_samples(samples: Sequence[Sample], dims: int) -> None:
         spatial = target[1:] if sample.target.ndim == dims + 1 else target
         if len(sample.image.shape) != dims + 1 or spatial != sample.shape:
             raise TrainingError(
-                f"{name}: image {tuple(sample.image.shape)} and target {target} do not fit a patch of {dims} axes; "
-                "expected (C, ...) and (...) of one shape"
+                f"{name}: image {tuple(sample.image.shape)} and target {target} do not fit a patch with {dims} axes; "
+                "expected (C, ...) and (...) of equal shape"
             )
         if sample.weight is not None and tuple(sample.weight.shape) != sample.shape:
             raise TrainingError(

@@ -1,4 +1,4 @@
-"""Batches of patches, cut and transformed when they are needed."""
+"""Batches of patches, cut and transformed on demand."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from fijibridge.nn.patches.places import Grid, Place, RandomPlaces, strides_of
 from fijibridge.nn.patches.sample import Batch, Sample, check_samples
 from fijibridge.nn.patches.sampling import DEFAULT, Sampling, sampling_mode
 
-_BATCHES = 50  # in an epoch of random patches
+_BATCHES = 50  # batches in an epoch of random patches
 
 
 class PatchSampler:
-    """Draw batches of patches from images of any sizes.
+    """Draw batches of patches from images of any size.
 
     Parameters
     ----------
@@ -33,44 +33,45 @@ class PatchSampler:
     batch
         Patches in a batch.
     batches
-        Batches in an epoch. Left out: 50; with a grid, as many as it has patches for.
+        Batches in an epoch. By default 50, or with a grid as many as the whole grid needs.
     augment
-        Transform each patch: True for the usual :class:`fijibridge.Augmentation`, or an augmentation.
+        Whether to transform each patch: True for the default :class:`fijibridge.Augmentation`, or an augmentation.
     seed
-        The same seed gives the same patches.
+        Seed of the random numbers; the same seed gives the same patches.
     sampling
-        Rule by which patches are placed; ``fijibridge.nn.patches.sampling.MODES`` lists the rules. Each but the grid
-        draws the centre of a patch, which is then moved so that the patch lies in the image:
+        Rule for placing patches, listed in ``fijibridge.nn.patches.sampling.MODES``. Each rule except the grid draws
+        the centre of a patch, which is then moved so that the patch lies within the image:
 
-        - ``"positions"``: all pixels of known truth are equally likely;
-        - ``"images"``: all images are equally likely, and all known pixels of one;
-        - ``"locations"``: images take turns, all known pixels of one are equally likely;
-        - ``"weighted"``: pixels are as likely as their weight;
+        - ``"positions"``: all pixels with known truth are equally likely;
+        - ``"images"``: all images are equally likely, and so are the known pixels within an image;
+        - ``"locations"``: images take turns, and the known pixels within an image are equally likely;
+        - ``"weighted"``: the probability of a pixel is proportional to its weight;
         - ``"membranes"``: pixels near membranes are ten times as likely;
         - ``"grid"``: a regular grid, each place once an epoch, in random order.
     stride
-        Distance between neighbouring patches of the grid, in pixels: one number, or one for each axis; half a patch if
-        left out.
+        Distance between neighbouring patches of the grid, in pixels: one number, or one for each axis. By default half
+        a patch.
     require
-        Class id: draw only patches that hold a pixel of it.
+        Class id; only patches that contain a pixel of this class are drawn.
     membrane
         Class id of membranes.
     fixed
-        Repeat the same patches each epoch.
+        Whether to repeat the same patches in each epoch.
     cache
-        Bytes of memory for chunks of images on disk (zarr, HDF5), which would be decompressed for each patch otherwise.
+        Memory in bytes for caching chunks of images on disk (zarr, HDF5), which otherwise are decompressed for each
+        patch.
 
     Raises
     ------
     TrainingError
-        If an image and its target do not fit, or no pixel has a known truth.
+        If an image and its target do not match, or no pixel has a known truth.
 
     Notes
     -----
-    Patch i of epoch e depends on (seed, e, i) only: not on batches, devices, or earlier patches. Nothing is cut before
-    it is needed and no list of positions is made, so that memory depends only on `cache` and the images in memory.
-    Where an image is smaller than the patch, it is mirrored at its border and the truth there is unknown.
-    A batch is (x, y, weight): (B, C, Y, X) ``float32``, (B, Y, X) ``int64``, (B, Y, X) ``float32``.
+    Patch i of epoch e depends only on (seed, e, i): not on batches, devices, or earlier patches. Patches are cut on
+    demand, and no list of positions is stored, so memory use depends only on `cache` and the images in memory. An image
+    that is smaller than the patch is extended by mirroring at its border, with unknown truth there. A batch is (x, y,
+    weight): (B, C, Y, X) ``float32``, (B, Y, X) ``int64``, (B, Y, X) ``float32``.
     """
 
     def __init__(
@@ -116,8 +117,8 @@ class PatchSampler:
         return self.batches
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches of an epoch, or the rest of it; the next call yields the next epoch."""
-        if self.done >= self.batches:  # a caller that counts batches never exhausted the generator of this epoch
+        """Yield the batches of an epoch, or its remaining batches; the next call yields the next epoch."""
+        if self.done >= self.batches:  # a caller that counts batches does not exhaust the generator
             self.epoch, self.done = self.epoch + 1, 0
         while self.done < self.batches:
             number, epoch = self.done, self.epoch
@@ -126,11 +127,11 @@ class PatchSampler:
         self.epoch, self.done = self.epoch + 1, 0
 
     def batch_at(self, epoch: int, number: int) -> Batch:
-        """Return one batch, transformed; epoch and number count from 0."""
+        """Return one transformed batch; epoch and number count from 0."""
         return self.transform(self.cut(epoch, number), epoch, number)
 
     def cut(self, epoch: int, number: int) -> Batch:
-        """Return one batch on the CPU, not transformed."""
+        """Return one untransformed batch on the CPU."""
         places = [self._place(epoch, i) for i in self._numbers(number)]
         cuts = [self.samples[which].cut(corner, self.patch) for which, corner in places]
         x, y, weight = (np.stack(part) for part in zip(*cuts, strict=True))
@@ -138,41 +139,41 @@ class PatchSampler:
         return torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(weight)
 
     def transform(self, batch: Batch, epoch: int, number: int) -> Batch:
-        """Transform a batch that :meth:`cut` returned, on the device where it is."""
+        """Transform a batch returned by :meth:`cut`, on its current device."""
         if replace(self.augmentation, heads=()) == Augmentation.none():
             return batch
         rngs = [np.random.default_rng((*self._key(epoch, i), 1)) for i in self._numbers(number)]
         return self.augmentation(batch, rngs)
 
     def share(self, rank: int, world: int) -> PatchSampler:
-        """Return a sampler of one of `world` devices, which yields its part of each batch.
+        """Return a sampler for one of `world` devices, which yields that device's part of each batch.
 
         Raises
         ------
         TrainingError
-            If the batch cannot be shared equally.
+            If the batch cannot be divided equally.
         """
         if self.batch % world:
-            raise TrainingError(f"a batch of {self.batch} patches cannot be shared equally by {world} devices")
+            raise TrainingError(f"a batch of {self.batch} patches cannot be divided equally among {world} devices")
         part = copy(self)
         part._rank, part._world = rank, world
         return part
 
     def state_dict(self) -> dict[str, Any]:
-        """Return epoch and batch, to continue from later."""
+        """Return the position (epoch and batch) from which to continue later."""
         return {"epoch": self.epoch, "done": self.done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a state that :meth:`state_dict` returned."""
+        """Continue from a position returned by :meth:`state_dict`."""
         self.epoch, self.done = int(state["epoch"]), int(state["done"])
 
     def coverage(self) -> float:
-        """Return the number of patches of an epoch that hold a pixel, on average over all pixels."""
+        """Return the number of patches per epoch that contain a pixel, averaged over all pixels."""
         pixels = sum(math.prod(sample.shape) for sample in self.samples)
         return self.batches * self.batch * math.prod(self.patch) / pixels
 
     def _numbers(self, number: int) -> range:
-        """Return the indices, in the epoch, of the patches of a batch on this device."""
+        """Return the indices within the epoch of this device's patches in a batch."""
         each = self.batch // self._world
         first = number * self.batch + self._rank * each
         return range(first, first + each)

@@ -1,8 +1,8 @@
-"""Registry of sampling modes, the rules by which patches are placed.
+"""Registry of sampling modes, the rules for placing patches.
 
 To add a mode, write its density in :mod:`fijibridge.nn.patches.density` and add an entry to :data:`MODES`. The type
-:data:`Sampling`, the checks of settings, and the texts of verbs and command line derive from it. This module imports
-neither numpy nor torch.
+:data:`Sampling`, the checks of settings, and the texts of verbs and the command line are derived from it. This module
+imports neither numpy nor torch.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SamplingMode:
-    """Rule by which patches are placed.
+    """Rule for placing patches.
 
     Attributes
     ----------
     name : str
         Value of ``sampling=``.
     summary : str
-        Rule in one line, for help and docs.
+        Description of the rule in one line, for help and documentation.
     density : str
-        Function of :mod:`fijibridge.nn.patches.density` that rates pixels as centres of patches.
+        Function in :mod:`fijibridge.nn.patches.density` that computes the sampling density of patch centres.
     images : str
-        Choice of the image: ``"by density"``, in proportion to the sum over its pixels; ``"equal"``, each with the
-        same probability; ``"in turn"``, one after the other.
+        Choice of the image: ``"by density"``, with a probability proportional to the sum of its density; ``"equal"``,
+        all with the same probability; ``"in turn"``, one after the other.
     grid : bool
-        Whether patches lie on a regular grid; density and choice of the image have no effect then.
+        Whether patches lie on a regular grid; if so, `density` and `images` have no effect.
     needs : tuple of str
         Optional arrays of a :class:`fijibridge.Sample` that the mode requires.
     """
@@ -47,7 +47,7 @@ class SamplingMode:
     needs: tuple[str, ...] = ()
 
     def density_function(self) -> Density:
-        """Return the function that rates pixels as centres of patches."""
+        """Return the function that computes the sampling density of patch centres."""
         found: Density = getattr(import_module("fijibridge.nn.patches.density"), self.density)
         return found
 
@@ -55,9 +55,13 @@ class SamplingMode:
 MODES: dict[str, SamplingMode] = {
     mode.name: mode
     for mode in (
-        SamplingMode("positions", "all pixels of known truth are equally likely"),
-        SamplingMode("images", "all images are equally likely, and all known pixels of one", images="equal"),
-        SamplingMode("locations", "images take turns, all known pixels of one are equally likely", images="in turn"),
+        SamplingMode("positions", "all pixels with known truth are equally likely"),
+        SamplingMode(
+            "images", "all images are equally likely, and so are the known pixels within an image", images="equal"
+        ),
+        SamplingMode(
+            "locations", "images take turns, and the known pixels within an image are equally likely", images="in turn"
+        ),
         SamplingMode("weighted", "pixels are as likely as their weight", density="by_weight", needs=("weight",)),
         SamplingMode("membranes", "pixels near membranes are ten times as likely", density="near_membranes"),
         SamplingMode("grid", "a regular grid, each place once an epoch, in random order", grid=True),
@@ -66,7 +70,7 @@ MODES: dict[str, SamplingMode] = {
 """Sampling modes by name."""
 
 DEFAULT = "positions"
-"""Mode of a sampler or training that names none."""
+"""Default sampling mode."""
 
 if TYPE_CHECKING:
     Sampling: TypeAlias = str
@@ -76,12 +80,12 @@ else:
 
 
 def sampling_mode(name: str) -> SamplingMode:
-    """Return the sampling mode of a name.
+    """Return the sampling mode with a name.
 
     Raises
     ------
     TrainingError
-        If there is no mode of that name; lists the modes.
+        If there is no mode with this name; the message lists the modes.
 
     Examples
     --------
@@ -94,10 +98,10 @@ def sampling_mode(name: str) -> SamplingMode:
 
 
 def check_sampling(name: str) -> None:
-    """Raise :class:`fijibridge.errors.TrainingError` if there is no sampling mode of that name."""
+    """Raise :class:`fijibridge.errors.TrainingError` if there is no sampling mode with this name."""
     sampling_mode(name)
 
 
 def mode_list(indent: str = "") -> str:
-    """Return names and summaries as a list in reStructuredText or Markdown."""
+    """Return the names and summaries of the modes as a list in reStructuredText or Markdown."""
     return "\n".join(f'{indent}- ``"{mode.name}"``: {mode.summary};' for mode in MODES.values())[:-1] + "."

@@ -1,4 +1,4 @@
-"""Saved patches: image and target in one zarr array, and batches read from it."""
+"""Saved patches: images and targets in one zarr array, and batches read from it."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from fijibridge.nn.patches.sample import Batch
 from fijibridge.nn.patches.sampler import PatchSampler
 
 _FORMAT = "fijibridge patches 1"
-_EXACT = 2**24  # float32 holds each integer up to it
+_EXACT = 2**24  # float32 represents every integer up to this one exactly
 
 
 def save_patches(sampler: PatchSampler, path: str | PathLike[str], batches: int | None = None) -> Path:
-    """Write the patches of a sampler to disk, for other programs or further trainings.
+    """Write the patches of a sampler to disk, for other programs or later trainings.
 
     Parameters
     ----------
     sampler
-        Its first epochs are written, transformed; its position stays as it is.
+        The sampler. Transformed patches are written from its first epoch on; its position is left unchanged.
     path
         New folder: a zarr group with one array ``patches``, ``float32``, with axes n, c, (z,) y, x. Its attribute
-        ``channels`` names the channels: those of the image, the class ids (255 = unknown), targets of further heads,
+        ``channels`` names the channels: the image channels, the class ids (255 = unknown), the targets of further heads
         and the weight.
     batches
-        Number of batches; one epoch if left out.
+        Number of batches; by default one epoch.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def save_patches(sampler: PatchSampler, path: str | PathLike[str], batches: int 
     """
     target, wanted = Path(path), len(sampler) if batches is None else int(batches)
     if target.exists():
-        raise TrainingError(f"{target} exists: give the path of a new folder, or remove it")
+        raise TrainingError(f"{target} exists: pass the path of a new folder, or remove it")
     if wanted < 1:
         raise TrainingError(f"batches is {batches}; expected 1 or more")
     with atomic_folder(target) as unfinished:
@@ -83,11 +83,13 @@ def _write(sampler: PatchSampler, path: Path, batches: int) -> None:
 
 
 def _joined(batch: Batch) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return (B, C + targets + 1, ...)."""
+    """Concatenate the arrays of a batch to (B, C + targets + 1, ...)."""
     x, y, weight = batch
     y = y if y.ndim == x.ndim else y[:, None]
     if float(y.max()) > _EXACT:
-        raise TrainingError(f"a target holds the id {int(y.max())}: float32 is exact up to {_EXACT}; relabel the cells")
+        raise TrainingError(
+            f"a target contains the id {int(y.max())}: float32 is exact only to {_EXACT}; relabel the cells"
+        )
     return torch.cat([x.float(), y.float(), weight[:, None].float()], dim=1).cpu().numpy()
 
 
@@ -115,14 +117,14 @@ class SavedPatches:
     batch
         Patches in a batch; the last batch may be smaller.
     shuffle
-        Whether each epoch has another order; else patches come as saved.
+        Whether each epoch has a different order; otherwise patches are read in the order in which they were saved.
     seed
-        Seed of the order.
+        Seed of the random order.
 
     Attributes
     ----------
     patches : zarr.Array
-        (n, c, [z,] y, x) all patches; a patch is read with its batch.
+        All patches, (n, c, [z,] y, x); a patch is read only when its batch is.
     channels : list of str
         Names of the channels.
     about : dict
@@ -131,7 +133,7 @@ class SavedPatches:
     Raises
     ------
     TrainingError
-        If the path holds no saved patches.
+        If there are no saved patches at the path.
     """
 
     def __init__(self, path: str | PathLike[str], batch: int = 8, *, shuffle: bool = True, seed: int = 0):
@@ -144,7 +146,7 @@ class SavedPatches:
         self._resumed = False
 
     def __repr__(self) -> str:
-        """Return number, sides and channels of the patches."""
+        """Return a text with the number, sides and channels of the patches."""
         sides = " x ".join(str(n) for n in self.patches.shape[2:])
         return f"SavedPatches({self.patches.shape[0]} patches of {sides}, {', '.join(self.channels)})"
 
@@ -153,8 +155,8 @@ class SavedPatches:
         return -(-int(self.patches.shape[0]) // self.batch)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches of an epoch, or the rest of it after :meth:`load_state_dict`."""
-        if self.done and not self._resumed:  # the caller left the epoch before early
+        """Yield the batches of an epoch, or its remaining batches after :meth:`load_state_dict`."""
+        if self.done and not self._resumed:  # the caller left the previous epoch early
             self.epoch, self.done = self.epoch + 1, 0
         self._resumed = False
         while self.done < len(self):
@@ -167,7 +169,7 @@ class SavedPatches:
         """Return one batch, (x, y, weight); epoch and number count from 0."""
         count = int(self.patches.shape[0])
         if not 0 <= number < len(self):
-            raise IndexError(f"batch {number} of {len(self)}")
+            raise IndexError(f"batch {number} is out of range for {len(self)} batches")
         order = np.random.default_rng((self.seed, epoch)).permutation(count) if self.shuffle else np.arange(count)
         chosen = order[number * self.batch : (number + 1) * self.batch]
         joined = torch.from_numpy(np.stack([np.asarray(self.patches[int(n)]) for n in chosen]))
@@ -176,11 +178,11 @@ class SavedPatches:
         return x, y[:, 0].long() if y.shape[1] == 1 else y, weight
 
     def state_dict(self) -> dict[str, Any]:
-        """Return epoch and batch, to continue from later."""
+        """Return the position (epoch and batch) from which to continue later."""
         return {"epoch": self.epoch, "done": self.done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a position."""
+        """Continue from a position returned by :meth:`state_dict`."""
         self.epoch, self.done, self._resumed = int(state["epoch"]), int(state["done"]), True
 
 
@@ -192,7 +194,7 @@ def _opened(path: Path) -> tuple[Any, dict[str, Any]]:
         about = dict(group.attrs)
         array: Any = group["patches"]
     except (OSError, KeyError, ValueError) as error:
-        raise TrainingError(f"{path} holds no saved patches ({error}): write them with save_patches") from error
+        raise TrainingError(f"{path} contains no saved patches ({error}): write them with save_patches") from error
     if about.get("format") != _FORMAT:
         raise TrainingError(f"{path} has the format {about.get('format')!r}; expected {_FORMAT!r}")
     return array, about

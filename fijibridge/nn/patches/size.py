@@ -1,4 +1,4 @@
-"""Size of a patch: the default, and whether a network takes another."""
+"""Size of a patch: the default, and a check that a size fits a network."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from fijibridge.errors import TrainingError
 from fijibridge.nn.traits import Traits, last_side, next_side, takes_side, traits
 
 PATCH_SIDE = 128
-"""Default side of a patch in y and x, pixels; the next larger one that the network takes."""
+"""Default side of a patch in y and x in pixels, rounded up to a valid side for the network."""
 PATCH_SLICES = 16
-"""Default side in z."""
+"""Default side of a patch in z in pixels, rounded up likewise."""
 
 
 def patch_size(net: nn.Module, patch: Sequence[int] | None = None) -> tuple[int, ...]:
-    """Return the sides of a patch for a network, checked.
+    """Return the sides of a patch, checked to fit a network.
 
     Parameters
     ----------
     net
         The network.
     patch
-        (Y, X) or (Z, Y, X) pixels; left out, 128 in y and x and 16 in z, or the next sides that fit.
+        (Y, X) or (Z, Y, X) pixels; by default 128 in y and x and 16 in z, rounded up to sides that fit.
 
     Raises
     ------
     TrainingError
-        If the sides do not fit the network; names the nearest that do.
+        If the sides do not fit the network; the message states the nearest ones that do.
     """
     known = traits(net)
     if patch is None:
@@ -37,7 +37,7 @@ def patch_size(net: nn.Module, patch: Sequence[int] | None = None) -> tuple[int,
     size = tuple(int(n) for n in patch)
     if len(size) != known.dims or not all(takes_side(net, known, n) for n in size):
         raise TrainingError(
-            f"patch {size} does not fit the network: {known.dims} sides, {_expected_sides(net, known)}"
+            f"patch {size} does not fit the network: expected {known.dims} sides, {_expected_sides(net, known)}"
             f"{_nearest_sides(net, known, size)}"
         )
     return size

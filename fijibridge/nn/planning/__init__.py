@@ -1,4 +1,4 @@
-"""Planning of a training: patches that fit, and a forecast of time and memory."""
+"""Planning of a training: patch sizes that fit, and a forecast of time and memory."""
 
 from fijibridge.nn.memory import check_memory, training_memory
 from fijibridge.nn.patches.size import patch_size

@@ -1,4 +1,4 @@
-"""Forecast of the time and memory of a training, and their measurement."""
+"""Forecast and measurement of the time and memory of a training."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from fijibridge.nn.traits import traits
 from fijibridge.record import compare_forecast
 
 LOOKED_AT = 4
-"""Number of training batches whose loss is computed before the first step; validation uses every batch."""
-_START_S = 0.6  # seconds of Lightning before its first step
-_WRITE = 300e6  # bytes per second of writing a checkpoint
-_SPARE = 64 * 2**20  # bytes of tables, logs, threads
-_SLACK = 0.25  # share of the growth in the trial that the allocator keeps between steps
+"""Number of training batches whose loss is computed before the first step; for validation, all batches are used."""
+_START_S = 0.6  # seconds that Lightning needs before its first step
+_WRITE = 300e6  # bytes per second when writing a checkpoint
+_SPARE = 64 * 2**20  # bytes for tables, logs and threads
+_SLACK = 0.25  # share of the growth during the trial that the allocator may retain
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Time and memory that a training will take.
+    """Predicted time and memory of a training.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Forecast:
     setup_s : float
         Seconds before the first step.
     host_bytes : int or None
-        Upper bound of the memory of this process; None where the system does not report it.
+        Upper bound of the memory of this process; None if the system does not report it.
     device_bytes : int or None
         Peak of allocated memory on a CUDA device; None for other devices.
     step_s, epoch_s, total_s : float
@@ -63,7 +63,7 @@ class Forecast:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Forecast:
-        """Make a forecast from a dict of :meth:`to_dict`.
+        """Create a forecast from a dict returned by :meth:`to_dict`.
 
         Raises
         ------
@@ -73,16 +73,16 @@ class Forecast:
         names = [f.name for f in dataclasses.fields(cls)]
         missing = [n for n in names if n not in values]
         if missing:
-            raise TrainingError(f"a forecast without {', '.join(missing)}; expected {', '.join(names)}")
+            raise TrainingError(f"the forecast lacks {', '.join(missing)}; expected the fields {', '.join(names)}")
         return cls(**{n: values[n] for n in names})
 
     def compare(self, measured: Mapping[str, Any]) -> pd.DataFrame:
-        """Compare with a measurement.
+        """Compare the forecast with a measurement.
 
         Parameters
         ----------
         measured
-            Values by the names of the fields, as :meth:`Measurement.result` returns them; missing ones are NaN.
+            Measured values by field name, as :meth:`Measurement.result` returns them; missing ones become NaN.
 
         Returns
         -------
@@ -114,31 +114,31 @@ def forecast_training(
     ahead: bool = False,
     seconds: float = 5.0,
 ) -> Forecast:
-    """Forecast a training from a few real steps of it.
+    """Forecast the time and memory of a training from a few real steps.
 
     Parameters
     ----------
     net
-        The network. It stays as it is, and so do the position of the sampler and torch's random numbers.
+        The network. It is left unchanged, and so are the position of the sampler and torch's random state.
     sampler
-        Batches of an epoch: a :class:`fijibridge.PatchSampler`, or an iterable that restarts.
+        Batches of an epoch: a :class:`fijibridge.PatchSampler`, or an iterable that can be iterated repeatedly.
     watch
-        Batches of the validation.
+        Validation batches.
     epochs
         Epochs of the training.
     device, loss, precision
-        Those of the training; the loss is :class:`fijibridge.nn.losses.Loss` if left out.
+        As in the training; if omitted, the loss is :class:`fijibridge.nn.losses.Loss`.
     batches
         Batches in an epoch, for a sampler without a length.
     spent_s
-        Seconds of set-up so far, which count as set-up.
+        Seconds already spent on set-up; added to the forecast set-up.
     more_bytes
         Further host memory of the training, such as images that are not loaded yet.
     ema
         Whether the training keeps a moving average of the weights on the device.
     ahead
-        Whether the training follows later and makes its own, shorter trial: the set-up then excludes what is loaded and
-        compiled once.
+        Whether this forecast precedes a training that runs its own, shorter trial. If so, the set-up excludes what is
+        loaded and compiled only once.
     seconds
         Approximate time of the trial.
 
@@ -149,18 +149,20 @@ def forecast_training(
     Raises
     ------
     TrainingError
-        If a step does not fit into memory, the sampler has no length and `batches` is left out, or it is an iterator,
-        which the trial would consume.
+        If a step does not fit into memory, the sampler has no length and `batches` is omitted, or the sampler is an
+        iterator, which the trial would consume.
 
     Notes
     -----
-    Time: the median step of the trial, with the making of its batch, times the number of batches; validation likewise.
-    Host memory, an upper bound: memory of this process before; its growth in the trial, which trains a copy of the
-    network (weights, gradients, both moments of AdamW), and a quarter of that for what the allocator keeps; six copies
-    of the weights (best and averaged ones, a checkpoint with both moments, and its bytes while it is written); four
-    batches; and 64 MiB for tables, logs and threads.
+    Time is the median duration of a trial step, including the preparation of its batch, times the number of batches;
+    the same holds for validation.
+
+    Host memory (an upper bound) is the sum of: this process's memory before the trial; its growth during the trial, in
+    which a copy of the network is trained (weights, gradients, both AdamW moments), plus a quarter of that growth that
+    the allocator may retain; six copies of the weights (the best and the averaged weights, a checkpoint with both
+    moments, and its bytes while it is written); four batches; `more_bytes`; and 64 MiB for tables, logs and threads.
     """
-    import lightning.pytorch  # noqa: F401  the training loads it: its memory is to be counted
+    import lightning.pytorch  # noqa: F401  loaded by the training: its memory counts
 
     where = torch.device(device)
     count = _length(sampler, batches)
@@ -168,7 +170,7 @@ def forecast_training(
         loss = Loss(outputs=traits(net).outputs)
     most = max(2, min(10, epochs * count))
     cost = probe(net, _endless(sampler, where), where, loss, precision, most=most, seconds=seconds)
-    if ahead:  # a later trial is warm: one step of warm-up, its timed steps, three checks
+    if ahead:  # a later trial is faster: one warm-up step, the timed steps, three checks
         cost = dataclasses.replace(cost, seconds=(cost.steps + 1) * cost.step_s + 3 * cost.check_s)
     weights = sum(t.nbytes for t in (*net.parameters(), *net.buffers()))
     batch, checks = _batch_size(sampler, cost), _checks(watch)
@@ -179,16 +181,16 @@ def extrapolate(
     cost: Cost, batches: int, batch: int, checks: int, epochs: int, weights: int,
     spent_s: float = 0.0, more_bytes: int = 0, ema: bool = False,
 ) -> Forecast:  # fmt: skip
-    """Extrapolate the cost of a trial to a training.
+    """Extrapolate the cost of a trial to a whole training.
 
     Parameters
     ----------
     cost
         Cost of the trial.
     batches, batch, checks, epochs
-        Training batches in an epoch, patches in each, validation batches, epochs.
+        Training batches in an epoch, patches in a batch, validation batches, epochs.
     weights
-        Bytes of the network.
+        Size of the network in bytes.
     spent_s, more_bytes, ema
         As in :func:`forecast_training`.
     """
@@ -212,14 +214,16 @@ def host_bound(cost: Cost, weights: int, more_bytes: int = 0) -> int | None:
 def _length(sampler: Iterable[Batch], batches: int | None) -> int:
     if iter(sampler) is sampler:
         raise TrainingError(
-            "the batches are an iterator, which a trial would consume: give an iterable that restarts, such as a list, "
-            "a PatchSampler, or an object with __iter__ and __len__"
+            "the batches are an iterator, which a trial would consume: pass an iterable that can be iterated "
+            "repeatedly, such as a list, a PatchSampler, or an object with __iter__ and __len__"
         )
     if batches is None:
         try:
             return len(sampler)  # type: ignore[arg-type]
         except TypeError:
-            raise TrainingError("the sampler has no length: give the number of batches in an epoch, batches=") from None
+            raise TrainingError(
+                "the sampler has no length: pass the number of batches in an epoch as batches="
+            ) from None
     return int(batches)
 
 
@@ -232,8 +236,8 @@ def _batch_size(sampler: Iterable[Batch], cost: Cost) -> int:
 
 
 def _endless(sampler: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
-    """Yield batches epoch after epoch, without moving the sampler on."""
-    aside = copy.copy(sampler)  # with a separate position
+    """Yield batches epoch after epoch, without advancing the sampler."""
+    aside = copy.copy(sampler)  # has its own position
     source = Feed(aside, device) if isinstance(aside, PatchSampler) else aside
     while True:
         count = 0
@@ -248,8 +252,9 @@ class Measurement:
 
     Notes
     -----
-    Enter it when the set-up begins; call :meth:`began` when the first step begins, :meth:`step` after each step,
-    :meth:`epoch` after each epoch with its validation. A training that stops early is measured until then.
+    Use it as a context manager that is entered when the set-up begins. Call :meth:`began` when the first step begins,
+    :meth:`step` after each step, and :meth:`epoch` after each epoch with its validation. A training that stops early is
+    measured up to that point.
 
     Examples
     --------
@@ -283,7 +288,7 @@ class Measurement:
         self._memory.__exit__(kind, error, trace)
 
     def began(self) -> None:
-        """Mark the begin of the first step, which ends the set-up."""
+        """Mark the beginning of the first step, which ends the set-up."""
         self._began = self._last_step = self._last_epoch = time.perf_counter()
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)  # forget the peak of the trial
@@ -301,7 +306,7 @@ class Measurement:
         self._last_epoch = self._last_step = now
 
     def result(self) -> dict[str, Any]:
-        """Return values by the names of the fields of :class:`Forecast`; None if not measured."""
+        """Return the measured values by field name of :class:`Forecast`; None if not measured."""
         cuda = self.device.type == "cuda"
         return {
             "patches": self.patches,

@@ -1,4 +1,4 @@
-"""Images of a plan: their sizes, and a few samples for trial steps."""
+"""Images for a plan: their sizes, and a few samples for trial steps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fijibridge.nn.traits import Traits
 
 _EXPECTED = "a Dataset, a list of (image, target), or a list of image shapes such as [(576, 768)]"
 _TRY_S = 2.0  # seconds spent on reading images for the trial
-_PASSING = 48  # bytes per pixel of the largest image while its target and its scaled copy are made
+_PASSING = 48  # bytes per pixel of the largest image while its target and its scaled copy are computed
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Source:
     Attributes
     ----------
     shapes, watched : list of tuple
-        Sides of the images for training and validation, pixels.
+        Sides of the training and the validation images, pixels.
     samples : list of Sample
-        Some of them, for the trial.
+        Some of the training images, for the trial.
     known : float
-        Share of the pixels of the samples whose truth is known.
+        Fraction of the pixels of the samples whose truth is known.
     read_s : float
-        Seconds per pixel to read images and make their targets.
+        Seconds per pixel for reading images and computing their targets.
     stored : int
         Bytes per pixel of the images as stored.
     """
@@ -52,16 +52,16 @@ class Source:
 
     @property
     def pixels(self) -> int:
-        """Number of pixels of all training images."""
+        """Total number of pixels of the training images."""
         return sum(math.prod(s) for s in self.shapes)
 
     @property
     def watched_pixels(self) -> int:
-        """Number of pixels of all validation images."""
+        """Total number of pixels of the validation images."""
         return sum(math.prod(s) for s in self.watched)
 
     def bytes(self, known: Traits) -> int:
-        """Return the memory of the images in bytes: as read, scaled to ``float32``, with targets and weights."""
+        """Return the memory of the images in bytes: pixels as read and scaled to ``float32``, targets and weights."""
         pixel = (self.stored + 4) * known.in_channels + 2 + 4 + 4 * (len(known.outputs) - 1)
         largest = max(math.prod(s) for s in (*self.shapes, *self.watched))
         return (self.pixels + self.watched_pixels) * pixel + _PASSING * largest * known.in_channels
@@ -73,24 +73,24 @@ class Source:
 
 
 def source_of(data: Any, validation: Any, known: Traits) -> Source:
-    """Return the images of a plan, of which only a few are read.
+    """Return the images for a plan; only a few of them are read.
 
     Raises
     ------
     TrainingError
-        If there is no image, or the data have another form.
+        If there is no image, or the data are in an unknown form.
     """
     if isinstance(data, Dataset):
         return _of_dataset(data, known)
     if isinstance(data, str | bytes | Mapping) or not isinstance(data, Iterable):
-        raise TrainingError(f"got a {type(data).__name__} to plan with; expected {_EXPECTED}")
+        raise TrainingError(f"cannot plan with a {type(data).__name__}; expected {_EXPECTED}")
     entries = list(data)
     if not entries:
-        raise TrainingError(f"got no image to plan with; expected {_EXPECTED}")
+        raise TrainingError(f"got no images to plan with; expected {_EXPECTED}")
     if all(_is_shape(e) for e in entries):
         return _of_shapes(entries, [s for s in validation if _is_shape(s)], known)
     if not all(isinstance(e, tuple | list) and len(e) in (2, 3) for e in entries):
-        raise TrainingError(f"got a list of {type(entries[0]).__name__} to plan with; expected {_EXPECTED}")
+        raise TrainingError(f"cannot plan with a list of {type(entries[0]).__name__}; expected {_EXPECTED}")
     return _of_pairs(entries, list(validation), known)
 
 
@@ -131,7 +131,7 @@ def _sample_of(pair: Any, known: Traits, name: str) -> Sample:
 def _of_dataset(data: Dataset, known: Traits) -> Source:
     items, watched = data.with_truth("train", "auto"), data.with_truth("validation", "auto")
     if not items:
-        raise TrainingError(f"no image to train on in {data}: it has none with truth in the split 'train'")
+        raise TrainingError(f"no image to train on in {data}: the split 'train' has no image with truth")
     first = items[0].image(lazy=True)
     shapes = [_shape(item.image(lazy=True), known, item.name) for item in items]
     samples, per_pixel, began = [], [], time.perf_counter()
@@ -154,12 +154,12 @@ def _read(item: Item, known: Traits) -> Sample:
 def _shape(image: xr.DataArray, known: Traits, name: str) -> tuple[int, ...]:
     spatial = DIMS[-known.dims :]
     if not set(spatial) <= set(image.dims) or set(image.dims) - {*spatial, "c"}:
-        raise TrainingError(f"{name} has axes {image.dims}; a {known.dims}D network takes {spatial} and c")
+        raise TrainingError(f"{name} has axes {image.dims}; a {known.dims}D network expects {spatial} and optionally c")
     channels = image.sizes.get("c", 1)
     if channels != known.in_channels:
         raise TrainingError(
-            f"{name} has {channels} channel(s), the network takes {known.in_channels}: make it with "
-            "UNet(in_channels=...), or select with image.isel(c=...)"
+            f"{name} has {channels} channel(s), but the network expects {known.in_channels}: create it with "
+            "UNet(in_channels=...), or select channels with image.isel(c=...)"
         )
     return tuple(int(image.sizes[d]) for d in spatial)
 
@@ -171,7 +171,7 @@ def _sample(image: xr.DataArray, target: Any, known: Traits, name: str) -> Sampl
 
 
 def _headed(target: Any, known: Traits) -> Any:
-    """Put channels of zeros for further heads behind the class ids; their values do not matter in a trial."""
+    """Append all-zero channels for further heads to the class ids; their values do not matter in a trial."""
     extra = len(known.outputs) - 1
     if not extra or target.ndim > known.dims:
         return target

@@ -1,4 +1,4 @@
-"""Limits of memory: the largest batch or patch whose training keeps one, found by real steps."""
+"""Memory limits: the largest batch or patch whose training stays within a limit, found by real steps."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ def fit_batch(
     more_bytes: int = 0,
     most: int = 128,
 ) -> int:
-    """Find the largest batch whose training keeps a limit of memory.
+    """Find the largest batch whose training stays within a memory limit.
 
     Parameters
     ----------
     net
-        The network; left as it is.
+        The network; left unchanged.
     patch
         Sides of a patch, pixels.
     memory_limit
-        Bytes, or text such as ``"4GB"``; left out, 90 % of what the device has free. On a CUDA device it limits the
-        memory allocated there, elsewhere all memory of this process.
+        Bytes, or text such as ``"4GB"``; by default, 90 % of the free memory of the device. On a CUDA device, the limit
+        applies to the memory allocated there, otherwise to all memory of this process.
     device, loss, precision
-        Those of the training.
+        As in the training.
     more_bytes
         Further host memory of the training, such as images that are not loaded yet.
     most
-        Upper bound of the search.
+        Largest batch to try.
 
     Returns
     -------
@@ -61,12 +61,12 @@ def fit_batch(
     Raises
     ------
     TrainingError
-        If not even one patch fits; names the memory that it took.
+        If not even one patch fits; the message states the memory that it needs.
 
     Notes
     -----
-    The least memory of a patch proposes a batch, which real steps try. Their memory per patch proposes the next, until
-    the largest is found.
+    The first candidate follows from the estimated minimum memory of a patch, and is tried with real steps. The measured
+    memory per patch yields the next candidate, until the largest batch is found.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def fit_patch(
     precision: str | int | None = None,
     more_bytes: int = 0,
 ) -> tuple[int, ...]:
-    """Find the largest patch whose training keeps a limit of memory.
+    """Find the largest patch whose training stays within a memory limit.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def fit_patch(
     batch
         Patches in a batch.
     largest
-        Sides of the largest patch of the search; smaller ones have its proportions, as far as the network allows.
+        Sides of the largest patch to try; smaller ones have its proportions, as far as the network allows.
 
     Returns
     -------
@@ -128,19 +128,19 @@ def fit_patch(
 
 
 def _smaller(net: nn.Module, known: Traits, largest: Sequence[int]) -> list[tuple[int, ...]]:
-    """Return patches of about the proportions of the largest, from the smallest that the network takes on."""
+    """Return patch sizes with about the proportions of `largest`, starting with the smallest valid one."""
     longest = max(largest)
-    least = min(2 * known.divisor, longest)  # a lowest level of one pixel per channel cannot be normalised
+    least = min(2 * known.divisor, longest)  # normalisation fails on a lowest level of one pixel per channel
     sides = [n for n in range(least, longest + 1) if takes_side(net, known, n)]
     if not sides:
-        raise TrainingError(f"no patch within {_times(largest)} fits the network")
+        raise TrainingError(f"no patch of at most {_times(largest)} px fits the network")
     sizes = [tuple(last_side(net, known, max(round(n * m / longest), sides[0])) or sides[0] for m in largest)
              for n in sides]  # fmt: skip
     return list(dict.fromkeys(sizes))
 
 
 class _Trial:
-    """Real steps on random batches, to measure their memory."""
+    """Real steps on random batches that measure memory."""
 
     def __init__(
         self, net: nn.Module, device: torch.device, loss: LossFunction | None, precision: str | int | None, more: int
@@ -153,7 +153,7 @@ class _Trial:
         self.taken = 0
 
     def bytes(self, patch: Sequence[int], batch: int) -> int | None:
-        """Return the memory of a training with such batches; None if a step does not fit at all."""
+        """Return the memory of a training with batches of this size; None if a step does not fit at all."""
         try:
             cost = probe(self.net, _random_batches(self.known, patch, batch), self.device, self.loss, self.precision,
                          least=1, most=1)  # fmt: skip
@@ -176,24 +176,24 @@ def _random_batches(known: Traits, patch: Sequence[int], batch: int) -> Iterator
 
 
 def _largest(measure: Callable[[int], int | None], pixels: Sequence[float], limit: int, each: float) -> int | None:
-    """Return the index of the largest option whose memory keeps a limit; None if the first does not.
+    """Return the index of the largest option whose memory stays within a limit; None if the first option exceeds it.
 
     Parameters
     ----------
     measure
-        Returns the bytes of an option by its index; None if it does not fit at all.
+        Function that returns the bytes of the option with an index; None if it does not fit at all.
     pixels
-        Pixels of each option, ascending.
+        Number of pixels of each option, ascending.
     limit
-        Bytes.
+        Memory limit in bytes.
     each
         Estimate of the bytes per pixel.
 
     Notes
     -----
-    A search between `best`, the largest option that fits, and `above`, the smallest that does not. Memory grows about
-    linearly with pixels, so that each measurement corrects the bytes per pixel, which propose the next option; a
-    bisection by index would take steps of a size that is slow to compute.
+    The search narrows the range between `best`, the largest option known to fit, and `above`, the smallest known not to
+    fit. Memory grows about linearly with pixels: each measurement corrects the bytes per pixel, from which the next
+    option follows. A bisection by index would try large options, which are slow to compute.
     """
     first = measure(0)
     if first is None or first > limit:
@@ -225,17 +225,17 @@ def _limit(given: int | float | str | None, device: torch.device) -> int:
     elif (now := resident_memory()) is not None and (left := available_memory()) is not None:
         free = now + left
     if free is None:
-        raise TrainingError(f"the memory of {device} is unknown: give memory_limit, such as '4GB'")
+        raise TrainingError(f"the memory of {device} is unknown: pass memory_limit, such as '4GB'")
     return int(0.9 * free)
 
 
 def _nothing(limit: int, taken: int, device: torch.device, what: str) -> TrainingError:
-    need = f"takes {taken / 2**20:.0f} MiB" if taken else "does not fit at all"
+    need = f"needs {taken / 2**20:.0f} MiB" if taken else "does not fit at all"
     has = 0 if device.type == "cuda" else resident_memory() or 0
-    of = f", of which this process has {has / 2**20:.0f} MiB already" if has else ""
+    of = f" ({has / 2**20:.0f} MiB of it already used by this process)" if has else ""
     return TrainingError(
         f"{what} {need} on {device}{of}, above the limit of {limit / 2**20:.0f} MiB: lower the width or depth of the "
-        "network or the patch, take precision='bf16' on a GPU, or raise the limit"
+        "network or the patch, use precision='bf16' on a GPU, or raise the limit"
     )
 
 

@@ -29,7 +29,7 @@ from fijibridge.nn.traits import Traits, last_side, next_side, traits
 from fijibridge.renames import warn_renamed
 
 _BATCH = 8
-_MOST = 128  # patches in a batch that is chosen for a limit of memory
+_MOST = 128  # largest batch that is chosen for a memory limit
 
 
 @dataclass(frozen=True)
@@ -39,32 +39,33 @@ class Plan:
     Attributes
     ----------
     network, device, precision : str
-        Description of the network, device that computes, precision of its numbers.
+        Description of the network, compute device, numerical precision.
     images, watched : tuple of tuple
-        Sides of the images for training and validation, ([z,] y, x) pixels.
+        Sides of the training and the validation images, ([z,] y, x) pixels.
     receptive_field : ReceptiveField
         Receptive field of the network.
     patch, stride, halo : tuple of int
-        Along each axis in pixels: side of a patch; distance between neighbouring patches; margin that a tile needs in a
-        prediction.
+        Along each axis in pixels: the side of a patch, the distance between neighbouring patches, and the margin that a
+        tile needs for prediction.
     divisor : int
-        Number that sides and origins of tiles must be multiples of.
+        Sides and origins of tiles must be multiples of this number.
     batch, batches, epochs : int
         Patches in a batch, batches in an epoch, epochs.
     on_grid : bool
-        Whether patches lie on the grid of the stride, or are drawn at random.
+        Whether patches lie on a grid with the spacing `stride`; otherwise they are drawn at random.
     coverage : tuple of float
-        Along each axis, number of patches of an epoch that hold a pixel far from borders: patch / stride on a grid.
+        Along each axis, the number of patches per epoch that contain a pixel far from borders: patch / stride on a
+        grid.
     coverage_area : float
-        Number of patches of an epoch that hold such a pixel: the product over the axes.
+        Number of patches per epoch that contain such a pixel: the product over the axes.
     mean_coverage : float
-        Number of patches of an epoch that hold a pixel, on average over all pixels.
+        Number of patches per epoch that contain a pixel, averaged over all pixels.
     memory_bytes : int or None
-        Memory of the device, or the limit.
+        Memory of the device, or the given limit.
     forecast : Forecast or None
         Forecast of time and memory; None without a trial.
     notes : tuple of str
-        Remarks to consider before the training.
+        Remarks to consider before training.
     """
 
     network: str
@@ -99,12 +100,12 @@ class Plan:
         return given | ({"sampling": "grid", "stride": self.stride} if self.on_grid else {})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready dict; ``memory`` is the name of ``memory_bytes`` in version 0.1."""
+        """Return a JSON-ready dict; ``memory`` repeats ``memory_bytes`` under its name in version 0.1."""
         return dataclasses.asdict(self) | {"patches": self.patches, "memory": self.memory_bytes}
 
     @property
     def memory(self) -> int | None:
-        """Name of :attr:`memory_bytes` in version 0.1."""
+        """Value of :attr:`memory_bytes`, under its name in version 0.1."""
         warn_renamed("Plan.memory", "Plan.memory_bytes")
         return self.memory_bytes
 
@@ -138,33 +139,35 @@ def plan(
     Parameters
     ----------
     net
-        The network; left as it is.
+        The network; left unchanged.
     data
-        A dataset (its ``train`` images, and those for validation), a list of (image, target), or a list of shapes of
-        images, without channels.
+        A dataset (its training and validation images), a list of (image, target), or a list of image shapes without
+        channels.
     patch
-        (Y, X) or (Z, Y, X) pixels. Left out: three times the distance that information travels through the network, at
-        most the smallest image, rounded to a side that fits the network.
+        (Y, X) or (Z, Y, X) pixels. By default, three times the distance that information travels through the network,
+        but at most the smallest image, rounded to a side that fits the network.
     stride
-        Distance between neighbouring patches in pixels, one number or one for each axis. Left out: the distance that
-        information travels, at most a patch.
+        Distance between neighbouring patches in pixels, one number or one for each axis. By default, the distance that
+        information travels through the network, but at most a patch.
     batch
-        Patches in a batch, 8 if left out; with `memory_limit` the largest that keeps it.
+        Patches in a batch. By default 8, or with `memory_limit` the largest batch within the limit.
     batches
-        Batches in an epoch, of patches drawn at random. Left out: all patches on the grid of the stride.
+        Batches in an epoch, of patches drawn at random. By default, an epoch is all patches on a grid with the spacing
+        `stride`.
     epochs
         Epochs of the training.
     validation
         Pairs or shapes for validation, if `data` is not a dataset.
     device
-        ``"cpu"``, ``"cuda"`` ...; left out, the best there is.
+        ``"cpu"``, ``"cuda"`` ...; by default, the best available one.
     memory_limit
-        Bytes, or text such as ``"4GB"``: of the memory allocated on a CUDA device, elsewhere of all memory of this
-        process. Batch and patch, where left out, are chosen to keep it, and real steps confirm them.
+        Bytes, or text such as ``"4GB"``. On a CUDA device, the limit applies to the memory allocated there, otherwise
+        to all memory of this process. If omitted, `batch` and `patch` are chosen to stay within it, confirmed by real
+        steps.
     precision
         ``"32"``, ``"bf16"``, ``"16"`` or ``"auto"``, as in a training.
     probe
-        Whether to take the real steps; the plan has no forecast without them.
+        Whether to run the real steps; without them, the plan has no forecast.
 
     Returns
     -------
@@ -173,9 +176,9 @@ def plan(
     Raises
     ------
     TrainingError
-        If patch and network do not fit, or nothing keeps the limit.
+        If the patch does not fit the network, or no batch and patch stay within the limit.
     ModelError
-        If the network has no receptive field.
+        If the network has no finite receptive field.
 
     Examples
     --------
@@ -190,13 +193,13 @@ def plan(
     if memory_limit is None:
         return work.plan(size, stride, _BATCH if batch is None else batch, batches, epochs, probe)
     if not probe:
-        raise TrainingError("memory_limit needs real steps: leave out probe=False")
+        raise TrainingError("memory_limit needs real steps: omit probe=False")
     return work.within(parse_bytes(memory_limit), size, patch is None, stride, batch, batches, epochs)
 
 
 @dataclass(frozen=True)
 class _Work:
-    """Network, images and device from which plans are made."""
+    """Network, images and device for which plans are made."""
 
     net: nn.Module
     known: Traits
@@ -206,7 +209,7 @@ class _Work:
     precision: str
 
     def usual_patch(self) -> tuple[int, ...]:
-        """Return three times the distance that information travels, at most the smallest image."""
+        """Return three times the distance that information travels, but at most the smallest image."""
         room = np.min(np.array(self.source.shapes), axis=0)
         sides = []
         for far, most in zip(_distance(self.field, self.known.dims), room, strict=True):
@@ -239,10 +242,10 @@ class _Work:
         self, limit: int, patch: tuple[int, ...], free_patch: bool, stride: int | Sequence[int] | None,
         batch: int | None, batches: int | None, epochs: int,
     ) -> Plan:  # fmt: skip
-        """Make a plan that keeps a limit.
+        """Make a plan that stays within a memory limit.
 
-        Of batch and patch, those left out are chosen: the batch is lowered first, then the patch. Steps on random
-        patches find the first candidates; the forecast, from real patches, decides, and lowers them further if needed.
+        Batch and patch are chosen if they are not given: the batch is lowered first, then the patch. Steps on random
+        patches find the first candidates. The forecast on real patches decides, and they are lowered further if needed.
         """
         patch, many = self._fitting(limit, patch, free_patch, batch)
         while True:
@@ -281,9 +284,9 @@ class _Work:
 
     def _too_much(self, limit: int, taken: int, patch: Sequence[int], batch: int) -> TrainingError:
         return TrainingError(
-            f"a training with batches of {batch} patches of {' x '.join(map(str, patch))} takes up to "
-            f"{taken / 2**20:.0f} MiB on {self.device}, above the limit of {limit / 2**20:.0f} MiB: leave batch or "
-            "patch out, so that the largest that fits is chosen, or lower the width or depth of the network"
+            f"a training with batches of {batch} patches of {' x '.join(map(str, patch))} needs up to "
+            f"{taken / 2**20:.0f} MiB on {self.device}, above the limit of {limit / 2**20:.0f} MiB: omit batch or "
+            "patch, so that the largest that fits is chosen, or lower the width or depth of the network"
         )
 
     def _forecast(self, patch: Sequence[int], batch: int, batches: int, epochs: int) -> Forecast:
@@ -300,7 +303,7 @@ class _Work:
 
 
 def _bytes(forecast: Forecast | None) -> int | None:
-    """Return the memory that a limit is about: that of a CUDA device, else of the host."""
+    """Return the memory to which a limit applies: that of a CUDA device, else of the host."""
     return None if forecast is None else forecast.device_bytes or forecast.host_bytes
 
 
@@ -312,7 +315,7 @@ def _distance(field: ReceptiveField, dims: int) -> list[int]:
 def _stride(
     given: int | Sequence[int] | None, field: ReceptiveField, known: Traits, patch: Sequence[int]
 ) -> tuple[int, ...]:
-    """Return the stride along each axis; with valid convolutions, only the middle of a patch is learnt."""
+    """Return the stride along each axis; with valid convolutions, only the middle of a patch is trained on."""
     learnt = [n - 2 * known.shrink for n in patch]
     if given is None:
         rounded = [-(-far // field.divisor) * field.divisor for far in _distance(field, known.dims)]
@@ -321,14 +324,14 @@ def _stride(
 
 
 def _grid(source: Source, patch: Sequence[int], stride: Sequence[int]) -> int:
-    """Return the number of patches of the grid over all images."""
+    """Return the number of patches on the grid, over all images."""
     return sum(math.prod(grid_shape(shape, patch, stride)) for shape in source.shapes)
 
 
 def _coverage(
     source: Source, patch: Sequence[int], stride: Sequence[int], patches: int, on_grid: bool
 ) -> tuple[tuple[float, ...], float, float]:
-    """Return the coverage of a plan: along each axis, by area, and on average over all pixels."""
+    """Return the coverage of a plan: along each axis, by area, and averaged over all pixels."""
     pixels = source.pixels if on_grid else source.pixels * max(source.known, 1e-9)
     mean = patches * math.prod(patch) / pixels
     if not on_grid:
@@ -358,12 +361,14 @@ def _notes(made: Plan) -> tuple[str, ...]:
     if made.coverage_area > 16:
         wider = tuple(max(p // 3, 1) for p in made.patch)
         notes.append(
-            f"each pixel is seen {made.coverage_area:.0f} times an epoch; with a stride of "
-            f"{' x '.join(map(str, wider))} an epoch takes about {made.coverage_area / 9:.0f} times less"
+            f"each pixel is seen {made.coverage_area:.0f} times per epoch; with a stride of "
+            f"{' x '.join(map(str, wider))} px, an epoch would be about {made.coverage_area / 9:.0f} times shorter"
         )
     if any(n < p for shape in made.images for n, p in zip(shape, made.patch, strict=True)):
-        notes.append("some images are smaller than the patch: they are mirrored, and the truth there is unknown")
+        notes.append("some images are smaller than the patch: they are extended by mirroring, with unknown truth there")
     taken = _bytes(made.forecast)
     if made.memory_bytes is not None and taken is not None and taken > made.memory_bytes:
-        notes.append("it takes more memory than available: lower batch or patch, or let memory_limit choose them")
+        notes.append(
+            "the training needs more memory than is available: lower batch or patch, or let memory_limit choose them"
+        )
     return tuple(notes)

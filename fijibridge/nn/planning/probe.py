@@ -1,7 +1,7 @@
 """Probe of a training: time and memory of a few real steps on a copy of the network.
 
-Steps are warmed up first (cuDNN chooses algorithms, AdamW allocates its moments), then timed one by one with the making
-of their batches; their median excludes outliers. Memory is the peak over all of them.
+The first steps are a warm-up (cuDNN chooses algorithms, AdamW allocates its moments). The others are timed one by one,
+including the preparation of their batches; the median excludes outliers. Memory is the peak over all steps.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Cost:
     Attributes
     ----------
     step_s : float
-        Seconds of a step with the making of its batch; median without the warm-up.
+        Median seconds of a step including the preparation of its batch, without the warm-up.
     check_s : float
-        Seconds of a batch of validation: forward pass and loss.
+        Seconds for a validation batch: forward pass and loss.
     seconds : float
         Seconds of the whole probe.
     host_before, host_bytes : int or None
-        Resident memory of this process before, and its growth; None where the system does not report it.
+        Resident memory of this process before the steps, and its growth; None if the system does not report it.
     device_bytes : int or None
         Peak of allocated memory on a CUDA device, with network, gradients and optimizer; None for other devices.
     batch_size, batch_bytes : int
@@ -68,22 +68,22 @@ def probe(
     most: int = 10,
     seconds: float = 5.0,
 ) -> Cost:
-    """Take a few real steps: forward pass, loss, backward pass, clipping, AdamW.
+    """Run a few real steps: forward pass, loss, backward pass, clipping, AdamW.
 
     Parameters
     ----------
     net
-        A copy of it is trained; the network and torch's random numbers stay as they are.
+        A copy of it is trained; the network itself and torch's random state are left unchanged.
     batches
-        Batches (x, y, weight); consumed as far as needed.
+        Batches (x, y, weight); consumed only as far as needed.
     device
-        Device that computes.
+        Compute device.
     loss
         Called with (output, y, weight).
     precision
         ``"32"``, ``"bf16"``, ``"16"``, ``"auto"``, or Lightning's names, such as ``"bf16-mixed"``.
     least, most, seconds
-        Least and largest number of timed steps, and their total time.
+        Minimum and maximum number of timed steps, and their approximate total time.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def probe(
             check_s = stepper.check(3 if most > 1 else 1)
         peak = None if device.type != "cuda" else int(torch.cuda.max_memory_allocated(device))
     if peak is not None and stepper.copied:
-        peak -= stepper.weights  # the network itself is on the device too, but a training has no copy
+        peak -= stepper.weights  # the original network is on the device too, but a training makes no copy
     batch_bytes = sum(t.nbytes for t in stepper.batch)
     return Cost(
         statistics.median(times), check_s, time.perf_counter() - began, host.before, host.growth,
@@ -109,7 +109,7 @@ def probe(
 
 
 class _Stepper:
-    """Copy of a network, trained as Lightning does it."""
+    """Copy of a network, trained in the same way as by Lightning."""
 
     def __init__(self, net: nn.Module, device: torch.device, loss: LossFunction, precision: str | int | None):
         first = next(net.parameters(), None)
@@ -123,7 +123,7 @@ class _Stepper:
         self.batch: Batch
 
     def run(self, batches: Iterator[Batch], least: int, most: int, seconds: float) -> list[float]:
-        """Warm up, then time steps with the making of their batches."""
+        """Warm up, then time steps including the preparation of their batches."""
         for _ in range(3 if self.device.type == "cuda" else 1):
             self.step(_next(batches))
         times: list[float] = []
@@ -145,7 +145,7 @@ class _Stepper:
         self._wait()
 
     def check(self, count: int) -> float:
-        """Return the median seconds of forward pass and loss, over `count` runs."""
+        """Return the median seconds of the forward pass and loss over `count` runs."""
         self.net.eval()
         times = []
         with torch.no_grad():
@@ -170,7 +170,7 @@ class _Stepper:
 def _next(batches: Iterator[Batch]) -> Batch:
     batch = next(batches, None)
     if batch is None:
-        raise TrainingError("the batches ended before the trial: it takes two or more")
+        raise TrainingError("too few batches for the trial: it needs at least two")
     return batch
 
 
@@ -188,7 +188,7 @@ def _rng_kept(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def _memory_errors(device: torch.device) -> Iterator[None]:
-    """Raise :class:`OutOfMemory` where torch or Python run out of memory."""
+    """Raise :class:`OutOfMemory` if torch or Python runs out of memory."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
@@ -197,7 +197,7 @@ def _memory_errors(device: torch.device) -> Iterator[None]:
         raise OutOfMemory(f"a training step does not fit into the memory of {device}: {ADVICE}") from error
 
 
-ADVICE = "lower the batch or the patch, the network's width or depth, or take precision='bf16' on a GPU"
+ADVICE = "lower the batch or the patch, the network's width or depth, or use precision='bf16' on a GPU"
 
 
 class OutOfMemory(TrainingError):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fijibridge.image import DIMS
 
-_WIDTH = 18  # of the names of rows, characters
+_WIDTH = 18  # width of the row names, characters
 
 
 def plan_text(plan: Mapping[str, Any]) -> str:
@@ -21,7 +21,7 @@ def plan_text(plan: Mapping[str, Any]) -> str:
 
 
 def plan_rows(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the rows of a plan, name and value."""
+    """Yield the rows of a plan as (name, value)."""
     dims = len(plan["patch"])
     fields = plan["receptive_field"]["axes"] or [plan["receptive_field"]] * dims
     yield "images", _images(plan["images"])
@@ -60,7 +60,7 @@ def _images(shapes: Sequence[Sequence[int]]) -> str:
 
 
 def took_text(table: pd.DataFrame) -> str:
-    """Format a table that compares forecast and measurement.
+    """Format a table that compares a forecast with a measurement.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def took_text(table: pd.DataFrame) -> str:
 
 
 def _quantity(name: str) -> tuple[str, Callable[[float], str]]:
-    """Return title and formatter of a quantity, by the ending of its name."""
+    """Return the title and formatter of a quantity, chosen by the suffix of its name."""
     if name.endswith("_s"):
         return name.removesuffix("_s").replace("_", " "), seconds_text
     if name.endswith("_bytes"):

@@ -1,4 +1,4 @@
-"""Prediction of images and files by a network, tile by tile."""
+"""Prediction of images and files with a network, tile by tile."""
 
 from fijibridge.nn.prediction.files import predict_files
 from fijibridge.nn.prediction.predictor import predict

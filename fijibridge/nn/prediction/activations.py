@@ -1,4 +1,4 @@
-"""Activations of a network's outputs, and the mean over mirrored images."""
+"""Activations of a network's outputs, and their mean over mirrored images."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def answer(net: nn.Module, x: Tensor, known: Traits, flips: bool = False) -> Tensor:
-    """Return the activated output of a network, (B, K, ...); with `flips` the mean over all mirrored images.
+    """Return the activated output of a network, (B, K, ...); with `flips`, the mean over all mirrored images.
 
     Raises
     ------
     ModelError
         If the output has another number of channels than the network's traits say.
 
-    Notes ----- An affinity relates a pixel to the one before it along an axis. In the mirrored image, the pixel before
-    is the pixel after in the original, so that the affinities, mirrored back, lie one pixel off and are moved by one.
-    The first pixel then has no value; it takes that of the image that is not mirrored along this axis.
+    Notes
+    -----
+    An affinity relates a pixel to the one before it along an axis. The pixel before it in the mirrored image is the
+    pixel after it in the original, so affinities that are mirrored back are off by one pixel, and are moved by one.
+    This leaves the first pixel without a value; it gets the value from the image that is not mirrored along this axis.
     """
     plain = activated(net(x), known)
     if not flips:
@@ -44,7 +46,7 @@ def answer(net: nn.Module, x: Tensor, known: Traits, flips: bool = False) -> Ten
 
 
 def activated(output: Tensor, known: Traits) -> Tensor:
-    """Return an output as probabilities, affinities from 0 to 1, distances of 0 or more, and others unchanged.
+    """Convert an output to probabilities, affinities from 0 to 1 and distances of 0 or more; leave others unchanged.
 
     Raises
     ------
@@ -62,12 +64,12 @@ def activated(output: Tensor, known: Traits) -> Tensor:
 
 
 def check_flips(known: Traits) -> None:
-    """Refuse the mean over mirrored images for outputs whose meaning in a mirrored image is unknown.
+    """Refuse the mean over mirrored images if the meaning of an output in a mirrored image is unknown.
 
     Raises
     ------
     ModelError
-        Names the output.
+        If there is such an output; the message names it.
     """
     for name in known.outputs:
         if name not in _ACTIVATIONS:
@@ -90,13 +92,13 @@ def _mirrored(dims: int) -> Iterator[tuple[int, ...]]:
 
 
 def _moved(y: Tensor, axes: tuple[int, ...], known: Traits, found: dict[tuple[int, ...], Tensor]) -> Tensor:
-    """Move the affinities along each mirrored axis by one pixel, from the pixel after to the pixel itself."""
+    """Move the affinities by one pixel along each mirrored axis, from the pixel after to the pixel itself."""
     y = y.clone()
     first = known.outputs["affinity"].start
     for axis in axes:
         channel = first + axis - 2
         moved = y[:, channel].roll(1, axis - 1)
-        # `roll` has put the last value into the first pixel; a smaller set of mirrored axes has the right one.
+        # `roll` moved the last value to the first pixel; the result not mirrored along this axis has the right one.
         unmirrored = found[tuple(a for a in axes if a != axis)][:, channel]
         moved.narrow(axis - 1, 0, 1).copy_(unmirrored.narrow(axis - 1, 0, 1))
         y[:, channel] = moved

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fijibridge.record import Recorded
 
 _NO_IMAGES = ("_prob", "_cells", "_labels", "_classes", "_region", "_roi", "_mask")
-"""Endings of names of results and truth, which are no images in a folder without a description."""
+"""Name endings of results and truth: in a folder without a description, such files are not input images."""
 
 
 class _Read(Protocol):
@@ -37,7 +37,7 @@ class _Read(Protocol):
 
 @dataclass(frozen=True)
 class _Source:
-    """Image by name, with the function that reads it."""
+    """Image with its name and the function that reads it."""
 
     name: str
     place: Path
@@ -56,40 +56,40 @@ def predict_files(
     progress: Progress | None = None,
     **options: Any,
 ) -> dict[str, Path]:
-    """Predict image files, and write each result into a file in a folder.
+    """Predict image files, and write each result to a file in a folder.
 
     Parameters
     ----------
     model
-        As :func:`fijibridge.predict` takes it.
+        As for :func:`fijibridge.predict`.
     inputs
-        A data set, items of one, an image file, a folder, or several of these. A folder with a ``dataset.toml`` gives
-        its images; another all its image files except results (``*_prob``, ``*_cells``) and truth (``*_labels``,
-        ``*_classes``, ``*_region``, ``*_roi``, ``*_mask``).
+        A data set, items of a data set, an image file, a folder, or several of these. From a folder with a
+        ``dataset.toml``, the images listed there are predicted; from any other folder, all image files except results
+        (``*_prob``, ``*_cells``) and truth (``*_labels``, ``*_classes``, ``*_region``, ``*_roi``, ``*_mask``).
     out
         Folder for ``{name}_prob.tif``.
     zarr
-        Read and write part by part, into ``{name}_prob.ome.zarr``, for images larger than memory.
+        Read and write part by part, to ``{name}_prob.ome.zarr``, for images larger than memory.
     resume
         Skip images whose result exists.
     overwrite
         Replace existing results.
     progress
-        Called with (images done, images in all); for a single image with its tiles.
+        Called with (images done, total images); for a single image, with (tiles done, total tiles).
     **options
         Options of :func:`fijibridge.predict`: tile, padding, flips, precision, device, cancel.
 
     Returns
     -------
     dict
-        Path of each result by the name of its image, in the order of the images; skipped ones included.
+        Path of each result by image name, in the order of the images, including skipped ones.
 
     Raises
     ------
     DatasetError
         If there is no image, two images have the same name, or a result exists.
     ModelError, ImageError, DeviceError, Cancelled
-        As :func:`fijibridge.predict`. Results that were complete before remain.
+        As for :func:`fijibridge.predict`. Results completed before the error remain.
     """
     sources = _sources(inputs)
     loaded = as_model(model)
@@ -97,8 +97,8 @@ def predict_files(
     there = {name for name, target in targets.items() if target.exists()}
     if there and not resume and not overwrite:
         raise DatasetError(
-            f"{len(there)} of {len(targets)} results exist, such as {targets[min(there)]}: skip them (resume), replace "
-            "them (overwrite), or choose another folder"
+            f"{len(there)} of {len(targets)} results already exist, such as {targets[min(there)]}: skip them (resume), "
+            "replace them (overwrite), or choose another folder"
         )
     make_folder(out)
     left = [s for s in sources if not (resume and s.name in there)]
@@ -116,7 +116,7 @@ def predict_files(
 
 
 def results_there(inputs: str | os.PathLike[str], out: str | os.PathLike[str]) -> list[Path]:
-    """Return the paths of existing results that :func:`predict_files` would write."""
+    """Return the paths of the results of :func:`predict_files` that already exist."""
     return [target for target in _targets(_sources(inputs), out, False).values() if target.exists()]
 
 
@@ -126,7 +126,7 @@ def _targets(sources: Sequence[_Source], out: str | os.PathLike[str], zarr: bool
 
 
 def _remove(target: Path) -> None:
-    """Remove an existing zarr before it is written again."""
+    """Remove an existing zarr before it is replaced."""
     if not target.exists():
         return
     if not is_zarr(target):
@@ -140,7 +140,7 @@ def _sources(inputs: Any) -> list[_Source]:
     Raises
     ------
     DatasetError
-        If there are none, or two of the same name.
+        If there are none, or two images have the same name.
     """
     several = not isinstance(inputs, Dataset | str | os.PathLike)
     found = [source for one in (inputs if several else [inputs]) for source in _images_of(one)]
@@ -151,8 +151,8 @@ def _sources(inputs: Any) -> list[_Source]:
         other = first.setdefault(source.name, source)
         if other is not source:
             raise DatasetError(
-                f"{other.place} and {source.place} have the same name, {source.name!r}, and their results too: predict "
-                "them into different folders"
+                f"{other.place} and {source.place} have the same name, {source.name!r}, and so would their results: "
+                "predict them into different folders"
             )
     return found
 
@@ -176,7 +176,7 @@ def _files_of(folder: Path) -> list[_Source]:
     found = [p for p in sorted(folder.iterdir()) if _is_image(p)]
     if not found:
         raise DatasetError(
-            f"no image file in {folder}; looked for {', '.join(SUFFIXES)} that are neither results nor truth"
+            f"no image file in {folder}; looked for {', '.join(SUFFIXES)} files that are neither results nor truth"
         )
     return [source for path in found for source in _images_of(path)]
 

@@ -1,4 +1,4 @@
-"""Planes and volumes of an image, from which the inputs of a network are cut and scaled."""
+"""Planes and volumes of an image, from which network inputs are cut and scaled."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Plane:
     normalisation : Normalisation
         Normalisation of the model.
     levels : tuple
-        Intensities that become 0 and 1, for each channel.
+        Intensities mapped to 0 and 1, for each channel.
     """
 
     pixels: Any
@@ -34,14 +34,14 @@ class Plane:
     levels: Levels
 
     def cut(self, tile: Sequence[Line]) -> npt.NDArray[np.float32]:
-        """Return the input of a tile, (C, ...) ``float32``, mirrored beyond the image.
+        """Return the network input for a tile, (C, ...) ``float32``, extended beyond the image by mirroring.
 
         Raises
         ------
         ModelError
-            If the input holds NaN or infinite values.
+            If the input contains NaN or infinite values.
         """
-        # Only a box is read; the mirrored pixels are picked from it, so that an image on disk is read once.
+        # Only one box is read. Mirrored pixels are picked from it, so that an image on disk is read only once.
         boxes, picks = zip(*(reflected(*line.read, n) for line, n in zip(tile, self.shape, strict=True)), strict=True)
         part = np.asarray(self.pixels[(slice(None), *boxes)])
         check_finite(part)
@@ -61,7 +61,7 @@ def planes(image: xr.DataArray, spatial: Sequence[str], normalisation: Normalisa
     Raises
     ------
     ModelError
-        If the image holds NaN or infinite values.
+        If the image contains NaN or infinite values.
     """
     ordered = image if "c" in image.dims else image.expand_dims("c")
     outer = [d for d in ordered.dims if d != "c" and d not in spatial]

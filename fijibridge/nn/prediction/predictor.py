@@ -1,4 +1,4 @@
-"""Prediction of images: class probabilities computed tile by tile, in memory or on disk."""
+"""Prediction of images: class probabilities, computed tile by tile, in memory or on disk."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 Cancel: TypeAlias = "threading.Event | Callable[[], bool]"
 
 _CHUNK = {"z": 32, "y": 256, "x": 256}
-_IN_MEMORY = 0.75  # share of the available memory that a result may take
+_IN_MEMORY = 0.75  # fraction of the available memory that a result may use
 _PRECISIONS = ("32", "bf16")
 
 
@@ -60,59 +60,59 @@ def predict(
     Parameters
     ----------
     model
-        A trained model, the run that made it, or the path of its file or of its run's folder.
+        A trained model, the run that produced it, or the path of its file or of its run's folder.
     image
-        Image with y and x, with z for a 3D network, with c for one of several channels; planes or volumes along all
-        other axes are predicted one by one. It may have any size from 1 px up, and be larger than memory: a numpy
-        array, a memory map, a dask or zarr array, or the path of a file.
+        Image with axes y and x, z for a 3D network, and c for a network with several channels. Planes or volumes along
+        all other axes are predicted one by one. The image may have any size from 1 px up, and may be larger than
+        memory: a numpy array, a memory map, a dask or zarr array, or the path of a file.
     out
-        Path of a new folder that ends in ``.zarr``. The result is written there part by part as OME-Zarr, so that
-        memory does not grow with the image; the folder appears when it is complete.
+        Path of a new folder that ends in ``.zarr``. The result is written there part by part as OME-Zarr, so memory
+        use does not grow with the image. The folder appears when it is complete.
     tile
-        Side of the tiles in pixels, without halo; left out, the largest that fit into free memory. It changes memory
-        and speed, not the result. Where memory is exhausted, tiles are halved and tried again.
+        Side of the tiles in pixels, without halo; by default, the largest that fits into free memory. It affects memory
+        and speed, not the result. If memory runs out, the tile size is halved and the tile is retried.
     padding
-        Pixels that the network sees beyond the image. ``"as trained"``: those of its own padding, and the mirrored
-        image where it has none (valid convolutions). ``"mirror"``: the mirrored image. ``"valid"``: none; only pixels
-        that see no border are predicted, so that the result is smaller, and its origin moved.
+        What the network sees beyond the image. ``"as trained"``: its own padding, or the mirrored image if it has none
+        (valid convolutions). ``"mirror"``: the mirrored image. ``"valid"``: nothing; only pixels that see no border are
+        predicted, so the result is smaller, and its origin is shifted.
     flips
-        Average the predictions of all mirrored images: 4 times the work in 2D, 8 times in 3D.
+        Average the predictions over all mirrored images: 4 times the work in 2D, 8 times in 3D.
     precision
-        ``"32"``, or ``"bf16"`` for mixed precision: less memory, faster on a GPU where the network takes most of the
-        time, and probabilities off by up to 0.01.
+        ``"32"``, or ``"bf16"`` for mixed precision, which needs less memory and is faster on a GPU if the network takes
+        most of the time, but changes probabilities by up to 0.01.
     device
-        ``"cpu"``, ``"cuda"`` ...; left out, the best there is. The network stays there.
+        ``"cpu"``, ``"cuda"`` ...; by default, the best available one. The network is moved there, and stays there.
     progress
-        Called with (tiles done, tiles in all).
+        Called with (tiles done, total tiles).
     cancel
-        An event, or a function that returns True to stop; asked before each tile.
+        An event, or a function that returns True to stop; checked before each tile.
 
     Returns
     -------
     xarray.DataArray
-        ``float32``; the image's axes and calibration, and ``c`` with the names of the classes. With `out`, a dask array
-        that reads the result when needed.
+        ``float32``, with the axes and calibration of the image, and ``c`` with the class names. With `out`, it wraps a
+        dask array that reads the result when needed.
 
     Raises
     ------
     ModelError
-        If the file cannot be read, it holds no model, or the image's axes or channels do not fit the network.
+        If the model file cannot be read or contains no model, or the image's axes or channels do not fit the network.
     ImageError
-        If `out` exists, or the result does not fit into memory and `out` is left out.
+        If `out` exists, or if `out` is omitted and the result does not fit into memory.
     DeviceError
-        If there is no such device, or its memory is not enough for the smallest tile.
+        If there is no such device, or the smallest tile does not fit into its memory.
     Cancelled
-        If `cancel` asked for it. No partial result remains then, nor after an error or Ctrl-C.
+        If requested by `cancel`. No partial result remains, nor after an error or Ctrl-C.
 
     Notes
     -----
-    Tiles start at multiples of the network's divisor and carry a halo as wide as its receptive field, so that tiled and
-    whole predictions are equal up to rounding: 1e-6 on a CPU, 5e-4 on a GPU, where torch rounds convolutions to TF32
-    (unless ``torch.backends.cudnn.allow_tf32 = False``). Networks that normalise by statistics of their input (instance
-    and group normalisation) are the exception, and a warning says so.
+    Tiles start at multiples of the network's divisor and have a halo as wide as its receptive field, so tiled and whole
+    predictions are equal up to rounding: 1e-6 on a CPU, 5e-4 on a GPU, where torch rounds convolutions to TF32 (unless
+    ``torch.backends.cudnn.allow_tf32 = False``). The exception is networks that normalise by statistics of their input
+    (instance and group normalisation), for which a warning is issued.
 
-    With a normalisation by each image's percentiles, each plane (each volume, for a 3D network) has its own; of an
-    image on disk, they come from a histogram (:meth:`Normalisation.levels`).
+    If images are normalised by their own percentiles, these are computed for each plane (or volume, for a 3D network)
+    separately; for an image on disk, from a histogram (:meth:`Normalisation.levels`).
 
     Examples
     --------
@@ -179,7 +179,7 @@ def _fill(
             for part, answer in tiling.answers(plane, tile):
                 at: dict[str, Any] = dict(zip(outer, index, strict=True))
                 for d, line, start in zip(spatial, part, starts, strict=True):
-                    at[d] = slice(line.write.start - start, line.write.stop - start)  # the result begins at `start`
+                    at[d] = slice(line.write.start - start, line.write.stop - start)  # the result starts at `start`
                 result[tuple(at.get(d, slice(None)) for d in sizes)] = answer
             done += 1
             watch.report(done, total)
@@ -189,11 +189,11 @@ def _fill(
 def _result(
     out: str | os.PathLike[str] | None, sizes: Mapping[str, int], like: xr.DataArray, classes: Sequence[str]
 ) -> Iterator[Any]:
-    """Yield an array to write the result into, in memory or on disk."""
+    """Yield an array for the result, in memory or on disk."""
     if out is not None:
         if not os.fspath(out).endswith(".zarr"):
             raise ImageError(
-                f"out is {os.fspath(out)!r}; expected a folder that ends in .zarr. For a TIFF, leave out= away and "
+                f"out is {os.fspath(out)!r}; expected a folder that ends in .zarr. For a TIFF, omit out= and "
                 "write the result with fijibridge.write_image(prob, path)"
             )
         chunks = [min(n, _CHUNK.get(d, 1)) for d, n in sizes.items()]
@@ -203,28 +203,28 @@ def _result(
     need, there = 4 * math.prod(sizes.values()), available_memory()
     if there is not None and need > _IN_MEMORY * there:
         raise ImageError(
-            f"the result takes {need / 2**30:.1f} GiB, of {there / 2**30:.1f} GiB free: write it to disk with "
-            "out='name.ome.zarr'"
+            f"the result needs {need / 2**30:.1f} GiB, but only {there / 2**30:.1f} GiB are free: write it to disk "
+            "with out='name.ome.zarr'"
         )
     yield np.empty(tuple(sizes.values()), np.float32)
 
 
 def as_model(source: object) -> Model:
-    """Return a model: itself, of a run, or read from a file or a run's folder.
+    """Return the model given by a model, by a run, or by the path of a file or of a run's folder.
 
     Raises
     ------
     ModelError
-        If the source is none of these, or the file holds no model.
+        If the source is none of these, or the file contains no model.
     """
-    found = getattr(source, "model", source)  # of a run
+    found = getattr(source, "model", source)  # a run has a model
     if isinstance(found, Model):
         return found
     if isinstance(found, str | os.PathLike):
         return Model.load(found)
     if isinstance(found, UNet):
         raise ModelError(
-            "got a bare UNet, without normalisation and names of classes: give run.model of fijibridge.train, or "
+            "got a bare UNet, without normalisation and class names: pass run.model of fijibridge.train, or "
             "fijibridge.Model(net, classes=('other', 'membrane'))"
         )
     raise ModelError(f"got a {type(source).__name__}; expected a Model, a Run, or the path of a model or run")
@@ -237,8 +237,8 @@ def _warn_of_another_scale(image: xr.DataArray, model: Model) -> None:
     off = [d for d in ("y", "x") if d in trained and not 0.8 < size[d] / trained[d] < 1.25]
     if off:
         warnings.warn(
-            f"pixels are {' and '.join(f'{size[d]:g} {model.unit} in {d}' for d in off)}, the network was trained on "
-            f"{' and '.join(f'{trained[d]:g}' for d in off)}: rescale the image to that size",
+            f"pixels are {' and '.join(f'{size[d]:g} {model.unit} in {d}' for d in off)}, but the network was trained "
+            f"on {' and '.join(f'{trained[d]:g}' for d in off)}: rescale the image to that size",
             FijiBridgeWarning,
             stacklevel=3,
         )
@@ -257,7 +257,7 @@ def _check(
     missing = [d for d in spatial if d not in image.dims]
     if missing:
         raise ModelError(
-            f"the network is {known.dims}D but the image has axes {image.dims}: axis {missing[0]!r} missing"
+            f"the network is {known.dims}D, but the image with axes {image.dims} has no axis {missing[0]!r}"
         )
     if not set(image.dims) <= set(DIMS):
         raise ModelError(f"the image has axes {image.dims}; expected some of {' '.join(DIMS)}: select with image.isel")
@@ -266,12 +266,14 @@ def _check(
     channels, expected = image.sizes.get("c", 1), known.in_channels
     if channels != expected:
         raise ModelError(
-            f"the network was trained on {expected} channel{'s' * (expected > 1)}, the image has {channels}: select "
-            "channels (in Python image.isel(c=0); in Fiji Image > Duplicate..., an RGB image by Image > Type > 8-bit "
-            "first)"
+            f"the network was trained on {expected} channel{'s' * (expected > 1)}, but the image has {channels}: "
+            "select channels (in Python image.isel(c=0); in Fiji Image > Duplicate..., for an RGB image after Image > "
+            "Type > 8-bit)"
         )
     if len(classes) != known.n_outputs:
-        raise ModelError(f"the model names {len(classes)} classes, its network has {known.n_outputs} output channels")
+        raise ModelError(
+            f"the model names {len(classes)} classes, but its network has {known.n_outputs} output channels"
+        )
 
 
 def _named(pixels: Any, sizes: Mapping[str, int], image: xr.DataArray, classes: Sequence[str]) -> xr.DataArray:

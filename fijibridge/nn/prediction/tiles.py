@@ -1,10 +1,11 @@
-"""Tiles of an image whose predictions equal that of the whole image: coordinates, no pixels.
+"""Coordinates of tiles whose predictions equal the prediction of the whole image.
 
-Along each axis a tile reads a stretch of the image and decides the pixels in its middle. Three rules make tiles equal
-to the whole. A tile starts on the grid of the network's poolings (multiples of the divisor), so that pixels fall into
-the same pooling windows. It reads a halo as wide as the receptive field around the pixels that it decides, so that
-nothing they depend on is missing. And where it meets the border of the image it stops or continues as the whole image
-would, so that the network's own padding acts there and nowhere else.
+Along each axis, a tile reads an interval of the image, and determines the result for the pixels in its middle. Three
+rules make tiled predictions equal to the whole one. First, a tile starts on the grid of the network's poolings
+(multiples of the divisor), so that pixels fall into the same pooling windows. Second, it reads a halo as wide as the
+receptive field around its result, so that no pixel on which the result depends is missing. Third, at the border of the
+image, a tile ends or is extended as the whole image would be, so that the network's own padding acts there and nowhere
+else.
 """
 
 from __future__ import annotations
@@ -31,23 +32,23 @@ PADDINGS: tuple[Padding, ...] = get_args(Padding)
 
 @dataclass(frozen=True)
 class Axis:
-    """Requirements of a network for tiles along one axis.
+    """Requirements of a network on tiles along one axis.
 
     Attributes
     ----------
     divisor : int
-        Tiles start at multiples of it.
+        Tiles start at multiples of this number.
     halo : int
         Pixels read on each side of a tile, a multiple of the divisor; 0 with valid convolutions.
     left, right : int
-        Exact distance to the farthest pixels, before and after, that the output of a pixel depends on.
+        Exact distance to the farthest pixels before and after a pixel on which its output depends.
     shrink : int
-        Pixels that the network's output is smaller than its input on each side.
+        Pixels by which the network's output is smaller than its input on each side.
     base : int
-        Smallest input with valid convolutions; larger ones are `base` plus multiples of the divisor.
+        Smallest valid side of an input with valid convolutions; larger ones are `base` plus multiples of the divisor.
     margin : int
-        With valid convolutions, pixels of the output on each side of a tile that are computed but not used, a multiple
-        of the divisor; without, the halo contains them.
+        With valid convolutions, output pixels on each side of a tile that are computed but not used, a multiple of the
+        divisor. Otherwise they are part of the halo.
     """
 
     divisor: int
@@ -63,7 +64,7 @@ class Axis:
         return self.base + _round_up(max(n + 2 * self.shrink - self.base, 0), self.divisor)
 
     def side(self, n: int) -> int:
-        """Return the largest side of a tile, without halo, of at most n pixels; at least the divisor."""
+        """Return the largest side of a tile, without halo, up to n pixels; at least the divisor."""
         return max(n - n % self.divisor, self.divisor)
 
 
@@ -74,10 +75,9 @@ class Line:
     Attributes
     ----------
     read : tuple of int
-        First pixel of the network's input and the one after its last, in pixels of the image. Outside of the image, the
-        image is mirrored.
+        Start and stop (exclusive) of the network's input, in image pixels. Beyond the image, pixels are mirrored.
     write : slice
-        Pixels of the image that the tile decides.
+        Pixels of the image for which the tile determines the result.
     inside : slice
         Position of these pixels in the network's output.
     """
@@ -99,12 +99,12 @@ Tile: TypeAlias = tuple[Line, ...]
 
 
 def axes_of(net: nn.Module, known: Traits, flips: bool = False) -> tuple[Axis, ...]:
-    """Return the requirements of a network for tiles along each axis; with `flips`, for mirrored tiles too.
+    """Return the requirements of a network on tiles along each axis; with `flips`, on mirrored tiles too.
 
     Raises
     ------
     ModelError
-        If the network sees the whole image, or no input size is found that it takes.
+        If the network sees the whole image, or no valid input size is found.
     """
     base = _smallest_input(net, known) if known.shrink else 0
     found = []
@@ -112,8 +112,8 @@ def axes_of(net: nn.Module, known: Traits, flips: bool = False) -> tuple[Axis, .
         divisor = math.lcm(field.divisor, known.divisor)
         left, right, margin = field.left, field.right, 0
         if flips:
-            # A mirrored image sees as far to the left as the image to the right. Its affinity of a pixel is that of the
-            # next pixel of the image, so that one pixel more is needed.
+            # In a mirrored image, the network sees as far to the left as otherwise to the right. A pixel's affinity
+            # there is the affinity of the next pixel in the original, so one more pixel is needed.
             neighbour = int("affinity" in known.outputs)
             left = right = max(left, right) + neighbour
             margin = divisor if neighbour and known.shrink else 0
@@ -123,7 +123,7 @@ def axes_of(net: nn.Module, known: Traits, flips: bool = False) -> tuple[Axis, .
 
 
 def axes_of_whole(net: nn.Module, known: Traits) -> tuple[Axis, ...]:
-    """Return the requirements of a network that sees the whole image, whose only tile needs no halo."""
+    """Return the requirements of a network that sees the whole image: a single tile without halo."""
     base = _smallest_input(net, known) if known.shrink else 0
     return (Axis(known.divisor, 0, 0, 0, known.shrink, base),) * known.dims
 
@@ -133,7 +133,7 @@ def _round_up(n: int, step: int) -> int:
 
 
 def _smallest_input(net: nn.Module, known: Traits) -> int:
-    """Return the smallest side of an input of a network with valid convolutions."""
+    """Return the smallest valid side of an input of a network with valid convolutions."""
     if isinstance(net, UNet):
         return net.input_size(1)
     least = 2 * known.shrink + 1
@@ -141,7 +141,9 @@ def _smallest_input(net: nn.Module, known: Traits) -> int:
         for n in range(least, least + 2 * known.divisor + 1):
             if _output_side(net, blank_images(net, 1, known.in_channels, [n] * known.dims)) == n - 2 * known.shrink:
                 return n
-    raise ModelError(f"{type(net).__name__} took no image from {least} px on: correct its attribute traits")
+    raise ModelError(
+        f"{type(net).__name__} accepted no image with sides from {least} px on: correct its attribute traits"
+    )
 
 
 def _output_side(net: nn.Module, x: torch.Tensor) -> int | None:
@@ -155,7 +157,7 @@ def _output_side(net: nn.Module, x: torch.Tensor) -> int | None:
 
 
 def decided(axis: Axis, n: int, padding: Padding) -> tuple[int, int]:
-    """Return the range of an axis of n pixels that is predicted: all, or with ``"valid"`` pixels that see no border.
+    """Return the predicted range of an axis of n pixels: all, or with ``"valid"`` only pixels that see no border.
 
     Raises
     ------
@@ -167,8 +169,8 @@ def decided(axis: Axis, n: int, padding: Padding) -> tuple[int, int]:
     first, last = axis.left, n - axis.right
     if first >= last:
         raise ModelError(
-            f"padding='valid' leaves no pixel of an axis of {n} px: the network sees {axis.left} px before and "
-            f"{axis.right} px after a pixel; give a larger image, or padding='mirror'"
+            f"padding='valid' leaves no pixel along an axis of {n} px: the network sees {axis.left} px before and "
+            f"{axis.right} px after a pixel; use a larger image, or padding='mirror'"
         )
     return first, last
 
@@ -185,7 +187,7 @@ def lines(axis: Axis, n: int, side: int, padding: Padding) -> list[Line]:
 
 
 def _along(axis: Axis, n: int, side: int, range_: tuple[int, int], padding: Padding) -> list[Line]:
-    """Cut a range of an axis into tiles that start on the grid of the divisor, also where the range does not."""
+    """Cut a range of an axis into tiles that start at multiples of the divisor, even if the range does not."""
     begin, side = range_[0] // axis.divisor * axis.divisor, axis.side(side)
     return [_line(axis, n, (c, c + side), range_, padding) for c in range(begin, range_[1], side)]
 
@@ -193,14 +195,14 @@ def _along(axis: Axis, n: int, side: int, range_: tuple[int, int], padding: Padd
 def _line(axis: Axis, n: int, core: tuple[int, int], range_: tuple[int, int], padding: Padding) -> Line:
     write = slice(max(core[0], range_[0]), min(core[1], range_[1]))
     if axis.shrink:
-        # Valid convolutions: output pixel i is input pixel i + shrink, and only some sizes of inputs exist. The input
-        # is the smallest whose output reaches from `first` to the margin behind the tile.
+        # Valid convolutions: output pixel i is input pixel i + shrink, and only some input sizes are valid. Use the
+        # smallest input whose output extends from `first` to the end of the margin after the tile.
         first = core[0] - axis.margin
         start = first - axis.shrink
         return Line((start, start + axis.window(write.stop - first + axis.margin)), write, _shifted(write, first))
     start, stop = core[0] - axis.halo, _round_up(write.stop, axis.divisor) + axis.halo
     if padding == "as trained":
-        # The input ends where the image ends, rounded up to what the network takes, so that its own padding acts there.
+        # The input ends where the image ends, rounded up to a valid side, so that the network's own padding acts there.
         start, stop = max(start, 0), min(stop, _round_up(n, axis.divisor))
     return Line((start, stop), write, _shifted(write, start))
 
@@ -210,7 +212,7 @@ def _shifted(part: slice, by: int) -> slice:
 
 
 def tiles(axes: Sequence[Axis], shape: Sequence[int], sides: Sequence[int], padding: Padding) -> list[Tile]:
-    """Cut an image into tiles of these sides, without halo, in row-major order."""
+    """Cut an image into tiles with the given sides, without halo, in row-major order."""
     return list(product(*(lines(a, n, s, padding) for a, n, s in zip(axes, shape, sides, strict=True))))
 
 
@@ -227,19 +229,19 @@ def _parts(axis: Axis, n: int, line: Line, side: int, padding: Padding) -> list[
 
 
 def largest_input(axes: Sequence[Axis], shape: Sequence[int], padding: Padding, sides: Sequence[int]) -> int:
-    """Return the pixels of the largest input among the tiles of an image."""
+    """Return the number of pixels of the largest input among the tiles of an image."""
     each = zip(axes, shape, sides, strict=True)
     return math.prod(max(line.length for line in lines(axis, n, side, padding)) for axis, n, side in each)
 
 
 def largest_sides(axes: Sequence[Axis], shape: Sequence[int], padding: Padding, limit: float) -> tuple[int, ...]:
-    """Return the sides of the largest tiles whose inputs have at most `limit` pixels; the smallest tiles in any case.
+    """Return the sides of the largest tiles whose inputs have at most `limit` pixels, or of the smallest tiles.
 
-    Sides are equal along all axes, and then evened out, so that an axis has tiles of about one size.
+    Sides are equal along all axes at first, then adjusted so that the tiles along an axis have about the same size.
     """
     step = math.lcm(*(axis.divisor for axis in axes))
     low, high = 1, -(-max(shape) // step)
-    while low < high:  # bisection: `low` fits or is the smallest, all above `high` do not fit
+    while low < high:  # bisection: `low` fits or is the smallest, everything above `high` does not fit
         middle = (low + high + 1) // 2
         fits = largest_input(axes, shape, padding, [middle * step] * len(shape)) <= limit
         low, high = (middle, high) if fits else (low, middle - 1)
@@ -256,7 +258,7 @@ def _even(n: int, side: int, divisor: int) -> int:
 
 
 def reflected(start: int, stop: int, n: int) -> tuple[slice, list[int] | None]:
-    """Return the pixels of an axis to read, and their order, where the image is continued by mirroring.
+    """Return the pixels of an axis to read, and their order (None if unchanged), for an image extended by mirroring.
 
     Examples
     --------

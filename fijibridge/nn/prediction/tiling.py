@@ -1,4 +1,4 @@
-"""Prediction of the tiles of an image, with smaller tiles where memory is exhausted."""
+"""Prediction of the tiles of an image, with smaller tiles if memory runs out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _log = logging.getLogger("fijibridge")
 
 
 class Tiling:
-    """Tiles of planes or volumes of one shape, and their predictions by a network.
+    """Tiles of planes or volumes with the same shape, and their predictions.
 
     Parameters
     ----------
@@ -46,15 +46,15 @@ class Tiling:
     shape
         Sides of the planes or volumes, ([z,] y, x) pixels.
     tile
-        Side of the tiles without halo, in pixels; None for the largest that fit into memory.
+        Side of the tiles without halo, in pixels; None for the largest that fits into memory.
     padding, flips, precision
-        As :func:`fijibridge.predict` takes them.
+        As for :func:`fijibridge.predict`.
 
     Raises
     ------
     ModelError
-        If the network sees the whole image, but the image does not fit into memory in one piece, or `padding` or `tile`
-        needs a receptive field.
+        If the network sees the whole image, and the image does not fit into memory in one piece, or `padding` or `tile`
+        requires a receptive field.
     """
 
     def __init__(
@@ -71,16 +71,16 @@ class Tiling:
         self._refuse_or_warn()
 
     def answers(self, plane: Plane, tile: Tile) -> Iterator[tuple[Tile, npt.NDArray[np.float32]]]:
-        """Yield the prediction of a tile, (K, ...), in parts where memory is exhausted.
+        """Yield the prediction of a tile, (K, ...), in several parts if memory runs out.
 
         Raises
         ------
         DeviceError
-            If memory is not enough for the smallest part.
+            If the smallest part does not fit into memory.
         """
         pending = [tile]
         while pending:
-            # Parts are cut by the current sides, which the parts before may have halved.
+            # Cut with the current sides, which may have been halved for earlier parts.
             first, *pending = split(self.axes, self.shape, pending[0], self.sides, self.padding) + pending[1:]
             found = self._try(plane, first)
             if found is None:
@@ -110,14 +110,14 @@ class Tiling:
         return largest_sides(self.axes, self.shape, self.padding, tile_pixels(self.device, per_pixel))
 
     def _refuse_or_warn(self) -> None:
-        """Refuse, or warn once, if the prediction of tiles differs from that of the whole image."""
+        """Refuse tiles, or warn once, if their prediction differs from that of the whole image."""
         if len(self.tiles) == 1:
             return
         size = " x ".join(map(str, self.shape))
         if self._needs_whole:
             raise ModelError(
-                f"an image of {size} px does not go through the network in one piece, and must: {self._needs_whole}. "
-                "Leave tile out, crop or downscale the image, or compute where there is more memory (device='cpu')"
+                f"an image of {size} px must be predicted in one piece, but is split into tiles: {self._needs_whole}. "
+                "Omit tile, crop or downscale the image, or use a device with more memory (device='cpu')"
             )
         self._warn_of_statistics()
 
@@ -128,13 +128,13 @@ class Tiling:
         warnings.warn(
             "the network normalises by statistics of its input (instance or group normalisation), and "
             f"{' x '.join(map(str, self.shape))} px are predicted in tiles, each with its own statistics: the result "
-            "depends on the tiles. Leave tile out if memory is enough, downscale, or train with norm='batch'",
+            "depends on the tiles. Omit tile if the image fits into memory, downscale it, or train with norm='batch'",
             FijiBridgeWarning,
             stacklevel=2,
         )
 
     def _try(self, plane: Plane, tile: Tile) -> npt.NDArray[np.float32] | None:
-        """Return the prediction of a tile; None if memory is exhausted."""
+        """Return the prediction of a tile; None if memory runs out."""
         inside = (slice(None), *(line.inside for line in tile))
         try:
             x = torch.from_numpy(plane.cut(tile))[None].to(self.device)
@@ -145,7 +145,7 @@ class Tiling:
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            # Its text only: the error's traceback would keep the tensors of the tile alive while memory is short.
+            # Keep only the text: the traceback of the error would keep the tensors of the tile alive.
             self._shortage = f"{type(error).__name__}: {error}"
             return None
 
@@ -154,7 +154,7 @@ class Tiling:
         if tuple(output.shape[1:]) != expected:
             raise ModelError(
                 f"the network returned {tuple(output.shape[1:])} px for {tuple(line.length for line in tile)} px; "
-                f"expected {expected}: give it an attribute traits (fijibridge.nn.traits.Traits) with its divisor and "
+                f"expected {expected}: set its attribute traits (fijibridge.nn.traits.Traits) with its divisor and "
                 "shrink"
             )
 
@@ -170,10 +170,10 @@ class Tiling:
         if self._needs_whole or half == now:
             why = f": {self._needs_whole}" if self._needs_whole else ""
             raise DeviceError(
-                f"the memory of {self.device} is not enough for a tile of {size} px, and the network takes no smaller "
-                f"one{why}. Choose another device, or a smaller network. ({self._shortage})"
+                f"a tile of {size} px does not fit into the memory of {self.device}, and the network accepts no "
+                f"smaller one{why}. Choose another device, or a smaller network. ({self._shortage})"
             )
-        _log.info("the memory of %s was not enough for tiles of %s px: they are halved", self.device, size)
+        _log.info("the memory of %s was too small for tiles of %s px: halving them", self.device, size)
         if len(self.tiles) == 1:
             self._warn_of_statistics()
         self.sides = half

@@ -1,4 +1,4 @@
-"""Receptive field of a network: followed layer by layer, and confirmed by its gradient."""
+"""Receptive field of a network: computed layer by layer, and confirmed by its gradient."""
 
 from fijibridge.nn.receptive_field.field import ReceptiveField, confirm_receptive_field, receptive_field
 

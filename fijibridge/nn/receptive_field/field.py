@@ -15,25 +15,25 @@ from fijibridge.nn.receptive_field.propagation import CannotFollow, follow
 from fijibridge.nn.receptive_field.spans import Span
 from fijibridge.nn.traits import Traits
 
-_LONGEST = 20_000  # pixels of a side; a network that sees farther counts as one that sees the whole image
-_PERIODS = 16  # longest period looked for in a network without a known divisor
+_LONGEST = 20_000  # longest side tried, pixels; a network that sees farther is treated as one that sees the whole image
+_PERIODS = 16  # longest period searched for in a network with unknown divisor
 
 
 @dataclass(frozen=True, repr=False)
 class ReceptiveField:
-    """Receptive field of a network along one axis, or along all axes where they are equal.
+    """Receptive field of a network along one axis, or along all axes if it is the same for each.
 
     Attributes
     ----------
     size : int
         Largest number of input pixels that one output pixel can depend on.
     left, right : int
-        Pixels before and after the output pixel, maximum over its positions on the grid of the poolings.
+        Pixels before and after the output pixel, as a maximum over its positions relative to the pooling grid.
     divisor : int
-        Number that sides and origins of tiles must be multiples of.
+        Sides and origins of tiles must be multiples of this number.
     axes : tuple of ReceptiveField
-        One per axis, ([z,] y, x), where they differ; empty where they are equal. The numbers above are then the largest
-        of each, and the least common multiple of the divisors.
+        One for each axis, ([z,] y, x), if they differ, or empty if they are equal. If they differ, the numbers above
+        are the maximum over the axes, and the least common multiple of the divisors.
     """
 
     size: int
@@ -44,7 +44,7 @@ class ReceptiveField:
 
     @property
     def halo(self) -> int:
-        """Pixels around a tile that its prediction depends on, rounded up to a multiple of the divisor."""
+        """Width of the margin on which the prediction of a tile depends, rounded up to a multiple of the divisor."""
         need = max(self.left, self.right)
         return -(-need // self.divisor) * self.divisor
 
@@ -58,30 +58,30 @@ class ReceptiveField:
 
 
 def receptive_field(net: nn.Module) -> ReceptiveField:
-    """Compute the receptive field of a network from its own layers.
+    """Compute the receptive field of a network from its layers.
 
     Parameters
     ----------
     net
-        A :class:`UNet`, or any module of convolutions, poolings, transposed convolutions, interpolations and skip
-        connections whose output has the pixels of the input or, with valid convolutions, of its middle.
+        A :class:`UNet`, or any module built from convolutions, poolings, transposed convolutions, interpolations and
+        skip connections whose output has the same pixels as the input or, with valid convolutions, as its middle.
 
     Returns
     -------
     ReceptiveField
-        Relative to the input pixel at the same place as the output pixel.
+        Receptive field relative to the input pixel at the same position as the output pixel.
 
     Raises
     ------
     ModelError
-        If the network sees the whole image, or what a pixel sees does not repeat with a period
-        (``align_corners=True``): predictions of tiles could not equal that of the whole image.
+        If the network sees the whole image, or the receptive fields of the pixels do not repeat periodically
+        (``align_corners=True``), so that tiled predictions cannot equal that of the whole image.
 
     Notes
     -----
-    The forward pass runs on an empty batch, and the first and last input pixel behind each position are carried from
-    layer to layer by kernel, stride, padding and dilation. A network with unknown layers is measured by
-    :func:`confirm_receptive_field`.
+    The forward pass runs on an empty batch. The first and last input pixel that affect each position are propagated
+    from layer to layer, using kernel size, stride, padding and dilation. For a network with unknown layers, the field
+    is measured by :func:`confirm_receptive_field`.
 
     Examples
     --------
@@ -97,25 +97,26 @@ def receptive_field(net: nn.Module) -> ReceptiveField:
 
 
 def confirm_receptive_field(net: nn.Module) -> ReceptiveField:
-    """Measure the receptive field of a network by the gradient of its output pixels.
+    """Measure the receptive field of a network from the gradient of its output pixels.
 
     Raises
     ------
     ModelError
-        As :func:`receptive_field`.
+        As for :func:`receptive_field`.
 
     Notes
     -----
-    On a copy with equal positive weights, means in place of maxima, and without normalisations, activations and
-    dropout, the gradient of an output pixel is above 0 at each input pixel that it can depend on. It is computed for
-    two periods of neighbouring output pixels, in the middle of an image so long that its borders are not reached.
+    The gradient is computed on a copy of the network with equal positive weights, means instead of maxima, and no
+    normalisation, activation or dropout. There, the gradient of an output pixel is positive at each input pixel on
+    which it can depend. It is computed for two periods of neighbouring output pixels, in the middle of an image so long
+    that its borders are not reached.
     """
     known, step = outline(net)
     return _combined([_reached(net, known, step, axis) for axis in range(known.dims)])
 
 
 def _followed(net: nn.Module, known: Traits, step: int) -> list[Span]:
-    """Follow a network with images of growing size, until enough pixels in the middle see no border."""
+    """Propagate spans through a network for images of growing size, until enough pixels in the middle see no border."""
     side, taken, enough = 8 * step, False, 4 * max(step, _PERIODS)
     while side <= _LONGEST:
         lines = _first_that_fits(net, known, step, side)
@@ -124,18 +125,18 @@ def _followed(net: nn.Module, known: Traits, step: int) -> list[Span]:
             return [_centred(line, n) for line, n in lines]
         side *= 2
     if not taken:
-        raise CannotFollow("the network took no size of image")
+        raise CannotFollow("the network accepted no image size")
     raise _sees_all()
 
 
 def _first_that_fits(net: nn.Module, known: Traits, step: int, side: int) -> list[tuple[Span, int]] | None:
-    """Follow a network with the first side from `side` on that it takes, if any: with valid convolutions few fit."""
+    """Propagate spans for the first valid side from `side` on; valid convolutions accept few. None if there is none."""
     for n in range(side, side + 2 * step + 2):
         try:
             spans = follow(net, known.in_channels, [n] * known.dims)
         except CannotFollow:
             raise
-        except Exception:  # a foreign forward pass may raise anything on a side that does not fit
+        except Exception:  # an unknown forward pass may raise anything on an invalid side
             continue
         if all(len(s) <= n and (n - len(s)) % 2 == 0 for s in spans):
             return [(s, n) for s in spans]
@@ -145,12 +146,12 @@ def _first_that_fits(net: nn.Module, known: Traits, step: int, side: int) -> lis
 def _sees_all() -> ModelError:
     return ModelError(
         "the network sees the whole image (a pooling, normalisation or attention over all of it), so it has no "
-        "receptive field, and predictions of tiles would differ from that of the whole image"
+        "finite receptive field, and tiled predictions would differ from that of the whole image"
     )
 
 
 def _middle(line: Span) -> slice:
-    """Return the positions around the middle that see no border."""
+    """Return the range of positions around the middle that see no border."""
     half = len(line) // 2
     edge = np.flatnonzero(line.edge)
     before, after = edge[edge < half], edge[edge >= half]
@@ -158,20 +159,20 @@ def _middle(line: Span) -> slice:
 
 
 def _centred(line: Span, n: int) -> Span:
-    """Return the spans of the middle, as distances from the input pixel at the place of each output pixel."""
+    """Return the spans of the middle, as distances from the input pixel at the position of each output pixel."""
     where = _middle(line)
     below = np.arange(len(line))[where] + (n - len(line)) // 2
     return Span(line.low[where] - below, line.high[where] - below, line.edge[where])
 
 
 def _field(line: Span, divisor: int) -> ReceptiveField:
-    """Return the receptive field along one axis, from the distances that neighbouring output pixels see."""
+    """Return the receptive field along one axis, given the relative spans of neighbouring output pixels."""
     period = _period(line)
     if period is None:
         raise ModelError(
-            "the pixels that the network sees do not repeat with a period (align_corners=True, or sizes that do not "
-            "divide), so predictions of tiles would differ from that of the whole image: use whole scale factors and "
-            "align_corners=False"
+            "the receptive fields of the network's pixels do not repeat periodically (align_corners=True, or sizes "
+            "that do not divide), so tiled predictions would differ from that of the whole image: use integer scale "
+            "factors and align_corners=False"
         )
     return ReceptiveField(
         size=int((line.high - line.low).max()) + 1,
@@ -182,7 +183,7 @@ def _field(line: Span, divisor: int) -> ReceptiveField:
 
 
 def _period(line: Span) -> int | None:
-    """Return the smallest shift that leaves the spans equal; it is the divisor, because poolings repeat with it."""
+    """Return the smallest shift that leaves the spans unchanged: the divisor, because poolings repeat with it."""
     n = len(line.low)
     for period in range(1, n // 2 + 1):
         if (line.low[period:] == line.low[:-period]).all() and (line.high[period:] == line.high[:-period]).all():
@@ -191,7 +192,7 @@ def _period(line: Span) -> int | None:
 
 
 def _reached(net: nn.Module, known: Traits, step: int, axis: int) -> ReceptiveField:
-    """Measure the field along one axis with images of growing length, until they are longer than the field."""
+    """Measure the field along one axis with images of increasing length, until they are longer than the field."""
     length, taken = 8 * step, False
     places = 2 * known.divisor if known.divisor > 1 else 2 * max(step, _PERIODS)
     while length <= _LONGEST // 10:
@@ -205,9 +206,9 @@ def _reached(net: nn.Module, known: Traits, step: int, axis: int) -> ReceptiveFi
 
 def _takes_nothing(net: nn.Module, known: Traits) -> ModelError:
     return ModelError(
-        f"{type(net).__name__} took none of {known.dims}D images of {known.in_channels} channel(s) and of many sizes, "
-        "or returned none of their size (or smaller by the same on both sides): if it is right, give it an attribute "
-        "traits (fijibridge.nn.traits.Traits)"
+        f"{type(net).__name__} was tried on {known.dims}D images with {known.in_channels} channel(s) and many sizes, "
+        "but no output had the input's size, or that size minus an equal margin on each side. It must map (B, C, ...) "
+        "to (B, K, ...); if it does, set its attribute traits (fijibridge.nn.traits.Traits)"
     )
 
 

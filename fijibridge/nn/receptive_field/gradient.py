@@ -1,8 +1,9 @@
-"""Receptive field measured by the gradient: the input pixels that an output pixel can depend on.
+"""Receptive field measured by the gradient: the input pixels on which an output pixel can depend.
 
-An output pixel depends on an input pixel if its derivative with respect to it is not 0. In a trained network it may be
-0 by chance: a ReLU is closed, contributions cancel, another pixel is the maximum. So a copy of the network is made in
-which none of this happens: all weights positive, maxima replaced by means, activations and normalisations left out.
+An output pixel depends on an input pixel if the derivative of the former with respect to the latter is not 0. In a
+trained network, the derivative may be 0 by chance: a ReLU is inactive, contributions cancel, or another pixel is the
+maximum. None of this can happen in the copy of the network used here: its weights are positive, maxima are replaced by
+means, and activations and normalisations are skipped.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from fijibridge.nn.traits import Traits, declared_traits, first_convolution
 
 
 def outline(net: nn.Module) -> tuple[Traits, int]:
-    """Return traits of a network without running it, and a number that sides are likely multiples of.
+    """Return the traits of a network without running it, and a number of which its sides are probably multiples.
 
-    Without an attribute ``traits`` or ``divisor``, dimensions and channels are those of the first convolution, the
-    divisor is 1, and the number is a guess from the strides.
+    Without an attribute ``traits`` or ``divisor``, dimensions and channels are taken from the first convolution, the
+    divisor is 1, and the number is estimated from the strides.
     """
     declared = declared_traits(net)
     if declared is not None:
@@ -38,7 +39,7 @@ def outline(net: nn.Module) -> tuple[Traits, int]:
 
 
 def _strides(net: nn.Module) -> int:
-    """Return the product of all strides down, at most 64: a guess at the divisor."""
+    """Return the product of all downsampling strides, at most 64, as an estimate of the divisor."""
     down = 1
     for module in net.modules():
         stride = getattr(module, "stride", 1)
@@ -50,7 +51,7 @@ def _strides(net: nn.Module) -> int:
 
 
 def reach(net: nn.Module, known: Traits, axis: int, length: int, places: int) -> Span | None:
-    """Return the spans of neighbouring output pixels along one axis, as distances; None if no image is taken.
+    """Return the relative spans of neighbouring output pixels along one axis; None if no image size is accepted.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def reach(net: nn.Module, known: Traits, axis: int, length: int, places: int) ->
     axis
         Axis along which the image is long.
     length
-        Length of the image along it in pixels, or the next that the network takes.
+        Length of the image along this axis in pixels, rounded up to the next valid length.
     places
         Number of neighbouring output pixels in the middle.
     """
@@ -68,7 +69,7 @@ def reach(net: nn.Module, known: Traits, axis: int, length: int, places: int) ->
     if found is None:
         return None
     x, out = found
-    # Summed over channels and the short axes, one number is left for each position along the long axis.
+    # Summing over channels and the short axes leaves one number for each position along the long axis.
     line = out.sum(dim=[d for d in range(out.ndim) if d != axis + 2])
     first = max((len(line) - places) // 2, 0)
     below = (x.shape[axis + 2] - len(line)) // 2
@@ -79,7 +80,7 @@ def reach(net: nn.Module, known: Traits, axis: int, length: int, places: int) ->
 
 
 def _hit(x: Tensor, value: Tensor, axis: int) -> tuple[int, int]:
-    """Return the first and last position of an axis where the gradient of a value is not 0."""
+    """Return the first and last position along an axis at which the gradient of a value is not 0."""
     (gradient,) = torch.autograd.grad(value, x, retain_graph=True)
     along = gradient.abs().sum(dim=[d for d in range(x.ndim) if d != axis + 2])
     hit = torch.nonzero(along).flatten()
@@ -89,7 +90,7 @@ def _hit(x: Tensor, value: Tensor, axis: int) -> tuple[int, int]:
 
 
 def _forward(net: nn.Module, channels: int, dims: int, axis: int, length: int) -> tuple[Tensor, Tensor] | None:
-    """Run the shortest image that the network takes, `length` or longer along one axis; return input and output."""
+    """Run the network on the smallest valid image at least `length` long along an axis; return input and output."""
     empty = copy.deepcopy(net).to("meta")
     short = next((n for n in range(1, length + 1) if _takes(empty, channels, [n] * dims)), None)
     if short is None:
@@ -103,11 +104,11 @@ def _forward(net: nn.Module, channels: int, dims: int, axis: int, length: int) -
 
 
 def _takes(empty: nn.Module, channels: int, sides: Sequence[int]) -> bool:
-    """Return whether a network on the meta device, which computes nothing, takes an image of these sides."""
+    """Return whether a network accepts an image with these sides; it is on the meta device, which computes nothing."""
     try:
         with torch.no_grad():
             out = _run(empty, torch.ones(1, channels, *sides, dtype=torch.float64, device="meta"))
-    except Exception:  # a foreign forward pass may raise anything on sides that do not fit
+    except Exception:  # an unknown forward pass may raise anything on invalid sides
         return False
     return all(0 < n <= m and (m - n) % 2 == 0 for n, m in zip(out.shape[2:], sides, strict=True))
 
@@ -121,7 +122,7 @@ def _run(net: nn.Module, x: Tensor) -> Tensor:
 
 
 def _positive(net: nn.Module) -> nn.Module:
-    """Return a copy with all weights 1 / (number of inputs), so that an output is a mean, and biases 0."""
+    """Return a copy with biases 0 and all weights 1 / (number of inputs), so that each output is a mean."""
     made = copy.deepcopy(net).cpu().double().eval().requires_grad_(False)
     for name, parameter in made.named_parameters():
         if parameter.ndim > 1:
@@ -132,7 +133,7 @@ def _positive(net: nn.Module) -> nn.Module:
 
 
 class _Linear(TorchFunctionMode):
-    """Make a forward pass linear: maxima become means; activations, normalisations and dropout are left out."""
+    """Make a forward pass linear: replace maxima by means, and skip activations, normalisations and dropout."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -154,7 +155,7 @@ def _mean_pool(
     name: str, input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Average over the windows of a maximum pooling; by a convolution, because torch's averages have no dilation."""
+    """Average over the windows of a max pooling, with a convolution because torch's average pooling has no dilation."""
     dims = int(name.removeprefix("max_pool")[0])
     size = (kernel_size,) * dims if isinstance(kernel_size, int) else tuple(kernel_size)
     if ceil_mode:

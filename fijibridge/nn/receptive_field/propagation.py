@@ -1,10 +1,10 @@
 """Propagation of input spans through a network's own forward pass, layer by layer.
 
-The forward pass runs on an empty batch under a mode that sees every call of torch. Each tensor carries one
-:class:`Span` per spatial axis: the first and last input pixel behind each of its positions. A call takes the spans of
-its arguments, and a rule for it (:data:`_RULES`) gives the result its spans: a convolution widens them, a pooling thins
-them out, an addition unites them. The spans of the output are the receptive field. A call whose geometry is not known
-raises :class:`CannotFollow`, so that a wrong answer is never given.
+The forward pass runs on an empty batch, in a mode that intercepts every torch call. Each tensor has one :class:`Span`
+per spatial axis: the first and last input pixel that affect each of its positions. For each call, a rule
+(:data:`_RULES`) computes the spans of the result from those of the arguments: a convolution widens them, a pooling
+subsamples them, an addition unites them. The spans of the output are the receptive field. A call with unknown geometry
+raises :class:`CannotFollow`, so the answer is never wrong.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from fijibridge.nn.receptive_field.spans import (
 )
 
 Axes = tuple[Span | None, ...]
-"""Spans of each axis of a tensor; None for axes that are not spatial (batch, channels)."""
+"""Span for each axis of a tensor; None for axes that are not spatial (batch, channels)."""
 
 
 class CannotFollow(Exception):
-    """Raised for a call in a forward pass whose geometry is not known."""
+    """Raised for a call in a forward pass whose geometry is unknown."""
 
 
 def follow(net: nn.Module, channels: int, sides: Sequence[int]) -> list[Span]:
@@ -44,13 +44,13 @@ def follow(net: nn.Module, channels: int, sides: Sequence[int]) -> list[Span]:
     Raises
     ------
     CannotFollow
-        If the forward pass does something to the spatial axes whose geometry is not known.
+        If the forward pass applies an operation with unknown geometry to the spatial axes.
 
     Notes
     -----
-    The batch has 0 images, so that nothing is computed and no state changes. Calls without a rule are taken to work
-    position by position, as activations and normalisations do; statistics of the whole image, as an instance or group
-    normalisation takes them, are not counted.
+    The batch has 0 images, so nothing is computed, and no state changes. Calls without a rule are assumed to work
+    position by position, like activations and normalisations; statistics over the whole image, such as those of
+    instance and group normalisation, are ignored.
     """
     x = blank_images(net, 0, channels, sides)
     with torch.no_grad(), _Following() as mode:
@@ -70,7 +70,7 @@ def _in_evaluation(net: nn.Module) -> nn.Module:
 
 
 class _Following(TorchFunctionMode):
-    """Intercept every call of torch, and give its results their spans."""
+    """Intercept every torch call, and assign spans to its results."""
 
     _KEY = "_fijibridge_spans"
 
@@ -86,8 +86,8 @@ class _Following(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         spanned = [t for t in _tensors([*args, *kwargs.values()]) if self.axes(t) is not None]
-        before = {id(t): self.axes(t) for t in spanned}  # taken now: a call in place changes its argument
-        # instance_norm refuses an empty batch; its result has the positions of its input.
+        before = {id(t): self.axes(t) for t in spanned}  # read before the call: an in-place call changes its argument
+        # instance_norm rejects an empty batch; its result has the same positions as its input.
         out = args[0].clone() if func.__name__ == "instance_norm" else func(*args, **kwargs)
         if not spanned or not any(True for _ in _tensors([out])):
             return out
@@ -103,7 +103,7 @@ class _Following(TorchFunctionMode):
 
 
 class _Call:
-    """A call of torch: its arguments by position or name, and the spans of its tensors."""
+    """A torch call: its arguments by position or name, and the spans of its tensors."""
 
     def __init__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], spans: dict[int, Any]):
         self.name, self.args, self.kwargs, self.spans = name, args, kwargs, spans
@@ -138,14 +138,14 @@ def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
 
 
 def _check(name: str, tensor: Tensor, axes: Axes) -> None:
-    """Refuse spans that do not match the shape of a result: its rule is wrong, or the call unusual."""
+    """Refuse spans that do not match the shape of a result: the rule is wrong, or the call is unusual."""
     right = len(axes) == tensor.ndim and all(s is None or len(s) == n for s, n in zip(axes, tensor.shape, strict=True))
     if not right:
         raise CannotFollow(f"{name} returned {tuple(tensor.shape)}, which its rule does not explain")
 
 
 def _each(value: Any, count: int) -> list[int]:
-    """Return size, stride ... of a kernel as one number per axis."""
+    """Return a kernel parameter (size, stride ...) as one number per axis."""
     return [int(v) for v in value] if isinstance(value, list | tuple) else [int(value)] * count
 
 
@@ -191,7 +191,7 @@ def _up_convolution(call: _Call, out: Tensor, _: int) -> Axes:
 
 
 def _per_axis(call: _Call, n: int, rule: Callable[[Span, int], Span]) -> Axes:
-    """Apply a rule to the last n axes and keep those before."""
+    """Apply a rule to the last n axes, and keep the other axes."""
     axes = call.axes
     if any(s is None for s in axes[-n:]):
         raise call.refuse()
@@ -216,7 +216,7 @@ def _adaptive_pooling(call: _Call, out: Tensor, _: int) -> Axes:
 
 
 def _step(factor: float | None) -> float | None:
-    """Return input pixels per output pixel, where a factor was given."""
+    """Return the number of input pixels per output pixel; None if no scale factor is given."""
     return None if factor is None else 1 / factor
 
 
@@ -251,7 +251,7 @@ def _pixel_unshuffle(call: _Call, out: Tensor, _: int) -> Axes:
 
 
 def _padding(call: _Call, out: Tensor, _: int) -> Axes:
-    """Pad or crop; torch lists the numbers from the last axis on, before and after each."""
+    """Pad or crop; torch lists the numbers of pixels before and after each axis, starting with the last axis."""
     pad, mode = list(call.get(1, "pad")), call.get(2, "mode", "constant")
     axes = list(call.axes)
     for number in range(len(pad) // 2):
@@ -262,7 +262,7 @@ def _padding(call: _Call, out: Tensor, _: int) -> Axes:
 
 
 def _concatenation(call: _Call, out: Tensor, _: int) -> Axes:
-    """Unite the spans of all parts along the other axes; along the axis of concatenation, put them in a row."""
+    """Join the spans of all parts along the axis of concatenation, and unite them along the other axes."""
     parts = [call.spans.get(id(t), (None,) * t.ndim) for t in call.get(0, "tensors")]
     dim = int(call.get(1, "dim", 0)) % out.ndim
     axes: list[Span | None] = []
@@ -283,7 +283,7 @@ def _stack(call: _Call, out: Tensor, _: int) -> Axes:
 
 
 def _item(call: _Call, out: Tensor, _: int) -> Axes:
-    """Index as numpy does: each entry takes one axis, an ellipsis those that are left, None adds one."""
+    """Index as in numpy: an entry consumes one axis, an ellipsis all remaining axes, and None adds an axis."""
     where = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
     axes = list(call.axes)
     taken = sum(1 for w in where if w is not None and w is not Ellipsis)
@@ -318,7 +318,7 @@ def _narrow(call: _Call, out: Tensor, _: int) -> Axes:
 
 
 def _pieces(call: _Call, out: Tensor, number: int) -> Axes:
-    """Keep all spans: ``split`` and ``chunk`` along an axis that is not spatial."""
+    """Keep all spans, for ``split`` and ``chunk`` along an axis that is not spatial."""
     dim = int(call.get(2, "dim", 0))
     if call.axes[dim] is not None:
         raise call.refuse()
@@ -360,7 +360,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _shape(call: _Call, out: Tensor, _: int) -> Axes:
-    """Keep the last axes from the first spatial one on: ``view``, ``reshape``, ``expand``, ``unsqueeze`` ..."""
+    """Keep all axes from the first spatial one on, for ``view``, ``reshape``, ``expand``, ``unsqueeze`` ..."""
     space = [i for i, s in enumerate(call.axes) if s is not None]
     kept = len(call.axes) - min(space)
     same = tuple(out.shape[-kept:]) == tuple(call.source.shape[-kept:])
@@ -370,7 +370,7 @@ def _shape(call: _Call, out: Tensor, _: int) -> Axes:
 
 
 def _reduction(call: _Call, out: Tensor, _: int) -> Axes:
-    """Reduce axes: over channels each position is kept, over a spatial axis the result sees the whole axis."""
+    """Reduce axes: a reduction over channels keeps each position; one over a spatial axis sees the whole axis."""
     axes = call.axes
     dims = call.get(1, "dim")
     if isinstance(dims, Tensor):  # max(a, b) of two tensors

@@ -1,7 +1,7 @@
-"""Spans: the first and last input pixel behind each position of an array, along one axis.
+"""Spans: the first and last input pixel that affect each position of an array, along one axis.
 
-Every layer is one function here. All but the transposed convolution list for each output position the positions that it
-reads, and take the minimum and maximum of their spans (:func:`gathered`).
+Each kind of layer is one function here. All except the transposed convolution list the positions that each output
+position reads, and compute the minimum and maximum of their spans (:func:`gathered`).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _NOWHERE = np.iinfo(np.int64).max // 4
 
 @dataclass(frozen=True)
 class Span:
-    """Input pixels behind each position of an array, along one axis.
+    """Input pixels that affect each position of an array, along one axis.
 
     Attributes
     ----------
     low, high : numpy.ndarray
-        (N,) ``int64``, first and last input pixel behind each position.
+        (N,) ``int64``, first and last input pixel that affect each position.
     edge : numpy.ndarray
-        (N,) ``bool``, whether padding at a border influences the position, so that it differs from the middle.
+        (N,) ``bool``, whether padding at a border affects the position, so that it differs from the middle.
     """
 
     low: Ints
@@ -46,7 +46,7 @@ class Span:
 
 
 def union(spans: Sequence[Span]) -> Span:
-    """Unite the spans of several arrays of one length, position by position; length 1 is broadcast."""
+    """Unite the spans of several arrays of equal length, position by position; length 1 is broadcast."""
     length = max(len(s) for s in spans)
     low = np.min([np.broadcast_to(s.low, length) for s in spans], axis=0)
     high = np.max([np.broadcast_to(s.high, length) for s in spans], axis=0)
@@ -59,17 +59,17 @@ def joined(spans: Sequence[Span]) -> Span:
 
 
 def gathered(span: Span, read: Ints, beyond: npt.NDArray[np.bool_] | None = None) -> Span:
-    """Return the spans of an array whose position o reads the positions ``read[o]`` of an array.
+    """Return the spans of an array in which position o reads the positions ``read[o]`` of another array.
 
     Parameters
     ----------
     span
         Spans of the array that is read.
     read
-        (N, K) positions. Those outside of the array are padding: they depend on no input pixel, but mark position o as
-        influenced by a border.
+        (N, K) positions. Positions outside the array are padding: they depend on no input pixel, but mark position o as
+        affected by a border.
     beyond
-        (N,) further positions to be marked so.
+        (N,) mask of further positions to mark as affected by a border.
     """
     outside = (read < 0) | (read >= len(span))
     at = np.clip(read, 0, len(span) - 1)  # outside: any valid index, masked below
@@ -109,8 +109,8 @@ def convolved(
 def transposed(span: Span, size: int, stride: int, padding: int, extra: int, dilation: int = 1) -> Span:
     """Return the spans of the result of a transposed convolution.
 
-    Input position i adds to the outputs o = i * stride - padding + k * dilation, for each tap k of the kernel. Solved
-    for i: output o reads i = (o + padding - k * dilation) / stride for those k for which this is a whole number.
+    Input position i contributes to the outputs o = i * stride - padding + k * dilation, for each tap k of the kernel.
+    Conversely, output o reads i = (o + padding - k * dilation) / stride for every k for which this is an integer.
     """
     count = (len(span) - 1) * stride - 2 * padding + dilation * (size - 1) + extra + 1
     o = np.arange(count)
@@ -119,7 +119,7 @@ def transposed(span: Span, size: int, stride: int, padding: int, extra: int, dil
     hit = from_ % stride == 0
     i = from_ // stride
     inside = hit & (i >= 0) & (i < len(span))
-    edge = (hit & ~inside).any(axis=1)  # a tap that would read beyond the input
+    edge = (hit & ~inside).any(axis=1)  # a tap that would read outside the input
     at = np.clip(i, 0, len(span) - 1)
     return Span(
         np.where(inside, span.low[at], _NOWHERE).min(axis=1),
@@ -128,7 +128,7 @@ def transposed(span: Span, size: int, stride: int, padding: int, extra: int, dil
     )
 
 
-_TAPS = {"linear": (0, 1), "cubic": (-1, 0, 1, 2)}  # positions read, relative to the one before the place
+_TAPS = {"linear": (0, 1), "cubic": (-1, 0, 1, 2)}  # positions read, relative to floor(place)
 
 
 def interpolated(span: Span, n: int, scale: float | None, kind: str, corners: bool) -> Span:
@@ -141,7 +141,7 @@ def interpolated(span: Span, n: int, scale: float | None, kind: str, corners: bo
     n
         Number of output positions.
     scale
-        Input positions per output position; None for the ratio of the lengths.
+        Input positions per output position; None to use the ratio of the lengths.
     kind
         ``"nearest"``, ``"nearest-exact"``, ``"linear"`` or ``"cubic"``.
     corners
@@ -154,14 +154,14 @@ def interpolated(span: Span, n: int, scale: float | None, kind: str, corners: bo
         return gathered(span, np.minimum(np.floor(place + 1e-9).astype(np.int64), len(span) - 1)[:, None])
     place = o * ((len(span) - 1) / max(n - 1, 1)) if corners else (o + 0.5) * step - 0.5
     whole = np.floor(place + 1e-9).astype(np.int64)
-    exact = np.abs(place - whole) < 1e-9  # on a position of the input: the other taps have weight 0
+    exact = np.abs(place - whole) < 1e-9  # exactly on an input position: the other taps have weight 0
     read = whole[:, None] + np.where(exact[:, None], 0, np.array(_TAPS[kind]))
     clipped = (read < 0) | (read >= len(span))
     return gathered(span, np.clip(read, 0, len(span) - 1), clipped.any(axis=1))
 
 
 def averaged(span: Span, n: int) -> Span:
-    """Return the spans of averages over n stretches that cover the axis (adaptive pooling)."""
+    """Return the spans of averages over n intervals that cover the axis (adaptive pooling)."""
     o = np.arange(n)
     first, last = o * len(span) // n, -(-(o + 1) * len(span) // n) - 1
     wide = int((last - first).max()) + 1
@@ -169,7 +169,7 @@ def averaged(span: Span, n: int) -> Span:
 
 
 def whole(span: Span, n: int) -> Span:
-    """Return the spans of a pooling to n positions for any length: each depends on the borders."""
+    """Return the spans of a pooling of an axis of any length to n positions, each of which depends on the borders."""
     parts = averaged(span, n)
     return Span(parts.low, parts.high, np.ones(n, bool))
 

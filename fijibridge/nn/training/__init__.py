@@ -1,6 +1,6 @@
-"""Training of a network: settings, loop, validation, and a record with the reason for its end.
+"""Training of a network: settings, loop, validation, and a record that includes the reason for its end.
 
-The names are loaded when they are first used, so that :mod:`fijibridge.nn.training.settings` needs no torch.
+Names are loaded on first use, so that :mod:`fijibridge.nn.training.settings` needs no torch.
 """
 
 from __future__ import annotations

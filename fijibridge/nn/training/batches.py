@@ -1,4 +1,4 @@
-"""Batches of an epoch, from a sampler or an iterable of the user, shared by the processes of a training."""
+"""Batches of an epoch from a sampler or a user's iterable, divided among the processes of a training."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ OF_PATCHES = tuple(name for name, setting in SETTINGS.items() if setting.patches
 
 @dataclass(frozen=True)
 class Position:
-    """Place of a process in a training.
+    """Position of a process in a training.
 
     Attributes
     ----------
     rank, world : int
-        Number of the process, and number of all processes.
+        0-based number of the process, and total number of processes.
     epoch, done : int
-        Current epoch, from 0, and its batches so far.
+        Current epoch, from 0, and the number of its batches that are done.
     device : torch.device
         Device of the process.
     """
@@ -51,16 +51,16 @@ Where: TypeAlias = Callable[[], Position]
 
 
 class SamplerBatches(IterableDataset[Batch]):
-    """Batches of a sampler, from the current position on; each process gets its share of a batch.
+    """Batches from a sampler, starting at the current position; each process gets its share of a batch.
 
     Parameters
     ----------
     sampler
         The sampler.
     where
-        Returns the current position.
+        Function that returns the current position.
     learning
-        Whether they are trained on. Validation uses the batches of the sampler's first epoch each time.
+        Whether the batches are used for training. For validation, those of the sampler's first epoch are always used.
     """
 
     def __init__(self, sampler: PatchSampler, where: Where, learning: bool):
@@ -71,7 +71,7 @@ class SamplerBatches(IterableDataset[Batch]):
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the rest of the epoch."""
+        """Yield the remaining batches of the epoch."""
         at = self.where()
         share = self.sampler.share(at.rank, at.world)
         share.load_state_dict({"epoch": at.epoch, "done": at.done} if self.learning else {"epoch": 0, "done": 0})
@@ -79,21 +79,21 @@ class SamplerBatches(IterableDataset[Batch]):
 
 
 class UserBatches(IterableDataset[Batch]):
-    """Batches of a function, of an iterable, or of a stream that ends.
+    """Batches from a function, an iterable, or a stream that can end.
 
     Parameters
     ----------
     batches
         Source: a function that returns an iterable, an iterable, or an iterator (a stream).
     count
-        Number of batches in an epoch; None for the length of the source.
+        Number of batches in an epoch; None to use the length of the source.
     otherwise
         Number of batches in an epoch if the source has no length.
 
     Attributes
     ----------
     ended : bool
-        Whether the source gave no further batch.
+        Whether the source is exhausted.
     """
 
     def __init__(self, batches: Any, count: int | None, otherwise: int):
@@ -107,7 +107,7 @@ class UserBatches(IterableDataset[Batch]):
         self.ended = False
 
     def __len__(self) -> int:
-        """Return the largest number of batches in an epoch."""
+        """Return the maximum number of batches in an epoch."""
         return self.count
 
     def __iter__(self) -> Iterator[Batch]:
@@ -124,23 +124,23 @@ class UserBatches(IterableDataset[Batch]):
             yield as_batch(given)
 
     def first(self, patches: int) -> list[Batch]:
-        """Return the first batches, with at least this many patches, without using them up."""
+        """Return the first batches, with at least this many patches in total, without consuming them."""
         source = self._restarted() if self.stream is None else self.stream
         taken: list[Batch] = []
         for given in islice(source, patches):
-            x, y, weight = (part.clone() for part in as_batch(given))  # the user may fill the same arrays again
+            x, y, weight = (part.clone() for part in as_batch(given))  # the source may reuse the same arrays
             taken.append((x, y, weight))
             if sum(len(batch[0]) for batch in taken) >= patches:
                 break
         again = chain(taken, source)
         if self.stream is not None:
             self.stream = again
-        elif self._make:  # a function may return an iterator that it returned before
+        elif self._make:  # a function may return the same iterator again
             self._begun = again
         return taken
 
     def rest_of(self, epoch: int, done: int) -> Iterator[Batch]:
-        """Yield the rest of an epoch to train on: a stream continues, any other source restarts when it ends."""
+        """Yield the remaining training batches of an epoch: a stream continues, other sources restart at their end."""
         if self.stream is not None:
             return iter(self)
         if isinstance(self._again, SavedPatches):
@@ -169,7 +169,7 @@ class UserBatches(IterableDataset[Batch]):
 
 
 def _length(batches: Any) -> int | None:
-    """Return the number of batches; None if unknown, as for a DataLoader of an IterableDataset."""
+    """Return the number of batches; None if unknown, for example for a DataLoader of an IterableDataset."""
     try:
         return len(batches)
     except (TypeError, NotImplementedError):
@@ -177,7 +177,7 @@ def _length(batches: Any) -> int | None:
 
 
 def _saved_from(saved: SavedPatches, batch: int) -> Iterator[Batch]:
-    """Yield saved patches from a batch on, counted over all passes; each pass has another order."""
+    """Yield saved patches starting at a batch, counted over all epochs; each epoch has a different order."""
     epoch, done = divmod(batch, len(saved))
     saved.load_state_dict({"epoch": epoch, "done": done})
     while True:
@@ -185,7 +185,7 @@ def _saved_from(saved: SavedPatches, batch: int) -> Iterator[Batch]:
 
 
 class SharedBatches(IterableDataset[Batch]):
-    """Batches of the user to train on, from the current position on; each process gets its share of a batch."""
+    """User's training batches, starting at the current position; each process gets its share of a batch."""
 
     def __init__(self, given: UserBatches, where: Where):
         self.given, self.where = given, where
@@ -195,18 +195,18 @@ class SharedBatches(IterableDataset[Batch]):
         return len(self.given)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the rest of the epoch."""
+        """Yield the remaining batches of the epoch."""
         at = self.where()
         return (share_of(batch, at.rank, at.world) for batch in self.given.rest_of(at.epoch, at.done))
 
 
 def share_of(batch: Batch, rank: int, world: int) -> Batch:
-    """Return the patches of a batch that one of several processes trains on.
+    """Return the patches of a batch on which one of several processes trains.
 
     Raises
     ------
     TrainingError
-        If the number of patches is no multiple of the number of processes.
+        If the number of patches is not a multiple of the number of processes.
 
     Examples
     --------
@@ -216,8 +216,8 @@ def share_of(batch: Batch, rank: int, world: int) -> Batch:
     """
     if len(batch[0]) % world:
         raise TrainingError(
-            f"a batch of {len(batch[0])} patches cannot be shared by {world} devices equally: give batches of a "
-            f"multiple of {world}"
+            f"a batch of {len(batch[0])} patches cannot be divided equally among {world} devices: use batches "
+            f"whose size is a multiple of {world}"
         )
     x, y, weight = (part[rank::world] for part in batch)
     return x, y, weight
@@ -226,28 +226,28 @@ def share_of(batch: Batch, rank: int, world: int) -> Batch:
 def loaders(
     learn: PatchSampler | UserBatches, watch: PatchSampler | UserBatches | None, where: Where
 ) -> tuple[DataLoader[Batch], DataLoader[Batch] | None]:
-    """Return loaders of the batches to train on and to validate with."""
+    """Return loaders for the training and the validation batches."""
     learnt = SamplerBatches(learn, where, True) if isinstance(learn, PatchSampler) else SharedBatches(learn, where)
     watched = SamplerBatches(watch, where, False) if isinstance(watch, PatchSampler) else watch
     return _loader(learnt), None if watched is None else _loader(watched)
 
 
 def _loader(batches: IterableDataset[Batch]) -> DataLoader[Batch]:
-    """Wrap batches in a loader without worker processes: a fork beside a JVM's threads is unsafe."""
-    # A generator apart from torch's: an iterator draws one number, which dropout would miss after a resumption.
+    """Wrap batches in a loader without worker processes: forking is unsafe while a JVM has threads."""
+    # A separate generator: an iterator draws one number, which would change torch's random state after a resumption.
     return DataLoader(batches, batch_size=None, num_workers=0, generator=torch.Generator())
 
 
-# --- checks of batches of the user ----------------------------------------------------------------------
+# --- checks of the user's batches -----------------------------------------------------------------------
 
 
 def as_batch(given: Any) -> Batch:
-    """Return a batch of the user as tensors, with weight 1 if it has none.
+    """Return a user's batch as tensors, with weight 1 if it has no weight.
 
     Raises
     ------
     TrainingError
-        If it is not (x, y) or (x, y, weight), or the shapes differ.
+        If the batch is not (x, y) or (x, y, weight), or its shapes do not match.
     """
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
         raise TrainingError(f"a batch is {_kind(given)}; expected (x, y) or (x, y, weight)")
@@ -261,7 +261,7 @@ def as_batch(given: Any) -> Batch:
     if len(y) != len(x) or tuple(y.shape[-len(spatial) :]) != spatial or tuple(weight.shape) != (len(x), *spatial):
         raise TrainingError(
             f"a batch has x {tuple(x.shape)}, y {tuple(y.shape)} and weight {tuple(weight.shape)}; expected "
-            "(B, C, ...), (B, ...) and (B, ...) of one shape"
+            "(B, C, ...), (B, ...) and (B, ...) of matching shape"
         )
     return x, y, weight.to(x.device)
 
@@ -275,39 +275,39 @@ def _kind(given: Any) -> str:
 
 
 def check_user_batches(first: Sequence[Batch], traits: Traits) -> None:
-    """Refuse batches of the user that do not fit the network, or whose targets do not fit the images.
+    """Refuse user's batches that do not fit the network, or whose targets do not fit the images.
 
     Raises
     ------
     TrainingError
-        If there is none, or class ids or channels are not those of the network.
+        If there is no batch, or class ids or channels do not fit the network.
     """
     if not first:
-        raise TrainingError("the iterable gave no batch")
+        raise TrainingError("the iterable returned no batch")
     check_batches(first)
     top = max(int(ids[ids != IGNORE].max(initial=0)) for ids in (_ids(y) for _, y, _ in first))
     if top >= traits.n_classes:
         raise TrainingError(
-            f"a batch holds the class id {top}; expected 0 to {traits.n_classes - 1}, {IGNORE} = unknown"
+            f"a batch contains the class id {top}; expected 0 to {traits.n_classes - 1}, or {IGNORE} = unknown"
         )
     channels = next((x.shape[1] for x, _, _ in first if x.shape[1] != traits.in_channels), None)
     if channels is not None:
-        raise TrainingError(f"a batch has {channels} channel(s), the network takes {traits.in_channels}")
+        raise TrainingError(f"a batch has {channels} channel(s), but the network expects {traits.in_channels}")
 
 
 def _ids(y: torch.Tensor) -> npt.NDArray[Any]:
-    """Return the class ids of a batch; the targets of further heads follow them."""
+    """Return the class ids of a batch, without the targets of further heads."""
     return np.asarray((y[:, 0] if y.is_floating_point() else y).cpu())
 
 
 def used_settings(sampler: PatchSampler | UserBatches) -> dict[str, Any]:
-    """Return the values of the settings of patches that batches were made with; None for unknown ones."""
+    """Return the patch settings with which batches are made; None for unknown values."""
     known = described(sampler) if isinstance(sampler, PatchSampler) else {"batches": len(sampler)}
     return {name: known.get(name) for name in (*OF_PATCHES, "augment", "augmentation")}
 
 
 def idle_settings(chosen: Settings, fine: Set[str], used: Mapping[str, Any]) -> list[str]:
-    """Return the settings of patches that were given and differ from those that the batches were made with."""
+    """Return the patch settings that were given but differ from those with which the batches are made."""
     idle = []
     for name in OF_PATCHES:
         asked, has = plain(getattr(chosen, name)), used[name]

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read without executing anything, compared with the run to resume."""
+"""Checkpoints: written atomically, read without executing code, and compared with the run to resume."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ MUST_EQUAL = (
 
 
 def write_checkpoint(content: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write a checkpoint beside the last one, and rename it: a kill or a full disk leaves the last one unchanged.
+    """Write a checkpoint to a temporary file, and rename it.
+
+    If the process is killed or the disk is full, the previous checkpoint is unchanged.
 
     Raises
     ------
@@ -39,31 +41,32 @@ def write_checkpoint(content: Mapping[str, Any], path: str | os.PathLike[str]) -
     with atomic(path) as temporary:
         try:
             torch.save(dict(content), temporary)
-        except RuntimeError as error:  # torch raises it for a full disk
+        except RuntimeError as error:  # raised by torch on a full disk
             free = shutil.disk_usage(temporary.parent).free / 2**20
-            raise OSError(f"the disk, with {free:,.0f} MiB free, did not take all of it: {error}") from error
+            raise OSError(f"the checkpoint does not fit on the disk ({free:,.0f} MiB free): {error}") from error
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a checkpoint of a training onto the CPU: tensors and plain values, nothing else.
+    """Read a checkpoint of a training into CPU memory: only tensors and plain values.
 
     Raises
     ------
     TrainingError
-        If the file is missing, damaged, of another program, or holds more than tensors and plain values, such as code.
+        If the file is missing, damaged or from another program, or contains anything but tensors and plain values, such
+        as code.
     """
     file = Path(path)
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise TrainingError(
-            f"{file} holds more than weights and numbers, and was not read, because reading could execute it: "
-            f"take a checkpoint that fijibridge wrote ({str(error).splitlines()[0][:200]})"
+            f"{file} contains more than weights and numbers, and was not read, because reading it could execute code: "
+            f"use a checkpoint written by fijibridge ({str(error).splitlines()[0][:200]})"
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise TrainingError(f"{file} cannot be read as a checkpoint: {error or type(error).__name__}") from error
     if not isinstance(content, dict) or "fijibridge" not in content:
-        raise TrainingError(f"{file} is no checkpoint of a fijibridge training")
+        raise TrainingError(f"{file} is not a checkpoint of a fijibridge training")
     return content
 
 
@@ -73,19 +76,19 @@ def check_folder(folder: Path, overwrite: bool) -> None:
     Raises
     ------
     TrainingError
-        If it holds a run, and `overwrite` is False.
+        If the folder contains a run, and `overwrite` is False.
     """
     if overwrite:
         return
     if (folder / LAST).is_file():
         raise TrainingError(
-            f"{folder} holds an unfinished run: resume it (resume=True, --resume), choose another folder, or allow its "
-            "loss (overwrite=True, --overwrite)"
+            f"{folder} contains an unfinished run: resume it (resume=True, --resume), choose another folder, or allow "
+            "its loss (overwrite=True, --overwrite)"
         )
     if (folder / FILE_NAME).is_file():
         raise TrainingError(
-            f"{folder} holds a finished run, whose {FILE_NAME} would be lost: choose another folder (out, --out), or "
-            "allow its loss (overwrite=True, --overwrite)"
+            f"{folder} contains a finished run, whose {FILE_NAME} would be lost: choose another folder (out, --out), "
+            "or allow its loss (overwrite=True, --overwrite)"
         )
 
 
@@ -99,19 +102,19 @@ def checkpoint_to_resume(folder: Path | None, resume: bool | str, described: Map
     resume
         The argument of :func:`fijibridge.train`.
     described
-        Entry ``settings`` of the new record, to compare with that of the old one.
+        Entry ``settings`` of the new record, to compare with the entry in the old record.
 
     Raises
     ------
     TrainingError
-        If there is no checkpoint to resume from, it cannot be read, or the run began with other settings or images.
+        If there is no checkpoint to resume from, it cannot be read, or the run started with other settings or images.
     """
     if not resume:
         return None
     if resume not in (True, "auto"):
         raise TrainingError(f"resume is {resume!r}; expected True, False or 'auto'")
     if folder is None:
-        raise TrainingError("resume needs the folder of the run: out=")
+        raise TrainingError("resume needs the folder of the run: pass out=")
     if not (folder / LAST).is_file():
         complete = (folder / FILE_NAME).is_file()
         if resume == "auto" and not complete:
@@ -125,10 +128,10 @@ def checkpoint_to_resume(folder: Path | None, resume: bool | str, described: Map
 def _nothing_to_resume(folder: Path, complete: bool) -> str:
     if complete:
         return (
-            f"{folder} holds no {LAST}: a run that is complete leaves none. For further epochs train its model in a "
+            f"{folder} contains no {LAST}: a completed run leaves none. For further epochs, train its model in a "
             "new run: fijibridge.train(folder, ..., out=another), --from"
         )
-    return f"{folder} holds no {LAST}: leave resume out to start a run, or give resume='auto' for both"
+    return f"{folder} contains no {LAST}: omit resume to start a run, or use resume='auto' to start or resume"
 
 
 def _compare(folder: Path, described: Mapping[str, Any]) -> None:
@@ -140,6 +143,6 @@ def _compare(folder: Path, described: Mapping[str, Any]) -> None:
     other = [f"{k}: {then.get(k)} then, {now.get(k)} now" for k in MUST_EQUAL if then.get(k) != now.get(k)]
     if other:
         raise TrainingError(
-            f"the run in {folder} began with other settings ({'; '.join(other)}): give the old ones, or train its "
+            f"the run in {folder} started with other settings ({'; '.join(other)}): use the old ones, or train its "
             "model in a new run: fijibridge.train(folder, ..., out=another)"
         )

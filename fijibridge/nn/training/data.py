@@ -1,4 +1,4 @@
-"""Images with targets for a training, from a data set or from arrays, and checks of them."""
+"""Images with targets for a training, from a data set or from arrays, and their checks."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _EXPECTED = "expected a list of (image, target) or (image, target, weight)"
 
 @dataclass(frozen=True)
 class Pairs:
-    """Images with targets, by names for messages.
+    """Images with targets, by the names used in messages.
 
     Attributes
     ----------
     learnt, watched : dict
-        Pairs to train on and to validate with: image, target and perhaps weight, by name.
+        Pairs for training and for validation: image, target and optional weight, by name.
     cells : dict
-        True cells of validation images that have them.
+        True cells of those validation images that have cell labels.
     regions : dict
         Known-truth masks of validation images whose truth is partial.
     about : dict
@@ -61,7 +61,7 @@ class Pairs:
 
 
 def is_pairs(data: object) -> bool:
-    """Return whether data are a data set or a list of pairs, and not an iterable of batches."""
+    """Return whether the data are a data set or a list of pairs, not an iterable of batches."""
     return isinstance(data, Dataset | list | tuple | str | os.PathLike) or not _gives_batches(data)
 
 
@@ -70,12 +70,12 @@ def _gives_batches(data: object) -> bool:
 
 
 def read_pairs(data: Any, validation: Any, settings: Settings, traits: Traits, scratch: Scratch | None = None) -> Pairs:
-    """Return the pairs to train on and to validate with.
+    """Return the pairs for training and for validation.
 
     Raises
     ------
     TrainingError
-        If there is no image to train on, or data are no list of pairs.
+        If there is no image to train on, or `data` is not a list of pairs.
     DatasetError
         If files are missing.
     """
@@ -91,7 +91,7 @@ def read_pairs(data: Any, validation: Any, settings: Settings, traits: Traits, s
 
 def _refuse_nothing(learnt: Mapping[str, Pair]) -> None:
     if not learnt:
-        raise TrainingError("there is nothing to train on: no image, or none in the split 'train'")
+        raise TrainingError("there is nothing to train on: no image, or no image in the split 'train'")
 
 
 def _named(data: Any, name: str) -> dict[str, Pair]:
@@ -102,14 +102,16 @@ def _named(data: Any, name: str) -> dict[str, Pair]:
     pairs = {f"{name} {number}": pair for number, pair in enumerate(data)}
     for which, pair in pairs.items():
         if not isinstance(pair, tuple | list):
-            raise TrainingError(f"{which} is a {type(pair).__name__}; {_EXPECTED}, also of one pair: [(image, target)]")
+            raise TrainingError(
+                f"{which} is a {type(pair).__name__}; {_EXPECTED}, even for one pair: [(image, target)]"
+            )
         if len(pair) not in (2, 3):
-            raise TrainingError(f"{which} is {len(pair)} arrays; {_EXPECTED}")
+            raise TrainingError(f"{which} consists of {len(pair)} arrays; {_EXPECTED}")
     return {which: _in_order(pair, which) for which, pair in pairs.items()}
 
 
 def _in_order(pair: Pair, name: str) -> Pair:
-    """Return a pair with the axes of target and weight in the order of those of the image."""
+    """Return a pair in which target and weight have their axes in the same order as the image."""
     image, *others = pair
     with naming(name, ImageError):
         target, *weight = (
@@ -125,18 +127,20 @@ def check_classes(traits: Traits, classes: Sequence[str], pairs: Mapping[str, Pa
     Raises
     ------
     TrainingError
-        Names the image.
+        If there are any; the message names the image.
     """
     if len(classes) != traits.n_classes:
-        raise TrainingError(f"the network has {traits.n_classes} classes but {len(classes)} names: {list(classes)}")
+        raise TrainingError(
+            f"the network has {traits.n_classes} classes, but got {len(classes)} class names: {list(classes)}"
+        )
     for name, pair in pairs.items():
         target = values(pair[1])
         found = np.unique(target[0] if len(traits.outputs) > 1 and target.ndim > traits.dims else target)
         wrong = found[(found != IGNORE) & ((found < 0) | (found >= traits.n_classes) | (found % 1 != 0))]
         if len(wrong) or (len(traits.outputs) == 1 and not np.issubdtype(found.dtype, np.integer)):
             raise TrainingError(
-                f"{name}: the target holds {found[:6].tolist()}{' ...' if len(found) > 6 else ''}; expected class ids "
-                f"0 to {traits.n_classes - 1} and {IGNORE} = unknown. Cell labels become one with "
+                f"{name}: the target contains {found[:6].tolist()}{' ...' if len(found) > 6 else ''}; expected class "
+                f"ids 0 to {traits.n_classes - 1} and {IGNORE} = unknown. To make a target from cell labels, use "
                 "fijibridge.membrane_target"
             )
 
@@ -144,24 +148,24 @@ def check_classes(traits: Traits, classes: Sequence[str], pairs: Mapping[str, Pa
 def samples_of(
     pairs: Mapping[str, Pair], traits: Traits, normalisation: Normalisation, scratch: Scratch | None = None
 ) -> list[Sample]:
-    """Return images with targets as the sampler needs them: axes in order, intensities scaled when a patch is cut.
+    """Return images with targets for the sampler: axes are in order, and intensities are scaled when a patch is cut.
 
-    Dask and zarr arrays are copied to `scratch`, from which a patch is read directly.
+    Dask and zarr arrays are copied to `scratch`, from which patches can be read directly.
 
     Raises
     ------
     TrainingError
-        If axes or number of channels of an image do not fit the network.
+        If the axes or the number of channels of an image do not fit the network.
     ImageError
-        If image and target differ in shape, or the image holds NaN.
+        If image and target differ in shape, or the image contains NaN.
     """
     room = scratch or Scratch()
     samples = [_sample(pair, traits, normalisation, room, name) for name, pair in pairs.items()]
     for sample in samples:
         if len(sample.image) != traits.in_channels:
             raise TrainingError(
-                f"{sample.name} has {len(sample.image)} channel(s), the network takes {traits.in_channels}: "
-                "UNet(in_channels=...), or select with image.isel(c=...)"
+                f"{sample.name} has {len(sample.image)} channel(s), but the network expects {traits.in_channels}: "
+                "create it with UNet(in_channels=...), or select channels with image.isel(c=...)"
             )
     return samples
 
@@ -171,13 +175,15 @@ def _sample(pair: Pair, traits: Traits, normalisation: Normalisation, scratch: S
     spatial = DIMS[-traits.dims :]
     unknown = [d for d in source.dims if d not in (*spatial, "c")]
     if unknown or not set(spatial) <= set(source.dims):
-        raise TrainingError(f"{name} has axes {source.dims}; a {traits.dims}D network takes {spatial} and c")
+        raise TrainingError(
+            f"{name} has axes {source.dims}; a {traits.dims}D network expects {spatial} and optionally c"
+        )
     target = _cuttable(pair[1], scratch)
     extra = len(traits.outputs) - 1
     if target.ndim == traits.dims and extra:
         raise TrainingError(
             f"{name}: the network also learns {', '.join(h for h in traits.outputs if h != 'classes')}, but its target "
-            f"has the class ids only: expected ({1 + extra}, ...), the class ids in front"
+            f"has only class ids: expected ({1 + extra}, ...), with the class ids first"
         )
     with naming(name, ImageError):
         same_shape(image=first_channel(source), target=target[0] if extra else target)
@@ -185,7 +191,9 @@ def _sample(pair: Pair, traits: Traits, normalisation: Normalisation, scratch: S
     pixels = _cuttable(ordered.transpose("c", *spatial), scratch)
     weight = _cuttable(pair[2], scratch) if len(pair) == 3 else None
     if weight is not None and not (np.isfinite(weight).all() and (weight >= 0).all()):
-        raise TrainingError(f"{name}: the weight holds negative, infinite or NaN values; expected 0 and more")
+        raise TrainingError(
+            f"{name}: the weight contains negative, infinite or NaN values; expected finite values of at least 0"
+        )
     if weight is not None:
         _warn_of_nothing(weight, target[0] if extra else target, name)
     scaled = partial(normalisation.scale, levels=normalisation.checked_levels(pixels))
@@ -193,7 +201,7 @@ def _sample(pair: Pair, traits: Traits, normalisation: Normalisation, scratch: S
 
 
 def _cuttable(array: Any, scratch: Scratch) -> npt.NDArray[Any]:
-    """Return an array from which patches are cut quickly: as it is, mapped into memory, or in the scratch folder."""
+    """Return an array from which patches can be cut quickly: the array itself, or a copy in `scratch`."""
     data = array.data if isinstance(array, xr.DataArray) else array
     if isinstance(data, np.ndarray) or not hasattr(data, "shape"):
         return np.asarray(data)
@@ -201,20 +209,20 @@ def _cuttable(array: Any, scratch: Scratch) -> npt.NDArray[Any]:
 
 
 def _warn_of_nothing(weight: npt.NDArray[np.float32], target: npt.NDArray[Any], name: str) -> None:
-    """Warn if most pixels of known truth weigh 0, as under the border term of a weight map alone."""
+    """Warn if most pixels with known truth have weight 0, as with only the border term of a weight map."""
     known = target != IGNORE
     share = float((weight[known] == 0).mean()) if known.any() else 0.0
     if share > 0.5:
         warnings.warn(
-            f"{name}: {share:.0%} of the known pixels weigh 0 and have no effect. The border term alone is 0 inside "
-            "cells: use the whole map, fijibridge.weight_map(..., class_balance=True)",
+            f"{name}: {share:.0%} of the known pixels have weight 0 and so no effect. The border term alone is 0 "
+            "inside cells: use the whole map, fijibridge.weight_map(..., class_balance=True)",
             FijiBridgeWarning,
             stacklevel=5,
         )
 
 
 def cells_of(pairs: Pairs, membrane: int = 1) -> dict[str, npt.NDArray[Any]]:
-    """Return the true cells of the validation images; without cell labels the regions between the true membranes."""
+    """Return the true cells of the validation images; without cell labels, the regions between the true membranes."""
     found = {}
     for name, pair in pairs.watched.items():
         if name in pairs.cells:
@@ -226,7 +234,7 @@ def cells_of(pairs: Pairs, membrane: int = 1) -> dict[str, npt.NDArray[Any]]:
 
 
 def known_of(pairs: Pairs) -> dict[str, npt.NDArray[np.bool_]]:
-    """Return known-truth masks of the validation images whose truth is partial."""
+    """Return the known-truth masks of those validation images whose truth is partial."""
     known = dict(pairs.regions)
     for name, pair in pairs.watched.items():
         if name not in pairs.cells and (unknown := _ids_of(pair) == IGNORE).any():
@@ -235,13 +243,13 @@ def known_of(pairs: Pairs) -> dict[str, npt.NDArray[np.bool_]]:
 
 
 def _ids_of(pair: Pair) -> npt.NDArray[Any]:
-    """Return the class ids of a target; the targets of further heads follow them."""
+    """Return the class ids of a target, without the targets of further heads."""
     target = values(pair[1])
     return np.asarray(target[0] if target.ndim > len(set(as_image(pair[0]).dims) - {"c"}) else target)
 
 
 def mean_pixel_size(images: Sequence[Array]) -> tuple[dict[str, float], str]:
-    """Return the mean pixel size of the training images and its unit; warn if they differ by more than a tenth."""
+    """Return the mean pixel size of the training images and its unit; warn if sizes differ by more than a tenth."""
     calibrated = [as_image(image) for image in images]
     units = {unit(image) for image in calibrated}
     sizes = pd.DataFrame([pixel_size(image) for image in calibrated])
@@ -258,26 +266,26 @@ def mean_pixel_size(images: Sequence[Array]) -> tuple[dict[str, float], str]:
 
 
 def warn_of_missing_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:
-    """Warn of classes without a pixel in any training image: the network cannot learn them."""
+    """Warn about classes without a pixel in any training image: the network cannot learn them."""
     targets = [sample.classes() for sample in samples]
     missing = [name for k, name in enumerate(classes) if not any((target == k).any() for target in targets)]
-    if missing and len(missing) < len(classes):  # the sampler refuses images of which nothing is known
+    if missing and len(missing) < len(classes):  # the sampler refuses images without any known truth
         warnings.warn(
             f"none of {len(samples)} training image(s) has a pixel of {' or '.join(map(repr, missing))}: the network "
-            "cannot learn it; check labels and targets (fijibridge check)",
+            "cannot learn that; check labels and targets (fijibridge check)",
             FijiBridgeWarning,
             stacklevel=4,
         )
 
 
 def warn_of_odd_images(samples: Sequence[Sample], patch: Sequence[int] | None) -> None:
-    """Warn of images that are smaller than the patch, and of images that look like cell labels."""
+    """Warn about images that are smaller than the patch, and images that look like cell labels."""
     small = [s for s in samples if patch and any(n < p for n, p in zip(s.shape, patch, strict=True))]
     if small:
         warnings.warn(
             f"{len(small)} of {len(samples)} training image(s) are smaller than the patch of {tuple(patch or ())} px, "
             f"such as {small[0].name} with {small[0].shape}: they are mirrored to fill it, and mirrored pixels have "
-            "no effect. A smaller patch takes less time",
+            "no effect. A smaller patch would save time",
             FijiBridgeWarning,
             stacklevel=4,
         )
@@ -291,7 +299,7 @@ def warn_of_odd_images(samples: Sequence[Sample], patch: Sequence[int] | None) -
 
 
 def _looks_like_labels(image: Any) -> bool:
-    """Return whether an image holds several integers other than 0, each constant over areas."""
+    """Return whether an image contains several integers other than 0, each constant over areas."""
     pixels = np.asarray(image[(slice(None), *(slice(0, 1024) for _ in image.shape[1:]))])
     if not np.issubdtype(pixels.dtype, np.integer) or pixels.shape[-1] < 2:
         return False
@@ -304,17 +312,17 @@ def _looks_like_labels(image: Any) -> bool:
 
 
 def read_dataset(data: Dataset, settings: Settings, traits: Traits, scratch: Scratch) -> Pairs:
-    """Read the images of a data set one by one, and make their targets and weights.
+    """Read the images of a data set one by one, and compute their targets and weights.
 
     Raises
     ------
     TrainingError
-        If an image lacks labels that are needed, or the disk is full.
+        If an image lacks required labels, or the disk is full.
     DatasetError
         If files are missing.
     """
     to_learn, to_watch = (data.with_truth(split, settings.target) for split in ("train", "validation"))
-    _check_labels([*to_learn, *to_watch], settings, traits)  # look before the long reading
+    _check_labels([*to_learn, *to_watch], settings, traits)  # check before the slow reading
     learnt, watched = ({_path(i): _pair(i, settings, traits, scratch) for i in items} for items in (to_learn, to_watch))
     if settings.border_weight is not None and learnt:
         balance = class_weights([_class_ids(pair[1], traits) for pair in learnt.values()], traits.n_classes)
@@ -333,17 +341,17 @@ def read_dataset(data: Dataset, settings: Settings, traits: Traits, scratch: Scr
 
 
 def _check_labels(items: Sequence[Item], settings: Settings, traits: Traits) -> None:
-    """Refuse images without cell labels if heads or weights are made from them."""
+    """Refuse images without cell labels if the targets of heads or the weights are computed from them."""
     wanted = [head for head in traits.outputs if head != "classes"] + ["border_weight"] * (
         settings.border_weight is not None
     )
     without = [item.name for item in items if "labels" not in item.paths]
     if wanted and without:
-        raise TrainingError(f"{', '.join(wanted)} is made from cell labels, and {without[0]} has none")
+        raise TrainingError(f"{', '.join(wanted)} requires cell labels, but {without[0]} has none")
 
 
 def _pair(item: Item, settings: Settings, traits: Traits, scratch: Scratch) -> Pair:
-    """Read an image and make its target."""
+    """Read an image and compute its target."""
     with naming(
         f"{_path(item)} and {', '.join(p.name for role, p in item.paths.items() if role != 'image')}", ImageError
     ):
@@ -354,14 +362,14 @@ def _pair(item: Item, settings: Settings, traits: Traits, scratch: Scratch) -> P
 
 
 def _path(item: Item) -> str:
-    """Return the path of the image, its name in messages."""
+    """Return the path of the image, used as its name in messages."""
     return str(item.paths["image"])
 
 
 def _weighted(
     pair: Pair, item: Item, border: Border, balance: npt.NDArray[np.float32], traits: Traits, scratch: Scratch
 ) -> Pair:
-    """Add the weights of the U-Net paper: balance of the classes, and more weight between near cells."""
+    """Add the weights of the U-Net paper, which balance the classes and emphasise pixels between near cells."""
     image, target = pair[:2]
     ids = _class_ids(target, traits)
     weight = weight_map(item.labels(), border.w0, border.sigma, class_balance=balance, target=ids)
@@ -369,13 +377,13 @@ def _weighted(
 
 
 def _class_ids(target: Array, traits: Traits) -> npt.NDArray[Any]:
-    """Return the class ids of a target; the targets of further heads follow them."""
+    """Return the class ids of a target, without the targets of further heads."""
     array = values(target)
     return (array[0] if len(traits.outputs) > 1 else array).astype(np.uint8)
 
 
 def _with_heads(target: xr.DataArray, item: Item, traits: Traits) -> npt.NDArray[Any]:
-    """Append the targets of further heads to the class ids, a channel each."""
+    """Append the targets of further heads to the class ids, one channel for each head."""
     more = {"distance": lambda: distance_target(item.labels()).values, "affinity": lambda: item.labels().values}
     channels = [more[head]() for head in traits.outputs if head in more]
     return np.stack([target.values, *channels]).astype(np.float32) if channels else target.values

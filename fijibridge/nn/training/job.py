@@ -1,4 +1,4 @@
-"""Preparation of a training: everything that goes into it is checked before the first step."""
+"""Preparation of a training: all inputs are checked before the first step."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ log = logging.getLogger("fijibridge")
 
 PatchBatches: TypeAlias = PatchSampler | UserBatches
 
-_CHECKED = 16  # patches: fewer may fit the mirrored image better by chance
+_CHECKED = 16  # number of patches; fewer may fit the mirrored image better by chance
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class Hardware:
     Attributes
     ----------
     device : torch.device
-        Kind of device, or the one device.
+        Type of device, or a specific device.
     devices, nodes : int
-        Number of devices of that kind on each machine, and number of machines.
+        Number of devices of that type on each machine, and number of machines.
     strategy : str
-        Lightning's name for their cooperation, such as ``"ddp"``.
+        Lightning's name for the way in which they cooperate, such as ``"ddp"``.
     """
 
     device: torch.device
@@ -75,7 +75,7 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Arguments of :func:`fijibridge.train` that shape the data, as the user gave them.
+    """Arguments of :func:`fijibridge.train` that determine the data, as given by the user.
 
     Attributes
     ----------
@@ -84,11 +84,11 @@ class Inputs:
     before : Model or None
         Trained model of a warm start.
     normalisation : Normalisation or None
-        Asked for by the user.
+        Normalisation requested by the user.
     augmentation : Augmentation or None
         Replaces ``settings.augment``.
     segment : callable or None
-        From class probabilities (K, ...) to cells.
+        Function that maps class probabilities (K, ...) to cells.
     """
 
     data: Any
@@ -108,18 +108,18 @@ class Job:
     net, traits
         The network and its requirements.
     settings : Settings
-        With what follows from network and data filled in.
+        Settings, completed with values that follow from network and data.
     hardware : Hardware
     loss : callable
-        From (output, y, weight) to a scalar.
+        Function that maps (output, y, weight) to a scalar.
     learn, watch : PatchSampler or UserBatches
-        Batches to train on, and to validate with (None without validation).
+        Batches for training and for validation (None without validation).
     normalisation : Normalisation
         Scaling of intensities, stored in the model.
     pairs : Pairs or None
-        Images with targets; None for batches of the user.
+        Images with targets; None for the user's batches.
     scratch : Scratch or None
-        Keeps the images that lie on disk; they are deleted with it.
+        Owner of the image copies on disk, which are deleted with it.
     pixel_size, unit
         Mean pixel size of the training images.
     about : dict
@@ -127,7 +127,7 @@ class Job:
     before : Model or None
         Trained model of a warm start.
     segment : callable or None
-        From class probabilities (K, ...) to cells.
+        Function that maps class probabilities (K, ...) to cells.
     folder, checkpoint : Path or None
         Folder of the run; checkpoint to resume from.
     tensorboard : bool
@@ -155,7 +155,7 @@ class Job:
 
     @property
     def device(self) -> torch.device:
-        """Device of this process, or its kind."""
+        """Device of this process, or its type."""
         return self.hardware.device
 
     @property
@@ -175,11 +175,11 @@ class Job:
 
     @property
     def steps(self) -> int:
-        """Number of steps in all epochs together."""
+        """Total number of steps in all epochs."""
         return self.batches * self.settings.epochs
 
     def counter(self, observers: Sequence[Any]) -> CellCounter | None:
-        """Return the counter of validation cells, if they are counted, or shown to an observer."""
+        """Return the counter of validation cells; None if they are neither counted nor shown to an observer."""
         if self.pairs is None or not self.pairs.watched:
             return None
         shown_to = [observer for observer in observers if hasattr(observer, "picture")]
@@ -189,13 +189,13 @@ class Job:
         return CellCounter(self.as_model, self.pairs, self.settings.cells_every, self.segment, shown_to, membrane)
 
     def as_model(self, net: nn.Module) -> Model:
-        """Return a network of this training with everything that its use needs."""
+        """Return a network of this training as a model, with everything needed to use it."""
         known = {"membrane_width": self.settings.membrane_width} | dict(self.about)
         notes = {name: known[name] for name in ("data", "provenance", "membrane_width") if known.get(name) is not None}
         return Model(net, self._class_names(), self.normalisation, dict(self.pixel_size), self.unit, notes)
 
     def model(self, epochs: int) -> Model:
-        """Return the network as it is now as a model."""
+        """Return the network in its current state as a model."""
         model = self.as_model(self.net)
         return replace(model, notes=model.notes | {"epochs": epochs})
 
@@ -220,27 +220,27 @@ def prepare(
     net: nn.Module, inputs: Inputs, settings: Settings, hardware: Hardware, loss: LossFunction | None = None,
     folder: Path | None = None,
 ) -> Job:  # fmt: skip
-    """Check everything that goes into a training, and read its images.
+    """Check all inputs of a training, and read its images.
 
     Parameters
     ----------
     net
         Network to train.
     inputs
-        Images or batches, and how to treat them.
+        Images or batches, and how to process them.
     settings, hardware
         Settings and devices.
     loss
-        Loss of the user; None for that of the settings.
+        User's loss; None for the loss named in the settings.
     folder
-        Folder of the run, where images that do not fit into memory are kept meanwhile.
+        Folder of the run, in which images that do not fit into memory are stored temporarily.
 
     Raises
     ------
     TrainingError
-        If network, data and settings do not fit together, or a step takes more memory than there is.
+        If network, data and settings do not match, or a step needs more memory than available.
     DatasetError
-        If files of labels or regions are missing.
+        If label or region files are missing.
     """
     known = traits(net)
     if inputs.before is not None and "classes" not in settings.model_fields_set:
@@ -267,7 +267,7 @@ def prepare(
 
 @dataclass(frozen=True)
 class _Supply:
-    """The fields of a job that follow from its data."""
+    """Fields of a job that follow from its data."""
 
     settings: Settings
     learn: PatchBatches
@@ -290,7 +290,7 @@ def _normalisation(inputs: Inputs) -> Normalisation:
 def _from_pairs(
     net: nn.Module, known: Traits, settings: Settings, device: torch.device, inputs: Inputs, folder: Path | None
 ) -> _Supply:
-    """Read images and targets, and return samplers of their patches."""
+    """Read images and targets, and create samplers of their patches."""
     size = patch_size(net, settings.patch)
     check_memory(net, size, settings.batch, device)
     transform = inputs.augmentation or Augmentation.of(settings.augment, _heads(known))
@@ -327,7 +327,7 @@ def _batches(settings: Settings) -> int | None:
 
 
 def _watching(watched: Sequence[Sample], size: tuple[int, ...], settings: Settings) -> PatchSampler | None:
-    """Return a sampler with as many batches as show every validation pixel about once."""
+    """Return a sampler with enough batches to show every validation pixel about once."""
     if not watched:
         return None
     pixels = sum(int((s.classes() != IGNORE).sum()) for s in watched)
@@ -336,15 +336,15 @@ def _watching(watched: Sequence[Sample], size: tuple[int, ...], settings: Settin
 
 
 def _heads(known: Traits) -> tuple[str, ...]:
-    """Return the heads beside the classes."""
+    """Return the heads other than the classes."""
     return tuple(name for name in known.outputs if name != "classes")
 
 
-# --- batches of the user --------------------------------------------------------------------------------
+# --- the user's batches ---------------------------------------------------------------------------------
 
 
 def _from_batches(known: Traits, settings: Settings, world: int, inputs: Inputs) -> _Supply:
-    """Return the user's batches, whose first ones are checked."""
+    """Check the first of the user's batches, and return the batches."""
     check_classes(known, settings.classes, {})
     if inputs.before is not None:
         check_warm_start(inputs.before, inputs.normalisation, None, settings)
@@ -369,7 +369,7 @@ def _from_batches(known: Traits, settings: Settings, world: int, inputs: Inputs)
 def _scaling_of_batches(inputs: Inputs) -> Normalisation:
     if inputs.normalisation is None and inputs.before is None:
         log.warning(
-            "the batches are used as they are, so predict will give images to the network unscaled: pass "
+            "the batches are used unchanged, so predict will pass unscaled images to the network: pass "
             "normalisation= if your batches were scaled"
         )
         return Normalisation.none()
@@ -378,7 +378,7 @@ def _scaling_of_batches(inputs: Inputs) -> Normalisation:
 
 def _batches_of(data: Any, settings: Settings, world: int) -> PatchBatches:
     if isinstance(data, PatchSampler):
-        data.share(0, world)  # refused here, and not in each process
+        data.share(0, world)  # raise here rather than in each process
         return data
     asked = settings.batches if "batches" in settings.model_fields_set else None
     return UserBatches(data, asked, settings.batches)
@@ -391,7 +391,7 @@ def _watched_of(validation: Any, settings: Settings, world: int) -> PatchBatches
     if validation is None or (isinstance(validation, list | tuple) and not len(validation)):
         return None
     if is_pairs(validation):
-        raise TrainingError("data are batches and validation are images: give batches for both")
+        raise TrainingError("data are batches, but validation are images: use batches for both")
     return UserBatches(validation, None, settings.batches)
 
 
@@ -399,8 +399,8 @@ def _refuse_idle(
     settings: Settings, inputs: Inputs, used: Mapping[str, Any], learn: PatchBatches, watch: PatchBatches | None,
     heads: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Reject settings without effect on batches that the user makes."""
-    fine = {"patch", "batch"} if isinstance(learn, UserBatches) else set()  # sizes may differ from batch to batch
+    """Refuse settings that have no effect on the user's batches."""
+    fine = {"patch", "batch"} if isinstance(learn, UserBatches) else set()  # sizes may differ between batches
     if isinstance(watch, UserBatches) and not watch.has_length:
         fine.add("batches")
     idle = idle_settings(settings, fine, used)
@@ -414,13 +414,13 @@ def _refuse_idle(
         idle.append("segment")
     if idle:
         raise TrainingError(
-            f"data are a {type(inputs.data).__name__}, on which {', '.join(idle)} would have no effect: give them "
-            "where the batches are made, or leave them out"
+            f"data are a {type(inputs.data).__name__}, on which {', '.join(idle)} would have no effect: set them "
+            "where the batches are made, or omit them"
         )
 
 
 def _first_of(batches: PatchBatches) -> list[Batch]:
-    """Return the first batches, to be checked, without using them up."""
+    """Return the first batches for checks, without consuming them."""
     if isinstance(batches, UserBatches):
         return batches.first(_CHECKED)
     return [batches.batch_at(0, number) for number in range(min(-(-_CHECKED // batches.batch), len(batches)))]

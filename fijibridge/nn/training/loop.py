@@ -1,4 +1,4 @@
-"""The training loop, run by Lightning: what happens at each of its turns, and what follows its end."""
+"""Training loop, run by Lightning: actions after each step and epoch, and at the end."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ from fijibridge.nn.training.recorder import (
 from fijibridge.nn.training.settings import SETTINGS
 from fijibridge.nn.training.verdict import Ending, explain
 
-_TRIAL = 2.0  # seconds of steps on a copy, for the forecast
+_TRIAL = 2.0  # seconds for trial steps on a copy, for the forecast
 _CHECK_LOSS_EVERY = 10  # steps
 
 
 class Abandoned(Exception):
-    """The result of the training is no longer wanted."""
+    """Raised if the result of the training is no longer wanted."""
 
 
 def fit(job: Job, recorder: Recorder) -> Ending:
-    """Train the network of a job, and leave it with the weights of its best epoch.
+    """Train the network of a job, and load the weights of its best epoch into it.
 
-    Runs on a thread other than the main one: on the main thread Lightning would take over the signals of the process.
+    Call it on a thread other than the main one, on which Lightning would replace the signal handlers of the process.
 
     Parameters
     ----------
     job
         The prepared training.
     recorder
-        Receives metrics, forecast and measurements; it is asked whether to stop. After an error that ends the training
-        but not its result, such as a lack of memory, `recorder.failure` is that error.
+        Receives metrics, forecast and measurements, and decides whether to stop. An error that ends the training but
+        leaves a usable result, such as a lack of memory, is stored as `recorder.failure`.
 
     Returns
     -------
@@ -93,42 +93,42 @@ def fit(job: Job, recorder: Recorder) -> Ending:
 
 
 def _train(job: Job, step: Step, recorder: Recorder) -> None:
-    """Take all steps of a training."""
+    """Run all steps of a training."""
     if job.settings.epochs == 0:
         recorder.begin()
         return
     with quiet():
         trainer = _trainer(job, recorder)
         learn, watch = loaders(job.learn, job.watch, partial(_position, trainer))
-        # From here on an older run in the folder is lost: whatever can be refused was refused before.
+        # From here on, an older run in the folder is lost: all checks that can fail are done.
         recorder.begin()
         torch.manual_seed(job.settings.seed)
         if job.checkpoint is None:
             recorder.add(_before_the_first_step(job, step, recorder))
-        step.train()  # a trained network comes in evaluation mode, in which Lightning would leave it
-        # Lightning runs the loop that `Loop` below describes; with a checkpoint it starts at the stored step.
+        step.train()  # a trained network is in evaluation mode, which Lightning would not change
+        # Lightning runs the loop described in `Loop` below; with a checkpoint, it starts at the stored step.
         trainer.fit(step, learn, watch, ckpt_path=job.checkpoint and str(job.checkpoint), weights_only=True)
 
 
 class Loop(Checkpoint):
-    """The turns of the loop.
+    """Callbacks of the training loop.
 
-    Lightning runs it, and calls the methods in the order in which they stand here::
+    Lightning runs the loop, and calls the methods in this order::
 
         on_train_start
         for epoch in range(epochs):
-            for batch in learn:                  # job.learn, from the position of the checkpoint on
+            for batch in learn:                  # job.learn, starting at the position of the checkpoint
                 loss = step.training_step(batch)
                 loss.backward()
-                clip the gradients; step of the optimizer; step of the schedule
+                clip the gradients; optimizer step; schedule step
                 on_train_batch_end               # stop? save?
             for batch in watch:
                 step.validation_step(batch)
                 on_validation_batch_end
             on_train_epoch_end                   # metrics, best weights, patience, checkpoint
 
-    Invariant: a checkpoint is written between two steps only, after the average was updated and the loss recorded, so
-    that a resumed training takes the same further steps, to the same bits, as one that was never interrupted.
+    Invariant: a checkpoint is written only between two steps, after the average has been updated and the loss recorded,
+    so that the further steps of a resumed training are bit-identical to those of an uninterrupted one.
     """
 
     def __init__(self, job: Job, recorder: Recorder):
@@ -137,40 +137,40 @@ class Loop(Checkpoint):
         self._validated = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Continue the random numbers of a checkpoint."""
+        """Restore the random state of a checkpoint."""
         job = self.job
         if job.folder is not None and job.world > 1 and job.checkpoint is None and trainer.is_global_zero:
-            # All processes have read their network by now: the model of an older run may go.
+            # All processes have read their network by now, so the model of an older run can be deleted.
             (job.folder / FILE_NAME).unlink(missing_ok=True)
         assert self.recorder.measurement is not None
         self.recorder.measurement.began()
-        # Last: whatever draws numbers before (loaders, the trial) must not change those of the next step.
+        # Done last: random numbers drawn before (by loaders, the trial) must not affect the next step.
         if self._random_state is not None:
             restore_random_state(self._random_state)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Record a step; stop or save if it is time."""
+        """Record a step; stop or save if due."""
         if self.recorder.abandoned:
             raise Abandoned
         _step_of(pl_module).update_average()
-        if batch_idx % _CHECK_LOSS_EVERY == 0:  # reading the loss makes a GPU wait
+        if batch_idx % _CHECK_LOSS_EVERY == 0:  # reading the loss synchronises with the GPU
             _check_loss(trainer, float(outputs["loss"]))
         self.recorder.step(trainer.global_step, outputs["loss"])
         # The first process decides: clocks differ, and all processes must save and stop at the same step.
         stop, save = _broadcast(trainer, (self.recorder.stop_asked is not None, self.recorder.save_is_due()))
         last = batch_idx + 1 >= int(trainer.num_training_batches)
-        if (stop or save) and not last:  # after the last step the epoch itself is saved, with its metrics
+        if (stop or save) and not last:  # after the last step, the whole epoch is saved with its metrics
             self._save(trainer)
         if stop:
-            trainer.should_stop = True  # Lightning validates, and ends the epoch here
+            trainer.should_stop = True  # Lightning then validates, and ends the epoch
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Note that this epoch has a validation loss: without a batch Lightning repeats that of the epoch before."""
+        """Note that this epoch has a validation loss: without a batch, Lightning repeats that of the previous epoch."""
         self._validated = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -178,7 +178,7 @@ class Loop(Checkpoint):
         recorder, step, epoch = self.recorder, _step_of(pl_module), trainer.current_epoch + 1
         if recorder.abandoned:
             raise Abandoned
-        if recorder.steps_in_epoch == 0:  # a stream of batches had ended before
+        if recorder.steps_in_epoch == 0:  # a stream of batches was already exhausted
             trainer.should_stop = True
             return
         whole = recorder.steps_in_epoch >= int(trainer.num_training_batches)
@@ -190,12 +190,14 @@ class Loop(Checkpoint):
         recorder.measurement.epoch()
         if recorder.stopped_early:
             trainer.should_stop = True
-        if whole:  # an epoch that was stopped has been saved at its last step, to be resumed there
+        # A stopped epoch was saved at its last step, to be resumed there. One whose stream of batches ended early is
+        # not saved: resumed, it would wait for batches that do not come.
+        if whole:
             self._save(trainer)
             recorder.finished = epoch >= self.job.settings.epochs
 
     def _metrics(self, trainer: pl.Trainer, step: Step, epoch: int) -> dict[str, float]:
-        """Return the metrics of an epoch, equal in all processes."""
+        """Return the metrics of an epoch, identical in all processes."""
         losses = torch.tensor(self.recorder.take_losses(), dtype=torch.float64)
         metrics = {"train_loss": _mean_over_processes(trainer, losses.mean())}
         if not np.isfinite(metrics["train_loss"]):
@@ -203,13 +205,13 @@ class Loop(Checkpoint):
         if self._validated:
             metrics["val_loss"] = float(trainer.callback_metrics.get("val_loss", float("nan")))
         self._validated = False
-        # Only the first process counts cells, if there is somebody to look on: the others receive its numbers.
+        # Only the first process counts cells; the others receive its numbers.
         judge = self.recorder.judge if trainer.is_global_zero else None
         judged: dict[str, float] = {} if judge is None else dict(judge(step.judged, epoch))
         return metrics | dict(_broadcast(trainer, judged))
 
     def _save(self, trainer: pl.Trainer) -> None:
-        """Write a checkpoint; a full disk costs the checkpoint, not the training."""
+        """Write a checkpoint; if that fails, for example on a full disk, warn and continue the training."""
         self.recorder.saved()
         if self.job.folder is None:
             return
@@ -218,14 +220,14 @@ class Loop(Checkpoint):
         except (OSError, RuntimeError) as error:
             warn_unsaved(self.job.folder / LAST, error)
             if trainer.world_size > 1:
-                trainer.strategy.barrier()  # the other processes, which write nothing, wait there
+                trainer.strategy.barrier()  # the other processes, which write no file, wait at this barrier
 
     # --- content of a checkpoint ------------------------------------------------------------------------
 
     state_key = "Recorder"  # its name in checkpoints of version 0.1
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumption needs beside weights, optimizer and position."""
+        """Return the state needed to resume, besides weights, optimizer and position."""
         return self.recorder.state_dict() | random_state()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -236,7 +238,7 @@ class Loop(Checkpoint):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Mark the checkpoint as one of fijibridge."""
+        """Mark the checkpoint as written by fijibridge."""
         checkpoint["fijibridge"] = {"format": 1, "data": self.job.about.get("fingerprint", "")}
 
 
@@ -248,7 +250,7 @@ def _forecast(job: Job, step: Step, recorder: Recorder) -> None:
     settings = job.settings
     if not (settings.forecast and settings.epochs and job.world == 1 and isinstance(job.learn, PatchSampler)):
         return
-    recorder.say("Trying a few steps on a copy of the network, for a forecast (forecast=False skips them) ...")
+    recorder.say("Running a few trial steps on a copy of the network, for a forecast (forecast=False skips them) ...")
     passed: dict[str, Any] = {name: getattr(settings, name) for name, s in SETTINGS.items() if s.forecast}
     passed["ema"] = settings.ema is not None
     made = forecast_training(
@@ -265,7 +267,8 @@ def _forecast(job: Job, step: Step, recorder: Recorder) -> None:
 def _before_the_first_step(job: Job, step: Step, recorder: Recorder) -> dict[str, float]:
     """Return the metrics of the untrained network, epoch 0.
 
-    The validation loss is that of all batches, as after each epoch, to be comparable; the training loss that of a few.
+    For comparability, the validation loss is computed over all batches, as after each epoch; the training loss is
+    computed only over a few.
     """
     net = step.net
     was = net.training
@@ -279,7 +282,7 @@ def _before_the_first_step(job: Job, step: Step, recorder: Recorder) -> dict[str
 
 
 def _loss_now(batches: PatchSampler | UserBatches | None, step: Step, job: Job, most: int | None = None) -> float:
-    """Return the mean loss of an epoch, or of its first batches, without changing what is drawn later."""
+    """Return the mean loss over an epoch, or over its first batches, without changing later random numbers."""
     if batches is None or (isinstance(batches, UserBatches) and batches.stream is not None):
         return float("nan")  # batches of a stream would be lost
     numbers = range(len(batches) if most is None else min(most, len(batches)))
@@ -300,7 +303,7 @@ def _loss_now(batches: PatchSampler | UserBatches | None, step: Step, job: Job, 
 
 
 def _trainer(job: Job, recorder: Recorder) -> pl.Trainer:
-    """Return Lightning's trainer for one device, or for several of its kind."""
+    """Return Lightning's trainer for one or several devices of the same type."""
     settings, hardware = job.settings, job.hardware
     several = hardware.world > 1
     board = job.tensorboard and job.folder is not None
@@ -320,33 +323,33 @@ def _trainer(job: Job, recorder: Recorder) -> pl.Trainer:
 
 
 def _accelerator(device: torch.device) -> tuple[str, Any]:
-    """Return Lightning's accelerator and devices of a device."""
+    """Return a device as Lightning's arguments accelerator and devices."""
     if device.type == "cuda":
         return "gpu", 1 if device.index is None else [device.index]
     return device.type, 1
 
 
 def precision_of(asked: str, device: torch.device) -> Any:
-    """Return Lightning's name of a precision.
+    """Return Lightning's name for a precision.
 
     Raises
     ------
     TrainingError
-        If the device does not have it.
+        If the device does not support it.
     """
     precision = resolve_precision(asked, device)
-    if precision == "16" and device.type == "cpu":  # Lightning would silently take bf16
-        raise TrainingError("precision '16' is for a GPU, a CPU computes in '32' or 'bf16'")
+    if precision == "16" and device.type == "cpu":  # Lightning would silently use bf16
+        raise TrainingError("precision '16' requires a GPU; on a CPU, use '32' or 'bf16'")
     return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[precision]
 
 
 def is_first_process() -> bool:
-    """Return whether this is the process, of those that train together, that writes files."""
+    """Return whether this process is the first of those that train together, and so writes the files."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 class _WholeCheckpoints(TorchCheckpointIO):
-    """Lightning's reading and writing of checkpoints, by :mod:`fijibridge.nn.training.checkpoints`."""
+    """Lightning plugin that reads and writes checkpoints with :mod:`fijibridge.nn.training.checkpoints`."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         write_checkpoint(checkpoint, path)
@@ -357,7 +360,7 @@ class _WholeCheckpoints(TorchCheckpointIO):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Lightning's notices about devices and loaders from the user's console."""
+    """Hide Lightning's notices about devices and loaders from the user's console."""
     loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -388,7 +391,7 @@ def _step_of(module: pl.LightningModule) -> Step:
 
 
 def _broadcast(trainer: pl.Trainer, decided: Any) -> Any:
-    """Return the value of the first process in all processes."""
+    """Return the value of the first process, in all processes."""
     return trainer.strategy.broadcast(decided) if trainer.world_size > 1 else decided
 
 
@@ -399,7 +402,7 @@ def _mean_over_processes(trainer: pl.Trainer, mean: torch.Tensor) -> float:
 
 
 def _check_loss(trainer: pl.Trainer, loss: float) -> None:
-    """End the training in all processes if the loss of one is infinite or NaN."""
+    """End the training in all processes if the loss is infinite or NaN in any of them."""
     if trainer.strategy.reduce_boolean_decision(not np.isfinite(loss), all=False):
         raise _diverged(float("nan") if np.isfinite(loss) else loss, trainer.global_step)
 
@@ -412,16 +415,16 @@ def _diverged(loss: float, step: int) -> Diverged:
 
 
 def _failure(error: BaseException, recorder: Recorder) -> TrainingError:
-    """Return the error that ended a training, as a TrainingError; raise it if it is a fault in the user's code."""
+    """Return the error that ended a training as a TrainingError; re-raise it if it has another cause than memory."""
     if isinstance(error, TrainingError):
         return error
     if not is_out_of_memory(error):
         raise error
-    traceback.clear_frames(error.__traceback__)  # they hold the arrays that filled the memory
+    traceback.clear_frames(error.__traceback__)  # the frames keep the arrays that filled the memory alive
     lines = str(error).strip().splitlines()
     failure = TrainingError(
-        f"memory was not enough in epoch {max(len(recorder.rows), 1)} of {recorder.settings.epochs}"
-        f"{f' ({lines[0][:200]})' if lines else ''}: {ADVICE}; or end other programs that take memory, and continue "
+        f"memory ran out in epoch {max(len(recorder.rows), 1)} of {recorder.settings.epochs}"
+        f"{f' ({lines[0][:200]})' if lines else ''}: {ADVICE}; or close other programs that use memory, and continue "
         "with resume=True"
     )
     failure.__cause__ = error
@@ -429,7 +432,7 @@ def _failure(error: BaseException, recorder: Recorder) -> TrainingError:
 
 
 def _with_failed_epoch(recorder: Recorder) -> pd.DataFrame:
-    """Return the history, with an epoch without a loss at its end if the training diverged in it."""
+    """Return the history; if the training diverged, append that epoch, without a loss."""
     history = recorder.history()
     if not isinstance(recorder.failure, Diverged):
         return history

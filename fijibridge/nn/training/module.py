@@ -29,14 +29,14 @@ class Step(pl.LightningModule):
     settings
         Settings of the training.
     steps
-        Number of steps in all epochs together, the length of the schedule.
+        Total number of steps in all epochs, which is the length of the schedule.
 
     Attributes
     ----------
     net : torch.nn.Module
         The network.
     averaged : AveragedModel or None
-        Its moving average.
+        Moving average of the network.
     """
 
     def __init__(self, net: nn.Module, loss: LossFunction, settings: Settings, steps: int):
@@ -50,7 +50,7 @@ class Step(pl.LightningModule):
 
     @property
     def judged(self) -> nn.Module:
-        """The network that is validated and kept: the average if there is one."""
+        """Network that is validated and kept: the moving average, if there is one."""
         if self.averaged is None:
             return self.net
         judged: nn.Module = self.averaged.module
@@ -61,7 +61,7 @@ class Step(pl.LightningModule):
         return self.loss(self.net(batch[0]), batch[1], batch[2])
 
     def update_average(self) -> None:
-        """Move the average towards the weights, after a step and before a checkpoint."""
+        """Update the moving average with the current weights, after a step and before a checkpoint."""
         if self.averaged is not None:
             self.averaged.update_parameters(self.net)
 
@@ -71,7 +71,7 @@ class Step(pl.LightningModule):
         self.log("val_loss", loss, batch_size=len(batch[0]), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        """Return optimizer and schedule."""
+        """Return the optimizer and its schedule."""
         optimizer = torch.optim.AdamW(self.net.parameters(), lr=self.settings.lr, weight_decay=1e-4)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._schedule(optimizer), "interval": "step"}}
 

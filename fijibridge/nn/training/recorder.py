@@ -1,4 +1,4 @@
-"""Record of a training: metrics, best weights, ending and files; it informs the observers."""
+"""Record of a training: metrics, best weights, ending and files. It also notifies the observers."""
 
 from __future__ import annotations
 
@@ -28,39 +28,39 @@ from fijibridge.record import FORMAT, HISTORY, PICTURE, RECORD
 log = logging.getLogger("fijibridge")
 
 BOARD = "tensorboard"
-"""Folder of the logs for TensorBoard, in that of the run."""
+"""Subfolder of the run for TensorBoard logs."""
 COLUMNS = ["epoch", "train_loss", "val_loss", "lr", "seconds"]
 Judge = Callable[[nn.Module, int], Mapping[str, float]]
 
 
 class Recorder:
-    """Keeps what a training produces, and informs its observers. It owns the state that a checkpoint stores.
+    """Stores the results of a training, and notifies its observers. It owns the state stored in a checkpoint.
 
     Parameters
     ----------
     settings
         Settings of the training.
     steps
-        Number of steps in all epochs together.
+        Total number of steps in all epochs.
     observers
-        Observers to inform.
+        Observers to notify.
     judge
-        Returns further metrics of the network at the end of an epoch, such as ``val_f1``.
+        Function that returns further metrics of the network at the end of an epoch, such as ``val_f1``.
     folder
-        Folder of the run; None to write no file, as in all processes but the first.
+        Folder of the run; None to write no files, as in all processes except the first.
     described, environment
         Entries ``settings`` and ``environment`` of ``run.json``.
     resumed
-        Whether the run continues from a checkpoint: its files are kept then.
+        Whether the run continues from a checkpoint; if so, its files are kept.
     alone
-        Whether a single process trains. Otherwise the other processes may still have to read the model of an older run.
+        Whether a single process trains. Otherwise, other processes may still need to read the model of an older run.
 
     Attributes
     ----------
     rows : list of dict
-        Metrics of each epoch from 0, the network before its first step.
+        Metrics of each epoch; epoch 0 is the network before its first step.
     best, best_epoch, best_state
-        Best value of the watched metric, its epoch, and the weights of that epoch; None before the first one.
+        Best value of the watched metric, its epoch, and the weights of that epoch; before the first, None (epoch: 0).
     stop_asked : str or None
         Reason to stop after the current step.
     failure : TrainingError or None
@@ -98,7 +98,7 @@ class Recorder:
 
     @property
     def seconds(self) -> float:
-        """Wall time, including that before a resumption."""
+        """Wall time in seconds, including the time before a resumption."""
         return self._seconds_before + time.monotonic() - self._began if self._seconds is None else self._seconds
 
     @property
@@ -107,14 +107,14 @@ class Recorder:
         return max(len(self.rows) - 1, 0)
 
     def history(self) -> pd.DataFrame:
-        """Return the metrics, a row for each epoch."""
+        """Return the metrics, one row for each epoch."""
         more = [name for name in dict.fromkeys(k for row in self.rows for k in row) if name not in COLUMNS]
         return pd.DataFrame(list(self.rows), columns=[*COLUMNS, *more])
 
-    # --- while it trains --------------------------------------------------------------------------------
+    # --- during the training ----------------------------------------------------------------------------
 
     def step(self, number: int, loss: Tensor) -> None:
-        """Keep the loss of a step and inform the observers; a KeyboardInterrupt of theirs stops the training."""
+        """Store the loss of a step and notify the observers; a KeyboardInterrupt in an observer stops training."""
         self._losses.append(loss.detach())
         try:
             for observer in self.observers:
@@ -125,7 +125,7 @@ class Recorder:
             self.measurement.step()
 
     def take_losses(self) -> list[float]:
-        """Return the losses of the steps since the last epoch, and forget them."""
+        """Return the losses of the steps since the last epoch, and clear them."""
         losses = [float(loss) for loss in self._losses]
         self._losses = []
         return losses
@@ -136,14 +136,14 @@ class Recorder:
         return len(self._losses)
 
     def add(self, row: dict[str, float]) -> None:
-        """Keep the metrics of an epoch, write them, and inform the observers."""
+        """Store the metrics of an epoch, write them, and notify the observers."""
         self.rows.append(row | {"seconds": round(self.seconds, 3)})
         self._write_history()
         for observer in self.observers:
             observer.metrics(int(row["epoch"]), {k: v for k, v in row.items() if k != "epoch"})
 
     def keep_best(self, epoch: int, metrics: Mapping[str, float], net: nn.Module) -> None:
-        """Keep the weights of an epoch that is better than all before; else decide whether patience is over."""
+        """Store the weights if this epoch is the best so far; otherwise check whether patience is exhausted."""
         value = metrics.get(self.settings.metric, float("nan"))
         if self._is_better(value):
             self.best, self.best_epoch, self._waited = value, epoch, 0
@@ -151,7 +151,7 @@ class Recorder:
             return
         self._waited += 1
         if self.settings.metric not in metrics or self.settings.patience is None:
-            return  # cells may be counted every few epochs only
+            return  # cells may be counted only every few epochs
         self.stopped_early = self._waited >= self.settings.patience or bool(np.isnan(value))
 
     def _is_better(self, value: float) -> bool:
@@ -167,7 +167,7 @@ class Recorder:
         return time.monotonic() - self._saved > 60 * self.settings.save_minutes
 
     def saved(self) -> None:
-        """Restart the time until the next checkpoint within an epoch."""
+        """Restart the timer for the next checkpoint within an epoch."""
         self._saved = time.monotonic()
 
     def say(self, text: str) -> None:
@@ -180,14 +180,14 @@ class Recorder:
     # --- for a checkpoint -------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state that a resumption needs, as plain values and tensors."""
+        """Return the state needed to resume, as plain values and tensors."""
         return {
             "rows": self.rows, "best": self.best, "best_epoch": self.best_epoch, "best_state": self.best_state,
             "waited": self._waited, "losses": [float(loss) for loss in self._losses], "seconds": self.seconds,
         }  # fmt: skip
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a state."""
+        """Continue from a state returned by :meth:`state_dict`."""
         self.rows = [dict(row) for row in state["rows"]]
         self.best, self.best_epoch = state["best"], state["best_epoch"]
         self.best_state, self._waited = state["best_state"], state["waited"]
@@ -197,12 +197,12 @@ class Recorder:
     # --- at the end -------------------------------------------------------------------------------------
 
     def reason(self, exhausted: bool = False) -> str:
-        """Return why the training ended, in a sentence.
+        """Return the reason why the training ended, in a sentence.
 
         Parameters
         ----------
         exhausted
-            Whether the user's iterable had no further batch.
+            Whether the user's iterable was exhausted.
         """
         if self.failure is not None:
             return str(self.failure)
@@ -225,7 +225,7 @@ class Recorder:
         return f"all {epochs} epochs done{best}"
 
     def end(self, why: str) -> None:
-        """Fix the wall time, and pass the reason to observers that define ``ended``."""
+        """Stop the wall time, and pass the reason to observers that define ``ended``."""
         self._seconds = self.seconds
         for observer in self.observers:
             if hasattr(observer, "ended"):
@@ -234,7 +234,7 @@ class Recorder:
     # --- files ------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Make the folder that of this run: remove files of an older one that could be taken for its own.
+        """Claim the folder for this run: remove files of an older run that could be mistaken for its own.
 
         Raises
         ------
@@ -273,7 +273,7 @@ class Recorder:
 
 
 class Diverged(TrainingError):
-    """The loss became infinite or NaN."""
+    """Raised if the loss becomes infinite or NaN."""
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
@@ -282,7 +282,7 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     Raises
     ------
     TrainingError
-        If it cannot be written.
+        If the file cannot be written.
     """
     try:
         write_json(folder / RECORD, dict(record))
@@ -291,20 +291,20 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def warn_unsaved(path: Path, error: Exception) -> None:
-    """Warn that a file could not be written, while the training continues."""
+    """Warn that a file could not be written; the training continues."""
     text = f"{path} could not be written: {error}. The training continues; earlier files are unchanged"
     log.error(text)
     warnings.warn(text, FijiBridgeWarning, stacklevel=3)
 
 
 def random_state() -> dict[str, Any]:
-    """Return the states of torch's generators, on which dropout depends."""
+    """Return the state of torch's random generators, on which dropout depends."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return {"rng": torch.get_rng_state(), "cuda_rng": cuda}
 
 
 def restore_random_state(state: Mapping[str, Any]) -> None:
-    """Set torch's generators to a state."""
+    """Restore the state of torch's random generators."""
     torch.set_rng_state(state["rng"].cpu())
     if state["cuda_rng"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda_rng"])

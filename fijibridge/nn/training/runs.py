@@ -1,4 +1,4 @@
-"""Runs: trainings on a separate thread, with their state and their result."""
+"""Runs: trainings on a separate thread, with their state and result."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ from fijibridge.nn.training.loop import Abandoned, fit, is_first_process
 from fijibridge.nn.training.recorder import Diverged, Recorder, warn_unsaved, write_record
 from fijibridge.nn.training.validation import CellCounter, predict_middle
 from fijibridge.nn.training.verdict import Ending
-from fijibridge.record import HISTORY, PICTURE, RECORD, picture_of
+from fijibridge.record import HISTORY, PICTURE, RECORD, picture_of, with_current_names
 
 log = logging.getLogger("fijibridge")
 
-_AT_EXIT = 60.0  # seconds that Python waits at its end for trainings to save
+_AT_EXIT = 60.0  # seconds that Python waits at exit for trainings to save
 
 
 class Trainings:
-    """The trainings that run in this process; Python stops and saves them before it ends."""
+    """Trainings running in this process; they are stopped and saved before Python exits."""
 
     def __init__(self) -> None:
         self._running: weakref.WeakSet[Run] = weakref.WeakSet()
 
     def add(self, run: Run) -> None:
-        """Add a training that starts."""
+        """Add a training that is starting."""
         self._running.add(run)
         atexit.unregister(self.end_all)
-        atexit.register(self.end_all)  # again: it must run before what ends a JVM that was started since
+        atexit.register(self.end_all)  # register again: it must run before the exit handler of a JVM started meanwhile
 
     def remove(self, run: Run) -> None:
-        """Remove a training that ended."""
+        """Remove a training that has ended."""
         self._running.discard(run)
 
     def end_all(self) -> None:
@@ -70,39 +70,40 @@ class Trainable(Protocol):
         """Folder of the run."""
 
     def model(self, epochs: int) -> Model:
-        """Return the network as it is now."""
+        """Return the network in its current state as a model."""
 
 
 class Run:
-    """A training: its state while it runs, its result afterwards.
+    """A training: its state while it is running, and its result afterwards.
 
     Attributes
     ----------
     model : Model
-        The network at its best epoch by the watched metric, or at its end without validation; while it runs, a copy of
-        the current network.
+        Network at the best epoch by the watched metric, or at the end if there is no validation. While the training is
+        running, a copy of the current network.
     history : pandas.DataFrame
-        One row per epoch: epoch, train_loss, val_loss (NaN without validation data), lr, seconds, and val_f1 where
-        cells are counted. Epoch 0 is the network before its first step.
+        One row per epoch: epoch, train_loss, val_loss (NaN without validation data), lr, seconds, and val_f1 if cells
+        are counted. Epoch 0 is the network before its first step.
     stopped_because : str or None
-        Reason of its end, in words; None while it runs.
+        Reason why the training ended, in words; None while it is running.
     ending : Ending or None
-        That, the shape of the curves, and advice.
+        Reason for the end, shape of the curves, and advice; None while it is running.
     seconds : float
         Wall time of the training.
     settings : dict
-        Settings that it started with.
+        Settings with which the training started.
     forecast, measured : dict or None
-        Forecast of time and memory; the measurement.
+        Forecast and measurement of time and memory.
     matches : list of dict or None
-        Match table of the validation images for the kept network, a row each, if cells were counted.
+        Rows of the match table of the validation images for the kept network, if cells were counted.
     path : Path or None
-        Its folder, with ``model.safetensors``, ``history.csv``, ``run.json``, ``validation.tif`` and ``last.ckpt``.
+        Folder of the run, with ``model.safetensors``, ``history.csv``, ``run.json``, ``validation.tif`` and
+        ``last.ckpt``.
     picture : xarray.DataArray or None
-        Middle of the first validation image and the membranes predicted in it, (c, y, x); only with `out`, or if
-        an observer shows pictures.
+        Middle of the first validation image and its predicted membranes, (c, y, x); only with `out`, or if an observer
+        shows pictures.
     unsaved : str or None
-        File that could not be written at the end, and why; ``run.save(folder)`` writes all files elsewhere.
+        File that could not be written at the end, and the reason; ``run.save(folder)`` writes all files elsewhere.
     """
 
     def __init__(self, job: Trainable, recorder: Recorder):
@@ -114,25 +115,25 @@ class Run:
 
     @property
     def model(self) -> Model:
-        """The network, with everything that its use needs."""
+        """Network with everything needed to use it."""
         found = self._job.model(self._recorder.epochs)
         if not self.running:
             return found
-        return replace(found, net=copy.deepcopy(found.net).eval())  # evaluation mode would change how it trains
+        return replace(found, net=copy.deepcopy(found.net).eval())  # evaluation mode on a copy, not in the training
 
     @property
     def history(self) -> pd.DataFrame:
-        """The metrics of each epoch so far."""
+        """Metrics of each epoch so far."""
         return self._recorder.history()
 
     @property
     def ending(self) -> Ending | None:
-        """Reason of its end, shape of the curves, advice."""
+        """Reason for the end, shape of the curves, and advice."""
         return self._recorder.ending
 
     @property
     def stopped_because(self) -> str | None:
-        """Reason of its end, in words."""
+        """Reason why the training ended, in words."""
         return self.ending.why if self.ending is not None else None
 
     @property
@@ -142,12 +143,12 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings that it started with."""
-        return self._recorder.described
+        """Settings with which the training started."""
+        return with_current_names(self._recorder.described)
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Versions, device and card."""
+        """Versions, device and its name."""
         return self._recorder.environment
 
     @property
@@ -167,12 +168,12 @@ class Run:
 
     @property
     def picture(self) -> xr.DataArray | None:
-        """Middle of the first validation image, with predicted membranes."""
+        """Middle of the first validation image, with its predicted membranes."""
         return self._recorder.picture
 
     @property
     def running(self) -> bool:
-        """Whether it runs."""
+        """Whether the training is running."""
         return not self._over.is_set()
 
     # --- start and end ----------------------------------------------------------------------------------
@@ -180,12 +181,12 @@ class Run:
     def start(self, work: Callable[[], None], background: bool = False) -> Run:
         """Start the work on a new thread, and wait for its end unless `background` is True.
 
-        Ctrl-C stops the training after its current step, and returns the run; a second one raises KeyboardInterrupt.
+        Ctrl-C stops the training after its current step, and returns the run; a second Ctrl-C raises KeyboardInterrupt.
 
         Notes
         -----
-        On the main thread Lightning would take over the signals: it ends the process on Ctrl-C, and leaves SIGSEGV at
-        its default afterwards, which a Java virtual machine in this process needs for itself and soon dies of.
+        On the main thread, Lightning would replace the signal handlers: it ends the process on Ctrl-C, and afterwards
+        resets SIGSEGV to its default. A JVM in this process needs its own SIGSEGV handler, and would soon crash.
         """
         TRAININGS.add(self)
         if not background and threading.current_thread() is not threading.main_thread():
@@ -208,7 +209,7 @@ class Run:
         return self.wait()
 
     def _work(self, work: Callable[[], None]) -> None:
-        """Do the work; whatever happens in it, the run is over afterwards."""
+        """Do the work; whatever happens, the run is over afterwards."""
         try:
             work()
         except BaseException as error:
@@ -222,7 +223,7 @@ class Run:
             self._over.set()
 
     def stop(self, reason: str = "stopped by run.stop()") -> None:
-        """Stop after the current step; :meth:`wait` for the end."""
+        """Request a stop after the current step; use :meth:`wait` to wait for the end."""
         self._recorder.stop_asked = reason
 
     def wait(self, timeout: float | None = None) -> Run:
@@ -231,17 +232,17 @@ class Run:
         Parameters
         ----------
         timeout
-            Longest wait in seconds; None for no limit.
+            Maximum wait in seconds; None for no limit.
 
         Raises
         ------
         TimeoutError
-            If the training runs longer than that.
+            If the training is still running after `timeout` seconds.
         TrainingError
-            Or any other error that ended it.
+            If this error ended the training; any other error that ended it is raised as well.
         """
         if not self._over.wait(timeout):
-            raise TimeoutError(f"the training still runs after {timeout:g} s: epoch {len(self._recorder.rows)}")
+            raise TimeoutError(f"the training is still running after {timeout:g} s: epoch {len(self._recorder.rows)}")
         if self._error is not None:
             raise self._error
         return self
@@ -255,7 +256,7 @@ class Run:
         return Forecast.from_dict(self.forecast).compare(self.measured)
 
     def save(self, folder: str | Path) -> Path:
-        """Write model and record into a folder, and return it."""
+        """Write the model and the record to a folder, and return its path."""
         target = make_folder(folder)
         self._job.model(self._recorder.epochs).save(target / FILE_NAME)
         with atomic(target / HISTORY) as temporary:
@@ -263,7 +264,7 @@ class Run:
         if self.picture is not None:
             write_image(self.picture, target / PICTURE)
         else:
-            (target / PICTURE).unlink(missing_ok=True)  # that of another run
+            (target / PICTURE).unlink(missing_ok=True)  # left by another run
         write_record(target, self.record())
         self.path, self.unsaved = target, None
         return target
@@ -290,12 +291,12 @@ class Run:
 
 
 def train_and_keep(run: Run, job: Job, recorder: Recorder) -> None:
-    """Train a job, and write its result into the folder of the run.
+    """Train a job, and write its result to the folder of the run.
 
     Raises
     ------
     TrainingError
-        If an error ended the training; the model of the best epoch before it is kept.
+        If an error ended the training; the model of the best epoch before the error is kept.
     """
     try:
         recorder.ending = fit(job, recorder)
@@ -305,7 +306,7 @@ def train_and_keep(run: Run, job: Job, recorder: Recorder) -> None:
     try:
         if recorder.failure is None:
             _look_back(run, job, recorder)
-    finally:  # an error in looking back must not cost the model
+    finally:  # the model must be saved even if the evaluation fails
         if run.path is not None and is_first_process():
             _keep(run, run.path, recorder)
     if recorder.failure is not None:
@@ -319,7 +320,7 @@ def _look_back(run: Run, job: Job, recorder: Recorder) -> None:
         _count_cells(job, recorder)
     took = run.took()
     if took is not None:
-        recorder.say(f"Measured, beside the forecast:\n{took_text(took)}")
+        recorder.say(f"Forecast and measurement:\n{took_text(took)}")
 
 
 def _show_first(job: Job, recorder: Recorder) -> None:
@@ -343,9 +344,9 @@ def _count_cells(job: Job, recorder: Recorder) -> None:
 
 
 def _keep(run: Run, folder: Path, recorder: Recorder) -> None:
-    """Write model and record; after a failure the model of the best epoch before it.
+    """Write the model and the record; after a failure, the model of the best epoch before it.
 
-    After a failure there is a model to keep only if an epoch is complete, and its weights are finite.
+    After a failure, a model is kept only if an epoch is complete and its weights are finite.
     """
     failed = recorder.failure
     usable = recorder.epochs > 0 and (recorder.best_state is not None or not isinstance(failed, Diverged))
@@ -354,16 +355,16 @@ def _keep(run: Run, folder: Path, recorder: Recorder) -> None:
         return
     try:
         write_record(folder, run.record())
-    except TrainingError as error:  # it must not hide the failure
+    except TrainingError as error:  # must not hide the failure
         warn_unsaved(folder / RECORD, error)
 
 
 def _save(run: Run, folder: Path, finished: bool) -> None:
-    """Write all files; a file that cannot be written costs the files, not the run in hand."""
+    """Write all files; if a file cannot be written, warn, and keep the run in memory."""
     try:
         run.save(folder)
         if finished:
-            (folder / LAST).unlink(missing_ok=True)  # there is nothing to resume
+            (folder / LAST).unlink(missing_ok=True)  # nothing to resume
     except (OSError, TrainingError, RuntimeError) as error:
         run.unsaved = f"{folder}: {error}"
         warn_unsaved(folder / FILE_NAME, error)

@@ -1,4 +1,4 @@
-"""Training in a separate process, for several devices beside a JVM: the command line is started there."""
+"""Training on several devices while this process has a JVM: the command line is run in a separate process."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ START = "start.safetensors"
 
 
 def needed(devices: int, nodes: int) -> bool:
-    """Return whether a training on this many devices must leave this process, because a JVM runs in it."""
+    """Return whether a training on this many devices needs a separate process because this one has a JVM."""
     jpype = sys.modules.get("jpype")
     return (devices > 1 or nodes > 1) and jpype is not None and bool(jpype.isJVMStarted())
 
 
 @dataclass(frozen=True)
 class RemoteJob:
-    """A training in a separate process, in its folder.
+    """A training in a separate process, described by files in its folder.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class RemoteJob:
     folder: Path
 
     def model(self, epochs: int) -> Model:
-        """Return the model that the process wrote."""
+        """Return the model written by the process."""
         return Model.load(self.folder)
 
 
@@ -70,14 +70,14 @@ def train_elsewhere(
     net, data, settings, out, background, observers
         As for :func:`fijibridge.train`.
     others
-        Arguments that no process can receive; all must be None.
+        Arguments that cannot be passed to another process; all must be None.
     **arguments
-        Further arguments of :func:`fijibridge.train` for the process, as JSON.
+        Further arguments of :func:`fijibridge.train`, passed to the process as JSON.
 
     Raises
     ------
     TrainingError
-        If data, network or arguments cannot be given to another process.
+        If data, network or arguments cannot be passed to another process.
     """
     folder = _folder(data, out, others)
     write_job(folder, net, data, settings, **arguments)
@@ -89,22 +89,24 @@ def train_elsewhere(
 
 
 def _folder(data: Any, out: str | Path | None, others: Mapping[str, Any]) -> Path:
-    reason = "several devices beside a JVM train in a separate process, which"
+    reason = "while a JVM is running, several devices are trained in a separate process, which"
     given = [name for name, value in others.items() if value is not None]
     if not isinstance(data, Dataset):
         raise TrainingError(
-            f"{reason} reads its images from a folder: save them as one (fiji.save_training_set, "
-            "fijibridge.save_dataset) and give the Dataset"
+            f"{reason} reads its images from a folder: save them there (fiji.save_training_set, "
+            "fijibridge.save_dataset) and pass the Dataset"
         )
     if out is None:
-        raise TrainingError(f"{reason} returns its model in a folder: give out=")
+        raise TrainingError(f"{reason} returns its model in a folder: pass out=")
     if given:
-        raise TrainingError(f"{reason} cannot receive {', '.join(given)}: train in a Python without Fiji for that")
+        raise TrainingError(
+            f"{reason} cannot receive {', '.join(given)}: train in a Python process without Fiji instead"
+        )
     return make_folder(out)
 
 
 def write_job(folder: Path, net: Any, data: Dataset, settings: Settings, **arguments: Any) -> Path:
-    """Write a training for another process: ``job.json`` and the network as it is now."""
+    """Write a training for another process: ``job.json`` and the network in its current state."""
     bare = isinstance(net, nn.Module)
     start = Model(net, tuple(settings.classes)) if bare else _loaded(net)
     start.save(folder / START)
@@ -125,14 +127,14 @@ def _loaded(net: Any) -> Model:
 
 
 def train_job(path: str | os.PathLike[str], train: Callable[..., Run], observers: Sequence[Observer] = ()) -> Run:
-    """Train a written job in its folder.
+    """Train a job written by :func:`write_job`, in its folder.
 
     Parameters
     ----------
     path
-        ``job.json``.
+        Path of ``job.json``.
     train
-        :func:`fijibridge.train`.
+        The function :func:`fijibridge.train`.
     observers
         Observers of the training.
 
@@ -141,9 +143,9 @@ def train_job(path: str | os.PathLike[str], train: Callable[..., Run], observers
     TrainingError
         If the file does not describe a job.
     """
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # inherited from a Python in the background
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # inherited from a background process
     if ignored and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # it stops the training
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # so that it stops the training
     file = Path(path)
     try:
         job = json.loads(file.read_text(encoding="utf-8"))
@@ -151,13 +153,13 @@ def train_job(path: str | os.PathLike[str], train: Callable[..., Run], observers
         settings, arguments = Settings.stored(job["settings"]), dict(job["arguments"])
         start = Model.load(file.parent / START)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{file} is no job of a training: {error}") from error
+        raise TrainingError(f"{file} does not describe a training: {error}") from error
     net = start if job["warm"] else start.net
     return train(net, data, out=file.parent, settings=settings, observers=observers, **arguments)
 
 
 def _follow(recorder: Recorder, folder: Path) -> None:
-    """Run the process: pass on its metrics, and pass it the wish to stop."""
+    """Run the process, forward its metrics to the recorder, and forward a stop request to the process."""
     command = [sys.executable, "-m", "fijibridge", "train", "--job", str(folder / JOB)]
     began = time.time()
     with subprocess.Popen(
@@ -174,13 +176,13 @@ def _follow(recorder: Recorder, folder: Path) -> None:
         _end_others(process)
         output.join()
     if process.returncode:
-        raise TrainingError(f"the process of the training {_end_of(process.returncode)}: {output.text[-2000:].strip()}")
+        raise TrainingError(f"the training process {_end_of(process.returncode)}: {output.text[-2000:].strip()}")
     _take_rows(recorder, folder, began)
     _take_record(recorder, folder)
 
 
 def _end_others(process: subprocess.Popen[str]) -> None:
-    """End the processes of the other devices: without the first one they wait for each other for ever."""
+    """Kill the processes of the other devices, which would wait forever once the first one has ended."""
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -188,10 +190,10 @@ def _end_others(process: subprocess.Popen[str]) -> None:
 
 def _end_of(status: int) -> str:
     if status >= 0:
-        return f"ended with {status}"
+        return f"ended with exit status {status}"
     return (
-        f"was killed ({signal.Signals(-status).name}), as the system does where memory is short; continue from its "
-        "last checkpoint with resume=True. Its last output"
+        f"was killed ({signal.Signals(-status).name}), as the system does if memory is short; continue from its last "
+        "checkpoint with resume=True. Its last output"
     )
 
 

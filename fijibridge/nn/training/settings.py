@@ -1,6 +1,6 @@
 """Settings of a training: type, default, bounds, help and flag, each defined once.
 
-Importing this module loads neither torch nor pydantic: menus and the command line take defaults and help from it.
+Importing this module loads neither torch nor pydantic: menus and the command line use its defaults and help.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ class Setting:
     help : str
         Description for dialogs, the command line and the documentation.
     flag : str or None
-        Option of ``fijibridge train``; None for a setting that only Python and TOML files know.
+        Option of ``fijibridge train``; None for a setting that is available only in Python and TOML files.
     unit, label : str or None
-        Unit of the value; title of the dialog's field where the name alone is unclear.
+        Unit of the value; title of the field in the dialog, if the name alone is unclear.
     low, above, below : float or None
         Bounds of a number: smallest value, exclusive lower bound, exclusive upper bound. Infinite values and NaN are
         refused.
     resume : str
-        ``"equal"``: a run is resumed only with the value it began with; ``"free"``: the value may change.
+        ``"equal"``: a run can be resumed only with the value with which it started; ``"free"``: the value may change.
     patches : bool
-        Describes how patches are cut from images; without effect on batches that the user makes.
+        Whether the setting describes how patches are cut from images, and so has no effect on the user's batches.
     forecast : bool
-        Passed on to :func:`fijibridge.forecast_training` under the same name.
+        Whether it is passed to :func:`fijibridge.forecast_training` under the same name.
     """
 
     help: str
@@ -49,13 +49,13 @@ class Setting:
     forecast: bool = False
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """Return pydantic's schema of the type, with the bounds."""
+        """Return pydantic's schema for the type, with the bounds added."""
         schema = handler(source)
         self._bound(schema)
         return schema
 
     def _bound(self, schema: dict[str, Any]) -> None:
-        """Put the bounds on the numbers of a schema, at any depth of ``X | None`` and ``tuple[X, ...]``."""
+        """Add the bounds to the numbers of a schema, at any depth of ``X | None`` and ``tuple[X, ...]``."""
         if schema["type"] in ("int", "float"):
             bounds = {"ge": self.low, "gt": self.above, "lt": self.below}
             schema |= {name: bound for name, bound in bounds.items() if bound is not None}
@@ -75,7 +75,7 @@ class Border:
     w0 : float
         Largest weight between two cells that touch.
     sigma : float
-        Decay of the weight with the distance to the two nearest cells, in pixels.
+        Length over which the weight decays with the distance to the two nearest cells, in pixels.
 
     Raises
     ------
@@ -95,7 +95,7 @@ class Border:
 
 
 class Hyperparameters:
-    """Fields of :class:`fijibridge.Settings`. A class attribute is the default, its annotation holds a `Setting`."""
+    """Fields of :class:`fijibridge.Settings`: each class attribute is a default, its annotation has a `Setting`."""
 
     epochs: Annotated[
         int, Setting("largest number of epochs; 0 leaves the network unchanged", "--epochs", low=0, forecast=True)
@@ -206,11 +206,11 @@ def _metadata() -> dict[str, Setting]:
 
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType(_metadata())
-"""Metadata of each setting by its name; ``getattr(Hyperparameters, name)`` is its default."""
+"""Metadata of each setting by name; ``getattr(Hyperparameters, name)`` is its default."""
 
 
 def settings_text() -> str:
-    """Return the settings as the section "Attributes" of a numpydoc docstring."""
+    """Return the settings as an "Attributes" section of a numpydoc docstring."""
     lines = [f"    {name}\n        {setting.help[0].upper()}{setting.help[1:]}." for name, setting in SETTINGS.items()]
     return "\n".join(["    Attributes", "    ----------", *lines])
 

@@ -20,10 +20,10 @@ __all__ = ["SETTINGS", "Border", "Settings"]
 
 
 class Settings(Hyperparameters, BaseModel):
-    """The settings of a training.
+    """Settings of a training.
 
-    Give each to :func:`fijibridge.train` by its name, or all of them as ``settings=Settings(...)``, or by a TOML file:
-    ``settings=Settings.read("run.toml")``.
+    Pass them to :func:`fijibridge.train` individually by name, all together as ``settings=Settings(...)``, or from a
+    TOML file as ``settings=Settings.read("run.toml")``.
 
     {attributes}
 
@@ -58,7 +58,7 @@ class Settings(Hyperparameters, BaseModel):
     @classmethod
     @renamed_keywords(**RENAMED_SETTINGS)
     def of(cls, given: Settings | None = None, **changes: Any) -> Settings:
-        """Return settings with changes.
+        """Return settings, changed as given.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class Settings(Hyperparameters, BaseModel):
 
     @classmethod
     def stored(cls, values: Mapping[str, Any]) -> Settings:
-        """Return settings that a file holds, with the names of this or an older version.
+        """Return settings stored in a file, with the names of this or an older version.
 
         Raises
         ------
@@ -92,12 +92,12 @@ class Settings(Hyperparameters, BaseModel):
         Raises
         ------
         TrainingError
-            If the file cannot be read, or does not hold settings.
+            If the file cannot be read, or does not contain valid settings.
         """
         try:
             return cls.stored(tomllib.loads(Path(path).read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise TrainingError(f"{path} is no file of settings in TOML: {error}") from error
+            raise TrainingError(f"{path} is not a TOML file of settings: {error}") from error
         except TrainingError as error:
             raise TrainingError(f"{path}: {error}") from error
 
@@ -118,14 +118,14 @@ Settings.__doc__ = (Settings.__doc__ or "").replace("{attributes}", settings_tex
 
 
 def _plain(value: Any) -> Any:
-    """Return a number of numpy as one of Python, also within lists."""
+    """Convert numpy numbers to Python numbers, also within lists."""
     if isinstance(value, list | tuple):
         return tuple(_plain(v) for v in value)
     return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    return f"a training has no setting {name!r}; it has {', '.join(known)}{hint(name, known)}"
+    return f"there is no setting {name!r} of a training; expected one of {', '.join(known)}{hint(name, known)}"
 
 
 def _mistakes(error: ValidationError) -> str:

@@ -1,4 +1,4 @@
-"""Scratch space for the images of a training: memory up to a limit, beyond it files mapped into memory."""
+"""Scratch space for the images of a training: memory up to a limit, and memory-mapped files beyond it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from fijibridge.errors import TrainingError
 from fijibridge.machine import available_memory
 
 _PREFIX = ".fijibridge-images-"
-_UNKNOWN = 2**33  # bytes, if the system does not report its free memory
+_UNKNOWN = 2**33  # bytes assumed if the system does not report its free memory
 
 
 class Scratch:
-    """Images kept in memory up to a limit, beyond it uncompressed in a folder and mapped into memory.
+    """Images kept in memory up to a limit; beyond it, in uncompressed memory-mapped files in a folder.
 
-    A patch is cut from any image without reading more than it covers, and the system caches the files as memory
-    permits. The folder is deleted with the object.
+    Cutting a patch reads only the pixels that it covers, and the system caches the files as memory permits. The folder
+    is deleted with the object.
 
     Parameters
     ----------
     folder
-        Parent of the folder of the files, which is made when needed; None for the folder of temporary files.
+        Parent folder, in which a folder for the files is created when needed; None for the system's temporary folder.
     limit
         Bytes to keep in memory; None for a quarter of the free memory.
     """
@@ -41,7 +41,7 @@ class Scratch:
         self._place: Path | None = None
 
     def keep(self, array: Any) -> npt.NDArray[Any]:
-        """Return an array from which patches are cut quickly: itself, or a copy that is mapped into memory.
+        """Return an array from which patches can be cut quickly: in memory, or a memory-mapped copy.
 
         Raises
         ------
@@ -63,8 +63,8 @@ class Scratch:
             kept.flush()
         except OSError as error:
             raise TrainingError(
-                f"the images take more than a quarter of the free memory, and their copy in {path.parent} could not be "
-                f"written: {error}. Make room there, or give out= on another disk"
+                f"the images need more than a quarter of the free memory, and their copy in {path.parent} could not be "
+                f"written: {error}. Free some space there, or set out= to another disk"
             ) from error
         mapped: npt.NDArray[Any] = np.load(path, mmap_mode="r")
         return mapped
@@ -79,13 +79,13 @@ class Scratch:
 
 
 def clear_scratch(folder: Path) -> None:
-    """Remove the folders that a killed run left."""
+    """Remove folders left by a killed run."""
     for old in folder.glob(f"{_PREFIX}*"):
         shutil.rmtree(old, ignore_errors=True)
 
 
 def _take_room(path: Path) -> None:
-    """Allocate a file on the disk: a mapped file that finds no room later would end the process (SIGBUS)."""
+    """Allocate a file on disk: if space ran out later, writing to the mapped file would kill the process (SIGBUS)."""
     if hasattr(os, "posix_fallocate"):
         with path.open("rb+") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

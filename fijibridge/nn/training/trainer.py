@@ -1,4 +1,4 @@
-"""Function :func:`fijibridge.train`: prepare, loop, ending."""
+"""Function :func:`fijibridge.train`: preparation, loop and ending."""
 
 from __future__ import annotations
 
@@ -65,50 +65,54 @@ def train(
     Parameters
     ----------
     net
-        A network, which is trained in place; or a model, a run, or the path of either, of which a copy is trained (a
-        warm start).
+        A network, which is trained in place. For a warm start, a model, a run, or the path of either; a copy of its
+        network is trained.
     data
         One of
 
-        - a dataset: its ``train`` images are trained on, with membranes drawn between their cells or their pixel
-          labels as targets, and its ``validation`` images validated with;
-        - a list of (image, target) or (image, target, weight), axes with names in any order. A target holds class ids
-          per pixel, 255 = unknown; :func:`fijibridge.membrane_target` makes one;
+        - a dataset: its ``train`` images are used for training, with membranes drawn between their cells or their pixel
+          labels as targets, and its ``validation`` images for validation;
+        - a list of (image, target) or (image, target, weight). Named axes may be in any order. A target contains the
+          class id of each pixel, 255 = unknown, as made by :func:`fijibridge.membrane_target`;
         - batches (x, y) or (x, y, weight) of shapes (B, C, ...) floats, (B, ...) class ids, (B, ...) floats: a
-          :class:`fijibridge.PatchSampler`, a DataLoader, a generator, or a function that returns one. Several devices
-          share each batch. An epoch is all batches if their number is known (``len``) and `batches` is left out; else
-          `batches` of them. Generators continue across epochs; other iterables restart. Settings of patches have no
-          effect here and are refused: give them where the batches are made.
+          :class:`fijibridge.PatchSampler`, a DataLoader, a generator, or a function that returns one of these. Each
+          batch is divided among the devices. If the number of batches is known (``len``) and the setting `batches` is
+          omitted, an epoch is all of them; otherwise it is `batches` batches. Generators continue across epochs; other
+          iterables restart. Patch settings have no effect on batches and are refused: set them where the batches are
+          made.
     out
-        Folder for record, checkpoints and model.
+        Folder for the record, the checkpoints and the model.
     overwrite
-        Whether a run in `out` may be replaced. It is removed once the new one is checked.
+        Whether a run in `out` may be replaced. It is removed after the new one has passed its checks.
     resume
-        Continue the run in `out` from its last checkpoint, to the same result as without the interruption; ``"auto"``:
-        if there is a checkpoint.
+        Whether to continue the run in `out` from its last checkpoint, with the same result as without interruption;
+        ``"auto"``: if there is a checkpoint.
     background
-        Return at once: ``run.stop()``, ``run.wait()``, ``run.history``.
+        Whether to return at once. Use ``run.stop()``, ``run.wait()`` and ``run.history`` then.
     validation
-        Further pairs to validate with, or batches: all of them if their number is known; of a sampler its first epoch,
-        each time.
+        Further pairs for validation, or batches. All batches are used if their number is known; from a sampler, always
+        those of its first epoch.
     settings
-        All settings in one; see :class:`fijibridge.Settings`.
+        All settings in one object; see :class:`fijibridge.Settings`.
     normalisation
-        Scaling of intensities. Default: that of the model at a warm start, else two percentiles of each image.
+        Scaling of intensities. By default that of the model for a warm start, otherwise by two percentiles of each
+        image.
     loss
-        Function from (output, y, weight) to a scalar tensor; or the value of the setting `loss`.
+        Function that maps (output, y, weight) to a scalar tensor, or the value of the setting `loss`.
     segment
-        Function from class probabilities (K, ...) to cells, to count them: ``metric="val_f1"``.
+        Function that maps class probabilities (K, ...) to cells, used to count cells for ``metric="val_f1"``.
     augmentation
         Replaces ``settings.augment``.
     device
-        ``"cpu"``, ``"cuda"`` ...; None for the best one of this machine.
+        ``"cpu"``, ``"cuda"`` ...; None for the best available one.
     devices, nodes, strategy
-        Number of devices of that kind, number of machines, and Lightning's name for their cooperation (``"ddp"``).
+        Number of devices of that type, number of machines, and Lightning's name for the way in which they cooperate
+        (``"ddp"``).
     tensorboard
-        Whether to write logs for TensorBoard into `out`.
+        Whether to write TensorBoard logs to `out`.
     observers
-        Receive steps and epochs. ``"auto"`` (or None): the Fiji that runs in this process, if any; ``[]``: none.
+        Observers to notify of steps and epochs. ``"auto"`` (or None): the Fiji running in this process, if any; ``[]``:
+        none.
     **changes
         Settings by name: ``epochs=100, patch=(160, 160)``; see :class:`fijibridge.Settings`.
 
@@ -119,16 +123,16 @@ def train(
     Raises
     ------
     TrainingError
-        Before the first step: data, patch and network do not fit, `out` holds a run, or a step takes more memory than
-        there is. Later: the loss became infinite or NaN, or memory was not enough.
+        Before the first step, if data, patch and network do not match, `out` contains a run, or a step needs more
+        memory than available. Later, if the loss becomes infinite or NaN, or memory runs out.
     DeviceError
         If the device does not exist.
     DatasetError
-        If files of labels or regions are missing.
+        If label or region files are missing.
 
     Notes
     -----
-    Ctrl-C ends the run after the current step, saves it and returns it; a second one raises KeyboardInterrupt.
+    Ctrl-C stops the run after the current step, saves it and returns it; a second Ctrl-C raises KeyboardInterrupt.
     """
     _check_arguments(devices, nodes, loss)
     chosen = Settings.of(settings, **(changes | ({"loss": loss} if isinstance(loss, str) else {})))
@@ -148,7 +152,7 @@ def train(
             },
         )  # fmt: skip
 
-    # Prepare: all that can be refused is refused here, before anything of an older run is lost.
+    # Prepare: all checks are done here, before anything of an older run is lost.
     if folder is not None:
         _clear(folder, hardware, overwrite or bool(resume))
     network, before = _network_of(net)
@@ -157,9 +161,9 @@ def train(
     job = replace(job, checkpoint=checkpoint_to_resume(folder, resume, job.record()), tensorboard=tensorboard)
     recorder = _recorder(job, informed)
     if not _holds_a_run(folder):
-        recorder.begin()  # already now: a folder that cannot be written costs no training
+        recorder.begin()  # before training: fail at once if the folder cannot be written
 
-    # Train, and end: see `loop.fit` and `runs.train_and_keep`.
+    # Train and finish: see `loop.fit` and `runs.train_and_keep`.
     run = Run(job, recorder)
     return run.start(partial(train_and_keep, run, job, recorder), background)
 
@@ -174,22 +178,22 @@ def _check_arguments(devices: int, nodes: int, loss: LossFunction | str | None) 
 def _check_hardware(hardware: Hardware, settings: Settings, data: object) -> None:
     if is_pairs(data) and settings.batch % hardware.world:
         raise TrainingError(
-            f"a batch of {settings.batch} patches cannot be shared by {hardware.world} devices equally: give a batch "
-            f"that is a multiple of {hardware.world}"
+            f"a batch of {settings.batch} patches cannot be divided equally among {hardware.world} devices: use a "
+            f"batch that is a multiple of {hardware.world}"
         )
     precision_of(settings.precision, hardware.device)
 
 
 def _clear(folder: Path, hardware: Hardware, replaces: bool) -> None:
-    """Refuse a folder whose run would be lost; remove what a killed run left there."""
+    """Refuse a folder whose run would be lost; remove scratch files left there by a killed run."""
     if is_first_process():
         check_folder(folder, replaces)
-    if hardware.world == 1:  # another process may use its files already
+    if hardware.world == 1:  # otherwise another process may already use these files
         clear_scratch(folder)
 
 
 def _network_of(net: object) -> tuple[nn.Module, Model | None]:
-    """Return the network to train; of a trained one a copy, and its model."""
+    """Return the network to train and its model; for a trained network, a copy of it."""
     if isinstance(net, nn.Module):
         return net, None
     known = net.model if isinstance(net, Run) else net
@@ -211,7 +215,7 @@ def _recorder(job: Job, observers: Sequence[Observer]) -> Recorder:
 
 
 def _holds_a_run(folder: Path | None) -> bool:
-    """Return whether a folder holds files of a run that must survive until the new one is checked."""
+    """Return whether a folder contains files of a run, which must be kept until the new one has passed its checks."""
     return folder is not None and any((folder / name).is_file() for name in (FILE_NAME, LAST, RECORD, HISTORY))
 
 

@@ -1,4 +1,4 @@
-"""Validation on whole images: count of their cells, and the picture of the first one."""
+"""Validation on whole images: counts of their cells, and a picture of the first image."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from fijibridge.nn.model import Model
 from fijibridge.nn.prediction import predict
 from fijibridge.nn.training.data import Pairs, cells_of, known_of
 
-_SHARE = 20  # pictures take at most a twentieth of the time
-_SHOWN = {"z": 16, "y": 512, "x": 512}  # largest picture, in pixels
+_SHARE = 20  # pictures use at most 1/20 of the time
+_SHOWN = {"z": 16, "y": 512, "x": 512}  # maximum size of a picture, in pixels
 
 Segmenter: TypeAlias = Callable[[npt.NDArray[np.float32]], npt.NDArray[Any]]
 
 
 def segment_by_threshold(prob: npt.NDArray[np.float32], membrane: int = 1) -> npt.NDArray[Any]:
-    """Return the regions between membranes, of class probabilities (K, ...)."""
+    """Return the regions between membranes, given class probabilities (K, ...)."""
     return values(label_cells(prob[membrane], method="threshold", min_size=10))
 
 
 def middle_of(image: xr.DataArray) -> xr.DataArray:
-    """Cut out the middle of an image, small enough to be predicted between two epochs."""
+    """Crop the middle of an image, small enough to be predicted between two epochs."""
     firsts = {d: max(image.sizes[d] - most, 0) // 2 for d, most in _SHOWN.items() if d in image.dims}
     return image.isel({d: slice(first, first + _SHOWN[d]) for d, first in firsts.items()})
 
@@ -46,7 +46,7 @@ def predict_middle(model: Model, pairs: Pairs, device: str) -> tuple[xr.DataArra
     try:
         return image, predict(model, image, device=device)
     except (RuntimeError, ValueError, MemoryError) as error:
-        text = f"the validation image could not be predicted, and so has no picture: {error}"
+        text = f"the validation image could not be predicted, so there is no picture of it: {error}"
         warnings.warn(text, FijiBridgeWarning, stacklevel=2)
         return None
 
@@ -57,13 +57,13 @@ class CellCounter:
     Parameters
     ----------
     as_model
-        Makes a model of a network.
+        Function that makes a model from a network.
     pairs
-        The images, with true cells where they are known.
+        The images, with true cells if known.
     every
-        Number of epochs between two counts; None to show only.
+        Number of epochs between two counts; None to only show pictures.
     segment
-        From class probabilities (K, ...) to cells; None for the regions between membranes.
+        Function that maps class probabilities (K, ...) to cells; None for the regions between membranes.
     shown_to
         Observers with a method ``picture``.
     membrane
@@ -84,7 +84,7 @@ class CellCounter:
         self._show_from = 0.0
 
     def __call__(self, net: nn.Module, epoch: int) -> Mapping[str, float]:
-        """Return ``val_f1``, F1 at IoU 0.5, in epochs in which cells are counted; show the first image."""
+        """Show the first image if due, and in epochs in which cells are counted, return ``val_f1`` (F1 at IoU 0.5)."""
         counting = self.every is not None and epoch % self.every == 0
         showing = bool(self.shown_to) and time.monotonic() >= self._show_from
         if not counting and not showing:
@@ -100,7 +100,7 @@ class CellCounter:
         return {"val_f1": float(self._tables[epoch]["f1"].iloc[-1])} if counting else {}
 
     def table(self, net: nn.Module, epoch: int) -> pd.DataFrame:
-        """Return the match table of an epoch; its network is used if the cells were not counted then."""
+        """Return the match table of an epoch, computed with its network if cells were not counted in that epoch."""
         if epoch not in self._tables:
             self._tables[epoch] = self._count(self.as_model(net), str(next(net.parameters()).device))
         return self._tables[epoch]
@@ -114,7 +114,7 @@ class CellCounter:
         return match_table(matchings)
 
     def _show(self, model: Model, epoch: int, device: str) -> None:
-        """Show the first image, at most a twentieth of the time: the next one comes 20 times as long after it."""
+        """Show the first image, and use at most 1/20 of the time: the pause afterwards is 20 times as long."""
         began = time.monotonic()
         image = middle_of(next(iter(self.images.values())))
         prob = predict(model, image, device=device)

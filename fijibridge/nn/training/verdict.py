@@ -1,4 +1,4 @@
-"""Verdict on a training: reason of its end, shape of its curves, advice."""
+"""Verdict on a training: reason for its end, shape of its curves, and advice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Looks = Literal[
 WINDOW = 5
 """Number of epochs over which a slope is fitted."""
 _LATE = 2
-"""Number of epochs without improvement after which a curve no longer improves."""
+"""Number of epochs without improvement after which a curve counts as no longer improving."""
 
 _ADVICE: Mapping[str, tuple[str, ...]] = {
     "untrained": ("train for at least one epoch",),
@@ -43,7 +43,7 @@ _ADVICE: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Ending:
-    """End of a training.
+    """End of a training, with its assessment.
 
     Attributes
     ----------
@@ -53,12 +53,12 @@ class Ending:
         One of ``"weak model"``, ``"overfitting"``, ``"learning rate too high"``, ``"diverging from its start"``,
         ``"still improving"``, ``"converged"``, ``"untrained"``, ``"unknown"``.
     evidence : tuple of str
-        Numbers that support it.
+        Numbers that support this assessment.
     advice : tuple of str
-        Advice.
+        What to try next.
     metric, best_epoch, best, patience, slope
-        Watched metric (a loss if the metric has no value), its best epoch and value (None without one), patience, and
-        change of the metric per epoch over the last five.
+        Watched metric (a loss if the metric has no value), its best epoch and value (None if there is none), patience,
+        and change of the metric per epoch over the last five epochs.
     """
 
     why: str
@@ -77,7 +77,7 @@ class Ending:
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Ending:
-        """Return the ending that a record holds."""
+        """Return the ending stored in a record."""
         fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
         return cls(**fields)
 
@@ -96,12 +96,13 @@ def explain(
     Parameters
     ----------
     history
-        One row per epoch from 0, before the first step: epoch, train_loss, val_loss, perhaps val_f1.
+        One row per epoch, starting with epoch 0 before the first step: epoch, train_loss, val_loss and optionally
+        val_f1.
     why
-        Reason of the end.
+        Reason for the end.
     metric
-        Column that was watched. If it has no value after the first step, the weights of the last epoch were kept, and
-        ``val_loss`` takes its place, or ``train_loss`` without validation.
+        Watched column. If it has no value after the first step, the weights of the last epoch were kept, and
+        ``val_loss`` is used instead, or ``train_loss`` if there is no validation.
     patience
         Allowed number of epochs without improvement.
     min_delta
@@ -111,14 +112,19 @@ def explain(
 
     Notes
     -----
-    The rules, in this order, on losses L: *diverging from its start* (warm starts): the watched loss ended above its
-    value before the first step, by more than 2 %, or by more than a fifth for the training loss, which is measured on a
-    few batches then; *learning rate too high*: not finite, or the training loss ended above its lowest by more than
-    a tenth and by more than half of its range; *overfitting*: the validation loss ended above its lowest by more than a
-    tenth while the training loss kept falling; *weak model*: the training loss fell by less than a fifth of its value
-    before the first step, or stayed above 0.6 with a flat end; *still improving*: the watched metric changed for the
-    better by more than 1 % of its range an epoch at the end, and was best in one of the last two epochs; else
-    *converged*.
+    The first rule that applies decides:
+
+    - *diverging from its start* (only warm starts): the watched loss ended above its value before the first step, by
+      more than 2 %, or for the training loss (whose first value is measured on a few batches) by more than a fifth;
+    - *learning rate too high*: the training loss became infinite or NaN, or ended above its minimum by more than a
+      tenth and by more than half of its range;
+    - *overfitting*: the validation loss ended above its minimum by more than a tenth while the training loss fell;
+    - *weak model*: the training loss fell by less than a fifth of its value before the first step (only without a warm
+      start), or ended above 0.6 without still improving;
+    - *still improving*: at the end, the watched metric improved by more than 1 % of its range per epoch, and was best
+      in one of the last two epochs;
+    - *unknown*: there is no validation loss;
+    - *converged*: otherwise.
 
     Examples
     --------
@@ -136,7 +142,7 @@ def explain(
 
 
 def _has_values(history: pd.DataFrame, metric: str) -> bool:
-    """Return whether a metric has a finite value after any epoch; that before the first step does not count."""
+    """Return whether a metric has a finite value after any epoch, not counting the value before the first step."""
     return metric in history and bool(np.isfinite(history[metric].to_numpy(float)[1:]).any())
 
 
@@ -150,7 +156,7 @@ def _best(history: pd.DataFrame, watched: str, min_delta: float) -> tuple[int | 
 
 
 def higher_is_better(metric: str) -> bool:
-    """Return whether a metric is a score and not a loss."""
+    """Return whether a metric is a score, not a loss."""
     return not metric.endswith("loss")
 
 
@@ -163,10 +169,10 @@ def _slope(curve: np.ndarray[Any, Any]) -> float | None:
 
 def _looks(history: pd.DataFrame, watched: str, slope: float | None, warm: bool) -> tuple[Looks, list[str]]:
     if len(history) < 2:
-        return "untrained", ["there is no epoch"]
+        return "untrained", ["no epoch was trained"]
     train = history["train_loss"].to_numpy(float)
     curve = history[watched].to_numpy(float)
-    finite = bool(np.isfinite(train[1:]).all())  # a stream of batches has none before the first step
+    finite = bool(np.isfinite(train[1:]).all())  # a stream of batches has no value before the first step
     if finite and warm and _lost(curve, watched):
         return "diverging from its start", [
             f"{watched} was {curve[0]:.3g} before the first step, {curve[-1]:.3g} after"
@@ -182,22 +188,22 @@ def _looks(history: pd.DataFrame, watched: str, slope: float | None, warm: bool)
         ]
     improving = _improves(curve, watched, slope)
     if (not warm and train[-1] > 0.8 * train[0]) or (train[-1] > 0.6 and not improving):
-        return "weak model", [f"train_loss fell from {train[0]:.3g} before the first step to {train[-1]:.3g} only"]
+        return "weak model", [f"train_loss fell only from {train[0]:.3g} before the first step to {train[-1]:.3g}"]
     if improving:
-        return "still improving", [f"{watched} changes by {slope:+.2g} an epoch at the end"]
+        return "still improving", [f"{watched} changes by {slope:+.2g} per epoch at the end"]
     if not np.isfinite(val[1:]).any():
         return "unknown", [f"train_loss is {train[-1]:.3g}, and there is no validation"]
     return "converged", [_end(curve, watched, slope)]
 
 
 def _lost(curve: np.ndarray[Any, Any], watched: str) -> bool:
-    """Return whether a loss ended above its start; the start of the training loss is measured on a few batches."""
+    """Return whether a loss ended above its first value, which for the training loss is measured on a few batches."""
     margin = 0.02 if watched == "val_loss" else 0.2
     return not higher_is_better(watched) and bool(curve[-1] > (1 + margin) * curve[0])
 
 
 def _improves(curve: np.ndarray[Any, Any], watched: str, slope: float | None) -> bool:
-    """Return whether the metric improves at the end: the fitted line may fall although the last epochs rise."""
+    """Return whether the metric still improves at the end, by a fitted line and by the epoch of its best value."""
     if slope is None or _gain(slope, watched) <= 0.01 * float(np.nanmax(curve) - np.nanmin(curve)):
         return False
     return _since_best(curve, watched) < _LATE
@@ -216,18 +222,18 @@ def _end(curve: np.ndarray[Any, Any], watched: str, slope: float | None) -> str:
     since = _since_best(curve, watched)
     if since >= _LATE:
         return f"{watched} has not improved for {since} epochs"
-    return f"{watched} changes by {slope or 0:+.2g} an epoch at the end"
+    return f"{watched} changes by {slope or 0:+.2g} per epoch at the end"
 
 
 def _path(train: np.ndarray[Any, Any]) -> str:
     numbers = train[np.isfinite(train)]
     if not len(numbers):
-        return "the training loss was never a number"
+        return "the training loss was never finite"
     return f"the training loss went from {numbers.min():.3g} to {train[-1]:.3g}"
 
 
 def _rose(train: np.ndarray[Any, Any]) -> bool:
-    """Return whether the training loss ended well above its lowest value: by half of its range, and by a tenth."""
+    """Return whether the training loss ended above its minimum by more than half of its range and by a tenth."""
     train = train[np.isfinite(train)]
     low, high = float(train.min()), float(train.max())
     rise = float(train[-1]) - low

@@ -1,4 +1,4 @@
-"""Warm starts: comparison of a trained network with the images it is trained on next."""
+"""Warm starts: comparison of a trained network with new training images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fijibridge.nn.training.settings_schema import Settings
 NEAR = 1.25
 """Factor between pixel sizes below which they count as equal."""
 FAR = 3.0
-"""Factor between pixel sizes from which a warm start is refused."""
+"""Factor between pixel sizes above which a warm start is refused."""
 
 
 def check_warm_start(
@@ -22,14 +22,14 @@ def check_warm_start(
     size: tuple[Mapping[str, float], str] | None,
     settings: Settings,
 ) -> None:
-    """Compare the images that a network was trained on with those of a new training.
+    """Compare the images on which a network was trained with those of a new training.
 
     Parameters
     ----------
     model
         The trained network.
     normalisation
-        Scaling that the user asked for, if any.
+        Scaling requested by the user, if any.
     size
         Mean pixel size of the new images by axis, and its unit; None for batches, whose pixel size and membrane width
         are unknown.
@@ -44,30 +44,33 @@ def check_warm_start(
     Warns
     -----
     FijiBridgeWarning
-        If pixel sizes differ by more than a quarter, one is unknown, or the membrane width differs.
+        If pixel sizes differ by more than a quarter or cannot be compared, or the membrane width differs.
     """
     if tuple(settings.classes) != tuple(model.classes[: len(settings.classes)]):
         raise TrainingError(
-            f"the network knows the classes {list(model.classes)}, the new data have {list(settings.classes)}: a class "
-            "id would change its meaning. Give classes= in the old order, or train a new network"
+            f"the network was trained on the classes {list(model.classes)}, but the new data have "
+            f"{list(settings.classes)}: a class id would change its meaning. Pass classes= in the old order, or train "
+            "a new network"
         )
     if normalisation is not None and normalisation != model.normalisation:
         raise TrainingError(
-            f"the network was trained on images scaled by {model.normalisation}, but got {normalisation}: leave "
-            "normalisation out, to scale as before"
+            f"the network was trained on images scaled by {model.normalisation}, but got {normalisation}: omit "
+            "normalisation to scale as before"
         )
     if size is None:
         return
     _compare_sizes(model, *size)
     width = model.notes.get("membrane_width", model.notes.get("width"))
     if width is not None and width != settings.membrane_width:
-        _warn(f"the network learnt membranes {width:g} px wide, the new targets have {settings.membrane_width:g} px")
+        _warn(
+            f"the network learnt membranes {width:g} px wide, but the new targets have {settings.membrane_width:g} px"
+        )
 
 
 def _compare_sizes(model: Model, size: Mapping[str, float], unit: str) -> None:
     if model.unit != unit:
-        known = (f"the network's pixels are in {model.unit}", f"the new images' in {unit}")
-        _warn(f"{known[0]}, {known[1]}: their sizes cannot be compared")
+        known = (f"the network's pixel size is in {model.unit}", f"that of the new images in {unit}")
+        _warn(f"{known[0]}, {known[1]}: they cannot be compared")
         return
     if unit == "pixel":
         return
@@ -76,7 +79,7 @@ def _compare_sizes(model: Model, size: Mapping[str, float], unit: str) -> None:
             continue
         ratio = size[axis] / model.pixel_size[axis]
         text = (
-            f"pixels are {size[axis]:g} {unit} in {axis}, the network was trained on {model.pixel_size[axis]:g}: "
+            f"pixels are {size[axis]:g} {unit} in {axis}, but the network was trained on {model.pixel_size[axis]:g}: "
             f"rescale the images (fijibridge.downscale, upscale)"
         )
         if not 1 / FAR < ratio < FAR:

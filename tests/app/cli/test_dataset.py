@@ -27,7 +27,7 @@ def run(*arguments):
 def test_describe_shows_and_writes_only_if_asked(folder):
     shown = run("describe", folder)
     assert shown.exit_code == 0
-    assert "labels = '{name}_labels.tif': of 2 image(s)" in shown.output
+    assert "labels = '{name}_labels.tif': for 2 image(s)" in shown.output
     assert "Nothing is written" in shown.output
     assert not (folder / "dataset.toml").exists()
     assert run("describe", folder, "--write").exit_code == 0

@@ -79,7 +79,7 @@ def test_help_says_unit_range_default_and_choices(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     text = run("label-cells", "--help").output
     assert "standard deviation of the smoothing (watershed 1.5, minima 1, seeded 0.5" in text
-    assert "probability from which a pixel is membrane (from 0 to 1) [default: 0.5]" in text
+    assert "smallest probability at which a pixel is membrane (from 0 to 1) [default: 0.5]" in text
     assert "--no-fill-holes" in text
     assert "<keep|remove>" in text or "[keep|remove]" in text
 
@@ -164,7 +164,7 @@ def test_a_training_set_is_learnt_and_its_curves_are_drawn(folder, tmp_path):
 def test_results_are_not_lost(folder, tmp_path):
     arguments = ("label-cells", "--image", folder / "a_prob.tif", "--out", tmp_path)
     (tmp_path / "a_cells.tif").write_text("mine")
-    with pytest.raises(DatasetError, match="already holds files"):
+    with pytest.raises(DatasetError, match="already contains files"):
         run(*arguments)
     assert (tmp_path / "a_cells.tif").read_text() == "mine"
     assert run(*arguments, "--overwrite").exit_code == 0
@@ -183,7 +183,7 @@ def test_all_that_is_wrong_is_told_and_nothing_written(folder, tmp_path):
     area, line = tmp_path / "area.zip", tmp_path / "line.zip"
     with pytest.raises(OptionError, match="no image to draw them on"):
         run("match-labels", "--true", area, "--predicted", area, "--out", tmp_path / "new")
-    with pytest.raises(OptionError, match="holds no areas"):
+    with pytest.raises(OptionError, match="contains no areas"):
         run("measure-cells", "--cells", line, "--image", folder / "a.tif", "--out", tmp_path / "new")
     assert not (tmp_path / "new").exists()
 

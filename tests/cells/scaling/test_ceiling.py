@@ -134,8 +134,8 @@ def test_ids_of_any_size_give_the_same():
         (lambda: ceiling(grid(5), region=np.ones((2, 2))), "crop or resample"),
         (lambda: ceiling((grid(5) > 0) * np.uint8(255)), "binary mask"),
         (lambda: ceiling(np.ones((2, 2, 5, 5), int)), "several come as a list"),
-        (lambda: ceiling(fb.as_image(np.array([grid(5)] * 3), dims="tyx")), "take one frame and one channel"),
-        (lambda: ceiling(fb.as_image(np.array([grid(5)] * 3), dims="cyx")), "take one frame and one channel"),
+        (lambda: ceiling(fb.as_image(np.array([grid(5)] * 3), dims="tyx")), "select one frame and one channel"),
+        (lambda: ceiling(fb.as_image(np.array([grid(5)] * 3), dims="cyx")), "select one frame and one channel"),
     ],
 )
 def test_what_cannot_be_studied_says_why(call, message):

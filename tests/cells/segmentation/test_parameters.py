@@ -55,7 +55,7 @@ def test_sizes_in_micrometres():
 @pytest.mark.parametrize(
     ("method", "parameters", "words"),
     [
-        ("threshold", {"sigma": 1}, "sigma is not a parameter of the method 'threshold', which takes threshold"),
+        ("threshold", {"sigma": 1}, "sigma is not a parameter of the method 'threshold', which has threshold"),
         ("watershed", {"beta": 0.5}, "beta is not a parameter"),
         ("agglomeration", {"beta": 1.5}, "beta is 1.5"),
         ("seeded", {"sigma": -1}, "sigma is -1"),

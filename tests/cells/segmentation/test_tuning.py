@@ -50,7 +50,7 @@ def test_of_equal_combinations_the_middle_one(images):
     assert tuning.best == {"method": "threshold", "threshold": 0.4, "min_size": 3}
     assert tuning.varied == ("threshold",)
     assert tuning.flatness == (
-        "f1 1.0000 at threshold 0.4; 5 of 7 combinations come within 0.01 (threshold 0.2 to 0.6)."
+        "f1 1.0000 at threshold 0.4; 5 of 7 combinations are within 0.01 (threshold 0.2 to 0.6)."
     )
 
 
@@ -103,9 +103,9 @@ def test_what_is_tried_by_default_is_not_worse_than_the_defaults(images, method)
         ({"parameters": {"tresh": 1}}, "not a parameter of label_cells"),
         ({"parameters": {"beta": 0.5}}, "not a parameter of the method 'watershed'"),
         ({"method": "minima", "parameters": {"h": 2}}, "h is 2; expected a probability"),
-        ({"parameters": {"h": ()}}, "no value to try"),
+        ({"parameters": {"h": ()}}, "no values to try"),
         ({"probs": {}, "truths": {}}, "no images"),
-        ({"truths": {"a": np.ones((9, 9), int)}}, "in one of them only"),
+        ({"truths": {"a": np.ones((9, 9), int)}}, "only in one of them"),
         ({"probs": np.zeros((9, 9))}, "a list or a mapping"),
     ],
 )

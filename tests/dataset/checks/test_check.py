@@ -36,4 +36,4 @@ def test_values_and_masks(folder):
     assert len([f for f in findings if "no truth is known" in f.what and f.severity == "problem"]) == 3
     assert len([f for f in findings if "of it is membrane" in f.what]) == 3
     findings = looked_at(folder, **fields, values={"classes": {0: "cell", 1: "membrane"}})
-    assert len([f for f in findings if "holds 255" in f.what and f.severity == "problem"]) == 3
+    assert len([f for f in findings if "contains 255" in f.what and f.severity == "problem"]) == 3

@@ -21,8 +21,8 @@ def test_a_crop_that_is_from_elsewhere(folder):
         ]
 
     assert not [what for what in found(10, 20) if "'a'" in what]
-    assert "its pixels differ from those of 'a' there" in found(10, 21)
-    assert "it reaches beyond 'a' in y: to 70 of 64" in found(40, 20)
+    assert "its pixels differ from that part of 'a'" in found(10, 21)
+    assert "it extends beyond 'a' in y: to pixel 70 of 64" in found(40, 20)
 
 
 def test_images_that_are_derived_from_nothing_here(folder):

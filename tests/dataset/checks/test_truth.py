@@ -13,7 +13,7 @@ def test_a_mask_in_place_of_labels(folder):
     mask = np.zeros((64, 80), np.uint8)
     mask[:, :30] = 255
     tifffile.imwrite(folder / "b_labels.tif", mask)
-    assert the(looked_at(folder), "it holds one number only, 255").severity == "note"
+    assert the(looked_at(folder), "it contains only one number, 255").severity == "note"
     mask[:, 40:] = 255
     tifffile.imwrite(folder / "b_labels.tif", mask)
     finding = the(looked_at(folder), "it is a binary mask")
@@ -42,7 +42,7 @@ def test_a_cell_without_a_label(folder):
              not {0, 79} & set(np.where(labels == i)[1])]  # fmt: skip
     largest = max(inner, key=lambda i: (labels == i).sum())
     tifffile.imwrite(folder / "a_labels.tif", np.where(labels == largest, 0, labels))
-    assert "1 gap(s) between cells" in the(looked_at(folder), "large enough for a cell").what
+    assert "1 gap(s) between cells" in the(looked_at(folder), "large enough for an unlabelled cell").what
 
 
 def test_polarity(folder):
@@ -54,7 +54,7 @@ def test_polarity(folder):
 def test_classes_in_place_of_labels(folder):
     inside = ~find_boundaries(labels_of(folder))
     tifffile.imwrite(folder / "a_labels.tif", inside.astype(np.uint16) + 1)
-    finding = the(looked_at(folder), "it holds 2 id(s), one of them in")
+    finding = the(looked_at(folder), "it contains 2 id(s), one of them in")
     assert (finding.severity, finding.item) == ("problem", "a")
 
 

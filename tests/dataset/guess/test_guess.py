@@ -14,7 +14,7 @@ def test_it_is_written_once(tmp_path, tissues):
     path = guess.write()
     assert Dataset.open(tmp_path).description == guess.description
     path.write_text(path.read_text() + "# mine\n")
-    with pytest.raises(DatasetError, match="is there already"):
+    with pytest.raises(DatasetError, match="already exists"):
         guess.write()
     assert "# mine" in path.read_text()
     guess.write(overwrite=True)
@@ -23,7 +23,7 @@ def test_it_is_written_once(tmp_path, tissues):
 
 def test_a_folder_without_images(tmp_path):
     (tmp_path / "a.txt").touch()
-    with pytest.raises(DatasetError, match=r"looks like an image .* it holds a\.txt"):
+    with pytest.raises(DatasetError, match=r"looks like an image .* it contains a\.txt"):
         fb.describe_dataset(tmp_path)
     with pytest.raises(DatasetError, match="it is a file"):
         fb.describe_dataset(tmp_path / "a.txt")

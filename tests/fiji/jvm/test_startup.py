@@ -75,7 +75,7 @@ def test_second_start_start_after_close_and_another_kind(python, display):
         """,
         DISPLAY=display,
     )
-    assert done.stdout.count("needs a fresh Python process") == 2
+    assert done.stdout.count("needs a new Python process") == 2
     assert "this Fiji session was closed" in done.stdout
 
 

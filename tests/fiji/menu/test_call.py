@@ -88,7 +88,7 @@ def test_all_that_is_wrong_with_a_call_is_said_before_anything_is_done(clean, ra
     assert clean.titles() == ["raw.tif"], "the macro ended there, and images stay"
     with pytest.raises(MacroError, match="model is missing; expected a file"):
         clean.run_macro('run("FijiBridge Predict...");')
-    with pytest.raises(MacroError, match=r"image: no open image 'x'; open are \['raw.tif'\]"):
+    with pytest.raises(MacroError, match=r"image: no open image 'x'; open images: \['raw.tif'\]"):
         clean.run_macro('run("FijiBridge Label Cells...", "image=x");')
     with pytest.raises(MacroError, match="image is &x, but the macro has no variable 'x'"):
         clean.run_macro('run("FijiBridge Label Cells...", "image=&x");')

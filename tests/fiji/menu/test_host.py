@@ -56,9 +56,9 @@ def test_drawn_areas_are_cells(clean, raw):
     clean.run_macro('run("FijiBridge Measure Cells...", "cells=overlay image=raw.tif measurements=area");')
     assert clean.table()["label"].tolist() == [7, 8]
     assert clean.table()["Area"].tolist() == [30 * 0.25, 72 * 0.25]
-    with pytest.raises(MacroError, match="cells: the ROI Manager holds no areas"):
+    with pytest.raises(MacroError, match="cells: the ROI Manager has no areas"):
         clean.run_macro('run("FijiBridge Measure Cells...", "cells=[ROI Manager] image=raw.tif");')
-    with pytest.raises(MacroError, match="true: the cells in the overlay need an image to lie in"):
+    with pytest.raises(MacroError, match="true: the cells in the overlay belong to an image"):
         clean.run_macro('run("FijiBridge Match Labels...", "true=overlay predicted=overlay");')
 
 

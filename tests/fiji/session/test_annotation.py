@@ -147,9 +147,9 @@ def test_a_region_that_differs_from_slice_to_slice_is_no_selection(fiji, tmp_pat
     fiji.close_image("v")
     region[1] = 1
     fb.save_dataset({"v": images}, tmp_path / "varies", membranes="bright")
-    with pytest.warns(FijiBridgeWarning, match="'v' differs from slice to slice: no selection can show it"):
+    with pytest.warns(FijiBridgeWarning, match="'v' differs between slices: no selection can show it"):
         fiji.open_training_set(tmp_path / "varies")
-    with pytest.raises(ImageError, match="'v' differs from slice to slice"):
+    with pytest.raises(ImageError, match="'v' differs between slices"):
         fiji.save_training_set(tmp_path / "never", ["v"], region="selection", membranes="bright")
     assert not (tmp_path / "never").exists()
 
@@ -157,9 +157,7 @@ def test_a_region_that_differs_from_slice_to_slice_is_no_selection(fiji, tmp_pat
 def test_cells_of_an_image_that_is_not_saved_are_told(fiji, cells, tmp_path):
     fiji.show(np.zeros(cells.shape, np.uint8), name="evl.tif")
     fiji.show_labels(cells, name="truth")
-    with pytest.raises(
-        RoiError, match=r"cells are named for \['evl'\], but the images that are saved are \['evl.tif'\]"
-    ):
+    with pytest.raises(RoiError, match=r"cells=... names \['evl'\], but the images to save are \['evl.tif'\]"):
         fiji.save_training_set(tmp_path, ["evl.tif"], cells={"evl": "truth"})
 
 
@@ -215,13 +213,13 @@ def test_what_was_corrected_is_what_is_saved(window, tmp_path):
         try:
             fiji.corrected_cells(cells, "first")
         except fb.errors.RoiError as error:
-            assert "the ROI Manager is closed" in str(error)
+            assert "the ROI Manager in which the cells were edited is closed" in str(error)
         else:
             raise AssertionError("the cells of before were taken as corrected")
         try:
             fiji.save_training_set(folder + "/lost", ["first"])
         except fb.errors.RoiError as error:
-            assert "the ROI Manager is closed" in str(error)
+            assert "the ROI Manager in which the cells were edited is closed" in str(error)
         else:
             raise AssertionError("the cells of before were saved as corrected")
         assert (fiji.corrected_cells(cells, "first", source="overlay").values == cells).all()

@@ -32,7 +32,7 @@ def test_no_image(clean):
     with pytest.raises(NoImageError, match="no image is open"):
         clean.image()
     clean.show(np.zeros((2, 2), np.uint8), name="here")
-    with pytest.raises(NoImageError, match=r"'gone'; open are \['here'\]"):
+    with pytest.raises(NoImageError, match=r"'gone'; open images: \['here'\]"):
         clean.image("gone")
 
 

@@ -51,8 +51,8 @@ def test_a_macro_that_needs_an_image_or_is_not_finished_hangs_nothing(python):
         lines
     )
     assert lines[4:8] == [
-        "the macro ends within brackets: 1 more ( than )", "the macro ends within brackets: 1 more ( than )",
-        "the macro ends within brackets: 1 more [ than ]", "the macro ends within brackets: 1 more ( than )",
+        "the macro has unclosed brackets: 1 more ( than )", "the macro has unclosed brackets: 1 more ( than )",
+        "the macro has unclosed brackets: 1 more [ than ]", "the macro has unclosed brackets: 1 more ( than )",
     ]  # fmt: skip
     assert "expected" in lines[8]
     assert lines[9] == "[] (("
@@ -78,6 +78,6 @@ def test_a_macro_error_opens_no_dialog_that_blocks(window):
 def test_the_title_of_a_dialog_was_called_title(fiji):
     with (
         pytest.warns(RenamedWarning, match=r"title= of .*wait_for_user was renamed to dialog_title="),
-        pytest.raises(SessionError, match="without windows"),
+        pytest.raises(SessionError, match="needs windows"),
     ):
         fiji.wait_for_user("Draw a cell", title="Cells")

@@ -65,7 +65,7 @@ def test_a_run_made_elsewhere_is_shown(clean, pair, tmp_path, python):
     assert clean.titles()[2:] == ["near curves", "near picture"]
     clean.show_run(tmp_path / "far")
     assert len(clean.titles()) == 4, "shown again in the same windows"
-    with pytest.raises(TrainingError, match="is no folder of a run"):
+    with pytest.raises(TrainingError, match="is not the folder of a run"):
         clean.show_run(tmp_path)
 
 

@@ -140,7 +140,7 @@ def test_a_script_of_another_version_is_refused(jvm, run, tmp_path):
     run("About")
     path = written(tmp_path / "old", "about", version="0.0.1")
     with pytest.raises(
-        ScriptFailed, match=r"script is of fijibridge 0\.0\.1, .* has \d.*install-scripts PATH_TO_FIJI' again"
+        ScriptFailed, match=r"script is from fijibridge 0\.0\.1, .* has \d.*install-scripts PATH_TO_FIJI' again"
     ):
         jvm("script(path, [:])", path=path)
     run("About")

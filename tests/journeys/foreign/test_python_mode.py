@@ -86,7 +86,7 @@ print(fiji.titles())
         "None",
         "FijiBridge Double It...: times is 'many'; expected a whole number",
         "FijiBridge Double It...: no image is so dark",
-        "FijiBridge Double It...: image: no open image 'gone'; open are ['seven']",
+        "FijiBridge Double It...: image: no open image 'gone'; open images: ['seven']",
         "['seven']",
     ]
 

@@ -96,7 +96,7 @@ def test_nothing_changes_nothing():
     [
         ({"rotation": -1}, "rotation is -1"),
         ({"noise": float("nan")}, "noise is nan"),
-        ({"share": 2}, "expected share up to 1"),
+        ({"share": 2}, "expected a share up to 1"),
     ],
 )
 def test_strengths_that_make_no_sense(fields, words):

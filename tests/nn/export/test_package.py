@@ -220,7 +220,7 @@ def test_all_or_nothing(image, tmp_path):
     other = model_of(fb.UNet(depth=1, width=4))
     with pytest.raises(ModelError, match="exists: choose another path"):
         fb.export_model(other, folder, image=image, **TOLD)
-    with pytest.raises(ModelError, match=r"(?s)bioimageio\.spec refuses the model: .*license"):
+    with pytest.raises(ModelError, match=r"(?s)bioimageio\.spec rejects the model: .*license"):
         fb.export_model(other, folder, image=image, authors="Ada", license="mine", overwrite=True)
     assert (folder / "weights.pt").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
@@ -240,7 +240,7 @@ class Branch(Own):
         ({"authors": []}, r"authors are \[\]"),
         ({"authors": [{"nam": "Ada"}]}, "dicts of name, affiliation"),
         ({"image": np.zeros((3, 120, 150))}, r"the image has axes .*isel\(t=0\)"),
-        ({"image": fb.as_image(np.zeros((3, 120, 150)), "cyx")}, r"3 channel\(s\), the network takes 1"),
+        ({"image": fb.as_image(np.zeros((3, 120, 150)), "cyx")}, r"3 channel\(s\), but the network expects 1"),
         ({"image": np.ones((40, 150))}, "40 px in y; the network needs tiles of at least 52"),
         ({"image": np.full((120, 150), np.nan)}, "NaN"),
         ({"model": "nowhere"}, "no model at nowhere"),

@@ -87,7 +87,7 @@ def test_devices_share_each_batch(full):
     whole = full.batch_at(0, 1)
     parts = [full.share(rank, 2).batch_at(0, 1) for rank in range(2)]
     assert same(whole, [torch.cat(part) for part in zip(*parts, strict=True)])
-    with pytest.raises(TrainingError, match="cannot be shared equally by 3 devices"):
+    with pytest.raises(TrainingError, match="cannot be divided equally among 3 devices"):
         full.share(0, 3)
 
 

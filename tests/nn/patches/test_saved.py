@@ -102,7 +102,7 @@ def test_all_or_nothing(tmp_path):
 def test_what_cannot_be_saved_or_read(tmp_path):
     with pytest.raises(TrainingError, match="batches is 0"):
         save_patches(sampler_of(), tmp_path / "p.zarr", 0)
-    with pytest.raises(TrainingError, match="holds no saved patches"):
+    with pytest.raises(TrainingError, match="contains no saved patches"):
         SavedPatches(tmp_path / "nothing.zarr")
     large = np.stack([np.zeros((20, 20)), np.full((20, 20), 2.0**25)]).astype(np.float32)
     sampler = PatchSampler([Sample(np.zeros((1, 20, 20), np.float32), large)], (8, 8), augment=False)

@@ -63,7 +63,7 @@ def test_batches_of_one_s_own(sampler):
     assert forecast_training(UNet(depth=1, width=2), batches, epochs=1).patches == 2
     with pytest.raises(TrainingError, match="would consume"):
         forecast_training(UNet(depth=1, width=2), iter(batches))
-    with pytest.raises(TrainingError, match="it takes two or more"):
+    with pytest.raises(TrainingError, match="it needs at least two"):
         forecast_training(UNet(depth=1, width=2), [], batches=3)
 
 

@@ -33,7 +33,7 @@ def test_the_notebook_s_case():
     assert made.coverage == (16, 16)
     assert made.coverage_area == 256
     assert made.batches == math.ceil(18 * 43 * 62 / 8)
-    assert any("256 times an epoch" in note for note in made.notes)
+    assert any("256 times per epoch" in note for note in made.notes)
     assert "160 x 160 px" in str(made)
     assert "47,992 (5,999 batches of 8)" in str(made)
 
@@ -126,7 +126,7 @@ def test_a_limit_that_nothing_keeps():
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ([], "no image to plan with"), ("folder", "got a str to plan with"), ([3], "list of int"),
+        ([], "no images to plan with"), ("folder", "cannot plan with a str"), ([3], "list of int"),
         ([(8, 8, 8)], "2 spatial axes"),
         ([(np.zeros((2, 8, 8)), np.zeros((8, 8), np.uint8))], "axes|channel"),
     ],

@@ -65,7 +65,7 @@ def test_results_are_not_lost(folder, model, tmp_path):
     out = tmp_path / "out"
     first = predict_files(model, folder / "b.tif", out)["b"]
     write_image(np.zeros((2, 20, 30), np.float32), first)
-    with pytest.raises(DatasetError, match=r"1 of 3 results exist, such as .*b_prob\.tif: .*resume.*overwrite"):
+    with pytest.raises(DatasetError, match=r"1 of 3 results already exist, such as .*b_prob\.tif: .*resume.*overwrite"):
         predict_files(model, folder, out)
     assert [p.name for p in out.iterdir()] == ["b_prob.tif"], "it is told before anything is done"
     assert list(predict_files(model, folder, out, resume=True)) == ["a", "b", "c"]

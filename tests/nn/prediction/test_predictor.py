@@ -214,7 +214,7 @@ class Squeezed(nn.Module):
 def test_a_network_that_sees_the_whole_image_is_shown_it_or_refused():
     net, image = Model(Squeezed().eval(), ("a", "b")), noise(40, 50)
     np.testing.assert_allclose(predict(net, image).values, whole(net, image), atol=2e-6)
-    with pytest.raises(ModelError, match=r"40 x 50 px does not go through .* in one piece.*sees the whole image.*tile"):
+    with pytest.raises(ModelError, match=r"40 x 50 px must be predicted in one piece.*sees the whole image.*tile"):
         predict(net, image, tile=16)
     with pytest.raises(ModelError, match="padding='mirror' needs the network's receptive field"):
         predict(net, image, padding="mirror")
@@ -258,7 +258,7 @@ def test_wrong_options(more, words):
 
 
 def test_wrong_models_and_images():
-    with pytest.raises(ModelError, match="3 classes, its network has 2"):
+    with pytest.raises(ModelError, match="3 classes, but its network has 2"):
         predict(Model(UNet(depth=1, width=2), ("a", "b", "c")), noise(8, 8))
     with pytest.raises(ModelError, match="no pixels"):
         predict(model(), as_image(np.zeros((0, 8))))
@@ -358,7 +358,7 @@ def test_cancelling_leaves_nothing(kind, out, tmp_path):
 def test_what_is_there_is_not_overwritten(tmp_path):
     (tmp_path / "p.zarr").mkdir()
     (tmp_path / "p.zarr" / "mine").write_text("dear")
-    with pytest.raises(ImageError, match=r"p\.zarr is there already: remove it, or choose another"):
+    with pytest.raises(ImageError, match=r"p\.zarr exists already: remove it, or choose another"):
         predict(small_model(), counts(20, 20), out=tmp_path / "p.zarr")
     assert (tmp_path / "p.zarr" / "mine").read_text() == "dear"
     with pytest.raises(ImageError, match=r"expected a folder that ends in \.zarr.*write_image"):
@@ -383,7 +383,7 @@ def test_the_metadata_is_that_of_ome_zarr(tmp_path):
 
 def test_a_result_that_does_not_fit_is_refused_before_work_starts(monkeypatch):
     monkeypatch.setattr(predictor, "available_memory", lambda: 10_000)
-    with pytest.raises(ImageError, match=r"takes .* GiB, of .* free: .*out='name.ome.zarr'"):
+    with pytest.raises(ImageError, match=r"needs .* GiB, but only .* free: .*out='name.ome.zarr'"):
         predict(Model(UNet(depth=1, width=2), ("a", "b")), noise(60, 60))
 
 

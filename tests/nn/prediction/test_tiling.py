@@ -75,7 +75,7 @@ def test_where_no_tile_fits_it_is_told():
     field = axes_of(net.eval(), net.traits)
     assert field
     net.most = 100
-    with pytest.raises(DeviceError, match="memory of cpu is not enough for a tile of 2 x 2 px"):
+    with pytest.raises(DeviceError, match="a tile of 2 x 2 px does not fit into the memory of cpu"):
         predict(Model(net, ("a", "b")), noise(60, 60), device="cpu")
 
 
@@ -116,5 +116,5 @@ print(float(abs(tiled - whole).max()))
 
 def test_a_process_that_may_have_no_more_memory_goes_on_with_smaller_tiles(python):
     done = python(LIMITED, OMP_NUM_THREADS="1", MALLOC_ARENA_MAX="1")
-    assert "was not enough for tiles of 640 x 640 px: they are halved" in done.stderr
+    assert "was too small for tiles of 640 x 640 px: halving them" in done.stderr
     assert float(done.stdout) < 2e-6

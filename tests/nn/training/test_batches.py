@@ -163,11 +163,11 @@ def test_a_stream_is_looked_at_before_the_first_step():
     options = {"epochs": 1, "batches": 4, "observers": []}
     with pytest.raises(TrainingError, match="fit the images better if the images are mirrored in y"):
         train(small_net(), ((x, y[:, ::-1].copy()) for x, y in of_one_side()), **options)
-    with pytest.raises(TrainingError, match="holds the class id 7"):
+    with pytest.raises(TrainingError, match="contains the class id 7"):
         train(small_net(), ((x, 7 * y) for x, y in of_one_side()), **options)
     with pytest.raises(TrainingError, match="has 2 channel"):
         train(small_net(), ((np.repeat(x, 2, 1), y) for x, y in of_one_side()), **options)
-    with pytest.raises(TrainingError, match="gave no batch"):
+    with pytest.raises(TrainingError, match="returned no batch"):
         train(small_net(), iter([]), **options)
 
 
@@ -183,7 +183,7 @@ def test_what_was_looked_at_of_a_stream_is_learnt():
 
 def test_classes_without_a_name_are_refused_before_a_model_that_cannot_be_loaded():
     net = UNet(depth=1, width=4, n_classes=3)
-    with pytest.raises(TrainingError, match="has 3 classes but 2 names"):
+    with pytest.raises(TrainingError, match="has 3 classes, but got 2 class names"):
         train(net, sampler_of(), epochs=1, forecast=False, observers=[])
 
 
@@ -323,7 +323,7 @@ def test_a_generator_function_that_gives_nothing_more_ends_the_run():
 
 
 def test_no_batch_at_all():
-    with pytest.raises(TrainingError, match="gave no batch"):
+    with pytest.raises(TrainingError, match="returned no batch"):
         train(small_net(), list, epochs=1, observers=[])
 
 
@@ -409,5 +409,5 @@ def test_batches_that_do_not_fit(batch, words):
 
 def test_class_ids_that_a_network_has_not(pair):
     x, y = torch.rand(2, 1, 32, 32), torch.full((2, 32, 32), 3)
-    with pytest.raises(TrainingError, match="holds the class id 3; expected 0 to 1"):
+    with pytest.raises(TrainingError, match="contains the class id 3; expected 0 to 1"):
         train(small_net(), lambda: iter([(x, y)] * 8), **QUICK)

@@ -66,9 +66,9 @@ def test_a_folder_with_pixel_labels_only(folder):
     assert fb.plan(net(), data, patch=(32, 32), probe=False).patches > 0
     with pytest.raises(DatasetError, match="names no labels"):
         fb.train(net(), data, target="labels", **QUICK)
-    with pytest.raises(TrainingError, match="border_weight is made from cell labels, and a has none"):
+    with pytest.raises(TrainingError, match="border_weight requires cell labels, but a has none"):
         fb.train(net(), data, border_weight={}, **QUICK)
-    with pytest.raises(TrainingError, match="distance is made from cell labels"):
+    with pytest.raises(TrainingError, match="distance requires cell labels"):
         fb.train(net(heads=("distance",)), data, **QUICK)
 
 
@@ -108,5 +108,5 @@ def test_training_with_border_weights_finds_the_cells(folder):
 def test_weights_of_nothing_are_told(folder):
     data = described(folder, "labels", "classes")
     image, labels, target = data["a"].image(), data["a"].labels(), data["a"].target(2, "labels")
-    with pytest.warns(FijiBridgeWarning, match=r"% of the known pixels weigh 0"):
+    with pytest.warns(FijiBridgeWarning, match=r"% of the known pixels have weight 0"):
         fb.train(net(), [(image, target, fb.weight_map(labels, target=target))], **QUICK)

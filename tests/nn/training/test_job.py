@@ -105,9 +105,9 @@ def test_a_forecast_stands_beside_the_truth(pair):
             said.append(text)
 
     run = train(small_net(), [pair], observers=[Watcher()], **(QUICK | {"forecast": True}))
-    assert said[0].startswith("Trying a few steps")
+    assert said[0].startswith("Running a few trial steps")
     assert "Forecast: 16 patches" in said[1]
-    assert "Measured, beside the forecast" in said[-1]
+    assert "Forecast and measurement" in said[-1]
     table = run.took()
     assert table.loc["patches", "ratio"] == 1
     assert table.loc["epoch_s", "measured"] > 0

@@ -76,7 +76,7 @@ def test_an_overwritten_run_is_not_gone_on_with(pair, tmp_path):
     with pytest.raises(LookupError):
         train(small_net(), [pair], out=out, overwrite=True, observers=[Fails()], lr=1e-5, **SETTINGS)
     assert len(read_record(out).history) <= 1
-    with pytest.raises(TrainingError, match=r"holds no last\.ckpt"):
+    with pytest.raises(TrainingError, match=r"contains no last\.ckpt"):
         train(small_net(), [pair], out=out, resume=True, observers=[], lr=1e-5, **SETTINGS)
 
 
@@ -92,7 +92,7 @@ def test_settings_as_an_object_say_no_more_than_was_said(pair):
 def test_a_precision_that_a_cpu_does_not_have(pair):
     """It is told before anything is read: what is given is not looked at."""
     for data in ([pair], [("no", "pair")]):
-        with pytest.raises(TrainingError, match="precision '16' is for a GPU"):
+        with pytest.raises(TrainingError, match="precision '16' requires a GPU"):
             train(small_net(), data, precision="16", device="cpu", observers=[], **SETTINGS)
 
 
@@ -166,7 +166,7 @@ def test_in_the_background_python_goes_on_and_the_run_can_be_stopped(pair):
     assert going.wait(60)
     assert run.running
     assert run.stopped_because is None
-    with pytest.raises(TimeoutError, match="still runs"):
+    with pytest.raises(TimeoutError, match="still running"):
         run.wait(0.01)
     assert predict(run.model, pair[0]).shape == (2, 48, 48)
     run.stop("I have seen enough")

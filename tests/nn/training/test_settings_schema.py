@@ -73,7 +73,7 @@ def test_old_names_in_files_are_read_silently(tmp_path):
         ({"loss": "mse"}, "loss is 'mse'"),
         ({"augment": {"spin": 3}}, "augment: .*spin"),
         ({"metric": "val_f1"}, "needs validation images"),
-        ({"batch": 3, "devices": 2}, "cannot be shared"),
+        ({"batch": 3, "devices": 2}, "cannot be divided equally"),
     ],
 )
 def test_settings_that_make_no_sense(pair, changes, words):
@@ -91,7 +91,7 @@ def test_settings_from_a_file(tmp_path, pair):
     run = train(small_net(), [pair], settings=settings, batches=3)
     assert (run.settings["batches"], run.settings["epochs"]) == (3, 1)
     file.write_text("epochs = 1\nbatchs = 2\n")
-    with pytest.raises(TrainingError, match=r"run\.toml: a training has no setting 'batchs'"):
+    with pytest.raises(TrainingError, match=r"run\.toml: there is no setting 'batchs'"):
         Settings.read(file)
 
 

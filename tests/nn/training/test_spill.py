@@ -46,7 +46,7 @@ def test_what_fits_stays_in_memory_and_the_rest_is_mapped(tmp_path):
 
 def test_a_disk_without_room_is_told_before_anything_is_learnt(tmp_path):
     big = da.zeros((2**20, 2**20, 2**8), dtype=np.float64, chunks=(1, 2**20, 2**8))  # 2 PiB
-    with pytest.raises(TrainingError, match=r"could not be written.*Make room there"):
+    with pytest.raises(TrainingError, match=r"could not be written.*Free some space there"):
         Scratch(tmp_path, limit=1000).keep(big)
 
 

@@ -54,7 +54,7 @@ def test_the_evidence_has_the_numbers():
     assert (ending.metric, ending.best_epoch, ending.best, ending.patience) == ("val_loss", 3, 0.6, 5)
     assert explain(CASES["learning rate too high"][0], "").evidence == ("the training loss went from 0.3 to 1.4",)
     assert explain(CASES["weak model"][0], "").evidence == (
-        "train_loss fell from 1 before the first step to 0.96 only",
+        "train_loss fell only from 1 before the first step to 0.96",
     )
 
 
@@ -104,7 +104,7 @@ def test_the_slope_is_that_of_the_last_epochs():
     assert WINDOW == 5
     assert ending.slope == pytest.approx(-0.1)
     assert ending.looks_like == "still improving"
-    assert ending.evidence == ("val_loss changes by -0.1 an epoch at the end",)
+    assert ending.evidence == ("val_loss changes by -0.1 per epoch at the end",)
     two = explain(curves([1.0, 0.5], [1.0, 0.5]), "")
     assert two.slope is None  # what was before the first step is no part of the end
 
@@ -156,7 +156,7 @@ def test_a_metric_without_values_after_the_first_step_is_not_watched(rest):
 def test_losses_that_are_no_numbers(train):
     ending = explain(curves(train, [1.0, NAN, NAN]), "the loss became nan")
     assert ending.looks_like == "learning rate too high"
-    assert "nan" in ending.evidence[0] or "inf" in ending.evidence[0] or "never a number" in ending.evidence[0]
+    assert "nan" in ending.evidence[0] or "inf" in ending.evidence[0] or "never finite" in ending.evidence[0]
 
 
 def test_there_and_back():

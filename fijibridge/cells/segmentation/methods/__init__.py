@@ -1,11 +1,11 @@
 """Registry of the segmentation methods of :func:`fijibridge.label_cells`.
 
-To add a method, write one file in this folder, named like the method, that defines ``METHOD``, a
+To add a method, write a file in this folder, named after the method, that defines ``METHOD``, a
 :class:`~fijibridge.cells.segmentation.methods.method.Method`; ``watershed.py`` is a short example. Then add its name to
 :data:`MethodName`. Functions, verbs, menus, the command line, tuning grids and docs read the rest from ``METHOD``.
 
-A method file loads when the method is first asked for, and imports numpy and scipy inside ``find`` only, so that the
-command line lists all methods without delay.
+The file of a method is imported when the method is first used; it imports numpy and scipy only inside ``find``, so that
+the command line can list all methods without delay.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from fijibridge.errors import ImageError
 from fijibridge.messages import hint
 
 MethodName = Literal["threshold", "watershed", "minima", "seeded", "agglomeration"]
-"""Names of the methods, each that of a file in this folder."""
+"""Names of the methods; each is also the name of a file in this folder."""
 
 DEFAULT_METHOD: MethodName = "watershed"
-"""Method that every interface uses when none is given."""
+"""Method that every interface uses if none is given."""
 
 THRESHOLD = 0.5
-"""Membrane probability from which a pixel is membrane, for every method and interface."""
+"""Default membrane probability at which a pixel is membrane, for every method and interface."""
 
 
 def method_names() -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def get_method(name: str) -> Method:
     Raises
     ------
     ImageError
-        If there is no method of this name.
+        If there is no method with this name.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def summaries() -> dict[str, str]:
 
 
 def method_parameters() -> dict[str, dict[str, Parameter]]:
-    """Return the parameters that only some methods take: name of the parameter, then of each method that takes it.
+    """Return the parameters that only some methods have, by name of the parameter and then of each such method.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def method_parameters() -> dict[str, dict[str, Parameter]]:
 
 
 def parameter_help(name: str) -> str:
-    """Return one line of help on a parameter that only some methods take, with the default of each.
+    """Return one line of help on a parameter that only some methods have, with the default for each method.
 
     Examples
     --------
@@ -87,6 +87,6 @@ def parameter_help(name: str) -> str:
 
 
 def parameter_unit(name: str) -> str:
-    """Return the unit of a parameter, empty where it differs between methods."""
+    """Return the unit of a parameter; empty if it differs between methods."""
     units = {parameter.unit for parameter in method_parameters()[name].values()}
     return units.pop() if len(units) == 1 else ""

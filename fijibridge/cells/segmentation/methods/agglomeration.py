@@ -1,4 +1,4 @@
-"""Segmentation method: small seeded regions, joined where the membrane between them is weak (GASP)."""
+"""Segmentation method: small seeded regions that are joined if the membrane between them is weak (GASP)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Definition of one segmentation method: its function, its parameters, and the values to tune over."""
+"""Definition of a segmentation method: its function, its parameters, and the values that tuning tries."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ WIDTHS = (0.5, 1.0, 2.0, 3.0)
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter that a method takes besides those of all methods; it is never negative.
+    """A parameter of a method, in addition to those that all methods have; it is never negative.
 
     Attributes
     ----------
     default : float
         Value if none is given.
     help : str
-        One line.
+        One line of help.
     unit : str
-        ``"px"``, pixels of x, or ``"probability"``, from 0 to 1.
+        ``"px"`` (x pixels), or ``"probability"`` (from 0 to 1).
     """
 
     default: float
@@ -46,22 +46,22 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Parameters:
-    """Checked parameters of a segmentation, lengths and sizes in pixels; see :func:`fijibridge.label_cells`.
+    """Checked parameters of a segmentation, with lengths and sizes in pixels; see :func:`fijibridge.label_cells`.
 
     Attributes
     ----------
     method : str
         Name of the method.
     threshold : float
-        Membrane probability from which a pixel is membrane.
+        Membrane probability at which a pixel is membrane.
     own : mapping
         Value of each parameter that the method itself defines; ``parameters["h"]`` is short for ``own["h"]``.
     grow : float
-        Largest distance that cells grow, in pixels of x.
+        Largest distance that cells grow, in x pixels.
     rules : Rules
-        Which regions stay, by size and place.
+        Rules for which regions are kept.
     step : tuple of float
-        Distance between pixels per axis, in pixels of x.
+        Distance between pixels along each axis, in x pixels.
     """
 
     method: str
@@ -82,22 +82,22 @@ class Method:
     Attributes
     ----------
     find : callable
-        ``find(prob, parameters, sides)`` returns the cells of an image, or of a piece of it: ``int32``, ids from 1,
-        0 = membrane, and :data:`~fijibridge.cells.segmentation.flooding.UNSURE` where the result may depend on pixels
-        beyond the open `sides` of the piece. Import numpy and scipy inside it.
+        ``find(prob, parameters, sides)`` returns the cells of an image, or of a piece of an image: ``int32``, ids from
+        1, 0 = membrane, and :data:`~fijibridge.cells.segmentation.flooding.UNSURE` where the result may depend on
+        pixels beyond the open `sides` of the piece. Import numpy and scipy only inside this function.
     summary : str
-        What the method does, in one line.
+        One line about what the method does.
     suits : str
-        Images that it suits, in a few words.
+        A few words about the images that the method is suitable for.
     parameters : mapping
-        Parameters that it takes besides those of all methods.
+        Parameters in addition to those that all methods have.
     grid : mapping
-        Values that :func:`fijibridge.tune_segmentation` tries when it gets none; the defaults are among them.
+        Values that :func:`fijibridge.tune_segmentation` tries by default; they include the default parameters.
     covers : bool
-        True if its cells cover the whole image, so that a gap is cut between them; False if they lie between the
+        True if the cells cover the whole image, so that gaps are cut between them; False if cells are between the
         membranes and grow into them.
     needs_halo : bool
-        False if the cells of a piece of an image follow from the pixels of this piece alone.
+        False if the cells of a piece of an image depend only on the pixels of this piece.
     """
 
     find: Callable[[Floats32, Parameters, Open], Labels]

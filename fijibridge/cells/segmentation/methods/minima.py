@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def find(prob: Floats32, parameters: Parameters, sides: Open) -> Labels:
-    """Give each minimum of the smoothed probability that is deep enough its own cell."""
+    """Find one cell for each minimum of the smoothed probability that is deep enough."""
     from fijibridge.cells.segmentation.basins import find_minima, smooth
 
     relief, unsure = smooth(prob, parameters["sigma"], parameters.step, sides)
@@ -24,7 +24,7 @@ METHOD = Method(
     find,
     summary="basins of the smoothed probability that are deeper than h",
     suits="noise, small cells, 3D",
-    # No threshold: it has no effect while cells grow without a bound.
+    # The threshold is not varied: it has no effect if the growth of cells is unlimited.
     grid={"sigma": (0.5, 1.0, 2.0), "h": (0.02, 0.05, 0.1, 0.2)},
     parameters={
         "sigma": Parameter(1.0, "standard deviation of the smoothing"),

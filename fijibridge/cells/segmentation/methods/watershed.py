@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def find(prob: Floats32, parameters: Parameters, sides: Open) -> Labels:
-    """Give each maximum of the distance from the membranes that stands out its own cell.
+    """Find one cell for each maximum of the distance from the membranes that stands out.
 
-    The distance map rather than the probability decides: a gap in a membrane is a neck of the region, and the cut runs
-    through the neck. A region too small for a maximum that stands out stays one cell.
+    Cells are cut using the distance map rather than the probability: a gap in a membrane is a neck of a region, and the
+    cut runs through the neck. A region without a maximum that stands out stays one cell.
     """
     from fijibridge.cells.segmentation.basins import find_basins
 

@@ -20,13 +20,13 @@ import java.util.stream.IntStream;
 import org.apposed.appose.NDArray;
 import org.apposed.appose.SharedMemory;
 
-/** The blocks of shared memory of one call, in which pixels and other numbers cross; freed when it ends. */
+/** The blocks of shared memory that transfer the pixels and other numbers of one call; freed when the call ends. */
 final class Blocks implements AutoCloseable {
-    /** Bytes of a block: Java's buffers end at 2 GiB. */
+    /** Maximum size of a block in bytes: Java's buffers are limited to 2 GiB. */
     private static final long LARGEST = 1L << 30;
     private static final int CHUNK = 1 << 18;
 
-    /** Where Linux keeps shared memory, a file system of its own: a write beyond its end would end the process. */
+    /** Folder of shared memory on Linux, a separate file system. Writing when it is full would crash the process. */
     private static final File PLACE = new File("/dev/shm");
 
     private final List<NDArray> blocks = new ArrayList<>();
@@ -55,7 +55,7 @@ final class Blocks implements AutoCloseable {
         return block;
     }
 
-    /** Copies the planes of a stack into new blocks, as many in each as it holds. */
+    /** Copies the planes of a stack into new blocks, as many into each as fit. */
     List<NDArray> put(ImagePlus imp) {
         String type = type(imp);
         int width = imp.getWidth(), height = imp.getHeight(), planes = imp.getStackSize(), bytes = bytes(type);
@@ -63,7 +63,7 @@ final class Blocks implements AutoCloseable {
         refuseTooLarge(imp, plane, planes);
         ImageStack stack = imp.getStack();
         boolean virtual = stack.isVirtual();
-        // the stack of a single plane may hold an older array than its processor
+        // the stack of a single-plane image may contain an older array than its processor
         Object alone = planes == 1 && !virtual ? imp.getProcessor().getPixels() : null;
         int several = (int) Math.max(1, LARGEST / plane);
         List<NDArray> made = new ArrayList<>();
@@ -104,15 +104,15 @@ final class Blocks implements AutoCloseable {
     private static void refuseTooLarge(ImagePlus imp, long plane, int planes) {
         if (plane > Integer.MAX_VALUE)
             throw new UserError("a plane of " + imp.getWidth() + " x " + imp.getHeight()
-                + " has more than 2 GiB: take a part of the image");
+                + " has more than 2 GiB, the limit: use a part of the image");
         long needed = plane * planes;
         if (PLACE.isDirectory() && PLACE.getUsableSpace() < needed)
-            throw new UserError("'" + imp.getTitle() + "' has " + (needed >> 20) + " MiB, and " + PLACE + " has "
-                + (PLACE.getUsableSpace() >> 20) + " MiB free: make it larger (of a container: --shm-size), or take a "
+            throw new UserError("'" + imp.getTitle() + "' has " + (needed >> 20) + " MiB, but " + PLACE + " has only "
+                + (PLACE.getUsableSpace() >> 20) + " MiB free: enlarge it (in a container: --shm-size), or use a "
                 + "part of the image");
     }
 
-    /** Writes pixels into the file that a block is on Linux, which spares a page fault for each of its pages. */
+    /** Writes pixels to the file that backs a block on Linux, which avoids a page fault for each page. */
     private static void write(FileChannel to, long at, Object pixels, int size, int width) {
         ByteBuffer some = ByteBuffer.allocateDirect(CHUNK).order(ByteOrder.nativeOrder());
         for (int first = 0; first < size; first += CHUNK / width) {
@@ -138,7 +138,7 @@ final class Blocks implements AutoCloseable {
 
     // --- from Python --------------------------------------------------------------------------------
 
-    /** Returns a message with blocks where it names them, at any depth; not every Appose looks for them in lists. */
+    /** Replaces descriptions of blocks in a message with blocks, at any depth; some versions of Appose skip lists. */
     Object attached(Object value) {
         if (value instanceof List) {
             List<Object> found = new ArrayList<>();
@@ -156,7 +156,7 @@ final class Blocks implements AutoCloseable {
     private NDArray attach(Map<?, ?> description) {
         String name = (String) description.get("block");
         long size = ((Number) description.get("size")).longValue();
-        // one that is gone, with its process, would be made again, and reading it would end this process
+        // attaching would create a block that was freed with its process again, and reading it would crash this process
         if (PLACE.isDirectory() && new File(PLACE, name).length() < size)
             throw new UserError("the Python process of FijiBridge ended before its results were read. The next call "
                 + "starts a new one");

@@ -20,11 +20,11 @@ import java.util.function.Function;
 import org.apposed.appose.Service;
 import org.scijava.script.ScriptModule;
 
-/** Calls of verbs from the menu, macros and scripts of this Fiji, all answered by one Python process. */
+/** Calls of verbs from the menu, macros and scripts of this Fiji, all executed by one Python process. */
 public final class Bridge {
     private static final List<String> TRUE = Arrays.asList("true", "1", "yes");
 
-    /** One call at a time looks for the place of a result, and shows it. */
+    /** Lock with which only one call at a time chooses the window of a result, and shows it. */
     private static final Object SHOWING = new Object();
 
     private final String python;
@@ -32,20 +32,20 @@ public final class Bridge {
     private Worker worker;
 
     /**
-     * @param python path of the Python that works
+     * @param python path of the Python that runs the verbs
      */
     public Bridge(String python) {
         this.python = python;
     }
 
     /**
-     * Calls a verb, asks for its parameters where a person does, and ends the caller if it fails.
+     * Calls a verb, shows its dialog if the user called it from the menu, and ends the caller if the verb fails.
      *
-     * @param described the verb as its script describes it
-     * @param version of fijibridge that made the script
-     * @param module SciJava's of the script; null if it is not known
-     * @param values given beside those of the module
-     * @param here answers requests in the Python that started this Fiji; null if none did
+     * @param described the verb as described by its script
+     * @param version version of fijibridge that generated the script
+     * @param module SciJava's module of the script; null if unknown
+     * @param values values passed in addition to those of the module
+     * @param here function that sends requests to the Python that started this Fiji; null if Python did not start it
      */
     public void call(Map<String, Object> described, String version, Object module, Map<String, Object> values,
             Function<Map<String, Object>, Map<String, Object>> here) throws Exception {
@@ -53,7 +53,7 @@ public final class Bridge {
         new Call(verb, version, new Caller((ScriptModule) module, verb.names(), values), here).serve();
     }
 
-    /** Returns a function that throws the errors which the Python of this Fiji answers with. */
+    /** Returns a function that sends requests to the Python of this Fiji, and throws the errors that it returns. */
     public Function<Map<String, Object>, Map<String, Object>> asking(
             Function<Map<String, Object>, Map<String, Object>> here) {
         return request -> {
@@ -64,13 +64,13 @@ public final class Bridge {
         };
     }
 
-    /** Ends the worker; its work is cancelled, a training saved. */
+    /** Ends the worker: its running calls are cancelled, and a training is saved. */
     public synchronized void close() {
         if (worker != null) worker.close();
         worker = null;
     }
 
-    /** Returns the worker, a new one if there is none or if the package was updated while this Fiji ran. */
+    /** Returns the worker; a new one if there is none, or fijibridge was updated while this Fiji was running. */
     private synchronized Worker worker(String version) throws InterruptedException {
         boolean alive = worker != null && worker.isAlive();
         if (alive && !worker.version.equals(version) && working.get() == 1) {
@@ -79,7 +79,7 @@ public final class Bridge {
         }
         if (!alive) worker = new Worker(python);
         if (!worker.version.equals(version))
-            throw new UserError("this script is of fijibridge " + version + ", and its Python environment has "
+            throw new UserError("this script is from fijibridge " + version + ", but its Python environment has "
                 + worker.version + ". Run '" + python + " -m fijibridge install-scripts PATH_TO_FIJI' again");
         return worker;
     }
@@ -88,7 +88,7 @@ public final class Bridge {
         if (worker == gone) worker = null;
     }
 
-    /** Work for a worker, done again by a new one if the first was killed a moment ago and still looked alive. */
+    /** Work for a worker, repeated with a new worker if the first was killed just before and still seemed alive. */
     private interface Work<T> {
         T by(Worker worker) throws Exception;
     }
@@ -121,7 +121,7 @@ public final class Bridge {
             working.incrementAndGet();
             caller.enter();
             try {
-                if (caller.kind != Caller.Kind.MACRO) IJ.resetEscape();  // a macro does it itself
+                if (caller.kind != Caller.Kind.MACRO) IJ.resetEscape();  // a macro resets it at its start
                 if (caller.asks() && !verb.parameters.isEmpty()) askPerson();
                 else work(read());
             } catch (Cancelled cancelled) {
@@ -134,7 +134,7 @@ public final class Bridge {
                 error.printStackTrace(new PrintWriter(trace));
                 IJ.log("FijiBridge: " + trace);
                 String message = error.getClass().getSimpleName() + ": " + error.getMessage();
-                caller.end(verb.command, verb.command + ": " + message + " (all of it is in the log)", false);
+                caller.end(verb.command, verb.command + ": " + message + " (the stack trace is in the log)", false);
             } finally {
                 leaveToUs();
                 caller.leave();
@@ -148,7 +148,7 @@ public final class Bridge {
             return text.startsWith(verb.command) ? text : verb.command + ": " + text;
         }
 
-        /** Lets a person fill the dialog until its values can be used. */
+        /** Shows the dialog until its values are valid. */
         private void askPerson() throws Exception {
             Map<String, String> texts = Dialog.offered(verb, caller.image());
             while (true) {
@@ -172,7 +172,7 @@ public final class Bridge {
             }
         }
 
-        /** Returns the values that were given, by name, as Python reads them. */
+        /** Returns the values passed, by name, as Python reads them. */
         private Map<String, Object> read() throws Exception {
             Map<String, Object> request = new HashMap<>();
             if (caller.options != null) {
@@ -188,7 +188,7 @@ public final class Bridge {
             return map(answer("read", request).get("given"));
         }
 
-        /** Asks Python to read or write options of this verb. */
+        /** Lets Python read or write the options of this verb. */
         private Map<String, Object> answer(String what, Map<String, Object> request) throws Exception {
             request.put("verb", verb.name);
             if (here != null) {
@@ -207,7 +207,7 @@ public final class Bridge {
 
         private void workHere(Map<String, Object> given) throws Exception {
             ImagePlus before = WindowManager.getCurrentImage();
-            Map<String, Object> named = new LinkedHashMap<>(given);  // images that SciJava gave as such by their ids
+            Map<String, Object> named = new LinkedHashMap<>(given);  // with the ids of images passed as objects
             caller.inputs.forEach((name, value) -> {
                 if (value instanceof ImagePlus && given.containsKey(name)) named.put(name, Inputs.plain(value));
             });
@@ -225,7 +225,7 @@ public final class Bridge {
 
         private void workInWorker(Map<String, Object> given) throws Exception {
             try (Blocks sent = new Blocks()) {
-                worker(version);  // before pixels are copied for it
+                worker(version);  // start it before pixels are copied for it
                 Inputs taken = new Inputs(verb, given, caller);
                 Map<String, Object> options = new LinkedHashMap<>(given), inputs = new HashMap<>();
                 for (Parameter parameter : verb.parameters) if (parameter.isInput()) options.remove(parameter.name);
@@ -268,7 +268,7 @@ public final class Bridge {
 
         // --- the recorder ---------------------------------------------------------------------------
 
-        /** Writes the call into the recorder, if it is open, as Python reads it. */
+        /** Records the call with its options, if ImageJ's recorder is open. */
         private void record(Map<String, Object> given) throws Exception {
             if (!IJ.recording() || (caller.kind != Caller.Kind.PERSON && !Recorder.recordInMacros)) return;
             boolean script = Recorder.scriptMode();
@@ -286,7 +286,7 @@ public final class Bridge {
             Recorder.recordString(line);
         }
 
-        /** Keeps the recorder from writing the command at its end by itself, without options. */
+        /** Prevents ImageJ from recording the command without options when it ends. */
         private void leaveToUs() {
             if (IJ.recording() && verb.command.equals(Recorder.getCommand())) Recorder.disableCommandRecording();
         }

@@ -18,28 +18,28 @@ import java.util.regex.Pattern;
 import org.scijava.script.ScriptModule;
 import org.scijava.thread.ThreadService;
 
-/** Who called a verb, and what they gave. */
+/** The caller of a verb, and the values that it passed. */
 final class Caller {
-    /** A person in the menu, a macro by run, a script by IJ.run, SciJava's services or its command line. */
+    /** Kind of caller: a person (menu), a macro (run), a script (IJ.run), or SciJava (services, command line). */
     enum Kind { PERSON, MACRO, SCRIPT, MODULE }
 
     private static final Pattern VARIABLE = Pattern.compile("&([A-Za-z_]\\w*)");
 
     final Kind kind;
-    /** Options of a macro or a script; null without. */
+    /** Options passed by a macro or script; null if there are none. */
     final String options;
-    /** Values that SciJava was given, by name. */
+    /** Values passed to SciJava, by name. */
     final Map<String, Object> inputs = new LinkedHashMap<>();
     private final ScriptModule module;
-    /** The macro that waits, as far as ImageJ knows it. */
+    /** The calling macro; null if there is none, or ImageJ does not know it. */
     private final Interpreter macro;
-    /** Threads that wait for this one, the nearest first. */
+    /** Threads that wait for this one, the direct caller first. */
     private final List<Thread> waiting = new ArrayList<>();
 
     /**
-     * @param module of the script; null if SciJava did not say
-     * @param names of the inputs that the verb takes
-     * @param values given beside those of the module
+     * @param module SciJava's module of the script; null if unknown
+     * @param names names of the verb's inputs
+     * @param values values passed in addition to those of the module
      */
     Caller(ScriptModule module, List<String> names, Map<String, Object> values) {
         this.module = module;
@@ -55,7 +55,7 @@ final class Caller {
         inputs.putAll(values);
         kind = inputs.isEmpty() ? kindOf(nearest()) : Kind.MODULE;
         macro = kind == Kind.MACRO ? Interpreter.getInstance() : null;
-        // Fiji's Macro.getOptions() would go on to the callers of the caller
+        // Fiji's Macro.getOptions() would also search the callers of the caller
         boolean has = (kind == Kind.MACRO || kind == Kind.SCRIPT) && nearest() != null;
         options = has ? (String) ((Map<?, ?>) Endings.get(Macro.class, "table")).get(nearest()) : null;
     }
@@ -64,12 +64,12 @@ final class Caller {
         return waiting.isEmpty() ? null : waiting.get(0);
     }
 
-    /** Finds the kind of a caller by the stack of its thread. */
+    /** Determines the kind of a caller from the stack of its thread. */
     private static Kind kindOf(Thread caller) {
         StackTraceElement[] frames = caller == null ? new StackTraceElement[0] : caller.getStackTrace();
         int call = 0;
         while (call < frames.length && !frames[call].getMethodName().equals("runLegacyCompatibleCommand")) call++;
-        // a thread that runs anything else meanwhile waits for that, and not for this verb
+        // a thread with other code on top of its stack is running that code, and not waiting for this verb
         boolean waits = call < frames.length;
         for (int i = 0; i < call && waits; i++) waits = Endings.RUNTIME.matcher(frames[i].getClassName()).matches();
         int run = call;
@@ -87,17 +87,17 @@ final class Caller {
         return !GraphicsEnvironment.isHeadless() && IJ.getInstance() != null;
     }
 
-    /** Returns SciJava's context; null if it is not known. */
+    /** Returns the SciJava context; null if unknown. */
     Object context() {
         return module == null ? null : module.context();
     }
 
-    /** Tells whether a person has to be asked for the parameters. */
+    /** Tells whether the dialog must be shown to ask for the parameters. */
     boolean asks() {
         return options == null && inputs.isEmpty() && kind != Kind.MODULE && interactive();
     }
 
-    /** Returns the values of the macro's variables that options name as &amp;name. */
+    /** Returns the values of the macro's variables that its options refer to as &amp;name. */
     Map<String, String> variables() {
         Map<String, String> found = new HashMap<>();
         Matcher named = VARIABLE.matcher(options);
@@ -110,14 +110,14 @@ final class Caller {
 
     // --- the active image ---------------------------------------------------------------------------
 
-    /** Returns the image that is active for the caller, whose thread may have one of its own. */
+    /** Returns the active image of the caller, whose thread may have its own. */
     ImagePlus image() {
         Map<?, ?> active = (Map<?, ?>) Endings.get(WindowManager.class, "tempImageTable");
         ImagePlus imp = nearest() == null ? null : (ImagePlus) active.get(nearest());
         return imp == null || imp.getProcessor() == null ? WindowManager.getCurrentImage() : imp;
     }
 
-    /** Gives this thread the same active image: SciJava's threads keep that of their last script, closed or not. */
+    /** Sets the same active image for this thread: SciJava's threads keep that of their last script, even if closed. */
     void enter() {
         if (waiting.isEmpty()) return;
         WindowManager.setTempCurrentImage(null);
@@ -128,7 +128,7 @@ final class Caller {
         if (!waiting.isEmpty()) WindowManager.setTempCurrentImage(null);
     }
 
-    /** Makes an image the active one, in the threads of the callers too. */
+    /** Makes an image the active one, also for the threads of the callers. */
     void activate(ImagePlus imp) {
         if (imp == null || imp.getProcessor() == null) return;
         boolean batch = Interpreter.isBatchMode();
@@ -137,7 +137,7 @@ final class Caller {
             imp.getWindow().toFront();
             WindowManager.setCurrentWindow(imp.getWindow());
         }
-        // without windows the last image is active: one that a thread holds would outlive the image
+        // without windows, the last image is active anyway, and a thread's own would remain after the image is closed
         ImagePlus held = batch && interactive() ? imp : null;
         WindowManager.setTempCurrentImage(Thread.currentThread(), held);
         for (Thread thread : waiting) WindowManager.setTempCurrentImage(thread, held);
@@ -145,7 +145,7 @@ final class Caller {
 
     // --- the end ------------------------------------------------------------------------------------
 
-    /** Ends the caller, or tells the person; without a message to see if `quietly`. */
+    /** Ends the caller, or shows the message to the user; shows no message if `quietly`. */
     void end(String command, String message, boolean quietly) throws Exception {
         if (kind == Kind.PERSON) {
             if (!quietly) show(command, Dialog.wrapped(message));
@@ -167,7 +167,7 @@ final class Caller {
         });
     }
 
-    /** Ends a Fiji without windows whose command line runs the script: it would go on, and end with status 0. */
+    /** Ends a Fiji without windows whose command line runs the script: it would continue, and exit with status 0. */
     private void endProcess(String message) throws InterruptedException {
         boolean commandLine = false;
         if (waiting.size() == 1)
@@ -186,7 +186,7 @@ final class Caller {
         return new Endings.ModuleEnd(new Endings.Refusal(message, kind == Kind.MODULE ? null : nearest()));
     }
 
-    /** Ends the macro, by its own error if there is a message; without windows ImageJ would forget all images then. */
+    /** Ends the macro, with an error if there is a message; without windows, ImageJ would then drop all open images. */
     private void stopMacro(String message, boolean quietly) {
         Map<String, Object> kept = new HashMap<>();
         if (!interactive())
@@ -197,7 +197,7 @@ final class Caller {
                 try {
                     macro.abort(message);
                 } catch (RuntimeException ended) {
-                    return null;  // as ImageJ ends a macro
+                    return null;  // this is how ImageJ ends a macro
                 }
                 return null;
             });
@@ -206,7 +206,7 @@ final class Caller {
         kept.forEach((name, value) -> Endings.set(Interpreter.class, name, null, value));
     }
 
-    /** Does something in a plain thread: in SciJava's, ImageJ finds the options of a macro, and opens no dialog. */
+    /** Runs code on a new thread: on SciJava's threads, ImageJ finds the options of a macro, and opens no dialog. */
     static <T> T plainly(Callable<T> work) {
         FutureTask<T> task = new FutureTask<>(work);
         Thread thread = new Thread(task, "FijiBridge-Dialog");

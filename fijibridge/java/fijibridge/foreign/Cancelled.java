@@ -1,6 +1,6 @@
 package fijibridge.foreign;
 
-/** A call that was cancelled: by Escape, or by a macro that ends. */
+/** A call was cancelled, by Escape or by the end of the macro. */
 final class Cancelled extends RuntimeException {
     private static final long serialVersionUID = 1;
 

@@ -22,7 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Vector;
 
-/** The dialog of a verb: the same as that of fijibridge/fiji/menu/dialog.py, with the same memory. */
+/** The dialog of a verb: the same as in fijibridge/fiji/menu/dialog.py, with the same preferences. */
 final class Dialog {
     static final String MANAGER = "ROI Manager", OVERLAY = "overlay";
     private static final String NEVER = "\0", NONE = "none", HINT = "Click a field to see its help here.";
@@ -31,9 +31,9 @@ final class Dialog {
     private final GenericDialog dialog;
     private final Map<Parameter, Component> fields = new LinkedHashMap<>();
 
-    // --- what is offered ----------------------------------------------------------------------------
+    // --- initial values -----------------------------------------------------------------------------
 
-    /** Returns the text of each field: what was chosen last, else the default, and images that are open. */
+    /** Returns the initial text of each field: the last value used, else the default; for images, an open one. */
     static Map<String, String> offered(Verb verb, ImagePlus active) {
         Map<Integer, String> titles = Inputs.titles();
         List<String> free = new ArrayList<>(titles.values());
@@ -67,7 +67,7 @@ final class Dialog {
         return chosen;
     }
 
-    /** Returns the titles that sound like label images, the likeliest first. */
+    /** Returns the titles that suggest label images, the most likely first. */
     private static List<String> namedAsCells(Parameter parameter, List<String> titles) {
         String[] words = parameter.name.startsWith("true")
             ? new String[] {"truth", "_gt", "label", "cells"} : new String[] {"cells", "label", "seg"};
@@ -106,7 +106,7 @@ final class Dialog {
 
     // --- the dialog ---------------------------------------------------------------------------------
 
-    /** Asks a person, and returns the text of each field; null if they cancel. */
+    /** Shows the dialog, and returns the text of each field; null if the user cancels. */
     static Map<String, String> ask(Verb verb, Map<String, String> texts) {
         return Caller.plainly(() -> {
             Dialog made = new Dialog(verb, texts);
@@ -131,9 +131,9 @@ final class Dialog {
         dialog.addHelp(verb.help);
     }
 
-    /** Adds lines that tell what the field with the focus is for. */
+    /** Adds lines that show the help text of the focused field. */
     private void addHelpLines() {
-        // as wide as a full line: a label is measured when the dialog opens
+        // as wide as a full line, because the size of a label is fixed when the dialog opens
         StringBuilder wide = new StringBuilder(HINT);
         while (wide.length() < LINE + LINE / 3) wide.append(' ');
         dialog.addMessage(filled(Collections.singletonList(wide.toString())));
@@ -151,7 +151,7 @@ final class Dialog {
         for (Component field : fields.values()) field.addFocusListener(listener);
     }
 
-    /** Returns as many lines as the help has. */
+    /** Joins lines, padded or cut to the height of the help text. */
     private static String filled(List<String> lines) {
         List<String> all = new ArrayList<>(lines.subList(0, Math.min(HELP_LINES, lines.size())));
         while (all.size() < HELP_LINES) all.add(" ");

@@ -8,15 +8,15 @@ import java.lang.reflect.Field;
 import java.util.regex.Pattern;
 import javax.script.ScriptException;
 
-/** Exceptions that end who called a verb, though SciJava and ImageJ catch what a script throws; and hidden members. */
+/** Exceptions that end the caller of a verb although SciJava and ImageJ catch them, and access to private members. */
 final class Endings {
-    /** Classes by which Java and Groovy call others. */
+    /** Classes through which Java and Groovy call methods. */
     static final Pattern RUNTIME =
         Pattern.compile("(java|jdk|sun|groovy|org\\.codehaus\\.groovy|org\\.apache\\.groovy)\\..*");
 
     private Endings() {}
 
-    /** Returns a private field of ImageJ's. */
+    /** Returns a private field of one of ImageJ's classes. */
     static Field field(Class<?> type, String name) {
         try {
             Field field = type.getDeclaredField(name);
@@ -24,7 +24,7 @@ final class Endings {
             return field;
         } catch (NoSuchFieldException error) {
             String member = type.getName() + "." + name;
-            throw new IllegalStateException("this ImageJ has no " + member + ", please report it", error);
+            throw new IllegalStateException("this ImageJ has no " + member + "; please report this error", error);
         }
     }
 
@@ -44,7 +44,7 @@ final class Endings {
         }
     }
 
-    /** Tells whether the method that asks was called by one of a class. */
+    /** Tells whether the method that calls this one was called by a method of a class. */
     private static boolean calledBy(String name) {
         for (StackTraceElement frame : new Throwable().getStackTrace()) {
             String type = frame.getClassName();
@@ -54,8 +54,8 @@ final class Endings {
     }
 
     /**
-     * Ends the SciJava module of a script. SciJava catches and logs what a script throws; but it asks a ScriptException
-     * for its cause there, and what is thrown by that leaves the module.
+     * Ends the SciJava module of a script. SciJava catches and logs what a script throws, but calls getCause of a
+     * ScriptException outside its try block, so that what getCause throws leaves the module.
      */
     static final class ModuleEnd extends ScriptException {
         private static final long serialVersionUID = 1;
@@ -73,26 +73,26 @@ final class Endings {
         }
     }
 
-    /** Throws a checked exception that no signature declares. */
+    /** Throws a checked exception without declaring it. */
     @SuppressWarnings("unchecked")
     private static <T extends Throwable> void sneak(Throwable error) throws T {
         throw (T) error;
     }
 
-    /** The error of a module. It is no RuntimeException, which SciJava would wrap into one that does not say why. */
+    /** The error of a module. SciJava would wrap a RuntimeException into one without the message, hence this class. */
     static final class Refusal extends Exception {
         private static final long serialVersionUID = 1;
         private final transient Thread caller;
 
         /**
-         * @param caller thread of a script that called by IJ.run; null for code that waits for the module itself
+         * @param caller thread of the script that called IJ.run; null if the caller waits for the module itself
          */
         Refusal(String message, Thread caller) {
             super(message, null, false, false);
             this.caller = caller;
         }
 
-        /** Returns the text; in the thread of the script, which wraps this, throws an exception that passes ImageJ. */
+        /** Returns the message; on the thread of the script, throws an exception that ImageJ does not catch. */
         @Override
         public String toString() {
             if (caller != null && Thread.currentThread() == caller) throw new CommandEnd(getMessage());
@@ -100,7 +100,7 @@ final class Endings {
         }
     }
 
-    /** Reaches a script that called IJ.run: ImageJ's Executer catches it, and asks for its message. */
+    /** Reaches a script that called IJ.run: ImageJ's Executer catches it, and calls getMessage, which throws. */
     static final class CommandEnd extends RuntimeException {
         private static final long serialVersionUID = 1;
         private final String text;
@@ -113,7 +113,7 @@ final class Endings {
         @Override
         public String getMessage() {
             if (!calledBy("ij.Executer")) return text;
-            // what IJ.run does at its end, which is not reached
+            // what IJ.run does at its end, which the exception skips
             Macro.setOptions(null);
             set(IJ.class, "macroRunning", null, false);
             ImagePlus own = WindowManager.getTempCurrentImage();

@@ -20,11 +20,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
 
-/** The images, and the cells drawn on them, that a call of a verb takes. */
+/** The images, and the cells drawn on them, that are the inputs of a call of a verb. */
 final class Inputs {
     /** The image of each parameter. */
     final Map<String, ImagePlus> open = new LinkedHashMap<>();
-    /** The name of each in a recorded line. */
+    /** The name of each image in a recorded macro. */
     final Map<String, String> names = new LinkedHashMap<>();
     private final Map<String, String> drawn = new LinkedHashMap<>();
     private final ImagePlus active;
@@ -32,7 +32,7 @@ final class Inputs {
     /**
      * Finds the images.
      *
-     * @throws UserError names all that cannot be found
+     * @throws UserError if images cannot be found; the message names all of them
      */
     Inputs(Verb verb, Map<String, Object> given, Caller caller) {
         List<String> problems = new ArrayList<>();
@@ -56,7 +56,7 @@ final class Inputs {
         }
         if (open.isEmpty() && problems.isEmpty() && active == null)
             drawn.forEach((name, where) -> problems.add(
-                name + ": the cells in the " + where + " need an image to lie in: give the verb an image"));
+                name + ": the cells in the " + where + " belong to an image: pass this image to the verb, too"));
         if (!problems.isEmpty()) throw new UserError(String.join("; ", problems));
     }
 
@@ -65,7 +65,7 @@ final class Inputs {
         return active;
     }
 
-    /** Returns the description of each input, with its pixels or ROIs in blocks. */
+    /** Returns the description of each input, with pixels or ROIs in blocks of shared memory. */
     Map<String, Object> described(Blocks blocks) {
         Map<String, Object> all = new LinkedHashMap<>();
         ImagePlus first = open.isEmpty() ? active : open.values().iterator().next();
@@ -84,7 +84,7 @@ final class Inputs {
         return all;
     }
 
-    /** Writes 0 for numbers that are none, which Appose's JSON cannot hold. */
+    /** Replaces non-finite numbers, which Appose's JSON cannot represent, with 0. */
     private static Map<String, Object> finite(Map<String, Object> description) {
         description.replaceAll((name, value) -> finite(value));
         return description;
@@ -110,7 +110,7 @@ final class Inputs {
     private static Map<String, Object> encoded(Roi[] rois, Blocks blocks) {
         List<Roi> stored = new ArrayList<>();
         Object[][] found = new Object[1][];
-        // while ImageJ draws a ROI without a colour, it has one
+        // ImageJ temporarily sets a colour on a ROI without one while it draws it on the event thread
         onEventThread(() -> {
             for (Roi roi : rois) if (RoiEncoder.saveAsByteArray(roi) != null) stored.add(roi);
             found[0] = Rois.encode(stored.toArray(new Roi[0]));
@@ -151,7 +151,7 @@ final class Inputs {
         return found;
     }
 
-    /** Returns titles by id; for images that share a title their ids. */
+    /** Returns the titles of the open images by id; the id as text for images that share a title. */
     static Map<Integer, String> titles() {
         Map<Integer, String> titles = new LinkedHashMap<>(), shown = new LinkedHashMap<>();
         for (ImagePlus imp : images()) titles.put(imp.getID(), imp.getTitle());
@@ -160,7 +160,7 @@ final class Inputs {
         return shown;
     }
 
-    /** Returns the open image of a title, a pattern or an id. */
+    /** Returns the open image with a title, pattern or id. */
     private static ImagePlus named(Object value) {
         if (value instanceof ImagePlus) {
             ImagePlus imp = (ImagePlus) value;
@@ -176,8 +176,8 @@ final class Inputs {
         for (ImagePlus imp : images) open += (open.isEmpty() ? "'" : ", '") + imp.getTitle() + "'";
         for (ImagePlus imp : found)
             several += (several.isEmpty() ? "" : ", ") + imp.getID() + ": '" + imp.getTitle() + "'";
-        throw new UserError(found.isEmpty() ? "no open image '" + title + "'; open are [" + open + "]"
-            : "'" + title + "' means " + found.size() + " open images: say which by its id, one of {" + several + "}");
+        throw new UserError(found.isEmpty() ? "no open image '" + title + "'; open images: [" + open + "]"
+            : "'" + title + "' matches " + found.size() + " open images: choose one by its id: {" + several + "}");
     }
 
     /** Returns a pattern with * and ? as a regular expression. */
@@ -188,7 +188,7 @@ final class Inputs {
         return Pattern.compile(pattern.toString());
     }
 
-    /** Returns a value that SciJava was given, as JSON can hold it, an image by its id; null if it is empty. */
+    /** Returns a value passed to SciJava in a form that JSON can represent, an image as its id; null if empty. */
     static Object plain(Object value) {
         if (value instanceof ImagePlus) return String.valueOf(((ImagePlus) value).getID());
         if (value instanceof File) return ((File) value).getPath().isEmpty() ? null : ((File) value).getAbsolutePath();

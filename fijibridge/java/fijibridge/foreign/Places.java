@@ -12,11 +12,11 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * The title of each image that a call shows. An open image that was changed, or that no verb made, is not replaced
- * unasked; a title that another call has chosen and not shown yet is taken.
+ * Chooses the title of each image that a call shows. An open image with unsaved changes, or one not created by a verb,
+ * is never replaced without asking. A title that another call has chosen but not yet shown is not free.
  */
 final class Places implements AutoCloseable {
-    /** Property of the images that a verb made, which its next result of that name replaces. It is not saved. */
+    /** Property of images created by a verb, which the next result with the same name replaces. It is not saved. */
     static final String RESULT = "fijibridge.result";
 
     private static final Set<String> CHOSEN = new HashSet<>();
@@ -53,7 +53,7 @@ final class Places implements AutoCloseable {
         return known.get(name);
     }
 
-    /** Tells whether a result may have a title: it is free, or that of an image that may go. */
+    /** Tells whether a result may have a title: it is free, or its image may be replaced. */
     private boolean mayReplace(String name) {
         List<ImagePlus> there = Inputs.titled(name);
         if (there.isEmpty()) return true;
@@ -66,7 +66,7 @@ final class Places implements AutoCloseable {
         return answer;
     }
 
-    /** Tells whether a result lies beside an image only because that one has unsaved work, and nobody was asked. */
+    /** Tells whether a result gets another title only because an image has unsaved changes, and nobody was asked. */
     private boolean overwriteWouldReplace(String name) {
         List<ImagePlus> there = Inputs.titled(name);
         boolean asked = caller.kind == Caller.Kind.PERSON && Caller.interactive();
@@ -82,7 +82,7 @@ final class Places implements AutoCloseable {
         return false;
     }
 
-    /** Returns the name with -1, -2 ... behind it: the first that is free, or that of a result that may be replaced. */
+    /** Returns the first of name-1, name-2 ... that is free, or is the title of a result that may be replaced. */
     private static String free(String name) {
         for (int count = 1; ; count++) {
             String title = name + "-" + count;
@@ -92,7 +92,7 @@ final class Places implements AutoCloseable {
         }
     }
 
-    /** Returns the title, with -1, -2 ... behind it while an image has it that no verb made. */
+    /** Returns the title, with -1, -2 ... appended if an image that was not created by a verb has it. */
     static String beside(String title) {
         String free = title;
         for (int count = 1; ; count++) {
@@ -103,10 +103,10 @@ final class Places implements AutoCloseable {
         }
     }
 
-    /** Asks whether an image that was changed may be replaced; null if the person cancels. */
+    /** Asks whether an image with unsaved changes may be replaced; null if the user cancels. */
     private static Boolean ask(String title) {
-        String text = "'" + title + "' was changed and is not saved.\nReplace it by the new result (Edit > Undo brings "
-            + "a single plane back),\nor keep it, and open the result beside it?";
+        String text = "'" + title + "' was changed and is not saved.\nReplace it with the new result (Edit > Undo "
+            + "restores a single plane),\nor keep it, and open the result in a new window?";
         return Caller.plainly(() -> {
             YesNoCancelDialog dialog =
                 new YesNoCancelDialog(IJ.getInstance(), "FijiBridge", text, " Replace ", " Keep Both ");

@@ -25,14 +25,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** Shows what a verb returned: images, outlines, tables, curves and measurements. */
+/** Shows the results of a verb: images, outlines, tables, curves and measurements. */
 final class Results {
     private final Map<String, ImagePlus> open;
     private final Caller caller;
     private final Places places;
 
     /**
-     * @param open the image of each parameter
+     * @param open the open image passed for each parameter
      */
     Results(Map<String, ImagePlus> open, Caller caller, Places places) {
         this.open = open;
@@ -52,14 +52,14 @@ final class Results {
             case "curves": plot(result); break;
             case "measure": measure(result, still((String) result.get("on"))); break;
             case "say": IJ.log((String) result.get("text")); break;
-            default: throw new UserError("Python gave " + kind + ", which this script does not know");
+            default: throw new UserError("Python returned a result of unknown kind '" + kind + "'");
         }
     }
 
     private ImagePlus still(String parameter) {
         ImagePlus imp = open.get(parameter);
         if (imp == null || imp.getProcessor() == null)
-            throw new UserError("the image of " + parameter + " was closed before the result could be shown in it");
+            throw new UserError("the image for " + parameter + " was closed before the result could be shown in it");
         return imp;
     }
 
@@ -104,14 +104,14 @@ final class Results {
         String title = places.find((String) result.get("name"));
         imp.setTitle(title);
         List<ImagePlus> there = Inputs.titled(title);
-        // ImageJ forgets what Edit > Undo would undo when another window becomes the active one
+        // before the replacement, because ImageJ drops its Edit > Undo snapshot when another window is activated
         if (!there.isEmpty()) caller.activate(there.get(0));
         ImagePlus shown = inWindow(imp, there.isEmpty() ? null : there.get(0));
         if (result.get("first") != null) shown.setC(integer(result.get("first")));
         if (flag(result.get("paint")))
             shown.setOverlay(Rois.painted(planes, width, height, palette(bytes(result.get("colors")))));
         else if (Rois.drawn(shown).length < Rois.inOverlay(shown).length) shown.setOverlay(null);
-        caller.activate(shown);  // a window that is used again is not the active one by itself
+        caller.activate(shown);  // ImageJ does not activate a window whose image is replaced
     }
 
     private static ImagePlus made(Map<?, ?> result, Object[] planes, int width, int height) {
@@ -163,7 +163,7 @@ final class Results {
         return palette;
     }
 
-    /** Shows a result in place of the image there; in a new window if there is none, or ImageJ needs one. */
+    /** Shows a result in the window of the image that it replaces; else, or if ImageJ needs one, in a new window. */
     private ImagePlus inWindow(ImagePlus made, ImagePlus there) {
         ImagePlus shown = made;
         if (there == null) {
@@ -185,7 +185,7 @@ final class Results {
 
     private static void outline(Map<?, ?> result, ImagePlus imp) {
         Roi[] rois = rois(result, imp.isHyperStack() ? Rois.axis(imp) : "");
-        // the manager copies them, before ImageJ draws them
+        // first, because the manager copies the ROIs, and ImageJ changes those that it draws
         if (flag(result.get("manager")) && !GraphicsEnvironment.isHeadless())
             Rois.add(RoiManager.getRoiManager(), rois);
         imp.setOverlay(Rois.overlayOf(rois));
@@ -208,7 +208,7 @@ final class Results {
         }
     }
 
-    /** Shows a table. Without windows ImageJ has only Results; IJ.getProperty("fijibridge.table.NAME") holds others. */
+    /** Shows a table. Without windows ImageJ has only Results; IJ.getProperty("fijibridge.table.NAME") has others. */
     private static void showTable(ResultsTable table, String name, boolean add, ImagePlus selectIn) {
         boolean headless = GraphicsEnvironment.isHeadless();
         String key = "fijibridge.table." + name;
@@ -217,7 +217,7 @@ final class Results {
             if (there != null) table = Tables.append((ResultsTable) there, table);
         }
         if (name.equals("Results")) {
-            Analyzer.setResultsTable(table);  // which empties the window, and forgets the decimals
+            Analyzer.setResultsTable(table);  // also empties the window, and resets the decimal places
             Tables.setDecimals(table);
         }
         if (headless) {

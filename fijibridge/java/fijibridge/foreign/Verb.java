@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** A verb as its script describes it. */
+/** A verb as described by its script. */
 final class Verb {
     final String name, command, summary, help;
     final boolean isLong;
@@ -20,32 +20,35 @@ final class Verb {
             parameters.add(new Parameter((Map<?, ?>) parameter));
     }
 
-    /** Returns the names of what a call may give. */
+    /** Returns the names that a call may pass values for, old names too: Python renames those, and warns. */
     List<String> names() {
         List<String> names = new ArrayList<>();
-        for (Parameter parameter : parameters) names.add(parameter.name);
+        for (Parameter parameter : parameters) {
+            names.add(parameter.name);
+            names.addAll(parameter.was);
+        }
         if (!names.contains("overwrite")) names.add("overwrite");
         return names;
     }
 
-    /** Returns the parameter of a name; null if there is none. */
+    /** Returns the parameter with a name; null if there is none. */
     Parameter parameter(String name) {
         for (Parameter parameter : parameters) if (parameter.name.equals(name)) return parameter;
         return null;
     }
 
-    /** Returns the parameters, images first: cells may be drawn on one of them. */
+    /** Returns the parameters, images first, because cells may be drawn on one of them. */
     List<Parameter> imagesFirst() {
         List<Parameter> sorted = new ArrayList<>(parameters);
         sorted.sort((one, other) -> Boolean.compare(!one.kind.equals("image"), !other.kind.equals("image")));
         return sorted;
     }
 
-    /** A parameter as the dialog shows it. */
+    /** A parameter as shown in the dialog. */
     static final class Parameter {
         final String name, kind, title, unit, usual, told;
         final boolean optional, wide;
-        final List<String> choices = new ArrayList<>();
+        final List<String> choices = new ArrayList<>(), was = new ArrayList<>();
 
         Parameter(Map<?, ?> described) {
             name = (String) described.get("name");
@@ -56,6 +59,8 @@ final class Verb {
             told = (String) described.get("told");
             optional = Boolean.TRUE.equals(described.get("optional"));
             wide = Boolean.TRUE.equals(described.get("wide"));
+            if (described.get("was") != null) // missing in scripts of version 0.1
+                for (Object old : (List<?>) described.get("was")) was.add((String) old);
             if (described.get("choices") == null) return;
             for (Object choice : (List<?>) described.get("choices")) choices.add((String) choice);
         }

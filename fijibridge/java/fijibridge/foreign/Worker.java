@@ -13,12 +13,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apposed.appose.Service;
 
-/** The Python process that works for this Fiji, at the other end of a pipe: fijibridge/worker/process.py. */
+/** The Python process that runs the verbs for this Fiji, at the other end of a pipe: fijibridge/worker/process.py. */
 final class Worker {
     private static final int LOG_LINES = 200;
 
     private final Service service;
-    /** Version of the fijibridge that runs in it. */
+    /** Version of fijibridge in the process. */
     final String version;
 
     Worker(String python) throws InterruptedException {
@@ -26,7 +26,7 @@ final class Worker {
         File folder = new File(System.getProperty("user.dir"));
         service = new Service(folder, python, "-P", "-m", "fijibridge.worker.process");
         IOException[] failed = new IOException[1];
-        // Appose's threads inherit that they do not keep Java from ending
+        // a daemon thread, so that the threads of Appose that it creates are daemons and do not keep Java running
         Thread starting = new Thread(() -> {
             try {
                 service.start();
@@ -38,7 +38,7 @@ final class Worker {
         starting.start();
         starting.join();
         if (failed[0] != null)
-            throw new UserError("Python could not be started, " + python + ": " + failed[0].getMessage());
+            throw new UserError("Python (" + python + ") could not be started: " + failed[0].getMessage());
         version = (String) outputs(task(":hello", new HashMap<>())).get("version");
     }
 
@@ -46,7 +46,7 @@ final class Worker {
         return service.isAlive();
     }
 
-    /** Ends the worker; its work is cancelled, a training saved. */
+    /** Ends the worker: its running calls are cancelled, and a training is saved. */
     void close() {
         if (service.isAlive()) service.close();
     }
@@ -69,7 +69,7 @@ final class Worker {
         task(":release", inputs).start();
     }
 
-    /** Runs a task, shows its progress, cancels it if Escape is pressed, and returns its outputs. */
+    /** Runs a task, shows its progress, cancels it if the user presses Escape, and returns its outputs. */
     Map<String, Object> outputs(Service.Task task) throws InterruptedException {
         CountDownLatch done = new CountDownLatch(1);
         AtomicBoolean began = new AtomicBoolean();
@@ -88,24 +88,24 @@ final class Worker {
         if (status.equals("CRASHED")) {
             log(lines);
             if (cancelled && !began.get()) throw new Cancelled();
-            String ended = "the Python process of FijiBridge ended while it worked (its last lines are in the log). "
+            String ended = "the Python process of FijiBridge ended while it worked (its last output is in the log). "
                 + "The next call starts a new one";
             throw began.get() ? new UserError(ended) : new WorkerGone(ended);
         }
         if (task.error != null && task.error.endsWith("is in the log)")) {
-            Thread.sleep(200);  // the traceback comes by another pipe
+            Thread.sleep(200);  // the traceback arrives through another pipe
             log(lines);
         }
         throw new UserError(task.error);
     }
 
-    /** Waits until a task has ended, and tells whether it was cancelled. */
+    /** Waits until a task has ended, and returns true if it was cancelled. */
     private boolean await(Service.Task task, CountDownLatch done) {
         boolean cancelled = false, interrupted = false;
         while (true) {
             try {
                 if (done.await(50, TimeUnit.MILLISECONDS)) break;
-                // Appose never ends a task of a process that ended before it was asked
+                // Appose never ends a task whose process ended before it received the task
                 if (!service.isAlive() && !done.await(2, TimeUnit.SECONDS)) break;
             } catch (InterruptedException error) {
                 interrupted = true;

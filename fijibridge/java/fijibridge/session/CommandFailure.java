@@ -1,11 +1,11 @@
 package fijibridge.session;
 
 /**
- * An error of a plugin that ends a script which called it by IJ.run.
+ * The exception with which a plugin ends a script that called it through IJ.run.
  *
- * <p>ImageJ's Executer, through which IJ.run calls, catches everything that a plugin throws, and the script continues.
- * Its one sign, Macro.abort, is shared by all threads and gives no reason. This exception reaches the script because
- * the Executer asks the exception that it caught for its message, and is answered by another one.
+ * <p>ImageJ's Executer, which IJ.run uses, catches everything that a plugin throws, and the script continues. The only
+ * alternative, Macro.abort, affects all threads and gives no reason. This exception reaches the script because the
+ * Executer calls getMessage of the exception that it caught, and getMessage throws a new exception.
  */
 public final class CommandFailure extends RuntimeException {
     private static final long serialVersionUID = 1;

@@ -2,7 +2,7 @@ package fijibridge.session;
 
 import java.lang.invoke.MethodHandles;
 
-/** Puts classes into ImageJ's own packages; a lookup needs a caller that was written in Java. */
+/** Defines classes in ImageJ's own packages. This needs Java code, because a Lookup needs a calling Java class. */
 public final class Definer {
     private Definer() {}
 

@@ -8,14 +8,14 @@ import ij.process.ImageProcessor;
 import ij.process.ShortProcessor;
 import java.util.function.Function;
 
-/** A stack whose planes live in Python, and are fetched when ImageJ asks for them. */
+/** A virtual stack whose planes are fetched from Python when ImageJ needs them. */
 public final class PythonStack extends VirtualStack {
     private final Function<Integer, Object> source;
     private final String[] labels;
 
     /**
-     * @param source returns the pixels of slice n, from 1
-     * @param labels of each slice, null where it has none
+     * @param source function that returns the pixels of the slice with a 1-based number
+     * @param labels label of each slice; null for none
      */
     public PythonStack(int width, int height, Function<Integer, Object> source, String[] labels) {
         super(width, height);
@@ -73,6 +73,6 @@ public final class PythonStack extends VirtualStack {
     }
 
     private static RuntimeException unchangeable() {
-        return new IllegalArgumentException("this stack lives in Python: duplicate it to change it");
+        return new IllegalArgumentException("this virtual stack is read from Python: duplicate it to change it");
     }
 }

@@ -4,16 +4,16 @@ import ij.Macro;
 import java.util.Vector;
 
 /**
- * An interpreter that survives an error of its macro.
+ * An interpreter that survives an error in its macro.
  *
- * <p>ImageJ's own shows an error in a modal dialog, which would block Python until it is closed. Without windows, where
- * images live in a list of the interpreter's, it drops all open images. With ignoreErrors the macro would continue
- * after the error. Where a macro needs an image and none is open, ImageJ's own aborts it, and continues if the end of
- * its text was reached ("getTitle("); without a main window IJ.getImage then ends the process, for which Python would
- * wait for ever. Here that is an error of the macro.
+ * <p>After an error, ImageJ's own interpreter shows a modal dialog, which would block Python until it is closed, and,
+ * without windows, drops its list of all open images. With ignoreErrors, the macro would continue after the error. If a
+ * macro needs an image and none is open, ImageJ's own interpreter aborts it, but continues at the end of the text
+ * ("getTitle("); without a main window, IJ.getImage then ends the process, for which Python would wait forever. Here,
+ * a missing image is an error of the macro.
  */
 public class FijiBridgeInterpreter extends Interpreter {
-    /** Message of the error that ended the macro; null if none did. */
+    /** Message of the error that ended the macro; null if there was none. */
     public String failure;
 
     @Override
@@ -28,7 +28,7 @@ public class FijiBridgeInterpreter extends Interpreter {
         throw new RuntimeException(Macro.MACRO_CANCELED);
     }
 
-    /** Ends a macro, whichever interpreter runs it: with a message as an error, with an empty one quietly. */
+    /** Ends a macro run by any interpreter: with an error if there is a message, silently if the message is empty. */
     public static void end(Interpreter macro, String message) {
         if (!message.isEmpty()) macro.abort(message);
         if (macro instanceof FijiBridgeInterpreter) ((FijiBridgeInterpreter) macro).failure = "cancelled";
@@ -36,7 +36,7 @@ public class FijiBridgeInterpreter extends Interpreter {
         macro.done = true;
     }
 
-    /** Returns the two lists in which the interpreter has the open images without windows. */
+    /** Returns the two lists of open images that the interpreter keeps if there are no windows. */
     @SuppressWarnings("rawtypes")
     public static Object[] keepImages() {
         batchMode = true;
@@ -45,7 +45,7 @@ public class FijiBridgeInterpreter extends Interpreter {
         return new Object[] {imageTable, imageActivations};
     }
 
-    /** Puts these lists back, with what was added since. */
+    /** Restores these lists, including images added since. */
     @SuppressWarnings("rawtypes")
     public static void restoreImages(Object[] kept) {
         batchMode = true;
