@@ -15,7 +15,7 @@ from fijibridge.errors import ImageError
 from fijibridge.image import Array, ImageT, as_labels, first_channel, in_order, like
 from fijibridge.renames import rename_attributes
 from fijibridge.rois import Roi, labels_to_rois, rois_to_labels
-from fijibridge.rois.roi import AREAS
+from fijibridge.rois.kinds import AREAS
 
 
 def drawn_cells(rois: Iterable[Roi], image: xr.DataArray) -> xr.DataArray | None:

@@ -13,7 +13,8 @@ from fijibridge.errors import RoiError
 from fijibridge.image import Array, as_labels
 from fijibridge.renames import keyword_only, renamed_keywords
 from fijibridge.rois import format, rasterization
-from fijibridge.rois.roi import AREAS, LINES, Roi
+from fijibridge.rois.kinds import AREAS, LINES
+from fijibridge.rois.roi import Roi
 from fijibridge.rois.tracing import trace
 
 

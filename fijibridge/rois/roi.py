@@ -17,20 +17,11 @@ from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi, roiread
 from fijibridge.arrays import Floats
 from fijibridge.errors import RoiError
 from fijibridge.files import atomic
-from fijibridge.renames import object_before_path
+from fijibridge.renames import object_before_path, rename_attributes
 from fijibridge.rois import format, rasterization
+from fijibridge.rois.kinds import AREAS, kind_of
 
-AREAS = ("polygon", "rectangle", "oval", "freehand", "traced", "composite", "ellipse", "rotated_rect")
-LINES = ("line", "polyline", "freeline")
-_KINDS = {
-    format.POLYGON: "polygon", format.RECTANGLE: "rectangle", format.OVAL: "oval", format.LINE: "line",
-    format.FREELINE: "freeline", format.POLYLINE: "polyline", format.NONE: "none", format.FREEHAND: "freehand",
-    format.TRACED: "traced", format.ANGLE: "angle", format.POINT: "point",
-}  # fmt: skip
-_SUBTYPES = {
-    format.TEXT: "text", format.ARROW: "arrow", format.ELLIPSE: "ellipse", format.IMAGE: "image",
-    format.ROTATED_RECT: "rotated_rect",
-}  # fmt: skip
+rename_attributes(__name__, {"LINES": "rois.kinds:LINES"})
 
 
 class Roi:
@@ -130,9 +121,7 @@ class Roi:
     @property
     def kind(self) -> str:
         """Kind in ImageJ's terms: polygon, rectangle, oval, freehand, traced, composite, line, point ..."""
-        if self.header.shape_size:
-            return "composite"
-        return _SUBTYPES.get(self.header.subtype) or _KINDS[self.header.type]
+        return kind_of(self.header)
 
     @property
     def bounds(self) -> tuple[int, int, int, int]:
