@@ -132,3 +132,10 @@ def test_the_files_that_contributing_names_are_there():
     assert [
         name for name in named if "a/b.py" not in name and "test_b" not in name and not (ROOT / name).exists()
     ] == []
+
+
+def test_the_files_that_the_map_of_the_package_names_are_there():
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b(\w+\.py)\b", text.split("```")[1]))
+    assert len(named) > 20
+    assert named <= {path.name for path in MODULES}
