@@ -25,6 +25,7 @@ from fijibridge.reports.tables import save_table, table_text
 from fijibridge.rois import read_rois, write_rois
 from fijibridge.verbs import (
     Measure,
+    Offer,
     Outlines,
     Parameter,
     Result,
@@ -102,6 +103,8 @@ class FileHost:
 
     def give(self, result: Result) -> None:
         """Write a result to a file, or print it."""
+        if isinstance(result, Offer):
+            return  # there are no dialogs
         if isinstance(result, Say):
             console.print(result.text, soft_wrap=True)
         elif isinstance(result, ShowImage):

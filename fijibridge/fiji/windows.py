@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 import jpype
 
 from fijibridge.errors import NoImageError
+from fijibridge.fiji.jvm import classes
 from fijibridge.fiji.jvm.startup import prepare_thread
 from fijibridge.renames import rename_attributes
 
@@ -29,24 +29,22 @@ def headless() -> bool:
 
 def open_images() -> list[Any]:
     """Return the open images in the order in which they were opened."""
-    manager = jpype.JClass("ij.WindowManager")
-    found = [manager.getImage(int(i)) for i in manager.getIDList() or ()]
-    return [imp for imp in found if imp is not None]  # the user may have closed one meanwhile
+    return list(classes.open_images().all())
 
 
 def matching(pattern: str | None) -> list[Any]:
     """Return the open images whose title matches a pattern with ``*``, ``?`` and ``[...]``; all for None."""
-    return [i for i in open_images() if pattern is None or fnmatch.fnmatchcase(str(i.getTitle()), pattern)]
+    return open_images() if pattern is None else list(classes.open_images().matching(pattern))
 
 
 def titled(title: str) -> list[Any]:
     """Return the open images with exactly this title."""
-    return [i for i in open_images() if str(i.getTitle()) == title]
+    return list(classes.open_images().titled(title))
 
 
 def with_id(number: int) -> Any:
     """Return the open image with an ImageJ id; None if it was closed."""
-    return next((imp for imp in open_images() if int(imp.getID()) == number), None)
+    return classes.open_images().withId(number)
 
 
 def free_title(title: str) -> str:
@@ -73,17 +71,10 @@ def find(which: Which) -> Any:
         return active
     if not isinstance(which, str | int):
         raise NoImageError(f"expected the title, pattern or id of an open image, got {type(which).__name__}")
-    images = open_images()
-    if isinstance(which, int):
-        found = [i for i in images if int(i.getID()) == which]
-    else:
-        found = titled(which) or matching(which)
-    if not found:
-        raise NoImageError(f"no open image {which!r}; open images: {[str(i.getTitle()) for i in images]}")
-    if len(found) > 1:
-        several = {int(i.getID()): str(i.getTitle()) for i in found}
-        raise NoImageError(f"{which!r} matches {len(found)} open images: choose one by its id: {several}")
-    return found[0]
+    try:
+        return classes.open_images().find(which)
+    except classes.user_error() as error:
+        raise NoImageError(str(error.getMessage())) from None
 
 
 # --- the active image -------------------------------------------------------------------------------

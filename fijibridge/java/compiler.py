@@ -27,8 +27,8 @@ log = logging.getLogger("fijibridge")
 
 Part = Literal["session", "foreign"]
 _FOLDERS: dict[Part, tuple[str, ...]] = {
-    "session": ("fijibridge", "fijibridge/session", "ij/macro", "ij/plugin"),
-    "foreign": ("fijibridge", "fijibridge/foreign"),
+    "session": ("fijibridge", "fijibridge/verbs", "fijibridge/session", "ij/macro", "ij/plugin"),
+    "foreign": ("fijibridge", "fijibridge/verbs", "fijibridge/foreign"),
 }
 _LEVEL = "1.8"
 """Language level and class files of Java 8, on which old versions of Fiji run."""

@@ -8,7 +8,7 @@ from fijibridge.verbs import built_in  # noqa: F401 - registers the verbs of fij
 from fijibridge.verbs.invocation import Host, perform
 from fijibridge.verbs.parameters import Cells, File, Folder, Image, Kind, NewFolder, Param, Parameter
 from fijibridge.verbs.registry import Call, Verb, all_verbs, register, unregister, verb, verb_named
-from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
+from fijibridge.verbs.results import Measure, Offer, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
 
 __all__ = [
     "Call",
@@ -20,6 +20,7 @@ __all__ = [
     "Kind",
     "Measure",
     "NewFolder",
+    "Offer",
     "Outlines",
     "Param",
     "Parameter",

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import html
 import textwrap
+from typing import Any
 
 from fijibridge.verbs.parameters import INPUTS, PATHS, Kind, Parameter
 from fijibridge.verbs.registry import Verb
 
 MANAGER, OVERLAY = "ROI Manager", "overlay"
 """Names for cells that are areas drawn on the verb's first image, not a label image."""
-NONE = "none"
-"""Entry in a list of images for an optional image that is left out."""
 LINE = 84
 """Characters in a line of a message."""
 NARROW = 8
 """Columns of a field for a number or a short text."""
 
 
-def preference(verb: Verb, parameter: Parameter) -> str:
-    """Return the key under which ImageJ's preferences store the last value of a parameter."""
-    return f"fijibridge.{verb.name}.{parameter.name}"
+def description(verb: Verb) -> dict[str, Any]:
+    """Return the texts of a verb's dialog, for the Java class ``fijibridge.verbs.Verb``."""
+    return {
+        "name": verb.name, "command": verb.command, "long": verb.long, "summary": verb.summary, "help": help_page(verb),
+        "parameters": list(map(_field, verb.parameters)),
+    }  # fmt: skip
+
+
+def _field(parameter: Parameter) -> dict[str, Any]:
+    field = {
+        "name": parameter.name, "kind": str(parameter.kind), "title": parameter.title, "unit": parameter.unit,
+        "usual": None if parameter.required else parameter.text(parameter.default), "optional": parameter.optional,
+        "wide": is_wide(parameter), "choices": list(parameter.choices), "told": described(parameter),
+    }  # fmt: skip
+    return field | ({"was": list(parameter.was)} if parameter.was else {})
 
 
 def is_wide(parameter: Parameter) -> bool:

@@ -134,7 +134,26 @@ class Say:
     text: str
 
 
-Result: TypeAlias = ShowImage | ShowLabels | Outlines | ShowTable | ShowCurves | Measure | Say
+@dataclass(frozen=True)
+class Offer:
+    """Initial value of a field in the next dialog of another verb, such as the model that was just trained.
+
+    Attributes
+    ----------
+    verb
+        Name of the other verb.
+    parameter
+        Name of its parameter.
+    text
+        Value as text.
+    """
+
+    verb: str
+    parameter: str
+    text: str
+
+
+Result: TypeAlias = ShowImage | ShowLabels | Outlines | ShowTable | ShowCurves | Measure | Say | Offer
 
 
 def results_of(

@@ -15,7 +15,7 @@ from fijibridge.renames import warn_renamed
 from fijibridge.verbs.parameters import Folder, Group, Kind, NewFolder, Param, Parameter
 from fijibridge.verbs.prediction import Device, working
 from fijibridge.verbs.registry import Call, verb
-from fijibridge.verbs.results import Result, Say, ShowCurves
+from fijibridge.verbs.results import Offer, Result, Say, ShowCurves
 
 if TYPE_CHECKING:
     from fijibridge.dataset import Dataset
@@ -292,7 +292,7 @@ def _results(run: Run) -> list[Result]:
     curves = run.history.set_index("epoch").drop(columns=["lr", "seconds"]).dropna(axis="columns", how="all")
     text = f"{run.ending}\n{run.seconds:.0f} s. Model and record in {run.path}"
     shown: list[Result] = [ShowCurves(curves, "Training curves")] if len(curves) > 1 and len(curves.columns) else []
-    return [*shown, Say(text)]
+    return [*shown, Say(text), *(Offer(verb, "model", str(run.path)) for verb in ("predict", "predict_folder"))]
 
 
 def sides(name: str, text: str | None, dims: int) -> tuple[int, ...] | None:

@@ -21,7 +21,7 @@ from fijibridge.imagej.tables import columns_of, curves_to_plot
 from fijibridge.rois import Roi
 from fijibridge.rois.roi import argb
 from fijibridge.verbs.parameters import Parameter
-from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
+from fijibridge.verbs.results import Measure, Offer, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
 from fijibridge.worker.shared_memory import Blocks, arrays_of
 
 _TYPES = {"8-bit": np.uint8, "8-bit color": np.uint8, "16-bit": np.uint16, "signed 16-bit": np.uint16,
@@ -82,6 +82,8 @@ class Crossing:
                         "told": self._table(rows)}  # fmt: skip
             case Say(text):
                 return {"kind": "say", "text": text}
+            case Offer(verb, parameter, text):
+                return {"kind": "offer", "verb": verb, "parameter": parameter, "text": text}
 
     def _image(self, result: ShowImage) -> dict[str, Any]:
         image = result.image

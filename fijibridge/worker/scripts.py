@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from fijibridge.verbs import Parameter, Verb, all_verbs
-from fijibridge.verbs.dialog_fields import described, help_page, is_wide
+from fijibridge.verbs import Verb, all_verbs
+from fijibridge.verbs.dialog_fields import description
 
 BRIDGE = Path(__file__).with_name("bridge.groovy")
 """Groovy file that all scripts load from this folder."""
@@ -78,28 +78,24 @@ def file_name(verb: Verb) -> str:
 
 def script(verb: Verb, python: str = "", bridge: str = "", version: str = "") -> str:
     """Return the Groovy script of a verb, with the texts of its dialog."""
-    lines = "".join(f"\n        {_field(parameter)}," for parameter in verb.parameters)
+    known = description(verb)
+    lines = "".join(f"\n        {_groovy(field)}," for field in known["parameters"])
     return _SCRIPT.format(
         summary=_ascii(verb.summary), name=verb.name, version=_quoted(version), python=_quoted(python),
-        bridge=_quoted(bridge), quoted=_quoted(verb.name), command=_quoted(verb.command), long=_flag(verb.long),
-        text=_quoted(verb.summary), help=_quoted(help_page(verb)), parameters=f"{lines}\n    " if lines else "",
+        bridge=_quoted(bridge), quoted=_quoted(verb.name), command=_quoted(verb.command), long=_groovy(verb.long),
+        text=_quoted(verb.summary), help=_quoted(known["help"]), parameters=f"{lines}\n    " if lines else "",
     )  # fmt: skip
 
 
-def _field(parameter: Parameter) -> str:
-    """Return a Groovy map that describes a parameter to the bridge."""
-    usual = "null" if parameter.required else _quoted(parameter.text(parameter.default))
-    was = f", was: {_list(parameter.was)}" if parameter.was else ""
-    return (
-        f"[name: {_quoted(parameter.name)}, kind: {_quoted(parameter.kind)}, title: {_quoted(parameter.title)}, "
-        f"unit: {_quoted(parameter.unit)}, usual: {usual}, optional: {_flag(parameter.optional)}, "
-        f"wide: {_flag(is_wide(parameter))}, choices: {_list(parameter.choices)}, "
-        f"told: {_quoted(described(parameter))}{was}]"
-    )
-
-
-def _flag(value: bool) -> str:
-    return "true" if value else "false"
+def _groovy(value: Any) -> str:
+    """Return a value as a Groovy literal."""
+    if isinstance(value, dict):
+        return "[" + ", ".join(f"{name}: {_groovy(part)}" for name, part in value.items()) + "]"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_groovy, value)) + "]"
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else _quoted(value)
 
 
 def _ascii(text: str) -> str:
@@ -111,10 +107,6 @@ def _quoted(text: str) -> str:
     """Return a text as a Groovy string literal in ASCII."""
     escaped = json.dumps(text)[1:-1].replace('\\"', '"').replace("'", "\\'")
     return f"'{escaped}'"
-
-
-def _list(texts: Sequence[str]) -> str:
-    return "[" + ", ".join(map(_quoted, texts)) + "]"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fijibridge.verbs import Kind, all_verbs
-from fijibridge.verbs.dialog_fields import NONE, described
+from fijibridge.verbs.dialog_fields import described
 from fijibridge.worker.installation import FOLDER
 from tests.languages import BEGIN, LANGUAGES, WRONG, code, prepared
 from tests.worker.conftest import CLOSE, Jvm, ScriptFailed, environment, find_jars, home  # noqa: F401 - fixtures
@@ -267,12 +267,12 @@ def test_the_dialogs_show_what_the_verbs_say(jvm, folder):
         for parameter, value, help in zip(ordered, shown, told, strict=True):
             assert help == " ".join(f"{parameter.title}: {described(parameter)}".split()), (verb.name, parameter.name)
             if parameter.kind in (Kind.image, Kind.cells):
-                assert value in ((NONE,) if parameter.optional else ("evl_01.tif", "evl_01_cells.tif"))
+                assert value in (("none",) if parameter.optional else ("evl_01.tif", "evl_01_cells.tif"))
             elif parameter.kind is Kind.flag:
                 assert value == parameter.default
             else:
                 usual = "" if parameter.required else parameter.text(parameter.default)
-                assert value == (NONE if parameter.kind is Kind.choice and not usual else usual)
+                assert value == ("none" if parameter.kind is Kind.choice and not usual else usual)
 
 
 def test_a_person_corrects_what_was_wrong_and_is_remembered(jvm, folder):

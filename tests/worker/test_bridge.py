@@ -11,7 +11,6 @@ from fijibridge.colors import palette
 from fijibridge.files.writer import write_image
 from fijibridge.verbs import ShowImage, ShowLabels, all_verbs, perform, verb_named
 from fijibridge.worker.installation import FOLDER
-from fijibridge.worker.scripts import BRIDGE
 from tests.worker.conftest import ScriptFailed
 
 pytestmark = pytest.mark.jvm
@@ -500,28 +499,3 @@ def test_overwrite_replaces_what_no_verb_made_too(jvm, run, cells, tmp_path):
         "a_prob",
     ]
     assert jvm("WindowManager.getImage('a_cells').getStatistics().max") < 60000
-
-
-def test_two_calls_at_once_choose_different_titles(jvm, run):
-    """A title is taken from when a call chose it, not only once its image is open."""
-    run("About")
-    titles = jvm(
-        """
-        def loader = IJ.getProperty('fijibridge ' + path).@bridge.class.classLoader
-        def make = { name, Object... given ->
-            def made = loader.loadClass('fijibridge.foreign.' + name).getDeclaredConstructors()[0]
-            made.setAccessible(true)
-            made.newInstance(given)
-        }
-        def caller = make('Caller', null, [], [:])
-        def one = make('Places', [], false, caller), other = make('Places', [], false, caller)
-        def found = [one, other, one].collect { it.find('x') }
-        [one, other].each { it.close() }
-        def next = make('Places', [], false, caller)
-        found << next.find('x')
-        next.close()
-        found
-        """,
-        path=str(BRIDGE),
-    )
-    assert titles == ["x", "x-1", "x", "x"]

@@ -60,6 +60,31 @@ def plots() -> Any:
     return _load("fijibridge.Plots")
 
 
+def open_images() -> Any:
+    """Return ``fijibridge.OpenImages``, which finds images by title, pattern or id."""
+    return _load("fijibridge.OpenImages")
+
+
+def verb() -> Any:
+    """Return ``fijibridge.verbs.Verb``: a verb with the texts of its dialog."""
+    return _load("fijibridge.verbs.Verb")
+
+
+def dialog() -> Any:
+    """Return ``fijibridge.verbs.Dialog``: the dialog of a verb."""
+    return _load("fijibridge.verbs.Dialog")
+
+
+def places() -> Any:
+    """Return ``fijibridge.verbs.Places``, which chooses the titles of results."""
+    return _load("fijibridge.verbs.Places")
+
+
+def cancelled() -> Any:
+    """Return ``fijibridge.Cancelled``, the exception for a call that the user cancelled."""
+    return _load("fijibridge.Cancelled")
+
+
 def stack() -> Any:
     """Return ``fijibridge.session.PythonStack``, a VirtualStack whose planes come from a Python function."""
     return _load("fijibridge.session.PythonStack")

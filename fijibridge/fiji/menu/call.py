@@ -139,9 +139,9 @@ class Calls:
         escape = jpype.JClass("ij.IJ").escapePressed
         call = Call(self._fiji.progress, self._fiji.status, lambda: bool(escape()))
         results = self._run(verb, values, call)
-        _prepare(verb, values, results, host)
-        self._record(verb, values, host, caller)
-        _give(results, host)
+        with host.reserved(results, _overwrites(verb, values)):
+            self._record(verb, values, host, caller, host.replaces)
+            _give(results, host)
         _stop_recording(verb.command)  # only now, because ImageJ does not record windows that a running command opens
 
     def _begin(self, verb: Verb, values: Mapping[str, Any], host: FijiHost) -> None:
@@ -150,29 +150,25 @@ class Calls:
         def work() -> None:
             try:
                 results = self._run(verb, values, Call(self._fiji.progress, self._fiji.status))
-                _prepare(verb, values, results, host)
-                _give(results, host)
+                with host.reserved(results, _overwrites(verb, values)):
+                    _give(results, host)
             except BaseException as error:
                 if not self._fiji.closed:
                     self._failed(verb.command, Caller.person, error)
 
-        self._record(verb, values, host, Caller.person)
+        self._record(verb, values, host, Caller.person, _overwrites(verb, values))
         _stop_recording(verb.command)
         self._fiji.status(f"{verb.command.removesuffix('...')} has started")
         threading.Thread(target=work, name=f"fijibridge-{verb.name}", daemon=True).start()
 
     def _run(self, verb: Verb, values: Mapping[str, Any], call: Call) -> list[Result]:
         try:
-            results = verb.run(values, call)
+            return verb.run(values, call)
         finally:
             if not self._fiji.closed:
                 self._fiji.progress(1, 1)
-        if verb.name == "train_u_net":
-            for other in ("predict", "predict_folder"):
-                dialog.offer(verb_named(other), "model", str(values["out"]))
-        return results
 
-    def _record(self, verb: Verb, values: Mapping[str, Any], host: FijiHost, caller: Caller) -> None:
+    def _record(self, verb: Verb, values: Mapping[str, Any], host: FijiHost, caller: Caller, replaces: bool) -> None:
         """Record a call with its named options if ImageJ's recorder is open."""
         if not bool(jpype.JClass("ij.IJ").recording()):
             return
@@ -181,7 +177,7 @@ class Calls:
             return
         inputs = {p.name for p in verb.parameters if p.kind in INPUTS}
         written = {name: host.named.get(name) if name in inputs else value for name, value in values.items()}
-        if host.replaced:
+        if replaces:
             written[OVERWRITE.name] = True
         try:
             line = dialog.recorded(verb, written, bool(recorder.scriptMode()))
@@ -197,9 +193,9 @@ class Calls:
         values = prepared(verb, given, host)
         escape = jpype.JClass("ij.IJ").escapePressed
         results = self._run(verb, values, Call(self._fiji.progress, self._fiji.status, lambda: bool(escape())))
-        _prepare(verb, values, results, host)
-        _give(results, host)
-        return host.named | ({OVERWRITE.name: "true"} if host.replaced else {})
+        with host.reserved(results, _overwrites(verb, values)):
+            _give(results, host)
+        return host.named | ({OVERWRITE.name: "true"} if host.replaces else {})
 
     # --- errors -------------------------------------------------------------------------------------
 
@@ -261,10 +257,9 @@ def _message(command: str, error: BaseException) -> str:
     return text if text.startswith(command) else f"{command}: {text}"
 
 
-def _prepare(verb: Verb, values: Mapping[str, Any], results: list[Result], host: FijiHost) -> None:
-    """Decide which open images the results replace, before any result is shown."""
-    host.overwrite = OVERWRITE in verb.options and bool(values.get(OVERWRITE.name, False))
-    host.prepare(results)
+def _overwrites(verb: Verb, values: Mapping[str, Any]) -> bool:
+    """Return the value of the option that replaces images with unsaved changes; other verbs do not have it."""
+    return OVERWRITE in verb.options and bool(values.get(OVERWRITE.name, False))
 
 
 def _give(results: list[Result], host: FijiHost) -> None:

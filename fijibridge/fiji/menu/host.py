@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
+import jpype
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from fijibridge.errors import Cancelled, NoImageError, RoiError
-from fijibridge.fiji import imageplus, undo, windows
+from fijibridge.fiji import imageplus, windows
 from fijibridge.fiji import rois as fiji_rois
+from fijibridge.fiji.jvm import classes
 from fijibridge.fiji.jvm.lifetime import Mode
+from fijibridge.fiji.menu import dialog
 from fijibridge.fiji.windows import Which
 from fijibridge.image import Array
 from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.rois import Roi
 from fijibridge.verbs.dialog_fields import MANAGER, OVERLAY
 from fijibridge.verbs.parameters import Kind, Parameter
-from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
+from fijibridge.verbs.registry import verb_named
+from fijibridge.verbs.results import Measure, Offer, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
 
 
 class Session(Protocol):
@@ -72,18 +77,15 @@ class FijiHost:
     ----------
     fiji
         The session.
-    overwrite
-        Replace an open image that has the title of a result, no matter who created or changed it.
     ask
         Function that asks the user whether the open image with a title, which has unsaved changes, may be replaced; it
         returns None to cancel the call. By default nobody is asked, and the image is kept.
     """
 
-    def __init__(self, fiji: Session, overwrite: bool = False, ask: Callable[[str], bool | None] | None = None):
+    def __init__(self, fiji: Session, ask: Callable[[str], bool | None] | None = None):
         self._fiji = fiji
-        self.overwrite = overwrite
         self._ask = ask
-        self._answers: dict[str, bool] = {}
+        self._places: Any = None
         self._ids: dict[str, int] = {}
         self.named: dict[str, str] = {}
         """Name of each input, so that a recorded macro does not depend on the active image."""
@@ -121,53 +123,56 @@ class FijiHost:
         self.named[parameter.name] = source
         return cells.rename(taken[first].name)
 
-    def prepare(self, results: Sequence[Result]) -> None:
-        """Ask the user whether their unsaved changes may be replaced, before any result is shown.
+    @contextmanager
+    def reserved(self, results: Sequence[Result], overwrite: bool = False) -> Iterator[None]:
+        """Reserve the titles of results, which are shown inside the block; ask whether unsaved changes may be replaced.
+
+        Parameters
+        ----------
+        results
+            Results of the call.
+        overwrite
+            Replace an open image that has the title of a result, no matter who created or changed it.
 
         Raises
         ------
         Cancelled
             If the user cancels.
         """
-        names = {result.name for result in results if isinstance(result, ShowImage | ShowLabels)}
-        if self._ask is None or self.overwrite:
-            return
-        for name in sorted(names):
-            there = windows.titled(name)
-            if len(there) == 1 and there[0].getProperty(_RESULT) is not None and undo.unsaved(there[0]):
-                answer = self._ask(name)
-                if answer is None:
-                    raise Cancelled("cancelled")
-                self._answers[name] = answer
+        inputs = jpype.JClass("java.util.ArrayList")()
+        for number in self._ids.values():
+            inputs.add(windows.with_id(number))
+        ask = None if self._ask is None else jpype.JProxy("java.util.function.Function", dict={"apply": self._ask_user})
+        self._places = classes.places()(inputs, overwrite, ask)
+        try:
+            for result in results:
+                if isinstance(result, ShowImage | ShowLabels):
+                    self._title(result.name)
+            yield
+        finally:
+            self._places.close()
+
+    def _ask_user(self, title: Any) -> bool | None:
+        return None if self._ask is None else self._ask(str(title))
 
     @property
-    def replaced(self) -> bool:
+    def replaces(self) -> bool:
         """True if images with unsaved changes are replaced; a recorded macro then needs the option ``overwrite``."""
-        return self.overwrite or any(self._answers.values())
+        return bool(self._places.replaces())
 
-    def _place(self, name: str) -> str:
-        """Return the title of a result: its name, or a free variant if an image has that title and must be kept."""
-        there = windows.titled(name)
-        if not there:
-            return name
-        made = all(imp.getProperty(_RESULT) is not None for imp in there)
-        taken = not made and any(int(imp.getID()) in self._ids.values() for imp in there)
-        if len(there) > 1 or taken or not (made or self.overwrite):
-            return windows.free_title(name)
-        if self.overwrite or self._answers.get(name, False) or not undo.unsaved(there[0]):
-            return name
-        free = _free_result(name)
-        if name not in self._answers:
-            note = f"{name!r} was changed and is not saved: the result is {free!r} (overwrite=true replaces it)"
-            self._fiji.log(f"FijiBridge: {note}")
-        return free
+    def _title(self, name: str) -> str:
+        """Return the title reserved for a result."""
+        try:
+            return str(self._places.find(name))
+        except classes.cancelled() as error:
+            raise Cancelled("cancelled") from error
 
     def _activated(self, name: str) -> str:
         """Return the title of a result, and make an open image with that title the active one.
 
         This precedes the replacement, because ImageJ drops its Edit > Undo snapshot when another window is activated.
         """
-        title = self._place(name)
+        title = self._title(name)
         for imp in windows.titled(title):
             self._fiji.select(int(imp.getID()))
         return title
@@ -204,6 +209,8 @@ class FijiHost:
                 fiji.measure(rois, self._open(on), measurements, channel=channel)
             case Say(text):
                 fiji.log(text)
+            case Offer(verb, parameter, text):
+                dialog.offer(verb_named(verb), parameter, text)
 
     def _outline(self, outlines: Outlines) -> None:
         imp = windows.find(self._open(outlines.over))
@@ -226,24 +233,9 @@ class FijiHost:
         return which
 
 
-_RESULT = "fijibridge.result"
-"""Property of images created by a verb, which the next result with the same name replaces. It is not saved."""
-
-
-def _free_result(name: str) -> str:
-    """Return the first of name-1, name-2 ... that no image has, or only a result that may be replaced."""
-    count = 1
-    while True:
-        title = f"{name}-{count}"
-        there = windows.titled(title)
-        if not there or (len(there) == 1 and there[0].getProperty(_RESULT) is not None and not undo.unsaved(there[0])):
-            return title
-        count += 1
-
-
 def _made_here(title: str) -> Any:
     imp = windows.find(title)
-    imp.setProperty(_RESULT, title)
+    classes.places().mark(imp, title)
     return imp
 
 

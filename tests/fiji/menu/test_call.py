@@ -203,6 +203,7 @@ def test_calls_of_several_threads_lose_no_result_of_each_other(clean, raw, own):
     def row(image: Image, n: int) -> list[object]:
         return [
             xr.full_like(image, n).rename("taken"),
+            xr.full_like(image, n).rename(f"row {n}"),
             verbs.ShowTable(pd.DataFrame({"n": [n]}), "Rows", add=True),
         ]
 
@@ -213,8 +214,13 @@ def test_calls_of_several_threads_lose_no_result_of_each_other(clean, raw, own):
     own("Row...", row)
     clean.show(raw, name="taken")
     assert together(*(lambda first=first: calls(first) for first in (0, 10, 20))) == [None] * 3
-    made = [clean.array(title).max() for title in clean.titles() if title not in ("raw.tif", "taken")]
-    assert (sorted(clean.table("Rows")["n"]), sorted(made)) == (list(range(30)), list(range(30)))
+    made = {title: clean.array(title) for title in clean.titles() if title != "raw.tif"}
+    assert sorted(clean.table("Rows")["n"]) == list(range(30))
+    assert [made[f"row {n}"].max() for n in range(30)] == list(range(30))
+    assert (made["taken"] == raw.values).all(), "an image of the user's stays"
+    others = [title for title in made if title.startswith("taken-")]
+    assert 1 <= len(others) <= 3, "one for each call at a time; the next call replaces it"
+    assert all(len(np.unique(made[title])) == 1 for title in others)
 
 
 @pytest.fixture

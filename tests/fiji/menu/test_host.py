@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated
 
+import jpype
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ import xarray as xr
 
 import fijibridge as fb
 from fijibridge.errors import MacroError
+from fijibridge.fiji.jvm import classes
 from fijibridge.verbs import Cells, Image, Param
 
 
@@ -95,3 +98,14 @@ def test_what_a_verb_returns_is_shown(clean, raw, own):
     assert clean.image("raw_everything").dtype == np.uint16
     assert clean.run_macro('run("FijiBridge Several...", "image=raw.tif"); return getTitle();') == "bright"
     assert clean.run_macro('run("FijiBridge Everything...", "image=raw.tif"); return getTitle();') == "raw_everything"
+
+
+def test_two_calls_at_once_choose_different_titles(clean):
+    """A title is taken from when a call chose it, not only once its image is open."""
+    one, other = (classes.places()(jpype.JClass("java.util.ArrayList")(), False, None) for _ in range(2))
+    titles = [str(call.find("x")) for call in (one, other, one)]
+    one.close()
+    other.close()
+    with closing(classes.places()(jpype.JClass("java.util.ArrayList")(), False, None)) as later:
+        titles.append(str(later.find("x")))
+    assert titles == ["x", "x-1", "x", "x"]

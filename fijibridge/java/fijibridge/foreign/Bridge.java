@@ -1,10 +1,13 @@
 package fijibridge.foreign;
 
+import fijibridge.Cancelled;
 import fijibridge.UserError;
-import fijibridge.foreign.Verb.Parameter;
+import fijibridge.verbs.Dialog;
+import fijibridge.verbs.Places;
+import fijibridge.verbs.Verb;
+import fijibridge.verbs.Verb.Parameter;
 import ij.IJ;
 import ij.ImagePlus;
-import ij.Prefs;
 import ij.WindowManager;
 import ij.plugin.frame.Recorder;
 import java.io.PrintWriter;
@@ -152,7 +155,8 @@ public final class Bridge {
         private void askPerson() throws Exception {
             Map<String, String> texts = Dialog.offered(verb, caller.image());
             while (true) {
-                texts = Dialog.ask(verb, texts);
+                Map<String, String> offered = texts;
+                texts = Caller.plainly(() -> Dialog.ask(verb, offered));
                 if (texts == null) throw new Cancelled();
                 boolean began = false;
                 try {
@@ -233,16 +237,15 @@ public final class Bridge {
                 inputs.put("given", options);
                 boolean overwrite = verb.parameter("overwrite") == null
                     && TRUE.contains(String.valueOf(given.get("overwrite")).toLowerCase());
-                try (Places places = new Places(taken.open.values(), overwrite, caller)) {
+                boolean person = caller.kind == Caller.Kind.PERSON && Caller.interactive();
+                Function<String, Boolean> ask = title -> Caller.plainly(() -> Dialog.mayReplace(title));
+                try (Places places = new Places(taken.open.values(), overwrite, person ? ask : null)) {
                     ask(version, worker -> {
                         receive(worker, worker.task(verb.name, inputs), taken, given, places);
                         return null;
                     });
                 }
             }
-            if (verb.name.equals("train_u_net"))
-                for (String next : new String[] {"predict", "predict_folder"})
-                    Prefs.set("fijibridge." + next + ".model", given.get("out").toString());
         }
 
         private void receive(Worker worker, Service.Task task, Inputs taken, Map<String, Object> given, Places places)
@@ -255,7 +258,7 @@ public final class Bridge {
                     if (result.get("kind").equals("image")) places.find((String) result.get("name"));
                 Map<String, Object> recorded = new LinkedHashMap<>(given);
                 recorded.putAll(taken.names);
-                if (places.overwrite) recorded.put("overwrite", "true");
+                if (places.replaces()) recorded.put("overwrite", "true");
                 record(recorded);
                 Results shown = new Results(taken.open, caller, places);
                 synchronized (SHOWING) {

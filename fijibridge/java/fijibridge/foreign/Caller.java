@@ -1,5 +1,7 @@
 package fijibridge.foreign;
 
+import fijibridge.Cancelled;
+import fijibridge.verbs.Dialog;
 import ij.IJ;
 import ij.ImagePlus;
 import ij.Macro;

@@ -1,11 +1,14 @@
 package fijibridge.foreign;
 
+import fijibridge.Cancelled;
 import fijibridge.Images;
+import fijibridge.OpenImages;
 import fijibridge.Rois;
 import fijibridge.UserError;
-import fijibridge.foreign.Verb.Parameter;
+import fijibridge.verbs.Dialog;
+import fijibridge.verbs.Verb;
+import fijibridge.verbs.Verb.Parameter;
 import ij.ImagePlus;
-import ij.WindowManager;
 import ij.gui.Roi;
 import ij.io.RoiEncoder;
 import ij.plugin.frame.RoiManager;
@@ -14,11 +17,9 @@ import java.awt.GraphicsEnvironment;
 import java.io.File;
 import java.lang.reflect.InvocationTargetException;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.regex.Pattern;
 
 /** The images, and the cells drawn on them, that are the inputs of a call of a verb. */
 final class Inputs {
@@ -48,7 +49,7 @@ final class Inputs {
                 try {
                     ImagePlus imp = value.equals("") ? active() : named(value);
                     open.put(name, imp);
-                    names.put(name, titles().getOrDefault(imp.getID(), String.valueOf(imp.getID())));
+                    names.put(name, OpenImages.names().getOrDefault(imp.getID(), String.valueOf(imp.getID())));
                 } catch (UserError error) {
                     problems.add(name + ": " + error.getMessage());
                 }
@@ -135,30 +136,7 @@ final class Inputs {
         }
     }
 
-    // --- open images --------------------------------------------------------------------------------
-
-    static List<ImagePlus> images() {
-        List<ImagePlus> found = new ArrayList<>();
-        int[] ids = WindowManager.getIDList();
-        if (ids == null) return found;
-        for (int id : ids) if (WindowManager.getImage(id) != null) found.add(WindowManager.getImage(id));
-        return found;
-    }
-
-    static List<ImagePlus> titled(String title) {
-        List<ImagePlus> found = new ArrayList<>();
-        for (ImagePlus imp : images()) if (imp.getTitle().equals(title)) found.add(imp);
-        return found;
-    }
-
-    /** Returns the titles of the open images by id; the id as text for images that share a title. */
-    static Map<Integer, String> titles() {
-        Map<Integer, String> titles = new LinkedHashMap<>(), shown = new LinkedHashMap<>();
-        for (ImagePlus imp : images()) titles.put(imp.getID(), imp.getTitle());
-        titles.forEach((id, title) ->
-            shown.put(id, Collections.frequency(titles.values(), title) == 1 ? title : String.valueOf(id)));
-        return shown;
-    }
+    // --- values -------------------------------------------------------------------------------------
 
     /** Returns the open image with a title, pattern or id. */
     private static ImagePlus named(Object value) {
@@ -167,25 +145,9 @@ final class Inputs {
             if (imp.getProcessor() == null) throw new UserError("'" + imp.getTitle() + "' is closed");
             return imp;
         }
-        String title = value.toString(), open = "", several = "";
-        List<ImagePlus> found = titled(title), images = images();
-        if (found.isEmpty()) for (ImagePlus imp : images) if (title.equals(String.valueOf(imp.getID()))) found.add(imp);
-        if (found.isEmpty())
-            for (ImagePlus imp : images) if (pattern(title).matcher(imp.getTitle()).matches()) found.add(imp);
-        if (found.size() == 1) return found.get(0);
-        for (ImagePlus imp : images) open += (open.isEmpty() ? "'" : ", '") + imp.getTitle() + "'";
-        for (ImagePlus imp : found)
-            several += (several.isEmpty() ? "" : ", ") + imp.getID() + ": '" + imp.getTitle() + "'";
-        throw new UserError(found.isEmpty() ? "no open image '" + title + "'; open images: [" + open + "]"
-            : "'" + title + "' matches " + found.size() + " open images: choose one by its id: {" + several + "}");
-    }
-
-    /** Returns a pattern with * and ? as a regular expression. */
-    private static Pattern pattern(String text) {
-        StringBuilder pattern = new StringBuilder();
-        for (char c : text.toCharArray())
-            pattern.append(c == '*' ? ".*" : c == '?' ? "." : Pattern.quote(String.valueOf(c)));
-        return Pattern.compile(pattern.toString());
+        String text = value.toString();
+        boolean isId = text.matches("-\\d{1,9}") && OpenImages.titled(text).isEmpty();
+        return isId ? OpenImages.find(Integer.parseInt(text)) : OpenImages.find(text);
     }
 
     /** Returns a value passed to SciJava in a form that JSON can represent, an image as its id; null if empty. */

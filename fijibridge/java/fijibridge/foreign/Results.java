@@ -2,11 +2,14 @@ package fijibridge.foreign;
 
 import fijibridge.Images;
 import fijibridge.Measuring;
+import fijibridge.OpenImages;
 import fijibridge.Plots;
 import fijibridge.Pushes;
 import fijibridge.Rois;
 import fijibridge.Tables;
 import fijibridge.UserError;
+import fijibridge.verbs.Dialog;
+import fijibridge.verbs.Places;
 import ij.IJ;
 import ij.ImagePlus;
 import ij.ImageStack;
@@ -52,6 +55,10 @@ final class Results {
             case "curves": plot(result); break;
             case "measure": measure(result, still((String) result.get("on"))); break;
             case "say": IJ.log((String) result.get("text")); break;
+            case "offer":
+                String text = (String) result.get("text");
+                Dialog.offer((String) result.get("verb"), (String) result.get("parameter"), text);
+                break;
             default: throw new UserError("Python returned a result of unknown kind '" + kind + "'");
         }
     }
@@ -103,7 +110,7 @@ final class Results {
         ImagePlus imp = made(result, planes, width, height);
         String title = places.find((String) result.get("name"));
         imp.setTitle(title);
-        List<ImagePlus> there = Inputs.titled(title);
+        List<ImagePlus> there = OpenImages.titled(title);
         // before the replacement, because ImageJ drops its Edit > Undo snapshot when another window is activated
         if (!there.isEmpty()) caller.activate(there.get(0));
         ImagePlus shown = inWindow(imp, there.isEmpty() ? null : there.get(0));
@@ -172,7 +179,7 @@ final class Results {
         } else {
             shown = Pushes.replace(there, made, true, caller.context());
         }
-        shown.setProperty(Places.RESULT, made.getTitle());
+        Places.mark(shown, made.getTitle());
         return shown;
     }
 
@@ -266,7 +273,7 @@ final class Results {
         String title = Places.beside((String) result.get("name"));
         String xLabel = (String) result.get("xlabel"), yLabel = (String) result.get("ylabel");
         Plot plot = Plots.lines(title, xLabel, yLabel, numbers[0], strings(result.get("names")), curves);
-        for (ImagePlus imp : Inputs.titled(title)) {
+        for (ImagePlus imp : OpenImages.titled(title)) {
             imp.changes = false;
             imp.close();
         }
@@ -274,7 +281,7 @@ final class Results {
         imp.setTitle(title);
         if (GraphicsEnvironment.isHeadless()) imp.show();
         else imp = plot.show().getImagePlus();
-        imp.setProperty(Places.RESULT, title);
+        Places.mark(imp, title);
         caller.activate(imp);
     }
 }

@@ -1,5 +1,6 @@
 package fijibridge.foreign;
 
+import fijibridge.Cancelled;
 import fijibridge.UserError;
 import ij.IJ;
 import java.io.File;

@@ -1,16 +1,19 @@
-package fijibridge.foreign;
+package fijibridge.verbs;
 
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** A verb as described by its script. */
-final class Verb {
-    final String name, command, summary, help;
-    final boolean isLong;
-    final List<Parameter> parameters = new ArrayList<>();
+/** A verb, with the texts of its dialog, as described by its script or by Python. */
+public final class Verb {
+    public final String name, command, summary, help;
+    public final boolean isLong;
+    public final List<Parameter> parameters = new ArrayList<>();
 
-    Verb(Map<String, Object> described) {
+    /**
+     * @param described description, see fijibridge/verbs/dialog_fields.py
+     */
+    public Verb(Map<String, Object> described) {
         name = (String) described.get("name");
         command = (String) described.get("command");
         summary = (String) described.get("summary");
@@ -21,7 +24,7 @@ final class Verb {
     }
 
     /** Returns the names that a call may pass values for, old names too: Python renames those, and warns. */
-    List<String> names() {
+    public List<String> names() {
         List<String> names = new ArrayList<>();
         for (Parameter parameter : parameters) {
             names.add(parameter.name);
@@ -32,25 +35,25 @@ final class Verb {
     }
 
     /** Returns the parameter with a name; null if there is none. */
-    Parameter parameter(String name) {
+    public Parameter parameter(String name) {
         for (Parameter parameter : parameters) if (parameter.name.equals(name)) return parameter;
         return null;
     }
 
     /** Returns the parameters, images first, because cells may be drawn on one of them. */
-    List<Parameter> imagesFirst() {
+    public List<Parameter> imagesFirst() {
         List<Parameter> sorted = new ArrayList<>(parameters);
         sorted.sort((one, other) -> Boolean.compare(!one.kind.equals("image"), !other.kind.equals("image")));
         return sorted;
     }
 
     /** A parameter as shown in the dialog. */
-    static final class Parameter {
-        final String name, kind, title, unit, usual, told;
-        final boolean optional, wide;
-        final List<String> choices = new ArrayList<>(), was = new ArrayList<>();
+    public static final class Parameter {
+        public final String name, kind, title, unit, usual, told;
+        public final boolean optional, wide;
+        public final List<String> choices = new ArrayList<>(), was = new ArrayList<>();
 
-        Parameter(Map<?, ?> described) {
+        private Parameter(Map<?, ?> described) {
             name = (String) described.get("name");
             kind = (String) described.get("kind");
             title = (String) described.get("title");
@@ -65,15 +68,15 @@ final class Verb {
             for (Object choice : (List<?>) described.get("choices")) choices.add((String) choice);
         }
 
-        boolean isInput() {
+        public boolean isInput() {
             return kind.equals("image") || kind.equals("cells");
         }
 
-        boolean isPath() {
+        public boolean isPath() {
             return kind.equals("file") || kind.equals("folder") || kind.equals("new folder");
         }
 
-        boolean isNumber() {
+        public boolean isNumber() {
             return kind.equals("integer") || kind.equals("number");
         }
     }

@@ -1,9 +1,12 @@
-package fijibridge.foreign;
+package fijibridge.verbs;
 
-import fijibridge.foreign.Verb.Parameter;
+import fijibridge.OpenImages;
+import fijibridge.verbs.Verb.Parameter;
+import ij.IJ;
 import ij.ImagePlus;
 import ij.Prefs;
 import ij.gui.GenericDialog;
+import ij.gui.YesNoCancelDialog;
 import ij.plugin.frame.RoiManager;
 import java.awt.Checkbox;
 import java.awt.Choice;
@@ -22,11 +25,18 @@ import java.util.List;
 import java.util.Map;
 import java.util.Vector;
 
-/** The dialog of a verb: the same as in fijibridge/fiji/menu/dialog.py, with the same preferences. */
-final class Dialog {
-    static final String MANAGER = "ROI Manager", OVERLAY = "overlay";
+/**
+ * The dialog of a verb: a GenericDialog with a field for each parameter, filled with the last values used. Fields are read
+ * directly, because the getNext... methods would record their own macro options, and read invalid numbers as NaN.
+ */
+public final class Dialog {
+    public static final String MANAGER = "ROI Manager", OVERLAY = "overlay";
     private static final String NEVER = "\0", NONE = "none", HINT = "Click a field to see its help here.";
-    private static final int WIDE = 40, NARROW = 8, LINE = 84, MANY = 9, HELP_LINES = 4;
+    /** Columns of a field for a path, columns of a short field, characters in a line of a message. */
+    private static final int WIDE = 40, NARROW = 8, LINE = 84;
+    /** Number of short fields at which two are placed in each row, so that the dialog fits a small screen. */
+    private static final int MANY = 9;
+    private static final int HELP_LINES = 4;
 
     private final GenericDialog dialog;
     private final Map<Parameter, Component> fields = new LinkedHashMap<>();
@@ -34,14 +44,14 @@ final class Dialog {
     // --- initial values -----------------------------------------------------------------------------
 
     /** Returns the initial text of each field: the last value used, else the default; for images, an open one. */
-    static Map<String, String> offered(Verb verb, ImagePlus active) {
-        Map<Integer, String> titles = Inputs.titles();
+    public static Map<String, String> offered(Verb verb, ImagePlus active) {
+        Map<Integer, String> titles = OpenImages.names();
         List<String> free = new ArrayList<>(titles.values());
         String first = active == null ? null : titles.get(active.getID());
         if (free.remove(first)) free.add(0, first);
         Map<String, String> texts = new HashMap<>();
         for (Parameter parameter : verb.imagesFirst()) {
-            String last = Prefs.get(key(verb, parameter), NEVER);
+            String last = Prefs.get(key(verb.name, parameter.name), NEVER);
             boolean gone = parameter.kind.equals("choice") && !parameter.choices.contains(last);
             boolean known = !last.equals(NEVER) && !gone;
             String usual = parameter.usual == null ? "" : parameter.usual;
@@ -50,10 +60,17 @@ final class Dialog {
         return texts;
     }
 
-    private static String key(Verb verb, Parameter parameter) {
-        return "fijibridge." + verb.name + "." + parameter.name;
+    /** Returns the key under which ImageJ's preferences store the last value of a parameter. */
+    private static String key(String verb, String parameter) {
+        return "fijibridge." + verb + "." + parameter;
     }
 
+    /** Sets the initial text of a field in the next dialog of a verb. */
+    public static void offer(String verb, String parameter, String text) {
+        Prefs.set(key(verb, parameter), text);
+    }
+
+    /** Returns the last image used if it is open, else an image that no other field contains. */
     private static String offeredImage(Parameter parameter, String last, List<String> free) {
         List<String> choices = choices(parameter);
         if (parameter.optional) return choices.contains(last) ? last : NONE;
@@ -69,6 +86,7 @@ final class Dialog {
 
     /** Returns the titles that suggest label images, the most likely first. */
     private static List<String> namedAsCells(Parameter parameter, List<String> titles) {
+        // titles of label images that were drawn by hand, or computed
         String[] words = parameter.name.startsWith("true")
             ? new String[] {"truth", "_gt", "label", "cells"} : new String[] {"cells", "label", "seg"};
         List<String> found = new ArrayList<>();
@@ -86,7 +104,7 @@ final class Dialog {
     private static List<String> choices(Parameter parameter) {
         List<String> found = new ArrayList<>();
         if (parameter.optional) found.add(NONE);
-        found.addAll(parameter.isInput() ? Inputs.titles().values() : parameter.choices);
+        found.addAll(parameter.isInput() ? OpenImages.names().values() : parameter.choices);
         if (parameter.kind.equals("cells")) {
             RoiManager manager = RoiManager.getInstance2();
             boolean filled = manager != null && manager.getCount() > 0;
@@ -95,11 +113,12 @@ final class Dialog {
         return found;
     }
 
-    static void remember(Verb verb, Map<String, String> texts) {
+    /** Saves the values in ImageJ's preferences for the next dialog; defaults are not saved. */
+    public static void remember(Verb verb, Map<String, String> texts) {
         for (Parameter parameter : verb.parameters) {
             String text = texts.get(parameter.name);
             boolean usual = text.equals(parameter.usual) || parameter.kind.equals("image");
-            Prefs.set(key(verb, parameter), usual ? null : text);
+            Prefs.set(key(verb.name, parameter.name), usual ? null : text);
         }
         Prefs.savePreferences();
     }
@@ -107,12 +126,19 @@ final class Dialog {
     // --- the dialog ---------------------------------------------------------------------------------
 
     /** Shows the dialog, and returns the text of each field; null if the user cancels. */
-    static Map<String, String> ask(Verb verb, Map<String, String> texts) {
-        return Caller.plainly(() -> {
-            Dialog made = new Dialog(verb, texts);
-            made.dialog.showDialog();
-            return made.dialog.wasCanceled() ? null : made.texts();
-        });
+    public static Map<String, String> ask(Verb verb, Map<String, String> texts) {
+        Dialog made = new Dialog(verb, texts);
+        made.dialog.showDialog();
+        return made.dialog.wasCanceled() ? null : made.texts();
+    }
+
+    /** Asks whether an image with unsaved changes may be replaced; null if the user cancels. */
+    public static Boolean mayReplace(String title) {
+        String text = "'" + title + "' was changed and is not saved.\nReplace it with the new result (Edit > Undo "
+            + "restores a single plane),\nor keep it, and open the result in a new window?";
+        YesNoCancelDialog dialog =
+            new YesNoCancelDialog(IJ.getInstance(), "FijiBridge", text, " Replace ", " Keep Both ");
+        return dialog.cancelPressed() ? null : dialog.yesPressed();
     }
 
     private Dialog(Verb verb, Map<String, String> texts) {
@@ -137,7 +163,7 @@ final class Dialog {
         StringBuilder wide = new StringBuilder(HINT);
         while (wide.length() < LINE + LINE / 3) wide.append(' ');
         dialog.addMessage(filled(Collections.singletonList(wide.toString())));
-        Component told = dialog.getMessage();
+        Component line = dialog.getMessage();
         FocusAdapter listener = new FocusAdapter() {
             @Override
             public void focusGained(FocusEvent event) {
@@ -145,7 +171,7 @@ final class Dialog {
                 for (Map.Entry<Parameter, Component> field : fields.entrySet())
                     if (field.getValue() == event.getComponent())
                         text = wrapped(field.getKey().title + ": " + field.getKey().told);
-                setText(told, filled(Arrays.asList(text.split("\n"))));
+                setText(line, filled(Arrays.asList(text.split("\n"))));
             }
         };
         for (Component field : fields.values()) field.addFocusListener(listener);
@@ -208,7 +234,7 @@ final class Dialog {
     }
 
     /** Breaks a message into lines that fit a dialog. */
-    static String wrapped(String text) {
+    public static String wrapped(String text) {
         List<String> lines = new ArrayList<>();
         for (String part : text.split("\n", -1)) {
             StringBuilder line = new StringBuilder();
