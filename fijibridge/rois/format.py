@@ -262,9 +262,10 @@ def _encode_traced(
 ) -> list[bytes]:  # fmt: skip
     """Encode loops as traced ROIs, all at once, in one block of memory.
 
-    The ROIs follow each other in the block. Their sizes differ, so `at` contains the offset of each; a field is then
-    written into all of them by one indexed assignment per byte. A ROI consists of the first header, 4 bytes per vertex,
-    the second header, and 2 bytes per digit of its name.
+    The ROIs follow each other in the block. They differ in size, so `at` contains the offset of each. A field is
+    written for all ROIs at once, with one indexed assignment for each byte of the field. A ROI consists of the first
+    header, 4 bytes per vertex, the second header, and 2 bytes per digit of its name. Numbers are big-endian; the caller
+    has checked that they fit.
     """
     counts = (outlines.starts[1:] - outlines.starts[:-1])[loops]
     ids = outlines.ids[loops]
@@ -273,7 +274,8 @@ def _encode_traced(
     at = np.cumsum(sizes) - sizes
     block = np.zeros(int(sizes.sum()), np.uint8)
 
-    # First header. Fields that are not written stay 0, their value in a plain traced ROI.
+    # First header: magic, version, type, then top, left, bottom, right and number of vertices, and at its end the
+    # position in the stack and the offset of the second header. Other fields stay 0, as in a plain traced ROI.
     second = HEADER + 4 * counts
     for offset, byte in enumerate(MAGIC):
         block[at + offset] = byte
@@ -284,12 +286,12 @@ def _encode_traced(
     _put(block, at + 56, 4, np.full(len(at), position))
     _put(block, at + 60, 4, second)
 
-    # Second header: offset and length of the name, which immediately follows this header.
+    # The second header holds the offset and the length of the name. The name follows directly after this header.
     _put(block, at + second + 16, 4, second + HEADER)
     _put(block, at + second + 20, 4, digits)
 
-    # The name is the id in decimal, as UTF-16: a zero byte, then the digit. Digits are split off from the last to the
-    # first; each round writes only the names that still have a digit left.
+    # The name is the id in decimal, as UTF-16: a zero byte, then the digit, so digit i is byte 2 i + 1. Digits are
+    # split off from the last to the first; each round writes only the names that still have a digit left.
     rest = ids.copy()
     for back in range(int(digits.max(initial=0))):
         here = np.flatnonzero(digits > back)

@@ -164,8 +164,9 @@ def _walk(following: Ints, owner: Ints, place: Ints) -> tuple[Ints, Ints]:
     edges = csr_array((np.ones(n, np.int8), following.astype(np.int32), np.arange(n + 1, dtype=np.int32)), (n, n))
     n_loops, loop = connected_components(edges, connection="strong")
 
-    # A loop begins at its corner with the largest place. A loop that passes one point twice may have two such corners:
-    # they are written in descending order, so that the one with the lowest index remains.
+    # A loop begins at its corner of the largest place. A loop that passes this place twice has two candidates. They are
+    # assigned from the highest index to the lowest, so the last assignment, the lowest index, is kept: any fixed rule
+    # would do.
     farthest = np.full(n_loops, -1, np.int64)
     np.maximum.at(farthest, loop, place)
     candidates = np.flatnonzero(place == farthest[loop])[::-1]
@@ -180,14 +181,16 @@ def _walk(following: Ints, owner: Ints, place: Ints) -> tuple[Ints, Ints]:
     block = np.argsort(rank[loop] * n + np.arange(n))
     number = np.empty(n, np.int32)
     number[block] = np.arange(n, dtype=np.int32)
-    behind, first = number[following[block]], number[first[in_order]]
+    after, first = number[following[block]], number[first[in_order]]  # both in new numbers
 
-    # Turn the cycles into one path that a compiled graph search follows from end to end. path[b] = a reverses every
-    # step a -> b. The last step of each loop, which would lead back to its first corner, is redirected to the first
-    # corner of the next loop; that of the last loop leads back to the start, where the search ends.
+    # Turn the cycles into one path, which a search in compiled code follows from end to end. Edges run clockwise around
+    # a cell, and ImageJ's outlines counterclockwise, so loops are read backwards: for every step a -> b of a loop,
+    # path[b] = a. Read backwards, a loop ends at the corner after its first one. This last step leads to the first
+    # corner of the next loop instead of closing the loop; in the last loop, it leads to the very first corner, where
+    # the search ends.
     path = np.empty(n, np.int32)
-    path[behind] = np.arange(n, dtype=np.int32)
-    path[behind[first]] = np.roll(first, -1)
+    path[after] = np.arange(n, dtype=np.int32)
+    path[after[first]] = np.roll(first, -1)
     tied = csr_array((np.ones(n, np.int8), path, np.arange(n + 1, dtype=np.int32)), (n, n))
     order = breadth_first_order(tied, first[0], return_predecessors=False)
     return block[order], np.cumsum([0, *np.bincount(loop, minlength=n_loops)[in_order]])

@@ -105,9 +105,9 @@ def count_overlaps(true: Array, pred: Array, *, region: Array | None = None, min
         Label images of equal shape, with any number of axes. Lazy images (dask, zarr) are read slab by slab, so they
         may be larger than memory.
     region
-        Mask, non-zero where the truth is known; other pixels do not count.
+        Mask, non-zero where the truth is known; other pixels count only towards the size of a cell.
     min_size
-        Cells with fewer pixels in total, inside and outside the region, are dropped.
+        Cells with fewer pixels are dropped; pixels outside the region count for this.
 
     Raises
     ------
@@ -122,9 +122,9 @@ def count_overlaps(true: Array, pred: Array, *, region: Array | None = None, min
     """
     true, pred, region = in_order(true), in_order(pred), None if region is None else in_order(region)
     same_shape(true=true, pred=pred, **({} if region is None else {"region": region}))
-    if not min_size >= 0:
+    if not min_size >= 0:  # NaN is refused too
         raise ImageError(f"min_size is {min_size}; expected a number of pixels, at least 0")
-    known, unknown, unknown_true = [], [], []
+    known, unknown_pred, unknown_true = [], [], []
     for part in _slabs(true.shape, max(_chunk(true), _chunk(pred))):
         t, p, length, k = _runs(
             as_labels(true[part], "true").reshape(-1),
@@ -132,20 +132,22 @@ def count_overlaps(true: Array, pred: Array, *, region: Array | None = None, min
             None if region is None else np.asarray(region[part]).reshape(-1) != 0,
         )
         known.append(_counted(t[k], p[k], length[k]))
+        # Outside the region, only the size of each cell is needed: its pixels are counted as pairs with 0.
         nothing = np.zeros_like(p[~k])
-        unknown.append(_counted(nothing, p[~k], length[~k]))
+        unknown_pred.append(_counted(nothing, p[~k], length[~k]))
         unknown_true.append(_counted(nothing, t[~k], length[~k]))
-    t, p, pixels = _counted(*_joined(known))
-    # Outside the region only the size of each cell counts, for `min_size`.
-    dropped = (_dropped(ids, pixels, *_joined(u)[1:], min_size) for ids, u in ((p, unknown), (t, unknown_true)))
-    return Overlaps(t, p, pixels, *dropped)
+    t, p, pixels = _counted(*_concatenated(known))
+    # Pairs of dropped cells stay in the table: `Overlaps` leaves them out where cells are counted.
+    dropped_pred = _dropped(p, pixels, *_concatenated(unknown_pred)[1:], min_size)
+    dropped_true = _dropped(t, pixels, *_concatenated(unknown_true)[1:], min_size)
+    return Overlaps(t, p, pixels, dropped_pred, dropped_true)
 
 
 def _chunk(image: Array) -> int:
-    """Return the thickness of the chunks of an image on disk, or 1 for an image in memory."""
+    """Return the thickness of an image's chunks along its first axis, or 1 for an image in memory."""
     chunks = getattr(image, "chunks", None)
     first = chunks[0] if chunks else 1
-    return max(first) if isinstance(first, tuple) else int(first)
+    return max(first) if isinstance(first, tuple) else int(first)  # dask lists all chunks of an axis, zarr gives a size
 
 
 def _slabs(shape: tuple[int, ...], chunk: int) -> Iterator[slice]:
@@ -157,12 +159,15 @@ def _slabs(shape: tuple[int, ...], chunk: int) -> Iterator[slice]:
 def _runs(
     true: npt.NDArray[Any], pred: npt.NDArray[Any], known: npt.NDArray[np.bool_] | None
 ) -> tuple[Ints, Ints, Ints, npt.NDArray[np.bool_]]:
-    """Return runs of adjacent pixels with equal ids: true id, predicted id, length, and whether the truth is known."""
+    """Return runs of adjacent pixels with the same ids and the same `known`: true id, predicted id, length, `known`.
+
+    Neighbouring pixels mostly have the same ids, so that there are far fewer runs to sum than pixels.
+    """
     change = true[1:] != true[:-1]
     change |= pred[1:] != pred[:-1]
     if known is not None:
         change |= known[1:] != known[:-1]
-    start = np.concatenate([[0], np.flatnonzero(change) + 1])[: len(true)]
+    start = np.concatenate([[0], np.flatnonzero(change) + 1])[: len(true)]  # none if empty
     length = np.diff(np.append(start, len(true)))
     k = np.ones(len(start), bool) if known is None else known[start]
     return _signed(true[start]), _signed(pred[start]), length, k
@@ -182,13 +187,14 @@ def _counted(true: Ints, pred: Ints, pixels: Ints) -> tuple[Ints, Ints, Ints]:
     pred_ids, column = _compact(pred)
     # Entries at the same place of a sparse matrix are added.
     table = coo_array((pixels, (row, column)), shape=(len(true_ids), len(pred_ids))).tocsr()
-    table.sum_duplicates()  # also sorts the columns of each row
+    table.sum_duplicates()  # tocsr has added them; this sorts the columns of each row
     pairs = table.tocoo()
     return true_ids[pairs.coords[0]], pred_ids[pairs.coords[1]], np.asarray(pairs.data, np.int64)
 
 
 def _compact(ids: Ints) -> tuple[Ints, Ints]:
-    """Return the distinct ids, ascending, and the index of each id among them; small ids need no sorting."""
+    """Return the distinct ids, ascending, and the index of each id among them; there is at least one id."""
+    # A table with an entry for each possible id is faster than sorting, unless it is much longer than the list of ids.
     if ids.max() > 16 * len(ids) + 2**20:
         unique, index = np.unique(ids, return_inverse=True)
         return unique, index
@@ -197,8 +203,9 @@ def _compact(ids: Ints) -> tuple[Ints, Ints]:
     return np.flatnonzero(present), (np.cumsum(present) - 1)[ids]
 
 
-def _joined(parts: list[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
-    """Concatenate lists of true ids, predicted ids and pixels, also an empty list; equal pairs are not summed."""
+def _concatenated(parts: list[tuple[Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints]:
+    """Concatenate the true ids, predicted ids and pixels of several slabs; equal pairs are not summed."""
+    # The empty arrays in front are the result if there are no slabs.
     none = np.zeros(0, np.int64)
     true, pred, pixels = (np.concatenate(arrays) for arrays in zip((none,) * 3, *parts, strict=True))
     return true, pred, pixels

@@ -161,16 +161,28 @@ def _followed(target: Ints, inside: Mask, doubt: Mask | None) -> tuple[Ints, Mas
 
 
 def _merged(summit: Ints, doubt: Mask | None, depth: Floats32, inside: Mask, h: float) -> Basins:
-    """Join the basins whose maximum does not stand out; labels are in the order of the maxima.
+    """Join the basins whose maximum does not stand out by `h`; label the others in the order of their maxima.
 
+    Parameters
+    ----------
+    summit
+        Flat index of the maximum above each pixel, see :func:`_summits`.
+    doubt
+        Pixels of this piece of an image whose maximum may lie outside the piece; None for a whole image.
+
+    Notes
+    -----
     Basin 0 represents all unsure pixels. It counts as infinitely high, since unsure pixels may belong to a basin that
-    rises to any height outside the piece. A basin that does not stand out from the saddle towards unsure pixels
-    therefore becomes unsure too, whereas one that does is a basin of the whole image.
+    rises to any height outside the piece. A basin that rises less than `h` above its saddle with the unsure pixels
+    therefore joins them, and gets the label UNSURE. A basin that rises higher stays separate whatever is outside the
+    piece, so it is also a basin of the whole image.
     """
+    # `ids` are the places of the maxima, `basin` numbers them from 1, and `peaks` is the height of each basin.
     ids, basin = _numbered(summit, inside, doubt)
     flat = depth.reshape(-1)
     peaks = np.concatenate([np.array([np.inf], np.float32), flat[ids]])
     a, b, saddle = _saddles(basin, depth)
+    # `group` is the label of each basin, UNSURE for those joined to basin 0; `top` is the peak of each label.
     group, top = _joined(a, b, saddle, peaks, h)
     labels = np.zeros(summit.shape, np.int32)
     known = basin >= 0

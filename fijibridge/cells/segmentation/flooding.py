@@ -36,7 +36,7 @@ def closed(ndim: int) -> Open:
 
 @keyword_only("distance")
 def grow_labels(labels: ImageT, landscape: Array | None = None, *, distance: float = np.inf) -> ImageT:
-    """Grow labels until a gap of 1 px is left between neighbours.
+    """Grow labels by up to `distance`, leaving a gap of 1 px where neighbours would meet.
 
     Parameters
     ----------
@@ -44,8 +44,8 @@ def grow_labels(labels: ImageT, landscape: Array | None = None, *, distance: flo
         (Y, X) or (Z, Y, X) label image, 0 = free.
     landscape
         Image whose ridges the gaps follow; on flat areas, gaps run halfway between the labels. Without a landscape,
-        they run halfway everywhere. Labels are flooded from pixel to pixel, so where they meet at an angle, a gap may
-        be up to 2 px off the exact midline.
+        they run halfway everywhere. Labels grow from pixel to pixel, so a gap that runs neither along an axis nor
+        diagonally may be up to 2 px off the exact midline.
     distance
         Largest distance to grow, in pixels (x pixels, if pixels are calibrated and anisotropic).
 
@@ -61,7 +61,9 @@ def grow_labels(labels: ImageT, landscape: Array | None = None, *, distance: flo
 
     Notes
     -----
-    Where two grown labels meet, the higher of the two pixels is cleared; pixels that were labelled before are kept.
+    Where two grown labels meet, the higher of the two pixels is cleared: the one with the higher value in the
+    landscape, else the one farther from the labels, else the later one in the array. Pixels that were labelled before
+    are kept.
 
     Examples
     --------
@@ -85,19 +87,28 @@ def _small_ids(labels: npt.NDArray[Any]) -> Labels:
 def grow(labels: Labels, heights: Floats32 | None, distance: float, step: Spacing, sides: Open, cut: bool) -> Labels:
     """Grow labels in a piece of an image; with `cut`, labels that touched already are separated too.
 
+    Parameters
+    ----------
+    labels, heights, distance
+        As for :func:`grow_labels`; without `heights`, pixels are flooded in the order of their distance from a label.
+    step, sides
+        Distances between pixels, and open sides of this piece.
+
     Returns
     -------
     numpy.ndarray
         ``int32``, :data:`UNSURE` where the label may depend on pixels beyond the open sides. A pixel next to an UNSURE
-        one is not final either: in the whole image it may be cleared for a gap. Callers need sure pixels in a ring
-        around those that they keep.
+        one is not final either, because it may be cleared for a gap in the whole image. Callers therefore compute at
+        least one ring of pixels more than they keep.
     """
-    # Free pixels are unsure if a label beyond an open side may be nearer than any label in the piece, and if they are
-    # at the open side itself, since such a label may grow into them.
+    # A pixel is marked as unsure in two cases. First, if a label beyond an open side may be nearer than every label in
+    # the piece; this includes pixels that no label of the piece reaches. Second, if it is free and at the open side,
+    # where a label from outside may grow in. These pixels are only the start: `flood` spreads UNSURE to everything that
+    # a label from outside could reach, also along the heights.
     away = to_sources(labels > 0, step)
     relief = away if heights is None else heights
     free = (labels == 0) & (away <= distance)
-    beyond = room(labels.shape, step, sides)
+    beyond = room(labels.shape, step, sides)  # distance to the nearest pixel beyond an open side
     marked = labels.copy()
     marked[(labels == 0) & (beyond < away) & (beyond <= distance)] = UNSURE
     marked[free & on_open_side(labels.shape, sides)] = UNSURE
@@ -116,13 +127,13 @@ def flood(heights: Floats32, second: Floats32 | None, markers: Labels, mask: Mas
     markers
         Ids from 1; :data:`UNSURE` floods before all others.
     mask
-        Free pixels to flood; markers outside the mask flood too.
+        Pixels that may receive a label; markers need not be inside the mask.
 
     Notes
     -----
     Heights are replaced by ranks in the strict order, so that no two pixels are equal; any priority flood then gives
-    the same labels. Ranks start at 1; UNSURE pixels get the rank 0. A lower rank can only enlarge what a marker floods,
-    so that UNSURE spreads to every pixel that any label from outside could reach.
+    the same labels. Ranks start at 1; UNSURE pixels get the rank 0. A lower rank never shrinks the area that a marker
+    floods, so UNSURE covers at least every pixel that a label from outside could reach.
     """
     from skimage.segmentation import watershed
 
@@ -132,7 +143,7 @@ def flood(heights: Floats32, second: Floats32 | None, markers: Labels, mask: Mas
     shore = near(free) & (markers != 0)  # marker pixels with a free neighbour: no others need to be ranked and flooded
     wet = free | shore
     order = _order(heights, second, wet)
-    last = int(markers.max()) + 1
+    last = int(markers.max()) + 1  # stands for UNSURE, since watershed needs positive markers
     sources = np.where(shore, markers, 0).astype(np.int32)
     sources[sources == UNSURE] = last
     order[sources == last] = 0
@@ -170,10 +181,11 @@ def sortable(numbers: Floats32) -> npt.NDArray[np.uint32]:
 
 
 def with_gaps(grown: Labels, heights: Floats32, second: Floats32 | None, kept: Mask, cut: bool) -> Labels:
-    """Clear one of any two neighbouring pixels with different labels: the higher one, unless it is `kept`.
+    """Separate labels: of any two neighbouring pixels with different labels, clear the higher one.
 
-    With `cut`, the higher of two kept pixels is cleared too. All decisions are made before any pixel is cleared, so the
-    result does not depend on an order; UNSURE pixels are left out.
+    If only one of the two is `kept`, the other one is cleared. If both are kept, none is cleared, except with `cut`.
+    All decisions are made before any pixel is cleared, so the result does not depend on an order. UNSURE pixels are
+    left out.
     """
     lost = np.zeros(grown.shape, bool)
     for axis in range(grown.ndim):
@@ -181,7 +193,7 @@ def with_gaps(grown: Labels, heights: Floats32, second: Floats32 | None, kept: M
         meet = (grown[a] != grown[b]) & (grown[a] > 0) & (grown[b] > 0)
         where = np.nonzero(meet)
         one, other = (tuple(w + (d == axis) * s for d, w in enumerate(where)) for s in (0, 1))
-        first = _is_higher(heights, second, one, other)
+        first = _is_higher(heights, second, one, other)  # clear `one`, not `other`
         keep_one, keep_other = kept[one], kept[other]
         first = np.where(keep_one == keep_other, first, keep_other)  # if only one is kept, clear the other
         give = (~(keep_one & keep_other)) | cut

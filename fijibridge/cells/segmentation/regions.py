@@ -207,27 +207,27 @@ def _holes(kept: Mask, at_border: Mask, touching: Ints) -> tuple[Ints, Ints]:
 
     Notes
     -----
-    A hole is a maximal group of connected regions that are not kept cells, that is, gaps and cells that are too small.
-    It is filled if it does not touch the edge of the image and touches exactly one kept cell.
+    Regions that are not kept cells (gaps, and cells that are too small) form connected groups. A group is a hole, and
+    is filled, if it does not touch the edge of the image and touches exactly one kept cell.
     """
     n = len(kept)
     free = ~kept[touching]
 
     # Group the regions that are not kept cells; each kept cell is a separate group.
-    hole = _components(n, touching[free.all(axis=1)])
+    group = _components(n, touching[free.all(axis=1)])  # group of each region
 
     # If one region of a group is at the edge of the image, the whole group is open.
     outside = np.zeros(n, bool)
-    outside[hole[at_border & ~kept]] = True
+    outside[group[at_border & ~kept]] = True
 
-    # Contacts between a hole and a kept cell, as (gap, cell). If a group has one neighbouring cell, the lowest and the
-    # highest neighbouring cell are equal; if it has none, low = n and high = -1 remain, which differ.
+    # Contacts between a region that is not kept and a kept cell, as (gap, cell). If a group has one neighbouring cell,
+    # the lowest and the highest neighbouring cell are equal. If it has none, low = n and high = -1 remain, and differ.
     mixed = touching[free[:, 0] != free[:, 1]]
     first_free = ~kept[mixed[:, 0]]
     gap, cell = np.where(first_free, mixed[:, 0], mixed[:, 1]), np.where(first_free, mixed[:, 1], mixed[:, 0])
     low, high = np.full(n, n), np.full(n, -1)
-    np.minimum.at(low, hole[gap], cell)
-    np.maximum.at(high, hole[gap], cell)
+    np.minimum.at(low, group[gap], cell)
+    np.maximum.at(high, group[gap], cell)
     enclosed = (low == high) & ~outside
-    regions = np.flatnonzero(~kept & enclosed[hole])
-    return regions, low[hole[regions]]
+    regions = np.flatnonzero(enclosed[group])  # none is a kept cell: no contact was entered for the group of one
+    return regions, low[group[regions]]

@@ -51,9 +51,9 @@ class Abandoned(Exception):
 
 
 def fit(job: Job, recorder: Recorder) -> Ending:
-    """Train the network of a job, and load the weights of its best epoch into it.
+    """Train the network of a job; afterwards, the network has the weights of its best epoch.
 
-    Call it on a thread other than the main one, on which Lightning would replace the signal handlers of the process.
+    Do not call this function on the main thread: there, Lightning would replace the signal handlers of the process.
 
     Parameters
     ----------
@@ -66,13 +66,14 @@ def fit(job: Job, recorder: Recorder) -> Ending:
     Returns
     -------
     Ending
+        Reason why the training ended, in words.
 
     Raises
     ------
     Abandoned
         If the recorder was abandoned.
     TrainingError
-        If the trial before the first step does not fit into memory.
+        If the trial steps before the training do not fit into memory.
     """
     step = Step(job.net, job.loss, job.settings, job.steps)
     with Measurement(job.device, job.patches) as recorder.measurement:
@@ -80,12 +81,13 @@ def fit(job: Job, recorder: Recorder) -> Ending:
         try:
             _train(job, step, recorder)
         except (RuntimeError, MemoryError) as error:
-            recorder.failure = _failure(error, recorder)
+            recorder.failure = _failure(error, recorder)  # raises again unless memory ran out or the loss diverged
     if job.settings.epochs:
         recorder.measured = recorder.measurement.result()
+    # Without a best epoch, take the current weights: `judged` is the network with averaged weights if `ema` is set.
     job.net.load_state_dict(recorder.best_state or step.judged.state_dict())
     job.net.eval()
-    exhausted = isinstance(job.learn, UserBatches) and job.learn.ended
+    exhausted = isinstance(job.learn, UserBatches) and job.learn.ended  # the user's iterable ended before the epochs
     return explain(
         _with_failed_epoch(recorder), recorder.reason(exhausted), metric=job.settings.metric,
         patience=job.settings.patience, min_delta=job.settings.min_delta, warm=job.before is not None,
@@ -127,8 +129,10 @@ class Loop(Checkpoint):
                 on_validation_batch_end
             on_train_epoch_end                   # metrics, best weights, patience, checkpoint
 
-    Invariant: a checkpoint is written only between two steps, after the average has been updated and the loss recorded,
-    so that the further steps of a resumed training are bit-identical to those of an uninterrupted one.
+    Invariant: a checkpoint is written only between two steps, when the averaged weights are updated and the loss is
+    recorded. A resumed training therefore continues bit for bit like one that was never interrupted. (With several
+    processes, this holds for networks without random numbers of their own, such as dropout: a checkpoint contains the
+    random state of the first process.)
     """
 
     def __init__(self, job: Job, recorder: Recorder):
@@ -140,7 +144,8 @@ class Loop(Checkpoint):
         """Restore the random state of a checkpoint."""
         job = self.job
         if job.folder is not None and job.world > 1 and job.checkpoint is None and trainer.is_global_zero:
-            # All processes have read their network by now, so the model of an older run can be deleted.
+            # The model of an older run in this folder may be the network that the training starts from. By now, all
+            # processes have read it, so it can be deleted. A single process has deleted it in `recorder.begin`.
             (job.folder / FILE_NAME).unlink(missing_ok=True)
         assert self.recorder.measurement is not None
         self.recorder.measurement.began()
@@ -154,14 +159,14 @@ class Loop(Checkpoint):
         """Record a step; stop or save if due."""
         if self.recorder.abandoned:
             raise Abandoned
-        _step_of(pl_module).update_average()
+        _step_of(pl_module).update_average()  # the running average of the weights, if `ema` is set
         if batch_idx % _CHECK_LOSS_EVERY == 0:  # reading the loss synchronises with the GPU
             _check_loss(trainer, float(outputs["loss"]))
         self.recorder.step(trainer.global_step, outputs["loss"])
         # The first process decides: clocks differ, and all processes must save and stop at the same step.
         stop, save = _broadcast(trainer, (self.recorder.stop_asked is not None, self.recorder.save_is_due()))
         last = batch_idx + 1 >= int(trainer.num_training_batches)
-        if (stop or save) and not last:  # after the last step, the whole epoch is saved with its metrics
+        if (stop or save) and not last:  # after the last step, on_train_epoch_end saves the epoch with its metrics
             self._save(trainer)
         if stop:
             trainer.should_stop = True  # Lightning then validates, and ends the epoch
@@ -170,7 +175,7 @@ class Loop(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Note that this epoch has a validation loss: without a batch, Lightning repeats that of the previous epoch."""
+        """Record that this epoch was validated; else, Lightning still reports the loss of the previous validation."""
         self._validated = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -185,13 +190,15 @@ class Loop(Checkpoint):
         metrics = self._metrics(trainer, step, epoch)
         recorder.keep_best(epoch, metrics, step.judged)
         lr = float(trainer.optimizers[0].param_groups[0]["lr"])
+        # The zero and the NaN only fix the order of the columns; metrics replace them.
         recorder.add({"epoch": epoch, "train_loss": 0.0, "val_loss": float("nan")} | metrics | {"lr": lr})
         assert recorder.measurement is not None
         recorder.measurement.epoch()
-        if recorder.stopped_early:
+        if recorder.stopped_early:  # all processes have the same metrics, so they decide alike
             trainer.should_stop = True
-        # A stopped epoch was saved at its last step, to be resumed there. One whose stream of batches ended early is
-        # not saved: resumed, it would wait for batches that do not come.
+        # An epoch that was stopped on request was saved when it stopped, in on_train_batch_end, and is resumed from
+        # there. An epoch whose stream of batches ended early is not saved either: after resuming, it would wait for
+        # batches that never come.
         if whole:
             self._save(trainer)
             recorder.finished = epoch >= self.job.settings.epochs
@@ -212,7 +219,7 @@ class Loop(Checkpoint):
 
     def _save(self, trainer: pl.Trainer) -> None:
         """Write a checkpoint; if that fails, for example on a full disk, warn and continue the training."""
-        self.recorder.saved()
+        self.recorder.saved()  # restarts the clock even if writing fails, so that not every step tries again
         if self.job.folder is None:
             return
         try:
@@ -220,7 +227,8 @@ class Loop(Checkpoint):
         except (OSError, RuntimeError) as error:
             warn_unsaved(self.job.folder / LAST, error)
             if trainer.world_size > 1:
-                trainer.strategy.barrier()  # the other processes, which write no file, wait at this barrier
+                # save_checkpoint ends with a barrier, where the processes that write no file are waiting
+                trainer.strategy.barrier()
 
     # --- content of a checkpoint ------------------------------------------------------------------------
 
@@ -238,7 +246,7 @@ class Loop(Checkpoint):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Mark the checkpoint as written by fijibridge."""
+        """Mark the checkpoint as written by fijibridge; its fingerprint shows on resuming whether the data changed."""
         checkpoint["fijibridge"] = {"format": 1, "data": self.job.about.get("fingerprint", "")}
 
 
