@@ -109,7 +109,7 @@ MODULES: dict[str, str] = {
     "nn.augmentation.transformation": "nn.augmentation.augmentation",
     "nn.exchange": "nn.export",
     "nn.exchange.description": "nn.export.description",
-    "nn.exchange.package": "nn.export.package",
+    "nn.exchange.package": "nn.export.bioimage_io",
     "nn.exchange.script": "nn.export.torchscript",
     "nn.export.script": "nn.export.torchscript",
     "nn.exchange.tiles": "nn.export.tiles",

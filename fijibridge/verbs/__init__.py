@@ -4,10 +4,18 @@ A verb is defined once, by the signature of its function (:mod:`.parameters`). I
 Groovy script and page in the docs derive from it. Start reading at :mod:`.registry`.
 """
 
-from fijibridge.verbs import built_in  # noqa: F401 - registers the verbs of fijibridge
 from fijibridge.verbs.invocation import Host, perform
 from fijibridge.verbs.parameters import Cells, File, Folder, Image, Kind, NewFolder, Param, Parameter
-from fijibridge.verbs.registry import Call, Verb, all_verbs, register, unregister, verb, verb_named
+from fijibridge.verbs.registry import (
+    Call,
+    Verb,
+    all_verbs,
+    load_on_first_use,
+    register,
+    unregister,
+    verb,
+    verb_named,
+)
 from fijibridge.verbs.results import Measure, Offer, Outlines, Result, Say, ShowCurves, ShowImage, ShowLabels, ShowTable
 
 __all__ = [
@@ -38,3 +46,8 @@ __all__ = [
     "verb",
     "verb_named",
 ]
+
+
+@load_on_first_use
+def _load() -> None:
+    from fijibridge.verbs import dataset, prediction, segmentation, training  # noqa: F401 - importing registers them

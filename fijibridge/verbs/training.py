@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from fijibridge.errors import OptionError, TrainingError
-from fijibridge.nn.patches.sampling import MODES
+from fijibridge.nn.patches.sampling_modes import MODES
 from fijibridge.nn.training.settings import SETTINGS, Hyperparameters
 from fijibridge.observers import watchers
 from fijibridge.renames import warn_renamed

@@ -14,7 +14,7 @@ from fijibridge.cells.segmentation.methods import DEFAULT_METHOD, method_names, 
 from fijibridge.cells.segmentation.tuning import GRIDS, METRICS
 from fijibridge.errors import OptionError, RenamedWarning
 from fijibridge.imagej.measurements import MEASUREMENTS
-from fijibridge.nn.patches.sampling import MODES
+from fijibridge.nn.patches.sampling_modes import MODES
 from fijibridge.nn.training import Settings
 from fijibridge.reports.segmentation import write_report
 from fijibridge.verbs import all_verbs, verb_named

@@ -11,7 +11,7 @@ import numpy as np
 from fijibridge.errors import TrainingError
 from fijibridge.nn.patches.density import DensityMap
 from fijibridge.nn.patches.sample import Sample
-from fijibridge.nn.patches.sampling import SamplingMode
+from fijibridge.nn.patches.sampling_modes import SamplingMode
 from fijibridge.renames import rename_attributes
 
 Place: TypeAlias = tuple[int, tuple[int, ...]]
@@ -188,6 +188,6 @@ def permuted(number: int, count: int, seed: Sequence[int]) -> int:
 
 
 rename_attributes(__name__, {
-    "Sampling": "nn.patches.sampling:Sampling", "check_sampling": "nn.patches.sampling:check_sampling",
+    "Sampling": "nn.patches.sampling_modes:Sampling", "check_sampling": "nn.patches.sampling_modes:check_sampling",
     "error_worth": "nn.patches.density:weight_errors",
 })  # fmt: skip

@@ -16,7 +16,7 @@ from fijibridge.nn.augmentation import Augmentation
 from fijibridge.nn.patches.chunk_cache import cached
 from fijibridge.nn.patches.places import Grid, Place, RandomPlaces, strides_of
 from fijibridge.nn.patches.sample import Batch, Sample, check_samples
-from fijibridge.nn.patches.sampling import DEFAULT, Sampling, sampling_mode
+from fijibridge.nn.patches.sampling_modes import DEFAULT, Sampling, sampling_mode
 
 _BATCHES = 50  # batches in an epoch of random patches
 
@@ -39,8 +39,8 @@ class PatchSampler:
     seed
         Seed of the random numbers; the same seed gives the same patches.
     sampling
-        Rule for placing patches, listed in ``fijibridge.nn.patches.sampling.MODES``. Each rule except the grid draws
-        the centre of a patch, which is then moved so that the patch lies within the image:
+        Rule for placing patches, one of :data:`fijibridge.nn.patches.sampling_modes.MODES`. Each rule except the grid
+        draws the centre of a patch; the patch is then moved so that it lies within the image:
 
         - ``"positions"``: all pixels with known truth are equally likely;
         - ``"images"``: all images are equally likely, and so are the known pixels within an image;

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_type_hints
 
-from fijibridge.nn.patches.sampling import DEFAULT, Sampling
+from fijibridge.nn.patches.sampling_modes import DEFAULT, Sampling
 from fijibridge.renames import rename_attributes
 
 

@@ -8,7 +8,7 @@ import pytest
 from fijibridge.errors import RenamedWarning, TrainingError
 from fijibridge.nn import patches
 from fijibridge.nn.patches import PatchSampler, density, places
-from fijibridge.nn.patches.sampling import DEFAULT, MODES, Sampling, mode_list, sampling_mode
+from fijibridge.nn.patches.sampling_modes import DEFAULT, MODES, Sampling, mode_list, sampling_mode
 
 
 def test_type_and_docs_list_the_modes():
@@ -32,7 +32,7 @@ def test_the_registry_loads_no_array_library(python):
     python(
         """
         import sys
-        from fijibridge.nn.patches.sampling import MODES
+        from fijibridge.nn.patches.sampling_modes import MODES
         assert not {"torch", "numpy", "scipy"} & set(sys.modules)
         """
     )
