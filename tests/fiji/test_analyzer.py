@@ -174,7 +174,7 @@ def test_labels_over_time_and_over_channels(clean):
     clean.show(fb.as_image(both, "tcyx"), name="tc")
     assert clean.measure(labels, "tc", ["mean"])["Mean"].tolist() == [110, 210, 310]
     assert clean.measure(labels, "tc", ["mean"], channel=1)["Mean"].tolist() == [120, 220, 320]
-    with pytest.raises(ImageError, match="2 slices, the image has 3"):
+    with pytest.raises(ImageError, match="2 slices, but the image has 3"):
         clean.measure(labels[:2], "t")
 
 
