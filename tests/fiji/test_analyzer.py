@@ -160,7 +160,7 @@ def test_on_the_channel_slice_and_frame_that_a_roi_belongs_to(clean):
         [2, 1, 0], [3, 1, 2], [3, 2, 0]
     )  # fmt: skip
     assert clean.measure([box.at(z=2, t=3)], "h", ["mean"], channel=1)["Mean"].tolist() == [322]
-    with pytest.raises(ImageError, match="frame 9, the image has 3"):
+    with pytest.raises(ImageError, match="frame 9, but the image has 3"):
         clean.measure([box.at(t=9)], "h")
 
 
