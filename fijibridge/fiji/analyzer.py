@@ -68,7 +68,7 @@ def _rois_of(cells: Any, image: Any) -> list[Roi]:
 
 
 def _image_of(image: Array | Which, cells: Any) -> tuple[Any, int | None]:
-    """Return the ImagePlus to measure, and its id if it is open; raise if it does not fit the cells."""
+    """Return the ImagePlus to measure, and the id of the open image or None; raise if it does not fit the cells."""
     if image is None or isinstance(image, str | int):
         imp = windows.find(image)
         open_id: int | None = int(imp.getID())
@@ -104,7 +104,7 @@ def _channel_number(imp: Any, channel: int | str | None) -> int | None:
 
 
 def measure_rois(imp: Any, rois: Any, names: Sequence[str], channel: int | None = None) -> pd.DataFrame:
-    """Measure ROIs with ImageJ's Analyzer, each on the slice of its position.
+    """Measure ROIs with ImageJ's Analyzer. Each ROI is measured on its own slice.
 
     Parameters
     ----------

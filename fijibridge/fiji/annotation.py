@@ -70,7 +70,7 @@ def corrected_cells(before: Array, which: Which, source: Source | Literal["label
 
 
 def _painted(known: xr.DataArray, which: Which) -> xr.DataArray:
-    """Return the cells of a label image whose pixels were painted."""
+    """Return the label image whose pixels were painted, with the axes and calibration of `known`."""
     painted = imageplus.from_imageplus(windows.find(which))
     if painted.shape != known.shape:
         raise ImageError(
@@ -90,7 +90,7 @@ def _drawn(known: xr.DataArray, which: Which, source: Source | None, target: Any
 
 
 def _in_manager(imp: Any) -> bool:
-    """Tell whether the cells of an image are edited in the ROI Manager.
+    """Tell whether the cells of an image are being edited in the ROI Manager.
 
     Raises
     ------
@@ -219,6 +219,6 @@ def _known_region(title: str, image: xr.DataArray) -> xr.DataArray:
 
 
 def _without_channels(image: xr.DataArray, array: npt.NDArray[Any]) -> xr.DataArray:
-    """Return an array with the axes and coordinates of an image without channels."""
+    """Return an array as DataArray, with the axes and coordinates that an image has without its channels."""
     one = first_channel(image)
     return xr.DataArray(array, dims=one.dims, coords=one.coords)

@@ -48,10 +48,10 @@ Callback = Callable[[Event], object]
 
 
 class Events:
-    """The callbacks of one session, called for one event at a time on a Python thread.
+    """The callbacks of one session, which are called on a Python thread, for one event at a time.
 
-    Java's event thread only queues events, so that callbacks may be slow and may call Fiji. An event equal to one that
-    is still in the queue is dropped.
+    Java's event thread only queues events, so callbacks may be slow and may call Fiji. A new event is dropped if an
+    equal event is still in the queue.
     """
 
     def __init__(self) -> None:

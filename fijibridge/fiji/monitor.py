@@ -248,7 +248,7 @@ def metrics_plot(curves: pd.DataFrame, title: str) -> Any:
 
 
 def with_look(picture: xr.DataArray) -> xr.DataArray:
-    """Return a copy of an image with membrane probabilities that is displayed in grey, and the probabilities in red."""
+    """Return an image that is displayed in grey, except its last channel, the membrane probability, which is red."""
     ramp, nothing = np.arange(256, dtype=np.uint8), np.zeros(256, np.uint8)
     gray, red = (LookupTable.of(np.stack(bands, axis=1)) for bands in ([ramp] * 3, [ramp, nothing, nothing]))
     images = picture.sizes["c"] - 1
@@ -262,7 +262,7 @@ def with_look(picture: xr.DataArray) -> xr.DataArray:
 
 
 def metrics_label(curves: pd.DataFrame) -> str:
-    """Return the label of the y axis: loss, score, or both."""
+    """Return the label of the y axis, ``"loss"``, ``"score"`` or both."""
     names: list[Any] = [name for name in curves.columns if curves[name].notna().any()]
     losses = any(str(name).endswith("loss") for name in names)
     scores = any(not str(name).endswith("loss") for name in names)

@@ -26,7 +26,9 @@ PAINT = "fijibridge colours"
 
 
 def to_java(rois: Sequence[Roi], imp: Any = None, colors: Sequence[int] = ()) -> Any:
-    """Convert ROIs to ImageJ's in one call; on a hyperstack, a single-number position becomes a slice or frame.
+    """Convert ROIs to ImageJ's in one call to Java.
+
+    On a hyperstack, a position that is a single number becomes a slice or a frame.
 
     Parameters
     ----------
@@ -45,7 +47,7 @@ def to_java(rois: Sequence[Roi], imp: Any = None, colors: Sequence[int] = ()) ->
 
 
 def position_axis(imp: Any) -> Literal["slice", "frame", "channel"]:
-    """Return the axis along which a single-number position of a ROI counts: that of the label image's planes."""
+    """Return the axis that a ROI's position refers to if it is a single number: the axis of a label image's planes."""
     return cast(Literal["slice", "frame", "channel"], str(classes.rois().axis(imp)))
 
 
@@ -64,7 +66,10 @@ def plane_of(imp: Any, roi: Any) -> int:
 
 
 def from_java(rois: Any) -> list[Roi]:
-    """Copy ImageJ's ROIs into Python in one call; if a ROI has a frame but no slice, the frame is its position."""
+    """Copy ImageJ's ROIs into Python in one call to Java.
+
+    If a ROI has a frame but no slice, the frame becomes its position.
+    """
     array = jpype.JArray(jpype.JClass("ij.gui.Roi"))(list(rois))
     # on the event thread, because ImageJ temporarily sets a colour on a ROI without colour while it draws the ROI there
     data, sizes = on_event_thread(lambda: classes.rois().encode(array))
@@ -108,7 +113,7 @@ def outline(imp: Any, rois: Sequence[Roi], colors: Colors | None) -> None:
 
 
 def add_to_manager(rois: Any) -> None:
-    """Add ROIs to the ROI Manager, each on its own slice, without showing them: the overlay shows them."""
+    """Add ROIs to the ROI Manager, which keeps their slices but does not draw them, because the overlay draws them."""
 
     def add() -> None:
         classes.rois().add(jpype.JClass("ij.plugin.frame.RoiManager").getRoiManager(), rois)
@@ -232,7 +237,7 @@ def add_rois(rois: Iterable[Roi] | Roi, which: Which, colors: Colors | None = No
 
 
 def activate_and_select(which: Which, roi: Roi | str | None) -> None:
-    """Make an image the active one, and select a ROI in it: a Python ROI, or the one with this name in Fiji."""
+    """Make an image the active one, and select a ROI in it. `roi` is a ROI, or the name of a ROI in Fiji."""
     imp = windows.find(which)
     java = None
     if isinstance(roi, Roi):

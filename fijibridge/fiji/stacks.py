@@ -26,7 +26,7 @@ _PROCESSORS = {np.uint8: "ByteProcessor", np.uint16: "ShortProcessor", np.float3
 
 
 class ImageStack:
-    """The pixels of an ImagePlus as an array (t, c, z, y, x), read when it is indexed.
+    """The pixels of an ImagePlus as an array (t, c, z, y, x), which are read when the array is indexed.
 
     The array refers to the planes, not to the window. It shows edited pixels, but not later changes of the whole image
     (crop, new type, deleted slices, close).
@@ -129,7 +129,7 @@ def _indices(index: int | slice, size: int) -> range:
 
 
 class ArrayStack:
-    """Python array (numpy, memmap, zarr, dask) as an ImageJ virtual stack, read as the user scrolls."""
+    """Virtual ImageJ stack of a Python array (numpy, memmap, zarr, dask), which is read as the user scrolls."""
 
     def __init__(self, array: Any, labels: Sequence[str | None], rgb: bool):
         self.array, self.rgb = array, rgb  # (t, c, z, y, x)
@@ -187,7 +187,7 @@ def virtual_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     Raises
     ------
     ImageError
-        If ImageJ has no pixel type for `dtype`, as for complex numbers.
+        If ImageJ has no pixel type for `dtype`, for example if it is complex.
     """
     if dtype in (np.uint8, np.uint16, np.float32):
         return np.dtype(dtype)

@@ -19,7 +19,7 @@ from fijibridge.imagej.tables import columns_of, with_index
 
 
 def to_dataframe(table: Any) -> pd.DataFrame:
-    """Copy a ResultsTable into a DataFrame: numbers as float64, text as str; empty cells are NaN or ``""``."""
+    """Copy a ResultsTable into a DataFrame of float64 and str columns; empty cells become NaN or ``""``."""
     return frame_of(classes.tables().columns(table))
 
 
@@ -77,7 +77,7 @@ def table_names() -> list[str]:
 
 
 def show(table: Any, name: str, interactive: bool) -> None:
-    """Show a ResultsTable, in the window with that title if it is open."""
+    """Show a ResultsTable. If a window with that title is open, it is used; without windows, the table is only kept."""
     if not interactive and name != "Results":
         state.tables[name] = table
     if name == "Results":

@@ -61,7 +61,7 @@ def note_written(imp: Any, written: Mapping[int, tuple[Any, Any]], was_changed: 
 
 
 def arrays_of(imp: Any) -> list[Any]:
-    """Return the Java array of pixels of each plane."""
+    """Return, for each plane, the Java array of its pixels."""
     return list(classes.images().arrays(imp))
 
 
@@ -87,7 +87,7 @@ def empty_like(stack: Any) -> Any:
 
 
 def keep(imp: Any, before: Any) -> None:
-    """Keep the image before a push, until Java needs the memory."""
+    """Keep the image from before a push until Java needs the memory."""
     classes.pushes().keep(imp, before)
 
 

@@ -145,12 +145,12 @@ def replace(imp: Any, new: Any, keep_view: bool) -> Any:
 
 
 def undo(imp: Any) -> Any:
-    """Undo the last push or write of an image, and return the image that is open afterwards.
+    """Undo the last replacement of an image's pixels, and return the image that is open afterwards.
 
     Raises
     ------
     ImageError
-        If there was none, or Java needed the memory of the previous pixels.
+        If no pixels were replaced, or Java needed the memory of the previous pixels.
     """
     before = fiji_undo.taken_back(imp)
     overlay = before.getOverlay()
@@ -170,7 +170,7 @@ def write(image: xr.DataArray, title: Which = None) -> None:
     Raises
     ------
     ImageError
-        If the attributes do not identify the open image, or the pixels do not fit it.
+        If the attributes of `image` do not identify the open image, or the pixels do not fit the open image.
     """
     if not isinstance(image, xr.DataArray):
         raise ImageError(

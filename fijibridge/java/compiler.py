@@ -26,6 +26,7 @@ from fijibridge.java.cache import cache_folder, key_of
 log = logging.getLogger("fijibridge")
 
 Part = Literal["session", "foreign"]
+"""Part of the sources: for Fiji in Python's process, or for a Fiji that was started without Python."""
 _FOLDERS: dict[Part, tuple[str, ...]] = {
     "session": ("fijibridge", "fijibridge/session", "ij/macro", "ij/plugin"),
     "foreign": ("fijibridge", "fijibridge/foreign"),
@@ -153,12 +154,12 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def answer(arguments: Sequence[str]) -> dict[str, object]:
-    """Return the folder of the compiled classes of a part, or the error.
+    """Return the folder with the compiled classes of a part, or the error message, as ``main`` prints them.
 
     Parameters
     ----------
     arguments
-        As on the command line: part, home folder and version of Java, version of ImageJ, jars.
+        Arguments of the command line: part, home folder and version of Java, version of ImageJ, jars.
     """
     part, java, java_version, imagej_version, *path = arguments
     target = Target(Path(java), java_version, imagej_version, tuple(map(Path, path)))

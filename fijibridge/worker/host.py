@@ -140,7 +140,7 @@ class Crossing:
 
 
 def image_from(description: Mapping[str, Any]) -> xr.DataArray:
-    """Return a described image, in the same form as :func:`fijibridge.fiji.imageplus.from_imageplus`.
+    """Return the image that a message describes, like :func:`fijibridge.fiji.imageplus.from_imageplus`.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def image_from(description: Mapping[str, Any]) -> xr.DataArray:
 
 
 def cells_from(description: Mapping[str, Any]) -> xr.DataArray:
-    """Return the label image of cells drawn as ROIs.
+    """Return the label image of cells that were drawn as ROIs.
 
     Raises
     ------

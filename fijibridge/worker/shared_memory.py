@@ -157,8 +157,8 @@ def arrays_of(blocks: Sequence[Any]) -> list[npt.NDArray[Any]]:
 def _array(block: NDArray) -> npt.NDArray[Any]:
     """Return a block as an array that keeps the memory mapped.
 
-    ``numpy.ndarray(buffer=...)``, which Appose uses, does not: reading such an array after the block was closed crashes
-    the process.
+    ``numpy.ndarray(buffer=...)``, which Appose uses, does not keep the memory mapped: reading such an array after the
+    block was closed crashes the process.
     """
     return np.frombuffer(block.shm.buf, block.dtype, math.prod(block.shape)).reshape(block.shape)
 

@@ -220,7 +220,7 @@ def is_disposed(context: Any) -> bool:
 
 
 def refuse_forked() -> None:
-    """Raise if this process was forked from one that runs a JVM: the first call into Java would hang."""
+    """Raise if this process was forked from one that runs a JVM, because the first call into Java would hang."""
     if state.forked:
         raise SessionError(
             "this process was forked from one that runs a JVM, and a JVM does not survive a fork: create processes "

@@ -19,7 +19,7 @@ def has_class(name: str) -> bool:
 
 
 def accessible(member: Any) -> Any:
-    """Return a field, method or constructor of ``java.lang.reflect``, made accessible."""
+    """Make a field, method or constructor of ``java.lang.reflect`` accessible, and return it."""
     member.setAccessible(True)
     return member
 

@@ -73,8 +73,9 @@ EVENTS = (
 def initialise_events() -> None:
     """Initialize AWT's event classes before we open a window or create a listener.
 
-    Creating a listener outside AWT's thread initializes the class of its event, which waits for AWT's lock. AWT's
-    thread holds this lock while it handles an event, and may itself wait for the same class: a deadlock.
+    If a thread other than AWT's creates a listener, it initializes the class of the listener's event, and so waits for
+    AWT's lock. AWT's thread holds this lock while it handles an event, and may wait for the same class, so that both
+    threads would wait forever.
     """
     loader = java_class("java.lang.ClassLoader").getSystemClassLoader()
     for name in EVENTS:
@@ -146,7 +147,7 @@ def start_embedded(headless: bool, heap: str | None) -> Java:
 
 
 def _start_jpype(java: Java, options: list[str]) -> None:
-    """Start the JVM as scyjava does, but do not run ``java -version`` first, which saves a process."""
+    """Start the JVM as scyjava does, but do not run ``java -version`` first, which saves time."""
     import jpype.config
 
     library = next(map(str, java_libraries(java.home)), None)
@@ -211,7 +212,7 @@ def _archive_options(java: Java) -> list[str]:
 
 
 def _patch(patched: Path, headless: bool) -> None:
-    """Patch ImageJ's classes unless they come from the patched jar, and save them for the next start.
+    """Patch ImageJ's classes unless they come from the patched jar, and save the patched classes for the next start.
 
     Java is asked which jar it uses, because the file system does not show this: another process may have written the
     jar meanwhile, and Java skips a jar that it cannot read. Call this function before any class of ij.* is loaded,
@@ -322,7 +323,7 @@ def _restore_environment(name: str, value: str | None) -> None:
 
 @contextmanager
 def _without_chatter() -> Iterator[None]:
-    """Hide jgo's messages about a missing jar tool, which is not needed."""
+    """Hide jgo's messages about a missing program ``jar``, because this program is not needed."""
     logger = logging.getLogger("jgo")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -190,8 +190,8 @@ final class Caller {
     }
 
     /**
-     * Ends the macro, with an error unless `quietly`. Without windows, ImageJ then drops its list of open images, so this
-     * method restores the list.
+     * Ends the macro, with an error unless `quietly`. Without windows, ImageJ then drops its list of open images; this
+     * method restores it.
      */
     private void stopMacro(String message, boolean quietly) {
         Map<String, Object> kept = new HashMap<>();

@@ -21,7 +21,7 @@ public class FijiBridge implements PlugIn {
         if (thrown != null) throw (RuntimeException) thrown;
     }
 
-    /** Finds the kind of caller on the stack: menu, IJ.run in a script, or run in a macro that ImageJ or Python runs. */
+    /** Finds the kind of caller on the stack: menu, IJ.run in a script, or run in a macro that ImageJ or Python ran. */
     private static int caller() {
         StackTraceElement[] frames = new Throwable().getStackTrace();
         for (int i = 0; i < frames.length; i++) {
