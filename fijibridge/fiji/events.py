@@ -76,7 +76,9 @@ class Events:
             If Fiji runs without windows, because ImageJ then sends no events, or if `kind` is unknown.
         """
         if headless():
-            raise SessionError("ImageJ sends no events without windows: start Fiji with mode='interactive'")
+            raise SessionError(
+                "ImageJ sends no events without windows: start Fiji with mode='interactive' in a new Python process"
+            )
         if kind not in KINDS:
             raise SessionError(f"there is no event {kind!r}; expected one of {', '.join(KINDS)}")
         entry = (kind, callback)

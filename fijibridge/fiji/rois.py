@@ -219,7 +219,7 @@ def selected_box(imp: Any) -> dict[str, slice]:
     left, top = max(int(box.x), 0), max(int(box.y), 0)
     right, bottom = min(int(box.x + box.width), int(imp.getWidth())), min(int(box.y + box.height), int(imp.getHeight()))
     if right <= left or bottom <= top:
-        raise RoiError(f"region='roi', but the selection of {str(imp.getTitle())!r} is outside the image")
+        raise RoiError(f"region='roi', but the selection of {str(imp.getTitle())!r} is outside the image: move it")
     return {"y": slice(top, bottom), "x": slice(left, right)}
 
 

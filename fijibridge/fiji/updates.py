@@ -202,7 +202,8 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
         raise ImageError(f"{title!r} is a virtual stack, which cannot be written to: duplicate it in ImageJ")
     if image.dtype != stack.dtype:
         raise ImageError(
-            f"the pixels are {image.dtype}, but those of {title!r} are {stack.dtype}: show them as a new image"
+            f"the pixels are {image.dtype}, but the pixels of {title!r} are {stack.dtype}: show the edited pixels as a "
+            "new image"
         )
     if not set(image.dims) <= set(DIMS):
         raise ImageError(f"the pixels have the axes {image.dims}; expected some of {' '.join(DIMS)}")
@@ -212,7 +213,7 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
     array = image.values.reshape([len(p) for p in places])
     t_range, c_range, z_range, rows, columns = places
     if stack.rgb and len(c_range) != 3:
-        raise ImageError("an RGB image can only be written with all three channels")
+        raise ImageError(f"the pixels have {len(c_range)} channel(s); an RGB image needs all three: write all channels")
     whole = len(rows) == stack.shape[3] and len(columns) == stack.shape[4]
     depth = stack.shape[2]
     old = fiji_undo.empty_like(imp.getStack())

@@ -105,7 +105,7 @@ def _lock() -> BaseFileLock | None:
     except Timeout:
         log.warning("another process has been fetching jars for %g s; continuing without waiting for it", LOCK_TIMEOUT)
     except OSError as error:  # a read-only cache needs no lock
-        log.debug("no lock in %s: %s", cache, error)
+        log.debug("jars are fetched without a lock, because none can be created in %s: %s", cache, error)
     return None
 
 

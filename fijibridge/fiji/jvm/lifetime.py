@@ -137,7 +137,7 @@ def refuse_another(where: str | Path, mode: Mode, heap: str | None) -> None:
             f"this process already runs {there}; Fiji.start({str(where)!r}, mode={mode!r}) needs a new Python process"
         )
     if heap is not None:
-        log.warning("heap=%s is ignored: the JVM of this process is already running", heap)
+        log.warning("heap=%s is ignored, because the JVM of this process is already running", heap)
 
 
 def start(where: str | Path, mode: Mode, heap: str | None) -> Running:

@@ -38,8 +38,8 @@ class Annotation(Base):
 
         Notes
         -----
-        To correct a cell, click it in the ROI Manager, drag its outline or paint it with the selection brush, then
-        press *Update*. *Delete* removes the cell. To add a cell, draw its outline and press [t]. To split a cell,
+        To correct a cell, click it in the ROI Manager, drag its outline or change the outline with the selection brush,
+        then press *Update*. *Delete* removes the cell. To add a cell, draw its outline and press [t]. To split a cell,
         delete it and draw both parts.
         """
         self._ready()
@@ -124,8 +124,8 @@ class Annotation(Base):
         RoiError
             If an image has no cells, or `cells` names an image that is not saved.
         ImageError
-            If the known region of an image differs between slices, because an ImageJ selection is the same on every
-            slice.
+            If the known region of an image differs between slices. Such a region cannot be saved, because an ImageJ
+            selection is the same on every slice.
         DatasetError
             If the folder already contains a training set, or a field is invalid.
 

@@ -145,7 +145,7 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
     def _entered(self) -> Fiji:
         """Add the verbs to the menu, and return the session."""
         if self.mode == "interactive":
-            # AWT's thread inherits the class loader of the thread that calls it first, which may have none
+            # AWT's thread inherits the class loader of the first thread that calls it, so this thread must have one
             windows.on_event_thread(startup.prepare_thread)
         self._calls.enter()
         return self

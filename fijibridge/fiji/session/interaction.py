@@ -79,7 +79,9 @@ class Interaction(Base):
         """
         self._ready()
         if self.mode == "headless":
-            raise SessionError("wait_for_user() needs windows: start Fiji with mode='interactive'")
+            raise SessionError(
+                "wait_for_user() needs windows: start Fiji with mode='interactive' in a new Python process"
+            )
         return windows.wait_for_user(dialog_title, text)
 
     def run_macro(self, code: str, argument: str = "") -> str:

@@ -20,7 +20,7 @@ def perform_here(asked: str) -> str:
     ----------
     asked
         JSON object. Its field ``what`` is one of ``"hello"``; ``"classes"``, with the field ``target`` (see
-        :mod:`fijibridge.java.compiler`); ``"read"`` or ``"write"`` (see :mod:`fijibridge.verbs.macro_options`); and
+        :mod:`fijibridge.java.compiler`); ``"read"`` and ``"write"`` (see :mod:`fijibridge.verbs.macro_options`); and
         ``"perform"``, with the fields ``verb`` (its name) and ``given`` (values by parameter name).
 
     Returns

@@ -20,7 +20,7 @@ class Training(Base):
     def training_monitor(self, name: str = "Training") -> monitor.TrainingMonitor:
         """Return an observer for :func:`fijibridge.train` that shows progress, curves and a validation picture in Fiji.
 
-        By default, a training in this process has this observer. If you pass other observers, pass this one, too.
+        By default, a training in this process has this observer. If you pass other observers, pass this observer, too.
 
         Parameters
         ----------

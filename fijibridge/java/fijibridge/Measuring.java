@@ -19,7 +19,7 @@ public final class Measuring {
      * Measures ROIs. The image stays unchanged, because a second image with the same pixels is measured.
      *
      * @param flags constants of {@link ij.measure.Measurements}
-     * @param channel 1-based number of the channel; 0 for the current one
+     * @param channel 1-based number of the channel; 0 for the channel of each ROI, or else the current channel
      * @return a double[] or String[] for each column, with one row per ROI, in the order of the ROIs
      */
     public static synchronized Map<String, Object> measure(ImagePlus imp, Roi[] rois, int flags, int channel) {

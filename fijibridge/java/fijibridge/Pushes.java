@@ -136,7 +136,7 @@ public final class Pushes {
      * images is composite, or their sizes differ), a new window opens in its place.
      *
      * @param keepView true to keep position and zoom
-     * @param context SciJava context, whose Dataset of the image is updated; null in plain ImageJ
+     * @param context SciJava context in which the image's Dataset is updated; null in plain ImageJ
      * @return the image that is open afterwards
      */
     public static ImagePlus replace(ImagePlus imp, ImagePlus made, boolean keepView, Object context) {

@@ -33,8 +33,8 @@ public final class Rois {
      * @param data bytes of all ROIs
      * @param sizes number of bytes of each ROI
      * @param colors stroke colour of each ROI, 0xAARRGGBB; if empty, the ROIs keep their own
-     * @param axis axis of a hyperstack ("slice" or "frame") that single-number positions refer to; "" to keep such
-     *     positions
+     * @param axis axis of a hyperstack, "slice" or "frame", that a single-number position refers to; "" to keep such a
+     *     position
      */
     public static Roi[] decode(byte[] data, int[] sizes, int[] colors, String axis) {
         Roi[] rois = new Roi[sizes.length];
@@ -145,7 +145,7 @@ public final class Rois {
         return 0;
     }
 
-    /** Makes a ROI the selection of an image, shows its slice and scrolls it into view. */
+    /** Makes a ROI the selection of an image, shows its slice and scrolls the ROI into view. */
     public static void select(ImagePlus imp, Roi roi) {
         if (imp.isHyperStack()) {
             int[] place = place(imp, roi);
@@ -165,7 +165,11 @@ public final class Rois {
         imp.repaintWindow();
     }
 
-    /** Returns the ROI with a name in an image's overlay, preferably on the plane `position`; null if there is none. */
+    /**
+     * Returns the ROI with a name in an image's overlay; null if there is none.
+     *
+     * @param position 1-based number of the slice or frame that is preferred if several ROIs have this name; 0 for none
+     */
     public static Roi named(ImagePlus imp, String name, int position) {
         Roi found = null;
         boolean frames = axis(imp).equals("frame");
@@ -183,8 +187,8 @@ public final class Rois {
     /**
      * Returns an overlay that colours the planes of a label image whose ids outnumber the colours of a lookup table.
      *
-     * @param planes byte[], short[], int[] or float[] of each plane
-     * @param palette 0xRRGGBB: black for the background, then colours that are used cyclically
+     * @param planes pixels of each plane: byte[], short[], int[] or float[]
+     * @param palette colours as 0xRRGGBB: black for the background, then the colours that are used cyclically
      */
     public static Overlay painted(Object[] planes, int width, int height, int[] palette) {
         Overlay overlay = new Overlay();

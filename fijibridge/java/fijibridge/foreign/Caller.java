@@ -148,7 +148,7 @@ final class Caller {
 
     // --- the end ------------------------------------------------------------------------------------
 
-    /** Ends the caller; if the caller is a person, shows the message instead. If `quietly`, shows no message. */
+    /** Ends the caller; if the caller is a person, shows the message instead. Shows no message if quietly. */
     void end(String command, String message, boolean quietly) throws Exception {
         if (kind == Kind.PERSON) {
             if (!quietly) show(command, Dialog.wrapped(message));
@@ -190,7 +190,7 @@ final class Caller {
     }
 
     /**
-     * Ends the macro, with an error unless `quietly`. Without windows, ImageJ then drops its list of open images; this
+     * Ends the macro, with an error unless quietly. Without windows, ImageJ then drops its list of open images; this
      * method restores it.
      */
     private void stopMacro(String message, boolean quietly) {
