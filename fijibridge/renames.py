@@ -198,6 +198,7 @@ def renamed_keywords(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]
                     kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 
+        call.__renamed__ = dict(names)  # type: ignore[attr-defined]
         return call
 
     return decorate
@@ -233,6 +234,7 @@ def keyword_only(*names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
                 kwargs[name] = value
             return function(*args[:count], **kwargs)  # type: ignore[arg-type]
 
+        call.__positional_before__ = names  # type: ignore[attr-defined]
         return call
 
     return decorate

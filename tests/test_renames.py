@@ -1,6 +1,7 @@
 """Names of version 0.1 work, and say what they are called now."""
 
 import importlib
+import inspect
 import json
 import pickle
 import pkgutil
@@ -111,3 +112,38 @@ def test_names_that_moved_are_found_in_their_old_modules(module, name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RenamedWarning)
         assert getattr(importlib.import_module(f"fijibridge.{module}"), name) is not None
+
+
+def renamed_functions():
+    """Yield all functions and methods of the package that accept an old name or an old order of parameters."""
+    for found in pkgutil.walk_packages(fijibridge.__path__, "fijibridge."):
+        if found.name.endswith("__main__"):
+            continue
+        module = importlib.import_module(found.name)
+        own = [value for value in vars(module).values() if getattr(value, "__module__", None) == found.name]
+        for owner in (module, *(value for value in own if isinstance(value, type))):
+            for name, value in vars(owner).items():
+                plain = getattr(value, "__func__", value)
+                if (
+                    getattr(plain, "__module__", None) == found.name
+                    and callable(plain)
+                    and hasattr(plain, "__wrapped__")
+                ):
+                    yield f"{owner.__name__}.{name}", plain
+
+
+def test_the_new_names_of_parameters_exist_and_the_old_ones_do_not():
+    """A decorator with a mistyped name would break the scripts that it is there for."""
+    checked = 0
+    for name, function in renamed_functions():
+        layer, kinds = function, {p.name: p.kind for p in inspect.signature(function).parameters.values()}
+        anything = inspect.Parameter.VAR_KEYWORD in kinds.values()
+        while layer is not None:
+            for old, new in getattr(layer, "__dict__", {}).get("__renamed__", {}).items():
+                assert anything or (new in kinds and old not in kinds), (name, old, new)
+                checked += 1
+            for moved in getattr(layer, "__dict__", {}).get("__positional_before__", ()):
+                assert kinds[moved] is inspect.Parameter.KEYWORD_ONLY, (name, moved)
+                checked += 1
+            layer = getattr(layer, "__wrapped__", None)
+    assert checked > 60

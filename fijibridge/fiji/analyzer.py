@@ -1,4 +1,4 @@
-"""Measurements of cells by ImageJ's Analyzer, each cell on its own slice and channel."""
+"""Measure cells with ImageJ's Analyzer. Each cell is measured on its own slice and channel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["ALL_MEASUREMENTS", "MEASUREMENTS", "measure", "measure_rois", "measu
 
 
 def measurement_flags(names: Sequence[str]) -> int:
-    """Return ImageJ's flags for names of :data:`ALL_MEASUREMENTS`."""
+    """Return ImageJ's combined flags for measurements named in :data:`ALL_MEASUREMENTS`."""
     constants = jpype.JClass("ij.measure.Measurements")
     flags = 0
     for name in measurement_constants(names):
@@ -55,20 +55,20 @@ def measure(
 
 
 def _rois_of(cells: Any, image: Any) -> list[Roi]:
-    """Return the ROIs to measure, from a label image, a list, or a source in Fiji."""
+    """Return the ROIs to measure, which come from a label image, a list, or a source in Fiji."""
     if isinstance(cells, str):
         which = image if image is None or isinstance(image, str | int) else None
         return fiji_rois.copy_rois(cells, which)  # type: ignore[arg-type]
     rois = list(cells) if isinstance(cells, Sequence) else labels_to_rois(cells)
     if not all(isinstance(r, Roi) for r in rois):
-        raise RoiError("measure() expects a label image or a list of fijibridge.Roi")
+        raise RoiError("measure() expects a label image, a list that contains only fijibridge.Roi, or a source of ROIs")
     if not rois:
         raise RoiError("there are no cells to measure")
     return rois
 
 
 def _image_of(image: Array | Which, cells: Any) -> tuple[Any, int | None]:
-    """Return the ImagePlus to measure, and its id if it is open; raise if it does not fit the cells."""
+    """Return the ImagePlus to measure, and the id of the open image or None; raise if it does not fit the cells."""
     if image is None or isinstance(image, str | int):
         imp = windows.find(image)
         open_id: int | None = int(imp.getID())
@@ -78,11 +78,13 @@ def _image_of(image: Array | Which, cells: Any) -> tuple[Any, int | None]:
         came_from = imageplus.open_id(source)
         open_id = None if came_from is None or windows.with_id(came_from) is None else came_from
     if hasattr(cells, "shape") and (int(imp.getHeight()), int(imp.getWidth())) != tuple(cells.shape[-2:]):
-        raise ImageError(f"labels have shape {cells.shape}, the image is {imp.getHeight()} x {imp.getWidth()} (y, x)")
+        raise ImageError(
+            f"the labels have shape {cells.shape}, but the image has {imp.getHeight()} x {imp.getWidth()} pixels (y, x)"
+        )
     if getattr(cells, "ndim", 2) == 3:
         planes = fiji_rois.depth(imp)
         if planes != cells.shape[0]:
-            raise ImageError(f"labels have {cells.shape[0]} slices, the image has {planes}")
+            raise ImageError(f"the labels have {cells.shape[0]} slices, but the image has {planes}")
     return imp, open_id
 
 
@@ -94,20 +96,20 @@ def _channel_number(imp: Any, channel: int | str | None) -> int | None:
     if isinstance(channel, str):
         names = [str(imp.getStack().getShortSliceLabel(i + 1) or "") for i in range(count)]
         if channel not in names:
-            raise ImageError(f"no channel {channel!r}; the image has {names}")
+            raise ImageError(f"there is no channel {channel!r}; the image has the channels {names}")
         return names.index(channel) + 1
     if not -count <= channel < count:
-        raise ImageError(f"channel {channel}; the image has channels 0 to {count - 1}")
+        raise ImageError(f"there is no channel {channel}; the image has the channels 0 to {count - 1}")
     return channel % count + 1
 
 
 def measure_rois(imp: Any, rois: Any, names: Sequence[str], channel: int | None = None) -> pd.DataFrame:
-    """Measure ROIs with ImageJ's Analyzer, each on the slice of its position.
+    """Measure ROIs with ImageJ's Analyzer. Each ROI is measured on its own slice.
 
     Parameters
     ----------
     imp
-        An ``ij.ImagePlus``. It stays unchanged: a second ImagePlus with the same pixels is measured.
+        An ``ij.ImagePlus``, which stays unchanged because a second ImagePlus with the same pixels is measured.
     rois
         Java array of ``ij.gui.Roi``. ROIs without a position are measured on the current slice.
     names

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _EDITED = "fijibridge.edited"
 """Property of the image whose cells are edited in the ROI Manager."""
 _PULLED = "pulled"
-"""Value of this property once the overlay contains the edited cells."""
+"""Value of the property :data:`_EDITED` once the overlay contains the edited cells."""
 _VARIES = "fijibridge.region"
 """Property of an image whose known region differs between slices."""
 
@@ -70,18 +70,18 @@ def corrected_cells(before: Array, which: Which, source: Source | Literal["label
 
 
 def _painted(known: xr.DataArray, which: Which) -> xr.DataArray:
-    """Return the cells of a label image whose pixels were painted."""
+    """Return the label image whose pixels were painted, with the axes and calibration of `known`."""
     painted = imageplus.from_imageplus(windows.find(which))
     if painted.shape != known.shape:
         raise ImageError(
-            f"{painted.name!r} has shape {painted.shape}, but the cells before editing have {known.shape}: title=... "
-            "must name the label image that was painted"
+            f"{painted.name!r} has shape {painted.shape}, but the cells before editing have shape {known.shape}: "
+            "title=... must name the label image that was painted"
         )
     return known.copy(data=as_labels(painted, str(painted.name)))
 
 
 def _drawn(known: xr.DataArray, which: Which, source: Source | None, target: Any) -> xr.DataArray:
-    """Return the cells given by the edited ROIs; none if all were deleted."""
+    """Return the label image of the edited ROIs; it contains no cells if all ROIs were deleted."""
     from fijibridge.cells.corrections import labels_from_corrected
 
     if source is None and target is not None and _in_manager(target):
@@ -90,7 +90,7 @@ def _drawn(known: xr.DataArray, which: Which, source: Source | None, target: Any
 
 
 def _in_manager(imp: Any) -> bool:
-    """Tell whether the cells of an image are edited in the ROI Manager.
+    """Tell whether the cells of an image are being edited in the ROI Manager.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def _in_manager(imp: Any) -> bool:
     if rois.manager() is None and str(state) != _PULLED:
         raise RoiError(
             "the ROI Manager in which the cells were edited is closed, and the changes made there are lost; "
-            "corrected_cells(source='overlay') returns the cells as they were before"
+            "corrected_cells(source='overlay') returns the cells as they were before editing"
         )
     return rois.manager() is not None
 
@@ -125,7 +125,10 @@ def save_training_set(
     chosen = _annotated(cells) if titles is None else list(titles)
     if not chosen:
         here = [str(imp.getTitle()) for imp in windows.open_images()]
-        raise RoiError(f"no open image has cells in its overlay: draw cells and add them with [b]; open images: {here}")
+        raise RoiError(
+            "no open image has cells in its overlay: draw cells and add them to the overlay with [b]; "
+            f"open images: {here}"
+        )
     others = [title for title in cells if title not in chosen]
     if others:
         raise RoiError(f"cells=... names {others}, but the images to save are {chosen}")
@@ -134,7 +137,7 @@ def save_training_set(
         image = imageplus.from_imageplus(windows.find(title))
         name = file_name(title)
         if name in images:
-            raise ImageError(f"two images would be saved as {name!r}: rename one of {chosen}")
+            raise ImageError(f"two images would be saved under the name {name!r}: rename one of {chosen}")
         images[name] = {"image": image, "labels": _cells_of(title, image, cells.get(title), len(chosen) == 1)}
         if region is not None:
             images[name]["region"] = _known_region(title, image)
@@ -160,7 +163,7 @@ def open_training_set(folder: str | os.PathLike[str] | Dataset, names: Sequence[
 
 
 def _select_region(imp: Any, known: npt.NDArray[np.bool_]) -> None:
-    """Select the known region of an image, if it is the same on all slices."""
+    """Select the known region of an image; if the region differs between slices, warn instead."""
     plane = known.reshape(-1, *known.shape[-2:])[0]
     if not (known == plane).all():
         imp.setProperty(_VARIES, "slices")
@@ -175,7 +178,7 @@ def _select_region(imp: Any, known: npt.NDArray[np.bool_]) -> None:
 
 
 def _annotated(cells: Mapping[str, str]) -> list[str]:
-    """Return the titles of the open images that have cells and are not the label images of others."""
+    """Return the titles of the open images that have cells and are not another image's label image."""
     used = set(cells.values())
     titles = [str(imp.getTitle()) for imp in windows.open_images()]
     with_cells = {str(imp.getTitle()) for imp in windows.open_images() if rois.drawn(imp)} | set(cells)
@@ -183,14 +186,14 @@ def _annotated(cells: Mapping[str, str]) -> list[str]:
 
 
 def _cells_of(title: str, image: xr.DataArray, labelled: str | None, alone: bool) -> xr.DataArray:
-    """Return the cells of an image, from its label image, its overlay or the ROI Manager."""
+    """Return the cells of an image, which come from its label image, its overlay or the ROI Manager."""
     from fijibridge.cells.corrections import drawn_cells
 
     if labelled is not None:
         array = as_labels(imageplus.from_imageplus(windows.find(labelled)), labelled)
         shape = tuple(n for d, n in image.sizes.items() if d != "c")
         if array.shape != shape:
-            raise ImageError(f"{labelled!r} has shape {array.shape}, but {title!r} has {shape} (without channels)")
+            raise ImageError(f"{labelled!r} has shape {array.shape}, but {title!r} has shape {shape} without channels")
         return _without_channels(image, array)
     edited = _in_manager(windows.find(title))
     found = [] if edited else rois.find_rois("overlay", title)
@@ -216,6 +219,6 @@ def _known_region(title: str, image: xr.DataArray) -> xr.DataArray:
 
 
 def _without_channels(image: xr.DataArray, array: npt.NDArray[Any]) -> xr.DataArray:
-    """Return an array with the axes and coordinates of an image without channels."""
+    """Return an array as DataArray, with the axes and coordinates that an image has without its channels."""
     one = first_channel(image)
     return xr.DataArray(array, dims=one.dims, coords=one.coords)

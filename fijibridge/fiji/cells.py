@@ -1,4 +1,4 @@
-"""Cells in Fiji: label images in distinct colours, outlines, and matches with true cells."""
+"""Cells in Fiji: label images in distinct colours, outlines of cells, and matches with true cells."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def show_labels(
     Parameters
     ----------
     events
-        Events of the session, with which the colours are updated when the user paints.
+        Events of the session. They are used to update the colours when the user paints.
     """
     source = as_image(labels)
     array = as_labels(source)

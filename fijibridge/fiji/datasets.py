@@ -16,16 +16,16 @@ def redraw(imp: Any, drawn: Sequence[Any], selection: Any) -> None:
     """Draw an image whose pixels were changed, and update its Dataset.
 
     When imagej-legacy draws an image that has a Dataset, it adds the selection to the overlay, or removes both. This
-    function restores both.
+    function restores the overlay and the selection.
 
     Parameters
     ----------
     imp
         An open image.
     drawn
-        ROIs of its overlay.
+        ROIs in the overlay of the image.
     selection
-        Its selection; None if there is none.
+        Selection of the image; None if there is none.
     """
     rois = jpype.JArray(jpype.JClass("ij.gui.Roi"))(list(drawn))
     classes.datasets().redraw(imp, rois, selection, legacy_context())

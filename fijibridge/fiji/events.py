@@ -30,11 +30,12 @@ class Event:
     Attributes
     ----------
     kind
-        ``"opened"``, ``"closed"``, ``"updated"`` (pixels or slice) or ``"roi"``.
+        ``"opened"``, ``"closed"``, ``"updated"`` (pixels, slice or display changed) or ``"roi"`` (a ROI changed).
     id, title
-        ImageJ id and title of the image; 0 and ``""`` if there is no image.
+        ImageJ id and title of the image; 0 and ``""`` if the event concerns no image.
     action
-        For a ROI: ``"created"``, ``"moved"``, ``"modified"``, ``"extended"``, ``"completed"`` or ``"deleted"``.
+        What happened to a ROI: ``"created"``, ``"moved"``, ``"modified"``, ``"extended"``, ``"completed"`` or
+        ``"deleted"``. Empty for images.
     """
 
     kind: str
@@ -47,10 +48,10 @@ Callback = Callable[[Event], object]
 
 
 class Events:
-    """The callbacks of one session, called for one event at a time on a Python thread.
+    """The callbacks of one session, which are called on a Python thread, for one event at a time.
 
-    Java's event thread only queues events, so that callbacks may be slow and may call Fiji. An event equal to one that
-    is still in the queue is dropped.
+    Java's event thread only queues events, so callbacks may be slow and may call Fiji. A new event is dropped if an
+    equal event is still in the queue.
     """
 
     def __init__(self) -> None:
@@ -62,7 +63,7 @@ class Events:
         self._listeners: tuple[Any, Any] | None = None
 
     def add(self, kind: Kind, callback: Callback) -> Callable[[], None]:
-        """Register a callback for events of a kind.
+        """Register a callback for events of one kind.
 
         Returns
         -------
@@ -72,12 +73,14 @@ class Events:
         Raises
         ------
         SessionError
-            If Fiji runs without windows, so that ImageJ sends no events, or the kind is unknown.
+            If Fiji runs without windows, because ImageJ then sends no events, or if `kind` is unknown.
         """
         if headless():
-            raise SessionError("ImageJ sends no events without windows: start Fiji with mode='interactive'")
+            raise SessionError(
+                "ImageJ sends no events without windows: start Fiji with mode='interactive' in a new Python process"
+            )
         if kind not in KINDS:
-            raise SessionError(f"no event {kind!r}; expected one of {', '.join(KINDS)}")
+            raise SessionError(f"there is no event {kind!r}; expected one of {', '.join(KINDS)}")
         entry = (kind, callback)
         with self._lock:
             self._callbacks.append(entry)

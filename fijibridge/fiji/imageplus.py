@@ -29,7 +29,7 @@ from fijibridge.imagej.metadata import imagej_info, keep_info
 Region = Mapping[str, int | slice]
 
 _SESSION = uuid.uuid4().hex
-"""Id of this JVM: each JVM numbers its images from the same start, so an image id is valid only in its own JVM."""
+"""Id of this JVM. Each JVM numbers its images from the same start, so an image id is valid only in its own JVM."""
 
 # --- ImageJ -> Python -------------------------------------------------------------------------------
 
@@ -42,18 +42,18 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
     imp
         An ``ij.ImagePlus`` of any type: single plane, stack, hyperstack or virtual stack.
     region
-        Copy only this part, as ``image.isel(region)`` would: 0-based slices or indices by axis.
+        Part to copy: 0-based slices or indices by axis, as for ``image.isel(region)``. By default, the whole image.
     lazy
-        Return a dask array, which reads planes when they are needed.
+        Return a dask array, which reads a plane only when the plane is needed.
 
     Returns
     -------
     xarray.DataArray
-        ``uint8`` (8-bit, or the index of indexed colours), ``uint16``, ``int16`` (signed 16-bit calibration),
-        ``float32``; RGB as three ``uint8`` channels. Axes of length 1 are dropped. Pixel size, origin, unit and frame
-        interval come from the calibration, channel names from the slice labels. :func:`fijibridge.imagej_info` returns
-        lookup tables, display ranges, slice labels and other properties. Grey values are raw: calibration functions
-        are not applied.
+        Image of type ``uint8`` (8-bit, or the index of an indexed colour), ``uint16``, ``int16`` (signed 16-bit
+        calibration) or ``float32``. RGB becomes three ``uint8`` channels. Axes of length 1 are dropped. Pixel size,
+        origin, unit and frame interval come from the calibration, and channel names come from the slice labels.
+        :func:`fijibridge.imagej_info` returns lookup tables, display ranges, slice labels and other properties. Grey
+        values are raw: calibration functions are not applied.
     """
     stack = ImageStack(imp)
     keep = [d for d, n in zip(DIMS, stack.shape, strict=True) if n > 1 or d in "yx"]
@@ -84,7 +84,7 @@ def from_imageplus(imp: Any, region: Region | None = None, lazy: bool = False) -
 
 
 def open_id(image: xr.DataArray) -> int | None:
-    """Return the ImageJ id of the image that this one was copied from in this session; None if unknown."""
+    """Return the ImageJ id of the open image that `image` was copied from in this session; None if unknown."""
     about = imagej_info(image)
     return about.get("id") if about.get("session", _SESSION) == _SESSION else None
 
@@ -97,7 +97,7 @@ def _dask_array(stack: ImageStack, chunks: tuple[int, ...]) -> Any:
 
 
 def _checked(region: Region, frame: xr.DataArray) -> dict[str, int | slice]:
-    """Check that the indices of a region are inside the image."""
+    """Return a region with ``int`` indices; raise if it is outside the image."""
     for axis, index in region.items():
         if axis not in frame.dims:
             raise ImageError(f"region has the axis {axis!r}; the image has the axes {frame.dims}")
@@ -129,14 +129,16 @@ def to_imageplus(image: xr.DataArray, title: str, virtual: bool = False, mode: s
     image
         An image of any type, see :func:`fijibridge.image.imagej_pixels`; ``int16`` becomes ImageJ's signed 16-bit type,
         and three ``uint8`` channels named red, green, blue become RGB. Properties in :func:`fijibridge.imagej_info` are
-        restored where they still fit.
+        restored if they still fit the image.
     title
         Title of the new image.
     virtual
-        Make a virtual stack, whose planes are read when ImageJ shows them. Wider integers and floats become 32-bit
-        floats; integers that floats cannot represent are shown as NaN, and logged.
+        Make a virtual stack, whose planes are read when ImageJ shows them. Integers and floats that are wider than
+        ImageJ's become 32-bit floats. Integers that these floats cannot represent are shown as NaN, and a warning is
+        logged.
     mode
-        Display mode of a multi-channel image, composite, color or grayscale; by default the stored one.
+        Display mode of a multi-channel image: ``"composite"``, ``"color"`` or ``"grayscale"``. By default, the mode
+        stored in the image.
     """
     look = shown(image, mode)
     if virtual:
@@ -157,7 +159,7 @@ def _five(image: xr.DataArray) -> Any:
 
 
 class _Five:
-    """Wrapper of an array that lacks some axes, indexed by t, c and z."""
+    """Wrapper of an array that may lack some axes; it is indexed by t, c and z as if it had all axes."""
 
     def __init__(self, data: Any, dims: Sequence[str]):
         self.data, self.dims, self.dtype = data, dims, data.dtype
@@ -207,9 +209,9 @@ def _doubles(numbers: Iterable[float]) -> Any:
 
 
 def set_limits(imp: Any, limits: tuple[float, float]) -> None:
-    """Set the values shown as black and white for all channels, as values of the array in Python."""
+    """Set the values shown as black and as white in all channels. They are values of the array in Python."""
     if len(limits) != 2 or not limits[0] <= limits[1]:
-        raise ImageError(f"limits={limits!r}; expected two ascending numbers, the values shown as black and white")
+        raise ImageError(f"limits={limits!r}; expected two ascending numbers: the values shown as black and as white")
     shift = 32768 if imp.getCalibration().isSigned16Bit() else 0
     low, high = (float(v) + shift for v in limits)
     classes.images().limit(imp, low, high)
@@ -230,7 +232,7 @@ def set_lut(imp: Any, name: str) -> None:
     """Display a single-channel image with one of ImageJ's lookup tables."""
     if imp.isComposite():
         raise ImageError(
-            f"lut={name!r} applies to one channel, but the image has {imp.getNChannels()}: omit mode= or lut="
+            f"lut={name!r} applies to one channel, but the image has {imp.getNChannels()} channels: omit mode= or lut="
         )
     table = jpype.JClass("ij.plugin.LutLoader").getLut(name)
     if table is None:
@@ -241,18 +243,18 @@ def set_lut(imp: Any, name: str) -> None:
 
 
 def check_mode(image: xr.DataArray, mode: str) -> None:
-    """Raise if a display mode does not exist or does not fit the image."""
+    """Raise if a display mode does not exist, or does not fit the image."""
     if mode not in ("composite", "color", "grayscale"):
         raise ImageError(f"mode={mode!r}; expected 'composite', 'color' or 'grayscale'")
     channels = image.sizes.get("c", 1)
     if "c" in image.coords and tuple(image.coords["c"].values.ravel()) == RGB:
-        raise ImageError(f"mode={mode!r} applies to several channels; an RGB image is shown in its colours: omit it")
+        raise ImageError(f"mode={mode!r} does not apply to an RGB image, which is shown in its own colours: omit mode=")
     if channels < 2:
-        raise ImageError(f"mode={mode!r} applies to several channels; the image has axes {image.dims}: omit it")
+        raise ImageError(f"mode={mode!r} needs several channels, but the image has the axes {image.dims}: omit mode=")
 
 
 def is_lazy(image: Any) -> bool:
-    """Tell whether the pixels are not in memory: dask, zarr, HDF5 or a memory map."""
+    """Tell whether the pixels are not in memory, but in dask, zarr, HDF5 or a memory map."""
     if isinstance(image, xr.DataArray):
         data = image.variable._data
         return image.chunks is not None or not isinstance(data, np.ndarray) or isinstance(data.base, np.memmap)

@@ -15,14 +15,14 @@ from fijibridge.fiji.jvm import classes
 def run_macro(code: str, argument: str = "") -> str:
     """Run a macro, and return its return value.
 
-    Dialogs that the macro opens wait for the user: ``showMessage``, ``waitForUser``, ``exit`` with a message.
+    Dialogs that the macro opens with ``showMessage``, ``waitForUser`` or ``exit(message)`` wait for the user.
     fijibridge's commands open no dialogs.
 
     Raises
     ------
     MacroError
-        If the macro fails; the message contains ImageJ's message and the line. No dialog opens, and all open images
-        stay open. If one of fijibridge's commands failed, its exception is the cause.
+        If the macro fails. The message contains ImageJ's own message and the line where the macro failed. No dialog
+        opens, and all open images stay open. If one of fijibridge's commands failed, its exception is the cause.
     KeyboardInterrupt
         If Ctrl-C stopped one of fijibridge's commands.
     """
@@ -98,14 +98,14 @@ _PLACE = re.compile(r"(?P<message>.*) in line (?P<number>\d+)\n(?:\t\t\(called f
 
 
 def _message(message: str) -> str:
-    """Return ImageJ's message with the number and text of the line."""
+    """Return ImageJ's error message as one line, with the number and text of the macro's line."""
     found = _PLACE.fullmatch(message)
     if found is None:
         return message
     return f"{found['message']} in line {found['number']} of the macro: {found['line'].strip()}"
 
 
-_TOKEN = 0xFFF  # ij.macro.MacroConstants.TOK_MASK, the bits with a token's type; for a single character, its code point
+_TOKEN = 0xFFF  # ij.macro.MacroConstants.TOK_MASK: bits of a token's type, which is a single character's code point
 
 
 def _check_brackets(code: str) -> None:

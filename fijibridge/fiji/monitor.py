@@ -1,4 +1,4 @@
-"""Display of a training in Fiji: progress bar, curves and validation picture while it runs, and its record."""
+"""Display of a training in Fiji: progress bar, curves and validation picture while it runs; later, its record."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Session(Protocol):
         """Move the progress bar."""
 
     def status(self, text: str) -> None:
-        """Show a text in the status bar."""
+        """Show text in the status bar."""
 
     def log(self, text: str) -> None:
         """Write a line to the log window."""
@@ -56,8 +56,8 @@ class TrainingMonitor:
 
     Notes
     -----
-    A single thread draws everything and skips outdated tasks, so that a training never waits for Java, except up to 2 s
-    at its end. The first error is logged, and stops the drawing.
+    A single thread draws everything and skips outdated tasks, so a training does not wait for Java; only at its end, it
+    waits up to 2 s. The first error is logged, and stops the drawing.
     """
 
     def __init__(self, fiji: Session, name: str = "Training"):
@@ -129,10 +129,10 @@ class TrainingMonitor:
         )
 
     def _in_window(self, kind: str, open_: Callable[[str], Any], redraw: Callable[[Any], Any]) -> None:
-        """Draw in this training's window of a kind; the first time, open it.
+        """Draw in this training's window of a kind, which is opened the first time.
 
-        The window is identified by its id and is only redrawn, so that it stays closed even if the user closes it
-        during a redraw.
+        Later calls find the window by its id, and only redraw it. A window that the user closes therefore stays closed,
+        even if it is closed during a redraw.
         """
         self._fiji._ready()
         if kind not in self._windows:
@@ -147,7 +147,7 @@ class TrainingMonitor:
             return
         try:
             self._windows[kind] = int(redraw(imp).getID())
-        except UnsavedError:  # the user painted in it: keep it, and open a new window
+        except UnsavedError:  # the user painted in the picture: keep it, and open a new window
             del self._windows[kind]
             self._in_window(kind, open_, redraw)
         except Exception:
@@ -177,7 +177,7 @@ class TrainingMonitor:
                 jpype.JClass("java.lang.Thread").detach()  # else Java keeps the thread
 
     def _next(self) -> Callable[[], object] | None:
-        """Wait for the next task; None ends the thread."""
+        """Wait for the next task, and return it; None if the thread must end."""
         with self._changed:
             self._busy = False
             self._changed.notify_all()
@@ -238,17 +238,17 @@ def _record_tables(record: Record) -> dict[str, pd.DataFrame]:
 
 
 def show_curves(curves: pd.DataFrame, name: str) -> Any:
-    """Plot the metrics of a training against the epoch, replacing an open plot with that name, and return its image."""
+    """Plot a training's metrics against the epoch, and return the image; an open plot with that name is replaced."""
     return plots.show(metrics_plot(curves, name), name)
 
 
 def metrics_plot(curves: pd.DataFrame, title: str) -> Any:
-    """Return an ``ij.gui.Plot`` of the metrics of a training, one column each."""
+    """Return an ``ij.gui.Plot`` of a training's metrics, with one curve for each column."""
     return plots.line_plot(curves, title, "epoch", metrics_label(curves))
 
 
 def with_look(picture: xr.DataArray) -> xr.DataArray:
-    """Set the display of an image with membrane probabilities: the image in grey, the probabilities in red."""
+    """Return an image that is displayed in grey, except its last channel, the membrane probability, which is red."""
     ramp, nothing = np.arange(256, dtype=np.uint8), np.zeros(256, np.uint8)
     gray, red = (LookupTable.of(np.stack(bands, axis=1)) for bands in ([ramp] * 3, [ramp, nothing, nothing]))
     images = picture.sizes["c"] - 1
@@ -262,7 +262,7 @@ def with_look(picture: xr.DataArray) -> xr.DataArray:
 
 
 def metrics_label(curves: pd.DataFrame) -> str:
-    """Return the label of the y axis: loss, score, or both."""
+    """Return the label of the y axis, ``"loss"``, ``"score"`` or both."""
     names: list[Any] = [name for name in curves.columns if curves[name].notna().any()]
     losses = any(str(name).endswith("loss") for name in names)
     scores = any(not str(name).endswith("loss") for name in names)

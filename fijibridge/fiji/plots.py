@@ -68,7 +68,7 @@ _ASKED = "fijibridge.plot"
 
 
 def show(plot: Any, name: str) -> Any:
-    """Show an ``ij.gui.Plot``, replacing an open plot with that name, and return its image."""
+    """Show an ``ij.gui.Plot``, and return its image; an open plot with that name is replaced."""
     with windows.one_at_a_time():
         there = next((imp for imp in windows.open_images() if _is_plot(imp, name)), None)
         return open_plot(plot, name) if there is None else redraw(there, plot)
@@ -87,7 +87,7 @@ def open_plot(plot: Any, name: str) -> Any:
 
 
 def redraw(imp: Any, plot: Any) -> Any:
-    """Draw a plot in the window of an earlier one, and return its image. A closed window stays closed."""
+    """Draw a plot in the window of an earlier plot, and return the image. A closed window stays closed."""
     window = imp.getWindow()
     if window is not None and isinstance(window, jpype.JClass("ij.gui.PlotWindow")):
         window.drawPlot(plot)

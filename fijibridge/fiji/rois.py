@@ -26,7 +26,9 @@ PAINT = "fijibridge colours"
 
 
 def to_java(rois: Sequence[Roi], imp: Any = None, colors: Sequence[int] = ()) -> Any:
-    """Convert ROIs to ImageJ's in one call; on a hyperstack, a plain position becomes a slice or frame.
+    """Convert ROIs to ImageJ's in one call to Java.
+
+    On a hyperstack, a position that is a single number becomes a slice or a frame.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ def to_java(rois: Sequence[Roi], imp: Any = None, colors: Sequence[int] = ()) ->
     imp
         The image to which they will be added.
     colors
-        Stroke colours, 0xAARRGGBB; empty to keep those of the ROIs.
+        Stroke colours, 0xAARRGGBB; if empty, the ROIs keep their own.
     """
     data = np.frombuffer(b"".join(roi.to_bytes() for roi in rois), np.uint8)
     sizes = np.array([len(roi.to_bytes()) for roi in rois], np.int32)
@@ -45,7 +47,7 @@ def to_java(rois: Sequence[Roi], imp: Any = None, colors: Sequence[int] = ()) ->
 
 
 def position_axis(imp: Any) -> Literal["slice", "frame", "channel"]:
-    """Return the axis of an image that a plain position refers to: the axis of its label image's planes."""
+    """Return the axis that a ROI's position refers to if it is a single number: the axis of a label image's planes."""
     return cast(Literal["slice", "frame", "channel"], str(classes.rois().axis(imp)))
 
 
@@ -56,7 +58,7 @@ def depth(imp: Any) -> int:
 
 
 def plane_of(imp: Any, roi: Any) -> int:
-    """Return the 1-based number of the label image's plane that a ROI is on; 0 for all planes."""
+    """Return the 1-based number of the label image's plane that a ROI is on; 0 if it is on all planes."""
     if not roi.hasHyperStackPosition():
         return int(roi.getPosition())
     places = {"slice": roi.getZPosition(), "frame": roi.getTPosition(), "channel": roi.getCPosition()}
@@ -64,9 +66,12 @@ def plane_of(imp: Any, roi: Any) -> int:
 
 
 def from_java(rois: Any) -> list[Roi]:
-    """Copy ImageJ's ROIs into Python in one call; if a ROI has a frame but no slice, its position is the frame."""
+    """Copy ImageJ's ROIs into Python in one call to Java.
+
+    If a ROI has a frame but no slice, the frame becomes its position.
+    """
     array = jpype.JArray(jpype.JClass("ij.gui.Roi"))(list(rois))
-    # ImageJ temporarily sets a colour on a ROI without one while it draws it on the event thread
+    # on the event thread, because ImageJ temporarily sets a colour on a ROI without colour while it draws the ROI there
     data, sizes = on_event_thread(lambda: classes.rois().encode(array))
     everything = np.array(data[:], np.int8).tobytes()
     ends = np.cumsum(np.array(sizes[:], np.int64)).tolist()
@@ -101,14 +106,14 @@ def add_to_overlay(imp: Any, rois: Any) -> None:
 
 
 def outline(imp: Any, rois: Sequence[Roi], colors: Colors | None) -> None:
-    """Replace the overlay of an image with ROIs, coloured by :func:`colors_of`."""
+    """Replace the ROIs in an image's overlay; :func:`colors_of` colours the new ones."""
     java = to_java(rois, imp, colors_of(rois, colors))
     imp.setOverlay(None)
     add_to_overlay(imp, java)
 
 
 def add_to_manager(rois: Any) -> None:
-    """Add ROIs to the ROI Manager, each on its own slice, without showing them: the overlay shows them."""
+    """Add ROIs to the ROI Manager, which keeps their slices but does not draw them, because the overlay draws them."""
 
     def add() -> None:
         classes.rois().add(jpype.JClass("ij.plugin.frame.RoiManager").getRoiManager(), rois)
@@ -135,7 +140,7 @@ def _palette() -> Any:
 
 
 def select(imp: Any, roi: Any) -> None:
-    """Make a ROI the selection of an image, go to its slice and scroll it into view."""
+    """Make a ROI the selection of an image, show its slice and scroll the ROI into view."""
     classes.rois().select(imp, roi)
 
 
@@ -148,7 +153,7 @@ def find_rois(source: Source | None, which: Which) -> list[Any]:
     Parameters
     ----------
     source
-        See :meth:`fijibridge.Fiji.rois`; None for the first of ROI Manager, overlay and selection that has ROIs.
+        See :meth:`fijibridge.Fiji.rois`; None for the first of ROI Manager, overlay and selection that contains ROIs.
     which
         The image whose overlay or selection is used.
     """
@@ -173,7 +178,7 @@ def copy_rois(source: Source | None, which: Which) -> list[Roi]:
     Raises
     ------
     RoiError
-        If there are none.
+        If the source contains no ROIs.
     """
     found = find_rois(source, which)
     if not found:
@@ -182,17 +187,20 @@ def copy_rois(source: Source | None, which: Which) -> list[Roi]:
 
 
 def _no_roi(source: Source | None, which: Which) -> str:
-    """Return the message for missing ROIs, which names the images that have some."""
+    """Return the error message for a source without ROIs, which names the images whose overlay contains ROIs."""
     image = "" if source == "manager" else f" of {str(windows.find(which).getTitle())!r}"
     where = {None: "the ROI Manager, the overlay or the selection", "manager": "the ROI Manager",
              "overlay": "the overlay", "image": "the selection"}[source]  # fmt: skip
     others = [str(i.getTitle()) for i in windows.open_images() if drawn(i)]
-    hint = f"; the overlay of {others} has some: use title=..." if others else ""
-    return f"no ROI in {where}{image}: draw one, or add it to the ROI Manager with [t]{hint}"
+    hint = f". There are ROIs in the overlay of {others}: to use them, pass title=..." if others else ""
+    return f"there is no ROI in {where}{image}: draw one, or add it to the ROI Manager with [t]{hint}"
 
 
 def named_roi(imp: Any, name: str, position: int = 0) -> Any:
-    """Return the ROI with a name in the overlay, else the ROI Manager, preferably on a slice; None if not found."""
+    """Return the ROI with a name from the overlay, else from the ROI Manager; None if neither contains it.
+
+    If several ROIs have this name, the one on the plane `position` is preferred.
+    """
     opened = manager()
     for rois in (drawn(imp), list(opened.getRoisAsArray()) if opened is not None else []):
         found = [roi for roi in rois if str(roi.getName()) == name]
@@ -206,12 +214,12 @@ def selected_box(imp: Any) -> dict[str, slice]:
     """Return the bounding box of an image's selection, clipped to the image."""
     roi = imp.getRoi()
     if roi is None:
-        raise RoiError(f"region='roi', but nothing is selected in {str(imp.getTitle())!r}")
+        raise RoiError(f"region='roi', but nothing is selected in {str(imp.getTitle())!r}: draw a selection first")
     box = roi.getBounds()
     left, top = max(int(box.x), 0), max(int(box.y), 0)
     right, bottom = min(int(box.x + box.width), int(imp.getWidth())), min(int(box.y + box.height), int(imp.getHeight()))
     if right <= left or bottom <= top:
-        raise RoiError(f"region='roi', but the selection of {str(imp.getTitle())!r} is outside the image")
+        raise RoiError(f"region='roi', but the selection of {str(imp.getTitle())!r} is outside the image: move it")
     return {"y": slice(top, bottom), "x": slice(left, right)}
 
 
@@ -229,7 +237,7 @@ def add_rois(rois: Iterable[Roi] | Roi, which: Which, colors: Colors | None = No
 
 
 def activate_and_select(which: Which, roi: Roi | str | None) -> None:
-    """Make an image the active one, and select a ROI in it, given as a Python ROI or by its name in Fiji."""
+    """Make an image the active one, and select a ROI in it. `roi` is a ROI, or the name of a ROI in Fiji."""
     imp = windows.find(which)
     java = None
     if isinstance(roi, Roi):
@@ -237,17 +245,17 @@ def activate_and_select(which: Which, roi: Roi | str | None) -> None:
     elif roi is not None:
         java = named_roi(imp, roi)
         if java is None:
-            raise RoiError(f"no ROI {roi!r} in the overlay of {str(imp.getTitle())!r} or the ROI Manager")
+            raise RoiError(f"there is no ROI {roi!r} in the overlay of {str(imp.getTitle())!r} or in the ROI Manager")
     windows.activate(imp)
     if java is not None:
         select(imp, java)
 
 
 def select_named(image_id: int, name: str, position: int) -> None:
-    """Select a ROI by name in an image; show a message in the status bar if the image or ROI no longer exists."""
+    """Select the ROI with a name in an image; if the image or ROI no longer exists, say so in the status bar."""
     imp = windows.with_id(image_id)
     roi = None if imp is None else named_roi(imp, name, position)
     if roi is None:
-        jpype.JClass("ij.IJ").showStatus(f"no ROI {name!r} in the image that was measured")
+        jpype.JClass("ij.IJ").showStatus(f"the ROI {name!r} or its image no longer exists")
     else:
         select(imp, roi)

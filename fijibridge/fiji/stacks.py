@@ -1,4 +1,4 @@
-"""Stacks read plane by plane: ImageJ stacks as arrays, and Python arrays as virtual stacks."""
+"""Stacks that are read plane by plane: ImageJ stacks as arrays, and Python arrays as virtual stacks."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _PROCESSORS = {np.uint8: "ByteProcessor", np.uint16: "ShortProcessor", np.float3
 
 
 class ImageStack:
-    """The pixels of an ImagePlus as an array (t, c, z, y, x), read when it is indexed.
+    """The pixels of an ImagePlus as an array (t, c, z, y, x), which are read when the array is indexed.
 
-    It refers to the planes, not to the window: edits of pixels are visible here, but later changes of the image (crop,
-    type, deleted slices, close) are not.
+    The array refers to the planes, not to the window. It shows edited pixels, but not later changes of the whole image
+    (crop, new type, deleted slices, close).
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class ImageStack:
         self._arrays = None if arrays is None else jpype.JClass("java.util.Arrays").copyOf(arrays, count)
 
     def __getitem__(self, index: tuple[int | slice, ...]) -> npt.NDArray[Any]:
-        """Read the part given by one integer or slice per axis; only its planes and rectangle are copied."""
+        """Read the part given by one integer or slice per axis; only the part's planes and rectangle are copied."""
         ranges = [_indices(i, n) for i, n in zip(index, self.shape, strict=True)]
         pixels = self._read(ranges)
         return pixels[tuple(0 if isinstance(i, int | np.integer) else slice(None) for i in index)]
@@ -109,7 +109,7 @@ class ImageStack:
         else:
             pixels = self._stack.getPixels(number) if self._arrays is None else self._arrays[number - 1]
         if pixels is None:
-            raise ImageError(f"ImageJ has no pixels for slice {number}: was the image closed?")
+            raise ImageError(f"ImageJ has no pixels for slice {number}; the image was probably closed")
         return pixels
 
     def _cropped(self, pixels: Any, left: int, top: int, shape: tuple[int, ...]) -> Any:
@@ -129,7 +129,7 @@ def _indices(index: int | slice, size: int) -> range:
 
 
 class ArrayStack:
-    """Python array (numpy, memmap, zarr, dask) as an ImageJ virtual stack, read as the user scrolls."""
+    """Virtual ImageJ stack of a Python array (numpy, memmap, zarr, dask), which is read as the user scrolls."""
 
     def __init__(self, array: Any, labels: Sequence[str | None], rgb: bool):
         self.array, self.rgb = array, rgb  # (t, c, z, y, x)
@@ -187,7 +187,7 @@ def virtual_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     Raises
     ------
     ImageError
-        If ImageJ has no pixel type for `dtype`, as for complex numbers.
+        If ImageJ has no pixel type for `dtype`, for example if it is complex.
     """
     if dtype in (np.uint8, np.uint16, np.float32):
         return np.dtype(dtype)
@@ -197,4 +197,4 @@ def virtual_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
         return np.dtype(np.uint16)
     if dtype.kind in "iuf":
         return np.dtype(np.float32)
-    raise ImageError(f"ImageJ has no pixel type for {dtype}: take its real part, or its absolute value")
+    raise ImageError(f"ImageJ has no pixel type for {dtype}: show the real part or the absolute value")

@@ -19,12 +19,12 @@ from fijibridge.imagej.tables import columns_of, with_index
 
 
 def to_dataframe(table: Any) -> pd.DataFrame:
-    """Copy a ResultsTable into a DataFrame: numbers as float64, text as str; empty cells are NaN or ``""``."""
+    """Copy a ResultsTable into a DataFrame of float64 and str columns; empty cells become NaN or ``""``."""
     return frame_of(classes.tables().columns(table))
 
 
 def frame_of(columns: Any) -> pd.DataFrame:
-    """Return a Java Map of columns, double[] or String[] by name, as a DataFrame."""
+    """Return a DataFrame of columns from a Java Map, which contains a double[] or String[] for each name."""
     return pd.DataFrame({str(entry.getKey()): _values(entry.getValue()) for entry in columns.entrySet()})
 
 
@@ -35,9 +35,9 @@ def _values(column: Any) -> npt.NDArray[np.float64] | list[str]:
 
 
 def from_dataframe(frame: pd.DataFrame) -> Any:
-    """Copy a DataFrame into a new ResultsTable; missing values become NaN, whole numbers have no decimal places.
+    """Copy a DataFrame into a new ResultsTable.
 
-    A named index becomes the first column.
+    Missing values become NaN. Whole numbers are shown without decimal places. A named index becomes the first column.
     """
     columns = columns_of(frame) if len(frame) else {}
     arrays = [
@@ -49,7 +49,7 @@ def from_dataframe(frame: pd.DataFrame) -> Any:
 
 
 def find_table(name: str) -> Any:
-    """Return the open ResultsTable with a title; None if there is none."""
+    """Return the open ResultsTable with a title; None if no such table is open."""
     if name == "Results":
         table = jpype.JClass("ij.measure.ResultsTable").getResultsTable()
         return table if int(table.size()) else None
@@ -77,7 +77,7 @@ def table_names() -> list[str]:
 
 
 def show(table: Any, name: str, interactive: bool) -> None:
-    """Show a ResultsTable, in the window with that title if it is open."""
+    """Show a ResultsTable. If a window with that title is open, it is used; without windows, the table is only kept."""
     if not interactive and name != "Results":
         state.tables[name] = table
     if name == "Results":
@@ -92,7 +92,7 @@ Selected = Callable[[str, int], object]
 
 
 def follow(name: str, selected: Selected) -> None:
-    """Call a function with the label and slice (or 0) of each row that the user clicks."""
+    """Call a function with the label and the slice (0 if unknown) of each row that the user clicks."""
     panel = panel_of(name)
     if panel is not None:
         call = {"accept": lambda label, position: selected(str(label), int(position))}
@@ -125,12 +125,12 @@ def copy_table(name: str) -> pd.DataFrame:
     """
     table = find_table(name)
     if table is None:
-        raise SessionError(f"no open table {name!r}; open tables: {table_names()}")
+        raise SessionError(f"there is no open table {name!r}; open tables: {table_names()}")
     return to_dataframe(table)
 
 
 class Tables:
-    """The tables that one session shows, with the previous table of each title for undo."""
+    """The tables that one session shows. For undo, the previous table of each title is kept."""
 
     def __init__(self) -> None:
         self._before: dict[str, Any] = {}
@@ -146,7 +146,7 @@ class Tables:
         """Show a DataFrame as a table; parameters as for :meth:`fijibridge.Fiji.show_table`."""
         frame = _as_dataframe(frame)
         imp = None if select_in is None else windows.find(select_in)
-        with windows.one_at_a_time():  # else two threads may append to the same table, and the rows of one are lost
+        with windows.one_at_a_time():  # else rows are lost if two threads append to the same table
             there = find_table(name)
             if there is not None:
                 self._before[name] = there.clone()
@@ -160,7 +160,7 @@ class Tables:
             follow(name, lambda label, position: rois.select_named(image_id, label, position))
 
     def undo(self, name: str) -> bool:
-        """Restore the table that was last replaced under a title; return False if there was none."""
+        """Restore the table that was last replaced under a title; return False if no table was replaced."""
         before = self._before.get(name)
         if before is not None:
             self.show(to_dataframe(before), name)

@@ -1,4 +1,4 @@
-"""Unsaved changes and undo for a push: new pixels that Python or a verb puts into an open image.
+"""Unsaved changes and undo for pushes. A push puts new pixels from Python or a verb into an open image.
 
 The Java class ``fijibridge.Pushes`` stores the state as properties of the image, also in a Fiji without Python.
 """
@@ -27,8 +27,8 @@ _PUSHED = "fijibridge.pushed"
 def unsaved(imp: Any) -> bool:
     """Tell whether the user changed an open image and did not save it.
 
-    ImageJ's own flag ignores the paintbrush, and Python's writes set it. Pushed pixels are therefore compared with
-    their checksums; only for other images does the flag decide.
+    ImageJ's own flag for changes is not set by the paintbrush, but is set when Python writes pixels. Pushed pixels are
+    therefore compared with their checksums; the flag decides only for other images.
     """
     return bool(classes.pushes().unsaved(imp))
 
@@ -53,7 +53,7 @@ def note_written(imp: Any, written: Mapping[int, tuple[Any, Any]], was_changed: 
     written
         Old and new pixels, by the 1-based number of the plane.
     was_changed
-        ImageJ's flag before the write.
+        ImageJ's flag for changes before the write.
     """
     before, now = ([pixels[i] for pixels in written.values()] for i in range(2))
     numbers, objects = jpype.JArray(jpype.JInt), jpype.JArray(jpype.JObject)
@@ -61,7 +61,7 @@ def note_written(imp: Any, written: Mapping[int, tuple[Any, Any]], was_changed: 
 
 
 def arrays_of(imp: Any) -> list[Any]:
-    """Return the Java array of pixels of each plane."""
+    """Return, for each plane, the Java array of its pixels."""
     return list(classes.images().arrays(imp))
 
 
@@ -87,7 +87,7 @@ def empty_like(stack: Any) -> Any:
 
 
 def keep(imp: Any, before: Any) -> None:
-    """Keep the image before a push, until Java needs the memory."""
+    """Keep the image from before a push until Java needs the memory."""
     classes.pushes().keep(imp, before)
 
 
@@ -102,7 +102,7 @@ def taken_back(imp: Any) -> Any:
     Raises
     ------
     ImageError
-        If nothing was pushed to it, or Java needed the memory.
+        If nothing was pushed into it, or Java needed the memory of the previous pixels.
     """
     kept = imp.getProperty(BEFORE)
     before = None if kept is None else kept.get()
@@ -113,7 +113,7 @@ def taken_back(imp: Any) -> Any:
 
 
 def paint_as(imp: Any, overlay: Any) -> None:
-    """Replace the overlay that colours the ids of a label image by that of an earlier overlay."""
+    """Replace the ROIs that colour a label image in its overlay with those of an earlier overlay."""
     paint = [] if overlay is None else [roi for roi in overlay.toArray() if str(roi.getName()) == rois.PAINT]
     drawn = rois.drawn(imp)
     if not paint and len(drawn) == (0 if imp.getOverlay() is None else int(imp.getOverlay().size())):
@@ -125,6 +125,6 @@ def paint_as(imp: Any, overlay: Any) -> None:
 
 
 def as_before(imp: Any, before: Any) -> None:
-    """Restore the state of an earlier image: changed or not, pushed or the user's work."""
+    """Restore an earlier image's record of pushed pixels and ImageJ's flag for changes."""
     imp.setProperty(_PUSHED, before.getProperty(_PUSHED))
     imp.changes = before.changes

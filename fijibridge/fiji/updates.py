@@ -67,14 +67,14 @@ def show_in_window(
     name
         Title of the image to replace; None for a new window.
     default
-        Title of a new window, made unique.
+        Title of a new window. A number is appended if the title is taken.
     keep_view, overwrite
         See :meth:`fijibridge.Fiji.show`.
 
     Raises
     ------
     UnsavedError
-        If the open image with that title has unsaved changes and may not be replaced.
+        If the open image with that title has unsaved changes, and `overwrite` is False.
     """
     with windows.one_at_a_time():
         if name is not None and windows.titled(name):
@@ -89,10 +89,10 @@ def show_in_window(
 
 
 def refuse_unsaved(imp: Any) -> None:
-    """Raise if an image has unsaved changes, before it is replaced."""
+    """Raise if an image that is to be replaced has unsaved changes."""
     if fiji_undo.unsaved(imp):
         raise UnsavedError(
-            f"the open image {str(imp.getTitle())!r} was changed and is not saved, and would be replaced: save it, "
+            f"the open image {str(imp.getTitle())!r} was changed and is not saved, so it is not replaced: save it, "
             "show the new image under another name or in a new window (new=True), or use overwrite=True"
         )
 
@@ -108,7 +108,7 @@ def image_to_draw_on(over: Array | Which, shape: tuple[int, ...]) -> Any:
     Parameters
     ----------
     over
-        An array, or an open image.
+        An array, or the title or id of an open image; None for the active one.
     shape
         Shape of the label image, (y, x) or (z, y, x).
 
@@ -120,21 +120,23 @@ def image_to_draw_on(over: Array | Which, shape: tuple[int, ...]) -> Any:
     imp = windows.find(over) if over is None or isinstance(over, str | int) else show_image(over)
     if (int(imp.getHeight()), int(imp.getWidth())) != shape[-2:]:
         raise ImageError(
-            f"labels have shape {shape} but {str(imp.getTitle())!r} is {imp.getHeight()} x {imp.getWidth()} (y, x)"
+            f"the labels have shape {shape}, but {str(imp.getTitle())!r} has {imp.getHeight()} x {imp.getWidth()} "
+            "pixels (y, x)"
         )
     planes = rois.depth(imp)
     if len(shape) == 3 and shape[0] != planes:
         raise ImageError(
-            f"labels have {shape[0]} slices, {str(imp.getTitle())!r} has {planes}: over=... must be the image in which "
-            "the cells were found"
+            f"the labels have {shape[0]} slices, but {str(imp.getTitle())!r} has {planes}: over=... must be the image "
+            "in which the cells were found"
         )
     return imp
 
 
 def replace(imp: Any, new: Any, keep_view: bool) -> Any:
-    """Put a new image into the window of an open one, and return the image that is open afterwards.
+    """Put a new image into the window of an open image, and return the image that is open afterwards.
 
-    If ImageJ cannot convert the window (composite or not), a new window opens in its place.
+    If the window cannot show the new image (only one of the images is composite, or the sizes differ), a new window
+    opens in its place.
     """
     return classes.pushes().replace(imp, new, keep_view, datasets.legacy_context())
 
@@ -143,12 +145,12 @@ def replace(imp: Any, new: Any, keep_view: bool) -> Any:
 
 
 def undo(imp: Any) -> Any:
-    """Undo the last push or write of an image, and return the image that is open afterwards.
+    """Undo the last replacement of an image's pixels, and return the image that is open afterwards.
 
     Raises
     ------
     ImageError
-        If there was none, or Java needed the memory of the previous pixels.
+        If no pixels were replaced, or Java needed the memory of the previous pixels.
     """
     before = fiji_undo.taken_back(imp)
     overlay = before.getOverlay()
@@ -163,12 +165,12 @@ def undo(imp: Any) -> Any:
 
 
 def write(image: xr.DataArray, title: Which = None) -> None:
-    """Write edited pixels back to an open image, by default the one they were copied from.
+    """Write edited pixels back to an open image; by default, to the image that they were copied from.
 
     Raises
     ------
     ImageError
-        If the attributes do not identify the open image, or the pixels do not fit it.
+        If the attributes of `image` do not identify the open image, or the pixels do not fit the open image.
     """
     if not isinstance(image, xr.DataArray):
         raise ImageError(
@@ -179,8 +181,8 @@ def write(image: xr.DataArray, title: Which = None) -> None:
         title = imageplus.open_id(image)
         if title is None:
             raise ImageError(
-                "the attrs of this image do not identify an open image of this session (np.clip and others drop them): "
-                "pass title=..., or keep the attrs with out = image.copy(data=...)"
+                "the attrs of this image do not identify an open image of this session (np.clip and other functions "
+                "drop attrs): pass title=..., or keep the attrs with out = image.copy(data=...)"
             )
     write_back(windows.find(title), image)
 
@@ -191,8 +193,8 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
     Raises
     ------
     ImageError
-        If type or pixel size differ, the region is outside the image or not aligned with its pixels, or the stack is
-        virtual.
+        If the type or pixel size differs, the region is outside the open image or not aligned with its pixels, or the
+        stack is virtual.
     """
     stack = ImageStack(imp)
     title = str(imp.getTitle())
@@ -200,17 +202,18 @@ def write_back(imp: Any, image: xr.DataArray) -> None:
         raise ImageError(f"{title!r} is a virtual stack, which cannot be written to: duplicate it in ImageJ")
     if image.dtype != stack.dtype:
         raise ImageError(
-            f"the pixels are {image.dtype}, but those of {title!r} are {stack.dtype}: show them as a new image"
+            f"the pixels are {image.dtype}, but the pixels of {title!r} are {stack.dtype}: show the edited pixels as a "
+            "new image"
         )
     if not set(image.dims) <= set(DIMS):
-        raise ImageError(f"the pixels have axes {image.dims}; expected some of {' '.join(DIMS)}")
+        raise ImageError(f"the pixels have the axes {image.dims}; expected some of {' '.join(DIMS)}")
     image = image.transpose(*(d for d in DIMS if d in image.dims))
     frame = from_imageplus(imp, lazy=True)
     places = [_place(d, image, frame, stack.shape[i]) for i, d in enumerate(DIMS)]
     array = image.values.reshape([len(p) for p in places])
     t_range, c_range, z_range, rows, columns = places
     if stack.rgb and len(c_range) != 3:
-        raise ImageError("an RGB image can only be written with all three channels")
+        raise ImageError(f"the pixels have {len(c_range)} channel(s); an RGB image needs all three: write all channels")
     whole = len(rows) == stack.shape[3] and len(columns) == stack.shape[4]
     depth = stack.shape[2]
     old = fiji_undo.empty_like(imp.getStack())
@@ -266,7 +269,7 @@ def _whole_plane(stack: ImageStack, t: int, c: int, z: int) -> npt.NDArray[Any]:
 
 
 def _place(axis: str, image: xr.DataArray, frame: xr.DataArray, size: int) -> range:
-    """Return the indices of a part along an axis of the open image."""
+    """Return the indices that a part covers along an axis of the open image, whose length is `size`."""
     count = image.sizes.get(axis, 1)
     if axis == "c":
         names = [str(n) for n in frame.coords["c"].values] if "c" in frame.coords else None
@@ -279,20 +282,25 @@ def _place(axis: str, image: xr.DataArray, frame: xr.DataArray, size: int) -> ra
         first = imagej_info(image).get("channel")
         if first is not None and names is None and count == 1:
             return range(first, first + 1)
-        raise ImageError(f"the pixels have {count} channel(s), the open image has {size}: write all channels, or one")
+        raise ImageError(
+            f"the pixels have {count} channel(s), but the open image has {size}: write all channels, or one"
+        )
     if axis not in frame.coords or axis not in image.coords:
         if count != size:
-            raise ImageError(f"the pixels have no coordinates along {axis!r}: keep those from fiji.image()")
+            raise ImageError(f"the pixels have no coordinates along {axis!r}: keep the coordinates from fiji.image()")
         start = 0.0
     else:
         steps, mine_steps = pixel_size(frame), pixel_size(image)
         if abs(steps[axis] - mine_steps[axis]) > 1e-6 * steps[axis]:
-            raise ImageError(f"pixel size in {axis} is {mine_steps[axis]:g}, but {steps[axis]:g} in the open image")
+            raise ImageError(
+                f"the pixel size along {axis} is {mine_steps[axis]:g}, but in the open image it is {steps[axis]:g}: "
+                "show the pixels as a new image"
+            )
         start = (origin(image)[axis] - origin(frame)[axis]) / steps[axis]
     first = round(start)
     if abs(start - first) > 0.01 or first < 0 or first + count > size:
         raise ImageError(
-            f"the pixels are at {start:g} to {start + count - 1:g} along axis {axis!r} of length {size}: "
-            "write a region of the open image"
+            f"the pixels are at {start:g} to {start + count - 1:g} along axis {axis!r}; expected indices from 0 to "
+            f"{size - 1}: write a region of the open image"
         )
     return range(first, first + count)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Return the folder of all caches: ``fijibridge`` in scyjava's cache folder, ``~/.jgo`` by default."""
-    config = sys.modules.get("scyjava.config")  # not imported here: its hooks would run at once if a JVM is running
+    """Return the folder of all caches: ``fijibridge`` in scyjava's cache folder, which is ``~/.jgo`` by default."""
+    config = sys.modules.get("scyjava.config")  # not imported, because its hooks run at once if a JVM is running
     base = Path.home() / ".jgo" if config is None else Path(config.get_cache_dir())
     return base / "fijibridge"
 
 
 def key_of(parts: Iterable[object]) -> str:
-    """Return a short hash of some values, used to name a file after the inputs that determine its contents.
+    """Return a short hash of some values. It names a file after the values that determine the file's contents.
 
     Examples
     --------

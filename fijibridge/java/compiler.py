@@ -1,7 +1,7 @@
 """Compile the Java sources of this package once for each version of Java and ImageJ, and cache the class files.
 
 ``python -m fijibridge.java.compiler foreign JAVA_HOME JAVA_VERSION IMAGEJ_VERSION JAR...`` prints a line of JSON:
-``{"classes": folder, "temporary": flag}`` or ``{"error": message}``. Fiji calls it if it was started without Python.
+``{"classes": folder, "temporary": flag}`` or ``{"error": message}``. A Fiji started without Python runs this command.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from fijibridge.java.cache import cache_folder, key_of
 log = logging.getLogger("fijibridge")
 
 Part = Literal["session", "foreign"]
+"""Part of the sources: for Fiji in Python's process, or for a Fiji that was started without Python."""
 _FOLDERS: dict[Part, tuple[str, ...]] = {
     "session": ("fijibridge", "fijibridge/verbs", "fijibridge/session", "ij/macro", "ij/plugin"),
     "foreign": ("fijibridge", "fijibridge/verbs", "fijibridge/foreign"),
 }
 _LEVEL = "1.8"
-"""Language level and class files of Java 8, on which old versions of Fiji run."""
+"""Version of the Java language and of the class files. It is Java 8, because old versions of Fiji run on Java 8."""
 _TIMEOUT = 300
 """Time limit of one compilation, in seconds."""
 _ADVICE = (
@@ -103,7 +104,7 @@ def drop(folder: Path) -> None:
 
 
 def fetch() -> Path:
-    """Return the jar of the compiler, which is fetched from Maven Central the first time.
+    """Return the path of the compiler's jar, which is fetched from Maven Central the first time.
 
     Raises
     ------
@@ -126,7 +127,7 @@ def _compile(part: Part, target: Target, compiler: Path, out: Path) -> None:
     Raises
     ------
     StartError
-        If compilation fails; the message contains the compiler's output.
+        If the compilation fails; the message contains the compiler's output.
     """
     program = target.java / "bin" / ("java.exe" if sys.platform == "win32" else "java")
     command: list[str | Path] = [
@@ -153,12 +154,12 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def answer(arguments: Sequence[str]) -> dict[str, object]:
-    """Return the folder of the compiled classes of a part, or the error.
+    """Return the folder with the compiled classes of a part, or the error message, as ``main`` prints them.
 
     Parameters
     ----------
     arguments
-        As on the command line: part, home folder and version of Java, version of ImageJ, jars.
+        Arguments of the command line: part, home folder and version of Java, version of ImageJ, jars.
     """
     part, java, java_version, imagej_version, *path = arguments
     target = Target(Path(java), java_version, imagej_version, tuple(map(Path, path)))

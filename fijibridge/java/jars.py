@@ -1,4 +1,4 @@
-"""The jars of Maven coordinates, fetched once for all processes."""
+"""The jars of Maven coordinates, which are fetched once for all processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIJI = "sc.fiji:fiji"
 """Maven coordinates of the newest version of Fiji."""
 
 ECJ = "org.eclipse.jdt:ecj:3.26.0"
-"""Eclipse's Java compiler: the last version that runs on Java 8. It can read the class libraries of Java 8 to 25."""
+"""Eclipse's Java compiler, in the last version that runs on Java 8. It can read the class libraries of Java 8 to 25."""
 
 LOCK_TIMEOUT = 300.0
 """Seconds to wait while another process fetches jars, before continuing without the lock."""
@@ -37,13 +37,13 @@ ANSWER_TIMEOUT = 10.0
 
 
 def kept(endpoints: Sequence[str]) -> Path:
-    """Return the folder for the jars of coordinates, which exists once they have been fetched."""
+    """Return the folder for the jars of coordinates. It exists once the jars have been fetched."""
     group, artifact, *_ = endpoints[0].split(":")
     return cache_folder() / f"{group}.{artifact}-{key_of(['+'.join(endpoints)])}"
 
 
 def jars_of(endpoints: Sequence[str], repositories: Mapping[str, str] | None = None) -> list[Path]:
-    """Return the jars of coordinates and their dependencies, which are fetched from Maven Central the first time.
+    """Return the jars of coordinates and of their dependencies; fetch them from Maven repositories the first time.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def jars_of(endpoints: Sequence[str], repositories: Mapping[str, str] | None = N
 
     Notes
     -----
-    jgo empties and refills its own folder at each call; meanwhile, classes are missing for processes that use its jars.
-    Our folder is written once and never changed.
+    jgo empties and refills its own folder at each call. Meanwhile, processes that use the jars in that folder lack
+    classes. Our folder is therefore written once, and never changed.
     """
     folder = kept(endpoints)
     if not folder.is_dir():
@@ -105,12 +105,15 @@ def _lock() -> BaseFileLock | None:
     except Timeout:
         log.warning("another process has been fetching jars for %g s; continuing without waiting for it", LOCK_TIMEOUT)
     except OSError as error:  # a read-only cache needs no lock
-        log.debug("no lock in %s: %s", cache, error)
+        log.debug("jars are fetched without a lock, because none can be created in %s: %s", cache, error)
     return None
 
 
 def is_cached(endpoints: Sequence[str]) -> bool:
-    """Tell whether coordinates were resolved earlier, by us or by jgo, whose folder is named after the first one."""
+    """Tell whether the jars of coordinates are on this machine, in our folder or in jgo's.
+
+    jgo's folder is named after the first coordinate.
+    """
     if kept(endpoints).is_dir():
         return True
     group, first, *_ = endpoints[0].split(":")
@@ -151,6 +154,6 @@ def refuse_unreachable(endpoints: Sequence[str], repositories: Mapping[str, str]
     silent = [f"{name} ({urls[name]}): {why}" for name, why in problems.items() if why]
     if silent:
         raise StartError(
-            f"{', '.join(endpoints)} is not on this machine, and a Maven repository did not answer within "
+            f"{', '.join(endpoints)} must be fetched, but a Maven repository did not answer within "
             f"{ANSWER_TIMEOUT:g} s: {'; '.join(silent)}. {advice}"
         )

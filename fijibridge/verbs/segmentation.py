@@ -11,6 +11,7 @@ from fijibridge.cells.matching import THRESH
 from fijibridge.cells.segmentation.methods import (
     DEFAULT_METHOD,
     THRESHOLD,
+    EdgeCells,
     get_method,
     method_names,
     method_parameters,
@@ -80,9 +81,7 @@ def label_cells(
     grow: Annotated[bool, Param("grow the cells until only gaps of 1 px are left")] = True,
     grow_by: Annotated[float | None, Param("largest distance by which cells grow", "px", low=0)] = None,
     fill_holes: Annotated[bool, Param("fill holes enclosed by a single cell")] = True,
-    edge_cells: Annotated[
-        Literal["keep", "remove"], Param("cells that touch the edge of the image", was=("border",))
-    ] = "keep",
+    edge_cells: Annotated[EdgeCells, Param("cells that touch the edge of the image", was=("border",))] = "keep",
     outlines: Annotated[bool, Param("also draw the cells on the image")] = True,
     manager: Annotated[bool, Param("also add the cells to the ROI Manager", label="Add to ROI Manager")] = False,
     device: Device = None,

@@ -1,4 +1,4 @@
-"""Host of verbs for a Fiji in another process: inputs and results are exchanged through a pipe and shared memory."""
+"""Host of verbs for a Fiji in another process; pipes and shared memory transfer inputs and results."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Crossing:
     Parameters
     ----------
     images
-        Descriptions of images by parameter, see :func:`image_from`. A description with ``rois`` is one of cells drawn
-        on an image, without the pixels of the image.
+        Descriptions of images by parameter name, see :func:`image_from`. A description with the field ``rois``
+        describes cells drawn on an image, and lacks the pixels of the image.
     blocks
-        Collects the blocks of shared memory with the results.
+        Collects the blocks of shared memory that contain the results.
     """
 
     def __init__(self, images: Mapping[str, Any], blocks: Blocks):
@@ -52,7 +52,7 @@ class Crossing:
         return cells_from(description) if description.get("rois") is not None else image_from(description)
 
     def drawn(self, parameter: Parameter, value: Any) -> bool:
-        """Return False: drawn cells are sent with their image, and need no other one."""
+        """Return False, because drawn cells are sent with the description of their image, and need no other image."""
         return False
 
     def give(self, result: Result) -> None:
@@ -142,13 +142,13 @@ class Crossing:
 
 
 def image_from(description: Mapping[str, Any]) -> xr.DataArray:
-    """Return a described image, in the same form as :func:`fijibridge.fiji.imageplus.from_imageplus`.
+    """Return the image that a message describes, like :func:`fijibridge.fiji.imageplus.from_imageplus`.
 
     Parameters
     ----------
     description
-        Description written by Java, see :mod:`fijibridge.imagej.description`, and ``blocks``, each with several planes
-        of the stack. If there is only one block, its pixels are not copied.
+        Description written by Java, see :mod:`fijibridge.imagej.description`, with the additional field ``blocks``.
+        Each block contains several planes of the stack. If there is only one block, its pixels are not copied.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def image_from(description: Mapping[str, Any]) -> xr.DataArray:
 
 
 def cells_from(description: Mapping[str, Any]) -> xr.DataArray:
-    """Return the label image of cells drawn as ROIs.
+    """Return the label image of cells that were drawn as ROIs.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def cells_from(description: Mapping[str, Any]) -> xr.DataArray:
 
 
 def _shape(description: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return frames, slices, channels, height and width, in the order of ImageJ's stacks."""
+    """Return the numbers of frames, slices and channels, the height and the width: the axes of ImageJ's stacks."""
     unknown = set(description) - KEYS - {"blocks", "rois"}
     if unknown:
         raise ValueError(f"unknown fields {sorted(unknown)}")
@@ -220,12 +220,12 @@ def _image(stored: npt.NDArray[Any], description: Mapping[str, Any]) -> xr.DataA
 
 
 def distinct_colors(rois: Sequence[Roi], given: Mapping[str, str]) -> list[int]:
-    """Return the colour of each ROI, 0xAARRGGBB: the one in `given` for its name, else one from the palette."""
+    """Return the colour of each ROI as 0xAARRGGBB: the colour that `given` has for its name, else a palette colour."""
     return [argb(given[roi.name]) if roi.name in given else color
             for roi, color in zip(rois, colors_of(rois, None) if rois else [], strict=True)]  # fmt: skip
 
 
 def signed_limits(limits: tuple[float, float], signed: bool) -> list[float]:
-    """Return display limits as values that ImageJ stores."""
+    """Return display limits as values that ImageJ stores; `signed` is True for signed 16-bit images."""
     low, high = (float(value) + (32768 if signed else 0) for value in limits)
     return [low, high]

@@ -22,7 +22,7 @@ from fijibridge.worker.scripts import BRIDGE, scripts
 FOLDER = Path("scripts", "Plugins", "FijiBridge")
 """Folder in Fiji whose scripts form the menu Plugins > FijiBridge."""
 MANIFEST = ".fijibridge.json"
-"""Name of the file, next to the installed scripts, that lists them."""
+"""Name of the file that lists the installed scripts; it is in the same folder."""
 APPOSE = "use Help > Update... in a Fiji of 2025 or later, or put org.apposed:appose from Maven Central into 'jars'"
 
 
@@ -37,11 +37,13 @@ class Installed:
     written, removed
         Names of written and removed files.
     kept
-        Names of files that were left unchanged, because the user changed them or fijibridge did not create them.
+        Names of files that were left unchanged because the user changed them, or because fijibridge did not create
+        them.
     appose
         True if this Fiji has Appose, which the scripts need to communicate with Python.
     compiler
-        Error message if the Java compiler, which the scripts need at their first call, could not be fetched.
+        Error message if the Java compiler could not be fetched, else ``""``. The scripts need the compiler at their
+        first call.
     """
 
     folder: Path
@@ -53,14 +55,14 @@ class Installed:
 
 
 def install(where: str | os.PathLike[str]) -> Installed:
-    """Install a script for each verb in a Fiji folder, replacing installed ones. The scripts call this Python.
+    """Install one script per verb in a Fiji folder, and replace scripts installed earlier.
 
-    The Java compiler is fetched, too, so that the scripts work without a network.
+    The scripts call this Python. The Java compiler is fetched, too, so that the scripts work without a network.
 
     Parameters
     ----------
     where
-        Fiji folder or application bundle, or a file or folder in it.
+        Fiji folder or application bundle, or a file or folder inside it.
 
     Raises
     ------
@@ -105,7 +107,7 @@ def uninstall(where: str | os.PathLike[str]) -> Installed:
     home = fiji_home(where)
     done = Installed(home / FOLDER, appose=has_appose(home))
     if not (done.folder / MANIFEST).is_file():
-        raise StartError(f"fijibridge's scripts are not installed in {home}: there is no {FOLDER / MANIFEST}")
+        raise StartError(f"fijibridge's scripts are not installed in {home}: {FOLDER / MANIFEST} does not exist there")
     try:
         for name, hashes in _known(done.folder).items():
             _remove(done, name, hashes)
@@ -118,7 +120,7 @@ def uninstall(where: str | os.PathLike[str]) -> Installed:
 
 
 def fiji_home(where: str | os.PathLike[str]) -> Path:
-    """Return the folder with Fiji's ``jars``: `where`, a subfolder (Fiji.app), or a folder above it (in a bundle).
+    """Return the folder that contains Fiji's ``jars``: `where`, its subfolder Fiji.app or Fiji, or a folder above it.
 
     Raises
     ------
@@ -142,7 +144,7 @@ def has_appose(home: Path) -> bool:
 
 
 def pair(home: Path) -> tuple[str, str, bool]:
-    """Return the state of fijibridge's scripts in a Fiji, advice, and whether they work with this Python.
+    """Return the state of fijibridge's scripts in a Fiji, advice, and True if the scripts work with this Python.
 
     Raises
     ------
@@ -163,7 +165,7 @@ def pair(home: Path) -> tuple[str, str, bool]:
             True,
         )
     if not has_appose(home):
-        return f"{home} lacks Appose, which they need", APPOSE, False
+        return f"{home} lacks Appose, which the scripts need", APPOSE, False
     changed = [name for name, hashes in manifest["files"].items() if not (folder / name).is_file()]
     if changed:
         return f"{len(changed)} of {len(manifest['files'])} are missing in {folder}", again, False
@@ -176,7 +178,7 @@ def hello(python: str = sys.executable, timeout: float = 120) -> dict[str, Any]:
     Raises
     ------
     StartError
-        If it does not answer, or its answer is invalid.
+        If the worker does not answer, or its answer is invalid.
     """
     request = json.dumps({"task": "1", "requestType": "EXECUTE", "script": ":hello"}) + "\n"
     command = [python, "-P", "-m", "fijibridge.worker.process"]
@@ -185,12 +187,12 @@ def hello(python: str = sys.executable, timeout: float = 120) -> dict[str, Any]:
         answer = json.loads(done.stdout.splitlines()[-1])
         return dict(answer["outputs"])
     except subprocess.TimeoutExpired as error:
-        raise StartError(f"it did not answer within {timeout:g} s") from error
+        raise StartError(f"the worker did not answer within {timeout:g} s") from error
     except (OSError, ValueError, LookupError) as error:
         last = (
             (done.stderr.strip() or "it printed nothing").splitlines()[-1] if not isinstance(error, OSError) else error
         )
-        raise StartError(f"it cannot be started: {last}") from error
+        raise StartError(f"the worker cannot be started: {last}") from error
 
 
 # --- the manifest -----------------------------------------------------------------------------------
@@ -205,11 +207,13 @@ def _manifest(folder: Path) -> dict[str, Any]:
             raise ValueError("it names files in other folders")
         return {"version": str(manifest["version"]), "python": str(manifest["python"]), "files": files}
     except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
-        raise StartError(f"{path} cannot be read ({error}): remove the folder by hand, and install again") from error
+        raise StartError(
+            f"{path} cannot be read ({error}): remove its folder by hand, and install the scripts again"
+        ) from error
 
 
 def _known(folder: Path) -> dict[str, list[str]]:
-    """Return the hashes of each installed file, one for each version of it that may exist."""
+    """Return, for the name of each installed file, the hashes of all versions of the file that may exist."""
     return dict(_manifest(folder)["files"]) if (folder / MANIFEST).is_file() else {}
 
 
@@ -223,7 +227,7 @@ def _hash(data: bytes) -> str:
 
 
 def _foreign(path: Path, hashes: list[str]) -> bool:
-    """Tell whether a file exists that fijibridge did not write, or that has been changed since."""
+    """Tell whether a file exists that fijibridge did not write, or that was changed after fijibridge wrote it."""
     return path.exists() and (not path.is_file() or _hash(path.read_bytes()) not in hashes)
 
 

@@ -1,13 +1,13 @@
-"""Worker process for a Fiji that Python did not start: reads calls of verbs from a pipe, and writes results to another.
+"""Worker process for a Fiji that Python did not start. It runs verbs, and talks to Fiji through pipes.
 
 ``python -m fijibridge.worker.process`` uses Appose's protocol, with one line of JSON per message. Pixels, ROIs and
-tables are in shared memory. Appose's own worker runs any code that it receives; this one runs only verbs. It opens no
-port, and ends when the process at the other end of its pipe ends.
+tables are in shared memory. Appose's own worker runs any code that it receives; this worker runs only verbs. It opens
+no port, and ends when the process at the other end of its pipe ends.
 
 A request is ``{"task": id, "requestType": "EXECUTE", "script": name of a verb, "inputs": {"given": options, "images":
 by parameter}}``, or has ``"requestType": "CANCEL"``. Four names are not verbs: ``:hello`` returns the versions;
 ``:read`` and ``:write`` convert the options of a macro into values and back, see :mod:`fijibridge.verbs.macro_options`;
-``:release`` frees the results of the task named in ``given``. Results are kept until then, so that Fiji can read them.
+``:release`` frees the results of the task named in ``given``. Until then, results are kept, so that Fiji can read them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, BinaryIO
 
-import numpy  # noqa: F401 - before a thread waits for input: on Windows this import would then wait, too
+import numpy  # noqa: F401 - before a thread waits for input, because on Windows this import would then wait, too
 
 from fijibridge.errors import Cancelled, FijiBridgeError, FijiBridgeWarning, OptionError
 from fijibridge.verbs import Call, perform, verb_named
@@ -46,14 +46,14 @@ END_TIMEOUT = 300.0
 
 
 class Worker:
-    """Reads requests, and answers each in its own thread.
+    """Reads requests, and answers each request in its own thread.
 
     Parameters
     ----------
     requests
-        Lines of JSON.
+        Lines of JSON, one per request.
     answers
-        Stream to which lines of JSON are written.
+        Stream to which answers are written as lines of JSON.
     """
 
     def __init__(self, requests: Iterable[bytes], answers: BinaryIO):
@@ -174,12 +174,15 @@ class Task:
         inputs = self._inputs if self._inputs is not None else {}
         if not isinstance(self._name, str) or not isinstance(inputs, dict):
             raise OptionError(
-                f"got {self._name!r} and {type(inputs).__name__}; expected the name of a verb and its inputs"
+                f"got {self._name!r} and {type(inputs).__name__}; expected the name of a verb and a JSON object of "
+                "its inputs"
             )
         unknown = set(inputs) - {"given", "images"}
         given, images = inputs.get("given", {}), inputs.get("images", {})
         if unknown or not isinstance(given, dict) or not isinstance(images, dict):
-            raise OptionError(f"inputs are {sorted(inputs)}; expected given and images, each by name")
+            raise OptionError(
+                f"the inputs have the fields {sorted(inputs)}; expected only given and images, each a JSON object"
+            )
         if self._name == HELLO:
             return _hello()
         if self._name == RELEASE:
@@ -207,7 +210,7 @@ class Task:
 
 
 def _line(uuid: str, kind: str, **fields: Any) -> bytes:
-    """Return a message as a line of JSON; raise for NaN and infinity, because Java's parser would drop the line."""
+    """Return a message as a line of JSON; raise for NaN or infinity, because Java's parser would drop such a line."""
     return json.dumps({"task": uuid, "responseType": kind, **fields}, allow_nan=False).encode("ascii") + b"\n"
 
 

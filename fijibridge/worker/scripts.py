@@ -1,10 +1,10 @@
 """Groovy scripts, one for each verb, with which a Fiji that Python did not start calls verbs.
 
-``python -m fijibridge.worker.scripts FOLDER`` writes them without the paths of an installation, as in
+``python -m fijibridge.worker.scripts FOLDER`` writes them without the paths of an installation, like the scripts in
 ``scripts/Plugins/FijiBridge``.
 
-The scripts have no ``#@`` parameters: SciJava would open a dialog for each one that a macro omits, and would share its
-last value among all scripts with a parameter of that name.
+The scripts have no ``#@`` parameters, because SciJava would open a dialog for each parameter that a macro omits, and
+would share the last value of a parameter among all scripts that have a parameter of this name.
 """
 
 from __future__ import annotations
@@ -57,15 +57,16 @@ def scripts(python: str = "", bridge: str = "", version: str = "") -> dict[str, 
     Parameters
     ----------
     python, bridge
-        Paths of Python and of :data:`BRIDGE` in its environment. A script without them asks the user to install it.
+        Paths of Python and of :data:`BRIDGE` in Python's environment. Scripts without these paths ask the user to
+        install them.
     version
-        Version of fijibridge, which the bridge compares with that of the worker.
+        Version of fijibridge, which the bridge compares with the version of the worker.
     """
     return {file_name(verb): script(verb, python, bridge, version) for verb in all_verbs()}
 
 
 def file_name(verb: Verb) -> str:
-    """Return the file name of a verb's script, from which Fiji derives the menu label: ``_`` stands for a blank.
+    """Return the file name of a verb's script, from which Fiji derives the menu label; ``_`` stands for a blank.
 
     Examples
     --------
@@ -77,7 +78,7 @@ def file_name(verb: Verb) -> str:
 
 
 def script(verb: Verb, python: str = "", bridge: str = "", version: str = "") -> str:
-    """Return the Groovy script of a verb, with the texts of its dialog."""
+    """Return the Groovy script of a verb, which contains the text of the verb's dialog."""
     known = description(verb)
     lines = "".join(f"\n        {_groovy(field)}," for field in known["parameters"])
     return _SCRIPT.format(
@@ -99,12 +100,12 @@ def _groovy(value: Any) -> str:
 
 
 def _ascii(text: str) -> str:
-    """Return a text in ASCII, which Java reads correctly with any encoding."""
+    """Return text in ASCII, which Java reads correctly with any encoding."""
     return text.replace("µ", "u").encode("ascii", "replace").decode()
 
 
 def _quoted(text: str) -> str:
-    """Return a text as a Groovy string literal in ASCII."""
+    """Return text as a Groovy string literal in ASCII."""
     escaped = json.dumps(text)[1:-1].replace('\\"', '"').replace("'", "\\'")
     return f"'{escaped}'"
 

@@ -23,26 +23,28 @@ from fijibridge.errors import ImageError
 log = logging.getLogger("fijibridge")
 
 BLOCK = 1 << 25
-"""Bytes of a block with several planes. Large stacks use several blocks, because only one core writes to a file."""
+"""Maximum size in bytes of a block with several planes. Large stacks use several blocks, because only one core can
+write to a file at a time."""
 _AT_ONCE = min(4, os.cpu_count() or 1)
 _BUFFER = 1 << 31
 """Size limit of Java's buffers, in bytes."""
 _WHERE = "/dev/shm"
-"""Folder of shared memory on Linux: a separate file system, which is small in containers."""
+"""Folder of shared memory on Linux. It is a separate file system, which is small in containers."""
 
 _NAME = re.compile(r"(psm|wnsm)_\w+")
-"""Pattern of the names of blocks created by Appose (in Java) and Python; no other file or shared memory is touched."""
+"""Pattern of the names of blocks created by Appose (in Java) or Python; no other file or shared memory is touched."""
 _TYPES = ("uint8", "uint16", "uint32", "int32", "float32")
 
 _kept: list[SharedMemory] = []
-"""Blocks still in use after the end of their verb; they are already unlinked, and freed when the process ends."""
+"""Blocks that are still in use after their verb has ended. They are already unlinked; the end of the process frees
+them."""
 
 
 class Blocks:
-    """The blocks of one call, received or created.
+    """The blocks that one call has received or created.
 
-    Python's resource tracker, a separate process, frees them if this process is killed. (Appose's own worker removes
-    them from the tracker, and leaves them behind when it is killed.)
+    If this process is killed, Python's resource tracker, which is a separate process, frees the blocks. (Appose's own
+    worker removes its blocks from the tracker, so they remain in memory if it is killed.)
     """
 
     def __init__(self) -> None:
@@ -52,12 +54,14 @@ class Blocks:
         return bool(self._attached)
 
     def attach(self, value: Any) -> Any:
-        """Replace descriptions of blocks in a message with arrays, at any depth; :meth:`free` frees these blocks, too.
+        """Replace the descriptions of blocks in a message with the blocks, at any depth of lists and mappings.
+
+        :meth:`free` frees these blocks, too.
 
         Raises
         ------
         ImageError
-            If a block does not exist, or is too small.
+            If a block does not exist, is too small, or has an invalid description.
         """
         if isinstance(value, Mapping):
             if value.get("appose_type") == "ndarray":
@@ -71,7 +75,10 @@ class Blocks:
             if not isinstance(name, str) or not _NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is not the name of a block")
             if dtype not in _TYPES or not shape or not all(type(n) is int and n > 0 for n in shape):
-                raise ValueError(f"shape {shape} of {dtype!r}; expected positive counts and one of {', '.join(_TYPES)}")
+                raise ValueError(
+                    f"shape {shape} of {dtype!r}; expected a shape of positive integers and one of the types "
+                    f"{', '.join(_TYPES)}"
+                )
             block = SharedMemory(name=name, rsize=int(description["shm"]["rsize"]))
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ImageError(f"a block of pixels cannot be read: {error}") from error
@@ -81,7 +88,7 @@ class Blocks:
         return NDArray(dtype, shape, block)
 
     def put(self, array: npt.NDArray[Any]) -> dict[str, Any] | None:
-        """Copy an array into a new block, and return its description; None if it is empty.
+        """Copy an array into a new block, and return the block's description; None if the array is empty.
 
         Raises
         ------
@@ -106,7 +113,8 @@ class Blocks:
         size = planes[0].nbytes
         if size >= _BUFFER:
             raise ImageError(
-                f"a plane of {size / 1e9:.1f} GB cannot be sent to Fiji, whose limit is 2 GB: use a part of the image"
+                f"a plane of {size / 1e9:.1f} GB cannot be sent to Fiji, because Java's limit is 2 GB: use a part of "
+                "the image"
             )
         several = max(1, BLOCK // size)
         parts = [planes[first : first + several] for first in range(0, len(planes), several)]
@@ -149,8 +157,8 @@ def arrays_of(blocks: Sequence[Any]) -> list[npt.NDArray[Any]]:
 def _array(block: NDArray) -> npt.NDArray[Any]:
     """Return a block as an array that keeps the memory mapped.
 
-    ``numpy.ndarray(buffer=...)``, which Appose uses, does not: reading such an array after the block was closed crashes
-    the process.
+    ``numpy.ndarray(buffer=...)``, which Appose uses, does not keep the memory mapped: reading such an array after the
+    block was closed crashes the process.
     """
     return np.frombuffer(block.shm.buf, block.dtype, math.prod(block.shape)).reshape(block.shape)
 
@@ -159,18 +167,21 @@ def _check_room(size: int) -> None:
     free = shutil.disk_usage(_WHERE).free if os.path.isdir(_WHERE) else None
     if free is not None and free < size:  # the first write beyond the free space would crash the process
         raise ImageError(
-            f"sending this to Fiji needs {size / 1e6:.0f} MB, but {_WHERE} has only {free / 1e6:.0f} MB free: enlarge "
-            "it (in a container: --shm-size), or use a part of the image"
+            f"sending this to Fiji needs {size / 1e6:.0f} MB, but only {free / 1e6:.0f} MB are free in {_WHERE}: "
+            "enlarge this folder (in a container, with --shm-size), or use a part of the image"
         )
 
 
 def _description(block: NDArray) -> dict[str, Any]:
-    """Return the description of a block, not in Appose's form, which its Java side finds only at some depths."""
+    """Return the description of a block.
+
+    Appose's own form of descriptions is not used, because Appose's Java side finds it only at some depths of a message.
+    """
     return {"block": block.shm.name, "size": block.shm.rsize, "dtype": block.dtype, "shape": block.shape}
 
 
 def _copy(block: NDArray, planes: Sequence[npt.NDArray[Any]]) -> None:
-    """Copy planes into a block. If the block is a file, write to the file, which avoids a page fault for each page."""
+    """Copy planes into a block. If the block is a file, write to the file, because this avoids page faults."""
     place = os.path.join(_WHERE, block.shm.name)
     if not os.path.isfile(place):
         for into, plane in zip(_array(block).reshape(len(planes), *planes[0].shape), planes, strict=True):

@@ -160,7 +160,7 @@ def test_on_the_channel_slice_and_frame_that_a_roi_belongs_to(clean):
         [2, 1, 0], [3, 1, 2], [3, 2, 0]
     )  # fmt: skip
     assert clean.measure([box.at(z=2, t=3)], "h", ["mean"], channel=1)["Mean"].tolist() == [322]
-    with pytest.raises(ImageError, match="frame 9, the image has 3"):
+    with pytest.raises(ImageError, match="frame 9, but the image has 3"):
         clean.measure([box.at(t=9)], "h")
 
 
@@ -174,7 +174,7 @@ def test_labels_over_time_and_over_channels(clean):
     clean.show(fb.as_image(both, "tcyx"), name="tc")
     assert clean.measure(labels, "tc", ["mean"])["Mean"].tolist() == [110, 210, 310]
     assert clean.measure(labels, "tc", ["mean"], channel=1)["Mean"].tolist() == [120, 220, 320]
-    with pytest.raises(ImageError, match="2 slices, the image has 3"):
+    with pytest.raises(ImageError, match="2 slices, but the image has 3"):
         clean.measure(labels[:2], "t")
 
 

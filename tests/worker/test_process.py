@@ -73,8 +73,8 @@ def test_it_says_who_it_is(worker):
         ("__import__('os').system('id')", {}, "there is no verb"),
         (None, {}, "expected the name of a verb"),
         ("predict", {"given": {"model": "/etc/passwd", "code": "1"}}, "no option 'code'"),
-        ("predict", {"given": {}, "globals": {}}, "expected given and images"),
-        ("predict", {"given": []}, "expected given and images"),
+        ("predict", {"given": {}, "globals": {}}, "expected only given and images"),
+        ("predict", {"given": []}, "expected only given and images"),
         ("plan", {"given": {"folder": "/", "depth": "__import__('os')"}}, "depth is \"__import__('os')\""),
         ("plan", {"given": {"folder": {"a": 1}}}, "expected a folder"),
         ("keep_image", {"given": {"path": "/nowhere"}, "images": {"image": {"title": "a"}}}, "invalid description"),
@@ -163,7 +163,7 @@ def test_invalid_lines_are_ignored(worker):
         worker.write(line)
     worker.write('{"task": "nobody", "requestType": "CANCEL"}')
     worker.write('{"task": "odd", "requestType": "EVAL", "script": "1"}')
-    assert "not known" in worker.ended("odd")["error"]
+    assert "unknown request 'EVAL'" in worker.ended("odd")["error"]
     assert worker("about")["responseType"] == "COMPLETION"
 
 

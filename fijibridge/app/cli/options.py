@@ -13,10 +13,15 @@ import typer
 
 from fijibridge.errors import OptionError
 from fijibridge.renames import warn_renamed
-from fijibridge.verbs.parameters import INPUTS, PATHS, Kind, Parameter, parameters_of
+from fijibridge.verbs.parameters import INPUTS, PATHS, Kind, Parameter, current_names, parameters_of
 from fijibridge.verbs.registry import Call
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_CONTEXT = "typer_context"
+"""Parameter of each command that is no option: typer's context."""
+_TYPED = "COMMANDLINE"
+"""Name of the source of options that the user typed."""
 
 
 def takes(
@@ -57,24 +62,44 @@ def adds(parameters: Sequence[Parameter], *, unset: Collection[str] = (), after:
     def added(command: F) -> F:
         @functools.wraps(command)
         def called(**given: Any) -> Any:
-            given = with_current_names(parameters, given)
             return command(**given | read_options(parameters, given))
 
         own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD]
         place = len(own) if after is None else [p.name for p in own].index(after) + 1
         new = [one for p in parameters for one in signed(p, p.name in unset)]
-        made: F = dressed(called, [*own[:place], *new, *own[place:]])
+        made: F = dressed(called, [*own[:place], *new, *own[place:]], parameters)
         return made
 
     return added
 
 
-def dressed(command: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> Any:
-    """Give a function that accepts any keywords a signature for typer."""
-    named = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
-    command.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in named}
-    return command
+def dressed(
+    command: Callable[..., Any], signature: Iterable[inspect.Parameter], parameters: Iterable[Parameter] = ()
+) -> Any:
+    """Give a function that accepts any keywords a signature for typer.
+
+    Parameters
+    ----------
+    command
+        The function.
+    signature
+        Arguments and options of the command.
+    parameters
+        Parameters of a verb among them; the function gets values of earlier names by the current names.
+    """
+    nested = _CONTEXT in inspect.signature(command).parameters  # it has options of another verb already
+
+    @functools.wraps(command)
+    def called(**given: Any) -> Any:
+        context = given.pop(_CONTEXT)
+        return command(**_with_current_names(parameters, given, context), **({_CONTEXT: context} if nested else {}))
+
+    hidden = inspect.Parameter(_CONTEXT, inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    shown = [parameter for parameter in signature if parameter.name != _CONTEXT]
+    named = [hidden, *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in shown)]
+    called.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in named}
+    return called
 
 
 def signed(parameter: Parameter, unset: bool = False) -> Iterator[inspect.Parameter]:
@@ -117,16 +142,32 @@ def help_of(parameter: Parameter) -> str:
     return f"{parameter.help} ({more})" if more else parameter.help
 
 
-def with_current_names(parameters: Iterable[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Move values of options with earlier names to the current names, with a warning."""
-    values = dict(given)
-    for parameter in parameters:
-        for old in parameter.was:
-            value = values.pop(old, None)
-            if value is not None:
-                warn_renamed(_flag(old), _flag(parameter.name))
-                values[parameter.name] = value
-    return values
+def _with_current_names(
+    parameters: Iterable[Parameter], given: Mapping[str, Any], context: typer.Context
+) -> dict[str, Any]:
+    """Move values of options with earlier names to the current names, with a warning.
+
+    Parameters
+    ----------
+    parameters
+        Parameters of the verb.
+    given
+        Value of each option, also those that the user did not type.
+    context
+        Typer's context, which knows the options that the user typed.
+
+    Raises
+    ------
+    OptionError
+        If an option is given by both names.
+    """
+    sources = {name: context.get_parameter_source(name) for name in given}
+    typed = {name: given[name] for name, source in sources.items() if source is not None and source.name == _TYPED}
+    values, renamed = current_names(parameters, typed)
+    for old, new in renamed.items():
+        warn_renamed(_flag(old), _flag(new))
+    earlier = {old for parameter in parameters for old in parameter.was}
+    return {name: value for name, value in given.items() if name not in earlier} | values
 
 
 def _flag(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fijibridge.app.cli.options import dressed, plain, signed, with_current_names
+from fijibridge.app.cli.options import dressed, plain, signed
 from fijibridge.verbs import Call, Say, Verb, all_verbs, perform
 
 Out = Annotated[Path, typer.Option(help="folder for the results")]
@@ -66,7 +66,7 @@ def only_says(verb: Verb) -> bool:
 
 def _command(verb: Verb) -> Any:
     def called(**given: Any) -> None:
-        run_verb(verb, {name: plain(value) for name, value in with_current_names(verb.parameters, given).items()})
+        run_verb(verb, {name: plain(value) for name, value in given.items()})
 
     options = [option for parameter in verb.parameters for option in signed(parameter)]
     own = {option.name for option in options}
@@ -78,7 +78,7 @@ def _command(verb: Verb) -> Any:
             if name not in own and "out" not in own
         ]
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    single.command(name=command_name(verb), help=verb.help)(dressed(called, options))
+    single.command(name=command_name(verb), help=verb.help)(dressed(called, options, verb.parameters))
     return typer.main.get_command(single)
 
 

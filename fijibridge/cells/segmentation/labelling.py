@@ -14,7 +14,7 @@ from fijibridge.arrays import Floats32, Labels
 from fijibridge.cells.distances import to_sources
 from fijibridge.cells.segmentation.basins import smooth
 from fijibridge.cells.segmentation.flooding import UNSURE, Open, closed, grow, grow_labels, room, with_gaps
-from fijibridge.cells.segmentation.methods import DEFAULT_METHOD, THRESHOLD, get_method
+from fijibridge.cells.segmentation.methods import DEFAULT_METHOD, THRESHOLD, EdgeCells, get_method
 from fijibridge.cells.segmentation.methods.method import Parameters
 from fijibridge.cells.segmentation.parameters import make_parameters
 from fijibridge.cells.segmentation.regions import Summary, with_gaps_numbered
@@ -40,7 +40,7 @@ def label_cells(
     max_size: float | None = None,
     unit: str = "px",
     fill_holes: bool = True,
-    edge_cells: str = "keep",
+    edge_cells: EdgeCells = "keep",
     **own: float | None,
 ) -> ImageT:
     """Find the cells between membranes.

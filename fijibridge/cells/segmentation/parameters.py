@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import xarray as xr
 
 from fijibridge import image as calibration
 from fijibridge.cells.distances import spacing
-from fijibridge.cells.segmentation.methods import THRESHOLD, get_method, method_parameters
+from fijibridge.cells.segmentation.methods import THRESHOLD, EdgeCells, get_method, method_parameters
 from fijibridge.cells.segmentation.methods.method import Parameter, Parameters
 from fijibridge.cells.segmentation.regions import Rules
 from fijibridge.errors import ImageError
 from fijibridge.image import Array, usual_unit
 from fijibridge.messages import did_you_mean
 from fijibridge.renames import rename_attributes, renamed_keywords
-
-EdgeCells = Literal["keep", "remove"]
-"""Treatment of cells that touch the edge of the image."""
 
 SHARED = ("threshold", "grow", "min_size", "max_size", "unit", "fill_holes", "edge_cells")
 """Parameters that all methods have."""
@@ -36,7 +33,7 @@ def make_parameters(
     max_size: float | None = None,
     unit: str = "px",
     fill_holes: bool = True,
-    edge_cells: str = "keep",
+    edge_cells: EdgeCells = "keep",
     **own: float | None,
 ) -> Parameters:
     """Check the parameters of :func:`fijibridge.label_cells` for an image without channels and frames.
@@ -64,8 +61,8 @@ def make_parameters(
     _check("min_size", min_size, lambda v: v >= 0, "0 or more")
     largest = np.inf if max_size is None else max_size
     _check("max_size", largest, lambda v: v >= max(min_size, 0), "at least min_size")
-    if edge_cells not in ("keep", "remove"):
-        raise ImageError(f"edge_cells is {edge_cells!r}; expected 'keep' or 'remove'")
+    if edge_cells not in get_args(EdgeCells):
+        raise ImageError(f"edge_cells is {edge_cells!r}; expected {' or '.join(map(repr, get_args(EdgeCells)))}")
     pixel = _pixel_area(prob, unit)
     rules = Rules(min_size / pixel, largest / pixel, fill_holes, edge_cells == "remove")
     return Parameters(method, threshold, values, distance, rules, spacing(prob, "prob"))

@@ -25,7 +25,7 @@ _EFFECTS = {
     "-XX:+UseParallelGC": "showing large stacks takes longer",
     "-XX:ErrorFile": "if Java crashes, its report is written to the working directory",
 }
-"""JVM options that ``Fiji.start`` sets, and the effect if one is missing."""
+"""JVM options that ``Fiji.start`` sets, with the effect of each if it is missing."""
 
 _reported: set[str] = set()
 
@@ -36,15 +36,15 @@ def find(gateway: Any = None, known: Running | None = None) -> Running:
     Parameters
     ----------
     gateway
-        Gateway that ``imagej.init`` returned, or a SciJava context. By default the existing context, or plain ImageJ
-        if there is none.
+        Gateway that ``imagej.init`` returned, or a SciJava context. By default, the existing context; if there is no
+        context, plain ImageJ.
     known
-        The ImageJ that was joined earlier; its gateway is reused if it has the same context.
+        The ImageJ that was joined earlier. Its gateway is reused if the context is the same.
 
     Raises
     ------
     StartError
-        If no JVM is running, it lacks ImageJ's classes, or its ImageJ2 was not started.
+        If no JVM is running, the JVM lacks ImageJ's classes, or the ImageJ2 on its class path was not started.
     """
     if not startup.is_running():
         raise StartError("no JVM runs in this process, so there is no Fiji to join: use fijibridge.Fiji.start()")
@@ -80,7 +80,8 @@ def refuse_another(gateway: Any, running: Running) -> None:
     """
     if gateway is not None and not _same(_as_gateway(gateway), running.gateway):
         raise StartError(
-            "this process runs a Fiji started by fijibridge, but the gateway passed belongs to a different ImageJ2"
+            "this process runs a Fiji started by fijibridge, but the gateway passed to attach() belongs to a different "
+            "ImageJ2: call attach() without arguments"
         )
 
 
@@ -102,13 +103,14 @@ def _java() -> Java:
 def context() -> Any:
     """Return the existing SciJava context; None for plain ImageJ.
 
-    ImageJ2's hooks in ImageJ 1.x know the context. Those of ij1-patcher are not called: they would create a context.
+    ImageJ2's hooks in ImageJ 1.x know the context. The hooks of ij1-patcher are not called, because they would create a
+    context.
     """
     if not has_class("org.scijava.Context"):
         return None
     listed = _listed_contexts()
     if listed is not None and not listed:
-        return None  # before a class of ImageJ is loaded, which ImageJ2 could then no longer patch
+        return None  # before a class of ImageJ is loaded, because ImageJ2 could then no longer patch it
     if _is_patched():
         ij = java_class("ij.IJ")
         hooks = ij.class_.getField("_hooks").get(None)
@@ -120,7 +122,7 @@ def context() -> Any:
 
 
 def _listed_contexts() -> list[Any] | None:
-    """Return the contexts that are not disposed; None for SciJava before 2.98, which does not list its contexts."""
+    """Return the contexts that are not disposed; None before SciJava 2.98, which is the first version to list them."""
     context_class = java_class("org.scijava.Context")
     names = {str(field.getName()) for field in context_class.class_.getDeclaredFields()}
     if not {"CONTEXTS", "disposed"} <= names:
@@ -147,7 +149,7 @@ def _as_gateway(found: Any) -> Any:
         )
     if is_disposed(inner):
         raise StartError(
-            "this ImageJ2 was quit and its services are gone: call imagej.init again, and attach to the new gateway"
+            "this ImageJ2 was quit, so its services are gone: call imagej.init again, and attach to the new gateway"
         )
     if found is not inner:
         return found
@@ -175,9 +177,10 @@ def _patch() -> None:
 
 
 def report_missing_options() -> list[str]:
-    """Log once which options of ``Fiji.start`` the JVM lacks, and the effects, and return these options.
+    """Log which options of ``Fiji.start`` the JVM lacks, with the effects, and return the missing options.
 
-    The message is a warning only if Ctrl-C is affected; the JVM works without the options.
+    Each option is reported once. The message is a warning only if Ctrl-C is affected, because the JVM works without the
+    options.
     """
     if not has_class("java.lang.management.ManagementFactory"):
         return []

@@ -1,7 +1,7 @@
-"""fijibridge's Java classes in the running JVM: compiled once from ``fijibridge/java``, for all processes.
+"""fijibridge's Java classes in the running JVM, which are compiled from ``fijibridge/java`` once for all processes.
 
-Classes of package ``fijibridge`` have their own class loader. Classes in ImageJ's packages, which need access to
-package-private members, are defined in ImageJ's class loader.
+Classes of package ``fijibridge`` have their own class loader. Classes that need access to ImageJ's package-private
+members are in ImageJ's packages, and are defined in ImageJ's class loader.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from fijibridge.java import compiler
 log = logging.getLogger("fijibridge")
 
 PERSON, SCRIPT, MACRO, PYTHON = 0, 1, 2, 3
-"""Callers of a command: a person using a menu, a script or Java code calling ``IJ.run``, a macro that ImageJ runs, and
-a macro that Python runs."""
+"""Kinds of callers of a command: a person using a menu; a script or Java code that calls ``IJ.run``; a macro that
+ImageJ runs; and a macro that Python runs."""
 
 
 def rois() -> Any:
@@ -46,7 +46,7 @@ def datasets() -> Any:
 
 
 def tables() -> Any:
-    """Return ``fijibridge.Tables``: transfer of whole columns, and clicks on rows."""
+    """Return ``fijibridge.Tables``: transfer of whole table columns, and reactions to clicks on rows."""
     return _load("fijibridge.Tables")
 
 
@@ -91,7 +91,7 @@ def stack() -> Any:
 
 
 def failure() -> Any:
-    """Return ``fijibridge.session.CommandFailure``, the exception of a plugin that ends the calling script."""
+    """Return ``fijibridge.session.CommandFailure``, an exception with which a plugin ends the script that called it."""
     return _load("fijibridge.session.CommandFailure")
 
 
@@ -101,14 +101,14 @@ def user_error() -> Any:
 
 
 def interpreter() -> Any:
-    """Return ``ij.macro.FijiBridgeInterpreter``, which survives an error in its macro."""
+    """Return ``ij.macro.FijiBridgeInterpreter``, which continues to work after an error in its macro."""
     return _beside("ij.macro.FijiBridgeInterpreter", "ij.macro.Interpreter")
 
 
 def plugin() -> Any:
-    """Return ``ij.plugin.FijiBridge``: ``run(verb)`` passes its argument and the caller to ``callee`` in Python.
+    """Return ``ij.plugin.FijiBridge``, whose ``run(verb)`` passes the verb and the kind of caller to Python.
 
-    The callee returns null, or an exception to throw.
+    Its field ``callee`` is the Python function, which returns null or an exception to throw.
     """
     return _beside("ij.plugin.FijiBridge", "ij.plugin.PlugIn")
 
@@ -157,7 +157,7 @@ def _exists(name: str) -> bool:
 
 
 def _refusals() -> tuple[Any, ...]:
-    """Return the exceptions that a damaged or missing class file raises, as after a full disk."""
+    """Return the exceptions raised for a damaged or missing class file, for example after a full disk."""
     return (
         jpype.JClass("java.lang.LinkageError"), jpype.JClass("java.lang.ClassNotFoundException"), FileNotFoundError
     )  # fmt: skip
@@ -172,7 +172,7 @@ def _compile_again(error: BaseException) -> None:
 
 @cache
 def _folder() -> Path:
-    """Return the folder of the compiled classes for this Java and ImageJ."""
+    """Return the folder with our classes compiled for this Java and ImageJ."""
     system = jpype.JClass("java.lang.System")
     target = compiler.Target(
         Path(str(system.getProperty("java.home"))), str(system.getProperty("java.version")),

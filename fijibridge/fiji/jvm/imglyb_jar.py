@@ -1,7 +1,7 @@
 """The Java half of imglyb, with which pyimagej shares numpy arrays with ImageJ2.
 
-Neither Fiji nor Maven Central has this jar, but imglyb's start-up callbacks in scyjava need it. We let these callbacks
-run only if the jar was found. fijibridge itself copies pixels and does not use the jar.
+Neither Fiji nor Maven Central has this jar, but imglyb's start-up callbacks in scyjava need it. We therefore let these
+callbacks run only if the jar was found. fijibridge itself copies pixels, and does not use the jar.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ log = logging.getLogger("fijibridge")
 _GROUP, _NAME = "net.imglib2", "imglib2-imglyb"
 _CLASS = "net.imglib2.python.Helpers"
 _ANSWER_WITHIN = 3.0
-"""Seconds to wait for a repository's answer; they delay the start of the JVM."""
+"""Seconds to wait for a repository's answer; the limit is short because waiting delays the start of the JVM."""
 
 LACKING = (
     "imglib2-imglyb is not on the class path, so these calls of pyimagej fail: ij.py.from_java of an image, and "
-    "ij.py.to_dataset, ij.py.to_img, ij.py.to_java and ij.op() of arrays. fijibridge's own calls work without it. To "
-    "use them, put imglib2-imglyb-*.jar (from SciJava's repository) into Fiji's folder 'jars'"
+    "ij.py.to_dataset, ij.py.to_img, ij.py.to_java and ij.op() of arrays. To use these calls, put "
+    "imglib2-imglyb-*.jar (from SciJava's repository) into Fiji's folder 'jars'. fijibridge's own calls do not need it"
 )
 """Message that names the calls that fail without the jar, and how to get it."""
 
 missing = False
-"""Whether the JVM was started without the jar."""
+"""True if the JVM was started without the jar."""
 
 
 def prepare(folder: Path | None, repositories: dict[str, str]) -> None:
@@ -61,7 +61,10 @@ def prepare(folder: Path | None, repositories: dict[str, str]) -> None:
 
 
 def _found(coordinate: str, repositories: dict[str, str]) -> Path | None:
-    """Return the jar from a local cache, else from a repository. Fiji contains its dependencies."""
+    """Return the jar from a local cache, else from a repository; None if neither has it.
+
+    The jar's dependencies are not returned, because Fiji contains them.
+    """
     if not (jars.kept([coordinate]).is_dir() or _is_served(coordinate, repositories)):
         return None
     try:
@@ -73,7 +76,7 @@ def _found(coordinate: str, repositories: dict[str, str]) -> Path | None:
 
 
 def _is_served(coordinate: str, repositories: dict[str, str]) -> bool:
-    """Ask each repository for the jar, and remember a negative answer for a day, because asking delays the start."""
+    """Tell whether a repository has the jar. A negative answer is kept for a day, because asking delays the start."""
     import requests
 
     group, name, version = coordinate.split(":")
@@ -103,7 +106,7 @@ def _is_served(coordinate: str, repositories: dict[str, str]) -> bool:
 
 
 def guard_callbacks() -> None:
-    """Run imglyb's start-up callbacks only if their Java class exists: one that raises leaves the JVM unusable."""
+    """Run imglyb's start-up callbacks only if the jar was found, because a callback that raises breaks the JVM."""
     import scyjava._jvm
 
     callbacks: list[Callable[[], Any]] = scyjava._jvm._startup_callbacks

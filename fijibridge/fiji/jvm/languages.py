@@ -8,7 +8,7 @@ from fijibridge.fiji.jvm.reflection import java_class
 
 
 def runnable(gateway: Any) -> dict[str, str]:
-    """Return the script languages of ImageJ2 by name, each with the reason why it cannot run, or "".
+    """Return, for the name of each of ImageJ2's script languages, the reason why it cannot run; "" if it can.
 
     Parameters
     ----------

@@ -40,17 +40,17 @@ class Running:
     Attributes
     ----------
     where
-        Fiji folder, Maven coordinates or ``"embedded"``, as it was started; None if other code started it.
+        What was started: Fiji folder, Maven coordinates or ``"embedded"``; None if other code started the JVM.
     mode
         ``"headless"`` or ``"interactive"``.
     java
-        Its Java installation.
+        Java installation of the JVM.
     gateway
         The ImageJ2 gateway; None for plain ImageJ.
     flavor
         ``"fiji"``, ``"imagej2"``, ``"imagej"`` (plain ImageJ started by other code) or ``"embedded"``.
     ours
-        True if fijibridge started the JVM, and ends it.
+        True if fijibridge started the JVM and will end it.
     """
 
     where: str | Path | None
@@ -68,9 +68,9 @@ class State:
     Attributes
     ----------
     running
-        Its JVM; None before the first start.
+        The JVM of this process; None before the first start.
     failed
-        Error of a failed start that left an unusable JVM.
+        Message of a failed start that left an unusable JVM.
     forked
         True if the process was forked from one that runs a JVM.
     tables
@@ -90,7 +90,7 @@ state = State()
 
 
 def checked_mode(mode: Mode | None) -> Mode:
-    """Return a valid mode; by default interactive if there is a display."""
+    """Return `mode` if it is valid and possible; for None, interactive if there is a display, else headless."""
     if mode is None:
         return "interactive" if startup.display_problem() is None else "headless"
     if mode not in ("headless", "interactive"):
@@ -102,7 +102,7 @@ def checked_mode(mode: Mode | None) -> Mode:
 
 
 def resolved(where: str | os.PathLike[str] | None) -> str | Path:
-    """Return 'embedded', a Fiji folder, or Maven coordinates."""
+    """Return what to start: ``"embedded"``, a Fiji folder, or Maven coordinates."""
     if where is None:
         return installations.find_fiji() or jars.FIJI
     text = os.fspath(where)
@@ -119,7 +119,7 @@ def refuse_another(where: str | Path, mode: Mode, heap: str | None) -> None:
     Raises
     ------
     StartError
-        If it runs a different Fiji or mode, if other code started it, or if an earlier start failed.
+        If the JVM runs a different Fiji or mode, if other code started the JVM, or if an earlier start failed.
     """
     if state.failed is not None:
         raise StartError(
@@ -128,8 +128,8 @@ def refuse_another(where: str | Path, mode: Mode, heap: str | None) -> None:
     running = state.running
     if running is None or not running.ours:
         raise StartError(
-            "this process already runs a JVM that fijibridge did not start, and a process can have only one. To join "
-            "the ImageJ in it, use fijibridge.Fiji.attach(); to start Fiji, use a new Python process"
+            "this process already runs a JVM that fijibridge did not start, and a process can have only one JVM. To "
+            "join the ImageJ in this JVM, use fijibridge.Fiji.attach(); to start Fiji, use a new Python process"
         )
     if (running.where, running.mode) != (where, mode):
         there = f"Fiji.start({str(running.where)!r}, mode={running.mode!r})"
@@ -137,7 +137,7 @@ def refuse_another(where: str | Path, mode: Mode, heap: str | None) -> None:
             f"this process already runs {there}; Fiji.start({str(where)!r}, mode={mode!r}) needs a new Python process"
         )
     if heap is not None:
-        log.warning("heap=%s is ignored: the JVM of this process is already running", heap)
+        log.warning("heap=%s is ignored, because the JVM of this process is already running", heap)
 
 
 def start(where: str | Path, mode: Mode, heap: str | None) -> Running:
@@ -163,7 +163,10 @@ def join(found: Running) -> Running:
 
 
 def flavor_of(gateway: Any) -> str:
-    """Distinguish Fiji from plain ImageJ2 by the application registered in it."""
+    """Return ``"fiji"`` if a gateway has registered the application Fiji, else ``"imagej2"``.
+
+    Without a gateway, return ``"embedded"``.
+    """
     if gateway is None:
         return "embedded"
     names = [str(app.getTitle()) for app in gateway.app().getApps().values()]
@@ -171,7 +174,7 @@ def flavor_of(gateway: Any) -> str:
 
 
 def revive(jvm_now: Running) -> None:
-    """If ImageJ2 was quit, and so lost its services, replace it with a new one on the same JVM."""
+    """If ImageJ2 was quit and so lost its services, replace it with a new ImageJ2 in the same JVM."""
     if jvm_now.gateway is not None and is_disposed(jvm_now.gateway.getContext()):
         import imagej
 
@@ -181,7 +184,7 @@ def revive(jvm_now: Running) -> None:
 
 @contextmanager
 def _images_set_aside() -> Iterator[None]:
-    """Hide open images while ImageJ2 starts, because its incomplete services would fail on them."""
+    """Hide open images while ImageJ2 starts, because the incomplete services of ImageJ2 would fail on these images."""
     manager = java_class("ij.WindowManager")
     images, active, front = (private_field(manager, name) for name in ("imageList", "currentWindow", "frontWindow"))
     windows, current = images.get(None), active.get(None)
@@ -200,7 +203,10 @@ def _images_set_aside() -> Iterator[None]:
 
 
 def is_disposed(context: Any) -> bool:
-    """Tell whether the ImageJ2 of a SciJava context was quit; False before SciJava 2.93, which does not record it."""
+    """Tell whether the ImageJ2 of a SciJava context was quit.
+
+    Versions before SciJava 2.93 do not record this; for them, the answer is always False.
+    """
     import jpype
 
     try:
@@ -214,7 +220,7 @@ def is_disposed(context: Any) -> bool:
 
 
 def refuse_forked() -> None:
-    """Raise if this process was forked from one that runs a JVM: the first call into Java would hang."""
+    """Raise if this process was forked from one that runs a JVM, because the first call into Java would hang."""
     if state.forked:
         raise SessionError(
             "this process was forked from one that runs a JVM, and a JVM does not survive a fork: create processes "
@@ -234,7 +240,7 @@ _python_ends = threading.Event()
 _exit_held = threading.Event()
 
 _STAY = 3.0
-"""Seconds to wait for Java's threads when Python ends."""
+"""Seconds to wait for Java's threads to end when Python ends."""
 
 
 def _hold_exit() -> None:
@@ -262,9 +268,9 @@ def _hold_exit() -> None:
 
 
 def _leave() -> None:
-    """End Java with Python, waiting only a limited time for Java's threads.
+    """End Java together with Python, but wait only a limited time for Java's threads.
 
-    ImageJ never ends the threads of its filters and stack windows, and Java's shutdown would wait for them.
+    ImageJ never ends the threads of its filters and stack windows, so Java's shutdown would wait for them forever.
     """
     import jpype
 
@@ -284,8 +290,8 @@ def _leave() -> None:
 def _outlive_java() -> None:
     """Let Python end without ending Java.
 
-    Otherwise JPype's thread that releases Python objects calls into the interpreter during its shutdown, which aborts
-    the process ("exception not rethrown") in a few per cent of the runs.
+    Otherwise, JPype's thread that releases Python objects calls into the interpreter while the interpreter shuts down,
+    which aborts the process ("exception not rethrown") in a few per cent of the runs.
     """
     import jpype
 
@@ -349,7 +355,7 @@ def close_everything(interactive: bool) -> None:
         elif isinstance(window, jpype.JClass("ij.text.TextWindow")):
             window.close(False)
         else:
-            # close() also clears ImageJ's own reference to the window (ROI Manager), dispose() does not
+            # unlike dispose(), close() also clears ImageJ's own reference to the window (as to the ROI Manager)
             window.close() if hasattr(window, "close") else window.dispose()
     frame = jpype.JClass("ij.IJ").getInstance()
     if frame is not None and (state.running is None or state.running.gateway is None):

@@ -13,13 +13,13 @@ def java_class(name: str) -> Any:
 
 
 def has_class(name: str) -> bool:
-    """Tell whether the class path of the running JVM has a class, without loading it."""
+    """Tell whether a class is on the class path of the running JVM; the class is not loaded."""
     loader = java_class("java.lang.ClassLoader").getSystemClassLoader()
     return loader.getResource(name.replace(".", "/") + ".class") is not None
 
 
 def accessible(member: Any) -> Any:
-    """Return a field, method or constructor of ``java.lang.reflect``, made accessible."""
+    """Make a field, method or constructor of ``java.lang.reflect`` accessible, and return it."""
     member.setAccessible(True)
     return member
 

@@ -1,7 +1,7 @@
 """Start the Java virtual machine of this process; a process can have only one.
 
-It runs either Fiji (from a folder or Maven coordinates, through pyimagej) or "embedded", plain ImageJ from Maven
-Central, which is small and starts quickly. Neither is a silent fallback for the other.
+It runs either Fiji (from a folder or Maven coordinates, through pyimagej) or "embedded": plain ImageJ from Maven
+Central, which is small and starts quickly. If one of them cannot be started, the other is not started instead.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger("fijibridge")
 
 
 def has_dynalink(java: Java) -> bool:
-    """Tell from its ``release`` file whether a Java installation has the module that Fiji's JavaScript needs."""
+    """Tell whether the ``release`` file of a Java installation lists the module that Fiji's JavaScript needs."""
     modules = re.search(r'^MODULES="(.*)"', (java.home / "release").read_text(errors="replace"), re.MULTILINE)
     return modules is None or "jdk.dynalink" in modules[1].split()
 
@@ -48,8 +48,8 @@ _prepared = threading.local()
 def prepare_thread() -> None:
     """Give this thread the class loader of ImageJ if it has none.
 
-    JPype attaches Python threads without a class loader. Swing then does not find the classes of its look and feel, and
-    the first window that the thread opens fails.
+    JPype attaches Python threads without a class loader. In such a thread, Swing does not find the classes of its look
+    and feel, so the first window that the thread opens would fail.
     """
     if getattr(_prepared, "done", False):
         return
@@ -73,8 +73,9 @@ EVENTS = (
 def initialise_events() -> None:
     """Initialize AWT's event classes before we open a window or create a listener.
 
-    Creating a listener outside AWT's thread initializes the class of its event, which waits for AWT's lock. AWT's
-    thread holds this lock while it handles an event, and may itself wait for the same class: a deadlock.
+    If a thread other than AWT's creates a listener, it initializes the class of the listener's event, and so waits for
+    AWT's lock. AWT's thread holds this lock while it handles an event, and may wait for the same class, so that both
+    threads would wait forever.
     """
     loader = java_class("java.lang.ClassLoader").getSystemClassLoader()
     for name in EVENTS:
@@ -82,7 +83,7 @@ def initialise_events() -> None:
 
 
 def display_problem() -> str | None:
-    """Return the reason why no windows can be opened; None if they can. Works before the JVM starts."""
+    """Return the reason why no windows can be opened; None if they can be. This works before the JVM starts."""
     if sys.platform == "darwin" and "IPython" not in sys.modules:
         return "on macOS, windows need the main thread: use IPython or Jupyter with %gui osx, or mode='headless'"
     if not sys.platform.startswith("linux"):
@@ -139,14 +140,14 @@ def start_embedded(headless: bool, heap: str | None) -> Java:
     except Exception as error:
         raise StartError(
             f"ImageJ ({', '.join(jars.EMBEDDED)}) could not be started with {java}: {error}. "
-            "The first start downloads it from Maven Central: is there a network?"
+            "The first start downloads ImageJ from Maven Central, and needs a network connection"
         ) from error
     _patch(patched, headless)
     return java
 
 
 def _start_jpype(java: Java, options: list[str]) -> None:
-    """Start the JVM as scyjava does, but without first running ``java -version`` in a process."""
+    """Start the JVM as scyjava does, but do not run ``java -version`` first, which saves time."""
     import jpype.config
 
     library = next(map(str, java_libraries(java.home)), None)
@@ -167,7 +168,7 @@ def _start_jpype(java: Java, options: list[str]) -> None:
 
 
 def _shut_down() -> None:
-    """Shut down the JVM when Python ends; first close its windows, which keep it alive."""
+    """Shut down the JVM when Python ends, after closing its windows, which would keep it alive."""
     import jpype
 
     if not jpype.isJVMStarted():
@@ -187,7 +188,10 @@ def _user_options() -> list[str]:
 
 
 def _archive_options(java: Java) -> list[str]:
-    """Return options with which Java uses the class archive in our cache; none if it has its own archive."""
+    """Return options with which Java uses the class archive in our cache; none if Java has its own archive.
+
+    The archive is written if it does not exist. If it cannot be written, no options are returned.
+    """
     archive = startup_cache.class_archive(java)
     if archive is None:
         return []
@@ -208,11 +212,11 @@ def _archive_options(java: Java) -> list[str]:
 
 
 def _patch(patched: Path, headless: bool) -> None:
-    """Patch ImageJ's classes unless they come from the patched jar, and save them for the next start.
+    """Patch ImageJ's classes unless they come from the patched jar, and save the patched classes for the next start.
 
-    Java knows which jar it uses, the file system does not: another process may have written the jar meanwhile, and Java
-    skips a jar that it cannot read. Call this before any class of ij.* is loaded: without the patches, IJ.run fails in
-    AWT menus if there are no windows.
+    Java is asked which jar it uses, because the file system does not show this: another process may have written the
+    jar meanwhile, and Java skips a jar that it cannot read. Call this function before any class of ij.* is loaded,
+    because without the patches, IJ.run fails in AWT menus if there are no windows.
     """
     import jpype
 
@@ -232,7 +236,7 @@ def start_pyimagej(where: Path | str, mode: str, heap: str | None) -> tuple[Java
     Raises
     ------
     StartError
-        If Fiji cannot be fetched or started; the message names a repository that does not answer.
+        If Fiji cannot be fetched or started; the message names the repositories that do not answer.
     """
     import scyjava.config  # before imagej, which registers an endpoint when it is imported
 
@@ -269,7 +273,7 @@ def _options(headless: bool, heap: str | None) -> list[str]:
     # -Xrs leaves signals to Python: on Ctrl-C, Java would end the process without KeyboardInterrupt and 'finally'.
     # Java writes crash reports to the working directory by default, which may be read-only.
     report = Path(tempfile.gettempdir()) / "fijibridge_java_crash_%p.log"
-    # Planes are arrays of many megabytes, for which Java's default garbage collector is five times slower
+    # For arrays of many megabytes, such as planes, Java's default garbage collector is five times slower than this one.
     options = [
         "-Xrs",
         "-XX:+UseParallelGC",
@@ -279,7 +283,7 @@ def _options(headless: bool, heap: str | None) -> list[str]:
     if heap is not None:
         if not re.fullmatch(r"\d+[mMgG]", heap):
             raise StartError(f"heap={heap!r}; expected a number of megabytes or gigabytes, such as '8g' or '800m'")
-        # reserve the whole heap at once: a growing heap is collected again and again while it is small
+        # reserve the whole heap at once, because a growing heap is collected again and again while it is small
         options += [f"-Xmx{heap}", f"-Xms{heap}"]
     return options
 
@@ -319,7 +323,7 @@ def _restore_environment(name: str, value: str | None) -> None:
 
 @contextmanager
 def _without_chatter() -> Iterator[None]:
-    """Hide jgo's messages about a missing jar tool, which is not needed."""
+    """Hide jgo's messages about a missing program ``jar``, because this program is not needed."""
     logger = logging.getLogger("jgo")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -339,15 +343,15 @@ def _advice(endpoints: list[str]) -> str:
         return "Connect to the network once, or copy ~/.jgo and ~/.m2 from a machine that has them."
     places = ", ".join(str(p) for p in fiji_places()[:4])
     return (
-        f"No Fiji was found in FIJI_HOME, {places} and similar folders. Name its folder, start('/path/to/Fiji'), set "
-        "FIJI_HOME, or use plain ImageJ: start('embedded')."
+        f"No Fiji was found in FIJI_HOME, {places} and similar folders. Pass the folder of Fiji, as in "
+        "start('/path/to/Fiji'), set FIJI_HOME, or use plain ImageJ with start('embedded')."
     )
 
 
 def _repositories_text(endpoints: list[str], repositories: dict[str, str]) -> str:
     if not endpoints:
         return ""
-    return f". Asked: Maven Central, {', '.join(repositories)}. " + _advice(endpoints)
+    return f". These repositories were asked: {', '.join(['Maven Central', *repositories])}. " + _advice(endpoints)
 
 
 rename_attributes(__name__, {"EMBEDDED": "java.jars:EMBEDDED", "FIJI_COORDINATES": "java.jars:FIJI"})

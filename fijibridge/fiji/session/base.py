@@ -1,4 +1,4 @@
-"""Base class of the parts of class ``Fiji``: the state of a session, its status bar, progress bar and log."""
+"""Base class of the classes that make up ``Fiji``: state of a session, progress bar, status bar and log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fijibridge.imagej.installations import Java
 
 
 class Base:
-    """State of a session that its parts share."""
+    """State of a session, shared by the classes that make up ``Fiji``."""
 
     def __init__(self, flavor: str, mode: Mode, java: Java, gateway: Any):
         self.flavor, self.mode, self.java = flavor, mode, java
@@ -27,12 +27,15 @@ class Base:
         self._tables = Tables()
 
     def progress(self, done: int, total: int) -> None:
-        """Move Fiji's progress bar, as in ``fb.predict(..., progress=fiji.progress)``; it disappears at `total`."""
+        """Show `done` of `total` steps in Fiji's progress bar; the bar disappears at `total`.
+
+        Pass this method where a function expects `progress`: ``fb.predict(..., progress=fiji.progress)``.
+        """
         self._ready()
         jpype.JClass("ij.IJ").showProgress(float(done) / max(total, 1))
 
     def status(self, text: str) -> None:
-        """Show a text in Fiji's status bar."""
+        """Show text in Fiji's status bar."""
         self._ready()
         jpype.JClass("ij.IJ").showStatus(str(text))
 
@@ -59,6 +62,6 @@ class Base:
             macros.restore_images()
 
     def _find(self, which: Which) -> Any:
-        """Return the open ``ij.ImagePlus`` with a title, pattern or id; the active one for None."""
+        """Return the open ``ij.ImagePlus`` with a title, pattern or id; for None, the active one."""
         self._ready()
         return windows.find(which)

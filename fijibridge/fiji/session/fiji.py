@@ -34,21 +34,21 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
     flavor : str
         ``"fiji"``, ``"imagej2"`` or ``"embedded"`` (plain ImageJ).
     version : str
-        Versions of ImageJ2 and ImageJ, ``"2.17.0/1.54p"``, or of plain ImageJ, ``"1.54p"``.
+        Versions of ImageJ2 and ImageJ, such as ``"2.17.0/1.54p"``; ``"1.54p"`` if this is plain ImageJ.
     mode : str
         ``"headless"`` or ``"interactive"``.
     java : fijibridge.imagej.installations.Java
-        The Java installation that it runs on.
+        The Java installation that runs Fiji.
 
     Notes
     -----
     A process has one JVM, which cannot be restarted. Closing the session closes its windows; Python keeps running, and
     :meth:`start` with the same arguments opens a new session on the same JVM.
 
-    A training started in this process without observers is shown in Fiji: its curves and a validation picture.
+    If a training is started in this process without observers, Fiji shows its curves and a validation picture.
 
     All methods may be called from any thread. Methods identify an open image by its title, by a pattern with ``*`` and
-    ``?`` that matches one title, or by its ImageJ id (a negative number); None is the active image.
+    ``?`` that matches one title, or by its ImageJ id (a negative number). None means the active image.
     """
 
     def __init__(self, flavor: str, mode: Mode, java: Java, gateway: Any):
@@ -67,22 +67,25 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
         ----------
         where
             Fiji folder, or Maven coordinates such as ``"sc.fiji:fiji:2.17.0"`` or ``"net.imagej:imagej"``;
-            ``"embedded"`` is plain ImageJ, small and quick to start, without Fiji's plugins. By default, the Fiji found
-            in ``FIJI_HOME`` or one of the usual folders, else the newest one from Maven, ``"sc.fiji:fiji"``.
+            ``"embedded"`` means plain ImageJ, which is small and starts quickly, but lacks Fiji's plugins. By default,
+            the Fiji found in the folder ``FIJI_HOME`` or in one of the usual folders; if there is none, the newest Fiji
+            from Maven, ``"sc.fiji:fiji"``.
         mode
-            ``"interactive"`` with windows, ``"headless"`` without; by default, interactive if there is a display.
+            ``"interactive"`` (with windows) or ``"headless"`` (without). By default, interactive if there is a display.
         heap
-            Size of the JVM's heap, such as ``"8g"``; by default Java's own limit, a quarter of the RAM.
+            Size of the JVM's heap, such as ``"8g"``. By default, the heap grows up to Java's own limit, which is a
+            quarter of the RAM.
 
         Returns
         -------
         Fiji
-            The current session if this Fiji is already running in this mode, else a new one.
+            The current session if this Fiji is already running in this mode, else a new session.
 
         Raises
         ------
         StartError
-            If Fiji cannot be started, or this process runs a different Fiji or mode. There is no silent fallback.
+            If Fiji cannot be started, or this process already runs a different Fiji or runs Fiji in a different mode.
+            A different Fiji is never started instead.
         """
         lifetime.refuse_forked()
         with _sessions.lock:
@@ -95,7 +98,7 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
             assert lifetime.state.running is not None
             lifetime.revive(lifetime.state.running)
             session = _sessions.of(lifetime.state.running)
-        # not under the lock, because the event thread may be waiting for it
+        # after the lock is released, because the event thread may be waiting for the lock
         if mode == "interactive":
             startup.initialise_events()
             lifetime.open_window()  # the user may have closed it
@@ -105,20 +108,20 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
     def attach(cls, ij: Any = None) -> Fiji:
         """Join the Fiji or ImageJ that already runs in this process.
 
-        Use this if other code started ImageJ: a script that called ``imagej.init(...)``, Fiji's own Python mode,
-        napari-imagej, or ``scyjava.start_jvm``. :meth:`close` leaves this ImageJ open and removes only the listeners
-        and the menu that the session added.
+        Use this method if ImageJ was started by other code: by a script that called ``imagej.init(...)``, by Fiji's own
+        Python mode, by napari-imagej, or by ``scyjava.start_jvm``. :meth:`close` leaves this ImageJ open, and removes
+        only the listeners and the menu that the session added.
 
         Parameters
         ----------
         ij
-            The gateway from ``imagej.init``. By default, the existing SciJava context of this process, or plain ImageJ
-            if there is none.
+            The gateway that ``imagej.init`` returned. By default, the existing SciJava context of this process; if
+            there is no context, plain ImageJ.
 
         Returns
         -------
         Fiji
-            The current session if there is one, else a new one.
+            The current session if there is one, else a new session.
 
         Raises
         ------
@@ -142,7 +145,7 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
     def _entered(self) -> Fiji:
         """Add the verbs to the menu, and return the session."""
         if self.mode == "interactive":
-            # AWT's thread inherits the class loader of its first caller, which may have none
+            # AWT's thread inherits the class loader of the first thread that calls it, so this thread must have one
             windows.on_event_thread(startup.prepare_thread)
         self._calls.enter()
         return self
@@ -156,7 +159,7 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
         return version if version.endswith(f"/{ij1}") else f"{version}/{ij1}"
 
     def _update(self, running: lifetime.Running) -> None:
-        """Use the new gateway if ImageJ2 was started after this session: in plain ImageJ, or after ImageJ2 was quit."""
+        """Use the new gateway if other code has started ImageJ2 since this session began, or ImageJ2 was restarted."""
         if self._gateway is not running.gateway:
             self._gateway, self.flavor = running.gateway, running.flavor
             self.version = self._version()
@@ -177,7 +180,7 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
             lifetime.close_everything(self.mode == "interactive")
 
     def __enter__(self) -> Fiji:
-        """Return the session, which is closed at the end of the block."""
+        """Return the session; it is closed at the end of the ``with`` block."""
         return self
 
     def __exit__(
@@ -205,17 +208,17 @@ class Fiji(Images, Rois, Tables, Matches, Annotation, Interaction, Training):
             If this is plain ImageJ, which has no gateway, or ImageJ2 was quit.
         """
         if self._gateway is None:
-            raise SessionError("plain ImageJ has no ImageJ2 gateway: start Fiji with Fiji.start()")
+            raise SessionError("plain ImageJ has no ImageJ2 gateway: use Fiji.start() in a new Python process")
         if lifetime.is_disposed(self._gateway.getContext()):
             ours = lifetime.state.running is not None and lifetime.state.running.ours
             again = "Fiji.start() with the same arguments" if ours else "imagej.init(), then Fiji.attach()"
-            raise SessionError(f"ImageJ2 was quit and its services are gone: call {again}")
+            raise SessionError(f"ImageJ2 was quit, so its services are gone: call {again}")
         imglyb_jar.say_what_is_lacking()
         return self._gateway
 
 
 _MOST_SHOWN = 24
-"""Maximum number of a session's images that a notebook shows."""
+"""Maximum number of open images that a notebook shows for a session."""
 
 
 class _Sessions:
@@ -234,7 +237,7 @@ class _Sessions:
         self.lock = threading.RLock()
 
     def of(self, running: lifetime.Running) -> Fiji:
-        """Return the session in a JVM; a new one if the last session was closed."""
+        """Return the open session of the running JVM; open a new session if there is none."""
         startup.prepare_thread()
         if self.latest is None or self.latest.closed:
             self.latest = Fiji(running.flavor, running.mode, running.java, running.gateway)
@@ -247,7 +250,9 @@ _sessions = _Sessions()
 
 
 def current() -> Fiji:
-    """Return the current session, in Fiji's script editor too; join ImageJ if other code started it.
+    """Return the current session; if other code started ImageJ, join it.
+
+    This also works in Fiji's script editor.
 
     Raises
     ------
@@ -263,7 +268,7 @@ def current() -> Fiji:
 
 
 def _joined_was_quit() -> bool:
-    """Tell whether the joined ImageJ2 was quit; the code that started it may have created another one."""
+    """Tell whether the joined ImageJ2 was quit. The code that started it may then have created another ImageJ2."""
     running = lifetime.state.running
     if running is None or running.ours or running.gateway is None:
         return False

@@ -21,14 +21,14 @@ class Images(Base):
     """Methods for images."""
 
     def titles(self, pattern: str | None = None) -> list[str]:
-        """Return the titles of the open images, or of those that match a pattern, in the order they were opened."""
+        """Return the titles of all open images, or the titles that match `pattern`, in the order of opening."""
         self._ready()
         return [str(imp.getTitle()) for imp in windows.matching(pattern)]
 
     def ids(self, pattern: str | None = None) -> list[int]:
-        """Return the ImageJ ids of the open images, in the order of :meth:`titles`; ids are unique, titles may not be.
+        """Return the ImageJ ids of all open images, or of those whose title matches `pattern`.
 
-        `pattern` restricts them to images whose title matches.
+        The ids have the same order as :meth:`titles`. Ids are unique; titles may not be.
         """
         self._ready()
         return [int(imp.getID()) for imp in windows.matching(pattern)]
@@ -47,11 +47,12 @@ class Images(Base):
         title
             Title of the image, a pattern, its id, or None for the active image.
         region
-            Copy only a part: 0-based slices or indices by axis, as in ``image.isel(region)``
-            (``{"z": slice(2, 5), "c": 0}``), or ``"roi"`` for the bounding box of the image's selection. The part keeps
-            its coordinates.
+            Part to copy: 0-based slices or indices by axis, as for ``image.isel(region)`` (for example,
+            ``{"z": slice(2, 5), "c": 0}``), or ``"roi"`` for the bounding box of the image's selection. The part keeps
+            its coordinates. By default, the whole image.
         lazy
-            Return a dask array, which reads each plane when it is needed: for virtual stacks larger than memory.
+            Return a dask array, which reads a plane only when the plane is needed. Use it for virtual stacks that are
+            larger than memory.
 
         Returns
         -------
@@ -62,9 +63,9 @@ class Images(Base):
         Raises
         ------
         NoImageError
-            If no image or several images match.
+            If no open image matches, or several images match.
         ImageError
-            If the region lies outside the image.
+            If `region` is invalid or outside the image.
         """
         imp = self._find(title)
         if region == "roi":
@@ -74,7 +75,7 @@ class Images(Base):
         return imageplus.from_imageplus(imp, region, lazy)
 
     def images(self, pattern: str | None = None) -> list[xr.DataArray]:
-        """Copy all open images, or those that match a pattern, into Python, in the order of :meth:`titles`."""
+        """Copy all open images, or those whose title matches `pattern`, into Python in the order of :meth:`titles`."""
         self._ready()
         return [imageplus.from_imageplus(imp) for imp in windows.matching(pattern)]
 
@@ -100,37 +101,40 @@ class Images(Base):
         Parameters
         ----------
         image
-            (y, x), (z, y, x), (c, z, y, x) or (t, c, z, y, x). A DataArray has named axes, and keeps its calibration
-            and, if it came from Fiji, its display. Types that ImageJ lacks are converted without changing a value, see
-            :func:`fijibridge.image.imagej_pixels`.
+            Array with the axes (y, x), (z, y, x), (c, z, y, x) or (t, c, z, y, x), or a DataArray, whose axes have
+            names. A DataArray keeps its calibration and, if it came from Fiji, its display. Types that ImageJ lacks are
+            converted without changing a value, see :func:`fijibridge.image.imagej_pixels`.
         name
             Title of the image. An open image with that title is replaced in place; :meth:`undo` reverts this. By
             default a new window opens, titled with the DataArray's name or ``"image"``.
         lut
             One of ImageJ's lookup tables, such as ``"Fire"`` or ``"Grays"``.
         limits
-            Values shown as black and white, for all channels; by default the range of the plane that is shown first.
+            The values shown as black and as white, which apply to all channels. By default, the range of values in the
+            plane that is shown first.
         mode
-            Display of channels: all at once, one by one in colour, or one by one in grey.
+            How to display several channels: ``"composite"`` shows all at once, ``"color"`` one at a time in its colour,
+            and ``"grayscale"`` one at a time in grey.
         virtual
-            Do not copy the pixels: ImageJ reads each plane when it shows it. The default for dask, zarr, HDF5 and
-            memory maps.
+            Do not copy the pixels: ImageJ reads a plane when the plane is shown. This is the default for dask, zarr,
+            HDF5 and memory maps.
         new
             Open a new window even if an image with that title is open.
         keep_view
-            Keep the zoom and slice of a replaced image.
+            If an image is replaced, keep the zoom and the current slice.
         overwrite
             Replace an image even if it has unsaved changes.
 
         Returns
         -------
         str
-            The title, made unique as ImageJ does (``"image-1"``).
+            Title of the image. If the title of a new window is taken, a number is appended, as in ``"image-1"``.
 
         Raises
         ------
         UnsavedError
-            If the open image with that title has unsaved changes other than those of :meth:`write`.
+            If the open image with that title has unsaved changes, other than those made by :meth:`write`, and
+            `overwrite` is False.
         """
         self._ready()
         imp = updates.show_image(
@@ -153,14 +157,16 @@ class Images(Base):
         Parameters
         ----------
         labels
-            (y, x) or (z, y, x), 0 = background (black).
+            Label image, (y, x) or (z, y, x). The background is 0, and is shown in black.
         over
-            The original image, as an array, title or id. The outlines become its overlay, named by the ids.
+            The original image: an array, or the title or id of an open image. The outlines replace the overlay of this
+            image, and each is named after its id. By default, no outlines are drawn.
         name
-            Title of the label image, ``"labels"`` by default. An open image with that title is replaced.
+            Title of the label image. An open image with that title is replaced. By default, a new window opens, titled
+            ``"labels"``.
         colors
-            Matplotlib colours of the outlines, by id: ``{7: "red"}``; all other outlines are yellow. By default, each
-            outline has the colour of its id in the label image.
+            Matplotlib colours of outlines by id, such as ``{7: "red"}``; all other outlines are yellow. By default,
+            each outline has the colour of its id in the label image.
         overwrite
             Replace a label image even if it has unsaved changes.
 
@@ -172,7 +178,7 @@ class Images(Base):
         Raises
         ------
         UnsavedError
-            If the open image with that title has unsaved changes.
+            If the open image with that title has unsaved changes, and `overwrite` is False.
         """
         self._ready()
         imp = cells.show_labels(labels, over, name, colors, overwrite=overwrite, events=self._events)
@@ -184,14 +190,14 @@ class Images(Base):
         Parameters
         ----------
         image
-            An image from :meth:`image`, or a region of one, with unchanged type and pixel size.
+            An image copied with :meth:`image`, or a region of such an image. Its type and pixel size must be unchanged.
         title
-            The open image; by default the one that the pixels were copied from.
+            The open image. By default, the image that the pixels were copied from.
 
         Raises
         ------
         NoImageError
-            If that image is no longer open.
+            If the image to write to is not open.
         ImageError
             If the pixels do not fit the open image.
         """
@@ -202,12 +208,12 @@ class Images(Base):
         """Revert the last change that :meth:`show`, :meth:`write` or a verb made to an open image or table.
 
         A second call restores the change. For single-plane images, *Edit > Undo* does the same until ImageJ records
-        another change there. The previous pixels are kept until Java needs the memory.
+        another change. The previous pixels are kept until Java needs the memory.
 
         Parameters
         ----------
         title
-            Title or id of an image, None for the active image, or the title of a table if no image has that title.
+            Title or id of an image; None for the active image. If no image has that title, the table with that title.
 
         Returns
         -------

@@ -24,21 +24,22 @@ class Interaction(Base):
         title
             The image; None for the active one.
         roi
-            A ROI, or its name in the image's overlay or the ROI Manager. The image scrolls to it and shows its slice.
+            A ROI, or the name of a ROI in the image's overlay or the ROI Manager. The ROI's slice is shown, and the ROI
+            is scrolled into view.
         """
         self._ready()
         rois.activate_and_select(title, roi)
 
     def on(self, kind: Kind, callback: Callback) -> Callable[[], None]:
-        """Call a function at each event of a kind in Fiji.
+        """Call a function at each event of one kind in Fiji.
 
         Parameters
         ----------
         kind
-            ``"opened"``, ``"closed"``, ``"updated"`` (pixels, slice or display changed) or ``"roi"``.
+            ``"opened"``, ``"closed"``, ``"updated"`` (pixels, slice or display changed) or ``"roi"`` (a ROI changed).
         callback
-            Called with a :class:`fijibridge.fiji.events.Event`, one event at a time, on its own thread: it may be slow
-            and may call Fiji. Exceptions that it raises are logged.
+            Function that is called with a :class:`fijibridge.fiji.events.Event`. All callbacks run one after another on
+            a separate Python thread, so a callback may be slow and may call Fiji. Exceptions that it raises are logged.
 
         Returns
         -------
@@ -48,14 +49,14 @@ class Interaction(Base):
         Raises
         ------
         SessionError
-            If Fiji runs without windows: ImageJ then sends no events.
+            If Fiji runs without windows, because ImageJ then sends no events, or if `kind` is unknown.
         """
         self._ready()
         return self._events.add(kind, callback)
 
     @renamed_keywords(title="dialog_title")
     def wait_for_user(self, text: str, dialog_title: str = "Fijibridge") -> bool:
-        """Show a text and wait until the user presses OK; Fiji stays usable meanwhile.
+        """Show text in a dialog, and wait until the user presses OK; Fiji stays usable meanwhile.
 
         Parameters
         ----------
@@ -78,7 +79,9 @@ class Interaction(Base):
         """
         self._ready()
         if self.mode == "headless":
-            raise SessionError("wait_for_user() needs windows: start Fiji with mode='interactive'")
+            raise SessionError(
+                "wait_for_user() needs windows: start Fiji with mode='interactive' in a new Python process"
+            )
         return windows.wait_for_user(dialog_title, text)
 
     def run_macro(self, code: str, argument: str = "") -> str:
@@ -87,12 +90,13 @@ class Interaction(Base):
         Raises
         ------
         MacroError
-            If the macro fails; the message contains ImageJ's message and the line.
+            If the macro fails. The message contains ImageJ's own message and the line where the macro failed.
         """
         self._ready()
         if not isinstance(code, str) or not isinstance(argument, str):
             raise MacroError(
-                f"expected str as macro and argument, got {type(code).__name__} and {type(argument).__name__}"
+                "run_macro() expected str as the macro and as its argument, but got "
+                f"{type(code).__name__} and {type(argument).__name__}"
             )
         undo.wait_until_noted()
         return macros.run_macro(code, argument)

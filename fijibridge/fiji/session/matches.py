@@ -31,16 +31,17 @@ class Matches(Base):
         true, pred
             The two label images that were matched, (y, x) or (z, y, x).
         over
-            The image whose overlay becomes the outlines of all predicted cells and of unmatched true cells (named
-            ``"missed 7"``, ``"merged 7"``, ``"split 7"``), in the colours of
-            :data:`fijibridge.colors.OUTCOME_COLORS`.
+            The image to draw on: an array, or the title or id of an open image; None for the active one. Its overlay is
+            replaced by the outlines of all predicted cells and of the unmatched true cells, in the colours of
+            :data:`fijibridge.colors.OUTCOME_COLORS`. The unmatched true cells are named ``"missed 7"``, ``"merged 7"``
+            or ``"split 7"``.
         name
             Title of the table.
 
         Returns
         -------
         pandas.DataFrame
-            ``label`` (name of the ROI), ``outcome``, ``true``, ``predicted``, ``score``.
+            The table, with the columns ``label`` (name of the ROI), ``outcome``, ``true``, ``predicted`` and ``score``.
         """
         self._ready()
         return cells.show_matches(matching, true, pred, over, name, self._tables)
@@ -57,17 +58,17 @@ class Matches(Base):
         true, pred
             The label images, (y, x) or (z, y, x).
         over
-            The image whose overlay becomes the outlines, see :meth:`show_matches`, with a point ``"gap 1"`` on each
-            broken membrane, the most costly first.
+            The image to draw on. Its overlay is replaced by outlines, see :meth:`show_matches`, and by a point on each
+            broken membrane. The points are named ``"gap 1"``, ``"gap 2"`` ..., starting with the costliest gap.
         name
-            Prefix of the titles: the image ``"<name> errors"`` (missed membranes red, false ones blue, unknown pixels
-            grey) and the tables ``"<name> cells"`` and ``"<name> gaps"``; a click on a row selects its cell or gap in
-            the image and scrolls to it. The summary is written to Fiji's log.
+            Prefix of the titles. The image ``"<name> errors"`` shows missed membranes in red, false ones in blue and
+            unknown pixels in grey. The tables are ``"<name> cells"`` and ``"<name> gaps"``. If the user clicks a row,
+            its cell or gap is selected in the image and scrolled into view.
 
         Returns
         -------
         str
-            The summary.
+            The summary, which is also written to Fiji's log.
         """
         self._ready()
         return cells.show_diagnosis(diagnosis, true, pred, over, name, self._tables)

@@ -19,15 +19,15 @@ def perform_here(asked: str) -> str:
     Parameters
     ----------
     asked
-        JSON request. Its field ``what`` is ``"hello"``; ``"classes"`` with ``target``, see
-        :mod:`fijibridge.java.compiler`; ``"read"`` or ``"write"``, see :mod:`fijibridge.verbs.macro_options`; or
-        ``"perform"`` with ``verb`` and ``given``, values by name.
+        JSON object. Its field ``what`` is one of ``"hello"``; ``"classes"``, with the field ``target`` (see
+        :mod:`fijibridge.java.compiler`); ``"read"`` and ``"write"`` (see :mod:`fijibridge.verbs.macro_options`); and
+        ``"perform"``, with the fields ``verb`` (its name) and ``given`` (values by parameter name).
 
     Returns
     -------
     str
-        JSON, one of ``{"done": ...}``, ``{"error": message}``, ``{"cancelled": true}``. The answer to ``"hello"``
-        contains the version, or nothing if there is no session.
+        JSON object, one of ``{"done": ...}``, ``{"error": message}`` and ``{"cancelled": true}``. The answer to
+        ``"hello"`` contains the version of fijibridge; if there is no session, it is ``{"done": {}}``.
     """
     request = json.loads(str(asked))
     what = request.pop("what")

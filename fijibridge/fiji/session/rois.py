@@ -1,4 +1,4 @@
-"""ROIs in Fiji: copied from the ROI Manager, an overlay or a selection, and added to overlay and ROI Manager."""
+"""Copy ROIs from Fiji's ROI Manager, an overlay or a selection, and add ROIs to an overlay and the ROI Manager."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Rois(Base):
         Parameters
         ----------
         source
-            ``"manager"``: the ROI Manager; ``"overlay"``: the image's overlay; ``"image"``: its selection. By default,
-            the first of these three that contains a ROI.
+            ``"manager"`` (the ROI Manager), ``"overlay"`` (the image's overlay) or ``"image"`` (the image's selection).
+            By default, the first of these three that contains a ROI.
         title
             The image whose overlay or selection is used; None for the active one.
 
         Raises
         ------
         RoiError
-            If there are none.
+            If the source contains no ROIs.
         """
         self._ready()
         return fiji_rois.copy_rois(source, title)
@@ -43,7 +43,7 @@ class Rois(Base):
         title
             The image; None for the active one.
         colors
-            Matplotlib colours by ROI name: ``{"7": "red"}``. By default, each ROI keeps its own colour.
+            Matplotlib colours by ROI name, such as ``{"7": "red"}``. By default, each ROI keeps its own colour.
         """
         self._ready()
         fiji_rois.add_rois(rois, title, colors)

@@ -27,7 +27,7 @@ class Tables(Base):
         return fiji_tables.table_names()
 
     def table(self, name: str = "Results") -> pd.DataFrame:
-        """Copy an open table into Python: numbers as float64, text as str, missing numbers as NaN.
+        """Copy an open table into Python. Numbers become float64, text becomes str, and missing numbers become NaN.
 
         Raises
         ------
@@ -45,20 +45,22 @@ class Tables(Base):
         *,
         add: bool = False,
     ) -> None:
-        """Show a DataFrame as a table in Fiji; it replaces the open table with that title, which :meth:`undo` restores.
+        """Show a DataFrame as a table in Fiji.
 
-        ``"Results"`` is the table that ImageJ's Measure command writes to. Without a display, ImageJ has no other
-        tables; the session keeps them instead, so that :meth:`table` and :meth:`tables` find them but macros do not.
+        An open table with the same title is replaced; :meth:`undo` restores it. ``"Results"`` is the table that
+        ImageJ's Measure command writes to. Without a display, ImageJ has no other tables. The session then keeps all
+        other tables itself, so :meth:`table` and :meth:`tables` find them, but macros do not.
 
         Parameters
         ----------
         frame
-            Columns of numbers or text, with or without missing values. A named index becomes the first column.
+            Columns of numbers or text, which may have missing values. A named index becomes the first column.
         name
             Title of the table.
         select_in
-            An open image. A click on a row selects the ROI named in the row's column ``label``, in the image's overlay
-            or else in the ROI Manager, and scrolls to it.
+            Title or id of an open image. If the user clicks a row, the ROI whose name is in the row's column ``label``
+            is selected in this image and scrolled into view. The ROI is searched for in the image's overlay, then in
+            the ROI Manager. By default, a click selects no ROI.
         add
             Append the rows to the open table with that title.
         """
@@ -79,25 +81,26 @@ class Tables(Base):
         Parameters
         ----------
         cells
-            A label image, ROIs, or the source of ROIs in Fiji: ``"overlay"``, ``"manager"`` or ``"image"``.
+            A label image, ROIs, or the source of ROIs in Fiji, see :meth:`rois`: ``"overlay"``, ``"manager"`` or
+            ``"image"``.
         image
-            The image to measure: an array, or the title or id of an open image; None for the active one. Its
-            calibration determines the units.
+            The image to measure: an array, or the title or id of an open image; None for the active one. The units of
+            the results come from the image's calibration.
         measurements
             Names from :data:`fijibridge.fiji.analyzer.ALL_MEASUREMENTS`; by default
             :data:`fijibridge.fiji.analyzer.MEASUREMENTS`.
         channel
-            0-based index or name of the channel to measure; by default the one that is shown.
+            0-based index or name of the channel to measure; by default, the channel that is shown.
         name
             Title of the table. If Fiji has windows, a click on a row selects that cell in the open image.
 
         Returns
         -------
         pandas.DataFrame
-            One row per cell, in the order of the ids or ROIs: ``label``, the id or the ROI's name, and ImageJ's
-            columns ``Area``, ``Mean`` ... A (z, y, x) label image has one row per cell and slice, with the 1-based
-            number of the slice in ``slice``; ROIs on a hyperstack also have ``frame`` and ``channel``.
-            ``attrs["unit"]`` is the unit of length.
+            One row per cell, in the order of the ids or ROIs. The column ``label`` contains the id or the ROI's name;
+            ``Area``, ``Mean`` and similar columns are ImageJ's. For a (z, y, x) label image, there is one row per cell
+            and slice, and the column ``slice`` contains the 1-based number of the slice. For ROIs on a hyperstack,
+            there are also the columns ``frame`` and ``channel``. ``attrs["unit"]`` is the unit of length.
 
         Notes
         -----
@@ -109,14 +112,15 @@ class Tables(Base):
         return table
 
     def plot(self, curves: Any, name: str = "Plot", *, xlabel: str | None = None, ylabel: str = "value") -> str:
-        """Show curves in an ImageJ plot window, and return its title; an open plot with that name is replaced.
+        """Show curves in an ImageJ plot window, and return the window's title.
 
         Parameters
         ----------
         curves
-            A DataFrame, whose columns are plotted against its index; a Series, or a list of numbers.
+            A DataFrame, whose columns are plotted against its index; a Series; or a list of numbers.
         name, xlabel, ylabel
-            Title of the window and labels of the axes; `xlabel` is the name of the index by default.
+            Title of the window and labels of the axes. An open plot with the title `name` is replaced. By default,
+            `xlabel` is the name of the index.
         """
         self._ready()
         frame = plots.curves_of(curves)
@@ -124,7 +128,10 @@ class Tables(Base):
         return str(plots.show(plot, name).getTitle())
 
     def histogram(self, values: npt.ArrayLike, bins: int = 100, name: str = "Histogram", xlabel: str = "value") -> str:
-        """Show a histogram in an ImageJ plot window, and return its title; an open plot with that name is replaced."""
+        """Show a histogram in an ImageJ plot window, and return the window's title.
+
+        An open plot with the title `name` is replaced.
+        """
         self._ready()
         plot = plots.histogram_plot(np.asarray(values), bins, name, xlabel)
         return str(plots.show(plot, name).getTitle())

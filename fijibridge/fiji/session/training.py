@@ -1,4 +1,4 @@
-"""Training in Fiji: shown while it runs, or later from its record."""
+"""Trainings in Fiji, which are shown while they run, or later from their record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Training(Base):
     def training_monitor(self, name: str = "Training") -> monitor.TrainingMonitor:
         """Return an observer for :func:`fijibridge.train` that shows progress, curves and a validation picture in Fiji.
 
-        By default, a training in this process has this observer; pass it explicitly if you pass other observers.
+        By default, a training in this process has this observer. If you pass other observers, pass this observer, too.
 
         Parameters
         ----------
@@ -35,21 +35,22 @@ class Training(Base):
         return None if self.closed else self.training_monitor()
 
     def show_run(self, run: Record | Recorded | str | os.PathLike[str], name: str | None = None) -> Record:
-        """Show the record of a training, wherever it ran: curves, validation picture, tables and why it ended.
+        """Show the record of a training, wherever it ran: its curves, validation picture and tables, and why it ended.
 
         Parameters
         ----------
         run
             The folder of a run, or a :class:`fijibridge.Run`.
         name
-            Prefix of the windows ``"<name> curves"`` and ``"<name> picture"`` and, if there is a display, of the tables
-            ``"<name> history"``, ``"<name> settings"``, ``"<name> matches"`` (for the validation images) and
-            ``"<name> forecast"``. They replace open windows with these titles. By default the name of the folder.
+            Prefix of the titles. The windows are ``"<name> curves"`` and ``"<name> picture"`` and, if there is a
+            display, the tables ``"<name> history"``, ``"<name> settings"``, ``"<name> matches"`` (for the validation
+            images) and ``"<name> forecast"``. Open windows with these titles are replaced. By default, the name of the
+            run's folder.
 
         Returns
         -------
         fijibridge.Record
-            ``record.summary()`` is the text written to Fiji's log.
+            The record. Its ``summary()`` is the text that is written to Fiji's log.
 
         Raises
         ------
@@ -62,23 +63,23 @@ class Training(Base):
         return record
 
     def plot_metrics(self, curves: pd.DataFrame, name: str) -> str:
-        """Plot the metrics of a training, one column each, against the epoch, and return the title of the plot."""
+        """Plot each column of a training's metrics against the epoch, and return the title of the plot."""
         self._ready()
         return str(monitor.show_curves(curves, name).getTitle())
 
     def keeping_active(self) -> AbstractContextManager[None]:
-        """Restore the active image after a block that may open windows."""
+        """Return a context manager that restores the active image after a block that may open windows."""
         self._ready()
         return windows.keeping_active()
 
     @property
     def training(self) -> Any:
-        """The training (:class:`fijibridge.Run`) that runs or ended last, of those started by Fiji's menu or macros.
+        """The last training (:class:`fijibridge.Run`) started by Fiji's menu or a macro; it may still be running.
 
         Raises
         ------
         SessionError
-            If none was started.
+            If no training was started in this way.
         """
         from fijibridge.verbs.training import TRAININGS
 

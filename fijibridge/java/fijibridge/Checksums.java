@@ -6,7 +6,7 @@ import java.nio.ByteOrder;
 import java.util.stream.IntStream;
 import java.util.zip.CRC32;
 
-/** Checksums of planes, with which changed pixels are detected. */
+/** Checksums of planes, which are used to detect changed pixels. */
 public final class Checksums {
     private static final int CHUNK = 1 << 18;
 

@@ -16,7 +16,8 @@ public final class Datasets {
 
     /**
      * Draws an image whose pixels were changed, and updates its Dataset. When imagej-legacy draws or looks up an image
-     * that has a Dataset, it adds the selection to the overlay, or removes both. This method restores both.
+     * that has a Dataset, it adds the selection to the overlay, or removes both. This method restores the overlay and
+     * the selection.
      */
     public static void redraw(ImagePlus imp, Roi[] drawn, Roi selection, Object context) {
         imp.updateAndDraw();

@@ -17,7 +17,7 @@ import java.util.Map;
 public final class Images {
     private Images() {}
 
-    /** Returns the array of each plane; for a single plane that of its processor, as the stack's may be outdated. */
+    /** Returns the pixels of each plane. If there is one plane, its processor is used: the stack may be outdated. */
     public static Object[] arrays(ImagePlus imp) {
         ImageStack stack = imp.getStack();
         int count = stack.getSize();
@@ -114,7 +114,7 @@ public final class Images {
         return function;
     }
 
-    /** Returns red, green and blue of the 256 colours of a lookup table in hexadecimal. */
+    /** Returns the 256 colours of a lookup table in hexadecimal: red, green and blue of each colour. */
     private static String hex(LUT lut) {
         byte[][] bands = new byte[3][256];
         lut.getReds(bands[0]);
@@ -138,7 +138,7 @@ public final class Images {
     }
 
     /**
-     * Calibrates an image: pixel sizes and origin along z, y and x, the origin in pixels.
+     * Calibrates an image. Pixel sizes and origin are given along z, y and x; the origin is measured in pixels.
      *
      * @param units units along z, y and x; null to keep ImageJ's unit
      * @param timeUnit unit of the frame interval; null if the image has none
@@ -169,14 +169,14 @@ public final class Images {
         imp.setCalibration(cal);
     }
 
-    /** Sets the text of Image > Show Info, and properties given as name, value, name, value; null for none. */
+    /** Sets the text of Image > Show Info, and the properties, given as name, value, name, value; null for none. */
     public static void annotate(ImagePlus imp, String info, String[] properties) {
         if (info != null && !info.isEmpty()) imp.setProperty("Info", info);
         if (properties != null && properties.length > 0) imp.setProperties(properties);
     }
 
     /**
-     * Sets lookup tables and display ranges; without them, ImageJ chooses its own when it shows the image.
+     * Sets lookup tables and display ranges. If they are empty, ImageJ chooses its own when it shows the image.
      *
      * @param tables 768 bytes per table: red, green and blue of each colour
      * @param ranges lowest and highest displayed value for each table
@@ -223,13 +223,13 @@ public final class Images {
     /**
      * Returns a hidden image with the same pixel arrays, calibration, display and overlay.
      *
-     * @param stack stack to use instead of the image's own; null for the image's own
+     * @param stack stack of the new image; null for the image's own
      */
     public static ImagePlus copy(ImagePlus imp, ImageStack stack) {
         if (stack == null) {
             stack = imp.getStack();
             if (stack.getSize() == 1 && !stack.isVirtual()) {
-                // a new stack, because that of an open single-plane image changes with the image
+                // a new stack, because the stack of an open single-plane image changes with the image
                 stack = emptyLike(stack);
                 stack.setPixels(imp.getProcessor().getPixels(), 1);
             }
@@ -262,7 +262,7 @@ public final class Images {
         return made;
     }
 
-    /** Returns a second image with the same pixels, without a window, so that measuring does not draw on one. */
+    /** Returns a second image with the same pixels but without a window, so that measuring draws nothing. */
     static ImagePlus twin(ImagePlus imp) {
         ImagePlus twin;
         if (imp.getStackSize() == 1) twin = new ImagePlus(imp.getTitle(), imp.getProcessor());

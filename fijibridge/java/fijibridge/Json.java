@@ -2,7 +2,7 @@ package fijibridge;
 
 import java.util.Map;
 
-/** Conversion of plain values to JSON; non-finite numbers are written as NaN and Infinity, which Python can read. */
+/** Converts plain values to JSON. Non-finite numbers are written as NaN and Infinity, because Python can read these. */
 public final class Json {
     private Json() {}
 

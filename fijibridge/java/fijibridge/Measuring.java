@@ -11,16 +11,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** Measurements by ImageJ's Analyzer, with each ROI on its own slice and channel. */
+/** Measures ROIs with ImageJ's Analyzer. Each ROI is measured on its own slice and channel. */
 public final class Measuring {
     private Measuring() {}
 
     /**
-     * Measures ROIs. The image stays unchanged: a second image with the same pixels is measured, so nothing is drawn.
+     * Measures ROIs. The image stays unchanged, because a second image with the same pixels is measured.
      *
      * @param flags constants of {@link ij.measure.Measurements}
-     * @param channel 1-based number of the channel; 0 for the current one
-     * @return columns of double[] or String[], with one row per ROI in the same order
+     * @param channel 1-based number of the channel; 0 for the channel of each ROI, or else the current channel
+     * @return a double[] or String[] for each column, with one row per ROI, in the order of the ROIs
      */
     public static synchronized Map<String, Object> measure(ImagePlus imp, Roi[] rois, int flags, int channel) {
         if (Analyzer.isRedirectImage())
@@ -42,7 +42,7 @@ public final class Measuring {
                 ResultsTable part = Rois.overlayOf(here).measure(twin);
                 if (part.size() != here.length)
                     throw new IllegalArgumentException(
-                        "a ROI has several rows in ImageJ's table (multi-point): measure areas, or single points");
+                        "ImageJ's table has several rows for one ROI (a multi-point): measure areas or single points");
                 fill(columns, Tables.columns(part), rows, rois.length);
             }
         } finally {
@@ -51,7 +51,7 @@ public final class Measuring {
         return columns;
     }
 
-    /** Copies the rows of one group of ROIs to their places in the columns, which are filled with NaN or empty text. */
+    /** Copies the rows of one group of ROIs to their places in the columns, and creates columns that do not exist. */
     private static void fill(Map<String, Object> columns, Map<String, Object> part, List<Integer> rows, int size) {
         for (Map.Entry<String, Object> entry : part.entrySet()) {
             boolean text = entry.getValue() instanceof String[];

@@ -16,7 +16,7 @@ public final class Plots {
         return Color.decode(COLORS[number % COLORS.length]);
     }
 
-    /** Returns a plot of curves with common x values; NaN values are omitted. */
+    /** Returns a plot of curves that share their x values; values that are not finite are omitted. */
     public static Plot lines(
             String title, String xLabel, String yLabel, double[] x, String[] names, double[][] curves) {
         Plot plot = new Plot(title, xLabel, yLabel);

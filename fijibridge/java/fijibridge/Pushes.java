@@ -17,7 +17,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
 
-/** Pushes, new pixels put into an open image: detection of unsaved work that they would replace, and their undo. */
+/** Puts new pixels into open images ("pushes"), detects unsaved work that a push would replace, and prepares undo. */
 public final class Pushes {
     /** Property of an image: a SoftReference to a hidden copy of the image before the last push. */
     public static final String BEFORE = "fijibridge.before";
@@ -35,8 +35,9 @@ public final class Pushes {
     // --- unsaved work -------------------------------------------------------------------------------
 
     /**
-     * Tells whether the user changed an open image and did not save it. ImageJ's own flag ignores the paintbrush, and
-     * Python's writes set it. Pushed pixels are therefore compared with their checksums; the flag decides for others.
+     * Tells whether the user changed an open image and did not save it. ImageJ's own flag for changes is not set by the
+     * paintbrush, but is set when Python writes pixels. Pushed pixels are therefore compared with their checksums; the
+     * flag decides only for other images.
      */
     public static boolean unsaved(ImagePlus imp) {
         int[] known = pushed(imp);
@@ -98,7 +99,7 @@ public final class Pushes {
      * Records planes that Python wrote as pushed, except planes that the user had changed before.
      *
      * @param numbers 1-based numbers of the planes
-     * @param wasChanged ImageJ's flag before the write
+     * @param wasChanged ImageJ's flag for changes before the write
      */
     public static void noteWritten(ImagePlus imp, int[] numbers, Object[] before, Object[] now, boolean wasChanged) {
         int[] known = pushed(imp);
@@ -106,7 +107,7 @@ public final class Pushes {
             if (!wasChanged) notePushed(imp);
             return;
         }
-        known = known.clone();  // the hidden copy from before the write keeps its own array
+        known = known.clone();  // because the hidden copy from before the write keeps the old array
         for (int i = 0; i < numbers.length; i++) {
             int plane = numbers[i] - 1;
             if (plane < known.length && known[plane] == Checksums.of(before[i])) known[plane] = Checksums.of(now[i]);
@@ -131,11 +132,11 @@ public final class Pushes {
     // --- the same window ----------------------------------------------------------------------------
 
     /**
-     * Puts a new image into the window of an open one. If ImageJ cannot convert the window (composite or not, another
-     * size), a new window opens in its place.
+     * Puts a new image into the window of an open image. If the window cannot show the new image (only one of the two
+     * images is composite, or their sizes differ), a new window opens in its place.
      *
      * @param keepView true to keep position and zoom
-     * @param context SciJava context, whose Dataset of the image is updated; null in plain ImageJ
+     * @param context SciJava context in which the image's Dataset is updated; null in plain ImageJ
      * @return the image that is open afterwards
      */
     public static ImagePlus replace(ImagePlus imp, ImagePlus made, boolean keepView, Object context) {

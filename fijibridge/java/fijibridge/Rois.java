@@ -17,7 +17,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** Many ROIs per call, to and from ImageJ's file format; positions of ROIs; overlays that colour label images. */
+/** ROIs: conversion of many ROIs per call to and from ImageJ's file format, positions, and overlays. */
 public final class Rois {
     /** Name of the overlay ROI that colours a label image whose ids outnumber the colours of a lookup table. */
     public static final String PAINT = "fijibridge colours";
@@ -32,8 +32,9 @@ public final class Rois {
      *
      * @param data bytes of all ROIs
      * @param sizes number of bytes of each ROI
-     * @param colors stroke colour of each ROI, 0xAARRGGBB; empty to keep those of the ROIs
-     * @param axis "slice" or "frame" that a plain position becomes on a hyperstack; "" to leave it plain
+     * @param colors stroke colour of each ROI, 0xAARRGGBB; if empty, the ROIs keep their own
+     * @param axis axis of a hyperstack, "slice" or "frame", that a single-number position refers to; "" to keep such a
+     *     position
      */
     public static Roi[] decode(byte[] data, int[] sizes, int[] colors, String axis) {
         Roi[] rois = new Roi[sizes.length];
@@ -57,10 +58,10 @@ public final class Rois {
     }
 
     /**
-     * Encodes ROIs. If a ROI has a frame but no slice, its position becomes the frame, which is its plane in the label
-     * image of a time series.
+     * Encodes ROIs. If a ROI has a frame but no slice, the frame becomes its position, because in the label image of a
+     * time series, this is the plane of the ROI.
      *
-     * @return the bytes of all ROIs as byte[], and the number of bytes of each as int[]
+     * @return the bytes of all ROIs as byte[], and the number of bytes of each ROI as int[]
      */
     public static Object[] encode(Roi[] rois) {
         ByteArrayOutputStream all = new ByteArrayOutputStream();
@@ -106,14 +107,14 @@ public final class Rois {
 
     // --- places -------------------------------------------------------------------------------------
 
-    /** Returns the axis that a plain position refers to: the axis of the planes of the image's label image. */
+    /** Returns the axis that a single-number position refers to, which is the axis of the label image's planes. */
     public static String axis(ImagePlus imp) {
         if (imp.getNSlices() > 1) return "slice";
         if (imp.getNFrames() > 1) return "frame";
         return imp.getNChannels() > 1 ? "channel" : "slice";
     }
 
-    /** Returns channel, slice and frame of a ROI; 0 for those that it does not have. */
+    /** Returns channel, slice and frame of a ROI; 0 along axes where the ROI has no position. */
     private static int[] place(ImagePlus imp, Roi roi) {
         if (roi.hasHyperStackPosition()) return new int[] {roi.getCPosition(), roi.getZPosition(), roi.getTPosition()};
         int[] place = new int[3];
@@ -122,17 +123,19 @@ public final class Rois {
     }
 
     /**
-     * Returns the stack slice that a ROI is on, with the current position along axes where the ROI has none.
+     * Returns the number of the stack slice that a ROI is on. Along axes where the ROI has no position, the current
+     * position of the image is used.
      *
-     * @param channel 1-based number of the channel; 0 for that of the ROI, or else the current one
+     * @param channel 1-based number of the channel; 0 for the channel of the ROI, or else the current channel
      */
     public static int stackIndex(ImagePlus imp, Roi roi, int channel) {
         int[] place = place(imp, roi), counts = {imp.getNChannels(), imp.getNSlices(), imp.getNFrames()};
         String[] axes = {"channel", "slice", "frame"};
         for (int i = 0; i < axes.length; i++)
             if (place[i] > counts[i])
-                throw new UserError("a ROI is on " + axes[i] + " " + place[i] + ", the image has " + counts[i]);
-        if (channel > counts[0]) throw new UserError("channel " + channel + ", the image has " + counts[0]);
+                throw new UserError("a ROI is on " + axes[i] + " " + place[i] + ", but the image has " + counts[i]);
+        if (channel > counts[0])
+            throw new UserError("there is no channel " + channel + "; the image has " + counts[0] + " channel(s)");
         int c = first(channel, place[0], imp.getC()), z = first(place[1], imp.getZ()), t = first(place[2], imp.getT());
         return imp.getStackIndex(c, z, t);
     }
@@ -142,7 +145,7 @@ public final class Rois {
         return 0;
     }
 
-    /** Makes a ROI the selection of an image, shows its slice and scrolls it into view. */
+    /** Makes a ROI the selection of an image, shows its slice and scrolls the ROI into view. */
     public static void select(ImagePlus imp, Roi roi) {
         if (imp.isHyperStack()) {
             int[] place = place(imp, roi);
@@ -162,7 +165,11 @@ public final class Rois {
         imp.repaintWindow();
     }
 
-    /** Returns the ROI with a name in an image's overlay, on the given slice or frame unless it is 0; null if none. */
+    /**
+     * Returns the ROI with a name in an image's overlay; null if there is none.
+     *
+     * @param position 1-based number of the slice or frame that is preferred if several ROIs have this name; 0 for none
+     */
     public static Roi named(ImagePlus imp, String name, int position) {
         Roi found = null;
         boolean frames = axis(imp).equals("frame");
@@ -180,8 +187,8 @@ public final class Rois {
     /**
      * Returns an overlay that colours the planes of a label image whose ids outnumber the colours of a lookup table.
      *
-     * @param planes byte[], short[], int[] or float[] of each plane
-     * @param palette 0xRRGGBB: black for the background, then colours that are used cyclically
+     * @param planes pixels of each plane: byte[], short[], int[] or float[]
+     * @param palette colours as 0xRRGGBB: black for the background, then the colours that are used cyclically
      */
     public static Overlay painted(Object[] planes, int width, int height, int[] palette) {
         Overlay overlay = new Overlay();
@@ -194,7 +201,7 @@ public final class Rois {
         return overlay;
     }
 
-    /** Updates the overlay made by {@link #painted} after the pixels of its image changed; skips other images. */
+    /** Updates the overlay made by {@link #painted} after pixels of its image have changed; skips other images. */
     public static void repaint(ImagePlus imp, int[] palette, boolean onlyShown) {
         if (imp.getType() == ImagePlus.COLOR_RGB) return;
         Object[] planes = null;

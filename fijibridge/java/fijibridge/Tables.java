@@ -12,13 +12,13 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.BiConsumer;
 
-/** Conversion of ImageJ's ResultsTable to columns, double[] or String[] by heading, and back. */
+/** Converts ImageJ's ResultsTable to a map from headings to columns (double[] or String[]), and back. */
 public final class Tables {
     private static final List<String> EMPTY = Arrays.asList("NaN", "Infinity", "-Infinity", "", "null");
 
     private Tables() {}
 
-    /** Returns the columns of a table: numbers, with NaN for empty cells, or text, with "" for empty cells. */
+    /** Returns the columns of a table. An empty cell is NaN in a column of numbers, and "" in a column of text. */
     public static Map<String, Object> columns(ResultsTable table) {
         Map<String, Object> columns = new LinkedHashMap<>();
         for (String heading : table.getHeadings()) {
@@ -44,7 +44,7 @@ public final class Tables {
         return texts;
     }
 
-    /** Tells whether a column contains text: a cell that ImageJ reads as NaN, but that is not written as NaN. */
+    /** Tells whether a column contains text: a cell that ImageJ reads as NaN although its text is not a number. */
     private static boolean isText(ResultsTable table, String heading, double[] numbers) {
         for (int row = 0; row < numbers.length; row++)
             if ((Double.isNaN(numbers[row]) || Double.isInfinite(numbers[row]))
@@ -52,7 +52,7 @@ public final class Tables {
         return false;
     }
 
-    /** Returns a table with these columns; columns of whole numbers and empty cells have no decimal places. */
+    /** Returns a table with these columns; whole numbers are shown as in {@link #setDecimals}. */
     public static ResultsTable of(int rows, String[] names, Object[] columns) {
         ResultsTable table = new ResultsTable(rows);
         for (int i = 0; rows > 0 && i < names.length; i++) put(table, names[i], columns[i]);
@@ -68,7 +68,7 @@ public final class Tables {
         }
     }
 
-    /** Shows columns of whole numbers and empty cells without decimal places, and others with four. */
+    /** Shows columns of whole numbers (and empty cells) without decimal places, and all other columns with four. */
     public static void setDecimals(ResultsTable table) {
         for (String heading : table.getHeadings()) {
             int index = table.getColumnIndex(heading);
@@ -80,7 +80,7 @@ public final class Tables {
         }
     }
 
-    /** Appends rows to a table. Columns that exist in only one of them get empty cells, where ImageJ would write 0. */
+    /** Returns a table with the rows of both tables. If only one of them has a column, the other's cells are empty. */
     public static ResultsTable append(ResultsTable there, ResultsTable more) {
         Map<String, Object> old = columns(there), added = columns(more);
         int before = there.size(), rows = before + more.size();
@@ -113,7 +113,7 @@ public final class Tables {
 
     // --- rows that are clicked ----------------------------------------------------------------------
 
-    /** Calls a function with label and slice (or 0) of each row that the user clicks; replaces earlier callbacks. */
+    /** Calls a function with label and slice (0 if unknown) of each row that is clicked; replaces earlier callbacks. */
     public static void follow(TextPanel panel, BiConsumer<String, Integer> selected) {
         unfollow(panel);
         panel.addMouseListener(new RowListener(panel, selected));

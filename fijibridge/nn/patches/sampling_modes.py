@@ -35,8 +35,6 @@ class SamplingMode:
         all with the same probability; ``"in turn"``, one after the other.
     grid : bool
         Whether patches lie on a regular grid; if so, `density` and `images` have no effect.
-    needs : tuple of str
-        Optional arrays of a :class:`fijibridge.Sample` that the mode requires.
     """
 
     name: str
@@ -44,7 +42,6 @@ class SamplingMode:
     density: str = "uniform"
     images: Literal["by density", "equal", "in turn"] = "by density"
     grid: bool = False
-    needs: tuple[str, ...] = ()
 
     def density_function(self) -> Density:
         """Return the function that computes the sampling density of patch centres."""
@@ -62,7 +59,7 @@ MODES: dict[str, SamplingMode] = {
         SamplingMode(
             "locations", "images take turns, and the known pixels within an image are equally likely", images="in turn"
         ),
-        SamplingMode("weighted", "pixels are as likely as their weight", density="by_weight", needs=("weight",)),
+        SamplingMode("weighted", "pixels are as likely as their weight", density="by_weight"),
         SamplingMode("membranes", "pixels near membranes are ten times as likely", density="near_membranes"),
         SamplingMode("grid", "a regular grid, each place once an epoch, in random order", grid=True),
     )

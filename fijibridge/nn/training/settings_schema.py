@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
@@ -38,6 +38,10 @@ class Settings(Hyperparameters, BaseModel):
     @renamed_keywords(**RENAMED_SETTINGS)
     def __init__(self, **values: Any):
         super().__init__(**values)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some settings changed; see :meth:`pydantic.BaseModel.model_copy`."""
+        return super().model_copy(update=with_current_names(update or {}), deep=deep)
 
     @field_validator("loss")
     @classmethod

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from fijibridge.app.cli import app
 from fijibridge.app.cli.options import help_of, takes
-from fijibridge.errors import OptionError
+from fijibridge.errors import OptionError, RenamedWarning
 from fijibridge.verbs import Call, Image, Param, verb_named
 from fijibridge.verbs.parameters import parameters_of
 from fijibridge.verbs.prediction import predict_folder
@@ -118,3 +118,25 @@ def test_matching_has_the_options_of_its_verb(name):
     (option,) = [o for o in context.command.get_command(context, "match").params if o.name == name]
     assert option.help == help_of(verb_named("match_labels")[name])
     assert option.default == verb_named("match_labels")[name].default
+
+
+def test_an_option_may_have_its_old_name_but_not_both():
+    def sized(call: Call, size: Annotated[int, Param("how large", "px", was=("width",))] = 3) -> None: ...
+
+    own, got = typer.Typer(add_completion=False), {}
+
+    @own.command()
+    @takes(sized)
+    def made(**options: Any) -> None:
+        got.update(options)
+
+    def run(*arguments: str) -> Any:
+        return CliRunner().invoke(own, arguments, catch_exceptions=False)
+
+    with pytest.warns(RenamedWarning, match="--width was renamed to --size"):
+        run("--width=5")
+    assert got == {"size": 5}
+    run()
+    assert got == {"size": 3}
+    with pytest.raises(OptionError, match="width was renamed to size, and both are given: leave width out"):
+        run("--width=5", "--size=3")

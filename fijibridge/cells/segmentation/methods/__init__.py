@@ -23,6 +23,8 @@ MethodName = Literal["threshold", "watershed", "minima", "seeded", "agglomeratio
 DEFAULT_METHOD: MethodName = "watershed"
 """Method that every interface uses if none is given."""
 
+EdgeCells = Literal["keep", "remove"]
+"""Treatment of cells that touch the edge of the image, as a type."""
 THRESHOLD = 0.5
 """Default membrane probability at which a pixel is membrane, for every method and interface."""
 

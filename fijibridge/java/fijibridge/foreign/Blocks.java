@@ -20,13 +20,13 @@ import java.util.stream.IntStream;
 import org.apposed.appose.NDArray;
 import org.apposed.appose.SharedMemory;
 
-/** The blocks of shared memory that transfer the pixels and other numbers of one call; freed when the call ends. */
+/** Blocks of shared memory, which transfer the pixels and other numbers of one call and are freed when it ends. */
 final class Blocks implements AutoCloseable {
-    /** Maximum size of a block in bytes: Java's buffers are limited to 2 GiB. */
+    /** Maximum size of a block of several planes in bytes. Java's buffers are limited to 2 GiB. */
     private static final long LARGEST = 1L << 30;
     private static final int CHUNK = 1 << 18;
 
-    /** Folder of shared memory on Linux, a separate file system. Writing when it is full would crash the process. */
+    /** Folder of shared memory on Linux, a separate file system. Writing to a full one would crash the process. */
     private static final File PLACE = new File("/dev/shm");
 
     private final List<NDArray> blocks = new ArrayList<>();
@@ -104,7 +104,7 @@ final class Blocks implements AutoCloseable {
     private static void refuseTooLarge(ImagePlus imp, long plane, int planes) {
         if (plane > Integer.MAX_VALUE)
             throw new UserError("a plane of " + imp.getWidth() + " x " + imp.getHeight()
-                + " has more than 2 GiB, the limit: use a part of the image");
+                + " pixels exceeds the limit of 2 GiB: use a part of the image");
         long needed = plane * planes;
         if (PLACE.isDirectory() && PLACE.getUsableSpace() < needed)
             throw new UserError("'" + imp.getTitle() + "' has " + (needed >> 20) + " MiB, but " + PLACE + " has only "
@@ -112,7 +112,7 @@ final class Blocks implements AutoCloseable {
                 + "part of the image");
     }
 
-    /** Writes pixels to the file that backs a block on Linux, which avoids a page fault for each page. */
+    /** Writes pixels to the file of a block on Linux, because writing to memory would cause a fault for each page. */
     private static void write(FileChannel to, long at, Object pixels, int size, int width) {
         ByteBuffer some = ByteBuffer.allocateDirect(CHUNK).order(ByteOrder.nativeOrder());
         for (int first = 0; first < size; first += CHUNK / width) {
@@ -138,7 +138,7 @@ final class Blocks implements AutoCloseable {
 
     // --- from Python --------------------------------------------------------------------------------
 
-    /** Replaces descriptions of blocks in a message with blocks, at any depth; some versions of Appose skip lists. */
+    /** Replaces descriptions of blocks in a message with blocks, at any depth. Some versions of Appose skip lists. */
     Object attached(Object value) {
         if (value instanceof List) {
             List<Object> found = new ArrayList<>();
@@ -156,7 +156,7 @@ final class Blocks implements AutoCloseable {
     private NDArray attach(Map<?, ?> description) {
         String name = (String) description.get("block");
         long size = ((Number) description.get("size")).longValue();
-        // attaching would create a block that was freed with its process again, and reading it would crash this process
+        // if a block was freed with its process, attaching would create it again, and reading would crash this process
         if (PLACE.isDirectory() && new File(PLACE, name).length() < size)
             throw new UserError("the Python process of FijiBridge ended before its results were read. The next call "
                 + "starts a new one");

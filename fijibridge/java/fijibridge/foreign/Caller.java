@@ -33,9 +33,9 @@ final class Caller {
     /** Values passed to SciJava, by name. */
     final Map<String, Object> inputs = new LinkedHashMap<>();
     private final ScriptModule module;
-    /** The calling macro; null if there is none, or ImageJ does not know it. */
+    /** The calling macro; null if no macro calls, or ImageJ does not know which one. */
     private final Interpreter macro;
-    /** Threads that wait for this one, the direct caller first. */
+    /** Threads that wait for this thread, starting with the direct caller. */
     private final List<Thread> waiting = new ArrayList<>();
 
     /**
@@ -71,7 +71,7 @@ final class Caller {
         StackTraceElement[] frames = caller == null ? new StackTraceElement[0] : caller.getStackTrace();
         int call = 0;
         while (call < frames.length && !frames[call].getMethodName().equals("runLegacyCompatibleCommand")) call++;
-        // a thread with other code on top of its stack is running that code, and not waiting for this verb
+        // a thread with other code on top of its stack is running this code, and does not wait for the verb
         boolean waits = call < frames.length;
         for (int i = 0; i < call && waits; i++) waits = Endings.RUNTIME.matcher(frames[i].getClassName()).matches();
         int run = call;
@@ -112,14 +112,17 @@ final class Caller {
 
     // --- the active image ---------------------------------------------------------------------------
 
-    /** Returns the active image of the caller, whose thread may have its own. */
+    /** Returns the active image of the caller. The caller's thread may have an active image of its own. */
     ImagePlus image() {
         Map<?, ?> active = (Map<?, ?>) Endings.get(WindowManager.class, "tempImageTable");
         ImagePlus imp = nearest() == null ? null : (ImagePlus) active.get(nearest());
         return imp == null || imp.getProcessor() == null ? WindowManager.getCurrentImage() : imp;
     }
 
-    /** Sets the same active image for this thread: SciJava's threads keep that of their last script, even if closed. */
+    /**
+     * Sets the caller's active image for this thread. This is needed because SciJava's threads keep the active image of
+     * their last script, even if it is closed.
+     */
     void enter() {
         if (waiting.isEmpty()) return;
         WindowManager.setTempCurrentImage(null);
@@ -139,7 +142,7 @@ final class Caller {
             imp.getWindow().toFront();
             WindowManager.setCurrentWindow(imp.getWindow());
         }
-        // without windows, the last image is active anyway, and a thread's own would remain after the image is closed
+        // without windows, the last image is active anyway, and a thread would keep its own image after it is closed
         ImagePlus held = batch && interactive() ? imp : null;
         WindowManager.setTempCurrentImage(Thread.currentThread(), held);
         for (Thread thread : waiting) WindowManager.setTempCurrentImage(thread, held);
@@ -147,7 +150,7 @@ final class Caller {
 
     // --- the end ------------------------------------------------------------------------------------
 
-    /** Ends the caller, or shows the message to the user; shows no message if `quietly`. */
+    /** Ends the caller; if the caller is a person, shows the message instead. Shows no message if quietly. */
     void end(String command, String message, boolean quietly) throws Exception {
         if (kind == Kind.PERSON) {
             if (!quietly) show(command, Dialog.wrapped(message));
@@ -169,7 +172,7 @@ final class Caller {
         });
     }
 
-    /** Ends a Fiji without windows whose command line runs the script: it would continue, and exit with status 0. */
+    /** Ends a Fiji without windows whose command line runs the script; it would otherwise go on, and exit with 0. */
     private void endProcess(String message) throws InterruptedException {
         boolean commandLine = false;
         if (waiting.size() == 1)
@@ -188,7 +191,10 @@ final class Caller {
         return new Endings.ModuleEnd(new Endings.Refusal(message, kind == Kind.MODULE ? null : nearest()));
     }
 
-    /** Ends the macro, with an error if there is a message; without windows, ImageJ would then drop all open images. */
+    /**
+     * Ends the macro, with an error unless quietly. Without windows, ImageJ then drops its list of open images; this
+     * method restores it.
+     */
     private void stopMacro(String message, boolean quietly) {
         Map<String, Object> kept = new HashMap<>();
         if (!interactive())
@@ -208,7 +214,7 @@ final class Caller {
         kept.forEach((name, value) -> Endings.set(Interpreter.class, name, null, value));
     }
 
-    /** Runs code on a new thread: on SciJava's threads, ImageJ finds the options of a macro, and opens no dialog. */
+    /** Runs code on a new thread, because on SciJava's threads ImageJ finds a macro's options, and opens no dialog. */
     static <T> T plainly(Callable<T> work) {
         FutureTask<T> task = new FutureTask<>(work);
         Thread thread = new Thread(task, "FijiBridge-Dialog");

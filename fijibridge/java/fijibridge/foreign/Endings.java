@@ -54,8 +54,8 @@ final class Endings {
     }
 
     /**
-     * Ends the SciJava module of a script. SciJava catches and logs what a script throws, but calls getCause of a
-     * ScriptException outside its try block, so that what getCause throws leaves the module.
+     * Ends the SciJava module of a script. SciJava catches and logs what a script throws, but it calls getCause of a
+     * ScriptException outside its try block, so an exception thrown by getCause leaves the module.
      */
     static final class ModuleEnd extends ScriptException {
         private static final long serialVersionUID = 1;
@@ -79,7 +79,7 @@ final class Endings {
         throw (T) error;
     }
 
-    /** The error of a module. SciJava would wrap a RuntimeException into one without the message, hence this class. */
+    /** The error of a module. It is checked, because SciJava would wrap a RuntimeException without its message. */
     static final class Refusal extends Exception {
         private static final long serialVersionUID = 1;
         private final transient Thread caller;

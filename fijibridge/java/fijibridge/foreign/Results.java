@@ -35,7 +35,7 @@ final class Results {
     private final Places places;
 
     /**
-     * @param open the open image passed for each parameter
+     * @param open the open image passed for each parameter, by the name of the parameter
      */
     Results(Map<String, ImagePlus> open, Caller caller, Places places) {
         this.open = open;
@@ -70,7 +70,7 @@ final class Results {
         return imp;
     }
 
-    // --- plain values of JSON as Java's ------------------------------------------------------------
+    // --- plain JSON values as Java values -----------------------------------------------------------
 
     private static boolean flag(Object value) {
         return Boolean.TRUE.equals(value);
@@ -111,7 +111,7 @@ final class Results {
         String title = places.find((String) result.get("name"));
         imp.setTitle(title);
         List<ImagePlus> there = OpenImages.titled(title);
-        // before the replacement, because ImageJ drops its Edit > Undo snapshot when another window is activated
+        // before the replacement, because ImageJ drops the snapshot of Edit > Undo when another window is activated
         if (!there.isEmpty()) caller.activate(there.get(0));
         ImagePlus shown = inWindow(imp, there.isEmpty() ? null : there.get(0));
         if (result.get("first") != null) shown.setC(integer(result.get("first")));
@@ -170,7 +170,7 @@ final class Results {
         return palette;
     }
 
-    /** Shows a result in the window of the image that it replaces; else, or if ImageJ needs one, in a new window. */
+    /** Shows a result in the window of the image that it replaces. If this is not possible, opens a new window. */
     private ImagePlus inWindow(ImagePlus made, ImagePlus there) {
         ImagePlus shown = made;
         if (there == null) {
@@ -215,7 +215,7 @@ final class Results {
         }
     }
 
-    /** Shows a table. Without windows ImageJ has only Results; IJ.getProperty("fijibridge.table.NAME") has others. */
+    /** Shows a table. Without windows, it is stored as IJ.getProperty("fijibridge.table.NAME"). */
     private static void showTable(ResultsTable table, String name, boolean add, ImagePlus selectIn) {
         boolean headless = GraphicsEnvironment.isHeadless();
         String key = "fijibridge.table." + name;
@@ -242,7 +242,7 @@ final class Results {
     private static void select(ImagePlus imp, String label, int slice) {
         if (imp.getProcessor() == null) return;
         Roi roi = Rois.named(imp, label, slice);
-        if (roi == null) IJ.showStatus("no ROI '" + label + "' in the image");
+        if (roi == null) IJ.showStatus("the ROI '" + label + "' no longer exists");
         else Rois.select(imp, roi);
     }
 

@@ -27,7 +27,7 @@ final class Worker {
         File folder = new File(System.getProperty("user.dir"));
         service = new Service(folder, python, "-P", "-m", "fijibridge.worker.process");
         IOException[] failed = new IOException[1];
-        // a daemon thread, so that the threads of Appose that it creates are daemons and do not keep Java running
+        // a daemon thread, so that the threads that Appose creates in it are daemons, too, and do not keep Java running
         Thread starting = new Thread(() -> {
             try {
                 service.start();
@@ -47,7 +47,7 @@ final class Worker {
         return service.isAlive();
     }
 
-    /** Ends the worker: its running calls are cancelled, and a training is saved. */
+    /** Ends the worker. Its running calls are cancelled, and a running training is saved. */
     void close() {
         if (service.isAlive()) service.close();
     }
@@ -106,7 +106,7 @@ final class Worker {
         while (true) {
             try {
                 if (done.await(50, TimeUnit.MILLISECONDS)) break;
-                // Appose never ends a task whose process ended before it received the task
+                // Appose never ends a task if the process ended before receiving the task
                 if (!service.isAlive() && !done.await(2, TimeUnit.SECONDS)) break;
             } catch (InterruptedException error) {
                 interrupted = true;

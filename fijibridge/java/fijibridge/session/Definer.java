@@ -2,7 +2,7 @@ package fijibridge.session;
 
 import java.lang.invoke.MethodHandles;
 
-/** Defines classes in ImageJ's own packages. This needs Java code, because a Lookup needs a calling Java class. */
+/** Defines classes in ImageJ's own packages. This is Java code, because a Lookup needs a Java class that calls it. */
 public final class Definer {
     private Definer() {}
 

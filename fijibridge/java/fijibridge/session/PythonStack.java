@@ -50,7 +50,7 @@ public final class PythonStack extends VirtualStack {
 
     @Override
     public ImageProcessor getProcessor(int n) {
-        if (n < 1 || n > labels.length) throw new IllegalArgumentException("slice " + n + " of " + labels.length);
+        if (n < 1 || n > labels.length) throw new IllegalArgumentException("no slice " + n + " in " + labels.length);
         Object pixels = source.apply(n);
         int width = getWidth(), height = getHeight();
         ImageProcessor processor;

@@ -6,11 +6,11 @@ import java.util.Vector;
 /**
  * An interpreter that survives an error in its macro.
  *
- * <p>After an error, ImageJ's own interpreter shows a modal dialog, which would block Python until it is closed, and,
- * without windows, drops its list of all open images. With ignoreErrors, the macro would continue after the error. If a
- * macro needs an image and none is open, ImageJ's own interpreter aborts it, but continues at the end of the text
- * ("getTitle("); without a main window, IJ.getImage then ends the process, for which Python would wait forever. Here,
- * a missing image is an error of the macro.
+ * <p>After an error, ImageJ's own interpreter shows a modal dialog, which would block Python until it is closed.
+ * Without windows, the interpreter also drops its list of all open images. With ignoreErrors, the macro would continue
+ * after the error. If a macro needs an image and none is open, ImageJ's own interpreter aborts the macro, but continues
+ * at the end of the text ("getTitle("). Without a main window, IJ.getImage then ends the process, and Python would wait
+ * forever. With this class, a missing image is an error of the macro.
  */
 public class FijiBridgeInterpreter extends Interpreter {
     /** Message of the error that ended the macro; null if there was none. */
@@ -28,7 +28,7 @@ public class FijiBridgeInterpreter extends Interpreter {
         throw new RuntimeException(Macro.MACRO_CANCELED);
     }
 
-    /** Ends a macro run by any interpreter: with an error if there is a message, silently if the message is empty. */
+    /** Ends a macro that any interpreter runs; shows the message as an error unless the message is empty. */
     public static void end(Interpreter macro, String message) {
         if (!message.isEmpty()) macro.abort(message);
         if (macro instanceof FijiBridgeInterpreter) ((FijiBridgeInterpreter) macro).failure = "cancelled";

@@ -3,9 +3,9 @@ package ij.plugin;
 import ij.IJ;
 import java.util.function.Function;
 
-/** The commands of fijibridge in ImageJ's menu: passes the name of a verb and the kind of caller to Python. */
+/** Plugin for fijibridge's commands in ImageJ's menu. It passes the name of a verb and the kind of caller to Python. */
 public class FijiBridge implements PlugIn {
-    /** Python function called with the name of a verb and the caller; returns null, or an exception to throw. */
+    /** Python function that is called with the name of a verb and the kind of caller; returns null or an exception. */
     public static Function<Object, Object> callee;
 
     private static final int PERSON = 0, SCRIPT = 1, MACRO = 2, PYTHON = 3;
@@ -21,7 +21,7 @@ public class FijiBridge implements PlugIn {
         if (thrown != null) throw (RuntimeException) thrown;
     }
 
-    /** Finds the caller on the stack: a menu, IJ.run in a script, or run in a macro that ImageJ or Python runs. */
+    /** Finds the kind of caller on the stack: menu, IJ.run in a script, or run in a macro that ImageJ or Python ran. */
     private static int caller() {
         StackTraceElement[] frames = new Throwable().getStackTrace();
         for (int i = 0; i < frames.length; i++) {
