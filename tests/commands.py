@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from tests.warm import warm_python
 
 
 def cli(*arguments: object, status: int = 0) -> str:
     """Run a command, and return what it prints."""
-    command = [sys.executable, "-m", "fijibridge", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    return warm_python().command(*arguments, status=status)

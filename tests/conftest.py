@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-import tests.examples  # noqa: F401 - which examples hypothesis draws
+import tests.examples  # which examples hypothesis draws
+import tests.warm
 from tests.warm import WarmPython
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -160,14 +161,14 @@ def here(monkeypatch, capsys) -> Callable[..., str]:
 
 
 @pytest.fixture
-def window(python, display, tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def window(warm_python, display, tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run code in a Python of its own with ImageJ's windows, the hands of tests.people, and preferences of its own."""
     from tests.people import HEAD
 
     def run(body: str, **environment: str):
         options = f"-Duser.home={tmp_path}"
         environment = {"JAVA_TOOL_OPTIONS": options, "FOLDER": str(tmp_path), **environment}
-        return python(HEAD + textwrap.dedent(body), DISPLAY=display, **environment)
+        return warm_python.run(HEAD + textwrap.dedent(body), DISPLAY=display, cwd=ROOT, **environment)
 
     return run
 
@@ -181,11 +182,9 @@ def evaluate(fiji, engines) -> dict[str, Callable[[str], Any]]:
 
 
 @pytest.fixture(scope="session")
-def warm_python(tmp_path_factory) -> Iterator[WarmPython]:
-    """Runs scripts in processes of their own that need not import torch, without Fiji."""
-    warm = WarmPython(tmp_path_factory.mktemp("scripts"))
-    yield warm
-    warm.close()
+def warm_python() -> WarmPython:
+    """Runs scripts in processes of their own that need not import torch."""
+    return tests.warm.warm_python()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,21 +1,27 @@
-"""A Python that has imported fijibridge, torch and Lightning once, and runs each script in a fork of itself."""
+"""A Python that has imported fijibridge, torch, Lightning and jpype once, and runs each script in a fork of itself.
+
+A script may start a JVM: the server has none.
+"""
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 SERVER = """
 import json, os, sys
 import torch
 torch.set_num_threads(1)  # and so no thread exists yet, which a fork would lose
-import lightning.pytorch, pandas, xarray
+import imagej, jpype, lightning.pytorch, pandas, scyjava, skimage.measure, xarray
 import fijibridge as fb
 fb.train, fb.predict, fb.Dataset, fb.synthetic_epithelium
 
@@ -29,7 +35,10 @@ def main():
                 os.dup2(file, stream)
                 os.close(file)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            os.environ.update(task["environment"])
+            os.environ.update({name: value for name, value in task["environment"].items() if value is not None})
+            for name in [name for name, value in task["environment"].items() if value is None]:
+                os.environ.pop(name, None)
+            os.chdir(task["cwd"])
             sys.argv = [task["script"], *task["arguments"]]
             return compile(open(task["script"]).read(), task["script"], "exec")
         print(child, flush=True)
@@ -37,15 +46,18 @@ def main():
 
 code = main()
 if code is not None:  # a child; to free all modules at its end takes Python seconds
-    import atexit, traceback
+    import atexit, threading, traceback
     status = 0
     try:
         exec(code, {"__name__": "__main__"})
     except SystemExit as end:
-        status = int(end.code or 0)
+        status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
         status = 1
+    threading._shutdown()
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -91,28 +103,43 @@ class WarmPython:
             [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )  # fmt: skip
 
-    def start(self, code: str, *arguments: object, **environment: str) -> Script:
-        """Start a script."""
+    def start(self, code: str, *arguments: object, cwd: Path | None = None, **environment: str | None) -> Script:
+        """Start a script; a variable of the environment that is None is removed."""
         self._count += 1
         script, out, err = (self._folder / f"{self._count}.{end}" for end in ("py", "out", "err"))
         script.write_text(textwrap.dedent(code))
         out.touch()
         task = {
             "script": str(script), "out": str(out), "err": str(err), "arguments": [str(a) for a in arguments],
-            "environment": environment,
+            "environment": environment, "cwd": str(cwd or Path.cwd()),
         }  # fmt: skip
         assert self._server.stdin is not None
         self._server.stdin.write(json.dumps(task) + "\n")
         self._server.stdin.flush()
         return Script(self._server, out, err)
 
-    def run(self, code: str, *arguments: object, status: int = 0, **environment: str):
+    def run(
+        self, code: str, *arguments: object, status: int = 0, cwd: Path | None = None, **environment: str | None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a script to its end; its exit status must be the one expected."""
-        done = self.start(code, *arguments, **environment).wait()
+        done = self.start(code, *arguments, cwd=cwd, **environment).wait()
         assert done.returncode == status, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
+
+    def command(self, *arguments: object, status: int = 0, cwd: Path | None = None) -> str:
+        """Run a command of fijibridge's command line, and return what it prints."""
+        done = self.run("from fijibridge.app.cli import main\nmain()", *arguments, status=status, cwd=cwd)
+        return done.stdout + done.stderr
 
     def close(self) -> None:
         """End the server; it has nothing to save, and would take seconds to free its modules."""
         self._server.kill()
         self._server.communicate()
+
+
+@cache
+def warm_python() -> WarmPython:
+    """Return the server that all tests of a process share."""
+    server = WarmPython(Path(tempfile.mkdtemp(prefix="fijibridge-scripts-")))
+    atexit.register(server.close)
+    return server

@@ -38,19 +38,37 @@ print(sorted(p.name.split("-")[0] for p in cache_folder().iterdir() if not p.nam
 """
 
 
-@pytest.fixture
-def home(tmp_path) -> Path:
-    """A home that has the jars, and nothing else in its cache."""
+def home_with_jars(folder: Path) -> Path:
+    """Make a home that has the jars, and nothing else in its cache."""
     for coordinates in (EMBEDDED, [ECJ]):
-        place = tmp_path / "home" / ".jgo" / "fijibridge" / jars.kept(coordinates).name
+        place = folder / "home" / ".jgo" / "fijibridge" / jars.kept(coordinates).name
         place.mkdir(parents=True)
         for jar in jars.jars_of(coordinates):
             shutil.copy2(jar, place / jar.name)
-    return tmp_path / "home"
+    return folder / "home"
 
 
-def test_the_second_start_takes_what_the_first_kept(python, home):
-    first = python(START, HOME=str(home)).stdout.splitlines()
+@pytest.fixture
+def home(tmp_path) -> Path:
+    """A home that has the jars, and nothing else in its cache."""
+    return home_with_jars(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def first_start(python, tmp_path_factory) -> tuple[Path, list[str]]:
+    """A home in which Fiji was started once, and what that start printed."""
+    folder = home_with_jars(tmp_path_factory.mktemp("started"))
+    return folder, python(START, HOME=str(folder)).stdout.splitlines()
+
+
+@pytest.fixture
+def used_home(first_start, tmp_path) -> Path:
+    """A copy of the home in which Fiji was started once."""
+    return Path(shutil.copytree(first_start[0], tmp_path / "home"))
+
+
+def test_the_second_start_takes_what_the_first_kept(python, first_start):
+    home, first = first_start
     assert first[0] == "patched"
     assert "'classes'" in first[1]
     assert "'patched'" in first[1]
@@ -115,9 +133,10 @@ def test_javascript_needs_a_module(tmp_path):
 
 
 @pytest.mark.parametrize("broken", ["patched-*.jar", "classes-*/**/*.class"])
-def test_a_broken_file_in_the_cache_is_made_anew(python, home, broken):
+def test_a_broken_file_in_the_cache_is_made_anew(python, used_home, broken):
+    home = used_home
     cache = home / ".jgo" / "fijibridge"
-    python(START, HOME=str(home))
+    assert python(START, HOME=str(home)).stdout.splitlines()[0] == "taken from the cache"
     files = list(cache.glob(broken))
     sizes = [file.stat().st_size for file in files]
     assert files
@@ -129,9 +148,9 @@ def test_a_broken_file_in_the_cache_is_made_anew(python, home, broken):
     assert [file.stat().st_size for file in files] == sizes
 
 
-def test_a_jar_that_another_process_wrote_meanwhile_is_not_taken_for_ours(python, home):
+def test_a_jar_that_another_process_wrote_meanwhile_is_not_taken_for_ours(python, used_home):
     """It was not there when the class path was made, and is when the JVM runs."""
-    python(START, HOME=str(home))
+    home = used_home
     cache = home / ".jgo" / "fijibridge"
     (jar,) = cache.glob("patched-*.jar")
     hidden = jar.rename(cache / "hidden")
