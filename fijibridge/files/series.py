@@ -39,7 +39,7 @@ def stacked(axes: str, members: Mapping[tuple[int, ...], str], load: Callable[[s
     if double:
         raise DatasetError(
             f"the axis {double[0]!r} is in the pattern and also in the file {members[(0,) * len(axes)]}, whose axes "
-            f"are {inner!r}: leave it out of the pattern, or give the axes of the files with dims"
+            f"are {inner!r}: leave {double[0]!r} out of the pattern, or give the files' axes with dims"
         )
     lengths = tuple(1 + max(place[n] for place in members) for n in range(len(axes)))
     shape = (*lengths, *first.pixels.shape)

@@ -61,7 +61,7 @@ def curves_to_plot(curves: pd.DataFrame) -> tuple[npt.NDArray[np.float64], pd.Da
     try:
         x, numbers = curves.index.to_numpy(float), curves.astype(float)
     except (TypeError, ValueError) as error:
-        raise ImageError(f"a plot needs a numeric index and numeric columns: {error}") from error
+        raise ImageError(f"a plot needs numbers in the index and in all columns: {error}") from error
     if not np.isfinite(numbers.to_numpy()).any():
         raise ImageError("there is nothing to plot: no column contains a finite number")
     return x, numbers

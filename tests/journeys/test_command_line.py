@@ -140,7 +140,7 @@ def test_a_description_instead_of_patterns(folder, tmp_path):
         (("train", "{folder}", "--out", "x"), "no description"),
         (("train", "{folder}", "--out", "x", "--labels=a"), "need --image"),
         (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=30"), "multiple of 8"),
-        (("train", "/nowhere", "--out", "x", *PATTERNS), "no folder"),
+        (("train", "/nowhere", "--out", "x", *PATTERNS), "does not exist"),
         (("predict", "/nowhere", "{folder}", "--out", "x", PATTERNS[0]), "no model"),
         (("label", "{out}/pred", "--no-grow", "--grow-by=2"), "leave one out"),
         (("match", "{folder}", *PATTERNS, "--pred", "/nowhere"), "no file"),
