@@ -165,7 +165,7 @@ def pictures(shown: Iterable[tuple[str, str, bytes]]) -> str:
 
 
 def curves(columns: Mapping[str, Sequence[float]], width: int = 360, height: int = 160) -> str:
-    """Plot curves against their index as an SVG with a legend; curves with fewer than two numbers are left out."""
+    """Return an SVG plot of curves against their index, with a legend and without curves of fewer than two numbers."""
     known = {name: [(n, v) for n, v in enumerate(values) if v == v] for name, values in columns.items()}
     known = {name: points for name, points in known.items() if len(points) > 1}
     if not known:

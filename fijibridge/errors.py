@@ -20,7 +20,7 @@ Every error derives from :class:`FijiBridgeError` and from a built-in exception,
     └── Cancelled         (RuntimeError)   stopped on request
 
     FijiBridgeWarning     (UserWarning)    work continues, but the user should know
-    └── RenamedWarning    (FutureWarning)  an old name was used; the message gives the new one
+    └── RenamedWarning    (FutureWarning)  a former name was used; the message gives the new one
 """
 
 from __future__ import annotations

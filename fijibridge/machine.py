@@ -48,7 +48,7 @@ def resident_memory() -> int | None:
 
 
 def release_memory() -> None:
-    """Return freed memory to the system, where the allocator supports it (glibc)."""
+    """Return freed memory to the system if the allocator supports it (glibc)."""
     gc.collect()
     if sys.platform.startswith("linux"):
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -45,7 +45,7 @@ def some(names: Sequence[str], most: int = 20) -> str:
 
 @contextmanager
 def naming(what: object, kind: type[FijiBridgeError], becomes: type[FijiBridgeError] | None = None) -> Iterator[None]:
-    """Prefix `what` to the message of an error of type `kind` in the ``with`` block, and convert it to type `becomes`.
+    """In the block, prefix `what` to the message of errors of type `kind`, and convert them to `becomes` if given.
 
     Examples
     --------

@@ -105,7 +105,7 @@ class Record:
         return metrics.dropna(axis="columns", how="all")
 
     def summary(self) -> str:
-        """Say why the run ended, what the shape of its curves looks like, and what to try next."""
+        """Return text that says why the run ended, what its curves look like, and what to try next."""
         if self.ending is None:
             epochs = max(len(self.history) - 1, 0)
             return f"The record has no ending after {epochs} epoch(s): the training is running, or was interrupted."
@@ -267,7 +267,10 @@ def _history(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _with_epochs_so_far(record: Record) -> Record:
-    """Return the record with the history in ``history.csv``, written after each epoch, if this has more epochs."""
+    """Return the record, with the history in ``history.csv`` if this file has more epochs.
+
+    The file is written after each epoch, but the record may be older.
+    """
     file = None if record.path is None else record.path / HISTORY
     if file is None or not file.is_file():
         return record

@@ -54,8 +54,8 @@ def place_in_origin(name: str, parents: Mapping[str, DerivedFrom]) -> Place:
 def _resized(item: Item, by_name: Mapping[str, Item]) -> Description:
     """Return the description with the pixel size that follows from the item's chain of parents.
 
-    It is computed from the nearest image in the chain whose own entry in ``[files]`` gives a pixel size, or else from
-    the original. If the original is in another folder, this folder's pixel size is used as the original's.
+    The size is computed from the nearest image in the chain whose own entry in ``[files]`` gives a pixel size, or else
+    from the original. If the original is in another folder, this folder's pixel size is used as the original's.
     """
     factor = dict.fromkeys("zyx", 1)
     origin = item

@@ -34,7 +34,7 @@ def _of_image(text: str) -> str:
 def _of_names(text: str) -> str:
     checked(text, NameParts)
     if not Pattern(text, NameParts).fields:
-        raise ValueError(f"{text!r} contains neither {{source}} nor {{position}}")
+        raise ValueError(f"{text!r} contains neither {{source}} nor {{position}}; expected at least one")
     return text
 
 

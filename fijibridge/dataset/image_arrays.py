@@ -50,7 +50,7 @@ def checked_name(name: str) -> str:
 
 
 def checked_arrays(name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the arrays of an image in the form in which they will be written, sorted by role.
+    """Return the arrays of an image in the form in which they will be written, in the order of the roles.
 
     Raises
     ------

@@ -67,9 +67,9 @@ class Item:
     members : dict
         All files of each role.
     source, position : str, int
-        Stack, time series or specimen that the image belongs to, and the image's number in it, if known.
+        Stack, time series or specimen that the image belongs to, and the image's number in that source, if known.
     derived_from : DerivedFrom
-        Description of the image that this one was made from, if any.
+        Image that this one was made from, with offset and factor; None for an original.
     place : Place
         Position of this image in the original.
     own_size : bool
@@ -131,7 +131,7 @@ class Item:
         Returns
         -------
         xarray.DataArray
-            With the calibration of the description, or of the file where the description has none.
+            The intensities. Calibration that the description lacks comes from the file.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class Item:
         Raises
         ------
         DatasetError
-            If there is no such file, or it is not a label image.
+            If the labels file is missing or is not a label image.
         """
         stored = self._numbers("labels")
         with naming(self.paths["labels"], ImageError, becomes=DatasetError):
@@ -158,7 +158,7 @@ class Item:
         Raises
         ------
         DatasetError
-            If there is no such file, or it contains a number without a declared meaning.
+            If the file of pixel labels is missing, or contains a number without a declared meaning.
         """
         stored = self._numbers("classes")
         with naming(self.paths["classes"], ImageError, becomes=DatasetError):
@@ -179,7 +179,7 @@ class Item:
         Raises
         ------
         DatasetError
-            If there is no such file, or it contains a number without a declared meaning.
+            If the file is missing, or contains a number without a declared meaning.
         """
         if source == "labels" or (source == "auto" and "classes" not in self.paths):
             return membrane_target(self.labels(), membrane_width, region=self.region())
@@ -188,7 +188,8 @@ class Item:
             return target
         if known.shape != target.shape:
             raise DatasetError(
-                f"{self.name}: pixel labels have shape {target.shape}, but the region {known.shape}: crop one of them"
+                f"{self.name}: pixel labels have shape {target.shape}, but the region has shape {known.shape}: "
+                "crop one of them"
             )
         return target.copy(data=np.where(known.values, target.values, IGNORE).astype(np.uint8))
 
@@ -332,7 +333,7 @@ class Item:
         return as_image(image, pixel_size=sizes, unit={**dict.fromkeys(SPATIAL, unit(pixel)), "t": time_unit(pixel)})
 
     def _origin(self, derived: DerivedFrom, sizes: Mapping[str, float]) -> dict[str, float]:
-        """Return the centre of the first pixel, which may cover a block of the parent's pixels."""
+        """Return the position of the first pixel's centre; the pixel may cover a block of the parent's pixels."""
         pixel = None if self.parent is None else self.parent._pixel()
         steps, corner = ({}, {}) if pixel is None else (pixel_size(pixel), origin(pixel))
         starts = {}

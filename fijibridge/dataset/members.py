@@ -50,7 +50,7 @@ class Members:
         return next(iter(self.paths.values()))
 
     def missing(self, tiles: Tiles) -> list[Path]:
-        """Return the missing files, which would complete the grid of the series.
+        """Return the missing files; in a series, these are the files missing from the grid of its numbers.
 
         Raises
         ------
@@ -145,7 +145,7 @@ class Members:
 
 
 def _order(value: str) -> tuple[bool, int, str]:
-    """Return a sort key: numbers first, by value."""
+    """Return a sort key that puts numbers first, sorted by value."""
     return (True, 0, value) if not value.isdigit() else (False, int(value), value)
 
 

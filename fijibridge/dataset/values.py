@@ -24,7 +24,7 @@ def cells(labels: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[
         Any shape, whole numbers.
     meanings
         Meaning of each number: background, membrane, ignore or instance. Other numbers are cells, except 0, which is
-        background. If 0 means instance, its pixels get the next free id without a meaning; other ids are kept.
+        background. If 0 means instance, its pixels get the first id after all others that has no meaning.
 
     Examples
     --------

@@ -40,8 +40,8 @@ def save_dataset(
     images
         Arrays by image name and role: ``image`` (required), ``labels`` (ids of cells, 0 = background), ``classes`` (0 =
         other, 1 = membrane, 255 = ignore), ``region`` (non-zero where the truth is known), ``prediction``. DataArrays
-        keep their calibration; plain arrays get the axes and calibration of their image. If a prediction has one axis
-        more, its first axis is the channel.
+        keep their calibration; plain arrays get the axes and calibration of their image. A prediction may have one
+        more axis in front, the channel.
     folder
         Created if it does not exist. The description is written last, so a folder with a description is complete.
     overwrite

@@ -32,7 +32,7 @@ def read_image(
     Parameters
     ----------
     path
-        Path of the file. For an array or scene inside the file, append its path, as in ``"file.h5:/raw"``.
+        Path of the file. For an array or scene inside the file, append a colon and its path: ``"file.h5:/raw"``.
     dims
         Axes in the file's order, such as ``"zyx"``, if the file does not name them or gives wrong names.
     key
@@ -100,7 +100,7 @@ def _named(source: Path, pixels: OnDisk) -> OnDisk:
 
 @contextmanager
 def _naming_file(source: Path) -> Iterator[None]:
-    """Turn any error into a DatasetError that names the file, because readers raise many exceptions on broken files."""
+    """Turn any error into a DatasetError that names the file; readers raise all kinds of exceptions on broken files."""
     try:
         yield
     except DatasetError:

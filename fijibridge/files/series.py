@@ -127,7 +127,7 @@ def _check_tiles(
     first = contents[0][0].pixels
     for (name, place), (content, _) in zip(tiles, contents, strict=True):
         if min(place) < 0:
-            raise DatasetError(f"{what}: the tile {name} has the offset {place}; expected pixels, at least 0")
+            raise DatasetError(f"{what}: the tile {name} has the offset {place}; expected at least 0 pixels")
         if rest(content.pixels) != rest(first):
             raise DatasetError(
                 f"{what}: the tile {name} has shape {content.pixels.shape} and type {content.pixels.dtype}, but the "

@@ -66,7 +66,7 @@ def with_our_axes(image: Any) -> Any: ...
 def with_our_axes(image: Any) -> Any:
     """Rename the axes of a DataArray from another library to ``t c z y x``.
 
-    Coordinates are kept, except channel names that are numbers. Of the attributes, :func:`plain_attrs` are kept.
+    Coordinates are kept, except channel names that are numbers. Attributes are reduced to :func:`plain_attrs`.
     DataArrays with unknown axes, and anything that is not a DataArray, are returned unchanged.
     """
     if not isinstance(image, xr.DataArray) or set(image.dims) <= set(DIMS):

@@ -1,4 +1,4 @@
-"""Checks that an image is a label image: whole numbers, and neither a binary mask nor grey values."""
+"""Checks that an image is a label image: it has whole numbers, and is neither a binary mask nor grey values."""
 
 from __future__ import annotations
 

@@ -53,8 +53,8 @@ class Facts:
     channels
         Number of channels as ImageJ counts them; an RGB image has one.
     pixel_size, origin, units
-        Values for z, y, x from ImageJ's ``Calibration``: ``pixelDepth`` and the like, ``zOrigin`` and the like (in
-        pixels), ``getZUnit()`` and the like.
+        Values for z, y, x in ImageJ's ``Calibration``: ``pixelDepth``, ``pixelHeight``, ``pixelWidth``; ``zOrigin`` ...
+        in pixels; ``getZUnit()`` ...
     interval, time_unit
         Frame interval (0 if unknown), and its unit.
     about

@@ -88,7 +88,7 @@ def _java_homes(fiji: Path | None) -> Iterator[tuple[str, Path]]:
 
 
 def java_libraries(folder: Path) -> list[Path]:
-    """Return the paths of the JVM libraries below a folder, in reverse order, which puts newer versions first."""
+    """Return the JVM libraries below a folder, newest version first. Symbolic links to folders are followed."""
     name = {"win32": "jvm.dll", "darwin": "libjvm.dylib"}.get(sys.platform, "libjvm.so")
     found = [
         Path(place, name)

@@ -1,4 +1,4 @@
-"""Reader and writer of ImageJ's ROI format, which encodes many outlines at once.
+"""Reader and writer of ImageJ's ROI format. Many outlines are encoded at once.
 
 The layout is that of ``ij.io.RoiEncoder``: a header of 64 bytes, the coordinates, a second header of 64 bytes, the
 name, the properties and the point counters; numbers are big-endian.
@@ -76,7 +76,7 @@ def header(data: bytes) -> Header:
     Raises
     ------
     RoiError
-        If the bytes are not an ImageJ ROI, or are fewer than the header announces.
+        If the bytes are not an ImageJ ROI, or are truncated.
     """
     if len(data) < HEADER or data[:4] != MAGIC:
         raise RoiError(

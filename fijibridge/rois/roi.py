@@ -120,7 +120,7 @@ class Roi:
 
     @property
     def kind(self) -> str:
-        """ImageJ's name of the kind: polygon, rectangle, oval, freehand, traced, composite, line, point ..."""
+        """Kind, named as in ImageJ: polygon, rectangle, oval, freehand, traced, composite, line, point ..."""
         return kind_of(self.header)
 
     @property
@@ -187,7 +187,7 @@ class Roi:
         return positions if any(positions) else []
 
     def _point_words(self) -> list[int]:
-        """Return the integer stored for each point: the counter in the last 8 bits, the slice number before them."""
+        """Return the integer stored for each point: its slice number, followed by 8 bits with its counter."""
         offset = self._second.counters_offset
         if self.kind != "point" or not offset:
             return []

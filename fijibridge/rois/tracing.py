@@ -2,8 +2,8 @@
 
 Each edge between a labelled pixel and a pixel with another value is directed so that the labelled pixel is on its
 right. At a corner, a straight run of edges ends and the outline turns. Every corner is followed by exactly one other
-corner, so the corners of all cells form one permutation, whose cycles are the outlines. All steps are vectorized: none
-loops over cells or pixels.
+corner, so the corners of all cells form one permutation, and its cycles are the outlines. All steps are vectorized:
+none loops over cells or pixels.
 """
 
 from __future__ import annotations

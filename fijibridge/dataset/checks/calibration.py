@@ -65,12 +65,12 @@ def _against_description(
 ) -> Iterator[Finding]:
     scale = _scale(unit, word or unit)
     if scale is None:
-        what = f"the file's pixel size is in {unit}, the description's in {word}: these units cannot be compared"
+        what = f"the pixel size is in {unit} in the file, but in {word} in the description; they cannot be compared"
         yield finding("note", item, dataset, "image", what, "check whether the two sizes agree")
         return
     for axis in sorted(set(described) & set(own) - {"t"}):
         if abs(own[axis] * scale / described[axis] - 1) > _TOLERANCE:
-            other = f"the description {described[axis]:g} {word or ''}".rstrip()
+            other = f"the description has {described[axis]:g} {word or ''}".rstrip()
             what = f"pixel size in {axis}: the file has {own[axis]:g} {unit}, {other}"
             yield finding("problem", item, dataset, "image", what, "correct the wrong one")
 
@@ -95,7 +95,7 @@ def _against_image(item: Item, dataset: Dataset, role: Role, own: dict[str, floa
     for axis in sorted(set(own) & set(other) - {"t"}) if scale is not None else ():
         if abs(other[axis] * (scale or 1) / own[axis] - 1) > _TOLERANCE:
             here = f"the {role} file has {other[axis]:g} {other_unit}"
-            what = f"pixel size in {axis}: {here}, the image {own[axis]:g} {unit}"
+            what = f"pixel size in {axis}: {here}, the image has {own[axis]:g} {unit}"
             yield finding("problem", item, dataset, role, what, "check whether they belong together, and correct one")
 
 

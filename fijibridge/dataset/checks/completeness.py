@@ -51,7 +51,7 @@ def provenance_findings(dataset: Dataset) -> Iterator[Finding]:
             todo = 'set provenance = "manual", "corrected" or "algorithm"'
             yield Finding("note", item.name, "", "the origin of its truth is unknown", todo)
         if item.provenance == "algorithm":
-            todo = "a score against it tells how similar two algorithms are, not how good one is"
+            todo = "a score against this truth shows how similar two algorithms are, not how good one is"
             yield Finding("note", item.name, "", "its truth was made by an algorithm", todo)
     if len(dataset) > 1 and not any(item.split != "train" for item in dataset):
         todo = "list some images under validation and test in [split]"

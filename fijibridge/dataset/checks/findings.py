@@ -1,4 +1,4 @@
-"""Findings of a check: severity, file, problem and advice."""
+"""Findings of a check, each with severity, file, problem and advice."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def _kinds(path: Path, folder: Path, in_series: bool) -> Iterable[tuple[str, str
 
 
 def _series_members(folder: Path) -> dict[Path, bool]:
-    """Return, for each image file, whether another file name differs from it only in the number of a series."""
+    """Return, for each image file, whether another file differs from it only in the number of a series."""
     paths = list(_files(folder))
     bare: dict[Path, Path] = {p: p.with_name(_without_series(p.name)) for p in paths}
     shared: dict[Path, int] = {}

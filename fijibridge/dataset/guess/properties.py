@@ -106,7 +106,7 @@ def guess_membranes(folder: Path, evidence: Evidence) -> None:
     if len(words) == 1:
         evidence.fields["membranes"] = words.pop()
         evidence.reasons.append(
-            f"membranes = {evidence.fields['membranes']!r}: their brightness differs from that of cells by "
+            f"membranes = {evidence.fields['membranes']!r}: their brightness differs from the cells' by "
             f"{float(np.median(seen)):+.1f} standard deviations"
         )
     else:
