@@ -184,7 +184,7 @@ def _walk(following: Ints, owner: Ints, place: Ints) -> tuple[Ints, Ints]:
 
     # Turn the cycles into one path that a compiled graph search follows from end to end. path[b] = a reverses every
     # step a -> b. The last step of each loop, which would lead back to its first corner, is redirected to the first
-    # corner of the next loop; the last step of the last loop leads back to the start, where the search ends.
+    # corner of the next loop; that of the last loop leads back to the start, where the search ends.
     path = np.empty(n, np.int32)
     path[behind] = np.arange(n, dtype=np.int32)
     path[behind[first]] = np.roll(first, -1)
