@@ -1,6 +1,6 @@
-"""Fiji and PyTorch together: images and ROIs from Fiji, a U-Net trained on them, cells and match statistics back.
+"""Connect Fiji and PyTorch: train a U-Net on images and ROIs from Fiji, and return cells and match statistics.
 
-Public names are loaded at first use: importing this package starts no JVM and loads no torch.
+Public names are loaded at first use, so importing this package neither starts a JVM nor loads torch.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ _RENAMED = {
     "list_changes": ":changed_cells",
     "separate_parts": ":split_parts",
 }
-"""Names of version 0.1 that were renamed (``":new name"``), or that only their module has now (``"module:name"``)."""
+"""Former public names, from version 0.1: renamed (``":new_name"``) or moved to a module (``"module:name"``)."""
 
 __all__ = [
     "IGNORE",

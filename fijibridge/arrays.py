@@ -1,4 +1,4 @@
-"""Array types, and iteration over parts of arrays on disk."""
+"""Array types, and iteration over parts of large arrays."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Floats32: TypeAlias = npt.NDArray[np.float32]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Labels: TypeAlias = npt.NDArray[np.int32]
-"""Ids of cells, 0 = background."""
+"""Label image: cell ids, 0 = background."""
 
-_PART = 2**24  # largest number of elements in a part
-_PIECE = 2**20  # the same for a part yielded by some_parts
+_PART = 2**24  # largest number of elements in a part yielded by parts()
+_PIECE = 2**20  # largest number of elements in a part yielded by some_parts()
 
 
 def is_mapped(array: Any) -> TypeGuard[npt.NDArray[Any]]:
@@ -30,7 +30,7 @@ def is_mapped(array: Any) -> TypeGuard[npt.NDArray[Any]]:
 
 
 def parts(array: Any) -> Iterator[tuple[slice, ...]]:
-    """Yield parts of an array along its chunks, each of at most about 16 million elements.
+    """Yield the slices of parts that cover an array; no part exceeds one chunk or 2**24 elements.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def parts(array: Any) -> Iterator[tuple[slice, ...]]:
 
 
 def some_parts(array: Any, count: int) -> Iterator[tuple[slice, ...]]:
-    """Yield up to `count` parts, spread over an array, each at most about a chunk or 1 million elements large.
+    """Yield the slices of up to `count` parts, spread over an array; no part exceeds one chunk or 2**20 elements.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def some_parts(array: Any, count: int) -> Iterator[tuple[slice, ...]]:
 
 
 def _sides(array: Any, most: int) -> list[int]:
-    """Return the sides of an array's chunks, halved until a part has at most `most` elements."""
+    """Return the shape of an array's chunks, with the longest side halved until a part has at most `most` elements."""
     chunks = getattr(array, "chunks", None)
     sides = [c if isinstance(c, int) else max(c) for c in chunks] if chunks else list(array.shape)
     while math.prod(sides) > most and max(sides) > 1:

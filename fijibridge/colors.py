@@ -26,11 +26,14 @@ OUTCOME_COLORS = {
 """Colours of match outcomes: Okabe and Ito's palette, which is safe for colour-blind readers."""
 
 UNKNOWN_COLOR = "#808080"
-"""Colour of predicted cells where the truth is unknown; they do not count."""
+"""Colour of predicted cells where the truth is unknown; match statistics do not count these cells."""
 
 
 def colors_of(rois: Sequence[Roi], colors: Colors | None) -> list[int]:
-    """Return the colour of each ROI as 0xAARRGGBB: from `colors` by its name, or from the palette by its id.
+    """Return the colour of each ROI as 0xAARRGGBB.
+
+    `colors` maps names of ROIs to colours; ROIs that it lacks become yellow. If it is None, each ROI gets the palette
+    colour of its id, which is its name or, if the name is not a number, its 1-based index.
 
     Raises
     ------

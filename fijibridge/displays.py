@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SIDE = 160
 """Length of the longer side of a thumbnail, in pixels."""
-_ROWS = 20  # rows of a table that are shown
+_ROWS = 20  # number of rows of a table that are shown
 _PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
@@ -50,7 +50,7 @@ def thumbnail(image: Array, side: int = SIDE) -> Thumbnail:
     ----------
     image
         Image of any type, as for :func:`fijibridge.as_image`. The thumbnail shows the middle slice of a stack, the
-        first frame of a time series, and the first channel, or colours if the channels are named red, green and blue.
+        first frame of a time series, and the first channel; channels named red, green and blue are shown as colours.
         Label images (integers whose name ends in ``labels`` or ``cells``) are shown in distinct colours.
     side
         Length of the longer side, in pixels. Small images are not enlarged.
@@ -74,7 +74,7 @@ def thumbnail(image: Array, side: int = SIDE) -> Thumbnail:
     step = max(-(-max(plane.sizes["y"], plane.sizes["x"]) // side), 1)
     plane = plane.isel(
         y=slice(None, None, step), x=slice(None, None, step)
-    )  # every n-th pixel: ids of cells cannot be averaged
+    )  # every n-th pixel, because ids of cells cannot be averaged
     if "c" in plane.dims and names != RGB:
         plane = plane.isel(c=0, drop=True)
     pixels = values(plane)
@@ -119,7 +119,7 @@ def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def page(title: str, *parts: str) -> str:
-    """Return the HTML of an object: its title, which is escaped here, and its parts, which are HTML already."""
+    """Return an object's HTML: a title, which is escaped here, and parts, which are already HTML."""
     return f"<div><b>{html.escape(title)}</b>{''.join(parts)}</div>"
 
 
@@ -135,26 +135,26 @@ def facts(rows: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> str:
 
 
 def paragraph(words: str) -> str:
-    """Return a text as an HTML paragraph that keeps its line breaks."""
+    """Return text as an HTML paragraph that keeps the line breaks."""
     return f'<p style="white-space:pre-line">{html.escape(words)}</p>'
 
 
 def rows(table: pd.DataFrame) -> str:
-    """Return the last 20 rows of a table as HTML."""
+    """Return the last 20 rows of a table as HTML, with the number of earlier rows."""
     cut = table.tail(_ROWS)
     more = f"<p>{len(table) - len(cut)} earlier rows</p>" if len(cut) < len(table) else ""
     return more + str(cut.to_html(index=False, escape=True, na_rep="–", float_format=lambda v: f"{v:.4g}", border=0))
 
 
 def text(value: Any) -> str:
-    """Return a value as text: integers unchanged, floats with 4 digits, None and NaN as a dash."""
+    """Return a value as text: floats with up to 4 decimals, None and NaN as a dash, other values as :class:`str`."""
     if value is None or (isinstance(value, float) and value != value):
         return "–"
     return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
 def pictures(shown: Iterable[tuple[str, str, bytes]]) -> str:
-    """Return pictures side by side, each given as (title, caption, PNG)."""
+    """Return HTML with pictures side by side; `shown` yields the title, caption and PNG bytes of each picture."""
     figures = "".join(
         f'<figure style="display:inline-block;margin:4px;vertical-align:top">'
         f'<img src="data:image/png;base64,{base64.b64encode(png).decode()}" alt="{html.escape(title)}"/>'
@@ -165,7 +165,7 @@ def pictures(shown: Iterable[tuple[str, str, bytes]]) -> str:
 
 
 def curves(columns: Mapping[str, Sequence[float]], width: int = 360, height: int = 160) -> str:
-    """Plot curves against their index as an SVG with a legend; curves with fewer than two numbers are left out."""
+    """Return an SVG plot of curves against their index, with a legend and without curves of fewer than two numbers."""
     known = {name: [(n, v) for n, v in enumerate(values) if v == v] for name, values in columns.items()}
     known = {name: points for name, points in known.items() if len(points) > 1}
     if not known:
@@ -196,11 +196,11 @@ def outline(parts: Sequence[npt.NDArray[Any]], closed: bool, box: tuple[int, int
     Parameters
     ----------
     parts
-        (n, 2) points x, y of each path. Several closed paths are filled by the even-odd rule.
+        One array of (n, 2) points x, y per path. Closed paths are filled together by the even-odd rule.
     closed
-        Whether the paths bound areas.
+        True if the paths enclose areas.
     box
-        Left, top, right, bottom.
+        Left, top, right and bottom bounds of all paths.
     color
         ``"#rrggbb"``.
     """

@@ -9,18 +9,18 @@ Every error derives from :class:`FijiBridgeError` and from a built-in exception,
     ├── NoImageError      (LookupError)    no open image has that title
     ├── UnsavedError      (RuntimeError)   unsaved changes would be lost
     ├── MacroError        (RuntimeError)   a macro or command failed in ImageJ
-    ├── ImageError        (ValueError)     axes, shape, type or calibration do not fit
+    ├── ImageError        (ValueError)     an image has unsuitable axes, shape, type or calibration
     ├── RoiError          (ValueError)     a ROI cannot be read, written or filled
     ├── DatasetError      (ValueError)     files do not match the description of a data set
     ├── ModelError        (ValueError)     a model cannot be read, or does not fit the image
     ├── DeviceError       (RuntimeError)   unknown or missing compute device
     ├── TrainingError     (RuntimeError)   a training run cannot start, or failed
-    ├── OptionError       (ValueError)     unknown option of a verb, or a wrong value
-    ├── VerbError         (ValueError)     unknown verb, or a function that cannot be one
+    ├── OptionError       (ValueError)     unknown option of a verb, or an invalid value
+    ├── VerbError         (ValueError)     unknown verb, or a function that cannot become a verb
     └── Cancelled         (RuntimeError)   stopped on request
 
     FijiBridgeWarning     (UserWarning)    work continues, but the user should know
-    └── RenamedWarning    (FutureWarning)  an old name was used; the message gives the new one
+    └── RenamedWarning    (FutureWarning)  a former name was used; the message gives the new one
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class FijiBridgeError(Exception):
 
 
 class StartError(FijiBridgeError, RuntimeError):
-    """Java or Fiji cannot be started; the message lists where it was searched for."""
+    """Java or Fiji cannot be started; the message lists the places that were searched."""
 
 
 class SessionError(FijiBridgeError, RuntimeError):
@@ -51,7 +51,7 @@ class MacroError(FijiBridgeError, RuntimeError):
 
 
 class ImageError(FijiBridgeError, ValueError):
-    """Axes, shape, type or calibration of an image do not fit."""
+    """An image has unsuitable axes, shape, type or calibration."""
 
 
 class RoiError(FijiBridgeError, ValueError):
@@ -75,11 +75,11 @@ class TrainingError(FijiBridgeError, RuntimeError):
 
 
 class OptionError(FijiBridgeError, ValueError):
-    """A verb was called with an unknown option or a wrong value."""
+    """A verb was called with an unknown option or an invalid value."""
 
 
 class VerbError(FijiBridgeError, ValueError):
-    """A verb is unknown, or a function cannot be a verb."""
+    """A verb is unknown, or a function cannot become a verb."""
 
 
 class Cancelled(FijiBridgeError, RuntimeError):
@@ -91,4 +91,4 @@ class FijiBridgeWarning(UserWarning):
 
 
 class RenamedWarning(FijiBridgeWarning, FutureWarning):
-    """A name from an older version was used. It works for one more version; the message gives the new name."""
+    """A former name was used. It works for one more version; the message gives the new name."""

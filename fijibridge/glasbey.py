@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 
 def palette() -> npt.NDArray[np.uint8]:
-    """Return (256, 3) colours: black, then Glasbey's, each as different as possible from all previous ones."""
+    """Return (256, 3) colours: black, then Glasbey's colours, each as different as possible from all previous ones."""
     import colorcet
 
     colors = np.array([(0, 0, 0), *colorcet.glasbey_bw_minc_20[:255]], float)
@@ -17,6 +17,6 @@ def palette() -> npt.NDArray[np.uint8]:
 
 
 def color_index(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the index of each id in the palette: 0 for the background; colours repeat after 255 ids."""
+    """Return the palette index of each id: 0 for the background; colours repeat after 255 ids."""
     ids = labels.astype(np.int64)
     return np.where(ids > 0, (ids - 1) % 255 + 1, 0)

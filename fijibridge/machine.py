@@ -29,9 +29,9 @@ def available_memory() -> int | None:
 
     Notes
     -----
-    On Linux, this is the minimum of ``MemAvailable`` and of the free memory of each control group of this process and
-    of the group's parents: limit - usage + file cache, which is freed when needed. On other systems, it is
-    :func:`total_memory`.
+    On Linux, this is the smallest of ``MemAvailable`` and the free memory of each control group of this process,
+    including parent groups. A group's free memory is limit - usage + file cache, because the kernel frees the cache
+    when needed. On other systems, the result is :func:`total_memory`.
     """
     known = [limit - used for limit, used in _groups()]
     machine = _of_file(Path("/proc/meminfo"), "MemAvailable", 1024)
@@ -48,7 +48,7 @@ def resident_memory() -> int | None:
 
 
 def release_memory() -> None:
-    """Return freed memory to the system, where the allocator supports it (glibc)."""
+    """Return freed memory to the system if the allocator supports it (glibc)."""
     gc.collect()
     if sys.platform.startswith("linux"):
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -57,19 +57,19 @@ def release_memory() -> None:
 
 
 class PeakMemory:
-    """Peak of the resident memory of this process while a ``with`` block runs, measured by a thread.
+    """Context manager that measures the peak resident memory of this process with a thread.
 
     Attributes
     ----------
     before : int or None
         Resident memory at the start of the block, in bytes; None if unknown.
     peak : int or None
-        Largest resident memory since then.
+        Largest resident memory since the start of the block, in bytes; None if unknown.
 
     Notes
     -----
-    The thread reads the memory every 10 ms. If the kernel's high-water mark (``VmHWM``), which misses nothing, rises
-    during the block, this mark is the peak.
+    The thread reads the memory every 10 ms, so it may miss a short peak. The kernel's high-water mark (``VmHWM``)
+    misses none: if it rises during the block, it is the peak.
 
     Examples
     --------
@@ -108,7 +108,7 @@ class PeakMemory:
 
     @property
     def growth(self) -> int | None:
-        """Growth from start to peak, in bytes."""
+        """Growth from the start of the block to the peak, in bytes; None if unknown."""
         return None if self.peak is None or self.before is None else self.peak - self.before
 
     def _watch(self) -> None:
@@ -142,7 +142,7 @@ def _number(path: Path) -> int | None:
 
 
 def _groups() -> Iterator[tuple[int, int]]:
-    """Yield limit, and usage without file cache, of each control group (v1 or v2) that limits this process."""
+    """Yield (limit, usage without file cache) for each control group (v1 or v2) that limits this process, in bytes."""
     for folder, limit_name, use_name, cache in _group_folders():
         limit, use = _number(folder / limit_name), _number(folder / use_name)
         if limit is not None:

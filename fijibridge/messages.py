@@ -1,4 +1,4 @@
-"""Parts of error messages: suggestions of similar names, shortened lists, names of files and images."""
+"""Parts of error messages: suggestions of similar names, shortened lists, prefixes that name a file or image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from fijibridge.errors import FijiBridgeError
 
-_LONGEST = 100  # number of characters compared: difflib is slow on long names
+_LONGEST = 100  # number of characters compared, because difflib is slow on long names
 _COMPARED = 1000  # number of names compared
 
 
@@ -27,13 +27,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'depth'?"`` for the end of a sentence, or ``""``."""
+    """Return the suggestion as the end of a sentence, ``"; did you mean 'depth'?"``, or ``""`` if there is none."""
     guess = did_you_mean(name, known)
     return f"; {guess}" if guess else ""
 
 
 def some(names: Sequence[str], most: int = 20) -> str:
-    """Return the first `most` names and, if there are more, the total number.
+    """Join the first `most` names with commas and, if there are more, append the total number.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def some(names: Sequence[str], most: int = 20) -> str:
 
 @contextmanager
 def naming(what: object, kind: type[FijiBridgeError], becomes: type[FijiBridgeError] | None = None) -> Iterator[None]:
-    """Prefix a name to the message of errors of type `kind`, and convert them to the type `becomes` if it is given.
+    """In the block, prefix `what` to the message of errors of type `kind`, and convert them to `becomes` if given.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Observers of training runs, such as a progress bar or a window in Fiji; without Java and torch."""
+"""Observers of training runs, such as a progress bar or a window in Fiji. This module needs neither Java nor torch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ class Observer(Protocol):
     """Receives the progress of a training run.
 
     Optional methods: ``picture(epoch, image, prob)`` receives the central part of the first validation image and its
-    class probabilities from time to time, and those of the best epoch at the end; ``say(text)`` receives messages;
-    ``ended(why)`` receives the reason why the run ended, in words.
+    class probabilities from time to time and, at the end, the probabilities of the best epoch; ``say(text)`` receives
+    messages; ``ended(why)`` receives a text that says why the run ended.
     """
 
     def progress(self, step: int, steps: int) -> None:
@@ -25,13 +25,13 @@ Factory = Callable[[], "Observer | None"]
 
 
 class Watchers:
-    """Factories of observers for training runs of this process that are started without observers."""
+    """Factories that create observers for training runs of this process that are started without observers."""
 
     def __init__(self) -> None:
         self._factories: list[Factory] = []
 
     def add(self, factory: Factory) -> None:
-        """Add a factory; it is called for each run that starts, and may return None."""
+        """Add a factory, which is called for each run that starts, and which may return None."""
         self._factories.append(factory)
 
     def remove(self, factory: Factory) -> None:

@@ -1,4 +1,4 @@
-"""Record of a training run in its folder: settings, curves, ending, picture; can be read without torch."""
+"""Record of a training run, stored in its folder: settings, curves, ending, picture. Reading it needs no torch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MEMBRANE = "membrane"
 NOT_MEASURED = ("lr", "seconds")
 """Columns of a history that are not metrics."""
 RENAMED_SETTINGS: Mapping[str, str] = {"width": "membrane_width", "border": "border_weight"}
-"""Settings of version 0.1 that were renamed, and their current names."""
+"""Settings' names in version 0.1, and their current names."""
 
 
 @runtime_checkable
@@ -54,20 +54,20 @@ class Record:
     Attributes
     ----------
     name : str
-        Name of the folder of the run.
+        Name of the run's folder.
     path : Path or None
         Folder of the run.
     settings : dict
-        Settings that the run started with, by their current names.
+        Settings that the run started with, under their current names.
     history : pandas.DataFrame
-        One row per epoch: epoch, train_loss, val_loss, lr, seconds and, where cells are counted, val_f1. Epoch 0 is
+        One row per epoch: epoch, train_loss, val_loss, lr, seconds and, if cells are counted, val_f1. Epoch 0 is
         the state before the first step.
     ending : dict or None
         Fields of :class:`fijibridge.nn.training.Ending`; None while the run continues, or if it was interrupted.
     seconds : float
         Wall time in seconds.
     forecast, measured : dict or None
-        Time and memory, as forecast and as measured.
+        Forecast and measured time and memory.
     environment : dict
         Versions, device and graphics card.
     matches : pandas.DataFrame or None
@@ -88,7 +88,7 @@ class Record:
 
     @property
     def stopped_because(self) -> str | None:
-        """Why the run ended, in words; None while it continues, or if it was interrupted."""
+        """Why the run ended, as text; None while the run continues, or if it was interrupted."""
         return None if self.ending is None else str(self.ending["why"])
 
     @property
@@ -100,12 +100,12 @@ class Record:
 
     @property
     def curves(self) -> pd.DataFrame:
-        """Metrics by epoch, without metrics that have no values."""
+        """Metrics by epoch; a metric without any value is left out."""
         metrics = self.history.set_index("epoch").drop(columns=list(NOT_MEASURED), errors="ignore")
         return metrics.dropna(axis="columns", how="all")
 
     def summary(self) -> str:
-        """Return why the run ended, the shape of its curves, and advice, in words."""
+        """Return text that says why the run ended, what its curves look like, and what to try next."""
         if self.ending is None:
             epochs = max(len(self.history) - 1, 0)
             return f"The record has no ending after {epochs} epoch(s): the training is running, or was interrupted."
@@ -116,19 +116,19 @@ class Record:
         )
 
     def told(self) -> str:
-        """Return the summary; old name of :meth:`summary`."""
+        """Return the summary; former name of :meth:`summary`."""
         warn_renamed("Record.told", "Record.summary")
         return self.summary()
 
     def took(self) -> pd.DataFrame | None:
-        """Return forecast and measured time and memory, and their ratios; None if there was no forecast."""
+        """Return a table of forecast and measured time and memory, with their ratios; None if either is missing."""
         if self.forecast is None or self.measured is None:
             return None
         return compare_forecast(self.forecast, self.measured)
 
 
 def read_record(run: Record | Recorded | str | os.PathLike[str]) -> Record:
-    """Read the record of a training run, without torch. The run may not have ended, or be from another machine.
+    """Read the record of a training run, which may still be running, or come from another machine. Torch is not needed.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def read_record(run: Record | Recorded | str | os.PathLike[str]) -> Record:
         name = run.path.resolve().name if run.path is not None else "run"
         return _record(name, run.path, run.record(), run.picture)
     if not isinstance(run, str | os.PathLike):
-        raise TrainingError(f"got a {type(run).__name__}; expected the folder of a run, or a Run")
+        raise TrainingError(f"run is a {type(run).__name__}; expected the folder of a run, or a Run")
     folder = Path(run)
     file = folder / RECORD
     if not file.is_file():
@@ -165,7 +165,7 @@ def read_record(run: Record | Recorded | str | os.PathLike[str]) -> Record:
 
 
 def with_current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return stored settings with the names of this version.
+    """Return stored settings under their current names.
 
     Examples
     --------
@@ -177,12 +177,12 @@ def with_current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:
-    """Return whether a folder is the folder of a run."""
+    """Return whether a folder contains the record of a run."""
     return (Path(path) / RECORD).is_file()
 
 
 def compare_forecast(forecast: Mapping[str, Any], measured: Mapping[str, Any]) -> pd.DataFrame:
-    """Return forecast, measurement and ratio as a table; see :meth:`fijibridge.nn.planning.Forecast.compare`."""
+    """Return a table of forecasts, measurements and ratios; see :meth:`fijibridge.nn.planning.Forecast.compare`."""
     rows = {
         name: (_number(value), _number(measured.get(name)))
         for name, value in forecast.items()
@@ -205,19 +205,19 @@ def membrane_class(names: Sequence[str]) -> int:
 
 
 def picture_of(image: Array, prob: Array) -> xr.DataArray:
-    """Combine an image and the membranes predicted in it as channels of one picture.
+    """Combine an image and its predicted membranes into the channels of one picture.
 
     Parameters
     ----------
     image
         (Y, X) or (Z, Y, X), with an axis ``c`` in front if it has several channels.
     prob
-        Class probabilities of the image, (C, ...); the channel named ``"membrane"`` is used, or else the second one.
+        Class probabilities of the image, (C, ...); the channel named ``"membrane"`` is used, otherwise the second one.
 
     Returns
     -------
     xarray.DataArray
-        ``float32`` with the channels of the image and the channel ``"membrane"``.
+        ``float32``, with the channels of the image followed by the channel ``"membrane"``.
     """
     raw, classes = as_image(image), as_image(prob)
     names = [str(name) for name in classes.c.values] if "c" in classes.coords else []
@@ -241,7 +241,7 @@ def _record(name: str, path: Path | None, content: Any, picture: xr.DataArray | 
     ending = content.get("ending")
     missing = [key for key in ("why", "looks_like", "evidence", "advice") if ending is not None and key not in ending]
     if missing:
-        raise TrainingError(f"{where}: the ending in its record lacks {', '.join(missing)}")
+        raise TrainingError(f"{where}: the ending in its record lacks the fields {', '.join(missing)}")
     matches = content.get("matches")
     return Record(
         name=name,
@@ -267,7 +267,10 @@ def _history(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _with_epochs_so_far(record: Record) -> Record:
-    """Use the history in ``history.csv``, which is written after each epoch, if it has more epochs than the record."""
+    """Return the record, with the history in ``history.csv`` if this file has more epochs.
+
+    The file is written after each epoch, but the record may be older.
+    """
     file = None if record.path is None else record.path / HISTORY
     if file is None or not file.is_file():
         return record

@@ -1,4 +1,4 @@
-"""Old names of version 0.1: they work for one more version, with a warning.
+"""Former names from version 0.1, which work for one more version, with a warning.
 
 :data:`MODULES` lists the modules that were renamed or moved. Functions are decorated with :func:`renamed_keywords` if
 keywords were renamed, with :func:`keyword_only` if parameters became keyword-only, and with :func:`object_before_path`
@@ -154,14 +154,14 @@ MODULES: dict[str, str] = {
     "verbs.options": "verbs.macro_options",
     "verbs.running": "verbs.invocation",
 }
-"""Old and new names of modules that were renamed since version 0.1, without the leading ``fijibridge.``."""
+"""New names of renamed modules, by their names in version 0.1, without the leading ``fijibridge.``."""
 
 
 _PACKAGE = os.path.join(os.path.dirname(__file__), "__init__.py")
 
 
 def warn_renamed(old: str, new: str, how: str = "was renamed to") -> None:
-    """Issue a warning at the line of the user's code that used an old name."""
+    """Warn at the line of the user's code that used a former name."""
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_machinery(frame.f_code.co_filename):
         frame = frame.f_back
@@ -172,7 +172,7 @@ def warn_renamed(old: str, new: str, how: str = "was renamed to") -> None:
 
 
 def renamed_keywords(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Accept the old names of keywords, given as ``old="new"``, with a warning.
+    """Also accept former names of keyword arguments, listed as ``old="new"``, with a warning.
 
     Examples
     --------
@@ -205,7 +205,7 @@ def renamed_keywords(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]
 
 
 def keyword_only(*names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Accept parameters that have become keyword-only by position too, in their old order, with a warning.
+    """Accept keyword-only parameters by position as well, in their former order, with a warning.
 
     Examples
     --------
@@ -241,7 +241,7 @@ def keyword_only(*names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def object_before_path(function: Callable[P, T]) -> Callable[P, T]:
-    """Accept the old order ``(path, object)`` of the first two arguments, detected by type, with a warning."""
+    """Also accept the first two arguments in their former order, ``(path, object)``, with a warning."""
     first, second, *_ = inspect.signature(function).parameters
 
     @functools.wraps(function)
@@ -259,7 +259,7 @@ def object_before_path(function: Callable[P, T]) -> Callable[P, T]:
 
 
 class RenamedKeys(dict[str, Any]):
-    """Dict whose keys were renamed; reading an old key works and warns, iterating gives new keys only.
+    """Dict with renamed keys. Reading a former key works, with a warning; iteration yields only the new keys.
 
     Examples
     --------
@@ -283,7 +283,7 @@ class RenamedKeys(dict[str, Any]):
         return dict.__contains__(self, key) or dict.__contains__(self, self._names.get(str(key), key))
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return the value of a key, new or old, or the default."""
+        """Return the value of a key, given by its new or former name; `default` if there is none."""
         try:
             return self[key]
         except KeyError:
@@ -294,7 +294,7 @@ class RenamedKeys(dict[str, Any]):
 
 
 def rename_attributes(module: str, names: Mapping[str, str]) -> None:
-    """Keep old attributes of a module working; `names` maps them to ``"module:name"`` without ``fijibridge.``."""
+    """Keep former attributes of a module. `names` maps each to ``"module:name"``, without ``fijibridge.`` in front."""
     here = sys.modules[module]
 
     class Module(type(here)):  # type: ignore[misc]
@@ -307,7 +307,7 @@ def rename_attributes(module: str, names: Mapping[str, str]) -> None:
             return getattr(importlib.import_module(home), new)
 
         def __setattr__(self, name: str, value: Any) -> None:
-            # importing a module by its old name sets an attribute of the package, which must not hide a function
+            # importing a module by its former name sets an attribute of the package; this must not hide a function
             moved = isinstance(value, ModuleType) and value.__name__ != f"{module}.{name}"
             if not (moved and name in vars(self)):
                 super().__setattr__(name, value)
@@ -316,12 +316,12 @@ def rename_attributes(module: str, names: Mapping[str, str]) -> None:
 
 
 class RenamedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds modules by their old names, for ``import`` and for ``python -m``."""
+    """Finder and loader of modules by their former names, for ``import`` and ``python -m``."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of a module with an old name; None for other names."""
+        """Return the spec of a module if `fullname` is its former name; None otherwise."""
         new = self._new(fullname)
         if new is None:
             return None
@@ -329,7 +329,7 @@ class RenamedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return ModuleSpec(fullname, self, origin=None if found is None else found.origin)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Return the module with the new name: the same object, so that its contents exist only once."""
+        """Return the module with the new name itself, so that its contents exist only once."""
         new = self._of(spec.name)
         warn_renamed(spec.name, new)
         module = importlib.import_module(new)
@@ -337,7 +337,7 @@ class RenamedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Restore the attributes that importing the module by its old name has replaced."""
+        """Restore the module's ``__spec__``, which the import by its former name has replaced."""
         old = module.__spec__
         if old is not None and old.loader is self:
             module.__spec__ = old.loader_state
@@ -359,7 +359,7 @@ class RenamedModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def _of(self, name: str) -> str:
         new = self._new(name)
         if new is None:
-            raise ImportError(f"no module {name}")
+            raise ImportError(f"module {name} does not exist")
         return new
 
 
@@ -372,5 +372,5 @@ def _is_machinery(file: str) -> bool:
     return file in (__file__, _PACKAGE) or "importlib" in file or file == "<frozen runpy>"
 
 
-# First in the list, because a leftover folder of an old package would be found as a namespace package.
+# The finder comes first, because a leftover folder of a former package would be found as a namespace package.
 sys.meta_path.insert(0, RenamedModules())

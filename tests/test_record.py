@@ -86,7 +86,7 @@ def test_a_picture_joins_image_and_membranes(folder):
         ({"format": 9}, "format 9, but this version reads format 1"),
         ({"settings": None}, "not the record of a run"),
         ({"history": [{"epoch": "x"}]}, "not a table of numbers"),
-        ({"ending": {"why": "so"}}, "lacks looks_like, evidence, advice"),
+        ({"ending": {"why": "so"}}, "lacks the fields looks_like, evidence, advice"),
     ],
 )
 def test_what_is_no_record_is_refused(folder, change, words):
@@ -102,7 +102,7 @@ def test_what_is_no_folder_of_a_run_is_refused(tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(TrainingError, match="cannot be read"):
         read_record(tmp_path)
-    with pytest.raises(TrainingError, match="got a int; expected the folder"):
+    with pytest.raises(TrainingError, match="run is a int; expected the folder"):
         read_record(3)
 
 

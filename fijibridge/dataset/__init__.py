@@ -3,20 +3,21 @@
 The description is the file ``dataset.toml`` in the folder::
 
     format = 1
-    image = "*_image.png"            # pattern of the images; the star is the image's name
+    image = "*_image.png"            # pattern of the images; the star stands for the image's name
     labels = "{name}_labels.tif"     # label images: 0 = background or membrane, others = cells
     region = "{name}_roi.png"        # optional: non-zero where the truth is known
     provenance = "manual"            # origin of the labels: manual, corrected, algorithm
-    pixel_size = 0.5                 # optional: in y and x, or { z = 2.0, y = 0.5, x = 0.5 }
+    pixel_size = 0.5                 # optional: one for y and x, or { z = 2.0, y = 0.5, x = 0.5 }
     unit = "um"
     membranes = "dark"               # or "bright"
 
     [split]
-    test = ["15", "18", "21", "29"]  # names; all others are for training
+    test = ["15", "18", "21", "29"]  # names of images; all others are for training
     validation = []
 
-Patterns of labels and regions contain ``{name}``, or ``*`` with the same meaning, because each image has its own file.
-These files are read only for training and matching; a prediction needs none of them. All keys: ``docs/dataset.md``.
+Patterns of labels and regions contain ``{name}``, or ``*`` with the same meaning, because each image has its own files.
+Label and region files are read only for training and matching; predictions do not need them. All keys are explained in
+``docs/dataset.md``.
 """
 
 from fijibridge.dataset.checks.check import check_dataset

@@ -27,9 +27,9 @@ class Dataset:
     folder : Path
         The folder.
     description : Description
-        Roles and properties of its files.
+        Roles and properties of the folder's files.
     items : list of Item
-        One for each image, sorted by name.
+        One item per image, sorted by name.
 
     Examples
     --------
@@ -49,12 +49,12 @@ class Dataset:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Dataset:
-        """Open a folder, given by its path or by the path of the ``dataset.toml`` in it.
+        """Open a folder; `path` is the folder or the ``dataset.toml`` in it.
 
         Raises
         ------
         DatasetError
-            If the description is missing or invalid, or no image fits it.
+            If the description is missing or invalid, or fits no image.
         """
         given = Path(path)
         if given.is_file() and given.suffix.lower() != ".toml":
@@ -62,8 +62,8 @@ class Dataset:
         file = given / FILE_NAME if given.is_dir() else given
         if not file.is_file():
             raise DatasetError(
-                f"no description {file}. Write one (fijibridge describe {given} --write writes a guess), or give the "
-                "patterns: --image '*_image.png' --labels '{name}_labels.tif'"
+                f"there is no description {file}. Write one (fijibridge describe {given} --write writes a guess), or "
+                "give the patterns: --image '*_image.png' --labels '{name}_labels.tif'"
             )
         return cls(file.parent, read_description(file))
 
@@ -81,10 +81,11 @@ class Dataset:
         Raises
         ------
         DatasetError
-            If the folder is missing, a field is invalid, or no image fits.
+            If the folder does not exist, a field is invalid, or the patterns fit no image.
         """
         if not Path(folder).is_dir():
-            raise DatasetError(f"no folder {folder}" + (": it is a file" if Path(folder).is_file() else ""))
+            found = "is a file" if Path(folder).is_file() else "does not exist"
+            raise DatasetError(f"{folder} {found}; expected a folder of images")
         try:
             return cls(Path(folder), Description.model_validate(fields))
         except ValidationError as error:
@@ -97,25 +98,25 @@ class Dataset:
     def split(self, split: str | None = None) -> list[Item]:
         """Return the items of ``"train"``, ``"validation"`` or ``"test"``; all items for None."""
         if split not in (None, *SPLITS):
-            raise DatasetError(f"no split {split!r}; expected one of {', '.join(SPLITS)}")
+            raise DatasetError(f"split is {split!r}; expected one of {', '.join(SPLITS)}")
         return [item for item in self.items if split in (None, item.split)]
 
     def with_truth(self, split: str | None = None, source: Truth = "labels") -> list[Item]:
-        """Return the items of a split that have labels, after checking that their files exist.
+        """Return the items of a split that have a truth, after checking that the files of these items exist.
 
-        Items that the description lists as ``without`` labels are left out.
+        Images that the description lists as ``without`` this truth are left out.
 
         Parameters
         ----------
         split
             As for :meth:`split`.
         source
-            The truth that items must have: ``"labels"``, ``"classes"`` for pixel labels, ``"auto"`` for either.
+            Truth that items must have: ``"labels"``, ``"classes"`` (pixel labels), or ``"auto"`` (either of them).
 
         Raises
         ------
         DatasetError
-            If the description names no such truth, or files are missing; the message lists them.
+            If the description does not name this truth, or files are missing; the message lists the missing files.
         """
         items = self.split(split)
         roles: list[Role] = ["labels"] if source == "labels" else ["classes"]
@@ -130,13 +131,13 @@ class Dataset:
         return labelled
 
     def __getitem__(self, name: str) -> Item:
-        """Return the item with that name."""
+        """Return the item of the image with this name."""
         if name not in self._by_name:
-            raise DatasetError(f"no image {name!r} in {self.folder}; its images are {some(self.names())}")
+            raise DatasetError(f"{self.folder} has no image {name!r}; its images are {some(self.names())}")
         return self._by_name[name]
 
     def __contains__(self, name: object) -> bool:
-        """Return whether the data set contains that item, or an image with that name."""
+        """Return whether the data set contains this item, or an image with this name."""
         return name in self._by_name or (isinstance(name, Item) and name in self.items)
 
     def __len__(self) -> int:

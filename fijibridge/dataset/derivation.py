@@ -1,4 +1,4 @@
-"""Images made from other images: crops and smaller copies, and their position in the original."""
+"""Images made from other images (crops and smaller copies), and the position of these images in the original."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fijibridge.errors import DatasetError
 
 
 def with_places(items: Sequence[Item]) -> list[Item]:
-    """Return items with their place in the original image, and the pixel size that follows from it.
+    """Return items with their place in the original image, and with the pixel size that follows from the original.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def with_places(items: Sequence[Item]) -> list[Item]:
 
 
 def _chain(name: str, parents: Mapping[str, DerivedFrom]) -> list[str]:
-    """Return the names of an image, of its parent, and so on up to the original."""
+    """Return the names of an image, its parent, the parent's parent, and so on up to the original."""
     chain = [name]
     while chain[-1] in parents:
         chain.append(parents[chain[-1]].item)
@@ -43,7 +43,7 @@ def place_in_origin(name: str, parents: Mapping[str, DerivedFrom]) -> Place:
     """Return the offset and factor of an image relative to the original at the end of its chain of parents."""
     chain = _chain(name, parents)
     offset, factor = dict.fromkeys("zyx", 0), dict.fromkeys("zyx", 1)
-    # from the original downwards: an offset counts pixels of the parent, whose `factor` is known by then
+    # start at the original: an offset counts pixels of the parent, so the parent's `factor` must be known
     for step in reversed([parents[n] for n in chain[:-1]]):
         for axis in offset:
             offset[axis] += step.start(axis) * factor[axis]
@@ -54,9 +54,8 @@ def place_in_origin(name: str, parents: Mapping[str, DerivedFrom]) -> Place:
 def _resized(item: Item, by_name: Mapping[str, Item]) -> Description:
     """Return the description with the pixel size that follows from the item's chain of parents.
 
-    The pixel size comes from the nearest image in the chain for which one is given by name, otherwise from the
-    original. If the original is in another folder, the pixel size in this folder's description is used as that of the
-    original.
+    The size is computed from the nearest image in the chain whose own entry in ``[files]`` gives a pixel size, or else
+    from the original. If the original is in another folder, this folder's pixel size is used as the original's.
     """
     factor = dict.fromkeys("zyx", 1)
     origin = item

@@ -34,7 +34,7 @@ def _of_image(text: str) -> str:
 def _of_names(text: str) -> str:
     checked(text, NameParts)
     if not Pattern(text, NameParts).fields:
-        raise ValueError(f"{text!r} contains neither {{source}} nor {{position}}")
+        raise ValueError(f"{text!r} contains neither {{source}} nor {{position}}; expected at least one")
     return text
 
 
@@ -57,19 +57,19 @@ class _Strict(BaseModel):
 
 
 class Split(_Strict):
-    """Images for validation and test, by name or pattern with ``*``. All others are for training."""
+    """Images for validation and test, listed by name or by a pattern with ``*``. All other images are for training."""
 
     validation: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
     neighbours: int = Field(
         default=1,
         ge=0,
-        description="images of one source whose positions differ by at most this belong in the same split",
+        description="images of one source belong in the same split if their positions differ by at most this number",
     )
 
 
 class Values(_Strict):
-    """Meanings of the numbers in the files of a role."""
+    """Meanings of the numbers in files, by role."""
 
     labels: dict[int, Literal["background", "membrane", "ignore", "instance"]] = Field(
         default={}, description="in label images; other numbers are cells, and 0 is background unless listed"
@@ -83,7 +83,7 @@ class Values(_Strict):
 
 
 class Tiles(_Strict):
-    """Positions of tiles in their image."""
+    """Positions of the tiles in an image."""
 
     overlap: int | dict[Literal["y", "x"], int] = Field(
         default=0, description="overlap of neighbouring tiles in a regular grid, in pixels"
@@ -94,14 +94,14 @@ class Tiles(_Strict):
 
 
 class DerivedFrom(_Strict):
-    """Origin of an image that is a crop or a smaller copy of another."""
+    """Origin of an image that is a crop or a smaller copy of another image."""
 
-    item: str = Field(description="name of the image that this one was made from, in this folder or elsewhere")
+    item: str = Field(description="name of the other image, from which this one was made; it may be in another folder")
     offset: dict[Literal["z", "y", "x"], Annotated[int, Field(ge=0)]] = Field(
-        default={}, description="position of its first pixel in that image, in pixels of that image"
+        default={}, description="position of this image's first pixel in the other image, in pixels of the other image"
     )
     downscale: Annotated[int, Field(ge=1)] | dict[Literal["z", "y", "x"], Annotated[int, Field(ge=1)]] = Field(
-        default=1, description="number of pixels of that image per pixel of this one, along y and x or by axis"
+        default=1, description="number of pixels of the other image per pixel of this one, along y and x or by axis"
     )
 
     def start(self, axis: str) -> int:
@@ -109,7 +109,7 @@ class DerivedFrom(_Strict):
         return {str(d): n for d, n in self.offset.items()}.get(axis, 0)
 
     def factor(self, axis: str) -> int:
-        """Return the number of pixels of that image per pixel of this one, along an axis."""
+        """Return the number of pixels of the other image per pixel of this one, along an axis."""
         down = self.downscale
         return (
             {str(d): n for d, n in down.items()}.get(axis, 1) if isinstance(down, dict) else down if axis in "yx" else 1
@@ -117,7 +117,7 @@ class DerivedFrom(_Strict):
 
 
 class FileFacts(_Strict):
-    """Properties that differ from the folder's, for one image or for all images whose name fits a pattern."""
+    """Properties that differ from the folder's, for one image or for all images with a name that fits a pattern."""
 
     image: FilePattern | None = None
     classes: FilePattern | None = None
@@ -143,7 +143,7 @@ class FileFacts(_Strict):
 
 
 class Description(_Strict):
-    """Content of a folder of images; see ``docs/dataset.md`` for examples.
+    """Description of a folder of images; see ``docs/dataset.md`` for examples.
 
     A file pattern contains ``{name}`` or ``*`` in place of the image's name; ``{t}``, ``{c}`` or ``{z}`` if the image's
     frames, channels or planes are separate files; ``{tile_y}`` and ``{tile_x}``, or ``{tile}``, if the image consists
@@ -156,7 +156,7 @@ class Description(_Strict):
     """
 
     format: Literal[1] = 1
-    image: Annotated[str, AfterValidator(_of_image)] = Field(description="pattern of the intensities")
+    image: Annotated[str, AfterValidator(_of_image)] = Field(description="pattern of the images with intensities")
     classes: FilePattern | None = Field(default=None, description="pattern of the pixel labels: membrane or not")
     labels: FilePattern | None = Field(default=None, description="pattern of the label images: a number for each cell")
     region: FilePattern | None = Field(default=None, description="pattern of the masks of known truth")
@@ -185,7 +185,7 @@ class Description(_Strict):
     @field_validator("files")
     @classmethod
     def _names_stay_in_their_folder(cls, files: dict[str, FileFacts]) -> dict[str, FileFacts]:
-        """Refuse names that would put results into another folder; no pattern finds such an image."""
+        """Refuse image names that would put results into another folder. Patterns cannot yield such names."""
         strange = [name for name in files if set(name) & set("/\\\0") or name in ("", ".", "..") or name[1:2] == ":"]
         if strange:
             raise ValueError(f"{strange[0]!r} cannot name an image: it leaves the folder")
@@ -233,7 +233,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 
 
 def error_text(error: ValidationError) -> str:
-    """Return what is wrong with a description, in one line."""
+    """Return the mistakes in a description as one line."""
     mistakes = list(dict.fromkeys(_mistake(e) for e in error.errors(include_url=False)[:_MOST_MISTAKES]))
     more = error.error_count() - _MOST_MISTAKES
     return "; ".join(mistakes) + (f"; and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""Arrays of an image by role, checked and converted to the form in which files store them."""
+"""Arrays of an image by role, which are checked and converted to the form in which files store them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def checked_name(name: str) -> str:
     Raises
     ------
     DatasetError
-        If it does not; the message shows the forbidden character, if there is one.
+        If the name is not allowed; the message shows the forbidden character, if there is one.
     """
     bad = [c for c in name if c in '/\\:*?"<>|{}' or ord(c) < 32 or ord(c) == 127]
     if not name or bad or name[0] in ". " or name[-1] in ". " or len(name.encode()) > 200 or _RESERVED.fullmatch(name):
@@ -50,7 +50,7 @@ def checked_name(name: str) -> str:
 
 
 def checked_arrays(name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the arrays of an image as they will be written, in the order of the roles.
+    """Return the arrays of an image in the form in which they will be written, in the order of the roles.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def checked_arrays(name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _stored(role: str, array: Array, reference: xr.DataArray) -> xr.DataArray:
-    """Return an array as it will be written; a plain array gets the calibration of its image."""
+    """Return an array in the form in which it will be written; a plain array gets the calibration of its image."""
     if isinstance(array, xr.DataArray):
         image = as_image(array)
     else:
@@ -89,7 +89,7 @@ def _stored(role: str, array: Array, reference: xr.DataArray) -> xr.DataArray:
 
 
 def _axes_of_plain(role: str, shape: tuple[int, ...], reference: xr.DataArray) -> str:
-    """Return the axes of a plain array: those of its image without channels; a prediction may have channels too."""
+    """Return the axes of a plain array: the axes of its image without channels; a prediction may also have channels."""
     axes = "".join(str(d) for d in reference.dims)
     inner = axes.replace("c", "")
     if role in ("image", "prediction") and shape == reference.shape:
@@ -98,8 +98,8 @@ def _axes_of_plain(role: str, shape: tuple[int, ...], reference: xr.DataArray) -
     fitting = next((dims for dims in choices if len(dims) == len(shape)), None)
     if fitting is None:
         raise ImageError(
-            f"image has shape {reference.shape} ({axes}) but {role} {shape}; expected the axes {' or '.join(choices)}: "
-            "give the array these axes, or name its own with fijibridge.as_image(array, dims)"
+            f"image has shape {reference.shape} ({axes}), but {role} has shape {shape}; expected the axes "
+            f"{' or '.join(choices)}: reshape {role}, or name its axes with fijibridge.as_image(array, dims)"
         )
     return fitting
 

@@ -1,4 +1,4 @@
-"""Images of a folder as its description defines them, each with its files, split and properties."""
+"""Images that the description of a folder defines, each with its files, split and properties."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def _named_apart(description: Description) -> list[str]:
 
 
 def refuse_misfit(folder: Path, description: Description, coming: Iterable[str]) -> None:
-    """Before the files of a folder are written, check that it could be opened with this description.
+    """Check that a folder could be opened with this description, before the files of the folder are written.
 
     Raises
     ------
     DatasetError
-        If opening the folder would raise it.
+        If opening the folder would fail.
     """
     apart = _named_apart(description)
     names = sorted({*coming, *apart})
@@ -69,7 +69,7 @@ def refuse_misfit(folder: Path, description: Description, coming: Iterable[str])
 
 
 def _images(folder: Path, description: Description, roles: Mapping[Role, Mapping[str, Members]]) -> dict[str, Members]:
-    """Return the files of the images, without those that are labels or masks of another image."""
+    """Return the files of each image, without files that are labels or masks of another image."""
     found = _found(folder, description.image)
     single = [text for role in ROLES[1:] if role not in roles and (text := getattr(description, role)) is not None]
     owners = {folder / Pattern(text).fill({"name": name}): name for text in single for name in found}
@@ -101,7 +101,7 @@ def _some_files(folder: Path) -> str:
 
 
 def _facts_by_name(folder: Path, names: Sequence[str], files: Mapping[str, FileFacts]) -> dict[str, list[FileFacts]]:
-    """Return the entries of ``[files]`` for each image: patterns first, then its own entry, which overrides them."""
+    """Return the entries of ``[files]`` for each image: patterns first, then its own, which overrides them."""
     patterns = {text: facts for text, facts in files.items() if "*" in text}
     _refuse_too_many("files", patterns)
     facts: dict[str, list[FileFacts]] = {name: [] for name in names}
@@ -125,7 +125,7 @@ def _literal(text: str) -> str:
 def _refuse_too_many(where: str, patterns: Mapping[str, object] | Sequence[str]) -> None:
     if len(patterns) > _MOST_PATTERNS:
         raise DatasetError(
-            f"{where} has {len(patterns)} patterns with *; at most {_MOST_PATTERNS} are allowed: name the images"
+            f"{where} has {len(patterns)} patterns with *; at most {_MOST_PATTERNS} are allowed: list images by name"
         )
 
 
@@ -133,7 +133,7 @@ def _refuse_none(where: str, text: str, fitting: Sequence[str], folder: Path, na
     if fitting:
         return
     raise DatasetError(
-        f"{where} names {text}: no such image in {folder}; its images are {some(names)}{hint(text, names)}"
+        f"{where} names {text}, which fits no image in {folder}; its images are {some(names)}{hint(text, names)}"
     )
 
 
@@ -201,7 +201,7 @@ def _overridden(description: Description, facts: FileFacts) -> Description:
 
 
 def _members(folder: Path, text: str, name: str) -> Members:
-    """Return the files of one image that fit a pattern; if there are none, the path that is missing."""
+    """Return the files of one image that fit a pattern; if no file fits, the path of the missing file."""
     pattern = Pattern(text)
     if pattern.series:
         found = [(v, p) for v, p in pattern.find(folder) if v.get("name", name) == name]
@@ -214,12 +214,12 @@ def _members(folder: Path, text: str, name: str) -> Members:
 def _refuse_outside(folder: Path, name: str, members: Mapping[str, Members]) -> None:
     image = members["image"]
     if () in image.paths and not image.first.exists():
-        raise DatasetError(f"{name}: its image {image.first} does not exist")
+        raise DatasetError(f"{name}: its image file {image.first} does not exist")
     inside = folder.resolve()
     for role, files in members.items():
         for path in files.paths.values():
             if not path.resolve().is_relative_to(inside):
-                raise DatasetError(f"{name}: its {role} file {path} lies outside the folder {folder}")
+                raise DatasetError(f"{name}: its {role} file {path} is outside the folder {folder}")
 
 
 def _name_parts(name: str, description: Description) -> dict[str, str]:

@@ -23,7 +23,7 @@ from fijibridge.messages import naming, some
 from fijibridge.renames import renamed_keywords
 
 Truth: TypeAlias = Literal["auto", "classes", "labels"]
-"""Source of a target: pixel labels or cell labels; ``"auto"`` means pixel labels if there are any, else cell labels."""
+"""Truth to use: pixel labels, cell labels, or, with ``"auto"``, pixel labels if there are any, else cell labels."""
 
 _SHOWN = 2**25  # largest image, in pixels, that a notebook shows
 _NUMBERS: tuple[Role, ...] = ("labels", "classes", "region")
@@ -41,9 +41,9 @@ class Place:
     Attributes
     ----------
     offset : dict
-        By axis: corner of its first pixel, in pixels of the original.
+        Corner of the image's first pixel by axis, in pixels of the original.
     factor : dict
-        By axis: number of pixels of the original per pixel of the image.
+        Number of pixels of the original per pixel of the image, by axis.
     """
 
     offset: Mapping[str, int] = field(default_factory=dict)
@@ -61,21 +61,21 @@ class Item:
     split : str
         ``"train"``, ``"validation"`` or ``"test"``.
     paths : dict
-        Path of each role's first file. Files other than the image may be missing; only reading them raises.
+        Path of each role's first file. Files other than the image may be missing; only reading them raises an error.
     description : Description
         Description of the folder, with the properties of this image.
     members : dict
         All files of each role.
     source, position : str, int
-        Stack, time series or specimen that the image belongs to, and its number in it, if known.
+        Stack, time series or specimen that the image belongs to, and the image's number in that source, if known.
     derived_from : DerivedFrom
-        Image that this one was made from, if any.
+        Image that this one was made from, with offset and factor; None for an original.
     place : Place
-        Position in the original image.
+        Position of this image in the original.
     own_size : bool
-        Whether its pixel size is given under its own name, not for the folder or by a pattern.
+        True if the image's own entry in ``[files]`` gives the pixel size, rather than a pattern or the folder's field.
     parent : Item
-        The image that this one was made from, if it is in the same folder.
+        Image that this one was made from, if that image is in the same folder.
     """
 
     name: str
@@ -131,22 +131,22 @@ class Item:
         Returns
         -------
         xarray.DataArray
-            With the calibration of the description, or of the file where the description has none.
+            The intensities. Calibration that the description lacks comes from the file.
 
         Raises
         ------
         DatasetError
-            If files are missing (a series names its missing members) or cannot be read.
+            If files are missing or cannot be read. For a series, the message lists the missing files.
         """
         return self._read("image", lazy)
 
     def labels(self) -> xr.DataArray:
-        """Read the true cells. 0 is background; so are numbers that the description declares not to be cells.
+        """Read the true cells. 0 is background; numbers that the description declares not to be cells become 0.
 
         Raises
         ------
         DatasetError
-            If there is no such file, or it is not a label image.
+            If the labels file is missing or is not a label image.
         """
         stored = self._numbers("labels")
         with naming(self.paths["labels"], ImageError, becomes=DatasetError):
@@ -158,7 +158,7 @@ class Item:
         Raises
         ------
         DatasetError
-            If there is no such file, or it contains a number without a declared meaning.
+            If the file of pixel labels is missing, or contains a number without a declared meaning.
         """
         stored = self._numbers("classes")
         with naming(self.paths["classes"], ImageError, becomes=DatasetError):
@@ -179,7 +179,7 @@ class Item:
         Raises
         ------
         DatasetError
-            If there is no such file, or it contains a number without a declared meaning.
+            If the file is missing, or contains a number without a declared meaning.
         """
         if source == "labels" or (source == "auto" and "classes" not in self.paths):
             return membrane_target(self.labels(), membrane_width, region=self.region())
@@ -188,18 +188,19 @@ class Item:
             return target
         if known.shape != target.shape:
             raise DatasetError(
-                f"{self.name}: pixel labels have shape {target.shape} but the region {known.shape}: crop one of them"
+                f"{self.name}: pixel labels have shape {target.shape}, but the region has shape {known.shape}: "
+                "crop one of them"
             )
         return target.copy(data=np.where(known.values, target.values, IGNORE).astype(np.uint8))
 
     def prediction(self, lazy: bool = False) -> xr.DataArray:
-        """Read the prediction of a network, as it is stored."""
+        """Read the prediction of a network in its stored form."""
         return self._read("prediction", lazy)
 
     def region(self) -> xr.DataArray | None:
         """Read the mask of known truth; None if the truth is known everywhere.
 
-        Pixels are unknown outside the region's mask, and where the number in labels or pixel labels means ``ignore``.
+        Pixels are unknown outside the region's mask, and where a number in labels or pixel labels means ``ignore``.
 
         Raises
         ------
@@ -223,17 +224,17 @@ class Item:
         return None if known is None else ~known
 
     def missing(self, *roles: Role) -> list[Path]:
-        """Return the missing files of some roles, or of all, including members of a series."""
+        """Return the missing files of the given roles, or of all roles by default, including the files of series."""
         asked = [m for role, m in self.members.items() if not roles or role in roles]
         return [path for members in asked for path in members.missing(self.description.tiles)]
 
     def content(self, role: Role) -> Content:
-        """Return the unread pixels and metadata of the files of a role, without the description's calibration.
+        """Return the unread pixels and metadata of a role's files, without the description's calibration.
 
         Raises
         ------
         DatasetError
-            If the description names no such file, or files are missing or cannot be read.
+            If the description does not name this role, or files are missing or cannot be read.
         """
         if role not in self.members:
             raise DatasetError(f"{self.name}: {ADVICE.get(role, f'the description names no {role}')}")
@@ -292,7 +293,7 @@ class Item:
         return image
 
     def _file_calibration(self, role: Role, found: Content) -> Mapping[str, Any]:
-        """Return the calibration in the files of a role; if they have no unit, the one in the image's file.
+        """Return the calibration in a role's files; if these have no unit, the calibration in the image's file.
 
         Labels and masks have the same pixels as their image, but PNG and plain TIFF store no pixel size.
         """
@@ -302,7 +303,7 @@ class Item:
         return of_image if any(of_image.values()) else found.calibration
 
     def _calibrated(self, image: xr.DataArray) -> xr.DataArray:
-        """Return an image with the calibration of the description, and its origin in its parent."""
+        """Return an image with the description's calibration and, if it has a parent, with its origin in the parent."""
         sizes = sizes_of(self.description)
         units: dict[str, str] = {}
         if self.description.unit is not None:
@@ -322,7 +323,7 @@ class Item:
         return self._calibrated(as_image(np.zeros((1, 1)), "yx", **of_file))
 
     def _sized_by_parent(self, image: xr.DataArray) -> xr.DataArray:
-        """Give an uncalibrated image the pixel size of its parent times the factor."""
+        """Return an uncalibrated image with its parent's pixel size times the factor."""
         if self.parent is None or self.derived_from is None:
             return image
         pixel = self.parent._pixel()
@@ -332,13 +333,13 @@ class Item:
         return as_image(image, pixel_size=sizes, unit={**dict.fromkeys(SPATIAL, unit(pixel)), "t": time_unit(pixel)})
 
     def _origin(self, derived: DerivedFrom, sizes: Mapping[str, float]) -> dict[str, float]:
-        """Return the centre of the first pixel, which may cover a block of the parent's pixels."""
+        """Return the position of the first pixel's centre; the pixel may cover a block of the parent's pixels."""
         pixel = None if self.parent is None else self.parent._pixel()
         steps, corner = ({}, {}) if pixel is None else (pixel_size(pixel), origin(pixel))
         starts = {}
         for axis in sizes.keys() - {"t"}:
             factor = derived.factor(axis)
-            # the centre of `factor` pixels lies (factor - 1) / 2 beyond the centre of the first one
+            # the centre of `factor` pixels is (factor - 1) / 2 pixels beyond the centre of the first one
             in_parent = corner.get(axis, 0.0) / steps.get(axis, 1.0) + derived.start(axis) + (factor - 1) / 2
             starts[axis] = in_parent * sizes[axis] / factor
         return starts

@@ -1,4 +1,4 @@
-"""Files that store one role of an image: a single file, or a series of planes, channels, frames and tiles."""
+"""Files that store one role of an image: a single file, or a series of planes, channels, frames or tiles."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Members:
     Attributes
     ----------
     pattern : Pattern
-        Pattern that they fit.
+        Pattern that the files fit.
     name : str
         Name of the image.
     folder : Path
         Folder of the data set.
     paths : dict
-        Files by the values of the series placeholders in their names. The key is ``()`` for a single file, which may be
-        missing, and for a series that has no files.
+        Files by the values of the series placeholders in the file names. The key is ``()`` for a single file, which may
+        be missing, and for a series without files.
     """
 
     pattern: Pattern
@@ -46,11 +46,11 @@ class Members:
 
     @property
     def first(self) -> Path:
-        """The first file, or its path if it is missing."""
+        """Path of the first file, which may be missing."""
         return next(iter(self.paths.values()))
 
     def missing(self, tiles: Tiles) -> list[Path]:
-        """Return the missing files: those that would complete the grid of the series.
+        """Return the missing files; in a series, these are the files missing from the grid of its numbers.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class Members:
         if count > max(_MOST_MEMBERS, 10 * len(self.paths)):
             raise DatasetError(
                 f"{self.name}: {len(self.paths)} files fit {self.pattern.text!r}, but their numbers span a grid of "
-                f"{count}: check the highest number of each placeholder"
+                f"{count} files: check the highest number of each placeholder"
             )
         return [self._path(place) for place in itertools.product(*expected) if place not in self.paths]
 
@@ -95,7 +95,7 @@ class Members:
     def content(self, tiles: Tiles, dims: str | None = None, numbers: bool = False) -> Content:
         """Return the whole array without reading its pixels; no file may be missing.
 
-        With `numbers`, images with a palette yield their stored numbers, not colours.
+        If `numbers` is True, an image with a palette yields the stored numbers, not the colours.
         """
         load = partial(_load, key=self.pattern.key, dims=dims, numbers=numbers)
         if not self.pattern.series:
@@ -136,7 +136,7 @@ class Members:
         return mosaic([(str(group[tile]), place) for tile, place in places.items()], load, self.name)
 
     def _named(self, content: Content, axes: Sequence[str]) -> Content:
-        """Return the content with channels named after the words in the file names; numbers give no names."""
+        """Return the content with channels named after the words in file names; numbers are not used as names."""
         if "c" not in axes:
             return content
         n = self.pattern.series.index("c")
@@ -145,7 +145,7 @@ class Members:
 
 
 def _order(value: str) -> tuple[bool, int, str]:
-    """Return a sort key: numbers first, by value."""
+    """Return a sort key that puts numbers first, sorted by value."""
     return (True, 0, value) if not value.isdigit() else (False, int(value), value)
 
 
@@ -160,7 +160,7 @@ def _load(path: str, key: str | None, dims: str | None, numbers: bool) -> Conten
 
 
 def _offsets(group: Mapping[tuple[str, ...], Path], tiles: Tiles, name: str) -> dict[tuple[str, ...], tuple[int, int]]:
-    """Return the positions of tiles from the offsets in the description."""
+    """Return the positions of tiles, which are the offsets in the description."""
     unknown = sorted(tile[0] for tile in group if tile[0] not in tiles.offsets)
     if unknown:
         raise DatasetError(
@@ -173,7 +173,7 @@ def _offsets(group: Mapping[tuple[str, ...], Path], tiles: Tiles, name: str) -> 
 def _on_grid(
     group: Mapping[tuple[str, ...], Path], tiles: Tiles, load: Callable[[str], Content]
 ) -> dict[tuple[str, ...], tuple[int, int]]:
-    """Return the positions of tiles in a grid; without {tile_y} it has one row, without {tile_x} one column."""
+    """Return the positions of tiles in a grid, which has one row without {tile_y}, and one column without {tile_x}."""
     rows, columns = ({v: n for n, v in enumerate(sorted({t[k] for t in group}, key=_order))} for k in (0, 1))
     cells = {(rows[tile[0]], columns[tile[1]]): tile for tile in group}
     overlap = tiles.overlap if isinstance(tiles.overlap, dict) else {"y": tiles.overlap, "x": tiles.overlap}

@@ -1,7 +1,7 @@
 """Patterns of file names, with placeholders for the image's name and for planes, channels, frames and tiles.
 
-Users write no regular expressions. A pattern is translated to a regular expression in which only the name can
-backtrack, so that no file name takes long to match.
+Users need not write regular expressions. A pattern is translated to a regular expression in which only the name can
+backtrack, so no file name takes long to match.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Pattern:
     Attributes
     ----------
     text : str
-        Text of the pattern; ``*`` means ``{name}``.
+        Text of the pattern. ``*`` means ``{name}``.
     allowed : tuple of str
-        Allowed placeholders.
+        Names of the allowed placeholders.
 
     Examples
     --------
@@ -53,13 +53,13 @@ class Pattern:
 
     @cached_property
     def parts(self) -> tuple[str, ...]:
-        """Fixed text and placeholders, alternating; first and last are text, perhaps empty."""
+        """Fixed text and placeholders in turn; the first and last part are text, which may be empty."""
         file = self.text if self.key is None else self.text[: -len(self.key) - 1]
         return tuple(re.split(r"(\{[^{}]*\})", file.replace("*", "{name}")))
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
-        """Names of the placeholders in order, each once."""
+        """Names of the placeholders, in order and without repetitions."""
         return tuple(dict.fromkeys(part[1:-1] for part in self.parts[1::2]))
 
     @cached_property
@@ -69,7 +69,7 @@ class Pattern:
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
-        # a placeholder that occurs again must have the same value: a backreference
+        # a repeated placeholder must have the same value, so it becomes a backreference
         text, seen = "", set()
         for n, part in enumerate(self.parts):
             field = part[1:-1]
@@ -83,7 +83,7 @@ class Pattern:
         return re.compile(text)
 
     def match(self, path: str) -> dict[str, str] | None:
-        """Return the values of the placeholders in a path written with ``/``; None if the path does not fit."""
+        """Return the values of the placeholders in a path with ``/`` as separator; None if the path does not fit."""
         found = self._regex.fullmatch(path)
         return None if found is None else found.groupdict()
 
@@ -96,14 +96,14 @@ class Pattern:
         wild = "".join("*" if n % 2 else glob.escape(p) for n, p in enumerate(self.parts))
         for path in sorted(_glob(folder, wild)):
             if path.name.startswith(".") and not PurePosixPath(wild).name.startswith("."):
-                continue  # hidden: made by the system, or left by an interrupted writer
+                continue  # hidden files are made by the system, or left by an interrupted writer
             values = self.match(path.relative_to(folder).as_posix())
             if values is not None:
                 yield values, path
 
 
 def _glob(folder: Path, wild: str) -> list[Path]:
-    """Return matching paths. Wildcards do not follow links to folders, which could form a cycle."""
+    """Return matching paths. Wildcards do not follow links to folders, because links could form a cycle."""
     *outer, last = wild.split("/")
     folders = [folder]
     for part in outer:
@@ -118,7 +118,7 @@ def checked(text: str, allowed: tuple[str, ...] = ("name", *SERIES)) -> str:
     Raises
     ------
     ValueError
-        If it leaves the folder, contains an unknown placeholder, or has two placeholders without text between them.
+        If the pattern leaves the folder, contains an unknown placeholder, or has no text between two placeholders.
     """
     if not text or len(text) > _MOST_CHARACTERS or "\0" in text:
         raise ValueError(f"the pattern has {len(text)} characters; expected 1 to {_MOST_CHARACTERS}")
@@ -149,7 +149,7 @@ def _refuse_outside(text: str) -> None:
 
 
 def _refuse_unclear(pattern: Pattern) -> None:
-    """Refuse adjacent placeholders without a clear boundary, which could take long to match."""
+    """Refuse adjacent placeholders without a clear boundary, because they could take long to match."""
     parts = pattern.parts
     for n in range(1, len(parts) - 2, 2):
         between, field, following = parts[n + 1], parts[n][1:-1], parts[n + 2]
@@ -164,7 +164,7 @@ def _refuse_unclear(pattern: Pattern) -> None:
 def _expression(field: str, following: str) -> str:
     """Return the regular expression of a placeholder.
 
-    ``++`` never backtracks, so that only the name can match in more than one way.
+    ``++`` never backtracks, so only the name can match in more than one way.
     """
     if field in ("name", "source"):
         return r"[^/]+"

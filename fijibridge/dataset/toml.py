@@ -1,4 +1,4 @@
-"""Reader and writer of ``dataset.toml``; files are written in the style of a handwritten one."""
+"""Reader and writer of ``dataset.toml``, which is written in the style of a handwritten file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_description(file: Path) -> Description:
     Raises
     ------
     DatasetError
-        If it is not TOML, larger than 2 MB, or has unknown keys or wrong values.
+        If the file is not valid TOML, is larger than 2 MB, or has unknown keys or invalid values.
     """
     size = file.stat().st_size
     if size > _MOST_BYTES:
@@ -45,7 +45,7 @@ def read_description(file: Path) -> Description:
 
 
 def write_description(folder: str | os.PathLike[str], description: Description, text: str | None = None) -> Path:
-    """Write the ``dataset.toml`` of a folder and, beside it, the JSON schema for editors, atomically."""
+    """Write a folder's ``dataset.toml`` and, beside it, the JSON schema that editors use, atomically."""
     target = Path(folder) / FILE_NAME
     with atomic(target.with_name(SCHEMA_NAME)) as temporary:
         temporary.write_text(resources.files("fijibridge.dataset").joinpath(SCHEMA_NAME).read_text("utf-8"), "utf-8")
@@ -55,14 +55,14 @@ def write_description(folder: str | os.PathLike[str], description: Description, 
 
 
 def as_toml(description: Description, remarks: str = "") -> str:
-    """Return a description as the text of its file.
+    """Return a description as the text of a ``dataset.toml``.
 
     Parameters
     ----------
     description
         The description; fields with default values are left out.
     remarks
-        Comment lines to put on top.
+        Comment lines to put at the top.
 
     Examples
     --------
@@ -81,12 +81,12 @@ def as_toml(description: Description, remarks: str = "") -> str:
 
 
 def schema() -> str:
-    """Return the JSON Schema of the description; the package holds a copy."""
+    """Return the JSON schema of descriptions; the package contains a copy, ``dataset.schema.json``."""
     return json.dumps(Description.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _table(values: Mapping[Any, Any], path: tuple[str, ...]) -> Iterator[str]:
-    """Yield the lines of a table: plain values first, then the tables in it."""
+    """Yield the lines of a table: plain values first, then nested tables."""
     for key, value in values.items():
         if not _is_table(key, value, path):
             yield f"{_key(key)} = {_value(value)}"

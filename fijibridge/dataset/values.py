@@ -24,7 +24,7 @@ def cells(labels: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[
         Any shape, whole numbers.
     meanings
         Meaning of each number: background, membrane, ignore or instance. Other numbers are cells, except 0, which is
-        background. If 0 means instance, it becomes the next id that is free and has no meaning; other ids are kept.
+        background. If 0 means instance, its pixels get the first id after all others that has no meaning.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def cells(labels: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray[
 
 
 def ignored(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> Mask:
-    """Return the mask of pixels whose number means ignore."""
+    """Return the mask of the pixels whose number means ignore."""
     return np.isin(array, [value for value, meaning in meanings.items() if meaning == "ignore"])
 
 
@@ -73,12 +73,12 @@ def classes(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> npt.NDArray
 
 
 def known(array: npt.NDArray[Any], meanings: Mapping[int, str]) -> Mask:
-    """Return the mask of known truth: non-zero pixels, or those whose number means known.
+    """Return the mask of known truth: non-zero pixels or, if meanings are given, pixels whose number means known.
 
     Raises
     ------
     ImageError
-        If meanings are given, but a number has none.
+        If meanings are given, but a number has no meaning.
     """
     if not meanings:
         return np.asarray(array != 0)
@@ -93,7 +93,7 @@ def _refuse_unknown(array: npt.NDArray[Any], meanings: Mapping[int, str], choice
         found = np.unique(strange)
         raise ImageError(
             f"contains {', '.join(map(str, found[:6]))}{' ...' if len(found) > 6 else ''} in {strange.size} pixels, "
-            f"not declared in [values] of the description: declare each number as {choices}"
+            f"but [values] in the description does not declare them: declare each number as {choices}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Writer of data sets: stores arrays as a folder of images with its description."""
+"""Writer of data sets: stores arrays as a folder of images with a description."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def save_dataset(
     images
         Arrays by image name and role: ``image`` (required), ``labels`` (ids of cells, 0 = background), ``classes`` (0 =
         other, 1 = membrane, 255 = ignore), ``region`` (non-zero where the truth is known), ``prediction``. DataArrays
-        keep their calibration; plain arrays get the axes and calibration of their image. If a prediction has one more
-        axis, its first axis is the channel.
+        keep their calibration; plain arrays get the axes and calibration of their image. A prediction may have one
+        more axis in front, the channel.
     folder
-        Made if it does not exist. The description is written last: a folder that has one is complete.
+        Created if it does not exist. The description is written last, so a folder with a description is complete.
     overwrite
-        Replace an existing description, and files with the same names. Files that an earlier call saved, and that no
-        other program has rewritten, are removed if this call does not save files with their names.
+        Replace an existing description, and existing files with the same names. Other files that an earlier call saved
+        are removed, unless another program has rewritten them.
     **fields
         Fields of :class:`fijibridge.Description`, such as ``provenance``, ``membranes``, ``split``.
 
@@ -80,7 +80,7 @@ def save_dataset(
     if not checked:
         raise DatasetError("there is nothing to save: expected {name: {'image': array, 'labels': array}}")
     if len({name.lower() for name in checked}) < len(checked):
-        raise DatasetError("two names differ only in upper and lower case; not every system can store both files")
+        raise DatasetError("two names differ only in upper and lower case; not every system can store both: rename one")
     description = _description(checked, fields)
     refuse_misfit(target, description, checked)
     files = {f"{name}_{_ENDS[role]}.tif": array for name, arrays in checked.items() for role, array in arrays.items()}
@@ -110,18 +110,18 @@ def add_to_dataset(
     Parameters
     ----------
     folder
-        Made if it does not exist. Files of other images stay unchanged.
+        Created if it does not exist. Files of other images stay unchanged.
     name
         Name of the image.
     arrays
-        Its arrays by role, as for :func:`save_dataset`.
+        Arrays of the image by role, as for :func:`save_dataset`.
     split
-        Use of the image: ``"train"``, ``"validation"`` or ``"test"``.
+        Split of the image: ``"train"``, ``"validation"`` or ``"test"``.
     overwrite
         Replace an existing image with that name.
     **facts
         Fields that describe this image: ``provenance``, ``membranes``, ``source`` ... Values that differ from the
-        folder's are stored for this image alone.
+        folder's are stored for this image only.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def add_to_dataset(
     """
     target = Path(folder)
     if split not in SPLITS:
-        raise DatasetError(f"split={split!r}; expected one of {', '.join(SPLITS)}")
+        raise DatasetError(f"split is {split!r}; expected one of {', '.join(SPLITS)}")
     if not (target / FILE_NAME).exists():
         first: dict[str, Any] = {} if split == "train" else {"split": {split: [name]}}
         return save_dataset({name: arrays}, target, overwrite=overwrite, **{**first, **facts})
@@ -193,7 +193,7 @@ def _refuse_to_add(old: Dataset, target: Path, name: str, overwrite: bool) -> No
 
 
 def _own_files(dataset: Dataset, name: str) -> set[Path]:
-    """Return the files of an image that are named as we write them and belong to no other image."""
+    """Return the files of an image that are named as this module names them and belong to no other image."""
     own = {m.first for role, m in dataset[name].members.items() if m.pattern.text == f"{{name}}_{_ENDS[role]}.tif"}
     return own - {
         path for item in dataset if item.name != name for m in item.members.values() for path in m.paths.values()
@@ -216,26 +216,26 @@ def _stale(folder: Path, files: Set[str]) -> list[Path]:
     Raises
     ------
     DatasetError
-        If there are other files that would count as images of the new data set.
+        If the folder has other files that would count as images of the new data set.
     """
     try:
         old = list(Dataset.open(folder)) if (folder / FILE_NAME).is_file() else []
     except DatasetError:
-        old = []  # its files are unknown: its images are refused below
+        old = []  # the files of an invalid description are unknown, so its images are refused below
     ours = {role: f"{{name}}_{end}.tif" for role, end in _ENDS.items()}
     named = {m.first for item in old for role, m in item.members.items() if m.pattern.text == ours[role]}
     stale = sorted(path for path in named if path.name not in files and path.is_file() and _was_saved(path))
     strange = sorted({p.name for p in folder.glob("*_image.tif")} - set(files) - {p.name for p in stale})
     if strange:
         raise DatasetError(
-            f"{folder} contains images that are not to be saved now and were not saved by an earlier call: "
+            f"{folder} contains images that this call would not replace and that no earlier call saved: "
             f"{some(strange, 6)}; choose another folder, or move them away"
         )
     return stale
 
 
 def _was_saved(path: Path) -> bool:
-    """Return whether save_dataset was the last to write a file: other programs write their own name into it."""
+    """Return whether save_dataset wrote a file last; other programs would have stored their own name in the file."""
     try:
         with tifffile.TiffFile(path) as file:
             return file.pages.first.software == _SOFTWARE
@@ -256,10 +256,10 @@ def _remove(stale: Iterable[Path], folder: Path, files: Iterable[str]) -> None:
 
 
 def _description(images: Mapping[str, Mapping[str, Array]], fields: Mapping[str, Any]) -> Description:
-    """Return the description: the given fields, and what follows from the arrays."""
+    """Return the description with the given fields and with the fields that follow from the arrays."""
     fixed = sorted({"format", *ROLES} & set(fields))
     if fixed:
-        raise DatasetError(f"{fixed[0]} is set by the files that are written; leave it out")
+        raise DatasetError(f"{fixed[0]} is set by the files that are written: leave this field out")
     data: dict[str, Any] = {"image": "{name}_image.tif", **_calibration(images), **fields}
     roles = {role for arrays in images.values() for role in arrays}
     data |= {role: f"{{name}}_{_ENDS[role]}.tif" for role in ROLES if role in roles}
@@ -278,14 +278,14 @@ def _description(images: Mapping[str, Mapping[str, Array]], fields: Mapping[str,
 def _joined(old: Dataset, name: str, arrays: Mapping[str, Array], split: str, facts: Mapping[str, Any]) -> Description:
     """Return the description of a folder with one more image.
 
-    The folder's own fields stay unchanged; values that differ for the new image go to its entry in ``files``.
+    The folder's own fields stay unchanged; values that differ for the new image are put into its entry in ``files``.
     """
     data = old.description.model_dump(exclude_unset=True, by_alias=True)
     others = [other for other in old.names() if other != name]
     roles = {role for role in ROLES if data.get(role)} | set(arrays)
     data |= {role: f"{{name}}_{_ENDS[role]}.tif" for role in roles}
     files = {key: dict(entry) for key, entry in data.get("files", {}).items() if key != name}
-    for other in others:  # a role that is new in the folder is missing for the older images
+    for other in others:  # if a role is new in the folder, the other images lack it
         lacking = sorted(role for role in roles if role not in old[other].members)
         if lacking:
             files.setdefault(other, {})["without"] = lacking
@@ -319,16 +319,16 @@ def _validated(data: Mapping[str, Any]) -> Description:
 
 
 def _meanings(roles: Set[str], given: Any) -> dict[str, Any]:
-    """Return the given meanings of numbers, and those of the classes that are written."""
+    """Return the given meanings of numbers and, if classes are written, the meanings of their numbers."""
     data = given.model_dump(exclude_unset=True) if isinstance(given, Values) else dict(given or {})
     for role in sorted({"classes", "region"} & roles & set(data)):
         if role == "region" or {int(n): meaning for n, meaning in data[role].items()} != CLASSES:
-            raise DatasetError(f"values.{role} is set by the files that are written; leave it out")
+            raise DatasetError(f"values.{role} is set by the files that are written: leave this field out")
     return {**data, **({"classes": CLASSES} if "classes" in roles else {})}
 
 
 def _calibration(images: Mapping[str, Mapping[str, Array]]) -> dict[str, Any]:
-    """Return pixel size and unit if all images share them; otherwise each file stores its own."""
+    """Return pixel size and unit if all images share them; otherwise nothing, because each file stores its own."""
     found = [(pixel_size(as_image(a["image"])), unit(as_image(a["image"]))) for a in images.values()]
     sizes, word = found[0]
     if word == PIXEL or any(other != found[0] for other in found):

@@ -1,7 +1,7 @@
 """Image files.
 
 :func:`read_image` reads TIFF, OME-Zarr, HDF5, PNG and the like and, through bioio, microscope formats.
-:func:`write_image` writes ImageJ TIFF. Every file is written completely or not at all, see :func:`atomic`.
+:func:`write_image` writes ImageJ TIFF. Every file is written completely or not at all; see :func:`atomic`.
 """
 
 from fijibridge.files.formats import SUFFIXES

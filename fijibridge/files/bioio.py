@@ -20,7 +20,8 @@ def content(source: Path, key: str | None) -> Content:
     Raises
     ------
     DatasetError
-        If bioio or its plugin for the format is not installed, or the file has several scenes and `key` names none.
+        If bioio or its plugin for the format is not installed, or the file has several scenes and `key` does not name
+        one of them.
     """
     image = _open(source, key)
     pixels = _squeezed(image)
@@ -64,7 +65,8 @@ def _open(source: Path, key: str | None) -> Any:
     scenes = list(image.scenes)
     name = (key or "").strip("/")
     if not name and len(scenes) > 1:
-        raise DatasetError(f"{source} has {len(scenes)} scenes ({some(scenes, 10)}): name one, '...:/{scenes[0]}'")
+        listed = some(scenes, 10)
+        raise DatasetError(f"{source} has {len(scenes)} scenes ({listed}): name one, such as '...:/{scenes[0]}'")
     if name and name not in scenes:
         raise DatasetError(f"{source} has no scene {name!r}; its scenes are {some(scenes, 10)}")
     image.set_scene(name or scenes[0])

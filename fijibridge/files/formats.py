@@ -19,10 +19,10 @@ SUFFIXES = (*TIFF, *HDF5, *PICTURES, *MICROSCOPES, ".zarr")
 
 
 def stem(named: str | Path | xr.DataArray) -> str:
-    """Return the name of an image or of its file without the suffix; ``"image"`` for an image without a name.
+    """Return the name of an image or file without its suffix; ``"image"`` for an image without a name.
 
-    Any suffix of a path is removed, and ``.ome`` before it. Only known suffixes of a string are removed, since a title
-    may contain dots.
+    From a path, any suffix is removed, together with ``.ome`` before it. From a title, only known suffixes are removed,
+    because a title may contain dots.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def stem(named: str | Path | xr.DataArray) -> str:
 
 
 def file_name(title: str) -> str:
-    """Return the title of an image as a file stem, without characters that file systems do not allow.
+    """Return the title of an image as a file stem, in which ``_`` replaces characters that file systems do not allow.
 
     Examples
     --------

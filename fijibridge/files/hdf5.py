@@ -1,6 +1,6 @@
-"""Reader of HDF5: one array of a file, with the axes and voxel sizes that ilastik, PlantSeg and Fiji write.
+"""Reader of HDF5: reads one array of a file, with the axes and voxel sizes that ilastik, PlantSeg and Fiji write.
 
-A file may refer to other files through external links, external storage and virtual arrays. Such files are never
+A file may refer to other files through external links, external storage and virtual arrays. These other files are never
 opened.
 """
 
@@ -29,7 +29,8 @@ def content(source: Path, key: str | None) -> Content:
     Raises
     ------
     DatasetError
-        If there is no such array, the file has several arrays and `key` is None, or the pixels are in another file.
+        If the array does not exist, if `key` is None and the file has several arrays, or if the pixels are in another
+        file.
     """
     import h5py
 
@@ -77,7 +78,7 @@ def _place(file: h5py.File, key: str | None, source: Path) -> str:
     found = _arrays(file)
     listed = some([f"{k} {v}" for k, v in found.items()], 10) or "none"
     if key is None and len(found) != 1:
-        raise DatasetError(f"{source} contains {len(found)} arrays ({listed}): name one, '{source.name}:/raw'")
+        raise DatasetError(f"{source} contains {len(found)} arrays ({listed}): name one, such as '{source.name}:/raw'")
     place = next(iter(found)) if key is None else "/" + key.strip("/")
     _refuse_other_files(file, place, source)
     array = file.get(place)
@@ -90,15 +91,15 @@ def _place(file: h5py.File, key: str | None, source: Path) -> str:
 
 
 def _refuse_other_files(file: h5py.File, place: str, source: Path, links: int = 0) -> None:
-    """Follow a path group by group, and refuse it at the first link that leads to another file."""
+    """Follow a path group by group, and refuse the first link that leads to another file."""
     import h5py
 
     if links > _MOST_LINKS:
-        raise DatasetError(f"{source}: {place!r} follows more than {_MOST_LINKS} links; name the array itself")
+        raise DatasetError(f"{source}: {place!r} follows more than {_MOST_LINKS} links; give the array's own path")
     parts = [p for p in place.split("/") if p]
     for n in range(1, len(parts) + 1):
         path = "/" + "/".join(parts[:n])
-        link = file.get(path, getlink=True)  # all groups before it are in this file, so no other is opened
+        link = file.get(path, getlink=True)  # all groups before it are in this file, so no other file is opened
         if isinstance(link, h5py.ExternalLink):
             raise DatasetError(
                 f"{source}: {path!r} is a link to the file {link.filename!r}; copy its data into this file"

@@ -25,7 +25,7 @@ class OnDisk:
     dtype : numpy.dtype
         Type of the values.
     read : callable
-        Returns the pixels of a box, given as one slice with start and stop per axis.
+        Function that returns the pixels of a box. The box has one slice per axis, with start and stop.
     chunks : tuple of int, optional
         Shape of the smallest part that can be read; by default, a plane.
 
@@ -78,7 +78,8 @@ class Content:
     dims : str, optional
         Axes in the file's order; None if the file does not name them, or has axes other than ``t c z y x``.
     calibration : dict
-        ``pixel_size``, ``origin`` and ``unit`` as far as they are known, as arguments of :func:`fijibridge.as_image`.
+        Those of ``pixel_size``, ``origin`` and ``unit`` that are known; each is an argument of
+        :func:`fijibridge.as_image`.
     channels : list of str, optional
         Names of the channels.
     numbers : OnDisk, optional
@@ -92,19 +93,21 @@ class Content:
     numbers: OnDisk | None = None
 
     def as_numbers(self) -> Content:
-        """Return the content with the stored numbers as pixels, instead of the colours of a palette."""
+        """Return the content with the stored numbers as pixels, instead of the palette's colours."""
         return (
             self if self.numbers is None else replace(self, pixels=self.numbers, dims=None, channels=None, numbers=None)
         )
 
 
 def planes(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape of chunks of one plane each."""
+    """Return the shape of a chunk that contains one plane."""
     return (1,) * (len(shape) - 2) + tuple(max(n, 1) for n in shape[-2:])
 
 
 def joined_planes(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Return the shape of chunks of whole planes, of about 2 MB, since the file is opened once for each chunk.
+    """Return the shape of a chunk that contains as many whole planes as fit into 2 MiB, but at least one.
+
+    Joining planes saves time, because the file is opened once for each chunk.
 
     Examples
     --------
@@ -127,7 +130,7 @@ def whole(shape: tuple[int, ...]) -> Box:
 
 
 def _enclosing(index: Any, shape: tuple[int, ...]) -> tuple[Box, tuple[Any, ...]]:
-    """Split an index of slices and integers into the box to read and the index into that box.
+    """Split an index of slices and integers into the box to read and the rest, an index into that box.
 
     ``array[index]`` equals ``read(box)[rest]``.
     """

@@ -45,7 +45,7 @@ def content(source: Path, key: str | None) -> Content:
     Raises
     ------
     DatasetError
-        If there is no such array, or reading it would open files outside the folder or run code.
+        If the array does not exist, or reading it would run code or open files outside the folder.
     """
     import zarr
 
@@ -56,7 +56,7 @@ def content(source: Path, key: str | None) -> Content:
     if not scales:
         arrays = [k for k, v in node.members(max_depth=_DEPTH) if isinstance(v, zarr.Array)][:10]
         advice = (
-            f"it contains the arrays {', '.join(arrays)}: name one, '{source.name}:/{arrays[0]}'"
+            f"it contains the arrays {', '.join(arrays)}: name one, such as '{source.name}:/{arrays[0]}'"
             if arrays
             else "it contains no array"
         )
@@ -82,7 +82,7 @@ def _full_resolution(source: Path, key: str | None, node: zarr.Group, scale: dic
 
 
 def _affine(axes: list[str], transforms: list[dict[str, Any]]) -> tuple[dict[str, float], dict[str, float]]:
-    """Return pixel sizes and origins after all transformations, each x -> x * scale or x -> x + translation."""
+    """Return pixel sizes and origins after all transformations, each of which is x * scale or x + translation."""
     size, start = np.ones(len(axes)), np.zeros(len(axes))
     for step in transforms:
         if step.get("type") == "scale" and "scale" in step:
@@ -95,7 +95,7 @@ def _affine(axes: list[str], transforms: list[dict[str, Any]]) -> tuple[dict[str
 
 
 def _ome(node: zarr.Group) -> dict[str, Any]:
-    """Return the OME metadata: under "ome" in version 0.5, at the top in version 0.4."""
+    """Return the OME metadata, which are under the key "ome" in version 0.5, and at the top level in version 0.4."""
     attributes = dict(node.attrs)
     inner = attributes.get("ome")
     return inner if isinstance(inner, dict) else attributes
@@ -175,8 +175,9 @@ def new_ome_zarr(
     Parameters
     ----------
     path
-        Folder of the OME-Zarr; it must not exist yet. Until the block ends, the array is written beside it, to
-        ``.NAME-….partial``, which is removed on an error; only a killed process leaves it behind.
+        Folder of the OME-Zarr; it must not exist yet. Until the block ends, the array is written to the folder
+        ``.NAME-….partial`` beside it. This temporary folder is removed on an error; only a killed process leaves it
+        behind.
     sizes
         Lengths of the axes, in the order ``t c z y x``.
     like
@@ -184,7 +185,7 @@ def new_ome_zarr(
     dtype
         Type of the values.
     chunks
-        Chunk length per axis; a chunk is compressed and read as a whole.
+        Length of a chunk along each axis; a chunk is compressed and read as a whole.
     channels
         Names of the channels.
 
@@ -196,7 +197,7 @@ def new_ome_zarr(
     Raises
     ------
     ImageError
-        If `path` exists already.
+        If `path` already exists.
     """
     target = Path(path)
     if target.exists():

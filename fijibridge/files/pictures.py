@@ -1,4 +1,4 @@
-"""Reader of PNG, JPEG, BMP, GIF and WebP: one plane of grey values or colours, without calibration."""
+"""Reader of PNG, JPEG, BMP, GIF and WebP files, which contain one plane of grey values or colours, uncalibrated."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _KNOWN_BY_HEADER = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 def content(source: Path) -> Content:
-    """Return the unread pixels of a picture; their shape and type are read from the header where possible."""
+    """Return the unread pixels of a picture. If possible, only the header is read, for their shape and type."""
     shape, dtype = _header(source)
     pixels = OnDisk(shape, dtype, lambda box: _decode(source)[box], shape)
-    # in these formats, colours are the last axis
+    # in these formats, the last axis contains the colours
     names = RGB if shape[2:] == (3,) else None
     return Content(pixels, "yxc" if len(shape) == 3 else None, {}, names, _numbers(source, shape[:2]))
 
@@ -42,7 +42,7 @@ def _indices(source: Path) -> npt.NDArray[np.uint8]:
     Raises
     ------
     DatasetError
-        If the palette shows a number as a grey of a different value, since either may be the label.
+        If the palette shows a number as a grey of another value, because either value may be the label.
     """
     from PIL import Image
 
@@ -56,7 +56,7 @@ def _indices(source: Path) -> npt.NDArray[np.uint8]:
     if (palette[used] != greys[:, None]).any() or np.array_equal(greys, used):
         return found
     if used[-1] <= 1 and np.array_equal(greys, used * 255):
-        return found * np.uint8(255)  # black and white: 0 and 255, as for 1-bit pictures
+        return found * np.uint8(255)  # black and white become 0 and 255, as in 1-bit pictures
     n = int(np.flatnonzero(greys != used)[0])
     raise DatasetError(
         f"{source} has a palette that shows {used[n]} as grey {greys[n]}, so its labels are ambiguous: save it without "
@@ -81,4 +81,4 @@ def _decode(source: Path) -> npt.NDArray[Any]:
     pixels = np.asarray(imread(source))
     if pixels.ndim != 3:
         return pixels
-    return pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]  # without transparency, which is last
+    return pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]  # without the last channel, transparency

@@ -1,4 +1,4 @@
-"""Reader of image files in any known format."""
+"""Reader of image files in all supported formats."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def read_image(
     Parameters
     ----------
     path
-        The file; ``"file.h5:/raw"`` for an array or scene inside it.
+        Path of the file. For an array or scene inside the file, append a colon and its path: ``"file.h5:/raw"``.
     dims
-        Axes in the file's order, such as ``"zyx"``, if the file does not name them or names them wrongly.
+        Axes in the file's order, such as ``"zyx"``, if the file does not name them or gives wrong names.
     key
         Array or scene inside the file, instead of ``:/raw`` in `path`.
     lazy
@@ -43,13 +43,13 @@ def read_image(
     Returns
     -------
     xarray.DataArray
-        Image with axes in the order ``t c z y x``, and with the pixel size, origin, unit and channel names as far as
-        the file contains them. Its name is the file's stem.
+        Image with axes in the order ``t c z y x``, and with the pixel size, origin, unit and channel names that the
+        file contains. Its name is the file's stem.
 
     Raises
     ------
     DatasetError
-        If the file is missing, cannot be read, or its axes are unclear.
+        If the file does not exist or cannot be read, or if its axes are unclear.
 
     Examples
     --------
@@ -75,12 +75,12 @@ def content(path: str | os.PathLike[str], key: str | None = None) -> Content:
     Raises
     ------
     DatasetError
-        If the file is missing or cannot be read.
+        If the file does not exist or cannot be read.
     """
     source, inside = split_key(path)
     key = key or inside
     if not source.is_file() and not source.is_dir():
-        raise DatasetError(f"no file {source}")
+        raise DatasetError(f"the file {source} does not exist")
     with _naming_file(source):
         found = _content(source, key)
     numbers = None if found.numbers is None else _named(source, found.numbers)
@@ -88,7 +88,7 @@ def content(path: str | os.PathLike[str], key: str | None = None) -> Content:
 
 
 def _named(source: Path, pixels: OnDisk) -> OnDisk:
-    """Return an array whose errors name the file, since pixels may be read long after the file was opened."""
+    """Return an array whose errors name the file, because pixels may be read long after the file was opened."""
     read = pixels.read
 
     def named(box: Box) -> npt.NDArray[Any]:
@@ -100,7 +100,7 @@ def _named(source: Path, pixels: OnDisk) -> OnDisk:
 
 @contextmanager
 def _naming_file(source: Path) -> Iterator[None]:
-    """Turn any error into a DatasetError that names the file: readers raise all kinds of exceptions on broken files."""
+    """Turn any error into a DatasetError that names the file; readers raise all kinds of exceptions on broken files."""
     try:
         yield
     except DatasetError:
@@ -122,7 +122,7 @@ def _content(source: Path, key: str | None) -> Content:
     if suffix in MICROSCOPES:
         return bioio.content(source, key)
     if key:
-        raise DatasetError(f"files of this format have no arrays or scenes inside: {source}; leave out ':{key}'")
+        raise DatasetError(f"{source} is in a format without arrays or scenes inside a file: leave out ':{key}'")
     return tiff.content(source) if suffix in TIFF else pictures.content(source)
 
 

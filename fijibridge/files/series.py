@@ -1,4 +1,4 @@
-"""Images made of many files: stacks of planes, channels and frames, and mosaics of tiles."""
+"""Images stored in many files: stacks of planes, channels and frames, and mosaics of tiles."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ def stacked(axes: str, members: Mapping[tuple[int, ...], str], load: Callable[[s
     Parameters
     ----------
     axes
-        The new axes, such as ``"tz"``.
+        Names of the new axes, such as ``"tz"``.
     members
         Name of the file or mosaic at each 0-based position along these axes. No position may be missing.
     load
-        Function that returns the content of a file or mosaic. The first one determines axes, shape and type.
+        Function that returns the content of a file or mosaic, given its name. The first file or mosaic determines axes,
+        shape and type.
 
     Raises
     ------
     DatasetError
-        If the files already have one of the new axes, or (when they are read) differ in shape or type.
+        If the files already have one of the new axes, or differ in shape or type, which is noticed when they are read.
     """
     first = load(members[(0,) * len(axes)])
     inner = first.dims or last_dims(first.pixels.ndim)
@@ -38,7 +39,7 @@ def stacked(axes: str, members: Mapping[tuple[int, ...], str], load: Callable[[s
     if double:
         raise DatasetError(
             f"the axis {double[0]!r} is in the pattern and also in the file {members[(0,) * len(axes)]}, whose axes "
-            f"are {inner!r}: leave it out of the pattern, or give the axes of the files with dims"
+            f"are {inner!r}: leave {double[0]!r} out of the pattern, or give the files' axes with dims"
         )
     lengths = tuple(1 + max(place[n] for place in members) for n in range(len(axes)))
     shape = (*lengths, *first.pixels.shape)
@@ -60,7 +61,8 @@ def stacked(axes: str, members: Mapping[tuple[int, ...], str], load: Callable[[s
 def _same_kind(member: str, found: OnDisk, first: OnDisk) -> None:
     if (found.shape, found.dtype) != (first.shape, first.dtype):
         raise DatasetError(
-            f"{member} is {found.shape} {found.dtype}, but the first file of its series is {first.shape} {first.dtype}"
+            f"{member} has shape {found.shape} and type {found.dtype}, but the first file of its series has shape "
+            f"{first.shape} and type {first.dtype}"
         )
 
 
@@ -70,16 +72,16 @@ def mosaic(tiles: Sequence[tuple[str, tuple[int, int]]], load: Callable[[str], C
     Parameters
     ----------
     tiles
-        Name of the file of each tile, and position (y, x) of its first pixel in the mosaic.
+        For each tile, the name of its file and the position (y, x) of its first pixel in the mosaic.
     load
-        Function that returns the content of a file.
+        Function that returns the content of a file, given its name.
     what
-        Name of the mosaic, for messages.
+        Name of the mosaic, used in messages.
 
     Raises
     ------
     DatasetError
-        If the tiles differ in type or along an axis other than y and x, or a position is negative.
+        If the tiles differ in type or in length along an axis other than y and x, or a position is negative.
     """
     contents = [(load(tile), place) for tile, place in tiles]
     first = contents[0][0]
@@ -101,7 +103,7 @@ def mosaic(tiles: Sequence[tuple[str, tuple[int, int]]], load: Callable[[str], C
 
 
 def _paste(out: npt.NDArray[Any], box: Box, tile: OnDisk, starts: Mapping[int, int]) -> None:
-    """Copy the part of a tile that is inside the box to `out`, which contains the pixels of the box."""
+    """Copy the part of a tile that is inside `box` to `out`, the array of the box's pixels."""
     source, target = [], []
     for axis, part in enumerate(box):
         start = starts.get(axis, 0)
@@ -125,11 +127,12 @@ def _check_tiles(
     first = contents[0][0].pixels
     for (name, place), (content, _) in zip(tiles, contents, strict=True):
         if min(place) < 0:
-            raise DatasetError(f"{what}: the tile {name} has the offset {place}; expected offsets from 0, in pixels")
+            raise DatasetError(f"{what}: the tile {name} has the offset {place}; expected at least 0 pixels")
         if rest(content.pixels) != rest(first):
             raise DatasetError(
-                f"{what}: the tile {name} is {content.pixels.shape} {content.pixels.dtype}, but the tile {tiles[0][0]} "
-                f"is {first.shape} {first.dtype}; tiles may differ only in y and x"
+                f"{what}: the tile {name} has shape {content.pixels.shape} and type {content.pixels.dtype}, but the "
+                f"tile {tiles[0][0]} has shape {first.shape} and type {first.dtype}; expected tiles that differ only "
+                "in height and width"
             )
 
 
@@ -150,7 +153,7 @@ def grid(
     >>> grid({(0, 0): (10, 20), (0, 1): (10, 15)}, overlap=(0, 4))
     {(0, 0): (0, 0), (0, 1): (0, 16)}
     """
-    # a row is as high as its first tile, a column as wide as its first
+    # each row is as high as its first tile, and each column as wide as its first tile
     heights = {r: shapes[r, c][0] for r, c in reversed(list(shapes))}
     widths = {c: shapes[r, c][1] for r, c in reversed(list(shapes))}
     tops = {r: sum(heights[i] - overlap[0] for i in range(r)) for r in heights}

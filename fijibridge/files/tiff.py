@@ -1,6 +1,6 @@
 """Reader of plain, ImageJ and OME-TIFF, with axes, calibration and channel names.
 
-The pixels of a TIFF may be in other files (OME-TIFF, NDTiff, links). Only files in its own folder are read.
+The pixels of a TIFF may be in other files (OME-TIFF, NDTiff, links). Only files in the folder of the TIFF are read.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def content(source: Path) -> Content:
     Raises
     ------
     DatasetError
-        If it contains several images that are not planes of one image.
+        If the TIFF contains several images that are not planes of one image.
     """
     with _series(source) as (file, planes):
         series = planes[0]
@@ -55,7 +55,7 @@ def content(source: Path) -> Content:
 
 @contextmanager
 def _series(source: Path) -> Iterator[tuple[tifffile.TiffFile, list[tifffile.TiffPageSeries]]]:
-    """Open a TIFF, and yield the series that make up its image: a single one, or one per plane."""
+    """Open a TIFF, and yield the series that make up its image: a single series, or one series per plane."""
     with tifffile.TiffFile(source) as file:
         if file.is_ome:
             _refuse_names_elsewhere(source, _named_by_ome(file.ome_metadata or ""))
@@ -71,12 +71,12 @@ def _series(source: Path) -> Iterator[tuple[tifffile.TiffFile, list[tifffile.Tif
 
 
 def _of_one_image(source: Path, file: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
-    """Return the series of the image, without series of other files and without thumbnails.
+    """Return the series that make up the image, without thumbnails and series from other files.
 
     Raises
     ------
     DatasetError
-        If several series remain that are not single pages with the same shape and type.
+        If several series remain, unless they are single pages of equal shape and type.
     """
     found = list(file.series)
     if len(found) == 1:
@@ -101,9 +101,9 @@ def _is_beside(series: tifffile.TiffPageSeries) -> bool:
 
 
 def _named_by_ome(metadata: str) -> set[str]:
-    """Return the names of files in OME-XML.
+    """Return the file names in OME-XML.
 
-    The XML is parsed as in tifffile, which expands entities; a plain text search would miss names that contain them.
+    The XML is parsed as in tifffile, which expands entities; a text search would miss names that contain entities.
     """
     try:
         root = ElementTree.fromstring(metadata)
@@ -113,7 +113,7 @@ def _named_by_ome(metadata: str) -> set[str]:
 
 
 def _refuse_names_elsewhere(source: Path, names: Iterable[str]) -> None:
-    """Refuse a TIFF whose pixels are outside its own folder, directly or through a link."""
+    """Refuse a TIFF whose pixels are outside the folder of the TIFF, directly or through a link."""
     folder = source.resolve().parent
     for name in names:
         if not (source.parent / name).resolve().is_relative_to(folder):
@@ -142,9 +142,7 @@ def _part(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, box: Box) ->
     import zarr
 
     everything = box == whole(tuple(series.shape))
-    if (
-        everything and series.keyframe.parent is file
-    ):  # asarray() reads this file at the offsets of pages in other files
+    if everything and series.keyframe.parent is file:  # asarray() would look in this file for pages of other files
         return np.asarray(series.asarray())
     store: Any = series.aszarr()
     try:
@@ -180,6 +178,6 @@ def _ome_calibration(file: tifffile.TiffFile) -> dict[str, Any]:
 
 
 def plain_unit(name: str) -> str:
-    r"""Return a unit with ImageJ's ``\uXXXX`` escapes decoded, and micrometres in any spelling as ``um``."""
+    r"""Return a unit with ImageJ's ``\uXXXX`` escapes decoded and in its usual spelling, such as ``um``."""
     name = re.sub(r"\\u([0-9A-Fa-f]{4})", lambda code: chr(int(code.group(1), 16)), name)
     return usual_unit(name)

@@ -1,4 +1,4 @@
-"""Atomic writers of files and folders: each is written beside its path, then moved there when it is complete."""
+"""Atomic writers: a file or folder is written under a temporary name, and moved to its path when it is complete."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb+") as file:  # make sure that it is on disk before the old file is replaced
+        with temporary.open("rb+") as file:  # make sure that the data are on disk before the old file is replaced
             os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:
@@ -62,10 +62,10 @@ def atomic_folder(path: str | os.PathLike[str], replace: bool = False) -> Iterat
     Parameters
     ----------
     path
-        Final path of the folder. Until the end, the folder is called ``.NAME-….partial``. Only a killed process leaves
-        such a folder behind; the next call then logs a warning.
+        Final path of the folder. Until the ``with`` block ends, the folder is called ``.NAME-….partial``. Only a killed
+        process leaves such a folder behind; the next call then logs a warning.
     replace
-        Replace an existing file or folder at `path`, which is removed once the new folder is in place.
+        Replace an existing file or folder at `path`. It is removed once the new folder is in place.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def atomic_folder(path: str | os.PathLike[str], replace: bool = False) -> Iterat
 
 
 def _swap(folder: Path, target: Path) -> None:
-    """Replace an existing folder or file by a new folder; on an error, restore the old one."""
+    """Replace an existing folder or file with a new folder; on an error, restore the old one."""
     old = folder.with_name(folder.name + ".old")
     target.rename(old)
     try:
@@ -134,7 +134,7 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write a value as readable JSON, atomically."""
+    """Write a value as indented JSON, atomically."""
     with atomic(path) as temporary:
         temporary.write_text(
             json.dumps(value, indent=2, ensure_ascii=False, default=_plain_number) + "\n", encoding="utf-8"
@@ -142,7 +142,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 
 def _plain_number(value: Any) -> Any:
-    """Convert numpy numbers and paths to types that JSON has."""
+    """Convert a numpy number or a path to a type that JSON supports."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, os.PathLike):
@@ -151,7 +151,7 @@ def _plain_number(value: Any) -> Any:
 
 
 def _escaped(name: str) -> str:
-    """Escape non-ASCII characters as ImageJ does: the metadata of an ImageJ TIFF are ASCII."""
+    """Escape non-ASCII characters as ImageJ does, because the metadata of an ImageJ TIFF are ASCII."""
     return "".join(c if c.isascii() else f"\\u{ord(c):04X}" for c in name)
 
 
@@ -162,12 +162,12 @@ def write_image(image: Array, path: str | os.PathLike[str], software: str | None
     Parameters
     ----------
     image
-        Array or DataArray, as for :func:`fijibridge.as_image`. Pixel types that ImageJ lacks are converted or refused,
+        Array or DataArray, as for :func:`fijibridge.as_image`. Pixel types that ImageJ lacks are converted or refused;
         see :func:`fijibridge.image.imagej_pixels`.
     path
-        File to write; its folder is created if needed.
+        File to write. Its folder is created if it does not exist.
     software
-        Name of the writing program, stored in the file.
+        Name of the program that writes the file; it is stored in the file.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from fijibridge.errors import DatasetError
 
 
 class InsideStore(LocalStore):
-    """A read-only store that resolves each path before opening it."""
+    """A read-only store that resolves each path before opening it, and refuses paths outside its folder."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root, read_only=True)

@@ -1,8 +1,8 @@
 """Images: :class:`xarray.DataArray` with named axes, pixel sizes and units.
 
-Dimensions are a subset of ``t c z y x`` in that order (OME order, lower case, without missing axes). Every axis except
-``c`` has a coordinate, the position of each pixel's *centre* in ``unit``. Coordinates are computed from a pixel size
-and an origin, so that a crop keeps its position::
+Dimensions are a subset of ``t c z y x`` in that order (OME order, in lower case); missing axes are left out. Every axis
+except ``c`` has a coordinate, the position of each pixel's *centre* in ``unit``. Coordinates are computed from a pixel
+size and an origin, so that a crop keeps its position::
 
     >>> import numpy as np
     >>> image = as_image(np.zeros((4, 6)), pixel_size=0.5, unit="um")

@@ -39,7 +39,7 @@ def in_order(image: Array) -> Array: ...
 
 
 def in_order(image: Array) -> Array:
-    """Return a DataArray with its axes renamed to ours and sorted in the order ``t c z y x``.
+    """Return a DataArray with its axes renamed and sorted to ``t c z y x``.
 
     Plain arrays, whose axes have no names, and DataArrays with unknown axes are returned unchanged.
     """
@@ -50,7 +50,7 @@ def in_order(image: Array) -> Array:
 
 
 def sort_axes(image: xr.DataArray) -> xr.DataArray:
-    """Return an image that has our axis names, with its axes sorted in the order ``t c z y x``."""
+    """Return an image with its axes, which are already named ``t c z y x``, sorted in this order."""
     ordered = tuple(d for d in DIMS if d in image.dims)
     return image if image.dims == ordered else image.transpose(*ordered)
 
@@ -64,10 +64,10 @@ def with_our_axes(image: Any) -> Any: ...
 
 
 def with_our_axes(image: Any) -> Any:
-    """Rename the axes of a DataArray from another library to ours.
+    """Rename the axes of a DataArray from another library to ``t c z y x``.
 
-    Coordinates are kept, except channel names that are numbers; attributes with plain values are kept too. DataArrays
-    with unknown axes, and anything that is not a DataArray, are returned unchanged.
+    Coordinates are kept, except channel names that are numbers. Attributes are reduced to :func:`plain_attrs`.
+    DataArrays with unknown axes, and anything that is not a DataArray, are returned unchanged.
     """
     if not isinstance(image, xr.DataArray) or set(image.dims) <= set(DIMS):
         return image
@@ -96,7 +96,7 @@ def with_our_axes(image: Any) -> Any:
 
 
 def plain_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the attributes that can be stored in files: strings, numbers, and arrays and lists of them.
+    """Return the attributes that can be stored in files: strings, numbers, and arrays or lists of strings or numbers.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def check_axes(found: Sequence[str]) -> None:
-    """Refuse axes that are unknown or given twice, and images without y and x.
+    """Refuse unknown or repeated axes, and images that lack y or x.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def check_axes(found: Sequence[str]) -> None:
 
 
 def refuse_channels_last(shape: tuple[int, ...]) -> None:
-    """Refuse the shape of a plain array that does not have 2 to 5 axes, or seems to have colours in its last axis.
+    """Refuse the shape of a plain array if it does not have 2 to 5 axes, or seems to have colours in its last axis.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def last_dims(ndim: int) -> str:
 
 
 def channel_names(labels: Sequence[str], channels: int) -> list[str] | None:
-    """Return channel names from the labels of all planes; None unless all planes of each channel have the same label.
+    """Return channel names from the labels of all planes; None if the planes of a channel differ in label.
 
     Examples
     --------

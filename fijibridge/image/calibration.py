@@ -14,7 +14,7 @@ from fijibridge.image.axes import DIMS, SPATIAL, Array, in_order, with_our_axes
 
 PIXEL = "pixel"
 MICROMETRES = {"nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6, "inch": 25400.0}
-"""Known units of length, each in micrometres."""
+"""Length of each known unit, in micrometres."""
 _SPELLINGS = {  # the micro sign and the Greek mu look alike
     **dict.fromkeys(("\u00b5m", "\u03bcm", "micron", "microns", "micrometer", "micrometre"), "um"),
     "nanometer": "nm",
@@ -27,23 +27,23 @@ PerAxis: TypeAlias = "float | Mapping[str, float]"
 
 
 def pixel_size(image: xr.DataArray) -> dict[str, float]:
-    """Return the pixel size per axis, in :func:`unit`; for ``t``, the frame interval in :func:`time_unit`."""
+    """Return the pixel size of each axis in :func:`unit`; for ``t``, the frame interval in :func:`time_unit`."""
     return read_calibration(image)[0]
 
 
 def origin(image: xr.DataArray) -> dict[str, float]:
-    """Return the coordinate of the centre of the first pixel per axis, in :func:`unit`."""
+    """Return the coordinate of the first pixel's centre along each axis, measured in :func:`unit`."""
     return read_calibration(image)[1]
 
 
 def unit(image: xr.DataArray) -> str:
-    """Return the unit of the spatial axes, ``"pixel"`` if unknown."""
+    """Return the unit of the spatial axes; ``"pixel"`` if it is unknown."""
     units = read_calibration(image)[2]
     return next((units[d] for d in ("x", "y", "z") if d in units), PIXEL)
 
 
 def time_unit(image: xr.DataArray) -> str:
-    """Return the unit of the frame interval, ``"frame"`` if unknown."""
+    """Return the unit of the frame interval; ``"frame"`` if it is unknown."""
     return read_calibration(image)[2].get("t", "frame")
 
 
@@ -59,7 +59,7 @@ def usual_unit(name: str) -> str:
 
 
 def per_axis(value: PerAxis | None, what: str) -> dict[str, float]:
-    """Return a size or origin by axis; a single number applies to y and x.
+    """Return a pixel size or origin as a dict by axis; a single number applies to y and x.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def per_axis(value: PerAxis | None, what: str) -> dict[str, float]:
 def with_coordinates(
     image: xr.DataArray, sizes: dict[str, float], origins: dict[str, float], units: dict[str, str], name: Hashable
 ) -> xr.DataArray:
-    """Return an image with coordinates made from pixel sizes, origins and units per axis."""
+    """Return an image with coordinates computed from the pixel size, origin and unit of each axis."""
     coords: dict[Hashable, Any] = {k: v for k, v in image.coords.items() if k not in DIMS or k == "c"}
     for d in ("t", *SPATIAL):
         if d not in image.dims and d not in sizes:
@@ -94,10 +94,10 @@ def with_coordinates(
 
 
 def read_calibration(image: xr.DataArray) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:
-    """Return pixel sizes, origins and units per axis, read from the coordinates.
+    """Return the pixel size, origin and unit of each axis, read from the coordinates.
 
-    Coordinates remain correct after cropping, striding and block averaging; the stored pixel size only removes their
-    rounding errors.
+    Coordinates remain correct after cropping, striding and block averaging. The stored pixel size only removes the
+    rounding errors of the coordinates.
     """
     sizes, origins, units = {}, {}, {}
     image = with_our_axes(image)
@@ -113,7 +113,7 @@ def read_calibration(image: xr.DataArray) -> tuple[dict[str, float], dict[str, f
 
 
 def _undated(coordinate: xr.DataArray) -> xr.DataArray:
-    """Convert timedeltas, which xarray makes of numbers stored with a time unit, back to numbers in that unit."""
+    """Convert timedeltas back to numbers, because xarray decodes numbers stored with a time unit to timedeltas."""
     if coordinate.dtype.kind != "m":
         return coordinate
     unit = str(coordinate.encoding.get("units", "seconds"))
@@ -124,7 +124,7 @@ def _undated(coordinate: xr.DataArray) -> xr.DataArray:
 
 
 def _step(dim: str, values: npt.NDArray[np.float64], stored: float | None) -> float:
-    """Return the step of evenly spaced coordinates: the stored one if it agrees, since it has no rounding error."""
+    """Return the step of evenly spaced coordinates: the stored step if it agrees, because it has no rounding error."""
     if len(values) < 2:
         return 1.0 if stored is None else float(stored)
     step = float((values[-1] - values[0]) / (len(values) - 1))
@@ -141,7 +141,7 @@ def same_shape(**images: Array) -> tuple[int, ...]:
     Raises
     ------
     ImageError
-        If two images differ; the message names them.
+        If two images differ in one of these; the message names both.
     """
     (first, reference), *rest = ((name, in_order(image)) for name, image in images.items())
     for other, image in rest:
@@ -161,9 +161,9 @@ def _refuse_different_origin(a: str, first: Array, b: str, second: Array) -> Non
     starts, other_starts = origin(first), origin(second)
     for d in set(first.dims) & set(second.dims) & set(steps) & set(other_steps):
         if abs(steps[str(d)] - other_steps[str(d)]) > 1e-3 * steps[str(d)]:
-            raise ImageError(f"pixel size in {d} differs: {a} {steps[str(d)]:g}, {b} {other_steps[str(d)]:g}")
+            raise ImageError(f"{a} has pixel size {steps[str(d)]:g} in {d}, but {b} has {other_steps[str(d)]:g}")
         if abs(starts[str(d)] - other_starts[str(d)]) > 0.01 * steps[str(d)]:
             raise ImageError(
-                f"{a} and {b} are crops from different places: {d} starts at {starts[str(d)]:g} and "
-                f"{other_starts[str(d)]:g}"
+                f"{a} and {b} are crops from different places: {d} starts at {starts[str(d)]:g} in the first and at "
+                f"{other_starts[str(d)]:g} in the second"
             )

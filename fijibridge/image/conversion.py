@@ -24,7 +24,7 @@ from fijibridge.image.axes import (
 from fijibridge.image.calibration import PerAxis, per_axis, read_calibration, with_coordinates
 
 ImageT = TypeVar("ImageT", xr.DataArray, npt.NDArray[Any])
-"""Type of functions that return a DataArray for a DataArray, and a plain array for a plain array."""
+"""Type variable for functions that return a DataArray for a DataArray, and a plain array for a plain array."""
 
 
 def as_image(
@@ -36,7 +36,7 @@ def as_image(
     unit: str | Mapping[str, str] | None = None,
     name: str | None = None,
 ) -> xr.DataArray:
-    """Return an array as an image with named axes and calibration.
+    """Convert an array to an image with named axes and calibration.
 
     Parameters
     ----------
@@ -49,14 +49,14 @@ def as_image(
         Axes in the array's order, such as ``"yxc"``. The default is the last axes of ``t c z y x``: ``(y, x)``,
         ``(z, y, x)``, ``(c, z, y, x)``. Axes of a DataArray that keep their names keep their calibration.
     pixel_size
-        Distance between neighbouring pixels, in `unit`: one number for y and x, or one per axis; for ``t``, the frame
-        interval. Axes that the array lacks are allowed, such as z for a single plane.
+        Distance between neighbouring pixels, measured in `unit`: one number for y and x, or a number by axis; for
+        ``t``, the frame interval. Axes that the array lacks are allowed, such as z for a single plane.
     origin
-        Coordinate of the centre of the first pixel, in `unit`. By default, the origin stays the same in pixels.
+        Coordinate of the first pixel's centre, measured in `unit`. By default, the origin in pixels is kept.
     unit
-        Unit of the spatial axes, ``"pixel"`` if unknown. A mapping by axis can also set the unit of ``t``.
+        Unit of the spatial axes; ``"pixel"`` if it is unknown. A mapping by axis can also set the unit of ``t``.
     name
-        The title of the image.
+        Title of the image.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def as_image(
     image = sort_axes(_named_axes(with_our_axes(array), dims))
     sizes, origins, units = read_calibration(image)
     new_sizes = per_axis(pixel_size, "pixel_size")
-    # a corrected pixel size keeps the origin at the same pixel of the whole image
+    # with a corrected pixel size, the origin stays at the same pixel of the uncropped image
     origins = {d: o * new_sizes.get(d, sizes[d]) / sizes[d] for d, o in origins.items()}
     sizes |= new_sizes
     origins |= per_axis(origin, "origin")
@@ -95,7 +95,7 @@ def as_image(
 
 
 def _named_axes(array: npt.ArrayLike | xr.DataArray, dims: str | None) -> xr.DataArray:
-    """Return an array with checked axes, in their original order."""
+    """Return a DataArray with checked axis names; the order of the axes is unchanged."""
     if isinstance(array, xr.DataArray) and dims is None:
         check_axes([str(d) for d in array.dims])
         return array
@@ -111,7 +111,7 @@ def _named_axes(array: npt.ArrayLike | xr.DataArray, dims: str | None) -> xr.Dat
 
 
 def _kept(image: xr.DataArray, dims: Sequence[str]) -> dict[Hashable, xr.Variable]:
-    """Return the coordinates of axes that keep their names, and scalar coordinates of axes that are still missing."""
+    """Return the coordinates of axes that keep their names, and scalar coordinates of axes that are not in `dims`."""
     same = {old for old, new in zip(image.dims, dims, strict=True) if old == new}
     return {
         name: coordinate.variable
@@ -121,7 +121,7 @@ def _kept(image: xr.DataArray, dims: Sequence[str]) -> dict[Hashable, xr.Variabl
 
 
 def _unread(data: Any) -> Any:
-    """Return numpy and dask arrays unchanged, chunked ones (zarr, HDF5) as dask arrays, others as numpy arrays."""
+    """Return chunked arrays (zarr, HDF5) as dask arrays, numpy and dask arrays unchanged, others as numpy arrays."""
     if isinstance(data, np.ndarray) or hasattr(data, "__dask_graph__"):
         return data
     if all(hasattr(data, name) for name in ("shape", "dtype", "chunks")):
@@ -139,7 +139,7 @@ def like(array: npt.NDArray[Any], image: ImageT, name: str | None = None) -> Ima
     Parameters
     ----------
     array
-        The result, with the axes of `image` except ``c``; an additional first axis is ``c``.
+        The result. Its axes are those of `image` except ``c``; if it has one more axis, its first axis is ``c``.
     image
         Image that `array` was computed from. If it is a plain array, `array` is returned unchanged.
     name
@@ -157,7 +157,7 @@ def like(array: npt.NDArray[Any], image: ImageT, name: str | None = None) -> Ima
 
 
 def values(image: Array) -> npt.NDArray[Any]:
-    """Return the pixels as a numpy array; for a DataArray, with axes in the order ``t c z y x``."""
+    """Return the pixels as a numpy array; the axes of a DataArray are sorted in the order ``t c z y x``."""
     image = in_order(image)
     return np.asarray(image.values if isinstance(image, xr.DataArray) else image)
 

@@ -1,4 +1,4 @@
-"""Checks that an image is a label image: whole numbers, and neither a binary mask nor grey values."""
+"""Checks that an image is a label image: it has whole numbers, and is neither a binary mask nor grey values."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from fijibridge.errors import ImageError
 from fijibridge.image.axes import Array
 from fijibridge.image.conversion import values
 
-_MANY = 8  # more separate regions than one cell can have
-_SCATTERED = 4  # more regions per cell than cells have on average
+_MANY = 8  # a single id with this many separate regions is a mask, not one cell
+_SCATTERED = 4  # ids with more separate regions than this on average are grey values, not cells
 
 
 def as_labels(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
@@ -21,7 +21,7 @@ def as_labels(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
     Raises
     ------
     ImageError
-        For binary masks, floats that are not whole numbers, negative ids, and values that are not numbers.
+        If `labels` is a binary mask, or contains negative ids or values that are not whole numbers.
     """
     array = values(labels)
     if array.dtype == bool:
@@ -39,14 +39,14 @@ def as_labels(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
 
 
 def as_truth(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
-    """Return a label image of true cells as a plain integer array; like :func:`as_labels`, but refuses masks of cells.
+    """Return a label image of true cells as a plain integer array; unlike :func:`as_labels`, refuse masks with one id.
 
     Raises
     ------
     ImageError
-        As :func:`as_labels`, and if one id stands for many cells: it is the only id and has 8 or more 4-connected (in
-        3D 6-connected) regions, or more than one region if it is 255, as in Fiji's masks. A single cell in a few parts
-        is accepted.
+        As for :func:`as_labels`, and if the only id stands for many cells. This is assumed if the id has 8 or more
+        4-connected (in 3D 6-connected) regions, or 2 or more if it is 255, the value in Fiji's masks. A single cell in
+        a few parts is accepted.
     """
     array = as_labels(labels, name)
     only = int(array.max()) if array.size else 0
@@ -64,12 +64,13 @@ def as_truth(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
 
 
 def as_cells(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
-    """Return a label image as a plain integer array; like :func:`as_truth`, but refuses images of grey values.
+    """Return a label image as a plain integer array; unlike :func:`as_truth`, also refuse images of grey values.
 
     Raises
     ------
     ImageError
-        As :func:`as_truth`, and if each value has many separate regions, which is typical of grey values, not of cells.
+        As for :func:`as_truth`, and if the values have more than 4 separate regions on average and more than 8 in
+        total, which is typical of grey values, not of cells.
     """
     array = as_truth(labels, name)
     if not array.size or array.ndim > 3:

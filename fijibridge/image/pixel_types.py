@@ -20,7 +20,7 @@ def imagej_pixels(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     Raises
     ------
     ImageError
-        For complex numbers, empty arrays, and values that none of ImageJ's pixel types can represent.
+        If the array is empty or complex, or contains values that none of ImageJ's pixel types can represent.
 
     Examples
     --------
@@ -57,6 +57,6 @@ def _floats(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     lost = np.isinf(single) & np.isfinite(array)
     if lost.any():
         raise ImageError(
-            f"{array.dtype} values up to {np.abs(array[lost]).max():g} overflow ImageJ's 32 bits: scale them"
+            f"{array.dtype} values up to {np.abs(array[lost]).max():g} overflow ImageJ's 32-bit floats: scale them"
         )
     return single

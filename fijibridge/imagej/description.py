@@ -1,4 +1,4 @@
-"""Read the descriptions of images that the Java method ``fijibridge.Images.describe`` writes, without Java."""
+"""Reader of the image descriptions that the Java method ``fijibridge.Images.describe`` writes; it needs no Java."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ KEYS = frozenset({
 
 
 def is_rgb(said: Mapping[str, Any]) -> bool:
-    """Tell whether each pixel of the described image consists of three colours."""
+    """Return whether each pixel of the described image consists of three colours."""
     return bool(said["type"] == "RGB")
 
 
 def is_signed(said: Mapping[str, Any]) -> bool:
-    """Tell whether the described image has ImageJ's signed 16-bit type."""
+    """Return whether the described image has ImageJ's signed 16-bit type."""
     return bool(said["type"] == "signed 16-bit")
 
 
 def facts_of(said: Mapping[str, Any]) -> Facts:
-    """Return the properties in the description of an image.
+    """Convert the description of an image to its properties.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def _three(numbers: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _about(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all properties besides pixels and calibration, as :func:`fijibridge.imagej_info` does."""
+    """Return all properties except pixels and calibration, in the form of :func:`fijibridge.imagej_info`."""
     about: dict[str, Any] = {"id": int(said["id"]), "type": str(said["type"])}
     if said.get("slice_labels"):
         about["slice_labels"] = [str(label or "") for label in said["slice_labels"]]

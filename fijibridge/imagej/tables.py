@@ -1,4 +1,4 @@
-"""Tables and curves as ImageJ stores them: columns of doubles or text."""
+"""Conversion of tables and curves to the form in which ImageJ stores them: columns of doubles or text."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fijibridge.errors import ImageError, SessionError
 
 
 def columns_of(table: pd.DataFrame) -> dict[str, npt.NDArray[np.float64] | list[str]]:
-    """Return the columns of a table by name: numbers, with NaN for missing values, or text.
+    """Return the columns of a table by name, as arrays of numbers (NaN = missing) or lists of text.
 
-    The columns of a named index come first.
+    A named index becomes the first columns.
 
     Raises
     ------
@@ -39,19 +39,19 @@ def columns_of(table: pd.DataFrame) -> dict[str, npt.NDArray[np.float64] | list[
 
 
 def with_index(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose named index was converted into its first columns."""
+    """Return a table whose named index, if any, has become its first columns."""
     return table.reset_index() if any(name is not None for name in table.index.names) else table
 
 
 def _is_number(column: pd.Series) -> bool:
-    """Tell whether doubles can represent a column; integers above 2**53 are shown as text instead."""
+    """Return whether doubles can represent a column. Columns with integers above 2**53 are shown as text instead."""
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return False
     return not (pd.api.types.is_integer_dtype(column) and (column.abs() > 2**53).any())
 
 
 def curves_to_plot(curves: pd.DataFrame) -> tuple[npt.NDArray[np.float64], pd.DataFrame]:
-    """Return the index and the columns of curves as numbers.
+    """Return the index (x) and the columns (one per curve) as numbers.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def curves_to_plot(curves: pd.DataFrame) -> tuple[npt.NDArray[np.float64], pd.Da
     try:
         x, numbers = curves.index.to_numpy(float), curves.astype(float)
     except (TypeError, ValueError) as error:
-        raise ImageError(f"a plot needs numbers as values and as the index: {error}") from error
+        raise ImageError(f"a plot needs numbers in the index and in all columns: {error}") from error
     if not np.isfinite(numbers.to_numpy()).any():
         raise ImageError("there is nothing to plot: no column contains a finite number")
     return x, numbers

@@ -1,4 +1,4 @@
-"""Read and write ImageJ's ROI format: header fields, vertices, and many outlines at once.
+"""Reader and writer of ImageJ's ROI format. Many outlines are encoded at once.
 
 The layout is that of ``ij.io.RoiEncoder``: a header of 64 bytes, the coordinates, a second header of 64 bytes, the
 name, the properties and the point counters; numbers are big-endian.
@@ -38,11 +38,11 @@ class Header(NamedTuple):
     left, top, right, bottom
         Bounds in pixels.
     n
-        Number of vertices, 0 for a shape without vertices.
+        Number of vertices; 0 for a shape without vertices.
     shape_size
-        Number of floats in the path of a composite ROI, 0 for other ROIs.
+        Number of floats in the path of a composite ROI; 0 for other ROIs.
     stroke_width
-        In whole pixels.
+        Width of the line, in whole pixels.
     stroke, fill
         Colours as 0xAARRGGBB, 0 = none.
     arc
@@ -76,7 +76,7 @@ def header(data: bytes) -> Header:
     Raises
     ------
     RoiError
-        If the bytes are not an ImageJ ROI, or are fewer than the header promises.
+        If the bytes are not an ImageJ ROI, or are truncated.
     """
     if len(data) < HEADER or data[:4] != MAGIC:
         raise RoiError(
@@ -91,7 +91,7 @@ def header(data: bytes) -> Header:
     sub_pixel = options & SUB_PIXEL and version >= 222
     promised = HEADER + (4 * shape_size if shape_size > 0 else n * (12 if sub_pixel else 4))
     if len(data) < max(promised, second):
-        raise RoiError(f"truncated ImageJ ROI: {len(data)} bytes, but its header promises {max(promised, second)}")
+        raise RoiError(f"the ImageJ ROI is truncated: it has {len(data)} of {max(promised, second)} bytes")
     if version < 218:
         subtype = options = stroke = fill = arc = 0
     options &= ~SUB_PIXEL if version < 222 else 0xFFFF
@@ -105,7 +105,7 @@ def _signed(value: int) -> int:
 
 
 class SecondHeader(NamedTuple):
-    """Fields of the second header: hyperstack position, group, exact stroke width, offsets of the texts."""
+    """Fields of the second header: hyperstack position, group, exact stroke width, offsets of name and properties."""
 
     c: int
     z: int
@@ -131,18 +131,18 @@ def second_header(data: bytes, offset: int) -> SecondHeader:
 
 
 def text(data: bytes, offset: int, length: int) -> str:
-    """Read a name or properties."""
+    """Read the name or the properties, `length` UTF-16 characters at an offset; return ``""`` if there are none."""
     return data[offset : offset + 2 * length].decode("utf-16-be", "replace") if offset and length else ""
 
 
 def patched(data: bytes, offset: int, kind: str, *values: float) -> bytes:
-    """Return the bytes with numbers replaced, starting at an offset; `kind` is a format character of :mod:`struct`."""
+    """Return the bytes with `values` written at an offset; `kind` is a format character of :mod:`struct`."""
     packed = struct.pack(f">{len(values)}{kind}", *values)
     return data[:offset] + packed + data[offset + len(packed) :]
 
 
 def with_second_header(data: bytes) -> bytes:
-    """Return the bytes with a second header, adding one if it is missing, as in old files."""
+    """Return the bytes with a second header; add one if it is missing, as in old files."""
     if header(data).second:
         return data
     return patched(data, 60, "i", len(data)) + bytes(HEADER)
@@ -172,7 +172,7 @@ def with_texts(data: bytes, *, name: str | None = None, properties: str | None =
 
 
 def plain(head: Header) -> bool:
-    """Return whether a ROI consists only of integer vertices."""
+    """Return whether a ROI is stored as integer vertices only, without curves or sub-pixel coordinates."""
     return (
         head.type in (POLYGON, FREEHAND, TRACED) and not head.shape_size and not head.subtype
         and not head.options & (SPLINE_FIT | SUB_PIXEL)
@@ -180,13 +180,13 @@ def plain(head: Header) -> bool:
 
 
 def plain_vertices(data: list[bytes], heads: list[Header]) -> npt.NDArray[np.float64]:
-    """Read the vertices of :func:`plain` ROIs, concatenated: (n, 2) x, y."""
+    """Return the vertices of :func:`plain` ROIs, concatenated, as (n, 2) x, y."""
     counts = np.array([h.n for h in heads], np.int64)
     pieces = b"".join([d[HEADER : HEADER + 4 * h.n] for d, h in zip(data, heads, strict=True)])
     numbers = np.frombuffer(pieces, ">u2").astype(np.int64)
     numbers = np.where(numbers > 60535, 0, numbers)  # as in ImageJ: no vertex is left of or above the bounds
-    # A ROI with n vertices stores n x values, then n y values, all relative to its bounds: the x of its k-th vertex is
-    # at first + k, the y at first + k + n.
+    # A ROI with n vertices stores n x values, then n y values, all relative to its bounds. The x of vertex k is at
+    # index first + k, and its y at first + k + n.
     first = np.repeat(2 * (np.cumsum(counts) - counts), counts)
     within = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
     x = numbers[first + within] + np.repeat([h.left for h in heads], counts)
@@ -195,7 +195,7 @@ def plain_vertices(data: list[bytes], heads: list[Header]) -> npt.NDArray[np.flo
 
 
 def vertices(data: bytes, head: Header) -> npt.NDArray[np.float64]:
-    """Read the vertices of one ROI: (n, 2) x, y."""
+    """Return the vertices of one ROI as (n, 2) x, y."""
     if head.options & SUB_PIXEL:
         exact = np.frombuffer(data, ">f4", 2 * head.n, HEADER + 4 * head.n).astype(np.float32).reshape(2, head.n).T
         # ImageJ keeps the vertices relative to their bounds, as 32-bit floats.
@@ -206,7 +206,7 @@ def vertices(data: bytes, head: Header) -> npt.NDArray[np.float64]:
 
 
 def floats(data: bytes, offset: int, count: int) -> npt.NDArray[np.float64]:
-    """Read 32-bit floats."""
+    """Read `count` 32-bit floats at an offset."""
     return np.frombuffer(data, ">f4", count, offset).astype(float)
 
 
@@ -241,7 +241,7 @@ def encode_outlines(outlines: Outlines, position: int) -> list[bytes]:
     high = np.maximum.reduceat(outlines.vertices, begin) if len(begin) else low
     if high.size and high.max() > FARTHEST:
         raise RoiError(
-            f"a cell extends to pixel {high.max()}, but ImageJ's ROI format ends at {FARTHEST}: tile the image"
+            f"a cell extends to pixel {high.max()}, but ImageJ's ROI format ends at {FARTHEST}: split the image"
         )
     single = (last - first == 1) & (end - begin < 2**16)  # the vertex count is stored in 16 bits
     result: list[bytes] = [b""] * len(first)
@@ -260,7 +260,7 @@ def _encode_traced(
     outlines: Outlines, loops: npt.NDArray[np.int64], low: npt.NDArray[np.int32], high: npt.NDArray[np.int32],
     position: int,
 ) -> list[bytes]:  # fmt: skip
-    """Encode loops as traced ROIs, all at once, in one block of memory.
+    """Encode all loops as traced ROIs at once, in one block of memory.
 
     The ROIs follow each other in the block. They differ in size, so `at` contains the offset of each. A field is
     written for all ROIs at once, with one indexed assignment for each byte of the field. A ROI consists of the first
@@ -323,7 +323,7 @@ def _encode_composite(
     high: npt.NDArray[np.int32],
     position: int,
 ) -> bytes:
-    """Encode the loops of one cell as a composite ROI; ImageJ fills its path even-odd, so that holes stay empty."""
+    """Encode the loops of one cell as a composite ROI, whose holes stay empty because ImageJ fills it even-odd."""
     path = np.concatenate([_shape_path(part) for part in parts]).astype(">f4").tobytes()
     first = struct.pack(
         ">4shBxHHHHH18xi16xiI",
@@ -343,7 +343,7 @@ def _encode_composite(
 
 
 def _shape_path(loop: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
-    """Return a closed loop as an ImageJ path: 0 x y = move to, 1 x y = line to, 4 = close."""
+    """Return a closed loop in the format of ImageJ's paths: 0 x y = move to, 1 x y = line to, 4 = close."""
     path = np.ones((len(loop), 3), np.float32)
     path[0, 0] = 0
     path[:, 1:] = loop

@@ -29,6 +29,6 @@ def kind_of(header: format.Header) -> str:
     >>> kind_of(Roi.oval(2, 3, 4, 5).header)
     'oval'
     """
-    if header.shape_size:  # several parts; ImageJ stores their bounding box as the type
+    if header.shape_size:  # several parts; the stored type is the rectangle that bounds them
         return "composite"
     return _SUBTYPES.get(header.subtype) or _TYPES[header.type]

@@ -1,4 +1,4 @@
-"""Convert ROIs to label images and masks, and the cells of a label image to ROIs."""
+"""Conversion of ROIs to label images and masks, and of label images to ROIs."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int]) -> npt.NDArray[Any
     Parameters
     ----------
     rois
-        ROIs with an area. If all names are positive integers, with no duplicates on a slice, the names are the ids;
-        otherwise the ROIs are numbered from 1 in the given order.
+        ROIs with an area. If all names are positive integers, and no two ROIs on a slice have the same name, the names
+        are the ids; otherwise the ROIs are numbered from 1 in the given order.
     shape
         (Y, X) or (Z, Y, X). In a stack, a ROI is drawn on the slice of its position, or on all slices if it has none.
 
     Returns
     -------
     numpy.ndarray
-        ``uint16``, or ``uint32`` or ``uint64`` if the ids need it; 0 = background. Where ROIs overlap, the later one
-        wins.
+        ``uint16``, or ``uint32`` or ``uint64`` for larger ids; 0 = background. Where ROIs overlap, the later one wins.
 
     Raises
     ------
@@ -74,8 +73,8 @@ def rois_to_mask(
     shape
         (Y, X) or (Z, Y, X), as in :func:`rois_to_labels`.
     line_width
-        Width in pixels with which lines and the outlines of areas are drawn, with round ends. By default, areas are
-        filled, lines are drawn with their own stroke width and a point is one pixel, as by Edit ▸ Fill in ImageJ.
+        Width in pixels of the lines and the outlines of areas, which are drawn with round ends. By default, areas are
+        filled, lines are drawn with their own stroke width, and points are single pixels, as by Edit ▸ Fill in ImageJ.
 
     Returns
     -------
@@ -85,7 +84,7 @@ def rois_to_mask(
     Raises
     ------
     RoiError
-        If a ROI is an angle, an arrow, a text or an image, or if it is a point and `line_width` is given.
+        If a ROI is an angle, an arrow, text or an image, or if `line_width` is given and a ROI is a point.
     """
     mask = np.zeros(tuple(shape), bool)
     areas = [r for r in rois if line_width is None and r.kind in AREAS]
@@ -126,7 +125,7 @@ def _planes(image: npt.NDArray[Any], roi: Roi) -> list[npt.NDArray[Any]]:
 
 
 def _fill(image: npt.NDArray[Any], rois: Sequence[Roi], ids: Ints) -> None:
-    """Write the id of each ROI into its pixels; later ROIs win."""
+    """Write the id of each ROI into the ROI's pixels; where ROIs overlap, the later one wins."""
     runs = _runs(rois)
     stack = image if image.ndim == 3 else image[None]
     if image.ndim == 2:
@@ -140,7 +139,7 @@ def _fill(image: npt.NDArray[Any], rois: Sequence[Roi], ids: Ints) -> None:
 
 
 def _runs(rois: Sequence[Roi]) -> rasterization.Runs:
-    """Return the runs of all ROIs, sorted by ROI; ROIs with integer vertices are scanned together, others singly."""
+    """Return the pixel runs of all ROIs, sorted by ROI; those with integer vertices are scanned together."""
     plain: list[int] = []
     others: list[rasterization.Runs] = []
     for number, roi in enumerate(rois):
@@ -177,9 +176,9 @@ def _draw_line(plane: npt.NDArray[np.bool_], roi: Roi) -> None:
 
 
 def _draw_points(mask: npt.NDArray[np.bool_], roi: Roi) -> None:
-    """Mark points, each on its own slice if the points have slice numbers."""
+    """Mark the points of a ROI, each on the slice of that point if the points have slice numbers."""
     points = roi.paths()[0]
-    # ImageJ rounds several points, but truncates a single one.
+    # ImageJ rounds the coordinates of several points, but truncates those of a single point.
     whole = np.floor(points + 0.5) if len(points) > 1 else np.trunc(points)
     x, y = whole.astype(np.int64).T
     slices = np.array(roi.point_positions or [roi.position] * len(points))
@@ -202,20 +201,20 @@ def _draw_wide(plane: npt.NDArray[np.bool_], roi: Roi, width: float) -> None:
 
 
 def labels_to_rois(labels: Array) -> list[Roi]:
-    """Convert the cells of a label image to ROIs: one per id, named after the id.
+    """Convert the cells of a label image to ROIs, one per id, named after the id.
 
     Parameters
     ----------
     labels
-        (Y, X) or (Z, Y, X) integers, 0 = background; ids may have gaps. In 3D, each id gets one ROI per slice, whose
-        position is the number of the slice.
+        (Y, X) or (Z, Y, X) integers, 0 = background; ids need not be consecutive. In 3D, an id gets one ROI on each of
+        its slices, with the 1-based number of the slice as its position.
 
     Returns
     -------
     list of Roi
-        Sorted by slice, then by id. Outlines follow the edges of the pixels, so that filling an outline restores
-        exactly its pixels, and the area that ImageJ measures is exactly their number. An id that forms one region
-        without holes becomes a traced ROI, an id with holes or several regions a composite ROI.
+        Sorted by slice, then by id. Outlines follow pixel edges, so filling a ROI restores exactly the pixels of its
+        cell, and the area that ImageJ measures is the number of these pixels. An id that forms one region without
+        holes becomes a traced ROI; an id with holes or several regions becomes a composite ROI.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Turn ROIs into pixels with ImageJ's rules and rounding.
+"""Conversion of ROIs to pixels, with ImageJ's rules and rounding.
 
-Areas cover the pixels of ``ij.gui.Roi.getMask``, lines those that ``ImageProcessor.fill(Roi)`` draws. Each function
-follows the ImageJ code that it names, down to 32-bit coordinates; tests compare the results with ImageJ's pixel by
-pixel.
+Areas cover the pixels of ``ij.gui.Roi.getMask``, and lines the pixels that ``ImageProcessor.fill(Roi)`` draws. Each
+function follows the ImageJ code that it names, down to 32-bit coordinates; tests compare the results with ImageJ's
+pixel by pixel.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ import numpy.typing as npt
 from fijibridge.arrays import Floats, Ints
 
 Runs = npt.NDArray[np.int64]
-"""(4, n) with the rows owner, y, first x, and last x + 1; sorted by owner."""
+"""Runs of pixels: (4, n) with the rows owner (index of the shape), y, first x and last x + 1; sorted by owner."""
 
 
 # --- areas ------------------------------------------------------------------------------------------
 
 
 def polygon_runs(vertices: Floats, starts: Ints, owner: Ints) -> Runs:
-    """Scan closed polygons, all at once, with the even-odd rule for each owner.
+    """Return the runs of pixels in closed polygons, all at once; each owner is filled by the even-odd rule.
 
     Parameters
     ----------
     vertices
         (n, 2) x, y of all polygons, concatenated.
     starts
-        (n_polygons + 1,) index of the first vertex of each polygon, and finally the number of vertices.
+        (n_polygons + 1,) index of the first vertex of each polygon, followed by the number of vertices.
     owner
-        (n_polygons,) owner of each polygon, ascending; polygons with the same owner are parts or holes of one shape.
+        (n_polygons,) owner of each polygon, in ascending order. Polygons of one owner are parts or holes of one shape.
 
     Notes
     -----
@@ -66,7 +66,7 @@ def _scan(a: Floats, b: Floats, owner: Ints) -> Runs:
     keep = y1 < y2
     top, low, y1, y2, owner = top[keep], low[keep], y1[keep], y2[keep], owner[keep]
 
-    # x of the crossing in the first row. The tiny constant is PolygonFiller's and decides ties.
+    # x of the crossing in the first row. The tiny constant decides ties, as in PolygonFiller.
     slope = (low[:, 0] - top[:, 0]) / (low[:, 1] - top[:, 1])
     x = top[:, 0] + (y1 - top[:, 1] + 0.5) * slope + 1e-8
 
@@ -83,7 +83,7 @@ def _scan(a: Floats, b: Floats, owner: Ints) -> Runs:
 
 
 def _order(*keys: Ints) -> Ints:
-    """Return the order that sorts by the first key, then the second ...; keys are merged if they fit into 63 bits."""
+    """Return the indices that sort by the first key, then the second ...; keys that fit into 63 bits are merged."""
     if not len(keys[0]):
         return np.zeros(0, np.int64)
     combined, size = np.zeros(len(keys[0]), np.int64), 1
@@ -97,7 +97,7 @@ def _order(*keys: Ints) -> Ints:
 
 
 def oval_runs(left: int, top: int, right: int, bottom: int, owner: int) -> Runs:
-    """Scan an oval as ``ij.gui.OvalRoi.getMask`` does."""
+    """Return the runs of pixels in an oval, as ``ij.gui.OvalRoi.getMask`` computes them."""
     a, b = (right - left) / 2, (bottom - top) / 2
     y, x = np.ogrid[: bottom - top, : right - left]
     inside = (x - (a - 0.5)) ** 2 / a**2 + (y - (b - 0.5)) ** 2 / b**2 <= 1
@@ -144,7 +144,7 @@ def ellipse(start: Floats, end: Floats, ratio: float) -> tuple[Floats, tuple[int
     start, end
         (2,) x, y of the ends of the major axis.
     ratio
-        Length of the minor axis divided by that of the major axis.
+        Length of the minor axis divided by the length of the major axis.
 
     Returns
     -------
@@ -170,10 +170,10 @@ def ellipse(start: Floats, end: Floats, ratio: float) -> tuple[Floats, tuple[int
 
 
 def flattened(control: Floats, flatness: float = 0.01, level: int = 10) -> Floats:
-    """Turn a Bezier curve with 3 or 4 control points into a polyline, without the first point.
+    """Return a polyline for a Bezier curve with 3 or 4 control points, without its first point.
 
-    The curve is halved until flat, by the rule of ``java.awt.geom.FlatteningPathIterator``; ImageJ fills with a
-    flatness of 0.01.
+    The curve is halved until each half is flat, by the rule of ``java.awt.geom.FlatteningPathIterator``. ImageJ fills
+    with a flatness of 0.01.
     """
     if level == 0 or max(_distance(p, control[0], control[-1]) for p in control[1:-1]) < flatness:
         return control[-1:]
@@ -198,8 +198,8 @@ def _distance(point: Floats, start: Floats, end: Floats) -> float:
 def path_parts(path: Floats) -> list[Floats]:
     """Split the path of a composite ROI into parts, with curves flattened; each part is (n, 2) x, y.
 
-    The path is in the format of ``ij.gui.ShapeRoi``: 0 x y = move to, 1 x y = line to, 2 and 3 = curves through 2 and
-    3 further points, 4 = close.
+    The path is in the format of ``ij.gui.ShapeRoi``: 0 x y = move to, 1 x y = line to, 2 and 3 = Bezier curves with 2
+    and 3 further control points, 4 = close.
     """
     parts: list[list[Floats]] = []
     at = 0
@@ -221,8 +221,8 @@ def spline(vertices: Floats, closed: bool) -> Floats:
     """Return the points of a spline-fitted polygon or polyline, as ``ij.gui.PolygonRoi.fitSpline`` computes them.
 
     x and y are natural cubic splines, parametrized by the square root of the distance between vertices. For a closed
-    outline, up to 7 vertices are repeated at both ends, so that the ends meet smoothly. The 32-bit floats are those of
-    ``ij.measure.SplineFitter``: in a very thin outline, the last bits decide which pixels are inside.
+    outline, up to 7 vertices are repeated at both ends, so that the ends meet smoothly. Values are rounded to 32 bits
+    as in ``ij.measure.SplineFitter``, because in a very thin outline, the last bits decide which pixels are inside.
     """
     base = vertices.min(axis=0)
     points = (vertices - base).astype(np.float32)
@@ -271,7 +271,7 @@ def _cubic(nodes: npt.NDArray[np.float32], points: npt.NDArray[np.float32], at: 
 
 
 def _length(vertices: Floats, closed: bool) -> float:
-    """Return the length of a polygon as ImageJ computes it, with corners cut if it follows the edges of pixels."""
+    """Return the length of a line or polygon as in ImageJ, which cuts corners if a polygon follows pixel edges."""
     points = np.concatenate([vertices, vertices[:1]]) if closed else vertices
     steps = np.diff(points, axis=0)
     if not closed or (steps != 0).all(axis=1).any() or (vertices != np.floor(vertices)).any():
@@ -290,16 +290,16 @@ def _length(vertices: Floats, closed: bool) -> float:
 
 
 def java_round(values: Floats) -> Ints:
-    """Round to the nearest integer, halves up, as ``Math.round`` does."""
+    """Round to the nearest integer, and halves up, as Java's ``Math.round`` does."""
     # floor(values + 0.5) would round 0.49999999999999994 up.
     low = np.floor(values)
     return (low + (values - low >= 0.5)).astype(np.int64)
 
 
 def line_pixels(points: Floats, width: int, shape: Sequence[int]) -> tuple[Ints, Ints]:
-    """Return the x and y of the pixels of a line through points, some of them outside an image of `shape` (Y, X).
+    """Return x and y of the pixels of a line through points. Some pixels may be outside the image of `shape` (Y, X).
 
-    The line is drawn as by ``ij.process.ImageProcessor.lineTo``: one dot per step, from where it enters the image.
+    As in ``ij.process.ImageProcessor.lineTo``, the line has one dot per step and starts where it enters the image.
     """
     whole = java_round(points)
     low = np.array([-(width // 2) - 1] * 2)
@@ -345,7 +345,7 @@ def _dot(width: int) -> tuple[Ints, Ints]:
 
 
 def wide_line(start: Floats, end: Floats, width: float) -> Floats:
-    """Return the corners of a straight line wider than 1 px, in whole pixels, as ``ij.gui.Line.getPolygon`` does."""
+    """Return the corners, rounded to whole pixels, of a line wider than 1 px, as ``ij.gui.Line.getPolygon`` does."""
     along = end - start
     half = along * 0.5 / float(np.linalg.norm(along))  # half a unit vector
     across = np.array([half[1], -half[0]])
@@ -357,7 +357,10 @@ def wide_line(start: Floats, end: Floats, width: float) -> Floats:
 
 
 def draw_disc_line(plane: npt.NDArray[np.bool_], points: Floats, radius: float) -> None:
-    """Mark the pixels whose centre is within `radius` of a line; on a tie, those with the larger coordinate."""
+    """Mark the pixels whose centre is within `radius` of a line.
+
+    Of the centres at exactly this distance, only those on the side of larger coordinates count.
+    """
     for start, end in pairwise(points - 0.5 + 1e-6):
         low = np.maximum(np.floor(np.minimum(start, end) - radius), 0).astype(int)
         high = np.minimum(np.ceil(np.maximum(start, end) + radius), np.array(plane.shape[::-1]) - 1).astype(int)
@@ -373,7 +376,7 @@ def draw_disc_line(plane: npt.NDArray[np.bool_], points: Floats, radius: float) 
 
 
 def write_runs(plane: npt.NDArray[np.generic], runs: Runs, values: Sequence[int] | Ints) -> None:
-    """Write the value of each owner into its runs, clipped to the plane; later runs overwrite earlier ones."""
+    """Write the value of each owner into the owner's runs, clipped to the plane; later runs overwrite earlier ones."""
     height, width = plane.shape
     owner, y, start, stop = runs[:, (runs[1] >= 0) & (runs[1] < height)]
     start, stop = start.clip(0, width), stop.clip(0, width)

@@ -1,4 +1,4 @@
-"""A region of interest (ROI) of ImageJ, and files of ROIs."""
+"""ImageJ's regions of interest (ROIs), and the files that store them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Roi:
 
     Make a ROI with :meth:`polygon`, :meth:`rectangle`, :meth:`oval`, :meth:`line` or :meth:`points`, read it with
     :func:`read_rois`, or copy it from Fiji with ``fiji.rois()``. A ROI is immutable and wraps the bytes that ImageJ
-    stores: headers and vertices are decoded on demand, and thousands of ROIs are sent to Java in one call. Two ROIs are
-    equal if their bytes are equal.
+    stores, so thousands of ROIs can be sent to Java in one call. Headers and vertices are decoded on demand. Two ROIs
+    are equal if their bytes are equal.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class Roi:
 
     @classmethod
     def line(cls, xy: npt.ArrayLike, width: float = 1, name: str = "", position: int = 0) -> Roi:
-        """Make an open line through (n, 2) points, `width` pixels wide."""
+        """Make an open line through (n, 2) points, x before y; the line is `width` pixels wide."""
         data = _vertices(ROI_TYPE.POLYLINE, xy, name, position)
         data.stroke_width = round(width)
         data.float_stroke_width = float(width)
@@ -70,7 +70,7 @@ class Roi:
 
     @classmethod
     def points(cls, xy: npt.ArrayLike, name: str = "", position: int = 0) -> Roi:
-        """Make a multi-point ROI from (n, 2) points x, y."""
+        """Make a multi-point ROI from (n, 2) points, x before y."""
         return cls(_vertices(ROI_TYPE.POINT, np.atleast_2d(xy), name, position).tobytes())
 
     @classmethod
@@ -80,7 +80,7 @@ class Roi:
 
     @classmethod
     def oval(cls, x: int, y: int, width: int, height: int, name: str = "", position: int = 0) -> Roi:
-        """Make the oval inscribed in a rectangle, in whole pixels."""
+        """Make the oval inscribed in the rectangle with its upper left corner at (x, y), in whole pixels."""
         return cls(_box(ROI_TYPE.OVAL, x, y, width, height, name, position))
 
     @classmethod
@@ -100,7 +100,7 @@ class Roi:
 
     @cached_property
     def data(self) -> ImagejRoi:
-        """Copy of all fields of ImageJ's file format, as a :class:`roifile.ImagejRoi`."""
+        """All fields of ImageJ's file format, as a :class:`roifile.ImagejRoi`; changing it does not change the ROI."""
         return ImagejRoi.frombytes(self._bytes)
 
     @cached_property
@@ -120,7 +120,7 @@ class Roi:
 
     @property
     def kind(self) -> str:
-        """Kind in ImageJ's terms: polygon, rectangle, oval, freehand, traced, composite, line, point ..."""
+        """Kind, named as in ImageJ: polygon, rectangle, oval, freehand, traced, composite, line, point ..."""
         return kind_of(self.header)
 
     @property
@@ -129,7 +129,7 @@ class Roi:
         head = self.header
         if head.type in (format.RECTANGLE, format.OVAL) and head.options & format.SUB_PIXEL and not head.shape_size:
             x, y, width, height = format.floats(self._bytes, 18, 4)
-            left, top = int(x), int(y)  # towards 0, as ImageJ rounds
+            left, top = int(x), int(y)  # rounded towards 0, as in ImageJ
             return left, top, left + math.ceil(width), top + math.ceil(height)
         if self._is_ellipse:
             return self._ellipse[1]
@@ -187,14 +187,14 @@ class Roi:
         return positions if any(positions) else []
 
     def _point_words(self) -> list[int]:
-        """Return the integer stored for each point: its slice number, with its counter in the last 8 bits."""
+        """Return the integer stored for each point: its slice number, followed by 8 bits with its counter."""
         offset = self._second.counters_offset
         if self.kind != "point" or not offset:
             return []
         return [int(word) for word in np.frombuffer(self._bytes, ">i4", self.header.n, offset)]
 
     def renamed(self, name: str) -> Roi:
-        """Return a copy with another name."""
+        """Return a copy with a new name."""
         return Roi(format.with_texts(self._bytes, name=str(name)))
 
     def styled(
@@ -206,7 +206,7 @@ class Roi:
         group: int | None = None,
         properties: dict[str, str] | None = None,
     ) -> Roi:
-        """Return a copy with another style.
+        """Return a copy with a new style; parameters that are None leave their part of the style unchanged.
 
         Parameters
         ----------
@@ -217,7 +217,7 @@ class Roi:
         group
             ImageJ's group, 0 to 255; when ImageJ reads the ROI, the group determines the stroke colour.
         properties
-            Properties that replace all existing ones.
+            New properties, which replace all existing ones.
         """
         data = format.with_second_header(self._bytes)
         second = self.header.second or len(self._bytes)
@@ -227,11 +227,11 @@ class Roi:
             data = format.patched(data, 44, "I", argb(fill))
         if width is not None:
             if not 0 <= width < 2**15:
-                raise RoiError(f"width {width}; expected a number of pixels")
+                raise RoiError(f"width is {width}; expected a number of pixels, at least 0")
             data = format.patched(format.patched(data, 34, "H", int(width)), second + 36, "f", width)
         if group is not None:
             if not 0 <= group <= 255:
-                raise RoiError(f"group {group}; expected 0 to 255")
+                raise RoiError(f"group is {group}; expected 0 to 255")
             data = format.patched(data, second + 30, "B", group)
         if properties is not None:
             text = "".join(f"{key}: {value}\n" for key, value in sorted(properties.items()))
@@ -239,21 +239,21 @@ class Roi:
         return Roi(data)
 
     def at(self, position: int = 0, *, c: int = 0, z: int = 0, t: int = 0) -> Roi:
-        """Return a copy on another slice of a stack or at another hyperstack position; 1-based, 0 = all."""
+        """Return a copy at another slice (`position`) or hyperstack position (`c`, `z`, `t`); 1-based, 0 = all."""
         data = format.with_second_header(self._bytes)
         data = format.patched(data, 56, "i", position)
         return Roi(format.patched(data, (self.header.second or len(self._bytes)) + 4, "i", c, z, t))
 
     def paths(self) -> list[Floats]:
-        """Return the vertices of each part, (n, 2) arrays of x, y.
+        """Return the vertices of each part as an array of (n, 2) x, y.
 
-        Holes are parts too. A closed part does not repeat its first vertex. Curves are returned as the many short lines
-        with which ImageJ approximates them.
+        Holes are parts too. A closed part does not repeat its first vertex. Curves are returned as the short lines by
+        which ImageJ approximates them.
 
         Raises
         ------
         RoiError
-            If this kind has no vertices.
+            If a ROI of this kind has no vertices.
         """
         head, kind = self.header, self.kind
         if kind == "composite":
@@ -266,7 +266,7 @@ class Roi:
             return [np.array([(left, top), (right, top), (right, bottom), (left, bottom)], float)]
         if kind in ("line", "arrow"):
             return [format.floats(self._bytes, 18, 4).reshape(2, 2)]
-        if kind == "rotated_rect" and head.type == format.FREEHAND:  # other types are polygons to ImageJ too
+        if kind == "rotated_rect" and head.type == format.FREEHAND:  # ImageJ, too, treats other types as polygons
             ends = format.floats(self._bytes, 18, 4).reshape(2, 2)
             return [rasterization.rotated_rectangle(ends[0], ends[1], float(format.floats(self._bytes, 52, 1)[0]))]
         if self._is_ellipse:
@@ -347,7 +347,7 @@ def _color_name(value: int) -> str | None:
 def _refuse_too_far(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> None:
     if low.min() < -5000 or high.max() > format.FARTHEST:
         where = f"from {low.tolist()} to {high.tolist()} (x, y)"
-        raise RoiError(f"a ROI extends {where}, but ImageJ's format only from -5000 to {format.FARTHEST}")
+        raise RoiError(f"a ROI extends {where}, but ImageJ's format covers only -5000 to {format.FARTHEST}")
 
 
 def _vertices(kind: ROI_TYPE, xy: npt.ArrayLike, name: str, position: int) -> ImagejRoi:
@@ -398,7 +398,7 @@ def read_rois(path: str | os.PathLike[str]) -> list[Roi]:
     """
     source = Path(path)
     if not source.is_file():
-        raise RoiError(f"no file {source}; expected a .roi file, a .zip of .roi files, or a TIFF with an overlay")
+        raise RoiError(f"{source} is not a file; expected a .roi file, a .zip of .roi files, or a TIFF with an overlay")
     try:
         if source.suffix.lower() == ".zip":
             with zipfile.ZipFile(source) as archive:
@@ -412,7 +412,7 @@ def read_rois(path: str | os.PathLike[str]) -> list[Roi]:
     except Exception as error:
         raise RoiError(f"{source} contains no ImageJ ROIs: {error}") from error
     if not found:
-        raise RoiError(f"{source} contains no ImageJ ROIs: there is no .roi file in it")
+        raise RoiError(f"{source} contains no ImageJ ROIs; expected at least one .roi file in it")
     return found
 
 
@@ -423,18 +423,18 @@ def write_rois(rois: Iterable[Roi], path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     rois
-        ROIs to write; exactly one for a ``.roi`` file.
+        ROIs to write. A ``.roi`` file contains exactly one.
     path
         File ending in ``.roi`` or ``.zip``; an existing file is replaced.
 
     Raises
     ------
     RoiError
-        If the file has another suffix, or `rois` is not exactly one ROI for a ``.roi`` file.
+        If `path` has another suffix, or ends in ``.roi`` and `rois` is not exactly one ROI.
 
     Notes
     -----
-    In a zip, ``-1``, ``-2`` ... is appended to names that occur again, as in the ROI Manager; ImageJ names a ROI after
+    In a zip, ``-1``, ``-2`` ... is appended to repeated names, as in the ROI Manager, because ImageJ names a ROI after
     its file in the zip.
     """
     target, items = Path(path), list(rois)
@@ -445,7 +445,7 @@ def write_rois(rois: Iterable[Roi], path: str | os.PathLike[str]) -> None:
             temporary.write_bytes(items[0].to_bytes())
         return
     if target.suffix.lower() != ".zip":
-        raise RoiError(f"cannot write ROIs to {target.name!r}: expected .roi or .zip")
+        raise RoiError(f"ROIs cannot be written to {target.name!r}; expected a name that ends in .roi or .zip")
     with atomic(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         taken: set[str] = set()
         for number, roi in enumerate(items, start=1):

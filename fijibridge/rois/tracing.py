@@ -1,9 +1,9 @@
-"""Trace the outlines of all cells of a label image at once, along the edges of pixels.
+"""Tracing of the outlines of all cells in a label image at once, along the edges of pixels.
 
 Each edge between a labelled pixel and a pixel with another value is directed so that the labelled pixel is on its
 right. At a corner, a straight run of edges ends and the outline turns. Every corner is followed by exactly one other
-corner, so the corners of all cells form one permutation, whose cycles are the outlines. All steps are vectorized: none
-loops over cells or pixels.
+corner, so the corners of all cells form one permutation, and its cycles are the outlines. All steps are vectorized:
+none loops over cells or pixels.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Outlines(NamedTuple):
     Attributes
     ----------
     ids
-        (n_loops,) id of the cell of each loop, ascending; the first loop of an id is an outer outline.
+        (n_loops,) cell id of each loop, in ascending order; the first loop of an id is an outer outline.
     vertices
         (n_vertices, 2) x, y of the corners of all loops, in pixels, ``int32``.
     starts
-        (n_loops + 1,) index in `vertices` at which each loop begins, and finally the number of vertices.
+        (n_loops + 1,) index in `vertices` at which each loop begins, followed by the number of vertices.
     """
 
     ids: Ints
@@ -42,7 +42,7 @@ def trace(labels: npt.NDArray[Any]) -> Outlines:
     Corners are ordered as by ImageJ's ``ThresholdToSelection``, because ImageJ's perimeter depends on the first corner
     and the direction. A loop starts at the last corner of the bottom row and runs counterclockwise on the screen; holes
     run clockwise. Pixels of one id that touch only at a corner belong to one loop, which passes the corner twice.
-    (ImageJ joins such pixels or not, depending on what it traced before; the pixels inside are the same.)
+    (ImageJ may or may not join such pixels, depending on what it traced before; the pixels inside are the same.)
 
     Examples
     --------
@@ -65,14 +65,14 @@ def trace(labels: npt.NDArray[Any]) -> Outlines:
 
 
 class _Corners(NamedTuple):
-    """Edges in one direction at whose end the outline turns.
+    """Edges in one direction that end where the outline turns.
 
     Attributes
     ----------
     pixel
         Pixel to the right of each edge, as a flat index into the padded image.
     next_pixel, next_direction
-        The edge after the turn.
+        Pixel to the right of the edge after the turn, and direction of that edge.
     """
 
     pixel: Ints
@@ -117,7 +117,7 @@ def _boundary(padded: npt.NDArray[Any], direction: int) -> Ints:
 
 
 def _ends_of_runs(corners: list[_Corners], first: Ints, shape: tuple[int, ...]) -> Ints:
-    """Return the index of the corner that follows each corner.
+    """Return, for each corner, the index of the next corner.
 
     After a corner, a straight run of edges begins; the next corner is where this run ends. Instead of following each
     run, the function pairs the starts and ends of runs: runs in one direction share no edge, so when starts and ends
@@ -137,7 +137,7 @@ def _ends_of_runs(corners: list[_Corners], first: Ints, shape: tuple[int, ...]) 
 
 
 def _walk(following: Ints, owner: Ints, place: Ints) -> tuple[Ints, Ints]:
-    """Sort the corners loop by loop, in the order in which each loop is read.
+    """Return the order of the corners, loop by loop and along each loop.
 
     Parameters
     ----------
@@ -153,8 +153,8 @@ def _walk(following: Ints, owner: Ints, place: Ints) -> tuple[Ints, Ints]:
     order
         All corners, loop by loop; each loop starts at the corner with the largest `place` and runs against `following`.
     starts
-        Index in `order` at which each loop begins, and finally the number of corners. Loops are sorted by owner, and
-        those of one owner by descending `place` of their first corner.
+        Index in `order` at which each loop begins, followed by the number of corners. Loops are sorted by owner; loops
+        of one owner are sorted by descending `place` of their first corner.
     """
     from scipy.sparse import csr_array  # not needed to read ROIs, and slow to import
     from scipy.sparse.csgraph import breadth_first_order, connected_components

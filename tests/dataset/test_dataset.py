@@ -63,7 +63,7 @@ def test_a_described_folder(folder):
         ('"{name}_roi.tif"', '"a_roi.tif"', "one file for all images"),
         ("{name}_labels", "{nam}_labels", r"unknown placeholder \{nam\}"),
         ("format = 1", "format = ", "TOML"),
-        ('"b"', '"z"', "names z: no such image.*its images are a, b, c"),
+        ('"b"', '"z"', "names z, which fits no image.*its images are a, b, c"),
         ('"b"', '"c"', "under both test and validation"),
         ("*_image.tif", "*_pic.tif", "no file"),
     ],
@@ -103,7 +103,7 @@ def test_a_mask_in_place_of_labels_is_named(folder):
 def test_a_file_in_place_of_the_folder(folder):
     with pytest.raises(DatasetError, match=r"a_image\.tif is a file; expected the folder"):
         Dataset.open(folder / "a_image.tif")
-    with pytest.raises(DatasetError, match="it is a file"):
+    with pytest.raises(DatasetError, match="is a file; expected a folder"):
         Dataset.from_patterns(folder / "a_image.tif", image="*")
     assert len(Dataset.open(folder / "dataset.toml")) == 3
 

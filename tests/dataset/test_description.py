@@ -19,8 +19,8 @@ DOCS = ROOT / "docs" / "dataset.md"
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"files": {"a_3": {"unit": "um"}}}, r"files names a_3: no such image.*did you mean 'a_\d'"),
-        ({"files": {"c*": {"unit": "um"}}}, r"files names c\*: no such image"),
+        ({"files": {"a_3": {"unit": "um"}}}, r"files names a_3, which fits no image.*did you mean 'a_\d'"),
+        ({"files": {"c*": {"unit": "um"}}}, r"files names c\*, which fits no image"),
         ({"files": {"a_1": {"units": "um"}}}, r"unknown key 'units' in files\.a_1.*did you mean 'unit'"),
         ({"files": {"a_1": {"labels": "../x.tif"}}}, "leaves the folder"),
         ({"files": {"../../a": {"image": "a_1.tif"}}}, "cannot name an image: it leaves the folder"),

@@ -95,7 +95,7 @@ def test_a_number_without_a_meaning_is_refused(tmp_path):
         'image = "*_image.tif"\nclasses = "*_mem.tif"\n[values.classes]\n0 = "cell"\n1 = "membrane"\n',
     )
     with pytest.raises(
-        DatasetError, match=r"a_mem\.tif: contains 2, 3, 4, 5, 6, 7 \.\.\. in 10 pixels, not declared in"
+        DatasetError, match=r"a_mem\.tif: contains 2, 3, 4, 5, 6, 7 \.\.\. in 10 pixels, but \[values\]"
     ):
         item.classes()
 

@@ -70,7 +70,7 @@ def test_the_schema_in_the_package_is_the_models():
             'image = "*.tif"\n' + "".join(f'[files."{n}*"]\nunit = "um"\n' for n in range(2000)),
             "at most 1000 are allowed",
         ),
-        ('image = "*.tif"\n[files."' + "*a" * 5000 + '"]\nunit = "um"\n', "no such image"),
+        ('image = "*.tif"\n[files."' + "*a" * 5000 + '"]\nunit = "um"\n', "which fits no image"),
     ],
 )
 def test_no_description_takes_long(folder, toml, words):

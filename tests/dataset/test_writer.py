@@ -52,7 +52,7 @@ def test_plain_arrays_have_the_axes_of_their_image(tmp_path, dims):
     assert set(item.prediction().dims) == {"c", *plain}
     assert (item.prediction().transpose("c", *plain).values == np.stack([cells, cells]) / 8).all()
     assert (pixel_size(item.labels()), time_unit(item.labels())) == (pixel_size(image), time_unit(image))
-    with pytest.raises(DatasetError, match=rf"but labels \(8, 8\); expected the axes {plain}: give the array"):
+    with pytest.raises(DatasetError, match=rf"but labels has shape \(8, 8\); expected the axes {plain}: reshape"):
         fb.save_dataset({"a": {"image": image, "labels": cells.reshape(-1, 8, 8)[0]}}, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
@@ -91,7 +91,7 @@ def test_what_is_read_lazily_can_be_saved_in_its_place(tmp_path):
 
 def test_images_of_others_are_neither_taken_nor_removed(tmp_path):
     tifffile.imwrite(tmp_path / "x_image.tif", RAW)
-    with pytest.raises(DatasetError, match=r"not saved by an earlier call: x_image\.tif"):
+    with pytest.raises(DatasetError, match=r"no earlier call saved: x_image\.tif"):
         fb.save_dataset({"a": {"image": RAW}}, tmp_path)
     (tmp_path / "dataset.toml").write_text('image = "{name}_*.tif"')
     with pytest.raises(DatasetError, match=r"x_image\.tif"):
@@ -105,7 +105,7 @@ def test_a_folder_described_by_hand_loses_no_file(tmp_path):
         tifffile.imwrite(tmp_path / f"{name}.tif", RAW)
     (tmp_path / "dataset.toml").write_text('image = "{name}_image.tif"\nlabels = "{name}_labels.tif"\n')
     before = files_of(tmp_path)
-    with pytest.raises(DatasetError, match=r"not saved by an earlier call: x_image\.tif, y_image\.tif"):
+    with pytest.raises(DatasetError, match=r"no earlier call saved: x_image\.tif, y_image\.tif"):
         fb.save_dataset({"a": {"image": RAW}}, tmp_path, overwrite=True)
     assert files_of(tmp_path) == before
 
@@ -147,7 +147,7 @@ def test_names_that_are_no_names_of_files(tmp_path, name):
         ({}, {}, "nothing to save"),
         ({"a": {"labels": CELLS}}, {}, "there is no 'image'"),
         ({"a": {"image": RAW, "mask": CELLS}}, {}, "role 'mask' is unknown; roles are image, classes"),
-        ({"a": {"image": RAW, "labels": CELLS[1:]}}, {}, r"a: image has shape \(8, 10\) but labels \(7, 10\)"),
+        ({"a": {"image": RAW, "labels": CELLS[1:]}}, {}, r"image has shape \(8, 10\), but labels has shape \(7, 10\)"),
         ({"a": {"image": RAW, "labels": CELLS > 0}}, {}, "binary mask"),
         ({"a": {"image": RAW, "classes": RAW}}, {}, "classes contain"),
         ({"a": {"image": RAW}, "A": {"image": RAW}}, {}, "upper and lower case"),
@@ -155,8 +155,8 @@ def test_names_that_are_no_names_of_files(tmp_path, name):
         ({"a": {"image": RAW, "classes": RAW > 9}}, {"values": {"classes": {1: "cell"}}}, "values.classes is set"),
         ({"a": {"image": RAW}}, {"image": "*.tif"}, "image is set by the files"),
         ({"a": {"image": RAW}}, {"provenence": "manual"}, "did you mean 'provenance'"),
-        ({"a": {"image": RAW}}, {"split": {"test": ["typo"]}}, "split names typo: no such image in .*its images are a"),
-        ({"a": {"image": RAW}}, {"files": {"b": {"membranes": "dark"}}}, "files names b: no such image"),
+        ({"a": {"image": RAW}}, {"split": {"test": ["typo"]}}, "names typo, which fits no image in .*its images are a"),
+        ({"a": {"image": RAW}}, {"files": {"b": {"membranes": "dark"}}}, "files names b, which fits no image"),
         ({"a": {"image": RAW}}, {"files": {"b": {"image": "b.tif"}}}, "its image .*b.tif does not exist"),
         ({"a": {"image": RAW}}, {"files": {"a": {"derived_from": {"item": "a"}}}}, "forms a cycle"),
         ({"a": {"image": RAW}}, {"names": "{source}_{position}"}, "does not fit names"),
@@ -281,7 +281,7 @@ def test_an_image_without_a_pixel_size_does_not_take_that_of_the_folder(tmp_path
         ("b", {"image": RAW, "labels": CELLS[1:]}, {}, "has shape"),
         ("b", {"image": RAW.astype(complex)}, {}, "complex"),
         ("../b", PAIR, {}, "cannot name the files"),
-        ("b", PAIR, {"split": "tset"}, "split='tset'; expected one of train, validation, test"),
+        ("b", PAIR, {"split": "tset"}, "split is 'tset'; expected one of train, validation, test"),
         ("b", PAIR, {"provenence": "manual"}, "provenence"),
         ("b", PAIR, {"provenance": "guessed"}, "provenance"),
         ("a", PAIR, {}, "already"),

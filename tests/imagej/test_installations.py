@@ -83,16 +83,16 @@ def test_search_order_of_fiji(bare, monkeypatch):
 def test_a_wrong_fiji_home_is_an_error_and_not_passed_over(bare, monkeypatch):
     fake_fiji(bare / "Fiji.app")
     monkeypatch.setenv("FIJI_HOME", str(bare / "nowhere"))
-    with pytest.raises(StartError, match=r"FIJI_HOME.*no such folder"):
+    with pytest.raises(StartError, match=r"FIJI_HOME.*it does not exist"):
         installations.find_fiji()
 
 
 def test_folders_that_are_no_fiji(bare):
     fake_fiji(bare / "download" / "Fiji.app")
-    with pytest.raises(StartError, match=r"there is one in its subfolder 'Fiji.app'"):
+    with pytest.raises(StartError, match=r"Fiji is in its subfolder 'Fiji.app'"):
         installations.fiji_folder(bare / "download")
     (bare / "empty").mkdir()
-    with pytest.raises(StartError, match="but nothing"):
+    with pytest.raises(StartError, match="it contains nothing"):
         installations.fiji_folder(bare / "empty")
-    with pytest.raises(StartError, match="no such folder"):
+    with pytest.raises(StartError, match="it does not exist"):
         installations.fiji_folder(bare / "gone")

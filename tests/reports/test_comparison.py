@@ -112,7 +112,7 @@ def test_what_cannot_be_tried_is_said(runs, folder, tmp_path):
     assert note.endswith("its score says little about other images.")
     with pytest.raises(TrainingError, match=r"got 1 run\(s\); expected two"):
         fb.compare_runs(old)
-    with pytest.raises(DatasetError, match=r"no folder|no description"):
+    with pytest.raises(DatasetError, match=r"does not exist|no description"):
         fb.compare_runs(old, new, data=tmp_path / "gone")
 
 

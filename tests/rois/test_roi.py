@@ -44,7 +44,7 @@ def test_kinds():
             ),
             "neither an area nor a line",
         ),
-        (lambda: read_rois("nowhere.zip"), "no file"),
+        (lambda: read_rois("nowhere.zip"), "is not a file"),
     ],
 )
 def test_bad_input(action, words):

@@ -1,1 +1,1 @@
-"""Checks of a data set, before a network is trained or scored on it."""
+"""Checks of a data set, made before a network is trained or scored on it."""

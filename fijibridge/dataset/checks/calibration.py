@@ -1,4 +1,4 @@
-"""Axes and pixel sizes: the description against the files, and the files against each other."""
+"""Comparison of axes and pixel sizes: description with files, and files with each other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRUTH: tuple[Role, ...] = ("labels", "classes", "region")
 
 
 def axis_findings(item: Item, dataset: Dataset) -> Iterator[Finding]:
-    """Compare the axes in the description with those in the file; an axis of a few pixels is neither y nor x."""
+    """Compare the axes in the description with those in the file, and find y and x axes of only a few pixels."""
     try:
         described, own = item.content("image"), content(item.paths["image"], item.members["image"].pattern.key)
     except DatasetError:
@@ -28,9 +28,9 @@ def axis_findings(item: Item, dataset: Dataset) -> Iterator[Finding]:
     shape, dims = own.pixels.shape, item.description.dims
     if dims is None and own.dims is None and len(shape) > 2:
         what = f"the file does not name its axes; its shape {shape} is read as {last_dims(len(shape))}"
-        yield finding("note", item, dataset, "image", what, "set dims in the description if that is wrong")
+        yield finding("note", item, dataset, "image", what, "if these axes are wrong, set dims in the description")
     if dims is not None and own.dims is not None and described.dims is not None and own.dims not in described.dims:
-        what = f"the file has the axes {own.dims}, the description {described.dims}"
+        what = f"the file has the axes {own.dims}, but the description has {described.dims}"
         yield finding("note", item, dataset, "image", what, "leave out dims, unless the file is known to be wrong")
     for axis, length in zip(described.dims or last_dims(len(shape)), described.pixels.shape, strict=False):
         if axis in "yx" and length <= _FEW_PIXELS:
@@ -39,7 +39,7 @@ def axis_findings(item: Item, dataset: Dataset) -> Iterator[Finding]:
 
 
 def size_findings(item: Item, dataset: Dataset) -> Iterator[Finding]:
-    """Compare the pixel size in the image file with the description, and with the files of the truth."""
+    """Compare the pixel size in the image file with those in the description and in the files of the truth."""
     try:
         own, unit = _file_sizes(item, "image")
     except DatasetError:
@@ -55,7 +55,7 @@ def size_findings(item: Item, dataset: Dataset) -> Iterator[Finding]:
     for role in TRUTH:
         yield from _against_image(item, dataset, role, own, str(unit))
     if not described and described_unit not in (None, unit):
-        what = f"the file's pixel size is in {unit}, the description's unit is {described_unit}"
+        what = f"the file's pixel size is in {unit}, but the description's unit is {described_unit}"
         yield finding("problem", item, dataset, "image", what, "set pixel_size too, or leave out unit")
     yield from _against_description(item, dataset, own, str(unit), described, described_unit)
 
@@ -65,18 +65,18 @@ def _against_description(
 ) -> Iterator[Finding]:
     scale = _scale(unit, word or unit)
     if scale is None:
-        what = f"the file's pixel size is in {unit}, the description's in {word}: these units cannot be compared"
-        yield finding("note", item, dataset, "image", what, "check whether they agree")
+        what = f"the pixel size is in {unit} in the file, but in {word} in the description; they cannot be compared"
+        yield finding("note", item, dataset, "image", what, "check whether the two sizes agree")
         return
     for axis in sorted(set(described) & set(own) - {"t"}):
         if abs(own[axis] * scale / described[axis] - 1) > _TOLERANCE:
-            other = f"the description {described[axis]:g} {word or ''}".rstrip()
+            other = f"the description has {described[axis]:g} {word or ''}".rstrip()
             what = f"pixel size in {axis}: the file has {own[axis]:g} {unit}, {other}"
-            yield finding("problem", item, dataset, "image", what, "correct the one that is wrong")
+            yield finding("problem", item, dataset, "image", what, "correct the wrong one")
 
 
 def _file_sizes(item: Item, role: Role) -> tuple[dict[str, float], str | None]:
-    """Return the pixel sizes in a file (empty if they have no unit), and the unit."""
+    """Return the pixel sizes in a role's file (empty if the sizes have no unit), and their unit."""
     calibration = content(item.paths[role], item.members[role].pattern.key).calibration
     units = calibration.get("unit") or {}
     unit = units.get("y") if isinstance(units, dict) else units
@@ -84,7 +84,7 @@ def _file_sizes(item: Item, role: Role) -> tuple[dict[str, float], str | None]:
 
 
 def _against_image(item: Item, dataset: Dataset, role: Role, own: dict[str, float], unit: str) -> Iterator[Finding]:
-    """Compare the pixel sizes in the file of a role with those in the image file."""
+    """Compare the pixel sizes in a role's file with those in the image file."""
     if role not in item.paths or not item.paths[role].exists():
         return
     try:
@@ -95,12 +95,12 @@ def _against_image(item: Item, dataset: Dataset, role: Role, own: dict[str, floa
     for axis in sorted(set(own) & set(other) - {"t"}) if scale is not None else ():
         if abs(other[axis] * (scale or 1) / own[axis] - 1) > _TOLERANCE:
             here = f"the {role} file has {other[axis]:g} {other_unit}"
-            what = f"pixel size in {axis}: {here}, the image {own[axis]:g} {unit}"
+            what = f"pixel size in {axis}: {here}, the image has {own[axis]:g} {unit}"
             yield finding("problem", item, dataset, role, what, "check whether they belong together, and correct one")
 
 
 def different_sizes(dataset: Dataset) -> Iterator[Finding]:
-    """Compare the pixel sizes of images that were not made from others."""
+    """Compare the pixel sizes of images that were not made from other images."""
     found: dict[str, list[tuple[float, str]]] = {}
     for item in dataset:
         try:
@@ -116,11 +116,11 @@ def different_sizes(dataset: Dataset) -> Iterator[Finding]:
         (low, first), (high, last) = min(sizes), max(sizes)
         if high / low - 1 > _TOLERANCE:
             what = f"pixel sizes in {axis} differ: {low:g} um in {first!r}, {high:g} um in {last!r}"
-            yield Finding("note", "", "", what, "correct them if they are wrong; otherwise resample the images")
+            yield Finding("note", "", "", what, "correct wrong sizes; if all are correct, resample the images")
 
 
 def _scale(unit: str, other: str) -> float | None:
-    """Return the length of a unit in the other unit; None if unknown."""
+    """Return the length of a unit, measured in the other unit; None if unknown."""
     if unit == other:
         return 1.0
     return MICROMETRES[unit] / MICROMETRES[other] if unit in MICROMETRES and other in MICROMETRES else None

@@ -1,4 +1,4 @@
-"""Check of a data set: reads every image and collects findings."""
+"""Check of a data set, which reads every image and collects findings."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from fijibridge.renames import rename_attributes
 def check_dataset(folder: str | os.PathLike[str] | Dataset) -> list[Finding]:
     """Check a folder of images against its description.
 
-    All images are read. Findings are missing and unreadable files; axes, pixel sizes and shapes that do not agree;
-    masks in place of label images; unused ids; ids with several parts; gaps between cells that may be unlabelled cells;
-    numbers without a meaning; crops that differ from their original; and related images in different splits.
+    All images are read. The check finds missing and unreadable files; axes, pixel sizes and shapes that do not agree;
+    masks in place of label images; unused ids; ids with several parts; gaps that may be unlabelled cells; numbers
+    without a meaning; crops that differ from their original; and related images in different splits.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def check_dataset(folder: str | os.PathLike[str] | Dataset) -> list[Finding]:
     Returns
     -------
     list of Finding
-        Problems first. :func:`fijibridge.dataset.together` joins findings that many images share.
+        Findings, problems first. :func:`fijibridge.dataset.together` joins findings that many images share.
 
     Examples
     --------
@@ -51,14 +51,14 @@ def check_dataset(folder: str | os.PathLike[str] | Dataset) -> list[Finding]:
     >>> dataset = Dataset.from_patterns(folder, image="*_image.tif", labels="{name}_labels.tif", provenance="manual")
     >>> finding = check_dataset(dataset)[0]
     >>> finding.severity, finding.file, finding.what
-    ('problem', 'a_labels.tif', 'labels is 8 (y) x 8 (x), its image 8 (y) x 9 (x)')
+    ('problem', 'a_labels.tif', 'the labels file has 8 (y) x 8 (x) pixels, but the image has 8 (y) x 9 (x)')
     """
     if isinstance(folder, Dataset):
         return _problems_first(_dataset(folder))
     try:
         dataset = Dataset.open(folder)
     except DatasetError as error:
-        return [Finding("problem", "", FILE_NAME, str(error), "correct the description, or the folder")]
+        return [Finding("problem", "", FILE_NAME, str(error), "correct the description or the folder")]
     return _problems_first(_dataset(dataset))
 
 
@@ -86,7 +86,7 @@ def _item(item: Item, dataset: Dataset, hashes: PixelHashes) -> Iterator[Finding
     yield from sizes
     shapes = list(shape_findings(item, dataset, arrays))
     yield from shapes
-    # a file with a wrong shape or pixel size fails this check too: one finding is enough
+    # a file with a wrong shape or pixel size fails this check too, but one finding is enough
     reported = {found.file for found in (*sizes, *shapes)}
     yield from (found for found in origin_findings(item, dataset, arrays) if found.file not in reported)
     yield from odd_pixels(item, dataset, arrays)
@@ -96,7 +96,7 @@ def _item(item: Item, dataset: Dataset, hashes: PixelHashes) -> Iterator[Finding
 
 
 def _read(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray]) -> Iterator[Finding]:
-    """Read the files of an item into `arrays`, by role, and yield a finding for each that cannot be read."""
+    """Read the files of an item into `arrays`, by role, and yield a finding for each role that cannot be read."""
     readers: dict[Role, Callable[[], xr.DataArray | None]] = {
         "image": item.image, "labels": item.labels, "classes": item.classes, "region": item.region,
         "prediction": item.prediction,
@@ -107,14 +107,14 @@ def _read(item: Item, dataset: Dataset, arrays: dict[str, xr.DataArray]) -> Iter
         try:
             array = read()
         except (DatasetError, ImageError) as error:
-            yield finding("problem", item, dataset, role, str(error), "correct the file, or its description")
+            yield finding("problem", item, dataset, role, str(error), "correct the file or its description")
             continue
         if array is not None:
             arrays[role] = array
 
 
 def _lacks_files(item: Item, role: Role) -> bool:
-    """Return whether files of a role are missing, or their numbers do not form a series."""
+    """Return whether files of a role are missing, or the numbers in their names do not form a series."""
     try:
         return bool(item.missing(role))
     except DatasetError:

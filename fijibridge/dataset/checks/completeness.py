@@ -1,4 +1,4 @@
-"""Missing and unused files, unknown provenance, missing splits."""
+"""Search for missing and unused files, unknown provenance, and missing splits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fijibridge.messages import some
 
 
 def missing_files(item: Item, folder: Path) -> Iterator[Finding]:
-    """Find files that the description names but that do not exist."""
+    """Find files that the description names, but that do not exist."""
     for role in item.members:
         try:
             lost = item.missing(role)  # type: ignore[arg-type]
@@ -43,7 +43,7 @@ def unused_files(dataset: Dataset) -> Iterator[Finding]:
 
 
 def provenance_findings(dataset: Dataset) -> Iterator[Finding]:
-    """Find images whose truth is of unknown origin or made by an algorithm, and data sets without a split."""
+    """Find images whose truth has an unknown origin or was made by an algorithm, and data sets without a split."""
     for item in dataset:
         if not {"labels", "classes"} & set(item.paths):
             continue
@@ -51,8 +51,8 @@ def provenance_findings(dataset: Dataset) -> Iterator[Finding]:
             todo = 'set provenance = "manual", "corrected" or "algorithm"'
             yield Finding("note", item.name, "", "the origin of its truth is unknown", todo)
         if item.provenance == "algorithm":
-            todo = "a score against it tells how similar two algorithms are, not how good one is"
+            todo = "a score against this truth shows how similar two algorithms are, not how good one is"
             yield Finding("note", item.name, "", "its truth was made by an algorithm", todo)
     if len(dataset) > 1 and not any(item.split != "train" for item in dataset):
-        todo = "list some under validation and test in [split]"
+        todo = "list some images under validation and test in [split]"
         yield Finding("note", "", FILE_NAME, "all images are for training", todo)

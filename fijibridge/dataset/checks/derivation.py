@@ -1,4 +1,4 @@
-"""Crops, compared with the images that they were made from."""
+"""Comparison of crops with the images that they were made from."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def derivation_findings(item: Item, dataset: Dataset, arrays: Mapping[str, xr.Da
     elif all(derived.factor(d) == 1 for d in "zyx") and set(parent.dims) == set(crop.dims):
         try:
             original = parent.isel(place).values
-        except DatasetError:  # reported for the parent itself
+        except DatasetError:  # is reported for the parent itself
             return
         if original.shape != crop.shape or not np.array_equal(original, crop.values):
-            what = f"its pixels differ from that part of {derived.item!r}"
+            what = f"its pixels differ from the part of {derived.item!r} that it should show"
             yield finding("problem", item, dataset, "image", what, _TODO)
 
 
 def _place(crop: xr.DataArray, derived: DerivedFrom) -> dict[str, slice]:
-    """Return the range that a crop covers in its parent, by axis."""
+    """Return the range of pixels that a crop covers in its parent, by axis."""
     starts = {str(d): derived.start(str(d)) for d in crop.dims if str(d) in "zyx"}
     return {d: slice(start, start + crop.sizes[d] * derived.factor(d)) for d, start in starts.items()}

@@ -1,4 +1,4 @@
-"""Duplicates: images with the same pixels, and truth that two images share."""
+"""Search for duplicates: images with the same pixels, and truth that two images share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fijibridge.errors import DatasetError, ImageError
 
 
 class PixelHashes:
-    """Hashes of the images seen so far, to find duplicates."""
+    """Hashes of the images checked so far, which reveal duplicates."""
 
     def __init__(self) -> None:
         self._seen: dict[str, Item] = {}
@@ -37,7 +37,7 @@ class PixelHashes:
 
 
 def shared_truth(dataset: Dataset) -> Iterator[Finding]:
-    """Find files that are the truth of two images with different pixels, neither made from the other."""
+    """Find files that are the truth of two images with different pixels, if neither was made from the other."""
     owners: dict[tuple[Path, str | None], Item] = {}
     for item in dataset:
         for role in ("labels", "classes"):
@@ -48,9 +48,9 @@ def shared_truth(dataset: Dataset) -> Iterator[Finding]:
                 first = owners.setdefault((path.resolve(), members.pattern.key), item)
                 related = first is item or made_from(item, first, dataset) or made_from(first, item, dataset)
                 if not related and not _same_pixels(item, first):
-                    what = f"its {role} file is also that of {first.name!r}"
+                    what = f"its {role} file is also the {role} file of {first.name!r}"
                     file = relative(path, dataset.folder)
-                    yield Finding("problem", item.name, file, what, "give each image its own, or set derived_from")
+                    yield Finding("problem", item.name, file, what, "give each image its own file, or set derived_from")
 
 
 def _same_pixels(item: Item, other: Item) -> bool:

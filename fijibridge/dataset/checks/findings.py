@@ -1,4 +1,4 @@
-"""Findings of a check: severity, file, problem and advice."""
+"""Findings of a check, each with severity, file, problem and advice."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Finding:
     severity : str
         ``"problem"`` or ``"note"``.
     item : str
-        Name of the image, or of several; empty for the whole folder.
+        Name of the image, or names of several images; empty for the whole folder.
     file : str
         Path of the file, relative to the folder; empty if there is none.
     what : str
-        The problem.
+        What was found.
     todo : str
-        Advice.
+        What to do.
 
     Examples
     --------
@@ -51,19 +51,19 @@ class Finding:
 
 
 def finding(severity: Severity, item: Item, dataset: Dataset, role: str, what: str, todo: str) -> Finding:
-    """Return a finding about the file of a role."""
+    """Return a finding about a role's file."""
     return Finding(severity, item.name, relative(item.paths[role], dataset.folder), what, todo)
 
 
 def relative(path: Path, folder: Path) -> str:
-    """Return a path relative to a folder, with ``/``; unchanged if it lies elsewhere."""
+    """Return a path relative to a folder, with ``/`` as separator; unchanged if the path is outside the folder."""
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
 def together(findings: Iterable[Finding]) -> list[Finding]:
-    """Join findings that differ only in their numbers into one finding with the range of these numbers.
+    """Join findings that differ only in their numbers into one finding with the range of each number.
 
-    Up to three problems of the same kind are not joined.
+    Problems are not joined if there are at most three of a kind.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def _joined(groups: Iterable[list[Finding]]) -> Iterator[Finding]:
 
 
 def _ranges(group: list[Finding]) -> str:
-    """Return the text of a group, with "least to greatest" in place of each number that differs."""
+    """Return the text of a group, with "smallest to largest" in place of each number that differs."""
     columns = list(zip(*(_NUMBER.findall(f.what) for f in group), strict=True))
     spans = iter([c[0] if len(set(c)) == 1 else f"{min(c, key=float)} to {max(c, key=float)}" for c in columns])
     return _NUMBER.sub(lambda _: next(spans), group[0].what)

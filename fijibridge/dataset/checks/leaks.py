@@ -1,4 +1,4 @@
-"""Leaks between splits: parts of one image, or neighbours in one stack, in different splits."""
+"""Search for leaks between splits: parts of one image, or neighbours in one source, in different splits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def leaks(dataset: Dataset) -> list[Finding]:
     Returns
     -------
     list of Finding
-        Problems; or a note for a source with images in several splits that are all further apart than ``neighbours``.
+        One problem per leak. A source gets a note instead if its images in different splits are further apart than
+        ``neighbours``.
 
     Examples
     --------
@@ -55,7 +56,7 @@ def _grouped(pairs: Iterable[tuple[str, Item]]) -> Mapping[str, list[Item]]:
 
 
 def _root(item: Item, dataset: Dataset) -> str:
-    """Return the name of the original of an item; opening the data set has ruled out cycles."""
+    """Return the name of an item's original. Opening the data set has ruled out cycles."""
     name, derived = item.name, item.derived_from
     while derived is not None:
         name = derived.item
@@ -64,14 +65,14 @@ def _root(item: Item, dataset: Dataset) -> str:
 
 
 def _source(item: Item, dataset: Dataset) -> str | None:
-    """Return the source of an item; "" if it has only a position: such images share one unnamed source."""
+    """Return the source of an item; "" if it has only a position, because such images share one unnamed source."""
     root = dataset[name] if (name := _root(item, dataset)) in dataset else item
     placed = item.position is not None or root.position is not None
     return item.source or root.source or ("" if placed else None)
 
 
 def made_from(item: Item, other: Item, dataset: Dataset) -> bool:
-    """Return whether an item was made from another, perhaps in several steps."""
+    """Return whether an item was made from another item, perhaps in several steps."""
     derived = item.derived_from
     while derived is not None and derived.item != other.name:
         derived = dataset[derived.item].derived_from if derived.item in dataset else None
@@ -86,7 +87,7 @@ def _of_one_image(root: str, items: Sequence[Item]) -> Iterator[Finding]:
         "problem",
         _names(items),
         "",
-        f"they come from one image, {root!r}, and are in {' and '.join(splits)}",
+        f"they come from one image, {root!r}, but are in {' and '.join(splits)}",
         "put all parts of an image into one split",
     )
 
@@ -98,7 +99,7 @@ def _of_one_source(source: str, items: Sequence[Item], reach: int) -> Iterator[F
     where = f"in {' and '.join(splits)}"
     named = f"the source {source!r}" if source else "a source without a name"
     if any(item.position is None for item in items):
-        todo = "give their positions, or put them into one split"
+        todo = "give the positions of the images, or put all into one split"
         yield Finding("problem", _names(items), "", f"images of {named} are {where}", todo)
         return
     ordered = sorted(items, key=lambda item: item.position or 0)
@@ -112,7 +113,7 @@ def _of_one_source(source: str, items: Sequence[Item], reach: int) -> Iterator[F
         yield Finding("problem", f"{a.name}, {b.name}", "", what, "put both into one split, or leave a gap")
     if not close:
         what = f"images of {named} are {where}, more than {reach} position(s) apart"
-        yield Finding("note", _names(items), "", what, "testing on another specimen would tell more")
+        yield Finding("note", _names(items), "", what, "a test on another specimen would say more")
 
 
 def _names(items: Sequence[Item]) -> str:

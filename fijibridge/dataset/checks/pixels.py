@@ -1,4 +1,4 @@
-"""Shapes, origins and values of arrays: truth and prediction against their image."""
+"""Comparison of the shapes and origins of truth and prediction with the image, and search for odd values."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from fijibridge.image import first_channel, same_shape
 
 
 def shape_findings(item: Item, dataset: Dataset, arrays: Mapping[str, xr.DataArray]) -> Iterator[Finding]:
-    """Find arrays whose shape, apart from channels, differs from that of their image."""
+    """Find arrays whose shape, apart from channels, differs from the shape of their image."""
     if "image" not in arrays:
         return
     wanted = {d: n for d, n in arrays["image"].sizes.items() if d != "c"}
     for role, array in arrays.items():
         found = {d: n for d, n in array.sizes.items() if d != "c"}
         if found != wanted:
-            what = f"{role} is {_sizes(found)}, its image {_sizes(wanted)}"
+            what = f"the {role} file has {_sizes(found)} pixels, but the image has {_sizes(wanted)}"
             todo = "crop or resample one of them to the pixels of the other"
             yield finding("problem", item, dataset, role, what, todo)
 
@@ -34,7 +34,7 @@ def _sizes(sizes: Mapping[Any, int]) -> str:
 
 
 def origin_findings(item: Item, dataset: Dataset, arrays: Mapping[str, xr.DataArray]) -> Iterator[Finding]:
-    """Find truth whose origin differs from that of its image; training refuses such pairs."""
+    """Find truth whose origin differs from the origin of its image, because training refuses such pairs."""
     for role in TRUTH:
         if not {role, "image"} <= arrays.keys() or role not in item.paths:
             continue
@@ -52,10 +52,10 @@ def odd_pixels(item: Item, dataset: Dataset, arrays: Mapping[str, xr.DataArray])
             yield finding("problem", item, dataset, role, f"{lost} pixels are not finite numbers", "replace them")
     if "image" in arrays and is_uniform(arrays["image"]):
         value = arrays["image"].values.flat[0]
-        yield finding("note", item, dataset, "image", f"all pixels are {value}", "look at it")
+        yield finding("note", item, dataset, "image", f"all pixels are {value}", "look at the image")
 
 
 def is_uniform(image: xr.DataArray) -> bool:
-    """Return whether all pixels have one value."""
+    """Return whether all pixels have the same value."""
     pixels = image.values
     return bool(pixels.size and (pixels == pixels.flat[0]).all())

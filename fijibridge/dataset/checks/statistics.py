@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from fijibridge.arrays import Mask
 
-_LEAST_PIXELS = 50
-_LEAST_SHARE = 0.2  # least share of the outline pixels that lie between two cells
-_TISSUE = 0.5  # least share of the known area that cells cover
-_CLEAR = 0.2  # least difference between membranes and cells, in standard deviations
+_LEAST_PIXELS = 50  # smallest number of pixels whose brightness is measured
+_LEAST_SHARE = 0.2  # smallest share of outline pixels that are between two cells
+_TISSUE = 0.5  # smallest share of the known area that cells cover in a tissue
+_CLEAR = 0.2  # smallest difference between membranes and cells, in standard deviations
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Parts:
     Attributes
     ----------
     several : list of int
-        Ids with more than one part, if pixels are connected by sides (4 neighbours in 2D, 6 in 3D).
+        Ids with more than one part if pixels are connected by sides (4 neighbours in 2D, 6 in 3D).
     by_corners : list of int
-        The ids among them whose parts touch at corners or edges: with 8 or 26 neighbours they are one part.
+        Those of `several` that are one part if pixels are also connected by corners and edges (8 or 26 neighbours).
     """
 
     several: list[int]
@@ -45,7 +45,7 @@ def parts(labels: npt.NDArray[Any]) -> Parts:
 
 
 def most_parts(labels: npt.NDArray[Any]) -> int:
-    """Return the largest number of parts of any id; parts that touch at corners count as one.
+    """Return the number of parts of the id with most parts; parts that touch at corners count as one.
 
     Examples
     --------
@@ -61,22 +61,22 @@ def _repeated(labels: npt.NDArray[Any], connectivity: int) -> set[int]:
 
 
 def _counted(labels: npt.NDArray[Any], connectivity: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Return ids and the number of connected parts of each."""
+    """Return the ids, and the number of connected parts of each id."""
     from skimage.measure import label
 
     regions, count = label(labels, connectivity=connectivity, background=0, return_num=True)
     first = np.zeros(count + 1, np.int64)
     flat = regions.ravel()
-    first[flat[::-1]] = np.arange(flat.size - 1, -1, -1)  # index of one pixel of each region, to look up its id
+    first[flat[::-1]] = np.arange(flat.size - 1, -1, -1)  # index of one pixel of each region, where its id is looked up
     return np.unique(labels.ravel()[first[1:]], return_counts=True)
 
 
 def unlabelled(labels: npt.NDArray[Any], known: Mask | None = None) -> int:
     """Count gaps between cells, away from the border, that are large enough for a small cell.
 
-    A gap is large enough if a circle (in 3D a sphere) of half a typical cell's radius fits. The typical cell is the one
-    in which the median pixel of all cells lies. If cells cover less than half of the known area, gaps are normal, and
-    the result is 0.
+    A gap is large enough if a circle (in 3D a sphere) with half the radius of a typical cell fits into it. With cells
+    sorted by size, the typical cell is the one that contains the median pixel. If cells cover less than half of the
+    known area, gaps are normal, and the result is 0.
     """
     import edt
     from scipy import ndimage
@@ -92,7 +92,7 @@ def unlabelled(labels: npt.NDArray[Any], known: Mask | None = None) -> int:
     radius = (float(typical) / volume) ** (1 / ndim)
     distance = edt.edt(np.ascontiguousarray(~inside), parallel=2)
     regions, count = ndimage.label(distance > max(0.5 * radius, 1.5))
-    # gaps at the border, or in the unknown part, may belong to cells that continue there
+    # gaps at the border or in the unknown part may belong to cells that continue there
     outside = [np.unique(np.take(regions, side, axis)) for axis in range(ndim) for side in (0, -1)]
     if known is not None:
         outside.append(np.unique(regions[~known]))
@@ -100,17 +100,17 @@ def unlabelled(labels: npt.NDArray[Any], known: Mask | None = None) -> int:
 
 
 def contrast(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float | None:
-    """Return the mean brightness of membranes between cells minus that of cells, in standard deviations.
+    """Return the mean brightness of membranes between cells minus the mean brightness of cells, in standard deviations.
 
     Parameters
     ----------
     image, labels
-        (Y, X), or (Z, Y, X), whose middle plane is used.
+        (Y, X) or (Z, Y, X); of a stack, only the middle plane is used.
 
     Returns
     -------
     float or None
-        None if few cells touch, or the difference is below 0.2.
+        None if few cells touch, or the absolute difference is below 0.2.
     """
     from scipy import ndimage
 
@@ -125,14 +125,14 @@ def contrast(image: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float | None:
 
 
 def class_contrast(image: npt.NDArray[Any], membranes: Mask) -> float | None:
-    """Return the mean brightness of membranes in pixel labels minus that elsewhere, in standard deviations."""
+    """Return the mean brightness of membranes minus the mean brightness elsewhere, in standard deviations."""
     from scipy import ndimage
 
     return _difference(image, membranes, ~ndimage.binary_dilation(membranes, iterations=2))
 
 
 def _between(ids: npt.NDArray[np.int64], width: int) -> Mask:
-    """Return the pixels with two cells in a window of `width` pixels."""
+    """Return the pixels around which a window of `width` pixels contains two cells."""
     from scipy import ndimage
 
     lowest = ndimage.minimum_filter(np.where(ids == 0, np.iinfo(np.int64).max, ids), width)
@@ -148,5 +148,5 @@ def _difference(image: npt.NDArray[Any], on: Mask, off: Mask) -> float | None:
 
 
 def polarity(found: float | None) -> str:
-    """Return the word for a contrast in the description: bright, dark or unknown."""
+    """Return the description's word for a contrast: bright, dark or unknown."""
     return "unknown" if found is None else "bright" if found > 0 else "dark"

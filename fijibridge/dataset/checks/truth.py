@@ -1,4 +1,4 @@
-"""Label images, pixel labels and masks of known truth."""
+"""Checks of label images, pixel labels and masks of known truth."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fijibridge.image import first_channel
 from fijibridge.messages import some
 
 Remark: TypeAlias = tuple[Severity, str, str]
-"""Severity, problem, advice."""
+"""Severity, what was found, and what to do."""
 
 _LISTED_IDS = 6
 _FEW_IDS = 4
@@ -43,7 +43,7 @@ def truth_findings(item: Item, dataset: Dataset, arrays: Mapping[str, xr.DataArr
 
 
 def of_labels(labels: xr.DataArray, known: Mask | None, image: xr.DataArray | None, membranes: str) -> Iterator[Remark]:
-    """Check a label image: cells, gaps in ids, parts, missing cells, cells outside the known region, polarity."""
+    """Check a label image for masks, gaps in ids, parts, missing cells, cells outside the known region and polarity."""
     array = labels.values
     ids = np.unique(array[array > 0])
     refusal = _not_cells(labels, ids)
@@ -57,11 +57,11 @@ def of_labels(labels: xr.DataArray, known: Mask | None, image: xr.DataArray | No
     if known is not None and known.any():
         lost = len(ids) - len(np.unique(array[known & (array > 0)]))
         if lost:
-            yield "note", f"{lost} of {len(ids)} cells lie outside the known region", "nothing: they are ignored"
+            yield "note", f"{lost} of {len(ids)} cells are outside the known region", "nothing: they are ignored"
 
 
 def _not_cells(labels: xr.DataArray, ids: npt.NDArray[np.int_]) -> Remark | None:
-    """Return a remark if an array is empty, a mask or classes, and so cannot be checked as cells."""
+    """Return a remark if an array is empty, a mask or classes, because it then cannot be checked as cells."""
     if not ids.size:
         return "problem", "it contains no cells", "label some cells, or list the role under without"
     if len(ids) == 1 and int(ids[0]) in (1, 255):
@@ -77,7 +77,7 @@ def _not_cells(labels: xr.DataArray, ids: npt.NDArray[np.int_]) -> Remark | None
 def _of_frames(
     labels: xr.DataArray, known: Mask | None, image: xr.DataArray | None, membranes: str
 ) -> Iterator[Remark]:
-    """Check each frame of a time series; for a problem in several frames, report the first one and their number."""
+    """Check each frame of a time series; report a problem in several frames once, with the number of frames."""
     if "t" not in labels.dims:
         yield from _of_frame(labels.values, known, image, membranes)
         return
@@ -104,7 +104,7 @@ def _of_frame(
         yield (
             "note",
             what,
-            "look at them: where a label is missing, a correct prediction counts as a false positive",
+            "look at the gaps: where a label is missing, a correct prediction counts as a false positive",
         )
     yield from _polarity(image, array, None, membranes)
 
@@ -120,21 +120,21 @@ def _parts(array: npt.NDArray[np.int_]) -> Iterator[Remark]:
         return
     sides = "sides (4 neighbours)" if array.ndim == 2 else "faces (6 neighbours)"
     corners = len(found.by_corners)
-    touching = f", {corners} of them touching at corners" if corners else ""
+    touching = f", {corners} of them with parts that touch at corners" if corners else ""
     ids = some([str(n) for n in found.several], _LISTED_IDS)
-    what = f"{len(found.several)} id(s) have several parts, counting pixels that touch by {sides}{touching}: {ids}"
-    yield "note", what, "look at them: they may be two cells with the same id, or stray brush marks"
+    what = f"{len(found.several)} id(s) have several parts if pixels are connected by {sides}{touching}: {ids}"
+    yield "note", what, "look at these ids: each may be two cells with the same id, or have stray brush marks"
 
 
 def of_classes(
     classes: xr.DataArray, known: Mask | None, image: xr.DataArray | None, membranes: str
 ) -> Iterator[Remark]:
-    """Check pixel labels: share of membrane, polarity."""
+    """Check the share and the polarity of membranes in pixel labels."""
     array = classes.values
     known_pixels = array[array != IGNORE]
     share = float((known_pixels == MEMBRANE).mean()) if known_pixels.size else 0.0
     if not share:
-        yield "problem", "it contains no membrane", "correct [values.classes], or the file"
+        yield "problem", "it contains no membrane", "correct [values.classes] or the file"
     elif share > 0.5:
         todo = "check whether [values.classes] has the numbers the wrong way round"
         yield "note", f"{share:.0%} of it is membrane", todo
@@ -142,9 +142,9 @@ def of_classes(
 
 
 def of_region(known: Mask) -> Iterator[Remark]:
-    """Check a mask of known truth: neither empty nor full."""
+    """Check that a mask of known truth is neither empty nor full."""
     if not known.any():
-        yield "problem", "the mask is empty: no truth is known", "correct the mask, or [values.region]"
+        yield "problem", "the mask is empty: no truth is known", "correct the mask or [values.region]"
     elif known.all():
         yield "note", "all of the image is known", "nothing: the mask is not needed"
 
@@ -152,7 +152,7 @@ def of_region(known: Mask) -> Iterator[Remark]:
 def _polarity(
     image: xr.DataArray | None, labels: npt.NDArray[np.int_] | None, membranes: Mask | None, described: str
 ) -> Iterator[Remark]:
-    """Compare the contrast of membranes with the description."""
+    """Compare the contrast of membranes with the polarity in the description."""
     if image is None or described == "unknown":
         return
     pixels = first_channel(image).values

@@ -1,1 +1,1 @@
-"""Guess of a description, from the files of a folder."""
+"""Guess of the description of a folder, made from its files."""

@@ -1,4 +1,4 @@
-"""Evidence gathered for a guess."""
+"""Evidence collected for a guess."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Evidence:
     Attributes
     ----------
     fields : dict
-        Fields of the description.
+        Guessed fields of the description.
     reasons : list of str
         The reason for each guess.
     unknown : list of str
         Questions that the files do not answer.
     chosen : dict
-        Group of files for each role.
+        Group of files chosen for each role.
     kinds : dict
-        Appearance of the pixels, by pattern of the group; None if they cannot be read.
+        Appearance of the pixels of a group, by the pattern of the group; None if the pixels cannot be read.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)

@@ -33,13 +33,13 @@ class FileGroup:
     Attributes
     ----------
     pattern : str
-        Pattern that they fit.
+        Pattern that the files fit.
     role : str, optional
-        Role indicated by a word in their names.
+        Role that a word in the file names indicates.
     word : str
         That word.
     files : dict
-        First file of each image, by name.
+        First file of each image, by image name.
     count : int
         Number of files.
     """
@@ -66,12 +66,12 @@ def file_groups(folder: Path) -> list[FileGroup]:
 
 
 def _kinds(path: Path, folder: Path, in_series: bool) -> Iterable[tuple[str, str, Role | None, str]]:
-    """Return pattern, name of the image, role and its word for a file, or for each array in an HDF5 file."""
+    """Return (pattern, image name, role, word for the role) of a file, or of each array in an HDF5 file."""
     place = path.relative_to(folder).as_posix()
     pattern, name, role, word = _read_name(place, in_series)
     if (Pattern(pattern).match(place) or {}).get(
         "name", ""
-    ) != name:  # the pattern does not yield the name again: use the whole stem
+    ) != name:  # the pattern does not yield the name again, so use the whole stem
         pattern, name, role, word = f"{place[: -len(path.name)]}{{name}}{path.suffix}", path.stem, None, ""
     if path.suffix.lower() not in HDF5:
         return [(pattern, name, role, word)]
@@ -84,7 +84,7 @@ def _kinds(path: Path, folder: Path, in_series: bool) -> Iterable[tuple[str, str
 
 
 def _series_members(folder: Path) -> dict[Path, bool]:
-    """Return, for each image file, whether another one differs from it only in the number of a series."""
+    """Return, for each image file, whether another file differs from it only in the number of a series."""
     paths = list(_files(folder))
     bare: dict[Path, Path] = {p: p.with_name(_without_series(p.name)) for p in paths}
     shared: dict[Path, int] = {}
@@ -109,12 +109,12 @@ def _files(folder: Path) -> Iterable[Path]:
 
 def _is_image(path: Path) -> bool:
     if path.is_symlink() or path.name.startswith(".") or set(path.name) & set("{}*\\:"):
-        return False  # a link, hidden, or with characters that a pattern cannot contain
+        return False  # links, hidden files, and names with characters that a pattern cannot contain
     return path.suffix.lower() in SUFFIXES or is_zarr(path)
 
 
 def _read_name(path: str, in_series: bool) -> tuple[str, str, Role | None, str]:
-    """Return pattern, name of the image, and the role with the word that indicates it."""
+    """Return (pattern, image name, role, word for the role), read from a path."""
     head, slash, file = path.rpartition("/")
     stem, dot, suffix = file.rpartition(".")
     if stem.lower().endswith(".ome"):
@@ -149,7 +149,7 @@ def _role_of(token: str) -> Role | None:
 def _by_word(
     tokens: Sequence[str], place: int, head: str, suffix: str, role: Role
 ) -> tuple[str, str, Role | None, str]:
-    """Split a file name at the word for its role: the image's name is the part before it, or else after it."""
+    """Split a file name at the word for its role. The image's name is the part before this word, or else after it."""
     word = tokens[place]
     before, after = "".join(tokens[: max(place - 1, 0)]), "".join(tokens[place + 2 :])
     if before:
@@ -164,11 +164,11 @@ def _by_word(
         head.rstrip("/"),
         role,
         word,
-    )  # one folder per image; files in the top folder then fit no pattern
+    )  # one folder per image, so files in the top folder fit no pattern
 
 
 def _name_before_series(text: str) -> tuple[str, str]:
-    """Split ``embryo_t{t}_z{z}`` into the name and the rest."""
+    """Split text such as ``embryo_t{t}_z{z}`` into the name, ``embryo``, and the rest."""
     start = text.find("{")
     if start < 0:
         return text, ""

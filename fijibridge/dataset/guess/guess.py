@@ -26,7 +26,7 @@ class Guess:
     folder : Path
         The folder.
     description : Description
-        The guess; the folder opens with it.
+        The guessed description, with which the folder can be opened.
     evidence : tuple of str
         The reason for each guess.
     unknown : tuple of str
@@ -40,7 +40,7 @@ class Guess:
 
     @property
     def toml(self) -> str:
-        """The text of ``dataset.toml``, with open questions as comments."""
+        """Text of the ``dataset.toml``, with open questions as comments."""
         remarks = "".join(f"# not known: {line}\n" for line in self.unknown)
         return as_toml(self.description, remarks)
 
@@ -50,36 +50,36 @@ class Guess:
         return f"Guessed from {self.folder}:\n{guessed}\nNot known:\n{unknown}"
 
     def write(self, overwrite: bool = False) -> Path:
-        """Write the ``dataset.toml`` of the folder, atomically, and return its path.
+        """Write the folder's ``dataset.toml`` atomically, and return the path of this file.
 
         Raises
         ------
         DatasetError
-            If there is one already and `overwrite` is False.
+            If the file already exists and `overwrite` is False.
         """
         target = self.folder / FILE_NAME
         if target.exists() and not overwrite:
-            raise DatasetError(f"{target} already exists: overwrite it (overwrite=True, --overwrite), or edit it")
+            raise DatasetError(f"{target} already exists: edit it, or overwrite it (overwrite=True, --overwrite)")
         return write_description(self.folder, self.description, self.toml)
 
 
 def describe_dataset(folder: str | os.PathLike[str]) -> Guess:
-    """Guess the description of a folder of images from the names of its files and the pixels of some of them.
+    """Guess the description of a folder of images from the names of its files and the pixels of some files.
 
     Parameters
     ----------
     folder
-        Folder with images, and perhaps labels, in it or in its subfolders. Nothing is written.
+        Folder with images, and perhaps labels, in the folder itself or in subfolders. Nothing is written.
 
     Returns
     -------
     Guess
-        Print it to read the reasons; ``guess.write()`` writes the ``dataset.toml``.
+        Print the guess to read its reasons. ``guess.write()`` writes the ``dataset.toml``.
 
     Raises
     ------
     DatasetError
-        If the folder is missing or contains no image.
+        If the folder does not exist or contains no image.
 
     Examples
     --------
@@ -94,7 +94,8 @@ def describe_dataset(folder: str | os.PathLike[str]) -> Guess:
     """
     place = Path(folder)
     if not place.is_dir():
-        raise DatasetError(f"no folder {place}" + (": it is a file" if place.is_file() else ""))
+        what = "is a file" if place.is_file() else "does not exist"
+        raise DatasetError(f"{place} {what}; expected a folder of images")
     found = file_groups(place)
     evidence = Evidence()
     image = choose_images(place, found, evidence)
@@ -107,7 +108,7 @@ def describe_dataset(folder: str | os.PathLike[str]) -> Guess:
     properties.find_images_without_truth(image, evidence)
     properties.list_open_questions(image, found, evidence)
     description = Description.model_validate(evidence.fields)
-    Dataset(place, description)  # raises if the folder does not open with the guess
+    Dataset(place, description)  # raises an error if the folder cannot be opened with the guess
     return Guess(place, description, tuple(evidence.reasons), tuple(evidence.unknown))
 
 

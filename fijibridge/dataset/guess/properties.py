@@ -1,4 +1,4 @@
-"""Properties of a data set: axes, pixel size, polarity of membranes, provenance, images without truth."""
+"""Guesses of properties: axes, pixel size, polarity of membranes, provenance, images without truth."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fijibridge.files import content
 from fijibridge.image import first_channel, last_dims
 from fijibridge.messages import some
 
-_LOOKED_AT = 3  # images
+_LOOKED_AT = 3  # number of images
 _MOST_WITHOUT = 50
 _MOST_PIXELS = 2**28
 _BY_PROGRAM = r"auto|automatic|silver|unet\w*|stardist|cellpose|watershed|predicted"
@@ -45,11 +45,11 @@ def guess_axes(evidence: Evidence) -> None:
         evidence.reasons.append(f"dims = 'yxc': the last axis of the shape {shape} looks like colours")
     else:
         axes = last_dims(len(shape))
-        evidence.unknown.append(f"dims: {path.name} does not name the axes of its shape {shape}; it is read as {axes}")
+        evidence.unknown.append(f"dims: {path.name} does not name its axes; its shape {shape} is read as {axes}")
 
 
 def guess_pixel_size(image: FileGroup, found: Sequence[FileGroup], evidence: Evidence) -> None:
-    """Find the pixel size in the images, else in another file with the same name and shape."""
+    """Find the pixel size in the images, or else in another file with the same image name and shape."""
     path = next(iter(image.files.values()))
     own = content(path, Pattern(image.pattern).key)
     if _size_of(own.calibration):
@@ -89,7 +89,7 @@ def _size_words(calibration: Mapping[str, Any]) -> str:
 
 
 def guess_membranes(folder: Path, evidence: Evidence) -> None:
-    """Guess whether membranes are dark or bright, from images with labels or classes."""
+    """Guess from images with labels or classes whether membranes are dark or bright."""
     known = {"image", "labels", "classes", "values", "dims"} & set(evidence.fields)
     dataset = Dataset(folder, Description.model_validate({k: evidence.fields[k] for k in known}))
     seen = []
@@ -106,7 +106,7 @@ def guess_membranes(folder: Path, evidence: Evidence) -> None:
     if len(words) == 1:
         evidence.fields["membranes"] = words.pop()
         evidence.reasons.append(
-            f"membranes = {evidence.fields['membranes']!r}: their brightness differs from that of cells by "
+            f"membranes = {evidence.fields['membranes']!r}: their brightness differs from the cells' by "
             f"{float(np.median(seen)):+.1f} standard deviations"
         )
     else:
@@ -114,7 +114,7 @@ def guess_membranes(folder: Path, evidence: Evidence) -> None:
 
 
 def _item_contrast(item: Item) -> float | None:
-    """Return the contrast of membranes according to the labels, or to the classes if cells do not touch."""
+    """Return the contrast of membranes according to the labels or, if few cells touch, according to the classes."""
     image = item.image(lazy=True)
     image = first_channel(image)
     if image.size > _MOST_PIXELS or image.ndim not in (2, 3):
@@ -132,7 +132,7 @@ def _item_contrast(item: Item) -> float | None:
 
 
 def guess_provenance(evidence: Evidence) -> None:
-    """Guess the origin of the truth from words in the names of its files."""
+    """Guess the origin of the truth from words in its file names."""
     for role in ("labels", "classes"):
         group = evidence.chosen.get(role)
         if group is None:
@@ -153,7 +153,7 @@ def guess_provenance(evidence: Evidence) -> None:
 
 
 def find_images_without_truth(image: FileGroup, evidence: Evidence) -> None:
-    """List images without truth under ``without``, unless they are many."""
+    """List images without truth under ``without``, unless there are more than 50."""
     lacking: dict[str, list[str]] = {}
     for role, group in evidence.chosen.items():
         for name in sorted(set(image.files) - set(group.files)):
@@ -169,9 +169,9 @@ def list_open_questions(image: FileGroup, found: Sequence[FileGroup], evidence: 
     """List questions that only a person can answer: unused files, missing truth, splits, neighbours."""
     left = [f.pattern for f in found if f not in evidence.chosen.values()]
     if left:
-        evidence.unknown.append(f"the use of {some(left, 5)}; not in the description")
+        evidence.unknown.append(f"the use of {some(left, 5)}, which the description does not name")
     if not {"labels", "classes"} & set(evidence.chosen):
-        evidence.unknown.append("the truth: no file looks like labels or classes; a prediction needs none")
+        evidence.unknown.append("the truth: no file looks like labels or classes; a prediction needs no truth")
     if len(image.files) > 1:
         evidence.unknown.append("[split]: which images are for validation and test; by default all are for training")
     numbers = [int(n) for n in image.files if n.isdigit()]

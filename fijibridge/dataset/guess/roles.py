@@ -1,4 +1,4 @@
-"""Roles of file groups: images, labels, classes, regions and predictions, by names and pixels."""
+"""Guesses of the roles of file groups (images, labels, classes, regions, predictions) from names and pixels."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from fijibridge.files import content
 from fijibridge.image import last_dims
 from fijibridge.messages import some
 
-_LOOKED_AT = 3  # files of a group
-_HALF_SAMPLE = 512  # pixels
-_ALIKE = 0.7  # least share of neighbouring pixels in a label image that have the same id
+_LOOKED_AT = 3  # number of files of a group
+_HALF_SAMPLE = 512  # half of the side of a sample, in pixels
+_ALIKE = 0.7  # smallest share of neighbouring pixels in a label image that have the same id
 
 
 def choose_images(folder: Path, found: Sequence[FileGroup], evidence: Evidence) -> FileGroup:
-    """Choose the images: the largest group whose names suggest intensities, or no role.
+    """Choose the images: the largest group whose names suggest intensities, or else the largest without a role.
 
     Raises
     ------
     DatasetError
-        If there is none.
+        If there is no such group.
     """
     candidates = [f for f in found if f.role == "image"] or [f for f in found if f.role is None]
     if not candidates:
@@ -52,7 +52,7 @@ def choose_images(folder: Path, found: Sequence[FileGroup], evidence: Evidence) 
 
 
 def choose_role(role: Role, image: FileGroup, found: Sequence[FileGroup], evidence: Evidence) -> None:
-    """Choose the files of another role: those whose names and pixels both fit it."""
+    """Choose the files of another role: a group whose names and pixels both fit the role."""
     taken = list(evidence.chosen.values())
     shared = [f for f in found if f not in taken and set(f.files) & set(image.files)]
     for group in shared:
@@ -82,7 +82,7 @@ def _role(group: FileGroup, kind: str) -> Role | None:
 
 
 def _kind(group: FileGroup) -> str | None:
-    """Return the appearance of the pixels of some files; None if they cannot be read."""
+    """Return the appearance of the pixels of some files; None if the files cannot be read."""
     try:
         kinds = {_look(_sample(group, path)) for path in list(group.files.values())[:_LOOKED_AT]}
     except (DatasetError, ImageError):
@@ -103,7 +103,7 @@ def _sample(group: FileGroup, path: Path) -> npt.NDArray[Any]:
 
 
 def _look(array: npt.NDArray[Any]) -> str:
-    """Return the appearance of pixels.
+    """Return the appearance of pixels as words, such as ``"intensities"``.
 
     In a label image, most neighbouring pixels have the same id; in intensities, few have the same value.
     """
@@ -123,7 +123,7 @@ def _look(array: npt.NDArray[Any]) -> str:
 
 
 def _class_values(group: FileGroup, evidence: Evidence) -> bool:
-    """Guess which of two values is membrane: the one that lies in thinner structures."""
+    """Guess which of two values is membrane: that of thinner structures. Return whether there is a guess."""
     from scipy import ndimage
 
     array = np.squeeze(_sample(group, next(iter(group.files.values()))))

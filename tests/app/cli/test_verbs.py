@@ -176,7 +176,7 @@ def test_results_are_not_lost(folder, tmp_path):
 def test_all_that_is_wrong_is_told_and_nothing_written(folder, tmp_path):
     with pytest.raises(OptionError, match=r"threshold is 7\.0; expected a number from 0 to 1; min_size is -1\.0"):
         run("label-cells", "--image", folder / "a.tif", "--threshold=7", "--min-size=-1", "--out", tmp_path / "new")
-    with pytest.raises(OptionError, match=r"true: no file .*t\.tif; predicted: no file .*p\.tif"):
+    with pytest.raises(OptionError, match=r"true: the file .*t\.tif does not exist; predicted: the file .*p\.tif"):
         run("match-labels", "--true", tmp_path / "t.tif", "--predicted", tmp_path / "p.tif", "--out", tmp_path / "new")
     fb.write_rois([fb.Roi.rectangle(0, 0, 2, 2)], tmp_path / "area.zip")
     fb.write_rois([fb.Roi.line([[0, 0], [2, 2]])], tmp_path / "line.zip")

@@ -19,7 +19,7 @@ def test_pixel_sizes_against_the_files(folder):
     assert not [f for f in good if "pixel size" in f.what]
     assert len([f for f in looked_at(folder, pixel_size=1, unit="ell") if "cannot be compared" in f.what]) == 3
     wrong = [f for f in looked_at(folder, pixel_size={"y": 0.2, "x": 0.4}, unit="um") if "pixel size in" in f.what]
-    assert {f.what for f in wrong} == {"pixel size in x: the file has 0.2 um, the description 0.4 um"}
+    assert {f.what for f in wrong} == {"pixel size in x: the file has 0.2 um, the description has 0.4 um"}
     assert {f.severity for f in wrong} == {"problem"}
     assert len([f for f in looked_at(folder, unit="nm") if "the description's unit is nm" in f.what]) == 3
 
@@ -43,5 +43,5 @@ def test_pixel_sizes_that_contradict(folder):
     derived = {"c": {"derived_from": {"item": "elsewhere"}}}
     assert not [f for f in looked_at(folder, files=derived) if "differ" in f.what]
     write_image(fb.as_image(labels_of(folder), pixel_size={"y": 0.2, "x": 0.4}, unit="um"), folder / "a_labels.tif")
-    finding = the(looked_at(folder), "the labels file has 0.4 um, the image 0.2 um")
+    finding = the(looked_at(folder), "the labels file has 0.4 um, the image has 0.2 um")
     assert (finding.severity, finding.item, finding.file) == ("problem", "a", "a_labels.tif")

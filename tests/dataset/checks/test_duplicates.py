@@ -22,7 +22,7 @@ def test_pixels_that_are_no_numbers_and_twins_across_a_split(folder):
 
 def test_one_truth_for_two_images(folder):
     shared = {"b": {"labels": "a_labels.tif"}}
-    finding = the(looked_at(folder, files=shared), "its labels file is also that of 'a'")
+    finding = the(looked_at(folder, files=shared), "its labels file is also the labels file of 'a'")
     assert (finding.severity, finding.item) == ("problem", "b")
     shared["b"]["derived_from"] = {"item": "a"}
     assert not [f for f in looked_at(folder, files=shared) if "its labels file is" in f.what]

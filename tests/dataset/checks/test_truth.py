@@ -31,8 +31,8 @@ def test_ids_with_gaps_and_in_several_parts(folder):
     assert (gaps.severity, gaps.what) == ("note", "6 of the ids up to 9 are not used")
     assert parts.severity == "note"
     assert parts.what == (
-        "2 id(s) have several parts, counting pixels that touch by sides (4 neighbours), 1 of them touching at "
-        "corners: 5, 9"
+        "2 id(s) have several parts if pixels are connected by sides (4 neighbours), 1 of them with parts that touch "
+        "at corners: 5, 9"
     )
 
 

@@ -25,5 +25,5 @@ def test_a_folder_without_images(tmp_path):
     (tmp_path / "a.txt").touch()
     with pytest.raises(DatasetError, match=r"looks like an image .* it contains a\.txt"):
         fb.describe_dataset(tmp_path)
-    with pytest.raises(DatasetError, match="it is a file"):
+    with pytest.raises(DatasetError, match="is a file; expected a folder"):
         fb.describe_dataset(tmp_path / "a.txt")

@@ -99,7 +99,7 @@ def test_a_jvm_that_is_not_ours(python):
     [
         ({"where": "embedded", "mode": "gui"}, "expected 'headless'"),
         ({"where": "embedded", "mode": "headless", "heap": "lots"}, "'8g'"),
-        ({"where": "/no/such/Fiji", "mode": "headless"}, "no such folder"),
+        ({"where": "/no/such/Fiji", "mode": "headless"}, "it does not exist"),
     ],
 )
 def test_bad_arguments(python, arguments, words):
