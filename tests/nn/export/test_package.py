@@ -246,7 +246,7 @@ class Branch(Own):
         ({"model": "nowhere"}, "no model at nowhere"),
         ({"model": fb.UNet}, "got a type; expected a Model"),
         ({"model": lambda: model_of(Branch())}, "the script and the network differ"),
-        ({"model": lambda: model_of(normalisation=fb.Normalisation(kind="dataset"))}, "needs fit"),
+        ({"model": lambda: model_of(normalisation=fb.Normalisation(kind="dataset"))}, "call fit"),
     ],
 )
 def test_what_cannot_be_exported(change, words, image, tmp_path):

@@ -96,7 +96,7 @@ def test_with_a_trial():
     assert made.forecast.patches == 6
     assert made.forecast.total_s > made.forecast.epoch_s > made.forecast.step_s > 0
     text = str(made)
-    for word in ("set-up", "an epoch", "2 epochs", "host memory", "validation"):
+    for word in ("set-up", "per epoch", "2 epochs", "host memory", "validation"):
         assert word in text
     assert json.loads(json.dumps(made.to_dict()))["forecast"]["patches"] == 6
     assert made.settings() == {"patch": (16, 16), "batch": 2, "batches": 3, "epochs": 2}
