@@ -22,7 +22,7 @@ _SIDE = 32  # side of the piece whose normalised intensities are compared, pixel
 
 
 def plain(value: Any) -> Any:
-    """Return a JSON-ready value: for callables their module and name, for other objects those of their type.
+    """Return a value in JSON-ready form; a callable becomes its module and name, any other object those of its type.
 
     Examples
     --------

@@ -121,7 +121,7 @@ def test_volumes_get_a_halo_in_z_only_where_there_are_slices_enough(tmp_path):
     halos = {axis["id"]: axis.get("halo") for axis in content["outputs"][0]["axes"][2:]}
     assert (sizes["z"]["min"], halos["z"]) == (2, None)
     assert halos["x"] == fb.receptive_field(model.net).halo
-    assert "All of z must be in one tile" in (folder / "README.md").read_text()
+    assert "Each tile must cover the whole image along z" in (folder / "README.md").read_text()
     raw = np.load(folder / "test_input.npy")
     assert raw.shape == (1, 1, 12, 64, 64)
     again = fb.predict(model, fb.as_image(raw[0, 0], "zyx"))

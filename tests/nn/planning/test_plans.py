@@ -119,7 +119,7 @@ def test_a_limit_is_kept():
 
 def test_a_limit_that_nothing_keeps():
     for more in ({}, {"patch": (32, 32)}, {"batch": 4}, {"patch": (32, 32), "batch": 4}):
-        with pytest.raises(TrainingError, match=r"limit of 10 MiB.*lower the width"):
+        with pytest.raises(TrainingError, match=r"limit is 10 MiB.*lower the width"):
             plan(UNet(depth=1, width=2), [(64, 64)], memory_limit="10 MiB", device="cpu", **more)
 
 
