@@ -184,7 +184,9 @@ def test_a_prediction_needs_no_labels_and_a_warning_is_a_line(done, tmp_path):
     text = cli("predict", done[0] / "run", tmp_path, "--out", tmp_path / "pred")
     assert "2 predictions" in text
     (told,) = [line for line in text.splitlines() if "rescale" in line]
-    assert told.startswith("fijibridge: warning: pixels are 0.5 um in y and 0.5 um in x, the network was trained on")
+    assert told.startswith(
+        "fijibridge: warning: pixels are 0.5 um in y and 0.5 um in x, but the network was trained on"
+    )
     assert ".py" not in text
 
 

@@ -84,7 +84,7 @@ class CellCounter:
         self._show_from = 0.0
 
     def __call__(self, net: nn.Module, epoch: int) -> Mapping[str, float]:
-        """Show the first image if due, and in epochs in which cells are counted, return ``val_f1`` (F1 at IoU 0.5)."""
+        """Show the first image if due, and return ``val_f1`` (F1 at IoU 0.5) if cells are counted in this epoch."""
         counting = self.every is not None and epoch % self.every == 0
         showing = bool(self.shown_to) and time.monotonic() >= self._show_from
         if not counting and not showing:

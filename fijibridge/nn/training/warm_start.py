@@ -39,12 +39,12 @@ def check_warm_start(
     Raises
     ------
     TrainingError
-        If classes or normalisation differ, or pixels are at least 3 times as large or as small.
+        If classes or normalisation differ, or pixel sizes differ by a factor of 3 or more.
 
     Warns
     -----
     FijiBridgeWarning
-        If pixel sizes differ by more than a quarter or cannot be compared, or the membrane width differs.
+        If pixel sizes differ by a factor of 1.25 or more or cannot be compared, or the membrane width differs.
     """
     if tuple(settings.classes) != tuple(model.classes[: len(settings.classes)]):
         raise TrainingError(
