@@ -154,7 +154,7 @@ def test_a_description_instead_of_patterns(folder, tmp_path):
         (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=40000"), "needs at least"),
         (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=8192", "--depth=13"), "needs at least"),
         (("predict", "{out}/run", "{folder}/a_image.tif", "--out", "x", "--split=test"), "a_image.tif is a file"),
-        (("predict", "{out}/run", "{folder}/no.tif", "--out", "x"), "no file or folder"),
+        (("predict", "{out}/run", "{folder}/no.tif", "--out", "x"), "no.tif does not exist"),
         (("predict", "{out}/run", "{folder}", PATTERNS[0], "--out", "{out}/pred"), "results already exist"),
         (("predict", "{out}/run", "{folder}", PATTERNS[0], "--out", "{folder}/a_image.tif"), "a_image.tif is a file"),
         (("label", "{out}/pred", "--out={out}/other", "--threshold=5"), "threshold is 5"),

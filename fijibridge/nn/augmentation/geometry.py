@@ -24,7 +24,7 @@ class Warp:
     Attributes
     ----------
     angle : float
-        Angle in the plane of y and x in radians, from x to y.
+        Angle of the rotation in the plane of y and x, from x towards y, in radians.
     scale : float
         Magnification.
     shifts : numpy.ndarray or None
@@ -93,7 +93,7 @@ def resample(
         Warp of each patch, or None.
     heads
         Meaning of the channels of y after the class ids: ``"distance"`` is interpolated linearly and multiplied by the
-        scale, other channels use the nearest pixel.
+        scale; other channels use the nearest pixel.
     """
     x, y, weight = batch
     chosen = [number for number, warp in enumerate(warps) if warp is not None]

@@ -25,10 +25,10 @@ from fijibridge.nn.traits import Traits, declared_traits, first_convolution
 
 
 def outline(net: nn.Module) -> tuple[Traits, int]:
-    """Return the traits of a network without running it, and a number of which its sides are probably multiples.
+    """Return a network's traits without running it, and a number of which its input sides are probably multiples.
 
     Without an attribute ``traits`` or ``divisor``, dimensions and channels are taken from the first convolution, the
-    divisor is 1, and the number is estimated from the strides.
+    divisor is 1, and that number is estimated from the strides.
     """
     declared = declared_traits(net)
     if declared is not None:
@@ -122,7 +122,7 @@ def _run(net: nn.Module, x: Tensor) -> Tensor:
 
 
 def _positive(net: nn.Module) -> nn.Module:
-    """Return a copy with biases 0 and all weights 1 / (number of inputs), so that each output is a mean."""
+    """Return a copy of a network with biases 0 and weights 1 / (number of inputs), so that each output is a mean."""
     made = copy.deepcopy(net).cpu().double().eval().requires_grad_(False)
     for name, parameter in made.named_parameters():
         if parameter.ndim > 1:

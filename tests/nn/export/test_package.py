@@ -238,7 +238,7 @@ class Branch(Own):
     ("change", "words"),
     [
         ({"authors": []}, r"authors are \[\]"),
-        ({"authors": [{"nam": "Ada"}]}, "dicts of name, affiliation"),
+        ({"authors": [{"nam": "Ada"}]}, "dicts with name, affiliation"),
         ({"image": np.zeros((3, 120, 150))}, r"the image has axes .*isel\(t=0\)"),
         ({"image": fb.as_image(np.zeros((3, 120, 150)), "cyx")}, r"3 channel\(s\), but the network expects 1"),
         ({"image": np.ones((40, 150))}, "40 px in y; the network needs tiles of at least 52"),

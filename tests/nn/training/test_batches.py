@@ -242,7 +242,10 @@ def kept_as_is(x, y, weight, rng):
     ("changes", "words"),
     [
         ({"batch": 64}, r"batch=64 \(the batches have 4\) would"),
-        ({"patch": (8, 8), "sampling": "membranes"}, r"patch=\[8, 8\] \(the batches have \[16, 16\]\), sampling=membranes"),
+        (
+            {"patch": (8, 8), "sampling": "membranes"},
+            r"patch=\[8, 8\] \(the batches have \[16, 16\]\), sampling=membranes",
+        ),
         ({"batches": 7}, r"batches=7 \(the batches have 6\)"),
         ({"augment": {"noise": 1.0}}, "augment would"),
         ({"augmentation": Augmentation(custom=kept_as_is)}, "augmentation would"),
