@@ -241,7 +241,7 @@ class Branch(Own):
         ({"authors": [{"nam": "Ada"}]}, "dicts with name, affiliation"),
         ({"image": np.zeros((3, 120, 150))}, r"the image has axes .*isel\(t=0\)"),
         ({"image": fb.as_image(np.zeros((3, 120, 150)), "cyx")}, r"3 channel\(s\), but the network expects 1"),
-        ({"image": np.ones((40, 150))}, "40 px in y; the network needs tiles of at least 52"),
+        ({"image": np.ones((40, 150))}, "40 px in y, but the test image must be a tile of at least 52"),
         ({"image": np.full((120, 150), np.nan)}, "NaN"),
         ({"model": "nowhere"}, "no model at nowhere"),
         ({"model": fb.UNet}, "got a type; expected a Model"),
