@@ -84,7 +84,7 @@ def resolve_precision(asked: str | int | None, device: torch.device) -> str:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """Return a context in which torch uses a precision, a key of :data:`PRECISIONS`, wherever that is safe."""
+    """Return a context in which torch computes with `precision`, a key of :data:`PRECISIONS`, where that is safe."""
     kind = PRECISIONS.get(precision, torch.float32)
     return nullcontext() if kind is torch.float32 else torch.autocast(device.type, dtype=kind)
 

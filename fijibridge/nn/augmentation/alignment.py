@@ -20,7 +20,7 @@ _CLEARLY = 1.5  # factor by which a transformed image must explain more variance
 
 
 def check_augmentation(augmentation: Augmentation, patch: Sequence[int], seed: int = 0) -> None:
-    """Transform pixel coordinates as image, target and weight, and check that they still agree.
+    """Transform pixel coordinates in place of image, target and weight, and check that the three results agree.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def check_augmentation(augmentation: Augmentation, patch: Sequence[int], seed: i
 
 
 def _check_custom(augmentation: Augmentation, patch: Sequence[int], rngs: Sequence[np.random.Generator]) -> None:
-    """Transform one pattern as image, target and weight: intensities may change, but positions must agree."""
+    """Transform one pattern in place of image, target and weight; intensities may change, but positions must agree."""
     own = replace(Augmentation.none(), custom=augmentation.custom)
     noise = torch.randn(_PATCHES, 1, *patch, generator=torch.Generator().manual_seed(0))
     pattern = (_smoothed(noise) > 0).long()[:, 0]

@@ -118,7 +118,7 @@ def resample(
 
 
 def _places(warps: Sequence[Warp], patch: Sequence[int], device: torch.device) -> Tensor:
-    """Return the source coordinates of each pixel, mirrored at the border of the patch."""
+    """Return the source coordinates of each pixel; those beyond the border of the patch are mirrored at it."""
     dims = len(patch)
     matrices = np.stack([_matrix(warp, dims) for warp in warps])  # (N, dims, dims)
     middle = np.array([(n - 1) / 2 for n in patch], np.float32)

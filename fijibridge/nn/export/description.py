@@ -73,7 +73,7 @@ def _summary(classes: Sequence[str]) -> str:
 
 
 def preprocessing(model: Model, tiles: Sequence[Tiles], test: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
-    """Return the scaling of an image before the network, as described in the format.
+    """Return the format's description of the scaling that is applied to an image before the network.
 
     ``scale_range`` maps two percentiles of each image and channel to 0 and 1. Levels that are equal for all images are
     part of the network instead. The format adds an epsilon to the divisor; it is kept small compared with the intensity
@@ -109,7 +109,7 @@ def _output_axis(tiles: Tiles, model: Model) -> dict[str, Any]:
 
 
 def _calibration(axis: str, model: Model) -> dict[str, Any]:
-    """Return the pixel size, rounded to 24 bits so that products and quotients with sizes are exact, and its unit."""
+    """Return pixel size and unit; the size is rounded to 24 bits, so that products and quotients with it are exact."""
     unit = _UNITS.get(usual_unit(model.unit))
     if unit is None or axis not in model.pixel_size:
         return {}

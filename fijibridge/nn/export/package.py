@@ -44,7 +44,7 @@ def export_model(
     tags: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Path:
-    """Write a model in the bioimage.io format, for deepImageJ in Fiji, ilastik, QuPath and others.
+    """Write a model in the bioimage.io format, which deepImageJ in Fiji, ilastik, QuPath and others can run.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def _need_the_extra() -> None:
 
 
 def _checked_image(model: Model, image: Array) -> xr.DataArray:
-    """Return the image with axes (c, [z,] y, x), as the network expects."""
+    """Return the image with axes (c, [z,] y, x) after checking that it fits the network."""
     source = as_image(image)
     known = model.traits
     spatial = DIMS[-known.dims :]
@@ -207,7 +207,7 @@ def _add_check_sums(folder: Path, part: Any) -> None:
 
 @contextmanager
 def _whole(target: Path) -> Iterator[Path]:
-    """Yield a folder that becomes `target`, or is packed into it, at the end; after an error nothing is left."""
+    """Yield a folder that finally becomes `target`, or is packed into it; after an error, nothing is left of it."""
     if target.suffix.lower() != ".zip":
         with atomic_folder(target, replace=True) as folder:
             yield folder

@@ -19,7 +19,7 @@ SCRIPT = "weights.pt"
 
 
 class ActivatedNetwork(nn.Module):
-    """Network with normalisation and activations, whose output is probabilities as from :func:`fijibridge.predict`.
+    """Network with normalisation and activations, so that it returns probabilities as :func:`fijibridge.predict` does.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ def near_membranes(sample: Sample, where: Slices, membrane: int) -> npt.NDArray[
 
 
 class DensityMap:
-    """Density of one image, as cumulative sums over blocks of rows.
+    """Density of one image, of which cumulative sums over blocks of rows are stored.
 
     Only the sums are kept, so memory use hardly grows with the image. To draw a pixel, its block is found from the
     sums, and the density of that block alone is computed again.

@@ -61,12 +61,12 @@ class Feed:
 
 @cache
 def _stream(device: torch.device) -> Any:
-    """Return the stream for batches; one per device, because cuBLAS keeps up to 32 MiB for each stream ever used."""
+    """Return the device's stream for batches, which is reused because cuBLAS keeps up to 32 MiB for each stream."""
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 class _Prefetch:
-    """Thread that cuts, moves and transforms batches, and its queue to the consumer."""
+    """Thread that cuts, moves and transforms batches, and puts them into a queue for the consumer."""
 
     def __init__(self, sampler: PatchSampler, epoch: int, first: int, ahead: int, device: torch.device):
         self.sampler, self.epoch, self.first, self.device = sampler, epoch, first, device

@@ -83,7 +83,7 @@ def _write(sampler: PatchSampler, path: Path, batches: int) -> None:
 
 
 def _joined(batch: Batch) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Concatenate the arrays of a batch to (B, C + targets + 1, ...)."""
+    """Concatenate the arrays of a batch into one array (B, C + targets + 1, ...)."""
     x, y, weight = batch
     y = y if y.ndim == x.ndim else y[:, None]
     if float(y.max()) > _EXACT:

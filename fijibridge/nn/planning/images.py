@@ -61,7 +61,7 @@ class Source:
         return sum(math.prod(s) for s in self.watched)
 
     def bytes(self, known: Traits) -> int:
-        """Return the memory of the images in bytes: pixels as read and scaled to ``float32``, targets and weights."""
+        """Return the memory of the images in bytes: pixels as read, pixels as ``float32``, targets, weights."""
         pixel = (self.stored + 4) * known.in_channels + 2 + 4 + 4 * (len(known.outputs) - 1)
         largest = max(math.prod(s) for s in (*self.shapes, *self.watched))
         return (self.pixels + self.watched_pixels) * pixel + _PASSING * largest * known.in_channels

@@ -326,7 +326,7 @@ def _stride(
 
 
 def _grid(source: Source, patch: Sequence[int], stride: Sequence[int]) -> int:
-    """Return the number of patches on the grid, over all images."""
+    """Return the total number of patches on the grids of all images."""
     return sum(math.prod(grid_shape(shape, patch, stride)) for shape in source.shapes)
 
 

@@ -109,7 +109,7 @@ def probe(
 
 
 class _Stepper:
-    """Copy of a network that is trained in the same way as Lightning trains the network."""
+    """Trains a copy of a network in the same way as Lightning does."""
 
     def __init__(self, net: nn.Module, device: torch.device, loss: LossFunction, precision: str | int | None):
         first = next(net.parameters(), None)
@@ -123,7 +123,7 @@ class _Stepper:
         self.batch: Batch
 
     def run(self, batches: Iterator[Batch], least: int, most: int, seconds: float) -> list[float]:
-        """Warm up, then time steps including the preparation of their batches."""
+        """Warm up, then measure the duration of steps, including the preparation of their batches."""
         for _ in range(3 if self.device.type == "cuda" else 1):
             self.step(_next(batches))
         times: list[float] = []

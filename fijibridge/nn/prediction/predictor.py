@@ -210,7 +210,7 @@ def _result(
 
 
 def as_model(source: object) -> Model:
-    """Return the model given by a model, by a run, or by the path of a file or of a run's folder.
+    """Return a model that is given directly, by its run, or by the path of its file or of its run's folder.
 
     Raises
     ------

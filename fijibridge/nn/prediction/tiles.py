@@ -258,7 +258,7 @@ def _even(n: int, side: int, divisor: int) -> int:
 
 
 def reflected(start: int, stop: int, n: int) -> tuple[slice, list[int] | None]:
-    """Return the pixels of an axis to read, and their order (None if unchanged), for an image extended by mirroring.
+    """Return which pixels of an axis to read, and their order (None if unchanged), to extend an image by mirroring.
 
     Examples
     --------

@@ -104,7 +104,7 @@ def _forward(net: nn.Module, channels: int, dims: int, axis: int, length: int) -
 
 
 def _takes(empty: nn.Module, channels: int, sides: Sequence[int]) -> bool:
-    """Return whether a network accepts an image with these sides; it is on the meta device, which computes nothing."""
+    """Return whether a network on the meta device, which computes nothing, accepts an image with these sides."""
     try:
         with torch.no_grad():
             out = _run(empty, torch.ones(1, channels, *sides, dtype=torch.float64, device="meta"))
@@ -155,7 +155,7 @@ def _mean_pool(
     name: str, input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Average over the windows of a max pooling, with a convolution because torch's average pooling has no dilation."""
+    """Average over the windows of a max pooling by a convolution, because torch's average pooling has no dilation."""
     dims = int(name.removeprefix("max_pool")[0])
     size = (kernel_size,) * dims if isinstance(kernel_size, int) else tuple(kernel_size)
     if ceil_mode:

@@ -177,7 +177,7 @@ def _length(batches: Any) -> int | None:
 
 
 def _saved_from(saved: SavedPatches, batch: int) -> Iterator[Batch]:
-    """Yield saved batches from one on, whose number counts over all epochs; each epoch has a different order."""
+    """Yield saved batches from number `batch` on, counted over all epochs; each epoch has a different order."""
     epoch, done = divmod(batch, len(saved))
     saved.load_state_dict({"epoch": epoch, "done": done})
     while True:

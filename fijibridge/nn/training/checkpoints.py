@@ -93,7 +93,7 @@ def check_folder(folder: Path, overwrite: bool) -> None:
 
 
 def checkpoint_to_resume(folder: Path | None, resume: bool | str, described: Mapping[str, Any]) -> Path | None:
-    """Return the checkpoint to resume from, checked; None to start from the beginning.
+    """Check the checkpoint to resume from, and return its path; None to start from the beginning.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ _EXPECTED = "expected a list of (image, target) or (image, target, weight)"
 
 @dataclass(frozen=True)
 class Pairs:
-    """Images with targets; mappings have the names of images in messages as keys.
+    """Images with targets. The keys of all mappings are the image names that messages use.
 
     Attributes
     ----------

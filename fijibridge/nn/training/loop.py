@@ -391,7 +391,7 @@ def _step_of(module: pl.LightningModule) -> Step:
 
 
 def _broadcast(trainer: pl.Trainer, decided: Any) -> Any:
-    """Return the value of the first process, in all processes."""
+    """Return the value that the first process passed, in all processes."""
     return trainer.strategy.broadcast(decided) if trainer.world_size > 1 else decided
 
 
@@ -415,7 +415,7 @@ def _diverged(loss: float, step: int) -> Diverged:
 
 
 def _failure(error: BaseException, recorder: Recorder) -> TrainingError:
-    """Return the error that ended a training as a TrainingError; re-raise it if it has another cause than memory."""
+    """Return the error that ended a training as a TrainingError; re-raise it if memory is not its cause."""
     if isinstance(error, TrainingError):
         return error
     if not is_out_of_memory(error):

@@ -127,7 +127,7 @@ def _loaded(net: Any) -> Model:
 
 
 def train_job(path: str | os.PathLike[str], train: Callable[..., Run], observers: Sequence[Observer] = ()) -> Run:
-    """Run a training described by :func:`write_job`, in the folder of its file.
+    """Run the training that a file of :func:`write_job` describes, in the folder of this file.
 
     Parameters
     ----------

@@ -122,7 +122,7 @@ class Hyperparameters:
     ] = 3
     border_weight: Annotated[
         Border | None,
-        Setting("weight map that balances the classes and emphasises pixels between near cells", patches=True),
+        Setting("weight map that balances the classes and emphasises pixels between neighbouring cells", patches=True),
     ] = None
     sampling: Annotated[Sampling, Setting("rule for placing patches", "--sampling", patches=True)] = DEFAULT
     stride: Annotated[

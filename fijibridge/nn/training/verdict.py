@@ -203,7 +203,7 @@ def _lost(curve: np.ndarray[Any, Any], watched: str) -> bool:
 
 
 def _improves(curve: np.ndarray[Any, Any], watched: str, slope: float | None) -> bool:
-    """Return whether the metric still improves at the end, by a fitted line and by the epoch of its best value."""
+    """Return whether the metric still improves at the end, judged by a fitted line and by its best epoch."""
     if slope is None or _gain(slope, watched) <= 0.01 * float(np.nanmax(curve) - np.nanmin(curve)):
         return False
     return _since_best(curve, watched) < _LATE
@@ -233,7 +233,7 @@ def _path(train: np.ndarray[Any, Any]) -> str:
 
 
 def _rose(train: np.ndarray[Any, Any]) -> bool:
-    """Return whether the training loss ended above its minimum by more than half of its range and by a tenth."""
+    """Return whether the training loss ended above its minimum by over half of its range and over a tenth."""
     train = train[np.isfinite(train)]
     low, high = float(train.min()), float(train.max())
     rise = float(train[-1]) - low
