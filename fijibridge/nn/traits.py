@@ -124,7 +124,7 @@ def _divisor(net: nn.Module, dims: int, channels: int) -> tuple[int, int]:
     raise ModelError(
         f"{type(net).__name__} was tried on {dims}D images with {channels} channel(s) and sides up to {most} px, but "
         "its outputs did not consistently have the input's size, or that size minus a fixed equal margin on each side. "
-        "It must map (B, C, ...) to (B, K, ...); if it does, set its attribute `traits`."
+        "The network must map (B, C, ...) to (B, K, ...); if it does, set its attribute `traits`."
     )
 
 

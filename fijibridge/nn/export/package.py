@@ -54,7 +54,7 @@ def export_model(
         Path of a new folder, or of a file that ends in ``.zip``.
     image
         A real, unscaled image with axes y and x, z for a 3D network, and c for a network with several channels. The
-        test image is cut from its middle; other programs use it to check that their output is the same.
+        test image is cut from the middle of this image; other programs check their output with the test image.
     authors
         A name, or a list of names or of dicts with ``name``, ``affiliation``, ``email``, ``github_user``, ``orcid``.
     license

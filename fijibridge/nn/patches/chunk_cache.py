@@ -1,4 +1,4 @@
-"""Cache of chunks of arrays on disk, so that they are not decompressed again for each patch.
+"""Cache of chunks of arrays on disk, so that a chunk is not decompressed again for each patch.
 
 A patch touches a few chunks, and neighbouring patches touch the same ones. All arrays share one memory limit; the least
 recently used chunk is dropped first.

@@ -43,7 +43,7 @@ def by_weight(sample: Sample, where: Slices, membrane: int) -> npt.NDArray[Any]:
 def near_membranes(sample: Sample, where: Slices, membrane: int) -> npt.NDArray[np.float64]:
     """Return density 10 up to 3 px from a membrane along each axis, 1 elsewhere, and 0 where the truth is unknown."""
     first, last = where[0].start, where[0].stop
-    # Membranes just outside the part count too, so it is read with a margin along the first axis, the only one cut.
+    # Membranes just outside the part count too: the part is read with a margin along the first axis, the only one cut.
     above, below = min(_NEAR, first), min(_NEAR, sample.shape[0] - last)
     classes = sample.classes((slice(first - above, last + below), *where[1:]))
     near = ndimage.maximum_filter(classes == membrane, size=2 * _NEAR + 1)

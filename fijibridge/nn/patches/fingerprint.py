@@ -75,8 +75,8 @@ def fingerprint_of(samples: Sequence[Sample]) -> str:
 def pixel_fingerprint(samples: Sequence[Sample], normalisation: Normalisation) -> str:
     """Return a checksum of all pixels and their normalisation, which shows whether a resumed run has the same data.
 
-    :func:`fingerprint_of`, which also handles arrays on disk, does not replace it, because records of version 0.1
-    contain both.
+    :func:`fingerprint_of` also handles arrays on disk, but does not replace this function, because records of version
+    0.1 contain both.
     """
     check = zlib.crc32(repr(normalisation).encode())
     for sample in samples:

@@ -1,4 +1,4 @@
-"""Prefetching: batches are cut and moved to the device while it computes on the previous batch."""
+"""Prefetching: batches are cut and moved to the device while the device computes on the previous batch."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class _Prefetch:
         if isinstance(found, BaseException):
             raise found
         batch: Batch = found
-        if moved is not None:  # let the consumer's stream wait for the copy, and protect its memory
+        if moved is not None:  # let the consumer's stream wait for the copy, whose memory it uses
             here = torch.cuda.current_stream(self.device)
             here.wait_event(moved)
             for part in batch:

@@ -119,11 +119,11 @@ def check_samples(samples: Sequence[Sample], dims: int) -> None:
             )
         if sample.weight is not None and tuple(sample.weight.shape) != sample.shape:
             raise TrainingError(
-                f"{name}: weight has shape {tuple(sample.weight.shape)}; expected that of the image, {spatial}"
+                f"{name}: weight has shape {tuple(sample.weight.shape)}; expected the image's shape, {spatial}"
             )
         if sample.centres is not None and tuple(sample.centres.shape) != sample.shape:
             raise TrainingError(
-                f"{name}: centres has shape {tuple(sample.centres.shape)}; expected that of the image, {spatial}"
+                f"{name}: centres has shape {tuple(sample.centres.shape)}; expected the image's shape, {spatial}"
             )
     for what, counts in (
         ("channels", {int(s.image.shape[0]) for s in samples}),

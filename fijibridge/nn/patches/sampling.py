@@ -32,7 +32,7 @@ class SamplingMode:
         Name of the function that computes the sampling density of patch centres; it is defined in
         :mod:`fijibridge.nn.patches.density`.
     images : str
-        Choice of the image: ``"by density"``, with a probability proportional to the sum of its density; ``"equal"``,
+        Choice of the image: ``"by density"``, with a probability proportional to its total density; ``"equal"``,
         all with the same probability; ``"in turn"``, one after the other.
     grid : bool
         Whether patches lie on a regular grid; if so, `density` and `images` have no effect.

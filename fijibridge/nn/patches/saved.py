@@ -26,7 +26,7 @@ def save_patches(sampler: PatchSampler, path: str | PathLike[str], batches: int 
     Parameters
     ----------
     sampler
-        The sampler. Transformed patches are written from its first epoch on; its position is left unchanged.
+        The sampler. Transformed patches are written from its first epoch on; the sampler's position is left unchanged.
     path
         New folder, written as a zarr group with one ``float32`` array ``patches`` with axes n, c, (z,) y, x. Its
         attribute ``channels`` names the channels: the image channels, the class ids (255 = unknown), the targets of

@@ -131,7 +131,7 @@ def forecast_training(
     batches
         Number of batches in an epoch; required if the sampler has no length.
     spent_s
-        Seconds already spent on the set-up; they are added to its forecast duration.
+        Seconds already spent on the set-up, which are added to the forecast of its duration.
     more_bytes
         Further host memory of the training, such as images that are not loaded yet.
     ema

@@ -181,7 +181,7 @@ def _largest(measure: Callable[[int], int | None], pixels: Sequence[float], limi
     Parameters
     ----------
     measure
-        Function that maps the index of an option to the bytes that it needs; None if it does not fit at all.
+        Function that maps the index of an option to the bytes that the option needs; None if it does not fit at all.
     pixels
         Number of pixels of each option; the options are sorted by it.
     limit

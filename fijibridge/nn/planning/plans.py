@@ -62,7 +62,7 @@ class Plan:
         Number of patches per epoch that contain a pixel, averaged over all pixels (over all known pixels if patches are
         drawn at random).
     memory_bytes : int or None
-        The given memory limit, or the memory of the device; None if it is unknown.
+        The given memory limit, or else the memory of the device; None if that is unknown.
     forecast : Forecast or None
         Forecast of time and memory; None if no trial steps were run.
     notes : tuple of str
@@ -246,8 +246,8 @@ class _Work:
         """Make a plan that stays within a memory limit.
 
         Batch and patch are chosen if they are not given: the batch is lowered first, then the patch. Steps on random
-        patches find the first candidates. If the forecast from real patches still exceeds the limit, they are lowered
-        further.
+        patches find the first candidates. If the forecast from real patches still exceeds the limit, batch and
+        patch are lowered further.
         """
         patch, many = self._fitting(limit, patch, free_patch, batch)
         while True:

@@ -152,7 +152,7 @@ def _sources(inputs: Any) -> list[_Source]:
         other = first.setdefault(source.name, source)
         if other is not source:
             raise DatasetError(
-                f"{other.place} and {source.place} have the same name, {source.name!r}, and so would their results: "
+                f"{other.place} and {source.place} have the same name, {source.name!r}, as would their results: "
                 "predict them into different folders"
             )
     return found

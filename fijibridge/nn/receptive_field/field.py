@@ -28,8 +28,8 @@ class ReceptiveField:
     size : int
         Largest number of input pixels that one output pixel can depend on.
     left, right : int
-        Number of input pixels before and after the position of an output pixel on which it can depend; maximum over all
-        positions relative to the pooling grid.
+        Number of input pixels before and after the position of an output pixel that can affect this output pixel: the
+        maximum over all positions relative to the pooling grid.
     divisor : int
         Sides and origins of tiles must be multiples of this number.
     axes : tuple of ReceptiveField
@@ -150,7 +150,7 @@ def _first_that_fits(net: nn.Module, known: Traits, step: int, side: int) -> lis
 def _sees_all() -> ModelError:
     return ModelError(
         "the network sees the whole image (through pooling, normalisation or attention over it), so it has no "
-        "finite receptive field, and tiled predictions would differ from that of the whole image"
+        "finite receptive field, and tiled predictions would differ from the prediction of the whole image"
     )
 
 
@@ -211,8 +211,8 @@ def _reached(net: nn.Module, known: Traits, step: int, axis: int) -> ReceptiveFi
 def _takes_nothing(net: nn.Module, known: Traits) -> ModelError:
     return ModelError(
         f"{type(net).__name__} was tried on {known.dims}D images with {known.in_channels} channel(s) and many sizes, "
-        "but no output had the input's size, or that size minus an equal margin on each side. It must map (B, C, ...) "
-        "to (B, K, ...); if it does, set its attribute traits (fijibridge.nn.traits.Traits)"
+        "but no output had the input's size, or that size minus an equal margin on each side. The network must map "
+        "(B, C, ...) to (B, K, ...); if it does, set its attribute traits (fijibridge.nn.traits.Traits)"
     )
 
 

@@ -186,7 +186,8 @@ class Run:
         Notes
         -----
         On the main thread, Lightning would replace the signal handlers. It would end the process on Ctrl-C, and would
-        finally reset SIGSEGV to its default; a JVM in this process needs its own handler for SIGSEGV, and would crash.
+        finally reset SIGSEGV to its default. A JVM in this process needs its own handler for SIGSEGV, and would soon
+        crash without it.
         """
         TRAININGS.add(self)
         if not background and threading.current_thread() is not threading.main_thread():
