@@ -1,4 +1,4 @@
-"""Axes of targets and weights, in the order of the axes of their image."""
+"""Axes of targets and weights, reordered to match those of their image."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ _UNNAMED = "dim_"  # prefix of xarray's default names of axes
 
 
 def as_in_image(array: Array, image: Array, name: str) -> Array:
-    """Return a target or weight with its axes in the order of its image, channels first.
+    """Return a target or weight with its axes in the same order as those of its image, and channels first.
 
     Parameters
     ----------
     array
-        Target or weight. A plain array, or one with unnamed axes, is assumed to have the axes of the image.
+        Target or weight. A plain array, or one with unnamed axes, is assumed to have its axes in this order.
     image
-        Its image, with axes in the order ``z y x`` that :func:`fijibridge.as_image` returns.
+        Image to which `array` belongs. :func:`fijibridge.as_image` puts its axes into the order ``z y x``.
     name
         Name of `array` in error messages.
 
     Raises
     ------
     TrainingError
-        If the axes differ from those of the image.
+        If `array` lacks an axis of the image, or has more than one further axis, or one that is not a channel axis.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def as_in_image(array: Array, image: Array, name: str) -> Array:
     channels = [d for d in array.dims if d not in expected]
     if not set(expected) <= set(array.dims) or len(channels) > 1 or set(channels) & (set(DIMS) - {"c"}):
         raise TrainingError(
-            f"{name} has axes {array.dims}; expected those of its image, {tuple(expected)}, in any order, and at most "
-            "one channel axis: rename the axes with array.rename(...)"
+            f"{name} has axes {array.dims}; expected the axes of its image, {tuple(expected)}, in any order, "
+            "and at most one further axis, the channels: rename the axes with array.rename(...)"
         )
     return array.transpose(*channels, *expected)

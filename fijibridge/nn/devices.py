@@ -12,16 +12,17 @@ from fijibridge.machine import available_memory
 from fijibridge.renames import rename_attributes
 
 PRECISIONS: dict[str, torch.dtype] = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
-"""Data types in which a network computes, by their names in the settings."""
+"""Data types in which a network computes, by the names used in the settings."""
 
 
 def device_of(name: str | torch.device | None) -> torch.device:
-    """Return the device with a name, or the best available one.
+    """Return the device with a given name, or the best available device.
 
     Parameters
     ----------
     name
-        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; None for an accelerator if there is one, else the CPU.
+        Name, such as ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``. None means an accelerator if there is one,
+        otherwise the CPU.
 
     Raises
     ------
@@ -32,11 +33,11 @@ def device_of(name: str | torch.device | None) -> torch.device:
         return _best()
     kind, _, number = str(name).partition(":")
     if kind not in ("cpu", "cuda", "mps") or not (number.isdecimal() or str(name) == kind):
-        raise DeviceError(f"unknown device {str(name)!r}; expected cpu, cuda, cuda:1 or the like, or mps")
+        raise DeviceError(f"unknown device {str(name)!r}; expected cpu, mps, cuda, or a numbered GPU (cuda:1)")
     count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
     if int(number or 0) >= count:
         raise DeviceError(
-            f"this machine has {count} {kind} device(s), but no {str(name)!r}: choose cpu, or omit device"
+            f"there is no device {str(name)!r}: this machine has {count} {kind} device(s). Choose cpu, or omit device"
         )
     return torch.device(str(name))
 
@@ -48,7 +49,9 @@ def _best() -> torch.device:
 
 
 def device_memory(device: torch.device) -> int | None:
-    """Return the memory of a GPU, else the available memory of the host, in bytes; None if unknown.
+    """Return the total memory of a CUDA device, or for other devices the available memory of the host, in bytes.
+
+    None means that the memory is unknown.
 
     See Also
     --------
@@ -65,7 +68,8 @@ def resolve_precision(asked: str | int | None, device: torch.device) -> str:
     Parameters
     ----------
     asked
-        ``"auto"``: bf16 on a GPU that supports it, else 32. None means 32. Lightning's names are accepted too.
+        A key of :data:`PRECISIONS`, or ``"auto"``: bf16 on a GPU that supports it, otherwise 32. None means 32.
+        Lightning's names, such as ``"bf16-mixed"``, are accepted too.
     device
         Compute device.
 
@@ -80,7 +84,7 @@ def resolve_precision(asked: str | int | None, device: torch.device) -> str:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """Return a context in which torch uses a precision of :data:`PRECISIONS` for operations where that is safe."""
+    """Return a context in which torch computes with `precision`, a key of :data:`PRECISIONS`, where that is safe."""
     kind = PRECISIONS.get(precision, torch.float32)
     return nullcontext() if kind is torch.float32 else torch.autocast(device.type, dtype=kind)
 

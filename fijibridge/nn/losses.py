@@ -1,7 +1,7 @@
 """Losses over the pixels whose truth is known, each defined once in a registry.
 
-To add a loss, write one function here and decorate it with its name, its head and a summary: settings, error messages
-and the documentation list the losses from :data:`LOSSES`.
+To add a loss, write one function here and decorate it with its name, its head and a summary. This adds it to
+:data:`LOSSES`, from which settings, error messages and the documentation list the losses.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Definition:
     name : str
         Value of the setting `loss`.
     head : str
-        Head whose channels it is computed from: ``"classes"``, ``"distance"`` or ``"affinity"``.
+        Head from whose channels the loss is computed: ``"classes"``, ``"distance"`` or ``"affinity"``.
     summary : str
         One line for the documentation.
     compute : callable
-        The function.
+        Function that computes the loss.
     """
 
     name: str
@@ -54,7 +54,7 @@ LossName: TypeAlias = str
 
 
 def define(name: str, head: str, summary: str) -> Callable[[Compute], Compute]:
-    """Add a function to :data:`LOSSES`."""
+    """Return a decorator that adds a function to :data:`LOSSES`."""
 
     def decorate(compute: Compute) -> Compute:
         LOSSES[name] = Definition(name, head, summary, compute)
@@ -85,7 +85,7 @@ class Loss:
     outputs
         Channels of each head in the network's output, as in :attr:`fijibridge.nn.traits.Traits.outputs`.
     distance, affinity
-        Weights of the losses of these heads; the loss of the classes has weight 1.
+        Weights of the losses of the heads with these names; the loss of the classes has weight 1.
 
     Raises
     ------
@@ -94,10 +94,10 @@ class Loss:
 
     Notes
     -----
-    Called with (output, y, weight). `output` is (B, K, ...); `y` is (B, ...) class ids, or (B, 1 + E, ...) floats: the
-    class ids, then one channel for each further head in the order of `outputs`, with distances in pixels for
-    ``distance`` and cell ids for ``affinity``. Pixels with class id 255 or weight 0 do not count. Targets larger than
-    the output ("valid" convolutions) are cropped to their middle.
+    A loss is called with (output, y, weight). `output` is (B, K, ...). `y` is (B, ...) class ids, or (B, 1 + E, ...)
+    floats: the class ids, then one channel for each further head in the order of `outputs`, with distances in pixels
+    for ``distance`` and cell ids for ``affinity``. Pixels with class id 255 or weight 0 do not count. Targets that are
+    larger than the output ("valid" convolutions) are cropped to their middle.
     """
 
     kind: LossName = "cross_entropy+dice"
@@ -124,7 +124,7 @@ class Loss:
 
 
 def centre(array: Tensor, output: Tensor) -> Tensor:
-    """Crop an array to its middle, with the spatial size of an output.
+    """Crop the middle of an array to the spatial size of an output.
 
     Examples
     --------
@@ -175,20 +175,20 @@ def _loss_named(name: str) -> Definition:
 # --- the registry ---------------------------------------------------------------------------------------
 
 
-@define("cross_entropy+dice", "classes", "sum of the next two")
+@define("cross_entropy+dice", "classes", "sum of cross_entropy and dice")
 def cross_entropy_and_dice(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
     """Return the sum of cross entropy and soft Dice loss."""
     return cross_entropy(logits, target, known) + dice(logits, target, known)
 
 
-@define("cross_entropy", "classes", "mean cross entropy per weight")
+@define("cross_entropy", "classes", "cross entropy, as a weighted mean over the pixels")
 def cross_entropy(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
     """Return the weighted mean of the cross entropy."""
     entropy = functional.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none")  # (B, ...)
     return (entropy * known).sum() / known.sum().clamp(min=1e-6)
 
 
-@define("dice", "classes", "1 - mean soft Dice coefficient of the classes; insensitive to rare classes")
+@define("dice", "classes", "1 - mean soft Dice coefficient of the classes; rare and frequent classes count equally")
 def dice(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
     """Return the soft Dice loss.
 
@@ -213,7 +213,7 @@ def relative_distance(found: Tensor, true: Tensor, known: Tensor) -> Tensor:
     return (difference * known).sum() / known.sum().clamp(min=1)
 
 
-@define("affinity_entropy", "affinity", "binary cross entropy of affinities, over pairs of pixels known at both ends")
+@define("affinity_entropy", "affinity", "binary cross entropy of affinities, over pairs of neighbouring known pixels")
 def affinity_entropy(logits: Tensor, cells: Tensor, known: Tensor) -> Tensor:
     """Return the binary cross entropy of (B, D, ...) affinities.
 

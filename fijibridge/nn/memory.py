@@ -19,10 +19,10 @@ from fijibridge.nn.traits import Traits, next_side, traits
 from fijibridge.renames import rename_attributes
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
-_TILE_BYTES = {"cpu": 2**31, "cuda": 2**33, "mps": 2**31}  # upper bound for one tile: larger ones are no faster
-_WORKSPACE = {"cpu": 1.3, "cuda": 2.0, "mps": 2.0}  # factor for the workspace of convolutions beside their results
-_TRIAL = {2: 256, 3: 64}  # sides of the output of a trial on an empty batch, pixels
-_SMALL = {2: 32, 3: 8}  # sides of the output of a trial on one image, pixels
+_TILE_BYTES = {"cpu": 2**31, "cuda": 2**33, "mps": 2**31}  # upper bound for one tile; larger tiles are no faster
+_WORKSPACE = {"cpu": 1.3, "cuda": 2.0, "mps": 2.0}  # factor by which the workspace of convolutions increases the memory
+_TRIAL = {2: 256, 3: 64}  # sides of the output of a trial on an empty batch, in pixels
+_SMALL = {2: 32, 3: 8}  # sides of the output of a trial on one image, in pixels
 
 
 def parse_bytes(amount: int | float | str) -> int:
@@ -40,7 +40,7 @@ def parse_bytes(amount: int | float | str) -> int:
     """
     found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][0-9]+)?)\s*([KMGT]?I?)B?\s*", str(amount), re.IGNORECASE)
     if found is None or found[2].upper() not in _UNITS or not float(found[1]):
-        raise TrainingError(f"memory limit {amount!r}: expected bytes, or text such as '4GB', '512 MiB'")
+        raise TrainingError(f"memory limit {amount!r}: expected bytes above 0, or text such as '4GB' or '512 MiB'")
     return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
@@ -55,8 +55,8 @@ def training_memory(net: nn.Module, patch: Sequence[int], batch: int) -> int:
     16 bytes per parameter (weight, gradient, and the two moments of AdamW), plus the activations kept for the gradient.
     For a U-Net: 4 bytes * 10 arrays * batch * sum over levels l of channels(l) * pixels of the patch / 2**(dims * l).
     The arrays are the results of two convolutions and normalisations on the way down (4) and up (4), and of the
-    concatenation (2). Measured steps on a CPU took 12 to 16 arrays instead of 10. For other networks: what torch keeps
-    for a small image, scaled to the pixels of the patch.
+    concatenation (2). Measured steps on a CPU took 12 to 16 arrays instead of 10. For other networks, the activations
+    that torch keeps for a small image are measured, and multiplied by the ratio of the numbers of pixels.
 
     Examples
     --------
@@ -74,20 +74,20 @@ def check_memory(net: nn.Module, patch: Sequence[int], batch: int, device: torch
     Raises
     ------
     TrainingError
-        If a step needs at least more memory than the device has; the message states both.
+        If the estimated minimum exceeds the memory of the device; the message states both.
     """
     need, available = training_memory(net, patch, batch), device_memory(device)
     if available is not None and need > available:
         config: Any = getattr(net, "config", {})
         part = f"'s channels {config['width']} or depth {config['depth']}" if "width" in config else " itself"
         raise TrainingError(
-            f"a training step needs at least {need / 2**30:.0f} GiB, {device} has {available / 2**30:.1f} GiB: lower "
-            f"the patch {' x '.join(map(str, patch))}, the batch {batch}, or the network{part}"
+            f"a training step needs at least {need / 2**30:.0f} GiB, but {device} has {available / 2**30:.1f} GiB: "
+            f"lower the patch {' x '.join(map(str, patch))}, the batch {batch}, or the network{part}"
         )
 
 
 def _activations(net: nn.Module) -> float:
-    """Return the bytes of activations kept for the gradient per pixel of the input."""
+    """Return the bytes of activations per input pixel that are kept for the gradient."""
     config = getattr(net, "config", None)
     if not isinstance(config, dict) or not {"depth", "width", "dims"} <= set(config):
         return _activations_of_trial(net)
@@ -117,9 +117,9 @@ def _activations_of_trial(net: nn.Module) -> float:
 
 
 class _LiveBytes(TorchFunctionMode):
-    """Counts the bytes per image of all live results of torch, and their maximum.
+    """Counts the bytes per image of all live results of torch, and keeps the largest count.
 
-    A storage is counted once, when a result first refers to it, and subtracted by its finalizer.
+    The bytes of a storage are added when a result first refers to it, and subtracted by its finalizer.
     """
 
     def __init__(self) -> None:
@@ -159,7 +159,7 @@ def prediction_memory(net: nn.Module, known: Traits, windows: Sequence[Callable[
     net, known
         The network and its traits.
     windows
-        For each axis, a function that returns the side of an input, given a number of output pixels.
+        For each axis, a function that returns the side of the input needed for a number of output pixels.
 
     Notes
     -----
@@ -187,8 +187,8 @@ def tile_memory(device: torch.device, undivided: bool = False) -> int:
     device
         Compute device.
     undivided
-        Whether the image must be predicted in one piece. If so, the tile may use three quarters of the free memory;
-        otherwise a smaller share, and no more than speeds it up.
+        Whether the image must be predicted in one piece. If so, the tile may use three quarters of the free memory.
+        Otherwise it may use a smaller share, and at most the memory beyond which tiles get no faster.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)

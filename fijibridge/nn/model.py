@@ -1,7 +1,7 @@
-"""Model: a network with normalisation, classes and pixel size, and its file.
+"""Model: a network with its normalisation, class names and pixel size, and the file that stores it.
 
-The file is one safetensors file with the weights; its header holds JSON with architecture, normalisation, classes and
-pixel size. Reading it executes no code.
+A model is stored as one safetensors file. The file contains the weights; JSON in its header describes the architecture,
+normalisation, classes and pixel size. Reading the file executes no code.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class Model:
     classes : tuple of str
         Names of the output channels.
     normalisation : Normalisation
-        Normalisation of an image before it enters the network.
+        Normalisation applied to an image before the network.
     pixel_size : dict
         Mean pixel size of the training images along each axis, in `unit`; empty if unknown.
     unit : str
         Unit of `pixel_size`.
     notes : dict
-        Further facts about its origin: data, provenance, epochs.
+        Further facts about the training: data, provenance, number of epochs.
     """
 
     net: nn.Module
@@ -81,7 +81,7 @@ class Model:
 
     @property
     def traits(self) -> Traits:
-        """Input and output of the network."""
+        """Requirements on the input and output of the network."""
         return traits(self.net)
 
     @classmethod
@@ -93,24 +93,25 @@ class Model:
         path
             Path of the file or the folder.
         net
-            For an architecture other than :class:`fijibridge.UNet`: an instance of the network, to receive the weights.
-            Code is never read from a file.
+            Instance of the network into which the weights are loaded. It is required for an architecture other than
+            :class:`fijibridge.UNet`, because code is never read from a file.
 
         Raises
         ------
         ModelError
-            If there is no model, or its file is damaged or was written by another program or a newer version.
+            If there is no model at `path`, the weights do not fit the network, or the file is damaged or was written by
+            another program or a newer version.
         """
         source = Path(path)
         source = source / FILE_NAME if source.is_dir() else source
         if not source.is_file():
-            raise ModelError(f"no model at {source}; expected a run's folder or its {FILE_NAME}")
+            raise ModelError(f"there is no model at {source}; expected a run's folder or its {FILE_NAME}")
         about, weights = _read(source)
         network = _network(source, about, weights, net)
         try:
             network.load_state_dict(weights)
         except RuntimeError as error:
-            raise ModelError(f"{source}: the weights do not fit the network it describes: {error}") from error
+            raise ModelError(f"{source}: the weights do not fit the network: {error}") from error
         network.eval()
         _check_weights(source, weights)
         _check_names(source, about.get("classes"), traits(network).n_outputs)
@@ -127,7 +128,8 @@ class Model:
 def _network(source: Path, about: dict[str, Any], weights: dict[str, Any], net: nn.Module | None) -> nn.Module:
     """Create the network that a file describes.
 
-    It is created without memory (device "meta") first, because an untrusted file may describe a network of any size.
+    The network is first created on the device "meta", which allocates no memory, because an untrusted file may describe
+    a network of any size.
     """
     architecture = about.get("architecture")
     if net is not None:
@@ -136,7 +138,7 @@ def _network(source: Path, about: dict[str, Any], weights: dict[str, Any], net: 
         return net
     if architecture != "UNet":
         raise ModelError(
-            f"{source} contains the weights of {architecture!r}, a network of your own code: load it with "
+            f"{source} contains the weights of {architecture!r}, a network defined in your own code: load it with "
             f"Model.load(path, net={architecture}(...))"
         )
     try:
@@ -147,17 +149,17 @@ def _network(source: Path, about: dict[str, Any], weights: dict[str, Any], net: 
         raise ModelError(f"{source} does not describe a valid network: {error}") from error
     shapes = {name: tuple(tensor.shape) for name, tensor in planned.state_dict().items()}
     if shapes != {name: tuple(tensor.shape) for name, tensor in weights.items()}:
-        raise ModelError(f"{source}: the weights do not fit the network it describes")
+        raise ModelError(f"{source}: the weights do not fit the network that the file describes")
     return UNet(**about["config"])
 
 
-_DEEPEST = 32  # poolings: sides of an image would exceed 4e9 pixels
+_DEEPEST = 32  # largest number of poolings; with more, an image would need sides of more than 4e9 pixels
 
 
 def _check_numbers(config: dict[str, Any], weights: dict[str, Any]) -> None:
-    """Refuse numbers with which creating even a network without memory would take very long.
+    """Refuse numbers so large that creating the network would take very long even without allocating memory.
 
-    None of the numbers can exceed the number of weights in the file.
+    A valid number is never larger than the number of weights in the file.
     """
     most = {"depth": min(len(weights), _DEEPEST)}
     for name in ("in_channels", "n_classes", "depth", "width"):
@@ -177,7 +179,9 @@ def _check_weights(source: Path, weights: dict[str, Any]) -> None:
 def _check_names(source: Path, classes: object, channels: int) -> None:
     named = isinstance(classes, list) and all(isinstance(name, str) for name in classes) and len(classes) == channels
     if not named:
-        raise ModelError(f"{source} has the class names {classes!r}; expected one for each of its {channels} channels")
+        raise ModelError(
+            f"{source} has the class names {classes!r}; expected one for each of the {channels} output channels"
+        )
 
 
 def _read(source: Path) -> tuple[dict[str, Any], dict[str, Any]]:

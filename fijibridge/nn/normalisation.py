@@ -27,8 +27,8 @@ class Normalisation:
     low, high : float
         The percentiles, computed for each channel.
     kind : str
-        ``"image"``: percentiles of each image; ``"dataset"``: the levels of the training images, used for all images.
-        Choose it if absolute brightness matters and all images have the same microscope settings.
+        ``"image"``: each image is scaled by its own percentiles. ``"dataset"``: all images are scaled by the levels of
+        the training images. Choose ``"dataset"`` if absolute brightness matters and microscope settings are constant.
     values : tuple or None
         For ``"dataset"``: the intensities mapped to 0 and 1, for each channel; None before :meth:`fit`.
 
@@ -60,7 +60,7 @@ class Normalisation:
         return cls(kind="dataset", values=((0.0, 1.0),) * channels)
 
     def fit(self, images: Iterable[Array]) -> Normalisation:
-        """Return a normalisation of kind ``"dataset"`` with levels common to all images.
+        """Return the normalisation ``"dataset"`` with levels common to all images.
 
         The levels are the minimum of the low percentiles and the maximum of the high percentiles of the images. Images
         have axes y and x, and optionally z and c.
@@ -74,7 +74,8 @@ class Normalisation:
         levels = [alone.levels(_channels_first(image)) for image in images]
         if len({len(level) for level in levels}) != 1:
             raise ModelError(
-                f"got images with {sorted({len(level) for level in levels})} channels; expected equal numbers"
+                f"got images with {sorted({len(level) for level in levels})} channels; expected at least one image, "
+                "and the same number of channels in all images"
             )
         return Normalisation(
             self.low, self.high, "dataset", tuple(_widest(pairs) for pairs in zip(*levels, strict=True))
@@ -98,7 +99,7 @@ class Normalisation:
     def scale(self, image: npt.NDArray[Any], levels: Levels) -> npt.NDArray[np.float32]:
         """Scale an image (C, ...), or a part of it, by known levels."""
         if len(levels) != len(image):
-            raise ModelError(f"the image has {len(image)} channel(s); expected {len(levels)}, as in the normalisation")
+            raise ModelError(f"the image has {len(image)} channel(s), but the normalisation expects {len(levels)}")
         low, high = (np.reshape(side, (-1, *[1] * (image.ndim - 1))) for side in zip(*levels, strict=True))
         span = np.where(high > low, high - low, 1.0)
         return np.asarray((image - low) / span, np.float32)
@@ -106,12 +107,12 @@ class Normalisation:
     def levels(self, image: Any) -> Levels:
         """Return the intensities mapped to 0 and 1, for each channel of an image (C, ...).
 
-        An array on disk is read in parts: percentiles of integers of up to 16 bits are exact, and those of other types
-        are precise to 1/65,536 of their range.
+        An array on disk is read in parts. Percentiles of integers of up to 16 bits are then exact; those of other types
+        are precise to 1/65,536 of the range of intensities.
         """
         if self.kind == "dataset":
             if self.values is None:
-                raise ModelError("a normalisation of kind 'dataset' needs fit(images) first")
+                raise ModelError("the normalisation 'dataset' has no levels yet: call fit(images) before using it")
             return self.values
         if isinstance(image, np.ndarray) and not isinstance(image, np.memmap):
             flat = image.reshape(len(image), -1)
@@ -158,7 +159,7 @@ def check_finite(pixels: npt.NDArray[Any]) -> None:
 
 
 def _parts(image: Any) -> Iterator[npt.NDArray[Any]]:
-    """Yield the parts of an array."""
+    """Yield the pixels of an array part by part."""
     return (np.asarray(image[where]) for where in parts(image))
 
 

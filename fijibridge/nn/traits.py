@@ -14,21 +14,21 @@ from fijibridge.nn.inference import blank_images, trial
 
 _CONVOLUTIONS = {2: (nn.Conv2d, nn.ConvTranspose2d), 3: (nn.Conv3d, nn.ConvTranspose3d)}
 _TRIED = {2: (32, 96, 256), 3: (32, 64)}  # sides of trial images in pixels, tried in this order
-_MULTIPLES = 4  # number of consecutive multiples of a divisor that must pass
+_MULTIPLES = 4  # number of consecutive multiples of a divisor that the network must accept
 
 
 @dataclass(frozen=True)
 class Traits:
-    """Properties of the input and output of a network.
+    """Requirements on the input and output of a network.
 
     Attributes
     ----------
     dims : int
         2 for planes, 3 for volumes.
     in_channels : int
-        Channels of the image.
+        Number of channels of the image.
     outputs : dict
-        Meaning of the output channels: ``{"classes": slice(0, 2), "distance": slice(2, 3)}``.
+        Output channels by their meaning, such as ``{"classes": slice(0, 2), "distance": slice(2, 3)}``.
     divisor : int
         Sides of an input must be multiples of this number.
     shrink : int
@@ -59,14 +59,14 @@ def traits(net: nn.Module) -> Traits:
     Parameters
     ----------
     net
-        A :class:`fijibridge.UNet`, or any module that maps (B, C, [Z,] Y, X) to (B, K, [Z,] Y, X). Its attribute
-        ``traits`` is trusted; without it, the traits are inferred from the first convolution and trials on all-zero
-        images.
+        A :class:`fijibridge.UNet`, or any module that maps (B, C, [Z,] Y, X) to (B, K, [Z,] Y, X). If the module has an
+        attribute ``traits``, that is returned unchecked. Otherwise, the traits are inferred from the first convolution
+        and from trials on all-zero images.
 
     Raises
     ------
     ModelError
-        If the network has no 2D or 3D convolution, or its output is not an image.
+        If the network has no 2D or 3D convolution, or no trial returns an image of the input's size or of its middle.
 
     Examples
     --------
@@ -80,19 +80,19 @@ def traits(net: nn.Module) -> Traits:
     with trial(net):
         divisor, side = _divisor(net, dims, channels)
         output = _try(net, dims, channels, side)
-    if output is None:  # the same side passed a moment ago
+    if output is None:  # although the network accepted the same side a moment ago
         raise ModelError(f"{type(net).__name__} returns outputs of different sizes for the same input")
     return Traits(dims, channels, {"classes": slice(0, output.shape[1])}, divisor, (side - output.shape[-1]) // 2)
 
 
 def declared_traits(net: nn.Module) -> Traits | None:
-    """Return the attribute ``traits`` of a network; None if it has no such attribute."""
+    """Return the attribute ``traits`` of a network; None if it is missing or of another type."""
     declared = getattr(net, "traits", None)
     return declared if isinstance(declared, Traits) else None
 
 
 def first_convolution(net: nn.Module) -> tuple[int, int]:
-    """Return the dimensions and input channels of the first 2D or 3D convolution.
+    """Return the number of dimensions and of input channels of the first 2D or 3D convolution.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def first_convolution(net: nn.Module) -> tuple[int, int]:
             if isinstance(module, kinds):
                 return dims, int(module.in_channels)
     raise ModelError(
-        f"{type(net).__name__} has no 2D or 3D convolution to infer its input from: set its attribute "
+        f"{type(net).__name__} has no 2D or 3D convolution that shows its input: set its attribute "
         "traits = fijibridge.nn.traits.Traits(dims=..., in_channels=..., outputs=..., divisor=...)"
     )
 
@@ -118,13 +118,13 @@ def _divisor(net: nn.Module, dims: int, channels: int) -> tuple[int, int]:
         for divisor in (1, 2, 4, 8, 16, 32):
             sides = [most - divisor * k for k in range(min(_MULTIPLES, most // (2 * divisor)))]
             lost = {_lost(_try(net, dims, channels, side), side) for side in sides}
-            # All sides must lose the same number of pixels: a network that rounds sides accepts some others by chance.
+            # All sides must lose the same number of pixels: a network that rounds sides accepts some invalid ones too.
             if len(sides) > 1 and len(lost) == 1 and None not in lost:
                 return divisor, most
     raise ModelError(
         f"{type(net).__name__} was tried on {dims}D images with {channels} channel(s) and sides up to {most} px, but "
         "its outputs did not consistently have the input's size, or that size minus a fixed equal margin on each side. "
-        "It must map (B, C, ...) to (B, K, ...); if it does, set its attribute `traits`."
+        "The network must map (B, C, ...) to (B, K, ...); if it does, set its attribute `traits`."
     )
 
 
@@ -133,7 +133,7 @@ def _lost(output: Tensor | None, side: int) -> int | None:
 
 
 def _try(net: nn.Module, dims: int, channels: int, side: int) -> Tensor | None:
-    """Return the output for an all-zero image; None unless it is an image with the input's size or a central crop."""
+    """Return the output for an all-zero image; None if it is not an image of the input's size or of its middle."""
     try:
         output = net(blank_images(net, 1, channels, [side] * dims))
     except (RuntimeError, ValueError):

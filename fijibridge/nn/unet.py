@@ -30,25 +30,26 @@ class UNet(nn.Module):
     Parameters
     ----------
     in_channels
-        Channels of the image.
+        Number of channels of the image.
     n_classes
-        Classes per pixel.
+        Number of classes.
     depth
         Number of poolings; the sides of an input must be multiples of ``2**depth``.
     width
-        Channels of the first level; each pooling doubles them.
+        Number of channels of the first level; each pooling doubles it.
     dims
         2 for planes, 3 for volumes.
     norm
-        ``"batch"``, ``"instance"``, ``"group"`` (groups of 8 channels, or one of all channels) or ``"none"``. Instance
-        and group normalisation use statistics of each tile, so a tiled prediction differs from that of the whole image.
+        ``"batch"``, ``"instance"``, ``"group"`` (groups of 8 channels; one group if 8 does not divide the number of
+        channels) or ``"none"``. Instance and group normalisation use statistics of each tile, so a tiled prediction
+        differs from that of the whole image.
     padding
         ``"same"``: the output is as large as the input. ``"valid"``, as in the paper: convolutions are not padded, so
         the output is smaller (:meth:`output_size`).
     dropout
-        Fraction of the channels of the lowest level that are dropped in a training step.
+        Fraction of the channels of the lowest level that are set to 0 in each training step.
     residual
-        Add the input of each pair of convolutions to its output (through a 1x1 convolution).
+        Whether to add the input of each pair of convolutions, after a 1x1 convolution, to its output.
     heads
         Further outputs: ``"distance"`` (one channel: pixels to the cell's border), ``"affinity"`` (one channel per
         axis: whether a pixel and the one before it belong to the same cell).
@@ -57,7 +58,7 @@ class UNet(nn.Module):
     -----
     Every level has two 3x3 convolutions, each with normalisation and ReLU, on the way down and on the way up. The input
     is (B, C, Y, X) or (B, C, Z, Y, X) ``float32``. The output has logits in one channel per class, followed by the
-    channels of further heads.
+    channels of the further `heads`.
 
     Examples
     --------
@@ -105,12 +106,12 @@ class UNet(nn.Module):
 
     @property
     def divisor(self) -> int:
-        """Divisor of the sides of an input; with valid convolutions, the step between valid sides."""
+        """Number that divides the sides of an input; with valid convolutions, the step between valid sides."""
         return int(2 ** self.config["depth"])
 
     @property
     def traits(self) -> Traits:
-        """Input and output of the network."""
+        """Requirements on the input and output of the network."""
         n, outputs = self.config["n_classes"], {}
         outputs["classes"] = slice(0, n)
         for head in self.config["heads"]:
@@ -120,7 +121,7 @@ class UNet(nn.Module):
 
     @property
     def _shrink(self) -> int:
-        """Number of pixels lost on each side: 2 for each pair of convolutions, times the pixel size of their level."""
+        """Input pixels lost on each side: 2 * 2**level for each pair of convolutions."""
         if self.config["padding"] == "same":
             return 0
         depth = self.config["depth"]
@@ -150,7 +151,7 @@ class UNet(nn.Module):
         return n
 
     def _halves(self, n: int) -> bool:
-        """Return whether a side of n pixels stays even before each pooling, with valid convolutions."""
+        """Return whether, with valid convolutions, a side of n pixels is even before each pooling."""
         for _ in range(self.config["depth"]):
             if (n - 4) % 2:
                 return False
@@ -204,7 +205,7 @@ def _norm(kind: str, channels: int, dims: int) -> list[nn.Module]:
 
 
 def _middle(x: Tensor, like: Tensor) -> Tensor:
-    """Crop the spatial axes to their middle, with the size of another tensor."""
+    """Crop the middle of a tensor to the spatial size of another tensor."""
     for axis in range(2, x.ndim):
         extra = x.shape[axis] - like.shape[axis]
         x = x.narrow(axis, extra // 2, like.shape[axis]) if extra else x
@@ -224,6 +225,7 @@ def _check(config: dict[str, Any]) -> None:
     if wrong:
         given = ", ".join(f"{k}={v!r}" for k, v in config.items())
         raise ModelError(
-            f"UNet({given}): dims is 2 or 3; in_channels, n_classes, depth and width are at least 1; norm is batch, "
-            "instance, group or none; padding same or valid; dropout from 0 to below 1; heads from distance, affinity"
+            f"UNet({given}) is invalid; expected dims 2 or 3; in_channels, n_classes, depth and width of at least 1; "
+            "norm batch, instance, group or none; padding same or valid; dropout from 0 to below 1; heads distance or "
+            "affinity, each at most once"
         )

@@ -154,7 +154,7 @@ def test_a_description_instead_of_patterns(folder, tmp_path):
         (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=40000"), "needs at least"),
         (("train", "{folder}", "--out", "x", *PATTERNS, "--patch=8192", "--depth=13"), "needs at least"),
         (("predict", "{out}/run", "{folder}/a_image.tif", "--out", "x", "--split=test"), "a_image.tif is a file"),
-        (("predict", "{out}/run", "{folder}/no.tif", "--out", "x"), "no file or folder"),
+        (("predict", "{out}/run", "{folder}/no.tif", "--out", "x"), "no.tif does not exist"),
         (("predict", "{out}/run", "{folder}", PATTERNS[0], "--out", "{out}/pred"), "results already exist"),
         (("predict", "{out}/run", "{folder}", PATTERNS[0], "--out", "{folder}/a_image.tif"), "a_image.tif is a file"),
         (("label", "{out}/pred", "--out={out}/other", "--threshold=5"), "threshold is 5"),
@@ -184,7 +184,9 @@ def test_a_prediction_needs_no_labels_and_a_warning_is_a_line(done, tmp_path):
     text = cli("predict", done[0] / "run", tmp_path, "--out", tmp_path / "pred")
     assert "2 predictions" in text
     (told,) = [line for line in text.splitlines() if "rescale" in line]
-    assert told.startswith("fijibridge: warning: pixels are 0.5 um in y and 0.5 um in x, the network was trained on")
+    assert told.startswith(
+        "fijibridge: warning: pixels are 0.5 um in y and 0.5 um in x, but the network was trained on"
+    )
     assert ".py" not in text
 
 

@@ -240,7 +240,7 @@ def test_a_strength_that_augmentation_has_not(pair):
 
 def test_a_complete_run_is_not_resumed(pair, tmp_path):
     fb.train(small_net(), [pair], out=tmp_path, **QUICK)
-    with pytest.raises(TrainingError, match="a completed run leaves none"):
+    with pytest.raises(TrainingError, match="because its run is complete"):
         fb.train(small_net(), [pair], out=tmp_path, resume=True, **QUICK)
 
 

@@ -16,11 +16,11 @@ from fijibridge.nn.augmentation.augmentation import Augmentation, Batch
 
 _PATCHES = 8
 _OFFSET = 256  # added to positions, so that none equals the class id for unknown truth
-_CLEARLY = 1.5  # factor between fractions of explained variance
+_CLEARLY = 1.5  # factor by which a transformed image must explain more variance
 
 
 def check_augmentation(augmentation: Augmentation, patch: Sequence[int], seed: int = 0) -> None:
-    """Transform pixel coordinates as image, target and weight, and check that they still agree.
+    """Transform pixel coordinates in place of image, target and weight, and check that the three results agree.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def check_augmentation(augmentation: Augmentation, patch: Sequence[int], seed: i
 
 
 def _check_custom(augmentation: Augmentation, patch: Sequence[int], rngs: Sequence[np.random.Generator]) -> None:
-    """Transform one pattern as image, target and weight: intensities may change, but positions must agree."""
+    """Transform one pattern in place of image, target and weight; intensities may change, but positions must agree."""
     own = replace(Augmentation.none(), custom=augmentation.custom)
     noise = torch.randn(_PATCHES, 1, *patch, generator=torch.Generator().manual_seed(0))
     pattern = (_smoothed(noise) > 0).long()[:, 0]
@@ -81,12 +81,13 @@ def check_batches(batches: Iterable[Batch], n_classes: int | None = None) -> Non
     batches
         A few batches (x, y, weight).
     n_classes
-        Number of classes of the network.
+        Number of classes of the network; None if unknown.
 
     Raises
     ------
     TrainingError
-        If x is not finite, a class id is invalid, or a mirrored or rotated x explains y clearly better.
+        If x or weight has an invalid value, a class id is invalid, or a mirrored or rotated x explains y clearly better
+        than x itself.
 
     Notes
     -----
@@ -102,7 +103,7 @@ def check_batches(batches: Iterable[Batch], n_classes: int | None = None) -> Non
     if verdicts and all(verdict is not None for verdict in verdicts):
         raise TrainingError(
             f"the targets fit the images better if the images are {verdicts[0]}: images and targets were not "
-            "transformed equally. Look at one pair: the membranes of both must coincide"
+            "transformed equally. Look at one pair: the membranes in image and target must coincide"
         )
 
 

@@ -45,11 +45,11 @@ class Augmentation:
     share : float
         Fraction of patches that are rotated, scaled and deformed, from 0 to 1.
     brightness : float
-        Standard deviation of an added constant, where the range of a normalised image is about 1.
+        Standard deviation of a constant added to the normalised image, whose range is about 1.
     contrast : float
         Largest relative change of the distance from the mean; 0.2 means a factor from 1 / 1.2 to 1.2.
     gamma : float
-        Largest relative change of the exponent of a gamma correction, likewise.
+        Largest relative change of the exponent of a gamma correction; 0.2 means from 1 / 1.2 to 1.2.
     blur : float
         Largest standard deviation of a Gaussian blur, in pixels; half of the patches stay sharp.
     noise : float
@@ -65,7 +65,7 @@ class Augmentation:
     Raises
     ------
     TrainingError
-        If a strength is out of range, or distances would be deformed.
+        If a strength is out of range, or `elastic` would deform the distances of a head.
 
     Notes
     -----
@@ -103,7 +103,7 @@ class Augmentation:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type == "float" and not (math.isfinite(value) and value >= 0):
-                raise TrainingError(f"augmentation: {field.name} is {value}; expected 0 or more")
+                raise TrainingError(f"augmentation: {field.name} is {value}; expected a finite number of 0 or more")
         if self.share > 1 or self.smoothness < 1 or self.anisotropy == 0:
             raise TrainingError(
                 "augmentation: expected a share up to 1, a smoothness of 1 px or more, and an anisotropy above 0"
@@ -126,7 +126,7 @@ class Augmentation:
 
     @classmethod
     def of(cls, asked: bool | Mapping[str, Any] | Augmentation, heads: Sequence[str] = ()) -> Augmentation:
-        """Return the augmentation described by a setting ``augment=``.
+        """Return the augmentation described by the setting ``augment``.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class Augmentation:
             known = [field.name for field in fields(cls)]
             unknown = next((name for name in asked if name not in known), None)
             if unknown is not None:
-                guess = did_you_mean(unknown, known) or f"there are {', '.join(known)}"
+                guess = did_you_mean(unknown, known) or f"expected one of {', '.join(known)}"
                 raise TrainingError(f"augment: there is no field {unknown!r}; {guess}")
             return cls(**{"heads": tuple(heads), **asked})
         if not asked:

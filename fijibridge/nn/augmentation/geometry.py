@@ -24,7 +24,7 @@ class Warp:
     Attributes
     ----------
     angle : float
-        Angle in the plane of y and x in radians, from x to y.
+        Angle of the rotation in the plane of y and x, from x towards y, in radians.
     scale : float
         Magnification.
     shifts : numpy.ndarray or None
@@ -93,7 +93,7 @@ def resample(
         Warp of each patch, or None.
     heads
         Meaning of the channels of y after the class ids: ``"distance"`` is interpolated linearly and multiplied by the
-        scale, other channels use the nearest pixel.
+        scale; other channels use the nearest pixel.
     """
     x, y, weight = batch
     chosen = [number for number, warp in enumerate(warps) if warp is not None]
@@ -118,7 +118,7 @@ def resample(
 
 
 def _places(warps: Sequence[Warp], patch: Sequence[int], device: torch.device) -> Tensor:
-    """Return the source coordinates of each pixel, mirrored at the border of the patch."""
+    """Return the source coordinates of each pixel; those beyond the border of the patch are mirrored at it."""
     dims = len(patch)
     matrices = np.stack([_matrix(warp, dims) for warp in warps])  # (N, dims, dims)
     middle = np.array([(n - 1) / 2 for n in patch], np.float32)

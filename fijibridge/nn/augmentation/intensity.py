@@ -57,7 +57,7 @@ def _each(numbers: Sequence[float], x: Tensor) -> Tensor:
 
 
 def _blurred(patch: Tensor, sigma: float) -> Tensor:
-    """Blur (C, ...) axis by axis, mirrored at the border."""
+    """Blur a patch (C, ...) axis by axis, as if mirrored at its border."""
     reach = math.ceil(3 * sigma)
     steps = torch.arange(-reach, reach + 1, device=patch.device, dtype=patch.dtype)
     kernel = torch.exp(-0.5 * (steps / sigma) ** 2)

@@ -44,7 +44,7 @@ def export_model(
     tags: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Path:
-    """Write a model in the bioimage.io format, for deepImageJ in Fiji, ilastik, QuPath and others.
+    """Write a model in the bioimage.io format, which deepImageJ in Fiji, ilastik, QuPath and others can run.
 
     Parameters
     ----------
@@ -54,15 +54,15 @@ def export_model(
         Path of a new folder, or of a file that ends in ``.zip``.
     image
         A real, unscaled image with axes y and x, z for a 3D network, and c for a network with several channels. The
-        test image is cut from its middle; other programs use it to check that their output is the same.
+        test image is cut from the middle of this image; other programs check their output with the test image.
     authors
-        A name, or several, or dicts with ``name``, ``affiliation``, ``email``, ``github_user``, ``orcid``.
+        A name, or a list of names or of dicts with ``name``, ``affiliation``, ``email``, ``github_user``, ``orcid``.
     license
-        SPDX name: ``"CC-BY-4.0"``, ``"CC0-1.0"``, ``"MIT"``.
+        SPDX identifier, such as ``"CC-BY-4.0"``, ``"CC0-1.0"`` or ``"MIT"``.
     name, description
-        Name (letters, digits, spaces and ``_+-()``) and description (up to 1,024 characters) for readers.
+        Name (letters, digits, spaces and ``_+-()``) and description (up to 1,024 characters) of the model.
     cite
-        Dicts with ``text`` and ``doi`` or ``url``.
+        References: dicts with ``text`` and ``doi`` or ``url``.
     tags
         Further tags, such as the microscope and the tissue.
     overwrite
@@ -77,13 +77,14 @@ def export_model(
     ------
     ModelError
         If the extra ``export`` is not installed, the image does not fit the network, the network cannot be written as
-        TorchScript, the format refuses a text, or `out` exists.
+        TorchScript, the format does not allow one of the given strings, or `out` exists.
 
     Notes
     -----
     The weights are written as TorchScript, which all these programs can run, and include the activations, so that the
-    output is probabilities. Normalisation by each image's percentiles is described as ``scale_range``; its percentiles
-    are pixel values in deepImageJ, but interpolated in numpy. Levels of kind ``"dataset"`` are part of the network.
+    output is probabilities. Normalisation by each image's percentiles is described as ``scale_range``; deepImageJ
+    uses pixel values as percentiles, whereas numpy interpolates them. The normalisation ``"dataset"`` is part of the
+    network.
     Halo and tile sizes come from :func:`fijibridge.receptive_field`. Before the folder is moved to its place, the
     written weights are run on the test image, and bioimageio.spec validates the folder.
     """
@@ -120,7 +121,7 @@ def _need_the_extra() -> None:
 
 
 def _checked_image(model: Model, image: Array) -> xr.DataArray:
-    """Return the image with axes (c, [z,] y, x), as the network expects."""
+    """Return the image with axes (c, [z,] y, x) after checking that it fits the network."""
     source = as_image(image)
     known = model.traits
     spatial = DIMS[-known.dims :]
@@ -168,7 +169,7 @@ def _write_network(folder: Path, model: Model, tiles: Sequence[Tiles], test: npt
 
 
 def _cover(test: npt.NDArray[Any], answer: npt.NDArray[Any]) -> bytes:
-    """Return a PNG of the image beside the probability of its second class."""
+    """Return a PNG of the image beside the probability of the second class."""
     from PIL import Image
 
     sides = []
@@ -206,7 +207,7 @@ def _add_check_sums(folder: Path, part: Any) -> None:
 
 @contextmanager
 def _whole(target: Path) -> Iterator[Path]:
-    """Yield a folder that becomes `target`, or is packed into it, at the end; after an error nothing is left."""
+    """Yield a folder that finally becomes `target`, or is packed into it; after an error, nothing is left of it."""
     if target.suffix.lower() != ".zip":
         with atomic_folder(target, replace=True) as folder:
             yield folder

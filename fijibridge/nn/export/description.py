@@ -20,7 +20,7 @@ Authors: TypeAlias = str | Mapping[str, str] | Sequence[str | Mapping[str, str]]
 
 FORMAT = "0.5.3"
 """Version of the format. Later versions add nothing needed here, and describe files in a way that deepImageJ cannot
-read (it requires ``documentation`` to be text)."""
+read (it requires ``documentation`` to be a string)."""
 
 _UNITS = {"nm": "nanometer", "um": "micrometer", "mm": "millimeter", "cm": "centimeter", "m": "meter", "inch": "inch"}
 _AUTHOR = ("name", "affiliation", "email", "github_user", "orcid")
@@ -42,7 +42,7 @@ def describe_model(
     channels
         Names of the image's channels.
     words
-        Texts given by the user: name, description, authors, license, cite, tags.
+        Values given by the user: name, description, authors, license, cite, tags.
     """
     only_probabilities = "distance" not in model.traits.outputs
     return {
@@ -73,7 +73,7 @@ def _summary(classes: Sequence[str]) -> str:
 
 
 def preprocessing(model: Model, tiles: Sequence[Tiles], test: np.ndarray[Any, Any]) -> list[dict[str, Any]]:
-    """Return the scaling of an image before the network, as described in the format.
+    """Return the format's description of the scaling that is applied to an image before the network.
 
     ``scale_range`` maps two percentiles of each image and channel to 0 and 1. Levels that are equal for all images are
     part of the network instead. The format adds an epsilon to the divisor; it is kept small compared with the intensity
@@ -109,7 +109,7 @@ def _output_axis(tiles: Tiles, model: Model) -> dict[str, Any]:
 
 
 def _calibration(axis: str, model: Model) -> dict[str, Any]:
-    """Return the pixel size, rounded to 24 bits so that products and quotients with sizes are exact, and its unit."""
+    """Return pixel size and unit; the size is rounded to 24 bits, so that products and quotients with it are exact."""
     unit = _UNITS.get(usual_unit(model.unit))
     if unit is None or axis not in model.pixel_size:
         return {}
@@ -117,7 +117,7 @@ def _calibration(axis: str, model: Model) -> dict[str, Any]:
 
 
 def authors_of(given: Authors) -> list[dict[str, str]]:
-    """Return the authors as the format requires.
+    """Return the authors in the form that the format requires.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def authors_of(given: Authors) -> list[dict[str, str]]:
     found = [{"name": one} if isinstance(one, str) else dict(one) for one in several]
     if not found or any(not one.get("name") or not set(one) <= set(_AUTHOR) for one in found):
         raise ModelError(
-            f"authors are {given!r}; expected a name, or a list of names or of dicts of {', '.join(_AUTHOR)}"
+            f"authors are {given!r}; expected a name, or a list of names or of dicts with {', '.join(_AUTHOR)}"
         )
     return found
 

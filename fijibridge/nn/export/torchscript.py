@@ -19,7 +19,7 @@ SCRIPT = "weights.pt"
 
 
 class ActivatedNetwork(nn.Module):
-    """Network with normalisation and activations, whose output is probabilities as from :func:`fijibridge.predict`.
+    """Network with normalisation and activations, so that it returns probabilities as :func:`fijibridge.predict` does.
 
     Parameters
     ----------
@@ -28,8 +28,8 @@ class ActivatedNetwork(nn.Module):
 
     Notes
     -----
-    A normalisation of kind ``"dataset"``, equal for all images, is included. A normalisation by each image's
-    percentiles is not, because it needs the whole image, and the network sees tiles.
+    The normalisation ``"dataset"``, which is equal for all images, is included. Normalisation by each image's
+    percentiles is not, because it needs the whole image, whereas the network sees tiles.
     """
 
     low: Tensor
@@ -95,8 +95,8 @@ def script_of(model: Model, first: Tensor, second: Tensor) -> torch.jit.ScriptMo
     Raises
     ------
     ModelError
-        If the network cannot be traced, or the script is wrong for the second size, because a branch or loop of the
-        forward pass depends on the input.
+        If the network cannot be traced, or the outputs of script and network differ for the second size, because a
+        branch or loop of the forward pass depends on the input.
     """
     activated = ActivatedNetwork(model)
     name = type(model.net).__name__

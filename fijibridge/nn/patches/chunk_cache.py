@@ -1,4 +1,4 @@
-"""Cache of chunks of arrays on disk, which otherwise would be decompressed again for each patch.
+"""Cache of chunks of arrays on disk, so that a chunk is not decompressed again for each patch.
 
 A patch touches a few chunks, and neighbouring patches touch the same ones. All arrays share one memory limit; the least
 recently used chunk is dropped first.
@@ -113,7 +113,7 @@ def _span(key: int | slice, size: int) -> tuple[int, int]:
 
 
 def cached(samples: Sequence[Sample], limit: int) -> list[Sample]:
-    """Return samples whose arrays on disk share one cache; arrays in memory and memory maps are unchanged."""
+    """Return samples whose arrays on disk share one cache; arrays in memory and memory maps are left unchanged."""
     chunks = ChunkCache(limit)
 
     def one(array: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Sampling density: the relative probability of each pixel to be the centre of a patch."""
+"""Sampling density: the relative probability that a pixel becomes the centre of a patch."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Density(Protocol):
 
 
 def uniform(sample: Sample, where: Slices, membrane: int) -> npt.NDArray[np.bool_]:
-    """Return equal density for all pixels whose truth is known."""
+    """Return density 1 where the truth is known, and 0 elsewhere."""
     return np.asarray(sample.classes(where) != IGNORE)
 
 
 def by_weight(sample: Sample, where: Slices, membrane: int) -> npt.NDArray[Any]:
-    """Return the weight of each pixel whose truth is known as its density."""
+    """Return the weight of each pixel as its density, and 0 where the truth is unknown."""
     weights = sample.weights(where)
     if weights is None:
         raise TrainingError(f"{sample.name or 'a sample'} has no weight image, but sampling='weighted' needs one")
@@ -41,9 +41,9 @@ def by_weight(sample: Sample, where: Slices, membrane: int) -> npt.NDArray[Any]:
 
 
 def near_membranes(sample: Sample, where: Slices, membrane: int) -> npt.NDArray[np.float64]:
-    """Return density 10 for pixels up to 3 px from a membrane along each axis, 1 for others whose truth is known."""
+    """Return density 10 up to 3 px from a membrane along each axis, 1 elsewhere, and 0 where the truth is unknown."""
     first, last = where[0].start, where[0].stop
-    # Membranes just outside the part count too: it is read with a margin along the first axis, the only one cut.
+    # Membranes just outside the part count too: the part is read with a margin along the first axis, the only one cut.
     above, below = min(_NEAR, first), min(_NEAR, sample.shape[0] - last)
     classes = sample.classes((slice(first - above, last + below), *where[1:]))
     near = ndimage.maximum_filter(classes == membrane, size=2 * _NEAR + 1)
@@ -52,7 +52,7 @@ def near_membranes(sample: Sample, where: Slices, membrane: int) -> npt.NDArray[
 
 
 class DensityMap:
-    """Density of one image, as cumulative sums over blocks of rows.
+    """Density of one image, of which cumulative sums over blocks of rows are stored.
 
     Only the sums are kept, so memory use hardly grows with the image. To draw a pixel, its block is found from the
     sums, and the density of that block alone is computed again.
@@ -62,7 +62,7 @@ class DensityMap:
     sample
         The image.
     density
-        Function that returns the density of a part; its result is multiplied by ``sample.centres``, if given.
+        Function that returns the density of a part; the result is multiplied by ``sample.centres`` unless that is None.
     membrane
         Class id of membranes.
     """
@@ -70,7 +70,7 @@ class DensityMap:
     def __init__(self, sample: Sample, density: Density, membrane: int):
         self.sample, self._density, self._membrane = sample, density, membrane
         rest = max(math.prod(sample.shape[1:]), 1)
-        self.rows = max(_BLOCK // rest, 1)  # in a block
+        self.rows = max(_BLOCK // rest, 1)  # rows in a block
         slab = max(_SLAB // rest // self.rows, 1) * self.rows
         self.sums = np.cumsum(np.concatenate([self._sums(start, slab) for start in range(0, sample.shape[0], slab)]))
 
@@ -92,7 +92,7 @@ class DensityMap:
         density = self._part(block * self.rows, (block + 1) * self.rows)
         within = np.cumsum(density.reshape(-1), dtype=float)
         aim = (aim - (self.sums[block - 1] if block else 0.0)) / (within[-1] or 1) * within[-1]
-        # Rounding may move the aim beyond the last sum: a pixel with density 0 at the end must not be drawn.
+        # Rounding may move `aim` beyond the last sum, but a pixel with density 0 at the end must not be drawn.
         flat = int(min(np.searchsorted(within, aim, side="right"), np.flatnonzero(density.reshape(-1))[-1]))
         place = np.unravel_index(flat, density.shape)
         return (int(place[0]) + block * self.rows, *(int(p) for p in place[1:]))

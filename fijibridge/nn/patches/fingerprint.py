@@ -22,7 +22,7 @@ _SIDE = 32  # side of the piece whose normalised intensities are compared, pixel
 
 
 def plain(value: Any) -> Any:
-    """Return a JSON-ready value: for callables their module and name, for other objects those of their type.
+    """Return a value in JSON-ready form; a callable becomes its module and name, any other object those of its type.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def described(sampler: PatchSampler) -> dict[str, Any]:
 
 
 def fingerprint_of(samples: Sequence[Sample]) -> str:
-    """Return a checksum of the samples, to verify that a resumed run has the same data as at its beginning.
+    """Return a checksum of the samples, which shows whether a resumed run has the same data as when it began.
 
     Notes
     -----
@@ -73,10 +73,10 @@ def fingerprint_of(samples: Sequence[Sample]) -> str:
 
 
 def pixel_fingerprint(samples: Sequence[Sample], normalisation: Normalisation) -> str:
-    """Return a checksum of all pixels and their normalisation, to verify the data of a resumed run.
+    """Return a checksum of all pixels and their normalisation, which shows whether a resumed run has the same data.
 
-    :func:`fingerprint_of`, which also handles arrays on disk, does not replace it, because records of version 0.1
-    contain both.
+    :func:`fingerprint_of` also handles arrays on disk, but does not replace this function, because records of version
+    0.1 contain both.
     """
     check = zlib.crc32(repr(normalisation).encode())
     for sample in samples:

@@ -32,7 +32,7 @@ class RandomPlaces:
     membrane
         Class id of membranes.
     wanted
-        Class id of which a patch must contain a pixel; None to accept any patch.
+        Class id; a patch must contain a pixel of this class. None accepts any patch.
 
     Raises
     ------
@@ -88,14 +88,14 @@ class RandomPlaces:
 
 
 class Grid:
-    """Places on a regular grid, each used once per epoch, in an order that depends on a seed.
+    """Places on a regular grid; each place is used once per epoch, in an order that depends on a seed.
 
     Parameters
     ----------
     samples, patch
         Images, and the sides of a patch in pixels.
     stride
-        Distance between neighbouring patches along each axis, in pixels; the last patch ends at the border.
+        Distance between neighbouring patches along each axis, in pixels. The last patch ends at the image border.
     """
 
     def __init__(self, samples: Sequence[Sample], patch: Sequence[int], stride: Sequence[int]):
@@ -158,9 +158,10 @@ def permuted(number: int, count: int, seed: Sequence[int]) -> int:
 
     Notes
     -----
-    A Feistel network with four rounds on the next power of four, with cycle walking (Black and Rogaway 2002, "Ciphers
-    with arbitrary finite domains"). ``default_rng(seed).permutation(count)`` would be a one-line alternative, but runs
-    and saved samplers of version 0.1 are resumed in this order.
+    A Feistel network with four rounds permutes the numbers below the next power of four; cycle walking restricts it to
+    ``range(count)`` (Black and Rogaway 2002, "Ciphers with arbitrary finite domains").
+    ``default_rng(seed).permutation(count)`` would be a one-line alternative, but runs and saved samplers of version 0.1
+    are resumed in this order.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Prefetching: batches are cut and moved to the device while it computes on the previous batch."""
+"""Prefetching: batches are cut and moved to the device while the device computes on the previous batch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from fijibridge.nn.patches.sampler import PatchSampler
 class Feed:
     """Batches of an epoch on a device, cut in a thread while the device computes.
 
-    Two steps overlap with the computation: cutting a batch from disk or memory (in a thread, never a process, because
-    forking is unsafe while a JVM has threads), and moving it to the device, where patches are transformed (for a GPU:
-    from pinned memory, on a separate stream). The thread uses a single core: if its many small operations were spread
-    over all cores, each of them would wait for cores on which the network computes.
+    Two steps overlap with the computation. First, a thread cuts a batch from disk or memory (not a process, because
+    forking is unsafe while a JVM has threads). Second, the batch is moved to the device, where patches are transformed;
+    for a GPU, this uses pinned memory and a separate stream. The thread uses a single core, because many small
+    operations spread over all cores would each wait for cores on which the network computes.
 
     Parameters
     ----------
@@ -51,22 +51,22 @@ class Feed:
         sampler.epoch, sampler.done = epoch + 1, 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the position: batches already yielded, not counting those cut in advance."""
+        """Return the position, which counts the batches already yielded, but not those cut in advance."""
         return self.sampler.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a position."""
+        """Continue from a position returned by :meth:`state_dict`."""
         self.sampler.load_state_dict(state)
 
 
 @cache
 def _stream(device: torch.device) -> Any:
-    """Return the stream for batches; one per device, because cuBLAS keeps up to 32 MiB for each stream ever used."""
+    """Return the device's stream for batches, which is reused because cuBLAS keeps up to 32 MiB for each stream."""
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 class _Prefetch:
-    """Thread that cuts, moves and transforms batches, and its queue to the consumer."""
+    """Thread that cuts, moves and transforms batches, and puts them into a queue for the consumer."""
 
     def __init__(self, sampler: PatchSampler, epoch: int, first: int, ahead: int, device: torch.device):
         self.sampler, self.epoch, self.first, self.device = sampler, epoch, first, device
@@ -91,7 +91,7 @@ class _Prefetch:
         if isinstance(found, BaseException):
             raise found
         batch: Batch = found
-        if moved is not None:  # wait for the copy on the consumer's stream, and keep its memory until then
+        if moved is not None:  # let the consumer's stream wait for the copy, whose memory it uses
             here = torch.cuda.current_stream(self.device)
             here.wait_event(moved)
             for part in batch:

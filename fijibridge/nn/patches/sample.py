@@ -31,7 +31,8 @@ class Sample:
     image : array
         (C, Y, X) or (C, Z, Y, X).
     target : array
-        (Y, X) or (Z, Y, X) class ids, 255 = unknown; or (1 + E, ...): class ids, then targets of further heads.
+        Class ids (Y, X) or (Z, Y, X), where 255 means unknown. With E further heads, (1 + E, ...): the class ids, then
+        the targets of these heads.
     weight : array or None
         Weight of each pixel; by default 1.
     name : str
@@ -52,7 +53,7 @@ class Sample:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Sides of the image, pixels."""
+        """Sides of the image in pixels."""
         return tuple(int(n) for n in self.image.shape[1:])
 
     @property
@@ -102,8 +103,8 @@ def check_samples(samples: Sequence[Sample], dims: int) -> None:
     if not isinstance(samples, Sequence) or not all(isinstance(sample, Sample) for sample in samples):
         odd = samples if not isinstance(samples, Sequence) else next(s for s in samples if not isinstance(s, Sample))
         raise TrainingError(
-            f"got a {type(odd).__name__}; expected a list of fijibridge.Sample(image, target), image (C, Y, X) with "
-            "the channel first, target (Y, X) class ids"
+            f"got a {type(odd).__name__}; expected a list of fijibridge.Sample(image, target) with images "
+            "(C, Y, X) and targets (Y, X) of class ids"
         )
     if not samples:
         raise TrainingError("got no image to cut patches from")
@@ -114,15 +115,15 @@ def check_samples(samples: Sequence[Sample], dims: int) -> None:
         if len(sample.image.shape) != dims + 1 or spatial != sample.shape:
             raise TrainingError(
                 f"{name}: image {tuple(sample.image.shape)} and target {target} do not fit a patch with {dims} axes; "
-                "expected (C, ...) and (...) of equal shape"
+                "expected an image (C, ...) and a target (...) with the same sides"
             )
         if sample.weight is not None and tuple(sample.weight.shape) != sample.shape:
             raise TrainingError(
-                f"{name}: weight has shape {tuple(sample.weight.shape)}; expected that of the image, {spatial}"
+                f"{name}: weight has shape {tuple(sample.weight.shape)}; expected the image's shape, {spatial}"
             )
         if sample.centres is not None and tuple(sample.centres.shape) != sample.shape:
             raise TrainingError(
-                f"{name}: centres has shape {tuple(sample.centres.shape)}; expected that of the image, {spatial}"
+                f"{name}: centres has shape {tuple(sample.centres.shape)}; expected the image's shape, {spatial}"
             )
     for what, counts in (
         ("channels", {int(s.image.shape[0]) for s in samples}),

@@ -29,13 +29,14 @@ class PatchSampler:
     samples
         Images with their targets, in memory or on disk.
     patch
-        Sides of a patch, (Y, X) or (Z, Y, X) pixels.
+        Sides of a patch in pixels, (Y, X) or (Z, Y, X).
     batch
-        Patches in a batch.
+        Number of patches in a batch.
     batches
-        Batches in an epoch. By default 50, or with a grid as many as the whole grid needs.
+        Number of batches in an epoch. By default 50; for a grid, as many as the whole grid needs.
     augment
-        Whether to transform each patch: True for the default :class:`fijibridge.Augmentation`, or an augmentation.
+        Transformation of each patch: True for the default :class:`fijibridge.Augmentation`, False for none, or an
+        augmentation.
     seed
         Seed of the random numbers; the same seed gives the same patches.
     sampling
@@ -47,7 +48,7 @@ class PatchSampler:
         - ``"locations"``: images take turns, and the known pixels within an image are equally likely;
         - ``"weighted"``: the probability of a pixel is proportional to its weight;
         - ``"membranes"``: pixels near membranes are ten times as likely;
-        - ``"grid"``: a regular grid, each place once an epoch, in random order.
+        - ``"grid"``: each place of a regular grid is used once per epoch, in random order.
     stride
         Distance between neighbouring patches of the grid, in pixels: one number, or one for each axis. By default half
         a patch.
@@ -71,7 +72,7 @@ class PatchSampler:
     Patch i of epoch e depends only on (seed, e, i): not on batches, devices, or earlier patches. Patches are cut on
     demand, and no list of positions is stored, so memory use depends only on `cache` and the images in memory. An image
     that is smaller than the patch is extended by mirroring at its border, with unknown truth there. A batch is (x, y,
-    weight): (B, C, Y, X) ``float32``, (B, Y, X) ``int64``, (B, Y, X) ``float32``.
+    weight): x is (B, C, Y, X) ``float32``, y is (B, Y, X) ``int64``, weight is (B, Y, X) ``float32``.
     """
 
     def __init__(

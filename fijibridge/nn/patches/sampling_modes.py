@@ -1,8 +1,8 @@
 """Registry of sampling modes, the rules for placing patches.
 
 To add a mode, write its density in :mod:`fijibridge.nn.patches.density` and add an entry to :data:`MODES`. The type
-:data:`Sampling`, the checks of settings, and the texts of verbs and the command line are derived from it. This module
-imports neither numpy nor torch.
+:data:`Sampling`, the checks of settings, and the help of verbs and the command line are derived from :data:`MODES`.
+This module imports neither numpy nor torch.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ class SamplingMode:
     summary : str
         Description of the rule in one line, for help and documentation.
     density : str
-        Function in :mod:`fijibridge.nn.patches.density` that computes the sampling density of patch centres.
+        Name of the function that computes the sampling density of patch centres; it is defined in
+        :mod:`fijibridge.nn.patches.density`.
     images : str
-        Choice of the image: ``"by density"``, with a probability proportional to the sum of its density; ``"equal"``,
+        Choice of the image: ``"by density"``, with a probability proportional to its total density; ``"equal"``,
         all with the same probability; ``"in turn"``, one after the other.
     grid : bool
         Whether patches lie on a regular grid; if so, `density` and `images` have no effect.
@@ -59,9 +60,9 @@ MODES: dict[str, SamplingMode] = {
         SamplingMode(
             "locations", "images take turns, and the known pixels within an image are equally likely", images="in turn"
         ),
-        SamplingMode("weighted", "pixels are as likely as their weight", density="by_weight"),
+        SamplingMode("weighted", "the probability of a pixel is proportional to its weight", density="by_weight"),
         SamplingMode("membranes", "pixels near membranes are ten times as likely", density="near_membranes"),
-        SamplingMode("grid", "a regular grid, each place once an epoch, in random order", grid=True),
+        SamplingMode("grid", "each place of a regular grid is used once per epoch, in random order", grid=True),
     )
 }
 """Sampling modes by name."""
@@ -77,7 +78,7 @@ else:
 
 
 def sampling_mode(name: str) -> SamplingMode:
-    """Return the sampling mode with a name.
+    """Return the sampling mode with a given name.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def sampling_mode(name: str) -> SamplingMode:
     Examples
     --------
     >>> sampling_mode("grid").summary
-    'a regular grid, each place once an epoch, in random order'
+    'each place of a regular grid is used once per epoch, in random order'
     """
     if name not in MODES:
         raise TrainingError(f"sampling is {name!r}; expected one of {', '.join(MODES)}{hint(str(name), MODES)}")

@@ -26,11 +26,11 @@ def save_patches(sampler: PatchSampler, path: str | PathLike[str], batches: int 
     Parameters
     ----------
     sampler
-        The sampler. Transformed patches are written from its first epoch on; its position is left unchanged.
+        The sampler. Transformed patches are written from its first epoch on; the sampler's position is left unchanged.
     path
-        New folder: a zarr group with one array ``patches``, ``float32``, with axes n, c, (z,) y, x. Its attribute
-        ``channels`` names the channels: the image channels, the class ids (255 = unknown), the targets of further heads
-        and the weight.
+        New folder, written as a zarr group with one ``float32`` array ``patches`` with axes n, c, (z,) y, x. Its
+        attribute ``channels`` names the channels: the image channels, the class ids (255 = unknown), the targets of
+        further heads and the weight.
     batches
         Number of batches; by default one epoch.
 
@@ -83,12 +83,12 @@ def _write(sampler: PatchSampler, path: Path, batches: int) -> None:
 
 
 def _joined(batch: Batch) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Concatenate the arrays of a batch to (B, C + targets + 1, ...)."""
+    """Concatenate the arrays of a batch into one array (B, C + targets + 1, ...)."""
     x, y, weight = batch
     y = y if y.ndim == x.ndim else y[:, None]
     if float(y.max()) > _EXACT:
         raise TrainingError(
-            f"a target contains the id {int(y.max())}: float32 is exact only to {_EXACT}; relabel the cells"
+            f"a target contains the id {int(y.max())}, but float32 is exact only up to {_EXACT}: relabel the cells"
         )
     return torch.cat([x.float(), y.float(), weight[:, None].float()], dim=1).cpu().numpy()
 
@@ -108,7 +108,7 @@ def _about(sampler: PatchSampler, dims: int) -> dict[str, Any]:
 
 
 class SavedPatches:
-    """Batches of patches written by :func:`save_patches`, as data for :func:`fijibridge.train`.
+    """Batches of patches written by :func:`save_patches`, which :func:`fijibridge.train` accepts as data.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ class SavedPatches:
     Attributes
     ----------
     patches : zarr.Array
-        All patches, (n, c, [z,] y, x); a patch is read only when its batch is.
+        All patches, (n, c, [z,] y, x); a patch is read only when its batch is requested.
     channels : list of str
         Names of the channels.
     about : dict
@@ -146,7 +146,7 @@ class SavedPatches:
         self._resumed = False
 
     def __repr__(self) -> str:
-        """Return a text with the number, sides and channels of the patches."""
+        """Return the number, sides and channels of the patches as text."""
         sides = " x ".join(str(n) for n in self.patches.shape[2:])
         return f"SavedPatches({self.patches.shape[0]} patches of {sides}, {', '.join(self.channels)})"
 

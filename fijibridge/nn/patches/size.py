@@ -16,7 +16,7 @@ PATCH_SLICES = 16
 
 
 def patch_size(net: nn.Module, patch: Sequence[int] | None = None) -> tuple[int, ...]:
-    """Return the sides of a patch, checked to fit a network.
+    """Return the sides of a patch after checking that they fit a network.
 
     Parameters
     ----------

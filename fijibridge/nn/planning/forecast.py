@@ -28,7 +28,7 @@ LOOKED_AT = 4
 _START_S = 0.6  # seconds that Lightning needs before its first step
 _WRITE = 300e6  # bytes per second when writing a checkpoint
 _SPARE = 64 * 2**20  # bytes for tables, logs and threads
-_SLACK = 0.25  # share of the growth during the trial that the allocator may retain
+_SLACK = 0.25  # fraction of the memory growth during the trial that the allocator may retain
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Forecast:
     Attributes
     ----------
     patches : int
-        Patches in an epoch.
+        Number of patches in an epoch.
     setup_s : float
         Seconds before the first step.
     host_bytes : int or None
@@ -46,7 +46,7 @@ class Forecast:
     device_bytes : int or None
         Peak of allocated memory on a CUDA device; None for other devices.
     step_s, epoch_s, total_s : float
-        Seconds of a step, of an epoch with its validation and checkpoint, and of the whole training.
+        Duration of a step, of an epoch with its validation and checkpoint, and of the whole training, in seconds.
     """
 
     patches: int
@@ -73,7 +73,7 @@ class Forecast:
         names = [f.name for f in dataclasses.fields(cls)]
         missing = [n for n in names if n not in values]
         if missing:
-            raise TrainingError(f"the forecast lacks {', '.join(missing)}; expected the fields {', '.join(names)}")
+            raise TrainingError(f"the forecast lacks the fields {', '.join(missing)}; expected {', '.join(names)}")
         return cls(**{n: values[n] for n in names})
 
     def compare(self, measured: Mapping[str, Any]) -> pd.DataFrame:
@@ -82,7 +82,7 @@ class Forecast:
         Parameters
         ----------
         measured
-            Measured values by field name, as :meth:`Measurement.result` returns them; missing ones become NaN.
+            Measured values by field name, as :meth:`Measurement.result` returns them; missing values become NaN.
 
         Returns
         -------
@@ -119,26 +119,26 @@ def forecast_training(
     Parameters
     ----------
     net
-        The network. It is left unchanged, and so are the position of the sampler and torch's random state.
+        Network to train. The network, the position of the sampler and torch's random state are left unchanged.
     sampler
         Batches of an epoch: a :class:`fijibridge.PatchSampler`, or an iterable that can be iterated repeatedly.
     watch
         Validation batches.
     epochs
-        Epochs of the training.
+        Number of epochs of the training.
     device, loss, precision
         As in the training; if omitted, the loss is :class:`fijibridge.nn.losses.Loss`.
     batches
-        Batches in an epoch, for a sampler without a length.
+        Number of batches in an epoch; required if the sampler has no length.
     spent_s
-        Seconds already spent on set-up; added to the forecast set-up.
+        Seconds already spent on the set-up, which are added to the forecast of its duration.
     more_bytes
         Further host memory of the training, such as images that are not loaded yet.
     ema
         Whether the training keeps a moving average of the weights on the device.
     ahead
-        Whether this forecast precedes a training that runs its own, shorter trial. If so, the set-up excludes what is
-        loaded and compiled only once.
+        Whether this forecast precedes a training that runs its own, shorter trial. If so, the set-up does not include
+        what this trial has already loaded and compiled.
     seconds
         Approximate time of the trial.
 
@@ -149,8 +149,8 @@ def forecast_training(
     Raises
     ------
     TrainingError
-        If a step does not fit into memory, the sampler has no length and `batches` is omitted, or the sampler is an
-        iterator, which the trial would consume.
+        If a step does not fit into memory, if the sampler has no length and `batches` is omitted, or if the sampler is
+        an iterator, which the trial would consume.
 
     Notes
     -----
@@ -158,11 +158,11 @@ def forecast_training(
     the same holds for validation.
 
     Host memory (an upper bound) is the sum of: this process's memory before the trial; its growth during the trial, in
-    which a copy of the network is trained (weights, gradients, both AdamW moments), plus a quarter of that growth that
-    the allocator may retain; six copies of the weights (the best and the averaged weights, a checkpoint with both
+    which a copy of the network is trained (weights, gradients, both AdamW moments); a quarter of that growth, which the
+    allocator may retain; six copies of the weights (the best and the averaged weights, a checkpoint with both
     moments, and its bytes while it is written); four batches; `more_bytes`; and 64 MiB for tables, logs and threads.
     """
-    import lightning.pytorch  # noqa: F401  loaded by the training: its memory counts
+    import lightning.pytorch  # noqa: F401  loaded by the training, so its memory counts
 
     where = torch.device(device)
     count = _length(sampler, batches)
@@ -188,7 +188,7 @@ def extrapolate(
     cost
         Cost of the trial.
     batches, batch, checks, epochs
-        Training batches in an epoch, patches in a batch, validation batches, epochs.
+        Number of training batches in an epoch, of patches in a batch, of validation batches, and of epochs.
     weights
         Size of the network in bytes.
     spent_s, more_bytes, ema
@@ -306,7 +306,7 @@ class Measurement:
         self._last_epoch = self._last_step = now
 
     def result(self) -> dict[str, Any]:
-        """Return the measured values by field name of :class:`Forecast`; None if not measured."""
+        """Return the measured values by field name of :class:`Forecast`; values that were not measured are None."""
         cuda = self.device.type == "cuda"
         return {
             "patches": self.patches,

@@ -22,7 +22,7 @@ from fijibridge.nn.traits import Traits
 
 _EXPECTED = "a Dataset, a list of (image, target), or a list of image shapes such as [(576, 768)]"
 _TRY_S = 2.0  # seconds spent on reading images for the trial
-_PASSING = 48  # bytes per pixel of the largest image while its target and its scaled copy are computed
+_PASSING = 48  # temporary bytes per pixel of an image while its target and its scaled copy are computed
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Source:
     Attributes
     ----------
     shapes, watched : list of tuple
-        Sides of the training and the validation images, pixels.
+        Sides of the training and the validation images in pixels.
     samples : list of Sample
         Some of the training images, for the trial.
     known : float
-        Fraction of the pixels of the samples whose truth is known.
+        Fraction of the pixels in `samples` whose truth is known.
     read_s : float
         Seconds per pixel for reading images and computing their targets.
     stored : int
@@ -61,7 +61,7 @@ class Source:
         return sum(math.prod(s) for s in self.watched)
 
     def bytes(self, known: Traits) -> int:
-        """Return the memory of the images in bytes: pixels as read and scaled to ``float32``, targets and weights."""
+        """Return the memory of the images in bytes: pixels as read, pixels as ``float32``, targets, weights."""
         pixel = (self.stored + 4) * known.in_channels + 2 + 4 + 4 * (len(known.outputs) - 1)
         largest = max(math.prod(s) for s in (*self.shapes, *self.watched))
         return (self.pixels + self.watched_pixels) * pixel + _PASSING * largest * known.in_channels
@@ -78,7 +78,7 @@ def source_of(data: Any, validation: Any, known: Traits) -> Source:
     Raises
     ------
     TrainingError
-        If there is no image, or the data are in an unknown form.
+        If there is no image, or `data` is of an unsupported type.
     """
     if isinstance(data, Dataset):
         return _of_dataset(data, known)
@@ -131,7 +131,7 @@ def _sample_of(pair: Any, known: Traits, name: str) -> Sample:
 def _of_dataset(data: Dataset, known: Traits) -> Source:
     items, watched = data.with_truth("train", "auto"), data.with_truth("validation", "auto")
     if not items:
-        raise TrainingError(f"no image to train on in {data}: the split 'train' has no image with truth")
+        raise TrainingError(f"{data} has nothing to train on: its split 'train' has no image with truth")
     first = items[0].image(lazy=True)
     shapes = [_shape(item.image(lazy=True), known, item.name) for item in items]
     samples, per_pixel, began = [], [], time.perf_counter()
@@ -143,7 +143,7 @@ def _of_dataset(data: Dataset, known: Traits) -> Source:
             break
     return Source(
         shapes, [_shape(item.image(lazy=True), known, item.name) for item in watched], samples,
-        _known_share(samples), min(per_pixel), first.dtype.itemsize,  # the first image also loads the reader
+        _known_share(samples), min(per_pixel), first.dtype.itemsize,  # minimum: the first image also loads the reader
     )  # fmt: skip
 
 

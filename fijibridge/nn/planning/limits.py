@@ -105,7 +105,7 @@ def fit_patch(
     batch
         Patches in a batch.
     largest
-        Sides of the largest patch to try; smaller ones have its proportions, as far as the network allows.
+        Sides of the largest patch to try. Smaller patches have the same proportions, as far as the network allows.
 
     Returns
     -------
@@ -133,14 +133,14 @@ def _smaller(net: nn.Module, known: Traits, largest: Sequence[int]) -> list[tupl
     least = min(2 * known.divisor, longest)  # normalisation fails on a lowest level of one pixel per channel
     sides = [n for n in range(least, longest + 1) if takes_side(net, known, n)]
     if not sides:
-        raise TrainingError(f"no patch of at most {_times(largest)} px fits the network")
+        raise TrainingError(f"the network accepts no patch of at most {_times(largest)} px")
     sizes = [tuple(last_side(net, known, max(round(n * m / longest), sides[0])) or sides[0] for m in largest)
              for n in sides]  # fmt: skip
     return list(dict.fromkeys(sizes))
 
 
 class _Trial:
-    """Real steps on random batches that measure memory."""
+    """Measures the memory of a training by real steps on random batches."""
 
     def __init__(
         self, net: nn.Module, device: torch.device, loss: LossFunction | None, precision: str | int | None, more: int
@@ -153,7 +153,7 @@ class _Trial:
         self.taken = 0
 
     def bytes(self, patch: Sequence[int], batch: int) -> int | None:
-        """Return the memory of a training with batches of this size; None if a step does not fit at all."""
+        """Return the bytes that a training with batches of this size needs; None if a step does not fit at all."""
         try:
             cost = probe(self.net, _random_batches(self.known, patch, batch), self.device, self.loss, self.precision,
                          least=1, most=1)  # fmt: skip
@@ -181,9 +181,9 @@ def _largest(measure: Callable[[int], int | None], pixels: Sequence[float], limi
     Parameters
     ----------
     measure
-        Function that returns the bytes of the option with an index; None if it does not fit at all.
+        Function that maps the index of an option to the bytes that the option needs; None if it does not fit at all.
     pixels
-        Number of pixels of each option, ascending.
+        Number of pixels of each option; the options are sorted by it.
     limit
         Memory limit in bytes.
     each
@@ -211,7 +211,7 @@ def _largest(measure: Callable[[int], int | None], pixels: Sequence[float], limi
             above = n
         if taken is not None:
             each = max(each / 2, (taken - first) / (pixels[n] - pixels[0]))
-        elif above > best + 1:  # out of memory, nothing measured: aim at the middle
+        elif above > best + 1:  # out of memory, so nothing was measured: aim at the middle
             each = (limit - first) / (pixels[(best + above) // 2] - pixels[0] + 1)
     return best
 
@@ -234,8 +234,8 @@ def _nothing(limit: int, taken: int, device: torch.device, what: str) -> Trainin
     has = 0 if device.type == "cuda" else resident_memory() or 0
     of = f" ({has / 2**20:.0f} MiB of it already used by this process)" if has else ""
     return TrainingError(
-        f"{what} {need} on {device}{of}, above the limit of {limit / 2**20:.0f} MiB: lower the width or depth of the "
-        "network or the patch, use precision='bf16' on a GPU, or raise the limit"
+        f"{what} {need} on {device}{of}; the limit is {limit / 2**20:.0f} MiB: lower the width or depth of the "
+        "network, lower the patch, use precision='bf16' on a GPU, or raise the limit"
     )
 
 

@@ -50,20 +50,21 @@ class Plan:
     divisor : int
         Sides and origins of tiles must be multiples of this number.
     batch, batches, epochs : int
-        Patches in a batch, batches in an epoch, epochs.
+        Number of patches in a batch, of batches in an epoch, and of epochs.
     on_grid : bool
         Whether patches lie on a grid with the spacing `stride`; otherwise they are drawn at random.
     coverage : tuple of float
-        Along each axis, the number of patches per epoch that contain a pixel far from borders: patch / stride on a
-        grid.
+        Along each axis, the number of patches per epoch that contain a pixel far from the image borders. On a grid,
+        this is patch / stride.
     coverage_area : float
-        Number of patches per epoch that contain such a pixel: the product over the axes.
+        Number of patches per epoch that contain such a pixel: the product of `coverage` over the axes.
     mean_coverage : float
-        Number of patches per epoch that contain a pixel, averaged over all pixels.
+        Number of patches per epoch that contain a pixel, averaged over all pixels (over all known pixels if patches are
+        drawn at random).
     memory_bytes : int or None
-        Memory of the device, or the given limit.
+        The given memory limit, or else the memory of the device; None if that is unknown.
     forecast : Forecast or None
-        Forecast of time and memory; None without a trial.
+        Forecast of time and memory; None if no trial steps were run.
     notes : tuple of str
         Remarks to consider before training.
     """
@@ -144,26 +145,26 @@ def plan(
         A dataset (its training and validation images), a list of (image, target), or a list of image shapes without
         channels.
     patch
-        (Y, X) or (Z, Y, X) pixels. By default, three times the distance that information travels through the network,
-        but at most the smallest image, rounded to a side that fits the network.
+        (Y, X) or (Z, Y, X) pixels. By default, three times the reach of the network, which is the larger of `left` and
+        `right` of its receptive field, but at most the smallest image, rounded to a side that the network accepts.
     stride
-        Distance between neighbouring patches in pixels, one number or one for each axis. By default, the distance that
-        information travels through the network, but at most a patch.
+        Distance between neighbouring patches in pixels: one number, or one for each axis. By default, the reach of the
+        network, but at most a patch.
     batch
-        Patches in a batch. By default 8, or with `memory_limit` the largest batch within the limit.
+        Number of patches in a batch. By default 8, or with `memory_limit` the largest batch within the limit.
     batches
-        Batches in an epoch, of patches drawn at random. By default, an epoch is all patches on a grid with the spacing
-        `stride`.
+        Number of batches in an epoch, whose patches are drawn at random. By default, patches lie on a grid with the
+        spacing `stride`, and an epoch is the whole grid.
     epochs
-        Epochs of the training.
+        Number of epochs of the training.
     validation
         Pairs or shapes for validation, if `data` is not a dataset.
     device
         ``"cpu"``, ``"cuda"`` ...; by default, the best available one.
     memory_limit
         Bytes, or text such as ``"4GB"``. On a CUDA device, the limit applies to the memory allocated there, otherwise
-        to all memory of this process. If omitted, `batch` and `patch` are chosen to stay within it, confirmed by real
-        steps.
+        to all memory of this process. If `batch` or `patch` is omitted, a value is chosen with which real steps stay
+        within the limit.
     precision
         ``"32"``, ``"bf16"``, ``"16"`` or ``"auto"``, as in a training.
     probe
@@ -209,7 +210,7 @@ class _Work:
     precision: str
 
     def usual_patch(self) -> tuple[int, ...]:
-        """Return three times the distance that information travels, but at most the smallest image."""
+        """Return the default patch: three times the reach of the network, but at most the smallest image."""
         room = np.min(np.array(self.source.shapes), axis=0)
         sides = []
         for far, most in zip(_distance(self.field, self.known.dims), room, strict=True):
@@ -245,7 +246,8 @@ class _Work:
         """Make a plan that stays within a memory limit.
 
         Batch and patch are chosen if they are not given: the batch is lowered first, then the patch. Steps on random
-        patches find the first candidates. The forecast on real patches decides, and they are lowered further if needed.
+        patches find the first candidates. If the forecast from real patches still exceeds the limit, batch and
+        patch are lowered further.
         """
         patch, many = self._fitting(limit, patch, free_patch, batch)
         while True:
@@ -285,8 +287,8 @@ class _Work:
     def _too_much(self, limit: int, taken: int, patch: Sequence[int], batch: int) -> TrainingError:
         return TrainingError(
             f"a training with batches of {batch} patches of {' x '.join(map(str, patch))} needs up to "
-            f"{taken / 2**20:.0f} MiB on {self.device}, above the limit of {limit / 2**20:.0f} MiB: omit batch or "
-            "patch, so that the largest that fits is chosen, or lower the width or depth of the network"
+            f"{taken / 2**20:.0f} MiB on {self.device}; the limit is {limit / 2**20:.0f} MiB: omit batch or patch, so "
+            "that the largest value that fits is chosen, or lower the width or depth of the network"
         )
 
     def _forecast(self, patch: Sequence[int], batch: int, batches: int, epochs: int) -> Forecast:
@@ -303,19 +305,19 @@ class _Work:
 
 
 def _bytes(forecast: Forecast | None) -> int | None:
-    """Return the memory to which a limit applies: that of a CUDA device, else of the host."""
+    """Return the memory to which a limit applies: that of a CUDA device, or else that of the host."""
     return None if forecast is None else forecast.device_bytes or forecast.host_bytes
 
 
 def _distance(field: ReceptiveField, dims: int) -> list[int]:
-    """Return the largest distance that information travels along each axis, in pixels."""
+    """Return the reach of a network along each axis: the larger of left and right of its receptive field."""
     return [max(f.left, f.right, 1) for f in field.along(dims)]
 
 
 def _stride(
     given: int | Sequence[int] | None, field: ReceptiveField, known: Traits, patch: Sequence[int]
 ) -> tuple[int, ...]:
-    """Return the stride along each axis; with valid convolutions, only the middle of a patch is trained on."""
+    """Return the given stride, or a default that is at most the part of a patch that the output covers."""
     learnt = [n - 2 * known.shrink for n in patch]
     if given is None:
         rounded = [-(-far // field.divisor) * field.divisor for far in _distance(field, known.dims)]
@@ -324,7 +326,7 @@ def _stride(
 
 
 def _grid(source: Source, patch: Sequence[int], stride: Sequence[int]) -> int:
-    """Return the number of patches on the grid, over all images."""
+    """Return the total number of patches on the grids of all images."""
     return sum(math.prod(grid_shape(shape, patch, stride)) for shape in source.shapes)
 
 
@@ -356,7 +358,7 @@ def _notes(made: Plan) -> tuple[str, ...]:
     if any(n < f.size and n < most for n, f, most in zip(made.patch, fields, room, strict=True)):
         notes.append(
             f"the patch is smaller than the receptive field of {made.receptive_field.size} px: near the borders of "
-            "patches, the network learns without the surroundings of a pixel"
+            "patches, the network does not see all surroundings of a pixel"
         )
     if made.coverage_area > 16:
         wider = tuple(max(p // 3, 1) for p in made.patch)
@@ -365,10 +367,10 @@ def _notes(made: Plan) -> tuple[str, ...]:
             f"{' x '.join(map(str, wider))} px, an epoch would be about {made.coverage_area / 9:.0f} times shorter"
         )
     if any(n < p for shape in made.images for n, p in zip(shape, made.patch, strict=True)):
-        notes.append("some images are smaller than the patch: they are extended by mirroring, with unknown truth there")
+        notes.append("some images are smaller than the patch: they are extended by mirrored pixels of unknown truth")
     taken = _bytes(made.forecast)
     if made.memory_bytes is not None and taken is not None and taken > made.memory_bytes:
         notes.append(
-            "the training needs more memory than is available: lower batch or patch, or let memory_limit choose them"
+            "the training needs more memory than is available: lower batch or patch, or pass memory_limit to find them"
         )
     return tuple(notes)

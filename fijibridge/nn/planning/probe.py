@@ -41,7 +41,7 @@ class Cost:
     device_bytes : int or None
         Peak of allocated memory on a CUDA device, with network, gradients and optimizer; None for other devices.
     batch_size, batch_bytes : int
-        Patches and bytes of a batch.
+        Number of patches in a batch, and their size in bytes.
     steps : int
         Number of timed steps.
     """
@@ -73,13 +73,13 @@ def probe(
     Parameters
     ----------
     net
-        A copy of it is trained; the network itself and torch's random state are left unchanged.
+        Network of which a copy is trained; the network itself and torch's random state are left unchanged.
     batches
         Batches (x, y, weight); consumed only as far as needed.
     device
         Compute device.
     loss
-        Called with (output, y, weight).
+        Function that maps (output, y, weight) to a scalar.
     precision
         ``"32"``, ``"bf16"``, ``"16"``, ``"auto"``, or Lightning's names, such as ``"bf16-mixed"``.
     least, most, seconds
@@ -109,7 +109,7 @@ def probe(
 
 
 class _Stepper:
-    """Copy of a network, trained in the same way as by Lightning."""
+    """Trains a copy of a network in the same way as Lightning does."""
 
     def __init__(self, net: nn.Module, device: torch.device, loss: LossFunction, precision: str | int | None):
         first = next(net.parameters(), None)
@@ -123,7 +123,7 @@ class _Stepper:
         self.batch: Batch
 
     def run(self, batches: Iterator[Batch], least: int, most: int, seconds: float) -> list[float]:
-        """Warm up, then time steps including the preparation of their batches."""
+        """Warm up, then measure the duration of steps, including the preparation of their batches."""
         for _ in range(3 if self.device.type == "cuda" else 1):
             self.step(_next(batches))
         times: list[float] = []
@@ -197,7 +197,7 @@ def _memory_errors(device: torch.device) -> Iterator[None]:
         raise OutOfMemory(f"a training step does not fit into the memory of {device}: {ADVICE}") from error
 
 
-ADVICE = "lower the batch or the patch, the network's width or depth, or use precision='bf16' on a GPU"
+ADVICE = "lower the batch or the patch, lower the network's width or depth, or use precision='bf16' on a GPU"
 
 
 class OutOfMemory(TrainingError):

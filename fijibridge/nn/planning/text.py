@@ -15,7 +15,7 @@ _WIDTH = 18  # width of the row names, characters
 
 
 def plan_text(plan: Mapping[str, Any]) -> str:
-    """Format a plan, as :meth:`fijibridge.Plan.to_dict` returns it, as a table."""
+    """Format a plan, given as the dict from :meth:`fijibridge.Plan.to_dict`, as a table."""
     lines = [plan["network"], *(f"  {name:<{_WIDTH}}{value}" for name, value in plan_rows(plan))]
     return "\n".join([*lines, *(f"  note: {note}" for note in plan["notes"])])
 
@@ -31,11 +31,11 @@ def plan_rows(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "halo", f"{_by_axis(plan['halo'])} px"
     yield "divisor", f"{plan['divisor']} px"
     yield "patch", f"{_times(plan['patch'])} px"
-    yield "stride", f"{_times(plan['stride'])} px" if plan["on_grid"] else "none: patches lie at random"
-    yield "patches an epoch", f"{plan['patches']:,} ({plan['batches']:,} batches of {plan['batch']})"
+    yield "stride", f"{_times(plan['stride'])} px" if plan["on_grid"] else "none: patches are drawn at random"
+    yield "patches per epoch", f"{plan['patches']:,} ({plan['batches']:,} batches of {plan['batch']})"
     yield "coverage", _coverage(plan)
     if plan["forecast"] is None:
-        yield "forecast", "none, as no step was tried"
+        yield "forecast", "none, because no trial steps were run"
     else:
         yield from _forecast_rows(plan, plan["forecast"])
 
@@ -43,20 +43,20 @@ def plan_rows(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _forecast_rows(plan: Mapping[str, Any], forecast: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "device", f"{plan['device']}, precision {plan['precision']}"
     yield "set-up", seconds_text(forecast["setup_s"])
-    yield "a step", seconds_text(forecast["step_s"])
-    yield "an epoch", seconds_text(forecast["epoch_s"])
-    yield f"{plan['epochs']} epochs", seconds_text(forecast["total_s"])
+    yield "time per step", seconds_text(forecast["step_s"])
+    yield "time per epoch", seconds_text(forecast["epoch_s"])
+    yield f"all {plan['epochs']} epochs", seconds_text(forecast["total_s"])
     host, device = forecast["host_bytes"], forecast["device_bytes"]
     available = "" if plan["memory_bytes"] is None else f" of {bytes_text(plan['memory_bytes'])}"
-    bound = "not known" if host is None else f"at most {bytes_text(host)}{available if device is None else ''}"
+    bound = "unknown" if host is None else f"at most {bytes_text(host)}{available if device is None else ''}"
     yield "host memory", bound
     yield "GPU memory", "none" if device is None else f"{bytes_text(device)}{available}"
 
 
 def _images(shapes: Sequence[Sequence[int]]) -> str:
     counts = Counter(map(tuple, shapes)).most_common()
-    largest = ", ".join(f"{n} of {_times(shape)}" for shape, n in counts[:3])
-    return largest + (f" and {sum(n for _, n in counts[3:])} of other sizes" if len(counts) > 3 else "") + " px"
+    largest = ", ".join(f"{n} of {_times(shape)} px" for shape, n in counts[:3])
+    return largest + (f" and {sum(n for _, n in counts[3:])} of other sizes" if len(counts) > 3 else "")
 
 
 def took_text(table: pd.DataFrame) -> str:
@@ -91,10 +91,11 @@ def _quantity(name: str) -> tuple[str, Callable[[float], str]]:
 
 def _coverage(plan: Mapping[str, Any]) -> str:
     if not plan["on_grid"]:
-        return f"each known pixel in {plan['mean_coverage']:.3g} patches an epoch on average"
+        return f"each known pixel is in {plan['mean_coverage']:.3g} patches per epoch on average"
     axes = DIMS[-len(plan["patch"]) :]
     by_axis = ", ".join(f"{axis} {c:.3g}" for axis, c in zip(axes, plan["coverage"], strict=True))
-    return f"{by_axis}; by area {plan['coverage_area']:.4g} ({plan['mean_coverage']:.4g} on average with the borders)"
+    inner = f"a pixel far from the borders is in {plan['coverage_area']:.4g} patches per epoch ({by_axis})"
+    return f"{inner}; the average over all pixels is {plan['mean_coverage']:.4g}"
 
 
 def _by_axis(numbers: Sequence[int]) -> str:

@@ -46,7 +46,7 @@ def answer(net: nn.Module, x: Tensor, known: Traits, flips: bool = False) -> Ten
 
 
 def activated(output: Tensor, known: Traits) -> Tensor:
-    """Convert an output to probabilities, affinities from 0 to 1 and distances of 0 or more; leave others unchanged.
+    """Apply the activation of each head of an output: classes, affinity, distance; leave other channels unchanged.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def _mirrored(dims: int) -> Iterator[tuple[int, ...]]:
 
 
 def _moved(y: Tensor, axes: tuple[int, ...], known: Traits, found: dict[tuple[int, ...], Tensor]) -> Tensor:
-    """Move the affinities by one pixel along each mirrored axis, from the pixel after to the pixel itself."""
+    """Move the affinities by one pixel along each mirrored axis, from the next pixel to the pixel itself."""
     y = y.clone()
     first = known.outputs["affinity"].start
     for axis in axes:

@@ -67,13 +67,14 @@ def predict_files(
         ``dataset.toml``, the images listed there are predicted; from any other folder, all image files except results
         (``*_prob``, ``*_cells``) and truth (``*_labels``, ``*_classes``, ``*_region``, ``*_roi``, ``*_mask``).
     out
-        Folder for ``{name}_prob.tif``.
+        Folder for the results, ``{name}_prob.tif``.
     zarr
-        Read and write part by part, to ``{name}_prob.ome.zarr``, for images larger than memory.
+        Whether to read and write part by part, which allows images larger than memory. The results are then
+        ``{name}_prob.ome.zarr``.
     resume
-        Skip images whose result exists.
+        Whether to skip images whose result exists.
     overwrite
-        Replace existing results.
+        Whether to replace existing results.
     progress
         Called with (images done, total images); for a single image, with (tiles done, total tiles).
     **options
@@ -121,7 +122,7 @@ def results_there(inputs: str | os.PathLike[str], out: str | os.PathLike[str]) -
 
 
 def _targets(sources: Sequence[_Source], out: str | os.PathLike[str], zarr: bool) -> dict[str, Path]:
-    """Return the path of the result of each image."""
+    """Return the path of each image's result, by image name."""
     return {s.name: Path(out) / f"{s.name}_prob{'.ome.zarr' if zarr else '.tif'}" for s in sources}
 
 
@@ -130,7 +131,7 @@ def _remove(target: Path) -> None:
     if not target.exists():
         return
     if not is_zarr(target):
-        raise ImageError(f"{target} exists and is not a zarr: remove it, or choose another folder")
+        raise ImageError(f"{target} exists, but is not a zarr folder: remove it, or choose another folder")
     shutil.rmtree(target)
 
 
@@ -151,7 +152,7 @@ def _sources(inputs: Any) -> list[_Source]:
         other = first.setdefault(source.name, source)
         if other is not source:
             raise DatasetError(
-                f"{other.place} and {source.place} have the same name, {source.name!r}, and so would their results: "
+                f"{other.place} and {source.place} have the same name, {source.name!r}, as would their results: "
                 "predict them into different folders"
             )
     return found
@@ -168,7 +169,7 @@ def _images_of(one: Any) -> Sequence[_Source]:
     if place.is_dir() and not is_zarr(place):
         return _images_of(Dataset.open(place)) if (place / FILE_NAME).is_file() else _files_of(place)
     if not place.exists():
-        raise DatasetError(f"no file or folder {place}")
+        raise DatasetError(f"{place} does not exist; expected an image file or a folder")
     return [_Source(stem(place), place, partial(read_image, one))]
 
 
@@ -176,7 +177,7 @@ def _files_of(folder: Path) -> list[_Source]:
     found = [p for p in sorted(folder.iterdir()) if _is_image(p)]
     if not found:
         raise DatasetError(
-            f"no image file in {folder}; looked for {', '.join(SUFFIXES)} files that are neither results nor truth"
+            f"{folder} contains no image file; expected {', '.join(SUFFIXES)} files that are neither results nor truth"
         )
     return [source for path in found for source in _images_of(path)]
 

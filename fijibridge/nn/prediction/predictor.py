@@ -76,7 +76,7 @@ def predict(
         (valid convolutions). ``"mirror"``: the mirrored image. ``"valid"``: nothing; only pixels that see no border are
         predicted, so the result is smaller, and its origin is shifted.
     flips
-        Average the predictions over all mirrored images: 4 times the work in 2D, 8 times in 3D.
+        Whether to average the predictions over all mirrored images, which is 4 times the work in 2D, and 8 times in 3D.
     precision
         ``"32"``, or ``"bf16"`` for mixed precision, which needs less memory and is faster on a GPU if the network takes
         most of the time, but changes probabilities by up to 0.01.
@@ -102,7 +102,7 @@ def predict(
     DeviceError
         If there is no such device, or the smallest tile does not fit into its memory.
     Cancelled
-        If requested by `cancel`. No partial result remains, nor after an error or Ctrl-C.
+        If requested by `cancel`. No partial result remains; the same holds after an error or Ctrl-C.
 
     Notes
     -----
@@ -210,7 +210,7 @@ def _result(
 
 
 def as_model(source: object) -> Model:
-    """Return the model given by a model, by a run, or by the path of a file or of a run's folder.
+    """Return a model that is given directly, by its run, or by the path of its file or of its run's folder.
 
     Raises
     ------

@@ -41,14 +41,14 @@ class Axis:
     halo : int
         Pixels read on each side of a tile, a multiple of the divisor; 0 with valid convolutions.
     left, right : int
-        Exact distance to the farthest pixels before and after a pixel on which its output depends.
+        Exact distances from an output pixel to the farthest input pixels, before and after it, on which it depends.
     shrink : int
         Pixels by which the network's output is smaller than its input on each side.
     base : int
         Smallest valid side of an input with valid convolutions; larger ones are `base` plus multiples of the divisor.
     margin : int
-        With valid convolutions, output pixels on each side of a tile that are computed but not used, a multiple of the
-        divisor. Otherwise they are part of the halo.
+        With valid convolutions, number of output pixels on each side of a tile that are computed but not used; it is a
+        multiple of the divisor. Otherwise 0, because these pixels are part of the halo.
     """
 
     divisor: int
@@ -258,7 +258,7 @@ def _even(n: int, side: int, divisor: int) -> int:
 
 
 def reflected(start: int, stop: int, n: int) -> tuple[slice, list[int] | None]:
-    """Return the pixels of an axis to read, and their order (None if unchanged), for an image extended by mirroring.
+    """Return which pixels of an axis to read, and their order (None if unchanged), to extend an image by mirroring.
 
     Examples
     --------

@@ -53,8 +53,8 @@ class Tiling:
     Raises
     ------
     ModelError
-        If the network sees the whole image, and the image does not fit into memory in one piece, or `padding` or `tile`
-        requires a receptive field.
+        If the network sees the whole image, but the image does not fit into memory in one piece, or `padding` or `tile`
+        requires a finite receptive field.
     """
 
     def __init__(

@@ -28,12 +28,13 @@ class ReceptiveField:
     size : int
         Largest number of input pixels that one output pixel can depend on.
     left, right : int
-        Pixels before and after the output pixel, as a maximum over its positions relative to the pooling grid.
+        Number of input pixels before and after the position of an output pixel that can affect this output pixel: the
+        maximum over all positions relative to the pooling grid.
     divisor : int
         Sides and origins of tiles must be multiples of this number.
     axes : tuple of ReceptiveField
-        One for each axis, ([z,] y, x), if they differ, or empty if they are equal. If they differ, the numbers above
-        are the maximum over the axes, and the least common multiple of the divisors.
+        Receptive field along each axis, ([z,] y, x), if they differ; empty if they are equal. If they differ, `size`,
+        `left` and `right` are maxima over the axes, and `divisor` is the least common multiple.
     """
 
     size: int
@@ -64,7 +65,7 @@ def receptive_field(net: nn.Module) -> ReceptiveField:
     ----------
     net
         A :class:`UNet`, or any module built from convolutions, poolings, transposed convolutions, interpolations and
-        skip connections whose output has the same pixels as the input or, with valid convolutions, as its middle.
+        skip connections. Its output must cover the pixels of the input or, with valid convolutions, of the middle.
 
     Returns
     -------
@@ -130,7 +131,10 @@ def _followed(net: nn.Module, known: Traits, step: int) -> list[Span]:
 
 
 def _first_that_fits(net: nn.Module, known: Traits, step: int, side: int) -> list[tuple[Span, int]] | None:
-    """Propagate spans for the first valid side from `side` on; valid convolutions accept few. None if there is none."""
+    """Propagate spans for the first valid side from `side` on; None if there is none.
+
+    Several sides are tried because networks with valid convolutions accept only some.
+    """
     for n in range(side, side + 2 * step + 2):
         try:
             spans = follow(net, known.in_channels, [n] * known.dims)
@@ -145,8 +149,8 @@ def _first_that_fits(net: nn.Module, known: Traits, step: int, side: int) -> lis
 
 def _sees_all() -> ModelError:
     return ModelError(
-        "the network sees the whole image (a pooling, normalisation or attention over all of it), so it has no "
-        "finite receptive field, and tiled predictions would differ from that of the whole image"
+        "the network sees the whole image (through pooling, normalisation or attention over it), so it has no "
+        "finite receptive field, and tiled predictions would differ from the prediction of the whole image"
     )
 
 
@@ -159,7 +163,7 @@ def _middle(line: Span) -> slice:
 
 
 def _centred(line: Span, n: int) -> Span:
-    """Return the spans of the middle, as distances from the input pixel at the position of each output pixel."""
+    """Return the spans of the middle, relative to the input pixel at the position of each output pixel."""
     where = _middle(line)
     below = np.arange(len(line))[where] + (n - len(line)) // 2
     return Span(line.low[where] - below, line.high[where] - below, line.edge[where])
@@ -183,7 +187,7 @@ def _field(line: Span, divisor: int) -> ReceptiveField:
 
 
 def _period(line: Span) -> int | None:
-    """Return the smallest shift that leaves the spans unchanged: the divisor, because poolings repeat with it."""
+    """Return the smallest shift that leaves the spans unchanged; it is the divisor, because poolings repeat with it."""
     n = len(line.low)
     for period in range(1, n // 2 + 1):
         if (line.low[period:] == line.low[:-period]).all() and (line.high[period:] == line.high[:-period]).all():
@@ -207,8 +211,8 @@ def _reached(net: nn.Module, known: Traits, step: int, axis: int) -> ReceptiveFi
 def _takes_nothing(net: nn.Module, known: Traits) -> ModelError:
     return ModelError(
         f"{type(net).__name__} was tried on {known.dims}D images with {known.in_channels} channel(s) and many sizes, "
-        "but no output had the input's size, or that size minus an equal margin on each side. It must map (B, C, ...) "
-        "to (B, K, ...); if it does, set its attribute traits (fijibridge.nn.traits.Traits)"
+        "but no output had the input's size, or that size minus an equal margin on each side. The network must map "
+        "(B, C, ...) to (B, K, ...); if it does, set its attribute traits (fijibridge.nn.traits.Traits)"
     )
 
 

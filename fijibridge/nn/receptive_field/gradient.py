@@ -25,10 +25,10 @@ from fijibridge.nn.traits import Traits, declared_traits, first_convolution
 
 
 def outline(net: nn.Module) -> tuple[Traits, int]:
-    """Return the traits of a network without running it, and a number of which its sides are probably multiples.
+    """Return a network's traits without running it, and a number of which its input sides are probably multiples.
 
     Without an attribute ``traits`` or ``divisor``, dimensions and channels are taken from the first convolution, the
-    divisor is 1, and the number is estimated from the strides.
+    divisor is 1, and that number is estimated from the strides.
     """
     declared = declared_traits(net)
     if declared is not None:
@@ -104,7 +104,7 @@ def _forward(net: nn.Module, channels: int, dims: int, axis: int, length: int) -
 
 
 def _takes(empty: nn.Module, channels: int, sides: Sequence[int]) -> bool:
-    """Return whether a network accepts an image with these sides; it is on the meta device, which computes nothing."""
+    """Return whether a network on the meta device, which computes nothing, accepts an image with these sides."""
     try:
         with torch.no_grad():
             out = _run(empty, torch.ones(1, channels, *sides, dtype=torch.float64, device="meta"))
@@ -122,7 +122,7 @@ def _run(net: nn.Module, x: Tensor) -> Tensor:
 
 
 def _positive(net: nn.Module) -> nn.Module:
-    """Return a copy with biases 0 and all weights 1 / (number of inputs), so that each output is a mean."""
+    """Return a copy of a network with biases 0 and weights 1 / (number of inputs), so that each output is a mean."""
     made = copy.deepcopy(net).cpu().double().eval().requires_grad_(False)
     for name, parameter in made.named_parameters():
         if parameter.ndim > 1:
@@ -155,7 +155,7 @@ def _mean_pool(
     name: str, input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Average over the windows of a max pooling, with a convolution because torch's average pooling has no dilation."""
+    """Average over the windows of a max pooling by a convolution, because torch's average pooling has no dilation."""
     dims = int(name.removeprefix("max_pool")[0])
     size = (kernel_size,) * dims if isinstance(kernel_size, int) else tuple(kernel_size)
     if ceil_mode:

@@ -138,7 +138,7 @@ def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
 
 
 def _check(name: str, tensor: Tensor, axes: Axes) -> None:
-    """Refuse spans that do not match the shape of a result: the rule is wrong, or the call is unusual."""
+    """Refuse spans that do not match the shape of a result, because the rule is wrong or the call is unusual."""
     right = len(axes) == tensor.ndim and all(s is None or len(s) == n for s, n in zip(axes, tensor.shape, strict=True))
     if not right:
         raise CannotFollow(f"{name} returned {tuple(tensor.shape)}, which its rule does not explain")

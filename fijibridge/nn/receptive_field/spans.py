@@ -169,7 +169,7 @@ def averaged(span: Span, n: int) -> Span:
 
 
 def whole(span: Span, n: int) -> Span:
-    """Return the spans of a pooling of an axis of any length to n positions, each of which depends on the borders."""
+    """Return the spans of an axis of any length that is pooled to n positions, which all depend on the borders."""
     parts = averaged(span, n)
     return Span(parts.low, parts.high, np.ones(n, bool))
 

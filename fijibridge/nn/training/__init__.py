@@ -1,6 +1,6 @@
-"""Training of a network: settings, loop, validation, and a record that includes the reason for its end.
+"""Training of a network: settings, loop, validation, and a record that says why the training ended.
 
-Names are loaded on first use, so that :mod:`fijibridge.nn.training.settings` needs no torch.
+Names are loaded on first use, so that :mod:`fijibridge.nn.training.settings` can be imported without torch.
 """
 
 from __future__ import annotations

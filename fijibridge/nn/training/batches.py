@@ -35,7 +35,7 @@ class Position:
     rank, world : int
         0-based number of the process, and total number of processes.
     epoch, done : int
-        Current epoch, from 0, and the number of its batches that are done.
+        0-based number of the current epoch, and number of its batches that are done.
     device : torch.device
         Device of the process.
     """
@@ -51,7 +51,7 @@ Where: TypeAlias = Callable[[], Position]
 
 
 class SamplerBatches(IterableDataset[Batch]):
-    """Batches from a sampler, starting at the current position; each process gets its share of a batch.
+    """Batches from a sampler, starting at the current position; each process gets its share of each batch.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class SamplerBatches(IterableDataset[Batch]):
     where
         Function that returns the current position.
     learning
-        Whether the batches are used for training. For validation, those of the sampler's first epoch are always used.
+        Whether the batches are used for training. For validation, every epoch uses the batches of the sampler's first.
     """
 
     def __init__(self, sampler: PatchSampler, where: Where, learning: bool):
@@ -86,9 +86,9 @@ class UserBatches(IterableDataset[Batch]):
     batches
         Source: a function that returns an iterable, an iterable, or an iterator (a stream).
     count
-        Number of batches in an epoch; None to use the length of the source.
+        Number of batches in an epoch; None for the length of the source.
     otherwise
-        Number of batches in an epoch if the source has no length.
+        Number of batches in an epoch if `count` is None and the source has no length.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ class UserBatches(IterableDataset[Batch]):
             yield as_batch(given)
 
     def first(self, patches: int) -> list[Batch]:
-        """Return the first batches, with at least this many patches in total, without consuming them."""
+        """Return the first batches, which have at least `patches` patches in total, without consuming them."""
         source = self._restarted() if self.stream is None else self.stream
         taken: list[Batch] = []
         for given in islice(source, patches):
@@ -140,7 +140,7 @@ class UserBatches(IterableDataset[Batch]):
         return taken
 
     def rest_of(self, epoch: int, done: int) -> Iterator[Batch]:
-        """Yield the remaining training batches of an epoch: a stream continues, other sources restart at their end."""
+        """Yield the remaining training batches of an epoch; a stream continues, other sources restart when they end."""
         if self.stream is not None:
             return iter(self)
         if isinstance(self._again, SavedPatches):
@@ -177,7 +177,7 @@ def _length(batches: Any) -> int | None:
 
 
 def _saved_from(saved: SavedPatches, batch: int) -> Iterator[Batch]:
-    """Yield saved patches starting at a batch, counted over all epochs; each epoch has a different order."""
+    """Yield saved batches from number `batch` on, counted over all epochs; each epoch has a different order."""
     epoch, done = divmod(batch, len(saved))
     saved.load_state_dict({"epoch": epoch, "done": done})
     while True:
@@ -185,7 +185,7 @@ def _saved_from(saved: SavedPatches, batch: int) -> Iterator[Batch]:
 
 
 class SharedBatches(IterableDataset[Batch]):
-    """User's training batches, starting at the current position; each process gets its share of a batch."""
+    """User's training batches, starting at the current position; each process gets its share of each batch."""
 
     def __init__(self, given: UserBatches, where: Where):
         self.given, self.where = given, where
@@ -234,7 +234,7 @@ def loaders(
 
 def _loader(batches: IterableDataset[Batch]) -> DataLoader[Batch]:
     """Wrap batches in a loader without worker processes: forking is unsafe while a JVM has threads."""
-    # A separate generator: an iterator draws one number, which would change torch's random state after a resumption.
+    # A separate generator: each iterator draws a number, which would change torch's random state after a resumption.
     return DataLoader(batches, batch_size=None, num_workers=0, generator=torch.Generator())
 
 
@@ -275,7 +275,7 @@ def _kind(given: Any) -> str:
 
 
 def check_user_batches(first: Sequence[Batch], traits: Traits) -> None:
-    """Refuse user's batches that do not fit the network, or whose targets do not fit the images.
+    """Refuse a user's batches if they do not fit the network, or if their targets do not fit the images.
 
     Raises
     ------
@@ -283,7 +283,7 @@ def check_user_batches(first: Sequence[Batch], traits: Traits) -> None:
         If there is no batch, or class ids or channels do not fit the network.
     """
     if not first:
-        raise TrainingError("the iterable returned no batch")
+        raise TrainingError("the iterable yields no batch; expected at least one")
     check_batches(first)
     top = max(int(ids[ids != IGNORE].max(initial=0)) for ids in (_ids(y) for _, y, _ in first))
     if top >= traits.n_classes:
@@ -315,5 +315,5 @@ def idle_settings(chosen: Settings, fine: Set[str], used: Mapping[str, Any]) -> 
             continue
         if name == "stride" and has is not None and all(asked == side for side in has):
             continue
-        idle.append(f"{name}={asked}" if has is None else f"{name}={asked} (it has {has})")
+        idle.append(f"{name}={asked}" if has is None else f"{name}={asked} (the batches have {has})")
     return idle

@@ -1,4 +1,4 @@
-"""Checkpoints: written atomically, read without executing code, and compared with the run to resume."""
+"""Checkpoints: writing, reading without executing code, and comparison with the run to resume."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MUST_EQUAL = (
 
 
 def write_checkpoint(content: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write a checkpoint to a temporary file, and rename it.
+    """Write a checkpoint to a temporary file, and rename that file.
 
     If the process is killed or the disk is full, the previous checkpoint is unchanged.
 
@@ -47,7 +47,7 @@ def write_checkpoint(content: Mapping[str, Any], path: str | os.PathLike[str]) -
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a checkpoint of a training into CPU memory: only tensors and plain values.
+    """Read a checkpoint of a training, which contains only tensors and plain values, into CPU memory.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def check_folder(folder: Path, overwrite: bool) -> None:
 
 
 def checkpoint_to_resume(folder: Path | None, resume: bool | str, described: Mapping[str, Any]) -> Path | None:
-    """Return the checkpoint to resume from, checked; None to start from the beginning.
+    """Check the checkpoint to resume from, and return its path; None to start from the beginning.
 
     Parameters
     ----------
@@ -128,8 +128,8 @@ def checkpoint_to_resume(folder: Path | None, resume: bool | str, described: Map
 def _nothing_to_resume(folder: Path, complete: bool) -> str:
     if complete:
         return (
-            f"{folder} contains no {LAST}: a completed run leaves none. For further epochs, train its model in a "
-            "new run: fijibridge.train(folder, ..., out=another), --from"
+            f"{folder} contains no {LAST}, because its run is complete. For further epochs, train its model in a "
+            "new run: fijibridge.train(folder, ..., out=another), or --from"
         )
     return f"{folder} contains no {LAST}: omit resume to start a run, or use resume='auto' to start or resume"
 

@@ -36,12 +36,12 @@ _EXPECTED = "expected a list of (image, target) or (image, target, weight)"
 
 @dataclass(frozen=True)
 class Pairs:
-    """Images with targets, by the names used in messages.
+    """Images with targets. The keys of all mappings are the image names that messages use.
 
     Attributes
     ----------
     learnt, watched : dict
-        Pairs for training and for validation: image, target and optional weight, by name.
+        Pairs for training and for validation: image, target and optional weight.
     cells : dict
         True cells of those validation images that have cell labels.
     regions : dict
@@ -49,7 +49,7 @@ class Pairs:
     about : dict
         Origin of the data, for the record.
     names : dict
-        Names of the validation images in the data set.
+        Name of each validation image in the data set.
     """
 
     learnt: Mapping[str, Pair]
@@ -127,7 +127,7 @@ def check_classes(traits: Traits, classes: Sequence[str], pairs: Mapping[str, Pa
     Raises
     ------
     TrainingError
-        If there are any; the message names the image.
+        If a target is invalid (the message names the image), or the number of class names is.
     """
     if len(classes) != traits.n_classes:
         raise TrainingError(
@@ -183,7 +183,7 @@ def _sample(pair: Pair, traits: Traits, normalisation: Normalisation, scratch: S
     if target.ndim == traits.dims and extra:
         raise TrainingError(
             f"{name}: the network also learns {', '.join(h for h in traits.outputs if h != 'classes')}, but its target "
-            f"has only class ids: expected ({1 + extra}, ...), with the class ids first"
+            f"has only class ids: expected a target ({1 + extra}, ...), with the class ids first"
         )
     with naming(name, ImageError):
         same_shape(image=first_channel(source), target=target[0] if extra else target)
@@ -209,7 +209,7 @@ def _cuttable(array: Any, scratch: Scratch) -> npt.NDArray[Any]:
 
 
 def _warn_of_nothing(weight: npt.NDArray[np.float32], target: npt.NDArray[Any], name: str) -> None:
-    """Warn if most pixels with known truth have weight 0, as with only the border term of a weight map."""
+    """Warn if most known pixels have weight 0, as in a weight map that consists only of the border term."""
     known = target != IGNORE
     share = float((weight[known] == 0).mean()) if known.any() else 0.0
     if share > 0.5:
@@ -222,7 +222,7 @@ def _warn_of_nothing(weight: npt.NDArray[np.float32], target: npt.NDArray[Any], 
 
 
 def cells_of(pairs: Pairs, membrane: int = 1) -> dict[str, npt.NDArray[Any]]:
-    """Return the true cells of the validation images; without cell labels, the regions between the true membranes."""
+    """Return the true cells of validation images: cell labels, or else the regions between the true membranes."""
     found = {}
     for name, pair in pairs.watched.items():
         if name in pairs.cells:
@@ -271,8 +271,8 @@ def warn_of_missing_classes(samples: Sequence[Sample], classes: Sequence[str]) -
     missing = [name for k, name in enumerate(classes) if not any((target == k).any() for target in targets)]
     if missing and len(missing) < len(classes):  # the sampler refuses images without any known truth
         warnings.warn(
-            f"none of {len(samples)} training image(s) has a pixel of {' or '.join(map(repr, missing))}: the network "
-            "cannot learn that; check labels and targets (fijibridge check)",
+            f"none of {len(samples)} training image(s) has a pixel of {' or '.join(map(repr, missing))}, which the "
+            "network therefore cannot learn: check labels and targets (fijibridge check)",
             FijiBridgeWarning,
             stacklevel=4,
         )
@@ -284,22 +284,22 @@ def warn_of_odd_images(samples: Sequence[Sample], patch: Sequence[int] | None) -
     if small:
         warnings.warn(
             f"{len(small)} of {len(samples)} training image(s) are smaller than the patch of {tuple(patch or ())} px, "
-            f"such as {small[0].name} with {small[0].shape}: they are mirrored to fill it, and mirrored pixels have "
-            "no effect. A smaller patch would save time",
+            f"such as {small[0].name} with {small[0].shape}: they are extended by mirrored pixels, which have no "
+            "effect on the training. A smaller patch would save time",
             FijiBridgeWarning,
             stacklevel=4,
         )
     labels = next((s for s in samples if _looks_like_labels(s.image)), None)
     if labels is not None:
         warnings.warn(
-            f"{labels.name} looks like cell labels: integers, constant over large areas. Is it the image?",
+            f"{labels.name} looks like cell labels (integers that are constant over areas): check that it is the image",
             FijiBridgeWarning,
             stacklevel=4,
         )
 
 
 def _looks_like_labels(image: Any) -> bool:
-    """Return whether an image contains several integers other than 0, each constant over areas."""
+    """Return whether an image contains several integers other than 0, each of which is constant over areas."""
     pixels = np.asarray(image[(slice(None), *(slice(0, 1024) for _ in image.shape[1:]))])
     if not np.issubdtype(pixels.dtype, np.integer) or pixels.shape[-1] < 2:
         return False

@@ -45,7 +45,7 @@ log = logging.getLogger("fijibridge")
 
 PatchBatches: TypeAlias = PatchSampler | UserBatches
 
-_CHECKED = 16  # number of patches; fewer may fit the mirrored image better by chance
+_CHECKED = 16  # number of patches to check; fewer may fit the mirrored image better by chance
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Hardware:
     devices, nodes : int
         Number of devices of that type on each machine, and number of machines.
     strategy : str
-        Lightning's name for the way in which they cooperate, such as ``"ddp"``.
+        Lightning's name for the way in which the devices cooperate, such as ``"ddp"``.
     """
 
     device: torch.device
@@ -110,6 +110,7 @@ class Job:
     settings : Settings
         Settings, completed with values that follow from network and data.
     hardware : Hardware
+        Devices of the training.
     loss : callable
         Function that maps (output, y, weight) to a scalar.
     learn, watch : PatchSampler or UserBatches
@@ -119,9 +120,9 @@ class Job:
     pairs : Pairs or None
         Images with targets; None for the user's batches.
     scratch : Scratch or None
-        Owner of the image copies on disk, which are deleted with it.
+        Owner of the image copies on disk; they are deleted together with this object.
     pixel_size, unit
-        Mean pixel size of the training images.
+        Mean pixel size of the training images, and its unit.
     about : dict
         Origin of the data, for the record.
     before : Model or None
@@ -129,7 +130,7 @@ class Job:
     segment : callable or None
         Function that maps class probabilities (K, ...) to cells.
     folder, checkpoint : Path or None
-        Folder of the run; checkpoint to resume from.
+        Folder of the run, and checkpoint from which the run is resumed.
     tensorboard : bool
         Whether logs for TensorBoard are written.
     """
@@ -255,11 +256,11 @@ def prepare(
     )  # fmt: skip
     if job.settings.patience is not None and job.watch is None:
         raise TrainingError(
-            "patience needs validation data: name some in the dataset's split, or pass validation=[...]"
+            "patience needs validation data: name validation images in the dataset's split, or pass validation=[...]"
         )
     if job.settings.metric == "val_f1" and not (job.pairs and job.pairs.watched):
         raise TrainingError(
-            "metric 'val_f1' needs validation images: name some in the dataset's split, or pass "
+            "metric 'val_f1' needs validation images: name them in the dataset's split, or pass "
             "validation=[(image, target), ...]"
         )
     return job
@@ -391,7 +392,7 @@ def _watched_of(validation: Any, settings: Settings, world: int) -> PatchBatches
     if validation is None or (isinstance(validation, list | tuple) and not len(validation)):
         return None
     if is_pairs(validation):
-        raise TrainingError("data are batches, but validation are images: use batches for both")
+        raise TrainingError("data consists of batches, but validation of images: pass batches for both")
     return UserBatches(validation, None, settings.batches)
 
 
@@ -414,7 +415,7 @@ def _refuse_idle(
         idle.append("segment")
     if idle:
         raise TrainingError(
-            f"data are a {type(inputs.data).__name__}, on which {', '.join(idle)} would have no effect: set them "
+            f"data is a {type(inputs.data).__name__}, on which {', '.join(idle)} would have no effect: set them "
             "where the batches are made, or omit them"
         )
 

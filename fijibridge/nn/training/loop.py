@@ -258,7 +258,7 @@ def _forecast(job: Job, step: Step, recorder: Recorder) -> None:
     settings = job.settings
     if not (settings.forecast and settings.epochs and job.world == 1 and isinstance(job.learn, PatchSampler)):
         return
-    recorder.say("Running a few trial steps on a copy of the network, for a forecast (forecast=False skips them) ...")
+    recorder.say("Running a few trial steps on a copy of the network for a forecast (forecast=False skips them) ...")
     passed: dict[str, Any] = {name: getattr(settings, name) for name, s in SETTINGS.items() if s.forecast}
     passed["ema"] = settings.ema is not None
     made = forecast_training(
@@ -266,17 +266,17 @@ def _forecast(job: Job, step: Step, recorder: Recorder) -> None:
     )  # fmt: skip
     recorder.forecast = made.to_dict()
     memory = f", at most {made.host_bytes / 2**30:.1f} GiB of memory" if made.host_bytes else ""
-    gpu = f", {made.device_bytes / 2**30:.1f} GiB of it on the GPU" if made.device_bytes else ""
+    gpu = f", {made.device_bytes / 2**30:.1f} GiB on the GPU" if made.device_bytes else ""
     recorder.say(
-        f"Forecast: {made.patches} patches and {made.epoch_s:.3g} s an epoch, {made.total_s:.3g} s in all{memory}{gpu}"
+        f"Forecast: {made.patches} patches and {made.epoch_s:.3g} s per epoch, {made.total_s:.3g} s in all{memory}{gpu}"
     )
 
 
 def _before_the_first_step(job: Job, step: Step, recorder: Recorder) -> dict[str, float]:
-    """Return the metrics of the untrained network, epoch 0.
+    """Return the metrics of the network before its first step, which are recorded as epoch 0.
 
-    For comparability, the validation loss is computed over all batches, as after each epoch; the training loss is
-    computed only over a few.
+    The validation loss is computed over all batches, so that it can be compared with that of later epochs; the training
+    loss is computed only over a few batches.
     """
     net = step.net
     was = net.training
@@ -331,7 +331,7 @@ def _trainer(job: Job, recorder: Recorder) -> pl.Trainer:
 
 
 def _accelerator(device: torch.device) -> tuple[str, Any]:
-    """Return a device as Lightning's arguments accelerator and devices."""
+    """Return a device as Lightning's arguments ``accelerator`` and ``devices``."""
     if device.type == "cuda":
         return "gpu", 1 if device.index is None else [device.index]
     return device.type, 1
@@ -352,7 +352,7 @@ def precision_of(asked: str, device: torch.device) -> Any:
 
 
 def is_first_process() -> bool:
-    """Return whether this process is the first of those that train together, and so writes the files."""
+    """Return whether this is the first of the processes that train together, which is the one that writes files."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
@@ -399,7 +399,7 @@ def _step_of(module: pl.LightningModule) -> Step:
 
 
 def _broadcast(trainer: pl.Trainer, decided: Any) -> Any:
-    """Return the value of the first process, in all processes."""
+    """Return the value that the first process passed, in all processes."""
     return trainer.strategy.broadcast(decided) if trainer.world_size > 1 else decided
 
 
@@ -423,7 +423,7 @@ def _diverged(loss: float, step: int) -> Diverged:
 
 
 def _failure(error: BaseException, recorder: Recorder) -> TrainingError:
-    """Return the error that ended a training as a TrainingError; re-raise it if it has another cause than memory."""
+    """Return the error that ended a training as a TrainingError; re-raise it if memory is not its cause."""
     if isinstance(error, TrainingError):
         return error
     if not is_out_of_memory(error):
@@ -440,7 +440,7 @@ def _failure(error: BaseException, recorder: Recorder) -> TrainingError:
 
 
 def _with_failed_epoch(recorder: Recorder) -> pd.DataFrame:
-    """Return the history; if the training diverged, append that epoch, without a loss."""
+    """Return the history; if the training diverged, append a row with NaN for the epoch that failed."""
     history = recorder.history()
     if not isinstance(recorder.failure, Diverged):
         return history

@@ -25,7 +25,7 @@ class Step(pl.LightningModule):
     net
         Network to train.
     loss
-        Called with (output, y, weight).
+        Function that maps (output, y, weight) to a scalar.
     settings
         Settings of the training.
     steps
@@ -50,7 +50,7 @@ class Step(pl.LightningModule):
 
     @property
     def judged(self) -> nn.Module:
-        """Network that is validated and kept: the moving average, if there is one."""
+        """Network that is validated and kept: the moving average if there is one, otherwise the trained network."""
         if self.averaged is None:
             return self.net
         judged: nn.Module = self.averaged.module

@@ -34,7 +34,7 @@ Judge = Callable[[nn.Module, int], Mapping[str, float]]
 
 
 class Recorder:
-    """Stores the results of a training, and notifies its observers. It owns the state stored in a checkpoint.
+    """Stores the results of a training, notifies its observers, and provides the state for checkpoints.
 
     Parameters
     ----------
@@ -53,14 +53,15 @@ class Recorder:
     resumed
         Whether the run continues from a checkpoint; if so, its files are kept.
     alone
-        Whether a single process trains. Otherwise, other processes may still need to read the model of an older run.
+        Whether a single process trains. If not, :meth:`begin` keeps the model of an older run, which other processes
+        may still have to read.
 
     Attributes
     ----------
     rows : list of dict
         Metrics of each epoch; epoch 0 is the network before its first step.
     best, best_epoch, best_state
-        Best value of the watched metric, its epoch, and the weights of that epoch; before the first, None (epoch: 0).
+        Best value of the watched metric, its epoch, and the weights of that epoch; None, 0 and None before epoch 1.
     stop_asked : str or None
         Reason to stop after the current step.
     failure : TrainingError or None
@@ -171,7 +172,7 @@ class Recorder:
         self._saved = time.monotonic()
 
     def say(self, text: str) -> None:
-        """Log a text, and pass it to observers that define ``say``."""
+        """Log a message, and pass it to observers that define ``say``."""
         log.info("%s", text)
         for observer in self.observers:
             if hasattr(observer, "say"):
@@ -225,7 +226,7 @@ class Recorder:
         return f"all {epochs} epochs done{best}"
 
     def end(self, why: str) -> None:
-        """Stop the wall time, and pass the reason to observers that define ``ended``."""
+        """Stop the clock of the run, and pass the reason for the end to observers that define ``ended``."""
         self._seconds = self.seconds
         for observer in self.observers:
             if hasattr(observer, "ended"):
@@ -234,7 +235,7 @@ class Recorder:
     # --- files ------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Claim the folder for this run: remove files of an older run that could be mistaken for its own.
+        """Claim the folder for this run: remove files of an older run that could be mistaken for those of this one.
 
         Raises
         ------

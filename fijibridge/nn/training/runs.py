@@ -44,7 +44,7 @@ class Trainings:
         """Add a training that is starting."""
         self._running.add(run)
         atexit.unregister(self.end_all)
-        atexit.register(self.end_all)  # register again: it must run before the exit handler of a JVM started meanwhile
+        atexit.register(self.end_all)  # register again, to run before the exit handler of a JVM started since
 
     def remove(self, run: Run) -> None:
         """Remove a training that has ended."""
@@ -95,7 +95,7 @@ class Run:
     forecast, measured : dict or None
         Forecast and measurement of time and memory.
     matches : list of dict or None
-        Rows of the match table of the validation images for the kept network, if cells were counted.
+        Rows of the kept network's match table for the validation images; None if cells were not counted.
     path : Path or None
         Folder of the run, with ``model.safetensors``, ``history.csv``, ``run.json``, ``validation.tif`` and
         ``last.ckpt``.
@@ -185,8 +185,9 @@ class Run:
 
         Notes
         -----
-        On the main thread, Lightning would replace the signal handlers: it ends the process on Ctrl-C, and afterwards
-        resets SIGSEGV to its default. A JVM in this process needs its own SIGSEGV handler, and would soon crash.
+        On the main thread, Lightning would replace the signal handlers. It would end the process on Ctrl-C, and would
+        finally reset SIGSEGV to its default. A JVM in this process needs its own handler for SIGSEGV, and would soon
+        crash without it.
         """
         TRAININGS.add(self)
         if not background and threading.current_thread() is not threading.main_thread():
@@ -239,7 +240,7 @@ class Run:
         TimeoutError
             If the training is still running after `timeout` seconds.
         TrainingError
-            If this error ended the training; any other error that ended it is raised as well.
+            If the training ended with this error. Any other error with which it ended is raised as well.
         """
         if not self._over.wait(timeout):
             raise TimeoutError(f"the training is still running after {timeout:g} s: epoch {len(self._recorder.rows)}")
@@ -344,9 +345,10 @@ def _count_cells(job: Job, recorder: Recorder) -> None:
 
 
 def _keep(run: Run, folder: Path, recorder: Recorder) -> None:
-    """Write the model and the record; after a failure, the model of the best epoch before it.
+    """Write the model and the record.
 
-    After a failure, a model is kept only if an epoch is complete and its weights are finite.
+    After a failure, the model of the best epoch before it is written, but only if an epoch is complete and the weights
+    are finite.
     """
     failed = recorder.failure
     usable = recorder.epochs > 0 and (recorder.best_state is not None or not isinstance(failed, Diverged))

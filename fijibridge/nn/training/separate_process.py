@@ -89,7 +89,7 @@ def train_elsewhere(
 
 
 def _folder(data: Any, out: str | Path | None, others: Mapping[str, Any]) -> Path:
-    reason = "while a JVM is running, several devices are trained in a separate process, which"
+    reason = "while a JVM is running, training on several devices uses a separate process, which"
     given = [name for name, value in others.items() if value is not None]
     if not isinstance(data, Dataset):
         raise TrainingError(
@@ -127,7 +127,7 @@ def _loaded(net: Any) -> Model:
 
 
 def train_job(path: str | os.PathLike[str], train: Callable[..., Run], observers: Sequence[Observer] = ()) -> Run:
-    """Train a job written by :func:`write_job`, in its folder.
+    """Run the training that a file of :func:`write_job` describes, in the folder of this file.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def _end_of(status: int) -> str:
     if status >= 0:
         return f"ended with exit status {status}"
     return (
-        f"was killed ({signal.Signals(-status).name}), as the system does if memory is short; continue from its last "
+        f"was killed ({signal.Signals(-status).name}), as the system does when memory is short; continue from its last "
         "checkpoint with resume=True. Its last output"
     )
 

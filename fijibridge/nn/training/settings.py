@@ -1,6 +1,6 @@
 """Settings of a training: type, default, bounds, help and flag, each defined once.
 
-Importing this module loads neither torch nor pydantic: menus and the command line use its defaults and help.
+Importing this module loads neither torch nor pydantic, because menus and the command line read defaults and help here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Setting:
     flag : str or None
         Option of ``fijibridge train``; None for a setting that is available only in Python and TOML files.
     unit, label : str or None
-        Unit of the value; title of the field in the dialog, if the name alone is unclear.
+        Unit of the value, and title of its field in dialogs if the name alone is unclear.
     low, above, below : float or None
         Bounds of a number: smallest value, exclusive lower bound, exclusive upper bound. Infinite values and NaN are
         refused.
@@ -34,7 +34,7 @@ class Setting:
     patches : bool
         Whether the setting describes how patches are cut from images, and so has no effect on the user's batches.
     forecast : bool
-        Whether it is passed to :func:`fijibridge.forecast_training` under the same name.
+        Whether the setting is passed to :func:`fijibridge.forecast_training` under the same name.
     """
 
     help: str
@@ -68,12 +68,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Border:
-    """Parameters of the weight map of the U-Net paper: :func:`fijibridge.weight_map`.
+    """Parameters of the U-Net paper's weight map, :func:`fijibridge.weight_map`.
 
     Attributes
     ----------
     w0 : float
-        Largest weight between two cells that touch.
+        Largest weight that is added between two cells; it is reached where they touch.
     sigma : float
         Length over which the weight decays with the distance to the two nearest cells, in pixels.
 
@@ -95,25 +95,25 @@ class Border:
 
 
 class Hyperparameters:
-    """Fields of :class:`fijibridge.Settings`: each class attribute is a default, its annotation has a `Setting`."""
+    """Fields of :class:`fijibridge.Settings`: each value is a default, and its annotation contains a `Setting`."""
 
     epochs: Annotated[
-        int, Setting("largest number of epochs; 0 leaves the network unchanged", "--epochs", low=0, forecast=True)
+        int, Setting("maximum number of epochs; 0 leaves the network unchanged", "--epochs", low=0, forecast=True)
     ] = 50
     patch: Annotated[
         tuple[int, ...] | None,
         Setting(
-            "sides (Y, X) or (Z, Y, X) of a patch, multiples of the network's divisor; 128 per axis, 16 for z, if left "
-            "out", "--patch", "px", low=1, patches=True,
+            "sides of a patch, (Y, X) or (Z, Y, X), which must be multiples of the network's divisor; if left out, 128 "
+            "in y and x, and 16 in z", "--patch", "px", low=1, patches=True,
         ),
     ] = None  # fmt: skip
-    batch: Annotated[int, Setting("patches in a batch, of all devices together", "--batch", low=1, patches=True)] = 8
-    batches: Annotated[int, Setting("batches in an epoch", "--batches", low=1, patches=True)] = 50
+    batch: Annotated[int, Setting("number of patches in a batch, over all devices", "--batch", low=1, patches=True)] = 8
+    batches: Annotated[int, Setting("number of batches in an epoch", "--batches", low=1, patches=True)] = 50
     target: Annotated[
         Literal["auto", "classes", "labels"],
         Setting(
-            "target made from a data set: classes, its pixel labels; labels, membranes drawn between its cell labels; "
-            "auto, the pixel labels if there are any", "--target", patches=True,
+            "source of targets in a data set: classes uses pixel labels; labels draws membranes between cell labels; "
+            "auto uses pixel labels if there are any, otherwise cell labels", "--target", patches=True,
         ),
     ] = "auto"  # fmt: skip
     membrane_width: Annotated[
@@ -121,81 +121,88 @@ class Hyperparameters:
         Setting("width of the membranes drawn between cell labels", "--membrane-width", "px", low=1, patches=True),
     ] = 3
     border_weight: Annotated[
-        Border | None, Setting("balance the classes, and weigh pixels between near cells more", patches=True)
+        Border | None,
+        Setting("weight map that balances the classes and emphasises pixels between neighbouring cells", patches=True),
     ] = None
-    sampling: Annotated[Sampling, Setting("rule by which patches are placed", "--sampling", patches=True)] = DEFAULT
+    sampling: Annotated[Sampling, Setting("rule for placing patches", "--sampling", patches=True)] = DEFAULT
     stride: Annotated[
         int | tuple[int, ...] | None,
         Setting(
-            "distance between patches of sampling='grid'; half a patch if left out. An epoch is then the whole grid, "
-            "unless batches is given", None, "px", low=1, patches=True,
+            "distance between neighbouring patches with sampling='grid'; half a patch if left out. With a grid, an "
+            "epoch is the whole grid unless batches is given", None, "px", low=1, patches=True,
         ),
     ] = None  # fmt: skip
     require: Annotated[
         int | None,
-        Setting("class id: skip patches without a pixel of it; 1 skips patches without membrane", low=0, patches=True),
+        Setting("class id that each patch must contain; 1 skips patches without a membrane", low=0, patches=True),
     ] = None
     augment: Annotated[
         bool | dict[str, Any],
         Setting(
-            "transform each patch at random: True for the usual strengths, or the fields of fijibridge.Augmentation",
-            "--augment", resume="free",  # the record holds the augmentation itself, which is compared
+            "random transformations of each patch: True for the default strengths, False for none, or fields of "
+            "fijibridge.Augmentation by name",
+            "--augment", resume="free",  # the record contains the augmentation itself, which is compared instead
         ),
     ] = True  # fmt: skip
-    loss: Annotated[str, Setting("loss of the classes: a name in fijibridge.nn.losses.LOSSES")] = "cross_entropy+dice"
-    lr: Annotated[float, Setting("largest learning rate", "--lr", label="Learning rate", above=0)] = 3e-3
+    loss: Annotated[str, Setting("loss of the classes: its name in fijibridge.nn.losses.LOSSES")] = "cross_entropy+dice"
+    lr: Annotated[float, Setting("maximum learning rate", "--lr", label="Learning rate", above=0)] = 3e-3
     schedule: Annotated[
         Literal["one-cycle", "cosine", "constant"],
-        Setting("learning rate over time: one-cycle rises to lr and falls to 0; cosine falls from lr to 0; constant"),
+        Setting(
+            "learning rate over time: one-cycle rises to lr and falls to 0; cosine falls from lr to 0; constant is lr"
+        ),
     ] = "one-cycle"
-    clip: Annotated[float | None, Setting("largest norm of the gradients; longer ones are shortened", above=0)] = 1.0
+    clip: Annotated[
+        float | None, Setting("maximum norm of the gradient; a longer gradient is scaled down to it", above=0)
+    ] = 1.0
     precision: Annotated[
         Literal["auto", "32", "bf16", "16"],
         Setting(
-            "numbers in the network: 32 bits, or mixed with bf16 or 16; auto is bf16 on a GPU that has it, else 32",
+            "numerical precision: 32 bits, or mixed precision with bf16 or 16 (half precision); auto is bf16 on a GPU "
+            "that supports it, otherwise 32",
             "--precision", forecast=True,
         ),
     ] = "auto"  # fmt: skip
     ema: Annotated[
         float | None,
         Setting(
-            "decay per step of a moving average of the weights, such as 0.999; the average is validated and kept",
+            "decay per step of a moving average of the weights, such as 0.999; averaged weights are validated and kept",
             above=0, below=1, forecast=True,
         ),
     ] = None  # fmt: skip
     metric: Annotated[
         Literal["val_loss", "val_f1"],
         Setting(
-            "metric that decides which epoch is best: val_loss, the lowest; val_f1, the highest F1 of the cells of the "
-            "whole validation images at IoU 0.5", "--metric",
+            "metric that determines the best epoch: the lowest validation loss (val_loss), or the highest F1 score of "
+            "cells in whole validation images, matched with an IoU of at least 0.5 (val_f1)", "--metric",
         ),
     ] = "val_loss"  # fmt: skip
     patience: Annotated[
         int | None,
-        Setting("stop after this many epochs without a better metric", "--patience", low=0, resume="free"),
+        Setting("stop after this many epochs in a row without a better metric", "--patience", low=0, resume="free"),
     ] = None
-    min_delta: Annotated[float, Setting("smallest change of the metric that counts", low=0, resume="free")] = 0.0
+    min_delta: Annotated[
+        float, Setting("an improvement of the metric counts only if it exceeds this value", low=0, resume="free")
+    ] = 0.0
     cells_every: Annotated[
         int | None,
         Setting(
-            "epochs between two counts of the validation cells; 1 if left out and metric is val_f1", low=1,
-            resume="free", patches=True,
+            "count the validation cells once in this many epochs; if left out, in every epoch if metric is val_f1, "
+            "otherwise never", low=1, resume="free", patches=True,
         ),
     ] = None  # fmt: skip
     save_minutes: Annotated[
         float, Setting("minutes between checkpoints within an epoch; each epoch ends with one", above=0, resume="free")
     ] = 10
-    classes: Annotated[tuple[str, ...], Setting("names of the class ids from 0 on")] = ("other", "membrane")
+    classes: Annotated[tuple[str, ...], Setting("names of the classes, starting with id 0")] = ("other", "membrane")
     forecast: Annotated[
         bool,
-        Setting(
-            "forecast time and memory from a trial of about 2 s before the first step", "--forecast", resume="free"
-        ),
+        Setting("forecast time and memory from trial steps that take about 2 s", "--forecast", resume="free"),
     ] = True
     seed: Annotated[
         int,
         Setting(
-            "seed of patches, augmentation and dropout; the first weights follow torch.manual_seed", "--seed", low=0
+            "seed for patches, augmentation and dropout; initial weights depend on torch.manual_seed", "--seed", low=0
         ),
     ] = 0
 

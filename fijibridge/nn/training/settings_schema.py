@@ -62,12 +62,12 @@ class Settings(Hyperparameters, BaseModel):
     @classmethod
     @renamed_keywords(**RENAMED_SETTINGS)
     def of(cls, given: Settings | None = None, **changes: Any) -> Settings:
-        """Return settings, changed as given.
+        """Return a copy of settings, or of the defaults, with some values changed.
 
         Raises
         ------
         TrainingError
-            If a setting is unknown, or a value is invalid; the message lists what was expected.
+            If a setting is unknown, or a value is invalid. The message says what was expected.
         """
         unknown = next((name for name in changes if name not in cls.model_fields), None)
         if unknown is not None:
@@ -76,11 +76,11 @@ class Settings(Hyperparameters, BaseModel):
         try:
             return cls.model_validate(base | {name: _plain(value) for name, value in changes.items()})
         except ValidationError as error:
-            raise TrainingError(f"settings of the training: {_mistakes(error)}") from error
+            raise TrainingError(f"invalid settings of the training: {_mistakes(error)}") from error
 
     @classmethod
     def stored(cls, values: Mapping[str, Any]) -> Settings:
-        """Return settings stored in a file, with the names of this or an older version.
+        """Return the settings with stored values, whose names may be those of an older version.
 
         Raises
         ------
@@ -101,19 +101,19 @@ class Settings(Hyperparameters, BaseModel):
         try:
             return cls.stored(tomllib.loads(Path(path).read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise TrainingError(f"{path} is not a TOML file of settings: {error}") from error
+            raise TrainingError(f"{path} cannot be read as a TOML file of settings: {error}") from error
         except TrainingError as error:
             raise TrainingError(f"{path}: {error}") from error
 
     @property
     def width(self) -> float:
-        """Old name of `membrane_width`."""
+        """Value of `membrane_width` under its former name."""
         warn_renamed("Settings.width", "Settings.membrane_width")
         return self.membrane_width
 
     @property
     def border(self) -> Border | None:
-        """Old name of `border_weight`."""
+        """Value of `border_weight` under its former name."""
         warn_renamed("Settings.border", "Settings.border_weight")
         return self.border_weight
 

@@ -21,7 +21,7 @@ _UNKNOWN = 2**33  # bytes assumed if the system does not report its free memory
 
 
 class Scratch:
-    """Images kept in memory up to a limit; beyond it, in uncompressed memory-mapped files in a folder.
+    """Store for images: memory up to a limit, and beyond it uncompressed memory-mapped files in a folder.
 
     Cutting a patch reads only the pixels that it covers, and the system caches the files as memory permits. The folder
     is deleted with the object.
@@ -41,7 +41,7 @@ class Scratch:
         self._place: Path | None = None
 
     def keep(self, array: Any) -> npt.NDArray[Any]:
-        """Return an array from which patches can be cut quickly: in memory, or a memory-mapped copy.
+        """Return an array from which patches can be cut quickly: one in memory, or a memory-mapped copy.
 
         Raises
         ------
@@ -79,7 +79,7 @@ class Scratch:
 
 
 def clear_scratch(folder: Path) -> None:
-    """Remove folders left by a killed run."""
+    """Remove scratch folders that a killed run has left behind."""
     for old in folder.glob(f"{_PREFIX}*"):
         shutil.rmtree(old, ignore_errors=True)
 

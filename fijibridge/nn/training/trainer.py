@@ -70,33 +70,34 @@ def train(
     data
         One of
 
-        - a dataset: its ``train`` images are used for training, with membranes drawn between their cells or their pixel
-          labels as targets, and its ``validation`` images for validation;
+        - a dataset: its ``train`` images are used for training, and its ``validation`` images for validation. Targets
+          are pixel labels, or membranes drawn between cell labels;
         - a list of (image, target) or (image, target, weight). Named axes may be in any order. A target contains the
-          class id of each pixel, 255 = unknown, as made by :func:`fijibridge.membrane_target`;
-        - batches (x, y) or (x, y, weight) of shapes (B, C, ...) floats, (B, ...) class ids, (B, ...) floats: a
-          :class:`fijibridge.PatchSampler`, a DataLoader, a generator, or a function that returns one of these. Each
-          batch is divided among the devices. If the number of batches is known (``len``) and the setting `batches` is
-          omitted, an epoch is all of them; otherwise it is `batches` batches. Generators continue across epochs; other
-          iterables restart. Patch settings have no effect on batches and are refused: set them where the batches are
-          made.
+          class id of each pixel, or 255 if that is unknown; :func:`fijibridge.membrane_target` makes one from cells;
+        - batches (x, y) or (x, y, weight), where x is (B, C, ...) floats, y is (B, ...) class ids, and weight is
+          (B, ...) floats. They come from a :class:`fijibridge.PatchSampler`, a DataLoader, a generator, or a function
+          that returns one of these. Each batch is divided among the devices. If the number of batches is known from
+          ``len`` and the setting `batches` is omitted, an epoch is all of them; otherwise it is `batches` batches.
+          Generators continue across epochs; other iterables restart. Patch settings have no effect on batches and are
+          refused: set them where the batches are made.
     out
         Folder for the record, the checkpoints and the model.
     overwrite
-        Whether a run in `out` may be replaced. It is removed after the new one has passed its checks.
+        Whether a run in `out` may be replaced. The old run is removed after the new one has passed its checks.
     resume
-        Whether to continue the run in `out` from its last checkpoint, with the same result as without interruption;
-        ``"auto"``: if there is a checkpoint.
+        Whether to continue the run in `out` from its last checkpoint, with the same result as without interruption.
+        ``"auto"`` continues the run if there is a checkpoint, and otherwise starts one.
     background
-        Whether to return at once. Use ``run.stop()``, ``run.wait()`` and ``run.history`` then.
+        Whether to return at once, while the training continues on a thread. Then use ``run.stop()``, ``run.wait()`` and
+        ``run.history``.
     validation
-        Further pairs for validation, or batches. All batches are used if their number is known; from a sampler, always
-        those of its first epoch.
+        Further pairs for validation, or batches. All batches are used if their number is known. A sampler always
+        provides the batches of its first epoch.
     settings
         All settings in one object; see :class:`fijibridge.Settings`.
     normalisation
-        Scaling of intensities. By default that of the model for a warm start, otherwise by two percentiles of each
-        image.
+        Scaling of intensities. By default, that of the model for a warm start; otherwise, scaling by two percentiles of
+        each image.
     loss
         Function that maps (output, y, weight) to a scalar tensor, or the value of the setting `loss`.
     segment
@@ -193,7 +194,7 @@ def _clear(folder: Path, hardware: Hardware, replaces: bool) -> None:
 
 
 def _network_of(net: object) -> tuple[nn.Module, Model | None]:
-    """Return the network to train and its model; for a trained network, a copy of it."""
+    """Return the network to train, and for a warm start its model; a trained network is copied."""
     if isinstance(net, nn.Module):
         return net, None
     known = net.model if isinstance(net, Run) else net

@@ -35,7 +35,7 @@ def segment_by_threshold(prob: npt.NDArray[np.float32], membrane: int = 1) -> np
 
 
 def middle_of(image: xr.DataArray) -> xr.DataArray:
-    """Crop the middle of an image, small enough to be predicted between two epochs."""
+    """Crop the middle of an image to a size that can be predicted quickly between two epochs."""
     firsts = {d: max(image.sizes[d] - most, 0) // 2 for d, most in _SHOWN.items() if d in image.dims}
     return image.isel({d: slice(first, first + _SHOWN[d]) for d, first in firsts.items()})
 
@@ -84,7 +84,7 @@ class CellCounter:
         self._show_from = 0.0
 
     def __call__(self, net: nn.Module, epoch: int) -> Mapping[str, float]:
-        """Show the first image if due, and in epochs in which cells are counted, return ``val_f1`` (F1 at IoU 0.5)."""
+        """Show the first image if due, and return ``val_f1`` (F1 at IoU 0.5) if cells are counted in this epoch."""
         counting = self.every is not None and epoch % self.every == 0
         showing = bool(self.shown_to) and time.monotonic() >= self._show_from
         if not counting and not showing:
@@ -100,7 +100,7 @@ class CellCounter:
         return {"val_f1": float(self._tables[epoch]["f1"].iloc[-1])} if counting else {}
 
     def table(self, net: nn.Module, epoch: int) -> pd.DataFrame:
-        """Return the match table of an epoch, computed with its network if cells were not counted in that epoch."""
+        """Return the match table of an epoch, computed with `net` if cells were not counted in that epoch."""
         if epoch not in self._tables:
             self._tables[epoch] = self._count(self.as_model(net), str(next(net.parameters()).device))
         return self._tables[epoch]

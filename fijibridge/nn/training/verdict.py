@@ -23,7 +23,7 @@ _ADVICE: Mapping[str, tuple[str, ...]] = {
     "weak model": (
         "more channels (width) or one more pooling (depth)",
         "a higher lr, or more epochs, if the curve is steep at its end",
-        "check whether images and targets fit: fijibridge check, and the pictures of the report",
+        "check whether images and targets fit: fijibridge check, and the pictures in the report",
     ),
     "overfitting": (
         "more images, or stronger augment",
@@ -35,20 +35,20 @@ _ADVICE: Mapping[str, tuple[str, ...]] = {
         "compare normalisation, pixel size and meaning of labels with those of the first training",
         "a tenth of lr: the lr of an untrained network destroys trained weights",
     ),
-    "still improving": ("more epochs", "a larger patience, if that ended it"),
-    "converged": ("nothing: more epochs would change little", "more or other images, to get further"),
+    "still improving": ("more epochs", "a larger patience, if patience ended the run"),
+    "converged": ("nothing: more epochs would change little", "more or other images may improve the result"),
     "unknown": ("name validation images: only they show whether the network learns or memorises",),
 }
 
 
 @dataclass(frozen=True)
 class Ending:
-    """End of a training, with its assessment.
+    """Reason for the end of a training, and an assessment of its curves.
 
     Attributes
     ----------
     why : str
-        Reason in a sentence, with numbers.
+        Reason for the end, as a sentence with numbers.
     looks_like : str
         One of ``"weak model"``, ``"overfitting"``, ``"learning rate too high"``, ``"diverging from its start"``,
         ``"still improving"``, ``"converged"``, ``"untrained"``, ``"unknown"``.
@@ -161,7 +161,7 @@ def higher_is_better(metric: str) -> bool:
 
 
 def _slope(curve: np.ndarray[Any, Any]) -> float | None:
-    """Return the change per epoch over the last epochs that have a value, by least squares."""
+    """Return the change per epoch, fitted by least squares to the last epochs that have a value."""
     learnt = curve[1:]  # without the value before the first step
     last = np.flatnonzero(np.isfinite(learnt))[-WINDOW:]
     return float(np.polyfit(last, learnt[last], 1)[0]) if len(last) > 1 else None
@@ -203,7 +203,7 @@ def _lost(curve: np.ndarray[Any, Any], watched: str) -> bool:
 
 
 def _improves(curve: np.ndarray[Any, Any], watched: str, slope: float | None) -> bool:
-    """Return whether the metric still improves at the end, by a fitted line and by the epoch of its best value."""
+    """Return whether the metric still improves at the end, judged by a fitted line and by its best epoch."""
     if slope is None or _gain(slope, watched) <= 0.01 * float(np.nanmax(curve) - np.nanmin(curve)):
         return False
     return _since_best(curve, watched) < _LATE
@@ -233,7 +233,7 @@ def _path(train: np.ndarray[Any, Any]) -> str:
 
 
 def _rose(train: np.ndarray[Any, Any]) -> bool:
-    """Return whether the training loss ended above its minimum by more than half of its range and by a tenth."""
+    """Return whether the training loss ended above its minimum by over half of its range and over a tenth."""
     train = train[np.isfinite(train)]
     low, high = float(train.min()), float(train.max())
     rise = float(train[-1]) - low

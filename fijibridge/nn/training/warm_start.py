@@ -11,7 +11,7 @@ from fijibridge.nn.normalisation import Normalisation
 from fijibridge.nn.training.settings_schema import Settings
 
 NEAR = 1.25
-"""Factor between pixel sizes below which they count as equal."""
+"""Factor between two pixel sizes below which the sizes count as equal."""
 FAR = 3.0
 """Factor between pixel sizes above which a warm start is refused."""
 
@@ -39,12 +39,12 @@ def check_warm_start(
     Raises
     ------
     TrainingError
-        If classes or normalisation differ, or pixels are at least 3 times as large or as small.
+        If classes or normalisation differ, or pixel sizes differ by a factor of 3 or more.
 
     Warns
     -----
     FijiBridgeWarning
-        If pixel sizes differ by more than a quarter or cannot be compared, or the membrane width differs.
+        If pixel sizes differ by a factor of 1.25 or more or cannot be compared, or the membrane width differs.
     """
     if tuple(settings.classes) != tuple(model.classes[: len(settings.classes)]):
         raise TrainingError(
@@ -69,7 +69,7 @@ def check_warm_start(
 
 def _compare_sizes(model: Model, size: Mapping[str, float], unit: str) -> None:
     if model.unit != unit:
-        known = (f"the network's pixel size is in {model.unit}", f"that of the new images in {unit}")
+        known = (f"the network's pixel size is in {model.unit}", f"the pixel size of the new images is in {unit}")
         _warn(f"{known[0]}, {known[1]}: they cannot be compared")
         return
     if unit == "pixel":

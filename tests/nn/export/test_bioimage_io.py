@@ -121,7 +121,7 @@ def test_volumes_get_a_halo_in_z_only_where_there_are_slices_enough(tmp_path):
     halos = {axis["id"]: axis.get("halo") for axis in content["outputs"][0]["axes"][2:]}
     assert (sizes["z"]["min"], halos["z"]) == (2, None)
     assert halos["x"] == fb.receptive_field(model.net).halo
-    assert "All of z must be in one tile" in (folder / "README.md").read_text()
+    assert "Each tile must cover the whole image along z" in (folder / "README.md").read_text()
     raw = np.load(folder / "test_input.npy")
     assert raw.shape == (1, 1, 12, 64, 64)
     again = fb.predict(model, fb.as_image(raw[0, 0], "zyx"))
@@ -238,15 +238,15 @@ class Branch(Own):
     ("change", "words"),
     [
         ({"authors": []}, r"authors are \[\]"),
-        ({"authors": [{"nam": "Ada"}]}, "dicts of name, affiliation"),
+        ({"authors": [{"nam": "Ada"}]}, "dicts with name, affiliation"),
         ({"image": np.zeros((3, 120, 150))}, r"the image has axes .*isel\(t=0\)"),
         ({"image": fb.as_image(np.zeros((3, 120, 150)), "cyx")}, r"3 channel\(s\), but the network expects 1"),
-        ({"image": np.ones((40, 150))}, "40 px in y; the network needs tiles of at least 52"),
+        ({"image": np.ones((40, 150))}, "40 px in y, but the test image must be a tile of at least 52"),
         ({"image": np.full((120, 150), np.nan)}, "NaN"),
         ({"model": "nowhere"}, "no model at nowhere"),
         ({"model": fb.UNet}, "got a type; expected a Model"),
         ({"model": lambda: model_of(Branch())}, "the script and the network differ"),
-        ({"model": lambda: model_of(normalisation=fb.Normalisation(kind="dataset"))}, "needs fit"),
+        ({"model": lambda: model_of(normalisation=fb.Normalisation(kind="dataset"))}, "call fit"),
     ],
 )
 def test_what_cannot_be_exported(change, words, image, tmp_path):

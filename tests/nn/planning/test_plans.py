@@ -96,7 +96,7 @@ def test_with_a_trial():
     assert made.forecast.patches == 6
     assert made.forecast.total_s > made.forecast.epoch_s > made.forecast.step_s > 0
     text = str(made)
-    for word in ("set-up", "an epoch", "2 epochs", "host memory", "validation"):
+    for word in ("set-up", "per epoch", "2 epochs", "host memory", "validation"):
         assert word in text
     assert json.loads(json.dumps(made.to_dict()))["forecast"]["patches"] == 6
     assert made.settings() == {"patch": (16, 16), "batch": 2, "batches": 3, "epochs": 2}
@@ -119,7 +119,7 @@ def test_a_limit_is_kept():
 
 def test_a_limit_that_nothing_keeps():
     for more in ({}, {"patch": (32, 32)}, {"batch": 4}, {"patch": (32, 32), "batch": 4}):
-        with pytest.raises(TrainingError, match=r"limit of 10 MiB.*lower the width"):
+        with pytest.raises(TrainingError, match=r"limit is 10 MiB.*lower the width"):
             plan(UNet(depth=1, width=2), [(64, 64)], memory_limit="10 MiB", device="cpu", **more)
 
 

@@ -103,7 +103,7 @@ def test_a_single_image_tells_its_tiles(folder, model, tmp_path):
 
 
 @pytest.mark.parametrize(("inputs", "words"), [
-    ("{0}/no.tif", "no file or folder .*no.tif"), ([], "no image to predict"), ("{0}/empty", "no image file in"),
+    ("{0}/no.tif", "no.tif does not exist"), ([], "no image to predict"), ("{0}/empty", "empty contains no image file"),
     (["{0}/a.tif", "{0}/other/a.tif"], "have the same name, 'a'"), ([3], "got a int; expected a Dataset"),
 ])  # fmt: skip
 def test_wrong_inputs(inputs, words, folder, model, tmp_path):

@@ -167,7 +167,7 @@ def test_a_stream_is_looked_at_before_the_first_step():
         train(small_net(), ((x, 7 * y) for x, y in of_one_side()), **options)
     with pytest.raises(TrainingError, match="has 2 channel"):
         train(small_net(), ((np.repeat(x, 2, 1), y) for x, y in of_one_side()), **options)
-    with pytest.raises(TrainingError, match="returned no batch"):
+    with pytest.raises(TrainingError, match="yields no batch"):
         train(small_net(), iter([]), **options)
 
 
@@ -241,9 +241,12 @@ def kept_as_is(x, y, weight, rng):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"batch": 64}, r"batch=64 \(it has 4\) would"),
-        ({"patch": (8, 8), "sampling": "membranes"}, r"patch=\[8, 8\] \(it has \[16, 16\]\), sampling=membranes"),
-        ({"batches": 7}, r"batches=7 \(it has 6\)"),
+        ({"batch": 64}, r"batch=64 \(the batches have 4\) would"),
+        (
+            {"patch": (8, 8), "sampling": "membranes"},
+            r"patch=\[8, 8\] \(the batches have \[16, 16\]\), sampling=membranes",
+        ),
+        ({"batches": 7}, r"batches=7 \(the batches have 6\)"),
         ({"augment": {"noise": 1.0}}, "augment would"),
         ({"augmentation": Augmentation(custom=kept_as_is)}, "augmentation would"),
         ({"border_weight": {"w0": 10}, "membrane_width": 5}, "membrane_width=5.0, border_weight"),
@@ -256,7 +259,7 @@ def test_what_would_do_nothing_beside_a_sampler_is_refused(changes, words):
 
 
 def test_what_would_do_nothing_beside_batches_is_refused():
-    with pytest.raises(TrainingError, match="data are a function, on which sampling=membranes, augment would"):
+    with pytest.raises(TrainingError, match="data is a function, on which sampling=membranes, augment would"):
         train(small_net(), lambda: some_batches(5), sampling="membranes", augment=True, observers=[])
 
 
@@ -323,7 +326,7 @@ def test_a_generator_function_that_gives_nothing_more_ends_the_run():
 
 
 def test_no_batch_at_all():
-    with pytest.raises(TrainingError, match="returned no batch"):
+    with pytest.raises(TrainingError, match="yields no batch"):
         train(small_net(), list, epochs=1, observers=[])
 
 

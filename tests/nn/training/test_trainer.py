@@ -180,7 +180,7 @@ def test_bad_input(pair, arguments, words):
 def test_a_pair_without_its_list(pair):
     with pytest.raises(TrainingError, match=r"image 0 is a DataArray; expected a list .*\[\(image, target\)\]"):
         train(small_net(), pair, epochs=1)
-    with pytest.raises(TrainingError, match="image 0 is 1 arrays"):
+    with pytest.raises(TrainingError, match="image 0 consists of 1 arrays"):
         train(small_net(), [pair[:1]], epochs=1)
 
 
