@@ -139,7 +139,9 @@ def _pairs(a: Any, b: Any) -> Iterator[tuple[str, xr.DataArray, xr.DataArray]]:
 def _files_of_one_name(one: Path, other: Path) -> list[tuple[Path, Path]]:
     folders = [path.is_dir() and path.suffix != ".zarr" for path in (one, other)]
     if folders[0] != folders[1]:
-        raise DatasetError(f"of {one} and {other}, one is a folder and one a file; expected two folders or two files")
+        raise DatasetError(
+            f"of {one} and {other}, one is a folder, the other a file; expected two folders or two files"
+        )
     if not folders[0]:
         return [(one, other)]
     found = [_images_in(folder) for folder in (one, other)]

@@ -225,4 +225,4 @@ def test_options_are_read_and_written_as_in_python(worker):
     assert "tile is -3" in wrong
     assert "no variable 'm'" in worker(":read", given=asked | {"variables": {}})["error"]
     assert "expected values by name" in worker(":read", given={"verb": "predict", "given": [1]})["error"]
-    assert "there is no" in worker(":read", given={"verb": "nobody", "given": {}})["error"]
+    assert "does not exist" in worker(":read", given={"verb": "nobody", "given": {}})["error"]
