@@ -215,8 +215,8 @@ def described(folder: Path) -> Dataset:
 
     if not (folder / FILE_NAME).is_file():
         raise OptionError(
-            f"{folder} has no {FILE_NAME}: Save Training Set makes a folder that has one, or write one for existing "
-            f"images with 'fijibridge describe {folder} --write'"
+            f"{folder} has no {FILE_NAME}: Save Training Set makes a folder with one, and 'fijibridge describe "
+            f"{folder} --write' writes one for existing images"
         )
     return Dataset.open(folder)
 
