@@ -14,7 +14,7 @@ console = Console(highlight=False, markup=False)
 
 
 class Clock:
-    """Clock that prints lines with the seconds since it was made."""
+    """Clock that prints lines with the number of seconds since the clock was made."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()
@@ -37,7 +37,7 @@ class Bar:
         self._task = progress.add_task(title, total=None)
 
     def progress(self, step: int, steps: int) -> None:
-        """Show the steps done and the number of all steps."""
+        """Show the number of steps done and the total number of steps."""
         self._progress.update(self._task, completed=step, total=steps)
 
     def metrics(self, epoch: int, values: dict[str, float]) -> None:
@@ -50,7 +50,7 @@ class Bar:
         self._progress.update(self._task, description=text)
 
     def say(self, text: str) -> None:
-        """Print a text above the bar."""
+        """Print text above the bar."""
         console.print(text, highlight=False)
 
 

@@ -71,9 +71,9 @@ def run_demo(
     mode
         ``"interactive"`` opens ImageJ's windows, ``"headless"`` needs no display.
     epochs, batches
-        Number of epochs, and of batches per epoch; a batch has 8 patches of 128 x 128 pixels.
+        Number of epochs, and number of batches per epoch; a batch has 8 patches of 128 x 128 pixels.
     training_images, unseen_images
-        Number of images to draw for training and for the score.
+        Number of images to draw for training, and number of images to draw for the score.
     seed
         Seed for images, initial weights and patches.
 
@@ -128,7 +128,7 @@ class _Found:
 
 
 def _training_pairs(fiji: fb.Fiji, count: int, seed: int) -> list[tuple[xr.DataArray, xr.DataArray]]:
-    """Show images and draw their cells in ImageJ, read images and ROIs back, and make targets."""
+    """Show images in ImageJ, draw their cells as ROIs, read images and ROIs back, and make targets."""
     pairs = []
     for number in range(count):
         tissue = fb.synthetic_epithelium((256, 224 + 32 * (number % 3)), seed=1000 * seed + number)
@@ -160,7 +160,7 @@ def _f1(found: Mapping[str, _Found]) -> float:
 
 
 def _threshold_f1(unseen: Mapping[str, fb.Epithelium]) -> float:
-    """Return F1 of Otsu's threshold on the image, scaled from 0 to 1, followed by the same steps."""
+    """Return the F1 of a method without training: Otsu's threshold on the image, then the same steps as elsewhere."""
     from skimage.filters import threshold_otsu
 
     matchings = {}

@@ -1,4 +1,4 @@
-"""Checks of an installation: problems and their remedies."""
+"""Check an installation, and name a remedy for each problem."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def examine(start: bool = True) -> list[Finding]:
     Parameters
     ----------
     start
-        Whether to also start the embedded ImageJ, the Fiji that is found, and the worker of Fiji's scripts, each in a
+        Whether to also start the embedded ImageJ, the Fiji that was found, and the worker of Fiji's scripts, each in a
         separate process.
     """
     checks: list[Callable[[], Finding]] = [packages, java, memory, fiji, installed, display, maven, torch]
@@ -86,7 +86,7 @@ def java() -> Finding:
 
 
 def _fiji_folder() -> Path | None:
-    """Return the Fiji that ``Fiji.start`` finds; None if there is none, or FIJI_HOME is wrong."""
+    """Return the Fiji that ``Fiji.start`` finds; None if there is none, or FIJI_HOME is invalid."""
     try:
         return installations.find_fiji()
     except StartError:

@@ -42,7 +42,7 @@ _ROWS = 20
 
 
 class FileHost:
-    """Host of verbs with files in place of open images.
+    """Host of verbs that uses files in place of open images.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class FileHost:
         Raises
         ------
         OptionError
-            If no file is named, a file of ROIs contains no areas, or there is no image to draw them on.
+            If no file is named, a file of ROIs contains no areas, or there is no image to draw the ROIs on.
         DatasetError
             If the file does not exist or cannot be read.
         """
@@ -150,7 +150,7 @@ class FileHost:
             )
 
     def _free(self, name: str, ending: str) -> Path:
-        """Return a path for a result that is not yet the path of another result of this call, or of an input.
+        """Return a path for a result; no other result of this call and no input has this path.
 
         Raises
         ------

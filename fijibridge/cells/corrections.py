@@ -21,7 +21,7 @@ from fijibridge.rois.kinds import AREAS
 def drawn_cells(rois: Iterable[Roi], image: xr.DataArray) -> xr.DataArray | None:
     """Return the area ROIs among `rois` as a label image of the size of `image`, or None if there are none.
 
-    An area whose name is an integer gets this id.
+    An area ROI whose name is an integer gets this integer as its id.
     """
     areas = [roi for roi in rois if roi.kind in AREAS]
     image = in_order(image)
@@ -96,8 +96,8 @@ def split_parts(labels: ImageT, only: Iterable[int] | None = None) -> ImageT:
     Returns
     -------
     numpy.ndarray or xarray.DataArray
-        Labels with the same dtype, or a wider one if the ids need it. The largest part keeps the id of the cell, the
-        others get new ids above all existing ids. Parts are 4-connected (6-connected in 3D).
+        Labels with the same dtype, or a wider one if the ids need it. The largest part keeps the id of the cell; the
+        other parts get new ids above all existing ids. Parts are 4-connected (6-connected in 3D).
 
     Examples
     --------
@@ -201,7 +201,7 @@ def compare_match_tables(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFr
     """
     for name, table in (("before", before), ("after", after)):
         if "image" not in table:
-            raise ImageError(f"{name} needs a column 'image'; it has columns {list(table)}")
+            raise ImageError(f"{name} has the columns {list(table)}; expected a column 'image' among them")
         twice = table["image"][table["image"].duplicated()]
         if len(twice):
             raise ImageError(f"{name} has more than one row for image {twice.iloc[0]!r}; expected each image once")

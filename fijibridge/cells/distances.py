@@ -2,11 +2,11 @@
 
 Distances are measured between pixel centres. One distance transform per cell would be exact, but too slow for hundreds
 of cells. Instead, each cell gets a number, and two transforms are computed for each binary digit of these numbers: the
-distance to cells with a 0 in this digit, and to cells with a 1. Since different cells differ in at least one digit, the
-distance to the nearest cell other than a pixel's own is the minimum, over all digits, of the distance to the cells
-whose digit differs from that of its own cell. This is exact and needs 2 log2(N) transforms for N cells. If only cells
-within a certain reach of each other matter, cells farther apart can share a number, and five or six digits suffice for
-any number of cells.
+distance to cells with a 0 in this digit, and to cells with a 1. The numbers of two cells differ in at least one digit.
+The distance from a pixel to the nearest cell other than its own is therefore the minimum, over all digits, of the
+distance to the cells whose digit differs from that of the pixel's own cell. This is exact and needs 2 log2(N)
+transforms for N cells. If only cells within a certain reach of each other matter, cells farther apart can share a
+number, and five or six digits suffice for any number of cells.
 
 The transforms are computed by edt, which needs a quarter to half of scipy's time on two cores.
 """
@@ -79,9 +79,9 @@ def in_pixels(length: float, unit: str, image: Array, name: str) -> float:
         raise ImageError(f"unit {unit!r} of {name} is not known; choose 'px' or one of {sorted(MICROMETRES)}")
     own = usual_unit(calibration.unit(image)) if isinstance(image, xr.DataArray) else None
     if not isinstance(image, xr.DataArray) or own not in MICROMETRES:
-        what = "a plain array" if own is None else f"an image whose pixel size is in {own!r}"
+        what = "a plain array" if own is None else f"calibrated in {own!r}"
         raise ImageError(
-            f"{name}={length:g} {unit} needs a pixel size, but this is {what}: set the pixel size with "
+            f"{name}={length:g} {unit} needs a pixel size, but the image is {what}: set the pixel size with "
             "fijibridge.as_image(labels, pixel_size=0.2, unit='um'), or give the length in pixels"
         )
     size: float = calibration.pixel_size(image)["x"] * MICROMETRES[str(own)]
@@ -157,7 +157,7 @@ def two_nearest(labels: npt.NDArray[np.int_], step: Spacing, reach: float = math
 def nearest_other(
     own: npt.NDArray[np.int_], source: npt.NDArray[np.bool_], step: Spacing, reach: float = math.inf
 ) -> Floats32:
-    """Return the distance of each pixel from the nearest source pixel in another region than its own.
+    """Return the distance of each pixel from the nearest source pixel outside its own region.
 
     Parameters
     ----------
@@ -200,7 +200,7 @@ def _squared(source: npt.NDArray[np.bool_], step: Spacing) -> Floats32:
 def _numbers(
     labels: npt.NDArray[np.int_], source: npt.NDArray[np.bool_], step: Spacing, reach: float, *, spare: bool
 ) -> npt.NDArray[np.int_]:
-    """Return the 0-based number of each pixel's region; numbers of regions within reach of each other differ."""
+    """Return a number, from 0, for each pixel's region; regions within reach of each other have different numbers."""
     import pandas as pd
 
     found, ids = pd.factorize(labels.reshape(-1))
@@ -221,7 +221,8 @@ def _apart(low: npt.NDArray[np.float64], high: npt.NDArray[np.float64], reach: f
     """Assign numbers to boxes greedily, so that boxes within reach of each other get different numbers.
 
     The boxes are visited along the longest axis: each box gets the lowest number still free for it, and this number is
-    marked as taken for all later boxes within reach. Only boxes that begin before its end plus `reach` can be so near.
+    marked as taken for all later boxes within reach. Only boxes that begin before the end of this box plus `reach` can
+    be so near.
     """
     n = len(low)
     if not np.isfinite(reach) or n < 3:

@@ -56,11 +56,11 @@ def synthetic_epithelium(
     blur
         Standard deviation of the Gaussian point spread function, in pixels.
     photons
-        Mean number of photons in a pixel on a bright membrane; the noise is Poisson noise.
+        Mean number of photons in a pixel on a bright membrane, which determines the Poisson noise.
     unevenness
         Fall-off of the illumination over the frame: 0 = even, 0.6 = down to 40 % in the darkest corner.
     weak_membranes
-        Fraction of the membranes between two cells that are stained only to 35 to 70 %.
+        Fraction of the membranes that are stained weakly, at 35 to 70 % of the full stain.
     pixel_size
         Pixel size in um.
     seed
@@ -147,7 +147,7 @@ def _smooth_noise(shape: tuple[int, int], sigma: float, rng: np.random.Generator
 
 
 def _largest_piece(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Assign pieces that the displacement cut off from a cell to its neighbours, so that each id is one region."""
+    """Assign pieces that the displacement cut off from a cell to neighbouring cells, so that each id is one region."""
     crumbs = np.zeros(labels.shape, bool)
     for box, value in zip(ndimage.find_objects(labels + 1), range(labels.max() + 1), strict=True):
         if box is None:

@@ -47,7 +47,8 @@ class Comparison:
     settings : pandas.DataFrame
         Settings, versions and devices that differ: one row each, one column per run.
     endings : pandas.DataFrame
-        One row per run: epochs, metric, its best value and epoch, seconds, shape of the curves, reason for ending.
+        One row per run: epochs, metric, best value of the metric and the epoch of this value, seconds, shape of the
+        curves, reason for ending.
     tables : dict
         Match table of each run on the same images, as :func:`fijibridge.match_table` returns it.
     matches : pandas.DataFrame
@@ -57,7 +58,7 @@ class Comparison:
         Differences between the predictions of each run and those of the first run, by image: the columns of
         :func:`fijibridge.compare_predictions`, and ``runs``.
     notes : tuple of str
-        Remarks: training images among the images, runs that could not be evaluated.
+        Remarks, such as which images are training images, or which runs could not be evaluated.
     """
 
     records: dict[str, Record]
@@ -110,12 +111,13 @@ def compare_runs(
     Parameters
     ----------
     *runs
-        Folders of runs, or runs of this process, the oldest first: changes are from the first run to the last.
+        Folders of runs, or runs of this process. Give the oldest first, because changes are from the first run to the
+        last.
     data
-        Dataset, or its folder, whose images with known cells the runs are evaluated on; if left out, the training
+        Dataset or its folder. The runs are evaluated on its images with known cells. The default is the training
         folder, if it still exists.
     split
-        ``"validation"``, ``"test"`` or ``"train"``; validation and test images if left out.
+        Split of the images, ``"validation"``, ``"test"`` or ``"train"``; validation and test images by default.
     out
         Folder for ``comparison.html``, the tables as CSV, and the difference images
         ``differences/{image}_{run}-{first}.tif`` (membrane probability of a run minus that of the first run).
@@ -123,8 +125,8 @@ def compare_runs(
         Smallest IoU at which two cells match.
     label
         Arguments of :func:`fijibridge.label_cells`; the method ``"watershed"`` if left out. Files ``{name}_prob.tif``
-        and ``{name}_cells.tif`` in the folder of a run that are newer than its model are read instead of computed
-        (cells only if `label` is left out).
+        and ``{name}_cells.tif`` in a run's folder that are newer than the run's model are read, which saves computing
+        them (the cells only if `label` is left out).
     device
         Device that predicts; the fastest available if left out.
 
@@ -135,9 +137,9 @@ def compare_runs(
     Raises
     ------
     TrainingError
-        If there are fewer than two runs, or one is not a run.
+        If there are fewer than two runs, or an argument is neither a run nor the folder of one.
     DatasetError
-        If `data` cannot be opened, or has no such images.
+        If `data` cannot be opened, or has no images with known cells in `split`.
     """
     if len(runs) < 2:
         raise TrainingError(f"got {len(runs)} run(s); expected two or more to compare")
@@ -169,7 +171,7 @@ def compare_runs(
 
 
 class _Trial:
-    """Evaluation of runs on one image after another.
+    """Evaluation of several runs on the same images, one image after another.
 
     Parameters
     ----------
@@ -194,7 +196,7 @@ class _Trial:
         self.notes: list[str] = []
 
     def add(self, item: Item) -> None:
-        """Let each run find the cells of an image; compare them with the truth, and the first run with the others."""
+        """Let each run find the cells of an image; compare them with the truth, and all runs with the first."""
         self._groups[item.name] = item.split
         true = np.asarray(values(item.labels()))
         z = slice_shown(true)
@@ -231,7 +233,7 @@ class _Trial:
         return minus
 
     def match_tables(self) -> dict[str, pd.DataFrame]:
-        """Return the match table of each run, with totals of each split if there are several."""
+        """Return the match table of each run, with a total for each split if there are several splits."""
         groups = self._groups if len(set(self._groups.values())) > 1 else None
         return {name: match_table(found, groups) for name, found in self._found.items() if found}
 
@@ -242,7 +244,7 @@ def _difference_picture(difference: npt.NDArray[Any]) -> npt.NDArray[np.float64]
 
 
 def _with_different_names(contenders: list[Contender]) -> list[Contender]:
-    """Add the parent folder, or a number, to names that several runs share."""
+    """Add the parent folder, or a number, to each name that several runs share."""
     names = [c.name for c in contenders]
     for contender in contenders:
         path = contender.record.path

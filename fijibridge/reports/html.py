@@ -34,13 +34,13 @@ class Section(Generic[T]):
     Attributes
     ----------
     template
-        File in ``templates``, without its ending; the last part of its name is the anchor of the heading.
+        Path of a file in ``templates``, without its ending; the last part of the path is the anchor of the heading.
     title
         Heading; empty for a section without one.
     values
-        Returns the values that the template shows, from the data of the report.
+        Function that converts the data of the report to the values that the template shows.
     needs
-        Returns whether a report has this section; all reports have it if left out.
+        Function that returns whether a report has this section; by default, all reports have it.
     """
 
     template: str
@@ -72,7 +72,7 @@ def write_page(
     title
         Title of the page.
     sections
-        Sections, in order; those that the report does not need are left out.
+        Sections, in order; sections that the report does not need are left out.
     report
         Data of the report, which the sections read.
     lead
@@ -137,7 +137,7 @@ def _environment() -> Environment:
 
 
 def _number(value: object) -> str:
-    """Format counts as integers, ratios to 4 decimals, undefined values as a dash."""
+    """Format a count as an integer, a ratio with 4 decimals, an undefined value as a dash."""
     if value is pd.NA or (isinstance(value, float) and value != value):
         return "–"
     if not isinstance(value, float):

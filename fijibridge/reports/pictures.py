@@ -67,7 +67,7 @@ def draw_outline(picture: Colours, mask: npt.NDArray[np.bool_], color: str) -> N
 
 @object_before_path
 def save_comparison(panels: list[Panel], path: str | os.PathLike[str]) -> None:
-    """Save a picture with a row for each image: image, probability, predicted cells, outcomes."""
+    """Save a picture with one row per image: the image, its probability, its predicted cells, and the outcomes."""
     rows = len(panels)
     figure = Figure(figsize=(14, 3.7 * rows + 0.3))
     figure.set_layout_engine("constrained", h_pad=0.1)
@@ -86,7 +86,7 @@ def save_comparison(panels: list[Panel], path: str | os.PathLike[str]) -> None:
 
 
 def outcome_words(matching: Matching) -> str:
-    """Return the number of cells with each wrong outcome, in words, with its colour."""
+    """Return a text with the number of cells of each wrong outcome, and the colour of this outcome."""
     names = {"missed": "orange", "merged": "blue", "split": "yellow", "extra": "pink"}
     counts = matching.outcomes()
     return ", ".join(f"{counts[kind]} {kind} ({colour})" for kind, colour in names.items() if counts[kind])
@@ -101,21 +101,21 @@ def grey(image: Array) -> npt.NDArray[np.float64]:
 
 
 def plane_of(image: Array, z: int | None) -> npt.NDArray[Any]:
-    """Return a plane of an image, or slice `z` of a volume; of several channels, the first."""
+    """Return a plane, or slice `z` of a volume; if the image has several channels, the first one is used."""
     named = as_image(image)
     image = named.isel(c=0) if "c" in named.dims else named
     return values(image) if z is None else values(image)[z]
 
 
 def label_colours(labels: Array) -> Colours:
-    """Paint each id in a colour of the palette, the background black; (Y, X, 3)."""
+    """Return a (Y, X, 3) picture of the labels: each id in a colour of the palette, the background black."""
     return palette()[color_index(values(labels))] / 255
 
 
 def outcome_picture(image: Array, true: Array, pred: Array, matching: Matching) -> Colours:
-    """Paint the outcome of each cell on the image, and darken the true outlines; (Y, X, 3).
+    """Return a (Y, X, 3) picture of the image with each cell in the colour of its outcome, and dark true outlines.
 
-    The colours are :data:`fijibridge.colors.OUTCOME_COLORS`; true cells cover wrong predicted ones.
+    The colours are :data:`fijibridge.colors.OUTCOME_COLORS`; true cells cover unmatched predicted cells.
     """
     plain = np.repeat(grey(image)[..., None], 3, axis=-1)
     picture = plain.copy()

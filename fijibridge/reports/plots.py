@@ -36,7 +36,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
 
 
 def match_curve(matchings: Mapping[str, Sequence[Matching]]) -> Figure:
-    """Plot F1 over the IoU threshold, a line for each image."""
+    """Plot F1 over the IoU threshold, with one line per image."""
     figure, axes = new_figure("Matched cells by IoU threshold", "IoU threshold", "F1")
     for name, found in matchings.items():
         points = sorted({(m.thresh, m.f1) for m in found})
@@ -56,12 +56,12 @@ def columns_by_index(table: pd.DataFrame, title: str) -> Figure:
 
 
 def run_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """Plot the metrics of runs over the epoch: losses on the left, scores on the right, training metrics dashed.
+    """Plot the metrics of runs over the epoch: losses on the left, scores on the right; training metrics are dashed.
 
     Parameters
     ----------
     curves
-        Table of each run, :attr:`fijibridge.Record.curves`: a column for each metric, indexed by epoch.
+        :attr:`fijibridge.Record.curves` of each run, by name: a table with one column per metric, indexed by epoch.
     """
     metrics = dict.fromkeys(str(column) for table in curves.values() for column in table.columns)
     kinds = {
@@ -87,7 +87,7 @@ def run_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def error_correlation(correlations: Mapping[str, pd.DataFrame]) -> Figure:
-    """Plot the radial autocorrelation of wrong pixels, a line for each image."""
+    """Plot the radial autocorrelation of wrong pixels, with one line per image."""
     figure, axes = new_figure("Do wrong pixels cluster?", "distance [px]", "autocorrelation of wrong pixels")
     for name, table in correlations.items():
         axes.plot(table["distance"][1:], table["correlation"][1:], label=plain_name(name))
@@ -98,10 +98,10 @@ def error_correlation(correlations: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def plot_tuning(tuning: Tuning, path: str | os.PathLike[str]) -> None:
-    """Save a plot of the score of a tuning over its parameters.
+    """Save a plot of a tuning's score over its parameters.
 
-    The parameter with the most values is on the x axis, the next one has a line for each value, and the others are
-    fixed at their best value. A circle marks the best combination.
+    The parameter with the most values is on the x axis, the next one has one line per value, and all others are fixed
+    at their best value. A circle marks the best combination.
     """
     best, varied = tuning.best, sorted(tuning.varied, key=lambda name: -tuning.table[name].nunique())
     x, lines, rest = (*varied, "method")[0], (*varied, "method", "method")[1], varied[2:]
@@ -119,12 +119,12 @@ def plot_tuning(tuning: Tuning, path: str | os.PathLike[str]) -> None:
 
 
 def plot_ceiling(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Save a plot of the results of :func:`fijibridge.ceiling` over the factor, a line for each method.
+    """Save a plot of the results of :func:`fijibridge.ceiling` over the factor, with two lines per method.
 
     Parameters
     ----------
     table
-        Table that the function returned.
+        Table that :func:`fijibridge.ceiling` returned.
     path
         Path of the picture; its ending selects the format.
     """
@@ -149,7 +149,7 @@ def _ceiling_lines(axes: Axes, table: pd.DataFrame, column: str) -> None:
 
 
 def plain_name(name: str) -> str:
-    """Protect a name from matplotlib, where dollars begin a formula and a leading underscore hides a legend's line."""
+    """Escape a name for matplotlib, where dollars enclose a formula and legends skip names that begin with "_"."""
     return "\u200b" + name.replace("$", r"\$")
 
 

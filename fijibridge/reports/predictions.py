@@ -45,8 +45,8 @@ def compare_predictions(
     Parameters
     ----------
     a, b
-        Class probabilities (C, Y, X) or (C, Z, Y, X), probabilities of membrane (Y, X) or (Z, Y, X), or label images
-        (integers); as arrays, as files, or as folders. In two folders, the files with the same names are compared:
+        Class probabilities (C, Y, X) or (C, Z, Y, X), membrane probabilities (Y, X) or (Z, Y, X), or label images
+        (integers). Both are arrays, files or folders. In folders, files with the same name are compared:
         ``*_prob.tif`` and ``*_prob.ome.zarr``, or all images if there are no such files.
     thresh
         Smallest IoU at which two cells match.
@@ -58,10 +58,10 @@ def compare_predictions(
     Returns
     -------
     pandas.DataFrame
-        A row for each image: ``max difference`` and ``mean difference``, the absolute differences of the probabilities
+        One row per image: ``max difference`` and ``mean difference``, the absolute differences of the probabilities
         (NaN for label images); ``classes differ``, the share of pixels whose most probable class differs (for label
-        images, of pixels that belong to a cell in only one of them); ``cells a``, ``cells b``, ``matched`` and ``f1``
-        of their cells.
+        images, the share of pixels that belong to a cell in only one of the two); the numbers of cells ``cells a`` and
+        ``cells b``, the number ``matched``, and the score ``f1``.
 
     Raises
     ------
@@ -93,11 +93,14 @@ def difference(
     """Return a row of :func:`compare_predictions` without the name of the image."""
     if one.dims != other.dims or one.shape != other.shape:
         raise ImageError(
-            f"a has axes {one.dims} and shape {one.shape}, b {other.dims} and {other.shape}; expected equal shapes"
+            f"a has axes {one.dims} and shape {one.shape}, but b has axes {other.dims} and shape {other.shape}; "
+            "expected equal axes and shapes"
         )
     labelled = [np.issubdtype(image.dtype, np.integer) for image in (one, other)]
     if labelled[0] != labelled[1]:
-        raise ImageError("one is a label image (integers), the other a prediction; expected two of the same kind")
+        raise ImageError(
+            "one is a label image (integers), the other a prediction; expected two images of the same kind"
+        )
     if labelled[0]:
         first, second = values(one), values(other)
         apart, classes = np.array([np.nan]), (first > 0) != (second > 0)
@@ -113,7 +116,7 @@ def difference(
 
 
 def class_of(prob: xr.DataArray, membrane_threshold: float) -> npt.NDArray[Any]:
-    """Return the most probable class of each pixel; without classes, whether the probability reaches the threshold."""
+    """Return each pixel's most probable class; without classes, whether its probability reaches the threshold."""
     if "c" not in prob.dims:
         return np.asarray(values(prob) >= membrane_threshold)
     names = [str(name) for name in prob.coords["c"].values] if "c" in prob.coords else [""] * prob.sizes["c"]
@@ -125,7 +128,7 @@ def _pairs(a: Any, b: Any) -> Iterator[tuple[str, xr.DataArray, xr.DataArray]]:
     """Yield the name and both predictions of each image; files are read one pair at a time."""
     paths = [isinstance(one, str | os.PathLike) for one in (a, b)]
     if paths[0] != paths[1]:
-        raise ImageError(f"a is a {type(a).__name__}, b a {type(b).__name__}; expected two arrays or two paths")
+        raise ImageError(f"a is a {type(a).__name__}, but b is a {type(b).__name__}; expected two arrays or two paths")
     if not paths[0]:
         yield "image", _as_prediction(a), _as_prediction(b)
         return
@@ -136,14 +139,16 @@ def _pairs(a: Any, b: Any) -> Iterator[tuple[str, xr.DataArray, xr.DataArray]]:
 def _files_of_one_name(one: Path, other: Path) -> list[tuple[Path, Path]]:
     folders = [path.is_dir() and path.suffix != ".zarr" for path in (one, other)]
     if folders[0] != folders[1]:
-        raise DatasetError(f"{one} and {other}: one is a folder, the other a file; expected two of the same kind")
+        raise DatasetError(
+            f"of {one} and {other}, one is a folder, the other a file; expected two folders or two files"
+        )
     if not folders[0]:
         return [(one, other)]
     found = [_images_in(folder) for folder in (one, other)]
     both = sorted(set(found[0]) & set(found[1]))
     if not both:
         there = " and ".join(some(sorted(names), 6) or "nothing" for names in found)
-        raise DatasetError(f"{one} and {other} have no image with the same name; they contain {there}")
+        raise DatasetError(f"{one} and {other} have no image with the same name; the folders contain {there}")
     alone = sorted(set(found[0]) ^ set(found[1]))
     if alone:
         text = f"images in only one of {one} and {other} are left out: {some(alone, 6)}"
@@ -152,7 +157,7 @@ def _files_of_one_name(one: Path, other: Path) -> list[tuple[Path, Path]]:
 
 
 def _images_in(folder: Path) -> dict[str, Path]:
-    """Return the predictions in a folder by file name; all images if no name ends like a prediction's."""
+    """Return the predictions in a folder by file name; if no name ends in ``_prob``, return all images."""
     images = {path.name: path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES}
     return {name: path for name, path in images.items() if stem(path).endswith(_ENDING)} or images
 

@@ -26,7 +26,7 @@ from fijibridge.reports.provenance import PROVENANCE
 from fijibridge.reports.settings import flat_settings, settings_table
 from fijibridge.reports.trials import AnyRun, Contender, match_item, slice_shown, trained_on, unseen_images
 
-_MOST_SHOWN = 12  # images; the table has all
+_MOST_SHOWN = 12  # largest number of images that are shown; the table lists all
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RunReport:
     shown
         Images with pictures.
     notes
-        Remarks on the evaluation: why there are no images, which of them are training images.
+        Remarks on the evaluation, such as why there are no images, or which images are training images.
     thresh
         Smallest IoU at which two cells match.
     """
@@ -73,10 +73,10 @@ def report_run(
     path
         Path of the HTML file, which embeds its pictures.
     data
-        Dataset, or its folder, whose images with known cells are predicted and matched; if left out, the training
+        Dataset or its folder. Its images with known cells are predicted and matched. The default is the training
         folder, if it still exists. Without images, the report shows the picture that the training saved.
     split
-        ``"validation"`` or ``"test"``; both if left out.
+        Split of the images, ``"validation"`` or ``"test"``; both by default.
     thresh
         Smallest IoU at which two cells match.
     label
@@ -92,9 +92,9 @@ def report_run(
     Raises
     ------
     TrainingError
-        If `run` is not a run.
+        If `run` is neither a run nor the folder of one.
     DatasetError
-        If `data` cannot be opened, or has no such images.
+        If `data` cannot be opened, or has no images with known cells in `split`.
     """
     contender = Contender(run, device, label)
     lacks = contender.without
@@ -105,7 +105,7 @@ def report_run(
 
 
 def _tried(contender: Contender, items: list[Item], reason: str | None, thresh: float) -> RunReport:
-    """Evaluate a run on images."""
+    """Evaluate a run on images, and return the data of its report."""
     notes = [] if reason is None else [f"The run was not evaluated on images: {reason}."]
     matchings: dict[str, Matching] = {}
     shown: list[ShownImage] = []
@@ -118,7 +118,7 @@ def _tried(contender: Contender, items: list[Item], reason: str | None, thresh: 
         if trained_on(item, [contender]):
             notes.append(f"{item.name} is a training image: its score says little about other images.")
     if len(items) > len(shown):
-        notes.append(f"{len(shown)} of {len(items)} images are shown; the table has all.")
+        notes.append(f"{len(shown)} of {len(items)} images are shown; the table lists all.")
     groups = {item.name: item.split for item in items}
     table = match_table(matchings, groups if len(set(groups.values())) > 1 else None)
     return RunReport(contender.record, table, tuple(shown), tuple(notes), thresh)

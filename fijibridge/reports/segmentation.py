@@ -1,4 +1,4 @@
-"""Report of predicted cells against true ones: one HTML file that a browser opens without a network."""
+"""Report that compares predicted cells with true ones: one HTML file that a browser opens without a network."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from fijibridge.reports import html, pictures, plots
 from fijibridge.reports.html import Section, ShownImage
 from fijibridge.reports.provenance import PROVENANCE
 
-_WORST = 8  # broken membranes that are shown
-_AROUND = 24  # pixels around them
+_WORST = 8  # largest number of broken membranes that are shown
+_AROUND = 24  # pixels that are shown on each side of a broken membrane
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Case:
     name : str
         Name of the image.
     image, true, pred : array
-        Intensities and label images, (Y, X) or (Z, Y, X); of several channels, the first is shown.
+        Intensities and label images, (Y, X) or (Z, Y, X). If `image` has several channels, the first is shown.
     prob : array, optional
         Membrane probability, or all classes with a channel ``"membrane"``.
     region : array, optional
         Mask, non-zero where the truth is known.
     provenance, note : str
-        Origin of the truth, a key of :data:`PROVENANCE`, and a remark on it.
+        Origin of the truth, which is a key of :data:`PROVENANCE`, and a remark on this origin.
     """
 
     name: str
@@ -71,13 +71,13 @@ class DiagnosedCase:
     case
         The image.
     diagnosis
-        Its diagnosis.
+        The diagnosis of the image.
     outcome
         Picture of the outcomes.
     shown
         The pictures of the page.
     slice
-        Slice of a volume that is shown, in words; empty for a plane.
+        Text that says which slice of a volume is shown; empty for a plane.
     gaps
         The costliest broken membranes, each with a picture.
     """
@@ -92,7 +92,7 @@ class DiagnosedCase:
 
 @dataclass(frozen=True)
 class SegmentationReport:
-    """Data of a report of predicted cells.
+    """Data of a report on predicted cells.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class SegmentationReport:
     table
         Match table.
     before
-        Older match table, if any.
+        Older match table; None if there is none.
     """
 
     cases: tuple[DiagnosedCase, ...]
@@ -129,7 +129,7 @@ def write_report(
     path
         Path of the HTML file, which embeds its pictures.
     cases
-        The images, also as an iterator.
+        The images, as a list or any other iterable.
     thresh
         Smallest IoU at which two cells match.
     membrane_threshold, membrane, membrane_width
@@ -138,9 +138,9 @@ def write_report(
     title
         Title of the page.
     before
-        Older match table, shown beside the new one.
+        Older match table, which is shown beside the new one.
     png
-        Path of a picture (.png, .pdf or .svg) of all outcomes, if it is to be written too.
+        Path for a picture of all outcomes, which ends in .png, .pdf or .svg. By default, no picture is written.
 
     Returns
     -------
@@ -150,17 +150,17 @@ def write_report(
     Raises
     ------
     ImageError
-        If there are no images, two images have the same name, or :func:`fijibridge.diagnose` refuses one.
+        If there are no images, two images have the same name, or :func:`fijibridge.diagnose` refuses an image.
     """
     if png is not None and Path(png).suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise ImageError(f"{png} ends in {Path(png).suffix!r}; expected a picture that ends in .png, .pdf or .svg")
+        raise ImageError(f"{png} ends in {Path(png).suffix!r}; expected a file name that ends in .png, .pdf or .svg")
     options: dict[str, Any] = {
         "thresh": thresh, "membrane_threshold": membrane_threshold, "membrane": membrane,
         "membrane_width": membrane_width,
     }  # fmt: skip
     diagnosed = tuple(_diagnosed(case, options) for case in _checked(cases))
     if not diagnosed:
-        raise ImageError("there are no images to report on")
+        raise ImageError("there are no images to report on; expected at least one")
     matchings = {d.case.name: d.diagnosis.matching for d in diagnosed}
     curves = {d.case.name: d.diagnosis.curve for d in diagnosed}
     table = match_table(matchings).assign(ap=match_table(curves)["ap"])
@@ -180,12 +180,14 @@ def _checked(cases: Iterable[Case]) -> Iterator[Case]:
         if case.name in names:
             raise ImageError(f"two images are named {case.name!r}; expected different names")
         if case.name == "total":
-            raise ImageError("an image is named 'total', like the last row of the table; rename it")
+            raise ImageError("an image is named 'total', like the last row of the table; rename the image")
         if case.provenance not in PROVENANCE:
             raise ImageError(f"{case.name}: provenance is {case.provenance!r}; expected one of {sorted(PROVENANCE)}")
         shape = tuple(n for d, n in as_image(case.image).sizes.items() if d != "c")
         if shape != tuple(values(case.true).shape):
-            raise ImageError(f"{case.name}: the image has shape {shape} but its true cells {values(case.true).shape}")
+            raise ImageError(
+                f"{case.name}: the image has shape {shape}, its true cells have shape {values(case.true).shape}"
+            )
         names.add(case.name)
         yield case
 
@@ -257,7 +259,7 @@ def _crop(case: Case, gap: dict[str, Any]) -> npt.NDArray[np.float64]:
 
 
 def _provenance(report: SegmentationReport) -> dict[str, Any]:
-    """Return each provenance of the truth, its meaning, and the names of its images."""
+    """Return each provenance of the truth, the meaning of its scores, and the names of the images that have it."""
     cases = [d.case for d in report.cases]
     kinds = dict.fromkeys(case.provenance for case in cases)
     return {"kinds": [(kind, PROVENANCE[kind], [c.name for c in cases if c.provenance == kind]) for kind in kinds]}

@@ -1,4 +1,4 @@
-"""Tables of settings and endings, from records of trainings."""
+"""Tables of the settings and endings in the records of trainings."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def settings_table(record: Record) -> pd.DataFrame:
 
 
 def flat_settings(nested: Mapping[str, Any], inside: str = "") -> dict[str, Any]:
-    """Flatten nested settings; their names are joined by dots."""
+    """Flatten nested settings; the names of the levels are joined by dots."""
     flat: dict[str, Any] = {}
     for key, value in nested.items():
         name = f"{inside}{key}"

@@ -38,5 +38,5 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise ImageError(f"{path} cannot be read as a match table: {error}") from error
     if "image" not in table:
-        raise ImageError(f"{path} has columns {list(table)}; expected a match table with a column 'image'")
+        raise ImageError(f"{path} has the columns {list(table)}; expected a match table with a column 'image'")
     return table

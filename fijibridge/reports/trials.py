@@ -31,7 +31,7 @@ LABEL: Mapping[str, Any] = {"method": DEFAULT_METHOD}
 
 
 class Contender:
-    """A run under evaluation: files in its folder that are newer than its model are read, other results are computed.
+    """A run under evaluation; results in its folder that are newer than its model are read, all others are computed.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Contender:
         return predict(self._model(), item.image(), device=self._device) if found is None else read_image(found)
 
     def cells(self, item: Item, prob: xr.DataArray) -> npt.NDArray[Any]:
-        """Return the label image of an image; it is read from the folder only if no `label` was given."""
+        """Return the cells of an image as labels; they are read from the folder only if no `label` was given."""
         found = self._newer_file(f"{item.name}_cells.tif") if self._label is None else None
         labels = label_cells(prob, **{**LABEL, **(self._label or {})}) if found is None else read_image(found)
         return np.asarray(values(labels))
@@ -107,48 +107,48 @@ def unseen_images(
     records
         Records of the runs.
     data
-        Dataset, or its folder; if left out, the folder that the runs were trained on.
+        Dataset or its folder; by default, the folder that the runs were trained on.
     split
-        Split of the images; validation and test images if left out.
+        Split of the images; validation and test images by default.
 
     Returns
     -------
     list of Item
         Images with known cells.
     str or None
-        Reason why there are none.
+        Reason why there are no images; None if there are some.
 
     Raises
     ------
     DatasetError
-        If `data` is given and cannot be opened, or has no such images.
+        If `data` is given and cannot be opened, or has no images with known cells in `split`.
     """
     kind = split or "validation or test"
     if data is not None:
         dataset = data if isinstance(data, Dataset) else Dataset.open(data)
         items = _with_truth(dataset, split)
         if not items:
-            raise DatasetError(f"{dataset} has no {kind} image with known cells; runs are evaluated on such images")
+            raise DatasetError(f"{dataset} has no {kind} image with known cells; expected some to evaluate runs on")
         return items, None
     folders = {record.settings.get("data_folder") for record in records} - {None}
     if len(folders) != 1:
         reason = "the runs were trained on different folders" if folders else "no run records its folder of images"
-        return [], f"{reason}; name a folder to evaluate them on (data=, --data)"
+        return [], f"{reason}; give a folder of images to evaluate them on (data=, --data)"
     (folder,) = folders
     try:
         items = _with_truth(Dataset.open(str(folder)), split)
     except FijiBridgeError as error:
-        return [], f"the images that the runs were trained on cannot be opened: {error} Name the folder (data=, --data)"
+        return [], f"the images that the runs were trained on cannot be opened: {error}; give a folder (data=, --data)"
     return items, None if items else f"{folder} has no {kind} image with known cells"
 
 
 def trained_on(item: Item, contenders: Sequence[Contender]) -> list[str]:
-    """Return the names of the runs whose training images include an image of that name."""
+    """Return the names of the runs whose training images include an image with the name of `item`."""
     return [c.name for c in contenders if item.name in (c.record.settings.get("train_names") or ())]
 
 
 def slice_shown(labels: npt.NDArray[Any]) -> int | None:
-    """Return the index of the slice of a volume that reports show, which is the middle one; None for a plane."""
+    """Return the index of the slice that reports show: the middle slice of a volume, None for a plane."""
     return None if labels.ndim == 2 else labels.shape[0] // 2
 
 

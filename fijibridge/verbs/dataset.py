@@ -33,7 +33,7 @@ def save_training_set(
     called = name or stem(image)
     if existing == "refuse" and (folder / FILE_NAME).is_file() and called in Dataset.open(folder):
         raise OptionError(
-            f"{folder} already has an image {called!r}: existing=replace replaces it, name=... gives another name"
+            f"{folder} already has an image {called!r}: set existing=replace to replace it, or set another name"
         )
     arrays = {"image": image, "labels": cells} | ({} if region is None else {"region": region})
     saved = add_to_dataset(folder, called, arrays, split=split, provenance=provenance, overwrite=existing == "replace")

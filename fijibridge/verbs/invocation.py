@@ -19,10 +19,10 @@ class Host(Protocol):
     """Caller of a verb, which provides images and shows results: Fiji, a worker, the command line."""
 
     def take(self, parameter: Parameter, value: Any, taken: Mapping[str, xr.DataArray]) -> xr.DataArray:
-        """Return the image or label image that a value names; `taken` has those returned before, by parameter."""
+        """Return the image or label image that a value names; `taken` has the images returned before, by parameter."""
 
     def drawn(self, parameter: Parameter, value: Any) -> bool:
-        """Return whether a value names cells that are drawn on an image, which is then needed first."""
+        """Return whether a value names cells that are drawn on an image; this image must be returned first."""
 
     def give(self, result: Result) -> None:
         """Show a result, or write it."""
@@ -40,7 +40,7 @@ def perform(verb: Verb, given: Mapping[str, Any], host: Host, call: Call | None 
     host
         The caller.
     call
-        Receives progress and status texts, and may cancel the verb.
+        Object that receives progress and status text, and can cancel the verb.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def perform(verb: Verb, given: Mapping[str, Any], host: Host, call: Call | None 
     Raises
     ------
     OptionError
-        If options are unknown, missing or wrong; the message lists all of them, and the verb did not run.
+        If options are unknown, missing or invalid. The message lists all of them, and the verb has not run.
     FijiBridgeError
         If the verb raises it. The host then shows nothing.
     Cancelled
@@ -76,14 +76,14 @@ def prepared(verb: Verb, given: Mapping[str, Any], host: Host) -> dict[str, Any]
     Raises
     ------
     OptionError
-        If options are unknown, missing or wrong.
+        If options are unknown, missing or invalid.
     """
     values = verb.read(given)
     return values | taken(verb.parameters, values, host)
 
 
 def taken(parameters: list[Parameter], values: Mapping[str, Any], host: Host) -> dict[str, xr.DataArray]:
-    """Get the images and cells among values from a host, images first because cells may be drawn on them."""
+    """Get the images and cells that values name from a host, images first because cells may be drawn on them."""
     from fijibridge.image import as_cells
 
     inputs = [p for p in parameters if p.kind in INPUTS and values.get(p.name) is not None]

@@ -1,4 +1,4 @@
-"""Options of ImageJ macros, ``model=[a b.safetensors] threshold=0.5 flips``: text to values, and back."""
+"""Convert the options of ImageJ macros, such as ``model=[a b.safetensors] flips``, to values by name, and back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VARIABLE = re.compile(r"&([A-Za-z_]\w*)")
 
 
 def read_options(text: str) -> dict[str, str]:
-    """Split the options of a macro's ``run`` by name; an option without a value is ``"true"``.
+    """Split the options of a macro's ``run`` into values by name; an option without a value becomes ``"true"``.
 
     Raises
     ------
@@ -53,14 +53,14 @@ def with_variables(given: Mapping[str, str], held: Callable[[str], str | None]) 
     Parameters
     ----------
     given
-        Options of :func:`read_options`.
+        Options by name, as :func:`read_options` returns them.
     held
-        Returns the text of a variable; None if the macro has no such variable.
+        Function that returns the text of a variable, or None if the macro has no such variable.
 
     Raises
     ------
     OptionError
-        If the macro has no such variable.
+        If the macro has no variable of that name.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def write_options(verb: Verb, values: Mapping[str, Any]) -> str:
     Raises
     ------
     OptionError
-        If the brackets of a text are unbalanced, which a macro cannot express.
+        If a value has unbalanced brackets, which a macro cannot express.
 
     Examples
     --------
@@ -154,8 +154,9 @@ def read_request(asked: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     asked
-        ``verb``; and either ``options``, the options of a macro as text, with ``variables``, the macro's variables by
-        name; or ``given``, values by name. Images and cells are names, which are not looked up.
+        ``verb``, the name of the verb; and either ``options``, a macro's options as text, together with ``variables``,
+        the macro's variables by name; or ``given``, values by name. Images and cells are names, which are not looked
+        up.
 
     Returns
     -------
@@ -165,7 +166,7 @@ def read_request(asked: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     OptionError
-        If values are unknown, missing or wrong; the message lists all of them.
+        If options are unknown, missing or invalid; the message lists all of them.
     """
     verb = _verb(asked)
     options = asked.get("options")
@@ -183,7 +184,7 @@ def write_request(asked: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     asked
-        ``verb``, and ``given``: values by name, images and cells by title.
+        ``verb``, the name of the verb; and ``given``, values by name. Images and cells are titles.
 
     Returns
     -------

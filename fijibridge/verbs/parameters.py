@@ -68,13 +68,13 @@ class Param:
     low, high
         Smallest and largest allowed value.
     label
-        Label in dialogs; the name with spaces if left out.
+        Label in dialogs; by default, the name with spaces for underscores.
     kind
         Kind of path that is expected.
     choices
         Allowed strings, as for a ``Literal``.
     was
-        Earlier names of the parameter. Macros, scripts and command lines that use them still work, with a warning.
+        Former names of the parameter, which still work in macros, scripts and command lines, with a warning.
     """
 
     help: str = ""
@@ -162,9 +162,9 @@ class Parameter:
         return f"at most {self.high:g}" if self.high is not None else ""
 
     def read(self, value: Any) -> Any:
-        """Convert text to a value of the parameter's kind and check it; values of that kind are only checked.
+        """Convert text to a value of the parameter's kind and check it; a value that has this kind is only checked.
 
-        Images and cells stay names, which a host looks up.
+        Images and cells remain names, which a host looks up later.
 
         Raises
         ------
@@ -205,7 +205,7 @@ class Group:
     parameters
         The parameters, all with a default.
     after
-        Parameter of the function after which they appear in dialogs and help.
+        Name of the function's own parameter after which the group appears in dialogs and help.
     """
 
     parameters: tuple[Parameter, ...]
@@ -218,7 +218,7 @@ OVERWRITE = Parameter(
     False,
     help="replace an open image that has the name of a result, even if it has unsaved changes",
 )
-"""Option of every verb that shows images, in macros and scripts, in addition to its own parameters."""
+"""Option that macros and scripts can give to every verb that shows images, in addition to the verb's parameters."""
 
 
 # --- values -----------------------------------------------------------------------------------------
@@ -266,7 +266,7 @@ def _path(parameter: Parameter, value: Any) -> Path:
     if parameter.kind is Kind.file and not path.exists():
         raise OptionError(f"{parameter.name} is {str(value)!r}: there is no such file")
     if parameter.kind is Kind.folder and not path.is_dir():
-        raise OptionError(f"{parameter.name} is {str(value)!r}: there is no such folder")
+        raise OptionError(f"{parameter.name} is {str(value)!r}, which is not an existing folder")
     if parameter.kind is Kind.new_folder and path.exists() and not path.is_dir():
         raise OptionError(f"{parameter.name} is {str(value)!r}, a file; expected a folder")
     return path
@@ -346,7 +346,7 @@ def _read_signature(function: Callable[..., Any], skip: type) -> tuple[tuple[Par
 
 
 def current_names(parameters: Iterable[Parameter], given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Replace earlier names of parameters with the current ones.
+    """Replace former parameter names with the current ones.
 
     Parameters
     ----------
@@ -360,12 +360,12 @@ def current_names(parameters: Iterable[Parameter], given: Mapping[str, Any]) -> 
     dict
         The values by current name.
     dict
-        The current name for each earlier name that was given.
+        The current name for each former name that was given.
 
     Raises
     ------
     OptionError
-        If a parameter is given by both names.
+        If a parameter is given under both names.
 
     Examples
     --------
@@ -399,7 +399,7 @@ def _parameter(owner: str, name: str, hint: Any, default: Any) -> Parameter:
     if kind is None:
         raise VerbError(
             f"{owner}: {name} is of type {plain}; expected fijibridge.verbs.Image, Cells, File, Folder, NewFolder, "
-            "int, float, bool, str, a Literal of texts, or one of these | None"
+            "int, float, bool, str, a Literal of strings, or one of these | None"
         )
     return replace(made, kind=kind)
 

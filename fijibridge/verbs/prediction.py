@@ -105,8 +105,8 @@ def _refuse_existing(input: Path, output: Path) -> None:
     there = results_there(input, output)
     if there:
         raise OptionError(
-            f"{output} already has {len(there)} of the results, such as {there[0].name}: existing=keep leaves them "
-            "unchanged, existing=replace computes them again"
+            f"{output} already has {len(there)} of the results, such as {there[0].name}: set existing=keep to leave "
+            "them unchanged, or existing=replace to compute them again"
         )
 
 
@@ -126,7 +126,7 @@ def predicted(
 
 
 def loaded(path: Path, device: str | None) -> Model:
-    """Load a model for a device; the last four stay loaded until their files change."""
+    """Load a model for a device; the last four models stay loaded until their files change."""
     from fijibridge.nn.model import FILE_NAME
 
     file = path / FILE_NAME if path.is_dir() else path

@@ -23,7 +23,7 @@ log = logging.getLogger("fijibridge")
 F = TypeVar("F", bound=Callable[..., Any])
 
 ENTRY_POINTS = "fijibridge.verbs"
-"""Group of entry points for verbs of other packages; each names a verb or a module of verbs."""
+"""Group of entry points for verbs of other packages; each entry point names a verb or a module of verbs."""
 
 
 class Call:
@@ -36,7 +36,7 @@ class Call:
     say
         Called with a line for the status bar.
     cancelled
-        Returns whether the verb should stop.
+        Called without arguments; returns whether the verb should stop.
     """
 
     def __init__(
@@ -83,9 +83,9 @@ class Verb:
     Attributes
     ----------
     title
-        Label in the menu: ``"Predict..."``, with dots if it opens a dialog.
+        Label in the menu, such as ``"Predict..."``; it ends in dots if the verb opens a dialog.
     name
-        Name in scripts and on the command line: ``"predict"``.
+        Name in scripts and on the command line, such as ``"predict"``.
     help
         Summary in one line, and details below it.
     function
@@ -93,7 +93,7 @@ class Verb:
     order
         Place in the menu.
     long
-        Whether the menu runs it in the background; a macro waits until it has ended.
+        Whether the menu runs the verb in the background; a macro waits until the verb has ended.
     """
 
     title: str
@@ -105,7 +105,7 @@ class Verb:
 
     @property
     def command(self) -> str:
-        """The command of ImageJ: ``run("FijiBridge Predict...")``."""
+        """The ImageJ command, as in ``run("FijiBridge Predict...")``."""
         return f"FijiBridge {self.title}"
 
     @property
@@ -115,7 +115,7 @@ class Verb:
 
     @cached_property
     def _signature(self) -> tuple[list[Parameter], str | None]:
-        """The parameters, and the name of the one of type :class:`Call`."""
+        """The parameters, and the name of the parameter of type :class:`Call`."""
         return parameters_of(self.function, Call)
 
     @property
@@ -154,28 +154,28 @@ class Verb:
         raise KeyError(name)
 
     def read(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Check options and convert them; parameters that are left out get their default.
+        """Check options and convert them to values; parameters that are left out get their default.
 
         Parameters
         ----------
         given
-            Texts or values by name. Earlier names of parameters are accepted with a warning.
+            Option values by name, converted or as text. Former parameter names are accepted with a warning.
 
         Returns
         -------
         dict
-            A value for each parameter, and for ``overwrite`` if it is given.
+            A value for each parameter, and for ``overwrite`` if ``overwrite`` is given.
 
         Raises
         ------
         OptionError
-            If options are unknown, missing or wrong; the message lists all of them.
+            If options are unknown, missing or invalid; the message lists all of them.
         """
         options = self.options
         named, renamed = current_names(options, given)
         for old, new in renamed.items():
             warn_renamed(f"the option {old} of {self.command}", new)
-        problems = [f"no option {name!r}; there are {', '.join(p.name for p in options)}"
+        problems = [f"option {name!r} does not exist; expected one of {', '.join(p.name for p in options)}"
                     for name in named if all(name != p.name for p in options)]  # fmt: skip
         values: dict[str, Any] = {}
         for parameter in options:
@@ -206,7 +206,7 @@ class Verb:
 
 
 def _read(parameter: Parameter, value: Any) -> Any:
-    """Convert one option; a required image that is left out or empty is "", the active image."""
+    """Convert one option; a required image that is left out or empty becomes "", which means the active image."""
     if value is None and not parameter.required:
         return parameter.default
     empty = value is None or (isinstance(value, str) and not value)
@@ -218,7 +218,7 @@ def _read(parameter: Parameter, value: Any) -> Any:
 
 
 def _names_of_results(verb: str, inputs: Mapping[str, Any]) -> dict[str, str]:
-    """Return names for results that still have the name of the input from which they were computed."""
+    """Return new names, by input name, for results that still have the name of the input they were computed from."""
     from fijibridge.files.formats import stem
 
     named = [image for image in inputs.values() if getattr(image, "name", None) is not None]
@@ -243,7 +243,7 @@ _sources: list[Callable[[], None]] = [_load_packages]
 
 
 def load_on_first_use(source: Callable[[], None]) -> None:
-    """Arrange that a function that registers verbs is called when they are first needed, before other packages."""
+    """Add a function that registers verbs; it is called when verbs are first needed, before other packages load."""
     _sources.insert(0, source)
 
 
@@ -259,7 +259,7 @@ def verb(title: str, *, order: float = 100.0, help: str | None = None, long: boo
     help
         Summary and details; the function's docstring if left out.
     long
-        Whether the menu runs it in the background; a macro waits until it has ended.
+        Whether the menu runs the verb in the background; a macro waits until the verb has ended.
 
     Raises
     ------
@@ -272,10 +272,12 @@ def verb(title: str, *, order: float = 100.0, help: str | None = None, long: boo
     open images), :data:`~fijibridge.verbs.File`, :data:`~fijibridge.verbs.Folder`,
     :data:`~fijibridge.verbs.NewFolder` (paths), int, float, bool, str, ``Literal["a", "b"]``; any of them ``| None``.
     ``Annotated[float, Param("...", unit="px", low=0)]`` adds help, unit and range. A parameter of type
-    :class:`~fijibridge.verbs.Call` does not appear in dialogs: it reports progress and tells whether to stop.
+    :class:`~fijibridge.verbs.Call` does not appear in dialogs: the function reports progress to it, and asks it whether
+    to stop.
 
     Returned values are shown: an array as an image (a label image if the function is annotated ``-> Cells``), a
-    DataFrame as a table, text in the log, ROIs on the first image, and results of :mod:`fijibridge.verbs.results`.
+    DataFrame as a table, text in the log, ROIs on the first image. For other ways to show a value, return a result of
+    :mod:`fijibridge.verbs.results`.
 
     A package adds verbs with an entry point in the group ``fijibridge.verbs`` that names their module.
 
@@ -304,7 +306,7 @@ def register(made: Verb) -> None:
     Raises
     ------
     VerbError
-        If its title or parameters are not allowed, or another function is registered under that name.
+        If the verb's title or parameters are not allowed, or another function is registered under its name.
     """
     if not re.fullmatch(r"[A-Za-z][\w -]*(\.\.\.)?", made.title):
         raise VerbError(
@@ -362,5 +364,5 @@ def verb_named(name: str) -> Verb:
     """
     known = {key: made for made in all_verbs() for key in (made.name, made.title, made.command)}
     if name not in known:
-        raise VerbError(f"there is no verb {name!r}; there are {', '.join(made.name for made in all_verbs())}")
+        raise VerbError(f"verb {name!r} does not exist; expected one of {', '.join(made.name for made in all_verbs())}")
     return known[name]

@@ -24,11 +24,11 @@ class ShowImage:
     image
         The image, with axes and calibration.
     name
-        Title of the window, replacing an open window with that title; stem of the file name.
+        Title of the window, which replaces an open window with that title; also the stem of the file name.
     limits
-        Values shown as black and as white; chosen from the pixels if left out.
+        Values shown as black and as white; by default, they are chosen from the pixels.
     colors
-        Lookup table, (256, 3) uint8; grey if left out.
+        Lookup table, (256, 3) ``uint8``; grey by default.
     first
         Name of the channel that is shown first; the first channel if left out.
     """
@@ -62,11 +62,11 @@ class Outlines:
     rois
         ROIs, named by ids.
     over
-        Parameter on whose image they are drawn as the overlay, replacing an earlier overlay.
+        Name of the parameter on whose image the ROIs are drawn, as an overlay that replaces an earlier one.
     colors
-        ``"#rrggbb"`` by name of the ROI; distinct colours for the others.
+        ``"#rrggbb"`` by ROI name; ROIs that are not listed get distinct colours.
     manager
-        Whether to add them to the ROI Manager too, if Fiji has windows.
+        Whether to add the ROIs to the ROI Manager too, if Fiji has windows.
     """
 
     rois: Sequence[Roi]
@@ -84,11 +84,12 @@ class ShowTable:
     table
         Table of numbers and strings.
     name
-        Title of the window, stem of the file name.
+        Title of the window, and stem of the file name.
     add
         Whether to append the rows to an open table of that name.
     select_in
-        Parameter whose image is linked to the table: a click on a row selects the ROI named in the column ``label``.
+        Name of the parameter whose image is linked to the table: a click on a row selects the ROI that is named in the
+        row's column ``label``.
     """
 
     table: pd.DataFrame
@@ -99,7 +100,7 @@ class ShowTable:
 
 @dataclass(frozen=True)
 class ShowCurves:
-    """A plot with a curve for each column of a table over its index."""
+    """A plot with one curve per column of a table, over the table's index."""
 
     table: pd.DataFrame
     name: str
@@ -107,14 +108,14 @@ class ShowCurves:
 
 @dataclass(frozen=True)
 class Measure:
-    """ROIs to measure with ImageJ's own Measure, into the table Results.
+    """ROIs to measure with ImageJ's own Measure command, which writes to the table Results.
 
     Attributes
     ----------
     rois
         ROIs, named by ids.
     on
-        Parameter whose image is measured.
+        Name of the parameter whose image is measured.
     measurements
         Names among :data:`fijibridge.imagej.measurements.ALL_MEASUREMENTS`.
     channel
@@ -143,9 +144,9 @@ class Offer:
     verb
         Name of the other verb.
     parameter
-        Name of its parameter.
+        Name of the other verb's parameter.
     text
-        Value as text.
+        Value of the field, as text.
     """
 
     verb: str
@@ -166,13 +167,13 @@ def results_of(
     value
         None, a result, an array, a DataFrame, a list of ROIs, a string; or a list or tuple of these.
     name
-        Name of unnamed results.
+        Name for results that have no name.
     first_image
-        Parameter on whose image ROIs are drawn.
+        Name of the parameter on whose image ROIs are drawn; None if there is none.
     labels
         Whether arrays are label images.
     renamed
-        New names for arrays that still have the name of an input.
+        New names, by input name, for arrays that still have the name of an input.
 
     Returns
     -------
@@ -210,6 +211,6 @@ def results_of(
             return [Outlines(value, first_image)]
         return [result for part in value for result in results_of(part, name, first_image, labels, renamed)]
     raise VerbError(
-        f"{name} returned {type(value).__name__}; expected an array, a DataFrame, text, ROIs, one of "
-        "fijibridge.verbs' results, or a list of these"
+        f"{name} returned {type(value).__name__}; expected an array, a DataFrame, text, ROIs, a "
+        "result of fijibridge.verbs, or a list of these"
     )

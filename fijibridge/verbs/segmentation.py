@@ -138,7 +138,7 @@ def labelling_options(*, membrane: str, grow: bool, grow_by: float | None, **oth
         If `grow_by` is given without `grow`, or `membrane` is a number below 1.
     """
     if grow_by is not None and not grow:
-        raise OptionError("grow_by sets how far cells grow, but grow=false: leave one out")
+        raise OptionError("grow_by sets how far cells grow, but grow is false: leave one out")
     if membrane.isdecimal() and int(membrane) < 1:
         raise OptionError(f"membrane is {membrane!r}; expected the name of a channel, or its number from 1")
     channel = int(membrane) - 1 if membrane.isdecimal() else membrane
@@ -146,7 +146,7 @@ def labelling_options(*, membrane: str, grow: bool, grow_by: float | None, **oth
 
 
 _NOT_LABELLING = ("image", "model", "outlines", "manager", "device")
-"""Parameters of Label Cells without effect on the cells."""
+"""Parameters of Label Cells that have no effect on the cells."""
 
 
 def labelling_of(text: str) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def labelling_of(text: str) -> dict[str, Any]:
     Raises
     ------
     OptionError
-        If options are unknown or wrong; the message lists all of them.
+        If options are unknown or invalid; the message lists all of them.
 
     Examples
     --------
@@ -224,7 +224,7 @@ def measure_cells(
 
     plane = (image.sizes["y"], image.sizes["x"])
     if cells.shape[-2:] != plane:
-        raise OptionError(f"cells has {cells.shape[-2:]} (y, x) pixels, image {plane}: they belong to different images")
+        raise OptionError(f"cells has {cells.shape[-2:]} (y, x) pixels, image {plane}; expected cells of this image")
     channels = image.sizes.get("c", 1)
     if channel is not None and channel > channels:
         raise OptionError(f"channel is {channel}; the image has {channels} channel(s)")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _WAIT = 0.2
 _SIDES = "one number for all axes, or one per axis, such as 16,128,128"
 _WAS = {"membrane_width": ("width",)}
-"""Names of settings in version 0.1."""
+"""Former setting names, of version 0.1."""
 
 
 class Trainings:
@@ -54,7 +54,7 @@ TRAININGS = Trainings()
 
 
 def __getattr__(name: str) -> Any:
-    """Return the lists that this module had in version 0.1."""
+    """Return one of the two lists that this module had in version 0.1."""
     if name not in ("running", "latest"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     warn_renamed(f"{__name__}.{name}", f"{__name__}.TRAININGS.{name}")
@@ -64,7 +64,7 @@ def __getattr__(name: str) -> Any:
 
 @cache
 def setting_parameter(name: str) -> Parameter:
-    """Return a verb's parameter for a training setting, with the help, bounds and default of the setting."""
+    """Return a verb's parameter for a training setting, with the setting's help, bounds and default."""
     setting, default = SETTINGS[name], getattr(Hyperparameters, name)
     kind, choices = _kind(name)
     low = setting.low if setting.low is not None else setting.above
@@ -75,7 +75,7 @@ def setting_parameter(name: str) -> Parameter:
 
 
 def _kind(name: str) -> tuple[Kind, tuple[str, ...]]:
-    """Return the kind of a setting's parameter, and its choices; tuples of numbers are given as text."""
+    """Return the kind and the choices of a setting's parameter; a tuple of numbers is entered as text."""
     if name == "sampling":
         return Kind.choice, tuple(MODES)
     hint = _HINTS[name]
@@ -105,7 +105,7 @@ Dims: TypeAlias = Annotated[int, Param("2 for planes, 3 for volumes", low=2, hig
 
 
 def _like(name: str) -> Param:
-    """Return the help, unit and bounds of a setting, for a parameter with its own default."""
+    """Return a Param with the help, unit and bounds of a setting, for parameters that have their own default."""
     made = setting_parameter(name)
     return Param(made.help, made.unit, made.low, made.high, made.label, made.kind, made.choices, made.was)
 
@@ -186,7 +186,9 @@ def train(
 
     dataset = described(folder)
     if existing == "refuse" and is_run(out):
-        raise OptionError(f"{out} already has a run: existing=resume continues it, existing=replace overwrites it")
+        raise OptionError(
+            f"{out} already has a run: set existing=resume to continue it, or existing=replace to overwrite it"
+        )
     settings = settings_of(options, dims)
     net = start or unet_for(dataset, settings, depth=depth, channels=channels, dims=dims, device=device)
     with working(call, device) as chosen:
@@ -202,12 +204,12 @@ def train(
 
 
 def described(folder: Path) -> Dataset:
-    """Open a folder that has a description.
+    """Open a folder of images with its description, ``dataset.toml``.
 
     Raises
     ------
     OptionError
-        If it has no description.
+        If the folder has no description.
     """
     from fijibridge.dataset import FILE_NAME, Dataset
 
@@ -225,7 +227,7 @@ def settings_of(options: dict[str, Any], dims: int, base: Settings | None = None
     Parameters
     ----------
     options
-        Values by name; None for the default.
+        Values by name; None means the default.
     dims
         Number of axes of a patch, 2 or 3.
     base
@@ -246,7 +248,7 @@ def stop_training() -> Say:
         raise TrainingError("no training is running")
     run = TRAININGS.running[-1]
     run.stop("stopped by Stop Training")
-    return Say(f"{run.path} will end after its current step, and is then saved")
+    return Say(f"the training in {run.path} will end after its current step, and is then saved")
 
 
 class Progress:
@@ -331,7 +333,7 @@ def new_unet(
     Raises
     ------
     TrainingError
-        If the device has too little memory for it.
+        If the device has too little memory for the network.
     """
     import torch
 

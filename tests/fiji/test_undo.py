@@ -309,7 +309,7 @@ def test_overwrite_replaces_what_the_user_opened_too_but_no_input(clean, bright)
 
 
 def test_verbs_that_show_no_image_do_not_know_the_option(clean):
-    with pytest.raises(MacroError, match="no option 'overwrite'"):
+    with pytest.raises(MacroError, match="option 'overwrite' does not exist"):
         clean.run_macro("run('FijiBridge About', 'overwrite=true');")
 
 

@@ -95,7 +95,7 @@ def test_label_images_that_are_there_are_kept(done, here, tmp_path):
     (file,) = tmp_path.iterdir()
     before = file.read_bytes()
     told = here("label", done[0] / "pred", "--out", tmp_path, "--threshold=0.9", status=2)
-    assert "c_cells.tif: --overwrite replaces them" in " ".join(told.split())
+    assert "c_cells.tif: add --overwrite to replace them" in " ".join(told.split())
     assert file.read_bytes() == before
     here("label", done[0] / "pred", "--out", tmp_path, "--threshold=0.9", "--overwrite")
     assert file.read_bytes() != before

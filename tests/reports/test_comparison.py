@@ -103,7 +103,7 @@ def test_what_cannot_be_tried_is_said(runs, folder, tmp_path):
     assert "The runs were not evaluated on images: the images that the runs were trained on cannot be opened" in str(
         found
     )
-    assert "Name the folder (data=, --data)" in str(found)
+    assert "give a folder (data=, --data)" in str(found)
     assert found.endings["run"].is_unique
     shutil.copy(runs[1].path / "model.safetensors", new)
     note = next(

@@ -142,6 +142,6 @@ def test_cells_are_labelled_as_the_options_say(run, tmp_path, here):
     table = pd.read_csv(tmp_path / "m.csv").set_index("image")
     assert table.loc["t", ["matched", "predicted"]].tolist() == [m.tp, m.n_pred]
     told = here("report", str(run.path), "--out", str(tmp_path / "x.html"), "--label", "sigm=2 h=a", status=2)
-    assert "no option 'sigm'" in told
+    assert "option 'sigm' does not exist" in told
     assert "h is 'a'" in told
     assert not (tmp_path / "x.html").exists()

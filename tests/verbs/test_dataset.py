@@ -20,7 +20,7 @@ def test_save_training_set(host, tissue, tmp_path):
     assert (saved.names("train"), saved.names("validation")) == (["evl"], ["second"])
     assert [item.provenance for item in saved] == ["manual", "algorithm"]
     assert (saved["evl"].labels().values == tissue.labels.values).all()
-    with pytest.raises(OptionError, match="existing=replace replaces it, name="):
+    with pytest.raises(OptionError, match="set existing=replace to replace it, or set another"):
         call("save_training_set", host(), image="raw", cells="truth", folder=str(folder))
     call("save_training_set", host(), image="prob", cells="truth", folder=str(folder), name="evl", existing="replace")
     assert fb.Dataset.open(folder)["evl"].image().sizes["c"] == 2

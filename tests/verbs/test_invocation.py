@@ -48,8 +48,8 @@ def test_all_that_is_wrong_is_told_at_once_and_nothing_is_taken():
     with pytest.raises(OptionError) as error:
         perform(made(nothing), {"size": "0", "wrod": "x", "image": "a"}, host)
     assert str(error.value) == (
-        "FijiBridge Tried...: no option 'wrod'; there are cells, image, mask, size, word, overwrite; cells is missing; "
-        "expected a label image; size is 0; expected a whole number of at least 1"
+        "FijiBridge Tried...: option 'wrod' does not exist; expected one of cells, image, mask, size, word, overwrite; "
+        "cells is missing; expected a label image; size is 0; expected a whole number of at least 1"
     )
     assert host.asked == []
 

@@ -149,7 +149,7 @@ def test_paths_are_looked_at(tmp_path, monkeypatch):
     for name, path, words in (
         ("file", tmp_path / "none", "there is no such file"),
         ("model", tmp_path / "none", "there is no such file"),
-        ("folder", file, "there is no such folder"),
+        ("folder", file, "which is not an existing folder"),
         ("target", file, "a file; expected a folder"),
     ):
         with pytest.raises(OptionError, match=words):

@@ -63,7 +63,7 @@ def test_predict_folder(tissue, model, tmp_path):
     assert said == Say(f"2 predictions in {tmp_path / 'out'}")
     written = fb.files.read_image(tmp_path / "out" / "a_prob.tif")
     np.testing.assert_allclose(written.values, fb.predict(model, tissue.image[:64]).values, atol=1e-6)
-    with pytest.raises(OptionError, match="existing=keep leaves them"):
+    with pytest.raises(OptionError, match="set existing=keep to leave them"):
         call("predict_folder", **folders)
     (tmp_path / "out" / "a_prob.tif").write_text("kept")
     (tmp_path / "out" / "b_prob.tif").unlink()

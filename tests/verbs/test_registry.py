@@ -45,7 +45,7 @@ def test_a_function_becomes_a_verb_and_stays_a_function():
     assert names.index("label_cells") < names.index("count_pixels") < names.index("match_labels")
     assert made.run({"image": np.arange(5), "limit": 2.0}, Call()) == [Say("3")]
     unregister("count_pixels")
-    with pytest.raises(VerbError, match="there is no verb 'count_pixels'; there are save_training_set, plan"):
+    with pytest.raises(VerbError, match="verb 'count_pixels' does not exist; expected one of save_training_set, plan"):
         verb_named("count_pixels")
 
 
@@ -197,5 +197,5 @@ def test_a_renamed_parameter_keeps_its_old_name_and_warns():
             assert made.read({old: "5"}) == {"line_width": 5}
     with pytest.raises(OptionError, match="width was renamed to line_width, and both are given: leave width out"):
         made.read({"width": "5", "line_width": "6"})
-    with pytest.raises(OptionError, match="no option 'size'; there are line_width"):
+    with pytest.raises(OptionError, match="option 'size' does not exist; expected one of line_width"):
         made.read({"size": "5"})

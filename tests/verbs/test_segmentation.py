@@ -134,7 +134,7 @@ def test_without_cells_there_is_nothing_to_measure(cells, prob):
 def test_cells_are_not_measured_on_an_image_of_another_size(host):
     given = host()
     given.images["raw"] = given.images["raw"][:20]
-    with pytest.raises(OptionError, match="they belong to different images"):
+    with pytest.raises(OptionError, match="expected cells of this image"):
         call("measure_cells", given, cells="found", image="raw")
 
 

@@ -65,13 +65,13 @@ def test_a_run_that_is_there_is_refused_replaced_or_resumed(folder, tmp_path):
     pressed._progress = lambda done, steps: pressed.stop.set() if done >= 4 else None
     _, said = call("train_u_net", None, pressed, **{**given, "epochs": 40})
     assert said.text.startswith("cancelled by the user after")
-    with pytest.raises(OptionError, match="already has a run: existing=resume continues it"):
+    with pytest.raises(OptionError, match="already has a run: set existing=resume to continue it"):
         call("train_u_net", **{**given, "epochs": 40})
     begun = len(fb.read_record(tmp_path / "run").curves)
     _, said = call("train_u_net", **{**given, "epochs": 40}, existing="resume")
     assert said.text.startswith("all 40 epochs done")
     assert len(fb.read_record(tmp_path / "run").curves) == 41 > begun
-    with pytest.raises(OptionError, match="already has a run: existing=resume continues it"):
+    with pytest.raises(OptionError, match="already has a run: set existing=resume to continue it"):
         call("train_u_net", **given)
     _, said = call("train_u_net", **given, existing="replace")
     assert said.text.startswith("all 2 epochs done")
@@ -91,7 +91,7 @@ def test_stop_training_ends_one_that_goes_on_in_another_thread(folder, tmp_path)
     assert begun.wait(60)
     (said,) = call("stop_training")
     thread.join(60)
-    assert said.text == f"{tmp_path / 'run'} will end after its current step, and is then saved"
+    assert said.text == f"the training in {tmp_path / 'run'} will end after its current step, and is then saved"
     assert results[1].text.startswith("stopped by Stop Training")
     assert (tmp_path / "run" / "model.safetensors").is_file()
 

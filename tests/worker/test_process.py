@@ -69,17 +69,17 @@ def test_it_says_who_it_is(worker):
 @pytest.mark.parametrize(
     ("script", "inputs", "words"),
     [
-        ("print(open('/etc/passwd').read())", {}, "there is no verb"),
-        ("__import__('os').system('id')", {}, "there is no verb"),
+        ("print(open('/etc/passwd').read())", {}, "does not exist; expected one of"),
+        ("__import__('os').system('id')", {}, "does not exist; expected one of"),
         (None, {}, "expected the name of a verb"),
-        ("predict", {"given": {"model": "/etc/passwd", "code": "1"}}, "no option 'code'"),
+        ("predict", {"given": {"model": "/etc/passwd", "code": "1"}}, "option 'code' does not exist"),
         ("predict", {"given": {}, "globals": {}}, "expected only given and images"),
         ("predict", {"given": []}, "expected only given and images"),
         ("plan", {"given": {"folder": "/", "depth": "__import__('os')"}}, "depth is \"__import__('os')\""),
         ("plan", {"given": {"folder": {"a": 1}}}, "expected a folder"),
         ("keep_image", {"given": {"path": "/nowhere"}, "images": {"image": {"title": "a"}}}, "invalid description"),
         ("keep_image", {"given": {"path": "/nowhere"}, "images": {"image": 7}}, "Fiji sent no image"),
-        ("keep_image", {"given": {"path": "/nowhere"}, "images": {"other": {}}}, "no option 'other'"),
+        ("keep_image", {"given": {"path": "/nowhere"}, "images": {"other": {}}}, "option 'other' does not exist"),
         (
             "keep_image",
             {"images": {"image": {"blocks": [{"appose_type": "ndarray", "dtype": "uint8", "shape": [4],
@@ -220,9 +220,9 @@ def test_options_are_read_and_written_as_in_python(worker):
     assert worker(":write", given={"verb": "about", "given": {}})["outputs"] == {"options": ""}
     assert worker(":write", given={"verb": "predict", "given": {"model": str(PACKAGE)}})["responseType"] == "COMPLETION"
     wrong = worker(":read", given={"verb": "predict", "options": "modell=x tile=-3"})["error"]
-    assert wrong.startswith("FijiBridge Predict...: no option 'modell'")
+    assert wrong.startswith("FijiBridge Predict...: option 'modell' does not exist")
     assert "model is missing" in wrong
     assert "tile is -3" in wrong
     assert "no variable 'm'" in worker(":read", given=asked | {"variables": {}})["error"]
     assert "expected values by name" in worker(":read", given={"verb": "predict", "given": [1]})["error"]
-    assert "there is no" in worker(":read", given={"verb": "nobody", "given": {}})["error"]
+    assert "does not exist" in worker(":read", given={"verb": "nobody", "given": {}})["error"]

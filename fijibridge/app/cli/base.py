@@ -1,4 +1,4 @@
-"""Parts that commands share: the app, common options, opening of a folder."""
+"""Parts that commands share: the app, common options, a function that opens a folder."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="print the ver
 def open_dataset(
     folder: Path, *, test: list[str] | None = None, validation: list[str] | None = None, **patterns: str | None
 ) -> Dataset:
-    """Open a folder by patterns, if any are given, else by its description."""
+    """Open a folder of images by file name patterns, if any are given, or else by its ``dataset.toml``."""
     import fijibridge as fb
 
     given: dict[str, Any] = {k: v for k, v in patterns.items() if v is not None}
@@ -89,19 +89,19 @@ def numbers(option: str, text: str) -> tuple[float, ...]:
 
 
 def scored(thresh: float, dataset: Dataset) -> str:
-    """Return the basis of a score: IoU of a match and provenance of the truth."""
+    """Return a text on what a score is based on: the smallest IoU of a match, and the provenance of the truth."""
     return f"IoU at least {thresh:g}; truth: {dataset.provenance}"
 
 
 def chosen(dataset: Dataset, split: str | None, truth: bool = False) -> list[Item]:
-    """Return the images of a split; with `truth` only those with labels.
+    """Return the images of a split; with `truth`, only images with labels.
 
     Raises
     ------
     typer.BadParameter
-        If there are none.
+        If there are no such images.
     """
     items = dataset.with_truth(split) if truth else dataset.split(split)
     if not items:
-        raise typer.BadParameter(f"no image in the split {str(split)!r} of {dataset}")
+        raise typer.BadParameter(f"there is no image in the split {str(split)!r} of {dataset}; expected at least one")
     return items

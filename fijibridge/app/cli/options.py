@@ -39,16 +39,16 @@ def takes(
     verb
         Function of the verb.
     only, without
-        Names of the parameters to include (all if left out), and of those to leave out.
+        Names of the parameters to include (by default all), and names of the parameters to leave out.
     unset
-        Names of parameters that are None if they are not given, whatever the verb's default.
+        Names of parameters that are None if they are not given, whatever their default in the verb.
     after
-        Parameter of the command that the options follow in its help; they come last if left out.
+        Name of the command's own parameter after which the options appear in its help; by default, they come last.
 
     Notes
     -----
     :meth:`fijibridge.verbs.Parameter.read` converts and checks values, as for every interface; an error lists all
-    wrong options.
+    invalid options.
     """
     known = parameters_of(verb, Call)[0]
     return adds(
@@ -57,7 +57,7 @@ def takes(
 
 
 def adds(parameters: Sequence[Parameter], *, unset: Collection[str] = (), after: str | None = None) -> Callable[[F], F]:
-    """Give a command options for parameters, in place of its ``**options``; see :func:`takes`."""
+    """Give a command one option per parameter, in place of its ``**options``; see :func:`takes`."""
 
     def added(command: F) -> F:
         @functools.wraps(command)
@@ -103,7 +103,7 @@ def dressed(
 
 
 def signed(parameter: Parameter, unset: bool = False) -> Iterator[inspect.Parameter]:
-    """Yield a verb's parameter as a command's parameter, then hidden ones for its earlier names."""
+    """Yield a verb's parameter as a parameter of a command, then a hidden one for each former name."""
     default: Any = parameter.default
     kind = _type(parameter)
     shown: bool | str = True
@@ -125,7 +125,7 @@ def _keyword(name: str, default: Any, annotation: Any) -> inspect.Parameter:
 
 
 def option(parameter: Parameter, name: str | None = None, **more: Any) -> Any:
-    """Return typer's option for a parameter: flags, and help with unit and range; `more` goes to typer."""
+    """Return typer's option for a parameter: flags, and help with unit and range; `more` is passed to typer."""
     word = (name or parameter.name).replace("_", "-")
     flags = f"--{word}/--no-{word}" if parameter.kind is Kind.flag else f"--{word}"
     return typer.Option(flags, help=help_of(parameter), **more)
@@ -145,7 +145,7 @@ def help_of(parameter: Parameter) -> str:
 def _with_current_names(
     parameters: Iterable[Parameter], given: Mapping[str, Any], context: typer.Context
 ) -> dict[str, Any]:
-    """Move values of options with earlier names to the current names, with a warning.
+    """Move values given under former option names to the current names, with a warning.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def read_options(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> d
     Raises
     ------
     OptionError
-        If values are wrong; the message lists all of them.
+        If values are invalid; the message lists all of them.
     """
     values, problems = {}, []
     for parameter in parameters:

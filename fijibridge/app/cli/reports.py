@@ -70,7 +70,8 @@ def report(
     if pred is not None:
         if label is not None:
             raise typer.BadParameter(
-                "--label sets how cells are found in predictions of a run; --pred already contains cells"
+                "--label sets how cells are found in predictions of a run, but --pred already contains cells: leave "
+                "out --label"
             )
         dataset = open_dataset(folder, **patterns)
         _report_predictions(dataset, pred, split, out=out, png=png, csv=csv, before=before, **options)
@@ -115,7 +116,7 @@ def _refuse_missing(items: list[Item], pred: Path) -> None:
     missing = [item.name for item in items if not (pred / f"{item.name}_cells.tif").is_file()]
     if missing:
         raise DatasetError(
-            f"no predicted cells of {missing[0]} in {pred}: expected {missing[0]}_cells.tif (fijibridge label)"
+            f"{pred} has no predicted cells of {missing[0]}; expected {missing[0]}_cells.tif: run fijibridge label"
         )
 
 

@@ -82,13 +82,13 @@ def _refuse_existing(target: Path, files: Sequence[Path]) -> None:
     there = [file for file in files if file.exists()]
     if there:
         raise DatasetError(
-            f"{target} already has {len(there)} of the label images, such as {there[0].name}: --overwrite replaces "
-            "them, --out writes to another folder"
+            f"{target} already has {len(there)} of the label images, such as {there[0].name}: add --overwrite to "
+            "replace them, or --out to write to another folder"
         )
 
 
 def _tuned() -> list[Parameter]:
-    """Return an option for each numeric parameter of Label Cells: values to try, as text."""
+    """Return an option for each numeric parameter of Label Cells; its value is a text with the values to try."""
     return [
         replace(p, kind=Kind.text, default=None, optional=True, help=f"values to try, such as 0.3,0.5: {p.help}",
                 low=None, high=None)
@@ -144,16 +144,16 @@ def tune(
 
 
 _GROW = {"grow_by": "grow"}
-"""Options of label with another name in :func:`fijibridge.label_cells`."""
+"""Options of label that have another name in :func:`fijibridge.label_cells`."""
 
 
 def _grid(given: dict[str, str | None]) -> dict[str, tuple[float, ...]] | None:
-    """Read the values to try; None if there are none."""
+    """Read the values to try for each parameter; None if no values are given."""
     return {_GROW.get(name, name): numbers(name, text) for name, text in given.items() if text is not None} or None
 
 
 def _as_options(best: dict[str, Any]) -> str:
-    """Write arguments of :func:`fijibridge.label_cells` as options of label."""
+    """Write arguments of :func:`fijibridge.label_cells` as options of the command label."""
     names = {new: old for old, new in _GROW.items()}
     return " ".join(
         f"--{names.get(name, name).replace('_', '-')}={value if name == 'method' else repr(float(value))}"

@@ -85,12 +85,12 @@ def _command(verb: Verb) -> Any:
 def run_verb(verb: Verb, given: dict[str, Any]) -> None:
     """Call a verb on files with a progress bar; Ctrl-C stops it.
 
-    A verb with its own parameter ``out`` is responsible for that folder; its results are written there too.
+    A verb with its own parameter ``out`` is responsible for this folder; other results are written there too.
 
     Raises
     ------
     FijiBridgeError
-        If options are wrong, or the verb raises it.
+        If options are invalid, or the verb raises this error.
     """
     from fijibridge.app.console import bar, console
     from fijibridge.app.file_host import FileHost
@@ -108,7 +108,7 @@ def run_verb(verb: Verb, given: dict[str, Any]) -> None:
 
 @contextmanager
 def stopped_by_ctrl_c(call: Call) -> Iterator[None]:
-    """Let a first Ctrl-C ask a call to stop, and a second one abort it."""
+    """Ask a call to stop at the first Ctrl-C, and abort it at the second."""
     before = signal.getsignal(signal.SIGINT)
 
     def ask(number: int, frame: Any) -> None:

@@ -37,14 +37,14 @@ class _Merge:
     inside
         Known pixels of the predicted cell.
     owner, reach
-        Index of the member nearest to each pixel, and its distance in pixels.
+        Index of the member nearest to each pixel, and the distance from this member in pixels.
     prob
         Largest membrane probability within 2 px of each pixel; None if no probability was given.
     corner
         Position of the first pixel of the surroundings in the whole image.
     sizes, shared, territory
-        For each member, the number of its known pixels, of its known pixels inside the predicted cell, and of the
-        pixels of the predicted cell that are nearest to it.
+        For each member, the number of its known pixels, the number of these inside the predicted cell, and the number
+        of pixels of the predicted cell to which it is the nearest member.
     """
 
     predicted: int
@@ -82,7 +82,7 @@ def find_gaps(
         Predicted membrane probability. If it is given, a membrane is broken where no pixel within 2 px reaches the
         threshold; otherwise, it is broken where the predicted cell continues across it.
     threshold
-        Pixels with at least this probability are membrane.
+        Lowest probability of a membrane pixel.
     max_gap
         Largest distance between true cells that share a membrane. Here, distances are in pixels along all axes.
     region
@@ -91,19 +91,19 @@ def find_gaps(
     Returns
     -------
     pandas.DataFrame
-        One row per broken membrane between two true cells inside one predicted cell, the costliest first:
-        ``predicted``, ``true_a``, ``true_b`` (ids); ``length`` of the broken stretches and, in the column ``of``, of
-        the whole membrane (in pixels along it); number of ``stretches``; ``lowest`` probability on it (NaN without
-        `prob`); ``regained``, the number of additional cells that match if only this membrane is closed; and the
-        position of the longest stretch, ``y``, ``x`` (and ``z``), in pixels. If ``lowest`` reaches the threshold, the
-        membrane is not broken and the cells merged for another reason, for example because a neighbour grew over a cell
-        that is too small to be detected; then nothing is regained.
+        One row per broken membrane between two true cells inside one predicted cell, the costliest first. The columns
+        are the ids ``predicted``, ``true_a``, ``true_b``; the ``length`` of the broken stretches, and the length ``of``
+        the whole membrane (both in pixels along the membrane); the number of ``stretches``; the ``lowest`` probability
+        on the membrane (NaN without `prob`); ``regained``, the number of additional cells that match if only this
+        membrane is closed; and the position of the longest stretch, ``y``, ``x`` (and ``z``), in pixels. If ``lowest``
+        reaches the threshold, the membrane is not broken, and nothing is regained by closing it: the cells merged for
+        another reason, for example because a neighbour grew over a cell that is too small to be detected.
 
     Notes
     -----
-    Each pixel of a predicted cell belongs to the nearest of the true cells that it merges; a membrane is where two such
-    territories meet. Closing a membrane splits the predicted cell if the membrane is the only link between two groups
-    of true cells; each part is then matched with the criterion and threshold of the matching.
+    Each pixel of a predicted cell belongs to the territory of the nearest true cell that the predicted cell merges; a
+    membrane is where two territories meet. Closing a membrane splits the predicted cell if the membrane is the only
+    link between two groups of true cells; each part is then matched with the criterion and threshold of the matching.
     """
     given = {"prob": prob, "region": region}
     same_shape(true=true, pred=pred, **{name: image for name, image in given.items() if image is not None})

@@ -105,14 +105,14 @@ def diagnose(
     true, pred
         Label images, (Y, X) or (Z, Y, X).
     prob
-        Membrane probability, or probabilities of all classes, from which the predicted cells were made, as for
-        :func:`fijibridge.label_cells`. By default, membranes are drawn between the predicted cells instead.
+        Membrane probability, or probabilities of all classes, from which the predicted cells were made; its form is
+        that of :func:`fijibridge.label_cells`. By default, membranes are drawn between the predicted cells instead.
     region
         Mask, non-zero where the truth is known.
     thresh
-        IoU from which a predicted cell matches a true one.
+        Smallest IoU at which two cells match.
     membrane_threshold
-        Pixels with at least this probability are membrane.
+        Lowest probability of a membrane pixel.
     membrane
         Membrane channel of `prob`, as for :func:`fijibridge.label_cells`.
     membrane_width
@@ -166,7 +166,7 @@ def diagnose(
 
 
 def _predicted_membranes(true: ImageT, pred: Array, membrane_width: float) -> npt.NDArray[np.bool_]:
-    """Mark the membranes between predicted cells in the same way as the true ones, with the pixel size of `true`."""
+    """Mark the membranes between predicted cells as those between true cells, with the pixel size of `true`."""
     cells: ImageT = like(as_labels(pred, "pred"), true)
     return np.asarray(values(membrane_target(cells, membrane_width)) == 1)
 
@@ -208,7 +208,7 @@ def explain(
     pixels
         Number of known pixels.
     threshold
-        Pixels with at least this probability are membrane.
+        Lowest probability of a membrane pixel.
     """
     if not matching.n_true or pixel_accuracy != pixel_accuracy:
         return "There are no true cells or no known pixels, so there is nothing to explain."

@@ -89,7 +89,7 @@ def correlate_errors(errors: Array, max_distance: int = 40, sampling: Sequence[f
     -------
     pandas.DataFrame
         ``distance`` (px) and ``correlation``, Pearson's correlation of two known pixels at this distance: 1 at distance
-        0, about 0 for independent wrong pixels; NaN if no pixel is wrong, or all are.
+        0, about 0 for independent wrong pixels; NaN if no pixel or every pixel is wrong.
 
     Notes
     -----
@@ -151,8 +151,9 @@ def enrich_errors(
     Returns
     -------
     pandas.DataFrame
-        Two rows, in which ``where`` is ``wrong cells`` and ``membranes``; the fraction of wrong pixels ``inside`` and
-        ``outside``, their ratio ``enrichment``, and ``p``, the one-sided probability of such an enrichment by chance.
+        Two rows, with ``wrong cells`` and ``membranes`` in the column ``where``. The other columns are the fraction of
+        wrong pixels ``inside``, the fraction ``outside``, the ratio ``enrichment`` of these fractions, and ``p``, the
+        one-sided probability of such an enrichment by chance.
 
     Notes
     -----
@@ -195,7 +196,7 @@ def _at_cells(
 
 
 def _densities(flags: Mask, errors: Floats, pixels: Floats) -> tuple[float, float]:
-    """Return the fraction of wrong pixels in the flagged cells, and in the others."""
+    """Return the fraction of wrong pixels in the flagged cells, and the fraction in the other cells."""
     return float(flags @ errors / (flags @ pixels)), float(~flags @ errors / (~flags @ pixels))
 
 
@@ -220,7 +221,7 @@ def _at_membranes(
 
 
 def _share_of_shifted(places: npt.NDArray[np.int64], known: Mask, near: Mask, rng: np.random.Generator) -> float:
-    """Shift the wrong pixels randomly; of those on known pixels, return the fraction that is near membranes."""
+    """Shift the wrong pixels randomly; of those that land on known pixels, return the fraction near membranes."""
     shape = np.array(known.shape)
     moved = tuple(((places + rng.integers(0, shape)) % shape).T)
     there = known[moved]

@@ -39,7 +39,7 @@ def matching_rois(matching: Matching, true: Array, pred: Array) -> tuple[list[Ro
 
 
 def gap_points(gaps: pd.DataFrame) -> tuple[pd.DataFrame, list[Roi]]:
-    """Add a column ``label`` with names, ``"gap 1"`` ..., to the broken membranes, and return a point ROI for each."""
+    """Return the broken membranes with a new column ``label`` (``"gap 1"``, ...), and one point ROI for each."""
     named = gaps.copy()
     named.insert(0, "label", [f"gap {n}" for n in range(1, len(gaps) + 1)])
     points = [

@@ -71,17 +71,17 @@ def compare_labels(
     region
         Mask, non-zero where the truth is known.
     tolerance
-        Largest distance at which two boundaries agree, in x pixels; along other axes, the same physical distance.
+        Largest distance at which two boundaries agree, in x pixels. The physical distance is the same along all axes.
     fill_gaps
-        For Rand error and variation of information, predicted background within this distance of a predicted cell, in
-        x pixels, is counted as part of the cell. With 0, as in scikit-image, all gaps between predicted cells form one
-        region, which contains pixels of most true cells: if the truth has no such gaps, this can cause most of the
-        error.
+        Distance in x pixels. For Rand error and variation of information, predicted background within this distance of
+        a predicted cell counts as part of the cell. With 0, as in scikit-image, all gaps between predicted cells form
+        one region, which contains pixels of most true cells; if the truth has no such gaps, this region can cause most
+        of the error.
 
     Raises
     ------
     ImageError
-        If shapes, axes or pixel sizes differ, an image is not a label image, or the tolerance is negative.
+        If shapes, axes or pixel sizes differ, an image is not a label image, or `tolerance` or `fill_gaps` is negative.
 
     Notes
     -----
@@ -112,7 +112,7 @@ def compare_labels(
 
 
 def boundary(labels: npt.NDArray[Any], known: Mask | None = None) -> Mask:
-    """Mark cell pixels that have a neighbour with another id along an axis; with `known`, both must be known pixels.
+    """Mark cell pixels that have a neighbour with another id along an axis; with `known`, both pixels must be known.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def boundary(labels: npt.NDArray[Any], known: Mask | None = None) -> Mask:
 
 
 def _inside(overlaps: Overlaps) -> tuple[Ints, Ints, Ints, Ints]:
-    """Return the pixels of each pair in true cells, of its true cell and of its predicted id, and the total."""
+    """Count pixels in true cells: those of each pair of ids, of its true cell and of its predicted id, and in total."""
     cell = overlaps.true > 0
     pixels = overlaps.pixels[cell]
     rows = np.unique(overlaps.true[cell], return_inverse=True)[1]
@@ -181,7 +181,7 @@ def _boundary_scores(
 
 
 def _share_near(edge: Mask, other: Mask, known: Mask | None, tolerance: float, sampling: tuple[float, ...]) -> float:
-    """Return the fraction of the known pixels of an edge that are within the tolerance of another edge."""
+    """Return the fraction of an edge's known pixels that are within the tolerance of another edge."""
     counted = edge if known is None else edge & known
     if not counted.any():
         return float("nan")

@@ -31,7 +31,7 @@ class Matching:
     Attributes
     ----------
     criterion, thresh : str, float
-        Score, and threshold at which cells match.
+        Name of the score, and smallest score at which two cells match.
     tp, fp, fn : int
         Number of matches, of unmatched predicted cells, and of unmatched true cells.
     n_true, n_pred : int
@@ -142,13 +142,15 @@ class Matching:
         Returns
         -------
         pandas.DataFrame
-            ``label`` (the predicted id, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` for an unmatched true cell),
-            ``outcome``, ``true`` and ``predicted`` ids (``Int64``, missing without a match), ``score`` (NaN without a
-            match), and the ``color`` of the outcome in :data:`~fijibridge.colors.OUTCOME_COLORS`. An unmatched true
-            cell is ``merged`` if more than half of it is in a predicted cell together with others, ``split`` if two or
-            more predicted cells are in it, otherwise ``missed``. An unmatched predicted cell is ``split`` if it is one
-            of several pieces of a true cell, ``merged`` if two or more true cells are in it, otherwise ``extra``. A
-            cell is in another one if more than half of it is; no overlap threshold needs tuning.
+            ``label`` (the predicted id, or ``"missed 7"``, ``"merged 7"``, ``"split 7"`` for the unmatched true cell
+            7), ``outcome``, ``true`` and ``predicted`` ids (``Int64``, missing without a match), ``score`` (NaN without
+            a match), and the ``color`` of the outcome in :data:`~fijibridge.colors.OUTCOME_COLORS`.
+
+            For the outcome, a cell is inside another cell if more than half of its pixels are, so no threshold needs
+            tuning. An unmatched true cell is ``merged`` if it is inside a predicted cell together with other true
+            cells, ``split`` if two or more predicted cells are inside it, otherwise ``missed``. An unmatched predicted
+            cell is ``split`` if it is inside a true cell together with other predicted cells, ``merged`` if two or more
+            true cells are inside it, otherwise ``extra``.
         """
         rows: list[tuple[Any, ...]] = [
             (str(pred), "matched", true, pred, score)
@@ -214,10 +216,11 @@ def match_labels(
         Label images of equal shape, 2D or 3D, 0 = background; ids may have gaps. Lazy (dask) images are read slab by
         slab.
     thresh
-        Minimum score at which two cells can match; each cell is in at most one match. For several thresholds, one
-        matching each is returned, but pixels are counted only once.
+        Smallest score at which two cells can match; each cell is in at most one match. Given several thresholds, the
+        function returns one matching for each of them, but counts the pixels only once, which saves time.
     criterion
-        ``"iou"``: intersection over union; ``"iot"``: over the true cell; ``"iop"``: over the predicted cell.
+        Score of two cells. ``"iou"``: their intersection divided by their union; ``"iot"``: divided by the true cell;
+        ``"iop"``: divided by the predicted cell.
     region
         Mask, non-zero where the truth is known. Other pixels do not count, and true and predicted cells with more than
         half of their pixels outside are left out.
@@ -231,8 +234,8 @@ def match_labels(
     Raises
     ------
     ImageError
-        If shapes, axes or pixel sizes differ, an image is not a label image, `thresh` is not between 0 and 1, or the
-        criterion is not known.
+        If shapes, axes or pixel sizes differ, an image is not a label image, `thresh` is not between 0 and 1, or
+        `criterion` is unknown.
 
     Notes
     -----
@@ -286,7 +289,7 @@ def _matching(overlaps: Overlaps, score: Floats, criterion: str, thresh: float, 
 
 
 def _independent_of_threshold(overlaps: Overlaps) -> dict[str, Any]:
-    """Return splits, merges and SEG scores.
+    """Return splits, merges and SEG scores, as arguments of :class:`Matching`.
 
     More than half of a cell can be in only one cell of the other image, so each cell has at most one holder.
     """

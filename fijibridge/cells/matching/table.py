@@ -21,8 +21,8 @@ def match_table(
     Parameters
     ----------
     matchings
-        One matching for each image name, or one for each of several thresholds: then the row shows the first threshold,
-        and the column ``ap`` the average precision over all.
+        For each image name, one matching, or one matching per threshold. With several thresholds, the row shows the
+        first threshold, and the column ``ap`` shows the average precision over all thresholds.
     groups
         Group of each image. If given, rows are sorted by group, with a row ``total <group>`` after each group.
 
@@ -31,13 +31,13 @@ def match_table(
     pandas.DataFrame
         Columns ``matched, GT, predicted, image, precision, recall, f1, pq, seg, splits, merges``, and ``ap`` if there
         are several thresholds. ``GT`` is the number of true cells, ``pq`` the panoptic quality, ``splits`` the number
-        of true cells that were split, ``merges`` that of predicted cells that merge true cells. The ratios in a total
-        are computed from summed counts; they are not means over images.
+        of true cells that were split, ``merges`` the number of predicted cells that merge true cells. The ratios in a
+        total are computed from summed counts; they are not means over images.
 
     Raises
     ------
     ImageError
-        If `matchings` does not map names to matchings, their criteria or thresholds differ, or an image has no group.
+        If `matchings` does not map names to matchings, criteria or thresholds differ, or an image has no group.
 
     Examples
     --------

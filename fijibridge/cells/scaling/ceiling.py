@@ -24,7 +24,7 @@ from fijibridge.renames import keyword_only
 
 METHODS = ("max", "mean", "mode")
 ENOUGH = 0.995
-"""Fraction of matched cells at which a factor is called good enough in the answer."""
+"""Smallest fraction of matched cells at which the answer calls a factor good enough."""
 
 # Minimum depth of a basin that becomes a cell, times the factor; a line 1 px wide covers 1 / factor of a block.
 _DEPTH = 0.35
@@ -66,13 +66,13 @@ def ceiling(
         ``"mode"``: the cells themselves, as the most frequent id of each block, upscaled with smooth outlines. This is
         the upper limit for networks that predict instances or affinities, whose boundaries run between pixels.
     thresh
-        IoU at which two cells match.
+        Smallest IoU at which two cells match.
     region
         Masks, one per label image, non-zero where the truth is known. Other pixels do not count.
     max_gap
         Unlabelled strips up to this width, in pixels, are membrane; by default, half the median cell width. Wider
-        strips are background: there is a membrane at the edge of the background, and its pixels, and regions in it, do
-        not count.
+        strips are background. There is a membrane at the edge of the background; pixels and regions inside the
+        background do not count.
 
     Returns
     -------
@@ -86,13 +86,13 @@ def ceiling(
     Raises
     ------
     ImageError
-        If there are no cells, an image has frames or channels, shapes or numbers of images differ, or a factor or
-        method is invalid.
+        If there are no cells, an image has frames or channels, `labels` and `region` differ in shape or number, or a
+        factor or method is invalid.
 
     Notes
     -----
-    Where cells touch, membranes are drawn 1 px wide. Errors of a real prediction are not included: that a method is
-    close to its ceiling says that the resolution suffices, not that little training does.
+    Where cells touch, membranes are drawn 1 px wide. Errors of a real prediction are not included, so a high fraction
+    shows that the resolution suffices, but not that a network can be trained easily.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def _pairs(labels: Images, region: Images | None) -> list[tuple[Array, Array | N
     regions: dict[Any, Array | None] = dict.fromkeys(images) if region is None else dict(_several(region))
     if regions.keys() != images.keys():
         raise ImageError(
-            f"labels are the images {list(images)[:9]}, but regions are {list(regions)[:9]}; expected one for each"
+            f"labels has images {list(images)[:9]}, but region has {list(regions)[:9]}; expected one region per image"
         )
     return [(image, regions[name]) for name, image in images.items()]
 
@@ -178,10 +178,10 @@ def _widths(labels: Labels) -> npt.NDArray[np.float64]:
 
 
 def _wide(unlabelled: Mask, max_gap: float) -> Mask:
-    """Return the unlabelled parts that are wider than the gap, by an opening with a disc.
+    """Return the unlabelled parts that are wider than `max_gap`, found by a morphological opening with a disc.
 
-    The core consists of the pixels that are more than half the gap away from all labelled pixels. Growing the core back
-    by the same distance restores the wide parts, but not gaps, which have no core.
+    The core consists of the pixels that are more than about half of `max_gap` away from all labelled pixels. Growing
+    the core back by the same distance restores the wide parts, but not gaps, which have no core.
     """
     from edt import edt
 

@@ -42,8 +42,9 @@ def downscale(image: ImageT, factor: Factor, method: str = "mean") -> ImageT:
     image
         Numbers or bool, with axes from ``t c z y x``; the axes of a plain array are the last of these.
     factor
-        One integer for y and x; or one per axis, ``{"z": 2, "y": 3, "x": 3}``, where missing axes are not scaled; or a
-        tuple for the last axes, ``(2, 3, 3)`` for z, y and x. 1 means that an axis is not scaled.
+        An integer for both y and x; or a mapping from axes to integers, such as ``{"z": 2, "y": 3, "x": 3}``, in which
+        missing axes are not scaled; or a tuple for the last axes, such as ``(2, 3, 3)`` for z, y and x. An axis with
+        the factor 1 is not scaled.
     method
         ``"mean"``: for intensities and probabilities; for a mask, the fraction of the block that it covers. A block
         that contains NaN becomes NaN.
@@ -94,8 +95,8 @@ def upscale(image: ImageT, factor: Factor, method: str = "nearest", shape: Seque
         beyond the outermost centres; returns ``float32`` or ``float64``, as "mean" does.
         ``"labels"``: for label images; gives smoother outlines than blocks, and keeps the dtype and all ids.
     shape
-        Shape of the result along all or the last axes, such as ``(Y, X)``; by default, ``n * f`` pixels along each
-        axis.
+        Shape of the result, along all axes or only the last ones, such as ``(Y, X)``. By default, an axis of n pixels
+        gets ``n * f`` pixels.
 
     Returns
     -------
@@ -154,7 +155,7 @@ def _numbers(pixels: Pixels, method: str, integers: bool) -> Pixels:
     """Refuse pixels that do not suit the method."""
     kinds = "biu" if integers else "biuf"
     if pixels.dtype.kind not in kinds:
-        wanted = "integers or bool: labels, classes, a mask" if integers else "real numbers or bool"
+        wanted = "integers or bool (labels, classes, masks)" if integers else "real numbers or bool"
         raise ImageError(f"method {method!r} is for {wanted}; the image has dtype {pixels.dtype}")
     if pixels.size == 0:
         raise ImageError(f"the image is empty, shape {pixels.shape}; expected at least one pixel")
@@ -168,7 +169,7 @@ def _factors(image: xr.DataArray, factor: Factor) -> list[int]:
         given = {str(d): f for d, f in factor.items()}
     elif isinstance(factor, list | tuple):
         if not 1 <= len(factor) <= len(dims):
-            raise ImageError(f"factor {tuple(factor)} is for {len(factor)} axes, but the image has {tuple(dims)}")
+            raise ImageError(f"factor {tuple(factor)} is for {len(factor)} axes, but the image has axes {tuple(dims)}")
         given = dict(zip(dims[-len(factor) :], factor, strict=True))
     else:
         given = {"y": factor, "x": factor}
@@ -195,8 +196,8 @@ def _full_shape(small: tuple[int, ...], factors: Sequence[int], shape: Sequence[
     fits = len(full) == len(small) and all(-(-n // f) == s for n, f, s in zip(full, factors, small, strict=True))
     if not fits:
         raise ImageError(
-            f"shape {tuple(shape)} downscaled by {tuple(factors)} is not the shape of the image, {small}: expected the "
-            f"shape before downscaling, along all or the last axes, at most {largest}"
+            f"shape {tuple(shape)} downscaled by {tuple(factors)} is not the shape of the image, {small}; expected the "
+            f"shape before downscaling, at most {largest}, for all axes or the last ones"
         )
     return full
 
@@ -253,8 +254,8 @@ def _along(pixels: Pixels, axis: int, f: int, join: np.ufunc, dtype: np.dtype[An
 def _mode(pixels: Pixels, factors: Sequence[int]) -> Pixels:
     """Return the most frequent value of each block.
 
-    All full blocks have the same size, as have the partial blocks at the end of each axis, so all blocks of the same
-    size are processed together.
+    All full blocks have the same size, and so do the partial blocks at the end of each axis. Therefore, all blocks of
+    the same size are processed together.
     """
     result = np.empty([-(-n // f) for n, f in zip(pixels.shape, factors, strict=True)], pixels.dtype)
     for part in product(*(_ends(n, f) for n, f in zip(pixels.shape, factors, strict=True))):
@@ -275,7 +276,7 @@ def _mode_of_full_blocks(pixels: Pixels, block: Sequence[int]) -> Pixels:
     high = pixels
     for axis, f in enumerate(block):
         low, high = _along(low, axis, f, np.minimum, low.dtype), _along(high, axis, f, np.maximum, low.dtype)
-    mixed = low != high  # most blocks have only one value: count values in the others
+    mixed = low != high  # most blocks have only one value; only in the others are values counted
     split = [size for n, f in zip(pixels.shape, block, strict=True) for size in (n // f, f)]
     blocks = pixels.reshape(split).transpose([*range(0, len(split), 2), *range(1, len(split), 2)])
     low[mixed] = _most_frequent(blocks[mixed].reshape(np.count_nonzero(mixed), int(np.prod(block))))

@@ -80,7 +80,7 @@ def grow_labels(labels: ImageT, landscape: Array | None = None, *, distance: flo
 
 def _small_ids(labels: npt.NDArray[Any]) -> Labels:
     if labels.size and labels.max() >= np.iinfo(np.int32).max:
-        raise ImageError(f"labels contains the id {labels.max()}; ids up to 2^31 - 2 can be grown: renumber the cells")
+        raise ImageError(f"labels contains the id {labels.max()}; expected ids up to 2^31 - 2: renumber the cells")
     return np.ascontiguousarray(labels, np.int32)
 
 

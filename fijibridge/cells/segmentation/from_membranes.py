@@ -1,4 +1,4 @@
-"""Convert drawn membranes to cells, to get ground truth if only membranes were annotated."""
+"""Convert drawn membranes to cells, which gives ground truth if only membranes were annotated."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def labels_from_membranes(
         Width of the largest gaps to close, in `unit`: the number of consecutive membrane pixels that may be missing,
         along an axis or a diagonal. Gaps between a membrane and the edge of the image or of `region` count too.
     min_size
-        Regions with fewer pixels are dropped. By default, regions that fit into a closed gap are dropped, with at most
-        ``close`` pixels (``close**2`` in 3D), since such regions may remain between two cuts.
+        Regions with fewer pixels are dropped. By default, regions of at most ``close`` pixels (``close**2`` in 3D) are
+        dropped, because regions that fit into a closed gap may remain between two cuts.
     region
-        Mask, non-zero where membranes were drawn; there are no cells elsewhere, and cells end at its edge.
+        Mask, non-zero where membranes were drawn. There are no cells elsewhere, and cells end at the edge of the mask.
     max_size
         Regions with more pixels are background; by default, there is no limit.
     unit
@@ -55,8 +55,8 @@ def labels_from_membranes(
     Raises
     ------
     ImageError
-        If `mask` contains more than two values, `close` is negative, the shapes differ, or the unit is physical and the
-        image has no pixel size.
+        If `mask` contains more than two values, `close` is negative, `mask` and `region` differ in shape, or `unit` is
+        physical and `mask` has no pixel size.
 
     Notes
     -----
@@ -110,7 +110,7 @@ def _as_mask(mask: Array) -> npt.NDArray[np.bool_]:
 
 
 def _cut_at_gaps(inside: npt.NDArray[np.bool_], gap: float, step: Spacing) -> npt.NDArray[np.int32]:
-    """Label the regions of the inside, cut at necks that are not wider than a gap."""
+    """Label the regions between membranes, and cut them at necks that are not wider than a gap."""
     import edt
     from skimage.segmentation import watershed
 

@@ -53,6 +53,7 @@ def label_cells(
         `membrane` is an index. The frames of a DataArray with an axis ``t`` are labelled independently: ids do not
         correspond between frames.
     method
+        One of the following; numbers in parentheses are defaults.
         ``"threshold"``: connected regions below the threshold; a single gap in a membrane merges two cells.
         ``"watershed"``, the default: cuts such regions where they are narrow. The distance from the membranes is
         smoothed by `sigma` (1.5), and each of its maxima that stands out by `h` (2) becomes one cell. Closes gaps, but
@@ -70,7 +71,7 @@ def label_cells(
         Membrane channel: a name in the DataArray's ``c`` coordinate, or an index. A plain array has channels only if
         this is an index.
     threshold
-        Pixels with at least this probability are membrane; the last three methods smooth the probability first.
+        Lowest probability of a membrane pixel; the last three methods smooth the probability first.
     sigma
         Standard deviation of the Gaussian smoothing, in pixels. Values above 0.5 flatten membranes that are 1 px wide
         to less than 0.5.
@@ -78,7 +79,7 @@ def label_cells(
         Height by which a maximum of the distance (in pixels), or depth by which a minimum of the probability, must
         stand out to become a cell.
     beta
-        Mean probability, from 0 to 1, at which a membrane separates two cells.
+        Lowest mean probability, from 0 to 1, of a membrane that separates two cells.
     grow
         Grow the cells into the membranes until a gap of 1 px is left; a number limits the growth, in pixels.
     min_size, max_size
@@ -104,9 +105,10 @@ def label_cells(
     Raises
     ------
     ImageError
-        If the channel does not exist, values are not finite or not between 0 and 1, the first axis of a plain array
-        sums to 1, like classes, and `membrane` is not an index, the last axis of a plain array contains colours, a
-        parameter is out of range or belongs to another method, or `unit` is physical and there is no pixel size.
+        If the channel does not exist, a value is not finite or not between 0 and 1, a parameter is out of range or
+        belongs to another method, or `unit` is physical and `prob` has no pixel size. Also if a plain array looks like
+        classes (its first axis sums to 1) while `membrane` is not an index, or like a colour image (its last axis
+        contains colours).
 
     Notes
     -----
@@ -141,7 +143,7 @@ def label_cells(
 def default_method(function: str) -> str:
     """Return the default method; warn, once per process and function, that version 0.1 had another default."""
     warnings.warn(
-        f"{function} without method= uses {DEFAULT_METHOD!r}; version 0.1 used 'threshold' here: name the method, "
+        f"{function} without method= uses {DEFAULT_METHOD!r}; version 0.1 used 'threshold' here: set "
         f"method={DEFAULT_METHOD!r} or method='threshold'",
         FijiBridgeWarning,
         stacklevel=4,  # the caller of the function, beyond renamed_keywords
@@ -219,7 +221,7 @@ def membrane_of(prob: ImageT, membrane: int | str) -> ImageT:
     refuse_channels_last(array.shape)
     if isinstance(membrane, (int, np.integer)):
         if array.ndim < 3 or not -len(array) <= membrane < len(array):
-            raise ImageError(f"there is no channel {membrane} in an array of shape {array.shape}")
+            raise ImageError(f"channel {membrane} does not exist in an array of shape {array.shape}")
         array = array[membrane]
     else:
         refuse_classes(array)
@@ -261,9 +263,9 @@ def _check_probability(array: npt.NDArray[Any]) -> None:
 def _channel(prob: xr.DataArray, name: int | str) -> xr.DataArray:
     if isinstance(name, (int, np.integer)):
         if not -prob.sizes["c"] <= name < prob.sizes["c"]:
-            raise ImageError(f"there is no channel {name} among {prob.sizes['c']}")
+            raise ImageError(f"channel {name} does not exist; expected one of 0 to {prob.sizes['c'] - 1}")
         return prob.isel(c=name, drop=True)
     names = [str(c) for c in prob.coords["c"].values] if "c" in prob.coords else []
     if name not in names:
-        raise ImageError(f"there is no channel named {name!r} among {names}: set membrane=<name or index>")
+        raise ImageError(f"channel {name!r} does not exist; the image has {names}: set membrane=<name or index>")
     return prob.isel(c=names.index(name), drop=True)

@@ -67,7 +67,7 @@ def _faces(labels: Labels, prob: Floats32, step: Spacing) -> tuple[Ints, Ints, F
 
 
 def join_weak(labels: Labels, prob: Floats32, beta: float, step: Spacing) -> Labels:
-    """Join regions until the mean membrane probability between any two that touch is at least `beta`.
+    """Join regions until the mean membrane probability between any two touching regions is at least `beta`.
 
     Parameters
     ----------
@@ -91,9 +91,9 @@ def join_weak(labels: Labels, prob: Floats32, beta: float, step: Spacing) -> Lab
     This is average linkage with boundaries weighted by their length: the "average" case of the generalised algorithm
     for signed graph partitioning, GASP (Bailoni et al. 2022, eq. 3), with ``prob - beta`` as the signed weight.
 
-    The mean of a joined boundary is a mean of its parts, so it can be below `beta` only if that of a part is. Regions
-    are therefore joined only within groups connected by boundaries below `beta`. A group that touches no unsure region
-    has the same cells as in the whole image, which limits how far the result depends on pixels outside a piece.
+    The mean of a joined boundary is a weighted mean over its parts, so it can be below `beta` only if a part is.
+    Regions are therefore joined only within groups connected by boundaries below `beta`. A group that touches no unsure
+    region has the same cells as in the whole image, which limits how far the result depends on pixels outside a piece.
 
     Examples
     --------
@@ -142,14 +142,14 @@ def _linked(found: Boundaries, n: int, beta: float) -> Labels:
 
 
 def _bridges(found: Boundaries, n: int) -> Ints:
-    """Return pairs of 0-based regions that connect all parts of the graph to its first part."""
+    """Return pairs of regions, counted from 0, that connect all parts of the graph to its first part."""
     part = _parts(found.a, found.b, n, found.a > 0)
     first = np.unique(part, return_index=True)[1]
     return np.stack([np.repeat(first[:1], len(first) - 1), first[1:]], axis=1).astype(np.int64)
 
 
 def _contaminated(found: Boundaries, n: int, beta: float) -> npt.NDArray[np.bool_]:
-    """Mark regions connected by weak boundaries, directly or through others, to a region beside an unsure pixel."""
+    """Mark regions that weak boundaries connect, directly or through others, to a region beside an unsure pixel."""
     open_regions = found.b[found.a == UNSURE] - 1
     if not len(open_regions):
         return np.zeros(n, bool)

@@ -50,7 +50,7 @@ def make_parameters(
     Raises
     ------
     ImageError
-        If a parameter is unknown, out of range or belongs to another method, or `unit` is physical and there is no
+        If a parameter is unknown, out of range or belongs to another method, or `unit` is physical and `prob` has no
         pixel size.
     """
     check_names(own)
@@ -111,10 +111,10 @@ def _pixel_area(prob: Array, unit: str) -> float:
     if own == calibration.PIXEL:
         raise ImageError(
             f"sizes in {unit!r} need a pixel size, but prob has none: set it (in Fiji with Image > Properties..., in "
-            "Python with fijibridge.as_image(prob, pixel_size=0.2, unit='um')), or give the sizes in pixels, unit px"
+            "Python with fijibridge.as_image(prob, pixel_size=0.2, unit='um')), or give the sizes in the unit px"
         )
     if usual_unit(unit[:-1]) != usual_unit(own) or unit[-1:] != str(prob.ndim):
-        raise ImageError(f"sizes in {unit!r} do not fit prob with {prob.ndim} axes in {own}: use '{own}{prob.ndim}'")
+        raise ImageError(f"sizes in {unit!r} do not fit prob, with {prob.ndim} axes in {own}: use '{own}{prob.ndim}'")
     sizes: dict[str, Any] = calibration.pixel_size(prob) if isinstance(prob, xr.DataArray) else {}
     return float(np.prod([sizes[str(d)] for d in prob.dims])) if isinstance(prob, xr.DataArray) else 1.0
 

@@ -21,9 +21,10 @@ def flood_from_seeds(prob: Floats32, sides: Open, *, threshold: float, sigma: fl
     sides
         Open sides of the piece.
     threshold
-        Pixels whose smoothed probability is at least this are membrane.
+        Lowest smoothed probability of a membrane pixel.
     sigma, h
-        Standard deviation of the smoothing, and height by which a maximum of the distance must stand out, in x pixels.
+        Standard deviation of the smoothing, and height by which a maximum of the distance must stand out; both are in x
+        pixels.
     step
         Distance between pixels along each axis.
 
@@ -39,7 +40,8 @@ def flood_from_seeds(prob: Floats32, sides: Open, *, threshold: float, sigma: fl
     relief, unsure = smooth(prob, sigma, step, sides)
     inside = relief < threshold
     basins = find_basins(inside, 0, h, step, sides, unsure)
-    # A region that is a single basin would be filled by flooding from its middle: use all of it as seed, to save time.
+    # Flooding from the middle of a region that is a single basin would fill the region. All of it is used as the seed,
+    # which saves time.
     seeds = np.where(_alone(basins.labels, inside), basins.labels, _middles(basins, h)).astype(np.int32)
     if unsure is not None:
         seeds[unsure] = UNSURE

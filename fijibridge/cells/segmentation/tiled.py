@@ -1,11 +1,11 @@
 """Find the cells of images larger than memory, tile by tile, with the same result as for the whole image.
 
 The image is read in two passes. The first pass finds the cells of each tile with its halo, writes provisional numbers,
-and records in a summary which numbers denote the same cell: neighbouring tiles both have numbers in the ring of pixels
-around a tile's core. Sizes, holes and contacts with the edge are then evaluated for whole cells. The second pass grows
-the cells that are kept, in each tile with its halo. In both passes, pixels whose result may depend on pixels beyond the
-halo are UNSURE; if there is one in a core, or in the ring around it, an error suggests a larger halo. Seams are never
-approximate.
+and records in a summary which numbers denote the same cell. This is seen in the ring of pixels around a tile's core,
+because both neighbouring tiles number the cells there. Sizes, holes and contacts with the edge are then evaluated for
+whole cells. The second pass grows the cells that are kept, in each tile with its halo. In both passes, pixels whose
+result may depend on pixels beyond the halo are UNSURE. If a core or the ring around it contains such a pixel, an error
+suggests a larger halo, so that the result is never approximate at a seam.
 """
 
 from __future__ import annotations
@@ -57,11 +57,12 @@ class Piece:
     Attributes
     ----------
     core : tuple of slice
-        Pixels of the tile; every pixel of the image is in the core of exactly one piece.
+        The tile without its halo. Every pixel of the image is in the core of exactly one piece.
     box : tuple of slice
-        The core with its halo, clipped to the image.
+        The tile with its halo, clipped to the image.
     sides : tuple
-        Sides on which the image continues beyond the box, :data:`~fijibridge.cells.segmentation.flooding.Open`.
+        For each axis, whether the image continues before and after the box, in the form of
+        :data:`~fijibridge.cells.segmentation.flooding.Open`.
     """
 
     core: Box
@@ -81,7 +82,7 @@ class Piece:
         )
 
     def within(self, part: Box, whole: Box) -> Box:
-        """Return the slices of a part relative to a larger crop of the image."""
+        """Return the slices of a part of the image relative to a larger crop that contains the part."""
         return tuple(slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, whole, strict=True))
 
 
@@ -121,13 +122,14 @@ def label_cells_tiled(
     method, membrane
         As for :func:`fijibridge.label_cells`.
     out
-        Folder of the zarr array to write, which must not exist yet; by default, the result is kept in memory.
+        Folder for the resulting zarr array, which must not exist yet. By default, the result is kept in memory.
     tile
-        Size of a tile in pixels, one per axis or one for all; by default (1024, 1024) or (64, 256, 256). It affects the
-        memory needed, not the result.
+        Size of a tile in pixels: one number per axis, or one number for all axes. The default is (1024, 1024) in 2D and
+        (64, 256, 256) in 3D. The size affects the memory needed, but not the result.
     halo
-        Width in pixels of the margin that is read around a tile, one per axis or one for all; by default 128 or
-        (48, 64, 64). The size of the largest cell plus the reach of the smoothing, 4 `sigma`, is usually enough.
+        Width in pixels of the margin that is read around a tile: one number per axis, or one number for all axes. The
+        default is 128 in 2D and (48, 64, 64) in 3D. The diameter of the largest cell plus the reach of the smoothing
+        (4 times `sigma`) is usually enough.
     **parameters
         All other parameters of :func:`fijibridge.label_cells`.
 
@@ -140,16 +142,17 @@ def label_cells_tiled(
     Raises
     ------
     ImageError
-        As for :func:`fijibridge.label_cells`, and if `out` exists, or the halo is too small to determine to which cell
-        a pixel of a tile belongs.
+        As for :func:`fijibridge.label_cells`, and if `out` exists, or the halo is too small to determine the cell of
+        every pixel of a tile.
 
     Notes
     -----
-    In each tile, every effect that pixels beyond the halo could have is followed through all steps (distance,
-    smoothing, maxima, flooding, boundaries) in its worst case, and must not reach the tile. The cells are then exactly
-    those of the whole image. Cells of neighbouring tiles are joined by connected components; sizes, holes and contacts
-    with the edge are evaluated for whole cells. ``"threshold"`` needs a halo only for growing. ``"agglomeration"``
-    needs the largest halo, since its reach is limited by chains of boundaries below `beta` rather than by cell size.
+    For each tile, the largest effect that pixels beyond the halo could have is followed through all steps (distance,
+    smoothing, maxima, flooding, boundaries). If it reaches the tile, an error is raised. Otherwise, the cells are
+    exactly those of the whole image. Cells of neighbouring tiles are joined by connected components; sizes, holes and
+    contacts with the edge are evaluated for whole cells. ``"threshold"`` needs a halo only for growing.
+    ``"agglomeration"`` needs the largest halo, because its reach is limited by chains of boundaries below `beta` rather
+    than by cell size.
 
     Memory: a few dozen bytes per pixel of a tile with its halo, and about 100 bytes per cell. Disk: temporarily 4 bytes
     per pixel, beside `out` or in the temporary folder.
@@ -175,17 +178,17 @@ def label_cells_tiled(
 
 
 def _per_axis(name: str, given: int | Sequence[int] | None, default: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a number of pixels for each axis."""
+    """Return one number of pixels per axis, given one number for all axes, one per axis, or None for the default."""
     if given is None:
         return default
     numbers = (given,) * len(default) if isinstance(given, (int, np.integer)) else tuple(given)
     if len(numbers) != len(default) or any(int(n) != n or n < 1 for n in numbers):
-        raise ImageError(f"{name} is {given}; expected a number of pixels of at least 1, or {len(default)} numbers")
+        raise ImageError(f"{name} is {given}; expected 1 or more pixels, or {len(default)} such numbers")
     return tuple(int(n) for n in numbers)
 
 
 def _source(prob: Any, membrane: int | str) -> tuple[xr.DataArray, Read]:
-    """Return the membrane channel, without reading it, and a function that reads a box of it."""
+    """Return the membrane channel without reading its pixels, and a function that reads a box of the channel."""
     has_channels = isinstance(membrane, (int, np.integer))
     if isinstance(prob, xr.DataArray):
         image = membrane_of(prob, membrane)
@@ -194,7 +197,7 @@ def _source(prob: Any, membrane: int | str) -> tuple[xr.DataArray, Read]:
         axes = ("c" if has_channels else "") + "zyx"[3 - prob.ndim + has_channels :]
         image = membrane_of(as_image(prob, axes if len(axes) == prob.ndim else None), membrane)
     if "t" in image.dims:
-        raise ImageError("prob is a time series: label one frame at a time, label_cells_tiled(prob.isel(t=0)) ...")
+        raise ImageError("prob is a time series; expected a single frame, such as label_cells_tiled(prob.isel(t=0))")
     if image.ndim not in (2, 3):
         raise ImageError(f"membrane probability has axes {image.dims}; expected (y, x) or (z, y, x)")
     guarded = not isinstance(prob, xr.DataArray) and not has_channels
@@ -233,7 +236,7 @@ def _find(read: Read, parameters: Parameters, cut: list[Piece], numbers: Labels)
 
 
 def _translated(local: Labels, part: Labels, numbers: Labels) -> Labels:
-    """Return, for each pixel, the number that its region got in a part of the piece; 0 if it has no pixel there."""
+    """Return, for each pixel, the number of its region in a part of the piece; 0 if the region is outside this part."""
     low = int(local.min())
     table = np.zeros(int(local.max()) - low + 1, np.int32)
     table[part - low] = numbers
@@ -273,8 +276,8 @@ def _must_be_sure(found: Labels, piece: Piece, step: str) -> None:
     if step == "grow":
         advice += ", or grow by a number of pixels, such as grow=5"
     raise ImageError(
-        f"to {step} the cells at {where} (pixels), a halo of {halo} px is too small, since cells, or the space between "
-        f"cells, extend farther from the tile: {advice}"
+        f"a halo of {halo} px is too small to {step} the cells at {where} (in pixels), because cells, or the space "
+        f"between cells, extend farther from the tile: {advice}"
     )
 
 
@@ -283,7 +286,7 @@ def _scratch(shape: tuple[int, ...], out: str | os.PathLike[str] | None) -> Iter
     """Yield a temporary array on disk and the array for the result, which is moved to its final path at the end."""
     target = None if out is None else Path(out)
     if target is not None and target.exists():
-        raise ImageError(f"{target} exists already: remove it, or choose another folder for the labels")
+        raise ImageError(f"{target} already exists: remove it, or choose another folder for the labels")
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".labels-", dir=None if target is None else target.parent))
@@ -307,7 +310,7 @@ def _new_zarr(path: Path, shape: tuple[int, ...]) -> Any:
 
 
 def _written(out: str | os.PathLike[str], image: xr.DataArray | None) -> Any:
-    """Open the written labels, with the calibration of the image; pixels are read when they are needed."""
+    """Open the written labels with the calibration of the image; pixels are read only when they are needed."""
     import zarr
 
     array: Any = zarr.open_array(Path(out), mode="r")

@@ -43,7 +43,7 @@ class Tuning:
         One row per combination: its parameters, ``matched, GT, predicted`` summed over the images, and ``precision,
         recall, f1, pq`` computed from these sums.
     best : dict
-        Method and parameters of the best combination, as arguments of :func:`fijibridge.label_cells`:
+        Method and parameters of the best combination. They are arguments of :func:`fijibridge.label_cells`:
         ``label_cells(prob, **tuning.best)``.
     metric : str
         Metric that was maximised.
@@ -73,7 +73,7 @@ class Tuning:
         return f"{text} ({'; '.join(ranges)})." if ranges else f"{text}."
 
     def _range(self, name: str, near: pd.Series[bool]) -> str:
-        """Return the range of a parameter in which the score is near the best, with the others at their best values."""
+        """Return the range of a parameter in which the score is near the best, if all others have their best values."""
         others = [o for o in self.varied if o != name]
         row = near.copy()
         for other in others:
@@ -99,26 +99,28 @@ def tune_segmentation(
     regions: Mapping[str, Array | None] | Sequence[Array | None] | None = None,
     membrane: int | str = "membrane",
 ) -> Tuning:
-    """Try combinations of parameters on images with known cells; return the scores of all and the best combination.
+    """Try combinations of parameters on images with known cells; return all scores and the best combination.
 
     Parameters
     ----------
     probs, truths
-        Membrane probabilities, as for :func:`fijibridge.label_cells`, and label images of the true cells, by name or in
-        the same order. Use images that the network was not trained on, such as validation images.
+        Membrane probabilities, as for :func:`fijibridge.label_cells`, and label images of the true cells. Both are
+        mappings with the same image names, or sequences in the same order. Use images that the network was not trained
+        on, such as validation images.
     method, membrane
         As for :func:`fijibridge.label_cells`.
     parameters
-        Parameters of :func:`fijibridge.label_cells`, each with the values to try or one fixed value. All combinations
-        are tried, numbers in ascending order. By default, the parameters of the method in :data:`GRIDS`.
+        Parameters of :func:`fijibridge.label_cells`, each with a sequence of values to try or one fixed value. All
+        combinations are tried; numbers are first sorted in ascending order. The default is the grid of the method in
+        :data:`GRIDS`.
     metric
         ``"f1"``, ``"pq"`` (panoptic quality), ``"precision"`` or ``"recall"``, computed from the summed counts of all
         images.
     thresh
-        IoU at which two cells match.
+        Smallest IoU at which two cells match.
     regions
-        Masks, non-zero where the truth is known, as for :func:`fijibridge.match_labels`; None for an image whose truth
-        is known everywhere.
+        Masks that are non-zero where the truth is known, as for :func:`fijibridge.match_labels`, with the same names or
+        in the same order as `probs`. The mask is None for an image whose truth is known everywhere.
 
     Returns
     -------
@@ -127,13 +129,15 @@ def tune_segmentation(
     Raises
     ------
     ImageError
-        If there are no images, the names or numbers of images differ, or a parameter or metric is unknown.
+        If there are no images, `probs`, `truths` and `regions` differ in names or number, or a parameter or `metric` is
+        unknown.
 
     Notes
     -----
-    Of several equally good combinations, the one in the middle is chosen: the one with the least sum of squared
-    distances to the others, in grid steps. At the edge of a plateau, the score could be lower for other images.
-    Combinations that differ only in growth and sizes share the search for cells.
+    Of several equally good combinations, the one in the middle is chosen, because the score at the edge of a plateau
+    could be lower for other images. The middle one has the smallest sum of squared distances to the others, measured in
+    grid steps. Combinations that find the same cells and differ only in later steps, such as growing, share the search
+    for cells, which saves time.
 
     Examples
     --------
@@ -193,11 +197,11 @@ def _together(
         named["regions"] = _named(regions)
     first = named["probs"]
     if not first:
-        raise ImageError("no images to tune on; expected at least one probability and its true cells")
+        raise ImageError("there are no images to tune on; expected at least one probability and its true cells")
     for role, images in named.items():
         if set(images) != set(first):
             alone = sorted(set(images) ^ set(first))
-            raise ImageError(f"probs and {role} differ: {alone[0]!r} is only in one of them")
+            raise ImageError(f"image {alone[0]!r} is only in one of probs and {role}; expected it in both")
     for name, prob in first.items():
         yield name, prob, named["truths"][name], named["regions"][name] if regions is not None else None
 
@@ -211,9 +215,9 @@ def _named(images: Any) -> dict[str, Any]:
 
 
 def _labelled(channel: Array, method: str, combinations: list[dict[str, Any]]) -> Iterator[tuple[int, Array]]:
-    """Yield the cells for each combination; the search is shared by combinations that find the same cells."""
+    """Yield the number and the cells of each combination; combinations that find the same cells share the search."""
     if isinstance(channel, xr.DataArray) and "t" in channel.dims:
-        raise ImageError("tune on single frames: prob.isel(t=0) and the true cells of that frame")
+        raise ImageError("a probability is a time series; expected one frame: prob.isel(t=0), with its true cells")
     array = checked(values(channel))
     checked_parameters = [make_parameters(channel, method, **c) for c in combinations]
     keys = [(p.threshold, *p.own.values()) for p in checked_parameters]  # what determines which cells are found
@@ -231,9 +235,9 @@ def _total(matchings: dict[str, Matching]) -> dict[str, Any]:
 
 
 def _middle_of_best(scores: npt.NDArray[np.float64], shape: tuple[int, ...]) -> int:
-    """Return the index of the best combination or, of several equally good ones, that of the one in the middle."""
+    """Return the index of the best combination or, of several equally good ones, the index of the one in the middle."""
     known = np.where(np.isnan(scores), -np.inf, scores)
     tied = np.flatnonzero(known >= known.max() - 1e-12) if np.isfinite(known.max()) else np.arange(len(known))
     steps = np.stack(np.unravel_index(tied, shape), axis=1) if shape else np.zeros((len(tied), 0))
-    centre = steps.mean(axis=0)  # the one nearest to their mean has the least sum of squares
+    centre = steps.mean(axis=0)  # the one nearest to their mean has the smallest sum of squares
     return int(tied[np.argmin(((steps - centre) ** 2).sum(axis=1))])

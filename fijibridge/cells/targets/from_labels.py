@@ -70,8 +70,8 @@ def membrane_target(
     Raises
     ------
     ImageError
-        If `membrane_width` is less than 1 px, the shapes differ, `labels` is a mask of cells without ids, or a length
-        is physical and the image has no pixel size.
+        If `membrane_width` is less than 1 px, `labels` and `region` differ in shape, `labels` is a mask of cells
+        without ids, or `unit` is physical and `labels` has no pixel size.
 
     Notes
     -----
@@ -82,7 +82,7 @@ def membrane_target(
     is 1 px wide; an odd width therefore becomes 1 px wider in the first case, an even width in the second.
 
     Distances take the pixel size into account: if slices are farther apart than pixels, a membrane has the same
-    physical width across slices as within them, but always includes the two pixels at the midline, or the one in a gap.
+    physical width across slices as within them. It always includes the two pixels beside the midline, or the one on it.
     The edge of a cell is half a step away from the centre of its outermost pixel, in the direction of the distance.
 
     Examples
@@ -138,7 +138,7 @@ def class_target(
 def distance_target(
     labels: ImageT, region: Array | None = None, *, unit: str = "px", normalise: bool = False
 ) -> ImageT:
-    """Return the depth of each pixel inside its cell.
+    """Return the depth of each pixel inside its cell: the distance from the nearest pixel outside the cell.
 
     Parameters
     ----------
@@ -160,8 +160,8 @@ def distance_target(
     Raises
     ------
     ImageError
-        If one cell fills the whole image, the shapes differ, `labels` is a mask of cells without ids, or the unit is
-        physical and the image has no pixel size.
+        If one cell fills the whole image, `labels` and `region` differ in shape, `labels` is a mask of cells without
+        ids, or `unit` is physical and `labels` has no pixel size.
 
     Examples
     --------
@@ -174,7 +174,7 @@ def distance_target(
     array = as_truth(labels)
     distance = to_other_labels(array, spacing(labels))
     if np.isinf(distance).any():
-        raise ImageError(f"cell {array.flat[0]} fills the whole image of shape {array.shape}: a distance needs an edge")
+        raise ImageError(f"cell {array.flat[0]} fills the whole image of shape {array.shape}; expected a pixel outside")
     if normalise:
         distance /= np.maximum(_largest_in_cell(distance, array), np.finfo(np.float32).tiny)
     else:
@@ -193,8 +193,9 @@ def affinity_target(
     labels
         (Y, X) or (Z, Y, X) label image, 0 = no cell.
     offsets
-        Steps from a pixel to its partner, in pixels along the axes of `labels`, one per channel. By default, the direct
-        neighbours (-1, 0), (0, -1), in 3D (-1, 0, 0), (0, -1, 0), (0, 0, -1).
+        For each channel of the result, the step from a pixel to its partner, as a number of pixels along each axis of
+        `labels`. By default, the partners are the direct neighbours (-1, 0), (0, -1), in 3D (-1, 0, 0), (0, -1, 0),
+        (0, 0, -1).
     region
         Mask, non-zero where the truth is known; pairs with an unknown pixel become :data:`IGNORE`.
 
@@ -208,8 +209,8 @@ def affinity_target(
     Raises
     ------
     ImageError
-        If an offset does not have one integer per axis or is 0, the shapes differ, or `labels` is a mask of cells
-        without ids.
+        If an offset does not have one integer per axis or is 0 along all axes, `labels` and `region` differ in shape,
+        or `labels` is a mask of cells without ids.
 
     Notes
     -----
@@ -269,7 +270,10 @@ def _near_midline(
 
 
 def _own_cell(labels: npt.NDArray[np.int_], max_gap: float, step: Spacing) -> tuple[npt.NDArray[np.int64], Floats32]:
-    """Return, for each pixel, the id of the nearest cell (-1 in wide background) and the distance from its edge."""
+    """Return, for each pixel, the id of the nearest cell (-1 in wide background) and the distance from the cell's edge.
+
+    The distance is 0 inside cells and in wide background.
+    """
     labels = labels.astype(np.int64)
     if not labels.any():
         return np.full(labels.shape, -1), np.zeros(labels.shape, np.float32)

@@ -40,15 +40,17 @@ def weight_map(
     w0
         Upper limit of the border term: its value in an infinitely narrow gap.
     sigma
-        Decay length of the border term with the sum of the distances to the two nearest cells, in `unit`.
+        Standard deviation, in `unit`, of the border term, which is a Gaussian function of the sum of the distances to
+        the two nearest cells.
     class_balance
-        False: return only the border term, which is 0 inside cells, to be added to other weights. True: return the
+        False: return only the border term, which is 0 inside cells and can be added to other weights. True: return the
         complete map for a loss, with the class weights of :func:`class_weights` added. An array with one weight per
-        class, such as the class weights of all targets of a data set: return the complete map with these weights.
+        class, for example the class weights of a whole data set: return the complete map with these class weights.
     target
         Class ids that the network learns, from :func:`fijibridge.membrane_target` or :func:`fijibridge.class_target`.
         Its membranes (1) count as outside the cells, its classes are balanced, and its unknown pixels get weight 0. By
-        default, the classes are outside (0) and inside a cell. Required if cells touch, since no pixel is between them.
+        default, the classes are outside (0) and inside (1) a cell. If cells touch, a target is required, because no
+        pixel is between them.
     region
         Mask, non-zero where the truth is known; other pixels get weight 0 and do not count in any class.
     unit
@@ -62,8 +64,8 @@ def weight_map(
     Raises
     ------
     ImageError
-        If `sigma` is not positive or `w0` is negative, cells touch and `target` is not given, the shapes differ,
-        `labels` is a mask of cells without ids, or the unit is physical and the image has no pixel size.
+        If `sigma` is not positive or `w0` is negative, cells touch and `target` is not given, shapes differ,
+        `labels` is a mask of cells without ids, or `unit` is physical and `labels` has no pixel size.
 
     Notes
     -----
@@ -183,7 +185,7 @@ def _border_term(cells: npt.NDArray[np.int_], w0: float, sigma: float, step: Spa
     if w0 <= _UNSEEN or not cells.any():
         return weights
     reach = sigma * math.sqrt(2 * math.log(w0 / _UNSEEN))
-    # d1 <= d2: farther than half the reach from the nearest cell, the sum of both exceeds the reach.
+    # Since d1 <= d2, the sum of both exceeds the reach wherever d1 exceeds half the reach.
     box = _box(cells, reach / 2, step)
     first, second = two_nearest(cells[box], step, reach)
     np.add(first, second, out=first)

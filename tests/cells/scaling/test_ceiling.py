@@ -130,7 +130,7 @@ def test_ids_of_any_size_give_the_same():
         (lambda: ceiling(grid(5), factors=[]), "integers of at least 1"),
         (lambda: ceiling(grid(5), methods=["best"]), "expected a list of some of"),
         (lambda: ceiling(grid(5), methods="max"), "expected a list of some of"),
-        (lambda: ceiling([grid(5)], region=[grid(5), grid(5)]), "expected one for each"),
+        (lambda: ceiling([grid(5)], region=[grid(5), grid(5)]), "expected one region per image"),
         (lambda: ceiling(grid(5), region=np.ones((2, 2))), "crop or resample"),
         (lambda: ceiling((grid(5) > 0) * np.uint8(255)), "binary mask"),
         (lambda: ceiling(np.ones((2, 2, 5, 5), int)), "several come as a list"),

@@ -128,10 +128,10 @@ def test_channels_by_name_and_index():
     assert pixel_size(labels) == {"y": 0.5, "x": 0.5}
     assert (labels.values == label_cells(both, "threshold", membrane=1)).all()
     assert (label_cells(named, "threshold", membrane=1) == labels).all()
-    with pytest.raises(ImageError, match="no channel named"):
+    with pytest.raises(ImageError, match=r"channel '.*' does not exist"):
         label_cells(named, "threshold", membrane="wall")
     for image in (both, named):
-        with pytest.raises(ImageError, match="no channel 7"):
+        with pytest.raises(ImageError, match="channel 7 does not exist"):
             label_cells(image, "threshold", membrane=7)
 
 

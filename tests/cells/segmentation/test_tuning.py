@@ -105,7 +105,7 @@ def test_what_is_tried_by_default_is_not_worse_than_the_defaults(images, method)
         ({"method": "minima", "parameters": {"h": 2}}, "h is 2; expected a probability"),
         ({"parameters": {"h": ()}}, "no values to try"),
         ({"probs": {}, "truths": {}}, "no images"),
-        ({"truths": {"a": np.ones((9, 9), int)}}, "only in one of them"),
+        ({"truths": {"a": np.ones((9, 9), int)}}, "only in one of probs and truths"),
         ({"probs": np.zeros((9, 9))}, "a list or a mapping"),
     ],
 )

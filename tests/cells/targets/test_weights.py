@@ -152,7 +152,7 @@ def test_bad_input():
         ({"sigma": 0}, "sigma is 0"),
         ({"w0": -1}, "w0 is -1"),
         ({"sigma": np.nan}, "sigma is nan"),
-        ({"unit": "um"}, "needs a pixel size, but this is a plain array"),
+        ({"unit": "um"}, "needs a pixel size, but the image is a plain array"),
         ({"unit": "parsec"}, "unit 'parsec'"),
         ({"region": np.ones((2, 2))}, "region"),
         ({"target": np.ones((2, 2), int)}, "target"),

@@ -80,7 +80,7 @@ def test_all_that_is_wrong_with_a_call_is_said_before_anything_is_done(clean, ra
     with pytest.raises(MacroError) as caught:
         clean.run_macro('a = 1;\nrun("FijiBridge Predict...", "model=/nowhere flips=perhaps tiles=3");\nrename("b");')
     told = str(caught.value)
-    assert "FijiBridge Predict...: no option 'tiles'" in told
+    assert "FijiBridge Predict...: option 'tiles' does not exist" in told
     assert "model is '/nowhere': there is no such file" in told
     assert "flips is 'perhaps'; expected true or false" in told
     assert "in line 2 of the macro" in told
@@ -144,7 +144,7 @@ def test_ctrl_c_within_a_verb_ends_the_macro_as_a_keyboard_interrupt(clean, own)
 def test_a_verb_may_itself_run_macros_and_verbs(clean, raw, own):
     def nested(image: Image) -> str:
         clean.run_macro('run("FijiBridge Inner...", "text=inner");')
-        with pytest.raises(MacroError, match="no option 'x'"):
+        with pytest.raises(MacroError, match="option 'x' does not exist"):
             clean.run_macro('run("FijiBridge Inner...", "x=1");')
         return clean.run_macro("return '' + nImages;")
 
@@ -156,7 +156,7 @@ def test_a_verb_may_itself_run_macros_and_verbs(clean, raw, own):
     own("Nested...", nested)
     assert clean.run_macro('run("FijiBridge Nested...", "image=raw.tif"); return "outer goes on";') == "outer goes on"
     assert told == ["inner"]
-    with pytest.raises(MacroError, match=r"no option 'y'.* in line 1 of the macro"):
+    with pytest.raises(MacroError, match=r"option 'y' does not exist.* in line 1 of the macro"):
         clean.run_macro('run("FijiBridge Nested...", "image=raw.tif"); run("FijiBridge Inner...", "y=1");')
 
 

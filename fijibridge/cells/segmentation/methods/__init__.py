@@ -4,8 +4,8 @@ To add a method, write a file in this folder, named after the method, that defin
 :class:`~fijibridge.cells.segmentation.methods.method.Method`; ``watershed.py`` is a short example. Then add its name to
 :data:`MethodName`. Functions, verbs, menus, the command line, tuning grids and docs read the rest from ``METHOD``.
 
-The file of a method is imported when the method is first used; it imports numpy and scipy only inside ``find``, so that
-the command line can list all methods without delay.
+A method's file is imported when the method is first used. The file imports numpy and scipy only inside ``find``, so
+that the command line can list all methods without delay.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEFAULT_METHOD: MethodName = "watershed"
 EdgeCells = Literal["keep", "remove"]
 """Treatment of cells that touch the edge of the image, as a type."""
 THRESHOLD = 0.5
-"""Default membrane probability at which a pixel is membrane, for every method and interface."""
+"""Default of the lowest probability of a membrane pixel, for every method and interface."""
 
 
 def method_names() -> tuple[str, ...]:
@@ -60,7 +60,7 @@ def summaries() -> dict[str, str]:
 
 
 def method_parameters() -> dict[str, dict[str, Parameter]]:
-    """Return the parameters that only some methods have, by name of the parameter and then of each such method.
+    """Return the parameters that only some methods have: for each name, the parameter of each method that has it.
 
     Examples
     --------

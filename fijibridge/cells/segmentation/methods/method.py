@@ -22,7 +22,7 @@ WIDTHS = (0.5, 1.0, 2.0, 3.0)
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a method, in addition to those that all methods have; it is never negative.
+    """A parameter of a method, in addition to those that all methods have; its value is never negative.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Parameters:
     method : str
         Name of the method.
     threshold : float
-        Membrane probability at which a pixel is membrane.
+        Lowest probability of a membrane pixel.
     own : mapping
         Value of each parameter that the method itself defines; ``parameters["h"]`` is short for ``own["h"]``.
     grow : float
@@ -92,7 +92,7 @@ class Method:
     parameters : mapping
         Parameters in addition to those that all methods have.
     grid : mapping
-        Values that :func:`fijibridge.tune_segmentation` tries by default; they include the default parameters.
+        Values that :func:`fijibridge.tune_segmentation` tries by default, which include the defaults of `parameters`.
     covers : bool
         True if the cells cover the whole image, so that gaps are cut between them; False if cells are between the
         membranes and grow into them.
