@@ -164,6 +164,6 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     first = run("--out", str(tmp_path / "1.html"), "--csv", str(tmp_path / "old.csv"))
     assert "truth: corrected" in first
     run("--out", str(tmp_path / "2.html"), "--before", str(tmp_path / "old.csv"), "--png", str(tmp_path / "2.png"))
-    assert "Beside the older table" in (tmp_path / "2.html").read_text(encoding="utf-8")
+    assert "Compared with the older table" in (tmp_path / "2.html").read_text(encoding="utf-8")
     assert (tmp_path / "2.png").stat().st_size > 1000
     assert PROVENANCE["corrected"] in (tmp_path / "1.html").read_text(encoding="utf-8")
