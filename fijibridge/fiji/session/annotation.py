@@ -13,6 +13,7 @@ from fijibridge.fiji.rois import Source
 from fijibridge.fiji.session.base import Base
 from fijibridge.fiji.windows import Which
 from fijibridge.image import Array
+from fijibridge.renames import renamed_keywords
 
 if TYPE_CHECKING:
     from fijibridge.dataset import Dataset
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
 class Annotation(Base):
     """Methods for drawing and correcting cells by hand."""
 
-    def edit_cells(self, cells: Array, title: Which = None) -> str:
+    @renamed_keywords(title="over")
+    def edit_cells(self, cells: Array, over: Which = None) -> str:
         """Make cells editable as ROIs, in an open image's overlay and, if Fiji has windows, in the ROI Manager.
 
         Parameters
         ----------
         cells
             Label image, (y, x) or (z, y, x).
-        title
+        over
             The open image; None for the active one. Its overlay and the ROI Manager are cleared first.
 
         Returns
@@ -43,7 +45,7 @@ class Annotation(Base):
         delete it and draw both parts.
         """
         self._ready()
-        return annotation.edit_cells(cells, title)
+        return annotation.edit_cells(cells, over)
 
     def corrected_cells(
         self, before: Array, title: Which = None, source: Source | Literal["labels"] | None = None

@@ -8,6 +8,7 @@ from fijibridge.fiji import rois as fiji_rois
 from fijibridge.fiji.rois import Colors, Source
 from fijibridge.fiji.session.base import Base
 from fijibridge.fiji.windows import Which
+from fijibridge.renames import renamed_keywords
 from fijibridge.rois import Roi
 
 
@@ -33,17 +34,18 @@ class Rois(Base):
         self._ready()
         return fiji_rois.copy_rois(source, title)
 
-    def add_rois(self, rois: Iterable[Roi] | Roi, title: Which = None, colors: Colors | None = None) -> None:
+    @renamed_keywords(title="over")
+    def add_rois(self, rois: Iterable[Roi] | Roi, over: Which = None, colors: Colors | None = None) -> None:
         """Add ROIs to an image's overlay, and to the ROI Manager where there is a display.
 
         Parameters
         ----------
         rois
             ROIs in pixel coordinates of the image.
-        title
+        over
             The image; None for the active one.
         colors
             Matplotlib colours by ROI name, such as ``{"7": "red"}``. By default, each ROI keeps its own colour.
         """
         self._ready()
-        fiji_rois.add_rois(rois, title, colors)
+        fiji_rois.add_rois(rois, over, colors)

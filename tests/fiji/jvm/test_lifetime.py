@@ -191,7 +191,7 @@ def test_images_made_in_a_loop_do_not_pile_up(python):
         def cycle(i):
             fiji.show(np.full((4, 600, 600), i % 200, np.uint8), name=f"image {i}")
             fiji.image(f"image {i}")
-            fiji.add_rois(fb.labels_to_rois(labels), title=f"image {i}")
+            fiji.add_rois(fb.labels_to_rois(labels), over=f"image {i}")
             fiji.rois("overlay", title=f"image {i}")
             fiji.close_image(f"image {i}")
 
