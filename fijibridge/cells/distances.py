@@ -157,7 +157,7 @@ def two_nearest(labels: npt.NDArray[np.int_], step: Spacing, reach: float = math
 def nearest_other(
     own: npt.NDArray[np.int_], source: npt.NDArray[np.bool_], step: Spacing, reach: float = math.inf
 ) -> Floats32:
-    """Return the distance of each pixel from the nearest source pixel outside its own region.
+    """Return each pixel's distance from the nearest source pixel in another region.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What scores mean, depending on the provenance of the truth."""
+"""Meaning of scores, depending on the provenance of the truth."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ PROVENANCE = {
     ),
     "unknown": "The origin of the truth is not recorded: set provenance in the description of the images.",
 }
-"""What a score means, by the provenance of the truth."""
+"""Meaning of a score, by the provenance of the truth."""

@@ -303,7 +303,7 @@ def _scores(diagnosed: DiagnosedCase) -> dict[str, float]:
 SECTIONS: tuple[Section[SegmentationReport], ...] = (
     Section("provenance", "", _provenance),
     Section("segmentation/matches", "Matches", _matches),
-    Section("segmentation/beside", "Beside the older table", _beside, lambda report: report.before is not None),
+    Section("segmentation/beside", "Compared with the older table", _beside, lambda report: report.before is not None),
     Section("segmentation/curves", "", _curves),
     Section("segmentation/images", "", _images),
 )

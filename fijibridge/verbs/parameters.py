@@ -68,7 +68,7 @@ class Param:
     low, high
         Smallest and largest allowed value.
     label
-        Label in dialogs; by default, the name with spaces for underscores.
+        Label in dialogs; by default, the name with spaces instead of underscores.
     kind
         Kind of path that is expected.
     choices

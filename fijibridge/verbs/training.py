@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _WAIT = 0.2
 _SIDES = "one number for all axes, or one per axis, such as 16,128,128"
 _WAS = {"membrane_width": ("width",)}
-"""Former setting names, of version 0.1."""
+"""Former names of settings, from version 0.1."""
 
 
 class Trainings:

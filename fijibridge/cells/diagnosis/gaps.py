@@ -82,7 +82,7 @@ def find_gaps(
         Predicted membrane probability. If it is given, a membrane is broken where no pixel within 2 px reaches the
         threshold; otherwise, it is broken where the predicted cell continues across it.
     threshold
-        Lowest probability of a membrane pixel.
+        Smallest probability at which a pixel is membrane.
     max_gap
         Largest distance between true cells that share a membrane. Here, distances are in pixels along all axes.
     region

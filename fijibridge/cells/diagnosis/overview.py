@@ -112,7 +112,7 @@ def diagnose(
     thresh
         Smallest IoU at which two cells match.
     membrane_threshold
-        Lowest probability of a membrane pixel.
+        Smallest probability at which a pixel is membrane.
     membrane
         Membrane channel of `prob`, as for :func:`fijibridge.label_cells`.
     membrane_width
@@ -208,7 +208,7 @@ def explain(
     pixels
         Number of known pixels.
     threshold
-        Lowest probability of a membrane pixel.
+        Smallest probability at which a pixel is membrane.
     """
     if not matching.n_true or pixel_accuracy != pixel_accuracy:
         return "There are no true cells or no known pixels, so there is nothing to explain."

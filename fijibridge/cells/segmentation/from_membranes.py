@@ -41,7 +41,7 @@ def labels_from_membranes(
         Regions with fewer pixels are dropped. By default, regions of at most ``close`` pixels (``close**2`` in 3D) are
         dropped, because regions that fit into a closed gap may remain between two cuts.
     region
-        Mask, non-zero where membranes were drawn. There are no cells elsewhere, and cells end at the edge of the mask.
+        Mask, non-zero where membranes were drawn. There are no cells elsewhere; cells end at the edge of the region.
     max_size
         Regions with more pixels are background; by default, there is no limit.
     unit

@@ -71,7 +71,7 @@ def label_cells(
         Membrane channel: a name in the DataArray's ``c`` coordinate, or an index. A plain array has channels only if
         this is an index.
     threshold
-        Lowest probability of a membrane pixel; the last three methods smooth the probability first.
+        Smallest probability at which a pixel is membrane; the last three methods smooth the probability first.
     sigma
         Standard deviation of the Gaussian smoothing, in pixels. Values above 0.5 flatten membranes that are 1 px wide
         to less than 0.5.
@@ -79,7 +79,7 @@ def label_cells(
         Height by which a maximum of the distance (in pixels), or depth by which a minimum of the probability, must
         stand out to become a cell.
     beta
-        Lowest mean probability, from 0 to 1, of a membrane that separates two cells.
+        Smallest mean probability, from 0 to 1, at which a membrane separates two cells.
     grow
         Grow the cells into the membranes until a gap of 1 px is left; a number limits the growth, in pixels.
     min_size, max_size
@@ -263,7 +263,7 @@ def _check_probability(array: npt.NDArray[Any]) -> None:
 def _channel(prob: xr.DataArray, name: int | str) -> xr.DataArray:
     if isinstance(name, (int, np.integer)):
         if not -prob.sizes["c"] <= name < prob.sizes["c"]:
-            raise ImageError(f"channel {name} does not exist; expected one of 0 to {prob.sizes['c'] - 1}")
+            raise ImageError(f"channel {name} does not exist; expected an index from 0 to {prob.sizes['c'] - 1}")
         return prob.isel(c=name, drop=True)
     names = [str(c) for c in prob.coords["c"].values] if "c" in prob.coords else []
     if name not in names:

@@ -21,7 +21,7 @@ def flood_from_seeds(prob: Floats32, sides: Open, *, threshold: float, sigma: fl
     sides
         Open sides of the piece.
     threshold
-        Lowest smoothed probability of a membrane pixel.
+        Smallest smoothed probability at which a pixel is membrane.
     sigma, h
         Standard deviation of the smoothing, and height by which a maximum of the distance must stand out; both are in x
         pixels.

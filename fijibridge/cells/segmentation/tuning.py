@@ -136,8 +136,8 @@ def tune_segmentation(
     -----
     Of several equally good combinations, the one in the middle is chosen, because the score at the edge of a plateau
     could be lower for other images. The middle one has the smallest sum of squared distances to the others, measured in
-    grid steps. Combinations that find the same cells and differ only in later steps, such as growing, share the search
-    for cells, which saves time.
+    grid steps. Combinations that differ only in later steps, such as growing, share the search for cells, which saves
+    time.
 
     Examples
     --------
@@ -215,7 +215,7 @@ def _named(images: Any) -> dict[str, Any]:
 
 
 def _labelled(channel: Array, method: str, combinations: list[dict[str, Any]]) -> Iterator[tuple[int, Array]]:
-    """Yield the number and the cells of each combination; combinations that find the same cells share the search."""
+    """Yield the number and the cells of each combination; those that differ only in later steps share the search."""
     if isinstance(channel, xr.DataArray) and "t" in channel.dims:
         raise ImageError("a probability is a time series; expected one frame: prob.isel(t=0), with its true cells")
     array = checked(values(channel))

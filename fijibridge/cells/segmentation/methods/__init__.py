@@ -26,7 +26,7 @@ DEFAULT_METHOD: MethodName = "watershed"
 EdgeCells = Literal["keep", "remove"]
 """Treatment of cells that touch the edge of the image, as a type."""
 THRESHOLD = 0.5
-"""Default of the lowest probability of a membrane pixel, for every method and interface."""
+"""Default for the smallest probability at which a pixel is membrane, for every method and interface."""
 
 
 def method_names() -> tuple[str, ...]:

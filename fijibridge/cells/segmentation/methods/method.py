@@ -53,7 +53,7 @@ class Parameters:
     method : str
         Name of the method.
     threshold : float
-        Lowest probability of a membrane pixel.
+        Smallest probability at which a pixel is membrane.
     own : mapping
         Value of each parameter that the method itself defines; ``parameters["h"]`` is short for ``own["h"]``.
     grow : float
