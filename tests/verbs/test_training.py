@@ -11,7 +11,7 @@ import fijibridge as fb
 from fijibridge.errors import OptionError, RenamedWarning, TrainingError
 from fijibridge.nn.model import Model
 from fijibridge.nn.training import Settings
-from fijibridge.verbs import Call, ShowCurves, verb_named
+from fijibridge.verbs import Call, Offer, ShowCurves, verb_named
 from fijibridge.verbs.prediction import working
 from fijibridge.verbs.training import TRAININGS, sides
 from tests.verbs.conftest import call
@@ -41,8 +41,9 @@ def test_the_defaults_of_train_are_those_of_the_settings():
 
 def test_train_is_the_training_of_the_function(folder, tmp_path):
     steps, told = [], []
-    curves, said = call("train_u_net", None, Call(lambda *n: steps.append(n), told.append), folder=folder,
-                        out=str(tmp_path / "verb"), seed="3", membrane_width="2", **SMALL)  # fmt: skip
+    observed = Call(lambda *n: steps.append(n), told.append)
+    given = {"folder": folder, "out": str(tmp_path / "verb"), "seed": "3", "membrane_width": "2", **SMALL}
+    curves, said, *offers = call("train_u_net", None, observed, **given)
     torch.manual_seed(3)
     net = fb.UNet(depth=1, width=4)
     run = fb.train(net, fb.Dataset.open(folder), epochs=2, batches=3, batch=2, patch=(32, 32), forecast=False, seed=3,
@@ -54,6 +55,7 @@ def test_train_is_the_training_of_the_function(folder, tmp_path):
     assert list(curves.table) == ["train_loss"]
     assert curves.table["train_loss"].tolist() == run.history["train_loss"].tolist()
     assert said.text.startswith("all 2 epochs done")
+    assert offers == [Offer(verb, "model", given["out"]) for verb in ("predict", "predict_folder")]
     assert steps[-1] == (6, 6)
     assert told[-1].startswith("epoch 2: train_loss ")
     assert TRAININGS.running == []
@@ -63,20 +65,20 @@ def test_a_run_that_is_there_is_refused_replaced_or_resumed(folder, tmp_path):
     given = {"folder": folder, "out": str(tmp_path / "run"), **SMALL}
     pressed = Call()
     pressed._progress = lambda done, steps: pressed.stop.set() if done >= 4 else None
-    _, said = call("train_u_net", None, pressed, **{**given, "epochs": 40})
+    _, said, *_ = call("train_u_net", None, pressed, **{**given, "epochs": 40})
     assert said.text.startswith("cancelled by the user after")
     with pytest.raises(OptionError, match="already has a run: set existing=resume to continue it"):
         call("train_u_net", **{**given, "epochs": 40})
     begun = len(fb.read_record(tmp_path / "run").curves)
-    _, said = call("train_u_net", **{**given, "epochs": 40}, existing="resume")
+    _, said, *_ = call("train_u_net", **{**given, "epochs": 40}, existing="resume")
     assert said.text.startswith("all 40 epochs done")
     assert len(fb.read_record(tmp_path / "run").curves) == 41 > begun
     with pytest.raises(OptionError, match="already has a run: set existing=resume to continue it"):
         call("train_u_net", **given)
-    _, said = call("train_u_net", **given, existing="replace")
+    _, said, *_ = call("train_u_net", **given, existing="replace")
     assert said.text.startswith("all 2 epochs done")
     small = {key: value for key, value in given.items() if key not in ("depth", "channels")}
-    _, said = call("train_u_net", **{**small, "out": str(tmp_path / "warm")}, start=str(tmp_path / "run"))
+    _, said, *_ = call("train_u_net", **{**small, "out": str(tmp_path / "warm")}, start=str(tmp_path / "run"))
     assert said.text.startswith("all 2 epochs done")
 
 
