@@ -61,7 +61,9 @@ def _rois_of(cells: Any, image: Any) -> list[Roi]:
         return fiji_rois.copy_rois(cells, which)  # type: ignore[arg-type]
     rois = list(cells) if isinstance(cells, Sequence) else labels_to_rois(cells)
     if not all(isinstance(r, Roi) for r in rois):
-        raise RoiError("measure() expects a label image, a list that contains only fijibridge.Roi, or a source of ROIs")
+        raise RoiError(
+            "measure() expects a label image, a list that contains only fijibridge.Roi, or a source of ROIs such as 'manager'"
+        )
     if not rois:
         raise RoiError("there are no cells to measure")
     return rois

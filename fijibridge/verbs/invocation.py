@@ -36,9 +36,9 @@ def perform(verb: Verb, given: Mapping[str, Any], host: Host, call: Call | None 
     verb
         The verb.
     given
-        Options by name, as text or as values.
+        Value of each option by name; a value may be given as text.
     host
-        The caller.
+        Provides the images that options name, and shows the results.
     call
         Object that receives progress and status text, and can cancel the verb.
 
@@ -50,11 +50,11 @@ def perform(verb: Verb, given: Mapping[str, Any], host: Host, call: Call | None 
     Raises
     ------
     OptionError
-        If options are unknown, missing or invalid. The message lists all of them, and the verb has not run.
+        If any option is unknown, missing or invalid. The message lists every such option. The verb does not run.
     FijiBridgeError
-        If the verb raises it. The host then shows nothing.
+        If the verb raises it. The host then shows no results.
     Cancelled
-        If the caller cancelled the call.
+        If the verb was cancelled through `call`.
     """
     call = call or Call()
     values = prepared(verb, given, host)

@@ -72,7 +72,7 @@ def test_many_cells_are_seen_as_they_are_after_their_pixels_changed(clean, plane
 def test_labels_of_more_slices_than_the_image_has_are_refused(clean):
     for axes, shape in (("zyx", (3, 8, 8)), ("tcyx", (3, 2, 8, 8)), ("yx", (8, 8))):
         clean.show(fb.as_image(np.zeros(shape, np.uint8), axes), name="s")
-        with pytest.raises(ImageError, match=r"5 slices, 's' has [13]"):
+        with pytest.raises(ImageError, match=r"5 slices, but 's' has [13]"):
             clean.show_labels(np.ones((5, 8, 8), int), over="s")
     assert clean.titles() == ["s"]
 

@@ -21,7 +21,7 @@ def test_where_a_path_in_a_file_begins():
 
 def test_parts_of_what_has_none(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", WHOLE, photometric="minisblack")
-    with pytest.raises(DatasetError, match="is in a format without arrays or scenes inside"):
+    with pytest.raises(DatasetError, match="is in a format whose files do not contain arrays or scenes"):
         read_image(f"{tmp_path / 'a.tif'}:/raw")
     with pytest.raises(DatasetError, match="is a folder"):
         read_image(tmp_path)

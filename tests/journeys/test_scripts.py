@@ -139,4 +139,9 @@ def test_two_scripts_at_once_each_have_their_own_options_and_errors(session, eva
     """
     failed = [int(i) for i in evaluate["groovy"](code)]
     assert failed == [1, 3, 5, 7]
-    assert fb.Fiji.start(where, mode="headless").titles() == ["prob", "raw", "cells", "prob_cells"]
+    fiji = fb.Fiji.start(where, mode="headless")
+    assert fiji.titles()[:3] == ["prob", "raw", "cells"]
+    results = {title: fiji.array(title) for title in fiji.titles()[3:]}
+    assert "prob_cells" in results
+    assert set(results) <= {"prob_cells", "prob_cells-1", "prob_cells-2", "prob_cells-3"}, "one for each call at a time"
+    assert all((labels == results["prob_cells"]).all() for labels in results.values())

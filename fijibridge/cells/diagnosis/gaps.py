@@ -199,7 +199,10 @@ def _membranes(merge: _Merge, max_gap: float) -> dict[tuple[int, int], Ints]:
 
 
 def _gap(merge: _Merge, membrane: Ints, threshold: float) -> tuple[Ints, float] | None:
-    """Return the broken part of a membrane and its lowest probability; None if the predicted cell does not cross it."""
+    """Return the part of a membrane that the predicted cell crosses, and the lowest membrane probability in that part.
+
+    Return None if the cell does not cross the membrane.
+    """
     through = membrane[merge.inside.reshape(-1)[membrane]]
     if not len(through):
         return None

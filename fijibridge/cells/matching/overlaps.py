@@ -107,7 +107,7 @@ def count_overlaps(true: Array, pred: Array, *, region: Array | None = None, min
     region
         Mask, non-zero where the truth is known; other pixels count only towards the size of a cell.
     min_size
-        Cells with fewer pixels are dropped; pixels outside the region count for this.
+        Cells with fewer pixels do not count as cells; pixels outside the region count for this.
 
     Raises
     ------

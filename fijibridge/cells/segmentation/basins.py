@@ -161,7 +161,7 @@ def _followed(target: Ints, inside: Mask, doubt: Mask | None) -> tuple[Ints, Mas
 
 
 def _merged(summit: Ints, doubt: Mask | None, depth: Floats32, inside: Mask, h: float) -> Basins:
-    """Join the basins whose maximum does not stand out by `h`; label the others in the order of their maxima.
+    """Join each basin that rises less than `h` above a saddle to its neighbour; number the others by position.
 
     Parameters
     ----------
@@ -174,8 +174,9 @@ def _merged(summit: Ints, doubt: Mask | None, depth: Floats32, inside: Mask, h: 
     -----
     Basin 0 represents all unsure pixels. It counts as infinitely high, since unsure pixels may belong to a basin that
     rises to any height outside the piece. A basin that rises less than `h` above its saddle with the unsure pixels
-    therefore joins them, and gets the label UNSURE. A basin that rises higher stays separate whatever is outside the
-    piece, so it is also a basin of the whole image.
+    therefore joins them and gets the label UNSURE, unless a higher saddle has joined it to a known basin that stands
+    out. A basin that rises by `h` or more stays separate whatever is outside the piece, so it is also a basin of the
+    whole image.
     """
     # `ids` are the places of the maxima, `basin` numbers them from 1, and `peaks` is the height of each basin.
     ids, basin = _numbered(summit, inside, doubt)
@@ -185,7 +186,7 @@ def _merged(summit: Ints, doubt: Mask | None, depth: Floats32, inside: Mask, h: 
     # `group` is the label of each basin, UNSURE for those joined to basin 0; `top` is the peak of each label.
     group, top = _joined(a, b, saddle, peaks, h)
     labels = np.zeros(summit.shape, np.int32)
-    known = basin >= 0
+    known = basin >= 0  # pixels outside `inside` have no basin, and keep the label 0
     labels[known] = group[basin[known]]
     if doubt is not None:
         labels[doubt] = UNSURE

@@ -47,7 +47,8 @@ def grow_labels(labels: ImageT, landscape: Array | None = None, *, distance: flo
         they run halfway everywhere. Labels grow from pixel to pixel, so a gap that runs neither along an axis nor
         diagonally may be up to 2 px off the exact midline.
     distance
-        Largest distance to grow, in pixels (x pixels, if pixels are calibrated and anisotropic).
+        Largest distance to grow, in pixels (x pixels, if pixels are calibrated and anisotropic). Only pixels within this
+        distance of some label are filled; along the valleys of a landscape, a label may fill pixels near another label.
 
     Returns
     -------
@@ -62,8 +63,8 @@ def grow_labels(labels: ImageT, landscape: Array | None = None, *, distance: flo
     Notes
     -----
     Where two grown labels meet, the higher of the two pixels is cleared: the one with the higher value in the
-    landscape, else the one farther from the labels, else the later one in the array. Pixels that were labelled before
-    are kept.
+    landscape; if these are equal, the one farther from the labels; if these are equal too, the later one in the array.
+    Pixels that were labelled before are kept.
 
     Examples
     --------
@@ -125,15 +126,16 @@ def flood(heights: Floats32, second: Floats32 | None, markers: Labels, mask: Mas
         Pixels are flooded from low to high; pixels of equal height in the order of `second`, and if that is equal too,
         in the order of the array.
     markers
-        Ids from 1; :data:`UNSURE` floods before all others.
+        Ids from 1; markers that are :data:`UNSURE` come first in the order, as if they were lowest.
     mask
         Pixels that may receive a label; markers need not be inside the mask.
 
     Notes
     -----
     Heights are replaced by ranks in the strict order, so that no two pixels are equal; any priority flood then gives
-    the same labels. Ranks start at 1; UNSURE pixels get the rank 0. A lower rank never shrinks the area that a marker
-    floods, so UNSURE covers at least every pixel that a label from outside could reach.
+    the same labels. Ranks start at 1; markers that are UNSURE get the rank 0, and the pixels that they flood keep their
+    own ranks. A lower rank of its markers never shrinks the area that a label floods, so UNSURE covers at least every
+    pixel that a label from outside could reach.
     """
     from skimage.segmentation import watershed
 

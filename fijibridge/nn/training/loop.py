@@ -51,7 +51,7 @@ class Abandoned(Exception):
 
 
 def fit(job: Job, recorder: Recorder) -> Ending:
-    """Train the network of a job; afterwards, the network has the weights of its best epoch.
+    """Train the network of a job; afterwards, it has the weights of its best epoch, or its last ones if none is best.
 
     Do not call this function on the main thread: there, Lightning would replace the signal handlers of the process.
 
@@ -87,7 +87,9 @@ def fit(job: Job, recorder: Recorder) -> Ending:
     # Without a best epoch, take the current weights: `judged` is the network with averaged weights if `ema` is set.
     job.net.load_state_dict(recorder.best_state or step.judged.state_dict())
     job.net.eval()
-    exhausted = isinstance(job.learn, UserBatches) and job.learn.ended  # the user's iterable ended before the epochs
+    exhausted = (
+        isinstance(job.learn, UserBatches) and job.learn.ended
+    )  # the user's batches ran out before the last epoch
     return explain(
         _with_failed_epoch(recorder), recorder.reason(exhausted), metric=job.settings.metric,
         patience=job.settings.patience, min_delta=job.settings.min_delta, warm=job.before is not None,
@@ -129,10 +131,10 @@ class Loop(Checkpoint):
                 on_validation_batch_end
             on_train_epoch_end                   # metrics, best weights, patience, checkpoint
 
-    Invariant: a checkpoint is written only between two steps, when the averaged weights are updated and the loss is
+    Invariant: a checkpoint is written only between two steps, after the averaged weights were updated and the loss was
     recorded. A resumed training therefore continues bit for bit like one that was never interrupted. (With several
-    processes, this holds for networks without random numbers of their own, such as dropout: a checkpoint contains the
-    random state of the first process.)
+    processes, it does so only if the network draws no random numbers, as dropout does: a checkpoint contains the random
+    state of the first process only.)
     """
 
     def __init__(self, job: Job, recorder: Recorder):
@@ -145,7 +147,8 @@ class Loop(Checkpoint):
         job = self.job
         if job.folder is not None and job.world > 1 and job.checkpoint is None and trainer.is_global_zero:
             # The model of an older run in this folder may be the network that the training starts from. By now, all
-            # processes have read it, so it can be deleted. A single process has deleted it in `recorder.begin`.
+            # processes have read it, so it can be deleted. If there is only one process, `recorder.begin` has already
+            # deleted it.
             (job.folder / FILE_NAME).unlink(missing_ok=True)
         assert self.recorder.measurement is not None
         self.recorder.measurement.began()
@@ -175,7 +178,11 @@ class Loop(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Record that this epoch was validated; else, Lightning still reports the loss of the previous validation."""
+        """Record that this epoch was validated.
+
+        Without this flag, an epoch that was not validated would get the loss of the previous validation, which
+        Lightning keeps.
+        """
         self._validated = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -190,7 +197,7 @@ class Loop(Checkpoint):
         metrics = self._metrics(trainer, step, epoch)
         recorder.keep_best(epoch, metrics, step.judged)
         lr = float(trainer.optimizers[0].param_groups[0]["lr"])
-        # The zero and the NaN only fix the order of the columns; metrics replace them.
+        # These fix the order of the columns; the NaN remains if the epoch was not validated.
         recorder.add({"epoch": epoch, "train_loss": 0.0, "val_loss": float("nan")} | metrics | {"lr": lr})
         assert recorder.measurement is not None
         recorder.measurement.epoch()

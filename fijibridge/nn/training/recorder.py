@@ -115,7 +115,10 @@ class Recorder:
     # --- during the training ----------------------------------------------------------------------------
 
     def step(self, number: int, loss: Tensor) -> None:
-        """Store the loss of a step and notify the observers; a KeyboardInterrupt in an observer stops training."""
+        """Store the loss of a step and notify the observers.
+
+        If an observer raises KeyboardInterrupt, the training ends after this step and its result is kept.
+        """
         self._losses.append(loss.detach())
         try:
             for observer in self.observers:

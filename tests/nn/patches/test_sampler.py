@@ -66,7 +66,7 @@ def test_patches_lie_on_known_truth():
     ("sample", "words"),
     [
         (Sample(np.zeros((1, 8, 8), np.float32), np.zeros((8, 9), np.uint8)), "do not fit"),
-        (Sample(np.zeros((1, 8, 8), np.float32), np.full((8, 8), IGNORE, np.uint8)), "known truth"),
+        (Sample(np.zeros((1, 8, 8), np.float32), np.full((8, 8), IGNORE, np.uint8)), "the truth is unknown everywhere"),
         (Sample(np.zeros((1, 8, 8), np.float32), np.zeros((8, 8), np.uint8), np.zeros((3, 3), np.float32)), "weight"),
     ],
 )

@@ -102,7 +102,7 @@ def test_host_memory_is_a_bound_of_a_training_by_hand(sampler):
 def test_dict_and_back():
     there = Forecast(100, 1.5, 10, None, 0.1, 2.0, 20.0)
     assert Forecast.from_dict(json.loads(json.dumps(there.to_dict())) | {"more": 1}) == there
-    with pytest.raises(TrainingError, match="without setup_s"):
+    with pytest.raises(TrainingError, match="lacks the fields setup_s"):
         Forecast.from_dict({"patches": 3})
 
 

@@ -153,7 +153,7 @@ def test_channels():
 
 
 def test_wrong_axes_and_values():
-    with pytest.raises(ModelError, match="'z' missing"):
+    with pytest.raises(ModelError, match="has no axis 'z'"):
         predict(model(dims=3, depth=1), noise(20, 30))
     with pytest.raises(ModelError, match="NaN"):
         predict(model(), np.full((8, 8), np.nan))
