@@ -62,7 +62,8 @@ def _rois_of(cells: Any, image: Any) -> list[Roi]:
     rois = list(cells) if isinstance(cells, Sequence) else labels_to_rois(cells)
     if not all(isinstance(r, Roi) for r in rois):
         raise RoiError(
-            "measure() expects a label image, a list that contains only fijibridge.Roi, or a source of ROIs such as 'manager'"
+            "measure() expects a label image, a list that contains only fijibridge.Roi, or a source of ROIs such as "
+            "'manager'"
         )
     if not rois:
         raise RoiError("there are no cells to measure")

@@ -123,7 +123,8 @@ def _content(source: Path, key: str | None) -> Content:
         return bioio.content(source, key)
     if key:
         raise DatasetError(
-            f"{source} is in a format whose files do not contain arrays or scenes to select: remove ':{key}' from the path"
+            f"{source} is in a format whose files do not contain arrays or scenes to select: remove ':{key}' from the "
+            "path"
         )
     return tiff.content(source) if suffix in TIFF else pictures.content(source)
 

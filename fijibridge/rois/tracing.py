@@ -164,9 +164,9 @@ def _walk(following: Ints, owner: Ints, place: Ints) -> tuple[Ints, Ints]:
     edges = csr_array((np.ones(n, np.int8), following.astype(np.int32), np.arange(n + 1, dtype=np.int32)), (n, n))
     n_loops, loop = connected_components(edges, connection="strong")
 
-    # A loop begins at its corner of the largest place, as in ImageJ. The outline of a cell therefore precedes its holes,
-    # whose corners all have smaller places. Of two corners at the same place, the one with the lower index is used,
-    # because it is assigned last; any fixed choice would do.
+    # A loop begins at its corner of the largest place, as in ImageJ. The outline of a cell therefore precedes its
+    # holes, whose corners all have smaller places. Of two corners at the same place, the one with the lower index is
+    # used, because it is assigned last; any fixed choice would do.
     farthest = np.full(n_loops, -1, np.int64)
     np.maximum.at(farthest, loop, place)
     candidates = np.flatnonzero(place == farthest[loop])[::-1]

@@ -47,8 +47,9 @@ def grow_labels(labels: ImageT, landscape: Array | None = None, *, distance: flo
         they run halfway everywhere. Labels grow from pixel to pixel, so a gap that runs neither along an axis nor
         diagonally may be up to 2 px off the exact midline.
     distance
-        Largest distance to grow, in pixels (x pixels, if pixels are calibrated and anisotropic). Only pixels within this
-        distance of some label are filled; along the valleys of a landscape, a label may fill pixels near another label.
+        Largest distance to grow, in pixels (x pixels, if pixels are calibrated and anisotropic). Only pixels within
+        this distance of some label are filled; along the valleys of a landscape, a label may fill pixels near another
+        label.
 
     Returns
     -------

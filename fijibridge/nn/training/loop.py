@@ -89,7 +89,7 @@ def fit(job: Job, recorder: Recorder) -> Ending:
     job.net.eval()
     exhausted = (
         isinstance(job.learn, UserBatches) and job.learn.ended
-    )  # the user's batches ran out before the last epoch
+    )  # the user's batches ran out early
     return explain(
         _with_failed_epoch(recorder), recorder.reason(exhausted), metric=job.settings.metric,
         patience=job.settings.patience, min_delta=job.settings.min_delta, warm=job.before is not None,
