@@ -87,9 +87,7 @@ def fit(job: Job, recorder: Recorder) -> Ending:
     # Without a best epoch, take the current weights: `judged` is the network with averaged weights if `ema` is set.
     job.net.load_state_dict(recorder.best_state or step.judged.state_dict())
     job.net.eval()
-    exhausted = (
-        isinstance(job.learn, UserBatches) and job.learn.ended
-    )  # the user's batches ran out early
+    exhausted = isinstance(job.learn, UserBatches) and job.learn.ended  # the user's batches ran out early
     return explain(
         _with_failed_epoch(recorder), recorder.reason(exhausted), metric=job.settings.metric,
         patience=job.settings.patience, min_delta=job.settings.min_delta, warm=job.before is not None,
