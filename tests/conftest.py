@@ -166,7 +166,7 @@ def window(warm_python, display, tmp_path) -> Callable[..., subprocess.Completed
     from tests.people import HEAD
 
     def run(body: str, **environment: str):
-        options = f"-Duser.home={tmp_path}"
+        options = f"-Duser.home={tmp_path} -XX:TieredStopAtLevel=1"  # it ends before the better compiler pays
         environment = {"JAVA_TOOL_OPTIONS": options, "FOLDER": str(tmp_path), **environment}
         return warm_python.run(HEAD + textwrap.dedent(body), DISPLAY=display, cwd=ROOT, **environment)
 

@@ -102,23 +102,29 @@ def test_work_that_is_interrupted_ends_with_keyboardinterrupt_and_the_session_li
         assert kernel("print(fb.predict(model, tissue.image).shape)") == "(2, 96, 96)\n"
 
 
-@pytest.mark.parametrize("way", ["restart", "shutdown", "kill"])
-def test_a_kernel_that_ends_in_the_middle_leaves_nothing(ours, way):
-    before = processes()
-    kernel = Kernel()
-    kernel(START)
+def work_on(kernel: Kernel) -> int:
+    """Let a kernel train, show images and run a macro; return the id of its process."""
     kernel("run = " + TRAINING[:-1] + ", background=True)")
     kernel("fiji.show(np.zeros((50, 60)), name='a'); fiji.run_macro('newImage(\"b\", \"8-bit\", 9, 9, 1);')")
     kernel("threading.Thread(target=lambda: fiji.run_macro('while (true) wait(10);'), daemon=True).start()")
-    pid = int(kernel("print(os.getpid())"))
+    return int(kernel("print(os.getpid())"))
+
+
+@pytest.mark.parametrize("now", [False, True], ids=["restarted and shut down", "killed"])
+def test_a_kernel_that_ends_in_the_middle_leaves_nothing(ours, now):
+    before = processes()
+    kernel = Kernel()
+    kernel(START)
+    pid = work_on(kernel)
     assert processes() != before
     shared = shared_memory()
-    if way == "restart":
+    if not now:
         kernel.restart()
         assert not Path(f"/proc/{pid}").exists()
         kernel(START)
         assert kernel("print(fiji.titles())") == "[]\n"
-    kernel.close(now=way == "kill")
+        work_on(kernel)
+    kernel.close(now=now)
     assert_nothing_is_left(before, shared)
     theirs = ("hsperfdata", "torchinductor")  # of Java and torch
     assert [p.name for p in (ours / "TMPDIR").iterdir() if not p.name.startswith(theirs)] == []

@@ -51,27 +51,16 @@ fiji.show(np.full((5, 6), 7, np.uint8), name="seven")
 """
 
 
-@pytest.fixture
-def here(python, tmp_path):
-    return lambda code: python(CODE + code, FOLDER=str(tmp_path), timeout=300).stdout.splitlines()
-
-
-def test_macros_and_scripts_call_the_process_that_started_fiji(here):
-    said = here(
-        """
+CALLS = """
 call = "run('FijiBridge Double It...', 'image=seven times={}')"
 print(scripts.speak("macro", call.format(3) + "; return getTitle() + ' ' + getValue('Max');"))
 print(scripts.speak("groovy", "ij.IJ." + call.format(4) + "; ij.IJ.getImage().getTitle()"))
 scripts.script(str(folder / file_name(made)), {"image": "seven", "times": 5})
 print(sorted(fiji.titles()), fiji.array("x5").max())
 """
-    )
-    assert said == ["x3 21", "x4", "['seven', 'x3', 'x4', 'x5'] 35"]
-
-
-def test_errors_end_who_called(here):
-    said = here(
-        """
+ERRORS = """
+print("---")
+before = fiji.titles()
 print(scripts.speak("macro", "run('FijiBridge Double It...', 'times=many'); return 'went on';"))
 for options in ("times=many", "times=-1", "image=gone"):
     try:
@@ -79,27 +68,40 @@ for options in ("times=many", "times=-1", "image=gone"):
         print("went on")
     except jpype.JException as error:
         print(error.getMessage())
-print(fiji.titles())
+print(fiji.titles() == before)
 """
-    )
-    assert said == [
-        "None",
-        "FijiBridge Double It...: times is 'many'; expected a whole number",
-        "FijiBridge Double It...: no image is so dark",
-        "FijiBridge Double It...: image: no open image 'gone'; open images: ['seven']",
-        "['seven']",
-    ]
-
-
-def test_an_error_of_a_macro_that_somebody_runs_keeps_the_images_from_the_second_call_on(here):
-    """Then the session has joined, and its own commands are called instead of the scripts."""
-    said = here(
-        """
+JOINED = """
+print("---")
 fiji._calls.enter()
 assert str(jpype.JClass("ij.Menus").getCommands().get(made.command)).startswith("ij.plugin.FijiBridge")
 print(scripts.speak("macro", "run('FijiBridge Double It...', 'times=many'); return 'went on';"))
-print([str(title) for title in jpype.JClass("ij.WindowManager").getImageTitles()])
+print([str(title) for title in jpype.JClass("ij.WindowManager").getImageTitles()] == before)
 """
-    )
-    assert said[0] != "went on"
-    assert said[1] == "['seven']"
+
+
+@pytest.fixture(scope="module")
+def said(python, tmp_path_factory) -> list[list[str]]:
+    """What each part of one session prints."""
+    folder = str(tmp_path_factory.mktemp("python_mode"))
+    lines = python(CODE + CALLS + ERRORS + JOINED, FOLDER=folder, timeout=300).stdout
+    return [part.splitlines() for part in lines.split("---\n")]
+
+
+def test_macros_and_scripts_call_the_process_that_started_fiji(said):
+    assert said[0] == ["x3 21", "x4", "['seven', 'x3', 'x4', 'x5'] 35"]
+
+
+def test_errors_end_who_called(said):
+    assert said[1] == [
+        "None",
+        "FijiBridge Double It...: times is 'many'; expected a whole number",
+        "FijiBridge Double It...: no image is so dark",
+        "FijiBridge Double It...: image: no open image 'gone'; open images: ['seven', 'x3', 'x4', 'x5']",
+        "True",
+    ]
+
+
+def test_an_error_of_a_macro_that_somebody_runs_keeps_the_images_from_the_second_call_on(said):
+    """Then the session has joined, and its own commands are called instead of the scripts."""
+    assert said[2][0] != "went on"
+    assert said[2][1] == "True"

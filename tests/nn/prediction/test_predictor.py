@@ -412,16 +412,16 @@ print(json.dumps({{"growth": watch.growth, "image": source.nbytes, "result": pro
 
 
 def test_memory_does_not_grow_with_the_image(python, tmp_path):
-    """An image of 200 MB with a result of 800 MB."""
+    """An image of 100 MB with a result of 400 MB."""
     growth = {}
-    for side in (2048, 10240):
+    for side in (2048, 7168):
         (tmp_path / str(side)).mkdir()
         told = python(LARGE.format(side=side, folder=tmp_path / str(side)), timeout=200, OMP_NUM_THREADS="1")
         growth[side] = json.loads(told.stdout)
-    assert growth[10240]["image"] > 200e6
-    assert growth[10240]["result"] > 800e6
-    assert growth[10240]["growth"] < 150e6
-    assert growth[10240]["growth"] < growth[2048]["growth"] + 60e6
+    assert growth[7168]["image"] > 100e6
+    assert growth[7168]["result"] > 400e6
+    assert growth[7168]["growth"] < 150e6
+    assert growth[7168]["growth"] < growth[2048]["growth"] + 60e6
 
 
 def test_padding_had_the_name_border():
