@@ -85,7 +85,7 @@ def main() -> None:
             [sys.executable, "-m", "fijibridge", "install-scripts", home], check=True, capture_output=True,
             env={**os.environ, **environment},
         )  # fmt: skip
-        jvm = other.Jvm(other.find_jars(), **environment)
+        jvm = other.Jvm(other.find_jars(), Path(temporary), **environment)
         print(f"{'':<44}{'here':>11}{'reference':>11}  ratio  (least to most)")
         stacks(jvm, home / FOLDER, rounds)
         labels(jvm, home / FOLDER, Path(temporary), rounds)
