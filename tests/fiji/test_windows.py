@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
+
+import numpy as np
+
 
 def test_the_window_clicked_last_is_the_active_image(window):
     window("""
@@ -95,3 +99,13 @@ def test_a_dialog_closed_by_its_button_is_a_no(window):
         threading.Thread(target=close, daemon=True).start()
         assert fiji.wait_for_user("Draw a cell") is False
     """)  # fmt: skip
+
+
+def test_patterns_are_those_of_fnmatch(clean):
+    titles = ["a.tif", "A.tif", "a[1].tif", "a1.tif", "b^&.tif", "a\\b", "c] d", "x-y", "a\nb", "(1+1)*.tif"]
+    for title in titles:
+        clean.show(np.zeros((2, 3), np.uint8), name=title)
+    patterns = ["*", "?.tif", "a*", "a[[]1].tif", "a[0-9].tif", "[!a]*", "[]]*", "*[]]*", "b[&^]?.tif", "[9-0]*", "a[1",
+                "x[!-]y", "x[a-]y", "*\\*", "(1+1)[*].tif", "[!]*", "[a-c]*", "a?b", ""]  # fmt: skip
+    for pattern in patterns:
+        assert clean.titles(pattern) == [t for t in titles if fnmatch.fnmatchcase(t, pattern)], pattern

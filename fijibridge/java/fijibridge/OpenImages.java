@@ -8,9 +8,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
 
 /** The open images, by title, pattern or id. */
 public final class OpenImages {
+    private static final Pattern NOTHING = Pattern.compile("(?!)");
+
     private OpenImages() {}
 
     /** Returns the open images in the order in which they were opened. */
@@ -104,7 +107,11 @@ public final class OpenImages {
                 i = end;
             }
         }
-        return Pattern.compile(regex.toString(), Pattern.DOTALL);
+        try {
+            return Pattern.compile(regex.toString(), Pattern.DOTALL);
+        } catch (PatternSyntaxException error) {  // a set such as [9-0], which no character is in
+            return NOTHING;
+        }
     }
 
     /** Returns the index of the ] that closes a [; -1 if there is none. A ] at the beginning belongs to the set. */
