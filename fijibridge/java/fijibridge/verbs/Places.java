@@ -61,13 +61,15 @@ public final class Places implements AutoCloseable {
     public String find(String name) {
         if (!known.containsKey(name)) {
             boolean replace = mayReplace(name);
+            String title;
             synchronized (CHOSEN) {
-                String title = replace && CHOSEN.add(name) ? name : free(name);
-                known.put(name, title);
-                if (!title.equals(name) && ask == null && isUnsavedResult(name))
-                    IJ.log("FijiBridge: '" + name + "' was changed and is not saved: the result is '" + title
-                        + "' (overwrite=true replaces it)");
+                title = replace && CHOSEN.add(name) ? name : free(name);
             }
+            known.put(name, title);
+            // outside of the lock, because ImageJ may open its log window
+            if (!title.equals(name) && ask == null && isUnsavedResult(name))
+                IJ.log("FijiBridge: '" + name + "' was changed and is not saved: the result is '" + title
+                    + "' (overwrite=true replaces it)");
         }
         return known.get(name);
     }
