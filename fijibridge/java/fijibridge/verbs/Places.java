@@ -67,7 +67,7 @@ public final class Places implements AutoCloseable {
             }
             known.put(name, title);
             // outside of the lock, because ImageJ may open its log window
-            if (!title.equals(name) && ask == null && isUnsavedResult(name))
+            if (!replace && ask == null && isUnsavedResult(name))
                 IJ.log("FijiBridge: '" + name + "' was changed and is not saved: the result is '" + title
                     + "' (overwrite=true replaces it)");
         }
