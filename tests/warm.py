@@ -8,12 +8,16 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import select
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -41,6 +45,7 @@ def main():
             os.chdir(task["cwd"])
             sys.argv = [task["script"], *task["arguments"]]
             return compile(open(task["script"]).read(), task["script"], "exec")
+        os.setpgid(child, child)  # it can be killed with all that it starts
         print(child, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
@@ -68,10 +73,15 @@ if code is not None:  # a child; to free all modules at its end takes Python sec
 class Script:
     """A script that runs."""
 
-    def __init__(self, server: subprocess.Popen[str], out: Path, err: Path):
-        assert server.stdout is not None
+    def __init__(self, server: subprocess.Popen[bytes], out: Path, err: Path):
         self._server, self._out, self._err = server, out, err
-        self.pid = int(server.stdout.readline())
+        self._status: int | None = None
+        self.pid = self._number()
+
+    def _number(self) -> int:
+        """Read the next line of the server, which writes the id of the script's process, then its exit status."""
+        assert self._server.stdout is not None
+        return int(self._server.stdout.readline())
 
     def lines(self, timeout: float = 240) -> Iterator[str]:
         """Yield what it prints, line by line, until it ends."""
@@ -87,24 +97,37 @@ class Script:
                 time.sleep(0.001)
         raise TimeoutError(f"the script still runs after {timeout} s: {self._err.read_text()}")
 
-    def wait(self) -> subprocess.CompletedProcess[str]:
-        """Wait for its end."""
-        assert self._server.stdout is not None
-        status = int(self._server.stdout.readline())
-        return subprocess.CompletedProcess([], status, self._out.read_text(), self._err.read_text())
+    def wait(self, timeout: float = 500) -> subprocess.CompletedProcess[str]:
+        """Wait for its end; kill it after a time."""
+        if self._status is None and not select.select([self._server.stdout], [], [], timeout)[0]:
+            self.kill()
+            raise TimeoutError(f"the script ran for {timeout} s, and was killed: {self._err.read_text()}")
+        if self._status is None:
+            self._status = self._number()
+        return subprocess.CompletedProcess([], self._status, self._out.read_text(), self._err.read_text())
+
+    def kill(self) -> None:
+        """Kill it, with all that it started, unless its end was awaited."""
+        if self._status is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._status = self._number()
 
 
 class WarmPython:
     """Runs scripts one after the other, each in a process of its own that need not import torch."""
 
-    def __init__(self, folder: Path):
-        self._folder, self._count = folder, 0
+    def __init__(self) -> None:
+        self._folder, self._count = Path(tempfile.mkdtemp(prefix="fijibridge-scripts-")), 0
+        self._last: Script | None = None
         self._server = subprocess.Popen(
-            [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )  # fmt: skip
 
     def start(self, code: str, *arguments: object, cwd: Path | None = None, **environment: str | None) -> Script:
-        """Start a script; a variable of the environment that is None is removed."""
+        """Start a script; a variable of the environment that is None is removed. A script left running is killed."""
+        if self._last is not None:
+            self._last.kill()
         self._count += 1
         script, out, err = (self._folder / f"{self._count}.{end}" for end in ("py", "out", "err"))
         script.write_text(textwrap.dedent(code))
@@ -114,9 +137,9 @@ class WarmPython:
             "environment": environment, "cwd": str(cwd or Path.cwd()),
         }  # fmt: skip
         assert self._server.stdin is not None
-        self._server.stdin.write(json.dumps(task) + "\n")
-        self._server.stdin.flush()
-        return Script(self._server, out, err)
+        self._server.stdin.write(json.dumps(task).encode() + b"\n")
+        self._last = Script(self._server, out, err)
+        return self._last
 
     def run(
         self, code: str, *arguments: object, status: int = 0, cwd: Path | None = None, **environment: str | None
@@ -133,13 +156,16 @@ class WarmPython:
 
     def close(self) -> None:
         """End the server; it has nothing to save, and would take seconds to free its modules."""
+        if self._last is not None:
+            self._last.kill()
         self._server.kill()
         self._server.communicate()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @cache
 def warm_python() -> WarmPython:
     """Return the server that all tests of a process share."""
-    server = WarmPython(Path(tempfile.mkdtemp(prefix="fijibridge-scripts-")))
+    server = WarmPython()
     atexit.register(server.close)
     return server
