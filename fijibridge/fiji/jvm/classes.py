@@ -166,8 +166,8 @@ def _refusals() -> tuple[Any, ...]:
 def _compile_again(error: BaseException) -> None:
     log.debug("compiling fijibridge's Java classes again: %s", error)
     compiler.drop(_folder())
-    _folder.cache_clear()
-    _loader.cache_clear()
+    for cached in (_folder, _loader, _load):  # else classes of two loaders would not know each other
+        cached.cache_clear()
 
 
 @cache
