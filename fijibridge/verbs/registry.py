@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from fijibridge.errors import Cancelled, OptionError, VerbError
 from fijibridge.renames import warn_renamed
 from fijibridge.verbs.parameters import INPUTS, OVERWRITE, Cells, Kind, Parameter, current_names, parameters_of
-from fijibridge.verbs.results import Measure, Outlines, Result, Say, ShowCurves, ShowTable, results_of
+from fijibridge.verbs.results import Measure, Offer, Outlines, Result, Say, ShowCurves, ShowTable, results_of
 
 log = logging.getLogger("fijibridge")
 
@@ -137,7 +137,7 @@ class Verb:
     def shows_images(self) -> bool:
         """Whether results may be images: true unless the return annotation excludes it."""
         returned = typing.get_type_hints(self.function).get("return")
-        others = (Say, str, type(None), Measure, Outlines, ShowTable, ShowCurves)
+        others = (Say, str, type(None), Measure, Offer, Outlines, ShowTable, ShowCurves)
         return returned not in others and getattr(returned, "__name__", "") not in ("DataFrame", "Series")
 
     @property

@@ -81,7 +81,7 @@ print([str(title) for title in jpype.JClass("ij.WindowManager").getImageTitles()
 
 @pytest.fixture(scope="module")
 def said(python, tmp_path_factory) -> list[list[str]]:
-    """What each part of one session prints."""
+    """Run the three parts in one session, and return the lines that each prints."""
     folder = str(tmp_path_factory.mktemp("python_mode"))
     lines = python(CODE + CALLS + ERRORS + JOINED, FOLDER=folder, timeout=300).stdout
     return [part.splitlines() for part in lines.split("---\n")]

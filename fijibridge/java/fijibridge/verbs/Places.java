@@ -30,7 +30,7 @@ public final class Places implements AutoCloseable {
     private boolean agreed;
 
     /**
-     * @param inputs images that the verb reads, which no result replaces
+     * @param inputs images that the verb reads; of these, a result replaces only the result of a verb
      * @param overwrite replace any other image with the title of a result, no matter who created or changed it
      * @param ask asks the user whether the image with a title, which has unsaved changes, may be replaced, and returns
      *     null if the user cancels; null to keep such images without asking
