@@ -132,6 +132,7 @@ class WarmPython:
         script, out, err = (self._folder / f"{self._count}.{end}" for end in ("py", "out", "err"))
         script.write_text(textwrap.dedent(code))
         out.touch()
+        err.touch()
         task = {
             "script": str(script), "out": str(out), "err": str(err), "arguments": [str(a) for a in arguments],
             "environment": environment, "cwd": str(cwd or Path.cwd()),

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 
 def test_a_script_that_a_test_leaves_running_is_killed_before_the_next(warm_python):
-    left = warm_python.start("import subprocess, time; subprocess.run(['sleep', '600'])")
+    left = warm_python.start("""
+        import subprocess
+        child = subprocess.Popen(["sleep", "600"])
+        print(child.pid, flush=True)
+        child.wait()
+    """)  # fmt: skip
+    child = int(next(left.lines()))
     assert warm_python.run("print('next')").stdout == "next\n"
     with pytest.raises(ProcessLookupError):
         os.kill(left.pid, 0)
     assert left.wait().returncode == -9
+    assert not Path(f"/proc/{child}/exe").exists(), "nor does what it started go on"
     assert warm_python.run("import sys; sys.exit(3)", status=3).returncode == 3
 
 
