@@ -75,6 +75,8 @@ def find(which: Which) -> Any:
         return classes.open_images().find(which)
     except classes.user_error() as error:
         raise NoImageError(str(error.getMessage())) from None
+    except OverflowError:
+        raise NoImageError(f"no open image has the id {which}; ids are 32-bit integers") from None
 
 
 # --- the active image -------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ _FOLDERS: dict[Part, tuple[str, ...]] = {
 }
 _LEVEL = "1.8"
 """Version of the Java language and of the class files. It is Java 8, because old versions of Fiji run on Java 8."""
+OLDEST_IMAGEJ = "1.53t"
+"""Oldest version of ImageJ for which the sources compile in our tests."""
 _TIMEOUT = 300
 """Time limit of one compilation, in seconds."""
 _ADVICE = (
@@ -127,7 +129,7 @@ def _compile(part: Part, target: Target, compiler: Path, out: Path) -> None:
     Raises
     ------
     StartError
-        If the compilation fails; the message contains the compiler's output.
+        If the compilation fails; the message contains the compiler's output, or the version of ImageJ if it is too old.
     """
     program = target.java / "bin" / ("java.exe" if sys.platform == "win32" else "java")
     command: list[str | Path] = [
@@ -141,6 +143,11 @@ def _compile(part: Part, target: Target, compiler: Path, out: Path) -> None:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StartError(f"the Java classes of fijibridge could not be compiled with {program}: {error}") from error
+    if done.returncode and target.imagej_version < OLDEST_IMAGEJ:
+        raise StartError(
+            f"fijibridge needs ImageJ {OLDEST_IMAGEJ} or newer, and this is {target.imagej_version}: update it with "
+            "Help > Update ImageJ..., or Help > Update... in Fiji"
+        )
     if done.returncode:
         raise StartError(
             f"the Java classes of fijibridge could not be compiled for Java {target.java_version} and ImageJ "

@@ -161,7 +161,7 @@ def read_request(asked: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``{"given": values by name}``.
+        ``{"given": values by name}``, with the current names of parameters.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def read_request(asked: Mapping[str, Any]) -> dict[str, Any]:
     else:
         given = with_variables(read_options(str(options)), _mapping(asked, "variables").get)
     verb.read(given)
-    return {"given": given}
+    return {"given": current_names(verb.options, given)[0]}
 
 
 def write_request(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,8 +200,12 @@ def write_request(asked: Mapping[str, Any]) -> dict[str, Any]:
     verb = _verb(asked)
     given, _ = current_names(verb.options, _mapping(asked, "given"))
     inputs = {p.name: given.get(p.name) for p in verb.parameters if p.kind in INPUTS}
-    options = write_options(verb, {**verb.read(given), **inputs})
-    return {"options": options or (" " if verb.parameters else "")}
+    return {"options": write_options(verb, {**verb.read(given), **inputs}) or without_dialog(verb)}
+
+
+def without_dialog(verb: Verb) -> str:
+    """Return the options of a call that gives none: a blank if the verb would otherwise open its dialog."""
+    return " " if verb.parameters else ""
 
 
 def _verb(asked: Mapping[str, Any]) -> Verb:

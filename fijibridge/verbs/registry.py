@@ -190,7 +190,13 @@ class Verb:
         return values
 
     def run(self, values: Mapping[str, Any], call: Call) -> list[Result]:
-        """Call the function with converted values, and return its results."""
+        """Call the function with converted values, and return its results.
+
+        Raises
+        ------
+        VerbError
+            If a result cannot be shown, or an ``Offer`` is for a parameter that does not exist.
+        """
         call.name = call.name or self.command.removesuffix("...")
         own = {parameter.name for parameter in self.parameters}
         arguments = {name: value for name, value in values.items() if name in own}
@@ -202,7 +208,11 @@ class Verb:
             p.name: values[p.name] for p in self.parameters if p.kind in INPUTS and values.get(p.name) is not None
         }
         renamed = _names_of_results(self.name, inputs)
-        return results_of(found, self.title.removesuffix("..."), first, self.gives_labels, renamed)
+        results = results_of(found, self.title.removesuffix("..."), first, self.gives_labels, renamed)
+        for result in results:
+            if isinstance(result, Offer):
+                _check_offer(self, result)
+        return results
 
 
 def _read(parameter: Parameter, value: Any) -> Any:
@@ -215,6 +225,14 @@ def _read(parameter: Parameter, value: Any) -> Any:
     if value is None:
         raise OptionError(f"{parameter.name} is missing; expected {parameter.expected}")
     return parameter.read(value)
+
+
+def _check_offer(verb: Verb, offer: Offer) -> None:
+    """Raise VerbError if no verb has the parameter of an offer."""
+    other = verb_named(offer.verb)
+    if all(parameter.name != offer.parameter for parameter in other.parameters):
+        names = ", ".join(parameter.name for parameter in other.parameters)
+        raise VerbError(f"{verb.command} offers {offer.parameter} to {other.command}; its parameters are {names}")
 
 
 def _names_of_results(verb: str, inputs: Mapping[str, Any]) -> dict[str, str]:

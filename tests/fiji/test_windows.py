@@ -5,6 +5,9 @@ from __future__ import annotations
 import fnmatch
 
 import numpy as np
+import pytest
+
+from fijibridge.errors import NoImageError
 
 
 def test_the_window_clicked_last_is_the_active_image(window):
@@ -101,11 +104,19 @@ def test_a_dialog_closed_by_its_button_is_a_no(window):
     """)  # fmt: skip
 
 
+@pytest.mark.parametrize("number", [-(10**10), -(10**30)])
+def test_an_id_beyond_the_range_of_java_is_no_image(clean, number):
+    with pytest.raises(NoImageError, match=f"no open image .*{number}"):
+        clean.image(number)
+
+
 def test_patterns_are_those_of_fnmatch(clean):
-    titles = ["a.tif", "A.tif", "a[1].tif", "a1.tif", "b^&.tif", "a\\b", "c] d", "x-y", "a\nb", "(1+1)*.tif"]
+    titles = ["a.tif", "A.tif", "a[1].tif", "a1.tif", "b^&.tif", "a\\b", "c] d", "x-y", "a\nb", "(1+1)*.tif",
+              "x\U0001f52c", "\U0001f52d"]  # fmt: skip
     for title in titles:
         clean.show(np.zeros((2, 3), np.uint8), name=title)
     patterns = ["*", "?.tif", "a*", "a[[]1].tif", "a[0-9].tif", "[!a]*", "[]]*", "*[]]*", "b[&^]?.tif", "[9-0]*", "a[1",
-                "x[!-]y", "x[a-]y", "*\\*", "(1+1)[*].tif", "[!]*", "[a-c]*", "a?b", ""]  # fmt: skip
+                "x[!-]y", "x[a-]y", "*\\*", "(1+1)[*].tif", "[!]*", "[a-c]*", "a?b", "",
+                "[z-ab]*", "[!z-a]*", "[a-c-e]*", "?\U0001f52c", "[\U0001f52c-\U0001f52d]*", "[!9-0]"]  # fmt: skip
     for pattern in patterns:
         assert clean.titles(pattern) == [t for t in titles if fnmatch.fnmatchcase(t, pattern)], pattern

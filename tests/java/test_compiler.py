@@ -14,10 +14,11 @@ from fijibridge.errors import StartError
 from fijibridge.imagej.installations import find_java
 from fijibridge.java import compiler, jars
 from fijibridge.java.compiler import Target
+from tests.worker.conftest import JARS
 
 pytestmark = pytest.mark.jvm
 
-IMAGEJ = "net.imagej:ij:1.54p"
+IMAGEJ, *FIJI = JARS
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,21 @@ def test_classes_are_of_java_8_and_compiled_once(target, empty, monkeypatch):
     assert not (folder / "fijibridge" / "foreign").exists(), "needs Appose, which this ImageJ lacks"
     monkeypatch.setattr(compiler, "_compile", None)
     assert compiler.compiled("session", target) == (folder, False)
+
+
+@pytest.mark.parametrize("version", [compiler.OLDEST_IMAGEJ, "1.54f"])
+@pytest.mark.parametrize("part", ["session", "foreign"])
+def test_older_imagej_has_all_that_the_sources_use(target, empty, part, version):
+    older = tuple(jars.jars_of([f"net.imagej:ij:{version}", *(FIJI if part == "foreign" else ())]))
+    folder, _ = compiler.compiled(part, Target(target.java, target.java_version, version, older))
+    assert (folder / "fijibridge" / "verbs" / "MacroRecorder.class").is_file()
+
+
+def test_an_imagej_that_is_too_old_is_told_to_be_updated(target, empty):
+    older = Target(target.java, target.java_version, "1.51n", tuple(jars.jars_of(["net.imagej:ij:1.51n"])))
+    with pytest.raises(StartError, match=r"needs ImageJ 1\.53t or newer, and this is 1\.51n: update it with Help"):
+        compiler.compiled("session", older)
+    assert not list(empty.glob("classes-*"))
 
 
 def test_other_versions_jars_or_sources_have_other_classes(target, tmp_path, monkeypatch):

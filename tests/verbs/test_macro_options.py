@@ -98,6 +98,6 @@ def test_the_recorder_writes_the_current_name_of_a_parameter():
 def test_a_script_of_version_0_1_sends_old_names():
     asked = {"verb": "show_errors", "options": "true=a.tif predicted=b.tif width=5"}
     with pytest.warns(RenamedWarning, match="width of FijiBridge Show Errors"):
-        assert read_request(asked)["given"] == {"true": "a.tif", "predicted": "b.tif", "width": "5"}
+        assert read_request(asked)["given"] == {"true": "a.tif", "predicted": "b.tif", "membrane_width": "5"}
     with pytest.raises(OptionError, match="membrane_width is 0"), pytest.warns(RenamedWarning):
         read_request({**asked, "options": "true=a.tif predicted=b.tif width=0"})

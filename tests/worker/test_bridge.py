@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -120,6 +122,20 @@ def test_a_value_by_the_name_of_an_older_version_is_not_ignored(jvm, run, kept):
     assert len(np.unique(kept("q_cells").values)) == 10
     run("Label_Cells...", **options, border="remove")
     assert len(np.unique(kept("q_cells").values)) == 5
+
+
+def test_an_image_by_the_name_of_an_older_version_is_found(jvm, run, home, tmp_path):
+    jvm("['one', 'two'].each { IJ.createImage(it, '8-bit ramp', 30, 20, 1).show() }; null")  # two is the active one
+    path = tmp_path / "kept"
+    with pytest.raises(ScriptFailed, match=r"picture: no open image 'three'"):
+        run("Keep_Renamed...", image="three", path=str(path))
+    run("Keep_Renamed...", image="one", path=str(path))
+    assert pickle.loads(path.read_bytes()).name == "one"
+    jvm(
+        "script(path, [image: WindowManager.getImage('one'), path: kept]); null",
+        path=str(home / FOLDER / "FijiBridge_Keep_Renamed....groovy"), kept=str(tmp_path / "object"),
+    )  # fmt: skip
+    assert pickle.loads((tmp_path / "object").read_bytes()).name == "one"
 
 
 def test_many_ids_are_painted(jvm, run, kept):

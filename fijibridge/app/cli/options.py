@@ -107,7 +107,9 @@ def signed(parameter: Parameter, unset: bool = False) -> Iterator[inspect.Parame
     default: Any = parameter.default
     kind = _type(parameter)
     shown: bool | str = True
-    if parameter.required:
+    if parameter.required and parameter.was:  # it may be given by a former name; see _with_current_names
+        default, kind = None, kind | None
+    elif parameter.required:
         default = inspect.Parameter.empty
     elif unset or default is None:
         shown = False if default is None else parameter.text(default)
@@ -128,7 +130,8 @@ def option(parameter: Parameter, name: str | None = None, **more: Any) -> Any:
     """Return typer's option for a parameter: flags, and help with unit and range; `more` is passed to typer."""
     word = (name or parameter.name).replace("_", "-")
     flags = f"--{word}/--no-{word}" if parameter.kind is Kind.flag else f"--{word}"
-    return typer.Option(flags, help=help_of(parameter), **more)
+    help = f"{help_of(parameter)} (required)" if parameter.required and parameter.was else help_of(parameter)
+    return typer.Option(flags, help=help, **more)
 
 
 def option_of(verb: Callable[..., Any], name: str) -> Any:
@@ -159,13 +162,16 @@ def _with_current_names(
     Raises
     ------
     OptionError
-        If an option is given by both names.
+        If an option is given by both names, or a required one by none.
     """
     sources = {name: context.get_parameter_source(name) for name in given}
     typed = {name: given[name] for name, source in sources.items() if source is not None and source.name == _TYPED}
     values, renamed = current_names(parameters, typed)
     for old, new in renamed.items():
         warn_renamed(_flag(old), _flag(new))
+    for parameter in parameters:
+        if parameter.required and parameter.was and values.get(parameter.name) is None:
+            raise OptionError(f"{_flag(parameter.name)} is missing; expected {parameter.expected}")
     earlier = {old for parameter in parameters for old in parameter.was}
     return {name: value for name, value in given.items() if name not in earlier} | values
 

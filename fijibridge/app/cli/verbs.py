@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from fijibridge.app.cli.options import dressed, plain, signed
-from fijibridge.verbs import Call, Say, Verb, all_verbs, perform
+from fijibridge.verbs import Call, Offer, Say, Verb, all_verbs, perform
 
 Out = Annotated[Path, typer.Option(help="folder for the results")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace files of the same names in --out")]
@@ -61,7 +61,7 @@ def command_name(verb: Verb) -> str:
 
 def only_says(verb: Verb) -> bool:
     """Return whether a verb returns text or nothing, so that there are no files to write."""
-    return typing.get_type_hints(verb.function).get("return") in (Say, str, type(None))
+    return typing.get_type_hints(verb.function).get("return") in (Say, Offer, str, type(None))
 
 
 def _command(verb: Verb) -> Any:

@@ -75,6 +75,11 @@ def dialog() -> Any:
     return _load("fijibridge.verbs.Dialog")
 
 
+def macro_recorder() -> Any:
+    """Return ``fijibridge.verbs.MacroRecorder``: lines for ImageJ's recorder."""
+    return _load("fijibridge.verbs.MacroRecorder")
+
+
 def places() -> Any:
     """Return ``fijibridge.verbs.Places``, which chooses the titles of results."""
     return _load("fijibridge.verbs.Places")

@@ -11,11 +11,11 @@ from typing import Any
 
 import jpype
 
-from fijibridge.errors import Cancelled, FijiBridgeError, OptionError
+from fijibridge.errors import Cancelled, FijiBridgeError
 from fijibridge.fiji import macros
 from fijibridge.fiji.jvm import classes
 from fijibridge.fiji.jvm.reflection import private_field
-from fijibridge.fiji.menu import dialog
+from fijibridge.fiji.menu import dialog, macro_recorder
 from fijibridge.fiji.menu.host import FijiHost, Session
 from fijibridge.fiji.menu.menu_bar import Menu
 from fijibridge.renames import rename_attributes
@@ -142,7 +142,8 @@ class Calls:
         with host.reserved(results, _overwrites(verb, values)):
             self._record(verb, values, host, caller, host.replaces)
             _give(results, host)
-        _stop_recording(verb.command)  # only now, because ImageJ does not record windows that a running command opens
+        # only now, because ImageJ does not record windows that a running command opens
+        macro_recorder.stop(verb.command)
 
     def _begin(self, verb: Verb, values: Mapping[str, Any], host: FijiHost) -> None:
         """Run a long verb on a new thread, which also shows its results or its error."""
@@ -157,7 +158,7 @@ class Calls:
                     self._failed(verb.command, Caller.person, error)
 
         self._record(verb, values, host, Caller.person, _overwrites(verb, values))
-        _stop_recording(verb.command)
+        macro_recorder.stop(verb.command)
         self._fiji.status(f"{verb.command.removesuffix('...')} has started")
         threading.Thread(target=work, name=f"fijibridge-{verb.name}", daemon=True).start()
 
@@ -170,20 +171,11 @@ class Calls:
 
     def _record(self, verb: Verb, values: Mapping[str, Any], host: FijiHost, caller: Caller, replaces: bool) -> None:
         """Record a call with its named options if ImageJ's recorder is open."""
-        if not bool(jpype.JClass("ij.IJ").recording()):
-            return
-        recorder = jpype.JClass("ij.plugin.frame.Recorder")
-        if caller is not Caller.person and not bool(recorder.recordInMacros):
+        if not macro_recorder.on_for(caller is Caller.person):
             return
         inputs = {p.name for p in verb.parameters if p.kind in INPUTS}
         written = {name: host.named.get(name) if name in inputs else value for name, value in values.items()}
-        if replaces:
-            written[OVERWRITE.name] = True
-        try:
-            line = dialog.recorded(verb, written, bool(recorder.scriptMode()))
-        except OptionError as error:
-            line = f"// {verb.command}: {error}\n"
-        recorder.recordString(line)
+        macro_recorder.record(verb, written | _recorded_overwrite(verb, replaces))
 
     # --- a script in Fiji's menu --------------------------------------------------------------------
 
@@ -195,7 +187,8 @@ class Calls:
         results = self._run(verb, values, Call(self._fiji.progress, self._fiji.status, lambda: bool(escape())))
         with host.reserved(results, _overwrites(verb, values)):
             _give(results, host)
-        return host.named | ({OVERWRITE.name: "true"} if host.replaces else {})
+        more = _recorded_overwrite(verb, host.replaces)
+        return host.named | {name: str(value).lower() for name, value in more.items()}
 
     # --- errors -------------------------------------------------------------------------------------
 
@@ -211,7 +204,7 @@ class Calls:
 
         The message is empty if the call was cancelled. None means that the caller continues.
         """
-        _stop_recording(command)
+        macro_recorder.stop(command)
         if caller is Caller.python:
             macros.note_cause(error)
         if isinstance(error, Cancelled):
@@ -262,6 +255,11 @@ def _overwrites(verb: Verb, values: Mapping[str, Any]) -> bool:
     return OVERWRITE in verb.options and bool(values.get(OVERWRITE.name, False))
 
 
+def _recorded_overwrite(verb: Verb, replaces: bool) -> dict[str, bool]:
+    """Return the option with which a recorded call replaces images with unsaved changes, too."""
+    return {OVERWRITE.name: True} if replaces and OVERWRITE in verb.options else {}
+
+
 def _give(results: list[Result], host: FijiHost) -> None:
     for result in results:
         host.give(result)
@@ -273,15 +271,6 @@ def _macro_of(caller: Caller) -> Any:
         return macros.macro_here()
     macro = jpype.JClass("ij.macro.Interpreter").getInstance() if caller is Caller.macro else None
     return None if isinstance(macro, classes.interpreter()) else macro  # one of ours belongs to another thread
-
-
-def _stop_recording(command: str) -> None:
-    """Prevent ImageJ from recording a command when it ends, because we have already recorded it."""
-    if not bool(jpype.JClass("ij.IJ").recording()):
-        return
-    recorder = jpype.JClass("ij.plugin.frame.Recorder")
-    if str(recorder.getCommand()) == command:
-        recorder.disableCommandRecording()
 
 
 def _variables_of(macro: Any) -> Callable[[str], str | None]:

@@ -11,7 +11,6 @@ from fijibridge.errors import Cancelled
 from fijibridge.fiji import windows
 from fijibridge.fiji.jvm import classes
 from fijibridge.verbs.dialog_fields import description
-from fijibridge.verbs.macro_options import write_options
 from fijibridge.verbs.registry import Verb
 
 
@@ -55,22 +54,6 @@ def may_replace(title: str) -> bool | None:
     """Ask the user whether an open image with unsaved changes may be replaced; None if they cancel."""
     answer = classes.dialog().mayReplace(title)
     return None if answer is None else bool(answer)
-
-
-def recorded(verb: Verb, values: Mapping[str, Any], in_script: bool) -> str:
-    """Return a call as a line of a macro or script, for ImageJ's recorder.
-
-    Raises
-    ------
-    OptionError
-        If a value cannot be written in a macro.
-    """
-    options = write_options(verb, values)
-    if not options and verb.parameters:
-        options = " "  # without options, the dialog would open when the macro is replayed
-    written = jpype.JClass("ij.plugin.frame.Recorder").fixString(options)
-    call = f'"{verb.command}", "{written}"' if options or in_script else f'"{verb.command}"'
-    return f"IJ.run({call});\n" if in_script else f"run({call});\n"
 
 
 def _java_verb(verb: Verb) -> Any:

@@ -8,12 +8,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 
 /** The open images, by title, pattern or id. */
 public final class OpenImages {
-    private static final Pattern NOTHING = Pattern.compile("(?!)");
-
     private OpenImages() {}
 
     /** Returns the open images in the order in which they were opened. */
@@ -44,7 +41,7 @@ public final class OpenImages {
     }
 
     /** Returns the open image with an id; null if it was closed. */
-    public static ImagePlus withId(int id) {
+    public static ImagePlus withId(long id) {
         for (ImagePlus imp : all()) if (imp.getID() == id) return imp;
         return null;
     }
@@ -65,7 +62,7 @@ public final class OpenImages {
      *
      * @throws UserError if there is none
      */
-    public static ImagePlus find(int id) {
+    public static ImagePlus find(long id) {
         ImagePlus imp = withId(id);
         return only(imp == null ? Collections.emptyList() : Collections.singletonList(imp), String.valueOf(id));
     }
@@ -93,31 +90,44 @@ public final class OpenImages {
 
     /** Returns a pattern with *, ?, [...] and [!...] as a regular expression; a [ that is not closed is a character. */
     private static Pattern compiled(String glob) {
+        int[] signs = glob.codePoints().toArray();  // a character beyond the BMP is two chars, but one sign
         StringBuilder regex = new StringBuilder();
-        for (int i = 0; i < glob.length(); i++) {
-            char c = glob.charAt(i);
-            int end = c == '[' ? endOfSet(glob, i) : -1;
-            if (c == '*') regex.append(".*");
-            else if (c == '?') regex.append('.');
-            else if (end < 0) regex.append(Pattern.quote(String.valueOf(c)));
+        for (int i = 0; i < signs.length; i++) {
+            int end = signs[i] == '[' ? endOfSet(signs, i) : -1;
+            if (signs[i] == '*') regex.append(".*");
+            else if (signs[i] == '?') regex.append('.');
+            else if (end < 0) regex.append(literal(signs[i]));
             else {
-                boolean negated = glob.charAt(i + 1) == '!';
-                String set = glob.substring(negated ? i + 2 : i + 1, end);
-                regex.append(negated ? "[^" : "[").append(set.replaceAll("([\\\\\\[\\]&^])", "\\\\$1")).append(']');
+                boolean negated = signs[i + 1] == '!';
+                regex.append(set(signs, negated ? i + 2 : i + 1, end, negated));
                 i = end;
             }
         }
-        try {
-            return Pattern.compile(regex.toString(), Pattern.DOTALL);
-        } catch (PatternSyntaxException error) {  // a set such as [9-0], which no character is in
-            return NOTHING;
-        }
+        return Pattern.compile(regex.toString(), Pattern.DOTALL);
     }
 
     /** Returns the index of the ] that closes a [; -1 if there is none. A ] at the beginning belongs to the set. */
-    private static int endOfSet(String glob, int begin) {
-        int first = begin + 1;
-        if (first < glob.length() && glob.charAt(first) == '!') first++;
-        return glob.indexOf(']', first + 1);
+    private static int endOfSet(int[] signs, int begin) {
+        int end = begin + 1;
+        if (end < signs.length && signs[end] == '!') end++;
+        for (end++; end < signs.length; end++) if (signs[end] == ']') return end;
+        return -1;
+    }
+
+    /** Returns the characters and ranges between two indices as a set. A range such as z-a contains no character. */
+    private static String set(int[] signs, int begin, int end, boolean negated) {
+        StringBuilder members = new StringBuilder();
+        for (int i = begin; i < end; i++) {
+            boolean range = i + 2 < end && signs[i + 1] == '-';
+            if (!range) members.append(literal(signs[i]));
+            else if (signs[i] <= signs[i + 2]) members.append(literal(signs[i])).append('-').append(literal(signs[i + 2]));
+            if (range) i += 2;
+        }
+        if (members.length() == 0) return negated ? "." : "(?!)";
+        return (negated ? "[^" : "[") + members + "]";
+    }
+
+    private static String literal(int sign) {
+        return String.format("\\x{%x}", sign);
     }
 }

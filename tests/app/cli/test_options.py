@@ -140,3 +140,26 @@ def test_an_option_may_have_its_old_name_but_not_both():
     assert got == {"size": 3}
     with pytest.raises(OptionError, match="width was renamed to size, and both are given: leave width out"):
         run("--width=5", "--size=3")
+
+
+def test_a_required_option_may_have_its_old_name():
+    def sized(call: Call, size: Annotated[int, Param("how large", "px", was=("width",))]) -> None: ...
+
+    own, got = typer.Typer(add_completion=False), {}
+
+    @own.command()
+    @takes(sized)
+    def made(**options: Any) -> None:
+        got.update(options)
+
+    def run(*arguments: str) -> Any:
+        return CliRunner().invoke(own, arguments, catch_exceptions=False)
+
+    with pytest.warns(RenamedWarning, match="--width was renamed to --size"):
+        run("--width=5")
+    assert got == {"size": 5}
+    run("--size=7")
+    assert got == {"size": 7}
+    with pytest.raises(OptionError, match="--size is missing; expected a whole number"):
+        run()
+    assert "(required)" in run("--help").output

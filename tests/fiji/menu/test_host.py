@@ -14,7 +14,9 @@ import xarray as xr
 import fijibridge as fb
 from fijibridge.errors import MacroError
 from fijibridge.fiji.jvm import classes
-from fijibridge.verbs import Cells, Image, Param
+from fijibridge.fiji.menu.call import _recorded_overwrite
+from fijibridge.fiji.menu.host import FijiHost
+from fijibridge.verbs import Cells, Image, Offer, Param, ShowImage, verb_named
 
 
 def test_the_active_image_is_taken_if_none_is_named(clean, raw, model):
@@ -109,3 +111,46 @@ def test_two_calls_at_once_choose_different_titles(clean):
     with closing(classes.places()(jpype.JClass("java.util.ArrayList")(), False, None)) as later:
         titles.append(str(later.find("x")))
     assert titles == ["x", "x-1", "x", "x"]
+
+
+def test_an_image_that_takes_a_chosen_title_meanwhile_is_not_replaced(clean, own):
+    def late(image: Image) -> xr.DataArray:
+        return image.rename("late")
+
+    own("Late...", late)
+    clean.show(np.zeros((4, 5), np.uint8), name="raw")
+    host = FijiHost(clean)
+    results = [ShowImage(clean.image("raw").rename("late"), "late")]
+    verb = verb_named("late")
+    host.take(verb["image"], "raw", {})
+    with host.reserved(results):
+        clean.show(np.full((4, 5), 7, np.uint8), name="late")  # as a cell of a notebook may do
+        host.give(results[0])
+    assert (clean.array("late") == 7).all()
+    assert clean.titles() == ["raw", "late", "late-1"]
+
+
+def test_a_value_offered_to_no_parameter_is_an_error_before_anything_is_shown(clean, raw, own):
+    def offering(image: Image, verb: str, parameter: str) -> list[object]:
+        return [image, Offer(verb, parameter, "x")]
+
+    own("Offering...", offering)
+    for to, why in (("predict models", "offers models to FijiBridge Predict"), ("walk model", "'walk' does not exist")):
+        verb, parameter = to.split()
+        with pytest.raises(MacroError, match=why):
+            clean.run_macro(f'run("FijiBridge Offering...", "image=raw.tif verb={verb} parameter={parameter}");')
+    assert clean.titles() == ["raw.tif"]
+
+
+def test_an_option_of_the_verbs_own_is_not_recorded_as_ours(own):
+    def ours(image: Image) -> Image:
+        return image
+
+    def theirs(image: Image, overwrite: bool = False) -> Image:
+        return image
+
+    own("Ours...", ours)
+    own("Theirs...", theirs)
+    assert _recorded_overwrite(verb_named("ours"), True) == {"overwrite": True}
+    assert _recorded_overwrite(verb_named("ours"), False) == {}
+    assert _recorded_overwrite(verb_named("theirs"), True) == {}

@@ -33,6 +33,12 @@ def keep_image(image: Image, path: str) -> None:
         pickle.dump(image.copy(), file)
 
 
+@verb("Keep Renamed...")
+def keep_renamed(picture: Annotated[Image, Param(was=("image",))], path: str) -> None:
+    """Write down what came by a name that has changed."""
+    keep_image(picture, path)
+
+
 @verb("Keep Cells...")
 def keep_cells(cells: Cells, path: str, image: Image | None = None) -> None:
     """Write down what came as cells."""

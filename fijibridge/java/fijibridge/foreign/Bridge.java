@@ -3,13 +3,13 @@ package fijibridge.foreign;
 import fijibridge.Cancelled;
 import fijibridge.UserError;
 import fijibridge.verbs.Dialog;
+import fijibridge.verbs.MacroRecorder;
 import fijibridge.verbs.Places;
 import fijibridge.verbs.Verb;
 import fijibridge.verbs.Verb.Parameter;
 import ij.IJ;
 import ij.ImagePlus;
 import ij.WindowManager;
-import ij.plugin.frame.Recorder;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.ArrayList;
@@ -139,7 +139,7 @@ public final class Bridge {
                 String message = error.getClass().getSimpleName() + ": " + error.getMessage();
                 caller.end(verb.command, verb.command + ": " + message + " (the stack trace is in the log)", false);
             } finally {
-                leaveToUs();
+                MacroRecorder.stop(verb.command);
                 caller.leave();
                 working.decrementAndGet();
                 IJ.showProgress(1.0);
@@ -212,9 +212,10 @@ public final class Bridge {
         private void workHere(Map<String, Object> given) throws Exception {
             ImagePlus before = WindowManager.getCurrentImage();
             Map<String, Object> named = new LinkedHashMap<>(given);  // with the ids of images passed as objects
-            caller.inputs.forEach((name, value) -> {
-                if (value instanceof ImagePlus && given.containsKey(name)) named.put(name, Inputs.plain(value));
-            });
+            for (Parameter parameter : verb.parameters) {
+                Object passed = parameter.valueIn(caller.inputs);
+                if (passed instanceof ImagePlus) named.put(parameter.name, Inputs.plain(passed));
+            }
             Map<String, Object> request = new HashMap<>();
             request.put("what", "perform");
             request.put("verb", verb.name);
@@ -235,7 +236,7 @@ public final class Bridge {
                 for (Parameter parameter : verb.parameters) if (parameter.isInput()) options.remove(parameter.name);
                 inputs.put("images", taken.described(sent));
                 inputs.put("given", options);
-                boolean overwrite = verb.parameter("overwrite") == null
+                boolean overwrite = !verb.ownsOverwrite()
                     && TRUE.contains(String.valueOf(given.get("overwrite")).toLowerCase());
                 boolean person = caller.kind == Caller.Kind.PERSON && Caller.interactive();
                 Function<String, Boolean> ask = title -> Caller.plainly(() -> Dialog.mayReplace(title));
@@ -258,7 +259,7 @@ public final class Bridge {
                     if (result.get("kind").equals("image")) places.find((String) result.get("name"));
                 Map<String, Object> recorded = new LinkedHashMap<>(given);
                 recorded.putAll(taken.names);
-                if (places.replaces()) recorded.put("overwrite", "true");
+                if (places.replaces() && !verb.ownsOverwrite()) recorded.put("overwrite", "true");
                 record(recorded);
                 Results shown = new Results(taken.open, caller, places);
                 synchronized (SHOWING) {
@@ -273,25 +274,14 @@ public final class Bridge {
 
         /** Records the call with its options, if ImageJ's recorder is open. */
         private void record(Map<String, Object> given) throws Exception {
-            if (!IJ.recording() || (caller.kind != Caller.Kind.PERSON && !Recorder.recordInMacros)) return;
-            boolean script = Recorder.scriptMode();
-            String line;
+            if (!MacroRecorder.isOnFor(caller.kind == Caller.Kind.PERSON)) return;
             try {
                 Map<String, Object> request = new HashMap<>();
                 request.put("given", given);
-                String options = (String) answer("write", request).get("options");
-                String call = "\"" + verb.command + "\"";
-                if (!options.isEmpty() || script) call += ", \"" + Recorder.fixString(options) + "\"";
-                line = (script ? "IJ.run(" : "run(") + call + ");\n";
+                MacroRecorder.record(verb.command, (String) answer("write", request).get("options"));
             } catch (UserError error) {
-                line = "// " + verb.command + ": " + error.getMessage() + "\n";
+                MacroRecorder.recordComment(verb.command + ": " + error.getMessage());
             }
-            Recorder.recordString(line);
-        }
-
-        /** Prevents ImageJ from recording the command without options when it ends. */
-        private void leaveToUs() {
-            if (IJ.recording() && verb.command.equals(Recorder.getCommand())) Recorder.disableCommandRecording();
         }
     }
 

@@ -41,7 +41,7 @@ final class Inputs {
         for (Parameter parameter : verb.imagesFirst()) {
             if (!parameter.isInput()) continue;
             String name = parameter.name, text = given.get(name) == null ? "" : given.get(name).toString().trim();
-            Object value = caller.inputs.get(name) instanceof ImagePlus ? caller.inputs.get(name) : text;
+            Object passed = parameter.valueIn(caller.inputs), value = passed instanceof ImagePlus ? passed : text;
             boolean cells = parameter.kind.equals("cells");
             if (cells && text.equalsIgnoreCase(Dialog.MANAGER)) drawn.put(name, Dialog.MANAGER);
             else if (cells && text.equalsIgnoreCase(Dialog.OVERLAY)) drawn.put(name, Dialog.OVERLAY);
@@ -146,8 +146,8 @@ final class Inputs {
             return imp;
         }
         String text = value.toString();
-        boolean isId = text.matches("-\\d{1,9}") && OpenImages.titled(text).isEmpty();
-        return isId ? OpenImages.find(Integer.parseInt(text)) : OpenImages.find(text);
+        boolean isId = text.matches("-\\d{1,18}") && OpenImages.titled(text).isEmpty();
+        return isId ? OpenImages.find(Long.parseLong(text)) : OpenImages.find(text);
     }
 
     /** Returns a value passed to SciJava in a form that JSON can represent, an image as its id; null if empty. */

@@ -27,6 +27,8 @@ public final class Places implements AutoCloseable {
     private final boolean overwrite;
     private final Function<String, Boolean> ask;
     private final Map<String, String> known = new HashMap<>();
+    /** The open images that had a title when it was chosen. */
+    private final Map<String, List<ImagePlus>> seen = new HashMap<>();
     private boolean agreed;
 
     /**
@@ -54,18 +56,22 @@ public final class Places implements AutoCloseable {
     }
 
     /**
-     * Returns the title for a result: its name, or the first of name-1, name-2 ... that is free.
+     * Returns the title for a result: its name, or the first of name-1, name-2 ... that is free. A title is chosen again
+     * if another image has taken it meanwhile.
      *
      * @throws Cancelled if the user cancels
      */
     public String find(String name) {
-        if (!known.containsKey(name)) {
+        String chosen = known.get(name);
+        if (chosen == null || !seen.get(chosen).containsAll(OpenImages.titled(chosen))) {
             boolean replace = mayReplace(name);
             String title;
             synchronized (CHOSEN) {
+                CHOSEN.remove(chosen);
                 title = replace && CHOSEN.add(name) ? name : free(name);
             }
             known.put(name, title);
+            seen.put(title, OpenImages.titled(title));
             // outside of the lock, because ImageJ may open its log window
             if (!replace && ask == null && isUnsavedResult(name))
                 IJ.log("FijiBridge: '" + name + "' was changed and is not saved: the result is '" + title

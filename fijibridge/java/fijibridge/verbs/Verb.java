@@ -34,10 +34,10 @@ public final class Verb {
         return names;
     }
 
-    /** Returns the parameter with a name; null if there is none. */
-    public Parameter parameter(String name) {
-        for (Parameter parameter : parameters) if (parameter.name.equals(name)) return parameter;
-        return null;
+    /** Tells whether overwrite is a parameter of the verb itself; else it is an option of all verbs that show images. */
+    public boolean ownsOverwrite() {
+        for (Parameter parameter : parameters) if (parameter.name.equals("overwrite")) return true;
+        return false;
     }
 
     /** Returns the parameters, images first, because cells may be drawn on one of them. */
@@ -66,6 +66,13 @@ public final class Verb {
                 for (Object old : (List<?>) described.get("was")) was.add((String) old);
             if (described.get("choices") == null) return;
             for (Object choice : (List<?>) described.get("choices")) choices.add((String) choice);
+        }
+
+        /** Returns the value given for this parameter under its name or a former one; null if there is none. */
+        public Object valueIn(Map<String, ?> values) {
+            Object value = values.get(name);
+            for (String old : was) if (value == null) value = values.get(old);
+            return value;
         }
 
         public boolean isInput() {
