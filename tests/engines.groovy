@@ -52,6 +52,9 @@ class Engines {
     /** Closes each dialog that opens; stop() of what it returns ends that, and returns what they said, by title. */
     static Watcher watch() { new Watcher() }
 
+    /** The dialogs that are open, and can be closed. */
+    static List<java.awt.Dialog> dialogs() { Watcher.dialogs() }
+
     /** From now on what is printed is kept, until release(). */
     void capture() {
         before = [System.out, System.err]
@@ -80,12 +83,23 @@ class Engines {
 }
 
 class Watcher {
+    /**
+     * The dialogs that are open. None while one is about to wait for its end: Java loses that of a modal dialog which is
+     * disposed after it became visible, and before its loop of events has begun.
+     */
+    static List<java.awt.Dialog> dialogs() {
+        def open = java.awt.Window.getWindows().findAll { it instanceof java.awt.Dialog && it.isVisible() }
+        def loops = Thread.allStackTraces.values().sum { frames ->
+            frames.count { it.className == 'java.awt.WaitDispatchSupport' && it.methodName == 'enter' }
+        }
+        return loops < open.count { it.isModal() } ? [] : open as List
+    }
+
     final Map<String, String> told = [:]
     private volatile boolean ended = false
     private final Thread watcher = Thread.start {
         while (!ended) {
-            java.awt.Window.getWindows().findAll { it instanceof java.awt.Dialog && it.isVisible() }.each { dialog ->
-                Thread.sleep(100)
+            dialogs().each { dialog ->
                 told[dialog.title] = dialog.components.findAll { it.class.simpleName == 'MultiLineLabel' }
                     .collect { (it.@lines as List).join('\n') }.join('\n')
                 java.awt.EventQueue.invokeAndWait { dialog.dispose() }

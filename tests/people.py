@@ -73,8 +73,16 @@ def dialogs() -> list[Any]:
 def dialog(title: str) -> Any:
     """Wait for the dialog of a title."""
     found = wait(lambda: next((d for d in dialogs() if str(d.getTitle()) == title), None))
+    wait(_loops_run)
     settle()
     return found
+
+
+def _loops_run() -> bool:
+    """Return whether each modal dialog has begun to wait for its end: Java loses an end before that."""
+    traces = jpype.JClass("java.lang.Thread").getAllStackTraces().values()
+    names = [f"{frame.getClassName()}.{frame.getMethodName()}" for frames in traces for frame in frames]
+    return names.count("java.awt.WaitDispatchSupport.enter") >= sum(bool(d.isModal()) for d in dialogs())
 
 
 def _closed(opened: Any) -> None:

@@ -200,10 +200,7 @@ def test_an_image_that_was_closed_is_told(jvm, home):  # noqa: F811
 CHOOSE = """
     def dialog = { title ->
         def found = null
-        wait {
-            def open = java.awt.Window.getWindows().findAll { it instanceof java.awt.Dialog && it.isVisible() }
-            found = open.find { it.title == title }
-        }
+        wait { found = dialogs().find { it.title == title } }
         found
     }
     def fields = { shown ->

@@ -41,6 +41,7 @@ class ScriptFailed(Exception):
     def __init__(self, message: str, trace: str):
         super().__init__(message)
         self.trace = trace
+        self.add_note(trace)
 
 
 class Jvm:

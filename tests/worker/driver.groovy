@@ -26,7 +26,7 @@ System.in.eachLine('US-ASCII') { line ->
     def answer
     try {
         def shell = new GroovyShell(this.class.classLoader, new Binding(asked.values + [context: scripts.context, menu: scripts.&menu,
-            info: scripts.&info, script: scripts.&script, speak: scripts.&speak, watching: scripts.&watching, printed: printed]))
+            info: scripts.&info, script: scripts.&script, speak: scripts.&speak, watching: scripts.&watching, dialogs: scripts.&dialogs, printed: printed]))
         answer = [value: shell.evaluate('import ij.*\nimport ij.gui.*\nimport ij.measure.*\nimport ij.process.*\n' + asked.code)]
     } catch (Throwable error) {
         def trace = new StringWriter()

@@ -100,6 +100,9 @@ class Scripts {
         try { return work() } catch (ExecutionException error) { throw error.cause }
     }
 
+    /** The dialogs that are open, and can be closed. */
+    List<java.awt.Dialog> dialogs() { engines.dialogs() }
+
     /** Does something, closes each dialog that opens meanwhile, and returns [result, what the dialogs said, by title]. */
     List watching(Closure work) {
         def watcher = engines.watch()
