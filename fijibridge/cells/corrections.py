@@ -16,6 +16,7 @@ from fijibridge.image import Array, ImageT, as_labels, first_channel, in_order, 
 from fijibridge.renames import rename_attributes
 from fijibridge.rois import Roi, labels_to_rois, rois_to_labels
 from fijibridge.rois.kinds import AREAS
+from fijibridge.rois.positions import Stack
 
 
 def drawn_cells(rois: Iterable[Roi], image: xr.DataArray) -> xr.DataArray | None:
@@ -40,7 +41,8 @@ def labels_from_corrected(rois: Sequence[Roi], before: ImageT) -> ImageT:
         a new cell on several slices, give all its outlines the same integer as name.) Where ROIs overlap, changed ROIs
         win over ROIs that are the same as in `before`, and later ROIs over earlier ones.
     before
-        Label image from which the ROIs were made, (Y, X) or (Z, Y, X).
+        Label image from which the ROIs were made, (Y, X), (Z, Y, X) or (T, Z, Y, X). A DataArray tells slices from
+        frames; see :func:`fijibridge.rois_to_labels`.
 
     Returns
     -------
@@ -66,10 +68,19 @@ def labels_from_corrected(rois: Sequence[Roi], before: ImageT) -> ImageT:
             named.append(roi.renamed(str(free)))
             free += 1
     # Of overlapping ROIs, the last one drawn wins, so unchanged ROIs are drawn first. The sort is stable.
-    untouched = {(roi.name, roi.position): roi for roi in labels_to_rois(known)}
-    named.sort(key=lambda roi: not _same_outline(roi, untouched.get((roi.name, roi.position))))
-    labels = rois_to_labels(named, known.shape) if named else np.zeros(known.shape, np.uint16)
+    stack = Stack.of(before)
+    outlines = labels_to_rois(known)
+    untouched = dict(zip(_keys(outlines, stack), outlines, strict=True))
+    keyed = zip(_keys(named, stack), named, strict=True)
+    changed = np.array([not _same_outline(roi, untouched.get(key)) for key, roi in keyed], bool)
+    last = np.concatenate([np.flatnonzero(~changed), np.flatnonzero(changed)])
+    labels = rois_to_labels([named[i] for i in last], before)
     return like(labels, before, name="labels")
+
+
+def _keys(rois: Sequence[Roi], stack: Stack) -> list[tuple[str, tuple[int, ...]]]:
+    """Return the name and the plane of each ROI."""
+    return [(roi.name, tuple(place)) for roi, place in zip(rois, stack.places(rois).tolist(), strict=True)]
 
 
 def _same_outline(roi: Roi, other: Roi | None) -> bool:

@@ -59,17 +59,11 @@ def depth(imp: Any) -> int:
 
 def plane_of(imp: Any, roi: Any) -> int:
     """Return the 1-based number of the label image's plane that a ROI is on; 0 if it is on all planes."""
-    if not roi.hasHyperStackPosition():
-        return int(roi.getPosition())
-    places = {"slice": roi.getZPosition(), "frame": roi.getTPosition(), "channel": roi.getCPosition()}
-    return int(places[position_axis(imp)])
+    return int(classes.rois().plane(imp, roi))
 
 
 def from_java(rois: Any) -> list[Roi]:
-    """Copy ImageJ's ROIs into Python in one call to Java.
-
-    If a ROI has a frame but no slice, the frame becomes its position.
-    """
+    """Copy ImageJ's ROIs into Python in one call to Java."""
     array = jpype.JArray(jpype.JClass("ij.gui.Roi"))(list(rois))
     # on the event thread, because ImageJ temporarily sets a colour on a ROI without colour while it draws the ROI there
     data, sizes = on_event_thread(lambda: classes.rois().encode(array))
@@ -196,17 +190,17 @@ def _no_roi(source: Source | None, which: Which) -> str:
     return f"there is no ROI in {where}{image}: draw one, or add it to the ROI Manager with [t]{hint}"
 
 
-def named_roi(imp: Any, name: str, position: int = 0) -> Any:
+def named_roi(imp: Any, name: str, slice: int = 0, frame: int = 0) -> Any:
     """Return the ROI with a name from the overlay, else from the ROI Manager; None if neither contains it.
 
-    If several ROIs have this name, the one on the plane `position` is preferred.
+    If several ROIs have this name, the one on the slice and frame is preferred; 0 = any.
     """
     opened = manager()
     for rois in (drawn(imp), list(opened.getRoisAsArray()) if opened is not None else []):
-        found = [roi for roi in rois if str(roi.getName()) == name]
-        here = [roi for roi in found if position == plane_of(imp, roi)]
-        if found:
-            return (here or found)[0]
+        array = jpype.JArray(jpype.JClass("ij.gui.Roi"))(rois)
+        found = classes.rois().named(imp, array, name, slice, frame)
+        if found is not None:
+            return found
     return None
 
 
@@ -251,10 +245,10 @@ def activate_and_select(which: Which, roi: Roi | str | None) -> None:
         select(imp, java)
 
 
-def select_named(image_id: int, name: str, position: int) -> None:
+def select_named(image_id: int, name: str, slice: int, frame: int) -> None:
     """Select the ROI with a name in an image; if the image or ROI no longer exists, say so in the status bar."""
     imp = windows.with_id(image_id)
-    roi = None if imp is None else named_roi(imp, name, position)
+    roi = None if imp is None else named_roi(imp, name, slice, frame)
     if roi is None:
         jpype.JClass("ij.IJ").showStatus(f"the ROI {name!r} or its image no longer exists")
     else:

@@ -88,14 +88,14 @@ def show(table: Any, name: str, interactive: bool) -> None:
         table.show(name)
 
 
-Selected = Callable[[str, int], object]
+Selected = Callable[[str, int, int], object]
 
 
 def follow(name: str, selected: Selected) -> None:
-    """Call a function with the label and the slice (0 if unknown) of each row that the user clicks."""
+    """Call a function with the label, the slice and the frame (0 if unknown) of each row that the user clicks."""
     panel = panel_of(name)
     if panel is not None:
-        call = {"accept": lambda label, position: selected(str(label), int(position))}
+        call = {"accept": lambda label, place: selected(str(label), int(place[0]), int(place[1]))}
         classes.tables().follow(panel, jpype.JProxy("java.util.function.BiConsumer", dict=call))
 
 
@@ -157,7 +157,7 @@ class Tables:
             unfollow(name)
         else:
             image_id = int(imp.getID())
-            follow(name, lambda label, position: rois.select_named(image_id, label, position))
+            follow(name, lambda label, slice, frame: rois.select_named(image_id, label, slice, frame))
 
     def undo(self, name: str) -> bool:
         """Restore the table that was last replaced under a title; return False if no table was replaced."""

@@ -61,6 +61,6 @@ def places_of(rois: Sequence[Roi]) -> dict[str, list[int]]:
     columns = {
         "channel": [r.hyperstack_position[0] for r in rois],
         "frame": [r.hyperstack_position[2] for r in rois],
-        "slice": [r.position for r in rois],
+        "slice": [r.hyperstack_position[1] or max(r.header.position, 0) for r in rois],
     }
     return {name: places for name, places in columns.items() if any(places)}

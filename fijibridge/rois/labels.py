@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
 from fijibridge.arrays import Ints
 from fijibridge.errors import RoiError
@@ -14,30 +15,36 @@ from fijibridge.image import Array, as_labels
 from fijibridge.renames import keyword_only, renamed_keywords
 from fijibridge.rois import format, rasterization
 from fijibridge.rois.kinds import AREAS, LINES
+from fijibridge.rois.positions import Stack
 from fijibridge.rois.roi import Roi
 from fijibridge.rois.tracing import trace
 
 
-def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int]) -> npt.NDArray[Any]:
+def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int] | Array) -> npt.NDArray[Any]:
     """Draw ROIs as cells: a label image with one id per ROI.
 
     Parameters
     ----------
     rois
-        ROIs with an area. If all names are positive integers, and no two ROIs on a slice have the same name, the names
+        ROIs with an area. If all names are positive integers, and no two ROIs on a plane have the same name, the names
         are the ids; otherwise the ROIs are numbered from 1 in the given order.
     shape
-        (Y, X) or (Z, Y, X). In a stack, a ROI is drawn on the slice of its position, or on all slices if it has none.
+        The image that the ROIs belong to, or its shape without channels: (Y, X), (Z, Y, X) or (T, Z, Y, X). In a stack,
+        a ROI is drawn on the plane of its position, and on all planes if it has none. The axes of a DataArray say
+        whether these are slices, frames or both. For the shape (Z, Y, X), the planes are frames if the ROIs are on
+        several frames and on one slice.
 
     Returns
     -------
     numpy.ndarray
-        ``uint16``, or ``uint32`` or ``uint64`` for larger ids; 0 = background. Where ROIs overlap, the later one wins.
+        Labels with the axes t z y x of the image, 0 = background; ``uint16``, or ``uint32`` or ``uint64`` for larger
+        ids. Where ROIs overlap, the later one wins.
 
     Raises
     ------
     RoiError
-        If a ROI has no area (a line or points, for example), or its slice number exceeds the number of slices.
+        If a ROI has no area (a line or points, for example), its position exceeds the image, or the shape does not tell
+        whether positions are slices or frames.
 
     Notes
     -----
@@ -50,19 +57,20 @@ def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int]) -> npt.NDArray[Any
     array([[0, 5, 5, 0],
            [0, 5, 5, 0]], dtype=uint16)
     """
-    ids = _ids(rois)
+    stack = Stack.of(shape)
+    places = stack.places(rois)
+    ids = _ids(rois, places)
     most = max(ids, default=0)
-    labels = np.zeros(tuple(shape), np.uint16 if most < 2**16 else np.uint32 if most < 2**32 else np.uint64)
-    if labels.ndim not in (2, 3):
-        raise RoiError(f"shape {tuple(shape)} has {labels.ndim} axes; expected (Y, X) or (Z, Y, X)")
-    _fill(labels, rois, np.array(ids, np.int64))
+    kind = np.uint16 if most < 2**16 else np.uint32 if most < 2**32 else np.uint64
+    labels = np.zeros((*stack.shape, *_plane_shape(shape)), kind)
+    _fill(labels, rois, np.array(ids, np.int64), stack, places)
     return labels
 
 
 @renamed_keywords(width="line_width")
 @keyword_only("line_width")
 def rois_to_mask(
-    rois: Sequence[Roi], shape: Sequence[int], *, line_width: float | None = None
+    rois: Sequence[Roi], shape: Sequence[int] | Array, *, line_width: float | None = None
 ) -> npt.NDArray[np.bool_]:
     """Draw ROIs as one mask: an annotated region, or membranes drawn as lines.
 
@@ -71,7 +79,7 @@ def rois_to_mask(
     rois
         Areas, lines and points.
     shape
-        (Y, X) or (Z, Y, X), as in :func:`rois_to_labels`.
+        The image or its shape, as for :func:`rois_to_labels`.
     line_width
         Width in pixels of the lines and the outlines of areas, which are drawn with round ends. By default, areas are
         filled, lines are drawn with their own stroke width, and points are single pixels, as by Edit ▸ Fill in ImageJ.
@@ -79,63 +87,61 @@ def rois_to_mask(
     Returns
     -------
     numpy.ndarray
-        bool, with the given shape.
+        bool, with the axes t z y x of the image.
 
     Raises
     ------
     RoiError
-        If a ROI is an angle, an arrow, text or an image, or if `line_width` is given and a ROI is a point.
+        If a ROI is an angle, an arrow, text or an image, if `line_width` is given and a ROI is a point, or for a
+        position, as for :func:`rois_to_labels`.
     """
-    mask = np.zeros(tuple(shape), bool)
-    areas = [r for r in rois if line_width is None and r.kind in AREAS]
+    stack = Stack.of(shape)
+    places = stack.places(rois)
+    mask = np.zeros((*stack.shape, *_plane_shape(shape)), bool)
+    filled = np.array([line_width is None and roi.kind in AREAS for roi in rois], bool)
+    areas = np.flatnonzero(filled).tolist()
     if areas:
-        _fill(mask, areas, np.ones(len(areas), np.int64))
-    for roi in rois:
-        if line_width is None and roi.kind in AREAS:
-            continue
+        _fill(mask, [rois[i] for i in areas], np.ones(len(areas), np.int64), stack, places[areas])
+    for number in np.flatnonzero(~filled).tolist():
+        roi = rois[number]
         if roi.kind not in ((*AREAS, *LINES) if line_width is not None else (*LINES, "point")):
             raise RoiError(f"{roi!r} cannot be drawn: it is neither an area nor a line")
         if line_width is None and roi.kind == "point":
-            _draw_points(mask, roi)
+            _draw_points(mask, roi, stack)
             continue
-        for plane in _planes(mask, roi):
+        for plane in np.ndindex(stack.shape):
+            if not stack.on(places[[number]], plane).all():
+                continue
             if line_width is not None:
-                _draw_wide(plane, roi, line_width)
+                _draw_wide(mask[plane], roi, line_width)
             else:
-                _draw_line(plane, roi)
+                _draw_line(mask[plane], roi)
     return mask
 
 
-def _ids(rois: Sequence[Roi]) -> list[int]:
+def _plane_shape(shape: Sequence[int] | Array) -> tuple[int, int]:
+    """Return the height and width of an image, or of an array with a shape."""
+    if isinstance(shape, xr.DataArray):
+        return shape.sizes["y"], shape.sizes["x"]
+    height, width = tuple(shape.shape if isinstance(shape, np.ndarray) else shape)[-2:]
+    return int(height), int(width)
+
+
+def _ids(rois: Sequence[Roi], places: Ints) -> list[int]:
     names = [r.name for r in rois]
     if all(n.isascii() and n.isdigit() and 0 < int(n) < 2**63 for n in names):
         ids = [int(n) for n in names]
-        if len({(i, r.position) for i, r in zip(ids, rois, strict=True)}) == len(rois):
+        if len({(i, *place) for i, place in zip(ids, places.tolist(), strict=True)}) == len(rois):
             return ids
     return list(range(1, len(names) + 1))
 
 
-def _planes(image: npt.NDArray[Any], roi: Roi) -> list[npt.NDArray[Any]]:
-    """Return views of the planes that a ROI belongs to."""
-    if image.ndim == 2:
-        return [image]
-    if roi.position > len(image):
-        raise RoiError(f"{roi!r} is on slice {roi.position}, but the stack has {len(image)} slices")
-    return [image[roi.position - 1]] if roi.position else list(image)
-
-
-def _fill(image: npt.NDArray[Any], rois: Sequence[Roi], ids: Ints) -> None:
+def _fill(image: npt.NDArray[Any], rois: Sequence[Roi], ids: Ints, stack: Stack, places: Ints) -> None:
     """Write the id of each ROI into the ROI's pixels; where ROIs overlap, the later one wins."""
     runs = _runs(rois)
-    stack = image if image.ndim == 3 else image[None]
-    if image.ndim == 2:
-        rasterization.write_runs(image, runs, ids)
-        return
-    slices = np.array([r.position for r in rois], np.int64)[runs[0]]
-    if slices.size and slices.max() > len(stack):
-        raise RoiError(f"a ROI is on slice {slices.max()}, but the stack has {len(stack)} slices")
-    for z in range(len(stack)):
-        rasterization.write_runs(stack[z], runs[:, (slices == z + 1) | (slices == 0)], ids)
+    for plane in np.ndindex(stack.shape):
+        here = stack.on(places, plane)[runs[0]]
+        rasterization.write_runs(image[plane], runs if here.all() else runs[:, here], ids)
 
 
 def _runs(rois: Sequence[Roi]) -> rasterization.Runs:
@@ -175,18 +181,16 @@ def _draw_line(plane: npt.NDArray[np.bool_], roi: Roi) -> None:
     _mark(plane, *rasterization.line_pixels(points, width, plane.shape))
 
 
-def _draw_points(mask: npt.NDArray[np.bool_], roi: Roi) -> None:
-    """Mark the points of a ROI, each on the slice of that point if the points have slice numbers."""
+def _draw_points(mask: npt.NDArray[np.bool_], roi: Roi, stack: Stack) -> None:
+    """Mark the points of a ROI, each on the plane of that point if the points have positions of their own."""
     points = roi.paths()[0]
     # ImageJ rounds the coordinates of several points, but truncates those of a single point.
     whole = np.floor(points + 0.5) if len(points) > 1 else np.trunc(points)
     x, y = whole.astype(np.int64).T
-    slices = np.array(roi.point_positions or [roi.position] * len(points))
-    for z, plane in enumerate(mask if mask.ndim == 3 else mask[None], start=1):
-        here = (slices == z) | (slices == 0) | (mask.ndim == 2)
-        _mark(plane, x[here], y[here])
-    if mask.ndim == 3 and slices.max(initial=0) > len(mask):
-        raise RoiError(f"{roi!r} has a point on slice {slices.max()}, but the stack has {len(mask)} slices")
+    places = stack.point_places(roi)
+    for plane in np.ndindex(stack.shape):
+        here = stack.on(places, plane)
+        _mark(mask[plane], x[here], y[here])
 
 
 def _mark(plane: npt.NDArray[np.bool_], x: Ints, y: Ints) -> None:
@@ -206,13 +210,14 @@ def labels_to_rois(labels: Array) -> list[Roi]:
     Parameters
     ----------
     labels
-        (Y, X) or (Z, Y, X) integers, 0 = background; ids need not be consecutive. In 3D, an id gets one ROI on each of
-        its slices, with the 1-based number of the slice as its position.
+        (Y, X), (Z, Y, X) or (T, Z, Y, X) integers, 0 = background; ids need not be consecutive. In a stack, an id gets
+        one ROI on each of its planes, with the 1-based number of the plane as its position; with four axes, its
+        hyperstack position.
 
     Returns
     -------
     list of Roi
-        Sorted by slice, then by id. Outlines follow pixel edges, so filling a ROI restores exactly the pixels of its
+        Sorted by plane, then by id. Outlines follow pixel edges, so filling a ROI restores exactly the pixels of its
         cell, and the area that ImageJ measures is the number of these pixels. An id that forms one region without
         holes becomes a traced ROI; an id with holes or several regions becomes a composite ROI.
 
@@ -229,7 +234,11 @@ def labels_to_rois(labels: Array) -> list[Roi]:
     [Roi('9', traced, x 1..4, y 1..3)]
     """
     array = as_labels(labels)
+    if array.ndim == 4:
+        return [
+            roi.at(z=roi.position, t=t) for t, slices in enumerate(array, start=1) for roi in labels_to_rois(slices)
+        ]
     if array.ndim not in (2, 3):
-        raise RoiError(f"labels have shape {array.shape}; expected (Y, X) or (Z, Y, X)")
+        raise RoiError(f"labels have shape {array.shape}; expected (Y, X), (Z, Y, X) or (T, Z, Y, X)")
     planes = enumerate(array, start=1) if array.ndim == 3 else [(0, array)]
     return [Roi(data) for z, plane in planes for data in format.encode_outlines(trace(plane), z)]

@@ -147,8 +147,12 @@ class Roi:
 
     @property
     def position(self) -> int:
-        """1-based slice number (z of a hyperstack); 0 = all slices."""
-        return max(self.header.position, 0) or self._second.z
+        """1-based number of the plane in a stack; 0 = all planes.
+
+        This is the slice of a hyperstack position, or its frame if the ROI is on the first slice or on all slices.
+        """
+        second = self._second
+        return max(self.header.position, 0) or (second.t if second.z <= 1 and second.t > 0 else second.z)
 
     @property
     def hyperstack_position(self) -> tuple[int, int, int]:

@@ -138,6 +138,31 @@ def test_an_image_by_the_name_of_an_older_version_is_found(jvm, run, home, tmp_p
     assert pickle.loads((tmp_path / "object").read_bytes()).name == "one"
 
 
+def test_cells_drawn_on_frames_are_cells_of_these_frames(jvm, run, tmp_path):
+    jvm(
+        """
+        def imp = IJ.createHyperStack('film', 30, 20, 2, 1, 3, 8)
+        imp.show()
+        def overlay = new Overlay()
+        (1..3).each { t ->
+            imp.setPosition(1, 1, t)
+            def roi = new Roi(3 * t, 2, 2, 3)
+            roi.setPosition(imp)
+            overlay.add(roi)
+        }
+        imp.setOverlay(overlay)
+        null
+        """
+    )
+    run("Keep_Cells...", cells="overlay", image="film", path=str(tmp_path / "cells"))
+    cells = pickle.loads((tmp_path / "cells").read_bytes())
+    expected = np.zeros((3, 20, 30), int)
+    for t in range(3):
+        expected[t, 2:5, 3 * (t + 1) : 3 * (t + 1) + 2] = t + 1
+    assert cells.dims == ("t", "y", "x")
+    assert (cells.values == expected).all()
+
+
 def test_many_ids_are_painted(jvm, run, kept):
     """A lookup table has 256 colours: an overlay has the rest."""
     jvm(

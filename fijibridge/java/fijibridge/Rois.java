@@ -22,8 +22,10 @@ public final class Rois {
     /** Name of the overlay ROI that colours a label image whose ids outnumber the colours of a lookup table. */
     public static final String PAINT = "fijibridge colours";
 
-    // offsets in the header of ImageJ's ROI format
-    private static final int STROKE_COLOR = 40, POSITION = 56;
+    // offset in the header of ImageJ's ROI format
+    private static final int STROKE_COLOR = 40;
+
+    private static final List<String> AXES = Arrays.asList("channel", "slice", "frame");
 
     private Rois() {}
 
@@ -58,8 +60,7 @@ public final class Rois {
     }
 
     /**
-     * Encodes ROIs. If a ROI has a frame but no slice, the frame becomes its position, because in the label image of a
-     * time series, this is the plane of the ROI.
+     * Encodes ROIs.
      *
      * @return the bytes of all ROIs as byte[], and the number of bytes of each ROI as int[]
      */
@@ -69,8 +70,6 @@ public final class Rois {
         for (int i = 0; i < rois.length; i++) {
             byte[] one = RoiEncoder.saveAsByteArray(rois[i]);
             if (one == null) throw new IllegalArgumentException("ROI " + i + " cannot be encoded: " + rois[i]);
-            int frame = rois[i].getZPosition() == 0 ? rois[i].getTPosition() : 0;
-            if (frame > 0) ByteBuffer.wrap(one).putInt(POSITION, frame);
             sizes[i] = one.length;
             all.write(one, 0, one.length);
         }
@@ -116,10 +115,20 @@ public final class Rois {
 
     /** Returns channel, slice and frame of a ROI; 0 along axes where the ROI has no position. */
     private static int[] place(ImagePlus imp, Roi roi) {
-        if (roi.hasHyperStackPosition()) return new int[] {roi.getCPosition(), roi.getZPosition(), roi.getTPosition()};
-        int[] place = new int[3];
-        place[Arrays.asList("channel", "slice", "frame").indexOf(axis(imp))] = roi.getPosition();
-        return place;
+        if (!roi.hasHyperStackPosition()) {
+            int[] place = new int[3];
+            place[AXES.indexOf(axis(imp))] = Math.max(0, roi.getPosition());
+            return place;
+        }
+        int[] place = {roi.getCPosition(), roi.getZPosition(), roi.getTPosition()};
+        // as ImageJ draws it: frames are often stored as slices, and slices as frames
+        boolean swapped = place[1] <= 1 ? place[2] > 1 && imp.getNFrames() == 1 : place[2] <= 1 && imp.getNSlices() == 1;
+        return swapped ? new int[] {place[0], place[2], place[1]} : place;
+    }
+
+    /** Returns the 1-based number of the label image's plane that a ROI is on; 0 if it is on all planes. */
+    public static int plane(ImagePlus imp, Roi roi) {
+        return place(imp, roi)[AXES.indexOf(axis(imp))];
     }
 
     /**
@@ -130,10 +139,9 @@ public final class Rois {
      */
     public static int stackIndex(ImagePlus imp, Roi roi, int channel) {
         int[] place = place(imp, roi), counts = {imp.getNChannels(), imp.getNSlices(), imp.getNFrames()};
-        String[] axes = {"channel", "slice", "frame"};
-        for (int i = 0; i < axes.length; i++)
+        for (int i = 0; i < counts.length; i++)
             if (place[i] > counts[i])
-                throw new UserError("a ROI is on " + axes[i] + " " + place[i] + ", but the image has " + counts[i]);
+                throw new UserError("a ROI is on " + AXES.get(i) + " " + place[i] + ", but the image has " + counts[i]);
         if (channel > counts[0])
             throw new UserError("there is no channel " + channel + "; the image has " + counts[0] + " channel(s)");
         int c = first(channel, place[0], imp.getC()), z = first(place[1], imp.getZ()), t = first(place[2], imp.getT());
@@ -166,20 +174,30 @@ public final class Rois {
     }
 
     /**
-     * Returns the ROI with a name in an image's overlay; null if there is none.
+     * Returns the ROI with a name; null if there is none.
      *
-     * @param position 1-based number of the slice or frame that is preferred if several ROIs have this name; 0 for none
+     * @param slice number of the slice that is preferred if several ROIs have this name; 0 for none
+     * @param frame number of the frame, likewise
      */
-    public static Roi named(ImagePlus imp, String name, int position) {
+    public static Roi named(ImagePlus imp, Roi[] rois, String name, int slice, int frame) {
         Roi found = null;
-        boolean frames = axis(imp).equals("frame");
-        for (Roi roi : inOverlay(imp)) {
+        for (Roi roi : rois) {
             if (!name.equals(roi.getName())) continue;
-            int there = frames ? roi.getTPosition() : roi.getZPosition();
-            if (position == 0 || position == roi.getPosition() || position == there) return roi;
+            if (isAt(imp, roi, slice, frame)) return roi;
             if (found == null) found = roi;
         }
         return found;
+    }
+
+    private static boolean isAt(ImagePlus imp, Roi roi, int slice, int frame) {
+        int[] place = place(imp, roi);
+        if (imp.getNSlices() > 1 && imp.getNFrames() > 1) return same(place[1], slice) && same(place[2], frame);
+        // a table may call the planes of a film slices, or those of a stack frames
+        return same(plane(imp, roi), axis(imp).equals("frame") ? first(frame, slice) : first(slice, frame));
+    }
+
+    private static boolean same(int place, int other) {
+        return place == 0 || other == 0 || place == other;
     }
 
     // --- colours of label images --------------------------------------------------------------------

@@ -114,7 +114,7 @@ public final class Tables {
     // --- rows that are clicked ----------------------------------------------------------------------
 
     /** Calls a function with label and slice (0 if unknown) of each row that is clicked; replaces earlier callbacks. */
-    public static void follow(TextPanel panel, BiConsumer<String, Integer> selected) {
+    public static void follow(TextPanel panel, BiConsumer<String, int[]> selected) {
         unfollow(panel);
         panel.addMouseListener(new RowListener(panel, selected));
     }

@@ -225,3 +225,23 @@ def test_what_was_corrected_is_what_is_saved(window, tmp_path):
         assert (fiji.corrected_cells(cells, "first", source="overlay").values == cells).all()
         assert (fiji.save_training_set(folder + "/kept", ["first"])["first"].labels().values == cells).all()
     """)  # fmt: skip
+
+
+def test_a_cell_drawn_in_each_frame_of_a_film_is_truth_of_that_frame(window):
+    window("""
+        film = fb.as_image(np.zeros((4, 2, 20, 30), np.uint8), "tcyx")
+        for number, mode in ((1, "composite"), (2, "grayscale")):
+            fiji.show(film, name=f"film {number}", mode=mode)
+            fiji.run_macro('''
+                roiManager("reset");
+                for (t = 1; t <= 4; t++) {
+                    Stack.setPosition(1, 1, t); makeRectangle(3 * t, 2, 2, 3); roiManager("Add");
+                }
+            ''')
+            saved = fiji.save_training_set(os.path.join(os.environ["FOLDER"], str(number)), [f"film {number}"])
+            labels = saved[f"film {number}"].labels().values
+            for t in range(4):
+                expected = np.zeros((20, 30), int)
+                expected[2:5, 3 * (t + 1) : 3 * (t + 1) + 2] = t + 1
+                assert (labels[t] == expected).all(), (number, t, np.argwhere(labels[t]))
+    """)  # fmt: skip

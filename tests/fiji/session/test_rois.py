@@ -94,6 +94,35 @@ def test_cells_of_a_series_lie_on_its_frames_both_ways(clean, axes):
     assert {"tyx": imp.getT, "tcyx": imp.getT, "cyx": imp.getC, "tczyx": imp.getZ}[axes]() == 3
 
 
+FILMS = [("tcyx", 0), ("tcyx", 1), ("tzyx", 0), ("tyx", 0), ("zyx", 0), ("tczyx", 1)]
+
+
+@pytest.mark.parametrize(("axes", "channel"), FILMS)
+def test_a_cell_drawn_on_each_plane_is_truth_of_that_plane(clean, tmp_path, axes, channel):
+    """ImageJ stores channel, slice and frame, of which some are 1 or 0, or a single number."""
+    counts = {"t": 3, "c": 2, "z": 4, "y": 10, "x": 12}
+    image = fb.as_image(np.zeros([counts[d] for d in axes], np.uint8), axes)
+    clean.show(image, name="film")
+    imp = clean._find("film")
+    imp.setDisplayMode(3 if channel else 1)  # in the composite mode, ROIs belong to all channels
+    expected = np.zeros([counts[d] for d in axes if d != "c"], np.uint16)
+    planes = list(np.ndindex(*expected.shape[:-2]))
+    overlay = jpype.JClass("ij.gui.Overlay")()
+    for n, plane in enumerate(planes):
+        at = {"t": 0, "z": 0} | dict(zip([d for d in axes if d in "tz"], plane, strict=True))
+        imp.setPosition(counts["c"] if "c" in axes else 1, at["z"] + 1, at["t"] + 1)
+        roi = jpype.JClass("ij.gui.Roi")(n % 10, 2, 1, 3)
+        roi.setPosition(imp)  # as the ROI Manager does
+        overlay.add(roi)
+        expected[plane][2:5, n % 10] = n + 1
+    imp.setOverlay(overlay)
+    dataset = clean.save_training_set(tmp_path / "set", ["film"])
+    assert (dataset["film"].labels().values == expected).all()
+    rois = clean.rois("overlay", "film")
+    assert (fb.rois_to_labels(rois, image) == expected).all()
+    assert clean.measure("overlay", "film", ["area"])["Area"].tolist() == [3.0] * len(planes)
+
+
 def test_cells_that_are_drawn_on_a_frame_are_cells_of_that_frame(clean):
     clean.show(fb.as_image(np.zeros((3, 2, 10, 10), np.uint8), "tcyx"), name="s")
     imp = clean._find("s")

@@ -236,12 +236,12 @@ final class Results {
         if (!(window instanceof TextWindow)) return;
         TextPanel panel = ((TextWindow) window).getTextPanel();
         if (selectIn == null) Tables.unfollow(panel);
-        else Tables.follow(panel, (label, slice) -> select(selectIn, label, slice));
+        else Tables.follow(panel, (label, place) -> select(selectIn, label, place));
     }
 
-    private static void select(ImagePlus imp, String label, int slice) {
+    private static void select(ImagePlus imp, String label, int[] place) {
         if (imp.getProcessor() == null) return;
-        Roi roi = Rois.named(imp, label, slice);
+        Roi roi = Rois.named(imp, Rois.inOverlay(imp), label, place[0], place[1]);
         if (roi == null) IJ.showStatus("the ROI '" + label + "' no longer exists");
         else Rois.select(imp, roi);
     }
