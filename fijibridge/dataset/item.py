@@ -17,8 +17,18 @@ from fijibridge.dataset.members import Members
 from fijibridge.errors import DatasetError, FijiBridgeError, ImageError
 from fijibridge.files import content
 from fijibridge.files.lazy_array import Content
-from fijibridge.files.tiff import plain_unit
-from fijibridge.image import PIXEL, SPATIAL, as_image, as_truth, origin, pixel_size, single_channel, time_unit, unit
+from fijibridge.image import (
+    PIXEL,
+    SPATIAL,
+    as_image,
+    as_truth,
+    origin,
+    pixel_size,
+    single_channel,
+    time_unit,
+    unit,
+    usual_unit,
+)
 from fijibridge.messages import naming, some
 from fijibridge.renames import renamed_keywords
 
@@ -307,7 +317,7 @@ class Item:
         sizes = sizes_of(self.description)
         units: dict[str, str] = {}
         if self.description.unit is not None:
-            units = dict.fromkeys("zyx", plain_unit(self.description.unit))
+            units = dict.fromkeys("zyx", usual_unit(self.description.unit))
         if self.description.time_unit is not None:
             units["t"] = self.description.time_unit
         from_parent = self.derived_from is not None and not sizes and unit(image) == PIXEL

@@ -10,6 +10,7 @@ import xarray as xr
 
 from fijibridge.errors import DatasetError
 from fijibridge.files.lazy_array import Content, OnDisk
+from fijibridge.image import RGB
 from fijibridge.messages import some
 from fijibridge.renames import rename_attributes
 
@@ -32,19 +33,39 @@ def content(source: Path, key: str | None) -> Content:
         sizes["t"] = float(seconds)
     units = {d: "sec" if d == "t" else "um" for d in sizes}
     names = [str(n) for n in image.channel_names or ()] if "C" in pixels.dims else []
-    dims = "".join(str(d).lower() for d in pixels.dims)
-    chunks = tuple(max(c) for c in pixels.data.chunks)
+    dims = "".join({"S": "c"}.get(str(d), str(d)).lower() for d in pixels.dims)
+    if "S" in pixels.dims:
+        names = list(RGB)
+    chunks = pixels.shape if pixels.chunks is None else tuple(max(c) for c in pixels.chunks)
     on_disk = OnDisk(pixels.shape, np.dtype(pixels.dtype), lambda box: _read(source, key, box), chunks)
     return Content(on_disk, dims, {"pixel_size": sizes, "unit": units}, names or None)
 
 
 def _read(source: Path, key: str | None, box: tuple[slice, ...]) -> Any:
-    return _squeezed(_open(source, key)).data[box].compute(scheduler="synchronous")
+    return _squeezed(_open(source, key))[box].compute(scheduler="synchronous").values
 
 
 def _squeezed(image: Any) -> xr.DataArray:
+    """Return the pixels without axes of length 1, and colours without transparency.
+
+    Raises
+    ------
+    DatasetError
+        If each of several channels has colours.
+    """
     pixels: xr.DataArray = image.xarray_dask_data
-    return pixels.isel({d: 0 for d in "TCZ" if pixels.sizes.get(d) == 1}, drop=True)
+    if "S" in pixels.dims and type(image.reader).__module__.startswith("bioio_czi"):
+        # bioio-czi reads colours lazily as three copies of blue (seen in 3.0), and as a whole as blue, green, red
+        pixels = image.xarray_data.isel(S=slice(None, None, -1))
+    pixels = pixels.isel({d: 0 for d in "TCZ" if pixels.sizes.get(d) == 1}, drop=True)
+    colors = pixels.sizes.get("S", 0)
+    if colors and "C" in pixels.dims:
+        raise DatasetError(
+            f"the scene has {pixels.sizes['C']} channels of {colors} colours each: save each channel to a separate file"
+        )
+    if colors in (2, 4):  # grey or colours, and transparency
+        pixels = pixels.isel(S=slice(0, colors - 1))
+    return pixels.isel(S=0, drop=True) if pixels.sizes.get("S") == 1 else pixels
 
 
 def _open(source: Path, key: str | None) -> Any:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+Format: TypeAlias = Literal["tiff", "hdf5", "picture", "microscope"]
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -15,7 +17,37 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 MICROSCOPES = (".czi", ".lif", ".nd2", ".oib", ".oif", ".dv", ".vsi", ".sldy", ".ims", ".lof")
 """Suffixes of microscope formats, which are read through bioio."""
 SUFFIXES = (*TIFF, *HDF5, *PICTURES, *MICROSCOPES, ".zarr")
-"""Suffixes known to :func:`~fijibridge.files.reader.read_image`; it tries to read any other file as a picture."""
+"""Suffixes by which images are found in folders; :func:`~fijibridge.files.reader.read_image` looks into the file."""
+
+
+_SIGNATURES: dict[Format, tuple[bytes, ...]] = {
+    "tiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),  # also LSM, STK, SVS, SCN, NDPI and many more; + is BigTIFF
+    "hdf5": (b"\x89HDF\r\n\x1a\n",),
+    "picture": (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"GIF87a", b"GIF89a"),
+}
+_HDF5_OFFSETS = (512, 1024, 2048)
+"""Further places of HDF5's signature, after a block of the user."""
+
+
+def format_of(path: Path) -> Format | None:
+    """Return the format of a file by its content, or microscope formats by their suffix; None if it is unknown.
+
+    A name may be wrong, and many formats of microscopes (LSM, STK, SVS ...) are TIFF under another name.
+    """
+    if path.suffix.lower() in MICROSCOPES:
+        return "microscope"
+    with path.open("rb") as file:
+        head = file.read(16)
+        for found, signatures in _SIGNATURES.items():
+            if head.startswith(signatures):
+                return found
+        if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+            return "picture"
+        for offset in _HDF5_OFFSETS:
+            file.seek(offset)
+            if file.read(8) == _SIGNATURES["hdf5"][0]:
+                return "hdf5"
+    return None
 
 
 def stem(named: str | Path | xr.DataArray) -> str:

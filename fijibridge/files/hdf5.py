@@ -1,4 +1,4 @@
-"""Reader of HDF5: reads one array of a file, with the axes and voxel sizes that ilastik, PlantSeg and Fiji write.
+"""Reader of HDF5: reads one array, with the axes and voxel sizes of ilastik, PlantSeg, BigDataViewer and Fiji.
 
 A file may refer to other files through external links, external storage and virtual arrays. These other files are never
 opened.
@@ -7,20 +7,24 @@ opened.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import numpy as np
 
 from fijibridge.errors import DatasetError
 from fijibridge.files.lazy_array import Content, OnDisk
-from fijibridge.image import DIMS
+from fijibridge.image import DIMS, usual_unit
 from fijibridge.messages import some
 
 if TYPE_CHECKING:
     import h5py
 
 _MOST_LINKS = 20
+_BIG_DATA_VIEWER = re.compile(r"/t\d{5}/s(\d+)/(\d+)/cells")
+"""Path of an array of BigDataViewer: time point, view setup, resolution level."""
 
 
 def content(source: Path, key: str | None) -> Content:
@@ -37,17 +41,74 @@ def content(source: Path, key: str | None) -> Content:
     with h5py.File(source, "r") as file:
         place = _place(file, key, source)
         array = file[place]
-        axes, spacing = _axes(array), np.ravel(np.asarray(array.attrs.get("element_size_um", ())))
+        axes, calibration = _axes(array), _calibration(array)
         shape, dtype, chunks = tuple(array.shape), np.dtype(array.dtype), array.chunks
-    spatial = [d for d in axes or DIMS[-len(shape) :] if d in "zyx"]
-    sizes = {d: float(s) for d, s in zip("zyx"[-len(spacing) :], spacing, strict=False) if s > 0 and len(spacing) <= 3}
-    calibration = {"pixel_size": sizes, "unit": "um"} if sizes and spatial else {}
+        big = _BIG_DATA_VIEWER.fullmatch(place)
+        if big:
+            axes = axes or "zyx"
+            calibration = calibration or _big_data_viewer(
+                source, int(big[1]), np.asarray(_factors(file, big[1], big[2]))
+            )
+    unsigned = bool(big) and dtype == np.int16  # BigDataViewer writes uint16 as int16
 
     def read(box: tuple[slice, ...]) -> Any:
         with h5py.File(source, "r") as opened:
-            return opened[_place(opened, place, source)][box]
+            pixels = opened[_place(opened, place, source)][box]
+            return pixels.view(np.uint16) if unsigned else pixels
+
+    dtype = np.dtype(np.uint16) if unsigned else dtype
 
     return Content(OnDisk(shape, dtype, read, chunks), axes, calibration)
+
+
+def _calibration(array: h5py.Dataset) -> dict[str, Any]:
+    """Return the pixel sizes that PlantSeg and Fiji write, or ilastik."""
+    spacing = np.ravel(np.asarray(array.attrs.get("element_size_um", ())))
+    if 0 < len(spacing) <= 3:
+        sizes = {d: float(s) for d, s in zip("zyx"[-len(spacing) :], spacing, strict=True) if s > 0}
+        return {"pixel_size": sizes, "unit": dict.fromkeys(sizes, "um")} if sizes else {}
+    tags, units = _json(array.attrs.get("axistags")), _json(array.attrs.get("axis_units"))
+    listed = tags.get("axes", ()) if isinstance(tags, dict) else ()
+    sizes = {}
+    for axis in listed:
+        size = axis.get("resolution", 0) if isinstance(axis, dict) else 0
+        if isinstance(size, int | float) and size > 0 and str(axis.get("key")) in "tzyx":
+            sizes[str(axis["key"])] = float(size)
+    known = {d: str(units[d]) for d in sizes if isinstance(units, dict) and units.get(d)}
+    named = {d: unit if d == "t" else usual_unit(unit) for d, unit in known.items()}
+    return {"pixel_size": sizes, "unit": named} if sizes else {}
+
+
+def _json(text: Any) -> Any:
+    try:
+        return json.loads(text) if text is not None else None
+    except (ValueError, TypeError):
+        return None
+
+
+def _factors(file: h5py.File, setup: str, level: str) -> Any:
+    """Return by how much a resolution level of BigDataViewer is smaller than the image along x, y, z."""
+    table = file.get(f"/s{setup}/resolutions")
+    levels = np.ones((1, 3)) if table is None else np.asarray(table, float)
+    return levels[int(level)] if levels.ndim == 2 and int(level) < len(levels) else np.ones(3)
+
+
+def _big_data_viewer(source: Path, setup: int, factors: Any) -> dict[str, Any]:
+    """Return the voxel size in the XML file that BigDataViewer writes beside its HDF5 file."""
+    described = source.with_suffix(".xml")
+    if not described.is_file():
+        return {}
+    try:
+        setups = ElementTree.parse(described).iter("ViewSetup")
+        voxel = next((one.find("voxelSize") for one in setups if one.findtext("id", "").strip() == str(setup)), None)
+        size = [] if voxel is None else [float(s) for s in voxel.findtext("size", "").split()]
+    except (ElementTree.ParseError, ValueError) as error:
+        raise DatasetError(f"{described}, the description of {source.name}, is damaged: {error}") from error
+    if voxel is None or len(size) != 3:
+        return {}
+    unit = usual_unit(voxel.findtext("unit", ""))
+    sizes = {d: s * float(f) for d, s, f in zip("xyz", size, factors, strict=True) if s > 0}
+    return {"pixel_size": sizes, "unit": dict.fromkeys(sizes, unit)}
 
 
 def arrays(source: Path) -> dict[str, tuple[int, ...]]:

@@ -51,6 +51,21 @@ class OnDisk:
         pixels: npt.NDArray[Any] = np.asarray(self.read(box))
         return np.asarray(pixels[rest])
 
+    def first(self, axis: int, count: int | None = None) -> OnDisk:
+        """Return the first `count` entries along an axis; without a count, the first entry without the axis."""
+        kept, read = 1 if count is None else count, self.read
+        shape, chunks = list(self.shape), list(self.chunks or planes(self.shape))
+        shape[axis], chunks[axis] = kept, min(chunks[axis], kept)
+        if count is not None:
+            return replace(self, shape=tuple(shape), chunks=tuple(chunks))  # a box within it is one of the whole, too
+
+        def within(box: Box) -> npt.NDArray[Any]:
+            pixels: npt.NDArray[Any] = read((*box[:axis], slice(0, 1), *box[axis:]))
+            return np.asarray(pixels).squeeze(axis)
+
+        del shape[axis], chunks[axis]
+        return replace(self, shape=tuple(shape), read=within, chunks=tuple(chunks))
+
     def lazy(self) -> Any:
         """Return a dask array, whose chunks are read when they are computed."""
         import dask.array as da

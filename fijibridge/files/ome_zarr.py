@@ -18,9 +18,9 @@ import xarray as xr
 
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files.lazy_array import Content, OnDisk
-from fijibridge.files.tiff import plain_unit
 from fijibridge.files.writer import atomic_folder
-from fijibridge.image import DIMS, origin, pixel_size, time_unit, unit
+from fijibridge.image import DIMS, origin, pixel_size, time_unit, unit, usual_unit
+from fijibridge.messages import some
 
 if TYPE_CHECKING:
     import zarr
@@ -51,9 +51,17 @@ def content(source: Path, key: str | None) -> Content:
 
     node: Any = _open(source, key)
     if isinstance(node, zarr.Array):
-        return Content(_pixels(source, node, key), _dimension_names(node), {})
+        return _array_of_image(source, key) or Content(_pixels(source, node, key), _dimension_names(node), {})
     scales = _ome(node).get("multiscales")
     if not scales:
+        images = [place for place, one in node.members() if isinstance(one, zarr.Group) and _scales(one)]
+        if len(images) == 1:  # as bioformats2raw writes a file with one image
+            return content(source, "/".join([*filter(None, [(key or "").strip("/")]), images[0]]))
+        if images:
+            raise DatasetError(
+                f"{source} contains {len(images)} images{_at(key)}, {some(images, 10)}: name one, such as "
+                f"'{source.name}:/{images[0]}'"
+            )
         arrays = [k for k, v in node.members(max_depth=_DEPTH) if isinstance(v, zarr.Array)][:10]
         advice = (
             f"it contains the arrays {', '.join(arrays)}: name one, such as '{source.name}:/{arrays[0]}'"
@@ -61,16 +69,38 @@ def content(source: Path, key: str | None) -> Content:
             else "it contains no array"
         )
         raise DatasetError(f"{source} has no multiscales metadata{_at(key)}; {advice}")
-    return _full_resolution(source, key, node, scales[0])
+    return _resolution(source, key, node, scales[0], scales[0]["datasets"][0])
 
 
-def _full_resolution(source: Path, key: str | None, node: zarr.Group, scale: dict[str, Any]) -> Content:
-    first = scale["datasets"][0]
+def _scales(group: zarr.Group) -> Any:
+    return _ome(group).get("multiscales")
+
+
+def _array_of_image(source: Path, key: str | None) -> Content | None:
+    """Return the content of an array that is a resolution level of an OME-Zarr image; None if it is none."""
+    parts = [part for part in (key or "").split("/") if part]
+    for n in range(len(parts)):
+        above, place = "/".join(parts[:n]), "/".join(parts[n:])
+        try:
+            group: Any = _open(source, above)
+        except DatasetError:
+            continue
+        for scale in _scales(group) or ():
+            for level in scale["datasets"]:
+                if str(level["path"]).strip("/") == place:
+                    return _resolution(source, above, group, scale, level)
+    return None
+
+
+def _resolution(
+    source: Path, key: str | None, node: zarr.Group, scale: dict[str, Any], first: dict[str, Any]
+) -> Content:
+    """Return the content of a resolution level of an image."""
     place = "/".join(p for p in ((key or "").strip("/"), str(first["path"])) if p)
     array: Any = _open(source, place)
     axes = [a if isinstance(a, str) else str(a.get("name")) for a in scale.get("axes", DIMS[-array.ndim :])]
     units = {
-        a["name"]: plain_unit(str(a["unit"])) for a in scale.get("axes", ()) if isinstance(a, dict) and "unit" in a
+        a["name"]: usual_unit(str(a["unit"])) for a in scale.get("axes", ()) if isinstance(a, dict) and "unit" in a
     }
     transforms = [*first.get("coordinateTransformations", ()), *scale.get("coordinateTransformations", ())]
     sizes, origins = _affine(axes, transforms)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import bioio, hdf5, ome_zarr, pictures, tiff
-from fijibridge.files.formats import HDF5, MICROSCOPES, TIFF
+from fijibridge.files.formats import format_of
 from fijibridge.files.lazy_array import Box, Content, OnDisk
-from fijibridge.image import as_image
+from fijibridge.image import as_image, in_one_unit
 from fijibridge.renames import rename_attributes
 
 
@@ -84,7 +85,28 @@ def content(path: str | os.PathLike[str], key: str | None = None) -> Content:
     with _naming_file(source):
         found = _content(source, key)
     numbers = None if found.numbers is None else _named(source, found.numbers)
-    return replace(found, pixels=_named(source, found.pixels), numbers=numbers)
+    about = dict(found.calibration)
+    if isinstance(about.get("unit"), Mapping):
+        sizes, origins, units = in_one_unit(about.get("pixel_size", {}), about.get("origin", {}), about["unit"])
+        about |= {"pixel_size": sizes, "unit": units} | ({"origin": origins} if "origin" in about else {})
+    return replace(found, pixels=_named(source, _numeric(source, found.pixels)), calibration=about, numbers=numbers)
+
+
+def _numeric(source: Path, pixels: OnDisk) -> OnDisk:
+    """Return pixels with 0 and 255 in place of booleans, as in ImageJ.
+
+    Raises
+    ------
+    DatasetError
+        If the values are complex, or no numbers.
+    """
+    if pixels.dtype.kind in "uif":
+        return pixels
+    if pixels.dtype.kind != "b":
+        what = "complex values" if pixels.dtype.kind == "c" else f"values of type {pixels.dtype}"
+        raise DatasetError(f"{source} has {what}; expected numbers: save their absolute values, or real part")
+    read = pixels.read
+    return replace(pixels, dtype=np.dtype(np.uint8), read=lambda box: read(box).astype(np.uint8) * np.uint8(255))
 
 
 def _named(source: Path, pixels: OnDisk) -> OnDisk:
@@ -112,21 +134,27 @@ def _naming_file(source: Path) -> Iterator[None]:
 
 
 def _content(source: Path, key: str | None) -> Content:
-    suffix = source.suffix.lower()
     if ome_zarr.is_zarr(source):
         return ome_zarr.content(source, key)
     if source.is_dir():
         raise DatasetError(f"{source} is a folder; expected an image file, or a zarr folder with its metadata")
-    if suffix in HDF5:
+    found = format_of(source)
+    if found == "hdf5":
         return hdf5.content(source, key)
-    if suffix in MICROSCOPES:
+    if found == "microscope":
         return bioio.content(source, key)
+    if found is None:
+        raise DatasetError(
+            f"{source} cannot be read as an image: it is {'in no known format' if source.stat().st_size else 'empty'}; "
+            "expected TIFF, OME-Zarr, HDF5, PNG, JPEG, BMP, GIF or WebP, or a microscope format such as CZI: convert "
+            "it, for example in Fiji"
+        )
     if key:
         raise DatasetError(
             f"{source} is in a format whose files do not contain arrays or scenes to select: remove ':{key}' from the "
             "path"
         )
-    return tiff.content(source) if suffix in TIFF else pictures.content(source)
+    return tiff.content(source) if found == "tiff" else pictures.content(source)
 
 
 def split_key(path: str | os.PathLike[str]) -> tuple[Path, str | None]:

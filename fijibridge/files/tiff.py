@@ -5,7 +5,9 @@ The pixels of a TIFF may be in other files (OME-TIFF, NDTiff, links). Only files
 
 from __future__ import annotations
 
+import logging
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,12 +20,21 @@ import tifffile
 
 from fijibridge.errors import DatasetError
 from fijibridge.files.lazy_array import Box, Content, OnDisk, joined_planes, whole
-from fijibridge.image import DIMS, RGB, channel_names, usual_unit
+from fijibridge.files.tiff_calibration import calibration, ome_calibration, ome_channels, ome_image
+from fijibridge.image import DIMS, RGB, channel_names
 from fijibridge.messages import some
+from fijibridge.renames import rename_attributes
 
 _OF_MANY_FILES = ("ome", "mmstack", "ndtiff")
 _OF_SCANNERS = ("thumbnail", "macro", "label", "map", "macro image", "label image")
 _MOST_LISTED = 6
+_TRANSPARENCY = ((1,), (2,))  # values of the tag ExtraSamples
+_HARMLESS = re.compile(
+    "coercing invalid ASCII|(nuvu|andor|epics|ndpi|eer_xml)_|GeoKeyDirectory|get_resolution"
+    "|MMStack file name is invalid|correcting LSM bitspersample|unidentified dimension"
+    "|TiffTag (3[3-9]|4[0-9]|6[0-9])[0-9]{3} "
+)
+"""Messages of tifffile about vendors' own tags, or about what it corrects."""
 _REDUCED, _MASK = 1, 4  # bits of a page's NewSubfileType
 
 
@@ -33,30 +44,139 @@ def content(source: Path) -> Content:
     Raises
     ------
     DatasetError
-        If the TIFF contains several images that are not planes of one image.
+        If the TIFF is damaged, or contains several images that are not planes of one image.
     """
     with _series(source) as (file, planes):
         series = planes[0]
-        axes = series.axes.lower().replace("s", "c")
-        metadata = dict(file.imagej_metadata or {})
-        calibration = _imagej_calibration(file, metadata) if metadata else _ome_calibration(file) if file.is_ome else {}
+        axes = series.axes.lower()
+        found = ome_image(file, series, source.name) if file.is_ome else None
+        about: dict[str, Any] = dict(ome_calibration(found) if file.is_ome else calibration(file))
+        labels = [str(label) for label in (file.imagej_metadata or {}).get("Labels") or ()]
         shape, dtype = tuple(series.shape), np.dtype(series.dtype)
         chunks = _chunks(series)
         if len(planes) > 1:  # no metadata names the axis of the pages: as_image assumes the last axes of t c z y x
             axes, shape = "i" + axes, (len(planes), *shape)
             chunks = (1, *chunks) if series.keyframe.is_tiled else joined_planes(shape, dtype.itemsize)
-    channels = shape[axes.index("c")] if "c" in axes else 1
-    names = channel_names([str(name) for name in metadata.get("Labels") or ()], channels)
-    if names is None and axes.endswith("c") and channels == 3:
-        names = list(RGB)
+        samples = series.keyframe.samplesperpixel
+        alpha = samples > 1 and series.keyframe.extrasamples[-1:] in _TRANSPARENCY
+        _refuse_truncated(source, planes)
     pixels = OnDisk(shape, dtype, lambda box: _read(source, box), chunks)
-    return Content(pixels, axes if set(axes) <= set(DIMS) else None, calibration, names)
+    for axis in [d for d, n in zip(axes, shape, strict=True) if n == 1 and d not in DIMS and d != "s"]:
+        axes, pixels = axes.replace(axis, ""), pixels.first(axes.index(axis))  # an axis without a meaning
+    axes, pixels = _colors_as_channels(source, axes, pixels, alpha)
+    channels = pixels.shape[axes.index("c")] if "c" in axes else 1
+    names = _names_of_ome(ome_channels(found), channels) if file.is_ome else channel_names(labels, channels)
+    if names is None and "s" in series.axes.lower() and channels == 3:
+        names = list(RGB)
+    return Content(pixels, axes if set(axes) <= set(DIMS) else None, about, names)
+
+
+def _colors_as_channels(source: Path, axes: str, pixels: OnDisk, alpha: bool) -> tuple[str, OnDisk]:
+    """Turn the samples of a pixel into channels, without the sample that stores transparency.
+
+    Raises
+    ------
+    DatasetError
+        If each of several channels has colours.
+    """
+    if "s" not in axes:
+        return axes, pixels
+    place = axes.index("s")
+    if alpha:
+        pixels = pixels.first(place, pixels.shape[place] - 1)
+    if pixels.shape[place] == 1:
+        return axes.replace("s", ""), pixels.first(place)
+    if "c" in axes and pixels.shape[axes.index("c")] == 1:
+        axes, pixels = axes.replace("c", ""), pixels.first(axes.index("c"))
+    if "c" in axes:
+        raise DatasetError(
+            f"{source} has {pixels.shape[axes.index('c')]} channels of {pixels.shape[place]} colours each: save each "
+            "channel, or each colour, to a separate file (in Fiji: Image > Color > Split Channels)"
+        )
+    return axes.replace("s", "c"), pixels
+
+
+def _names_of_ome(names: list[str], channels: int) -> list[str] | None:
+    """Return the names of channels if each has a name of its own."""
+    known = channels > 1 and len(names) == channels and all(names) and len(set(names)) == channels
+    return names if known else None
+
+
+def _refuse_truncated(source: Path, planes: list[tifffile.TiffPageSeries]) -> None:
+    """Refuse a TIFF that declares pixels beyond the end of the file."""
+    for page in (page for series in planes for page in series.pages):
+        if page is None:
+            continue
+        size = page.parent.filehandle.size
+        spans = zip(page.dataoffsets, page.databytecounts, strict=False)
+        end = max((offset + length for offset, length in spans if length), default=0)
+        if end > size:
+            raise DatasetError(
+                f"{source} cannot be read as an image, because it is truncated: page {page.index} ends at byte {end}, "
+                f"but the file has {size} bytes; copy or export it again"
+            )
+
+
+class _Damage(logging.Handler):
+    """Keeps what tifffile logs about damage in this thread."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.found: list[str] = []
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if record.thread == self._thread and not _HARMLESS.search(text):
+            self.found.append(text)
+
+
+@contextmanager
+def _damage(source: Path) -> Iterator[list[tifffile.TiffFile]]:
+    """Turn what tifffile logs about damage in a block into an error, also if the block fails because of it.
+
+    The block adds the file that it opens to the list.
+    """
+    opened: list[tifffile.TiffFile] = []
+    log, damage = logging.getLogger("tifffile"), _Damage()
+    log.addHandler(damage)
+    failed: Exception | None = None
+    try:
+        yield opened
+    except DatasetError:
+        raise
+    except Exception as error:
+        failed = error
+    finally:
+        log.removeHandler(damage)
+    if damage.found:
+        what = re.sub(r"<tifffile\.(\w+) '[^']*'> ", "", damage.found[0])
+        where = f" after page {_intact_pages(opened[0]) - 1}" if opened else ""
+        raise DatasetError(
+            f"{source} cannot be read as an image, because it is damaged{where}: {what}; copy or export it again"
+        ) from failed
+    if failed is not None:
+        raise failed
+
+
+def _intact_pages(file: tifffile.TiffFile) -> int:
+    """Return the number of pages before the damage. ImageJ may write all planes one after another, with one page."""
+    page, count = file.pages.first, len(file.pages)
+    in_a_row = (file.filehandle.size - page.dataoffsets[0]) // max(page.nbytes, 1) if page.dataoffsets else 0
+    return int(in_a_row) if file.is_imagej and count == 1 else count
 
 
 @contextmanager
 def _series(source: Path) -> Iterator[tuple[tifffile.TiffFile, list[tifffile.TiffPageSeries]]]:
-    """Open a TIFF, and yield the series that make up its image: a single series, or one series per plane."""
-    with tifffile.TiffFile(source) as file:
+    """Open a TIFF, and yield the series that make up its image: a single series, or one series per plane.
+
+    Raises
+    ------
+    DatasetError
+        If tifffile logs damage, which it otherwise skips or fills with 0.
+    """
+    with _damage(source) as opened, tifffile.TiffFile(source) as file:
+        opened.append(file)
         if file.is_ome:
             _refuse_names_elsewhere(source, _named_by_ome(file.ome_metadata or ""))
         if file.is_ndtiff:
@@ -151,33 +271,4 @@ def _part(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, box: Box) ->
         store.close()
 
 
-def _imagej_calibration(file: tifffile.TiffFile, metadata: dict[str, Any]) -> dict[str, Any]:
-    sizes = {}
-    for axis, tag in (("x", "XResolution"), ("y", "YResolution")):
-        value = file.pages.first.tags.get(tag)
-        if value is not None and value.value[0] > 0:
-            sizes[axis] = value.value[1] / value.value[0]
-    for axis, key in (("z", "spacing"), ("t", "finterval")):
-        if float(metadata.get(key, 0)) > 0:
-            sizes[axis] = float(metadata[key])
-    # in ImageJ, the origin is the pixel index of coordinate 0
-    origins = {d: -float(metadata[f"{d}origin"]) * sizes.get(d, 1.0) for d in "xyz" if f"{d}origin" in metadata}
-    units = dict.fromkeys("zyx", plain_unit(str(metadata["unit"]))) if metadata.get("unit") else {}
-    if "t" in sizes:
-        units["t"] = str(metadata.get("tunit", "sec"))
-    return {"pixel_size": sizes, "origin": origins, "unit": units}
-
-
-def _ome_calibration(file: tifffile.TiffFile) -> dict[str, Any]:
-    pixels = tifffile.xml2dict(file.ome_metadata or "<OME/>").get("OME", {}).get("Image", {})
-    pixels = (pixels[0] if isinstance(pixels, list) else pixels).get("Pixels", {})
-    keys = {"z": "PhysicalSizeZ", "y": "PhysicalSizeY", "x": "PhysicalSizeX", "t": "TimeIncrement"}
-    sizes = {d: float(pixels[key]) for d, key in keys.items() if float(pixels.get(key, 0)) > 0}
-    units = {d: plain_unit(str(pixels.get(f"{keys[d]}Unit", "s" if d == "t" else "um"))) for d in sizes}
-    return {"pixel_size": sizes, "unit": units}
-
-
-def plain_unit(name: str) -> str:
-    r"""Return a unit with ImageJ's ``\uXXXX`` escapes decoded and in its usual spelling, such as ``um``."""
-    name = re.sub(r"\\u([0-9A-Fa-f]{4})", lambda code: chr(int(code.group(1), 16)), name)
-    return usual_unit(name)
+rename_attributes(__name__, {"plain_unit": "image:usual_unit"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping
 from typing import Any, TypeAlias
 
@@ -13,15 +14,26 @@ from fijibridge.errors import ImageError
 from fijibridge.image.axes import DIMS, SPATIAL, Array, in_order, with_our_axes
 
 PIXEL = "pixel"
-MICROMETRES = {"nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6, "inch": 25400.0}
+ANGSTROM = "\u00c5"
+MICROMETRES = {
+    ANGSTROM: 1e-4, "pm": 1e-6, "nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6, "inch": 25400.0,
+}  # fmt: skip
 """Length of each known unit, in micrometres."""
-_SPELLINGS = {  # the micro sign and the Greek mu look alike
-    **dict.fromkeys(("\u00b5m", "\u03bcm", "micron", "microns", "micrometer", "micrometre"), "um"),
-    "nanometer": "nm",
-    "nanometre": "nm",
-    "millimeter": "mm",
-    "millimetre": "mm",
+_SPELLINGS = {
+    "um": ("\u00b5m", "\u03bcm", "micron", "microns"),  # the micro sign and the Greek mu look alike
+    "inch": ("inches",),
+    ANGSTROM: ("A", "\u212b", "angstrom", "\u00e5ngstr\u00f6m"),
+    PIXEL: ("", "pixels", "px", "null", "none", "arbitrary", "reference frame"),  # "null" is written by Bio-Formats
+} | {
+    short: [f"{prefix}{word}{end}" for word in ("meter", "metre") for end in ("", "s")]
+    for short, prefix in {"pm": "pico", "nm": "nano", "mm": "milli", "cm": "centi", "m": ""}.items()
 }
+_USUAL = {other.lower(): usual for usual, others in _SPELLINGS.items() for other in others} | {
+    f"micro{word}{end}": "um" for word in ("meter", "metre") for end in ("", "s")
+}
+
+_ESCAPED = re.compile(r"\\u([0-9A-Fa-f]{4})")
+"""A character as Java writes it in properties, such as those of ImageJ's TIFF."""
 
 PerAxis: TypeAlias = "float | Mapping[str, float]"
 
@@ -48,14 +60,51 @@ def time_unit(image: xr.DataArray) -> str:
 
 
 def usual_unit(name: str) -> str:
-    """Return the usual spelling of a unit: ``"um"`` for micrometres in any spelling, and so on.
+    """Return the usual spelling of a unit: ``"um"`` for micrometres in any spelling, ``"pixel"`` if it is unknown.
 
     Examples
     --------
-    >>> usual_unit("micron"), usual_unit("pixel")
-    ('um', 'pixel')
+    >>> usual_unit("micron"), usual_unit("null"), usual_unit("parsec")
+    ('um', 'pixel', 'parsec')
     """
-    return _SPELLINGS.get(name, name)
+    name = _ESCAPED.sub(lambda code: chr(int(code.group(1), 16)), name).strip()
+    return name if name in MICROMETRES else _USUAL.get(name.lower(), name)
+
+
+def in_one_unit(
+    sizes: Mapping[str, float], origins: Mapping[str, float], units: Mapping[str, str]
+) -> tuple[dict[str, float], dict[str, float], dict[str, str]]:
+    """Convert the pixel sizes and origins of z, y and x to the unit of x; lengths in unknown units stay unchanged.
+
+    Examples
+    --------
+    >>> in_one_unit({"z": 250, "x": 0.1}, {}, {"z": "nm", "x": "um"})
+    ({'z': 0.25, 'x': 0.1}, {}, {'z': 'um', 'x': 'um'})
+    """
+    sizes, origins, units = dict(sizes), dict(origins), dict(units)
+    target = next((units[d] for d in ("x", "y", "z") if d in units and usual_unit(units[d]) in MICROMETRES), None)
+    for d in SPATIAL:
+        factor = None if target is None or d not in units or units[d] == target else factor_to(units[d], target)
+        if factor is not None:
+            units[d] = str(target)
+            for lengths in (sizes, origins):
+                if d in lengths:
+                    lengths[d] = lengths[d] * factor
+    return sizes, origins, units
+
+
+def factor_to(name: str, other: str) -> float | None:
+    """Return the length of one unit in another unit; None if one of them is not a known length.
+
+    Examples
+    --------
+    >>> factor_to("nm", "um"), factor_to("pixel", "um")
+    (0.001, None)
+    """
+    name, other = usual_unit(name), usual_unit(other)
+    if name == other:
+        return 1.0
+    return MICROMETRES[name] / MICROMETRES[other] if name in MICROMETRES and other in MICROMETRES else None
 
 
 def per_axis(value: PerAxis | None, what: str) -> dict[str, float]:
@@ -97,7 +146,8 @@ def read_calibration(image: xr.DataArray) -> tuple[dict[str, float], dict[str, f
     """Return the pixel size, origin and unit of each axis, read from the coordinates.
 
     Coordinates remain correct after cropping, striding and block averaging. The stored pixel size only removes the
-    rounding errors of the coordinates.
+    rounding errors of the coordinates. Sizes and origins of z, y and x are in one unit, even if their coordinates are
+    not.
     """
     sizes, origins, units = {}, {}, {}
     image = with_our_axes(image)
@@ -109,7 +159,7 @@ def read_calibration(image: xr.DataArray) -> tuple[dict[str, float], dict[str, f
         origins[d] = float(values[0])
         units[d] = str(coordinate.attrs.get("units", PIXEL if d != "t" else "frame"))
         sizes[d] = _step(d, values, coordinate.attrs.get("pixel_size"))
-    return sizes, origins, units
+    return in_one_unit(sizes, origins, units)
 
 
 def _undated(coordinate: xr.DataArray) -> xr.DataArray:
@@ -155,15 +205,36 @@ def same_shape(**images: Array) -> tuple[int, ...]:
 
 
 def _refuse_different_origin(a: str, first: Array, b: str, second: Array) -> None:
+    """Refuse images whose pixel sizes or origins differ. An image without calibration fits any other image."""
     if not (isinstance(first, xr.DataArray) and isinstance(second, xr.DataArray)):
+        return
+    if not (_is_calibrated(first) and _is_calibrated(second)):
         return
     steps, other_steps = pixel_size(first), pixel_size(second)
     starts, other_starts = origin(first), origin(second)
-    for d in set(first.dims) & set(second.dims) & set(steps) & set(other_steps):
-        if abs(steps[str(d)] - other_steps[str(d)]) > 1e-3 * steps[str(d)]:
-            raise ImageError(f"{a} has pixel size {steps[str(d)]:g} in {d}, but {b} has {other_steps[str(d)]:g}")
-        if abs(starts[str(d)] - other_starts[str(d)]) > 0.01 * steps[str(d)]:
+    own, other = unit(first), unit(second)
+    factor = factor_to(other, own)
+    for d in sorted({str(d) for d in first.dims} & {str(d) for d in second.dims} & set(steps) & set(other_steps)):
+        scale = 1.0 if d == "t" else factor
+        if scale is None:
             raise ImageError(
-                f"{a} and {b} are crops from different places: {d} starts at {starts[str(d)]:g} in the first and at "
-                f"{other_starts[str(d)]:g} in the second"
+                f"{a} is measured in {own!r}, but {b} in {other!r}: give both the same unit, with "
+                "fijibridge.as_image(image, pixel_size=..., unit='um')"
             )
+        if abs(steps[d] - other_steps[d] * scale) > 1e-3 * steps[d]:
+            raise ImageError(
+                f"{a} has pixel size {steps[d]:g} {own} in {d}, but {b} has {other_steps[d]:g} {other}: if both show "
+                "the same place, correct one of them with fijibridge.as_image(image, pixel_size=..., unit='um')"
+            )
+        if abs(starts[d] - other_starts[d] * scale) > 0.01 * steps[d]:
+            raise ImageError(
+                f"{a} and {b} are crops from different places: {d} starts at {starts[d]:g} {own} in the first and at "
+                f"{other_starts[d]:g} {other} in the second"
+            )
+
+
+def _is_calibrated(image: xr.DataArray) -> bool:
+    """Return whether an image has a pixel size, an origin or a unit; formats such as PNG store none of them."""
+    sizes, origins, units = read_calibration(image)
+    spatial = [d for d in SPATIAL if d in sizes]
+    return any(sizes[d] != 1 or origins[d] != 0 or usual_unit(units[d]) != PIXEL for d in spatial)

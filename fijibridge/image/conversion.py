@@ -21,7 +21,7 @@ from fijibridge.image.axes import (
     sort_axes,
     with_our_axes,
 )
-from fijibridge.image.calibration import PerAxis, per_axis, read_calibration, with_coordinates
+from fijibridge.image.calibration import PerAxis, in_one_unit, per_axis, read_calibration, with_coordinates
 
 ImageT = TypeVar("ImageT", xr.DataArray, npt.NDArray[Any])
 """Type variable for functions that return a DataArray for a DataArray, and a plain array for a plain array."""
@@ -55,6 +55,7 @@ def as_image(
         Coordinate of the first pixel's centre, measured in `unit`. By default, the origin in pixels is kept.
     unit
         Unit of the spatial axes; ``"pixel"`` if it is unknown. A mapping by axis can also set the unit of ``t``.
+        Lengths along y and z that have another unit than x are converted to it.
     name
         Title of the image.
 
@@ -91,6 +92,7 @@ def as_image(
     bad = [d for d, s in sizes.items() if not (np.isfinite(s) and s > 0)]
     if bad:
         raise ImageError(f"pixel size of axis {bad[0]!r} is {sizes[bad[0]]}; it must be a positive number")
+    sizes, origins, units = in_one_unit(sizes, origins, units)
     return with_coordinates(image, sizes, origins, units, image.name if name is None else name)
 
 

@@ -22,8 +22,10 @@ from fijibridge.image import (
     imagej_pixels,
     origin,
     pixel_size,
+    read_calibration,
     time_unit,
     unit,
+    usual_unit,
 )
 from fijibridge.imagej.lookup_table import LookupTable
 from fijibridge.imagej.metadata import imagej_info, keep_info
@@ -31,7 +33,6 @@ from fijibridge.imagej.metadata import imagej_info, keep_info
 MODES = {1: "composite", 2: "color", 3: "grayscale"}
 """Display modes of multi-channel images, by ImageJ's number of the mode."""
 
-_MICRO = {"micron", "microns", "µm", "μm", "um", "micrometer", "micrometre"}
 _SPATIAL = ("z", "y", "x")
 _SIGN = 32768
 """Offset that ImageJ adds to signed 16-bit values to store them as unsigned ones."""
@@ -88,7 +89,7 @@ def image_of(array: npt.NDArray[Any], facts: Facts, keep: Sequence[str]) -> xr.D
     sizes = {d: size if size > 0 else 1.0 for d, size in zip(_SPATIAL, facts.pixel_size, strict=True)}
     # ImageJ: coordinate = (pixel - origin in pixels) * pixel size
     origins = {d: -first * sizes[d] for d, first in zip(_SPATIAL, facts.origin, strict=True)}
-    units = {d: _unit_of(name) for d, name in zip(_SPATIAL, facts.units, strict=True)}
+    units = {d: usual_unit(name) for d, name in zip(_SPATIAL, facts.units, strict=True)}
     if "t" in keep:
         sizes["t"] = facts.interval if facts.interval > 0 else 1.0
         units["t"] = facts.time_unit if facts.interval > 0 else "frame"
@@ -101,11 +102,6 @@ def image_of(array: npt.NDArray[Any], facts: Facts, keep: Sequence[str]) -> xr.D
         image = image.assign_coords(c=list(channels))
     keep_info(image, facts.about)
     return image
-
-
-def _unit_of(name: str) -> str:
-    name = name.strip()  # ImageJ's unit is a blank if the file gives a resolution without a unit
-    return "um" if name.lower() in _MICRO else "pixel" if name in ("", "pixels") else name
 
 
 def signed_ranges(ranges: Sequence[tuple[float, float]], signed: bool) -> list[tuple[float, float]]:
@@ -203,7 +199,7 @@ def shown(image: xr.DataArray, mode: str | None = None) -> Shown:
 
 
 def _imagej_unit(image: xr.DataArray, axis: str) -> str | None:
-    name = str(image.coords[axis].attrs.get("units", "pixel")) if axis in image.coords else unit(image)
+    name = read_calibration(image)[2].get(axis, unit(image))
     return None if name == "pixel" else "micron" if name == "um" else name
 
 

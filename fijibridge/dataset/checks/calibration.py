@@ -10,8 +10,7 @@ from fijibridge.dataset.description import Role
 from fijibridge.dataset.item import Item, sizes_of
 from fijibridge.errors import DatasetError, ImageError
 from fijibridge.files import content
-from fijibridge.files.tiff import plain_unit
-from fijibridge.image import MICROMETRES, last_dims, pixel_size
+from fijibridge.image import MICROMETRES, factor_to, last_dims, pixel_size, usual_unit
 from fijibridge.image import unit as unit_of
 
 _TOLERANCE = 0.01  # relative difference of pixel sizes
@@ -45,7 +44,7 @@ def size_findings(item: Item, dataset: Dataset) -> Iterator[Finding]:
     except DatasetError:
         return
     described = sizes_of(item.description)
-    described_unit = None if item.description.unit is None else plain_unit(item.description.unit)
+    described_unit = None if item.description.unit is None else usual_unit(item.description.unit)
     if not described and not own:
         yield finding("note", item, dataset, "image", "no pixel size is known", "set pixel_size and unit")
     if described and described_unit is None and unit in (None, "pixel"):
@@ -63,7 +62,7 @@ def size_findings(item: Item, dataset: Dataset) -> Iterator[Finding]:
 def _against_description(
     item: Item, dataset: Dataset, own: dict[str, float], unit: str, described: dict[str, float], word: str | None
 ) -> Iterator[Finding]:
-    scale = _scale(unit, word or unit)
+    scale = factor_to(unit, word or unit)
     if scale is None:
         what = f"the pixel size is in {unit} in the file, but in {word} in the description; they cannot be compared"
         yield finding("note", item, dataset, "image", what, "check whether the two sizes agree")
@@ -91,7 +90,7 @@ def _against_image(item: Item, dataset: Dataset, role: Role, own: dict[str, floa
         other, other_unit = _file_sizes(item, role)
     except DatasetError:
         return
-    scale = _scale(str(other_unit), unit)
+    scale = factor_to(str(other_unit), unit)
     for axis in sorted(set(own) & set(other) - {"t"}) if scale is not None else ():
         if abs(other[axis] * (scale or 1) / own[axis] - 1) > _TOLERANCE:
             here = f"the {role} file has {other[axis]:g} {other_unit}"
@@ -117,10 +116,3 @@ def different_sizes(dataset: Dataset) -> Iterator[Finding]:
         if high / low - 1 > _TOLERANCE:
             what = f"pixel sizes in {axis} differ: {low:g} um in {first!r}, {high:g} um in {last!r}"
             yield Finding("note", "", "", what, "correct wrong sizes; if all are correct, resample the images")
-
-
-def _scale(unit: str, other: str) -> float | None:
-    """Return the length of a unit, measured in the other unit; None if unknown."""
-    if unit == other:
-        return 1.0
-    return MICROMETRES[unit] / MICROMETRES[other] if unit in MICROMETRES and other in MICROMETRES else None
