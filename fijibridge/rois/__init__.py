@@ -5,6 +5,7 @@ coordinates are in pixels, with x before y; pixel (0, 0) is the square from (0, 
 """
 
 from fijibridge.rois.labels import labels_to_rois, rois_to_labels, rois_to_mask
-from fijibridge.rois.roi import Roi, read_rois, write_rois
+from fijibridge.rois.roi import Roi
+from fijibridge.rois.storage import read_rois, write_rois
 
 __all__ = ["Roi", "labels_to_rois", "read_rois", "rois_to_labels", "rois_to_mask", "write_rois"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from fijibridge.rois.positions import Stack
 from fijibridge.rois.roi import Roi
 from fijibridge.rois.tracing import trace
 
+_ID = re.compile("[0-9]{1,19}")
+
 
 def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int] | Array) -> npt.NDArray[Any]:
     """Draw ROIs as cells: a label image with one id per ROI.
@@ -26,8 +29,8 @@ def rois_to_labels(rois: Sequence[Roi], shape: Sequence[int] | Array) -> npt.NDA
     Parameters
     ----------
     rois
-        ROIs with an area. If all names are positive integers, and no two ROIs on a plane have the same name, the names
-        are the ids; otherwise the ROIs are numbered from 1 in the given order.
+        ROIs with an area. A ROI whose name is a positive integer has this id; of several ROIs with the same name on a
+        plane, the first. The other ROIs get the next ids above all names, in the given order.
     shape
         The image that the ROIs belong to, or its shape without channels: (Y, X), (Z, Y, X) or (T, Z, Y, X). In a stack,
         a ROI is drawn on the plane of its position, and on all planes if it has none. The axes of a DataArray say
@@ -128,12 +131,19 @@ def _plane_shape(shape: Sequence[int] | Array) -> tuple[int, int]:
 
 
 def _ids(rois: Sequence[Roi], places: Ints) -> list[int]:
-    names = [r.name for r in rois]
-    if all(n.isascii() and n.isdigit() and 0 < int(n) < 2**63 for n in names):
-        ids = [int(n) for n in names]
-        if len({(i, *place) for i, place in zip(ids, places.tolist(), strict=True)}) == len(rois):
-            return ids
-    return list(range(1, len(names) + 1))
+    """Return the id of each ROI: its name if this is a free positive integer, else the next id above all names."""
+    ids, taken = [0] * len(rois), set()
+    for n, (roi, place) in enumerate(zip(rois, places.tolist(), strict=True)):
+        number = int(roi.name) if _ID.fullmatch(roi.name) else 0
+        if 0 < number < 2**63 and (number, *place) not in taken:
+            taken.add((number, *place))
+            ids[n] = number
+    free = max(ids, default=0)
+    for n, number in enumerate(ids):
+        if not number:
+            free += 1
+            ids[n] = free
+    return ids
 
 
 def _fill(image: npt.NDArray[Any], rois: Sequence[Roi], ids: Ints, stack: Stack, places: Ints) -> None:
@@ -184,8 +194,8 @@ def _draw_line(plane: npt.NDArray[np.bool_], roi: Roi) -> None:
 def _draw_points(mask: npt.NDArray[np.bool_], roi: Roi, stack: Stack) -> None:
     """Mark the points of a ROI, each on the plane of that point if the points have positions of their own."""
     points = roi.paths()[0]
-    # ImageJ rounds the coordinates of several points, but truncates those of a single point.
-    whole = np.floor(points + 0.5) if len(points) > 1 else np.trunc(points)
+    # ImageJ rounds the coordinates of several points, but fills the bounds of a single point.
+    whole = np.floor(points + 0.5) if len(points) > 1 else np.array([roi.bounds[:2]])
     x, y = whole.astype(np.int64).T
     places = stack.point_places(roi)
     for plane in np.ndindex(stack.shape):

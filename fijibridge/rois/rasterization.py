@@ -158,15 +158,25 @@ def ellipse(start: Floats, end: Floats, ratio: float) -> tuple[Floats, tuple[int
     points = []
     for i in range(72):
         angle = i * 360.0 / 72 / 180.0 * math.pi
-        along, across = math.cos(angle) * major / 2.0, math.sin(angle) * (major * min(max(ratio, 0.0), 1.0)) / 2.0
+        along, across = _cos(angle) * major / 2.0, _sin(angle) * (major * min(max(ratio, 0.0), 1.0)) / 2.0
         radius, direction = math.sqrt(along * along + across * across), math.atan2(across, along) + turn
-        points.append((x + math.cos(direction) * radius, y + math.sin(direction) * radius))
+        points.append((x + _cos(direction) * radius, y + _sin(direction) * radius))
     exact = np.array(points, np.float32)
     low = np.floor(exact.min(axis=0))
     extent = (exact.max(axis=0).clip(np.finfo(np.float32).smallest_subnormal) - low).astype(float) + 0.5
     left, top, width, height = (int(value) for value in (*low, *extent))
     placed: Floats = (exact - low).astype(float) + low  # ImageJ keeps vertices relative to their bounds, in 32 bits
     return placed, (left, top, left + width, top + height)
+
+
+def _cos(angle: float) -> float:
+    # rounded from more digits, where the machine has them: the last bit of the C library depends on the processor, and
+    # decides about a pixel whose centre is a vertex
+    return float(np.cos(np.longdouble(angle)))
+
+
+def _sin(angle: float) -> float:
+    return float(np.sin(np.longdouble(angle)))
 
 
 def flattened(control: Floats, flatness: float = 0.01, level: int = 10) -> Floats:

@@ -1,27 +1,24 @@
-"""ImageJ's regions of interest (ROIs), and the files that store them."""
+"""ImageJ's regions of interest (ROIs)."""
 
 from __future__ import annotations
 
 import math
-import os
-import zipfile
-from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi, roiread
+from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi
 
 from fijibridge.arrays import Floats
 from fijibridge.errors import RoiError
-from fijibridge.files import atomic
-from fijibridge.renames import object_before_path, rename_attributes
+from fijibridge.renames import rename_attributes
 from fijibridge.rois import format, rasterization
 from fijibridge.rois.kinds import AREAS, kind_of
 
-rename_attributes(__name__, {"LINES": "rois.kinds:LINES"})
+rename_attributes(__name__, {
+    "LINES": "rois.kinds:LINES", "read_rois": "rois.storage:read_rois", "write_rois": "rois.storage:write_rois",
+})  # fmt: skip
 
 
 class Roi:
@@ -58,20 +55,20 @@ class Roi:
         position
             1-based slice number in the stack, as in ImageJ; 0 = all slices.
         """
-        return cls(_vertices(ROI_TYPE.POLYGON, xy, name, position).tobytes())
+        return cls(_stored(_vertices(ROI_TYPE.POLYGON, xy, position), name))
 
     @classmethod
     def line(cls, xy: npt.ArrayLike, width: float = 1, name: str = "", position: int = 0) -> Roi:
         """Make an open line through (n, 2) points, x before y; the line is `width` pixels wide."""
-        data = _vertices(ROI_TYPE.POLYLINE, xy, name, position)
+        data = _vertices(ROI_TYPE.POLYLINE, xy, position)
         data.stroke_width = round(width)
         data.float_stroke_width = float(width)
-        return cls(data.tobytes())
+        return cls(_stored(data, name))
 
     @classmethod
     def points(cls, xy: npt.ArrayLike, name: str = "", position: int = 0) -> Roi:
         """Make a multi-point ROI from (n, 2) points, x before y."""
-        return cls(_vertices(ROI_TYPE.POINT, np.atleast_2d(xy), name, position).tobytes())
+        return cls(_stored(_vertices(ROI_TYPE.POINT, np.atleast_2d(xy), position), name))
 
     @classmethod
     def rectangle(cls, x: int, y: int, width: int, height: int, name: str = "", position: int = 0) -> Roi:
@@ -354,7 +351,15 @@ def _refuse_too_far(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> None:
         raise RoiError(f"a ROI extends {where}, but ImageJ's format covers only -5000 to {format.FARTHEST}")
 
 
-def _vertices(kind: ROI_TYPE, xy: npt.ArrayLike, name: str, position: int) -> ImagejRoi:
+def _stored(data: ImagejRoi, name: str) -> bytes:
+    """Return the bytes of a ROI with a name."""
+    plain = all(ord(sign) < 2**16 for sign in name)
+    data.name = name if plain else ""
+    stored = bytes(data.tobytes())
+    return stored if plain else format.with_texts(stored, name=name)  # roifile cuts off a name with two units per sign
+
+
+def _vertices(kind: ROI_TYPE, xy: npt.ArrayLike, position: int) -> ImagejRoi:
     points = np.asarray(xy)
     least = 1 if kind == ROI_TYPE.POINT else 2
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < least:
@@ -366,7 +371,7 @@ def _vertices(kind: ROI_TYPE, xy: npt.ArrayLike, name: str, position: int) -> Im
     _refuse_too_far(low, high)
     whole = np.array_equal(points, np.round(points)) and (high - low).max() < 2**15
     data = ImagejRoi(
-        roitype=kind, name=name, position=position, n_coordinates=len(points),
+        roitype=kind, position=position, n_coordinates=len(points),
         left=int(low[0]), top=int(low[1]), right=int(high[0]), bottom=int(high[1]),
         integer_coordinates=(np.round(points).astype(np.int32) - low.astype(np.int32)),
     )  # fmt: skip
@@ -382,85 +387,10 @@ def _box(kind: ROI_TYPE, x: int, y: int, width: int, height: int, name: str, pos
     _refuse_too_far(np.array([x, y]), np.array([x + width, y + height]))
     data = ImagejRoi(
         roitype=kind,
-        name=name,
         position=position,
         left=int(x),
         top=int(y),
         right=int(x + width),
         bottom=int(y + height),
     )
-    return bytes(data.tobytes())
-
-
-def read_rois(path: str | os.PathLike[str]) -> list[Roi]:
-    """Read a ``.roi`` file, a ``RoiSet.zip``, or the ROIs inside an ImageJ TIFF.
-
-    Raises
-    ------
-    RoiError
-        If the file does not exist or contains no ROI.
-    """
-    source = Path(path)
-    if not source.is_file():
-        raise RoiError(f"{source} is not a file; expected a .roi file, a .zip of .roi files, or a TIFF with an overlay")
-    try:
-        if source.suffix.lower() == ".zip":
-            with zipfile.ZipFile(source) as archive:
-                names = [n for n in archive.namelist() if n.lower().endswith(".roi")]
-                found = [Roi(archive.read(name)) for name in names]
-        elif source.suffix.lower() == ".roi":
-            found = [Roi(source.read_bytes())]
-        else:
-            rois = roiread(source)
-            found = [Roi(data.tobytes()) for data in (rois if isinstance(rois, list) else [rois])]
-    except Exception as error:
-        raise RoiError(f"{source} contains no ImageJ ROIs: {error}") from error
-    if not found:
-        raise RoiError(f"{source} contains no ImageJ ROIs; expected at least one .roi file in it")
-    return found
-
-
-@object_before_path
-def write_rois(rois: Iterable[Roi], path: str | os.PathLike[str]) -> None:
-    """Write one ROI as a ``.roi`` file, or any number of ROIs as a ``RoiSet.zip`` that the ROI Manager can open.
-
-    Parameters
-    ----------
-    rois
-        ROIs to write. A ``.roi`` file contains exactly one.
-    path
-        File ending in ``.roi`` or ``.zip``; an existing file is replaced.
-
-    Raises
-    ------
-    RoiError
-        If `path` has another suffix, or ends in ``.roi`` and `rois` is not exactly one ROI.
-
-    Notes
-    -----
-    In a zip, ``-1``, ``-2`` ... is appended to repeated names, as in the ROI Manager, because ImageJ names a ROI after
-    its file in the zip.
-    """
-    target, items = Path(path), list(rois)
-    if target.suffix.lower() == ".roi":
-        if len(items) != 1:
-            raise RoiError(f"a .roi file contains exactly one ROI, but {len(items)} were given: write a .zip instead")
-        with atomic(target) as temporary:
-            temporary.write_bytes(items[0].to_bytes())
-        return
-    if target.suffix.lower() != ".zip":
-        raise RoiError(f"ROIs cannot be written to {target.name!r}; expected a name that ends in .roi or .zip")
-    with atomic(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-        taken: set[str] = set()
-        for number, roi in enumerate(items, start=1):
-            archive.writestr(_free_name(roi.name or f"{number:04d}", taken) + ".roi", roi.to_bytes())
-
-
-def _free_name(name: str, taken: set[str]) -> str:
-    base = name.replace("/", "_").replace("\\", "_")
-    free, count = base, 0
-    while free in taken:
-        count += 1
-        free = f"{base}-{count}"
-    taken.add(free)
-    return free
+    return _stored(data, name)

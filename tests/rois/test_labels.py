@@ -47,7 +47,13 @@ def test_ids_of_any_size(cell):
     labels = np.array([[cell, 0, 5]], np.uint64)
     assert (rois_to_labels(labels_to_rois(labels), labels.shape) == labels).all()
     five = [Roi.rectangle(0, 0, 1, 1, name="05"), Roi.rectangle(1, 0, 1, 1, name="5")]
-    assert rois_to_labels(five, (1, 2)).tolist() == [[1, 2]], "names that are no ids are numbered"
+    assert rois_to_labels(five, (1, 2)).tolist() == [[5, 6]], "an id that is taken is the next free one"
+
+
+def test_a_roi_with_an_odd_name_does_not_renumber_the_others():
+    names = ("17", "0003-0012", "5", "", "17", "300", "-2", "1e3")
+    rois = [Roi.rectangle(n, 0, 1, 1, name=name) for n, name in enumerate(names)]
+    assert rois_to_labels(rois, (1, 8)).tolist() == [[17, 301, 5, 302, 303, 300, 304, 305]]
 
 
 @pytest.mark.parametrize("name", ["dev_cornea01", "dev_nuclei512"])

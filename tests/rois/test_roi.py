@@ -7,6 +7,7 @@ import pytest
 from roifile import ROI_TYPE, ImagejRoi
 
 from fijibridge.errors import RenamedWarning, RoiError
+from fijibridge.fiji import rois as fiji_rois
 from fijibridge.rois import Roi, labels_to_rois, read_rois, rois_to_labels, rois_to_mask, write_rois
 
 
@@ -59,7 +60,7 @@ def test_files(tmp_path):
         Roi.polygon([(0, 0), (3, 0), (3, 3)]),
     ]
     write_rois([*rois, rois[1]], tmp_path / "set.zip")
-    assert read_rois(tmp_path / "set.zip") == [*rois, rois[1]]
+    assert read_rois(tmp_path / "set.zip") == [*rois[:2], rois[2].renamed("0003"), rois[1]]
     with zipfile.ZipFile(tmp_path / "set.zip") as archive:
         assert archive.namelist() == ["a_b.roi", "x.roi", "0003.roi", "x-1.roi"]
     write_rois(rois[:1], tmp_path / "one.roi")
@@ -79,3 +80,16 @@ def test_write_rois_takes_the_path_first_with_a_warning(tmp_path):
     with pytest.warns(RenamedWarning, match=r"write_rois\(path, object\) was renamed to write_rois\(object, path\)"):
         write_rois(tmp_path / "old.zip", rois)
     assert read_rois(tmp_path / "old.zip") == rois
+
+
+@pytest.mark.parametrize("name", ["\U0001f9eb", "a\U0001f9eb7", "\u6771", "\u00e4\u0308"])
+def test_names_beyond_the_basic_plane_survive(tmp_path, clean, name):
+    roi = Roi.rectangle(1, 2, 3, 4, name=name)
+    for made in (roi, Roi.rectangle(1, 2, 3, 4).renamed(name), Roi.polygon([(0, 0), (4, 0), (4, 4)], name=name)):
+        assert made.name == name
+        assert made.styled(stroke="red", properties={"k": name}).at(3).name == name
+        java = fiji_rois.to_java([made])[0]
+        assert str(java.getName()) == name
+        assert fiji_rois.from_java([java])[0].name == name
+    write_rois([roi, roi], tmp_path / "a.zip")
+    assert [one.name for one in read_rois(tmp_path / "a.zip")] == [name, name]
