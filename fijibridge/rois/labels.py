@@ -148,14 +148,17 @@ def _ids(rois: Sequence[Roi], places: Ints) -> list[int]:
 
 def _fill(image: npt.NDArray[Any], rois: Sequence[Roi], ids: Ints, stack: Stack, places: Ints) -> None:
     """Write the id of each ROI into the ROI's pixels; where ROIs overlap, the later one wins."""
-    runs = _runs(rois)
+    runs = _runs(rois, image.shape[-2:])
     for plane in np.ndindex(stack.shape):
         here = stack.on(places, plane)[runs[0]]
         rasterization.write_runs(image[plane], runs if here.all() else runs[:, here], ids)
 
 
-def _runs(rois: Sequence[Roi]) -> rasterization.Runs:
-    """Return the pixel runs of all ROIs, sorted by ROI; those with integer vertices are scanned together."""
+def _runs(rois: Sequence[Roi], shape: Sequence[int]) -> rasterization.Runs:
+    """Return the pixel runs of all ROIs in a plane of `shape` (Y, X), sorted by ROI.
+
+    ROIs with integer vertices are scanned together.
+    """
     plain: list[int] = []
     others: list[rasterization.Runs] = []
     for number, roi in enumerate(rois):
@@ -165,15 +168,16 @@ def _runs(rois: Sequence[Roi]) -> rasterization.Runs:
         if roi.kind not in AREAS:
             raise RoiError(f"{roi!r} has no area to fill: draw lines with rois_to_mask(rois, shape, line_width=...)")
         if roi.kind == "oval":
-            others.append(rasterization.oval_runs(*roi.bounds, number))
+            others.append(rasterization.oval_runs(*roi.bounds, number, shape))
             continue
         parts = roi.paths()
         starts = np.cumsum([0, *map(len, parts)])
-        others.append(rasterization.polygon_runs(np.concatenate(parts), starts, np.full(len(parts), number)))
+        owner = np.full(len(parts), number)
+        others.append(rasterization.polygon_runs(np.concatenate(parts), starts, owner, shape[0]))
     heads = [rois[i].header for i in plain]
     vertices = format.plain_vertices([rois[i].to_bytes() for i in plain], heads)
     starts = np.cumsum([0, *(h.n for h in heads)])
-    runs = rasterization.polygon_runs(vertices, starts, np.array(plain, np.int64))
+    runs = rasterization.polygon_runs(vertices, starts, np.array(plain, np.int64), shape[0])
     if not others:
         return runs
     together = np.concatenate([runs, *others], axis=1)
@@ -184,7 +188,8 @@ def _draw_line(plane: npt.NDArray[np.bool_], roi: Roi) -> None:
     points = roi.paths()[0]
     if roi.kind == "line" and roi.stroke_width > 1:
         corners = rasterization.wide_line(points[0], points[1], roi.stroke_width)
-        runs = rasterization.polygon_runs(corners, np.array([0, len(corners)]), np.zeros(1, np.int64))
+        ends, owner = np.array([0, len(corners)]), np.zeros(1, np.int64)
+        runs = rasterization.polygon_runs(corners, ends, owner, plane.shape[0])
         rasterization.write_runs(plane, runs, [1])
         return
     width = int(np.floor(roi.stroke_width + 0.5)) if roi.stroke_width > 1 else 1

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from fijibridge.arrays import Floats, Ints
 
+_FAR = 2**40
+"""A column that is right of any image."""
 Runs = npt.NDArray[np.int64]
 """Runs of pixels: (4, n) with the rows owner (index of the shape), y, first x and last x + 1; sorted by owner."""
 
@@ -23,7 +25,7 @@ Runs = npt.NDArray[np.int64]
 # --- areas ------------------------------------------------------------------------------------------
 
 
-def polygon_runs(vertices: Floats, starts: Ints, owner: Ints) -> Runs:
+def polygon_runs(vertices: Floats, starts: Ints, owner: Ints, height: int) -> Runs:
     """Return the runs of pixels in closed polygons, all at once; each owner is filled by the even-odd rule.
 
     Parameters
@@ -34,6 +36,8 @@ def polygon_runs(vertices: Floats, starts: Ints, owner: Ints) -> Runs:
         (n_polygons + 1,) index of the first vertex of each polygon, followed by the number of vertices.
     owner
         (n_polygons,) owner of each polygon, in ascending order. Polygons of one owner are parts or holes of one shape.
+    height
+        Height of the image; rows outside of it are left out.
 
     Notes
     -----
@@ -44,10 +48,10 @@ def polygon_runs(vertices: Floats, starts: Ints, owner: Ints) -> Runs:
     filled = starts[:-1] < starts[1:]
     following[starts[1:][filled] - 1] = starts[:-1][filled]
     owners = np.repeat(owner, np.diff(starts))
-    return _scan(vertices, vertices[following], owners)
+    return _scan(vertices, vertices[following], owners, height)
 
 
-def _scan(a: Floats, b: Floats, owner: Ints) -> Runs:
+def _scan(a: Floats, b: Floats, owner: Ints, height: int) -> Runs:
     """Return the runs of pixels inside the closed shapes whose edges run from `a` to `b`.
 
     Each edge crosses the middle of some pixel rows, and each crossing is rounded to a pixel boundary. A closed shape
@@ -62,19 +66,21 @@ def _scan(a: Floats, b: Floats, owner: Ints) -> Runs:
     # Edges that cross no row, such as horizontal ones, are dropped.
     swap = a[:, 1] > b[:, 1]
     top, low = np.where(swap[:, None], b, a), np.where(swap[:, None], a, b)
-    y1, y2 = np.floor(top[:, 1] + 0.5).astype(np.int64), np.floor(low[:, 1] + 0.5).astype(np.int64)
-    keep = y1 < y2
+    y1, y2 = np.floor(top[:, 1] + 0.5), np.floor(low[:, 1] + 0.5)
+    keep = (y1 < y2) & (y1 < height) & (y2 > 0)
     top, low, y1, y2, owner = top[keep], low[keep], y1[keep], y2[keep], owner[keep]
+    first, last = np.maximum(y1, 0).astype(np.int64), np.minimum(y2, height).astype(np.int64)
 
     # x of the crossing in the first row. The tiny constant decides ties, as in PolygonFiller.
     slope = (low[:, 0] - top[:, 0]) / (low[:, 1] - top[:, 1])
     x = top[:, 0] + (y1 - top[:, 1] + 0.5) * slope + 1e-8
 
-    # One entry per edge and row; `step` counts the rows of an edge.
-    count = y2 - y1
+    # One entry per edge and row of the image; `step` counts the rows of an edge, also those above the image.
+    count = last - first
     edge = np.repeat(np.arange(len(count)), count)
-    step = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
-    rows, columns = y1[edge] + step, np.floor(x[edge] + step * slope[edge] + 0.5).astype(np.int64)
+    rows = first[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
+    step = rows - y1[edge]
+    columns = np.floor(x[edge] + step * slope[edge] + 0.5).clip(-_FAR, _FAR).astype(np.int64)
 
     # Sorted by owner, row and column, crossings alternately enter and leave the shape.
     order = _order(owner[edge], rows, columns)
@@ -96,15 +102,18 @@ def _order(*keys: Ints) -> Ints:
     return np.argsort(combined, kind="stable")
 
 
-def oval_runs(left: int, top: int, right: int, bottom: int, owner: int) -> Runs:
-    """Return the runs of pixels in an oval, as ``ij.gui.OvalRoi.getMask`` computes them."""
+def oval_runs(left: int, top: int, right: int, bottom: int, owner: int, shape: Sequence[int]) -> Runs:
+    """Return the runs of pixels in an oval, as ``ij.gui.OvalRoi.getMask`` has them, in an image of `shape` (Y, X)."""
     a, b = (right - left) / 2, (bottom - top) / 2
-    y, x = np.ogrid[: bottom - top, : right - left]
+    above, beside = max(-top, 0), max(-left, 0)  # only what is inside the image
+    y, x = np.ogrid[above : min(bottom, shape[0]) - top, beside : min(right, shape[1]) - left]
     inside = (x - (a - 0.5)) ** 2 / a**2 + (y - (b - 0.5)) ** 2 / b**2 <= 1
+    if not inside.size:
+        return np.zeros((4, 0), np.int64)
     rows = np.flatnonzero(inside.any(axis=1))
     start = inside[rows].argmax(axis=1)
     stop = inside.shape[1] - inside[rows, ::-1].argmax(axis=1)
-    return np.stack([np.full(len(rows), owner), rows + top, start + left, stop + left])
+    return np.stack([np.full(len(rows), owner), rows + top + above, start + left + beside, stop + left + beside])
 
 
 # --- curves -----------------------------------------------------------------------------------------
@@ -347,7 +356,7 @@ def _dot(width: int) -> tuple[Ints, Ints]:
         return offsets[:, 0], offsets[:, 1]
     # Java's (int) rounds towards 0, but ImageJ draws the dot at positive coordinates, where that equals floor.
     low = math.floor(-width / 2 + 0.5)
-    runs = oval_runs(low, low, low + width, low + width, 0)
+    runs = oval_runs(0, 0, width, width, 0, (width, width)) + np.array([[0], [low], [low], [low]])
     y, x = (
         np.concatenate(a) for a in zip(*((np.full(e - s, r), np.arange(s, e)) for _, r, s, e in runs.T), strict=True)
     )

@@ -21,6 +21,10 @@ rename_attributes(__name__, {
 })  # fmt: skip
 
 
+_FARTHEST = 2**22
+"""Largest coordinate of a spline, of which ImageJ stores a point for every other pixel."""
+
+
 class Roi:
     """An ImageJ region of interest.
 
@@ -258,7 +262,13 @@ class Roi:
         """
         head, kind = self.header, self.kind
         if kind == "composite":
-            parts = rasterization.path_parts(format.floats(self._bytes, format.HEADER, head.shape_size))
+            path = format.floats(self._bytes, format.HEADER, head.shape_size)
+            try:
+                parts = rasterization.path_parts(path) if np.isfinite(path).all() else []
+            except (IndexError, ValueError):
+                parts = []
+            if not parts:
+                raise RoiError(f"{self!r} is damaged: its path cannot be read")
             return [part[:-1] if len(part) > 1 and (part[0] == part[-1]).all() else part for part in parts]
         if kind == "rectangle":
             if head.arc:
@@ -276,6 +286,8 @@ class Roi:
             raise RoiError(f"{self!r} has no vertices")
         points = format.vertices(self._bytes, head)
         if head.options & format.SPLINE_FIT:
+            if not np.abs(points).max(initial=0) <= _FARTHEST:
+                raise RoiError(f"{self!r} is damaged: it extends beyond pixel {_FARTHEST}")
             return [rasterization.spline(points, closed=kind in AREAS)]
         return [points]
 

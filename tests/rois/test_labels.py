@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import struct
+import tracemalloc
+
 import numpy as np
 import pytest
 import tifffile
@@ -7,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fijibridge.errors import RenamedWarning
+from fijibridge.errors import RenamedWarning, RoiError
 from fijibridge.rois import Roi, labels_to_rois, read_rois, rois_to_labels, rois_to_mask
 from tests.examples import examples
 
@@ -105,3 +108,48 @@ def test_width_is_the_old_name_of_line_width():
         assert (rois_to_mask(line, (11, 20), width=3) == expected).all()
     with pytest.warns(RenamedWarning, match="argument 3 of rois_to_mask is keyword-only now: line_width="):
         assert (rois_to_mask(line, (11, 20), 3) == expected).all()
+
+
+def _box(kind, options=0, ends=(0, 0, 0, 0), **more):
+    """Return a ROI of 32,000 x 32,000 pixels in about 100 bytes."""
+    path = struct.pack(f">{len(more['path'])}f", *more["path"]) if "path" in more else b""
+    head = struct.pack(
+        ">4shBxHHHHH4fHiIIHHBBHiI", b"Iout", 228, kind, 0, 0, 32000, 32000, more.get("n", 0), *ends, 0, len(path) // 4,
+        0, 0, more.get("subtype", 0), options, 0, 0, more.get("arc", 0), 0, 0,
+    )  # fmt: skip
+    return Roi.from_bytes(head + path + more.get("vertices", b""))
+
+
+FAR = 3e9
+HUGE = {
+    "rectangle": (lambda: _box(1), 120),
+    "oval": (lambda: _box(2), 0),
+    "rounded": (lambda: _box(1, arc=30000), 0),
+    "sub-pixel rectangle": (lambda: _box(1, 128, (0, 0, FAR, FAR)), 120),
+    "sub-pixel oval": (lambda: _box(2, 128, (-FAR, -FAR, 2 * FAR, 2 * FAR)), 120),
+    "ellipse": (lambda: _box(7, 0, (-FAR, 5, FAR, 5), subtype=3), None),
+    "composite": (lambda: _box(1, path=(0, 0, 0, 1, FAR, 0, 1, FAR, FAR, 1, 0, FAR, 4)), 120),
+    "polygon": (lambda: _box(0, 128, n=3, vertices=bytes(12) + struct.pack(">6f", 0, 3e38, 0, 0, 0, 3e38)), 120),
+    "not finite": (lambda: _box(1, path=(0, 0, 0, 1, np.nan, 0, 1, FAR, np.inf, 4)), "its path cannot be read"),
+    "no path": (lambda: _box(1, path=(0, 0, 0, 9, 1, 2)), "its path cannot be read"),
+    "spline": (
+        lambda: _box(0, 129, n=3, vertices=bytes(12) + struct.pack(">6f", 0, FAR, 0, 0, 0, FAR)),
+        "extends beyond",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_a_huge_roi_takes_no_more_than_its_part_of_the_image(name):
+    make, expected = HUGE[name]
+    tracemalloc.start()
+    try:
+        if isinstance(expected, str):
+            with pytest.raises(RoiError, match=expected):
+                rois_to_mask([make()], (10, 12))
+        else:
+            mask = rois_to_mask([make()], (10, 12))
+            assert expected is None or mask.sum() == expected
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
