@@ -15,18 +15,19 @@ from fijibridge.fiji.jvm import classes
 def run_macro(code: str, argument: str = "") -> str:
     """Run a macro, and return its return value.
 
-    Dialogs that the macro opens with ``showMessage``, ``waitForUser`` or ``exit(message)`` wait for the user.
-    fijibridge's commands open no dialogs.
+    Dialogs that the macro opens with ``showMessage`` or ``waitForUser`` wait for the user. Errors open no dialogs.
 
     Raises
     ------
     MacroError
-        If the macro fails. The message contains ImageJ's own message and the line where the macro failed. No dialog
-        opens, and all open images stay open. If one of fijibridge's commands failed, its exception is the cause.
+        If the macro fails, or ends with ``exit(message)``. The message contains ImageJ's own message and the line where
+        the macro failed. The rest of the macro does not run, and all open images stay open. If one of fijibridge's
+        commands failed, its exception is the cause.
     KeyboardInterrupt
         If Ctrl-C stopped one of fijibridge's commands.
     """
     _check_brackets(code)
+    _refuse_parameters(code)
     _here.cause = None
     interpreter_class = classes.interpreter()
     interpreter = interpreter_class()
@@ -37,7 +38,7 @@ def run_macro(code: str, argument: str = "") -> str:
         result = None
         # exit() in a macro throws an exception, too
         if not interpreter.wasError() and str(error.getMessage()) != str(jpype.JClass("ij.Macro").MACRO_CANCELED):
-            raise MacroError(f"the macro failed: {error}") from error
+            raise MacroError(_failed(error)) from error
     finally:
         _here.macro = outer
         restore_images()
@@ -101,8 +102,28 @@ def _message(message: str) -> str:
     """Return ImageJ's error message as one line, with the number and text of the macro's line."""
     found = _PLACE.fullmatch(message)
     if found is None:
-        return message
-    return f"{found['message']} in line {found['number']} of the macro: {found['line'].strip()}"
+        return " ".join(message.split())
+    return f"{' '.join(found['message'].split())} in line {found['number']} of the macro: {found['line'].strip()}"
+
+
+def _failed(error: BaseException) -> str:
+    """Return the message of an exception that ended a macro."""
+    if "HeadlessException" not in str(error):
+        return f"the macro failed: {error}"
+    return (
+        "the macro failed, because Fiji runs without windows: use fijibridge.Fiji.start(mode='interactive'), or keep "
+        "ROIs in an overlay (run('Add Selection...'), Overlay.measure) instead of the ROI Manager"
+    )
+
+
+def _refuse_parameters(code: str) -> None:
+    """Raise if a macro declares script parameters, which ImageJ's interpreter does not know."""
+    found = re.search(r"^\s*#@.*", code, re.MULTILINE)
+    if found:
+        raise MacroError(
+            f"{found[0].strip()!r} is a script parameter, which only Fiji's script editor reads: pass values as "
+            "run_macro(code, argument), and read them with getArgument()"
+        )
 
 
 _TOKEN = 0xFFF  # ij.macro.MacroConstants.TOK_MASK: bits of a token's type, which is a single character's code point

@@ -107,6 +107,7 @@ def user_error() -> Any:
 
 def interpreter() -> Any:
     """Return ``ij.macro.FijiBridgeInterpreter``, which continues to work after an error in its macro."""
+    _beside("ij.macro.FijiBridgeFunctions", "ij.macro.Interpreter")
     return _beside("ij.macro.FijiBridgeInterpreter", "ij.macro.Interpreter")
 
 

@@ -81,3 +81,74 @@ def test_the_title_of_a_dialog_was_called_title(fiji):
         pytest.raises(SessionError, match="needs windows"),
     ):
         fiji.wait_for_user("Draw a cell", title="Cells")
+
+
+ERRORS = {
+    'open("/nonexistent.tif"); return "went on";': r"File not found: /nonexistent\.tif in line 1 of the macro: open",
+    'exit("no cells were found");': r"^no cells were found$",
+    'requires("9.99z"); return "went on";': r"requires ImageJ 9\.99z or later",
+    'run("No Such Command"); return "went on";': r'Unrecognized command: "No Such Command" in line 1',
+    'x = 1;\nsaveAs("Tiff", "/nowhere/a.tif"); return "went on";': r"/nowhere/a\.tif in line 2 of the macro: saveAs",
+    's = File.openAsString("/nowhere"); return "went on";': r"file not found in line 1",
+    'run("Open...", "open=/nowhere.tif"); return "went on";': r"/nowhere\.tif",
+    'runMacro("/nowhere.ijm"); return "went on";': r"Macro or script not found: /nowhere\.ijm in line 1",
+    "#@ String name\nprint(name);": r"'#@ String name' is a script parameter.*getArgument\(\)",
+}
+
+
+def test_what_imagej_reports_as_an_error_ends_the_macro(clean):
+    clean.show(np.zeros((4, 5), np.uint8), name="a")
+    for code, words in ERRORS.items():
+        with pytest.raises(MacroError, match=words):
+            clean.run_macro(code)
+        assert clean.titles() == ["a"], code
+        assert clean.run_macro("return getTitle();") == "a"
+
+
+def test_a_macro_may_ask_to_continue_after_an_error(clean):
+    code = 'IJ.redirectErrorMessages(); open("/nonexistent.tif"); return "went on";'
+    assert clean.run_macro(code) == "went on"
+    with pytest.raises(MacroError, match="File not found"):
+        clean.run_macro('open("/nonexistent.tif"); return "went on";')
+
+
+def test_the_roi_manager_without_windows_names_the_way_around(fiji):
+    if fiji.mode == "headless":
+        with pytest.raises(MacroError, match=r"mode='interactive'.*Add Selection.*instead of the ROI Manager"):
+            fiji.run_macro('newImage("b", "8-bit", 5, 5, 1); makeRectangle(1, 1, 2, 2); roiManager("Add");')
+
+
+def test_no_error_opens_a_dialog_that_blocks(window):
+    window(f"""
+        from fijibridge.errors import MacroError
+        fiji.show(np.zeros((4, 5), np.uint8), name="a")
+        for code in {list(ERRORS)!r}:
+            try:
+                told = fiji.run_macro(code)
+            except MacroError:
+                assert not dialogs(), code
+            else:
+                raise AssertionError((code, told))
+        assert fiji.titles() == ["a"]
+    """)  # fmt: skip
+
+
+def test_an_error_elsewhere_does_not_end_a_macro(window):
+    window("""
+        import threading
+        titles = []
+
+        def elsewhere():
+            jpype.JClass("ij.IJ").error("Elsewhere", "an error of somebody else")
+
+        def close():
+            titles.append(str(wait(dialogs)[0].getTitle()))
+            dialog(titles[0]).dispose()
+
+        closing = threading.Thread(target=close)
+        closing.start()
+        threading.Timer(0.5, elsewhere).start()
+        assert fiji.run_macro("wait(2000); return 'went on';") == "went on"
+        closing.join(60)
+        assert titles
+    """)  # fmt: skip

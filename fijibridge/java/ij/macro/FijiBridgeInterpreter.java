@@ -1,5 +1,6 @@
 package ij.macro;
 
+import ij.IJ;
 import ij.Macro;
 import java.util.Vector;
 
@@ -15,14 +16,31 @@ import java.util.Vector;
 public class FijiBridgeInterpreter extends Interpreter {
     /** Message of the error that ended the macro; null if there was none. */
     public String failure;
+    private final Thread thread = Thread.currentThread();
+
+    @Override
+    public void run(Program program) {
+        if (func == null) func = new FijiBridgeFunctions(this, program);
+        super.run(program);
+    }
 
     @Override
     void showError(String title, String message, String[] variables) {
         failure = message;
     }
 
+    /** Ends this macro with an error; IJ.error calls this, also for an error in another thread. */
     @Override
     public void abort(String message) {
+        if (Thread.currentThread() != thread) IJ.showMessage("ImageJ", message);
+        else if (!IJ.redirectingErrorMessages()) fail(message);
+        else {
+            IJ.redirectErrorMessages(false);  // the macro asked to continue after the next error
+            IJ.log("ImageJ: " + message);
+        }
+    }
+
+    private void fail(String message) {
         failure = message;
         error(message);
         throw new RuntimeException(Macro.MACRO_CANCELED);
@@ -30,8 +48,10 @@ public class FijiBridgeInterpreter extends Interpreter {
 
     /** Ends a macro that any interpreter runs; shows the message as an error unless the message is empty. */
     public static void end(Interpreter macro, String message) {
-        if (!message.isEmpty()) macro.abort(message);
-        if (macro instanceof FijiBridgeInterpreter) ((FijiBridgeInterpreter) macro).failure = "cancelled";
+        if (macro instanceof FijiBridgeInterpreter) {
+            if (!message.isEmpty()) ((FijiBridgeInterpreter) macro).fail(message);
+            ((FijiBridgeInterpreter) macro).failure = "cancelled";
+        } else if (!message.isEmpty()) macro.abort(message);
         macro.ignoreErrors = true;
         macro.done = true;
     }
