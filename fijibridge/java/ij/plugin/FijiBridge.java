@@ -1,6 +1,8 @@
 package ij.plugin;
 
 import ij.IJ;
+import java.util.Arrays;
+import java.util.List;
 import java.util.function.Function;
 
 /** Plugin for fijibridge's commands in ImageJ's menu. It passes the name of a verb and the kind of caller to Python. */
@@ -8,6 +10,8 @@ public class FijiBridge implements PlugIn {
     /** Python function that is called with the name of a verb and the kind of caller; returns null or an exception. */
     public static Function<Object, Object> callee;
 
+    private static final List<String> INTERPRETERS =
+        Arrays.asList("ij.macro.Interpreter", "ij.macro.FijiBridgeInterpreter");
     private static final int PERSON = 0, SCRIPT = 1, MACRO = 2, PYTHON = 3;
 
     @Override
@@ -31,7 +35,7 @@ public class FijiBridge implements PlugIn {
             if (!above.startsWith("ij.macro.")) return SCRIPT;
             int at = i + 1;
             while (at < frames.length && !frames[at].getMethodName().equals("run")) at++;
-            while (at < frames.length && frames[at].getClassName().equals("ij.macro.Interpreter")) at++;
+            while (at < frames.length && INTERPRETERS.contains(frames[at].getClassName())) at++;
             return at == frames.length || frames[at].getClassName().startsWith("org.jpype.") ? PYTHON : MACRO;
         }
         return PERSON;
