@@ -32,7 +32,7 @@ from fijibridge.errors import Cancelled, FijiBridgeError, FijiBridgeWarning, Opt
 from fijibridge.verbs import Call, perform, verb_named
 from fijibridge.verbs.macro_options import read_request, write_request
 from fijibridge.worker.host import Crossing
-from fijibridge.worker.shared_memory import Blocks
+from fijibridge.worker.shared_memory import Blocks, remove_left_blocks
 
 log = logging.getLogger("fijibridge")
 
@@ -253,6 +253,8 @@ def main() -> None:
     warnings.simplefilter("always", FijiBridgeWarning)
     warnings.showwarning = _warn
     import torch  # noqa: F401 - before a thread waits for input, like numpy
+
+    remove_left_blocks()
 
     ended = Worker(sys.stdin.buffer, answers).run()
     sys.stderr.flush()

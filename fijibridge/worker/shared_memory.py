@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import re
+import secrets
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,8 @@ _WHERE = "/dev/shm"
 
 _NAME = re.compile(r"(psm|wnsm)_\w+")
 """Pattern of the names of blocks created by Appose (in Java) or Python; no other file or shared memory is touched."""
+_MADE_HERE = re.compile(r"psm_fijibridge_(?P<space>\d+)_(?P<process>\d+)_[0-9a-f]+")
+"""Names of blocks that this module and ``Blocks.java`` create on Linux."""
 _TYPES = ("uint8", "uint16", "uint32", "int32", "float32")
 
 _kept: list[SharedMemory] = []
@@ -125,7 +128,8 @@ class Blocks:
         return [_description(block) for block in blocks]
 
     def _new(self, dtype: np.dtype[Any], shape: Sequence[int]) -> NDArray:
-        made = NDArray(str(dtype), list(shape))
+        size = dtype.itemsize * math.prod(shape)
+        made = NDArray(str(dtype), list(shape), SharedMemory(_new_name(), create=True, rsize=size))
         self._attached.append(made.shm)
         return made
 
@@ -138,6 +142,40 @@ class Blocks:
         if left:
             gc.collect()
             _kept.extend(block for block in left if not _closed(block))
+
+
+def _new_name() -> str | None:
+    """Return a name that contains this process, so that the block can be removed if the process was killed.
+
+    Python creates blocks that other users cannot read. None lets Appose choose a name, where no folder lists blocks.
+    """
+    space = _process_space()
+    return None if space is None else f"psm_fijibridge_{space}_{os.getpid()}_{secrets.token_hex(8)}"
+
+
+def _process_space() -> str | None:
+    """Return the number of the namespace of process numbers: containers may share memory, but not these numbers."""
+    try:
+        return re.sub(r"\D", "", os.readlink("/proc/self/ns/pid")) if os.path.isdir(_WHERE) else None
+    except OSError:
+        return None
+
+
+def remove_left_blocks() -> list[str]:
+    """Remove the blocks of killed processes, and return their names."""
+    space, removed = _process_space(), []
+    for name in os.listdir(_WHERE) if space is not None else ():
+        found = _MADE_HERE.fullmatch(name)
+        if found is None or found["space"] != space or os.path.exists(f"/proc/{found['process']}"):
+            continue
+        path = os.path.join(_WHERE, name)
+        try:
+            if os.stat(path).st_uid == os.getuid():
+                os.unlink(path)
+                removed.append(name)
+        except OSError as error:  # another worker was faster
+            log.debug("%s cannot be removed: %s", path, error)
+    return removed
 
 
 def arrays_of(blocks: Sequence[Any]) -> list[npt.NDArray[Any]]:

@@ -163,6 +163,17 @@ def test_cells_drawn_on_frames_are_cells_of_these_frames(jvm, run, tmp_path):
     assert (cells.values == expected).all()
 
 
+def test_pixels_in_shared_memory_are_nobody_elses(jvm, run, tmp_path):
+    jvm("IJ.createImage('a', '8-bit ramp', 300, 200, 3).show(); null")
+    run("Peek...", image="a", path=str(tmp_path / "seen"))
+    found = pickle.loads((tmp_path / "seen").read_bytes())
+    mine = [(mode, read) for name, mode, read in found if name.startswith("psm_fijibridge_")]
+    assert mine
+    assert {mode for mode, _ in mine} == {"0o600"}
+    assert {read for _, read in mine} <= {1, None}, "another user cannot read it"
+    assert jvm("WindowManager.getIDList().length") == 2, "the result came back"
+
+
 def test_many_ids_are_painted(jvm, run, kept):
     """A lookup table has 256 colours: an overlay has the rest."""
     jvm(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fijibridge.errors import ImageError
 from fijibridge.worker import shared_memory as worker_shared_memory
-from fijibridge.worker.shared_memory import Blocks, arrays_of
+from fijibridge.worker.shared_memory import Blocks, arrays_of, remove_left_blocks
 from tests.worker.conftest import shared_memory
 
 
@@ -77,3 +80,34 @@ def test_what_somebody_still_looks_at_stays_mapped():
     came_in.free()
     assert shared_memory() == before
     np.testing.assert_array_equal(array, np.arange(100_000))
+
+
+def test_blocks_are_readable_by_their_user_only():
+    made = Blocks()
+    told = made.put(np.arange(10, dtype=np.uint8))
+    try:
+        assert Path("/dev/shm", told["block"]).stat().st_mode & 0o777 == 0o600
+    finally:
+        made.free()
+
+
+def test_blocks_of_killed_processes_are_removed_and_no_others():
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    made = Blocks()
+    living = Path("/dev/shm", made.put(np.arange(10, dtype=np.uint8))["block"])
+    _, _, space, process, _ = living.name.split("_")
+    assert process == str(os.getpid())
+    names = {"left": f"psm_fijibridge_{space}_{ended.pid}_ab12", "container": f"psm_fijibridge_1_{ended.pid}_ab12",
+             "other": f"psm_{ended.pid}ab12"}  # fmt: skip
+    files = {kind: Path("/dev/shm", name) for kind, name in names.items()}
+    try:
+        for file in files.values():
+            file.write_bytes(b"pixels")
+        assert remove_left_blocks() == [names["left"]]
+        assert [kind for kind, file in files.items() if file.exists()] == ["container", "other"]
+        assert living.exists()
+    finally:
+        made.free()
+        for file in files.values():
+            file.unlink(missing_ok=True)

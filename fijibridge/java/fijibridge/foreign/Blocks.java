@@ -12,6 +12,11 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.DoubleBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -25,21 +30,48 @@ final class Blocks implements AutoCloseable {
     /** Maximum size of a block of several planes in bytes. Java's buffers are limited to 2 GiB. */
     private static final long LARGEST = 1L << 30;
     private static final int CHUNK = 1 << 18;
+    private static final SecureRandom RANDOM = new SecureRandom();
 
     /** Folder of shared memory on Linux, a separate file system. Writing to a full one would crash the process. */
     private static final File PLACE = new File("/dev/shm");
 
     private final List<NDArray> blocks = new ArrayList<>();
+    private final List<Path> files = new ArrayList<>();
 
     @Override
     public void close() {
         for (NDArray block : blocks) block.close();
+        for (Path file : files) file.toFile().delete();
     }
 
     private NDArray make(String type, int... shape) {
-        NDArray block = new NDArray(NDArray.DType.fromLabel(type), shapeOf(shape));
+        NDArray.DType of = NDArray.DType.fromLabel(type);
+        NDArray.Shape counts = shapeOf(shape);
+        NDArray block = PLACE.isDirectory()
+            ? new NDArray(of, counts, ownFile(counts.numElements() * of.bytesPerElement())) : new NDArray(of, counts);
         blocks.add(block);
         return block;
+    }
+
+    /**
+     * Creates a block that other users cannot read; Appose's own blocks can be read by all. The name tells
+     * fijibridge/worker/shared_memory.py which process made it, so that it is removed if that process was killed.
+     */
+    private SharedMemory ownFile(long size) {
+        try {
+            String space = Files.readSymbolicLink(Paths.get("/proc/self/ns/pid")).toString().replaceAll("\\D", "");
+            String process = Paths.get("/proc/self").toRealPath().getFileName().toString();
+            String name = "psm_fijibridge_" + space + "_" + process + "_" + Long.toHexString(RANDOM.nextLong());
+            Path file = PLACE.toPath().resolve(name);
+            Files.createFile(file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+            files.add(file);
+            try (RandomAccessFile opened = new RandomAccessFile(file.toFile(), "rw")) {
+                opened.setLength(size);
+            }
+            return SharedMemory.attach(name, size);
+        } catch (IOException error) {
+            throw new UncheckedIOException(error);
+        }
     }
 
     private static NDArray.Shape shapeOf(int... counts) {
