@@ -14,6 +14,7 @@ from fijibridge.dataset.index import items_of, refuse_misfit
 from fijibridge.dataset.item import ADVICE, Item, Truth
 from fijibridge.dataset.toml import FILE_NAME, read_description
 from fijibridge.errors import DatasetError
+from fijibridge.files.update import finish_update
 from fijibridge.messages import some
 
 __all__ = ["Dataset", "refuse_misfit"]
@@ -60,6 +61,7 @@ class Dataset:
         if given.is_file() and given.suffix.lower() != ".toml":
             raise DatasetError(f"{given} is a file; expected the folder of the images, or the {FILE_NAME} in it")
         file = given / FILE_NAME if given.is_dir() else given
+        finish_update(file.parent)
         if not file.is_file():
             raise DatasetError(
                 f"there is no description {file}. Write one (fijibridge describe {given} --write writes a guess), or "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from fijibridge.dataset.image_arrays import CLASSES, checked_arrays, checked_nam
 from fijibridge.dataset.toml import FILE_NAME, write_description
 from fijibridge.errors import DatasetError
 from fijibridge.files import make_folder, write_image
+from fijibridge.files.update import updated_files
 from fijibridge.image import PIXEL, Array, as_image, pixel_size, unit
 from fijibridge.messages import some
 from fijibridge.renames import object_before_path
@@ -43,7 +43,7 @@ def save_dataset(
         keep their calibration; plain arrays get the axes and calibration of their image. A prediction may have one
         more axis in front, the channel.
     folder
-        Created if it does not exist. The description is written last, so a folder with a description is complete.
+        Created if it does not exist. All files are replaced, or none, even if the process is killed.
     overwrite
         Replace an existing description, and existing files with the same names. Other files that an earlier call saved
         are removed, unless another program has rewritten them.
@@ -64,8 +64,7 @@ def save_dataset(
 
     Examples
     --------
-    >>> import tempfile
-    >>> import numpy as np
+    >>>     >>> import numpy as np
     >>> folder = Path(tempfile.mkdtemp()) / "evl"
     >>> raw, cells = np.zeros((8, 9), np.uint8), np.repeat(np.arange(8), 9).reshape(8, 9)
     >>> images = {"a": {"image": raw, "labels": cells}}
@@ -88,11 +87,11 @@ def save_dataset(
     if not overwrite:
         _refuse_to_replace(target, files)
     make_folder(target)
-    (target / FILE_NAME).unlink(missing_ok=True)  # from here on the folder is incomplete
-    for file, array in files.items():
-        write_image(array, target / file, _SOFTWARE)
-    _remove(stale, target, files)
-    write_description(target, description)
+    with updated_files(target, last=FILE_NAME) as (aside, remove):
+        for file, array in files.items():
+            write_image(array, aside / file, _SOFTWARE)
+        write_description(aside, description)
+        remove += stale
     return Dataset.open(target)
 
 
@@ -136,8 +135,7 @@ def add_to_dataset(
 
     Examples
     --------
-    >>> import tempfile
-    >>> import numpy as np
+    >>>     >>> import numpy as np
     >>> folder = Path(tempfile.mkdtemp()) / "evl"
     >>> arrays = {"image": np.zeros((8, 9), np.uint8), "labels": np.repeat(np.arange(8), 9).reshape(8, 9)}
     >>> _ = add_to_dataset(folder, "a", arrays)
@@ -158,15 +156,11 @@ def add_to_dataset(
     files = {f"{name}_{_ENDS[role]}.tif": array for role, array in ready.items()}
     before = _own_files(old, name) if name in old else set()
     _refuse_to_replace(target, (file for file in files if target / file not in before))
-    # all files are written to a temporary folder before the first one is moved, so that a full disk changes nothing
-    with tempfile.TemporaryDirectory(dir=target, prefix=".new-") as aside:
+    with updated_files(target, last=FILE_NAME) as (aside, remove):
         for file, array in files.items():
-            write_image(array, Path(aside) / file, _SOFTWARE)
-        for file in files:
-            (Path(aside) / file).replace(target / file)
-    write_description(target, description)
-    for path in before - {target / file for file in files}:
-        path.unlink(missing_ok=True)
+            write_image(array, aside / file, _SOFTWARE)
+        write_description(aside, description)
+        remove += before - {target / file for file in files}
     return Dataset.open(target)
 
 
@@ -241,15 +235,6 @@ def _was_saved(path: Path) -> bool:
             return file.pages.first.software == _SOFTWARE
     except (OSError, ValueError, tifffile.TiffFileError):
         return False
-
-
-def _remove(stale: Iterable[Path], folder: Path, files: Iterable[str]) -> None:
-    """Remove files, except those that were just replaced because the file system ignores case."""
-    written = {file.lower(): folder / file for file in files}
-    for path in stale:
-        twin = written.get(path.name.lower())
-        if twin is None or not (path.exists() and path.samefile(twin)):
-            path.unlink(missing_ok=True)
 
 
 # --- description ------------------------------------------------------------------------------------

@@ -199,13 +199,14 @@ def new_ome_zarr(
     dtype: npt.DTypeLike,
     chunks: Sequence[int],
     channels: Sequence[str] = (),
+    overwrite: bool = False,
 ) -> Iterator[Any]:
     """Open a new OME-Zarr for writing; it appears at its path when the ``with`` block ends without an error.
 
     Parameters
     ----------
     path
-        Folder of the OME-Zarr; it must not exist yet. Until the block ends, the array is written to the folder
+        Folder of the OME-Zarr. Until the block ends, the array is written to the folder
         ``.NAME-….partial`` beside it. This temporary folder is removed on an error; only a killed process leaves it
         behind.
     sizes
@@ -218,6 +219,8 @@ def new_ome_zarr(
         Length of a chunk along each axis; a chunk is compressed and read as a whole.
     channels
         Names of the channels.
+    overwrite
+        Replace an existing zarr folder once the new one is complete.
 
     Yields
     ------
@@ -227,12 +230,14 @@ def new_ome_zarr(
     Raises
     ------
     ImageError
-        If `path` already exists.
+        If `path` already exists, and is no zarr folder or `overwrite` is False.
     """
     target = Path(path)
-    if target.exists():
+    if target.exists() and not overwrite:
         raise ImageError(f"{target} exists already: remove it, or choose another folder")
-    with atomic_folder(target) as folder:
+    if target.exists() and not is_zarr(target):
+        raise ImageError(f"{target} exists, but is not a zarr folder: remove it, or choose another folder")
+    with atomic_folder(target, replace=overwrite) as folder:
         yield _create(folder, sizes, like, dtype, chunks, channels)
 
 

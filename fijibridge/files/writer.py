@@ -6,7 +6,10 @@ import glob
 import json
 import logging
 import os
+import platform
+import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,7 +44,8 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:80]}-", suffix=target.suffix)
+    remove_left_overs(target.parent)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=_prefix(target.stem), suffix=target.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -50,6 +54,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         with temporary.open("rb+") as file:  # make sure that the data are on disk before the old file is replaced
             os.fsync(file.fileno())
         temporary.replace(target)
+        sync_folder(target.parent, files=False)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -63,7 +68,7 @@ def atomic_folder(path: str | os.PathLike[str], replace: bool = False) -> Iterat
     ----------
     path
         Final path of the folder. Until the ``with`` block ends, the folder is called ``.NAME-….partial``. Only a killed
-        process leaves such a folder behind; the next call then logs a warning.
+        process leaves such a folder behind; the next process that writes into the same place removes it.
     replace
         Replace an existing file or folder at `path`. It is removed once the new folder is in place.
 
@@ -77,21 +82,94 @@ def atomic_folder(path: str | os.PathLike[str], replace: bool = False) -> Iterat
     ('whole', ['new'])
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    hidden = f".{target.name[:80]}-"
-    for left in target.parent.glob(f"{glob.escape(hidden)}*{_PARTIAL}"):
-        log.warning("%s was left by a killed process, or is being written now: remove it if nothing is running", left)
-    folder = Path(tempfile.mkdtemp(prefix=hidden, suffix=_PARTIAL, dir=target.parent))
-    try:
+    with temporary_folder(target) as folder:
         yield folder
         folder.chmod(0o777 & ~_umask())
+        sync_folder(folder)
         if replace and target.exists():
             _swap(folder, target)
         else:
             folder.rename(target)
-    except BaseException:
+        sync_folder(target.parent, files=False)
+
+
+@contextmanager
+def temporary_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `target`; it is removed on an error, and at the end if it was not moved."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remove_left_overs(target.parent)
+    hidden = f".{target.name[:80]}-"
+    for left in target.parent.glob(f"{glob.escape(hidden)}*{_PARTIAL}"):
+        log.warning("%s was left by a killed process, or is being written now: remove it if nothing is running", left)
+    folder = Path(tempfile.mkdtemp(prefix=_prefix(target.name), suffix=_PARTIAL, dir=target.parent))
+    try:
+        yield folder
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
-        raise
+
+
+def _prefix(name: str) -> str:
+    """Return the beginning of a temporary name, which contains this machine and process."""
+    return f".{name[:80]}-fb-{_HOST}-{os.getpid()}-"
+
+
+_HOST = re.sub(r"[^A-Za-z0-9_.]", "_", platform.node())[:40] or "machine"
+_TEMPORARY = re.compile(r"\..*-fb-(?P<host>[A-Za-z0-9_.]+)-(?P<process>\d+)-[a-z0-9_]{8}(\..*)?")
+_scanned: set[Path] = set()
+
+
+def remove_left_overs(folder: Path) -> None:
+    """Remove what killed processes of this machine left of :func:`atomic` and :func:`atomic_folder` in a folder.
+
+    A process looks into each folder once. What belongs to a process of another machine is kept, because nobody can tell
+    here whether that process is running.
+    """
+    if (
+        folder in _scanned or sys.platform == "win32"
+    ):  # on Windows, the question may end the process that is asked about
+        return
+    _scanned.add(folder)
+    for path in folder.iterdir():
+        found = _TEMPORARY.fullmatch(path.name)
+        if found is None or found["host"] != _HOST or _is_running(int(found["process"])):
+            continue
+        log.info("removing %s, which a killed process left", path)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # it belongs to another user
+    return True
+
+
+def sync_folder(folder: Path, files: bool = True) -> None:
+    """Make sure that the entries of a folder are on disk; with `files`, its files and subfolders, too."""
+    if sys.platform == "win32":
+        return  # folders cannot be opened there
+    for path in folder.iterdir() if files else ():
+        if path.is_dir() and not path.is_symlink():
+            sync_folder(path)
+        elif path.is_file():
+            _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        log.debug("%s cannot be synchronised: %s", path, error)  # some network file systems cannot
+    finally:
+        os.close(descriptor)
 
 
 def _swap(folder: Path, target: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import json
-import logging
 import pickle
 
 import numpy as np
@@ -58,7 +57,7 @@ def test_what_is_there_stays(kind, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
 
 
-def test_what_a_killed_process_left_is_told(python, tmp_path, caplog):
+def test_what_a_killed_process_left_is_removed_by_the_next(python, tmp_path):
     code = f"""
         import os, numpy as np
         from tests.files.test_ome_zarr import new
@@ -68,10 +67,30 @@ def test_what_a_killed_process_left_is_told(python, tmp_path, caplog):
     """
     python(code, status=9)
     (left,) = tmp_path.iterdir()
-    with caplog.at_level(logging.WARNING, "fijibridge"), new(tmp_path / "a [1].zarr"):
-        pass
-    assert str(left) in caplog.text
-    assert sorted(tmp_path.iterdir()) == sorted([left, tmp_path / "a [1].zarr"])
+    assert left.suffix == ".partial"
+    with new(tmp_path / "a [1].zarr"):
+        assert not left.exists()
+    assert list(tmp_path.iterdir()) == [tmp_path / "a [1].zarr"]
+
+
+def test_a_zarr_that_is_replaced_is_whole_at_any_time(python, tmp_path):
+    path = tmp_path / "a.zarr"
+    for value, end in ((1, ""), (2, "os._exit(9)"), (3, "raise KeyboardInterrupt")):
+        python(
+            f"""
+            import os, numpy as np
+            from tests.files.test_ome_zarr import new
+            try:
+                with new({str(path)!r}, overwrite=True) as array:
+                    array[:] = {value}
+                    {end}
+            except KeyboardInterrupt:
+                pass
+            """,
+            status=9 if "exit" in end else 0,
+        )
+        assert (read_image(path).values == 1).all()
+    assert list(tmp_path.iterdir()) == [path], "Ctrl-C, and the next start, leave nothing"
 
 
 WHOLE = np.arange(3 * 40 * 50, dtype=np.uint16).reshape(3, 40, 50)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
 from fijibridge.errors import DatasetError, RenamedWarning
-from fijibridge.files import atomic, make_folder, read_image, write_image
+from fijibridge.files import atomic, make_folder, read_image, write_image, writer
 from fijibridge.image import as_image, origin, pixel_size, time_unit, unit
 
 
@@ -67,3 +69,27 @@ def test_the_old_order_of_image_and_path_works_and_warns(tmp_path):
     with pytest.warns(RenamedWarning, match=r"write_image\(path, object\) was renamed to write_image\(object, path\)"):
         write_image(*old)
     assert (read_image(tmp_path / "a.tif") == np.eye(8)).all()
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(python, tmp_path, monkeypatch):
+    python(
+        f"""
+        import os
+        from fijibridge.files import atomic
+        with atomic({str(tmp_path / "a.tif")!r}) as path:
+            path.write_text("half")
+            os._exit(9)
+        """,
+        status=9,
+    )
+    (left,) = tmp_path.iterdir()
+    dead = left.name.split("-")[3]
+    others = [f".a-fb-elsewhere-{dead}-abcd1234.tif", f".a-fb-{writer._HOST}-{os.getpid()}-abcd1234.tif", ".hidden.tif",
+              "a-fb-b-1-abcd1234.tif"]  # fmt: skip
+    for name in others:
+        (tmp_path / name).write_text("of somebody else")
+    monkeypatch.setattr(writer, "_scanned", set())
+    with atomic(tmp_path / "b.tif") as path:
+        path.write_text("new")
+    assert not left.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {*others, "b.tif"}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,17 +15,19 @@ import xarray as xr
 from fijibridge.dataset import Dataset
 from fijibridge.dataset.item import Item
 from fijibridge.dataset.toml import FILE_NAME
-from fijibridge.errors import DatasetError, ImageError
+from fijibridge.errors import DatasetError
 from fijibridge.files import make_folder, read_image, write_image
 from fijibridge.files.formats import SUFFIXES, stem
 from fijibridge.files.ome_zarr import is_zarr
-from fijibridge.files.reader import split_key
+from fijibridge.files.reader import content, split_key
 from fijibridge.nn.prediction.predictor import Progress, as_model, predict
 from fijibridge.renames import renamed_keywords
 
 if TYPE_CHECKING:
     from fijibridge.nn.model import Model
     from fijibridge.record import Recorded
+
+log = logging.getLogger("fijibridge")
 
 _NO_IMAGES = ("_prob", "_cells", "_labels", "_classes", "_region", "_roi", "_mask")
 """Name endings of results and truth: in a folder without a description, such files are not input images."""
@@ -72,7 +74,7 @@ def predict_files(
         Whether to read and write part by part, which allows images larger than memory. The results are then
         ``{name}_prob.ome.zarr``.
     resume
-        Whether to skip images whose result exists.
+        Whether to skip images whose result exists and can be read.
     overwrite
         Whether to replace existing results.
     progress
@@ -102,13 +104,12 @@ def predict_files(
             "replace them (overwrite), or choose another folder"
         )
     make_folder(out)
-    left = [s for s in sources if not (resume and s.name in there)]
+    left = [s for s in sources if not (resume and s.name in there and _can_be_read(targets[s.name]))]
     for number, source in enumerate(left):
         image, target = source.read(lazy=zarr), targets[source.name]
         of_tiles = progress if len(left) == 1 else None
         if zarr:
-            _remove(target)
-            predict(loaded, image, out=target, progress=of_tiles, **options)
+            predict(loaded, image, out=target, progress=of_tiles, overwrite=True, **options)
         else:
             write_image(predict(loaded, image, progress=of_tiles, **options), target)
         if progress is not None and len(left) > 1:
@@ -126,13 +127,14 @@ def _targets(sources: Sequence[_Source], out: str | os.PathLike[str], zarr: bool
     return {s.name: Path(out) / f"{s.name}_prob{'.ome.zarr' if zarr else '.tif'}" for s in sources}
 
 
-def _remove(target: Path) -> None:
-    """Remove an existing zarr before it is replaced."""
-    if not target.exists():
-        return
-    if not is_zarr(target):
-        raise ImageError(f"{target} exists, but is not a zarr folder: remove it, or choose another folder")
-    shutil.rmtree(target)
+def _can_be_read(target: Path) -> bool:
+    """Return whether a result can be opened. Killed processes of older versions left half of a result."""
+    try:
+        content(target)
+    except DatasetError as error:
+        log.warning("%s is computed again, because it is damaged: %s", target, error)
+        return False
+    return True
 
 
 def _sources(inputs: Any) -> list[_Source]:

@@ -54,6 +54,7 @@ def predict(
     device: str | torch.device | None = None,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
+    overwrite: bool = False,
 ) -> xr.DataArray:
     """Compute the probability of each class for each pixel.
 
@@ -86,6 +87,8 @@ def predict(
         Called with (tiles done, total tiles).
     cancel
         An event, or a function that returns True to stop; checked before each tile.
+    overwrite
+        Replace an existing folder `out` once the new one is complete.
 
     Returns
     -------
@@ -98,7 +101,7 @@ def predict(
     ModelError
         If the model file cannot be read or contains no model, or the image's axes or channels do not fit the network.
     ImageError
-        If `out` exists, or if `out` is omitted and the result does not fit into memory.
+        If `out` exists and `overwrite` is False, or if `out` is omitted and the result does not fit into memory.
     DeviceError
         If there is no such device, or the smallest tile does not fit into its memory.
     Cancelled
@@ -142,7 +145,7 @@ def predict(
         tiling = Tiling(net, known, where, shape, tile, padding, flips, precision)
         place = source.isel({d: slice(*ends) for d, ends in zip(spatial, tiling.decided, strict=True)})
         sizes = {d: len(model.classes) if d == "c" else place.sizes[d] for d in DIMS if d == "c" or d in place.dims}
-        with _result(out, sizes, place, model.classes) as result:
+        with _result(out, sizes, place, model.classes, overwrite) as result:
             _fill(result, sizes, source, spatial, tiling, model, _Watch(progress, cancel))
     return _named(result if out is None else read_image(out, lazy=True).data, sizes, place, model.classes)
 
@@ -187,7 +190,11 @@ def _fill(
 
 @contextmanager
 def _result(
-    out: str | os.PathLike[str] | None, sizes: Mapping[str, int], like: xr.DataArray, classes: Sequence[str]
+    out: str | os.PathLike[str] | None,
+    sizes: Mapping[str, int],
+    like: xr.DataArray,
+    classes: Sequence[str],
+    overwrite: bool,
 ) -> Iterator[Any]:
     """Yield an array for the result, in memory or on disk."""
     if out is not None:
@@ -197,7 +204,9 @@ def _result(
                 "write the result with fijibridge.write_image(prob, path)"
             )
         chunks = [min(n, _CHUNK.get(d, 1)) for d, n in sizes.items()]
-        with new_ome_zarr(out, sizes, like, dtype=np.float32, chunks=chunks, channels=classes) as array:
+        with new_ome_zarr(
+            out, sizes, like, dtype=np.float32, chunks=chunks, channels=classes, overwrite=overwrite
+        ) as array:
             yield array
         return
     need, there = 4 * math.prod(sizes.values()), available_memory()
