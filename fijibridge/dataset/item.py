@@ -16,7 +16,9 @@ from fijibridge.dataset.description import DerivedFrom, Description, Provenance,
 from fijibridge.dataset.members import Members
 from fijibridge.errors import DatasetError, FijiBridgeError, ImageError
 from fijibridge.files import content
+from fijibridge.files.formats import is_lossy
 from fijibridge.files.lazy_array import Content
+from fijibridge.files.reader import split_key
 from fijibridge.image import (
     PIXEL,
     SPATIAL,
@@ -251,6 +253,11 @@ class Item:
         self._refuse_missing(role)
         dims = self.description.dims
         axes = dims.get(role) if isinstance(dims, dict) else dims if role == "image" else None
+        if role in _NUMBERS and is_lossy(split_key(self.paths[role])[0]):
+            raise DatasetError(
+                f"{self.paths[role]} is compressed by JPEG or the like, which changes the numbers of {role}: save it "
+                "as PNG or TIFF"
+            )
         return self.members[role].content(self.description.tiles, axes, role in _NUMBERS)
 
     def _mask(self) -> xr.DataArray | None:

@@ -50,6 +50,28 @@ def format_of(path: Path) -> Format | None:
     return None
 
 
+def is_lossy(path: Path) -> bool:
+    """Return whether a file stores other pixels than those that were saved: JPEG, also in TIFF, and lossy WebP."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head.startswith(b"\xff\xd8\xff"):
+        return True
+    if head[:4] == b"RIFF":
+        return b"VP8 " in head
+    if not head.startswith(_SIGNATURES["tiff"]):
+        return False
+    import tifffile
+
+    with tifffile.TiffFile(path) as opened:
+        return int(opened.pages.first.compression) in _LOSSY
+
+
+_LOSSY = (6, 7, 33007, 34892)
+"""JPEG among the values of the tag Compression."""
+
+
 def stem(named: str | Path | xr.DataArray) -> str:
     """Return the name of an image or file without its suffix; ``"image"`` for an image without a name.
 

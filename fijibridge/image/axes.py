@@ -23,6 +23,9 @@ _ALIASES = {
 }
 """Names of axes in other programs, in lower case: pyimagej ``row col pln ch t``, ImageJ2 ``X Y Z Channel Time``."""
 
+_NO_SINGLE_COLUMN = 16
+"""Height from which an image that is one pixel wide is thought to have one channel instead."""
+
 Array: TypeAlias = "npt.NDArray[Any] | xr.DataArray"
 
 
@@ -139,6 +142,11 @@ def refuse_channels_last(shape: tuple[int, ...]) -> None:
     """
     if not 2 <= len(shape) <= 5:
         raise ImageError(f"the array has shape {shape}; expected 2 to 5 axes out of t c z y x")
+    if len(shape) >= 3 and shape[-1] == 1 and shape[-2] >= _NO_SINGLE_COLUMN:
+        raise ImageError(
+            f"shape {shape} looks like a channel in the last axis: give array[..., 0], or "
+            f"dims={last_dims(len(shape))!r} for an image that really is one pixel wide"
+        )
     if len(shape) >= 3 and shape[-1] in (3, 4) and shape[-2] > 4 * shape[-1]:
         raise ImageError(
             f"shape {shape} looks like colours in the last axis: give fijibridge.as_image(array, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -196,12 +196,23 @@ def same_shape(**images: Array) -> tuple[int, ...]:
     (first, reference), *rest = ((name, in_order(image)) for name, image in images.items())
     for other, image in rest:
         if image.shape != reference.shape:
+            if _without_single(image.shape) == _without_single(reference.shape):
+                longer = first if reference.ndim > image.ndim else other
+                raise ImageError(
+                    f"{first} has shape {reference.shape}, but {other} has shape {image.shape}: drop the axes of "
+                    f"length 1 of {longer}, with numpy.squeeze({longer})"
+                )
             raise ImageError(
                 f"{first} has shape {reference.shape}, but {other} has shape {image.shape}: "
                 "crop or resample one of them to match the other"
             )
         _refuse_different_origin(first, reference, other, image)
     return tuple(reference.shape)
+
+
+def _without_single(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return a shape without axes of length 1."""
+    return tuple(n for n in shape if n != 1)
 
 
 def _refuse_different_origin(a: str, first: Array, b: str, second: Array) -> None:

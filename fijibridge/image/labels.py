@@ -21,7 +21,7 @@ def as_labels(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
     Raises
     ------
     ImageError
-        If `labels` is a binary mask, or contains negative ids or values that are not whole numbers.
+        If `labels` is a binary mask, or contains negative ids, or values that are not whole numbers of 64 bits.
     """
     array = values(labels)
     if array.dtype == bool:
@@ -29,13 +29,32 @@ def as_labels(labels: Array, name: str = "labels") -> npt.NDArray[Any]:
             f"{name} is a binary mask, not a label image: number its connected regions first, "
             "with skimage.measure.label(mask, connectivity=1)"
         )
-    if np.issubdtype(array.dtype, np.floating) and array.size and np.array_equal(array, np.round(array)):
-        array = array.astype(np.int64)
+    if np.issubdtype(array.dtype, np.floating) and array.size:
+        array = _whole_numbers(array, name)
     if not np.issubdtype(array.dtype, np.integer):
         raise ImageError(f"{name} has dtype {array.dtype}; a label image contains whole numbers, 0 = background")
     if np.issubdtype(array.dtype, np.signedinteger) and array.size and array.min() < 0:
         raise ImageError(f"{name} contains the negative id {array.min()}; ids start at 1, 0 = background")
     return array
+
+
+def _whole_numbers(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    """Return floats as integers if all of them are whole numbers; otherwise unchanged."""
+    bad = ~np.isfinite(array)
+    if bad.any():
+        what = "NaN" if np.isnan(array[bad][0]) else "infinite values"
+        raise ImageError(
+            f"{name} contains {what}; a label image contains whole numbers, 0 = background: replace them first, with "
+            "numpy.nan_to_num(labels, nan=0, posinf=0, neginf=0)"
+        )
+    if not np.array_equal(array, np.round(array)):
+        return array
+    if np.abs(array).max() >= 2**63:
+        raise ImageError(
+            f"{name} contains the id {np.abs(array).max():g}, which is larger than any integer type: number the cells "
+            "again, with skimage.segmentation.relabel_sequential(labels)"
+        )
+    return array.astype(np.int64)
 
 
 def as_truth(labels: Array, name: str = "labels") -> npt.NDArray[Any]:

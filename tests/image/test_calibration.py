@@ -74,3 +74,41 @@ def test_mathematically_equal_coordinates_are_equal():
     a = as_image(np.zeros((300, 2)), pixel_size=0.1)[3:]
     b = as_image(np.zeros((297, 2)), pixel_size=0.1, origin={"y": 0.3, "x": 0})
     assert same_shape(a=a, b=b) == (297, 2)
+
+
+def test_lengths_in_another_unit_are_converted_to_that_of_x():
+    image = as_image(
+        np.zeros((3, 8, 9)), pixel_size={"z": 250, "y": 0.1, "x": 0.1}, origin={"z": 500},
+        unit={"z": "nm", "y": "\u00b5m", "x": "um"},
+    )  # fmt: skip
+    assert pixel_size(image) == pytest.approx({"z": 0.25, "y": 0.1, "x": 0.1})
+    assert (origin(image)["z"], unit(image)) == (0.5, "um")
+    assert {str(image.coords[d].attrs["units"]) for d in "zyx"} == {"um"}
+    image.coords["z"] = ("z", np.arange(3) * 250.0, {"units": "nm", "pixel_size": 250.0})
+    assert pixel_size(image)["z"] == 0.25, "also if somebody sets coordinates"
+
+
+@pytest.mark.parametrize(("size", "name", "fits"), [
+    (500, "nm", True), (0.5, "\u03bcm", True), (0.5, "micron", True), (5000, "\u00c5", True), (1, "pixel", True),
+    (400, "nm", False), (0.5, "nm", False), (0.5, "parsec", False),
+])  # fmt: skip
+def test_images_in_other_units_are_compared_by_their_lengths(size, name, fits):
+    first = as_image(np.zeros((4, 5)), pixel_size=0.5, unit="um")
+    second = as_image(np.zeros((4, 5)), pixel_size=size, unit=name)
+    if fits:
+        assert same_shape(first=first, second=second) == same_shape(second=second, first=first) == (4, 5)
+        return
+    with pytest.raises(ImageError, match=r"fijibridge\.as_image\(image, pixel_size=\.\.\., unit='um'\)"):
+        same_shape(first=first, second=second)
+
+
+def test_an_axis_of_length_1_too_many_is_told():
+    with pytest.raises(ImageError, match=r"drop the axes of length 1 of pred, with numpy\.squeeze\(pred\)"):
+        same_shape(true=np.zeros((4, 5)), pred=np.zeros((1, 4, 5)))
+
+
+def test_a_channel_of_length_1_in_the_last_axis_is_no_column():
+    with pytest.raises(ImageError, match=r"channel in the last axis: give array\[\.\.\., 0\], or dims='zyx'"):
+        as_image(np.zeros((96, 96, 1)))
+    assert as_image(np.zeros((96, 96, 1)), "yxc").dims == ("c", "y", "x")
+    assert as_image(np.zeros((96, 96, 1)), "zyx").sizes["x"] == 1

@@ -39,3 +39,13 @@ def test_few_cells_are_truth():
     numbered[:, :4] //= 2
     for labels in (squares(1, 255), squares(7, 1), numbered, np.zeros((2, 2), int), np.zeros((0, 3), int)):
         assert as_truth(labels) is labels
+
+
+@pytest.mark.parametrize(("value", "words"), [
+    (np.inf, "contains infinite values.*nan_to_num"), (np.nan, "contains NaN.*nan_to_num"),
+    (1e19, r"contains the id 1e\+19, which is larger than any integer type.*relabel_sequential"),
+])  # fmt: skip
+def test_values_that_are_no_ids_are_refused_with_what_to_do(value, words):
+    with pytest.raises(ImageError, match=words):
+        as_labels(np.array([[0, 1, value]]))
+    assert as_labels(np.array([[0, 1.0, 2.0**40]])).tolist() == [[0, 1, 2**40]]

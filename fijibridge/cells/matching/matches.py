@@ -267,9 +267,19 @@ def match_labels(
     return matchings if several else matchings[0]
 
 
+def _without_rounding(thresh: float) -> float:
+    """Return a threshold without the rounding error of a sum: 0.6000000000000001 of np.arange(0.5, 1, 0.05) is 0.6.
+
+    The float next to a binary fraction stays, because it means a score above 0.5: ``np.nextafter(0.5, 1)``.
+    """
+    short = round(thresh, 9)
+    means_above = thresh == np.nextafter(short, 2) and (short * 2**20).is_integer()
+    return thresh if means_above or abs(thresh - short) > 1e-12 else short
+
+
 def _matching(overlaps: Overlaps, score: Floats, criterion: str, thresh: float, common: Mapping[str, Any]) -> Matching:
     cells = overlaps.cells
-    above = np.flatnonzero(score >= thresh)
+    above = np.flatnonzero(score >= _without_rounding(thresh))
     chosen = above[_best(cells.row[above], cells.column[above], score[above])]
     chosen = chosen[np.argsort(cells.row[chosen])]
     matched_true, matched_pred = overlaps.true_ids[cells.row[chosen]], overlaps.pred_ids[cells.column[chosen]]

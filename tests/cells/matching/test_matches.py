@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import linear_sum_assignment
 
+import fijibridge as fb
 from fijibridge import colors
 from fijibridge.cells.matching import matches
 from fijibridge.cells.matching.matches import match_labels
@@ -215,3 +216,16 @@ def test_old_names_of_the_module():
         assert matches.COLORS is colors.OUTCOME_COLORS
     with pytest.warns(RenamedWarning, match="match_table was renamed to fijibridge.cells.matching.table.match_table"):
         assert matches.match_table is match_table
+
+
+def test_a_threshold_that_is_a_sum_is_met_by_its_decimal():
+    """3 of 5 pixels are 0.6, and np.arange(0.5, 1, 0.05) contains 0.6000000000000001 and 0.7500000000000002."""
+    for common, all_, thresh in ((3, 5, np.arange(0.5, 1, 0.05)[2]), (3, 4, np.arange(0.5, 1, 0.05)[5])):
+        true, pred = np.zeros((1, 10), int), np.zeros((1, 10), int)
+        true[0, :all_], pred[0, :common] = 1, 1
+        assert common / all_ < thresh
+        assert fb.match_labels(true, pred, thresh=thresh).tp == 1
+        assert fb.match_labels(true, pred, thresh=thresh + 1e-6).tp == 0
+    half = np.array([[1, 1, 0]]), np.array([[1, 0, 0]])
+    assert fb.match_labels(*half, thresh=0.5).tp == 1
+    assert fb.match_labels(*half, thresh=np.nextafter(0.5, 1)).tp == 0, "a score above 0.5"
