@@ -11,6 +11,7 @@ from fijibridge.dataset.description import ROLES, Description
 from fijibridge.dataset.guess import properties
 from fijibridge.dataset.guess.evidence import Evidence
 from fijibridge.dataset.guess.file_groups import file_groups
+from fijibridge.dataset.guess.other_programs import open_truth, refuse_single_objects
 from fijibridge.dataset.guess.roles import choose_images, choose_role
 from fijibridge.dataset.toml import FILE_NAME, as_toml, write_description
 from fijibridge.errors import DatasetError
@@ -96,6 +97,7 @@ def describe_dataset(folder: str | os.PathLike[str]) -> Guess:
     if not place.is_dir():
         what = "is a file" if place.is_file() else "does not exist"
         raise DatasetError(f"{place} {what}; expected a folder of images")
+    refuse_single_objects(place)
     found = file_groups(place)
     evidence = Evidence()
     image = choose_images(place, found, evidence)
@@ -107,6 +109,7 @@ def describe_dataset(folder: str | os.PathLike[str]) -> Guess:
     properties.guess_provenance(evidence)
     properties.find_images_without_truth(image, evidence)
     properties.list_open_questions(image, found, evidence)
+    evidence.unknown += open_truth(place)
     description = Description.model_validate(evidence.fields)
     Dataset(place, description)  # raises an error if the folder cannot be opened with the guess
     return Guess(place, description, tuple(evidence.reasons), tuple(evidence.unknown))

@@ -167,7 +167,11 @@ def find_images_without_truth(image: FileGroup, evidence: Evidence) -> None:
 
 def list_open_questions(image: FileGroup, found: Sequence[FileGroup], evidence: Evidence) -> None:
     """List questions that only a person can answer: unused files, missing truth, splits, neighbours."""
-    left = [f.pattern for f in found if f not in evidence.chosen.values()]
+    used = {path for group in evidence.chosen.values() for path in group.files.values()}
+    left = [
+        f.pattern for f in found
+        if f not in evidence.chosen.values() and (":" in f.pattern or not set(f.files.values()) <= used)
+    ]  # fmt: skip
     if left:
         evidence.unknown.append(f"the use of {some(left, 5)}, which the description does not name")
     if not {"labels", "classes"} & set(evidence.chosen):

@@ -39,7 +39,8 @@ def choose_images(folder: Path, found: Sequence[FileGroup], evidence: Evidence) 
             f"no file in {folder} looks like an image with intensities: it contains {held}. Write {FILE_NAME} by hand, "
             "and name the files of each image alike: a_image.tif and a_labels.tif"
         )
-    image = max(candidates, key=lambda f: (len(f.files), f.count, ":" not in f.pattern))
+    truth = {name for group in found if group.role in ("labels", "classes") for name in group.files}
+    image = max(candidates, key=lambda f: (len(truth & set(f.files)), len(f.files), f.count, ":" not in f.pattern))
     reason = (
         f"the word {image.word!r} in their names" if image.role else "the largest group without a word for another role"
     )
