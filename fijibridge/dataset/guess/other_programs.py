@@ -39,7 +39,8 @@ def open_truth(folder: Path) -> Iterator[str]:
     if arrays:
         yield (
             f"{some(arrays, 3)}: truth of Cellpose. Reading it runs code from the file, so it is not opened: write "
-            "label images, with cellpose.io.save_masks(images, masks, flows, names, png=True) or --save_png of its command"
+            "label images, with cellpose.io.save_masks(images, masks, flows, names, png=True), or --save_png of its "
+            "command"
         )
     polygons = sorted(path.name for path in folder.rglob("*.geojson"))
     if polygons:
