@@ -57,6 +57,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     file = Path(path)
     try:
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()  # torch writes checksums, but does not check them
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"it is damaged: the checksum of {damaged} is wrong")
         content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise TrainingError(

@@ -63,3 +63,26 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path, monke
     with pytest.raises(OSError, match=r"does not fit on the disk \(.* MiB free\)"):
         write_checkpoint({"fijibridge": 2}, tmp_path / LAST)
     assert read_checkpoint(tmp_path / LAST)["weights"].tolist() == [1, 1, 1]
+
+
+def test_a_checkpoint_with_a_changed_byte_is_refused_or_the_same(tmp_path):
+    torch.manual_seed(0)
+    content = {"fijibridge": 1, "weights": {f"w{n}": torch.randn(40, 50) for n in range(5)}, "rows": [{"loss": 0.5}]}
+    path = tmp_path / "a.ckpt"
+    write_checkpoint(content, path)
+    whole = path.read_bytes()
+    places = torch.randint(0, len(whole), (150,)).tolist()
+    refused = 0
+    for place in places:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        try:
+            read = read_checkpoint(path)
+        except TrainingError as error:
+            assert "cannot be read as a checkpoint" in str(error) or "code" in str(error)  # noqa: PT017
+            refused += 1
+            continue
+        assert read["rows"] == content["rows"], place
+        assert all(torch.equal(read["weights"][name], weight) for name, weight in content["weights"].items()), place
+    assert refused > 100
+    path.write_bytes(whole)
+    assert torch.equal(read_checkpoint(path)["weights"]["w0"], content["weights"]["w0"])
