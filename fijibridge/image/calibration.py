@@ -224,7 +224,7 @@ def _refuse_different_origin(a: str, first: Array, b: str, second: Array) -> Non
     steps, other_steps = pixel_size(first), pixel_size(second)
     starts, other_starts = origin(first), origin(second)
     own, other = unit(first), unit(second)
-    factor = factor_to(other, own)
+    factor = 1.0 if PIXEL in (usual_unit(own), usual_unit(other)) else factor_to(other, own)
     for d in sorted({str(d) for d in first.dims} & {str(d) for d in second.dims} & set(steps) & set(other_steps)):
         scale = 1.0 if d == "t" else factor
         if scale is None:

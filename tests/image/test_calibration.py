@@ -90,7 +90,7 @@ def test_lengths_in_another_unit_are_converted_to_that_of_x():
 
 @pytest.mark.parametrize(("size", "name", "fits"), [
     (500, "nm", True), (0.5, "\u03bcm", True), (0.5, "micron", True), (5000, "\u00c5", True), (1, "pixel", True),
-    (400, "nm", False), (0.5, "nm", False), (0.5, "parsec", False),
+    (0.5, "pixel", True), (0.4, "pixel", False), (400, "nm", False), (0.5, "nm", False), (0.5, "parsec", False),
 ])  # fmt: skip
 def test_images_in_other_units_are_compared_by_their_lengths(size, name, fits):
     first = as_image(np.zeros((4, 5)), pixel_size=0.5, unit="um")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from fijibridge.errors import FijiBridgeWarning, TrainingError
 from fijibridge.files import atomic, write_json
+from fijibridge.files.folder_lock import FolderLock
 from fijibridge.nn.model import FILE_NAME
 from fijibridge.nn.planning import Measurement
 from fijibridge.nn.training.checkpoints import LAST
@@ -93,6 +94,7 @@ class Recorder:
         self.measurement: Measurement | None = None
         self._losses: list[Tensor | float] = []
         self._waited = 0
+        self._lock: FolderLock | None = None
         self._seconds_before = 0.0
         self._seconds: float | None = None
         self._began = self._saved = time.monotonic()
@@ -243,16 +245,30 @@ class Recorder:
         Raises
         ------
         TrainingError
-            If the record cannot be written.
+            If the record cannot be written, or another training writes into the folder.
         """
         if self.folder is None:
             return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if self._lock is None:
+                lock = FolderLock(self.folder)
+                lock.acquire()
+                self._lock = lock
+        except OSError as error:
+            raise TrainingError(f"cannot write the run's record into {self.folder}: {error}") from error
         if not self.resumed and self.folder.is_dir():
             left = [LAST, HISTORY, PICTURE, *([FILE_NAME] if self.alone else [])]
             logs = (self.folder / BOARD).glob("events.out.tfevents.*")
             for old in (*(self.folder / name for name in left), *logs):
                 old.unlink(missing_ok=True)
         write_record(self.folder, self.record() | {"history": []})
+
+    def release(self) -> None:
+        """Let other trainings write into the folder."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def record(self) -> dict[str, Any]:
         """Return the content of ``run.json``."""

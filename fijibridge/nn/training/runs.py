@@ -220,6 +220,7 @@ class Run:
                 self._recorder.end(self.stopped_because or f"ended without a result: {self._error or 'abandoned'}")
             except Exception as error:
                 self._error = self._error or error
+            self._recorder.release()
             TRAININGS.remove(self)
             self._over.set()
 
@@ -301,15 +302,15 @@ def train_and_keep(run: Run, job: Job, recorder: Recorder) -> None:
     """
     try:
         recorder.ending = fit(job, recorder)
+        log.info("training ended: %s", recorder.ending)
+        try:
+            if recorder.failure is None:
+                _look_back(run, job, recorder)
+        finally:  # the model must be saved even if the evaluation fails
+            if run.path is not None and is_first_process():
+                _keep(run, run.path, recorder)
     except Abandoned:
         return
-    log.info("training ended: %s", recorder.ending)
-    try:
-        if recorder.failure is None:
-            _look_back(run, job, recorder)
-    finally:  # the model must be saved even if the evaluation fails
-        if run.path is not None and is_first_process():
-            _keep(run, run.path, recorder)
     if recorder.failure is not None:
         raise recorder.failure
 

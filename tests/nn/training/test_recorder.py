@@ -83,5 +83,5 @@ def test_a_run_that_begins_removes_the_files_of_an_older_one(tmp_path, resumed):
     for name in ("last.ckpt", "other.txt"):
         (tmp_path / name).touch()
     Recorder(Settings(), 0, [], folder=tmp_path, resumed=resumed).begin()
-    left = {"run.json", "other.txt"} | ({"last.ckpt"} if resumed else set())
+    left = {"run.json", "other.txt", ".training.lock"} | ({"last.ckpt"} if resumed else set())
     assert {file.name for file in tmp_path.iterdir()} == left
