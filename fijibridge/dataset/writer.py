@@ -64,7 +64,8 @@ def save_dataset(
 
     Examples
     --------
-    >>>     >>> import numpy as np
+    >>> import tempfile
+    >>> import numpy as np
     >>> folder = Path(tempfile.mkdtemp()) / "evl"
     >>> raw, cells = np.zeros((8, 9), np.uint8), np.repeat(np.arange(8), 9).reshape(8, 9)
     >>> images = {"a": {"image": raw, "labels": cells}}
@@ -135,7 +136,8 @@ def add_to_dataset(
 
     Examples
     --------
-    >>>     >>> import numpy as np
+    >>> import tempfile
+    >>> import numpy as np
     >>> folder = Path(tempfile.mkdtemp()) / "evl"
     >>> arrays = {"image": np.zeros((8, 9), np.uint8), "labels": np.repeat(np.arange(8), 9).reshape(8, 9)}
     >>> _ = add_to_dataset(folder, "a", arrays)

@@ -17,7 +17,7 @@ from fijibridge.dataset.item import Item
 from fijibridge.dataset.toml import FILE_NAME
 from fijibridge.errors import DatasetError
 from fijibridge.files import make_folder, read_image, write_image
-from fijibridge.files.formats import SUFFIXES, stem
+from fijibridge.files.formats import SUFFIXES, format_of, stem
 from fijibridge.files.ome_zarr import is_zarr
 from fijibridge.files.reader import content, split_key
 from fijibridge.nn.prediction.predictor import Progress, as_model, predict
@@ -128,10 +128,16 @@ def _targets(sources: Sequence[_Source], out: str | os.PathLike[str], zarr: bool
 
 
 def _can_be_read(target: Path) -> bool:
-    """Return whether a result can be opened. Killed processes of older versions left half of a result."""
+    """Return whether a result can be opened. Killed processes of older versions left half of a result.
+
+    A file that is no image at all is not one of ours, and is left alone, too.
+    """
     try:
         content(target)
     except DatasetError as error:
+        if target.is_file() and format_of(target) is None:
+            log.warning("%s is not an image; it is left as it is", target)
+            return True
         log.warning("%s is computed again, because it is damaged: %s", target, error)
         return False
     return True

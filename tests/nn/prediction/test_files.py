@@ -113,3 +113,19 @@ def test_wrong_inputs(inputs, words, folder, model, tmp_path):
     with pytest.raises(DatasetError, match=words):
         predict_files(model, placed, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_resuming_computes_again_what_is_damaged(folder, model, tmp_path, caplog):
+    made = predict_files(model, folder, tmp_path / "out")
+    whole = made["b"].read_bytes()
+    made["b"].write_bytes(whole[: len(whole) // 2])
+    kept = made["a"].stat().st_mtime_ns
+    predict_files(model, folder, tmp_path / "out", resume=True)
+    assert "b_prob.tif is computed again, because it is damaged" in caplog.text
+    assert same(made["b"], model, read_image(folder / "b.tif"))
+    assert made["a"].stat().st_mtime_ns == kept
+    zarrs = predict_files(model, folder, tmp_path / "zarr", zarr=True)
+    (zarrs["c"] / "0" / "zarr.json").unlink()
+    predict_files(model, folder, tmp_path / "zarr", zarr=True, resume=True)
+    again = predict(model, read_image(folder / "c.tif"))
+    np.testing.assert_allclose(read_image(zarrs["c"]).values, again.values, atol=1e-6)
