@@ -54,7 +54,8 @@ def content(source: Path, key: str | None) -> Content:
         return _array_of_image(source, key) or Content(_pixels(source, node, key), _dimension_names(node), {})
     scales = _ome(node).get("multiscales")
     if not scales:
-        images = [place for place, one in node.members() if isinstance(one, zarr.Group) and _scales(one)]
+        # sorted, because file systems list folders in any order
+        images = sorted(place for place, one in node.members() if isinstance(one, zarr.Group) and _scales(one))
         if len(images) == 1:  # as bioformats2raw writes a file with one image
             return content(source, "/".join([*filter(None, [(key or "").strip("/")]), images[0]]))
         if images:
@@ -62,7 +63,7 @@ def content(source: Path, key: str | None) -> Content:
                 f"{source} contains {len(images)} images{_at(key)}, {some(images, 10)}: name one, such as "
                 f"'{source.name}:/{images[0]}'"
             )
-        arrays = [k for k, v in node.members(max_depth=_DEPTH) if isinstance(v, zarr.Array)][:10]
+        arrays = sorted(k for k, v in node.members(max_depth=_DEPTH) if isinstance(v, zarr.Array))[:10]
         advice = (
             f"it contains the arrays {', '.join(arrays)}: name one, such as '{source.name}:/{arrays[0]}'"
             if arrays
